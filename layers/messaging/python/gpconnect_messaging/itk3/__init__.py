@@ -1,0 +1,1 @@
+"""ITK3 messages: compose the Send Document message, read the responses to it."""

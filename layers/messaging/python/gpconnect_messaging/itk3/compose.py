@@ -1,0 +1,109 @@
+"""Compose an ITK3 message: small resources through validated models, documents spliced in as a stream.
+
+A document never stands in memory whole: the message is written around gaps, and each gap is filled with base64 as its
+document is read, so memory stays flat whatever the size.
+"""
+
+import binascii
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from fhir.resources.STU3.bundle import Bundle
+from pydantic import ValidationError
+
+from gpconnect_messaging.itk3.envelope import Envelope
+from gpconnect_messaging.itk3.message import Message
+from gpconnect_messaging.itk3.resources import binary_id, message_bundle
+from gpconnect_messaging.itk3.xml import to_xml
+from gpconnect_messaging.routing.automatic import automatic_routing_address
+from gpconnect_messaging.routing.header_text import header_text
+
+_SUBJECT_LIMIT = 500
+"""Longest Mex-Subject that MESH takes, in characters."""
+
+
+class DocumentChangedError(Exception):
+    """A document's bytes are not as many as were announced: read it again from the version that was recorded."""
+
+
+class NotFhirError(Exception):
+    """The message cannot be written as FHIR: the elements named are not what FHIR allows. Holds no values."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    document: int
+
+
+@dataclass(frozen=True, slots=True)
+class ComposedMessage:
+    """A message ready to be streamed.
+
+    `size` is its exact length in bytes, known before a document is read; `document_sizes` are the lengths in bytes of
+    the documents, primary first.
+    """
+
+    pieces: tuple[bytes | _Gap, ...]
+    document_sizes: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """The serialised message's length in bytes."""
+        text = sum(len(piece) for piece in self.pieces if isinstance(piece, bytes))
+        return text + sum(_encoded_length(size) for size in self.document_sizes)
+
+    def stream(self, read: Callable[[int], Iterable[bytes]]) -> Iterator[bytes]:
+        """Yield the message's bytes, taking the document at index i from `read(i)` chunk by chunk.
+
+        Raises DocumentChangedError where a document is longer or shorter than announced.
+        """
+        for piece in self.pieces:
+            if isinstance(piece, bytes):
+                yield piece
+            else:
+                yield from _base64(read(piece.document), self.document_sizes[piece.document])
+
+
+def compose(message: Message, document_sizes: Iterable[int]) -> ComposedMessage:
+    """Write the message around its documents (lengths in bytes, primary first).
+
+    Deterministic: the same message gives the same bytes (design: identity and idempotency). Raises NotFhirError.
+    """
+    try:
+        bundle = Bundle.model_validate(message_bundle(message))
+    except ValidationError as error:
+        where = sorted({".".join(map(str, each["loc"])) for each in error.errors(include_input=False)})
+        # The original error repeats what it was given, so it must not travel along.
+        raise NotFhirError(", ".join(where)) from None
+    gaps = {binary_id(message, index): _Gap(index) for index in range(len(message.request.documents))}
+    return ComposedMessage(tuple(to_xml(bundle, gaps)), tuple(document_sizes))
+
+
+def envelope(message: Message) -> Envelope:
+    """Address the message to the patient's registered practice (GPCM-SD-CS-060 … 068, 080; GPCM-SD-056 … 064)."""
+    return Envelope(
+        mailbox=message.mailbox.mailbox,
+        to=automatic_routing_address(message.request.patient, message.mailbox.birth_date_format),
+        workflow_id=message.specification.workflow_id,
+        subject=header_text(message.subject, _SUBJECT_LIMIT),
+        local_id=message.request.organisation.ods_code,
+        file_name=f"{message.message_id}.xml",
+    )
+
+
+def _encoded_length(size: int) -> int:
+    return 4 * -(-size // 3)
+
+
+def _base64(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    # Base64 takes three bytes at a time: what is over waits for the next chunk, so that no padding falls inside.
+    rest, seen = b"", 0
+    for chunk in chunks:
+        seen += len(chunk)
+        whole = rest + chunk if rest else chunk
+        cut = len(whole) - len(whole) % 3
+        rest = whole[cut:]
+        yield binascii.b2a_base64(memoryview(whole)[:cut], newline=False)
+    if seen != size:
+        raise DocumentChangedError(f"a document has {seen} bytes where {size} were announced")
+    yield binascii.b2a_base64(rest, newline=False)

@@ -1,0 +1,1 @@
+"""The sending mailboxes: their settings (Parameter Store), and what opens them (Secrets Manager)."""

@@ -1,0 +1,96 @@
+"""The settings of one sending mailbox: whose it is, which specification it follows, how long we wait for answers."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from gpconnect_messaging.specification import MESSAGE_DEFINITION, SPECIFICATIONS, Specification, Version
+from gpconnect_messaging.specification.birth_date import BirthDateFormat
+
+
+class MailboxSettingsError(Exception):
+    """The mailbox's parameter is missing or wrong: whoever configures the environment must correct it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxSettings:
+    """What the builder and the poller must know of a sending mailbox; bytes and seconds where a unit is needed."""
+
+    mailbox: str
+    ods_code: str
+    specification: Version = Version.V2_0
+    birth_date_format: BirthDateFormat = BirthDateFormat.YEAR_FIRST
+    message_definition: str = MESSAGE_DEFINITION
+    max_message_bytes: int = 5_000_000
+    infrastructure_acknowledgement_seconds: int = 86_400
+    business_acknowledgement_seconds: int = 432_000
+
+    @property
+    def prescribed(self) -> Specification:
+        """What the mailbox's specification version prescribes."""
+        return SPECIFICATIONS[self.specification]
+
+    @property
+    def infrastructure_deadline(self) -> timedelta:
+        """How long after sending the infrastructure acknowledgement is due."""
+        return timedelta(seconds=self.infrastructure_acknowledgement_seconds)
+
+    @property
+    def business_deadline(self) -> timedelta:
+        """How long after sending the business acknowledgement is due."""
+        return timedelta(seconds=self.business_acknowledgement_seconds)
+
+    @classmethod
+    def from_json(cls, text: str) -> "MailboxSettings":
+        """Read the mailbox's parameter.
+
+        Raises MailboxSettingsError, which names the field and the rule.
+        """
+        try:
+            given = json.loads(text)
+        except ValueError:
+            raise MailboxSettingsError("mailbox settings: not JSON") from None
+        if not isinstance(given, dict):
+            raise MailboxSettingsError("mailbox settings: not a JSON object")
+        if unknown := set(given) - set(_READERS):
+            raise MailboxSettingsError(f"mailbox settings: unknown field(s) {', '.join(sorted(unknown))}")
+        if missing := {"mailbox", "ods_code"} - set(given):
+            raise MailboxSettingsError(f"mailbox settings: missing {', '.join(sorted(missing))}")
+        return cls(**{name: _READERS[name](name, value) for name, value in given.items()})
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise MailboxSettingsError(f"mailbox settings: {name}: must be text")
+    return value
+
+
+def _count(name: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        raise MailboxSettingsError(f"mailbox settings: {name}: must be a whole number above 0")
+    return value
+
+
+def _one_of(choices: type[StrEnum]) -> Callable[[str, Any], StrEnum]:
+    def read(name: str, value: Any) -> StrEnum:
+        try:
+            return choices(value)
+        except ValueError:
+            raise MailboxSettingsError(f"mailbox settings: {name}: must be one of {', '.join(choices)}") from None
+
+    return read
+
+
+_READERS: dict[str, Callable[[str, Any], Any]] = {
+    "mailbox": _text,
+    "ods_code": _text,
+    "specification": _one_of(Version),
+    "birth_date_format": _one_of(BirthDateFormat),
+    "message_definition": _text,
+    "max_message_bytes": _count,
+    "infrastructure_acknowledgement_seconds": _count,
+    "business_acknowledgement_seconds": _count,
+}

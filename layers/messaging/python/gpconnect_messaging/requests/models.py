@@ -1,0 +1,220 @@
+"""The request: what a sending system asks for, as a JSON file or a queue message.
+
+The JSON Schema published in `events/request.schema.json` is generated from these models. Unknown fields are refused,
+so that a misspelt optional field is never silently dropped.
+"""
+
+import re
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gpconnect_messaging.requests.nhs_number import is_nhs_number
+from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
+
+_XML_FORBIDS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def _printable(value: str) -> str:
+    if _XML_FORBIDS.search(value):
+        raise ValueError("holds a control character that XML does not allow: remove it")
+    return value
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is blank: give a value")
+    return value
+
+
+def _valid_nhs_number(value: str) -> str:
+    if not is_nhs_number(value):
+        raise ValueError("is not an NHS number: ten digits without spaces, the last one the check digit (modulus 11)")
+    return value
+
+
+def _safe_key(value: str) -> str:
+    if value.startswith("/") or ".." in value.split("/"):
+        raise ValueError("must stay inside the drop: no leading '/', no '..'")
+    return value
+
+
+Text = Annotated[str, Field(min_length=1), AfterValidator(_printable), AfterValidator(_not_blank)]
+ShortText = Annotated[Text, Field(max_length=255)]
+OdsCode = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$", description="ODS code in capital letters")]
+NhsNumber = Annotated[
+    str,
+    AfterValidator(_valid_nhs_number),
+    Field(description="NHS number: ten digits, no spaces", json_schema_extra={"pattern": "^[0-9]{10}$"}),
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class UseCase(StrEnum):
+    """The Send Document use cases that a request can ask for."""
+
+    CONSULTATION_REPORT = "consultation_report"
+
+
+class Name(_Part):
+    """A person's one official name."""
+
+    family: ShortText
+    given: Annotated[list[ShortText], Field(min_length=1, description="forename(s), first one first")]
+    prefix: ShortText | None = Field(default=None, description="title, such as Mrs or Dr")
+
+    @property
+    def text(self) -> str:
+        """The name as read aloud: prefix, forenames, family name."""
+        return " ".join([*([self.prefix] if self.prefix else []), *self.given, self.family])
+
+
+class Address(_Part):
+    """A postal address."""
+
+    lines: Annotated[list[ShortText], Field(min_length=1, max_length=40)]
+    city: ShortText | None = None
+    district: ShortText | None = None
+    postcode: ShortText | None = None
+
+
+class Patient(_Part):
+    """The subject of the document: the address, the Patient resource, the subject and the PDF all come from here."""
+
+    nhs_number: NhsNumber
+    nhs_number_status: Literal["01", "02"] = Field(
+        default="01", description="01: present and verified with PDS; 02: present but not traced"
+    )
+    name: Name
+    birth_date: date
+    gender: Literal["male", "female", "other", "unknown"] | None = None
+    address: Address | None = None
+    phones: list[ShortText] = Field(default_factory=list)
+
+
+class Practitioner(_Part):
+    """The clinician who saw the patient."""
+
+    sds_user_id: Annotated[str, Field(pattern=r"^[0-9]{12}$", description="SDS user id: twelve digits")]
+    name: Name
+    role: ShortText | None = None
+    phone: ShortText | None = None
+
+
+class Organisation(_Part):
+    """The sending organisation."""
+
+    ods_code: OdsCode
+    name: ShortText
+    address: Address | None = None
+    phone: ShortText = Field(description="required by GPCM-SD-CS-035 and GPCM-SD-028 (2.0)")
+    email: ShortText | None = None
+
+
+class Practice(_Part):
+    """The patient's registered practice, as far as the sender knows it."""
+
+    ods_code: OdsCode
+    name: ShortText | None = None
+
+
+class Section(_Part):
+    """A titled part of the clinical notes."""
+
+    title: ShortText
+    text: Text
+    confidential: bool = Field(default=False, description="true: shown as 'Confidential item' only")
+
+
+class Consultation(_Part):
+    """What happened, when, and how confidential it is."""
+
+    start: AwareDatetime
+    confidential: bool = Field(default=False, description="the patient asked for the consultation to be confidential")
+    sections: list[Section] = Field(default_factory=list)
+
+
+class RequestedDocument(_Part):
+    """A document beside the request."""
+
+    key: Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_safe_key)] = Field(
+        description="S3 key in the drop bucket: relative to request.json's folder in a drop, whole in a queue message"
+    )
+    content_type: Annotated[str, Field(pattern=r"^[a-z]+/[A-Za-z0-9.+-]+$")]
+    title: ShortText
+    primary: bool = False
+
+
+class Request(_Part):
+    """One document to send about one encounter.
+
+    A newer request for the same encounter and mailbox becomes its next version.
+    """
+
+    request_id: Annotated[str, Field(min_length=8, max_length=128)] | None = Field(
+        default=None, description="the sender's own unique id of this request: needed on the queue, ignored in a drop"
+    )
+    use_case: UseCase
+    mailbox: Annotated[str, Field(pattern=r"^[A-Z0-9]{3,50}$", description="the sending MESH mailbox id")]
+    encounter: ShortText = Field(description="the sender's unique id of the encounter (SenderReference)")
+    patient: Patient
+    practitioner: Practitioner | None = Field(default=None, description="required by specification 1.5")
+    organisation: Organisation
+    registered_practice: Practice | None = None
+    consultation: Consultation
+    documents: Annotated[list[RequestedDocument], Field(min_length=1, max_length=50)]
+
+    @model_validator(mode="after")
+    def _exactly_one_primary_document(self) -> Self:
+        if sum(document.primary for document in self.documents) != 1:
+            raise ValueError("documents: exactly one document must be primary")
+        return self
+
+    @property
+    def documents_in_order(self) -> list[RequestedDocument]:
+        """The documents with the primary one first (GPCM-SD-032)."""
+        return sorted(self.documents, key=lambda document: not document.primary)
+
+
+def parse_request(raw: bytes) -> Request:
+    """Read a request from JSON.
+
+    Raises RequestRefusedError with one Reason per broken rule.
+    """
+    try:
+        return Request.model_validate_json(raw)
+    except ValidationError as error:
+        # The inputs and pydantic's own text of them stay behind: only our paths and rules leave this function.
+        reasons = [
+            _reason(found["type"], found["loc"], found["msg"], found.get("ctx", {}))
+            for found in error.errors(include_url=False, include_input=False)
+        ]
+    raise RequestRefusedError(reasons)
+
+
+def _reason(kind: str, location: tuple[int | str, ...], message: str, context: dict[str, Any]) -> Reason:
+    if kind == "json_invalid":
+        return Reason("request", "is not JSON in UTF-8: check how the file was written")
+    if kind == "extra_forbidden":
+        # The unknown field's name is the sender's own word, so only its parent is named.
+        return Reason(_path(location[:-1]), "has a field that is not part of a request: see the request schema")
+    if kind == "value_error" and not location:
+        field, _, rule = str(context["error"]).partition(": ")
+        return Reason(field, rule)
+    if kind == "value_error":
+        return Reason(_path(location), str(context["error"]))
+    if kind == "missing":
+        return Reason(_path(location), "is missing")
+    return Reason(_path(location), f"is wrong: {message[:1].lower()}{message[1:]}")
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    path = ""
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+    return path or "request"

@@ -1,0 +1,1 @@
+"""Where a message goes, and what MESH's headers say of it."""

@@ -1,0 +1,67 @@
+"""Requests and messages for tests: the samples in `events/`, changed where a test needs it. Test-range people only."""
+
+import copy
+import json
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpconnect_messaging.itk3.message import Message
+from gpconnect_messaging.mailboxes.settings import MailboxSettings
+from gpconnect_messaging.requests.models import Request, parse_request
+from gpconnect_messaging.specification import Version
+
+ROOT = Path(__file__).parents[1]
+REQUESTS = ROOT / "events" / "requests"
+SPEC = ROOT.parent / "shared" / "spec"
+CREATED_AT = datetime(2026, 11, 20, 21, 30, tzinfo=UTC)
+MAILBOXES = {
+    Version.V2_0: MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001"),
+    Version.V1_5: MailboxSettings(mailbox="Y90002OT001", ods_code="Y90002", specification=Version.V1_5),
+}
+
+
+def spec_file(path: str) -> Path:
+    """A file of the published specifications, or skip the test where they are not at hand."""
+    file = SPEC / path
+    if not file.exists():
+        pytest.skip(f"the published specifications are not here: {path}")
+    return file
+
+
+@cache
+def _sample(name: str) -> str:
+    return (REQUESTS / name / "request.json").read_text(encoding="utf-8")
+
+
+def request_data(name: str = "consultation-report-2.0", **changes: Any) -> dict[str, Any]:
+    """A sample request as data; a change's name is a path with `__` between the steps, None removes the field."""
+    data: dict[str, Any] = copy.deepcopy(json.loads(_sample(name)))
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        place = data
+        for step in parents:
+            place = place[step]
+        if value is None:
+            place.pop(last, None)
+        else:
+            place[last] = value
+    return data
+
+
+def a_request(name: str = "consultation-report-2.0", **changes: Any) -> Request:
+    """A sample request, changed and parsed."""
+    return parse_request(json.dumps(request_data(name, **changes)).encode())
+
+
+def a_message(specification: Version = Version.V2_0, *, version: int = 1, **changes: Any) -> Message:
+    """A message of the sample request for a specification version."""
+    return Message(
+        request=a_request(f"consultation-report-{specification}", **changes),
+        mailbox=MAILBOXES[specification],
+        version=version,
+        created_at=CREATED_AT,
+    )

@@ -1,0 +1,106 @@
+import json
+from typing import Any
+
+import pytest
+
+from gpconnect_messaging.requests.models import parse_request
+from gpconnect_messaging.requests.refusal import RequestRefusedError
+from tests.examples import REQUESTS, a_request, request_data
+
+
+def reasons(**changes: Any) -> list[str]:
+    with pytest.raises(RequestRefusedError) as refused:
+        a_request(**changes)
+    return [str(reason) for reason in refused.value.reasons]
+
+
+def test_the_sample_requests_are_read() -> None:
+    for folder in sorted(REQUESTS.iterdir()):
+        if folder.name != "invalid":
+            parse_request((folder / "request.json").read_bytes())
+
+
+def test_the_invalid_sample_names_each_broken_field() -> None:
+    with pytest.raises(RequestRefusedError) as refused:
+        parse_request((REQUESTS / "invalid" / "request.json").read_bytes())
+    fields = {reason.field for reason in refused.value.reasons}
+    assert fields == {"patient.nhs_number", "patient.birth_date", "organisation.phone"}
+
+
+@pytest.mark.parametrize(
+    ("change", "value", "field"),
+    [
+        ("patient__nhs_number", "9658218866", "patient.nhs_number"),
+        ("patient__birth_date", "14/11/1933", "patient.birth_date"),
+        ("patient__birth_date", 12345, "patient.birth_date"),
+        ("patient__name__family", "  ", "patient.name.family"),
+        ("patient__name__family", "WRI\x00GHT", "patient.name.family"),
+        ("patient__name__given", [], "patient.name.given"),
+        ("practitioner__sds_user_id", "12345", "practitioner.sds_user_id"),
+        ("organisation__ods_code", "y9", "organisation.ods_code"),
+        ("organisation__phone", None, "organisation.phone"),
+        ("consultation__start", "2026-11-20T19:40:00", "consultation.start"),
+        ("encounter", "x" * 256, "encounter"),
+        ("use_case", "referral", "use_case"),
+        ("mailbox", "not a mailbox", "mailbox"),
+        ("documents", [], "documents"),
+    ],
+)
+@pytest.mark.requirement("GPCM-SD-CS-033", "GPCM-SD-CS-035", "GPCM-SD-CS-036", "GPCM-SD-CS-039", "GPCM-SD-CS-041")
+def test_a_broken_field_is_named(change: str, value: object, field: str) -> None:
+    assert [reason.partition(":")[0] for reason in reasons(**{change: value})] == [field]
+
+
+@pytest.mark.parametrize("key", ["/etc/passwd", "../other/report.pdf", "a/../../b.pdf"])
+def test_a_document_stays_inside_the_drop(key: str) -> None:
+    documents = [{"key": key, "content_type": "application/pdf", "title": "Report", "primary": True}]
+    assert "documents[0].key" in reasons(documents=documents)[0]
+
+
+@pytest.mark.requirement("GPCM-SD-032")
+@pytest.mark.parametrize("primaries", [(False, False), (True, True)])
+def test_exactly_one_document_is_primary(primaries: tuple[bool, bool]) -> None:
+    documents = [
+        {"key": f"{place}.pdf", "content_type": "application/pdf", "title": "Report", "primary": primary}
+        for place, primary in enumerate(primaries)
+    ]
+    assert reasons(documents=documents) == ["documents: exactly one document must be primary"]
+
+
+def test_an_unknown_field_is_refused_without_repeating_its_name() -> None:
+    data = request_data()
+    data["patient"]["9658218865"] = "WRIGHT"
+    with pytest.raises(RequestRefusedError) as refused:
+        parse_request(json.dumps(data).encode())
+    assert str(refused.value) == "patient: has a field that is not part of a request: see the request schema"
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"\xff\xfe", b"[1]", b'"text"'])
+def test_what_is_not_a_json_object_is_refused(raw: bytes) -> None:
+    with pytest.raises(RequestRefusedError, match="request: is "):
+        parse_request(raw)
+
+
+def test_no_refusal_repeats_what_the_sender_wrote() -> None:
+    data = request_data("invalid")
+    data["patient"]["gender"] = "GARTON-SECRET"
+    data["patient"]["name"] = "GARTON-SECRET"
+    data["consultation"]["start"] = "GARTON-SECRET"
+    data["documents"][0]["content_type"] = "GARTON-SECRET"
+    with pytest.raises(RequestRefusedError) as refused:
+        parse_request(json.dumps(data).encode())
+    assert "GARTON" not in str(refused.value)
+    assert "969363" not in str(refused.value)
+    assert refused.value.__cause__ is None
+    assert refused.value.__context__ is None
+
+
+@pytest.mark.requirement("GPCM-SD-032")
+def test_documents_come_primary_first() -> None:
+    documents = [
+        {"key": "b.png", "content_type": "image/png", "title": "Photo"},
+        {"key": "a.pdf", "content_type": "application/pdf", "title": "Report", "primary": True},
+        {"key": "c.png", "content_type": "image/png", "title": "Second photo"},
+    ]
+    request = a_request(documents=documents)
+    assert [document.key for document in request.documents_in_order] == ["a.pdf", "b.png", "c.png"]
