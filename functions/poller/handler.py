@@ -1,0 +1,46 @@
+"""Poller: on a schedule, collects what came to a mailbox, or does the work that is due."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from gpconnect_messaging import wiring
+from gpconnect_messaging.faults import StepFailedError, describe
+from gpconnect_messaging.settings import PollerSettings
+
+_RESERVE_MILLISECONDS = 10_000
+"""Enough to finish one message before the function is stopped."""
+
+logger = Logger()
+metrics = Metrics()
+poll, sweep = wiring.poller(PollerSettings.from_environment())
+
+
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Do the task that the schedule's input names: `mailbox` with a mailbox id, or `due`."""
+    try:
+        found = _run(event, lambda: context.get_remaining_time_in_millis() > _RESERVE_MILLISECONDS)
+    except Exception as error:  # noqa: BLE001 - whatever it is, its text must not reach the log
+        described = describe(error)
+        logger.error("a task failed; the schedule will bring it again", task=event.get("task"), extra=described)
+        raise StepFailedError(f"{described['error']}: {described['reason']}") from None
+    for name, count in found.items():
+        if count:
+            metrics.add_metric(name=name.title().replace("_", ""), unit=MetricUnit.Count, value=count)
+    logger.info("a task is done", task=event["task"], mailbox=event.get("mailbox"), **found)
+    return found
+
+
+def _run(event: dict[str, Any], time_left: Callable[[], bool]) -> dict[str, Any]:
+    match event:
+        case {"task": "mailbox", "mailbox": str(mailbox)}:
+            return asdict(poll.poll(mailbox, time_left))
+        case {"task": "due"}:
+            return asdict(sweep.run(time_left))
+        case _:
+            raise StepFailedError("the event names no task: give {'task': 'mailbox', 'mailbox': …} or {'task': 'due'}")

@@ -1,0 +1,431 @@
+"""Reads ITK3 Responses, the acknowledgements that a practice sends back, in whatever shape they come.
+
+XML or JSON, gzip'd or not, and old forms as well: the event ITK002M, the code system ITK-Acknowledgement-1, no handling
+extension, a Practitioner as sender, references with and without `urn:uuid:`, no diagnostics, several issues. What is no
+Response raises `UnreadableResponse`, and the caller keeps the bytes.
+
+A response is judged by its codes (`response_codes`), never by severity, display or `MessageHeader.response.code`:
+- one issue or several, the response is negative if any code is negative: nothing follows a negative code, so
+overlooking
+  one would wait for ever;
+- else unknown if any code is unknown, or there is none: a person decides;
+- else positive.
+`outcomes` says the same for each level by itself, because one response may carry both acknowledgements.
+
+Source: GPCM-SD-CS-056 to -059 and their 2.0 counterparts; profiles ITK-MessageHeader-2 and
+ITK-Response-OperationOutcome-1.
+"""
+
+import contextlib
+import json
+import re
+import uuid
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from lxml import etree
+
+from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level, ResponseCode, Verdict, level_of
+
+# Real ones are 3 to 10 kB. Uncompressed bytes.
+LARGEST_RESPONSE = 5 * 1024 * 1024
+UNREADABLE_IDENTIFIER = "UNREADABLE-IN-ORIGINAL-MESSAGE"
+
+# Texts are cut to what a ledger row can hold; the whole is in the evidence. Characters.
+_LONGEST_TEXT = 2_000
+_LONGEST_REFERENCE = 255
+_DEEPEST = 100
+_FHIR = ("http://hl7.org/fhir", None)
+_HANDLING = "/extension-itk-messagehandling-"
+_CODE_SYSTEMS = ("itk-responsecodes-", "itk-acknowledgement-")
+# Ids and codes end up in logs and keys. Six digits in a row are no code, and could be part of an NHS number.
+_FHIR_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_CODE = re.compile(r"(?!.*[0-9]{6})[A-Za-z0-9._-]{1,32}")
+
+
+class UnreadableResponse(Exception):  # noqa: N818 - what it is
+    """The bytes are not an ITK3 Response: keep them and tell a person. `reason` says why, without quoting them."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"not a readable ITK3 Response: {reason}")
+        self.reason = reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issue:
+    """One code that a response carries. The texts are the sender's and may name a patient: they stay out of the repr.
+
+    `code` is None where the issue has none, or one that cannot be a code. `known` is the code's row in the table, None
+    for a code that is not in it or comes from another code system.
+    """
+
+    code: str | None
+    system: str | None = field(default=None, repr=False)
+    severity: str | None = field(default=None, repr=False)
+    display: str | None = field(default=None, repr=False)
+    diagnostics: str | None = field(default=None, repr=False)
+    known: ResponseCode | None = field(default=None, repr=False)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the code says about the message."""
+        return self.known.verdict if self.known else Verdict.UNKNOWN
+
+    @property
+    def level(self) -> Level:
+        """Which acknowledgement the code belongs to."""
+        return level_of(self.code) if self.code else Level.UNKNOWN
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The verdict of one response on one level, and the code that decides it; None where no usable code came."""
+
+    level: Level
+    verdict: Verdict
+    code: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """An ITK3 Response.
+
+    `identifier` is the original message's id (a UUID in small letters), None where the response has none that can be
+    used; `original_unreadable` says that the receiver could not even read it. `message_id` is the response's own
+    MessageHeader.id. `sender_reference` is the original's SenderReference where the response repeats it.
+    """
+
+    identifier: str | None
+    original_unreadable: bool = False
+    message_id: str | None = None
+    bundle_id: str | None = None
+    event_code: str | None = None
+    timestamp: datetime | None = None
+    sender_ods_code: str | None = None
+    sender_sds_user_id: str | None = field(default=None, repr=False)
+    source_endpoint: str | None = field(default=None, repr=False)
+    sender_reference: str | None = field(default=None, repr=False)
+    issues: tuple[Issue, ...] = ()
+
+    @property
+    def deciding(self) -> Issue | None:
+        """The issue that decides: the first negative one, else the first unknown, else the last positive."""
+        return _deciding(self.issues)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the response says about the message, all issues taken together."""
+        return self.deciding.verdict if self.deciding else Verdict.UNKNOWN
+
+    @property
+    def code(self) -> str | None:
+        """The code that decides."""
+        return self.deciding.code if self.deciding else None
+
+    @property
+    def level(self) -> Level:
+        """The level of the code that decides."""
+        return self.deciding.level if self.deciding else Level.UNKNOWN
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """The verdict on each level that the response speaks of, in the order of `Level`; none without issues."""
+        outcomes = []
+        for level in Level:
+            deciding = _deciding(tuple(issue for issue in self.issues if issue.level is level))
+            if deciding:
+                outcomes.append(Outcome(level=level, verdict=deciding.verdict, code=deciding.code))
+        return tuple(outcomes)
+
+
+def read_response(body: bytes) -> Response:
+    """Read a Response from UTF-8 (or other) XML or JSON bytes, gzip'd or not. Raises UnreadableResponse."""
+    bundle = _parse(_plain(body))
+    if bundle.name != "Bundle":
+        raise UnreadableResponse("it is not a Bundle")
+    resources = [
+        _Entry(entry.value("fullUrl"), resource)
+        for entry in bundle.all("entry")
+        for holder in entry.all("resource")
+        for resource in holder.children
+    ]
+    headers = [entry.resource for entry in resources if entry.resource.name == "MessageHeader"]
+    if not headers:
+        raise UnreadableResponse("it has no MessageHeader")
+    answering = [header for header in headers if header.first("response")]
+    if not answering:
+        raise UnreadableResponse("its MessageHeader answers nothing")
+    header = answering[0]
+    answered = header.first("response") or _EMPTY
+    identifier = answered.value("identifier") or ""
+    sender = _sender(header, resources)
+    return Response(
+        identifier=_uuid(identifier),
+        original_unreadable=identifier.strip().upper() == UNREADABLE_IDENTIFIER,
+        message_id=_id(header.value("id")),
+        bundle_id=_id(bundle.value("id")),
+        event_code=_code((header.first("event") or header.first("eventCoding") or _EMPTY).value("code")),
+        timestamp=_timestamp(header.value("timestamp")),
+        sender_ods_code=_id(_identifier(sender, "ods-organization-code")),
+        sender_sds_user_id=_id(_identifier(sender, "sds-user-id")),
+        source_endpoint=_cut((header.first("source") or _EMPTY).value("endpoint")),
+        sender_reference=_sender_reference(header),
+        issues=tuple(_issues(answered, header, resources)),
+    )
+
+
+# --- one tree for both forms ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Node:
+    """An element of FHIR, the same for XML and JSON: a primitive has text, a complex one has children.
+
+    The child of a `resource` or `contained` is the resource, named by its type.
+    """
+
+    name: str
+    text: str | None = None
+    children: tuple["_Node", ...] = ()
+
+    def all(self, name: str) -> list["_Node"]:
+        return [child for child in self.children if child.name == name]
+
+    def first(self, name: str) -> "_Node | None":
+        return next((child for child in self.children if child.name == name), None)
+
+    def value(self, name: str) -> str | None:
+        """Return the text of the first child of that name that has any."""
+        return next((child.text for child in self.all(name) if child.text), None)
+
+
+_EMPTY = _Node("")
+
+
+@dataclass(frozen=True)
+class _Entry:
+    full_url: str | None
+    resource: _Node
+
+
+def _plain(body: bytes) -> bytes:
+    if body[:2] == b"\x1f\x8b":
+        decompressor = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        try:
+            body = decompressor.decompress(body, LARGEST_RESPONSE + 1)
+        except zlib.error:
+            raise UnreadableResponse("its gzip stream is corrupt") from None
+        if len(body) <= LARGEST_RESPONSE and (not decompressor.eof or decompressor.unused_data):
+            raise UnreadableResponse("its gzip stream is cut short or followed by something else")
+    if len(body) > LARGEST_RESPONSE:
+        raise UnreadableResponse(f"it is longer than {LARGEST_RESPONSE} bytes")
+    return body.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n")
+
+
+def _parse(body: bytes) -> _Node:
+    # The first character that is not part of another encoding's width or byte order mark.
+    opening = body[:8].replace(b"\x00", b"").lstrip(b"\xff\xfe").lstrip()[:1]
+    if not opening:
+        raise UnreadableResponse("it is empty")
+    if opening == b"<":
+        return _parse_xml(body)
+    if opening in (b"{", b"["):
+        return _parse_json(body)
+    raise UnreadableResponse("it is neither XML nor JSON")
+
+
+def _parse_xml(body: bytes) -> _Node:
+    # FHIR forbids document types. Refused before parsing, since entities in attributes are expanded whatever the parser
+    # is told.
+    if b"<!DOCTYPE" in body.replace(b"\x00", b""):
+        raise UnreadableResponse("it has a document type")
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+        remove_blank_text=True,
+    )
+    try:
+        root = etree.fromstring(body, parser)
+    except (etree.XMLSyntaxError, ValueError):
+        root = None
+    # Raised out here: a syntax error quotes the text that it stumbles over.
+    if root is None:
+        raise UnreadableResponse("its XML is not well-formed")
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise UnreadableResponse("it has a document type")
+    return _from_xml(root, 0)
+
+
+def _from_xml(element: etree._Element, depth: int) -> _Node:
+    if depth > _DEEPEST:
+        raise UnreadableResponse("it is nested too deeply")
+    name = etree.QName(element)
+    children = [_from_xml(child, depth + 1) for child in element.iterchildren("*")]
+    if url := element.get("url"):
+        children.append(_Node("url", url))
+    local = name.localname if name.namespace in _FHIR else f"{{{name.namespace}}}{name.localname}"
+    return _Node(local, element.get("value"), tuple(children))
+
+
+def _parse_json(body: bytes) -> _Node:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None
+    # Raised out here: a syntax error holds the whole document.
+    if document is None:
+        raise UnreadableResponse("its JSON is not well-formed")
+    if not isinstance(document, dict):
+        raise UnreadableResponse("it is not a Bundle")
+    return _resource_from_json(document, 0)
+
+
+def _storable(text: str) -> str:
+    # JSON can spell half a surrogate pair, which no store or queue takes.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _resource_from_json(document: dict[str, object], depth: int) -> _Node:
+    name = document.get("resourceType")
+    return _Node(_storable(name) if isinstance(name, str) else "", None, tuple(_members(document, depth)))
+
+
+def _members(document: dict[str, object], depth: int) -> Iterator[_Node]:
+    if depth > _DEEPEST:
+        raise UnreadableResponse("it is nested too deeply")
+    for name, value in document.items():
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, dict) and "resourceType" in item:
+                yield _Node(name, None, (_resource_from_json(item, depth + 1),))
+            elif isinstance(item, dict):
+                yield _Node(name, None, tuple(_members(item, depth + 1)))
+            elif isinstance(item, bool):
+                yield _Node(name, str(item).lower())
+            elif isinstance(item, str | int | float):
+                yield _Node(name, _storable(str(item)))
+
+
+# --- what the tree says -----------------------------------------------------------------------------------------------
+
+
+def _sender(header: _Node, resources: list[_Entry]) -> _Node:
+    """Find the Organization or Practitioner that the header names as sender; if it names none, the only one."""
+    named = header.first("sender") or _EMPTY
+    if logical := named.first("identifier"):
+        return _Node("sender", None, (logical,))
+    referred = _referred(named.value("reference"), header, resources)
+    if referred:
+        return referred[0]
+    candidates = [entry.resource for entry in resources if entry.resource.name in ("Organization", "Practitioner")]
+    return candidates[0] if len(candidates) == 1 else _EMPTY
+
+
+def _issues(answered: _Node, header: _Node, resources: list[_Entry]) -> Iterator[Issue]:
+    details = (answered.first("details") or _EMPTY).value("reference")
+    outcomes = [found for found in _referred(details, header, resources) if found.name == "OperationOutcome"]
+    if not outcomes:
+        outcomes = [entry.resource for entry in resources if entry.resource.name == "OperationOutcome"]
+    for outcome in outcomes:
+        for issue in outcome.all("issue"):
+            codings = [coding for details in issue.all("details") for coding in details.all("coding")]
+            ours = [coding for coding in codings if _is_response_code(coding)]
+            # Without a response code the issue still counts, as unknown: silence about it could make a verdict
+            # positive.
+            for coding in ours or codings[:1] or [_EMPTY]:
+                code = _code(coding.value("code"))
+                yield Issue(
+                    code=code,
+                    system=_cut(coding.value("system")),
+                    severity=_cut(issue.value("severity")),
+                    display=_cut(coding.value("display")),
+                    diagnostics=_cut(issue.value("diagnostics")),
+                    known=RESPONSE_CODES.get(code or "") if coding in ours else None,
+                )
+
+
+def _is_response_code(coding: _Node) -> bool:
+    """Whether a coding is from ITK's response codes, of any version; a known code without a system is taken as one."""
+    system = (coding.value("system") or "").strip().lower()
+    if not system:
+        return coding.value("code") is not None
+    return system.rpartition("/")[2].startswith(_CODE_SYSTEMS)
+
+
+def _referred(reference: str | None, header: _Node, resources: list[_Entry]) -> list[_Node]:
+    key = _reference_key(reference)
+    if not key:
+        return []
+    contained = [resource for holder in header.all("contained") for resource in holder.children]
+    if reference and reference.strip().startswith("#"):
+        return [resource for resource in contained if _reference_key(resource.value("id")) == key]
+    return [
+        entry.resource
+        for entry in resources
+        if key in (_reference_key(entry.full_url), _reference_key(entry.resource.value("id")))
+    ]
+
+
+def _reference_key(reference: str | None) -> str:
+    """Return what is the same in `urn:uuid:X`, `Organization/X`, `https://…/Organization/X`, `#X`, `X`."""
+    return re.split(r"[/:#]", (reference or "").strip().lower())[-1]
+
+
+def _identifier(resource: _Node, system: str) -> str | None:
+    for identifier in resource.all("identifier"):
+        if (identifier.value("system") or "").strip().lower().endswith(f"/{system}"):
+            return identifier.value("value")
+    return None
+
+
+def _sender_reference(header: _Node) -> str | None:
+    for handling in header.all("extension"):
+        if _HANDLING in (handling.value("url") or "").lower():
+            for part in handling.all("extension"):
+                if part.value("url") == "SenderReference":
+                    reference = (part.value("valueString") or "").strip()
+                    # A longer one is not ours: cut, it could match another's.
+                    return reference if 0 < len(reference) <= _LONGEST_REFERENCE else None
+    return None
+
+
+def _cut(text: str | None) -> str | None:
+    return text[:_LONGEST_TEXT] if text else None
+
+
+def _deciding(issues: tuple[Issue, ...]) -> Issue | None:
+    for verdict in (Verdict.NEGATIVE, Verdict.UNKNOWN):
+        for issue in issues:
+            if issue.verdict is verdict:
+                return issue
+    return issues[-1] if issues else None
+
+
+def _uuid(text: str) -> str | None:
+    """Read a UUID out of `X`, `urn:uuid:X` in any case, or the end of a reference."""
+    with contextlib.suppress(ValueError):
+        return str(uuid.UUID(_reference_key(text)))
+    return None
+
+
+def _id(text: str | None) -> str | None:
+    text = (text or "").strip()
+    return text if _FHIR_ID.fullmatch(text) else None
+
+
+def _code(text: str | None) -> str | None:
+    text = (text or "").strip()
+    return text if _CODE.fullmatch(text) else None
+
+
+def _timestamp(text: str | None) -> datetime | None:
+    with contextlib.suppress(ValueError):
+        at = datetime.fromisoformat((text or "").strip())
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
+    return None

@@ -1,0 +1,407 @@
+"""The message lifecycle: facts in, status out. Pure, total, and blind to the order in which facts arrive.
+
+A fact says what happened; a status is only ever derived from the facts, by the first rule of `RULES` that holds. So a
+repeated fact changes nothing, an early answer waits for its question, and no status stands without evidence.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from gpconnect_messaging.itk3.response_codes import DUPLICATE_MESSAGE, Level, Verdict
+
+ATTEMPTS_BEFORE_TOLD = 5
+"""How many uploads may go wrong for passing reasons before a person is told."""
+
+
+class Status(StrEnum):
+    """Where a message stands (design: lifecycle)."""
+
+    INVALID = "INVALID"
+    BUILT = "BUILT"
+    SENDING = "SENDING"
+    SENT = "SENT"
+    UNCERTAIN = "UNCERTAIN"
+    REFUSED = "REFUSED"
+    UNDELIVERED = "UNDELIVERED"
+    ACKNOWLEDGED = "ACKNOWLEDGED"
+    DELIVERED = "DELIVERED"
+    REJECTED = "REJECTED"
+    OVERDUE = "OVERDUE"
+
+
+class FactKind(StrEnum):
+    """What can happen to a message."""
+
+    REQUEST_REFUSED = "request refused"
+    BUILT = "built"
+    UPLOAD_STARTED = "upload started"
+    UPLOAD_ACCEPTED = "upload accepted"
+    UPLOAD_REFUSED = "upload refused"
+    UPLOAD_POSTPONED = "upload postponed"
+    UPLOAD_UNCERTAIN = "upload uncertain"
+    QUEUED_AGAIN = "queued again"
+    RESPONSE = "response"
+    REPORT = "report"
+    ACKNOWLEDGEMENT_OVERDUE = "acknowledgement overdue"
+
+
+class NoticeKind(StrEnum):
+    """What a person is told; at most one notice of each kind for a message."""
+
+    INVALID = "invalid"
+    REFUSED = "refused"
+    UNDELIVERED = "undelivered"
+    REJECTED = "rejected"
+    OVERDUE = "overdue"
+    STUCK = "stuck"
+    CONTRADICTION = "contradiction"
+    UNKNOWN_CODE = "unknown code"
+    UNMATCHED = "unmatched"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One thing that happened to a message.
+
+    `identity` names the fact within its message: the same event always gets the same one, so recording it again
+    changes nothing. `at` is in UTC. `source` says who says so: a function, or the MESH message that brought it.
+    `details` holds plain JSON values and no personal data.
+    """
+
+    kind: FactKind
+    identity: str
+    at: datetime
+    source: str
+    details: Mapping[str, Any]
+
+
+def request_refused(*, at: datetime, reasons: Iterable[str]) -> Fact:
+    """The request breaks rules; the reasons are `field: rule` lines."""
+    return Fact(
+        kind=FactKind.REQUEST_REFUSED, identity="request-refused", at=at, source="builder",
+        details={"reasons": list(reasons)},
+    )  # fmt: skip
+
+
+def built(*, at: datetime, sha256: str, size: int, infrastructure_due: timedelta, business_due: timedelta) -> Fact:
+    """The message is stored: its hash (hex), its size in bytes, and how long after sending each answer is due."""
+    return Fact(
+        kind=FactKind.BUILT, identity="built", at=at, source="builder",
+        details={
+            "sha256": sha256,
+            "size": size,
+            "infrastructure_seconds": int(infrastructure_due.total_seconds()),
+            "business_seconds": int(business_due.total_seconds()),
+        },
+    )  # fmt: skip
+
+
+def upload_started(*, at: datetime, attempt: int, lease: timedelta) -> Fact:
+    """A sender took the message; until the lease ends nobody else may."""
+    return Fact(
+        kind=FactKind.UPLOAD_STARTED, identity=f"upload-{attempt}", at=at, source="sender",
+        details={"attempt": attempt, "lease_until": (at + lease).isoformat()},
+    )  # fmt: skip
+
+
+def upload_accepted(*, at: datetime, attempt: int, mesh_message_id: str) -> Fact:
+    """MESH took the message and gave it its own id."""
+    return _outcome(FactKind.UPLOAD_ACCEPTED, at, attempt, "sender", mesh_message_id=mesh_message_id)
+
+
+def upload_refused(*, at: datetime, attempt: int, http_status: int, error: str) -> Fact:
+    """MESH answered no: the HTTP status, and MESH's own error event or code."""
+    return _outcome(FactKind.UPLOAD_REFUSED, at, attempt, "sender", http_status=http_status, error=error)
+
+
+def upload_postponed(*, at: datetime, attempt: int, why: str) -> Fact:
+    """The upload never left, or MESH was too busy to take it: it may be tried again."""
+    return _outcome(FactKind.UPLOAD_POSTPONED, at, attempt, "sender", why=why)
+
+
+def upload_uncertain(*, at: datetime, attempt: int, why: str, source: str) -> Fact:
+    """The upload may or may not have reached MESH."""
+    return _outcome(FactKind.UPLOAD_UNCERTAIN, at, attempt, source, why=why)
+
+
+def queued_again(*, at: datetime, times: int, why: str) -> Fact:
+    """The due-work sweep put the message on the send queue once more."""
+    return Fact(
+        kind=FactKind.QUEUED_AGAIN, identity=f"queued-again-{times}", at=at, source="poller", details={"why": why}
+    )
+
+
+def response(
+    *,
+    at: datetime,
+    mesh_message_id: str,
+    from_mailbox: str,
+    from_organisation: str | None,
+    code: str | None,
+    level: Level,
+    verdict: Verdict,
+) -> Fact:
+    """An ITK3 Response arrived; its code's row in the table decides, never its severity or words."""
+    return Fact(
+        kind=FactKind.RESPONSE, identity=f"response-{mesh_message_id}-{code}", at=at, source=f"MESH {mesh_message_id}",
+        details={
+            "code": code,
+            "level": level.value,
+            "verdict": verdict.value,
+            "from_mailbox": from_mailbox,
+            "from_organisation": from_organisation,
+        },
+    )  # fmt: skip
+
+
+def report(*, at: datetime, mesh_message_id: str, linked_mesh_message_id: str, code: str, description: str) -> Fact:
+    """MESH reports that it could not route the message, or that nobody collected it."""
+    return Fact(
+        kind=FactKind.REPORT, identity=f"report-{mesh_message_id}", at=at, source=f"MESH {mesh_message_id}",
+        details={"code": code, "description": description, "linked_mesh_message_id": linked_mesh_message_id},
+    )  # fmt: skip
+
+
+def acknowledgement_overdue(*, at: datetime, missing: Iterable[str]) -> Fact:
+    """An expected acknowledgement did not come in time."""
+    return Fact(
+        kind=FactKind.ACKNOWLEDGEMENT_OVERDUE, identity="acknowledgement-overdue", at=at, source="poller",
+        details={"missing": list(missing)},
+    )  # fmt: skip
+
+
+def _outcome(kind: FactKind, at: datetime, attempt: int, source: str, **details: Any) -> Fact:
+    return Fact(
+        kind=kind, identity=f"{kind.value.replace(' ', '-')}-{attempt}", at=at, source=source,
+        details={"attempt": attempt, **details},
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class History:
+    """What the facts of one message say, taken together."""
+
+    facts: tuple[Fact, ...]
+
+    def with_fact(self, fact: Fact) -> "History":
+        """Add a fact; one that is already known changes nothing."""
+        return self if fact.identity in self.identities else History((*self.facts, fact))
+
+    def of(self, *kinds: FactKind) -> list[Fact]:
+        """The facts of these kinds."""
+        return [fact for fact in self.facts if fact.kind in kinds]
+
+    @cached_property
+    def identities(self) -> frozenset[str]:
+        """The identities of all facts."""
+        return frozenset(fact.identity for fact in self.facts)
+
+    @cached_property
+    def attempts(self) -> int:
+        """How many uploads were started."""
+        return max((fact.details["attempt"] for fact in self.of(FactKind.UPLOAD_STARTED)), default=0)
+
+    @cached_property
+    def last_outcome(self) -> Fact | None:
+        """The outcome of the latest upload; None while it is under way, or before the first."""
+        outcomes = self.of(
+            FactKind.UPLOAD_ACCEPTED, FactKind.UPLOAD_REFUSED, FactKind.UPLOAD_POSTPONED, FactKind.UPLOAD_UNCERTAIN
+        )
+        # A late "accepted" corrects the "uncertain" that an expired lease had put in its place.
+        return next(
+            (
+                fact
+                for kind in (FactKind.UPLOAD_ACCEPTED, FactKind.UPLOAD_REFUSED, None)
+                for fact in outcomes
+                if fact.details["attempt"] == self.attempts and kind in (fact.kind, None)
+            ),
+            None,
+        )
+
+    @cached_property
+    def mesh_message_ids(self) -> tuple[str, ...]:
+        """The ids under which MESH took the message: more than one after a re-send."""
+        return tuple(sorted({fact.details["mesh_message_id"] for fact in self.of(FactKind.UPLOAD_ACCEPTED)}))
+
+    @cached_property
+    def possible_copies(self) -> int:
+        """How many copies MESH may hold: uploads accepted, uncertain, or still without an outcome."""
+        harmless = {fact.details["attempt"] for fact in self.of(FactKind.UPLOAD_REFUSED, FactKind.UPLOAD_POSTPONED)} - {
+            fact.details["attempt"] for fact in self.of(FactKind.UPLOAD_ACCEPTED)
+        }
+        return len({fact.details["attempt"] for fact in self.of(FactKind.UPLOAD_STARTED)} - harmless)
+
+    @cached_property
+    def verdicts(self) -> frozenset[tuple[str, str]]:
+        """The level and verdict of every response that counts: a duplicate that our own re-send made is no failure."""
+        return frozenset(
+            (fact.details["level"], fact.details["verdict"])
+            for fact in self.of(FactKind.RESPONSE)
+            if not (fact.details["code"] == DUPLICATE_MESSAGE and self.possible_copies > 1)
+        )
+
+    @cached_property
+    def infrastructure_positive(self) -> bool:
+        """The infrastructure acknowledgement came."""
+        return (Level.INFRASTRUCTURE, Verdict.POSITIVE) in self.verdicts
+
+    @cached_property
+    def business_positive(self) -> bool:
+        """A positive business acknowledgement came."""
+        return (Level.BUSINESS, Verdict.POSITIVE) in self.verdicts
+
+    @cached_property
+    def negative(self) -> bool:
+        """Any negative response came."""
+        return any(verdict == Verdict.NEGATIVE for _, verdict in self.verdicts)
+
+    @cached_property
+    def undelivered(self) -> bool:
+        """MESH reported every copy that it is known to have taken."""
+        reported = {fact.details["linked_mesh_message_id"] for fact in self.of(FactKind.REPORT)}
+        return bool(reported) and reported >= set(self.mesh_message_ids)
+
+    @cached_property
+    def contradictory(self) -> bool:
+        """Two facts cannot both be the whole truth: a person must look."""
+        positive = self.infrastructure_positive or self.business_positive
+        return (
+            ((Level.INFRASTRUCTURE, Verdict.NEGATIVE) in self.verdicts and positive)
+            or ((Level.BUSINESS, Verdict.NEGATIVE) in self.verdicts and self.business_positive)
+            or (self.undelivered and (positive or self.negative))
+            or (not self.mesh_message_ids and self.refused_by_mesh and bool(self.verdicts))
+        )
+
+    @property
+    def refused_by_mesh(self) -> bool:
+        """MESH answered no to the latest upload."""
+        return self.last_outcome is not None and self.last_outcome.kind is FactKind.UPLOAD_REFUSED
+
+    @property
+    def left_uncertain(self) -> bool:
+        """Nobody knows whether the latest upload reached MESH."""
+        return self.last_outcome is not None and self.last_outcome.kind is FactKind.UPLOAD_UNCERTAIN
+
+    @property
+    def missing_acknowledgements(self) -> list[str]:
+        """Which acknowledgements have not come."""
+        return [
+            name
+            for name, came in (("infrastructure", self.infrastructure_positive), ("business", self.business_positive))
+            if not came
+        ]
+
+    @cached_property
+    def status(self) -> Status:
+        """The status that the facts amount to: the first rule that holds."""
+        return next(rule.status for rule in RULES if rule.holds(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A status, when it holds, and why it is so."""
+
+    status: Status
+    holds: Callable[[History], bool]
+    reason: str
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        Status.INVALID,
+        lambda history: FactKind.REQUEST_REFUSED in {fact.kind for fact in history.facts},
+        "the request was refused before anything was built",
+    ),
+    Rule(Status.REJECTED, lambda history: history.negative, "any negative response code; after it nothing follows"),
+    Rule(
+        Status.DELIVERED,
+        lambda history: history.infrastructure_positive and history.business_positive,
+        "20013 and a positive business code, in any order",
+    ),
+    Rule(Status.UNDELIVERED, lambda history: history.undelivered, "a MESH report: not routed, or not collected"),
+    Rule(
+        Status.OVERDUE,
+        lambda history: bool(history.of(FactKind.ACKNOWLEDGEMENT_OVERDUE)),
+        "an expected acknowledgement is late (GPCM-SD-045)",
+    ),
+    Rule(
+        Status.ACKNOWLEDGED,
+        lambda history: history.infrastructure_positive,
+        "20013 came, the business acknowledgement is still due",
+    ),
+    Rule(
+        Status.SENT,
+        lambda history: bool(history.mesh_message_ids) or history.business_positive,
+        "MESH took the message, or somebody who can only have it from MESH answered",
+    ),
+    Rule(Status.REFUSED, lambda history: history.refused_by_mesh, "MESH answered no: never retried unchanged"),
+    Rule(Status.UNCERTAIN, lambda history: history.left_uncertain, "the upload may or may not have reached MESH"),
+    Rule(
+        Status.SENDING,
+        lambda history: history.attempts > 0 and history.last_outcome is None,
+        "a sender holds the lease",
+    ),
+    Rule(Status.BUILT, lambda _history: True, "stored and queued"),
+)
+
+_TOLD_ON_ENTERING = {
+    Status.INVALID: NoticeKind.INVALID,
+    Status.REFUSED: NoticeKind.REFUSED,
+    Status.UNDELIVERED: NoticeKind.UNDELIVERED,
+    Status.REJECTED: NoticeKind.REJECTED,
+    Status.OVERDUE: NoticeKind.OVERDUE,
+}
+
+
+def notices_due(history: History) -> frozenset[NoticeKind]:
+    """Say which notices the facts call for (GPCM-SD-044, GPCM-SD-045); the ledger sends each at most once."""
+    called_for = {_TOLD_ON_ENTERING[history.status]} if history.status in _TOLD_ON_ENTERING else set()
+    if history.contradictory:
+        called_for.add(NoticeKind.CONTRADICTION)
+    if any(verdict == Verdict.UNKNOWN for _, verdict in history.verdicts):
+        called_for.add(NoticeKind.UNKNOWN_CODE)
+    if history.attempts >= ATTEMPTS_BEFORE_TOLD and not history.mesh_message_ids:
+        called_for.add(NoticeKind.STUCK)
+    return frozenset(called_for)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long the sweep waits before it steps in."""
+
+    stale: timedelta
+    """A BUILT message that no sender took is queued again."""
+    uncertain: timedelta
+    """An UNCERTAIN upload is sent again."""
+
+
+def due_at(history: History, patience: Patience) -> datetime | None:
+    """Say when the sweep must look at the message next; None when nothing more is expected of us."""
+    status = history.status
+    if status in {Status.BUILT, Status.UNCERTAIN}:
+        wait = patience.stale if status is Status.BUILT else patience.uncertain
+        return max((fact.at + wait for fact in history.facts), default=None)
+    if status is Status.SENDING:
+        return datetime.fromisoformat(max(fact.details["lease_until"] for fact in history.of(FactKind.UPLOAD_STARTED)))
+    if status in {Status.SENT, Status.ACKNOWLEDGED}:
+        return acknowledgements_due(history)
+    return None
+
+
+def acknowledgements_due(history: History) -> datetime | None:
+    """Say when the next missing acknowledgement is late, counted from the first upload."""
+    prescribed = history.of(FactKind.BUILT)
+    if not prescribed:
+        return None
+    since = min(fact.at for fact in history.of(FactKind.UPLOAD_ACCEPTED, FactKind.UPLOAD_STARTED) or prescribed)
+    return min(
+        (
+            since + timedelta(seconds=prescribed[0].details[f"{name}_seconds"])
+            for name in history.missing_acknowledgements
+        ),
+        default=None,
+    )

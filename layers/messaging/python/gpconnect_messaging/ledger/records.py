@@ -1,0 +1,65 @@
+"""What the ledger holds: a message, a request's claim, a notice, and what came in without a message of ours."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gpconnect_messaging.ledger.lifecycle import History, NoticeKind, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRecord:
+    """A message and all that is known of it.
+
+    `revision` counts the recorded changes; `history` decides everything else. `encounter` is the sender's own word and
+    can name a person: it is stored, never logged. For a refused request the message id is the request's.
+    """
+
+    message_id: str
+    request_id: str
+    mailbox: str
+    encounter: str = field(repr=False)
+    version: int
+    created_at: datetime
+    history: History
+    revision: int = 0
+
+    @property
+    def status(self) -> Status:
+        """The status that the recorded facts amount to."""
+        return self.history.status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a request was given, once: its encounter's next version, and the time that its message will bear.
+
+    `document_versions` are the S3 object versions of its documents, primary first, so that a rebuild reads the same.
+    """
+
+    request_id: str
+    version: int
+    created_at: datetime
+    document_versions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something that a person must be told. `subject_key` is the ledger key of what it is about; no personal data."""
+
+    subject_key: str
+    kind: NoticeKind
+    raised_at: datetime
+    facts: Mapping[str, str]
+    """What the notice's words need, by name: ids, statuses, codes, reasons."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """One MESH message that came to a mailbox of ours: where its raw form is kept, and what it turned out to be."""
+
+    mailbox: str
+    mesh_message_id: str
+    at: datetime
+    evidence_key: str
+    outcome: str

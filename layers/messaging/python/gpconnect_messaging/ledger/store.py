@@ -1,0 +1,467 @@
+"""The ledger in DynamoDB: one table, every change one conditional transaction.
+
+| item | pk | sk |
+|---|---|---|
+| message (a projection of its facts) | `MESSAGE#{message id}` | `MESSAGE` |
+| fact, append-only | the message's | `EVENT#{identity}` |
+| notice | its subject's | `NOTICE#{kind}` |
+| claim of a request | `REQUEST#{request id}` | `REQUEST` |
+| last version of an encounter | `ENCOUNTER#{encounter key}` | `ENCOUNTER` |
+| MESH's id of a message of ours | `MESH#{MESH message id}` | `MESH` |
+| what came in | `RECEIVED#{mailbox}#{MESH message id}` | `RECEIVED` |
+
+A change reads the message's partition, derives the new status, and writes the fact, the projection and any notice in
+one transaction on condition that nobody wrote in between; losing that race means reading again. Status and due work
+are found through sharded indexes, so that no single key takes all writes.
+"""
+
+import json
+import random
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from gpconnect_messaging.ledger.lifecycle import (
+    Fact,
+    FactKind,
+    History,
+    NoticeKind,
+    Patience,
+    Status,
+    due_at,
+    notices_due,
+)
+from gpconnect_messaging.ledger.records import Claim, MessageRecord, Notice, Received
+from gpconnect_messaging.requests.identity import encounter_key
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SHARDS = 8
+_TRIES = 10
+_NOTICE_LEASE_SECONDS = 60
+_RACE_LOST = {"ConditionalCheckFailed", "TransactionConflict"}
+
+_to_dynamo = TypeSerializer().serialize
+_from_dynamo = TypeDeserializer().deserialize
+
+Item = dict[str, Any]
+
+
+class LedgerBusyError(Exception):
+    """Others kept changing the same message: nothing was written; try the whole step again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What recording a fact did: the message as it is now, its status before, and the notices that it raised."""
+
+    record: MessageRecord
+    before: Status | None
+    notices: tuple[Notice, ...] = ()
+
+
+class Ledger:
+    """The store. All its methods may raise botocore's ClientError for faults of DynamoDB itself."""
+
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        table: str,
+        patience: Patience,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._patience = patience
+        self._now = now
+
+    def claim(self, request_id: str, mailbox: str, encounter: str, document_versions: Sequence[str]) -> Claim:
+        """Give a request its version and creation time, once; a repeat gets back what the first call gave.
+
+        Raises LedgerBusyError when other requests for the same encounter kept winning.
+        """
+        key = encounter_key(mailbox, encounter)
+        for _ in self._tries():
+            if known := self.find_claim(request_id):
+                return known
+            last = int((self._get(f"ENCOUNTER#{key}", "ENCOUNTER") or {"version": 0})["version"])
+            claim = Claim(
+                request_id=request_id,
+                version=last + 1,
+                created_at=self._now().replace(microsecond=0),
+                document_versions=tuple(document_versions),
+            )
+            counted = {"pk": f"ENCOUNTER#{key}", "sk": "ENCOUNTER", "version": claim.version}
+            claimed = {
+                "pk": f"REQUEST#{request_id}",
+                "sk": "REQUEST",
+                "version": claim.version,
+                "created_at": _text(claim.created_at),
+                "document_versions": list(claim.document_versions),
+            }
+            if self._write(
+                [self._put(claimed, "attribute_not_exists(pk)"), self._put_if(counted, "version", last or None)]
+            ):
+                return claim
+        raise LedgerBusyError("the encounter's versions changed on every try")
+
+    def find_claim(self, request_id: str) -> Claim | None:
+        """Find what a request was given before; None for one that is new."""
+        item = self._get(f"REQUEST#{request_id}", "REQUEST")
+        if item is None:
+            return None
+        return Claim(
+            request_id=request_id,
+            version=int(item["version"]),
+            created_at=_time(item["created_at"]),
+            document_versions=tuple(item["document_versions"]),
+        )
+
+    def create(self, record: MessageRecord) -> Change:
+        """Store a new message with its first facts; a repeat changes nothing and returns what is there."""
+        for _ in self._tries():
+            if known := self.find(record.message_id):
+                return Change(record=known, before=known.status)
+            notices = self._notices_raised(record, frozenset())
+            if self._write(self._puts(record, record.history.facts, notices)):
+                return Change(record=replace(record, revision=1), before=None, notices=notices)
+        raise LedgerBusyError("the message changed on every try")
+
+    def record(
+        self, message_id: str, fact: Fact, *, only_if: Callable[[History], bool] = lambda _: True
+    ) -> Change | None:
+        """Add a fact to a message; known facts change nothing.
+
+        Returns None, with nothing written, where the message is unknown or `only_if` does not hold of its history at
+        the moment of writing.
+
+        Raises LedgerBusyError when others kept changing the message.
+        """
+        for _ in self._tries():
+            found = self._find_with_notices(message_id)
+            if found is None:
+                return None
+            record, told = found
+            if fact.identity in record.history.identities:
+                return Change(record=record, before=record.status)
+            if not only_if(record.history):
+                return None
+            changed = replace(record, history=record.history.with_fact(fact))
+            notices = self._notices_raised(changed, told)
+            if self._write(self._puts(changed, [fact], notices)):
+                return Change(
+                    record=replace(changed, revision=record.revision + 1), before=record.status, notices=notices
+                )
+        raise LedgerBusyError("the message changed on every try")
+
+    def find(self, message_id: str) -> MessageRecord | None:
+        """Read a message and all its facts; None if there is none."""
+        found = self._find_with_notices(message_id)
+        return found[0] if found else None
+
+    def find_by_mesh_message_id(self, mesh_message_id: str) -> MessageRecord | None:
+        """Find our message by the id that MESH gave one of its uploads."""
+        pointer = self._get(f"MESH#{mesh_message_id}", "MESH")
+        return self.find(pointer["message_id"]) if pointer else None
+
+    def find_by_encounter(self, mailbox: str, encounter: str) -> list[MessageRecord]:
+        """Find the messages of an encounter, oldest version first."""
+        ids = self._query_index("by_encounter", "encounter_key", encounter_key(mailbox, encounter))
+        return sorted(self._load(ids), key=lambda record: record.version)
+
+    def find_by_status(self, status: Status) -> list[MessageRecord]:
+        """Find the messages in a status, longest-standing first."""
+        shards = (f"{status.value}#{shard}" for shard in range(SHARDS))
+        return list(
+            self._load(item for each in shards for item in self._query_index("by_status", "status_shard", each))
+        )
+
+    def due_messages(self, now: datetime) -> list[str]:
+        """List the ids of the messages that the sweep must look at."""
+        return [item["message_id"] for item in self._due("message", now)]
+
+    def due_notices(self, now: datetime) -> list[Notice]:
+        """List the notices that were raised and not yet told."""
+        return [_notice(item) for item in self._due("notice", now)]
+
+    def take_notice(self, notice: Notice) -> bool:
+        """Take the right to tell a notice, for a minute; False where somebody has it, or it was told."""
+        until = _text(datetime.fromtimestamp(self._now().timestamp() + _NOTICE_LEASE_SECONDS, UTC))
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=_item({"pk": notice.subject_key, "sk": f"NOTICE#{notice.kind.value}"}),
+                UpdateExpression="SET due_at = :until",
+                ConditionExpression="attribute_exists(due_shard) AND due_at <= :now",
+                ExpressionAttributeValues=_item({":until": until, ":now": _text(self._now())}),
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    def notice_told(self, notice: Notice) -> None:
+        """Record that a notice was published: it is no longer due."""
+        self._client.update_item(
+            TableName=self._table,
+            Key=_item({"pk": notice.subject_key, "sk": f"NOTICE#{notice.kind.value}"}),
+            UpdateExpression="SET told_at = :now REMOVE due_shard, due_at",
+            ExpressionAttributeValues=_item({":now": _text(self._now())}),
+        )
+
+    def received(self, received: Received, unmatched_because: str | None = None) -> tuple[Notice, ...]:
+        """Record what came in; where it belongs to no message of ours, raise a notice with the reason.
+
+        A repeat changes nothing and raises nothing.
+        """
+        key = f"RECEIVED#{received.mailbox}#{received.mesh_message_id}"
+        item = {
+            "pk": key,
+            "sk": "RECEIVED",
+            "mailbox": received.mailbox,
+            "mesh_message_id": received.mesh_message_id,
+            "at": _text(received.at),
+            "evidence_key": received.evidence_key,
+            "outcome": received.outcome,
+        }
+        notices: tuple[Notice, ...] = ()
+        if unmatched_because is not None:
+            facts = {
+                "mailbox": received.mailbox,
+                "mesh_message_id": received.mesh_message_id,
+                "evidence_key": received.evidence_key,
+                "reason": unmatched_because,
+            }
+            notices = (Notice(subject_key=key, kind=NoticeKind.UNMATCHED, raised_at=received.at, facts=facts),)
+        puts = [self._put(item, "attribute_not_exists(pk)"), *(self._put_notice(notice) for notice in notices)]
+        return notices if self._write(puts) else ()
+
+    def find_received(self, mailbox: str, mesh_message_id: str) -> Received | None:
+        """Find what is known of one incoming MESH message."""
+        item = self._get(f"RECEIVED#{mailbox}#{mesh_message_id}", "RECEIVED")
+        if item is None:
+            return None
+        return Received(
+            mailbox=mailbox,
+            mesh_message_id=mesh_message_id,
+            at=_time(item["at"]),
+            evidence_key=item["evidence_key"],
+            outcome=item["outcome"],
+        )
+
+    def _tries(self) -> Iterator[int]:
+        for attempt in range(_TRIES):
+            if attempt:
+                time.sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 6)))  # noqa: S311 - spreads retries, hides nothing
+            yield attempt
+
+    def _get(self, pk: str, sk: str) -> Item | None:
+        answer = self._client.get_item(TableName=self._table, Key=_item({"pk": pk, "sk": sk}), ConsistentRead=True)
+        return _plain(answer["Item"]) if "Item" in answer else None
+
+    def _query(self, **query: Any) -> Iterator[Item]:
+        for page in self._client.get_paginator("query").paginate(TableName=self._table, **query):
+            yield from map(_plain, page["Items"])
+
+    def _query_index(self, index: str, attribute: str, value: str) -> Iterator[Item]:
+        return self._query(
+            IndexName=index,
+            KeyConditionExpression=f"{attribute} = :value",
+            ExpressionAttributeValues=_item({":value": value}),
+        )
+
+    def _due(self, kind: str, now: datetime) -> Iterator[Item]:
+        for shard in range(SHARDS):
+            yield from self._query(
+                IndexName="by_due",
+                KeyConditionExpression="due_shard = :shard AND due_at <= :now",
+                ExpressionAttributeValues=_item({":shard": f"{kind}#{shard}", ":now": _text(now)}),
+            )
+
+    def _load(self, items: Iterable[Item]) -> Iterator[MessageRecord]:
+        for item in items:
+            if record := self.find(item["message_id"]):
+                yield record
+
+    def _find_with_notices(self, message_id: str) -> tuple[MessageRecord, frozenset[NoticeKind]] | None:
+        summary: Item | None = None
+        facts: list[Fact] = []
+        told: set[NoticeKind] = set()
+        for item in self._query(
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=_item({":pk": f"MESSAGE#{message_id}"}),
+            ConsistentRead=True,
+        ):
+            if item["sk"] == "MESSAGE":
+                summary = item
+            elif item["sk"].startswith("EVENT#"):
+                facts.append(_fact(item))
+            else:
+                told.add(NoticeKind(item["kind"]))
+        if summary is None:
+            return None
+        record = MessageRecord(
+            message_id=message_id,
+            request_id=summary["request_id"],
+            mailbox=summary["mailbox"],
+            encounter=summary["encounter"],
+            version=int(summary["version"]),
+            created_at=_time(summary["created_at"]),
+            history=History(tuple(sorted(facts, key=lambda fact: fact.at))),
+            revision=int(summary["revision"]),
+        )
+        return record, frozenset(told)
+
+    def _notices_raised(self, record: MessageRecord, known: frozenset[NoticeKind]) -> tuple[Notice, ...]:
+        facts = {"message_id": record.message_id, "mailbox": record.mailbox, "status": record.status.value}
+        return tuple(
+            Notice(
+                subject_key=f"MESSAGE#{record.message_id}", kind=kind, raised_at=self._now(),
+                facts=facts | _explanation(record.history, kind),
+            )
+            for kind in sorted(notices_due(record.history) - known)
+        )  # fmt: skip
+
+    def _puts(self, record: MessageRecord, facts: Iterable[Fact], notices: Iterable[Notice]) -> list[Item]:
+        history, shard = record.history, _shard(record.message_id)
+        summary: Item = {
+            "pk": f"MESSAGE#{record.message_id}",
+            "sk": "MESSAGE",
+            "message_id": record.message_id,
+            "request_id": record.request_id,
+            "mailbox": record.mailbox,
+            "encounter": record.encounter,
+            "encounter_key": encounter_key(record.mailbox, record.encounter),
+            "version": record.version,
+            "created_at": _text(record.created_at),
+            "revision": record.revision + 1,
+            "status": record.status.value,
+            "status_shard": f"{record.status.value}#{shard}",
+            "changed_at": _text(self._now()),
+            "mesh_message_ids": list(history.mesh_message_ids),
+            "possible_copies": history.possible_copies,
+        }
+        if (due := due_at(history, self._patience)) is not None:
+            summary |= {"due_shard": f"message#{shard}", "due_at": _text(due)}
+        puts = [self._put_if(summary, "revision", record.revision or None)]
+        for fact in facts:
+            puts.append(self._put(_event(record.message_id, fact), "attribute_not_exists(pk)"))
+            if fact.kind is FactKind.UPLOAD_ACCEPTED:
+                mesh_message_id = fact.details["mesh_message_id"]
+                puts.append(self._put({"pk": f"MESH#{mesh_message_id}", "sk": "MESH", "message_id": record.message_id}))
+        return [*puts, *(self._put_notice(notice) for notice in notices)]
+
+    def _put_notice(self, notice: Notice) -> Item:
+        item = {
+            "pk": notice.subject_key,
+            "sk": f"NOTICE#{notice.kind.value}",
+            "kind": notice.kind.value,
+            "raised_at": _text(notice.raised_at),
+            "facts": dict(notice.facts),
+            "due_shard": f"notice#{_shard(notice.subject_key)}",
+            "due_at": _text(notice.raised_at),
+        }
+        return self._put(item, "attribute_not_exists(pk)")
+
+    def _put(self, item: Item, condition: str | None = None) -> Item:
+        put: Item = {"TableName": self._table, "Item": _item(item)}
+        return {"Put": put | ({"ConditionExpression": condition} if condition else {})}
+
+    def _put_if(self, item: Item, attribute: str, expected: int | None) -> Item:
+        if expected is None:
+            return self._put(item, "attribute_not_exists(pk)")
+        put = self._put(item, "#attribute = :expected")
+        put["Put"] |= {
+            "ExpressionAttributeNames": {"#attribute": attribute},
+            "ExpressionAttributeValues": _item({":expected": expected}),
+        }
+        return put
+
+    def _write(self, puts: Sequence[Item]) -> bool:
+        """Write all or nothing; False where a condition failed or another transaction had hold of an item."""
+        try:
+            self._client.transact_write_items(TransactItems=puts)  # type: ignore[arg-type]
+        except ClientError as error:
+            codes = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+            code = error.response["Error"]["Code"]
+            if code == "TransactionInProgressException" or (
+                code == "TransactionCanceledException" and codes & _RACE_LOST
+            ):
+                return False
+            raise
+        return True
+
+
+def _explanation(history: History, kind: NoticeKind) -> dict[str, str]:
+    """Pick the details that a notice of this kind needs."""
+    details: dict[str, Any] = {}
+    match kind:
+        case NoticeKind.INVALID:
+            details = {"reasons": "\n".join(history.of(FactKind.REQUEST_REFUSED)[0].details["reasons"])}
+        case NoticeKind.REFUSED:
+            details = dict(history.of(FactKind.UPLOAD_REFUSED)[-1].details)
+        case NoticeKind.UNDELIVERED:
+            details = dict(history.of(FactKind.REPORT)[-1].details)
+        case NoticeKind.REJECTED | NoticeKind.CONTRADICTION | NoticeKind.UNKNOWN_CODE:
+            details = {"codes": ", ".join(sorted(str(fact.details["code"]) for fact in history.of(FactKind.RESPONSE)))}
+        case NoticeKind.OVERDUE:
+            details = {"missing": " and ".join(history.missing_acknowledgements)}
+        case NoticeKind.STUCK:
+            details = {"attempts": history.attempts}
+    return {name: str(value) for name, value in details.items()}
+
+
+def _shard(key: str) -> int:
+    return zlib.crc32(key.encode()) % SHARDS
+
+
+def _event(message_id: str, fact: Fact) -> Item:
+    return {
+        "pk": f"MESSAGE#{message_id}",
+        "sk": f"EVENT#{fact.identity}",
+        "kind": fact.kind.value,
+        "at": _text(fact.at),
+        "source": fact.source,
+        "details": json.dumps(fact.details, sort_keys=True),
+    }
+
+
+def _fact(item: Item) -> Fact:
+    return Fact(
+        kind=FactKind(item["kind"]),
+        identity=item["sk"].removeprefix("EVENT#"),
+        at=_time(item["at"]),
+        source=item["source"],
+        details=json.loads(item["details"]),
+    )
+
+
+def _notice(item: Item) -> Notice:
+    return Notice(
+        subject_key=item["pk"], kind=NoticeKind(item["kind"]), raised_at=_time(item["raised_at"]), facts=item["facts"]
+    )
+
+
+def _text(time_: datetime) -> str:
+    # Fixed width, so that text order is time order.
+    return time_.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _time(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z")
+
+
+def _item(values: Item) -> dict[str, Any]:
+    return {name: _to_dynamo(value) for name, value in values.items()}
+
+
+def _plain(item: Any) -> Item:
+    return {name: _from_dynamo(value) for name, value in item.items()}

@@ -1,0 +1,122 @@
+"""Finds mailbox settings in Parameter Store and credentials in Secrets Manager, and keeps both for five minutes.
+
+So a changed setting or a rotated secret takes effect without a deployment.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from botocore.exceptions import ClientError
+
+from gpconnect_messaging.mailboxes.settings import MailboxSettings, MailboxSettingsError
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_ssm import SSMClient
+
+    from gpconnect_messaging.mesh.credentials import MailboxCredentials
+
+_KEPT_SECONDS = 300
+_Value = TypeVar("_Value")
+
+
+class UnknownMailboxError(Exception):
+    """No such sending mailbox is configured in this environment."""
+
+
+class CredentialsError(Exception):
+    """A mailbox's secret, or the environment's, is missing or unusable: whoever keeps the secrets must correct it."""
+
+
+class MailboxDirectory:
+    """The settings of the sending mailboxes."""
+
+    def __init__(self, client: "SSMClient", prefix: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._kept: _Kept[MailboxSettings] = _Kept(clock)
+
+    def settings(self, mailbox: str) -> MailboxSettings:
+        """Find a mailbox's settings. Raises UnknownMailboxError, MailboxSettingsError."""
+        return self._kept.get(mailbox, lambda: self._read(mailbox))
+
+    def _read(self, mailbox: str) -> MailboxSettings:
+        try:
+            text = self._client.get_parameter(Name=f"{self._prefix}/{mailbox}")["Parameter"]["Value"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ParameterNotFound":
+                raise UnknownMailboxError("no such mailbox is configured") from None
+            raise
+        settings = MailboxSettings.from_json(text)
+        if settings.mailbox != mailbox:
+            raise MailboxSettingsError("mailbox settings: mailbox: is not the one that the parameter is named for")
+        return settings
+
+
+class CredentialVault:
+    """The credentials of the sending mailboxes."""
+
+    def __init__(
+        self,
+        client: "SecretsManagerClient",
+        mailbox_secrets: str,
+        mesh_secret: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._mailbox_secrets = mailbox_secrets
+        self._mesh_secret = mesh_secret
+        self._kept: _Kept[MailboxCredentials] = _Kept(clock)
+
+    def credentials(self, mailbox: str) -> "MailboxCredentials":
+        """Find a mailbox's credentials. Raises CredentialsError."""
+        return self._kept.get(mailbox, lambda: self._read(mailbox))
+
+    def forget(self, mailbox: str) -> None:
+        """Read the mailbox's secret afresh next time: MESH did not accept what we had."""
+        self._kept.forget(mailbox)
+
+    def _read(self, mailbox: str) -> "MailboxCredentials":
+        from gpconnect_messaging.mesh.credentials import MailboxCredentials
+
+        own = self._secret(f"{self._mailbox_secrets}/{mailbox}")
+        shared = self._secret(self._mesh_secret)
+        try:
+            return MailboxCredentials.from_secrets(mailbox, own, shared)
+        except ValueError as error:
+            raise CredentialsError(str(error)) from None
+
+    def _secret(self, name: str) -> dict[str, Any]:
+        try:
+            text = self._client.get_secret_value(SecretId=name)["SecretString"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ResourceNotFoundException":
+                raise CredentialsError(f"the secret {name} does not exist or has no value") from None
+            raise
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise CredentialsError(f"the secret {name} is not a JSON object")
+        return value
+
+
+class _Kept(Generic[_Value]):
+    """Values by name, each for five minutes."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._values: dict[str, tuple[float, _Value]] = {}
+
+    def get(self, name: str, read: Callable[[], _Value]) -> _Value:
+        until, value = self._values.get(name, (0.0, None))
+        if value is None or self._clock() >= until:
+            value = read()
+            self._values[name] = (self._clock() + _KEPT_SECONDS, value)
+        return value
+
+    def forget(self, name: str) -> None:
+        self._values.pop(name, None)

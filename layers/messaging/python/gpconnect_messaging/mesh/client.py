@@ -1,0 +1,630 @@
+"""The MESH API, version 2, for one mailbox. Source: MESH API description (NHSDigital/mesh-api-specification).
+
+Every method makes one attempt with a token of its own (`inbox` and `download`: one per page or chunk) and raises what
+the caller must do about a failure (`errors`). Nothing is retried here: only the caller knows whether there is time, and
+whether the ledger allows it. Nothing is logged here.
+
+How the answer to an upload is read:
+
+| what happened                                                        | raised            |
+|----------------------------------------------------------------------|-------------------|
+| no connection, no free connection in the pool, proxy refused         | NeverLeft         |
+| connection lost or silent before any of the body was handed over     | NeverLeft         |
+| connection lost, silent or nonsense after that                       | Uncertain         |
+| TLS alert about our certificate, at any time                         | Authentication    |
+| 202 (or 200) with a message id                                       | nothing: `Sent`   |
+| 202 (or 200) whose body is lost, unreadable, or speaks of an error   | Uncertain         |
+| 401, 403, 407                                                        | Authentication    |
+| 408 with part of the body still here; else                           | Busy; Uncertain   |
+| 425, 429                                                             | Busy              |
+| 503 with Retry-After: MESH says that it took nothing on              | Busy              |
+| any other 5xx, a 503 without Retry-After, any other 2xx              | Uncertain         |
+| any other 4xx (417 with a message id too), 3xx                       | Refused           |
+
+A read or an acknowledgement can be repeated, so there everything that may pass is NeverLeft or Busy.
+"""
+
+import io
+import logging
+import platform
+import re
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import IO, BinaryIO, Protocol, Self, TypeVar
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from gpconnect_messaging.mesh import answers, compression, headers
+from gpconnect_messaging.mesh.authorization import authorization
+from gpconnect_messaging.mesh.checksum import Checksum
+from gpconnect_messaging.mesh.credentials import MailboxCredentials
+from gpconnect_messaging.mesh.errors import (
+    ERROR_CODES,
+    Authentication,
+    Busy,
+    DamagedContent,
+    Gone,
+    MeshError,
+    NeverLeft,
+    Refused,
+    Uncertain,
+)
+from gpconnect_messaging.mesh.models import (
+    ChunkRange,
+    EndpointLookup,
+    InboxPage,
+    MessageHeaders,
+    Outgoing,
+    ReceivedMessage,
+    Sent,
+    Tracking,
+)
+
+ACCEPT = "application/vnd.mesh.v2+json"
+CLIENT_VERSION = "gpconnect-messaging==0.1.0"
+# Seconds. MESH answers an upload after it has stored it, so the read may take a while; a connection may not.
+TIMEOUT = httpx.Timeout(60, connect=10, pool=10)
+# MESH takes at most this much in one request, after compression; more needs chunks.
+LARGEST_REQUEST = 100_000_000
+# What `download` holds in memory. Acknowledgements are a few kilobytes.
+LARGEST_DOWNLOAD = 32 * 1024 * 1024
+# A page of 5,000 ids is about 150 kB. An answer beyond this is no answer of MESH's.
+_LARGEST_ANSWER = 4 * 1024 * 1024
+_MOST_CHUNKS = 10_000
+_BLOCK = 64 * 1024
+
+_MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_DIRECTORY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_. -]{0,299}")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_NO_CONNECTION = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+_WAIT = (408, 425, 429)
+# OpenSSL's names for what the server says about our certificate, without their varying beginnings.
+_CERTIFICATE_ALERTS = (
+    "ALERT_ACCESS_DENIED",
+    "ALERT_BAD_CERTIFICATE",
+    "ALERT_CERTIFICATE_EXPIRED",
+    "ALERT_CERTIFICATE_REQUIRED",
+    "ALERT_CERTIFICATE_REVOKED",
+    "ALERT_CERTIFICATE_UNKNOWN",
+    "ALERT_UNKNOWN_CA",
+    "ALERT_UNSUPPORTED_CERTIFICATE",
+)
+_Value = TypeVar("_Value")
+
+
+class Sink(Protocol):
+    """Where a download is written: a binary file, or anything else that takes blocks in order."""
+
+    def write(self, block: bytes, /) -> object:
+        """Take the next block."""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+
+class _Body:
+    """A request's body that remembers how much of itself was asked for."""
+
+    def __init__(self, file: IO[bytes], length: int) -> None:
+        self._file = file
+        self._remaining = length
+        self.started = False
+
+    @property
+    def finished(self) -> bool:
+        return self._remaining <= 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.started = True
+        while block := self._file.read(_BLOCK):
+            self._remaining -= len(block)
+            yield block
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class MeshClient:
+    """One mailbox's view of MESH. Safe to share between threads; not across a fork (connections are not).
+
+    `url` is MESH's root, such as `https://msg.intspineservices.nhs.uk`. `http` is used as given, its TLS and timeouts
+    included, and stays open; without it the client makes its own from the credentials, and `close` or a `with` block
+    closes it. Raises ValueError for an address that is neither https nor this machine's own, and for unusable
+    certificates.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        credentials: MailboxCredentials,
+        *,
+        http: httpx.Client | None = None,
+        timeout: httpx.Timeout = TIMEOUT,
+        compression_level: int = compression.LEVEL,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "https" and not (parts.scheme == "http" and (http or parts.hostname in _LOOPBACK)):
+            raise ValueError("MESH is spoken to over https")
+        # The transport's own debug lines repeat every header of an answer: Mex-To and Mex-Subject are among them.
+        for name in ("httpx", "httpcore"):
+            logger = logging.getLogger(name)
+            logger.setLevel(max(logger.level, logging.WARNING))
+        self._url = url.rstrip("/")
+        self._credentials = credentials
+        self._owns_http = http is None
+        self._http = http or httpx.Client(verify=credentials.tls_context(), timeout=timeout)
+        self._compression_level = compression_level
+        self._clock = clock
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections, if they are the client's own."""
+        if self._owns_http:
+            self._http.close()
+
+    @property
+    def mailbox(self) -> str:
+        """The mailbox id."""
+        return self._credentials.mailbox
+
+    def handshake(self) -> None:
+        """Tell MESH that the mailbox is in use, wanted every 24 hours.
+
+        Raises NeverLeft, Busy, Authentication, Refused.
+        """
+        system = headers.checked(
+            {
+                "Mex-ClientVersion": CLIENT_VERSION,
+                "Mex-OSName": platform.system() or "unknown",
+                "Mex-OSVersion": platform.release() or "unknown",
+                "Mex-OSArchitecture": platform.machine() or "unknown",
+            }
+        )
+        self._ask("handshake", "POST", self._mailbox_path(), extra_headers=system)
+
+    def send(self, outgoing: Outgoing, content: bytes | BinaryIO) -> Sent:
+        """Send one message in one request: the first and only upload of its content.
+
+        `content` is the whole message; a file must be seekable and is read from its start. It goes gzip'd.
+        Raises NeverLeft, Busy, Uncertain, Refused, Authentication as the module's table says, and ValueError, before
+        anything is sent, for a header that MESH could not take and for content that needs chunks.
+        """
+        meta = self._first_chunk_headers(outgoing, ChunkRange(number=1, total=1))
+        file, length = compression.compressed(content, level=self._compression_level)
+        with file:
+            if length > LARGEST_REQUEST:
+                raise ValueError(f"{length} bytes after compression are more than MESH takes in one request")
+            answer, body = self._upload("send", self._mailbox_path("outbox"), meta, file, length)
+        return Sent(message_id=self._accepted("send", answer, body))
+
+    def check(self, outgoing: Outgoing) -> None:
+        """Raise the ValueError that `send` would raise for a header that MESH could not take; ask nobody."""
+        self._first_chunk_headers(outgoing, ChunkRange(number=1, total=1))
+
+    def inbox_page(
+        self, *, page_size: int = 500, workflow_filter: str | None = None, continue_from: str | None = None
+    ) -> InboxPage:
+        """Fetch one page of the ids of the messages that wait, oldest first.
+
+        `page_size` is 10 to 5,000. `workflow_filter` is MESH's: `ID`, `!ID`, `ID*`, `*PART*`, … `continue_from` comes
+        from the page before. Raises NeverLeft, Busy, Authentication, Refused.
+        """
+        query: dict[str, str] = {"max_results": str(page_size)}
+        if workflow_filter:
+            query["workflow_filter"] = workflow_filter
+        if continue_from:
+            query["continue_from"] = continue_from
+        answer = self._ask("inbox", "GET", self._mailbox_path("inbox"), query=query)
+        return self._understood("inbox", answer, answers.inbox_page(answer.body))
+
+    def inbox(self, *, page_size: int = 500, workflow_filter: str | None = None) -> Iterator[str]:
+        """Yield the ids of all messages that wait, each once, fetching a page only when its turn comes.
+
+        Raises what `inbox_page` does, when a page is fetched; the ids before it stay good.
+        """
+        seen: set[str] = set()
+        links: set[str] = set()
+        continue_from: str | None = None
+        while True:
+            page = self.inbox_page(page_size=page_size, workflow_filter=workflow_filter, continue_from=continue_from)
+            for message_id in page.message_ids:
+                if message_id not in seen:
+                    seen.add(message_id)
+                    yield message_id
+            continue_from = page.continue_from
+            # A link that comes round again would be followed for ever.
+            if continue_from is None or continue_from in links:
+                return
+            links.add(continue_from)
+
+    def count(self) -> int:
+        """Return how many messages wait. Raises NeverLeft, Busy, Authentication, Refused."""
+        answer = self._ask("count", "GET", self._mailbox_path("count"))
+        return self._understood("count", answer, answers.count(answer.body))
+
+    def head(self, message_id: str) -> MessageHeaders:
+        """Fetch what MESH says about a message, without its content.
+
+        Raises NeverLeft, Busy, Authentication, Gone, Refused.
+        """
+        answer = self._ask("head", "HEAD", self._inbox_path(message_id), may_be_gone=True)
+        return answers.message_headers(answer.headers, message_id)
+
+    def download(
+        self, message_id: str, *, maximum_bytes: int = LARGEST_DOWNLOAD, as_served: bool = False
+    ) -> ReceivedMessage:
+        """Fetch a message with its whole content in memory; otherwise as `download_into`."""
+        sink = io.BytesIO()
+        head = self.download_into(message_id, sink, maximum_bytes=maximum_bytes, as_served=as_served)
+        values = {field.name: getattr(head, field.name) for field in fields(head)}
+        return ReceivedMessage(**values, body=sink.getvalue())
+
+    def download_into(
+        self, message_id: str, sink: Sink, *, maximum_bytes: int = LARGEST_DOWNLOAD, as_served: bool = False
+    ) -> MessageHeaders:
+        """Write a message's content to `sink`, decompressed, its chunks joined, and return what MESH says about it.
+
+        Raises DamagedContent where a part is not what its headers promise or the whole is longer than `maximum_bytes`;
+        the sink then holds a useless beginning. `as_served` writes the bytes as they come, neither decompressed nor
+        checked but for the length, so that a damaged message can be kept. The headers are the first chunk's.
+        Raises NeverLeft, Busy, Authentication, Gone, Refused as well.
+        """
+        collector = _Collector(sink, maximum_bytes, as_served=as_served)
+        for number in range(1, _MOST_CHUNKS + 1):
+            if self._fetch_chunk(message_id, number, collector):
+                return collector.finished()
+        raise DamagedContent("download", f"more than {_MOST_CHUNKS} chunks")
+
+    def acknowledge(self, message_id: str) -> None:
+        """Take a message out of the inbox for good; only after it is stored. May be repeated.
+
+        Raises NeverLeft, Busy, Authentication, Gone, Refused.
+        """
+        self._ask("acknowledge", "PUT", f"{self._inbox_path(message_id)}/status/acknowledged", may_be_gone=True)
+
+    def tracking(self, message_id: str) -> Tracking:
+        """Ask where a message of ours is, by the id that `send` returned; not often, MESH says.
+
+        Raises NeverLeft, Busy, Authentication, Gone (MESH knows no such message of this mailbox), Refused.
+        """
+        query = {"messageID": _message_id(message_id)}
+        answer = self._ask("tracking", "GET", self._mailbox_path("outbox", "tracking"), query=query, may_be_gone=True)
+        return self._understood("tracking", answer, answers.tracking(answer.body))
+
+    def endpoint_lookup(self, ods_code: str, workflow_id: str) -> EndpointLookup:
+        """Ask which mailboxes of an organisation take a workflow. Raises NeverLeft, Busy, Authentication, Refused."""
+        path = f"/messageexchange/endpointlookup/{_directory_name(ods_code)}/{_directory_name(workflow_id)}"
+        answer = self._ask("endpoint lookup", "GET", path)
+        return self._understood("endpoint lookup", answer, answers.endpoint_lookup(answer.body))
+
+    def workflow_search(self, workflow_id: str) -> EndpointLookup:
+        """Ask which mailboxes take a workflow at all. Raises NeverLeft, Busy, Authentication, Refused."""
+        path = f"/messageexchange/workflowsearch/{_directory_name(workflow_id)}"
+        answer = self._ask("workflow search", "GET", path)
+        return self._understood("workflow search", answer, answers.endpoint_lookup(answer.body))
+
+    def _mailbox_path(self, *parts: str) -> str:
+        return "/".join(("/messageexchange", self.mailbox, *parts))
+
+    def _inbox_path(self, message_id: str) -> str:
+        return self._mailbox_path("inbox", _message_id(message_id))
+
+    def _first_chunk_headers(self, outgoing: Outgoing, chunk: ChunkRange) -> dict[str, str]:
+        return headers.checked(
+            {
+                "Mex-From": self.mailbox,
+                "Mex-To": outgoing.to,
+                "Mex-WorkflowID": outgoing.workflow_id,
+                "Mex-Subject": outgoing.subject,
+                "Mex-LocalID": outgoing.local_id,
+                "Mex-FileName": outgoing.file_name,
+                "Mex-Chunk-Range": f"{chunk.number}:{chunk.total}",
+                "Mex-Content-Checksum": outgoing.checksum,
+                "Content-Type": outgoing.content_type,
+            }
+        )
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        extra_headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        content: _Body | None = None,
+    ) -> AbstractContextManager[httpx.Response]:
+        credentials = self._credentials
+        token = authorization(credentials.mailbox, credentials.password, credentials.shared_key, at=self._clock())
+        return self._http.stream(
+            method,
+            self._url + path,
+            headers={
+                "Accept": ACCEPT,
+                "Accept-Encoding": "identity",
+                "User-Agent": CLIENT_VERSION,
+                "Authorization": token,
+                **(extra_headers or {}),
+            },
+            params=query,
+            content=content,
+            # A redirect would carry the token and the patient's details to somewhere else.
+            follow_redirects=False,
+            auth=None,
+        )
+
+    def _ask(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        *,
+        extra_headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        may_be_gone: bool = False,
+    ) -> _Answer:
+        # Errors are raised outside the except blocks: an httpx exception holds the request, and would hang on as the
+        # context.
+        failure: MeshError
+        try:
+            with self._open(method, path, extra_headers, query) as response:
+                answer = _answer(response)
+        except httpx.HTTPError as error:
+            failure = _interrupted(operation, error)
+        else:
+            if answer.status in (200, 202, 204):
+                return answer
+            failure = self._read_failure(operation, answer, may_be_gone=may_be_gone)
+        raise failure
+
+    def _fetch_chunk(self, message_id: str, number: int, collector: "_Collector") -> bool:
+        """Fetch one chunk into the collector; return whether it was the last."""
+        path = self._inbox_path(message_id) + (f"/{number}" if number > 1 else "")
+        failure: MeshError
+        try:
+            with self._open("GET", path, {"Accept-Encoding": "gzip"}) as response:
+                if response.status_code in (200, 206):
+                    last = response.status_code == 200
+                    collector.take(response, answers.message_headers(response.headers, message_id), number, last=last)
+                    return last
+                answer = _answer(response)
+        except httpx.HTTPError as error:
+            failure = _interrupted("download", error)
+        else:
+            failure = self._read_failure("download", answer, may_be_gone=True)
+        raise failure
+
+    def _upload(
+        self, operation: str, path: str, meta: Mapping[str, str], file: IO[bytes], length: int
+    ) -> tuple[_Answer, _Body]:
+        body = _Body(file, length)
+        framing = {"Content-Encoding": "gzip", "Content-Length": str(length)}
+        failure: MeshError
+        try:
+            with self._open("POST", path, {**meta, **framing}, content=body) as response:
+                return _answer(response), body
+        except (httpx.HTTPError, OSError) as error:
+            failed = type(error).__name__
+            if _certificate_refused(error):
+                failure = Authentication(operation, "MESH does not accept our client certificate")
+            elif isinstance(error, _NO_CONNECTION):
+                failure = NeverLeft(operation, f"no connection ({failed})")
+            elif not body.started:
+                # The headers promise a body, and a request without it is none.
+                failure = NeverLeft(operation, f"the connection failed before the content left ({failed})")
+            else:
+                failure = Uncertain(operation, f"the answer was lost ({failed}); the message may have been stored")
+        raise failure
+
+    def _accepted(self, operation: str, answer: _Answer, body: _Body) -> str:
+        """Return the message id of an accepted upload, or raise by the module's table."""
+        status = answer.status
+        if status in (200, 202):
+            if message_id := answers.accepted_message_id(answer.body):
+                return message_id
+            raise Uncertain(operation, f"answered {status} without a usable message id", status=status)
+        wait = answers.retry_after(answer.headers.get("Retry-After"), self._clock())
+        if status in (425, 429) or (status == 408 and not body.finished) or (status == 503 and wait is not None):
+            raise Busy(operation, f"answered {status}", status=status, retry_after=wait)
+        if status < 300 or status == 408 or status >= 500:
+            raise Uncertain(operation, f"answered {status}; the message may have been stored", status=status)
+        raise self._refusal(operation, answer)
+
+    def _read_failure(self, operation: str, answer: _Answer, *, may_be_gone: bool) -> MeshError:
+        status = answer.status
+        if status in _WAIT or status >= 500 or status < 300:
+            wait = answers.retry_after(answer.headers.get("Retry-After"), self._clock())
+            return Busy(operation, f"answered {status}", status=status, retry_after=wait)
+        if may_be_gone and status in (404, 410):
+            return Gone(operation, f"no such message (answered {status})", status=status)
+        return self._refusal(operation, answer)
+
+    def _refusal(self, operation: str, answer: _Answer) -> MeshError:
+        status = answer.status
+        if status in (401, 403, 407):
+            skew = self._clock_skew(answer)
+            problem = f"not authorized (answered {status})"
+            if skew is not None and abs(skew) >= 3600:
+                problem += f"; our clock is {abs(skew) / 3600:.1f} hours {'ahead' if skew > 0 else 'behind'}"
+            return Authentication(operation, problem, status=status, clock_skew=skew)
+        said = answers.refusal(answer.body)
+        problem = " ".join(part for part in (f"answered {status}", said.event, said.code) if part)
+        if said.code in ERROR_CODES:
+            problem += f": {ERROR_CODES[said.code]}"
+        if said.fields:
+            problem += f" (at fault: {', '.join(said.fields)})"
+        return Refused(
+            operation,
+            problem,
+            status=status,
+            event=said.event,
+            code=said.code,
+            message_id=said.message_id,
+            fields=said.fields,
+        )
+
+    def _clock_skew(self, answer: _Answer) -> float | None:
+        theirs = answers.http_date(answer.headers.get("Date"))
+        return None if theirs is None else (self._clock() - theirs).total_seconds()
+
+    @staticmethod
+    def _understood(operation: str, answer: _Answer, value: _Value | None) -> _Value:
+        if value is None:
+            raise Busy(operation, f"answered {answer.status} with a body that makes no sense", status=answer.status)
+        return value
+
+
+class _Collector:
+    """Joins the chunks of one download, checking each against its headers and the whole against the limits."""
+
+    def __init__(self, sink: Sink, maximum_bytes: int, *, as_served: bool) -> None:
+        self._sink = sink
+        self._maximum = maximum_bytes
+        self._as_served = as_served
+        self._written = 0
+        self._first: MessageHeaders | None = None
+        self._checksum = Checksum("")
+
+    def take(self, response: httpx.Response, head: MessageHeaders, number: int, *, last: bool) -> None:
+        """Write one chunk. Raises DamagedContent, and httpx's errors where the connection fails."""
+        if self._first is None:
+            self._first = head
+            self._checksum = Checksum(head.checksum)
+        if not self._as_served:
+            self._check_sequence(head, number, last=last)
+        raw = _Counted(response.iter_raw())
+        damage = ""
+        try:
+            for block in self._decoded(raw, head):
+                self._written += len(block)
+                if self._written > self._maximum:
+                    damage = f"longer than {self._maximum} bytes"
+                    break
+                self._checksum.update(block)
+                self._sink.write(block)
+        except compression.Damaged as problem:
+            damage = str(problem)
+        if not damage and not self._as_served and head.content_length not in (None, raw.count):
+            damage = f"{raw.count} bytes came where {head.content_length} were announced"
+        if damage:
+            raise DamagedContent("download", f"chunk {number}: {damage}")
+
+    def finished(self) -> MessageHeaders:
+        """Return the first chunk's headers. Raises DamagedContent where the whole does not have its checksum."""
+        if self._first is None:
+            raise DamagedContent("download", "nothing came")
+        if not self._as_served and self._checksum.contradicts:
+            raise DamagedContent("download", "the checksum does not agree")
+        return self._first
+
+    def _decoded(self, raw: "_Counted", head: MessageHeaders) -> Iterator[bytes]:
+        if self._as_served or head.content_encoding in ("", "identity"):
+            return iter(raw)
+        if head.content_encoding not in ("gzip", "x-gzip"):
+            raise compression.Damaged("its content encoding is not gzip")
+        # A report has no content, whatever its headers say about the encoding of it.
+        return iter(()) if head.is_report and head.content_length == 0 else compression.inflated(raw)
+
+    def _check_sequence(self, head: MessageHeaders, number: int, *, last: bool) -> None:
+        chunk, first = head.chunk_range, self._first
+        if chunk is None or head.is_report or chunk.total == 0:
+            return
+        total = first.chunk_range.total if first and first.chunk_range else chunk.total
+        if chunk.number != number or chunk.total != total or last != (number == total):
+            raise DamagedContent(
+                "download", f"chunk {chunk.number} of {chunk.total} came where {number} of {total} was due"
+            )
+
+
+class _Counted:
+    """An iterator's bytes, counted as they pass."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self.count = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for block in self._blocks:
+            self.count += len(block)
+            yield block
+
+
+def _answer(response: httpx.Response) -> _Answer:
+    """Read a short answer. The body of an error may be lost, damaged or endless: its status is enough."""
+    body = bytearray()
+    try:
+        for block in response.iter_raw():
+            body += block
+            if len(body) > _LARGEST_ANSWER:
+                body.clear()
+                break
+    except httpx.HTTPError:
+        if response.status_code < 300:
+            raise
+        body.clear()
+    text = bytes(body)
+    # Asked for no encoding, some servers use it all the same.
+    if response.headers.get("Content-Encoding", "").strip().lower() in ("gzip", "x-gzip"):
+        plain = bytearray()
+        with suppress(compression.Damaged):
+            for block in compression.inflated([text]):
+                plain += block
+                if len(plain) > _LARGEST_ANSWER:
+                    plain.clear()
+                    break
+        text = bytes(plain)
+    return _Answer(response.status_code, response.headers, text)
+
+
+def _interrupted(operation: str, error: httpx.HTTPError) -> MeshError:
+    failed = type(error).__name__
+    if _certificate_refused(error):
+        return Authentication(operation, "MESH does not accept our client certificate")
+    if isinstance(error, _NO_CONNECTION):
+        return NeverLeft(operation, f"no connection ({failed})")
+    return Busy(operation, f"the answer was lost ({failed})")
+
+
+def _certificate_refused(error: BaseException) -> bool:
+    """Whether the TLS layer below says that the server refused our certificate.
+
+    With TLS 1.3 that is heard only on the first read, after the request was written; a server that has refused the
+    certificate has processed nothing of it.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError) and (cause.reason or "").upper().endswith(_CERTIFICATE_ALERTS):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+def _message_id(value: str) -> str:
+    if not _MESSAGE_ID.fullmatch(value):
+        raise ValueError("not a MESH message id")
+    return value
+
+
+def _directory_name(value: str) -> str:
+    if not _DIRECTORY_NAME.fullmatch(value):
+        raise ValueError("not an ODS code or workflow id")
+    return quote(value, safe="")

@@ -1,0 +1,113 @@
+"""What can go wrong between us and MESH, split by what the caller must do.
+
+    MeshError
+    ├── NeverLeft         nothing reached MESH: do it again, as often as wanted
+    ├── Busy              MESH asked us to wait, or a read was interrupted: do it again after `retry_after`
+    ├── Uncertain         an upload may or may not have been stored: find out before sending it again
+    ├── Refused           MESH answered no: stop, the same request is never right later
+    ├── Authentication    MESH does not accept who we are: stop, look at credentials, certificate and clock
+    ├── Gone              the message is not there (any more): note it and go on
+    └── DamagedContent    the message came, but is not what was sent: keep it as served, tell a person
+
+MESH does not recognise duplicates, so only `NeverLeft` and `Busy` may lead to a second upload without asking first.
+
+Nothing here carries a header value, a body, a token or an httpx exception (those hold the request, and with it the
+patient's details in `Mex-To`): only the operation, the status, and MESH's own short codes.
+"""
+
+# MESH's error codes in our own words. Source: MESH API description, "Error codes"; EPL codes: MESH endpoint lookup
+# guidance.
+ERROR_CODES = {
+    "02": "the data is missing or cannot be read",
+    "06": "a header is malformed",
+    "07": "the sending mailbox does not match the authorization",
+    "08": "the recipient is missing",
+    "09": "the version is not supported",
+    "11": "the message type is not DATA",
+    "12": "the recipient is not registered",
+    "14": "the recipient did not collect the message in time",
+    "16": "this mailbox may not send such messages",
+    "17": "the workflow id is not registered for the mailbox",
+    "19": "the expiry period is not valid",
+    "20": "the message does not exist",
+    "EPL-150": "several mailboxes match the patient's practice",
+    "EPL-151": "no mailbox matches the patient's practice",
+    "EPL-152": "the NHS number is not valid",
+    "EPL-153": "the NHS number was not found",
+    "EPL-154": "the patient's details do not match the NHS number",
+}
+
+
+class MeshError(Exception):
+    """Base of everything that this package raises about MESH. `operation` is what was tried, such as "send"."""
+
+    def __init__(self, operation: str, problem: str, *, status: int | None = None) -> None:
+        super().__init__(f"MESH {operation}: {problem}")
+        self.operation = operation
+        self.problem = problem
+        self.status = status
+
+
+class NeverLeft(MeshError):  # noqa: N818 - named for what the caller must do
+    """No complete request reached MESH (no connection, or none free): repeating it is safe."""
+
+
+class Busy(MeshError):  # noqa: N818 - named for what the caller must do
+    """MESH could not serve the request now. `retry_after`: the seconds it asked for, None where it named no time."""
+
+    def __init__(
+        self, operation: str, problem: str, *, status: int | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(operation, problem, status=status)
+        self.retry_after = retry_after
+
+
+class Uncertain(MeshError):  # noqa: N818 - named for what the caller must do
+    """An upload whose answer was lost or makes no sense: MESH may have stored it, and would store a second one too."""
+
+
+class Refused(MeshError):  # noqa: N818 - named for what the caller must do
+    """MESH's final no. `event` and `code` are MESH's own (such as "SEND" and "12"), None where it gave none.
+
+    `message_id` is set where MESH gave the refused upload an id: useful to its support desk, and no sign of success.
+    `fields` names the headers or parameters that MESH found fault with.
+    """
+
+    def __init__(
+        self,
+        operation: str,
+        problem: str,
+        *,
+        status: int | None = None,
+        event: str | None = None,
+        code: str | None = None,
+        message_id: str | None = None,
+        fields: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(operation, problem, status=status)
+        self.event = event
+        self.code = code
+        self.message_id = message_id
+        self.fields = fields
+
+
+class Authentication(MeshError):  # noqa: N818 - named for what the caller must do
+    """MESH does not accept our token or certificate; nothing was stored.
+
+    `clock_skew`: seconds by which our clock is ahead of MESH's (negative: behind), None where MESH did not give its
+    time. MESH refuses a token whose time is two hours or more away from its own.
+    """
+
+    def __init__(
+        self, operation: str, problem: str, *, status: int | None = None, clock_skew: float | None = None
+    ) -> None:
+        super().__init__(operation, problem, status=status)
+        self.clock_skew = clock_skew
+
+
+class Gone(MeshError):  # noqa: N818 - named for what the caller must do
+    """The message does not exist, has expired, or was acknowledged and removed (404, 410)."""
+
+
+class DamagedContent(MeshError):  # noqa: N818 - named for what the caller must do
+    """A received message that is truncated, oversized, or fails its own length, encoding, sequence or checksum."""

@@ -1,0 +1,105 @@
+"""Tell a person: one notice per failure, in plain words, with what to do next (GPCM-SD-044, GPCM-SD-045).
+
+A notice is raised in the same transaction as the fact that calls for it, and told afterwards; the sweep tells what a
+crash left untold. A notice names ids, statuses and codes, never a patient.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gpconnect_messaging.ledger.lifecycle import NoticeKind
+from gpconnect_messaging.ledger.records import Notice
+from gpconnect_messaging.ledger.store import Ledger
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    subject: str
+    what: str
+    todo: str
+
+
+_WORDS = {
+    NoticeKind.INVALID: _Words(
+        "A request was refused",
+        "A request breaks the rules below, so no message was made of it. The request is kept.",
+        "Correct the request at its source and drop it again.",
+    ),
+    NoticeKind.REFUSED: _Words(
+        "MESH refused a message",
+        "MESH did not take the message. It will not be sent again unchanged.",
+        "Look at MESH's error below: most often the mailbox may not use the workflow, or the address is malformed. "
+        "Inform the practice another way if it cannot be mended in time.",
+    ),
+    NoticeKind.UNDELIVERED: _Words(
+        "A message was not delivered",
+        "MESH reports that the message did not reach a practice.",
+        "Check the patient's details and registered practice with PDS, correct the request and drop it again, or "
+        "inform the practice another way.",
+    ),
+    NoticeKind.REJECTED: _Words(
+        "A practice rejected a message",
+        "The receiving practice answered with a negative code. The document is not in the patient's record.",
+        "Look the code up, correct what it names, and send again, or inform the practice another way.",
+    ),
+    NoticeKind.OVERDUE: _Words(
+        "An acknowledgement is overdue",
+        "The message was sent, but an expected acknowledgement has not come. It may not have been read.",
+        "Ask the practice whether it has the document; a late acknowledgement will still be recorded.",
+    ),
+    NoticeKind.STUCK: _Words(
+        "A message cannot be sent",
+        "Several uploads to MESH came to nothing. We go on trying.",
+        "Check MESH's service status, the mailbox's credentials and certificate, and the network.",
+    ),
+    NoticeKind.CONTRADICTION: _Words(
+        "Answers to a message contradict each other",
+        "What came back about the message cannot all be true. Its status follows the worse answer.",
+        "Ask the practice what became of the document.",
+    ),
+    NoticeKind.UNKNOWN_CODE: _Words(
+        "An answer has a code that is not known",
+        "A response to the message has no code, or one that is not in the table of ITK3 response codes.",
+        "Read the response in the evidence store and decide; the message's status does not count it.",
+    ),
+    NoticeKind.UNMATCHED: _Words(
+        "Something came in that belongs to no message",
+        "A MESH message came to one of our mailboxes and could not be matched. It is kept as it came.",
+        "Read it in the evidence store and decide what it is about.",
+    ),
+}
+
+
+class Notifier:
+    """Publishes notices to the organisation's contacts, through SNS."""
+
+    def __init__(self, client: "SNSClient", topic_arn: str, ledger: Ledger) -> None:
+        self._client = client
+        self._topic_arn = topic_arn
+        self._ledger = ledger
+
+    def tell(self, notices: Iterable[Notice]) -> int:
+        """Tell each notice that nobody else is telling; return how many were told.
+
+        Told at least once: a crash after publishing and before recording it means a second copy, never none.
+        """
+        told = 0
+        for notice in notices:
+            if self._ledger.take_notice(notice):
+                subject, body = write(notice.kind, notice.facts)
+                self._client.publish(TopicArn=self._topic_arn, Subject=subject, Message=body)
+                self._ledger.notice_told(notice)
+                told += 1
+        return told
+
+
+def write(kind: NoticeKind, facts: Mapping[str, str]) -> tuple[str, str]:
+    """Write a notice: a subject of at most 100 ASCII characters (SNS's limit), and a body in plain words."""
+    words = _WORDS[kind]
+    known = [f"{name.replace('_', ' ')}: {value}" for name, value in sorted(facts.items()) if value]
+    body = [words.what, "", "What to do:", words.todo, "", "What is known:", *known]
+    return f"GP Connect Messaging: {words.subject}", "\n".join(body)

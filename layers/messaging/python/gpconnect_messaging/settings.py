@@ -1,0 +1,100 @@
+"""What each function reads from its environment: a typed value, made once at cold start.
+
+A wrong or missing variable stops the function there, naming the variable, and not in the middle of a message.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from datetime import timedelta
+from typing import Any, Self
+
+from gpconnect_messaging.ledger.lifecycle import Patience
+from gpconnect_messaging.requests.nhs_number import NumberRange
+
+
+class SettingsError(Exception):
+    """An environment variable is missing or wrong: correct the deployment's configuration."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _FromEnvironment:
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read the fields from the variables of the same names in capitals. Raises SettingsError."""
+        values: dict[str, Any] = {}
+        for field in fields(cls):
+            name = field.name.upper()
+            text = environment.get(name, "").strip()
+            if text:
+                values[field.name] = _convert(name, text, field.type)
+            elif field.default is MISSING:
+                raise SettingsError(f"{name} is not set")
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LedgerSettings(_FromEnvironment):
+    ledger_table: str
+    notices_topic_arn: str
+    mailbox_parameters: str
+    stale_seconds: int = 600
+    uncertain_seconds: int = 900
+
+    @property
+    def patience(self) -> Patience:
+        """How long the sweep waits before it steps in."""
+        return Patience(
+            stale=timedelta(seconds=self.stale_seconds), uncertain=timedelta(seconds=self.uncertain_seconds)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuilderSettings(_LedgerSettings):
+    """The builder's environment. `nhs_numbers` is safety rule 4: test or live numbers, never both."""
+
+    nhs_numbers: NumberRange
+    drop_bucket: str
+    outbox_bucket: str
+    evidence_bucket: str
+    send_queue_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenderSettings(_LedgerSettings):
+    """The sender's environment."""
+
+    outbox_bucket: str
+    mesh_url: str
+    mailbox_secrets: str
+    mesh_secret: str
+    lease_seconds: int = 180
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a sender may hold a message; longer than the function may run."""
+        return timedelta(seconds=self.lease_seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollerSettings(_LedgerSettings):
+    """The poller's environment."""
+
+    evidence_bucket: str
+    send_queue_url: str
+    mesh_url: str
+    mailbox_secrets: str
+    mesh_secret: str
+
+
+def _convert(name: str, text: str, kind: Any) -> Any:
+    if kind is int:
+        if not text.isascii() or not text.isdecimal() or int(text) == 0:
+            raise SettingsError(f"{name} must be a whole number above 0")
+        return int(text)
+    if kind is NumberRange:
+        try:
+            return NumberRange(text)
+        except ValueError:
+            raise SettingsError(f"{name} must be one of {', '.join(NumberRange)}") from None
+    return text

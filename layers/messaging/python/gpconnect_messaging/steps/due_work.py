@@ -1,0 +1,91 @@
+"""Due work: whatever should have happened by now, and has not. One sweep every minute heals every crash.
+
+| status | what the sweep does when it is due |
+|---|---|
+| BUILT | no sender took it: queue it again |
+| SENDING | the lease ended: the sender died, and the upload is UNCERTAIN |
+| UNCERTAIN | the wait is over: queue it to send the same bytes again, a possible duplicate, recorded |
+| SENT, ACKNOWLEDGED | an acknowledgement is late: OVERDUE, and a person is told |
+
+It also tells every notice that a crash left untold.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, Patience, Status, due_at
+from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.queues import SendQueue
+
+
+@dataclass(slots=True)
+class Swept:
+    """What one sweep did."""
+
+    queued_again: int = 0
+    leases_ended: int = 0
+    overdue: int = 0
+    notices_told: int = 0
+    left: int = 0
+    """Still due: time ran out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """The due-work step and what it works with."""
+
+    ledger: Ledger
+    send_queue: SendQueue
+    notifier: Notifier
+    patience: Patience
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def run(self, time_left: Callable[[], bool] = lambda: True) -> Swept:
+        """Do the work that is due, message by message while `time_left` says that there is time for one more."""
+        swept = Swept()
+        for message_id in self.ledger.due_messages(self.now()):
+            if not time_left():
+                swept.left += 1
+            elif record := self.ledger.find(message_id):
+                self._heal(record, swept)
+        swept.notices_told = self.notifier.tell(self.ledger.due_notices(self.now()))
+        return swept
+
+    def _heal(self, record: MessageRecord, swept: Swept) -> None:
+        now = self.now()
+        if not self._is_due(record.history):
+            return  # it moved on between the index and the message
+        match record.status:
+            case Status.BUILT | Status.UNCERTAIN:
+                times = len(record.history.of(FactKind.QUEUED_AGAIN)) + 1
+                fact = lifecycle.queued_again(at=now, times=times, why=record.status.value)
+                if self._record(record, fact):
+                    self.send_queue.put(record.message_id, record.mailbox)
+                    swept.queued_again += 1
+            case Status.SENDING:
+                fact = lifecycle.upload_uncertain(
+                    at=now, attempt=record.history.attempts, why="the sender's lease ended", source="poller"
+                )
+                swept.leases_ended += self._record(record, fact)
+            case Status.SENT | Status.ACKNOWLEDGED:
+                fact = lifecycle.acknowledgement_overdue(at=now, missing=record.history.missing_acknowledgements)
+                swept.overdue += self._record(record, fact)
+            case _:
+                pass  # nothing is due in any other status
+
+    def _is_due(self, history: History) -> bool:
+        due = due_at(history, self.patience)
+        return due is not None and due <= self.now()
+
+    def _record(self, record: MessageRecord, fact: Fact) -> bool:
+        """Record the fact if the message is as we saw it; False where somebody else was faster."""
+        seen = record.history.identities
+        change = self.ledger.record(record.message_id, fact, only_if=lambda history: history.identities == seen)
+        if change is None or change.record.history.identities == seen:
+            return False
+        self.notifier.tell(change.notices)
+        return True

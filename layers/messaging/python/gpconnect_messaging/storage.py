@@ -1,0 +1,202 @@
+"""The buckets: what was dropped, what goes out, and the evidence of what came in. Adapters over S3.
+
+Keys of ours are made of ids alone. Keys in the drop bucket are the sender's, and appear in no log or exception text.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from gpconnect_messaging.itk3.envelope import Envelope
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_PART = 8 * 1024 * 1024
+_CHUNK = 192 * 1024
+_MISSING = {"404", "NoSuchKey", "NoSuchVersion"}
+
+
+class NotThereError(Exception):
+    """The object does not exist (any more)."""
+
+
+class StorageError(Exception):
+    """S3 did not do what was asked, by its own code: try again, or correct the function's permissions.
+
+    It takes the place of botocore's error, whose text repeats the key, which can name a patient.
+    """
+
+
+class DamagedMessageError(Exception):
+    """A stored message is not, byte for byte, the one that the ledger recorded: it must not be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class DropFile:
+    """One version of one file in the drop bucket, and its length in bytes."""
+
+    key: str
+    version: str
+    size: int
+
+
+class DropBucket:
+    """Reads what senders dropped."""
+
+    def __init__(self, client: "S3Client", bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def read(self, key: str, version: str, limit: int) -> bytes:
+        """Read a small file whole, of at most `limit` bytes. Raises NotThereError; ValueError for a longer one."""
+        body = self._get(key, version)["Body"]
+        content: bytes = body.read(limit + 1)
+        if len(content) > limit:
+            body.close()
+            raise ValueError("longer than the limit")
+        return content
+
+    def stat(self, key: str, version: str | None = None) -> DropFile:
+        """Find a file's version (the latest, or the one asked for) and length. Raises NotThereError."""
+        which = {"VersionId": version} if version else {}
+        try:
+            found = self._client.head_object(Bucket=self._bucket, Key=key, **which)  # type: ignore[arg-type]
+        except ClientError as error:
+            raise _meaning(error) from None
+        return DropFile(key=key, version=found.get("VersionId", ""), size=found["ContentLength"])
+
+    def ends(self, file: DropFile, length: int) -> tuple[bytes, bytes]:
+        """Read the first and the last `length` bytes of a file, which may overlap. Raises NotThereError."""
+        if file.size == 0:
+            return b"", b""
+        head = self._get(file.key, file.version, f"bytes=0-{length - 1}")["Body"].read()
+        if file.size <= length:
+            return head, head
+        return head, self._get(file.key, file.version, f"bytes={file.size - length}-")["Body"].read()
+
+    def chunks(self, file: DropFile) -> Iterator[bytes]:
+        """Stream a file. Raises NotThereError."""
+        yield from self._get(file.key, file.version)["Body"].iter_chunks(_CHUNK)
+
+    def _get(self, key: str, version: str, span: str | None = None) -> Any:
+        which = {"VersionId": version} if version else {}
+        which |= {"Range": span} if span else {}
+        try:
+            return self._client.get_object(Bucket=self._bucket, Key=key, **which)  # type: ignore[arg-type]
+        except ClientError as error:
+            raise _meaning(error) from None
+
+
+class Outbox:
+    """Holds built messages and their envelopes."""
+
+    def __init__(self, client: "S3Client", bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def put(self, message_id: str, envelope: Envelope, content: Iterable[bytes]) -> str:
+        """Store a message as a stream, and its envelope; return the message's SHA-256 in hex."""
+        self._client.put_object(
+            Bucket=self._bucket, Key=_envelope_key(message_id), Body=envelope.to_json(), ContentType="application/json"
+        )
+        from boto3.s3.transfer import TransferConfig  # only the builder uploads: the others start without it
+
+        stream = _HashedStream(content)
+        self._client.upload_fileobj(
+            stream,  # type: ignore[arg-type]
+            self._bucket,
+            _message_key(message_id),
+            ExtraArgs={"ContentType": "application/fhir+xml"},
+            # One part at a time, in this thread: memory stays at one part whatever the message's size.
+            Config=TransferConfig(multipart_threshold=_PART, multipart_chunksize=_PART, use_threads=False),
+        )
+        return stream.hash.hexdigest()
+
+    def envelope(self, message_id: str) -> Envelope:
+        """Read a message's envelope. Raises NotThereError."""
+        return Envelope.from_json(self._get(_envelope_key(message_id)).read())
+
+    def copy_message(self, message_id: str, sha256: str, target: IO[bytes]) -> None:
+        """Copy a message into a file and rewind it.
+
+        Raises NotThereError; DamagedMessageError where its hash is not `sha256`.
+        """
+        digest = hashlib.sha256()
+        for chunk in self._get(_message_key(message_id)).iter_chunks(_CHUNK):
+            digest.update(chunk)
+            target.write(chunk)
+        if digest.hexdigest() != sha256:
+            raise DamagedMessageError("the stored message is not the one that was built")
+        target.seek(0)
+
+    def _get(self, key: str) -> Any:
+        try:
+            return self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
+        except ClientError as error:
+            raise _meaning(error) from None
+
+
+class Evidence:
+    """Keeps, unchanged, what was asked of us and what was sent to us."""
+
+    def __init__(self, client: "S3Client", bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def keep_request(self, request_id: str, raw: bytes) -> str:
+        """Keep a request as it came; return its key. A repeat writes the same again."""
+        key = f"requests/{request_id}.json"
+        self._client.put_object(Bucket=self._bucket, Key=key, Body=raw, ContentType="application/json")
+        return key
+
+    def keep_received(self, mailbox: str, mesh_message_id: str, headers: Any, body: bytes) -> str:
+        """Keep a MESH message as it came: its body under the returned key, its headers beside it."""
+        key = f"received/{mailbox}/{mesh_message_id}"
+        described = {name: value for name, value in asdict(headers).items() if name != "body"}
+        self._client.put_object(
+            Bucket=self._bucket,
+            Key=f"{key}.json",
+            Body=json.dumps(described, default=str).encode(),
+            ContentType="application/json",
+        )
+        self._client.put_object(Bucket=self._bucket, Key=key, Body=body)
+        return key
+
+
+class _HashedStream:
+    """Chunks as a file to read from, hashed on their way."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = bytearray()
+        self.hash = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        """Return exactly `size` bytes while there are as many."""
+        while size < 0 or len(self._rest) < size:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                break
+            self.hash.update(chunk)
+            self._rest += chunk
+        taken = bytes(self._rest) if size < 0 else bytes(self._rest[:size])
+        del self._rest[: len(taken)]
+        return taken
+
+
+def _message_key(message_id: str) -> str:
+    return f"messages/{message_id}.xml"
+
+
+def _envelope_key(message_id: str) -> str:
+    return f"messages/{message_id}.json"
+
+
+def _meaning(error: ClientError) -> Exception:
+    code = error.response["Error"]["Code"]
+    return NotThereError("no such object") if code in _MISSING else StorageError(f"{error.operation_name}: {code}")

@@ -1,0 +1,91 @@
+"""Chooses the real adapters: each function's step, made once at cold start from its environment.
+
+Nothing is imported for a function that does not use it: the sender starts without FHIR models, the builder without the
+MESH client.
+"""
+
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
+from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.queues import SendQueue
+from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings
+from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
+
+if TYPE_CHECKING:
+    from gpconnect_messaging.steps.build import Builder
+    from gpconnect_messaging.steps.due_work import Sweep
+    from gpconnect_messaging.steps.poll import Poller
+    from gpconnect_messaging.steps.send import Sender
+
+# Seconds. AWS answers in milliseconds: a call that hangs is better tried again than waited for.
+_CONFIG = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 4})
+
+
+def builder(settings: BuilderSettings) -> "Builder":
+    """Make the build step."""
+    from gpconnect_messaging.steps.build import Builder
+
+    ledger = _ledger(settings)
+    s3 = boto3.client("s3", config=_CONFIG)
+    return Builder(
+        drop=DropBucket(s3, settings.drop_bucket),
+        outbox=Outbox(s3, settings.outbox_bucket),
+        evidence=Evidence(s3, settings.evidence_bucket),
+        ledger=ledger,
+        mailboxes=MailboxDirectory(boto3.client("ssm", config=_CONFIG), settings.mailbox_parameters),
+        send_queue=SendQueue(boto3.client("sqs", config=_CONFIG), settings.send_queue_url),
+        notifier=_notifier(settings, ledger),
+        numbers=settings.nhs_numbers,
+    )
+
+
+def sender(settings: SenderSettings) -> "Sender":
+    """Make the send step."""
+    from gpconnect_messaging.mailboxes.connections import MeshConnections
+    from gpconnect_messaging.steps.send import Sender
+
+    ledger = _ledger(settings)
+    return Sender(
+        outbox=Outbox(boto3.client("s3", config=_CONFIG), settings.outbox_bucket),
+        ledger=ledger,
+        mesh=MeshConnections(settings.mesh_url, _vault(settings)),
+        notifier=_notifier(settings, ledger),
+        lease=settings.lease,
+        patience=settings.patience,
+    )
+
+
+def poller(settings: PollerSettings) -> "tuple[Poller, Sweep]":
+    """Make the polling and the due-work step."""
+    from gpconnect_messaging.mailboxes.connections import MeshConnections
+    from gpconnect_messaging.steps.due_work import Sweep
+    from gpconnect_messaging.steps.poll import Poller
+
+    ledger = _ledger(settings)
+    notifier = _notifier(settings, ledger)
+    poll = Poller(
+        evidence=Evidence(boto3.client("s3", config=_CONFIG), settings.evidence_bucket),
+        ledger=ledger,
+        mesh=MeshConnections(settings.mesh_url, _vault(settings)),
+        notifier=notifier,
+    )
+    send_queue = SendQueue(boto3.client("sqs", config=_CONFIG), settings.send_queue_url)
+    return poll, Sweep(ledger=ledger, send_queue=send_queue, notifier=notifier, patience=settings.patience)
+
+
+def _ledger(settings: BuilderSettings | SenderSettings | PollerSettings) -> Ledger:
+    return Ledger(boto3.client("dynamodb", config=_CONFIG), settings.ledger_table, settings.patience)
+
+
+def _notifier(settings: BuilderSettings | SenderSettings | PollerSettings, ledger: Ledger) -> Notifier:
+    return Notifier(boto3.client("sns", config=_CONFIG), settings.notices_topic_arn, ledger)
+
+
+def _vault(settings: SenderSettings | PollerSettings) -> CredentialVault:
+    secrets = boto3.client("secretsmanager", config=_CONFIG)
+    return CredentialVault(secrets, settings.mailbox_secrets, settings.mesh_secret)

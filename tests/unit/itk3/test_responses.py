@@ -1,0 +1,553 @@
+"""Reading ITK3 Responses: every code in every shape, the published examples, and what is no Response."""
+
+import contextlib
+import gzip
+import itertools
+import json
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level, ResponseCode, Verdict, level_of
+from gpconnect_messaging.itk3.responses import (
+    LARGEST_RESPONSE,
+    Issue,
+    Outcome,
+    Response,
+    UnreadableResponse,
+    read_response,
+)
+
+EXAMPLES = Path(__file__).parents[4] / "shared" / "spec" / "itk-responses"
+ORIGINAL = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
+OWN = "5a1c1c52-7d0b-4a39-8f0e-6d2f3b0c9a11"
+SENDER = "1f0f66e6-f3b9-4092-a493-d635dbf4dacf"
+OUTCOME = "f19e4165-b379-4377-ad43-df65f609eba5"
+CODES_1 = "https://fhir.nhs.uk/STU3/CodeSystem/ITK-ResponseCodes-1"
+OLD_CODES = "https://fhir.nhs.uk/STU3/CodeSystem/ITK-Acknowledgement-1"
+HANDLING = "https://fhir.nhs.uk/STU3/StructureDefinition/Extension-ITK-MessageHandling-2"
+PATIENT = "WRIGHT Garth 9658218865"
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How one sender writes its responses."""
+
+    event: str = "ITK008M"
+    system: str | None = CODES_1
+    handling: bool = True
+    practitioner: bool = False
+    diagnostics: bool = True
+    prefix: str = "urn:uuid:"
+    upper: bool = False
+
+
+SHAPES = {
+    "as specified": Shape(),
+    "legacy": Shape(event="ITK002M", system=OLD_CODES),
+    "no handling extension": Shape(handling=False),
+    "Practitioner as sender": Shape(practitioner=True),
+    "no diagnostics": Shape(diagnostics=False),
+    "no code system": Shape(system=None),
+    "identifier as URN in capitals": Shape(upper=True),
+    "references without prefix": Shape(prefix=""),
+    "all at once": Shape(
+        "ITK002M", OLD_CODES, handling=False, practitioner=True, diagnostics=False, prefix="", upper=True
+    ),
+}
+
+
+def issue(code: str, shape: Shape = Shape(), **more: Any) -> Resource:
+    coding = {"code": code, "display": f"display for {PATIENT}"} | ({"system": shape.system} if shape.system else {})
+    made: Resource = {"severity": "fatal", "code": "processing", "details": {"coding": [coding]}}
+    return made | ({"diagnostics": f"diagnostics about {PATIENT}"} if shape.diagnostics else {}) | more
+
+
+def bundle(issues: Sequence[Resource], shape: Shape = Shape(), identifier: str | None = None) -> Resource:
+    """Compose a response as FHIR JSON."""
+    if identifier is None:
+        identifier = f"urn:uuid:{ORIGINAL}".upper() if shape.upper else ORIGINAL
+    parts = [
+        {"url": "BusAckRequested", "valueBoolean": True},
+        {"url": "SenderReference", "valueString": "encounter 7"},
+    ]
+    header: Resource = {
+        "resourceType": "MessageHeader",
+        "id": OWN,
+        **({"extension": [{"url": HANDLING, "extension": parts}]} if shape.handling else {}),
+        "event": {"system": "https://fhir.nhs.uk/STU3/CodeSystem/ITK-MessageEvent-2", "code": shape.event},
+        "sender": {"reference": f"{shape.prefix}{SENDER}"},
+        "timestamp": "2026-03-04T12:00:00+00:00",
+        "source": {"endpoint": "A20047OT001"},
+        "response": {
+            "identifier": identifier,
+            "code": "fatal-error",
+            "details": {"reference": f"{shape.prefix}{OUTCOME}"},
+        },
+    }
+    if shape.practitioner:
+        sender: Resource = {
+            "resourceType": "Practitioner",
+            "id": SENDER,
+            "identifier": [{"system": "https://fhir.nhs.uk/Id/sds-user-id", "value": "099945750518"}],
+        }
+    else:
+        sender = {
+            "resourceType": "Organization",
+            "id": SENDER,
+            "identifier": [{"system": "https://fhir.nhs.uk/Id/ods-organization-code", "value": "A20047"}],
+        }
+    outcome = {"resourceType": "OperationOutcome", "id": OUTCOME, "issue": list(issues)}
+    entries = [(OWN, header), (SENDER, sender), (OUTCOME, outcome)]
+    return {
+        "resourceType": "Bundle",
+        "id": "9918442c-deb0-44d0-bd80-741016eabba2",
+        "type": "message",
+        "entry": [{"fullUrl": f"urn:uuid:{key}", "resource": resource} for key, resource in entries],
+    }
+
+
+def as_json(resource: Resource) -> bytes:
+    return json.dumps(resource).encode()
+
+
+def as_xml(resource: Resource) -> bytes:
+    """Write FHIR JSON as FHIR XML."""
+
+    def element(name: str, value: Any) -> str:
+        if isinstance(value, list):
+            return "".join(element(name, item) for item in value)
+        if isinstance(value, bool):
+            return f'<{name} value="{str(value).lower()}"/>'
+        if not isinstance(value, dict):
+            return f"<{name} value={quoteattr(str(value))}/>"
+        if name in ("resource", "contained"):
+            return f"<{name}>{element(value['resourceType'], value)}</{name}>"
+        url = f" url={quoteattr(value['url'])}" if name == "extension" else ""
+        inner = "".join(element(key, item) for key, item in value.items() if key not in ("resourceType", "url"))
+        return f"<{name}{url}>{inner}</{name}>"
+
+    written = element("Bundle", resource).replace("<Bundle>", '<Bundle xmlns="http://hl7.org/fhir">', 1)
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + written.encode()
+
+
+WRITERS: dict[str, Callable[[Resource], bytes]] = {
+    "XML": as_xml,
+    "JSON": as_json,
+    "gzip'd XML": lambda resource: gzip.compress(as_xml(resource)),
+    "gzip'd JSON": lambda resource: gzip.compress(as_json(resource)),
+    "UTF-16 XML": lambda resource: (
+        as_xml(resource).decode().replace('encoding="UTF-8"', 'encoding="UTF-16"', 1).encode("utf-16")
+    ),
+    "XML with byte order mark and blank lines": lambda resource: b"\xef\xbb\xbf\r\n" + as_xml(resource) + b"\r\n\r\n",
+    "JSON with byte order mark": lambda resource: b"\xef\xbb\xbf" + as_json(resource),
+}
+
+
+def read(resource: Resource) -> Response:
+    """Read a response as XML, having seen that JSON says the same."""
+    response = read_response(as_xml(resource))
+    assert response == read_response(as_json(resource))
+    return response
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+POSITIVE = {"20013", "30001", "30004", "30005", "30006", "30008", "30009", "30010", "30011", "30013", "30016", "30019"}
+
+
+def test_the_table_has_every_code_and_those_that_are_good_news() -> None:
+    expected = [*range(10001, 10011), *range(20001, 20016), *range(30001, 30026)]
+    assert sorted(RESPONSE_CODES) == [str(code) for code in expected]
+    assert {code for code, row in RESPONSE_CODES.items() if row.verdict is Verdict.POSITIVE} == POSITIVE
+    assert {row.verdict for row in RESPONSE_CODES.values()} == {Verdict.POSITIVE, Verdict.NEGATIVE}
+    assert all(row.meaning and row.code == code for code, row in RESPONSE_CODES.items())
+
+
+@pytest.mark.parametrize(
+    ("code", "level"),
+    [
+        ("10003", Level.INFRASTRUCTURE),
+        ("20013", Level.INFRASTRUCTURE),
+        ("30001", Level.BUSINESS),
+        ("29999", Level.INFRASTRUCTURE),
+        ("39999", Level.BUSINESS),
+        ("40001", Level.UNKNOWN),
+        ("2001", Level.UNKNOWN),
+        ("ok", Level.UNKNOWN),
+        ("", Level.UNKNOWN),
+        ("３0001", Level.UNKNOWN),
+    ],
+)
+def test_the_first_digit_tells_the_level_of_any_code(code: str, level: Level) -> None:
+    assert level_of(code) is level
+
+
+# --- every code in every shape ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("GPCM-SD-CS-056", "GPCM-SD-CS-057", "GPCM-SD-CS-058", "GPCM-SD-CS-059")
+@pytest.mark.parametrize("row", RESPONSE_CODES.values(), ids=lambda row: row.code)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=list(SHAPES))
+def test_each_code_is_read_and_classified_in_each_shape_and_form(row: ResponseCode, shape: Shape) -> None:
+    composed = bundle([issue(row.code, shape)], shape)
+    for write in WRITERS.values():
+        response = read_response(write(composed))
+        assert (response.code, response.verdict, response.level) == (row.code, row.verdict, row.level)
+        assert response.outcomes == (Outcome(level=row.level, verdict=row.verdict, code=row.code),)
+        assert (response.identifier, response.original_unreadable) == (ORIGINAL, False)
+        assert (response.message_id, response.event_code) == (OWN, shape.event)
+        assert response.timestamp == datetime(2026, 3, 4, 12, tzinfo=UTC)
+        assert response.source_endpoint == "A20047OT001"
+        assert response.sender_ods_code == (None if shape.practitioner else "A20047")
+        assert response.sender_sds_user_id == ("099945750518" if shape.practitioner else None)
+        assert response.sender_reference == ("encounter 7" if shape.handling else None)
+        (only,) = response.issues
+        assert only.severity == "fatal"
+        assert only.diagnostics == (f"diagnostics about {PATIENT}" if shape.diagnostics else None)
+
+
+# --- the published examples -------------------------------------------------------------------------------------------
+
+PUBLISHED = {
+    "ITK-BusResponse-Fail-PatNoClinSet-Example-1.xml": ("30003", Verdict.NEGATIVE, Level.BUSINESS),
+    "ITK-BusResponse-Success-Example-2.xml": ("30001", Verdict.POSITIVE, Level.BUSINESS),
+    "ITK-Response-DuplicDoc-Example-1.xml": ("20008", Verdict.NEGATIVE, Level.INFRASTRUCTURE),
+    "ITK-Response-Fail-Example-2.xml": ("20009", Verdict.NEGATIVE, Level.INFRASTRUCTURE),
+    "ITK-Response-Fail-UnrecogPayRcptOrg-Example-1.xml": ("20010", Verdict.NEGATIVE, Level.INFRASTRUCTURE),
+    "ITK-Response-HandSpecBusRuleError-Example-1.xml": ("10008", Verdict.NEGATIVE, Level.INFRASTRUCTURE),
+    "ITK-Response-InfLvlRspValueProcError-Example-1.xml": ("10002", Verdict.NEGATIVE, Level.INFRASTRUCTURE),
+    "ITK-Response-MsgDefVersProcError-Example-1.xml": ("10005", Verdict.NEGATIVE, Level.INFRASTRUCTURE),
+    "ITK-Response-PriorValProcError-Example-1.xml": ("10006", Verdict.NEGATIVE, Level.INFRASTRUCTURE),
+    "ITK-Response-ResponseToCorruptedMsg-Example-1.xml": ("10009", Verdict.NEGATIVE, Level.INFRASTRUCTURE),
+    "ITK-Response-Success-Example-1.xml": ("20013", Verdict.POSITIVE, Level.INFRASTRUCTURE),
+    "ITK-Response-UnauthSender-Example-1.xml": ("20012", Verdict.NEGATIVE, Level.INFRASTRUCTURE),
+}
+
+
+@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the published examples are not part of the project")
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_each_published_example_is_read_and_classified(name: str) -> None:
+    response = read_response((EXAMPLES / name).read_bytes())
+    assert (response.code, response.verdict, response.level) == PUBLISHED[name]
+    if "Corrupted" in name:
+        assert (response.identifier, response.original_unreadable) == (None, True)
+        assert response.sender_ods_code == "RR8"
+    else:
+        assert response.identifier is not None
+        assert response.sender_sds_user_id is not None
+    assert response.event_code == ("ITK002M" if name == "ITK-Response-Success-Example-1.xml" else "ITK008M")
+    assert response.message_id is not None
+
+
+@pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the published examples are not part of the project")
+def test_no_published_example_is_left_out() -> None:
+    assert sorted(path.name for path in EXAMPLES.iterdir()) == sorted(PUBLISHED)
+
+
+# --- several issues ---------------------------------------------------------------------------------------------------
+
+
+def verdicts(*codes: str) -> tuple[Verdict, str | None]:
+    response = read(bundle([issue(code) for code in codes]))
+    return response.verdict, response.code
+
+
+@pytest.mark.parametrize("codes", list(itertools.permutations(["20013", "30001", "30002"])))
+def test_one_negative_code_makes_the_response_negative_wherever_it_stands(codes: tuple[str, ...]) -> None:
+    assert verdicts(*codes) == (Verdict.NEGATIVE, "30002")
+
+
+def test_the_first_of_several_negative_codes_decides() -> None:
+    assert verdicts("10001", "20009") == (Verdict.NEGATIVE, "10001")
+
+
+@pytest.mark.parametrize("codes", [("20013", "20099"), ("20099", "20013"), ("20099",)])
+def test_an_unknown_code_makes_the_response_unknown_unless_one_is_negative(codes: tuple[str, ...]) -> None:
+    assert verdicts(*codes) == (Verdict.UNKNOWN, "20099")
+    assert verdicts(*codes, "20009") == (Verdict.NEGATIVE, "20009")
+
+
+def test_both_acknowledgements_in_one_response_are_two_outcomes() -> None:
+    response = read(bundle([issue("30001"), issue("20013")]))
+    assert response.verdict is Verdict.POSITIVE
+    assert response.outcomes == (
+        Outcome(level=Level.INFRASTRUCTURE, verdict=Verdict.POSITIVE, code="20013"),
+        Outcome(level=Level.BUSINESS, verdict=Verdict.POSITIVE, code="30001"),
+    )
+
+
+def test_one_level_may_be_positive_while_the_other_is_negative() -> None:
+    response = read(bundle([issue("20013"), issue("30002")]))
+    assert [(outcome.level, outcome.verdict) for outcome in response.outcomes] == [
+        (Level.INFRASTRUCTURE, Verdict.POSITIVE),
+        (Level.BUSINESS, Verdict.NEGATIVE),
+    ]
+
+
+def test_no_issue_at_all_is_unknown() -> None:
+    response = read(bundle([]))
+    assert (response.verdict, response.code, response.level) == (Verdict.UNKNOWN, None, Level.UNKNOWN)
+    assert response.outcomes == ()
+
+
+def test_an_issue_without_a_code_is_unknown_and_is_not_overlooked() -> None:
+    response = read(bundle([issue("20013"), {"severity": "fatal", "code": "processing"}]))
+    assert response.verdict is Verdict.UNKNOWN
+    assert [one.code for one in response.issues] == ["20013", None]
+
+
+@pytest.mark.parametrize("severity", ["information", "warning", "error", "fatal", ""])
+def test_severity_never_decides(severity: str) -> None:
+    assert read(bundle([issue("30015", severity=severity)])).verdict is Verdict.NEGATIVE
+    assert read(bundle([issue("20013", severity=severity)])).verdict is Verdict.POSITIVE
+
+
+def test_a_code_of_another_system_is_kept_and_unknown() -> None:
+    response = read(bundle([issue("20013", Shape(system="http://snomed.info/sct"))]))
+    assert (response.code, response.verdict) == ("20013", Verdict.UNKNOWN)
+
+
+def test_a_response_code_is_found_beside_codings_of_other_systems() -> None:
+    codings = [{"system": "http://snomed.info/sct", "code": "1"}, {"system": CODES_1, "code": "20013"}]
+    assert read(bundle([{"severity": "information", "details": {"coding": codings}}])).code == "20013"
+
+
+@pytest.mark.parametrize("code", ["9658218865", "GPPROVIDER_9658218865", "two words", "x" * 33, "é"])
+def test_what_cannot_be_a_code_is_not_taken_for_one(code: str) -> None:
+    response = read(bundle([issue(code)]))
+    assert (response.code, response.verdict) == (None, Verdict.UNKNOWN)
+
+
+def test_spaces_around_a_code_do_not_matter() -> None:
+    assert read(bundle([issue(" 20013\t")])).verdict is Verdict.POSITIVE
+
+
+def test_long_texts_are_cut_and_half_characters_replaced_so_that_they_can_be_stored() -> None:
+    composed = bundle([issue("30002", diagnostics="x" * 1_000_000)])
+    assert len(read(composed).issues[0].diagnostics or "") == 2_000
+    spelt = as_json(composed).replace(b'"diagnostics": "xxx', b'"diagnostics": "\\ud83d')
+    (only,) = read_response(spelt).issues
+    assert (only.diagnostics or "").encode().startswith("�".encode())
+
+
+def test_a_sender_reference_longer_than_the_specification_allows_is_none() -> None:
+    def lengthen(resources: list[Resource]) -> None:
+        resources[0]["extension"][0]["extension"][1]["valueString"] = "7" * 256
+
+    assert read(changed(lengthen)).sender_reference is None
+
+
+# --- correlation and sender -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        ORIGINAL,
+        ORIGINAL.upper(),
+        f"urn:uuid:{ORIGINAL}",
+        f"URN:UUID:{ORIGINAL.upper()}",
+        f" {ORIGINAL}\n",
+        f"MessageHeader/{ORIGINAL}",
+        f"https://practice.test/fhir/Bundle/{ORIGINAL}",
+        ORIGINAL.replace("-", ""),
+        f"{{{ORIGINAL}}}",
+    ],
+)
+def test_the_original_is_named_in_many_spellings(identifier: str) -> None:
+    assert read(bundle([issue("20013")], identifier=identifier)).identifier == ORIGINAL
+
+
+@pytest.mark.parametrize("identifier", ["UNREADABLE-IN-ORIGINAL-MESSAGE", "unreadable-in-original-message "])
+def test_an_original_that_the_receiver_could_not_read_is_flagged(identifier: str) -> None:
+    response = read(bundle([issue("10009")], identifier=identifier))
+    assert (response.identifier, response.original_unreadable) == (None, True)
+
+
+@pytest.mark.parametrize("identifier", ["not an id", PATIENT, "12345"])
+def test_an_identifier_that_is_no_uuid_is_none(identifier: str) -> None:
+    response = read(bundle([issue("20013")], identifier=identifier))
+    assert (response.identifier, response.original_unreadable) == (None, False)
+
+
+def changed(change: Callable[[list[Resource]], object]) -> Resource:
+    """Compose a success and change its resources: header, sender, outcome."""
+    composed = bundle([issue("20013")])
+    change([entry["resource"] for entry in composed["entry"]])
+    return composed
+
+
+def test_a_response_without_an_identifier_is_read_all_the_same() -> None:
+    assert read(changed(lambda resources: resources[0]["response"].pop("identifier"))).identifier is None
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [SENDER, f"Organization/{SENDER}", f"https://x.test/Organization/{SENDER}", SENDER.upper(), "", "urn:uuid:x"],
+)
+def test_the_sender_is_found_by_any_reference_or_by_being_the_only_one(reference: str) -> None:
+    response = read(changed(lambda resources: resources[0]["sender"].update(reference=reference)))
+    assert response.sender_ods_code == "A20047"
+
+
+def test_the_sender_may_be_named_without_a_resource() -> None:
+    logical = {"identifier": {"system": "https://fhir.nhs.uk/Id/ods-organization-code", "value": "A20047"}}
+    response = read(changed(lambda resources: resources[0].update(sender=logical)))
+    assert response.sender_ods_code == "A20047"
+
+
+def test_the_outcome_may_be_contained_in_the_header() -> None:
+    def contain(resources: list[Resource]) -> None:
+        header, _, outcome = resources
+        header["contained"] = [{"resourceType": "OperationOutcome", "id": "1", "issue": [issue("30002")]}]
+        header["response"]["details"]["reference"] = "#1"
+        outcome["issue"] = []
+
+    assert read(changed(contain)).code == "30002"
+
+
+def test_the_outcome_is_found_though_the_reference_leads_nowhere() -> None:
+    assert read(changed(lambda resources: resources[0]["response"].pop("details"))).code == "20013"
+
+
+def test_a_response_that_asks_to_be_acknowledged_is_read_as_any_other() -> None:
+    assert read(bundle([issue("20013")])).verdict is Verdict.POSITIVE  # `bundle` asks for it
+
+
+# --- no Response ------------------------------------------------------------------------------------------------------
+
+XML = as_xml(bundle([issue("20013")]))
+JSON = as_json(bundle([issue("20013")]))
+ENTITIES = b'<!DOCTYPE Bundle [<!ENTITY a "WRIGHT"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+DEEP_JSON = b'{"resourceType": "Bundle", "x": ' + b"[" * 50_000 + b"]" * 50_000 + b"}"
+DEEPER_JSON = b'{"resourceType": "Bundle", "x": ' + b'{"x": ' * 300 + b"1" + b"}" * 300 + b"}"
+NO_RESPONSES: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "empty"),
+    "blank": (b" \r\n", "empty"),
+    "text": (b"WRIGHT Garth", "neither"),
+    "zip": (b"PK\x03\x04", "neither"),
+    "HTML": (b"<!DOCTYPE html><html><body>WRIGHT</body></html>", "document type"),
+    "HTML without document type": (b"<html><body>WRIGHT</body></html>", "not a Bundle"),
+    "cut XML": (XML[:-20], "well-formed"),
+    "cut JSON": (JSON[:-2], "well-formed"),
+    "cut gzip": (gzip.compress(XML)[:-4], "cut short"),
+    "corrupt gzip": (b"\x1f\x8b\x08\0" + b"WRIGHT" * 9, "corrupt"),
+    "two gzip members": (gzip.compress(XML) * 2, "followed"),
+    "gzip bomb": (gzip.compress(bytes(LARGEST_RESPONSE * 4)), "longer"),
+    "too long": (XML + b" " * LARGEST_RESPONSE, "longer"),
+    "JSON list": (b"[1]", "not a Bundle"),
+    "JSON Patient": (b'{"resourceType": "Patient"}', "not a Bundle"),
+    "JSON without type": (b"{}", "not a Bundle"),
+    "Bundle of another namespace": (XML.replace(b"http://hl7.org/fhir", b"http://other.test"), "not a Bundle"),
+    "no MessageHeader": (as_json({"resourceType": "Bundle", "entry": []}), "no MessageHeader"),
+    "a message that answers nothing": (
+        as_json(changed(lambda resources: resources[0].pop("response"))),
+        "answers nothing",
+    ),
+    "entities": (ENTITIES + XML.partition(b"?>\n")[2], "document type"),
+    "external entity": (
+        b'<!DOCTYPE Bundle [<!ENTITY e SYSTEM "file:///etc/passwd">]><Bundle xmlns="http://hl7.org/fhir">&e;</Bundle>',
+        "document type",
+    ),
+    "entities in UTF-16": (
+        (ENTITIES + XML.partition(b"?>\n")[2]).decode().encode("utf-16"),
+        "document type",
+    ),
+    "undefined entity": (XML.replace(b"fatal-error", b"&nbsp;"), "well-formed"),
+    "deep XML": (b"<a>" * 5_000 + b"</a>" * 5_000, "well-formed"),
+    "deep XML within the parser's limit": (
+        b'<Bundle xmlns="http://hl7.org/fhir">' + b"<a>" * 200 + b"</a>" * 200 + b"</Bundle>",
+        "nested",
+    ),
+    "deep JSON": (DEEP_JSON, "well-formed"),
+    "deep JSON within the parser's limit": (DEEPER_JSON, "nested"),
+    "JSON in Latin-1": (b'{"resourceType": "Bundle", "x": "\xe9"}', "well-formed"),
+}
+
+
+@pytest.mark.parametrize(("body", "why"), NO_RESPONSES.values(), ids=list(NO_RESPONSES))
+def test_what_is_no_response_is_unreadable_with_a_reason_and_no_quotation(body: bytes, why: str) -> None:
+    with pytest.raises(UnreadableResponse, match=why) as raised:
+        read_response(body)
+    told = [str(raised.value), repr(vars(raised.value)), *traceback.format_exception(raised.value)]
+    for linked in (raised.value.__cause__, raised.value.__context__):
+        told += [str(linked), repr(getattr(linked, "doc", ""))]
+    assert not any("WRIGHT" in text for text in told)
+
+
+@given(body=st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
+def test_any_bytes_at_all_are_read_or_unreadable(body: bytes) -> None:
+    with contextlib.suppress(UnreadableResponse):
+        read_response(body)
+
+
+@given(data=st.data(), source=st.sampled_from([XML, JSON]))
+def test_a_response_with_bytes_changed_is_read_or_unreadable(data: st.DataObject, source: bytes) -> None:
+    damaged = bytearray(source)
+    for _ in range(data.draw(st.integers(min_value=1, max_value=5))):
+        damaged[data.draw(st.integers(min_value=0, max_value=len(source) - 1))] = data.draw(
+            st.integers(min_value=0, max_value=255)
+        )
+    try:
+        response = read_response(bytes(damaged))
+    except UnreadableResponse:
+        return
+    # Damage may hide the code, but never turns it into another that the table knows.
+    assert isinstance(response.issues, tuple)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["resourceType", "entry", "resource", "response", "issue", "details", "coding", "code", "id"]
+            ),
+            inner | st.sampled_from(["Bundle", "MessageHeader", "OperationOutcome"]),
+            max_size=4,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(value=json_values)
+def test_json_of_any_structure_is_read_or_unreadable(value: Any) -> None:
+    header = {"resourceType": "MessageHeader", "response": value, "event": value, "sender": value, "extension": value}
+    composed = {"resourceType": "Bundle", "entry": [{"resource": header}, {"resource": value}, value]}
+    with contextlib.suppress(UnreadableResponse):
+        read_response(json.dumps(composed).encode())
+
+
+# --- secrecy ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_senders_texts_are_kept_and_stay_out_of_the_repr() -> None:
+    response = read(bundle([issue("30002")], identifier=PATIENT))
+    assert response.issues[0].display == f"display for {PATIENT}"
+    for shown in (
+        repr(response),
+        str(response),
+        repr(response.issues),
+        repr(response.outcomes),
+        repr(response.deciding),
+    ):
+        assert "WRIGHT" not in shown
+        assert "9658218865" not in shown
+    assert "encounter 7" not in repr(response)
+
+
+def test_an_issue_says_its_code_and_no_more() -> None:
+    assert repr(Issue(code="20013", display=PATIENT, diagnostics=PATIENT)) == "Issue(code='20013')"

@@ -1,0 +1,66 @@
+"""Facts for tests, in a compact form."""
+
+from datetime import UTC, datetime, timedelta
+
+from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Verdict, level_of
+from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger.lifecycle import Fact
+
+START = datetime(2026, 11, 20, 21, 30, tzinfo=UTC)
+LEASE = timedelta(minutes=3)
+
+
+def at(minutes: float) -> datetime:
+    return START + timedelta(minutes=minutes)
+
+
+BUILT = lifecycle.built(
+    at=at(0), sha256="00", size=1, infrastructure_due=timedelta(hours=1), business_due=timedelta(hours=5)
+)
+
+
+def started(attempt: int = 1, minutes: float = 1) -> Fact:
+    return lifecycle.upload_started(at=at(minutes), attempt=attempt, lease=LEASE)
+
+
+def accepted(attempt: int = 1, minutes: float = 2) -> Fact:
+    return lifecycle.upload_accepted(at=at(minutes), attempt=attempt, mesh_message_id=f"MESH{attempt}")
+
+
+def refused(attempt: int = 1, minutes: float = 2) -> Fact:
+    return lifecycle.upload_refused(at=at(minutes), attempt=attempt, http_status=417, error="SEND 12")
+
+
+def postponed(attempt: int = 1, minutes: float = 2) -> Fact:
+    return lifecycle.upload_postponed(at=at(minutes), attempt=attempt, why="busy")
+
+
+def uncertain(attempt: int = 1, minutes: float = 2) -> Fact:
+    return lifecycle.upload_uncertain(at=at(minutes), attempt=attempt, why="no answer", source="sender")
+
+
+def response(code: str | None, minutes: float = 3, mesh_message_id: str = "R") -> Fact:
+    known = RESPONSE_CODES.get(code or "")
+    return lifecycle.response(
+        at=at(minutes),
+        mesh_message_id=f"{mesh_message_id}{code}",
+        from_mailbox="A20047OT001",
+        from_organisation="A20047",
+        code=code,
+        level=level_of(code or ""),
+        verdict=known.verdict if known else Verdict.UNKNOWN,
+    )
+
+
+def reported(attempt: int = 1, minutes: float = 3) -> Fact:
+    return lifecycle.report(
+        at=at(minutes),
+        mesh_message_id=f"REPORT{attempt}",
+        linked_mesh_message_id=f"MESH{attempt}",
+        code="EPL-153",
+        description="not found",
+    )
+
+
+OVERDUE = lifecycle.acknowledgement_overdue(at=at(100), missing=["business"])
+INVALID = lifecycle.request_refused(at=at(0), reasons=["patient: is missing"])

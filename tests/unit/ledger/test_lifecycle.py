@@ -1,0 +1,214 @@
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level, Verdict, level_of
+from gpconnect_messaging.ledger.lifecycle import (
+    RULES,
+    Fact,
+    History,
+    NoticeKind,
+    Patience,
+    Status,
+    due_at,
+    notices_due,
+)
+from tests.unit.ledger.facts import (
+    BUILT,
+    INVALID,
+    OVERDUE,
+    accepted,
+    at,
+    postponed,
+    refused,
+    reported,
+    response,
+    started,
+    uncertain,
+)
+
+SENT = [BUILT, started(), accepted()]
+PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+
+
+@pytest.mark.parametrize(
+    ("facts", "status"),
+    [
+        ([INVALID], Status.INVALID),
+        ([BUILT], Status.BUILT),
+        ([BUILT, started()], Status.SENDING),
+        ([BUILT, started(), postponed()], Status.BUILT),
+        ([BUILT, started(), refused()], Status.REFUSED),
+        ([BUILT, started(), uncertain()], Status.UNCERTAIN),
+        ([BUILT, started(), uncertain(), started(2)], Status.SENDING),
+        ([BUILT, started(), uncertain(), started(2), accepted(2)], Status.SENT),
+        ([BUILT, started(), uncertain(), accepted()], Status.SENT),
+        (SENT, Status.SENT),
+        ([*SENT, response("20013")], Status.ACKNOWLEDGED),
+        ([*SENT, response("20013"), response("30001")], Status.DELIVERED),
+        ([*SENT, response("30001"), response("20013")], Status.DELIVERED),
+        ([*SENT, response("20013"), response("30004")], Status.DELIVERED),
+        ([*SENT, response("30001")], Status.SENT),
+        ([*SENT, response("20009")], Status.REJECTED),
+        ([*SENT, response("20013"), response("30002")], Status.REJECTED),
+        ([*SENT, response("20013"), response("30014")], Status.REJECTED),
+        ([*SENT, response("20013"), response("30015")], Status.REJECTED),
+        ([*SENT, response("20007")], Status.REJECTED),
+        ([*SENT, reported()], Status.UNDELIVERED),
+        ([*SENT, OVERDUE], Status.OVERDUE),
+        ([*SENT, response("20013"), OVERDUE], Status.OVERDUE),
+        ([*SENT, OVERDUE, response("20013"), response("30001")], Status.DELIVERED),
+        ([*SENT, OVERDUE, response("20013"), response("30002")], Status.REJECTED),
+        ([*SENT, response("99999")], Status.SENT),
+    ],
+)
+def test_facts_amount_to_a_status(facts: list[Fact], status: Status) -> None:
+    assert History(tuple(facts)).status is status
+
+
+@pytest.mark.parametrize("code", [code for code in RESPONSE_CODES if level_of(code) is Level.INFRASTRUCTURE])
+def test_only_20013_is_a_positive_infrastructure_acknowledgement(code: str) -> None:
+    status = History((*SENT, response(code))).status
+    assert status is (Status.ACKNOWLEDGED if code == "20013" else Status.REJECTED)
+
+
+@pytest.mark.parametrize("code", [code for code in RESPONSE_CODES if level_of(code) is Level.BUSINESS])
+def test_a_business_code_decides_by_the_table(code: str) -> None:
+    status = History((*SENT, response("20013"), response(code))).status
+    positive = RESPONSE_CODES[code].verdict is Verdict.POSITIVE
+    assert status is (Status.DELIVERED if positive else Status.REJECTED)
+
+
+def test_a_duplicate_that_our_own_second_upload_made_is_no_failure() -> None:
+    twice = [BUILT, started(), uncertain(), started(2, 20), accepted(2, 21)]
+    history = History((*twice, response("20007")))
+    assert history.possible_copies == 2
+    assert history.status is Status.SENT
+    assert History((*twice, response("20013"), response("30001"), response("20007"))).status is Status.DELIVERED
+
+
+def test_uploads_that_never_left_make_no_copies() -> None:
+    assert History((BUILT, started(), postponed(), started(2), accepted(2))).possible_copies == 1
+
+
+def test_one_undelivered_copy_of_two_is_not_the_end() -> None:
+    twice = (BUILT, started(), accepted(), started(2), accepted(2))
+    assert History((*twice, reported(1))).status is Status.SENT
+    assert History((*twice, reported(1), reported(2))).status is Status.UNDELIVERED
+
+
+ANY_FACT = st.sampled_from(
+    [
+        BUILT, INVALID, OVERDUE, started(), started(2, 20), accepted(), accepted(2, 21), refused(), refused(2), postponed(),
+        postponed(2), uncertain(), uncertain(2), response("20013"), response("20009"), response("20007"),
+        response("30001"), response("30002"), response("30004"), response("30014"), response("99999"), response(None),
+        reported(), reported(2),
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(ANY_FACT, max_size=12), st.randoms(use_true_random=False))
+def test_order_and_repetition_never_matter(facts: list[Fact], random: object) -> None:
+    history = History(())
+    for fact in facts:
+        history = history.with_fact(fact)
+    shuffled = facts * 2
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    other = History(())
+    for fact in shuffled:
+        other = other.with_fact(fact)
+    assert other.status is history.status
+    assert notices_due(other) == notices_due(history)
+    assert due_at(other, PATIENCE) == due_at(history, PATIENCE)
+
+
+@given(st.lists(ANY_FACT, max_size=12, unique_by=lambda fact: fact.identity))
+def test_no_status_stands_without_evidence(facts: list[Fact]) -> None:
+    history = History(tuple(facts))
+    codes = {fact.details["code"] for fact in facts if fact.kind == "response"}
+    match history.status:
+        case Status.DELIVERED:
+            assert "20013" in codes
+            assert codes & {"30001", "30004"}
+        case Status.REJECTED:
+            assert codes & {"20009", "20007", "30002", "30014"}
+        case Status.UNDELIVERED:
+            assert any(fact.kind == "report" for fact in facts)
+        case Status.SENT | Status.ACKNOWLEDGED:
+            assert codes or any(fact.kind == "upload accepted" for fact in facts)
+        case Status.INVALID:
+            assert INVALID in facts
+        case _:
+            assert history.status in Status
+
+
+@given(st.lists(ANY_FACT, max_size=12, unique_by=lambda fact: fact.identity))
+def test_a_message_that_is_not_closed_is_always_due_or_was_told(facts: list[Fact]) -> None:
+    history = History((BUILT, *(fact for fact in facts if fact not in (BUILT, INVALID))))
+    closed = history.status in {Status.DELIVERED, Status.REJECTED, Status.UNDELIVERED, Status.REFUSED, Status.OVERDUE}
+    assert closed or due_at(history, PATIENCE) is not None
+
+
+@pytest.mark.requirement("GPCM-SD-043", "GPCM-SD-044", "GPCM-SD-045", "GPCM-SD-094", "GPCM-SD-095")
+@pytest.mark.parametrize(
+    ("facts", "kinds"),
+    [
+        ([INVALID], {NoticeKind.INVALID}),
+        ([BUILT, started(), refused()], {NoticeKind.REFUSED}),
+        ([*SENT, reported()], {NoticeKind.UNDELIVERED}),
+        ([*SENT, response("20009")], {NoticeKind.REJECTED}),
+        ([*SENT, OVERDUE], {NoticeKind.OVERDUE}),
+        ([*SENT, response("99999")], {NoticeKind.UNKNOWN_CODE}),
+        ([*SENT, response(None)], {NoticeKind.UNKNOWN_CODE}),
+        ([*SENT, response("20013"), response("30001")], set()),
+        ([*SENT, response("20013"), response("30002")], {NoticeKind.REJECTED}),
+        (SENT, set()),
+        ([BUILT, started(), uncertain()], set()),
+    ],
+)
+def test_a_person_is_told_of_every_failure(facts: list[Fact], kinds: set[NoticeKind]) -> None:
+    assert notices_due(History(tuple(facts))) == kinds
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        [*SENT, response("20013"), response("30001"), response("30002")],
+        [*SENT, response("20009"), response("20013")],
+        [*SENT, response("20009"), response("30001")],
+        [*SENT, reported(), response("20013")],
+        [BUILT, started(), refused(), response("20013")],
+    ],
+)
+def test_answers_that_contradict_each_other_are_told(facts: list[Fact]) -> None:
+    assert NoticeKind.CONTRADICTION in notices_due(History(tuple(facts)))
+
+
+def test_uploads_that_keep_failing_are_told_while_we_go_on_trying() -> None:
+    facts = [BUILT]
+    for attempt in range(1, 6):
+        assert NoticeKind.STUCK not in notices_due(History(tuple(facts)))
+        facts += [started(attempt, attempt), postponed(attempt, attempt + 0.5)]
+    assert notices_due(History(tuple(facts))) == {NoticeKind.STUCK}
+
+
+def test_the_sweep_comes_when_it_should() -> None:
+    def due(*facts: Fact) -> object:
+        return due_at(History(facts), PATIENCE)
+
+    assert due(BUILT) == at(10)
+    assert due(BUILT, started()) == at(4)
+    assert due(BUILT, started(), postponed()) == at(12)
+    assert due(BUILT, started(), uncertain()) == at(17)
+    assert due(*SENT) == at(61)
+    assert due(*SENT, response("20013")) == at(301)
+    assert due(*SENT, response("30001")) == at(61)
+    assert due(*SENT, response("20013"), response("30001")) is None
+    assert due(*SENT, OVERDUE) is None
+
+
+def test_every_status_has_one_rule_and_a_reason() -> None:
+    assert sorted(rule.status for rule in RULES) == sorted(Status)
+    assert all(rule.reason for rule in RULES)
