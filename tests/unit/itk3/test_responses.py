@@ -13,7 +13,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level, ResponseCode, Verdict, level_of
@@ -486,12 +486,14 @@ def test_what_is_no_response_is_unreadable_with_a_reason_and_no_quotation(body: 
     assert not any("WRIGHT" in text for text in told)
 
 
+@settings(deadline=None)
 @given(body=st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
 def test_any_bytes_at_all_are_read_or_unreadable(body: bytes) -> None:
     with contextlib.suppress(UnreadableResponse):
         read_response(body)
 
 
+@settings(deadline=None)
 @given(data=st.data(), source=st.sampled_from([XML, JSON]))
 def test_a_response_with_bytes_changed_is_read_or_unreadable(data: st.DataObject, source: bytes) -> None:
     damaged = bytearray(source)
@@ -523,6 +525,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(value=json_values)
 def test_json_of_any_structure_is_read_or_unreadable(value: Any) -> None:
     header = {"resourceType": "MessageHeader", "response": value, "event": value, "sender": value, "extension": value}

@@ -101,8 +101,8 @@ def test_one_undelivered_copy_of_two_is_not_the_end() -> None:
 
 ANY_FACT = st.sampled_from(
     [
-        BUILT, INVALID, OVERDUE, started(), started(2, 20), accepted(), accepted(2, 21), refused(), refused(2), postponed(),
-        postponed(2), uncertain(), uncertain(2), response("20013"), response("20009"), response("20007"),
+        BUILT, INVALID, OVERDUE, started(), started(2, 20), accepted(), accepted(2, 21), refused(), refused(2),
+        postponed(), postponed(2), uncertain(), uncertain(2), response("20013"), response("20009"), response("20007"),
         response("30001"), response("30002"), response("30004"), response("30014"), response("99999"), response(None),
         reported(), reported(2),
     ]

@@ -7,9 +7,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 
 import httpx
 import pytest
+
 from gpconnect_messaging.mesh import MailboxCredentials, MeshClient, Outgoing
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
@@ -73,16 +75,19 @@ def pretend(credentials: MailboxCredentials) -> Iterator[Callable[[Handler], tup
 Script = Callable[[socket.socket, threading.Event], None]
 
 
-@pytest.fixture
-def serve(credentials: MailboxCredentials) -> Iterator[Callable[[Script], MeshClient]]:
-    """Give a client whose MESH is a script on a socket; the event is set when the test is over.
+class Serve(Protocol):
+    """Starts a server; `patience` is how many seconds its client waits for anything."""
 
-    The client waits 0.3 seconds for anything.
-    """
+    def __call__(self, script: Script, patience: float = 30) -> MeshClient: ...
+
+
+@pytest.fixture
+def serve(credentials: MailboxCredentials) -> Iterator[Serve]:
+    """Give a client whose MESH is a script on a socket; the event is set when the test is over."""
     over = threading.Event()
     with contextlib.ExitStack() as stack:
 
-        def start(script: Script) -> MeshClient:
+        def start(script: Script, patience: float = 30) -> MeshClient:
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
 
             def run() -> None:
@@ -103,6 +108,6 @@ def serve(credentials: MailboxCredentials) -> Iterator[Callable[[Script], MeshCl
 
             stack.callback(stop)
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            return stack.enter_context(MeshClient(url, credentials, timeout=httpx.Timeout(0.3)))
+            return stack.enter_context(MeshClient(url, credentials, timeout=httpx.Timeout(patience)))
 
         yield start

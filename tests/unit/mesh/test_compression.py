@@ -6,9 +6,10 @@ import zlib
 from collections.abc import Iterator
 
 import pytest
-from gpconnect_messaging.mesh.compression import Damaged, compressed, inflated
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from gpconnect_messaging.mesh.compression import Damaged, compressed, inflated
 
 
 def blocks(data: bytes, size: int) -> Iterator[bytes]:
@@ -24,6 +25,7 @@ def packed(content: bytes) -> bytes:
     return data
 
 
+@settings(deadline=None)
 @given(content=st.binary(max_size=5_000))
 def test_what_is_compressed_is_plain_gzip_and_the_same_each_time(content: bytes) -> None:
     assert gzip.decompress(packed(content)) == content
@@ -40,11 +42,13 @@ def test_a_file_is_read_from_its_start_whatever_its_position() -> None:
         assert file.read() == packed(content)
 
 
+@settings(deadline=None)
 @given(content=st.binary(max_size=5_000), size=st.integers(min_value=1, max_value=600))
 def test_a_sound_stream_comes_back_however_it_is_cut_into_blocks(content: bytes, size: int) -> None:
     assert b"".join(inflated(blocks(gzip.compress(content), size))) == content
 
 
+@settings(deadline=None)
 @given(content=st.binary(max_size=500), data=st.data())
 def test_a_stream_cut_short_anywhere_is_damaged(content: bytes, data: st.DataObject) -> None:
     stream = gzip.compress(content)
@@ -53,6 +57,7 @@ def test_a_stream_cut_short_anywhere_is_damaged(content: bytes, data: st.DataObj
         list(inflated([stream[:cut]]))
 
 
+@settings(deadline=None)
 @given(size=st.integers(min_value=1, max_value=200), extra=st.sampled_from([b"\0", b"x" * 9, gzip.compress(b"more")]))
 def test_anything_after_the_end_is_damage(size: int, extra: bytes) -> None:
     with pytest.raises(Damaged, match="follows"):

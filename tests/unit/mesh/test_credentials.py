@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from gpconnect_messaging.mesh import Authentication, MailboxCredentials, MeshClient, Outgoing
 
 SECRET = "swordfish"

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from gpconnect_messaging.mesh import (
     Authentication,
     Busy,
@@ -26,11 +27,9 @@ from gpconnect_messaging.mesh import (
     Refused,
 )
 from gpconnect_messaging.mesh import client as client_module
-
-from tests.unit.mesh.conftest import Handler, Pretended, Script, answer
+from tests.unit.mesh.conftest import Handler, Pretended, Serve, answer
 
 Pretend = Callable[[Handler], tuple[MeshClient, Pretended]]
-Serve = Callable[[Script], MeshClient]
 ID = "20260304120000000001_AB12CD"
 CONTENT = b"<Bundle/>" * 100
 DATA = {"Mex-MessageType": "DATA", "Mex-WorkflowID": "GPCONNECT_SEND_DOCUMENT_ACK", "Mex-From": "A20047OT001"}
@@ -495,7 +494,7 @@ def test_a_download_that_stalls_is_repeated(serve: Serve) -> None:
         over.wait(10)
 
     with pytest.raises(Busy):
-        serve(script).download(ID)
+        serve(script, patience=0.3).download(ID)
 
 
 def test_a_clients_own_connections_are_closed_and_a_borrowed_one_is_not(credentials: MailboxCredentials) -> None:

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from gpconnect_messaging.mesh import MeshClient, MeshError, Outgoing
 
-from tests.unit.mesh.conftest import BODY, SECRETS, SUBJECT, TO, Handler, Pretended, Script, answer
+from gpconnect_messaging.mesh import MeshClient, MeshError, Outgoing
+from tests.unit.mesh.conftest import BODY, SECRETS, SUBJECT, TO, Handler, Pretended, Serve, answer
 
 Pretend = Callable[[Handler], tuple[MeshClient, Pretended]]
-Serve = Callable[[Script], MeshClient]
 ECHO = {
     "detail": [{"event": SUBJECT, "code": TO, "msg": TO, "loc": ["header", TO]}],
     "message_id": TO,

@@ -173,19 +173,21 @@ class _HashedStream:
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
-        self._rest = bytearray()
+        self._rest = b""
         self.hash = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
         """Return exactly `size` bytes while there are as many."""
-        while size < 0 or len(self._rest) < size:
+        pieces, length = [self._rest], len(self._rest)
+        while size < 0 or length < size:
             chunk = next(self._chunks, None)
             if chunk is None:
                 break
             self.hash.update(chunk)
-            self._rest += chunk
-        taken = bytes(self._rest) if size < 0 else bytes(self._rest[:size])
-        del self._rest[: len(taken)]
+            pieces.append(chunk)
+            length += len(chunk)
+        whole = b"".join(pieces)
+        taken, self._rest = (whole, b"") if size < 0 else (whole[:size], whole[size:])
         return taken
 
 

@@ -1,0 +1,30 @@
+"""Reports which tests prove which requirement: `.build/reports/requirements.json` after every run."""
+
+import json
+from collections import defaultdict
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+REPORT = Path(__file__).parents[1] / ".build" / "reports" / "requirements.json"
+_OUTCOMES: dict[str, dict[str, str]] = defaultdict(dict)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "call" or report.outcome != "passed":
+        for marker in item.iter_markers("requirement"):
+            for requirement in marker.args:
+                _OUTCOMES[requirement][item.nodeid] = report.outcome
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _OUTCOMES and not session.config.option.collectonly:
+        REPORT.parent.mkdir(parents=True, exist_ok=True)
+        proven = {requirement: dict(sorted(tests.items())) for requirement, tests in sorted(_OUTCOMES.items())}
+        REPORT.write_text(json.dumps(proven, indent=2) + "\n", encoding="utf-8")

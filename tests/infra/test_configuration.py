@@ -1,0 +1,177 @@
+"""A wrong environment is refused before anything is synthesized, by the name of the field that is wrong."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from infra import environments
+from infra.configuration import (
+    LIVE_MESH_HOST,
+    Configuration,
+    FunctionLimits,
+    MailboxSettings,
+    QueueFunctionLimits,
+    Retention,
+    Timings,
+)
+from tests.infra.templates import production
+
+MAILBOX = MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001")
+
+
+def configuration(**changes: Any) -> Configuration:
+    """A right development environment, with changes."""
+    right: dict[str, Any] = {
+        "name": "dev",
+        "account": None,
+        "mesh_url": "https://msg.intspineservices.nhs.uk",
+        "nhs_numbers": "test",
+        "mailboxes": (MAILBOX,),
+        "contacts": ("messaging@example.org",),
+        "keep_data": False,
+    }
+    return Configuration(**{**right, **changes})
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("name", "staging"),
+        ("account", "1234"),
+        ("region", "us-east-1"),
+        ("mesh_url", "msg.intspineservices.nhs.uk"),
+        ("mesh_url", "https://msg.intspineservices.nhs.uk/"),
+        ("mesh_url", "http://msg.intspineservices.nhs.uk"),
+        ("mesh_url", f"https://{LIVE_MESH_HOST}"),
+        ("nhs_numbers", "live"),
+        ("nhs_numbers", "any"),
+        ("mailboxes", ()),
+        ("mailboxes", (MAILBOX, MAILBOX)),
+        ("contacts", ()),
+        ("contacts", ("nobody",)),
+        ("keep_data", "no"),
+        ("telephone", "unknown fields are refused"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_name(field: str, wrong: Any) -> None:
+    with pytest.raises(ValidationError, match=field):
+        configuration(**{field: wrong})
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("mailbox", "y90001ot001"),
+        ("ods_code", "Y9"),
+        ("specification", "1.6"),
+        ("birth_date_format", "YYYY-MM-DD"),
+        ("max_message_bytes", 0),
+        ("infrastructure_acknowledgement_seconds", 0),
+        ("business_acknowledgement_seconds", "soon"),
+    ],
+)
+def test_a_wrong_mailbox_is_refused_by_the_name_of_its_field(field: str, wrong: Any) -> None:
+    with pytest.raises(ValidationError, match=field):
+        MailboxSettings(**{"mailbox": "Y90001OT001", "ods_code": "Y90001", field: wrong})
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"nhs_numbers": "test"}, "nhs_numbers"),
+        ({"mesh_url": "https://msg.intspineservices.nhs.uk"}, "mesh_url"),
+        ({"account": None}, "account"),
+        ({"keep_data": False}, "keep_data"),
+    ],
+)
+def test_production_is_refused_what_development_may_have(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationError, match=field):
+        configuration(**{**production().model_dump(), "mailboxes": (MAILBOX,), **_parts(), **changes})
+
+
+def test_mailboxes_default_to_the_current_specification() -> None:
+    assert MAILBOX.model_dump() == {
+        "mailbox": "Y90001OT001",
+        "ods_code": "Y90001",
+        "specification": "2.0",
+        "birth_date_format": "YYYYMMDD",
+        "message_definition": (
+            "https://fhir.nhs.uk/STU3/MessageDefinition/ITK-GPConnectSendDocument-MessageDefinition-1"
+        ),
+        "max_message_bytes": 5_000_000,
+        "infrastructure_acknowledgement_seconds": 86_400,
+        "business_acknowledgement_seconds": 432_000,
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"intake_hours": 24, "intake_dead_letter_days": 1}, {"send_days": 5, "send_dead_letter_days": 5}],
+)
+def test_a_dead_letter_must_outlive_its_source(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(reversed(wrong))):
+        Retention(**wrong)
+
+
+def test_mesh_is_not_polled_more_often_than_it_asks() -> None:
+    with pytest.raises(ValidationError, match="mailbox_poll_minutes"):
+        Timings(mailbox_poll_minutes=4)
+
+
+def test_a_sender_that_outlasts_its_lease_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"sender\.timeout_seconds"):
+        configuration(
+            sender=QueueFunctionLimits(memory_megabytes=512, timeout_seconds=180, batch_size=5, maximum_concurrency=2)
+        )
+
+
+def test_a_poller_that_outlasts_its_interval_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"poller\.timeout_seconds"):
+        configuration(poller=FunctionLimits(memory_megabytes=512, timeout_seconds=301))
+
+
+def test_sqs_takes_no_smaller_maximum_concurrency() -> None:
+    with pytest.raises(ValidationError, match="maximum_concurrency"):
+        QueueFunctionLimits(memory_megabytes=512, timeout_seconds=60, batch_size=5, maximum_concurrency=1)
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        configuration().name = "prod"
+
+
+def test_plain_http_is_for_this_machine_only() -> None:
+    assert configuration(name="local", mesh_url="http://127.0.0.1:8700").name == "local"
+    with pytest.raises(ValidationError, match="mesh_url"):
+        configuration(name="local", mesh_url="http://sandbox.example.org")
+    with pytest.raises(ValidationError, match="mesh_url"):
+        configuration(name="dev", mesh_url="http://127.0.0.1:8700")
+
+
+@pytest.mark.parametrize("name", environments.names())
+def test_every_environment_loads_under_its_own_name(name: str) -> None:
+    assert environments.load(name).name == name
+
+
+def test_an_unknown_environment_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(environments.UnknownEnvironmentError, match="dev, local"):
+        environments.load("nowhere")
+
+
+def test_the_local_run_sends_from_one_mailbox_in_each_specification_version() -> None:
+    local = environments.load("local")
+    assert {(each.mailbox, each.ods_code, each.specification) for each in local.mailboxes} == {
+        ("Y90001OT001", "Y90001", "2.0"),
+        ("Y90002OT001", "Y90002", "1.5"),
+    }
+    assert {each.infrastructure_acknowledgement_seconds for each in local.mailboxes} == {12}
+    assert {each.business_acknowledgement_seconds for each in local.mailboxes} == {12}
+    assert (local.timings.lease_seconds, local.timings.stale_seconds, local.timings.uncertain_seconds) == (20, 15, 10)
+
+
+def _parts() -> dict[str, Any]:
+    """The parts of production that `model_dump` would turn into dictionaries."""
+    whole = production()
+    parts = ("retention", "timings", "alarms", "builder", "sender", "poller")
+    return {name: getattr(whole, name) for name in parts}

@@ -1,0 +1,219 @@
+"""Each role may do exactly what is listed here: adding a permission means adding it here, under a reader's eyes."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.infra.templates import Properties, Template, referred
+
+LEDGER = {
+    ("dynamodb:ConditionCheckItem", "Ledger"),
+    ("dynamodb:GetItem", "Ledger"),
+    ("dynamodb:PutItem", "Ledger"),
+    ("dynamodb:Query", "Ledger"),
+    ("dynamodb:UpdateItem", "Ledger"),
+    ("kms:Decrypt through dynamodb", "records key"),
+    ("kms:DescribeKey through dynamodb", "records key"),
+    ("kms:Encrypt through dynamodb", "records key"),
+    ("kms:GenerateDataKey through dynamodb", "records key"),
+    ("kms:ReEncryptFrom through dynamodb", "records key"),
+    ("kms:ReEncryptTo through dynamodb", "records key"),
+}
+NOTICES = {
+    ("sns:Publish", "Notices"),
+    ("kms:Decrypt through sns", "notices key"),
+    ("kms:GenerateDataKey through sns", "notices key"),
+}
+SEND = {
+    ("sqs:SendMessage", "Send"),
+    ("kms:Decrypt through sqs", "send key"),
+    ("kms:GenerateDataKey through sqs", "send key"),
+}
+SETTINGS = {("ssm:GetParameter", "parameter/{path}/mailboxes/*")}
+CREDENTIALS = {
+    ("secretsmanager:GetSecretValue", "secret:{path}/mailboxes/*"),
+    ("secretsmanager:GetSecretValue", "mesh secret"),
+}
+TRACES = {("xray:PutTelemetryRecords", "*"), ("xray:PutTraceSegments", "*")}
+WRITE_OBJECTS = {("kms:Decrypt through s3", "records key"), ("kms:GenerateDataKey through s3", "records key")}
+
+
+def _logs(function: str) -> set[tuple[str, str]]:
+    return {("logs:CreateLogStream", f"{function} logs"), ("logs:PutLogEvents", f"{function} logs")}
+
+
+def _consume(queue: str) -> set[tuple[str, str]]:
+    actions = ("ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "GetQueueUrl", "ReceiveMessage")
+    return {*((f"sqs:{action}", queue) for action in actions), ("kms:Decrypt", f"{queue.lower()} key")}
+
+
+ALLOWED = {
+    "Builder": LEDGER
+    | NOTICES
+    | SEND
+    | SETTINGS
+    | TRACES
+    | WRITE_OBJECTS
+    | _logs("Builder")
+    | _consume("Intake")
+    | {
+        ("s3:GetObject", "Drop/*"),
+        ("s3:GetObjectVersion", "Drop/*"),
+        ("s3:ListBucket", "Drop"),
+        ("s3:PutObject", "Outbox/messages/*"),
+        ("s3:PutObject", "Evidence/requests/*"),
+        ("s3:GetObject", "Evidence/requests/*"),
+    },
+    "Sender": LEDGER
+    | NOTICES
+    | SETTINGS
+    | CREDENTIALS
+    | TRACES
+    | _logs("Sender")
+    | _consume("Send")
+    | {("s3:GetObject", "Outbox/messages/*"), ("kms:Decrypt through s3", "records key")},
+    "Poller": LEDGER
+    | NOTICES
+    | SEND
+    | SETTINGS
+    | CREDENTIALS
+    | TRACES
+    | WRITE_OBJECTS
+    | _logs("Poller")
+    | {
+        ("s3:PutObject", "Evidence/received/*"),
+        ("dynamodb:Query", "Ledger/index/by_due"),
+        ("dynamodb:Query", "Ledger/index/by_encounter"),
+    },
+}
+
+
+@pytest.mark.parametrize("function", ALLOWED)
+def test_a_function_may_do_what_it_needs_and_no_more(template: Template, function: str) -> None:
+    role = referred(template.named(f"{function}FunctionName")["Role"])
+    path = f"gpconnect-messaging/{template.configuration.name}"
+    expected = {(action, resource.format(path=path)) for action, resource in ALLOWED[function]}
+    assert set(_permissions(template, role)) == expected
+
+
+def test_the_scheduler_may_invoke_the_poller_and_do_nothing_else(template: Template) -> None:
+    roles = {referred(schedule["Target"]["RoleArn"]) for schedule in template.of_type("Scheduler::Schedule").values()}
+    [role] = roles
+    assert set(_permissions(template, role)) == {("lambda:InvokeFunction", "Poller")}
+    [trust] = template.of_type("IAM::Role")[role]["AssumeRolePolicyDocument"]["Statement"]
+    [group] = template.of_type("Scheduler::ScheduleGroup")
+    assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert trust["Condition"]["StringEquals"]["aws:SourceAccount"] == {"Ref": "AWS::AccountId"}
+    assert group in json.dumps(trust["Condition"]["StringEquals"]["aws:SourceArn"]) or {
+        referred(trust["Condition"]["StringEquals"]["aws:SourceArn"])
+    } == {group}
+
+
+@pytest.mark.parametrize("function", ALLOWED)
+def test_only_lambda_can_be_a_function(template: Template, function: str) -> None:
+    role = template.of_type("IAM::Role")[referred(template.named(f"{function}FunctionName")["Role"])]
+    [trust] = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Action"] == "sts:AssumeRole"
+    assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
+def test_each_function_has_a_role_of_its_own(template: Template) -> None:
+    roles = [referred(template.named(f"{function}FunctionName")["Role"]) for function in ALLOWED]
+    assert len(set(roles)) == len(roles)
+    assert len(template.of_type("IAM::Role")) == len(roles) + 1, "and the scheduler one"
+
+
+def test_no_role_takes_its_permissions_from_elsewhere(template: Template) -> None:
+    for role in template.of_type("IAM::Role").values():
+        assert "ManagedPolicyArns" not in role
+        assert "Policies" not in role
+
+
+def test_no_action_is_a_wildcard_and_only_traces_have_no_resource(template: Template) -> None:
+    for policy in template.of_type("IAM::Policy").values():
+        for statement in policy["PolicyDocument"]["Statement"]:
+            assert statement["Effect"] == "Allow"
+            assert not {"NotAction", "NotResource"} & set(statement)
+            assert not any("*" in action for action in _listed(statement["Action"]))
+            if "*" in _listed(statement["Resource"]):
+                assert all(action.startswith("xray:") for action in _listed(statement["Action"]))
+
+
+def _permissions(template: Template, role: str) -> Iterator[tuple[str, str]]:
+    """Give each action and resource that a role's policies allow, in this file's words."""
+    names = _names(template)
+    for policy in template.of_type("IAM::Policy").values():
+        if role not in map(referred, policy["Roles"]):
+            continue
+        for statement in policy["PolicyDocument"]["Statement"]:
+            condition = _condition(statement)
+            for action in _listed(statement["Action"]):
+                for resource in _listed(statement["Resource"]):
+                    yield f"{action}{condition}", _in_words(resource, names)
+
+
+def _condition(statement: Properties) -> str:
+    match statement.get("Condition"):
+        case None:
+            return ""
+        case {"StringEquals": {"kms:ViaService": str(service), **others}} if not others:
+            name, region = service.split(".", maxsplit=1)
+            assert region == "eu-west-2.amazonaws.com"
+            return f" through {name}"
+        case other:
+            raise AssertionError(f"unexpected condition {other}")
+
+
+def _names(template: Template) -> dict[str, str]:
+    """Give this file's name of each resource, by logical id."""
+    outputs = (
+        *("DropBucketName", "OutboxBucketName", "EvidenceBucketName", "LedgerTableName", "NoticesTopicArn"),
+        *("IntakeQueueUrl", "SendQueueUrl", "PollerFunctionName"),
+    )
+    names = {}
+    for output in outputs:
+        name = output
+        for suffix in ("BucketName", "TableName", "TopicArn", "QueueUrl", "FunctionName"):
+            name = name.removesuffix(suffix)
+        names[template.output(output)] = name
+    for function in ALLOWED:
+        names[referred(template.named(f"{function}FunctionName")["LoggingConfig"]["LogGroup"])] = f"{function} logs"
+    names |= {
+        referred(template.named("LedgerTableName")["SSESpecification"]["KMSMasterKeyId"]): "records key",
+        referred(template.named("NoticesTopicArn")["KmsMasterKeyId"]): "notices key",
+        referred(template.named("IntakeQueueUrl")["KmsMasterKeyId"]): "intake key",
+        referred(template.named("SendQueueUrl")["KmsMasterKeyId"]): "send key",
+    }
+    [mesh] = [
+        logical_id
+        for logical_id, secret in template.of_type("SecretsManager::Secret").items()
+        if secret["Name"].endswith("/mesh")
+    ]
+    names[mesh] = "mesh secret"
+    return names
+
+
+def _in_words(resource: Any, names: dict[str, str]) -> str:
+    match resource:
+        case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), "Arn"]} if name in names:
+            return names[name]
+        case {"Fn::Join": ["", [{"Fn::GetAtt": [str(name), "Arn"]}, str(rest)]]}:
+            return f"{names[name]}{rest}"
+        case {"Fn::Join": ["", [str(service), {"Ref": "AWS::AccountId"}, str(rest)]]}:
+            assert service.startswith("arn:aws:")
+            assert service.endswith(":eu-west-2:")
+            return rest.removeprefix(":")
+        case str(name) if name.startswith("arn:aws:"):
+            _, _, _, region, account, rest = name.split(":", maxsplit=5)
+            assert (region, account) == ("eu-west-2", "123456789012")
+            return rest
+        case "*":
+            return "*"
+        case other:
+            raise AssertionError(f"unexpected resource {other}")
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,486 @@
+"""What the emulator of the local run does not enforce is asserted here, on every environment's template."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.infra.templates import Template, referred
+
+QUEUES = ("IntakeQueueUrl", "SendQueueUrl")
+DEAD_LETTER_QUEUES = ("IntakeDeadLetterQueueUrl", "SendDeadLetterQueueUrl")
+BUCKETS = ("DropBucketName", "OutboxBucketName", "EvidenceBucketName")
+FUNCTIONS = ("BuilderFunctionName", "SenderFunctionName", "PollerFunctionName")
+THIS_ACCOUNT = {"Ref": "AWS::AccountId"}
+FED_BY_QUEUE = {"IntakeQueueUrl": "BuilderFunctionName", "SendQueueUrl": "SenderFunctionName"}
+
+
+# Buckets
+
+
+@pytest.mark.parametrize("bucket", BUCKETS)
+def test_patients_data_in_s3_is_under_our_own_key(template: Template, bucket: str) -> None:
+    [rule] = template.named(bucket)["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["BucketKeyEnabled"] is True
+    default = rule["ServerSideEncryptionByDefault"]
+    assert default["SSEAlgorithm"] == "aws:kms"
+    assert referred(default["KMSMasterKeyID"]) in template.of_type("KMS::Key")
+
+
+def test_every_bucket_is_versioned_private_encrypted_and_emptied_in_time(template: Template) -> None:
+    buckets = template.of_type("S3::Bucket")
+    assert len(buckets) == len(BUCKETS) + 1
+    for bucket in buckets.values():
+        assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+        assert bucket["BucketEncryption"]
+        assert bucket["PublicAccessBlockConfiguration"] == dict.fromkeys(
+            ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True
+        )
+        assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+        [rule] = bucket["LifecycleConfiguration"]["Rules"]
+        assert rule["Status"] == "Enabled"
+        assert rule["ExpirationInDays"]
+        assert rule["NoncurrentVersionExpiration"]
+        assert rule["AbortIncompleteMultipartUpload"]
+
+
+@pytest.mark.parametrize("bucket", BUCKETS)
+def test_payloads_are_kept_as_long_as_configured(template: Template, bucket: str) -> None:
+    [rule] = template.named(bucket)["LifecycleConfiguration"]["Rules"]
+    assert rule["ExpirationInDays"] == template.configuration.retention.payload_days
+    assert (
+        rule["NoncurrentVersionExpiration"]["NoncurrentDays"] == template.configuration.retention.replaced_version_days
+    )
+
+
+@pytest.mark.parametrize("bucket", BUCKETS)
+def test_access_to_patients_data_is_logged(template: Template, bucket: str) -> None:
+    destination = referred(template.named(bucket)["LoggingConfiguration"]["DestinationBucketName"])
+    assert destination not in {template.output(name) for name in BUCKETS}
+    [delivery] = [
+        statement
+        for statement in template.policy_statements("S3::BucketPolicy", "Bucket", destination)
+        if statement["Effect"] == "Allow" and template.output(bucket) in json.dumps(statement["Condition"])
+    ]
+    assert delivery["Principal"] == {"Service": "logging.s3.amazonaws.com"}
+    assert delivery["Action"] == "s3:PutObject"
+
+
+def test_every_bucket_refuses_plain_http_and_old_tls(template: Template) -> None:
+    for logical_id in template.of_type("S3::Bucket"):
+        denials = [
+            statement
+            for statement in template.policy_statements("S3::BucketPolicy", "Bucket", logical_id)
+            if statement["Effect"] == "Deny"
+            and statement["Principal"] == {"AWS": "*"}
+            and statement["Action"] == "s3:*"
+        ]
+        conditions = [denial["Condition"] for denial in denials]
+        assert {"Bool": {"aws:SecureTransport": "false"}} in conditions
+        assert {"NumericLessThan": {"s3:TlsVersion": 1.2}} in conditions
+        for denial in denials:
+            assert len(denial["Resource"]) == 2, "the bucket and its objects"
+
+
+# Queues
+
+
+@pytest.mark.parametrize("queue", [*QUEUES, *DEAD_LETTER_QUEUES])
+def test_every_queue_is_encrypted_and_refuses_plain_http(template: Template, queue: str) -> None:
+    assert referred(template.named(queue)["KmsMasterKeyId"]) in template.of_type("KMS::Key")
+    statements = template.policy_statements("SQS::QueuePolicy", "Queues", template.output(queue))
+    assert any(
+        statement["Effect"] == "Deny"
+        and statement["Principal"] == {"AWS": "*"}
+        and statement["Action"] == "sqs:*"
+        and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        for statement in statements
+    )
+
+
+def test_there_are_no_queues_but_those(template: Template) -> None:
+    assert set(template.of_type("SQS::Queue")) == {template.output(name) for name in (*QUEUES, *DEAD_LETTER_QUEUES)}
+
+
+@pytest.mark.parametrize(("queue", "dead_letters"), [*zip(QUEUES, DEAD_LETTER_QUEUES, strict=True)])
+def test_a_dead_letter_outlives_its_source_and_comes_after_five_tries(
+    template: Template, queue: str, dead_letters: str
+) -> None:
+    source, target = template.named(queue), template.named(dead_letters)
+    assert source["RedrivePolicy"]["maxReceiveCount"] == 5
+    assert referred(source["RedrivePolicy"]["deadLetterTargetArn"]) == template.output(dead_letters)
+    assert target["MessageRetentionPeriod"] > source["MessageRetentionPeriod"]
+    # All tries fit into the time that a message is kept.
+    assert source["MessageRetentionPeriod"] > 5 * source["VisibilityTimeout"]
+    assert "FifoQueue" not in source
+
+
+@pytest.mark.parametrize(("queue", "function"), [*FED_BY_QUEUE.items()])
+def test_a_message_stays_hidden_for_six_timeouts_of_its_function(template: Template, queue: str, function: str) -> None:
+    assert template.named(queue)["VisibilityTimeout"] >= 6 * template.named(function)["Timeout"]
+
+
+@pytest.mark.parametrize(("queue", "function"), [*FED_BY_QUEUE.items()])
+def test_a_queue_feeds_one_function_a_little_at_a_time_and_takes_back_what_failed(
+    template: Template, queue: str, function: str
+) -> None:
+    mappings = template.of_type("Lambda::EventSourceMapping").values()
+    [mapping] = [mapping for mapping in mappings if referred(mapping["EventSourceArn"]) == template.output(queue)]
+    assert referred(mapping["FunctionName"]) == template.output(function)
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2
+    assert len(mappings) == len(FED_BY_QUEUE)
+
+
+def test_whole_requests_on_the_intake_queue_have_their_own_key_and_are_kept_briefly(template: Template) -> None:
+    keys = {
+        name: referred(template.named(name)["KmsMasterKeyId"])
+        for name in (*QUEUES, *DEAD_LETTER_QUEUES, "NoticesTopicArn")
+    }
+    assert keys["IntakeQueueUrl"] == keys["IntakeDeadLetterQueueUrl"]
+    others = {key for name, key in keys.items() if not name.startswith("Intake")}
+    assert keys["IntakeQueueUrl"] not in others
+    assert template.named("IntakeQueueUrl")["MessageRetentionPeriod"] <= 24 * 3600
+    assert template.named("IntakeDeadLetterQueueUrl")["MessageRetentionPeriod"] <= 4 * 24 * 3600
+
+
+# From the drop bucket to the builder
+
+
+def test_a_dropped_request_and_nothing_else_is_announced_to_the_intake_queue(template: Template) -> None:
+    assert template.named("DropBucketName")["NotificationConfiguration"] == {
+        "EventBridgeConfiguration": {"EventBridgeEnabled": True}
+    }
+    [rule] = template.of_type("Events::Rule").values()
+    assert rule["EventPattern"] == {
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created"],
+        "detail": {
+            "bucket": {"name": [{"Ref": template.output("DropBucketName")}]},
+            "object": {"key": [{"suffix": "request.json"}]},
+        },
+    }
+    [target] = rule["Targets"]
+    assert referred(target["Arn"]) == template.output("IntakeQueueUrl")
+    assert referred(target["DeadLetterConfig"]["Arn"]) == template.output("IntakeDeadLetterQueueUrl")
+    assert "RoleArn" not in target, "EventBridge reaches an encrypted queue through its policy, not through a role"
+
+
+def test_no_function_is_deployed_beside_our_three(template: Template) -> None:
+    assert set(template.of_type("Lambda::Function")) == {template.output(name) for name in FUNCTIONS}
+
+
+@pytest.mark.parametrize("queue", ["IntakeQueueUrl", "IntakeDeadLetterQueueUrl"])
+def test_only_our_rule_may_put_events_on_the_encrypted_intake_queues(template: Template, queue: str) -> None:
+    [rule] = template.of_type("Events::Rule")
+    [allowed] = [
+        statement
+        for statement in template.policy_statements("SQS::QueuePolicy", "Queues", template.output(queue))
+        if statement["Effect"] == "Allow"
+    ]
+    assert allowed["Principal"] == {"Service": "events.amazonaws.com"}
+    assert allowed["Action"] == "sqs:SendMessage"
+    assert allowed["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [rule, "Arn"]}}}
+    assert _services(template.key_statements(template.named(queue)["KmsMasterKeyId"])) == {
+        "events.amazonaws.com": {"kms:Decrypt", "kms:GenerateDataKey"}
+    }
+
+
+# Keys
+
+
+def test_every_key_rotates_and_opens_to_no_one_outside_this_account(template: Template) -> None:
+    for key in template.of_type("KMS::Key").values():
+        assert key["EnableKeyRotation"] is True
+        for statement in key["KeyPolicy"]["Statement"]:
+            match statement["Principal"]:
+                case {"AWS": principal}:
+                    assert json.dumps(principal).count(":root") == 1
+                    assert "*" not in json.dumps(principal)
+                case {"Service": str()}:
+                    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": THIS_ACCOUNT}}
+                case other:
+                    raise AssertionError(f"unexpected principal {other}")
+
+
+def test_patients_data_and_the_ledger_are_opened_to_no_service_by_their_key(template: Template) -> None:
+    key = template.named("LedgerTableName")["SSESpecification"]["KMSMasterKeyId"]
+    assert _services(template.key_statements(key)) == {}
+
+
+# Ledger
+
+
+def test_the_ledger_is_on_demand_restorable_and_encrypted(template: Template) -> None:
+    [table] = template.of_type("DynamoDB::Table").values()
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["SSESpecification"]["SSEEnabled"] is True
+    assert table["SSESpecification"]["SSEType"] == "KMS"
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert table["KeySchema"] == _key_schema("pk", "sk")
+
+
+def test_the_ledger_is_found_by_encounter_status_and_due_time(template: Template) -> None:
+    table = template.named("LedgerTableName")
+    assert {index["IndexName"]: index["KeySchema"] for index in table["GlobalSecondaryIndexes"]} == {
+        "by_encounter": _key_schema("encounter_key", "created_at"),
+        "by_status": _key_schema("status_shard", "changed_at"),
+        "by_due": _key_schema("due_shard", "due_at"),
+    }
+    assert all(index["Projection"] == {"ProjectionType": "ALL"} for index in table["GlobalSecondaryIndexes"])
+    assert {attribute["AttributeType"] for attribute in table["AttributeDefinitions"]} == {"S"}
+
+
+# Functions
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_runs_on_arm_with_python_3_13_json_logs_and_traces(template: Template, function: str) -> None:
+    properties = template.named(function)
+    assert properties["Architectures"] == ["arm64"]
+    assert properties["Runtime"] == "python3.13"
+    assert properties["Handler"] == "handler.handler"
+    assert properties["TracingConfig"] == {"Mode": "Active"}
+    assert properties["LoggingConfig"]["LogFormat"] == "JSON"
+    assert {referred(layer) for layer in properties["Layers"]} == set(template.of_type("Lambda::LayerVersion"))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_logs_to_its_own_group_for_the_configured_time(template: Template, function: str) -> None:
+    groups = template.of_type("Logs::LogGroup")
+    group = referred(template.named(function)["LoggingConfig"]["LogGroup"])
+    assert groups[group]["RetentionInDays"] == template.configuration.retention.log_days
+    assert len(groups) == len(FUNCTIONS)
+    assert len({referred(template.named(name)["LoggingConfig"]["LogGroup"]) for name in FUNCTIONS}) == len(FUNCTIONS)
+
+
+COMMON = {
+    "ENVIRONMENT",
+    "LEDGER_TABLE",
+    "NOTICES_TOPIC_ARN",
+    "MAILBOX_PARAMETERS",
+    "STALE_SECONDS",
+    "POWERTOOLS_SERVICE_NAME",
+    "POWERTOOLS_METRICS_NAMESPACE",
+    "POWERTOOLS_LOG_LEVEL",
+}
+MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
+
+
+@pytest.mark.parametrize(
+    ("function", "variables"),
+    [
+        (
+            "BuilderFunctionName",
+            COMMON | {"NHS_NUMBERS", "DROP_BUCKET", "OUTBOX_BUCKET", "EVIDENCE_BUCKET", "SEND_QUEUE_URL"},
+        ),
+        ("SenderFunctionName", COMMON | MESH | {"OUTBOX_BUCKET", "LEASE_SECONDS"}),
+        ("PollerFunctionName", COMMON | MESH | {"EVIDENCE_BUCKET", "SEND_QUEUE_URL"}),
+    ],
+)
+def test_a_function_is_told_what_it_needs_and_no_more(template: Template, function: str, variables: set[str]) -> None:
+    told = template.named(function)["Environment"]["Variables"]
+    assert set(told) == variables
+    assert told["ENVIRONMENT"] == template.configuration.name
+    assert told["POWERTOOLS_METRICS_NAMESPACE"] == "GPConnectMessaging"
+    assert told["POWERTOOLS_SERVICE_NAME"] == function.removesuffix("FunctionName").lower()
+    for name in ("LEDGER_TABLE", "DROP_BUCKET", "OUTBOX_BUCKET", "EVIDENCE_BUCKET", "SEND_QUEUE_URL"):
+        if name in told:
+            output = {"LEDGER_TABLE": "LedgerTableName", "SEND_QUEUE_URL": "SendQueueUrl"}.get(
+                name, f"{name.removesuffix('_BUCKET').capitalize()}BucketName"
+            )
+            assert told[name] == {"Ref": template.output(output)}
+
+
+def test_timings_reach_the_functions_in_seconds(template: Template) -> None:
+    timings = template.configuration.timings
+    sender = template.named("SenderFunctionName")["Environment"]["Variables"]
+    assert sender["LEASE_SECONDS"] == str(timings.lease_seconds)
+    assert sender["STALE_SECONDS"] == str(timings.stale_seconds)
+    assert sender["UNCERTAIN_SECONDS"] == str(timings.uncertain_seconds)
+
+
+def test_a_lease_outlives_the_run_that_took_it(template: Template) -> None:
+    assert template.named("SenderFunctionName")["Timeout"] < template.configuration.timings.lease_seconds
+
+
+# Mailboxes
+
+
+def test_each_mailbox_has_its_settings_and_its_secret_under_this_environment(template: Template) -> None:
+    prefix = f"gpconnect-messaging/{template.configuration.name}"
+    mailboxes = {settings.mailbox: settings for settings in template.configuration.mailboxes}
+    parameters = template.of_type("SSM::Parameter").values()
+    published = {parameter["Name"]: json.loads(parameter["Value"]) for parameter in parameters}
+    assert published == {
+        f"/{prefix}/mailboxes/{mailbox}": settings.model_dump() for mailbox, settings in mailboxes.items()
+    }
+    secrets = template.of_type("SecretsManager::Secret").values()
+    assert {secret["Name"] for secret in secrets} == {
+        f"{prefix}/mesh",
+        *(f"{prefix}/mailboxes/{mailbox}" for mailbox in mailboxes),
+    }
+
+
+def test_no_secret_has_its_value_in_the_template(template: Template) -> None:
+    for secret in template.of_type("SecretsManager::Secret").values():
+        assert "SecretString" not in secret
+        key = "shared_key" if secret["Name"].endswith("/mesh") else "password"
+        assert secret["GenerateSecretString"] == {"SecretStringTemplate": "{}", "GenerateStringKey": key}
+
+
+def test_the_names_that_functions_are_told_are_the_names_that_exist(template: Template) -> None:
+    told = template.named("SenderFunctionName")["Environment"]["Variables"]
+    outputs = template.body["Outputs"]
+    assert told["MAILBOX_PARAMETERS"] == outputs["MailboxParameters"]["Value"]
+    assert told["MAILBOX_SECRETS"] == outputs["MailboxSecrets"]["Value"]
+    assert told["MESH_SECRET"] == outputs["MeshSecretName"]["Value"]
+    mailbox = template.configuration.mailboxes[0].mailbox
+    names = {secret["Name"] for secret in template.of_type("SecretsManager::Secret").values()}
+    assert {f"{told['MAILBOX_SECRETS']}/{mailbox}", told["MESH_SECRET"]} <= names
+    [*parameters] = template.of_type("SSM::Parameter").values()
+    assert f"{told['MAILBOX_PARAMETERS']}/{mailbox}" in {parameter["Name"] for parameter in parameters}
+
+
+def test_only_a_local_run_can_be_pointed_at_another_mesh(template: Template) -> None:
+    parameter = template.body["Parameters"]["MeshUrl"]
+    url = template.configuration.mesh_url
+    assert parameter["Default"] == url
+    if template.configuration.name == "local":
+        assert parameter["AllowedPattern"].startswith(r"^https?://(127\.0\.0\.1|localhost)")
+        assert "AllowedValues" not in parameter
+    else:
+        assert parameter["AllowedValues"] == [url]
+    for function in ("SenderFunctionName", "PollerFunctionName"):
+        assert template.named(function)["Environment"]["Variables"]["MESH_URL"] == {"Ref": "MeshUrl"}
+
+
+# Schedules
+
+
+def test_each_mailbox_is_polled_and_due_work_is_looked_for(template: Template) -> None:
+    schedules = template.of_type("Scheduler::Schedule").values()
+    assert all(referred(schedule["Target"]["Arn"]) == template.output("PollerFunctionName") for schedule in schedules)
+    assert all(schedule["State"] == "ENABLED" for schedule in schedules)
+    tasks = [(schedule["ScheduleExpression"], json.loads(schedule["Target"]["Input"])) for schedule in schedules]
+    expected: list[tuple[str, dict[str, Any]]] = [
+        ("rate(5 minutes)", {"task": "mailbox", "mailbox": settings.mailbox})
+        for settings in template.configuration.mailboxes
+    ]
+    expected.append(("rate(1 minute)", {"task": "due"}))
+    assert sorted(tasks, key=str) == sorted(expected, key=str)
+
+
+def test_a_missed_poll_is_made_up_by_the_next_one_and_never_repeated(template: Template) -> None:
+    for schedule in template.of_type("Scheduler::Schedule").values():
+        assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 0
+    [invocation] = template.of_type("Lambda::EventInvokeConfig").values()
+    assert referred(invocation["FunctionName"]) == template.output("PollerFunctionName")
+    assert invocation["MaximumRetryAttempts"] == 0
+
+
+# Notices and alarms
+
+
+def test_notices_reach_every_contact_encrypted_and_over_tls(template: Template) -> None:
+    topic = template.output("NoticesTopicArn")
+    assert referred(template.named("NoticesTopicArn")["KmsMasterKeyId"]) in template.of_type("KMS::Key")
+    subscriptions = template.of_type("SNS::Subscription").values()
+    assert {(s["Protocol"], s["Endpoint"], referred(s["TopicArn"])) for s in subscriptions} == {
+        ("email", contact, topic) for contact in template.configuration.contacts
+    }
+    statements = template.policy_statements("SNS::TopicPolicy", "Topics", topic)
+    assert any(
+        statement["Effect"] == "Deny"
+        and statement["Principal"] == "*"
+        and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        for statement in statements
+    )
+
+
+def test_alarms_may_publish_to_the_encrypted_topic(template: Template) -> None:
+    topic = template.named("NoticesTopicArn")
+    assert _services(template.key_statements(topic["KmsMasterKeyId"])) == {
+        "cloudwatch.amazonaws.com": {"kms:Decrypt", "kms:GenerateDataKey"}
+    }
+    statements = template.policy_statements("SNS::TopicPolicy", "Topics", template.output("NoticesTopicArn"))
+    [allowed] = [statement for statement in statements if statement["Effect"] == "Allow"]
+    assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert allowed["Action"] == "sns:Publish"
+    assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": THIS_ACCOUNT}}
+
+
+def test_a_person_is_told_of_dead_letters_late_work_and_failed_runs(template: Template) -> None:
+    watched = {}
+    for alarm in template.of_type("CloudWatch::Alarm").values():
+        [dimension] = alarm["Dimensions"]
+        watched[alarm["MetricName"], referred(dimension["Value"])] = alarm["Threshold"]
+        assert alarm["AlarmActions"] == [{"Ref": template.output("NoticesTopicArn")}]
+        assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+        assert alarm["EvaluationPeriods"] == 1
+        assert alarm["TreatMissingData"] == "notBreaching"
+        assert alarm["Period"] <= 300
+        assert len(alarm["AlarmDescription"]) > 80, "it says what to do"
+    thresholds = template.configuration.alarms
+    assert watched == {
+        **{("ApproximateNumberOfMessagesVisible", template.output(name)): 0 for name in DEAD_LETTER_QUEUES},
+        **{("Errors", template.output(name)): 0 for name in FUNCTIONS},
+        ("ApproximateAgeOfOldestMessage", template.output("IntakeQueueUrl")): thresholds.intake_age_minutes * 60,
+        ("ApproximateAgeOfOldestMessage", template.output("SendQueueUrl")): thresholds.send_age_minutes * 60,
+    }
+
+
+# The stack
+
+
+def test_everything_stays_in_the_united_kingdom(template: Template) -> None:
+    manifest = json.loads((template.folder / "manifest.json").read_text(encoding="utf-8"))
+    [place] = [
+        artifact["environment"]
+        for artifact in manifest["artifacts"].values()
+        if artifact["type"] == "aws:cloudformation:stack"
+    ]
+    account = template.configuration.account or "unknown-account"
+    assert place == f"aws://{account}/eu-west-2"
+
+
+def test_outputs_name_everything_that_people_and_tests_look_for(template: Template) -> None:
+    assert set(template.body["Outputs"]) == {
+        *BUCKETS,
+        *QUEUES,
+        *DEAD_LETTER_QUEUES,
+        *FUNCTIONS,
+        "LedgerTableName",
+        "NoticesTopicArn",
+        "MailboxParameters",
+        "MailboxSecrets",
+        "MeshSecretName",
+    }
+
+
+def test_production_keeps_its_data_when_the_stack_goes(prod: Template) -> None:
+    kinds = ("S3::Bucket", "DynamoDB::Table", "KMS::Key", "SQS::Queue", "Logs::LogGroup", "SecretsManager::Secret")
+    for resource in prod.body["Resources"].values():
+        if resource["Type"].removeprefix("AWS::") in kinds:
+            assert resource["DeletionPolicy"] == "Retain"
+            assert resource["UpdateReplacePolicy"] == "Retain"
+    assert prod.named("LedgerTableName")["DeletionProtectionEnabled"] is True
+
+
+def test_the_local_stack_can_be_deleted(local: Template) -> None:
+    policies = {resource.get("DeletionPolicy", "Delete") for resource in local.body["Resources"].values()}
+    assert policies == {"Delete"}
+
+
+def _services(statements: list[Any]) -> dict[str, set[str]]:
+    """Give what each AWS service may do with a key."""
+    return {
+        statement["Principal"]["Service"]: set(statement["Action"])
+        for statement in statements
+        if "Service" in statement["Principal"]
+    }
+
+
+def _key_schema(partition: str, sort: str) -> list[dict[str, str]]:
+    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]

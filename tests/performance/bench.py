@@ -1,0 +1,178 @@
+"""Measures what building a message costs, against base64 alone (the least that any builder must do) in the same run.
+
+Figures are those of a warm function. Time is CPU time, the least of several runs, the two kinds of work turn by turn in
+one process; memory is the growth of a fresh process's greatest resident size above what it held when warm.
+
+    python -m tests.performance.bench [--json]
+
+Exit status 1 where a budget is exceeded.
+"""
+
+import argparse
+import binascii
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+SIZES = {"50 kB": 50_000, "1 MB": 1_000_000, "5 MB": 5_000_000, "20 MB": 20_000_000}
+SMALL, LARGE = "50 kB", "20 MB"
+CHUNK = 192 * 1024
+RUNS = 15
+# What the product promises (CPU milliseconds a message; ratio to base64 alone; MiB above base64 alone).
+SMALL_MILLISECONDS, LARGE_RATIO, LARGE_MEMORY = 5.0, 1.5, 15.0
+
+
+def _chunks(document: Path) -> Iterator[bytes]:
+    with document.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+
+
+def _base64_alone(document: Path) -> Callable[[int], None]:
+    def run(out: int) -> None:
+        for chunk in _chunks(document):
+            os.write(out, binascii.b2a_base64(chunk, newline=False))
+
+    return run
+
+
+def _build(document: Path) -> Callable[[int], None]:
+    from gpconnect_messaging.itk3.compose import compose, envelope
+    from tests.examples import a_message
+
+    size = document.stat().st_size
+    request = a_message()
+
+    def run(out: int) -> None:
+        message = type(request)(
+            request=request.request, mailbox=request.mailbox, version=1, created_at=request.created_at
+        )
+        envelope(message)
+        for piece in compose(message, [size]).stream(lambda _index: _chunks(document)):
+            os.write(out, piece)
+
+    return run
+
+
+WORK = {"base64": _base64_alone, "build": _build}
+
+
+def _time(document: Path) -> dict[str, float]:
+    """Time both kinds of work in one process, turn by turn, so that the machine's moods fall on both alike."""
+    work = {kind: make(document) for kind, make in WORK.items()}
+    times: dict[str, list[float]] = {kind: [] for kind in work}
+    with Path(os.devnull).open("wb") as null:
+        for _ in range(RUNS):
+            for kind, run in work.items():
+                started = time.process_time()
+                run(null.fileno())
+                times[kind].append(time.process_time() - started)
+    return {kind: min(each) * 1000 for kind, each in times.items()}
+
+
+def _grow(kind: str, document: Path) -> dict[str, float]:
+    """See how far memory grows from what a warm process holds, in MiB."""
+    with tempfile.NamedTemporaryFile() as small, Path(os.devnull).open("wb") as null:
+        small.write(bytes(1000))
+        small.flush()
+        WORK[kind](Path(small.name))(null.fileno())
+        before = _memory("VmRSS")
+        WORK[kind](document)(null.fileno())
+    return {kind: max(0.0, _memory("VmHWM") - before)}
+
+
+def _memory(name: str) -> float:
+    # Not getrusage: its maximum is inherited from the process that started this one.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    (line,) = (line for line in status.splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1]) / 1024
+
+
+def _in_fresh_process(what: str, document: Path) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.performance.bench", "--measure", what, str(document)]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'layers' / 'messaging' / 'python'}"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
+    measured: dict[str, float] = json.loads(done.stdout)
+    return measured
+
+
+def compare() -> list[dict[str, Any]]:
+    """Measure both at every size."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, size in SIZES.items():
+            document = Path(folder) / "document"
+            document.write_bytes(b"%PDF-1.7\n" + os.urandom(size - 9))
+            times = _in_fresh_process("time", document)
+            memory = _in_fresh_process("base64", document) | _in_fresh_process("build", document)
+            rows.append(
+                {
+                    "document": name,
+                    "base64_milliseconds": times["base64"],
+                    "build_milliseconds": times["build"],
+                    "time_ratio": times["build"] / times["base64"],
+                    "base64_mebibytes": memory["base64"],
+                    "build_mebibytes": memory["build"],
+                    "more_mebibytes": memory["build"] - memory["base64"],
+                }
+            )
+            print(f"measured {name}", file=sys.stderr)
+    return rows
+
+
+def broken_budgets(rows: list[dict[str, Any]]) -> list[str]:
+    """Name the promises that the figures break."""
+    by_size = {row["document"]: row for row in rows}
+    small, large = by_size[SMALL], by_size[LARGE]
+    checks = [
+        (small["build_milliseconds"], SMALL_MILLISECONDS, f"{SMALL}: CPU milliseconds a message"),
+        (large["time_ratio"], LARGE_RATIO, f"{LARGE}: time as a multiple of base64 alone"),
+        (large["more_mebibytes"], LARGE_MEMORY, f"{LARGE}: MiB above base64 alone"),
+    ]
+    return [f"{what}: {found:.2f}, more than {limit}" for found, limit, what in checks if found > limit]
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "Building a message against base64 alone (CPU time, least of "
+        f"{RUNS} warm runs; memory: growth of the greatest resident size)",
+        "",
+        f"{'document':>9} {'base64':>10} {'build':>10} {'ratio':>7} {'base64':>10} {'build':>10} {'more':>10}",
+    ]
+    lines += [
+        f"{row['document']:>9} {row['base64_milliseconds']:>7.2f} ms {row['build_milliseconds']:>7.2f} ms "
+        f"{row['time_ratio']:>6.2f}x {row['base64_mebibytes']:>6.1f} MiB {row['build_mebibytes']:>6.1f} MiB "
+        f"{row['more_mebibytes']:>6.1f} MiB"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Measure, print, and say whether the budgets hold."""
+    parser = argparse.ArgumentParser(prog="make bench", description="Measure building a message against base64 alone.")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--measure", nargs=2, metavar=("WHAT", "FILE"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        what, document = arguments.measure[0], Path(arguments.measure[1])
+        print(json.dumps(_time(document) if what == "time" else _grow(what, document)))
+        return 0
+    rows = compare()
+    broken = broken_budgets(rows)
+    if arguments.json:
+        print(json.dumps({"rows": rows, "broken_budgets": broken}, indent=2))
+    else:
+        print(_table(rows), "", *(broken or ["All budgets hold."]), sep="\n")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

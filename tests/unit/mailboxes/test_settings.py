@@ -1,0 +1,49 @@
+import json
+
+import pytest
+
+from gpconnect_messaging.mailboxes.settings import MailboxSettings, MailboxSettingsError
+from gpconnect_messaging.specification import Version
+from gpconnect_messaging.specification.birth_date import BirthDateFormat
+
+GIVEN = {"mailbox": "Y90001OT001", "ods_code": "Y90001"}
+
+
+def test_a_mailbox_follows_the_specification_in_force_unless_told_otherwise() -> None:
+    settings = MailboxSettings.from_json(json.dumps(GIVEN))
+    assert settings.specification is Version.V2_0
+    assert settings.birth_date_format is BirthDateFormat.YEAR_FIRST
+    assert settings.prescribed.workflow_id == "GPCONNECT_SEND_DOCUMENT"
+
+
+def test_every_setting_can_be_given() -> None:
+    given = GIVEN | {
+        "specification": "1.5",
+        "birth_date_format": "DDMMYYYY",
+        "message_definition": "https://example.org/definition",
+        "max_message_bytes": 1000,
+        "infrastructure_acknowledgement_seconds": 60,
+        "business_acknowledgement_seconds": 120,
+    }
+    settings = MailboxSettings.from_json(json.dumps(given))
+    assert {name: getattr(settings, name) for name in given} == given
+    assert settings.prescribed.workflow_id == "GPFED_CONSULT_REPORT"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "not JSON"),
+        ("[]", "not a JSON object"),
+        (json.dumps({"mailbox": "Y90001OT001"}), "missing ods_code"),
+        (json.dumps(GIVEN | {"specification": "3.0"}), "specification: must be one of 1.5, 2.0"),
+        (json.dumps(GIVEN | {"birth_date_format": "MMDDYYYY"}), "birth_date_format: must be one of YYYYMMDD, DDMMYYYY"),
+        (json.dumps(GIVEN | {"max_message_bytes": "5 MB"}), "max_message_bytes: must be a whole number above 0"),
+        (json.dumps(GIVEN | {"business_acknowledgement_seconds": True}), "must be a whole number above 0"),
+        (json.dumps(GIVEN | {"colour": "blue"}), "unknown field(s) colour"),
+    ],
+)
+def test_a_wrong_parameter_is_named(text: str, problem: str) -> None:
+    with pytest.raises(MailboxSettingsError) as error:
+        MailboxSettings.from_json(text)
+    assert problem in str(error.value)

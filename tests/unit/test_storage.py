@@ -1,0 +1,27 @@
+import hashlib
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpconnect_messaging.storage import _HashedStream
+
+
+@given(st.lists(st.binary(max_size=50)), st.lists(st.integers(1, 60), min_size=1))
+def test_a_stream_gives_exactly_what_is_asked_and_hashes_all(chunks: list[bytes], sizes: list[int]) -> None:
+    stream = _HashedStream(iter(chunks))
+    whole = b"".join(chunks)
+    read, turn = b"", 0
+    while True:
+        size = sizes[turn % len(sizes)]
+        piece = stream.read(size)
+        assert piece == whole[len(read) : len(read) + size]
+        if not piece:
+            break
+        read += piece
+        turn += 1
+    assert stream.hash.hexdigest() == hashlib.sha256(whole).hexdigest()
+
+
+@given(st.lists(st.binary(max_size=50)))
+def test_a_stream_can_be_read_at_once(chunks: list[bytes]) -> None:
+    assert _HashedStream(iter(chunks)).read() == b"".join(chunks)
