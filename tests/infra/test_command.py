@@ -16,12 +16,13 @@ from tests.infra.templates import Template
 TEMPLATE = "gpconnect-messaging-local.template.json"
 
 
-def run(*arguments: str, path: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, path: str, folder: Path = PROJECT, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command with no program on the path, no credentials and no network."""
     dependencies_folder(LOCK)  # its first build is the one thing that needs the package registry
     clean: Mapping[str, str] = {
         "PATH": path,
         "HOME": os.environ["HOME"],
+        "PYTHONPATH": str(PROJECT),
         "UV_OFFLINE": "1",
         "HTTPS_PROXY": "http://127.0.0.1:9",
         "HTTP_PROXY": "http://127.0.0.1:9",
@@ -29,7 +30,7 @@ def run(*arguments: str, path: str, **environment: str) -> subprocess.CompletedP
     }
     return subprocess.run(
         [sys.executable, "-m", "infra.app", *arguments],
-        cwd=PROJECT,
+        cwd=folder,
         env=clean,
         capture_output=True,
         text=True,
@@ -41,11 +42,10 @@ def run(*arguments: str, path: str, **environment: str) -> subprocess.CompletedP
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A second synthesis of the local environment, by the command."""
-    output = tmp_path_factory.mktemp("elsewhere")
-    empty = tmp_path_factory.mktemp("empty")
-    done = run("--environment", "local", "--output", str(output), path=str(empty))
+    folder = tmp_path_factory.mktemp("elsewhere")
+    done = run("--environment", "local", path=str(folder), folder=folder)
     assert done.returncode == 0, done.stderr
-    return output
+    return folder / "cdk.out"
 
 
 def test_a_machine_without_node_docker_account_or_network_can_synthesize(elsewhere: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings
 from tests.infra.templates import Template, referred
 
 QUEUES = ("IntakeQueueUrl", "SendQueueUrl")
@@ -291,6 +292,22 @@ def test_a_function_is_told_what_it_needs_and_no_more(template: Template, functi
                 name, f"{name.removesuffix('_BUCKET').capitalize()}BucketName"
             )
             assert told[name] == {"Ref": template.output(output)}
+
+
+@pytest.mark.parametrize(
+    ("function", "settings"),
+    [
+        ("BuilderFunctionName", BuilderSettings),
+        ("SenderFunctionName", SenderSettings),
+        ("PollerFunctionName", PollerSettings),
+    ],
+)
+def test_a_function_starts_with_what_it_is_told(
+    template: Template, function: str, settings: type[BuilderSettings | SenderSettings | PollerSettings]
+) -> None:
+    told = template.named(function)["Environment"]["Variables"]
+    deployed = {name: value if isinstance(value, str) else "known once deployed" for name, value in told.items()}
+    assert settings.from_environment(deployed).stale_seconds == template.configuration.timings.stale_seconds
 
 
 def test_timings_reach_the_functions_in_seconds(template: Template) -> None:

@@ -171,7 +171,7 @@ def headers_of(mailbox: Mailbox) -> dict[str, str]:
     return dict(mailbox.collect(waiting).headers)
 
 
-def test_a_message_addressed_by_patient_reaches_the_registered_practice(mesh: LocalMesh):
+def test_a_message_addressed_by_patient_reaches_the_registered_practice(mesh: LocalMesh) -> None:
     message_id = mesh.send(b"<hello/>")
 
     collected = mesh.mailbox(PRACTICE).collect(message_id)
@@ -194,7 +194,7 @@ def test_a_message_addressed_by_patient_reaches_the_registered_practice(mesh: Lo
         ("GPPROVIDER_9658218865_14111933_WRIGHT", "EPL-154"),
     ],
 )
-def test_an_address_that_leads_nowhere_comes_back_as_a_report(mesh: LocalMesh, address: str, code: str):
+def test_an_address_that_leads_nowhere_comes_back_as_a_report(mesh: LocalMesh, address: str, code: str) -> None:
     message_id = mesh.send(to=address)
 
     headers = headers_of(mesh.mailbox())
@@ -210,7 +210,7 @@ def test_an_address_that_leads_nowhere_comes_back_as_a_report(mesh: LocalMesh, a
     assert headers["content-length"] == "0"
 
 
-def test_a_report_comes_some_moment_after_the_upload(mesh: LocalMesh):
+def test_a_report_comes_some_moment_after_the_upload(mesh: LocalMesh) -> None:
     mesh.control("PUT", "/behaviour", {"report_delay_seconds": 60})
 
     mesh.send(to="GPPROVIDER_9658220290_19331114_BISSET")
@@ -218,12 +218,12 @@ def test_a_report_comes_some_moment_after_the_upload(mesh: LocalMesh):
     assert mesh.mailbox().waiting() == []
 
 
-def test_a_message_to_no_mailbox_at_all_is_refused_at_once(mesh: LocalMesh):
+def test_a_message_to_no_mailbox_at_all_is_refused_at_once(mesh: LocalMesh) -> None:
     with pytest.raises(MailboxUnavailableError, match="417"):
         mesh.send(to="Y99999OT001")
 
 
-def test_what_nobody_collects_comes_back_as_report_14_and_is_gone_for_the_practice(mesh: LocalMesh):
+def test_what_nobody_collects_comes_back_as_report_14_and_is_gone_for_the_practice(mesh: LocalMesh) -> None:
     message_id = mesh.send()
 
     mesh.control("POST", "/uncollected", {"mailbox": PRACTICE})
@@ -235,7 +235,7 @@ def test_what_nobody_collects_comes_back_as_report_14_and_is_gone_for_the_practi
         mesh.mailbox(PRACTICE).collect(message_id)
 
 
-def test_uncollected_messages_age_by_themselves_when_that_is_switched_on(mesh: LocalMesh):
+def test_uncollected_messages_age_by_themselves_when_that_is_switched_on(mesh: LocalMesh) -> None:
     mesh.send()
 
     mesh.control("PUT", "/behaviour", {"uncollected_seconds": 0})
@@ -243,20 +243,20 @@ def test_uncollected_messages_age_by_themselves_when_that_is_switched_on(mesh: L
     assert headers_of(mesh.mailbox())["mex-statuscode"] == "14"
 
 
-def test_a_token_works_once(mesh: LocalMesh):
+def test_a_token_works_once(mesh: LocalMesh) -> None:
     token = mesh.token()
 
     assert mesh.raw("GET", "/inbox", headers={"Authorization": token}).status_code == 200
     assert mesh.raw("GET", "/inbox", headers={"Authorization": token}).status_code == 403
 
 
-def test_a_token_from_another_time_is_refused(mesh: LocalMesh):
+def test_a_token_from_another_time_is_refused(mesh: LocalMesh) -> None:
     old = mesh.token(now=datetime(2020, 1, 1, tzinfo=UTC))
 
     assert mesh.raw("GET", "/inbox", headers={"Authorization": old}).status_code == 403
 
 
-def test_a_wrong_password_is_refused(mesh: LocalMesh):
+def test_a_wrong_password_is_refused(mesh: LocalMesh) -> None:
     with (
         Mailbox(url=mesh.url, mailbox=SENDER, password="wrong", shared_key=COMMUNITY.shared_key) as mailbox,
         pytest.raises(MailboxRefusedError),
@@ -274,7 +274,7 @@ def test_a_wrong_password_is_refused(mesh: LocalMesh):
 )
 def test_workflows_and_senders_must_be_registered(
     mesh: LocalMesh, sender: str, to: str, workflow_id: str, mex_from: str, code: str
-):
+) -> None:
     headers = {"Mex-From": mex_from, "Mex-To": to, "Mex-WorkflowID": workflow_id}
 
     answer = mesh.raw("POST", "/outbox", sender=sender, headers=headers, content=b"<a/>")
@@ -295,7 +295,7 @@ def in_chunks(mesh: LocalMesh, chunks: dict[int, bytes], total: int) -> httpx.Re
     return answer
 
 
-def test_a_chunked_message_is_delivered_whole(mesh: LocalMesh):
+def test_a_chunked_message_is_delivered_whole(mesh: LocalMesh) -> None:
     mesh.control("PUT", "/behaviour", {"smallest_middle_chunk_bytes": 0})
 
     assert in_chunks(mesh, {1: b"one", 2: b"two", 3: b"three"}, 3).status_code == 202
@@ -304,25 +304,25 @@ def test_a_chunked_message_is_delivered_whole(mesh: LocalMesh):
     assert mesh.mailbox(PRACTICE).collect(waiting).content == b"onetwothree"
 
 
-def test_a_missing_chunk_keeps_the_message_back(mesh: LocalMesh):
+def test_a_missing_chunk_keeps_the_message_back(mesh: LocalMesh) -> None:
     mesh.control("PUT", "/behaviour", {"smallest_middle_chunk_bytes": 0})
 
     assert in_chunks(mesh, {1: b"one", 3: b"three"}, 3).status_code == 417
     assert mesh.mailbox(PRACTICE).waiting() == []
 
 
-def test_a_small_chunk_before_the_last_is_refused(mesh: LocalMesh):
+def test_a_small_chunk_before_the_last_is_refused(mesh: LocalMesh) -> None:
     assert in_chunks(mesh, {1: b"one"}, 2).status_code == 417
 
 
-def test_a_request_above_the_limit_is_refused(mesh: LocalMesh):
+def test_a_request_above_the_limit_is_refused(mesh: LocalMesh) -> None:
     mesh.control("PUT", "/behaviour", {"largest_request_bytes": 10})
 
     with pytest.raises(MailboxUnavailableError, match="413"):
         mesh.send(b"<more-than-ten-bytes/>")
 
 
-def test_an_acknowledgement_can_be_repeated(mesh: LocalMesh):
+def test_an_acknowledgement_can_be_repeated(mesh: LocalMesh) -> None:
     message_id = mesh.send()
     practice = mesh.mailbox(PRACTICE)
 
@@ -346,7 +346,7 @@ def test_an_acknowledgement_can_be_repeated(mesh: LocalMesh):
         ("garble", 1),
     ],
 )
-def test_a_fault_on_an_upload_hides_what_became_of_it(mesh: LocalMesh, fault: str, stored: int):
+def test_a_fault_on_an_upload_hides_what_became_of_it(mesh: LocalMesh, fault: str, stored: int) -> None:
     mesh.control("POST", "/faults/next", {"fault": fault, "kind": "send"})
 
     with pytest.raises(MailboxUnavailableError):
@@ -358,7 +358,7 @@ def test_a_fault_on_an_upload_hides_what_became_of_it(mesh: LocalMesh, fault: st
     assert len(mesh.stored()) == stored + 1
 
 
-def test_a_stalled_upload_lands_after_the_client_gave_up(mesh: LocalMesh):
+def test_a_stalled_upload_lands_after_the_client_gave_up(mesh: LocalMesh) -> None:
     mesh.control("POST", "/faults/next", {"fault": "stall", "kind": "send", "stall_seconds": 0.6})
 
     with pytest.raises(MailboxUnavailableError, match="Timeout"):
@@ -369,7 +369,7 @@ def test_a_stalled_upload_lands_after_the_client_gave_up(mesh: LocalMesh):
     assert eventually(mesh.stored)
 
 
-def test_a_truncated_download_breaks_off(mesh: LocalMesh):
+def test_a_truncated_download_breaks_off(mesh: LocalMesh) -> None:
     message_id = mesh.send(b"<a>" + b"x" * 10_000 + b"</a>")
     mesh.control("POST", "/faults/next", {"fault": "truncate", "kind": "download"})
 
@@ -377,7 +377,7 @@ def test_a_truncated_download_breaks_off(mesh: LocalMesh):
         mesh.mailbox(PRACTICE).collect(message_id)
 
 
-def test_faults_by_rate_strike_about_that_share(mesh: LocalMesh):
+def test_faults_by_rate_strike_about_that_share(mesh: LocalMesh) -> None:
     mesh.control("PUT", "/faults", {"rate": 0.3, "seed": 4, "faults": ["busy"], "kinds": ["inbox"]})
     for _ in range(60):
         mesh.raw("GET", "/inbox")
@@ -387,13 +387,13 @@ def test_faults_by_rate_strike_about_that_share(mesh: LocalMesh):
     assert 8 <= answers.count(429) <= 28
 
 
-def test_the_control_endpoint_serves_only_this_machine(mesh: LocalMesh):
+def test_the_control_endpoint_serves_only_this_machine(mesh: LocalMesh) -> None:
     answer = mesh.client.get(f"{mesh.url}/control", headers={"Host": "attacker.example"})
 
     assert answer.status_code == 403
 
 
-def test_a_stored_message_can_be_read_back_as_it_was_uploaded(mesh: LocalMesh):
+def test_a_stored_message_can_be_read_back_as_it_was_uploaded(mesh: LocalMesh) -> None:
     body = gzip.compress(b"<a/>")
     message_id = mesh.send(body, content_encoding="gzip")
 
@@ -402,7 +402,27 @@ def test_a_stored_message_can_be_read_back_as_it_was_uploaded(mesh: LocalMesh):
     assert answer.content == body
 
 
-def test_the_local_mesh_ends_quietly_when_told_to(mesh_python: Path, tmp_path: Path):
+def test_bodies_of_acknowledged_messages_can_be_let_go(mesh: LocalMesh) -> None:
+    mesh.control("PUT", "/behaviour", {"keep_content": False})
+    message_id = mesh.send()
+
+    mesh.mailbox(PRACTICE).acknowledge(message_id)
+
+    assert mesh.client.get(f"{mesh.url}/control/messages/{message_id}/content").content == b""
+
+
+def test_tracking_tells_what_became_of_a_message(mesh: LocalMesh) -> None:
+    delivered, undelivered = mesh.send(), mesh.send(to="GPPROVIDER_9658220290_19331114_BISSET")
+    mesh.mailbox(PRACTICE).acknowledge(delivered)
+    mesh.mailbox().waiting()
+
+    found = {id_: mesh.raw("GET", f"/outbox/tracking?messageID={id_}").json() for id_ in (delivered, undelivered)}
+
+    assert found[delivered]["status"] == "acknowledged"
+    assert found[undelivered]["status"] == "error"
+
+
+def test_the_local_mesh_ends_quietly_when_told_to(mesh_python: Path, tmp_path: Path) -> None:
     with started(mesh_python, "infra.local.mesh", log=tmp_path / "log") as program:
         assert program.stop() == 0
         assert program.log.read_text() == ""
@@ -457,7 +477,7 @@ def code_of(response: Collected) -> str | None:
 )
 def test_the_practice_answers_as_a_given_name_asks(
     mesh: LocalMesh, practice: Program, given_name: str, codes: list[str]
-):
+) -> None:
     mesh.send(gzip.compress(sample_message(practitioner=given_name)), content_encoding="gzip")
 
     answers = responses(mesh, len(codes))
@@ -467,7 +487,7 @@ def test_the_practice_answers_as_a_given_name_asks(
     assert all(answer.headers["mex-from"] == PRACTICE for answer in answers)
 
 
-def test_the_practice_can_answer_with_what_cannot_be_read(mesh: LocalMesh, practice: Program):
+def test_the_practice_can_answer_with_what_cannot_be_read(mesh: LocalMesh, practice: Program) -> None:
     mesh.send(sample_message(practitioner="invrep"))
 
     (answer,) = responses(mesh, 1)
@@ -476,7 +496,7 @@ def test_the_practice_can_answer_with_what_cannot_be_read(mesh: LocalMesh, pract
         etree.fromstring(answer.content)
 
 
-def test_the_practice_refuses_what_is_not_valid_and_says_why(mesh: LocalMesh, practice: Program):
+def test_the_practice_refuses_what_is_not_valid_and_says_why(mesh: LocalMesh, practice: Program) -> None:
     mesh.send(sample_message().replace(b"ITK007C", b"ITK006D"))
 
     (answer,) = responses(mesh, 1)
@@ -485,7 +505,7 @@ def test_the_practice_refuses_what_is_not_valid_and_says_why(mesh: LocalMesh, pr
     assert b"diagnostics" in answer.content
 
 
-def test_the_practice_keeps_what_it_received(mesh: LocalMesh, practice: Program, tmp_path: Path):
+def test_the_practice_keeps_what_it_received(mesh: LocalMesh, practice: Program, tmp_path: Path) -> None:
     message_id = mesh.send(sample_message())
     responses(mesh, 2)
 
@@ -493,7 +513,7 @@ def test_the_practice_keeps_what_it_received(mesh: LocalMesh, practice: Program,
     assert json.loads((tmp_path / f"{message_id}.json").read_text())["documents"][0]["content_type"]
 
 
-def test_the_practice_goes_on_when_mesh_fails_it(mesh: LocalMesh, practice: Program):
+def test_the_practice_goes_on_when_mesh_fails_it(mesh: LocalMesh, practice: Program) -> None:
     mesh.control("PUT", "/faults", {"rate": 0.4, "seed": 5, "faults": ["busy", "error", "html", "cut_before"]})
     while True:
         try:
@@ -507,11 +527,22 @@ def test_the_practice_goes_on_when_mesh_fails_it(mesh: LocalMesh, practice: Prog
     assert [code_of(answer) for answer in responses(mesh, 2)] == ["20013", "30001"]
 
 
-def test_the_practice_ends_quietly_when_told_to(practice: Program):
+def test_the_practice_is_not_misled_by_a_gateways_page(mesh: LocalMesh, practice: Program) -> None:
+    for kind in ("inbox", "download", "acknowledge"):
+        mesh.control("POST", "/faults/next", {"fault": "garble", "kind": kind, "mailbox": PRACTICE})
+
+    mesh.send(sample_message())
+
+    assert [code_of(answer) for answer in responses(mesh, 2)] == ["20013", "30001"]
+
+
+def test_the_practice_ends_quietly_when_told_to(practice: Program) -> None:
     assert practice.stop() == 0
 
 
-def test_neither_program_writes_personal_data_into_its_log(mesh: LocalMesh, practice: Program, running_mesh: Program):
+def test_neither_program_writes_personal_data_into_its_log(
+    mesh: LocalMesh, practice: Program, running_mesh: Program
+) -> None:
     mesh.send(sample_message())
     mesh.send(sample_message().replace(b"9658218865", b"9658218866"))
     mesh.send(to="GPPROVIDER_9658218865_14111933_WRIGHT")

@@ -1,5 +1,3 @@
-import os
-
 import pytest
 from botocore.exceptions import ClientError
 
@@ -32,7 +30,7 @@ def test_our_own_errors_speak() -> None:
 
 def test_the_place_is_named_without_values() -> None:
     with pytest.raises(KeyError) as raised:
-        {}[SECRET]
+        dict[str, str]()[SECRET]
     described = describe(raised.value)
     assert "test_faults.py" in described["where"]
     assert SECRET not in str(described)

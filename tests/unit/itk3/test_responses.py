@@ -460,6 +460,14 @@ NO_RESPONSES: dict[str, tuple[bytes, str]] = {
         b'<!DOCTYPE Bundle [<!ENTITY e SYSTEM "file:///etc/passwd">]><Bundle xmlns="http://hl7.org/fhir">&e;</Bundle>',
         "document type",
     ),
+    "entities that would be expanded in an attribute": (
+        ENTITIES + XML.partition(b"?>\n")[2].replace(b"fatal-error", b"&b;"),
+        "document type",
+    ),
+    "document type that only the parser can see": (
+        b'<?xml version="1.0" encoding="UTF-7"?>+ADwAIQ-DOCTYPE Bundle [<!ENTITY a "x">]><Bundle xmlns="http://hl7.org/fhir"/>',
+        "document type",
+    ),
     "entities in UTF-16": (
         (ENTITIES + XML.partition(b"?>\n")[2]).decode().encode("utf-16"),
         "document type",

@@ -9,7 +9,7 @@ from infra.local.mesh.tokens import TokenRegister, is_current
 NOW = datetime(2026, 1, 2, 12, 30, 30, tzinfo=UTC)
 
 
-def test_a_token_is_new_once():
+def test_a_token_is_new_once() -> None:
     register = TokenRegister()
 
     assert register.first_use("NHSMESH a", NOW)
@@ -17,7 +17,7 @@ def test_a_token_is_new_once():
     assert register.first_use("NHSMESH b", NOW)
 
 
-def test_tokens_too_old_to_be_accepted_are_forgotten():
+def test_tokens_too_old_to_be_accepted_are_forgotten() -> None:
     register = TokenRegister(remember_seconds=60)
     register.first_use("NHSMESH a", NOW)
 
@@ -39,5 +39,5 @@ def test_tokens_too_old_to_be_accepted_are_forgotten():
         ("tomorrow-ish", False),
     ],
 )
-def test_a_timestamp_is_current_within_two_hours(timestamp: str, current: bool):
+def test_a_timestamp_is_current_within_two_hours(timestamp: str, current: bool) -> None:
     assert is_current(timestamp, NOW, 7200) is current

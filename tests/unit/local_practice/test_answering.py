@@ -31,18 +31,18 @@ def answers_to(content: bytes) -> list[str]:
         ("123456", ["20013", "30001"]),
     ],
 )
-def test_a_given_name_picks_the_answer(given_name: str, answers: list[str]):
+def test_a_given_name_picks_the_answer(given_name: str, answers: list[str]) -> None:
     assert answers_to(sample_message(practitioner=given_name)) == answers
 
 
-def test_a_patients_given_name_picks_the_answer_too():
+def test_a_patients_given_name_picks_the_answer_too() -> None:
     assert answers_to(spoiled('<given value="Garth"/>', '<given value="Garth"/><given value="30003"/>')) == [
         "20013",
         "30003",
     ]
 
 
-def test_invrep_picks_a_malformed_answer():
+def test_invrep_picks_a_malformed_answer() -> None:
     (answer,) = Answering().decide(read(sample_message(practitioner="invrep")))
 
     assert answer.malformed
@@ -56,27 +56,27 @@ def test_invrep_picks_a_malformed_answer():
         ("</Bundle>\n", "", "10009"),
     ],
 )
-def test_an_invalid_message_is_refused_with_the_reasons(old: str, new: str, code: str):
+def test_an_invalid_message_is_refused_with_the_reasons(old: str, new: str, code: str) -> None:
     (answer,) = Answering().decide(read(spoiled(old, new)))
 
     assert answer.code == code
     assert answer.diagnostics
 
 
-def test_an_invalid_message_is_refused_whatever_a_given_name_asks_for():
+def test_an_invalid_message_is_refused_whatever_a_given_name_asks_for() -> None:
     content = sample_message(practitioner="30001").replace(b'value="9658218865"', b'value="9658218866"')
 
     assert answers_to(content) == ["20009"]
 
 
-def test_a_repeated_message_is_told_as_a_duplicate_and_nothing_follows():
+def test_a_repeated_message_is_told_as_a_duplicate_and_nothing_follows() -> None:
     answering, reading = Answering(), read(sample_message())
     answering.decide(reading)
 
     assert [answer.code for answer in answering.decide(reading)] == ["20007"]
 
 
-def test_a_repeated_document_under_a_new_message_id_is_told_as_a_duplicate():
+def test_a_repeated_document_under_a_new_message_id_is_told_as_a_duplicate() -> None:
     answering = Answering()
     answering.decide(read(sample_message()))
 
@@ -86,7 +86,7 @@ def test_a_repeated_document_under_a_new_message_id_is_told_as_a_duplicate():
 
 
 @pytest.mark.parametrize(("key", "left"), [("BusAckRequested", ["20013"]), ("InfAckRequested", ["30001"])])
-def test_only_requested_answers_are_given(key: str, left: list[str]):
+def test_only_requested_answers_are_given(key: str, left: list[str]) -> None:
     whole = f'<extension url="{key}"><valueBoolean value="true"/>'
 
     assert answers_to(spoiled(whole, whole.replace("true", "false"))) == left

@@ -1,22 +1,15 @@
 """The synthetic practice finds what a receiving system would refuse, and reads what is right."""
 
 import hashlib
-import os
-from pathlib import Path
 
 import pytest
 
 from infra.local.practice.reading import Part, is_nhs_number, read
+from tests.examples import spec_file
 from tests.unit.local_practice.sample_message import MESSAGE_ID, PDF, sample_message, spoiled
 
-SCHEMA = (
-    Path(os.environ.get("SPECIFICATION_DATA", Path(__file__).resolve().parents[4] / "shared" / "spec"))
-    / "schema"
-    / "fhir-single.xsd"
-)
 
-
-def test_a_valid_message_is_read_without_findings():
+def test_a_valid_message_is_read_without_findings() -> None:
     reading = read(sample_message(), mesh_from="Y90001OT001")
 
     assert reading.findings == []
@@ -27,7 +20,7 @@ def test_a_valid_message_is_read_without_findings():
     assert set(reading.given_names) == {"Garth", "Ana"}
 
 
-def test_a_document_is_known_by_the_digest_of_its_decoded_content():
+def test_a_document_is_known_by_the_digest_of_its_decoded_content() -> None:
     (document,) = read(sample_message()).documents
 
     assert document.sha256 == hashlib.sha256(PDF).hexdigest()
@@ -81,13 +74,13 @@ def test_a_document_is_known_by_the_digest_of_its_decoded_content():
         ("</Bundle>\n", "", Part.ENVELOPE, "well-formed"),
     ],
 )
-def test_a_fault_in_the_message_is_found_and_named(old: str, new: str, part: Part, word: str):
+def test_a_fault_in_the_message_is_found_and_named(old: str, new: str, part: Part, word: str) -> None:
     reading = read(spoiled(old, new), mesh_from="Y90001OT001")
 
     assert any(finding.part is part and word in finding.text for finding in reading.findings)
 
 
-def test_findings_never_quote_the_patient():
+def test_findings_never_quote_the_patient() -> None:
     reading = read(spoiled('value value="9658218865"', 'value value="9658218866"'), schema=None)
 
     told = " ".join(finding.text for finding in reading.findings)
@@ -95,7 +88,7 @@ def test_findings_never_quote_the_patient():
     assert not any(secret in told for secret in ("9658218866", "WRIGHT", "Garth", "1933"))
 
 
-def test_entities_are_not_expanded():
+def test_entities_are_not_expanded() -> None:
     hostile = b'<?xml version="1.0"?><!DOCTYPE Bundle [<!ENTITY a "b">]>' + sample_message().split(b"?>", 1)[1]
 
     (finding,) = read(hostile).findings
@@ -105,7 +98,7 @@ def test_entities_are_not_expanded():
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha256"])
-def test_a_checksum_that_differs_is_found(algorithm: str):
+def test_a_checksum_that_differs_is_found(algorithm: str) -> None:
     right = hashlib.new(algorithm, sample_message()).hexdigest()
     wrong = hashlib.new(algorithm, b"something else").hexdigest()
 
@@ -114,13 +107,13 @@ def test_a_checksum_that_differs_is_found(algorithm: str):
     assert read(sample_message(), checksum=wrong).findings != []
 
 
-@pytest.mark.skipif(not SCHEMA.exists(), reason="the FHIR STU3 schema is not on this machine")
-def test_the_schema_refuses_elements_in_the_wrong_order():
+def test_the_schema_refuses_elements_in_the_wrong_order() -> None:
+    schema = spec_file("schema/fhir-single.xsd")
     source, event = '<source><endpoint value="Y90001OT001"/></source>', "<event>"
     text = sample_message().decode().replace(source, "").replace(event, source + event, 1)
 
-    assert read(sample_message(), schema=SCHEMA).findings == []
-    assert any("schema" in finding.text for finding in read(text.encode(), schema=SCHEMA).findings)
+    assert read(sample_message(), schema=schema).findings == []
+    assert any("schema" in finding.text for finding in read(text.encode(), schema=schema).findings)
 
 
 @pytest.mark.parametrize(
@@ -134,5 +127,5 @@ def test_the_schema_refuses_elements_in_the_wrong_order():
         ("９６５８２１８８６５", False),
     ],
 )
-def test_nhs_numbers_are_ten_digits_with_a_check_digit(number: str, valid: bool):
+def test_nhs_numbers_are_ten_digits_with_a_check_digit(number: str, valid: bool) -> None:
     assert is_nhs_number(number) is valid

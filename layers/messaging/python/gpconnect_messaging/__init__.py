@@ -3,3 +3,5 @@
 The domain (`requests`, `usecases`, `specification`, `itk3`, `documents`, `routing`, `ledger.lifecycle`) is pure;
 the adapters at the rim are `ledger.store`, `storage`, `mailboxes`, `notices` and `mesh`; `steps` joins the two.
 """
+
+__version__ = "0.1.0"

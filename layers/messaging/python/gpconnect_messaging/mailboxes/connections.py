@@ -24,6 +24,12 @@ class MeshConnections:
             self._open[mailbox] = (credentials, client)
         return client
 
+    def close(self) -> None:
+        """Close all connections."""
+        for _, client in self._open.values():
+            client.close()
+        self._open.clear()
+
     def not_accepted(self, mailbox: str) -> None:
         """MESH did not accept the mailbox's credentials: read them afresh next time, in case they were rotated."""
         self._vault.forget(mailbox)

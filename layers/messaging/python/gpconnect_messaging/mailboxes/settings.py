@@ -10,6 +10,9 @@ from typing import Any
 from gpconnect_messaging.specification import MESSAGE_DEFINITION, SPECIFICATIONS, Specification, Version
 from gpconnect_messaging.specification.birth_date import BirthDateFormat
 
+LARGEST_MESSAGE = 100_000_000
+"""What MESH takes in one request, in bytes."""
+
 
 class MailboxSettingsError(Exception):
     """The mailbox's parameter is missing or wrong: whoever configures the environment must correct it."""
@@ -74,6 +77,13 @@ def _count(name: str, value: Any) -> int:
     return value
 
 
+def _message_bytes(name: str, value: Any) -> int:
+    # A message goes in one request (design: MESH, chunking above that).
+    if _count(name, value) > LARGEST_MESSAGE:
+        raise MailboxSettingsError(f"mailbox settings: {name}: must be at most {LARGEST_MESSAGE}")
+    return int(value)
+
+
 def _one_of(choices: type[StrEnum]) -> Callable[[str, Any], StrEnum]:
     def read(name: str, value: Any) -> StrEnum:
         try:
@@ -90,7 +100,7 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "specification": _one_of(Version),
     "birth_date_format": _one_of(BirthDateFormat),
     "message_definition": _text,
-    "max_message_bytes": _count,
+    "max_message_bytes": _message_bytes,
     "infrastructure_acknowledgement_seconds": _count,
     "business_acknowledgement_seconds": _count,
 }

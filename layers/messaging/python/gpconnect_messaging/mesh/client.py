@@ -38,6 +38,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from gpconnect_messaging import __version__
 from gpconnect_messaging.mesh import answers, compression, headers
 from gpconnect_messaging.mesh.authorization import authorization
 from gpconnect_messaging.mesh.checksum import Checksum
@@ -65,7 +66,7 @@ from gpconnect_messaging.mesh.models import (
 )
 
 ACCEPT = "application/vnd.mesh.v2+json"
-CLIENT_VERSION = "gpconnect-messaging==0.1.0"
+CLIENT_VERSION = f"gpconnect-messaging=={__version__}"
 # Seconds. MESH answers an upload after it has stored it, so the read may take a while; a connection may not.
 TIMEOUT = httpx.Timeout(60, connect=10, pool=10)
 # MESH takes at most this much in one request, after compression; more needs chunks.

@@ -54,7 +54,7 @@ def inflated(blocks: Iterable[bytes]) -> Iterator[bytes]:
     decompressor = zlib.decompressobj(_GZIP)
     for block in blocks:
         data = block
-        while True:
+        while data:
             try:
                 out = decompressor.decompress(data, _BLOCK)
             except zlib.error:
@@ -64,8 +64,5 @@ def inflated(blocks: Iterable[bytes]) -> Iterator[bytes]:
             if decompressor.unused_data:
                 raise Damaged("something follows the end of the gzip stream")
             data = decompressor.unconsumed_tail
-            # Less than a full block came out: the decompressor holds nothing back for want of room.
-            if not data and len(out) < _BLOCK:
-                break
     if not decompressor.eof:
         raise Damaged("the gzip stream ends early")

@@ -8,14 +8,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from gpconnect_messaging.itk3.responses import Response, UnreadableResponse, read_response
+from gpconnect_messaging.itk3.responses import Outcome, Response, UnreadableResponse, read_response
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import Fact, Status
 from gpconnect_messaging.ledger.records import MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mesh.client import MeshClient
-from gpconnect_messaging.mesh.errors import ERROR_CODES, Authentication, DamagedContent, Gone
+from gpconnect_messaging.mesh.errors import (
+    ERROR_CODES,
+    Authentication,
+    Busy,
+    DamagedContent,
+    Gone,
+    MeshError,
+    NeverLeft,
+    Refused,
+)
 from gpconnect_messaging.mesh.models import ReceivedMessage
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.specification import RESPONSE_WORKFLOW_IDS
@@ -53,20 +62,27 @@ class Poller:
     def poll(self, mailbox: str, time_left: Callable[[], bool] = lambda: True) -> Polled:
         """Empty a mailbox's inbox, message by message while `time_left` says that there is time for one more.
 
-        Raises MeshError where MESH cannot be reached or does not accept us, and CredentialsError.
+        Raises MeshError where MESH cannot be reached, does not accept us, or would not give a message (after dealing
+        with all others), and CredentialsError.
         """
         client = self.mesh.to(mailbox)
         polled = Polled()
+        failures: list[MeshError] = []
         try:
             client.handshake()
             for mesh_message_id in client.inbox():
                 if not time_left():
                     polled.left += 1
                     continue
-                self._take(client, mesh_message_id, polled)
+                try:
+                    self._take(client, mesh_message_id, polled)
+                except (Refused, Busy, NeverLeft) as error:
+                    failures.append(error)  # one message that MESH will not give must not hold up the others
         except Authentication:
             self.mesh.not_accepted(mailbox)
             raise
+        if failures:
+            raise failures[0]
         return polled
 
     def _take(self, client: MeshClient, mesh_message_id: str, polled: Polled) -> None:
@@ -168,16 +184,17 @@ class Poller:
         return None
 
     def _responses(self, message: ReceivedMessage, response: Response) -> list[Fact]:
-        outcomes = [(issue.code, issue.level, issue.verdict) for issue in response.issues]
+        # One verdict for each level that the response speaks of; none at all is a response of unknown meaning.
+        outcomes = response.outcomes or (Outcome(level=response.level, verdict=response.verdict, code=None),)
         return [
             lifecycle.response(
                 at=self.now(),
                 mesh_message_id=message.message_id,
                 from_mailbox=message.sender,
                 from_organisation=response.sender_ods_code,
-                code=code,
-                level=level,
-                verdict=verdict,
+                code=outcome.code,
+                level=outcome.level,
+                verdict=outcome.verdict,
             )
-            for code, level, verdict in outcomes or [(None, response.level, response.verdict)]
+            for outcome in outcomes
         ]

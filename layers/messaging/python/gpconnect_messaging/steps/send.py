@@ -66,6 +66,7 @@ class Sender:
                 local_id=envelope.local_id,
                 file_name=envelope.file_name,
             )
+            client.check(outgoing)
             started = lifecycle.upload_started(at=self.now(), attempt=attempt, lease=self.lease)
             if self.ledger.record(message_id, started, only_if=self._still(attempt)) is None:
                 return self._status(message_id)
@@ -82,10 +83,7 @@ class Sender:
                 return self._record(message_id, fact)
             except Refused as error:
                 fact = lifecycle.upload_refused(
-                    at=self.now(),
-                    attempt=attempt,
-                    http_status=error.status or 0,
-                    error=" ".join(filter(None, [error.event, error.code, error.problem])),
+                    at=self.now(), attempt=attempt, http_status=error.status or 0, error=error.problem
                 )
                 return self._record(message_id, fact)
         fact = lifecycle.upload_accepted(at=self.now(), attempt=attempt, mesh_message_id=sent.message_id)

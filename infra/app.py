@@ -1,0 +1,65 @@
+"""Synthesize one environment's stack: the app that `cdk` runs, and a command that needs no `cdk`.
+
+`python -m infra.app --environment dev` writes `cdk.out/` with the template, the assets and the validation report.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import App, Validations
+from cdk_nag import AwsSolutionsChecks
+from pydantic import ValidationError
+
+from infra import environments
+from infra.configuration import Configuration
+from infra.messaging_stack import MessagingStack
+
+_CDK_SETTINGS = Path(__file__).resolve().parents[1] / "cdk.json"
+
+
+def stack_name(configuration: Configuration) -> str:
+    """Give the stack's name, which is also that of its template: `{stack name}.template.json`."""
+    return f"gpconnect-messaging-{configuration.name}"
+
+
+def build(configuration: Configuration, app: App) -> MessagingStack:
+    """Add an environment's stack to an app, with the rules that it is held to."""
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    return MessagingStack(app, stack_name(configuration), configuration=configuration)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 0 when the template was written and every rule holds or is acknowledged."""
+    parser = argparse.ArgumentParser(prog="python -m infra.app", description=__doc__)
+    parser.add_argument(
+        "--environment",
+        choices=environments.names(),
+        help="which environment; without it, the `environment` of CDK's context, from cdk.json or `cdk --context`",
+    )
+    parser.add_argument("--output", type=Path, help="folder for template and assets (default: cdk.out)")
+    options = parser.parse_args(arguments)
+    # Under `cdk`, its context wins over the one given here, and it says where it will look for the template.
+    app = App(context=cdk_context(), outdir=str(options.output or os.environ.get("CDK_OUTDIR", "cdk.out")))
+    try:
+        configuration = environments.load(options.environment or app.node.get_context("environment"))
+    except (ValidationError, environments.UnknownEnvironmentError, TypeError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    build(configuration, app)
+    app.synth()
+    return 0
+
+
+def cdk_context() -> dict[str, Any]:
+    """Give the context of cdk.json, which `cdk` reads by itself and Python does not."""
+    context: dict[str, Any] = json.loads(_CDK_SETTINGS.read_text(encoding="utf-8"))["context"]
+    return context
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""What differs between environments, as frozen values that refuse to be wrong.
+
+A wrong value raises `pydantic.ValidationError`, which names the field; nothing is synthesized. Times are in the unit
+that the field's name ends with. Figures that the NHS sets are cited beside the field.
+"""
+
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+LIVE_MESH_HOST = "mesh-sync.spineservices.nhs.uk"
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost"})
+
+_MESSAGE_DEFINITION = "https://fhir.nhs.uk/STU3/MessageDefinition/ITK-GPConnectSendDocument-MessageDefinition-1"
+
+
+def _without_trailing_slash(url: str) -> str:
+    if url.endswith("/"):
+        raise ValueError("must not end with a slash: paths are appended to it")
+    return url
+
+
+AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
+EmailAddress = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+MailboxId = Annotated[str, Field(pattern=r"^[A-Z0-9]{5,32}$")]
+OdsCode = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$")]
+MeshUrl = Annotated[str, Field(pattern=r"^https?://[^/\s?#]+(/[^\s?#]*)?$"), AfterValidator(_without_trailing_slash)]
+
+
+class Settings(BaseModel):
+    """A group of settings: frozen, no unknown names, no silent conversion."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class MailboxSettings(Settings):
+    """One sending mailbox: who sends, and in which form. Published whole as the mailbox's parameter."""
+
+    mailbox: MailboxId
+    ods_code: OdsCode
+    specification: Literal["1.5", "2.0"] = "2.0"
+    birth_date_format: Literal["YYYYMMDD", "DDMMYYYY"] = "YYYYMMDD"
+    message_definition: str = _MESSAGE_DEFINITION
+    max_message_bytes: int = Field(default=5_000_000, gt=0, le=100_000_000)
+    infrastructure_acknowledgement_seconds: int = Field(default=86_400, gt=0)
+    business_acknowledgement_seconds: int = Field(default=432_000, gt=0)
+
+
+class Retention(Settings):
+    """How long each kind of data is kept. The controller decides; these are the suggested figures."""
+
+    payload_days: int = Field(default=30, ge=1)
+    """Requests, documents, messages and responses as they were, in S3."""
+    replaced_version_days: int = Field(default=7, ge=1)
+    """Overwritten or deleted object versions: long enough to undo a mistake."""
+    access_log_days: int = Field(default=90, ge=1)
+    """S3 access logs. They name object keys, which senders choose and which may hold personal data."""
+    log_days: Literal[1, 3, 7, 14, 30, 60, 90, 180, 365] = 90
+    """Function logs."""
+    intake_hours: int = Field(default=24, ge=1, le=24 * 13)
+    """Intake queue. Its messages may be whole requests, so they stay no longer than retries need."""
+    intake_dead_letter_days: int = Field(default=4, ge=1, le=14)
+    """Requests that kept failing: long enough for a person to return after a bank-holiday weekend."""
+    send_days: int = Field(default=4, ge=1, le=13)
+    send_dead_letter_days: int = Field(default=14, ge=2, le=14)
+
+    @model_validator(mode="after")
+    def _dead_letters_outlive_their_source(self) -> Self:
+        # A message keeps its first arrival time when SQS moves it, so an equal retention would delete it on arrival.
+        if self.intake_dead_letter_days * 24 <= self.intake_hours:
+            raise ValueError("intake_dead_letter_days must be longer than intake_hours")
+        if self.send_dead_letter_days <= self.send_days:
+            raise ValueError("send_dead_letter_days must be longer than send_days")
+        return self
+
+
+class Timings(Settings):
+    """Waits of the message lifecycle, and how often the poller runs."""
+
+    lease_seconds: int = Field(default=180, ge=5)
+    stale_seconds: int = Field(default=600, ge=5)
+    uncertain_seconds: int = Field(default=900, ge=5)
+    # MESH asks for at most one poll in five minutes, and at least one a day.
+    mailbox_poll_minutes: int = Field(default=5, ge=5, le=1440)
+    due_work_minutes: int = Field(default=1, ge=1, le=15)
+
+
+class FunctionLimits(Settings):
+    """What one function may use."""
+
+    memory_megabytes: int = Field(ge=256, le=3008)
+    timeout_seconds: int = Field(ge=3, le=900)
+
+
+class QueueFunctionLimits(FunctionLimits):
+    """What one function fed by a queue may use. SQS takes no maximum concurrency below 2."""
+
+    batch_size: int = Field(ge=1, le=10)
+    maximum_concurrency: int = Field(ge=2, le=1000)
+
+
+class AlarmThresholds(Settings):
+    """How long work may wait before a person is told: well inside the three hours in which a report must be sent."""
+
+    intake_age_minutes: int = Field(default=15, ge=1, le=120)
+    send_age_minutes: int = Field(default=30, ge=1, le=120)
+
+
+class Configuration(Settings):
+    """One environment."""
+
+    name: Literal["local", "dev", "int", "prod"]
+    account: AccountId | None
+    """None: the account of the credentials that deploy."""
+    region: Literal["eu-west-2"] = "eu-west-2"
+    """Patients' data stays in the United Kingdom."""
+    mesh_url: MeshUrl
+    nhs_numbers: Literal["test", "live"]
+    mailboxes: tuple[MailboxSettings, ...] = Field(min_length=1)
+    contacts: tuple[EmailAddress, ...] = Field(min_length=1)
+    """Who is told of every failed message and every alarm."""
+    keep_data: bool
+    """Whether buckets, table, keys and secrets outlive the stack."""
+    retention: Retention = Retention()
+    timings: Timings = Timings()
+    alarms: AlarmThresholds = AlarmThresholds()
+    builder: QueueFunctionLimits = QueueFunctionLimits(
+        memory_megabytes=1024, timeout_seconds=60, batch_size=5, maximum_concurrency=10
+    )
+    sender: QueueFunctionLimits = QueueFunctionLimits(
+        memory_megabytes=512, timeout_seconds=120, batch_size=5, maximum_concurrency=10
+    )
+    poller: FunctionLimits = FunctionLimits(memory_megabytes=512, timeout_seconds=240)
+
+    @model_validator(mode="after")
+    def _test_people_and_real_people_never_meet(self) -> Self:
+        live = self.name == "prod"
+        if self.nhs_numbers != ("live" if live else "test"):
+            raise ValueError(f"nhs_numbers must be {'live' if live else 'test'} in {self.name}")
+        host = urlsplit(self.mesh_url).hostname
+        if live and host != LIVE_MESH_HOST:
+            raise ValueError(f"mesh_url must name {LIVE_MESH_HOST} in prod")
+        if not live and host == LIVE_MESH_HOST:
+            raise ValueError(f"mesh_url must not name the live service in {self.name}")
+        if not self.mesh_url.startswith("https://") and not (self.name == "local" and host in LOOPBACK_HOSTS):
+            raise ValueError("mesh_url must be https; only the local environment may use http, on this machine")
+        if live and self.account is None:
+            raise ValueError("account must be given in prod: nothing live goes to whichever account is at hand")
+        if live and not self.keep_data:
+            raise ValueError("keep_data must be true in prod")
+        return self
+
+    @model_validator(mode="after")
+    def _work_is_held_by_one_at_a_time(self) -> Self:
+        if self.sender.timeout_seconds >= self.timings.lease_seconds:
+            raise ValueError(
+                "sender.timeout_seconds must be shorter than timings.lease_seconds: a lease outlives its run"
+            )
+        if self.poller.timeout_seconds > self.timings.mailbox_poll_minutes * 60:
+            raise ValueError("poller.timeout_seconds must not exceed timings.mailbox_poll_minutes")
+        return self
+
+    @model_validator(mode="after")
+    def _each_mailbox_once(self) -> Self:
+        ids = [settings.mailbox for settings in self.mailboxes]
+        twice = sorted({mailbox for mailbox in ids if ids.count(mailbox) > 1})
+        if twice:
+            raise ValueError(f"mailboxes names {', '.join(twice)} more than once")
+        return self
+
+    @property
+    def path(self) -> str:
+        """The prefix of every name that this environment chooses itself, without slashes at its ends."""
+        return f"gpconnect-messaging/{self.name}"

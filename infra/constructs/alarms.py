@@ -1,0 +1,62 @@
+"""Alarms: each tells a person of something that only a person can put right, and what to look at first."""
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from infra.constructs.functions import MessagingFunction
+from infra.constructs.queues import WorkQueue
+
+
+class Alarms(Construct):
+    """Alarms that publish to the notices topic when they start and when they end."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, topic: sns.ITopic) -> None:
+        super().__init__(scope, construct_id)
+        self._action = actions.SnsAction(topic)
+
+    def watch_queue(self, name: str, work: WorkQueue, *, oldest: Duration) -> None:
+        """Tell a person of any dead letter, and of work that waits longer than `oldest`."""
+        self._alarm(
+            f"{name}DeadLetters",
+            work.dead_letters.metric_approximate_number_of_messages_visible(
+                period=Duration.minutes(1), statistic="Maximum"
+            ),
+            threshold=0,
+            what_to_do=f"Work of {name.lower()} failed repeatedly and waits in the dead-letter queue until it expires. "
+            "Find the cause in the function's log, mend it, then redrive the queue.",
+        )
+        self._alarm(
+            f"{name}Age",
+            work.queue.metric_approximate_age_of_oldest_message(period=Duration.minutes(1), statistic="Maximum"),
+            threshold=oldest.to_seconds(),
+            what_to_do=f"Work of {name.lower()} has waited longer than {oldest.to_minutes():g} minutes; reports are "
+            "due within three hours. Look for throttling, for errors of the function, and for an outage of MESH.",
+        )
+
+    def watch_function(self, name: str, function: MessagingFunction) -> None:
+        """Tell a person of any failed run."""
+        self._alarm(
+            f"{name}Errors",
+            function.function.metric_errors(period=Duration.minutes(5), statistic="Sum"),
+            threshold=0,
+            what_to_do=f"The {name.lower()} failed or ran out of time. Nothing is lost yet: find the cause in its log "
+            "before its work reaches the dead-letter queue.",
+        )
+
+    def _alarm(self, construct_id: str, metric: cloudwatch.IMetric, *, threshold: float, what_to_do: str) -> None:
+        alarm = cloudwatch.Alarm(
+            self,
+            construct_id,
+            metric=metric,
+            threshold=threshold,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            evaluation_periods=1,
+            # No data means an empty queue or an idle function.
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            alarm_description=what_to_do,
+        )
+        alarm.add_alarm_action(self._action)
+        alarm.add_ok_action(self._action)

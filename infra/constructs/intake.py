@@ -1,0 +1,67 @@
+"""Where requests enter: a file in the drop bucket, or a whole request on the queue.
+
+The only queue that may hold personal data: it has a key of its own, and keeps what it holds briefly.
+"""
+
+from aws_cdk import Duration
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.configuration import Configuration
+from infra.constructs.keys import ContentKey
+from infra.constructs.queues import WorkQueue
+
+
+class Intake(Construct):
+    """The intake queue, and the rule that puts a notification of each dropped request on it."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration, drop: s3.IBucket) -> None:
+        super().__init__(scope, construct_id)
+        retention = configuration.retention
+        key = ContentKey(self, "Key", content="requests on their way in", keep=configuration.keep_data)
+        key.let_service_deliver("events.amazonaws.com")
+        self.work = WorkQueue(
+            self,
+            "Work",
+            key=key,
+            limits=configuration.builder,
+            retention=Duration.hours(retention.intake_hours),
+            dead_letter_retention=Duration.days(retention.intake_dead_letter_days),
+            keep=configuration.keep_data,
+        )
+        # Through the resource and not through CDK's rule: its target would open the key to re-encryption as well, and
+        # the queue to every rule of the account.
+        rule = events.CfnRule(
+            self,
+            "RequestDropped",
+            description="A request was dropped: tell the builder.",
+            event_pattern={
+                "source": ["aws.s3"],
+                "detail-type": ["Object Created"],
+                "detail": {"bucket": {"name": [drop.bucket_name]}, "object": {"key": [{"suffix": "request.json"}]}},
+            },
+            targets=[
+                events.CfnRule.TargetProperty(
+                    id="Intake",
+                    arn=self.work.queue.queue_arn,
+                    # What EventBridge cannot deliver for a day it would drop.
+                    dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=self.work.dead_letters.queue_arn),
+                )
+            ],
+        )
+        for queue in (self.work.queue, self.work.dead_letters):
+            _let_rule_send(rule, queue)
+
+
+def _let_rule_send(rule: events.CfnRule, queue: sqs.Queue) -> None:
+    queue.add_to_resource_policy(
+        iam.PolicyStatement(
+            principals=[iam.ServicePrincipal("events.amazonaws.com")],
+            actions=["sqs:SendMessage"],
+            resources=[queue.queue_arn],
+            conditions={"ArnEquals": {"aws:SourceArn": rule.attr_arn}},
+        )
+    )

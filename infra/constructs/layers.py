@@ -1,0 +1,119 @@
+"""What the functions share: our library, and the third-party packages that it needs, for arm64, built without Docker.
+
+The packages are the exact files that the lock names: each is checked against its hash, and none is built from source.
+The result is kept under `.build/` by the lock's hash, so a second synthesis needs no network.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import uv
+from aws_cdk import AssetHashType, RemovalPolicy
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+PROJECT = Path(__file__).resolve().parents[2]
+LIBRARY = PROJECT / "layers" / "messaging"
+LOCK = PROJECT / "layers" / "dependencies" / "requirements.txt"
+CACHE = PROJECT / ".build" / "dependencies"
+
+RUNTIME = lambda_.Runtime.PYTHON_3_13
+ARCHITECTURE = lambda_.Architecture.ARM_64
+SOURCE_ONLY = ("**/__pycache__", "**/*.pyc", "**/.DS_Store")
+
+# Part of the asset's hash: change what is installed or removed, and the layer is built and published anew.
+_INSTALL = (
+    *("--python-platform", "aarch64-manylinux2014"),
+    *("--python-version", "3.13"),
+    *("--only-binary", ":all:"),
+    "--require-hashes",
+    # A copy: links into the package cache would let removing what is not needed here reach it there.
+    *("--link-mode", "copy"),
+)
+# What belongs to the building machine: commands that name its interpreter, the installer's lock, byte code.
+_NOT_SHIPPED = ("bin", ".lock", "**/__pycache__")
+
+
+class DependenciesNotBuiltError(RuntimeError):
+    """The packages could not be installed: read what the installer said, mend the lock or the network, and repeat."""
+
+
+class Layers(Construct):
+    """The two layers, in the order in which a function takes them."""
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(scope, construct_id)
+        packages = dependencies_folder(LOCK)
+        self.dependencies = self._layer(
+            "Dependencies",
+            "Third-party packages, as locked",
+            lambda_.Code.from_asset(str(packages), asset_hash=packages.name, asset_hash_type=AssetHashType.CUSTOM),
+        )
+        self.library = self._layer(
+            "Library", "gpconnect_messaging", lambda_.Code.from_asset(str(LIBRARY), exclude=list(SOURCE_ONLY))
+        )
+
+    @property
+    def all(self) -> list[lambda_.ILayerVersion]:
+        """Every layer of a function."""
+        return [self.dependencies, self.library]
+
+    def _layer(self, construct_id: str, description: str, code: lambda_.Code) -> lambda_.LayerVersion:
+        return lambda_.LayerVersion(
+            self,
+            construct_id,
+            description=description,
+            code=code,
+            compatible_runtimes=[RUNTIME],
+            compatible_architectures=[ARCHITECTURE],
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+
+
+def lock_hash(lock: Path) -> str:
+    """Give the hash that names a built layer: of the lock, and of how it is installed (64 hexadecimal digits)."""
+    recipe = "\0".join((*_INSTALL, *_NOT_SHIPPED)).encode()
+    return hashlib.sha256(lock.read_bytes() + recipe).hexdigest()
+
+
+def dependencies_folder(lock: Path, *, cache: Path = CACHE) -> Path:
+    """Give the folder of the layer that a lock describes, built if it is not there yet.
+
+    Raises:
+        FileNotFoundError: there is no such lock.
+        DependenciesNotBuiltError: the installer failed; carries what it said.
+    """
+    target = cache / lock_hash(lock)
+    if target.is_dir():
+        return target
+    cache.mkdir(parents=True, exist_ok=True)
+    # Built aside and moved in whole: an interrupted build, or two at once, leave no half layer under the final name.
+    with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as building:
+        layer = Path(building) / "layer"
+        packages = layer / "python"
+        _install(lock, packages)
+        for pattern in _NOT_SHIPPED:
+            for path in list(packages.glob(pattern)):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+        try:
+            layer.rename(target)
+        except OSError:
+            if not target.is_dir():
+                raise
+    return target
+
+
+def _install(lock: Path, packages: Path) -> None:
+    command = (uv.find_uv_bin(), "pip", "install", "--requirement", str(lock), "--target", str(packages), *_INSTALL)
+    # The active virtual environment is not where these packages go, and its interpreter is not asked.
+    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise DependenciesNotBuiltError(f"uv could not install {lock}:\n{done.stderr.strip()}")

@@ -1,0 +1,73 @@
+"""The ledger: one table that says, for every message, where it is."""
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_dynamodb as dynamodb
+from constructs import Construct
+
+from infra.configuration import Configuration
+from infra.constructs.functions import MessagingFunction
+from infra.constructs.keys import ContentKey
+
+_INDEXES = {
+    "by_encounter": ("encounter_key", "created_at"),
+    "by_status": ("status_shard", "changed_at"),
+    "by_due": ("due_shard", "due_at"),
+}
+
+
+class Ledger(Construct):
+    """On demand, restorable to any second of the last 35 days, under a customer-managed key."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration, key: ContentKey) -> None:
+        super().__init__(scope, construct_id)
+        self._key = key
+        self.table = dynamodb.Table(
+            self,
+            "Table",
+            partition_key=_string("pk"),
+            sort_key=_string("sk"),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
+            encryption_key=key,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            time_to_live_attribute="expires_at",
+            deletion_protection=configuration.keep_data,
+            removal_policy=RemovalPolicy.RETAIN if configuration.keep_data else RemovalPolicy.DESTROY,
+        )
+        for name, (partition, sort) in _INDEXES.items():
+            self.table.add_global_secondary_index(
+                index_name=name,
+                partition_key=_string(partition),
+                sort_key=_string(sort),
+                projection_type=dynamodb.ProjectionType.ALL,
+            )
+
+    def grant_record(self, function: MessagingFunction, *, query: tuple[str, ...] = ()) -> None:
+        """Let a function read and record facts, but not delete or scan; and query the indexes that it names."""
+        function.allow(
+            "dynamodb:ConditionCheckItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+            on=[self.table.table_arn],
+        )
+        if query:
+            function.allow("dynamodb:Query", on=[f"{self.table.table_arn}/index/{name}" for name in query])
+        # What DynamoDB asks of a caller for a table under a customer-managed key, except the management of the key.
+        self._key.grant_through(
+            "dynamodb",
+            function,
+            "kms:Decrypt",
+            "kms:DescribeKey",
+            "kms:Encrypt",
+            "kms:GenerateDataKey",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+        )
+
+
+def _string(name: str) -> dynamodb.Attribute:
+    return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)

@@ -1,0 +1,71 @@
+"""A queue that feeds one function, and the dead-letter queue behind it."""
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.configuration import QueueFunctionLimits
+from infra.constructs.functions import MessagingFunction
+from infra.constructs.keys import ContentKey
+
+# Five tries: fewer would send work to the dead-letter queue for a throttled poll that never reached the function.
+MAXIMUM_RECEIVES = 5
+# Lambda's advice: room for the retries that it makes itself before a message is offered again.
+VISIBILITY_IN_TIMEOUTS = 6
+
+
+class WorkQueue(Construct):
+    """Encrypted, TLS only, standard. Its consumer reports each failed message of a batch by itself."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: ContentKey,
+        limits: QueueFunctionLimits,
+        retention: Duration,
+        dead_letter_retention: Duration,
+        keep: bool,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._limits = limits
+        self._key = key
+        removal = RemovalPolicy.RETAIN if keep else RemovalPolicy.DESTROY
+        self.dead_letters = sqs.Queue(
+            self,
+            "DeadLetters",
+            encryption=sqs.QueueEncryption.KMS,
+            encryption_master_key=key,
+            enforce_ssl=True,
+            retention_period=dead_letter_retention,
+            removal_policy=removal,
+        )
+        self.queue = sqs.Queue(
+            self,
+            "Queue",
+            encryption=sqs.QueueEncryption.KMS,
+            encryption_master_key=key,
+            enforce_ssl=True,
+            retention_period=retention,
+            visibility_timeout=Duration.seconds(VISIBILITY_IN_TIMEOUTS * limits.timeout_seconds),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=MAXIMUM_RECEIVES),
+            removal_policy=removal,
+        )
+
+    def feed(self, consumer: MessagingFunction) -> None:
+        """Make a function the consumer, and let it consume."""
+        consumer.function.add_event_source(
+            sources.SqsEventSource(
+                self.queue,
+                batch_size=self._limits.batch_size,
+                max_concurrency=self._limits.maximum_concurrency,
+                report_batch_item_failures=True,
+            )
+        )
+
+    def grant_send(self, function: MessagingFunction) -> None:
+        """Let a function put messages on the queue."""
+        function.allow("sqs:SendMessage", on=[self.queue.queue_arn])
+        self._key.grant_through("sqs", function, "kms:Decrypt", "kms:GenerateDataKey")

@@ -1,0 +1,71 @@
+"""When the poller runs: for each mailbox in turn, and for work that has fallen due."""
+
+from typing import Any
+
+from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_scheduler_targets as targets
+from constructs import Construct
+
+from infra.configuration import Configuration
+from infra.constructs.functions import MessagingFunction
+
+
+class Schedules(Construct):
+    """One schedule per mailbox, and one for due work."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, configuration: Configuration, poller: MessagingFunction
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._poller = poller
+        # CDK would keep it when the stack goes; it holds nothing but the schedules.
+        self._group = scheduler.ScheduleGroup(self, "Group", removal_policy=RemovalPolicy.DESTROY)
+        self._role = self._scheduler_role()
+        # Each run makes up for one that failed, so nothing is repeated: a late repeat would only meet the next run.
+        poller.function.configure_async_invoke(retry_attempts=0, max_event_age=Duration.minutes(1))
+        timings = configuration.timings
+        for settings in configuration.mailboxes:
+            self._every(
+                Duration.minutes(timings.mailbox_poll_minutes),
+                f"Mailbox{settings.mailbox}",
+                {"task": "mailbox", "mailbox": settings.mailbox},
+            )
+        self._every(Duration.minutes(timings.due_work_minutes), "Due", {"task": "due"})
+
+    def _every(self, interval: Duration, construct_id: str, task: dict[str, Any]) -> None:
+        scheduler.Schedule(
+            self,
+            construct_id,
+            schedule_group=self._group,
+            schedule=scheduler.ScheduleExpression.rate(interval),
+            target=targets.LambdaInvoke(
+                self._poller.function,
+                # Fixed: left to itself, the target would add every version of the function to what may be invoked.
+                role=self._role.without_policy_updates(),
+                input=scheduler.ScheduleTargetInput.from_object(task),
+                retry_attempts=0,
+                max_event_age=Duration.minutes(1),
+            ),
+        )
+
+    def _scheduler_role(self) -> iam.Role:
+        role = iam.Role(
+            self,
+            "Role",
+            description="EventBridge Scheduler: invoke the poller",
+            assumed_by=iam.ServicePrincipal(
+                "scheduler.amazonaws.com",
+                conditions={
+                    "StringEquals": {
+                        "aws:SourceAccount": Aws.ACCOUNT_ID,
+                        "aws:SourceArn": self._group.schedule_group_arn,
+                    }
+                },
+            ),
+        )
+        role.add_to_policy(
+            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[self._poller.function.function_arn])
+        )
+        return role

@@ -1,0 +1,25 @@
+"""What waits to be uploaded to MESH: ids only, shared fairly between mailboxes by their message group."""
+
+from aws_cdk import Duration
+from constructs import Construct
+
+from infra.configuration import Configuration
+from infra.constructs.keys import ContentKey
+from infra.constructs.queues import WorkQueue
+
+
+class Sending(Construct):
+    """The send queue."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration) -> None:
+        super().__init__(scope, construct_id)
+        retention = configuration.retention
+        self.work = WorkQueue(
+            self,
+            "Work",
+            key=ContentKey(self, "Key", content="ids of messages to send", keep=configuration.keep_data),
+            limits=configuration.sender,
+            retention=Duration.days(retention.send_days),
+            dead_letter_retention=Duration.days(retention.send_dead_letter_days),
+            keep=configuration.keep_data,
+        )

@@ -1,0 +1,115 @@
+"""Buckets: what senders drop, what waits to be sent, what was sent and received, and who touched them."""
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from infra.configuration import Configuration
+from infra.constructs.functions import MessagingFunction
+from infra.constructs.keys import ContentKey
+
+
+class Storage(Construct):
+    """Three buckets for patients' data under one customer-managed key, and one for their access logs."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration, key: ContentKey) -> None:
+        super().__init__(scope, construct_id)
+        self._key = key
+        self._removal = RemovalPolicy.RETAIN if configuration.keep_data else RemovalPolicy.DESTROY
+        self._retention = configuration.retention
+        self.access_logs = s3.Bucket(
+            self,
+            "AccessLogs",
+            # S3 delivers access logs only into buckets under its own key.
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            versioned=True,
+            removal_policy=self._removal,
+            lifecycle_rules=[_expire(self._retention.access_log_days, self._retention.replaced_version_days)],
+        )
+        self.drop = self._bucket("Drop")
+        self.outbox = self._bucket("Outbox")
+        self.evidence = self._bucket("Evidence")
+        _announce_new_objects(self.drop)
+
+    def _bucket(self, construct_id: str) -> s3.Bucket:
+        return s3.Bucket(
+            self,
+            construct_id,
+            encryption=s3.BucketEncryption.KMS,
+            encryption_key=self._key,
+            bucket_key_enabled=True,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            versioned=True,
+            removal_policy=self._removal,
+            server_access_logs_bucket=self.access_logs,
+            server_access_logs_prefix=f"{construct_id.lower()}/",
+            lifecycle_rules=[_expire(self._retention.payload_days, self._retention.replaced_version_days)],
+        )
+
+    def grant_read_drop(self, function: MessagingFunction) -> None:
+        """Let a function read requests and documents, of any version, and learn that one is missing."""
+        function.allow(
+            "s3:GetObject",
+            "s3:GetObjectVersion",
+            on=[self.drop.arn_for_objects("*")],
+            wildcard_because="Senders choose the keys of what they drop, so no narrower part of this bucket is known.",
+        )
+        # Without it S3 answers 403 for a missing document, which reads as our fault and not as the sender's.
+        function.allow("s3:ListBucket", on=[self.drop.bucket_arn])
+        self._key.grant_through("s3", function, "kms:Decrypt")
+
+    def grant_write_messages(self, function: MessagingFunction) -> None:
+        """Let a function store composed messages."""
+        self._write(function, self.outbox, "messages")
+
+    def grant_read_messages(self, function: MessagingFunction) -> None:
+        """Let a function read composed messages."""
+        self._read(function, self.outbox, "messages")
+
+    def grant_keep_requests(self, function: MessagingFunction) -> None:
+        """Let a function keep requests as they came."""
+        self._write(function, self.evidence, "requests")
+
+    def grant_keep_received(self, function: MessagingFunction) -> None:
+        """Let a function keep what MESH delivered, as it came."""
+        self._write(function, self.evidence, "received")
+
+    def _read(self, function: MessagingFunction, bucket: s3.Bucket, folder: str) -> None:
+        objects = bucket.arn_for_objects(f"{folder}/*")
+        function.allow("s3:GetObject", on=[objects], wildcard_because=_each_its_key(folder))
+        self._key.grant_through("s3", function, "kms:Decrypt")
+
+    def _write(self, function: MessagingFunction, bucket: s3.Bucket, folder: str) -> None:
+        objects = bucket.arn_for_objects(f"{folder}/*")
+        function.allow("s3:PutObject", on=[objects], wildcard_because=_each_its_key(folder))
+        # Decrypt too: S3 asks for it to complete an upload in parts.
+        self._key.grant_through("s3", function, "kms:Decrypt", "kms:GenerateDataKey")
+
+
+def _each_its_key(folder: str) -> str:
+    return f"Every object has a key of its own, derived from its id; only those under {folder}/ are allowed."
+
+
+def _expire(days: int, replaced_days: int) -> s3.LifecycleRule:
+    return s3.LifecycleRule(
+        expiration=Duration.days(days),
+        noncurrent_version_expiration=Duration.days(replaced_days),
+        abort_incomplete_multipart_upload_after=Duration.days(1),
+    )
+
+
+def _announce_new_objects(bucket: s3.Bucket) -> None:
+    # Through the resource and not through `event_bridge_enabled=`, which deploys a function of its own to set this.
+    resource = bucket.node.default_child
+    if not isinstance(resource, s3.CfnBucket):
+        raise TypeError("a bucket's default child is its resource")
+    resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+        event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
+    )

@@ -1,0 +1,33 @@
+"""The local run: invented organisations and short waits, so that a demonstration ends within a minute."""
+
+from infra.configuration import Configuration, FunctionLimits, MailboxSettings, QueueFunctionLimits, Timings
+
+CONFIGURATION = Configuration(
+    name="local",
+    account=None,
+    # Only a default: the sandbox's port is known when it starts, and goes in as the stack's MeshUrl parameter.
+    mesh_url="http://127.0.0.1:8700",
+    nhs_numbers="test",
+    keep_data=False,
+    contacts=("messaging@example.org",),
+    mailboxes=(
+        MailboxSettings(
+            mailbox="Y90001OT001",
+            ods_code="Y90001",
+            specification="2.0",
+            infrastructure_acknowledgement_seconds=12,
+            business_acknowledgement_seconds=12,
+        ),
+        MailboxSettings(
+            mailbox="Y90002OT001",
+            ods_code="Y90002",
+            specification="1.5",
+            infrastructure_acknowledgement_seconds=12,
+            business_acknowledgement_seconds=12,
+        ),
+    ),
+    timings=Timings(lease_seconds=20, stale_seconds=15, uncertain_seconds=10),
+    builder=QueueFunctionLimits(memory_megabytes=1024, timeout_seconds=15, batch_size=5, maximum_concurrency=2),
+    sender=QueueFunctionLimits(memory_megabytes=512, timeout_seconds=15, batch_size=5, maximum_concurrency=2),
+    poller=FunctionLimits(memory_megabytes=512, timeout_seconds=30),
+)

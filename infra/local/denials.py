@@ -1,0 +1,51 @@
+"""Calls that were refused for lack of permission: read out of the emulator's answers, kept as lines of JSON."""
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+_WORDS = re.compile(
+    rb"User: (?P<who>\S+) is not authorized to perform: (?P<action>[\w:-]+)"
+    rb"(?: on resource: (?:&quot;|\\?\")?(?P<what>[^\s\"&<\\]+))?"
+)
+
+
+@dataclass(frozen=True)
+class Denial:
+    """A call that the caller's permissions did not allow."""
+
+    who: str
+    """ARN of the caller: a function's session names its role, then the function."""
+    action: str
+    resource: str
+    """ARN, as far as the answer names it; without an object's key, which senders choose."""
+
+    def __str__(self) -> str:
+        caller = " / ".join(self.who.rsplit(":", 1)[-1].split("/")[1:])
+        return f"{caller} may not {self.action}" + (f" on {self.resource}" if self.resource else "")
+
+    @classmethod
+    def in_answer(cls, status: int, body: bytes) -> Self | None:
+        """Read a denial out of an answer's status and body (AWS JSON or XML); None if it is none."""
+        found = _WORDS.search(body) if status in (400, 403) else None
+        if found is None:
+            return None
+        resource = (found["what"] or b"").decode(errors="replace")
+        if ":s3:::" in resource:
+            resource = resource.split("/", 1)[0]
+        return cls(found["who"].decode(), found["action"].decode(), resource)
+
+
+def note(denial: Denial, file: Path) -> None:
+    """Append a denial to a file."""
+    with file.open("a") as lines:
+        lines.write(json.dumps(asdict(denial)) + "\n")
+
+
+def noted(file: Path) -> list[Denial]:
+    """Return each different denial in a file, in order; none if there is no file."""
+    if not file.exists():
+        return []
+    return list(dict.fromkeys(Denial(**json.loads(line)) for line in file.read_text().splitlines()))

@@ -1,0 +1,204 @@
+"""Create the synthesized stack on the emulator, with the real handlers in it."""
+
+import io
+import json
+import shlex
+import time
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.local.emulator import LocalSession
+from infra.local.environments import ROOT, Environment
+from infra.local.processes import LocalRunError
+from infra.local.synthesis import Synthesized
+from infra.local.template import for_emulator, resources
+
+LIBRARY = ROOT / "layers" / "messaging" / "python"
+ASSEMBLY_TIME = (2020, 1, 1, 0, 0, 0)
+
+
+class DeploymentFailedError(LocalRunError):
+    """The stack could not be created; the message names the resource and the reason."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What each function process is started with."""
+
+    environment: Environment
+    logs: Path
+    """Where each function's output goes: `<function folder>.log`."""
+    marks: Path
+    """Where each function process leaves a file named by its process id."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """One of the template's schedules: which function it starts, how often on AWS, and with what."""
+
+    name: str
+    function: str
+    expression: str
+    input: str
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A created stack."""
+
+    stack: str
+    outputs: Mapping[str, str]
+    functions: Mapping[str, str]
+    """Physical function name by the function's folder, such as `builder`."""
+    schedules: tuple[Schedule, ...]
+
+
+def deploy(
+    session: LocalSession, synthesized: Synthesized, runtime: Runtime, *, parameters: Mapping[str, str]
+) -> Deployment:
+    """Upload the assets, create the stack, and read what was created.
+
+    Raises:
+        DeploymentFailedError: CloudFormation did not complete.
+
+    """
+    template = for_emulator(synthesized.template)
+    folders = _upload(session, synthesized, runtime)
+    _create(session, synthesized.name, template, parameters)
+    physical = {
+        str(resource["LogicalResourceId"]): str(resource.get("PhysicalResourceId", ""))
+        for page in session.client("cloudformation")
+        .get_paginator("list_stack_resources")
+        .paginate(StackName=synthesized.name)
+        for resource in page["StackResourceSummaries"]
+    }
+    [stack] = session.client("cloudformation").describe_stacks(StackName=synthesized.name)["Stacks"]
+    return Deployment(
+        stack=synthesized.name,
+        outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
+        functions={
+            folders[key]: physical[name]
+            for name, function in resources(template, "AWS::Lambda::Function").items()
+            if (key := str(function["Properties"]["Code"].get("S3Key", ""))) in folders
+        },
+        schedules=tuple(_schedules(session)),
+    )
+
+
+def _upload(session: LocalSession, synthesized: Synthesized, runtime: Runtime) -> dict[str, str]:
+    """Put the functions where the template expects them; return each key's function folder."""
+    store = session.client("s3")
+    folders = {}
+    for asset in synthesized.assets:
+        if not (asset.folder / "handler.py").is_file():
+            continue  # a layer
+        folder = _function_folder(asset.folder)
+        with suppress(store.exceptions.BucketAlreadyOwnedByYou):
+            store.create_bucket(Bucket=asset.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-2"})
+        store.put_object(Bucket=asset.bucket, Key=asset.key, Body=package(asset.folder, bootstrap(folder, runtime)))
+        folders[asset.key] = folder
+    # The version that CDK's own bootstrap stack would have left; templates refuse an older one.
+    session.client("ssm").put_parameter(
+        Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String", Overwrite=True
+    )
+    return folders
+
+
+def _function_folder(asset: Path) -> str:
+    """Tell which of the functions an asset was made from."""
+    handler = (asset / "handler.py").read_bytes()
+    for candidate in sorted((ROOT / "functions").glob("*/handler.py")):
+        if candidate.read_bytes() == handler:
+            return candidate.parent.name
+    raise DeploymentFailedError(f"no folder of functions/ holds the handler of {asset}")
+
+
+def package(folder: Path, start: str) -> bytes:
+    """Zip a function's folder, with the `bootstrap` script (mode 0755) that the Runtime API starts."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                archive.writestr(_entry(file.relative_to(folder).as_posix(), 0o644), file.read_bytes())
+        archive.writestr(_entry("bootstrap", 0o755), start)
+    return packed.getvalue()
+
+
+def _entry(name: str, mode: int) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, ASSEMBLY_TIME)
+    entry.external_attr = (0o100000 | mode) << 16
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry
+
+
+def bootstrap(function: str, runtime: Runtime) -> str:
+    """Return the script that runs a handler under AWS's runtime client.
+
+    `exec` keeps the process id: what the emulator stops is the handler itself. Each process leaves its id behind, so
+    that a test can kill it in the middle of its work. Output goes straight to the log file: it survives such a death.
+    """
+    log = shlex.quote(str(runtime.logs / f"{function}.log"))
+    mark = shlex.quote(str(runtime.marks / function))
+    return "\n".join(
+        (
+            "#!/bin/sh",
+            f"exec >> {log} 2>&1",
+            f"mkdir -p {mark} && : > {mark}/$$",
+            f'export PYTHONPATH="$LAMBDA_TASK_ROOT":{shlex.quote(str(LIBRARY))}',
+            f'exec {shlex.quote(str(runtime.environment.python))} -m awslambdaric "$_HANDLER"',
+            "",
+        )
+    )
+
+
+def _create(session: LocalSession, name: str, template: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
+    formation = session.client("cloudformation")
+    declared = template.get("Parameters", {})
+    formation.create_stack(
+        StackName=name,
+        TemplateBody=json.dumps(template),
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Parameters=[
+            {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items() if key in declared
+        ],
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        [stack] = formation.describe_stacks(StackName=name)["Stacks"]
+        status = stack["StackStatus"]
+        if status == "CREATE_COMPLETE":
+            return
+        if not status.endswith("_IN_PROGRESS") or status.startswith("ROLLBACK"):
+            break
+        time.sleep(0.1)
+    raise DeploymentFailedError(f"the stack {name} was not created:\n{_failures(session, name)}")
+
+
+def _failures(session: LocalSession, name: str) -> str:
+    events = session.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
+    return "\n".join(
+        f"    {event.get('LogicalResourceId')} ({event.get('ResourceType')}): {event.get('ResourceStatusReason', '')}"
+        for event in reversed(events)
+        if event.get("ResourceStatus", "").endswith("FAILED")
+    )
+
+
+def _schedules(session: LocalSession) -> list[Schedule]:
+    scheduler = session.client("scheduler")
+    found = []
+    for page in scheduler.get_paginator("list_schedules").paginate():
+        for summary in page["Schedules"]:
+            schedule = scheduler.get_schedule(Name=summary["Name"], GroupName=summary.get("GroupName", "default"))
+            found.append(
+                Schedule(
+                    name=schedule["Name"],
+                    function=schedule["Target"]["Arn"].split(":")[6],
+                    expression=schedule["ScheduleExpression"],
+                    input=schedule["Target"].get("Input", "{}"),
+                )
+            )
+    return found

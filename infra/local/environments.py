@@ -1,0 +1,121 @@
+"""The tools' own Python environments: the emulator, the MESH sandbox, and what the functions run in.
+
+Each tool pins packages that the others cannot share. Each environment is made once from its hash-locked file, named by
+the lock's content, and kept under `.build/environments`.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from infra.local.processes import Keeper, LocalRunError, ProgramFailedError
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout."""
+
+BUILD = ROOT / ".build"
+"""Everything that the local run makes, ignored by git."""
+
+SUPPORTED = ">=3.11,<3.14"
+"""What the MESH sandbox can run on (its package says so), and what the functions are tested on."""
+
+INSTALL = ("--require-hashes", "--no-deps", "--compile-bytecode")
+"""Compiled once here, rather than in the first second of every function process."""
+
+Tool = Literal["emulator", "mesh", "runtime"]
+TOOLS: tuple[Tool, ...] = ("emulator", "mesh", "runtime")
+
+
+class PythonUnavailableError(LocalRunError):
+    """No Python that the local run's tools can run on."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment with a locked set of packages."""
+
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        """The environment's interpreter."""
+        return self.folder / "bin" / "python"
+
+
+def environment(tool: Tool, keeper: Keeper) -> Environment:
+    """Return the tool's environment, and make it first if its lock is new.
+
+    Raises:
+        PythonUnavailableError: only Pythons outside the supported range are here.
+        ProgramFailedError: a package could not be fetched or its hash differs from the lock.
+
+    """
+    lock = Path(__file__).with_name(f"requirements-{tool}.txt")
+    made_with = " ".join(("{}.{}".format(*_version()), *INSTALL)).encode()
+    digest = hashlib.sha256(lock.read_bytes() + made_with).hexdigest()[:16]
+    folder = BUILD / "environments" / f"{tool}-{digest}"
+    complete = folder / "complete"
+    if complete.exists():
+        return Environment(folder)
+    with _alone(folder.with_suffix(".lock")):
+        if not complete.exists():
+            _make(tool, folder, lock, keeper)
+            complete.touch()
+    return Environment(folder)
+
+
+def _make(tool: Tool, folder: Path, lock: Path, keeper: Keeper) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    uv = [_uv(), "--quiet", "--no-progress"]
+    settings = {**os.environ, "UV_NO_CONFIG": "1"}
+    try:
+        keeper.complete(
+            f"environment-{tool}",
+            [*uv, "venv", "--python", _python(), folder],
+            environment=settings,
+            directory=ROOT,
+        )
+    except ProgramFailedError as error:
+        here = "{}.{}".format(*_version())
+        raise PythonUnavailableError(
+            f"The local run needs a Python {SUPPORTED} beside this one ({here}): NHS England's MESH sandbox does not "
+            f"run on 3.14 or later. Install one (`{_uv()} python install 3.13`), then repeat. Details: {error.log}"
+        ) from error
+    keeper.complete(
+        f"environment-{tool}",
+        [*uv, "pip", "install", "--python", folder / "bin" / "python", *INSTALL, "-r", lock],
+        environment=settings,
+        directory=ROOT,
+    )
+
+
+def _python() -> str:
+    return sys.executable if (3, 11) <= _version() < (3, 14) else SUPPORTED
+
+
+def _version() -> tuple[int, int]:
+    return sys.version_info.major, sys.version_info.minor
+
+
+def _uv() -> str:
+    beside = Path(sys.executable).with_name("uv")
+    found = str(beside) if beside.exists() else shutil.which("uv")
+    if found is None:
+        raise LocalRunError("`uv` is missing: it is one of the development packages (`make setup`).")
+    return found
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Hold a lock file, so that two runs do not make the same environment at once."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

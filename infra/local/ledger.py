@@ -1,0 +1,83 @@
+"""Read the ledger of a run: where each message is, and when it got there.
+
+Shapes (one table, keys `pk` and `sk`): a message at `MESSAGE#<id>` / `MESSAGE`, its facts at `MESSAGE#<id>` /
+`EVENT#…`. The rest of the table is the product's own business.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from infra.local.emulator import LocalSession
+
+Item = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One recorded event of a message."""
+
+    kind: str
+    at: datetime
+    source: str
+    item: Item = field(repr=False)
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """What the event brought, such as a response's code."""
+        details: Mapping[str, Any] = json.loads(str(self.item.get("details") or "{}"))
+        return details
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message (a refused request is one too, under the request's id), and its facts in order of time."""
+
+    message_id: str
+    request_id: str
+    status: str
+    item: Item = field(repr=False)
+    facts: tuple[Fact, ...] = ()
+
+
+def read(session: LocalSession, table: str) -> list[Message]:
+    """Return every message, oldest first. Reads the whole table: a local one is small."""
+    scan = session.resource("dynamodb").meta.client.get_paginator("scan")
+    messages: dict[str, Item] = {}
+    facts: dict[str, list[Fact]] = defaultdict(list)
+    for page in scan.paginate(TableName=table, ConsistentRead=True):
+        items: list[Any] = page["Items"]  # the stubs give the wire's shape, the resource's client plain values
+        for item in items:
+            kind, _, identity = str(item["pk"]).partition("#")
+            if kind != "MESSAGE":
+                continue
+            if item["sk"] == "MESSAGE":
+                messages[identity] = item
+            elif str(item["sk"]).startswith("EVENT#"):
+                at = datetime.fromisoformat(str(item["at"]))
+                facts[identity].append(Fact(str(item["kind"]), at, str(item["source"]), item))
+    return [
+        Message(
+            message_id=message_id,
+            request_id=str(item["request_id"]),
+            status=str(item["status"]),
+            item=item,
+            facts=tuple(sorted(facts[message_id], key=lambda fact: fact.at)),
+        )
+        for message_id, item in sorted(messages.items(), key=lambda entry: str(entry[1]["created_at"]))
+    ]
+
+
+def plain(value: Any) -> Any:
+    """Return an item as JSON can hold it."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset | list | tuple):
+        return [plain(item) for item in value]
+    return value

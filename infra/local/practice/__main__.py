@@ -1,0 +1,91 @@
+"""Start the synthetic practice.
+
+    python -m infra.local.practice --mesh-url http://127.0.0.1:8700 --mailbox A20047OT001 --password … --shared-key …
+
+Password and shared key may come from the environment (MESH_PASSWORD, SHARED_KEY) or from the community file instead.
+Prints `ready URL-OF-MESH` on standard output after the first handshake, then one JSON line per event on standard
+error, and ends with status 0 on SIGTERM; 2 if MESH refuses the mailbox.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from infra.local.mesh.configuration import DEFAULT_COMMUNITY, Community
+from infra.local.practice.mailbox import Mailbox, MailboxRefusedError, MailboxUnavailableError
+from infra.local.practice.responding import Practice, Shape
+from infra.local.practice.system import PracticeSystem, log_line, shapes_named
+
+
+def main() -> int:
+    """Work the mailbox until told to stop; give the exit status."""
+    arguments = _arguments()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    community = Community.read(arguments.community)
+    own = community.mailboxes.get(arguments.mailbox)
+    password = arguments.password or os.environ.get("MESH_PASSWORD") or (own.password if own else "")
+    shared_key = arguments.shared_key or os.environ.get("SHARED_KEY") or community.shared_key
+    ods_code = arguments.ods_code or (own.ods_code if own else arguments.mailbox[:6])
+    with Mailbox(
+        url=arguments.mesh_url, mailbox=arguments.mailbox, password=password, shared_key=shared_key
+    ) as mailbox:
+        system = PracticeSystem(
+            mailbox,
+            Practice(ods_code, arguments.mailbox),
+            shapes=shapes_named(arguments.shape),
+            business_delay_seconds=arguments.business_delay,
+            schema=arguments.schema,
+            keep=arguments.keep,
+            log=log_line,
+        )
+        try:
+            _wait_for_mesh(mailbox, stop, arguments.interval)
+            if not stop.is_set():
+                print(f"ready {arguments.mesh_url}", flush=True)
+            while not stop.wait(arguments.interval):
+                system.work_once()
+        except MailboxRefusedError as error:
+            log_line("refused", reason=str(error))
+            return 2
+    return 0
+
+
+def _wait_for_mesh(mailbox: Mailbox, stop: threading.Event, interval_seconds: float) -> None:
+    while not stop.is_set():
+        try:
+            mailbox.handshake()
+        except MailboxUnavailableError as error:
+            log_line("unavailable", reason=str(error))
+            stop.wait(interval_seconds)
+        else:
+            return
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m infra.local.practice", description="A synthetic GP practice")
+    parser.add_argument("--mesh-url", required=True, help="where MESH is, for example http://127.0.0.1:8700")
+    parser.add_argument("--mailbox", default="A20047OT001", help="the practice's mailbox")
+    parser.add_argument("--password", help="the mailbox's password")
+    parser.add_argument("--shared-key", help="the MESH environment's shared key")
+    parser.add_argument("--ods-code", help="the practice's ODS code (default: from the community file)")
+    parser.add_argument("--community", type=Path, default=DEFAULT_COMMUNITY, help="mailboxes, patients, shared key")
+    parser.add_argument("--schema", type=Path, help="fhir-single.xsd of STU3, to validate what comes")
+    parser.add_argument("--keep", type=Path, help="folder for what comes: bodies and what was found in them")
+    parser.add_argument("--interval", type=float, default=0.5, help="seconds between two looks into the mailbox")
+    parser.add_argument("--business-delay", type=float, default=0.3, help="seconds between the two answers")
+    parser.add_argument(
+        "--shape",
+        default=Shape.STANDARD.value,
+        choices=[*(shape.value for shape in Shape), "mixed"],
+        help="how responses are written (mixed: each shape in turn)",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""Drop a request as a sending organisation does: its documents first, then `request.json` beside them."""
+
+import json
+import mimetypes
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from infra.local.emulator import LocalSession
+from infra.local.environments import ROOT
+from infra.local.library import dropped_request_id
+from infra.local.processes import LocalRunError
+
+REQUESTS = ROOT / "events" / "requests"
+"""The sample requests, a folder each."""
+
+
+class RequestMissingError(LocalRunError):
+    """There is no request where one was expected."""
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A request in the drop bucket."""
+
+    name: str
+    request_id: str
+    key: str
+    at: datetime
+
+
+def drop_folder(session: LocalSession, bucket: str, folder: Path, changes: Mapping[str, Any] | None = None) -> Dropped:
+    """Drop the request of a folder: `request.json`, and every file beside it.
+
+    `changes` replace top-level fields of the request, for a sender who asks for nearly the same.
+
+    Raises:
+        RequestMissingError: the folder has no `request.json`.
+
+    """
+    request = folder / "request.json"
+    if not request.is_file():
+        raise RequestMissingError(f"{folder} has no request.json; the samples are in {REQUESTS}")
+    body = request.read_bytes()
+    if changes:
+        body = json.dumps({**json.loads(body), **changes}).encode()
+    documents = {
+        file.relative_to(folder).as_posix(): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file != request
+    }
+    return drop(session, bucket, body, documents, name=folder.name)
+
+
+def drop(
+    session: LocalSession, bucket: str, request: bytes, documents: Mapping[str, bytes], *, name: str = "request"
+) -> Dropped:
+    """Drop a request (the bytes of `request.json`) and its documents (by path relative to it)."""
+    store = session.client("s3")
+    folder = f"local/{uuid.uuid4()}"
+    for path, content in documents.items():
+        content_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
+        store.put_object(Bucket=bucket, Key=f"{folder}/{path}", Body=content, ContentType=content_type)
+    key = f"{folder}/request.json"
+    at = datetime.now(UTC)
+    stored = store.put_object(Bucket=bucket, Key=key, Body=request, ContentType="application/json")
+    return Dropped(name, str(dropped_request_id(bucket, key, stored["VersionId"])), key, at)

@@ -1,0 +1,384 @@
+"""The whole product on this machine, as a context manager: for the demonstration, and for tests of what is deployed.
+
+`with LocalRun() as run:` has everything running; then `dropped = run.drop(REQUESTS / "consultation-report-2.0")`,
+`run.poll()`, `run.message(dropped)`.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from infra.local import emulator, ledger
+from infra.local.denials import Denial, noted
+from infra.local.deployment import Deployment, Runtime, Schedule, deploy
+from infra.local.emulator import Access, LocalSession
+from infra.local.environments import BUILD, ROOT, TOOLS, Environment, environment
+from infra.local.ledger import Message
+from infra.local.processes import Keeper, LocalRunError, keeper_lives
+from infra.local.requests import Dropped, drop, drop_folder
+from infra.local.schedules import invoke
+from infra.local.synthesis import Synthesized, synthesize
+
+T = TypeVar("T")
+
+COMMUNITY = ROOT / "infra" / "local" / "community.json"
+"""Who takes part: mailboxes with their passwords, and the patients that MESH can route (see `infra.local.mesh`)."""
+
+
+RUNS_KEPT = 9
+"""How many earlier runs' logs stay."""
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that another process needs to use a run."""
+
+    folder: Path
+    """Logs and marks of the run."""
+    scratch: Path
+    """Removed when the run ends."""
+    access: Access
+    deployment: Deployment
+    mesh_url: str
+    emulator_process: int
+    rest_seconds: float
+    keeper_process: int | None = None
+    """Set when the run was left running."""
+
+    def write(self, file: Path) -> None:
+        """Write the state, readable by its owner only: it holds the run's credentials."""
+        content = asdict(self) | {"folder": str(self.folder), "scratch": str(self.scratch)}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(content, indent=2))
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """Read what `write` wrote."""
+        content = json.loads(file.read_text())
+        deployment = content["deployment"]
+        schedules = tuple(Schedule(**schedule) for schedule in deployment["schedules"])
+        return cls(
+            **(
+                content
+                | {
+                    "folder": Path(content["folder"]),
+                    "scratch": Path(content["scratch"]),
+                    "access": Access(**content["access"]),
+                    "deployment": Deployment(**(deployment | {"schedules": schedules})),
+                }
+            )
+        )
+
+
+class Product:
+    """A running product: what a sending organisation, an operator and a test can do with it."""
+
+    def __init__(self, session: LocalSession, state: State) -> None:
+        self.session = session
+        """boto3 session of the account's owner; its clients speak to the emulator only."""
+        self.state = state
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """The stack's outputs, by name."""
+        return self.state.deployment.outputs
+
+    @property
+    def mesh_url(self) -> str:
+        """Where MESH is; its `/control` tells and sets what tests need (see `infra.local.mesh.control`)."""
+        return self.state.mesh_url
+
+    @property
+    def logs_folder(self) -> Path:
+        """Where every program and function of the run writes its log."""
+        return self.state.folder / "logs"
+
+    def drop(self, folder: Path, changes: Mapping[str, Any] | None = None) -> Dropped:
+        """Drop a folder's request and documents; `changes` replace top-level fields. See `requests.drop_folder`."""
+        return drop_folder(self.session, self.outputs["DropBucketName"], folder, changes)
+
+    def drop_request(self, request: Mapping[str, Any] | bytes, documents: Mapping[str, bytes]) -> Dropped:
+        """Drop a request made by hand, right or wrong, and its documents by their path beside it."""
+        body = request if isinstance(request, bytes) else json.dumps(request).encode()
+        return drop(self.session, self.outputs["DropBucketName"], body, documents)
+
+    def invoke(self, function: str, payload: Mapping[str, Any]) -> Any:
+        """Invoke `builder`, `sender` or `poller` and return its answer.
+
+        Raises:
+            FunctionFailedError: the function reported an error, or died.
+
+        """
+        return invoke(self.session, self.state.deployment.functions[function], json.dumps(payload))
+
+    def poll(self) -> None:
+        """Do one round of what the schedules do: each with its own input.
+
+        Raises:
+            FunctionFailedError: the poller reported an error, or died.
+
+        """
+        for schedule in self.state.deployment.schedules:
+            invoke(self.session, schedule.function, schedule.input)
+
+    def messages(self) -> list[Message]:
+        """Return what the ledger has, oldest first."""
+        return ledger.read(self.session, self.outputs["LedgerTableName"])
+
+    def message(self, dropped: Dropped | str) -> Message | None:
+        """Return what became of a request (as dropped, or its id); None if the ledger has nothing yet."""
+        request_id = dropped if isinstance(dropped, str) else dropped.request_id
+        return next((message for message in self.messages() if message.request_id == request_id), None)
+
+    def redeliver_after(self, seconds: int) -> None:
+        """Let the queues hand out unfinished work again after so many seconds, in place of the deployed wait.
+
+        A function that dies leaves its queue messages hidden for the visibility timeout, which is minutes on AWS.
+        """
+        queues = self.session.client("sqs")
+        for name in ("IntakeQueueUrl", "SendQueueUrl"):
+            queues.set_queue_attributes(QueueUrl=self.outputs[name], Attributes={"VisibilityTimeout": str(seconds)})
+
+    def handler_processes(self, function: str | None = None) -> list[int]:
+        """Return the process ids of the functions' processes, of one function or of all."""
+        found = []
+        for mark in sorted((self.state.folder / "marks").glob(f"{function or '*'}/*")):
+            with suppress(ProcessLookupError, PermissionError):
+                # The emulator's children share its group; anything else has only inherited the number.
+                if os.getpgid(int(mark.name)) == self.state.emulator_process:
+                    found.append(int(mark.name))
+        return found
+
+    def kill_handlers(self, function: str | None = None) -> int:
+        """Kill the functions' processes where they stand (SIGKILL); return how many there were.
+
+        The emulator starts new ones when there is work again.
+        """
+        processes = self.handler_processes(function)
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+            # The emulator collects a dead child only when it needs the next one; until then the number looks alive.
+            for mark in (self.state.folder / "marks").glob(f"*/{process}"):
+                mark.unlink(missing_ok=True)
+        return len(processes)
+
+    def logs(self, function: str | None = None) -> list[str]:
+        """Return the log lines of one function, or of everything in the run."""
+        names = [f"{function}.log"] if function else sorted(file.name for file in self.logs_folder.glob("*.log"))
+        lines: list[str] = []
+        for name in names:
+            with suppress(FileNotFoundError):
+                lines += (self.logs_folder / name).read_text(errors="replace").splitlines()
+        return lines
+
+    def denials(self) -> list[Denial]:
+        """Return each different call that the emulator refused for lack of permission."""
+        return noted(self.logs_folder / emulator.DENIALS)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of starting a run, and how long it took."""
+
+    name: str
+    seconds: float
+
+
+class LocalRun(Product):
+    """Starts everything on entering, ends everything on leaving."""
+
+    def __init__(
+        self,
+        *,
+        folder: Path | None = None,
+        practice: bool = True,
+        rest_seconds: float = 1.0,
+        adjust: Callable[[dict[str, Any]], None] | None = None,
+        report: Callable[[str, Stage | None], None] = lambda _name, _stage: None,
+    ) -> None:
+        """Prepare a run.
+
+        `folder` keeps the logs (default: a new one under `.build/local`). `practice` says whether a practice answers.
+        `adjust` may change the synthesized template in place, to try what a fault in it would do. `report` is told each
+        stage's name as it begins (with None) and as it ends.
+        """
+        self.folder = folder or _new_folder()
+        self.stages: list[Stage] = []
+        self.keeper = Keeper(self.folder / "scratch", self.folder / "logs")
+        self._with_practice = practice
+        self._rest_seconds = rest_seconds
+        self._adjust = adjust
+        self._report = report
+        self._session: LocalSession | None = None
+        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="local-run")
+
+    def __enter__(self) -> Self:
+        self.keeper.__enter__()
+        try:
+            self._start()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def stay(self, file: Path) -> int:
+        """Leave the run running when this process ends; write its state. SIGTERM to the returned process ends it."""
+        self.state.write(file)
+        self.keeper.start(
+            "schedules",
+            [sys.executable, "-m", "infra.local.schedules", file],
+            environment=emulator.clean_environment(self.keeper.scratch) | {"PYTHONPATH": str(ROOT)},
+            directory=ROOT,
+        )
+        keeper_process = self.keeper.stay()
+        self.state = State(**(vars(self.state) | {"keeper_process": keeper_process}))
+        self.state.write(file)
+        return keeper_process
+
+    def _end(self) -> None:
+        self.keeper.close()  # first: threads that wait for a program then end as well
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        if self._session is not None:
+            self._session.close()
+
+    def _start(self) -> None:
+        template = self._threads.submit(self._synthesize)
+        with self._stage("tools' environments"):
+            tools = {tool: environment(tool, self.keeper) for tool in TOOLS}
+        mesh = self._threads.submit(self._start_mesh, tools["mesh"])
+        with self._stage("AWS emulator"):
+            access = emulator.start(self.keeper, tools["emulator"])
+        synthesized = _result(template)
+        mesh_url = _result(mesh)
+        if self._adjust is not None:
+            self._adjust(synthesized.template)
+        session = self._session = LocalSession(access)
+        with self._stage("stack"):
+            runtime = Runtime(tools["runtime"], logs=self.folder / "logs", marks=self.folder / "marks")
+            deployment = deploy(session, synthesized, runtime, parameters={"MeshUrl": mesh_url})
+        with self._stage("credentials"):
+            _put_credentials(session, deployment.outputs)
+        super().__init__(
+            session,
+            State(
+                folder=self.folder,
+                scratch=self.keeper.scratch,
+                access=access,
+                deployment=deployment,
+                mesh_url=mesh_url,
+                emulator_process=self.keeper.process(emulator.NAME),
+                rest_seconds=self._rest_seconds,
+            ),
+        )
+        if self._with_practice:
+            with self._stage("practice"):
+                self._start_practice(mesh_url)
+
+    def _synthesize(self) -> Synthesized:
+        with self._stage("synthesis"):
+            return synthesize(self.keeper, account=emulator.ACCOUNT, region=emulator.REGION)
+
+    def _start_mesh(self, tool: Environment) -> str:
+        with self._stage("MESH"):
+            self.keeper.start(
+                "mesh",
+                [tool.python, "-m", "infra.local.mesh", "--community", COMMUNITY],
+                environment=emulator.clean_environment(self.keeper.scratch) | {"PYTHONPATH": str(ROOT)},
+                directory=self.keeper.scratch,
+            )
+            return self._announced("mesh").removeprefix("ready ")
+
+    def _start_practice(self, mesh_url: str) -> None:
+        self.keeper.start(
+            "practice",
+            [
+                *(sys.executable, "-m", "infra.local.practice", "--mesh-url", mesh_url, "--community", COMMUNITY),
+                *("--keep", self.folder / "practice"),
+            ],
+            environment=emulator.clean_environment(self.keeper.scratch) | {"PYTHONPATH": str(ROOT)},
+            directory=self.keeper.scratch,
+        )
+        self._announced("practice")
+
+    def _announced(self, name: str) -> str:
+        """Wait until a program prints the line that begins with `ready`, and return that line."""
+        found: list[str] = []
+
+        def ready() -> bool:
+            with suppress(FileNotFoundError):
+                lines = self.keeper.log(name).read_text(errors="replace").splitlines()
+                found[:] = [line for line in lines if line.startswith("ready")]
+            return bool(found)
+
+        self.keeper.wait_until(name, ready, seconds=60)
+        return found[0]
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        self._report(name, None)
+        begin = time.monotonic()
+        yield
+        stage = Stage(name, time.monotonic() - begin)
+        self.stages.append(stage)
+        self._report(name, stage)
+
+
+def _new_folder() -> Path:
+    """Name a folder for a run's logs, and remove the oldest ones: nobody reads the tenth but last."""
+    place = BUILD / "local"
+    for old in sorted(place.glob("2*-*"))[:-RUNS_KEPT]:
+        if not keeper_lives(old / "logs" / "keeper.lock"):
+            shutil.rmtree(old, ignore_errors=True)
+    return place / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _result(future: Future[T]) -> T:
+    """Wait for a thread's result in short steps: Ctrl-C is heard between them."""
+    while True:
+        try:
+            return future.result(timeout=0.2)
+        except TimeoutError:
+            if future.done():
+                return future.result()
+
+
+def _put_credentials(session: LocalSession, outputs: Mapping[str, str]) -> None:
+    """Put the community's passwords where, on AWS, a person puts the real ones."""
+    vault = session.client("secretsmanager")
+    community = json.loads(COMMUNITY.read_text())
+    sending = {
+        parameter["Name"].rsplit("/", 1)[-1]
+        for page in session.client("ssm")
+        .get_paginator("get_parameters_by_path")
+        .paginate(Path=outputs["MailboxParameters"])
+        for parameter in page["Parameters"]
+    }
+    passwords = {mailbox["id"]: mailbox["password"] for mailbox in community["mailboxes"]}
+    if missing := sending - set(passwords):
+        raise LocalRunError(f"{COMMUNITY} has no password for: {', '.join(sorted(missing))}")
+    for mailbox in sorted(sending):
+        vault.put_secret_value(
+            SecretId=f"{outputs['MailboxSecrets']}/{mailbox}", SecretString=json.dumps({"password": passwords[mailbox]})
+        )
+    vault.put_secret_value(
+        SecretId=outputs["MeshSecretName"], SecretString=json.dumps({"shared_key": community["shared_key"]})
+    )

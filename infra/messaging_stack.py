@@ -1,0 +1,166 @@
+"""The whole product in one environment: constructs, what each function is told, and what each may do."""
+
+from aws_cdk import CfnOutput, CfnParameter, DefaultStackSynthesizer, Duration, Environment, Stack
+from constructs import Construct
+
+from infra.configuration import Configuration
+from infra.constructs.alarms import Alarms
+from infra.constructs.functions import MessagingFunction
+from infra.constructs.intake import Intake
+from infra.constructs.keys import ContentKey
+from infra.constructs.layers import Layers
+from infra.constructs.ledger import Ledger
+from infra.constructs.mailboxes import Mailboxes
+from infra.constructs.notices import Notices
+from infra.constructs.schedules import Schedules
+from infra.constructs.sending import Sending
+from infra.constructs.storage import Storage
+
+
+class MessagingStack(Stack):
+    """One environment's stack. Its outputs are the names that people, tests and the local run need."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            env=Environment(account=configuration.account, region=configuration.region),
+            description=f"GP Connect Messaging sender: {configuration.name}",
+            termination_protection=configuration.keep_data,
+            # The same template from the command line and from Python; `cdk deploy` checks the bootstrap by itself.
+            analytics_reporting=False,
+            synthesizer=DefaultStackSynthesizer(generate_bootstrap_version_rule=False),
+            tags={"product": "gpconnect-messaging", "environment": configuration.name},
+        )
+        mesh_url = self._mesh_url(configuration)
+        records_key = ContentKey(
+            self, "RecordsKey", content="requests, messages, responses and the ledger", keep=configuration.keep_data
+        )
+        storage = Storage(self, "Storage", configuration=configuration, key=records_key)
+        ledger = Ledger(self, "Ledger", configuration=configuration, key=records_key)
+        intake = Intake(self, "Intake", configuration=configuration, drop=storage.drop)
+        sending = Sending(self, "Sending", configuration=configuration)
+        notices = Notices(self, "Notices", configuration=configuration)
+        mailboxes = Mailboxes(self, "Mailboxes", configuration=configuration)
+        layers = Layers(self, "Layers")
+
+        shared = {
+            "LEDGER_TABLE": ledger.table.table_name,
+            "NOTICES_TOPIC_ARN": notices.topic.topic_arn,
+            "MAILBOX_PARAMETERS": mailboxes.parameter_prefix,
+            "STALE_SECONDS": str(configuration.timings.stale_seconds),
+        }
+        mesh = {
+            "MESH_URL": mesh_url,
+            "MAILBOX_SECRETS": mailboxes.secret_prefix,
+            "MESH_SECRET": mailboxes.mesh_secret_name,
+            "UNCERTAIN_SECONDS": str(configuration.timings.uncertain_seconds),
+        }
+        builder = MessagingFunction(
+            self,
+            "Builder",
+            name="builder",
+            configuration=configuration,
+            limits=configuration.builder,
+            layers=layers,
+            environment={
+                **shared,
+                "NHS_NUMBERS": configuration.nhs_numbers,
+                "DROP_BUCKET": storage.drop.bucket_name,
+                "OUTBOX_BUCKET": storage.outbox.bucket_name,
+                "EVIDENCE_BUCKET": storage.evidence.bucket_name,
+                "SEND_QUEUE_URL": sending.work.queue.queue_url,
+            },
+        )
+        sender = MessagingFunction(
+            self,
+            "Sender",
+            name="sender",
+            configuration=configuration,
+            limits=configuration.sender,
+            layers=layers,
+            environment={
+                **shared,
+                **mesh,
+                "OUTBOX_BUCKET": storage.outbox.bucket_name,
+                "LEASE_SECONDS": str(configuration.timings.lease_seconds),
+            },
+        )
+        poller = MessagingFunction(
+            self,
+            "Poller",
+            name="poller",
+            configuration=configuration,
+            limits=configuration.poller,
+            layers=layers,
+            environment={
+                **shared,
+                **mesh,
+                "EVIDENCE_BUCKET": storage.evidence.bucket_name,
+                "SEND_QUEUE_URL": sending.work.queue.queue_url,
+            },
+        )
+
+        storage.grant_read_drop(builder)
+        storage.grant_write_messages(builder)
+        storage.grant_keep_requests(builder)
+        storage.grant_read_messages(sender)
+        storage.grant_keep_received(poller)
+        ledger.grant_record(builder)
+        ledger.grant_record(sender)
+        # A response that names no message of ours is looked for by its encounter.
+        ledger.grant_record(poller, query=("by_due", "by_encounter"))
+        sending.work.grant_send(builder)
+        sending.work.grant_send(poller)
+        for function in (builder, sender, poller):
+            notices.grant_publish(function)
+            mailboxes.grant_read_settings(function)
+        mailboxes.grant_read_credentials(sender)
+        mailboxes.grant_read_credentials(poller)
+
+        intake.work.feed(builder)
+        sending.work.feed(sender)
+        Schedules(self, "Schedules", configuration=configuration, poller=poller)
+
+        alarms = Alarms(self, "Alarms", topic=notices.topic)
+        alarms.watch_queue("Intake", intake.work, oldest=Duration.minutes(configuration.alarms.intake_age_minutes))
+        alarms.watch_queue("Sending", sending.work, oldest=Duration.minutes(configuration.alarms.send_age_minutes))
+        alarms.watch_function("Builder", builder)
+        alarms.watch_function("Sender", sender)
+        alarms.watch_function("Poller", poller)
+
+        for name, value in {
+            "DropBucketName": storage.drop.bucket_name,
+            "OutboxBucketName": storage.outbox.bucket_name,
+            "EvidenceBucketName": storage.evidence.bucket_name,
+            "LedgerTableName": ledger.table.table_name,
+            "IntakeQueueUrl": intake.work.queue.queue_url,
+            "IntakeDeadLetterQueueUrl": intake.work.dead_letters.queue_url,
+            "SendQueueUrl": sending.work.queue.queue_url,
+            "SendDeadLetterQueueUrl": sending.work.dead_letters.queue_url,
+            "NoticesTopicArn": notices.topic.topic_arn,
+            "BuilderFunctionName": builder.function.function_name,
+            "SenderFunctionName": sender.function.function_name,
+            "PollerFunctionName": poller.function.function_name,
+            "MailboxParameters": mailboxes.parameter_prefix,
+            "MailboxSecrets": mailboxes.secret_prefix,
+            "MeshSecretName": mailboxes.mesh_secret_name,
+        }.items():
+            CfnOutput(self, name, value=value)
+
+    def _mesh_url(self, configuration: Configuration) -> str:
+        """Give the MESH address: a parameter, because a local sandbox's port is known only once it runs.
+
+        Anywhere else the parameter takes the configured address and no other, so that nobody can point an environment
+        for tests at the live service, or the other way round, as they deploy.
+        """
+        local = configuration.name == "local"
+        parameter = CfnParameter(
+            self,
+            "MeshUrl",
+            description="MESH, without a slash at its end",
+            default=configuration.mesh_url,
+            allowed_pattern=r"^https?://(127\.0\.0\.1|localhost)(:[0-9]+)?(/[^/]+)*$" if local else None,
+            allowed_values=None if local else [configuration.mesh_url],
+        )
+        return parameter.value_as_string

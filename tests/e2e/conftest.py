@@ -1,0 +1,86 @@
+"""The whole product on this machine, once for all tests of this folder."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.local.ledger import Message
+from infra.local.requests import Dropped
+from infra.local.run import LocalRun
+from infra.local.schedules import FunctionFailedError
+from tests.examples import REQUESTS, request_data
+
+PDF = (REQUESTS / "consultation-report-2.0" / "report.pdf").read_bytes()
+
+
+class NotReachedError(AssertionError):
+    """A message did not get where it should in time."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """The running product, with the words that tests need."""
+
+    run: LocalRun
+
+    def drop(self, name: str = "consultation-report-2.0", **changes: Any) -> Dropped:
+        """Drop a sample request for an encounter of its own, changed as `request_data` changes it."""
+        request = request_data(name, **({"encounter": str(uuid.uuid4())} | changes))
+        return self.run.drop_request(request, {"report.pdf": PDF})
+
+    def message(self, dropped: Dropped | str) -> Message:
+        """What the ledger has of a request."""
+        found = self.run.message(dropped)
+        assert found is not None, "the ledger has nothing of this request"
+        return found
+
+    def reaches(self, dropped: Dropped | str, *statuses: str, seconds: float = 90) -> Message:
+        """Wait, doing the schedules' work, until the request's message has one of the statuses."""
+        self.wait(lambda: (found := self.run.message(dropped)) is not None and found.status in statuses, seconds)
+        return self.message(dropped)
+
+    def wait(self, holds: Callable[[], bool], seconds: float = 90) -> None:
+        """Do the schedules' work until something holds."""
+        end = time.monotonic() + seconds
+        while not holds():
+            if time.monotonic() > end:
+                statuses = {message.message_id: message.status for message in self.run.messages()}
+                raise NotReachedError(f"not reached in {seconds} s: {statuses}; denials: {self.run.denials()}")
+            with suppress(FunctionFailedError):  # as on AWS: the schedule comes round again
+                self.run.poll()
+            time.sleep(0.2)
+
+    def mesh(self, method: str, path: str, body: Any = None) -> Any:
+        """Use the local MESH's control endpoint."""
+        answer = httpx.request(method, f"{self.run.state.mesh_url}/control/{path}", json=body, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
+
+    def next_upload(self, fault: str, **settings: Any) -> None:
+        """Have the next upload to MESH meet a fault."""
+        self.mesh("POST", "faults/next", {"fault": fault, "kind": "send", **settings})
+
+    def uploads(self, message: Message) -> list[dict[str, Any]]:
+        """The copies of a message that MESH holds."""
+        name = f"{message.message_id}.xml"
+        return [each for each in self.mesh("GET", "messages") if name in str(each["headers"])]
+
+
+@pytest.fixture(scope="session")
+def run() -> Iterator[LocalRun]:
+    with LocalRun(rest_seconds=0.5) as running:
+        running.redeliver_after(8)
+        yield running
+
+
+@pytest.fixture
+def product(run: LocalRun) -> Iterator[Product]:
+    product = Product(run)
+    yield product
+    product.mesh("DELETE", "faults")

@@ -1,0 +1,211 @@
+"""A step that dies before or after any one of its effects leaves a message that still ends well.
+
+The crash points are not chosen by hand: every call to AWS, and the upload to MESH, is one, before it and after it. The
+steps run in this process, on the deployed stack's own queues, table and buckets; what the crash leaves is healed by
+the deployed functions.
+"""
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gpconnect_messaging.ledger.lifecycle import Patience
+from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.mailboxes.connections import MeshConnections
+from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
+from gpconnect_messaging.mesh.client import MeshClient
+from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.queues import SendQueue
+from gpconnect_messaging.requests.nhs_number import NumberRange
+from gpconnect_messaging.steps.build import Builder
+from gpconnect_messaging.steps.poll import Poller
+from gpconnect_messaging.steps.send import Sender
+from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
+from tests.e2e.conftest import PDF, Product
+from tests.examples import request_data
+
+PATIENCE = Patience(stale=timedelta(seconds=15), uncertain=timedelta(seconds=10))
+MAILBOX = "Y90001OT001"
+
+
+class Died(BaseException):
+    """The process is gone: nothing may catch this, and nothing after it runs."""
+
+
+class Crasher:
+    """Counts the effects of a step, and ends it at one of them."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.at: int | None = None
+
+    def effect(self, *_: Any, **__: Any) -> None:
+        """Note an effect's beginning or end; die if this is the one."""
+        self.seen += 1
+        if self.seen == self.at:
+            raise Died
+
+    @contextmanager
+    def dying_at(self, point: int | None) -> Iterator[None]:
+        """Run a step that dies at a point; None lets it live."""
+        self.seen, self.at = 0, point
+        try:
+            yield
+        except Died:
+            assert point is not None
+        finally:
+            self.at = None
+
+
+class NoQueue:
+    """A send queue that loses everything: only the sweep can find the message again."""
+
+    def put(self, message_id: str, mailbox: str) -> None:
+        """Lose it."""
+
+
+class Steps:
+    """The three steps over the deployed stack, each effect a crash point."""
+
+    def __init__(self, product: Product) -> None:
+        outputs = product.run.outputs
+        self.crasher = Crasher()
+        self._product = product
+        ledger = Ledger(self._client("dynamodb"), outputs["LedgerTableName"], PATIENCE)
+        notifier = Notifier(self._client("sns"), outputs["NoticesTopicArn"], ledger)
+        s3 = self._client("s3")
+        evidence, outbox = Evidence(s3, outputs["EvidenceBucketName"]), Outbox(s3, outputs["OutboxBucketName"])
+        vault = CredentialVault(self._client("secretsmanager"), outputs["MailboxSecrets"], outputs["MeshSecretName"])
+        mesh = MeshConnections(product.run.state.mesh_url, vault)
+        self.drop_bucket = outputs["DropBucketName"]
+        self.builder = Builder(
+            drop=DropBucket(s3, self.drop_bucket),
+            outbox=outbox,
+            evidence=evidence,
+            ledger=ledger,
+            mailboxes=MailboxDirectory(self._client("ssm"), outputs["MailboxParameters"]),
+            send_queue=SendQueue(self._client("sqs"), outputs["SendQueueUrl"]),
+            notifier=notifier,
+            numbers=NumberRange.TEST,
+        )
+        self.sender = Sender(
+            outbox=outbox, ledger=ledger, mesh=mesh, notifier=notifier, lease=timedelta(seconds=20), patience=PATIENCE
+        )
+        self.poller = Poller(evidence=evidence, ledger=ledger, mesh=mesh, notifier=notifier)
+
+    def _client(self, name: str) -> Any:
+        client = self._product.run.session.client(name)  # type: ignore[call-overload]
+        client.meta.events.register("before-call", self.crasher.effect)
+        client.meta.events.register("after-call", self.crasher.effect)
+        return client
+
+    def placed(self, name: str = "consultation-report-2.0") -> tuple[str, str, str]:
+        """Place a request where the deployed builder does not look; return bucket, key and version."""
+        store = self._product.run.session.client("s3")
+        folder = f"crash/{uuid.uuid4()}"
+        store.put_object(Bucket=self.drop_bucket, Key=f"{folder}/report.pdf", Body=PDF)
+        body = json.dumps(request_data(name, encounter=str(uuid.uuid4()))).encode()
+        stored = store.put_object(Bucket=self.drop_bucket, Key=f"{folder}/asked.json", Body=body)
+        return self.drop_bucket, f"{folder}/asked.json", stored["VersionId"]
+
+
+@pytest.fixture(scope="module")
+def steps(run: Any) -> Steps:
+    return Steps(Product(run))
+
+
+def test_a_builder_that_dies_anywhere_leaves_one_message_of_one_version(product: Product, steps: Steps) -> None:
+    with steps.crasher.dying_at(None):
+        first = steps.builder.dropped(*steps.placed())
+    points, built = steps.crasher.seen, [first.message_id]
+    assert points >= 20
+    for point in range(1, points + 1):
+        place = steps.placed()
+        with steps.crasher.dying_at(point):
+            steps.builder.dropped(*place)
+        with steps.crasher.dying_at(None):
+            built.append(steps.builder.dropped(*place).message_id)  # the queue brings it again
+    assert len(set(built)) == points + 1
+    product.wait(lambda: all(message.status == "DELIVERED" for message in found(product, built)))
+    for message in found(product, built):
+        assert message.item["version"] == 1
+        assert len(product.uploads(message)) == 1
+    print(f"{points} crash points of the builder")
+
+
+def test_a_sender_that_dies_anywhere_loses_nothing_and_hides_no_second_copy(
+    product: Product, steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = MeshClient.send
+
+    def watched(self: MeshClient, *arguments: Any, **settings: Any) -> Any:
+        steps.crasher.effect()
+        sent = upload(self, *arguments, **settings)
+        steps.crasher.effect()
+        return sent
+
+    monkeypatch.setattr(MeshClient, "send", watched)
+    quiet = replace(steps.builder, send_queue=NoQueue())  # type: ignore[arg-type]
+
+    def unsent() -> str:
+        return quiet.dropped(*steps.placed()).message_id
+
+    with steps.crasher.dying_at(None):
+        first = unsent()
+    with steps.crasher.dying_at(None):
+        steps.sender.send(first)
+    points, sent = steps.crasher.seen, [first]
+    assert points >= 12
+    for point in range(1, points + 1):
+        message_id = unsent()
+        with steps.crasher.dying_at(point):
+            steps.sender.send(message_id)
+        sent.append(message_id)
+    product.wait(lambda: all(message.status == "DELIVERED" for message in found(product, sent)))
+    for message in found(product, sent):
+        copies = len(product.uploads(message))
+        assert 1 <= copies <= message.item["possible_copies"], "a copy that the ledger does not know of"
+    print(f"{points} crash points of the sender")
+
+
+def test_a_poller_that_dies_anywhere_lets_every_answer_land_once(product: Product, steps: Steps) -> None:
+    with steps.crasher.dying_at(None):
+        built = [steps.builder.dropped(*steps.placed()).message_id for _ in range(12)]
+
+    def answered() -> bool:
+        linked = [
+            each for each in product.mesh("GET", "messages") if each["to"] == MAILBOX and each["status"] == "accepted"
+        ]
+        return len(linked) >= 2 * len(built)
+
+    end_of_patience = 600
+    while not answered():
+        end_of_patience -= 1
+        assert end_of_patience, "the practice did not answer"
+        product.run.invoke("poller", {"task": "due"})
+    point = 0
+    while True:
+        point += 1
+        with steps.crasher.dying_at(point):
+            steps.poller.poll(MAILBOX)
+        if steps.crasher.seen < point:
+            break  # it finished before it could die
+    for message in found(product, built):
+        assert message.status == "DELIVERED"
+        assert sorted(fact.details["code"] for fact in message.facts if fact.kind == "response") == ["20013", "30001"]
+    assert not answered()
+    print(f"{point - 1} crash points of the poller")
+
+
+def found(product: Product, message_ids: list[str]) -> list[Any]:
+    """The messages of these ids, in any order; each must be in the ledger."""
+    wanted = set(message_ids)
+    messages = [message for message in product.run.messages() if message.message_id in wanted]
+    assert len(messages) == len(wanted)
+    return messages

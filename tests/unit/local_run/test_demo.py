@@ -1,0 +1,64 @@
+"""The demonstration's command line, and what it calls a good end."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from infra.local import demonstration
+from infra.local.demo import main
+from infra.local.demonstration import Outcome
+from infra.local.denials import Denial
+from infra.local.journey import Journey
+from infra.local.requests import REQUESTS
+from infra.local.scenarios import SCENARIOS, Scenario
+
+
+def way(name: str, status: str) -> Journey:
+    return Journey(name, "request", "message", status, (None,) * 4, "")
+
+
+def outcome(*ways: Journey, **expected: str) -> Outcome:
+    return Outcome(ways, expected, (), {})
+
+
+def test_it_ends_well_only_if_every_message_is_where_it_should_be() -> None:
+    assert outcome(way("a", "DELIVERED"), way("b", "REJECTED"), a="DELIVERED", b="REJECTED").well
+    assert not outcome(way("a", "DELIVERED"), way("b", "SENT"), a="DELIVERED", b="REJECTED").well
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_every_scenario_has_its_request_and_documents(scenario: Scenario) -> None:
+    folder = REQUESTS / scenario.name
+    json.loads((folder / "request.json").read_text())
+    assert [file for file in folder.iterdir() if file.name != "request.json"]
+
+
+def test_the_scenarios_end_in_every_way_that_needs_no_fault() -> None:
+    assert {scenario.status for scenario in SCENARIOS} == {"DELIVERED", "REJECTED", "UNDELIVERED", "INVALID", "OVERDUE"}
+
+
+@pytest.mark.parametrize("command", [[], ["drop"], ["status"], ["show"], ["stop"]], ids=" ".join)
+def test_every_command_explains_itself(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--help"])
+    assert ended.value.code == 0
+    assert "usage: python -m infra.local.demo" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [["status"], ["show", "1"], ["drop", "invalid"]], ids=" ".join)
+def test_without_a_kept_run_its_commands_say_how_to_start_one(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demonstration, "KEPT", tmp_path / "kept.json")
+    assert main(command) == 1
+    assert "make demo KEEP=1" in capsys.readouterr().err
+
+
+def test_a_failure_names_the_message_and_the_missing_permission() -> None:
+    denial = Denial("arn:aws:sts::123456789012:assumed-role/SenderRole/Sender", "s3:GetObject", "")
+    failed = Outcome((way("a", "BUILT"),), {"a": "DELIVERED"}, (denial,), {"Due": "poller: Runtime.ExitError"})
+    said = "\n".join(demonstration.verdict(failed, 12.0))
+    assert "a: BUILT instead of DELIVERED" in said
+    assert "SenderRole / Sender may not s3:GetObject" in said
+    assert "schedule Due: poller: Runtime.ExitError" in said
