@@ -212,6 +212,21 @@ def keeper_lives(mark: Path) -> bool:
     return False
 
 
+def await_death(process: int, seconds: float = 2.0) -> None:
+    """Wait until a killed process is dead, whether or not its parent has collected it."""
+    status = Path(f"/proc/{process}/stat")
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if status.read_text().rsplit(")", 1)[1].split()[0] == "Z":
+                return
+        except OSError:
+            if not Path("/proc/self").exists():
+                time.sleep(0.2)  # no way to ask without the parent; a kill takes a few milliseconds
+            return
+        time.sleep(0.005)
+
+
 def free_port() -> int:
     """Return a TCP port of 127.0.0.1 that nothing listens on at the moment."""
     with socket.socket() as probe:

@@ -6,7 +6,6 @@
 
 import json
 import os
-import secrets
 import shutil
 import signal
 import sys
@@ -26,7 +25,7 @@ from infra.local.deployment import Deployment, Runtime, Schedule, deploy
 from infra.local.emulator import Access, LocalSession
 from infra.local.environments import BUILD, ROOT, TOOLS, Environment, environment
 from infra.local.ledger import Message
-from infra.local.processes import Keeper, LocalRunError, keeper_lives
+from infra.local.processes import Keeper, LocalRunError, await_death, keeper_lives
 from infra.local.requests import Dropped, drop, drop_folder
 from infra.local.schedules import invoke
 from infra.local.synthesis import Synthesized, synthesize
@@ -171,6 +170,7 @@ class Product:
         for process in processes:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
+            await_death(process)
             # The emulator collects a dead child only when it needs the next one; until then the number looks alive.
             for mark in (self.state.folder / "marks").glob(f"*/{process}"):
                 mark.unlink(missing_ok=True)
@@ -348,7 +348,7 @@ def _new_folder() -> Path:
     for old in sorted(place.glob("2*-*"))[:-RUNS_KEPT]:
         if not keeper_lives(old / "logs" / "keeper.lock"):
             shutil.rmtree(old, ignore_errors=True)
-    return place / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    return place / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
 
 
 def _result(future: Future[T]) -> T:

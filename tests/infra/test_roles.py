@@ -64,7 +64,6 @@ ALLOWED = {
         ("s3:ListBucket", "Drop"),
         ("s3:PutObject", "Outbox/messages/*"),
         ("s3:PutObject", "Evidence/requests/*"),
-        ("s3:GetObject", "Evidence/requests/*"),
     },
     "Sender": LEDGER
     | NOTICES

@@ -257,7 +257,6 @@ def test_a_function_logs_to_its_own_group_for_the_configured_time(template: Temp
 
 
 COMMON = {
-    "ENVIRONMENT",
     "LEDGER_TABLE",
     "NOTICES_TOPIC_ARN",
     "MAILBOX_PARAMETERS",
@@ -283,7 +282,6 @@ MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
 def test_a_function_is_told_what_it_needs_and_no_more(template: Template, function: str, variables: set[str]) -> None:
     told = template.named(function)["Environment"]["Variables"]
     assert set(told) == variables
-    assert told["ENVIRONMENT"] == template.configuration.name
     assert told["POWERTOOLS_METRICS_NAMESPACE"] == "GPConnectMessaging"
     assert told["POWERTOOLS_SERVICE_NAME"] == function.removesuffix("FunctionName").lower()
     for name in ("LEDGER_TABLE", "DROP_BUCKET", "OUTBOX_BUCKET", "EVIDENCE_BUCKET", "SEND_QUEUE_URL"):
