@@ -15,11 +15,12 @@ help: ## Show what there is
 
 setup: $(READY) ## Make the development environment in .venv
 
-$(READY): requirements-dev.txt
+$(READY): requirements-uv.txt requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found; name one with PYTHON=…" >&2; exit 1; }
 	@echo "Making the development environment (.venv) …"
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.txt
 	@touch $@
 
 demo: $(READY) ## Run the product on this machine and watch six requests (KEEP=1 leaves it running)
@@ -50,12 +51,19 @@ diff: $(READY) ## Show what a deployment of ENVIRONMENT (dev) would change
 bench: $(READY) ## Measure time and memory against base64 alone
 	@$(BIN)/python -m tests.performance.bench
 
-lock: $(READY) ## Lock the dependencies afresh, with hashes
-	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--custom-compile-command "make lock" layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
-	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--custom-compile-command "make lock" pyproject.toml --group dev \
-		-c layers/dependencies/requirements.txt -o requirements-dev.txt
+# UPGRADE= keeps what is locked and only adds or removes.
+UPGRADE ?= --upgrade
+COMPILE = $(BIN)/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+LAYER := layers/dependencies/requirements.txt
+
+lock: $(READY) ## Lock the dependencies afresh, with hashes (UPGRADE= for the least change)
+	@$(COMPILE) layers/dependencies/requirements.in -o $(LAYER)
+	@$(COMPILE) pyproject.toml --group dev -c $(LAYER) -o requirements-dev.txt
+	@echo uv | $(COMPILE) - -c requirements-dev.txt -o requirements-uv.txt
+	@$(COMPILE) infra/local/requirements-emulator.in -o infra/local/requirements-emulator.txt
+	@$(COMPILE) infra/local/requirements-mesh.in -o infra/local/requirements-mesh.txt
+	@$(COMPILE) infra/local/requirements-runtime.in -c $(LAYER) -o infra/local/requirements-runtime.txt
 
 schema: $(READY) ## Publish the request's JSON Schema in events/
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.requests.schema > events/request.schema.json

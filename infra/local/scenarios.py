@@ -1,8 +1,19 @@
 """The demonstration's requests, where each must end, and the command that sends them."""
 
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
-COMMAND = "python -m infra.local.demo"
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def _interpreter() -> str:
+    """Name the running interpreter as a person in the checkout would type it."""
+    running = Path(sys.executable)
+    return str(running.relative_to(_ROOT)) if running.is_relative_to(_ROOT) else sys.executable
+
+
+COMMAND = f"{_interpreter()} -m infra.local.demo"
 
 
 @dataclass(frozen=True)

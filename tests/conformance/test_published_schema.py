@@ -21,7 +21,8 @@ def schema() -> etree.XMLSchema:
 
 def faults(schema: etree.XMLSchema, raw: bytes) -> list[str]:
     schema.validate(etree.fromstring(raw))
-    return [f"{error.path}: {error.type_name}" for error in schema.error_log]
+    log: Any = schema.error_log  # the stubs do not know that it can be iterated
+    return [f"{error.path}: {error.type_name}" for error in log]
 
 
 SAMPLES = sorted(folder.name for folder in REQUESTS.iterdir() if folder.name != "invalid")

@@ -8,8 +8,9 @@ from infra.local.denials import Denial, note, noted
 
 WHO = "arn:aws:sts::123456789012:assumed-role/stack-SenderRole-1/stack-Sender-2"
 DYNAMODB = (
-    f'{{"__type":"AccessDeniedException","message":"User: {WHO} is not authorized '
-    'to perform: dynamodb:Query on resource: arn:aws:dynamodb:eu-west-2:123456789012:table/ledger because no identity-based policy allows the action"}'
+    '{"__type":"AccessDeniedException","message":"'
+    f"User: {WHO} is not authorized to perform: dynamodb:Query on resource: "
+    'arn:aws:dynamodb:eu-west-2:123456789012:table/ledger because no identity-based policy allows the action"}'
 )
 S3 = (
     f"<Error><Code>AccessDenied</Code><Message>User: {WHO} is not authorized to perform: s3:GetObject on resource: "
