@@ -163,4 +163,4 @@ class MessagingStack(Stack):
             allowed_pattern=r"^https?://(127\.0\.0\.1|localhost)(:[0-9]+)?(/[^/]+)*$" if local else None,
             allowed_values=None if local else [configuration.mesh_url],
         )
-        return parameter.value_as_string
+        return str(parameter.value_as_string)

@@ -81,7 +81,7 @@ def test_a_queued_request_without_an_id_is_invalid(product: Product) -> None:
     (message,) = new()
     assert message.status == "INVALID"
     assert message.facts[0].details["reasons"] == [
-        "request_id: is missing: a request on the queue needs a unique id of its own"
+        "request_id: is missing: a request on the queue needs one of its own"
     ]
 
 

@@ -82,8 +82,15 @@ class Ledger:
         self._patience = patience
         self._now = now
 
-    def claim(self, request_id: str, mailbox: str, encounter: str, document_versions: Sequence[str]) -> Claim:
-        """Give a request its version and creation time, once; a repeat gets back what the first call gave.
+    def claim(
+        self,
+        request_id: str,
+        mailbox: str,
+        encounter: str,
+        document_versions: tuple[str, ...],
+        created_at: datetime,
+    ) -> Claim:
+        """Give a request its encounter's next version, once; a repeat gets back what the first call gave.
 
         Raises LedgerBusyError when other requests for the same encounter kept winning.
         """
@@ -95,8 +102,8 @@ class Ledger:
             claim = Claim(
                 request_id=request_id,
                 version=last + 1,
-                created_at=self._now().replace(microsecond=0),
-                document_versions=tuple(document_versions),
+                created_at=created_at,
+                document_versions=document_versions,
             )
             counted = {"pk": f"ENCOUNTER#{key}", "sk": "ENCOUNTER", "version": claim.version}
             claimed = {

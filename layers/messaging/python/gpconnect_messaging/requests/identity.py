@@ -3,6 +3,7 @@
 All are UUIDv5 (RFC 4122, section 4.3) over a JSON list of their parts, so that no two lists of parts read alike.
 """
 
+import hashlib
 import json
 from uuid import UUID, uuid5
 
@@ -21,9 +22,13 @@ def dropped_request_id(bucket: str, key: str, version: str) -> UUID:
     return _derive("dropped request", bucket, key, version)
 
 
-def queued_request_id(request_id: str) -> UUID:
-    """Name a request by the id that its sender gave it; a queue's own message ids change when it is redriven."""
-    return _derive("queued request", request_id)
+def queued_request_id(raw: bytes) -> UUID:
+    """Name a request by its bytes; a queue's own message ids change when it is redriven.
+
+    The sender's `request_id` is among the bytes: two wishes that are alike but for it are two requests, and one id on
+    two different requests loses neither.
+    """
+    return _derive("queued request", hashlib.sha256(raw).hexdigest())
 
 
 def message_id(mailbox: str, encounter: str, version: int, recipient: str = REGISTERED_PRACTICE) -> UUID:

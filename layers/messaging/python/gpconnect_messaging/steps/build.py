@@ -5,13 +5,13 @@ stored before the ledger knows of it, and queued after. A repeat derives the sam
 the earlier row; the sweep queues what was stored and not queued.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 from gpconnect_messaging.documents.types import PROBE_BYTES, mismatch
-from gpconnect_messaging.itk3.compose import NotFhirError, compose, envelope
+from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose, envelope
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import History, Status
@@ -30,6 +30,9 @@ from gpconnect_messaging.storage import DropBucket, DropFile, Evidence, NotThere
 
 LARGEST_REQUEST = 1_048_576
 """Longest request.json, in bytes; a queue message cannot be longer either."""
+
+MOST_REASONS = 50
+"""How many broken rules are listed; the ledger's row and the notice have their limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,42 +67,48 @@ class Builder:
         except ValueError:
             return self._refuse(request_id, None, [Reason("request", f"is longer than {LARGEST_REQUEST} bytes")])
         folder = key[: key.rfind("/") + 1]
-        return self._build(request_id, raw, folder, [])
+        return self._build(request_id, raw, folder)
 
     def queued(self, raw: bytes) -> Built:
         """Build a request that came whole as a queue message; its documents' keys are whole keys of the drop bucket."""
-        try:
-            given = parse_request(raw).request_id
-        except RequestRefusedError:
-            given = None  # _build finds the same faults again, and reports them
-        if given is not None:
-            return self._build(identity.queued_request_id(given), raw, "", [])
-        # Without an id of its own, the request is known by its bytes, so that a repeat is told from a new one.
-        missing = Reason("request_id", "is missing: a request on the queue needs a unique id of its own")
-        return self._build(identity.queued_request_id(raw.decode(errors="replace")), raw, "", [missing])
+        return self._build(identity.queued_request_id(raw), raw, None)
 
-    def _build(self, request_id: UUID, raw: bytes, folder: str, reasons: list[Reason]) -> Built:
+    def _build(self, request_id: UUID, raw: bytes, folder: str | None) -> Built:
         self.evidence.keep_request(str(request_id), raw)
+        if refused_before := self.ledger.find(str(request_id)):
+            return Built(refused_before.message_id, refused_before.status)
         request: Request | None = None
         try:
             request = parse_request(raw)
-            if reasons:
-                raise RequestRefusedError(reasons)
+            if folder is None and request.request_id is None:
+                raise RequestRefusedError.because(
+                    "request_id", "is missing: a request on the queue needs one of its own"
+                )
             mailbox = self._mailbox(request)
             claim = self.ledger.find_claim(str(request_id))
-            files = self._documents(request, folder, claim)
-            self._check(request, mailbox, files)
+            if claim and (known := self._known(request, mailbox, claim)):
+                return self._queue(known)
+            files = self._documents(request, folder or "", claim)
+            trial = Message(request=request, mailbox=mailbox, version=1, created_at=self.now().replace(microsecond=0))
+            composed = self._check(trial, files)
         except RequestRefusedError as refused:
             return self._refuse(request_id, request, refused.reasons)
         if claim is None:
-            versions = [file.version for file in files]
-            claim = self.ledger.claim(str(request_id), mailbox.mailbox, request.encounter, versions)
-            if list(claim.document_versions) != versions:
-                files = self._documents(
-                    request, folder, claim
-                )  # another builder claimed it meanwhile: read what it read
-        message = Message(request=request, mailbox=mailbox, version=claim.version, created_at=claim.created_at)
-        return self._store(request_id, message, files)
+            versions = tuple(file.version for file in files)
+            claim = self.ledger.claim(str(request_id), mailbox.mailbox, request.encounter, versions, trial.created_at)
+            if claim.document_versions != versions:
+                # Another builder claimed it meanwhile: read what it read.
+                files = self._documents(request, folder or "", claim)
+        message = replace(trial, version=claim.version, created_at=claim.created_at)
+        sizes = [file.size for file in files]
+        if message != trial or sizes != list(composed.document_sizes):
+            composed = compose(message, sizes)
+        return self._store(request_id, message, composed, files)
+
+    def _known(self, request: Request, mailbox: MailboxSettings, claim: Claim) -> MessageRecord | None:
+        """Find the message of a repeated request: what was stored for it must not be written again."""
+        message_id = identity.message_id(mailbox.mailbox, request.encounter, claim.version)
+        return self.ledger.find(str(message_id))
 
     def _mailbox(self, request: Request) -> MailboxSettings:
         try:
@@ -128,23 +137,23 @@ class Builder:
             raise RequestRefusedError(reasons)
         return files
 
-    def _check(self, request: Request, mailbox: MailboxSettings, files: list[DropFile]) -> None:
-        reasons = list(broken_rules(request, mailbox, self.numbers, self.now()))
-        if not reasons:
-            trial = Message(request=request, mailbox=mailbox, version=1, created_at=self.now().replace(microsecond=0))
-            try:
-                size = compose(trial, [file.size for file in files]).size
-            except NotFhirError as error:
-                raise RequestRefusedError.because("request", f"cannot be written as FHIR: see {error}") from None
-            if size > mailbox.max_message_bytes:
-                rule = f"make a message of {size} bytes, more than the mailbox's limit of {mailbox.max_message_bytes}"
-                reasons.append(Reason("documents", rule))
+    def _check(self, trial: Message, files: list[DropFile]) -> ComposedMessage:
+        """See that the request keeps the rules and that its message is not too large; return it composed."""
+        reasons = list(broken_rules(trial.request, trial.mailbox, self.numbers, trial.created_at))
         if reasons:
             raise RequestRefusedError(reasons)
+        try:
+            composed = compose(trial, [file.size for file in files])
+        except NotFhirError as error:
+            raise RequestRefusedError.because("request", f"cannot be written as FHIR: see {error}") from None
+        limit = trial.mailbox.max_message_bytes
+        if composed.size > limit:
+            rule = f"make a message of {composed.size} bytes, more than the mailbox's limit of {limit}"
+            raise RequestRefusedError.because("documents", rule)
+        return composed
 
-    def _store(self, request_id: UUID, message: Message, files: list[DropFile]) -> Built:
+    def _store(self, request_id: UUID, message: Message, composed: ComposedMessage, files: list[DropFile]) -> Built:
         message_id = str(message.message_id)
-        composed = compose(message, [file.size for file in files])
         sha256 = self.outbox.put(
             message_id, envelope(message), composed.stream(lambda index: self.drop.chunks(files[index]))
         )
@@ -166,11 +175,14 @@ class Builder:
                 history=History((fact,)),
             )
         )
-        if change.record.status is Status.BUILT:
-            self.send_queue.put(message_id, message.mailbox.mailbox)
-        return Built(message_id, change.record.status)
+        return self._queue(change.record)
 
-    def _refuse(self, request_id: UUID, request: Request | None, reasons: list[Reason] | tuple[Reason, ...]) -> Built:
+    def _queue(self, record: MessageRecord) -> Built:
+        if record.status is Status.BUILT:
+            self.send_queue.put(record.message_id, record.mailbox)
+        return Built(record.message_id, record.status)
+
+    def _refuse(self, request_id: UUID, request: Request | None, reasons: Sequence[Reason]) -> Built:
         now = self.now()
         change = self.ledger.create(
             MessageRecord(
@@ -181,8 +193,14 @@ class Builder:
                 encounter=request.encounter if request else "-",
                 version=0,
                 created_at=now.replace(microsecond=0),
-                history=History((lifecycle.request_refused(at=now, reasons=map(str, reasons)),)),
+                history=History((lifecycle.request_refused(at=now, reasons=_listed(reasons)),)),
             )
         )
         self.notifier.tell(change.notices)
         return Built(str(request_id), change.record.status)
+
+
+def _listed(reasons: Sequence[Reason]) -> list[str]:
+    """Write the reasons down; a request with hundreds of faults is not read to the end by anybody."""
+    listed = [str(reason) for reason in reasons[:MOST_REASONS]]
+    return listed if len(reasons) <= MOST_REASONS else [*listed, f"… and {len(reasons) - MOST_REASONS} more"]
