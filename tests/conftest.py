@@ -1,6 +1,7 @@
 """Reports which tests prove which requirement: `.build/reports/requirements.json` after every run."""
 
 import json
+import signal
 from collections import defaultdict
 from collections.abc import Generator
 from pathlib import Path
@@ -9,6 +10,12 @@ import pytest
 
 REPORT = Path(__file__).parents[1] / ".build" / "reports" / "requirements.json"
 _OUTCOMES: dict[str, dict[str, str]] = defaultdict(dict)
+
+
+def pytest_configure() -> None:
+    # A job in a shell's background starts with SIGINT ignored, and so would the programs whose Ctrl-C is tested.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
