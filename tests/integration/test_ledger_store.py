@@ -1,0 +1,196 @@
+"""The ledger's store on a real DynamoDB engine, through the deployed table and its indexes."""
+
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from gpconnect_messaging.ledger.lifecycle import Fact, History, NoticeKind, Patience, Status
+from gpconnect_messaging.ledger.records import MessageRecord, Received
+from gpconnect_messaging.ledger.store import Ledger
+from infra.local.run import LocalRun
+from tests.unit.ledger.facts import BUILT, OVERDUE, START, accepted, at, response, started, uncertain
+
+MAILBOX = "Y90001OT001"
+PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+
+
+@pytest.fixture(scope="module")
+def ledger(local_run: LocalRun) -> Ledger:
+    """A ledger on a table like the deployed one, where no function works on the tests' own messages."""
+    client: Any = local_run.session.client("dynamodb")
+    like = client.describe_table(TableName=local_run.outputs["LedgerTableName"])["Table"]
+    table = f"ledger-{uuid.uuid4()}"
+    client.create_table(
+        TableName=table,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=like["KeySchema"],
+        AttributeDefinitions=like["AttributeDefinitions"],
+        GlobalSecondaryIndexes=[
+            {name: index[name] for name in ("IndexName", "KeySchema", "Projection")}
+            for index in like["GlobalSecondaryIndexes"]
+        ],
+    )
+    return Ledger(client, table, PATIENCE)
+
+
+def a_record(**changes: Any) -> MessageRecord:
+    given: dict[str, Any] = {
+        "message_id": str(uuid.uuid4()),
+        "request_id": str(uuid.uuid4()),
+        "mailbox": MAILBOX,
+        "encounter": str(uuid.uuid4()),
+        "version": 1,
+        "created_at": START,
+        "history": History((BUILT,)),
+    }
+    return MessageRecord(**(given | changes))
+
+
+def at_once(*work: Callable[[], Any]) -> list[Any]:
+    with ThreadPoolExecutor(len(work)) as threads:
+        return [future.result() for future in [threads.submit(each) for each in work]]
+
+
+def test_a_message_comes_back_as_it_was_stored(ledger: Ledger) -> None:
+    record = a_record()
+    ledger.create(record)
+    for fact in (started(), accepted(), response("20013"), response("30001")):
+        assert ledger.record(record.message_id, fact) is not None
+    found = ledger.find(record.message_id)
+    assert found is not None
+    assert found.history.facts == (BUILT, started(), accepted(), response("20013"), response("30001"))
+    assert found.status is Status.DELIVERED
+    assert (found.encounter, found.version, found.created_at, found.revision) == (record.encounter, 1, START, 5)
+
+
+def test_creating_or_recording_again_changes_nothing(ledger: Ledger) -> None:
+    record = a_record()
+    ledger.create(record)
+    ledger.record(record.message_id, started())
+    again = ledger.create(record)
+    repeated = ledger.record(record.message_id, started())
+    assert again.record.status is Status.SENDING
+    assert repeated is not None
+    assert repeated.record.revision == 2
+    assert ledger.record(str(uuid.uuid4()), started()) is None
+
+
+def test_a_message_is_found_by_encounter_mesh_id_and_status(ledger: Ledger) -> None:
+    encounter = str(uuid.uuid4())
+    records = [a_record(encounter=encounter, version=version) for version in (2, 1)]
+    for record in records:
+        ledger.create(record)
+    mesh_message_id = uuid.uuid4().hex
+    fact = Fact(kind=accepted().kind, identity="upload-accepted-1", at=at(2), source="sender",
+                details={"attempt": 1, "mesh_message_id": mesh_message_id})  # fmt: skip
+    ledger.record(records[0].message_id, started())
+    ledger.record(records[0].message_id, fact)
+    assert [each.version for each in ledger.find_by_encounter(MAILBOX, encounter)] == [1, 2]
+    assert ledger.find_by_encounter("Y90002OT001", encounter) == []
+    by_mesh = ledger.find_by_mesh_message_id(mesh_message_id)
+    assert by_mesh is not None
+    assert by_mesh.message_id == records[0].message_id
+    assert ledger.find_by_mesh_message_id("unknown") is None
+    assert records[0].message_id in {each.message_id for each in ledger.find_by_status(Status.SENT)}
+    assert records[0].message_id not in {each.message_id for each in ledger.find_by_status(Status.BUILT)}
+
+
+def test_only_what_is_due_is_due(ledger: Ledger) -> None:
+    built, sent, delivered = (a_record() for _ in range(3))
+    for record in (built, sent, delivered):
+        ledger.create(record)
+    for record in (sent, delivered):
+        ledger.record(record.message_id, started())
+        ledger.record(record.message_id, accepted())
+    for code in ("20013", "30001"):
+        ledger.record(delivered.message_id, response(code))
+    wanted = {built.message_id, sent.message_id, delivered.message_id}
+
+    def due(minutes: float) -> set[str]:
+        return set(ledger.due_messages(at(minutes))) & wanted
+
+    assert due(9) == set()
+    assert due(11) == {built.message_id}
+    assert due(10_000) == {built.message_id, sent.message_id}
+
+
+def test_an_encounters_versions_are_counted_once_each_however_many_ask_at_once(ledger: Ledger) -> None:
+    encounter = str(uuid.uuid4())
+    requests = [str(uuid.uuid4()) for _ in range(6)]
+
+    def claim(request_id: str) -> Callable[[], int]:
+        return lambda: ledger.claim(request_id, MAILBOX, encounter, ("v",), START).version
+
+    versions = at_once(*map(claim, requests))
+    assert sorted(versions) == [1, 2, 3, 4, 5, 6]
+    assert [claim(request_id)() for request_id in requests] == versions, "a repeat gets what it was given"
+
+
+def test_of_two_senders_only_one_gets_the_message(ledger: Ledger) -> None:
+    for _ in range(5):
+        record = a_record()
+        ledger.create(record)
+
+        def take(record: MessageRecord = record) -> bool:
+            fact = started()
+            unstarted = ledger.record(record.message_id, fact, only_if=lambda history: history.attempts == 0)
+            return unstarted is not None and unstarted.before is Status.BUILT
+
+        assert sorted(at_once(take, take)) == [False, True]
+
+
+def test_facts_that_arrive_at_once_are_all_kept(ledger: Ledger) -> None:
+    record = a_record()
+    ledger.create(record)
+    facts = [started(), accepted(), response("20013"), response("30001"), OVERDUE]
+    at_once(*[lambda fact=fact: ledger.record(record.message_id, fact) for fact in facts])
+    found = ledger.find(record.message_id)
+    assert found is not None
+    assert found.history.identities == {fact.identity for fact in [BUILT, *facts]}
+    assert found.status is Status.DELIVERED
+
+
+def test_a_notice_is_raised_once_taken_by_one_and_due_until_it_is_told(ledger: Ledger) -> None:
+    record = a_record()
+    ledger.create(record)
+    ledger.record(record.message_id, started())
+    ledger.record(record.message_id, accepted())
+    overdue = ledger.record(record.message_id, OVERDUE)
+    assert overdue is not None
+    (notice,) = overdue.notices
+    assert notice.kind is NoticeKind.OVERDUE
+    later = ledger.record(record.message_id, response("20013"))
+    assert later is not None
+    assert later.notices == (), "still overdue, and told already"
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    assert notice in ledger.due_notices(tomorrow)
+    assert sorted(at_once(lambda: ledger.take_notice(notice), lambda: ledger.take_notice(notice))) == [False, True]
+    assert notice in ledger.due_notices(tomorrow), "taken, but a crash would leave it untold"
+    ledger.notice_told(notice)
+    assert notice not in ledger.due_notices(tomorrow)
+    assert not ledger.take_notice(notice)
+
+
+def test_what_came_in_is_recorded_once(ledger: Ledger) -> None:
+    received = Received(
+        mailbox=MAILBOX, mesh_message_id=uuid.uuid4().hex, at=START, evidence_key="received/x", outcome="unmatched"
+    )
+    (notice,) = ledger.received(received, unmatched_because="names no message of ours")
+    assert notice.facts["reason"] == "names no message of ours"
+    assert ledger.received(received, unmatched_because="names no message of ours") == ()
+    assert ledger.find_received(MAILBOX, received.mesh_message_id) == received
+    assert ledger.find_received("Y90002OT001", received.mesh_message_id) is None
+
+
+def test_copies_that_mesh_may_hold_are_counted(ledger: Ledger) -> None:
+    record = a_record()
+    ledger.create(record)
+    for fact in (started(), uncertain(), started(2, 20), accepted(2, 21)):
+        ledger.record(record.message_id, fact)
+    found = ledger.find(record.message_id)
+    assert found is not None
+    assert found.history.possible_copies == 2
