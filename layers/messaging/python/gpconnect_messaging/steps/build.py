@@ -5,14 +5,15 @@ stored before the ledger knows of it, and queued after. A repeat derives the sam
 the earlier row; the sweep queues what was stored and not queued.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from gpconnect_messaging.documents.types import PROBE_BYTES, mismatch
 from gpconnect_messaging.itk3.compose import NotFhirError, compose, envelope
 from gpconnect_messaging.itk3.message import Message
+from gpconnect_messaging.itk3.supplied import LARGEST_RESOURCE, Supplied, read_supplied
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import History, Status
 from gpconnect_messaging.ledger.records import Claim, MessageRecord
@@ -26,7 +27,12 @@ from gpconnect_messaging.requests.models import Request, parse_request
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.requests.rules import broken_rules
+from gpconnect_messaging.routing.recipients import recipients
 from gpconnect_messaging.storage import DropBucket, DropFile, Evidence, NotThereError, Outbox
+from gpconnect_messaging.usecases import USE_CASES
+
+REPLACEMENT_WINDOW = timedelta(hours=24)
+"""How long after the original a replacement should come (GPCM-SD-037)."""
 
 LARGEST_REQUEST = 1_048_576
 """Longest request.json, in bytes; a queue message cannot be longer either."""
@@ -34,10 +40,14 @@ LARGEST_REQUEST = 1_048_576
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What became of a request: the message's id (a refused request's own id) and its status."""
+    """What became of a request: the message's id (a refused request's own id) and its status.
+
+    `copies` are the messages to further recipients of the same document.
+    """
 
     message_id: str
     status: Status
+    copies: "tuple[Built, ...]" = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,18 +98,34 @@ class Builder:
             mailbox = self._mailbox(request)
             claim = self.ledger.find_claim(str(request_id))
             files = self._documents(request, folder, claim)
-            self._check(request, mailbox, files)
+            ready = self._ready_resources(request, folder, claim)
+            supplied = tuple(self._supplied(request, ready))
+            self._check(request, mailbox, files, supplied)
         except RequestRefusedError as refused:
             return self._refuse(request_id, request, refused.reasons)
         if claim is None:
-            versions = [file.version for file in files]
+            versions = [file.version for file in (*files, *ready.values())]
             claim = self.ledger.claim(str(request_id), mailbox.mailbox, request.encounter, versions)
             if list(claim.document_versions) != versions:
-                files = self._documents(
-                    request, folder, claim
-                )  # another builder claimed it meanwhile: read what it read
-        message = Message(request=request, mailbox=mailbox, version=claim.version, created_at=claim.created_at)
-        return self._store(request_id, message, files)
+                # Another builder claimed it meanwhile: read what it read.
+                files = self._documents(request, folder, claim)
+                supplied = tuple(self._supplied(request, self._ready_resources(request, folder, claim)))
+        built = [
+            self._store(
+                request_id,
+                Message(
+                    request=request,
+                    mailbox=mailbox,
+                    version=claim.version,
+                    created_at=claim.created_at,
+                    recipient=recipient,
+                    supplied=supplied,
+                ),
+                files,
+            )
+            for recipient in recipients(request)
+        ]
+        return replace(built[0], copies=tuple(built[1:]))
 
     def _mailbox(self, request: Request) -> MailboxSettings:
         try:
@@ -110,7 +136,7 @@ class Builder:
     def _documents(self, request: Request, folder: str, claim: Claim | None) -> list[DropFile]:
         """Find the documents, primary first, and see that each is what the request says it is."""
         places = [request.documents.index(document) for document in request.documents_in_order]
-        versions = claim.document_versions if claim else [None] * len(places)
+        versions = claim.document_versions[: len(places)] if claim else [None] * len(places)
         files: list[DropFile] = []
         reasons: list[Reason] = []
         for place, version in zip(places, versions, strict=True):
@@ -128,10 +154,53 @@ class Builder:
             raise RequestRefusedError(reasons)
         return files
 
-    def _check(self, request: Request, mailbox: MailboxSettings, files: list[DropFile]) -> None:
+    def _ready_resources(self, request: Request, folder: str, claim: Claim | None) -> dict[int, DropFile]:
+        """Find the files of the ready resources, by their place in the request."""
+        keys = {place: each.key for place, each in enumerate(request.resources) if each.key is not None}
+        versions = claim.document_versions[len(request.documents) :] if claim else [None] * len(keys)
+        files: dict[int, DropFile] = {}
+        for (place, key), version in zip(keys.items(), versions, strict=True):
+            try:
+                files[place] = self.drop.stat(folder + key, version)
+            except NotThereError:
+                rule = "names no file in the drop bucket"
+                raise RequestRefusedError.because(f"resources[{place}].key", rule) from None
+        return files
+
+    def _supplied(self, request: Request, files: dict[int, DropFile]) -> Iterator[Supplied]:
+        """Read the ready resources, and keep back what must not be sent."""
+        allowed = USE_CASES[request.use_case].resource_types
+        for place, resource in enumerate(request.resources):
+            try:
+                raw = (
+                    resource.content.encode()
+                    if resource.content is not None
+                    else self.drop.read(files[place].key, files[place].version, LARGEST_RESOURCE)
+                )
+            except ValueError:
+                raise RequestRefusedError.because(
+                    f"resources[{place}]", f"is longer than {LARGEST_RESOURCE} bytes"
+                ) from None
+            except NotThereError:
+                raise RequestRefusedError.because(
+                    f"resources[{place}].key", "was removed before it could be read"
+                ) from None
+            supplied = read_supplied(place, resource.content_type, raw, allowed)
+            if not (resource.confidential or supplied.labelled_confidential):
+                yield supplied
+
+    def _check(
+        self, request: Request, mailbox: MailboxSettings, files: list[DropFile], supplied: tuple[Supplied, ...]
+    ) -> None:
         reasons = list(broken_rules(request, mailbox, self.numbers, self.now()))
         if not reasons:
-            trial = Message(request=request, mailbox=mailbox, version=1, created_at=self.now().replace(microsecond=0))
+            trial = Message(
+                request=request,
+                mailbox=mailbox,
+                version=1,
+                created_at=self.now().replace(microsecond=0),
+                supplied=supplied,
+            )
             try:
                 size = compose(trial, [file.size for file in files]).size
             except NotFhirError as error:
@@ -154,6 +223,7 @@ class Builder:
             size=composed.size,
             infrastructure_due=message.mailbox.infrastructure_deadline,
             business_due=message.mailbox.business_deadline,
+            advice=self._advice(message),
         )
         change = self.ledger.create(
             MessageRecord(
@@ -162,6 +232,7 @@ class Builder:
                 mailbox=message.mailbox.mailbox,
                 encounter=message.request.encounter,
                 version=message.version,
+                recipient=message.recipient.key,
                 created_at=message.created_at,
                 history=History((fact,)),
             )
@@ -169,6 +240,15 @@ class Builder:
         if change.record.status is Status.BUILT:
             self.send_queue.put(message_id, message.mailbox.mailbox)
         return Built(message_id, change.record.status)
+
+    def _advice(self, message: Message) -> tuple[str, ...]:
+        """What a requirement advises against (SHOULD NOT), and the sender does all the same."""
+        if message.version == 1:
+            return ()
+        first = identity.message_id(message.mailbox.mailbox, message.request.encounter, 1, message.recipient.key)
+        original = self.ledger.find(str(first))
+        late = original is not None and message.created_at - original.created_at > REPLACEMENT_WINDOW
+        return ("GPCM-SD-037: the replacement comes more than 24 hours after the original",) if late else ()
 
     def _refuse(self, request_id: UUID, request: Request | None, reasons: list[Reason] | tuple[Reason, ...]) -> Built:
         now = self.now()
