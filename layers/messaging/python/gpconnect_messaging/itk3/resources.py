@@ -154,9 +154,9 @@ def _parts(message: Message) -> dict[str, str]:
         parts["Location/location"] = "Location/0"
     if message.encounter_type:
         parts["Encounter/encounter"] = "Encounter"
-    order = request.documents_in_order
     documents = {
-        f"Binary/{place}": binary_id(message, order.index(document)) for place, document in enumerate(request.documents)
+        f"Binary/{document.key}": binary_id(message, place)
+        for place, document in enumerate(request.documents_in_order)
     }
     return {name: message.resource_id(role) for name, role in parts.items()} | documents
 

@@ -93,7 +93,7 @@ class SuppliedResource(Part):
 
     Its references name other supplied resources as `Type/id`, and the message's own parts as `Patient/patient`,
     `Practitioner/practitioner`, `Organization/organisation`, `RelatedPerson/related-person`, `Device/device`,
-    `Location/location`, `Encounter/encounter`, and `Binary/n` for the document at place n, from 0.
+    `Location/location`, `Encounter/encounter`, and `Binary/key` for the document with that key.
     """
 
     content_type: Literal["application/fhir+json", "application/fhir+xml"]
