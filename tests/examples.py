@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
+from gpconnect_messaging.itk3.compose import compose
 from gpconnect_messaging.itk3.message import Message
+from gpconnect_messaging.itk3.supplied import read_supplied
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.requests.models import Request, parse_request
+from gpconnect_messaging.routing.recipients import recipients
 from gpconnect_messaging.specification import Version
+from gpconnect_messaging.usecases import USE_CASES
 
 ROOT = Path(__file__).parents[1]
 REQUESTS = ROOT / "events" / "requests"
@@ -65,3 +69,38 @@ def a_message(specification: Version = Version.V2_0, *, version: int = 1, **chan
         version=version,
         created_at=CREATED_AT,
     )
+
+
+def messages_of(name: str, *, version: int = 1, **changes: Any) -> list[Message]:
+    """The messages of any sample request, one for each recipient, with its ready resources read from its folder."""
+    request = a_request(name, **changes)
+    (mailbox,) = (each for each in MAILBOXES.values() if each.mailbox == request.mailbox)
+    allowed = USE_CASES[request.use_case].resource_types
+    supplied = tuple(
+        read_supplied(
+            place,
+            resource.content_type,
+            resource.content.encode() if resource.content else (REQUESTS / name / str(resource.key)).read_bytes(),
+            allowed,
+        )
+        for place, resource in enumerate(request.resources)
+        if not resource.confidential
+    )
+    return [
+        Message(
+            request=request,
+            mailbox=mailbox,
+            version=version,
+            created_at=CREATED_AT,
+            recipient=recipient,
+            supplied=supplied,
+        )
+        for recipient in recipients(request)
+    ]
+
+
+def written(message: Message, name: str) -> bytes:
+    """A sample's message as bytes, with its documents from its folder."""
+    documents = [(REQUESTS / name / each.key).read_bytes() for each in message.request.documents_in_order]
+    composed = compose(message, [len(document) for document in documents])
+    return b"".join(composed.stream(lambda index: [documents[index]]))

@@ -33,8 +33,9 @@ def _record(record: SQSRecord) -> None:
     except Exception as error:
         logger.error("a request could not be built; the queue will bring it again", extra=describe(error))
         raise
-    metrics.add_metric(name=f"Message{built.status.title()}", unit=MetricUnit.Count, value=1)
-    logger.info("a request was built", message_id=built.message_id, status=built.status)
+    for message in (built, *built.copies):
+        metrics.add_metric(name=f"Message{message.status.title()}", unit=MetricUnit.Count, value=1)
+        logger.info("a request was built", message_id=message.message_id, status=message.status)
 
 
 def _build(body: str) -> Built:

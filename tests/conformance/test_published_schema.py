@@ -6,11 +6,8 @@ import pytest
 from hypothesis import given, settings
 from lxml import etree
 
-from gpconnect_messaging.itk3.compose import compose
-from gpconnect_messaging.itk3.message import Message
-from gpconnect_messaging.requests.models import parse_request
 from gpconnect_messaging.specification import Version
-from tests.examples import CREATED_AT, MAILBOXES, REQUESTS, a_message, spec_file
+from tests.examples import a_message, spec_file
 from tests.unit.itk3.test_compose import CHANGES, PDF, written
 
 
@@ -25,22 +22,7 @@ def faults(schema: etree.XMLSchema, raw: bytes) -> list[str]:
     return [f"{error.path}: {error.type_name}" for error in log]
 
 
-SAMPLES = sorted(folder.name for folder in REQUESTS.iterdir() if folder.name != "invalid")
-
-
 @pytest.mark.requirement("GPCM-C-02", "GPCM-C-2")
-@pytest.mark.parametrize("specification", Version)
-@pytest.mark.parametrize("sample", SAMPLES)
-def test_every_sample_is_valid_in_both_specifications(
-    schema: etree.XMLSchema, sample: str, specification: Version
-) -> None:
-    request = parse_request((REQUESTS / sample / "request.json").read_bytes())
-    message = Message(request=request, mailbox=MAILBOXES[specification], version=1, created_at=CREATED_AT)
-    composed = compose(message, [len(PDF)])
-    raw = b"".join(composed.stream(lambda _index: [PDF]))
-    assert faults(schema, raw) == []
-
-
 @pytest.mark.parametrize("specification", Version)
 @settings(max_examples=40, deadline=None)
 @given(changes=CHANGES)

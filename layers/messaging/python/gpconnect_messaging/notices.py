@@ -35,6 +35,12 @@ _WORDS = {
         "Look at MESH's error below: most often the mailbox may not use the workflow, or the address is malformed. "
         "Inform the practice another way if it cannot be mended in time.",
     ),
+    NoticeKind.UNRESOLVED: _Words(
+        "A recipient has no single mailbox",
+        "MESH names no mailbox, or more than one, of the care provider for such messages. Nothing was sent to it.",
+        "Ask the care provider for its MESH mailbox and name it in a new request, or inform it another way. The copy "
+        "to the registered practice is a message of its own.",
+    ),
     NoticeKind.UNDELIVERED: _Words(
         "A message was not delivered",
         "MESH reports that the message did not reach a practice.",
@@ -45,6 +51,12 @@ _WORDS = {
         "A practice rejected a message",
         "The receiving practice answered with a negative code. The document is not in the patient's record.",
         "Look the code up, correct what it names, and send again, or inform the practice another way.",
+    ),
+    NoticeKind.VOIDED: _Words(
+        "A document is void",
+        "A replacement of the document could not be processed (20014), so that neither may be relied on, whatever was "
+        "answered before.",
+        "Send the document again as a new encounter, or inform the practice another way.",
     ),
     NoticeKind.OVERDUE: _Words(
         "An acknowledgement is overdue",

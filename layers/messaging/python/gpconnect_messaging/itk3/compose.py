@@ -16,7 +16,6 @@ from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.resources import binary_id, message_bundle
 from gpconnect_messaging.itk3.xml import to_xml
 from gpconnect_messaging.routing.automatic import automatic_routing_address
-from gpconnect_messaging.routing.header_text import header_text
 
 _SUBJECT_LIMIT = 500
 """Longest Mex-Subject that MESH takes, in characters."""
@@ -67,7 +66,8 @@ class ComposedMessage:
 def compose(message: Message, document_sizes: Iterable[int]) -> ComposedMessage:
     """Write the message around its documents (lengths in bytes, primary first).
 
-    Deterministic: the same message gives the same bytes (design: identity and idempotency). Raises NotFhirError.
+    Deterministic: the same message gives the same bytes (design: identity and idempotency). Raises NotFhirError, and
+    RequestRefusedError where a supplied resource does not fit the message.
     """
     try:
         bundle = Bundle.model_validate(message_bundle(message))
@@ -80,12 +80,21 @@ def compose(message: Message, document_sizes: Iterable[int]) -> ComposedMessage:
 
 
 def envelope(message: Message) -> Envelope:
-    """Address the message to the patient's registered practice (GPCM-SD-CS-060 … 068, 080; GPCM-SD-056 … 064)."""
+    """Address the message: to the patient's registered practice by automatic routing, to others by their mailbox.
+
+    Source: GPCM-SD-CS-060 … 068, 080; GPCM-SD-056 … 064; GPCM-SD-OC-159 … 163, 175; GPCM-SD-GE-286 … 292.
+    """
+    recipient = message.recipient
+    if recipient.ods_code is None:
+        to = automatic_routing_address(message.request.patient, message.mailbox.birth_date_format)
+    else:
+        to = recipient.mailbox or ""
     return Envelope(
         mailbox=message.mailbox.mailbox,
-        to=automatic_routing_address(message.request.patient, message.mailbox.birth_date_format),
+        to=to,
+        organisation=recipient.ods_code or "",
         workflow_id=message.specification.workflow_id,
-        subject=header_text(message.subject, _SUBJECT_LIMIT),
+        subject=message.subject(_SUBJECT_LIMIT),
         local_id=message.request.organisation.ods_code,
         file_name=f"{message.message_id}.xml",
     )

@@ -10,7 +10,10 @@ from dataclasses import asdict, dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """The headers that MESH routes and shows."""
+    """The headers that MESH routes and shows.
+
+    An empty `to` means that MESH must be asked for the mailbox of `organisation` (an ODS code).
+    """
 
     mailbox: str
     to: str = field(repr=False)
@@ -18,6 +21,7 @@ class Envelope:
     subject: str = field(repr=False)
     local_id: str
     file_name: str
+    organisation: str = ""
 
     def to_json(self) -> bytes:
         """Write the envelope for S3."""

@@ -5,24 +5,34 @@ from datetime import datetime
 from functools import cached_property
 from uuid import UUID
 
+from gpconnect_messaging.itk3.supplied import Supplied
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.requests import identity
-from gpconnect_messaging.requests.models import Request
+from gpconnect_messaging.requests.models import Author, Request
+from gpconnect_messaging.routing.header_text import fitted
+from gpconnect_messaging.routing.recipients import Recipient
 from gpconnect_messaging.specification import Specification
-from gpconnect_messaging.usecases import USE_CASES, UseCase
+from gpconnect_messaging.usecases import USE_CASES, Code, RecipientType, UseCase
+
+_TO_REGISTERED_PRACTICE = Recipient(type=RecipientType.FOR_ACTION)
+_MAY_BE_CUT = ("title", "patient", "organisation")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
     """Everything that decides a message's bytes, but the documents' own.
 
-    `version` counts from 1 per encounter (GPCM-SD-CS-007); `created_at` is in UTC, whole seconds.
+    `version` counts from 1 per encounter (GPCM-SD-CS-007); `created_at` is in UTC, whole seconds. The recipient decides
+    nothing but the header: all recipients get one payload (FHIR-MR-01). `supplied` are the request's ready resources,
+    without those that are kept back.
     """
 
     request: Request
     mailbox: MailboxSettings
     version: int
     created_at: datetime
+    recipient: Recipient = _TO_REGISTERED_PRACTICE
+    supplied: tuple[Supplied, ...] = ()
 
     @property
     def use_case(self) -> UseCase:
@@ -37,7 +47,7 @@ class Message:
     @cached_property
     def message_id(self) -> UUID:
         """MessageHeader.id = Bundle.id = Bundle.identifier.value."""
-        return identity.message_id(self.mailbox.mailbox, self.request.encounter, self.version)
+        return identity.message_id(self.mailbox.mailbox, self.request.encounter, self.version, self.recipient.key)
 
     @cached_property
     def document_id(self) -> UUID:
@@ -56,23 +66,53 @@ class Message:
         return str(identity.resource_id(self.document_id, role))
 
     @property
-    def subject(self) -> str:
-        """The MESH subject, before it is folded for a header (GPCM-SD-CS-068, GPCM-SD-064)."""
-        confidential = self.request.consultation.confidential
-        return self._words(self.specification.redacted_subject if confidential else self.specification.subject)
+    def title(self) -> str:
+        """Composition.title."""
+        return self.use_case.title or self.request.title or ""
+
+    @property
+    def document_type(self) -> Code | None:
+        """Composition.type."""
+        if self.use_case.document_type or self.request.document_type is None:
+            return self.use_case.document_type
+        return Code(self.request.document_type.code, self.request.document_type.display)
+
+    @property
+    def encounter_type(self) -> Code | None:
+        """Encounter.type; None where nothing is known of the kind of encounter."""
+        given = self.request.consultation.type
+        return Code(given.code, given.display) if given else self.use_case.encounter_type
+
+    @property
+    def authors(self) -> tuple[Author, ...]:
+        """The authors: those that the request names, or the practitioner; none where nobody is known."""
+        if self.request.authors:
+            return tuple(self.request.authors)
+        return (Author.PRACTITIONER,) if self.request.practitioner else ()
+
+    def subject(self, limit: int) -> str:
+        """The MESH subject, folded for a header of at most `limit` characters (GPCM-SD-CS-068, GPCM-SD-064)."""
+        return fitted(self._templates[0], self._words, limit, _MAY_BE_CUT)
 
     @property
     def text(self) -> str:
         """The words of Composition.text (GPCM-SD-CS-023)."""
-        confidential = self.request.consultation.confidential
-        return self._words(self.specification.redacted_text if confidential else self.specification.text)
+        return self._templates[1].format(**self._words)
 
-    def _words(self, template: str) -> str:
-        return template.format(
-            title=self.use_case.title,
-            patient=self.request.patient.name.text,
-            nhs_number=self.request.patient.nhs_number,
-            organisation=self.request.organisation.name,
-            ods_code=self.request.organisation.ods_code,
-            version=self.version,
-        )
+    @property
+    def _templates(self) -> tuple[str, str]:
+        wording = self.specification.wordings[self.use_case.name]
+        if self.request.consultation.confidential:
+            return wording.redacted_subject, wording.redacted_text
+        return wording.subject, wording.text
+
+    @property
+    def _words(self) -> dict[str, str]:
+        return {
+            "title": self.title,
+            "patient": self.request.patient.name.text,
+            "nhs_number": self.request.patient.nhs_number,
+            "organisation": self.request.organisation.name,
+            "ods_code": self.request.organisation.ods_code,
+            "version": str(self.version),
+        }

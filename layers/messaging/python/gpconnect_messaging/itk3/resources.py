@@ -1,14 +1,26 @@
 """The FHIR STU3 resources of a Send Document message, as FHIR JSON objects.
 
 Source: the ITK3 and CareConnect profiles that each `meta.profile` names; GPCM-SD-001 … 032; GPCM-SD-CS-017 … 053;
-GPCM-SD-028 … 049 and 103 … 123 (2.0.2).
+GPCM-SD-OC-001 … 173; GPCM-SD-GE-001 … 146; GPCM-SD-028 … 049 and 103 … 123 (2.0.2).
 """
 
+from datetime import datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
+from gpconnect_messaging.itk3.clinical import StructuredPart, concept, structured_part
 from gpconnect_messaging.itk3.message import Message
-from gpconnect_messaging.requests.models import Address, Name, Practitioner
+from gpconnect_messaging.itk3.structured_types import STRUCTURED_TYPES
+from gpconnect_messaging.requests.models import (
+    Address,
+    Author,
+    Device,
+    Event,
+    Location,
+    Name,
+    Practitioner,
+    RelatedPerson,
+)
 
 Resource = dict[str, Any]
 
@@ -17,6 +29,15 @@ _CARE_CONNECT = "https://fhir.hl7.org.uk/STU3/StructureDefinition"
 _VERIFICATION = "CareConnect-NHSNumberVerificationStatus-1"
 _VERIFICATION_DISPLAY = {"01": "Number present and verified", "02": "Number present but not traced"}
 _UUID_SYSTEM = "https://tools.ietf.org/html/rfc4122"
+_CARE_SETTING = f"{_CARE_CONNECT}/Extension-CareConnect-CareSettingType-1"
+"""The one that CareConnect-Composition-1 names; ITK's own extension of that name belongs to its other documents."""
+_PRIORITY_DISPLAY = {"R": "routine", "UR": "urgent", "EM": "emergency", "A": "ASAP"}
+_AUTHORS = {
+    Author.PRACTITIONER: "Practitioner",
+    Author.PATIENT: "Patient",
+    Author.RELATED_PERSON: "RelatedPerson",
+    Author.DEVICE: "Device",
+}
 _ODS_CODE = "https://fhir.nhs.uk/Id/ods-organization-code"
 
 
@@ -57,7 +78,7 @@ def _message_header(message: Message) -> Resource:
 
 
 def _message_handling(message: Message) -> Resource:
-    recipient = message.use_case.recipient_type
+    recipient = message.recipient.type
     return {
         "url": f"{_ITK}/Extension-ITK-MessageHandling-2",
         "extension": [
@@ -92,13 +113,22 @@ def _header_organisation(message: Message) -> Resource:
 
 def _payload(message: Message) -> Resource:
     request = message.request
-    practitioner = [_practitioner(message, request.practitioner)] if request.practitioner else []
+    people = [
+        *([_practitioner(message, request.practitioner)] if request.practitioner else []),
+        *([_related_person(message, request.related_person)] if request.related_person else []),
+        *([_device(message, request.device)] if request.device else []),
+    ]
+    encounter = _encounter(message)
+    location = [_location(message, request.location)] if request.location else []
+    structured = structured_part(message, _parts(message), location)
     resources = [
-        _composition(message),
+        _composition(message, structured),
         *(_binary(message, index) for index in range(len(request.documents))),
         _patient(message),
-        *practitioner,
+        *people,
         _organisation(message),
+        *([encounter] if encounter else []),
+        *structured.resources,
     ]
     return {
         "resourceType": "Bundle",
@@ -110,11 +140,31 @@ def _payload(message: Message) -> Resource:
     }
 
 
-def _composition(message: Message) -> Resource:
-    request, use_case = message.request, message.use_case
+def _parts(message: Message) -> dict[str, str]:
+    """Map what a supplied resource may call the parts of the message to their ids."""
+    request = message.request
+    parts = {"Patient/patient": "Patient", "Organization/organisation": "Organization"}
+    if request.practitioner:
+        parts["Practitioner/practitioner"] = "Practitioner"
+    if request.related_person:
+        parts["RelatedPerson/related-person"] = "RelatedPerson"
+    if request.device:
+        parts["Device/device"] = "Device"
+    if request.location:
+        parts["Location/location"] = "Location/0"
+    if message.encounter_type:
+        parts["Encounter/encounter"] = "Encounter"
+    documents = {
+        f"Binary/{document.key}": binary_id(message, place) for place, document in enumerate(request.documents_in_order)
+    }
+    return {name: message.resource_id(role) for name, role in parts.items()} | documents
+
+
+def _composition(message: Message, structured: StructuredPart) -> Resource:
+    request = message.request
     # The specification's example and the profile name the practitioner; GPCM-SD-107 (2.0.2) names the organisation,
-    # which stands in when no practitioner is known.
-    author = message.resource_id("Practitioner" if request.practitioner else "Organization")
+    # which stands in when nobody else is known.
+    authors = [_AUTHORS[author] for author in message.authors] or ["Organization"]
     composition: Resource = {
         "resourceType": "Composition",
         "id": message.resource_id("Composition"),
@@ -125,26 +175,128 @@ def _composition(message: Message) -> Resource:
         },
         "identifier": {"system": _UUID_SYSTEM, "value": str(message.document_id)},
         "status": "final",
-        "type": {
-            "coding": [
-                {"system": "http://snomed.info/sct", "code": use_case.type_code, "display": use_case.type_display}
-            ]
-        },
         "subject": _reference(message.resource_id("Patient")),
         "date": message.created_at.isoformat(),
-        "author": [_reference(author)],
-        "title": use_case.title,
+        "author": [_reference(message.resource_id(role)) for role in authors],
+        "title": message.title,
         "confidentiality": "R" if request.consultation.confidential else "N",
         "custodian": _reference(message.resource_id("Organization")),
         "section": [
             {"title": document.title, "entry": [_reference(binary_id(message, index))]}
             for index, document in enumerate(request.documents_in_order)
-        ],
+        ]
+        + structured.sections,
     }
+    if message.document_type:
+        composition["type"] = concept(message.document_type)
+    if request.care_setting:
+        setting = {"url": _CARE_SETTING, "valueCodeableConcept": concept(request.care_setting)}
+        composition["extension"] = [setting]
+    if encounter := _encounter_id(message, structured):
+        composition["encounter"] = _reference(encounter)
+    if request.event:
+        composition["event"] = [_event(request.event)]
     if message.replaced_document_id:
         target = {"system": _UUID_SYSTEM, "value": str(message.replaced_document_id)}
         composition["relatesTo"] = [{"code": "replaces", "targetIdentifier": target}]
     return composition
+
+
+def _event(event: Event) -> Resource:
+    found: Resource = {"code": [concept(event.code)]}
+    if period := _period(event.start, event.end):
+        found["period"] = period
+    return found
+
+
+def _period(start: datetime | None, end: datetime | None) -> Resource:
+    return {name: time.isoformat() for name, time in (("start", start), ("end", end)) if time}
+
+
+def _encounter_id(message: Message, structured: StructuredPart) -> str | None:
+    supplied = next((each["id"] for each in structured.resources if each["resourceType"] == "Encounter"), None)
+    if supplied:
+        return str(supplied)
+    return message.resource_id("Encounter") if message.encounter_type else None
+
+
+def _encounter(message: Message) -> Resource | None:
+    """The encounter, unless it is supplied ready-made or nothing is known of it (GPCM-SD-OC-033 … 039)."""
+    if message.encounter_type is None or any(supplied.type == "Encounter" for supplied in message.supplied):
+        return None
+    request = message.request
+    seen_with = [
+        _reference(message.resource_id(role))
+        for role, person in (("Practitioner", request.practitioner), ("RelatedPerson", request.related_person))
+        if person
+    ]
+    resource: Resource = {
+        "resourceType": "Encounter",
+        "id": message.resource_id("Encounter"),
+        "meta": _meta(STRUCTURED_TYPES["Encounter"].profile),
+        "status": "finished",
+        "type": [concept(message.encounter_type)],
+        "priority": {
+            "coding": [
+                {
+                    "system": "http://hl7.org/fhir/v3/ActPriority",
+                    "code": request.consultation.priority,
+                    "display": _PRIORITY_DISPLAY[request.consultation.priority],
+                }
+            ]
+        },
+        "subject": _reference(message.resource_id("Patient")),
+        "period": _period(request.consultation.start, request.consultation.end),
+        "serviceProvider": _reference(message.resource_id("Organization")),
+    }
+    if seen_with:
+        resource["participant"] = [{"individual": individual} for individual in seen_with]
+    if request.location:
+        resource["location"] = [{"location": _reference(message.resource_id("Location/0"))}]
+    return resource
+
+
+def _location(message: Message, location: Location) -> Resource:
+    resource: Resource = {
+        "resourceType": "Location",
+        "id": message.resource_id("Location/0"),
+        "meta": _meta(STRUCTURED_TYPES["Location"].profile),
+        "identifier": [{"system": "https://fhir.nhs.uk/Id/ods-site-code", "value": location.site_code}],
+        "status": "active",
+        "name": location.name,
+        "telecom": [_work_phone(location.phone)],
+    }
+    if location.address:
+        resource["address"] = _address(location.address)
+    return resource
+
+
+def _related_person(message: Message, person: RelatedPerson) -> Resource:
+    resource: Resource = {
+        "resourceType": "RelatedPerson",
+        "id": message.resource_id("RelatedPerson"),
+        "meta": _meta(STRUCTURED_TYPES["RelatedPerson"].profile),
+        "patient": _reference(message.resource_id("Patient")),
+        "name": [_official_name(person.name)],
+        "birthDate": person.birth_date.isoformat(),
+    }
+    if person.phones:
+        resource["telecom"] = [{"system": "phone", "value": phone} for phone in person.phones]
+    return resource
+
+
+def _device(message: Message, device: Device) -> Resource:
+    resource: Resource = {
+        "resourceType": "Device",
+        "id": message.resource_id("Device"),
+        "meta": _meta(STRUCTURED_TYPES["Device"].profile),
+        "type": concept(device.type),
+        "manufacturer": device.manufacturer,
+    }
+    for element, value in (("model", device.model), ("version", device.version)):
+        if value:
+            resource[element] = value
+    return resource
 
 
 def _binary(message: Message, index: int) -> Resource:

@@ -43,10 +43,12 @@ class FactKind(StrEnum):
     UPLOAD_REFUSED = "upload refused"
     UPLOAD_POSTPONED = "upload postponed"
     UPLOAD_UNCERTAIN = "upload uncertain"
+    RECIPIENT_UNRESOLVED = "recipient unresolved"
     QUEUED_AGAIN = "queued again"
     RESPONSE = "response"
     REPORT = "report"
     ACKNOWLEDGEMENT_OVERDUE = "acknowledgement overdue"
+    VOIDED = "voided"
 
 
 class NoticeKind(StrEnum):
@@ -54,8 +56,10 @@ class NoticeKind(StrEnum):
 
     INVALID = "invalid"
     REFUSED = "refused"
+    UNRESOLVED = "unresolved"
     UNDELIVERED = "undelivered"
     REJECTED = "rejected"
+    VOIDED = "voided"
     OVERDUE = "overdue"
     STUCK = "stuck"
     CONTRADICTION = "contradiction"
@@ -87,8 +91,19 @@ def request_refused(*, at: datetime, reasons: Iterable[str]) -> Fact:
     )  # fmt: skip
 
 
-def built(*, at: datetime, sha256: str, size: int, infrastructure_due: timedelta, business_due: timedelta) -> Fact:
-    """The message is stored: its hash (hex), its size in bytes, and how long after sending each answer is due."""
+def built(
+    *,
+    at: datetime,
+    sha256: str,
+    size: int,
+    infrastructure_due: timedelta,
+    business_due: timedelta,
+    advice: Iterable[str] = (),
+) -> Fact:
+    """The message is stored: its hash (hex), its size in bytes, and how long after sending each answer is due.
+
+    `advice` says what a requirement advises against and was done all the same.
+    """
     return Fact(
         kind=FactKind.BUILT, identity="built", at=at, source="builder",
         details={
@@ -96,6 +111,7 @@ def built(*, at: datetime, sha256: str, size: int, infrastructure_due: timedelta
             "size": size,
             "infrastructure_seconds": int(infrastructure_due.total_seconds()),
             "business_seconds": int(business_due.total_seconds()),
+            **({"advice": list(advice)} if advice else {}),
         },
     )  # fmt: skip
 
@@ -108,9 +124,17 @@ def upload_started(*, at: datetime, attempt: int, lease: timedelta) -> Fact:
     )  # fmt: skip
 
 
-def upload_accepted(*, at: datetime, attempt: int, mesh_message_id: str) -> Fact:
-    """MESH took the message and gave it its own id."""
-    return _outcome(FactKind.UPLOAD_ACCEPTED, at, attempt, "sender", mesh_message_id=mesh_message_id)
+def upload_accepted(*, at: datetime, attempt: int, mesh_message_id: str, resolved_mailbox: str | None = None) -> Fact:
+    """MESH took the message and gave it its own id; the mailbox, where MESH was asked for the recipient's."""
+    resolved = {"resolved_mailbox": resolved_mailbox} if resolved_mailbox else {}
+    return _outcome(FactKind.UPLOAD_ACCEPTED, at, attempt, "sender", mesh_message_id=mesh_message_id, **resolved)
+
+
+def recipient_unresolved(*, at: datetime, attempt: int, organisation: str, mailboxes: int) -> Fact:
+    """MESH names no mailbox, or more than one, for the recipient and its workflow: nothing was uploaded."""
+    return _outcome(
+        FactKind.RECIPIENT_UNRESOLVED, at, attempt, "sender", organisation=organisation, mailboxes=mailboxes
+    )
 
 
 def upload_refused(*, at: datetime, attempt: int, http_status: int, error: str) -> Fact:
@@ -174,6 +198,14 @@ def acknowledgement_overdue(*, at: datetime, missing: Iterable[str]) -> Fact:
     )  # fmt: skip
 
 
+def voided(*, at: datetime, by_message_id: str) -> Fact:
+    """A replacement of the document could not be processed: both are void (20014; GPCM-SD-035, GPCM-SD-128)."""
+    return Fact(
+        kind=FactKind.VOIDED, identity=f"voided-{by_message_id}", at=at, source="poller",
+        details={"by_message_id": by_message_id},
+    )  # fmt: skip
+
+
 def _outcome(kind: FactKind, at: datetime, attempt: int, source: str, **details: Any) -> Fact:
     return Fact(
         kind=kind, identity=f"{kind.value.replace(' ', '-')}-{attempt}", at=at, source=source,
@@ -209,13 +241,14 @@ class History:
     def last_outcome(self) -> Fact | None:
         """The outcome of the latest upload; None while it is under way, or before the first."""
         outcomes = self.of(
-            FactKind.UPLOAD_ACCEPTED, FactKind.UPLOAD_REFUSED, FactKind.UPLOAD_POSTPONED, FactKind.UPLOAD_UNCERTAIN
-        )
+            FactKind.UPLOAD_ACCEPTED, FactKind.UPLOAD_REFUSED, FactKind.UPLOAD_POSTPONED, FactKind.UPLOAD_UNCERTAIN,
+            FactKind.RECIPIENT_UNRESOLVED,
+        )  # fmt: skip
         # A late "accepted" corrects the "uncertain" that an expired lease had put in its place.
         return next(
             (
                 fact
-                for kind in (FactKind.UPLOAD_ACCEPTED, FactKind.UPLOAD_REFUSED, None)
+                for kind in (FactKind.UPLOAD_ACCEPTED, FactKind.UPLOAD_REFUSED, FactKind.RECIPIENT_UNRESOLVED, None)
                 for fact in outcomes
                 if fact.details["attempt"] == self.attempts and kind in (fact.kind, None)
             ),
@@ -230,7 +263,8 @@ class History:
     @cached_property
     def possible_copies(self) -> int:
         """How many copies MESH may hold: uploads accepted, uncertain, or still without an outcome."""
-        harmless = {fact.details["attempt"] for fact in self.of(FactKind.UPLOAD_REFUSED, FactKind.UPLOAD_POSTPONED)} - {
+        never_arrived = self.of(FactKind.UPLOAD_REFUSED, FactKind.UPLOAD_POSTPONED, FactKind.RECIPIENT_UNRESOLVED)
+        harmless = {fact.details["attempt"] for fact in never_arrived} - {
             fact.details["attempt"] for fact in self.of(FactKind.UPLOAD_ACCEPTED)
         }
         return len({fact.details["attempt"] for fact in self.of(FactKind.UPLOAD_STARTED)} - harmless)
@@ -282,6 +316,16 @@ class History:
         return self.last_outcome is not None and self.last_outcome.kind is FactKind.UPLOAD_REFUSED
 
     @property
+    def unresolved(self) -> bool:
+        """The recipient has no mailbox that we may choose."""
+        return self.last_outcome is not None and self.last_outcome.kind is FactKind.RECIPIENT_UNRESOLVED
+
+    @property
+    def void(self) -> bool:
+        """A replacement that failed took this document with it."""
+        return bool(self.of(FactKind.VOIDED))
+
+    @property
     def left_uncertain(self) -> bool:
         """Nobody knows whether the latest upload reached MESH."""
         return self.last_outcome is not None and self.last_outcome.kind is FactKind.UPLOAD_UNCERTAIN
@@ -316,7 +360,11 @@ RULES: tuple[Rule, ...] = (
         lambda history: FactKind.REQUEST_REFUSED in {fact.kind for fact in history.facts},
         "the request was refused before anything was built",
     ),
-    Rule(Status.REJECTED, lambda history: history.negative, "any negative response code; after it nothing follows"),
+    Rule(
+        Status.REJECTED,
+        lambda history: history.negative or history.void,
+        "any negative response code, after which nothing follows; 20014 to its replacement",
+    ),
     Rule(
         Status.DELIVERED,
         lambda history: history.infrastructure_positive and history.business_positive,
@@ -338,7 +386,11 @@ RULES: tuple[Rule, ...] = (
         lambda history: bool(history.mesh_message_ids) or history.business_positive,
         "MESH took the message, or somebody who can only have it from MESH answered",
     ),
-    Rule(Status.REFUSED, lambda history: history.refused_by_mesh, "MESH answered no: never retried unchanged"),
+    Rule(
+        Status.REFUSED,
+        lambda history: history.refused_by_mesh or history.unresolved,
+        "MESH answered no, or knows no single mailbox of the recipient: never retried unchanged",
+    ),
     Rule(Status.UNCERTAIN, lambda history: history.left_uncertain, "the upload may or may not have reached MESH"),
     Rule(
         Status.SENDING,
@@ -360,6 +412,10 @@ _TOLD_ON_ENTERING = {
 def notices_due(history: History) -> frozenset[NoticeKind]:
     """Say which notices the facts call for (GPCM-SD-044, GPCM-SD-045); the ledger sends each at most once."""
     called_for = {_TOLD_ON_ENTERING[history.status]} if history.status in _TOLD_ON_ENTERING else set()
+    if history.status is Status.REFUSED and history.unresolved:
+        called_for = {NoticeKind.UNRESOLVED}
+    if history.void:
+        called_for = called_for - ({NoticeKind.REJECTED} if not history.negative else set()) | {NoticeKind.VOIDED}
     if history.contradictory:
         called_for.add(NoticeKind.CONTRADICTION)
     if any(verdict == Verdict.UNKNOWN for _, verdict in history.verdicts):

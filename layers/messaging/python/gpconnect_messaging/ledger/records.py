@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gpconnect_messaging.ledger.lifecycle import History, NoticeKind, Status
+from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +13,8 @@ class MessageRecord:
     """A message and all that is known of it.
 
     `revision` counts the recorded changes; `history` decides everything else. `encounter` is the sender's own word and
-    can name a person: it is stored, never logged. For a refused request the message id is the request's.
+    can name a person: it is stored, never logged. `recipient` tells the copies of one document apart. For a refused
+    request the message id is the request's.
     """
 
     message_id: str
@@ -20,6 +22,7 @@ class MessageRecord:
     mailbox: str
     encounter: str = field(repr=False)
     version: int
+    recipient: str = REGISTERED_PRACTICE
     created_at: datetime
     history: History
     revision: int = 0
@@ -34,7 +37,8 @@ class MessageRecord:
 class Claim:
     """What a request was given, once: its encounter's next version, and the time that its message will bear.
 
-    `document_versions` are the S3 object versions of its documents, primary first, so that a rebuild reads the same.
+    `document_versions` are the S3 object versions of its documents, primary first, and after them of its ready
+    resources, so that a rebuild reads the same.
     """
 
     request_id: str

@@ -38,7 +38,7 @@ from gpconnect_messaging.ledger.lifecycle import (
     notices_due,
 )
 from gpconnect_messaging.ledger.records import Claim, MessageRecord, Notice, Received
-from gpconnect_messaging.requests.identity import encounter_key
+from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE, encounter_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -321,6 +321,7 @@ class Ledger:
             mailbox=summary["mailbox"],
             encounter=summary["encounter"],
             version=int(summary["version"]),
+            recipient=summary.get("recipient", REGISTERED_PRACTICE),
             created_at=_time(summary["created_at"]),
             history=History(tuple(sorted(facts, key=lambda fact: fact.at))),
             revision=int(summary["revision"]),
@@ -348,6 +349,7 @@ class Ledger:
             "encounter": record.encounter,
             "encounter_key": encounter_key(record.mailbox, record.encounter),
             "version": record.version,
+            "recipient": record.recipient,
             "created_at": _text(record.created_at),
             "revision": record.revision + 1,
             "status": record.status.value,
@@ -415,6 +417,10 @@ def _explanation(history: History, kind: NoticeKind) -> dict[str, str]:
             details = {"reasons": "\n".join(history.of(FactKind.REQUEST_REFUSED)[0].details["reasons"])}
         case NoticeKind.REFUSED:
             details = dict(history.of(FactKind.UPLOAD_REFUSED)[-1].details)
+        case NoticeKind.UNRESOLVED:
+            details = dict(history.of(FactKind.RECIPIENT_UNRESOLVED)[-1].details)
+        case NoticeKind.VOIDED:
+            details = dict(history.of(FactKind.VOIDED)[-1].details)
         case NoticeKind.UNDELIVERED:
             details = dict(history.of(FactKind.REPORT)[-1].details)
         case NoticeKind.REJECTED | NoticeKind.CONTRADICTION | NoticeKind.UNKNOWN_CODE:

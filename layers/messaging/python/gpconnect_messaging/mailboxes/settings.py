@@ -7,6 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from gpconnect_messaging.requests.snomed import is_concept_id
 from gpconnect_messaging.specification import MESSAGE_DEFINITION, SPECIFICATIONS, Specification, Version
 from gpconnect_messaging.specification.birth_date import BirthDateFormat
 
@@ -30,6 +31,8 @@ class MailboxSettings:
     max_message_bytes: int = 5_000_000
     infrastructure_acknowledgement_seconds: int = 86_400
     business_acknowledgement_seconds: int = 432_000
+    document_types: frozenset[str] = frozenset()
+    """SNOMED CT codes of document types that NHS England approved for this sender beside the specification's own."""
 
     @property
     def prescribed(self) -> Specification:
@@ -84,6 +87,12 @@ def _message_bytes(name: str, value: Any) -> int:
     return int(value)
 
 
+def _concepts(name: str, value: Any) -> frozenset[str]:
+    if not isinstance(value, list) or not all(isinstance(each, str) and is_concept_id(each) for each in value):
+        raise MailboxSettingsError(f"mailbox settings: {name}: must be a list of SNOMED CT concept ids")
+    return frozenset(value)
+
+
 def _one_of(choices: type[StrEnum]) -> Callable[[str, Any], StrEnum]:
     def read(name: str, value: Any) -> StrEnum:
         try:
@@ -103,4 +112,5 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "max_message_bytes": _message_bytes,
     "infrastructure_acknowledgement_seconds": _count,
     "business_acknowledgement_seconds": _count,
+    "document_types": _concepts,
 }

@@ -4,64 +4,35 @@ The JSON Schema published in `events/request.schema.json` is generated from thes
 so that a misspelt optional field is never silently dropped.
 """
 
-import re
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
-from gpconnect_messaging.requests.nhs_number import is_nhs_number
+from gpconnect_messaging.requests.clinical import Observation, QuestionnaireAnswers, SuppliedResource
+from gpconnect_messaging.requests.fields import Concept, DropKey, NhsNumber, OdsCode, Part, ShortText, Text
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
-
-_XML_FORBIDS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-def _printable(value: str) -> str:
-    if _XML_FORBIDS.search(value):
-        raise ValueError("holds a control character that XML does not allow: remove it")
-    return value
-
-
-def _not_blank(value: str) -> str:
-    if not value.strip():
-        raise ValueError("is blank: give a value")
-    return value
-
-
-def _valid_nhs_number(value: str) -> str:
-    if not is_nhs_number(value):
-        raise ValueError("is not an NHS number: ten digits without spaces, the last one the check digit (modulus 11)")
-    return value
-
-
-def _safe_key(value: str) -> str:
-    if value.startswith("/") or ".." in value.split("/"):
-        raise ValueError("must stay inside the drop: no leading '/', no '..'")
-    return value
-
-
-Text = Annotated[str, Field(min_length=1), AfterValidator(_printable), AfterValidator(_not_blank)]
-ShortText = Annotated[Text, Field(max_length=255)]
-OdsCode = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$", description="ODS code in capital letters")]
-NhsNumber = Annotated[
-    str,
-    AfterValidator(_valid_nhs_number),
-    Field(description="NHS number: ten digits, no spaces", json_schema_extra={"pattern": "^[0-9]{10}$"}),
-]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
 class UseCase(StrEnum):
     """The Send Document use cases that a request can ask for."""
 
     CONSULTATION_REPORT = "consultation_report"
+    ONLINE_CONSULTATION = "online_consultation"
+    GENERIC_DOCUMENT = "generic_document"
 
 
-class Name(_Part):
+class Author(StrEnum):
+    """Who wrote what the document says."""
+
+    PRACTITIONER = "practitioner"
+    PATIENT = "patient"
+    RELATED_PERSON = "related_person"
+    DEVICE = "device"
+
+
+class Name(Part):
     """A person's one official name."""
 
     family: ShortText
@@ -74,7 +45,7 @@ class Name(_Part):
         return " ".join([*([self.prefix] if self.prefix else []), *self.given, self.family])
 
 
-class Address(_Part):
+class Address(Part):
     """A postal address."""
 
     lines: Annotated[list[ShortText], Field(min_length=1, max_length=40)]
@@ -83,7 +54,7 @@ class Address(_Part):
     postcode: ShortText | None = None
 
 
-class Patient(_Part):
+class Patient(Part):
     """The subject of the document: the address, the Patient resource, the subject and the PDF all come from here."""
 
     nhs_number: NhsNumber
@@ -97,7 +68,7 @@ class Patient(_Part):
     phones: list[ShortText] = Field(default_factory=list)
 
 
-class Practitioner(_Part):
+class Practitioner(Part):
     """The clinician who saw the patient."""
 
     sds_user_id: Annotated[str, Field(pattern=r"^[0-9]{12}$", description="SDS user id: twelve digits")]
@@ -106,7 +77,7 @@ class Practitioner(_Part):
     phone: ShortText | None = None
 
 
-class Organisation(_Part):
+class Organisation(Part):
     """The sending organisation."""
 
     ods_code: OdsCode
@@ -116,14 +87,57 @@ class Organisation(_Part):
     email: ShortText | None = None
 
 
-class Practice(_Part):
+class Practice(Part):
     """The patient's registered practice, as far as the sender knows it."""
 
     ods_code: OdsCode
     name: ShortText | None = None
 
 
-class Section(_Part):
+class CareProvider(Part):
+    """Another care provider that must act; the registered practice then gets a copy for information."""
+
+    ods_code: OdsCode
+    mailbox: Annotated[str, Field(pattern=r"^[A-Z0-9]{3,50}$")] | None = Field(
+        default=None, description="its MESH mailbox id; left out, MESH is asked for it when the message is sent"
+    )
+
+
+class RelatedPerson(Part):
+    """Somebody who acts for the patient, such as a parent."""
+
+    name: Name
+    birth_date: date
+    phones: list[ShortText] = Field(default_factory=list)
+
+
+class Device(Part):
+    """The system that recorded what the document says."""
+
+    type: Concept
+    manufacturer: ShortText
+    model: ShortText | None = None
+    version: ShortText | None = None
+
+
+class Location(Part):
+    """The site where it happened."""
+
+    site_code: OdsCode
+    name: ShortText
+    phone: ShortText
+    address: Address | None = None
+
+
+class Event(Part):
+    """What the document is about, where its type does not say it all."""
+
+    code: Concept
+    start: AwareDatetime | None = None
+    end: AwareDatetime | None = None
+
+
+class Section(Part):
     """A titled part of the clinical notes."""
 
     title: ShortText
@@ -131,26 +145,29 @@ class Section(_Part):
     confidential: bool = Field(default=False, description="true: shown as 'Confidential item' only")
 
 
-class Consultation(_Part):
+class Consultation(Part):
     """What happened, when, and how confidential it is."""
 
     start: AwareDatetime
+    end: AwareDatetime | None = None
+    type: Concept | None = Field(default=None, description="the kind of encounter")
+    priority: Literal["R", "UR", "EM", "A"] = Field(
+        default="R", description="routine, urgent, emergency, or as soon as possible"
+    )
     confidential: bool = Field(default=False, description="the patient asked for the consultation to be confidential")
     sections: list[Section] = Field(default_factory=list)
 
 
-class RequestedDocument(_Part):
+class RequestedDocument(Part):
     """A document beside the request."""
 
-    key: Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_safe_key)] = Field(
-        description="S3 key in the drop bucket: relative to request.json's folder in a drop, whole in a queue message"
-    )
+    key: DropKey
     content_type: Annotated[str, Field(pattern=r"^[a-z]+/[A-Za-z0-9.+-]+$")]
     title: ShortText
     primary: bool = False
 
 
-class Request(_Part):
+class Request(Part):
     """One document to send about one encounter.
 
     A newer request for the same encounter and mailbox becomes its next version.
@@ -168,11 +185,34 @@ class Request(_Part):
     registered_practice: Practice | None = None
     consultation: Consultation
     documents: Annotated[list[RequestedDocument], Field(min_length=1, max_length=50)]
+    title: ShortText | None = Field(default=None, description="what the document is called")
+    document_type: Concept | None = Field(default=None, description="what kind of document it is")
+    care_setting: Concept | None = Field(default=None, description="the kind of service that sends the document")
+    event: Event | None = None
+    care_provider: CareProvider | None = None
+    authors: Annotated[list[Author], Field(max_length=4)] = Field(
+        default_factory=list, description="left out: the practitioner"
+    )
+    related_person: RelatedPerson | None = None
+    device: Device | None = None
+    location: Location | None = None
+    observations: Annotated[list[Observation], Field(max_length=200)] = Field(default_factory=list)
+    questionnaire: QuestionnaireAnswers | None = None
+    resources: Annotated[list[SuppliedResource], Field(max_length=200)] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _exactly_one_primary_document(self) -> Self:
         if sum(document.primary for document in self.documents) != 1:
             raise ValueError("documents: exactly one document must be primary")
+        return self
+
+    @model_validator(mode="after")
+    def _authors_are_known(self) -> Self:
+        if len(set(self.authors)) != len(self.authors):
+            raise ValueError("authors: must be named once each")
+        for author in self.authors:
+            if getattr(self, author) is None:
+                raise ValueError(f"{author}: is missing, and authors names it")
         return self
 
     @property

@@ -8,15 +8,34 @@ from gpconnect_messaging.requests.models import Request
 from gpconnect_messaging.requests.nhs_number import NumberRange, number_range
 from gpconnect_messaging.requests.refusal import Reason
 from gpconnect_messaging.routing.header_text import header_text
-from gpconnect_messaging.specification import Confidentiality
-from gpconnect_messaging.usecases import USE_CASES
+from gpconnect_messaging.specification import Confidentiality, Specification
+from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES
 
 _CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRange, now: datetime) -> Iterator[Reason]:
     """Yield a reason for each rule that the request breaks."""
-    prescribed, use_case = mailbox.prescribed, USE_CASES[request.use_case]
+    yield from _patient(request, numbers, now)
+    if request.consultation.start > now + _CLOCKS_DIFFER:
+        yield Reason("consultation.start", "lies in the future")
+    if request.consultation.end and request.consultation.end < request.consultation.start:
+        yield Reason("consultation.end", "lies before its start")
+    if request.organisation.ods_code != mailbox.ods_code:
+        yield Reason("organisation.ods_code", "is not the organisation that the sending mailbox belongs to")
+    if request.use_case not in mailbox.prescribed.local_extensions:
+        yield Reason(
+            "use_case", f"is not part of specification {mailbox.prescribed.version}, which the mailbox follows"
+        )
+        return
+    yield from _use_case(request)
+    yield from _people(request, mailbox.prescribed)
+    yield from _document(request, mailbox)
+    yield from _care_provider(request, mailbox.prescribed)
+    yield from _confidential(request, mailbox.prescribed)
+
+
+def _patient(request: Request, numbers: NumberRange, now: datetime) -> Iterator[Reason]:
     if number_range(request.patient.nhs_number) is not numbers:  # safety rule 4
         yield Reason(
             "patient.nhs_number",
@@ -29,19 +48,66 @@ def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRang
     if not any(letter.isalpha() for letter in header_text(request.patient.name.family, 69)):
         # MESH routes by the surname in ASCII; with none of its letters left it could only fail, days later.
         yield Reason("patient.name.family", "has no letter that a MESH address can carry")
-    if request.consultation.start > now + _CLOCKS_DIFFER:
-        yield Reason("consultation.start", "lies in the future")
-    if request.organisation.ods_code != mailbox.ods_code:
-        yield Reason("organisation.ods_code", "is not the organisation that the sending mailbox belongs to")
-    if prescribed.practitioner_required and request.practitioner is None:  # GPCM-SD-CS-025, GPCM-SD-CS-036
-        yield Reason("practitioner", f"is missing: specification {prescribed.version} requires it")
-    if request.consultation.confidential and prescribed.confidential is Confidentiality.NOT_SENT:  # safety rule 7
-        yield Reason(
-            "consultation.confidential",
-            f"specification {prescribed.version} does not let a confidential report be sent",
-        )
+
+
+def _use_case(request: Request) -> Iterator[Reason]:
+    use_case = USE_CASES[request.use_case]
+    for name in OPTIONAL_FIELDS:
+        given = bool(getattr(request, name))
+        if given and name not in use_case.takes:
+            yield Reason(name, f"is not part of a request for use case {request.use_case}: leave it out")
+        if not given and name in use_case.needs:
+            yield Reason(name, f"is missing: use case {request.use_case} needs it")
     primary = request.documents_in_order[0]
     if primary.content_type not in use_case.primary_content_types:  # GPCM-SD-CS-028
         place = request.documents.index(primary)
         allowed = ", ".join(sorted(use_case.primary_content_types))
         yield Reason(f"documents[{place}].content_type", f"the primary document must be {allowed}")
+
+
+def _people(request: Request, prescribed: Specification) -> Iterator[Reason]:
+    if request.practitioner is None:
+        if request.use_case in prescribed.practitioner_required:  # GPCM-SD-CS-025, GPCM-SD-CS-036
+            yield Reason("practitioner", f"is missing: specification {prescribed.version} requires it")
+        elif not request.authors and not prescribed.organisation_may_be_author:  # GPCM-SD-OC-009, GPCM-SD-GE-009
+            yield Reason("authors", "is missing: say who wrote it, or name the practitioner")
+
+
+def _document(request: Request, mailbox: MailboxSettings) -> Iterator[Reason]:
+    prescribed = mailbox.prescribed
+    if request.care_setting is None and request.use_case in prescribed.care_setting_required:
+        yield Reason("care_setting", f"is missing: specification {prescribed.version} requires it")
+    if request.document_type and prescribed.document_types is not None:  # GPCM-SD-115
+        approved = {*prescribed.document_types, *mailbox.document_types}
+        if request.document_type.code not in approved:
+            yield Reason("document_type.code", f"is not approved for this mailbox: use one of {sorted(approved)}")
+    if request.event and request.event.start and request.event.end and request.event.end < request.event.start:
+        yield Reason("event.end", "lies before its start")
+
+
+def _care_provider(request: Request, prescribed: Specification) -> Iterator[Reason]:
+    if request.care_provider is None:
+        return
+    if request.use_case not in prescribed.care_providers:  # GPCM-SD-056 (2.0): to the registered practice only
+        yield Reason(
+            "care_provider", f"specification {prescribed.version} sends this use case to the registered practice only"
+        )
+    if request.registered_practice and request.registered_practice.ods_code == request.care_provider.ods_code:
+        yield Reason("care_provider.ods_code", "is the registered practice, which gets the document anyway")
+    if request.organisation.ods_code == request.care_provider.ods_code:
+        yield Reason("care_provider.ods_code", "is the sending organisation itself")
+
+
+def _confidential(request: Request, prescribed: Specification) -> Iterator[Reason]:
+    if not request.consultation.confidential:
+        return
+    if prescribed.confidential is Confidentiality.NOT_SENT:  # safety rule 7
+        yield Reason(
+            "consultation.confidential",
+            f"specification {prescribed.version} does not let a confidential report be sent",
+        )
+        return
+    # A redacted notice must not say in its details what its document leaves out (GPCM-SD-CS-008).
+    for name in ("event", "care_setting", "location", "observations", "questionnaire", "resources"):
+        if getattr(request, name):
+            yield Reason(name, "must be left out of a confidential consultation, which is sent redacted")

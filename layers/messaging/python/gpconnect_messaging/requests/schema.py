@@ -1,14 +1,26 @@
 """The JSON Schema of the request, generated from the models and published as `events/request.schema.json`."""
 
 import json
+from typing import Any
 
 from gpconnect_messaging.requests.models import Request
+from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES, UseCase
 
 
 def request_schema() -> str:
     """Return the request's JSON Schema (draft 2020-12) as indented JSON text."""
     schema = Request.model_json_schema()
+    schema["allOf"] = [_conditions(use_case) for use_case in USE_CASES.values()]
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2) + "\n"
+
+
+def _conditions(use_case: UseCase) -> dict[str, Any]:
+    """Say which of the optional fields a use case needs, and which it does not have."""
+    then: dict[str, Any] = {"properties": {name: False for name in OPTIONAL_FIELDS if name not in use_case.takes}}
+    if use_case.needs:
+        then["required"] = sorted(use_case.needs)
+        then["properties"] |= {name: {"not": {"type": "null"}} for name in sorted(use_case.needs)}
+    return {"if": {"properties": {"use_case": {"const": use_case.name}}, "required": ["use_case"]}, "then": then}
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ characters become spaces, so that no header can be broken in two.
 
 import re
 import unicodedata
+from collections.abc import Collection, Mapping
 
 _LETTERS = str.maketrans(
     {
@@ -26,3 +27,19 @@ def header_text(text: str, limit: int) -> str:
     decomposed = unicodedata.normalize("NFKD", text.translate(_LETTERS))
     plain = "".join(each for each in decomposed if not unicodedata.combining(each))
     return _UNPRINTABLE.sub("?", _SPACES.sub(" ", plain)).strip()[:limit]
+
+
+def fitted(template: str, words: Mapping[str, str], limit: int, elastic: Collection[str]) -> str:
+    """Fill a `str.format` template with words, each folded, and cut the `elastic` ones, longest first, to fit `limit`.
+
+    Cutting the whole line instead would cost its end, where the specification puts what tells messages apart.
+    """
+    folded = {name: header_text(word, limit) for name, word in words.items()}
+    while (excess := len(line := template.format(**folded)) - limit) > 0:
+        longest = max((name for name in elastic if name in folded), key=lambda name: len(folded[name]), default=None)
+        if longest is None or not folded[longest]:
+            return line[:limit]
+        second = max((len(folded[name]) for name in elastic if name != longest), default=0)
+        length = len(folded[longest])
+        folded[longest] = folded[longest][: length - max(1, min(excess, length - second))].rstrip()
+    return line

@@ -5,14 +5,15 @@ stored before the ledger knows of it, and queued after. A repeat derives the sam
 the earlier row; the sweep queues what was stored and not queued.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from gpconnect_messaging.documents.types import PROBE_BYTES, mismatch
 from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose, envelope
 from gpconnect_messaging.itk3.message import Message
+from gpconnect_messaging.itk3.supplied import LARGEST_RESOURCE, Supplied, read_supplied
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import History, Status
 from gpconnect_messaging.ledger.records import Claim, MessageRecord
@@ -26,7 +27,12 @@ from gpconnect_messaging.requests.models import Request, parse_request
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.requests.rules import broken_rules
+from gpconnect_messaging.routing.recipients import recipients
 from gpconnect_messaging.storage import DropBucket, DropFile, Evidence, NotThereError, Outbox
+from gpconnect_messaging.usecases import USE_CASES
+
+REPLACEMENT_WINDOW = timedelta(hours=24)
+"""How long after the original a replacement should come (GPCM-SD-037)."""
 
 LARGEST_REQUEST = 1_048_576
 """Longest request.json, in bytes; a queue message cannot be longer either."""
@@ -37,10 +43,28 @@ MOST_REASONS = 50
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What became of a request: the message's id (a refused request's own id) and its status."""
+    """What became of a request: the message's id (a refused request's own id) and its status.
+
+    `copies` are the messages to further recipients of the same document.
+    """
 
     message_id: str
     status: Status
+    copies: "tuple[Built, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a request names: its documents, primary first, its ready resources, and the versions of both in S3."""
+
+    documents: tuple[DropFile, ...]
+    versions: tuple[str, ...]
+    supplied: tuple[Supplied, ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The documents' lengths in bytes."""
+        return tuple(file.size for file in self.documents)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,28 +111,54 @@ class Builder:
             mailbox = self._mailbox(request)
             claim = self.ledger.find_claim(str(request_id))
             if claim and (known := self._known(request, mailbox, claim)):
-                return self._queue(known)
-            files = self._documents(request, folder or "", claim)
-            trial = Message(request=request, mailbox=mailbox, version=1, created_at=self.now().replace(microsecond=0))
-            composed = self._check(trial, files)
+                return known
+            found = self._gather(request, folder or "", claim)
+            trial = Message(
+                request=request,
+                mailbox=mailbox,
+                version=1,
+                created_at=self.now().replace(microsecond=0),
+                supplied=found.supplied,
+            )
+            composed = self._check(trial, found.documents)
         except RequestRefusedError as refused:
             return self._refuse(request_id, request, refused.reasons)
         if claim is None:
-            versions = tuple(file.version for file in files)
-            claim = self.ledger.claim(str(request_id), mailbox.mailbox, request.encounter, versions, trial.created_at)
-            if claim.document_versions != versions:
+            claim = self.ledger.claim(
+                str(request_id), mailbox.mailbox, request.encounter, found.versions, trial.created_at
+            )
+            if claim.document_versions != found.versions:
                 # Another builder claimed it meanwhile: read what it read.
-                files = self._documents(request, folder or "", claim)
-        message = replace(trial, version=claim.version, created_at=claim.created_at)
-        sizes = [file.size for file in files]
-        if message != trial or sizes != list(composed.document_sizes):
-            composed = compose(message, sizes)
-        return self._store(request_id, message, composed, files)
+                found = self._gather(request, folder or "", claim)
+        built = []
+        for recipient in recipients(request):
+            message = replace(
+                trial,
+                version=claim.version,
+                created_at=claim.created_at,
+                recipient=recipient,
+                supplied=found.supplied,
+            )
+            if message != trial or composed.document_sizes != found.sizes:
+                composed = compose(message, found.sizes)
+            built.append(self._store(request_id, message, composed, found.documents))
+        return _together(built)
 
-    def _known(self, request: Request, mailbox: MailboxSettings, claim: Claim) -> MessageRecord | None:
-        """Find the message of a repeated request: what was stored for it must not be written again."""
-        message_id = identity.message_id(mailbox.mailbox, request.encounter, claim.version)
-        return self.ledger.find(str(message_id))
+    def _known(self, request: Request, mailbox: MailboxSettings, claim: Claim) -> Built | None:
+        """Find the messages of a repeated request, if all are there: none of them must be written again."""
+        ids = [
+            identity.message_id(mailbox.mailbox, request.encounter, claim.version, recipient.key)
+            for recipient in recipients(request)
+        ]
+        records = [record for each in ids if (record := self.ledger.find(str(each)))]
+        return _together([self._queue(record) for record in records]) if len(records) == len(ids) else None
+
+    def _gather(self, request: Request, folder: str, claim: Claim | None) -> "_Found":
+        """Find and read all that the request names, in the versions that were claimed if it is a repeat."""
+        documents = self._documents(request, folder, claim)
+        ready = self._ready_resources(request, folder, claim)
+        versions = tuple(file.version for file in (*documents, *ready.values()))
+        return _Found(tuple(documents), versions, tuple(self._supplied(request, ready)))
 
     def _mailbox(self, request: Request) -> MailboxSettings:
         try:
@@ -119,7 +169,7 @@ class Builder:
     def _documents(self, request: Request, folder: str, claim: Claim | None) -> list[DropFile]:
         """Find the documents, primary first, and see that each is what the request says it is."""
         places = [request.documents.index(document) for document in request.documents_in_order]
-        versions = claim.document_versions if claim else [None] * len(places)
+        versions = claim.document_versions[: len(places)] if claim else [None] * len(places)
         files: list[DropFile] = []
         reasons: list[Reason] = []
         for place, version in zip(places, versions, strict=True):
@@ -137,7 +187,42 @@ class Builder:
             raise RequestRefusedError(reasons)
         return files
 
-    def _check(self, trial: Message, files: list[DropFile]) -> ComposedMessage:
+    def _ready_resources(self, request: Request, folder: str, claim: Claim | None) -> dict[int, DropFile]:
+        """Find the files of the ready resources, by their place in the request."""
+        keys = {place: each.key for place, each in enumerate(request.resources) if each.key is not None}
+        versions = claim.document_versions[len(request.documents) :] if claim else [None] * len(keys)
+        files: dict[int, DropFile] = {}
+        for (place, key), version in zip(keys.items(), versions, strict=True):
+            try:
+                files[place] = self.drop.stat(folder + key, version)
+            except NotThereError:
+                rule = "names no file in the drop bucket"
+                raise RequestRefusedError.because(f"resources[{place}].key", rule) from None
+        return files
+
+    def _supplied(self, request: Request, files: dict[int, DropFile]) -> Iterator[Supplied]:
+        """Read the ready resources, and keep back what must not be sent."""
+        allowed = USE_CASES[request.use_case].resource_types
+        for place, resource in enumerate(request.resources):
+            try:
+                raw = (
+                    resource.content.encode()
+                    if resource.content is not None
+                    else self.drop.read(files[place].key, files[place].version, LARGEST_RESOURCE)
+                )
+            except ValueError:
+                raise RequestRefusedError.because(
+                    f"resources[{place}]", f"is longer than {LARGEST_RESOURCE} bytes"
+                ) from None
+            except NotThereError:
+                raise RequestRefusedError.because(
+                    f"resources[{place}].key", "was removed before it could be read"
+                ) from None
+            supplied = read_supplied(place, resource.content_type, raw, allowed)
+            if not (resource.confidential or supplied.labelled_confidential):
+                yield supplied
+
+    def _check(self, trial: Message, files: Sequence[DropFile]) -> ComposedMessage:
         """See that the request keeps the rules and that its message is not too large; return it composed."""
         reasons = list(broken_rules(trial.request, trial.mailbox, self.numbers, trial.created_at))
         if reasons:
@@ -152,7 +237,7 @@ class Builder:
             raise RequestRefusedError.because("documents", rule)
         return composed
 
-    def _store(self, request_id: UUID, message: Message, composed: ComposedMessage, files: list[DropFile]) -> Built:
+    def _store(self, request_id: UUID, message: Message, composed: ComposedMessage, files: Sequence[DropFile]) -> Built:
         message_id = str(message.message_id)
         sha256 = self.outbox.put(
             message_id, envelope(message), composed.stream(lambda index: self.drop.chunks(files[index]))
@@ -163,6 +248,7 @@ class Builder:
             size=composed.size,
             infrastructure_due=message.mailbox.infrastructure_deadline,
             business_due=message.mailbox.business_deadline,
+            advice=self._advice(message),
         )
         change = self.ledger.create(
             MessageRecord(
@@ -171,6 +257,7 @@ class Builder:
                 mailbox=message.mailbox.mailbox,
                 encounter=message.request.encounter,
                 version=message.version,
+                recipient=message.recipient.key,
                 created_at=message.created_at,
                 history=History((fact,)),
             )
@@ -181,6 +268,15 @@ class Builder:
         if record.status is Status.BUILT:
             self.send_queue.put(record.message_id, record.mailbox)
         return Built(record.message_id, record.status)
+
+    def _advice(self, message: Message) -> tuple[str, ...]:
+        """What a requirement advises against (SHOULD NOT), and the sender does all the same."""
+        if message.version == 1:
+            return ()
+        first = identity.message_id(message.mailbox.mailbox, message.request.encounter, 1, message.recipient.key)
+        original = self.ledger.find(str(first))
+        late = original is not None and message.created_at - original.created_at > REPLACEMENT_WINDOW
+        return ("GPCM-SD-037: the replacement comes more than 24 hours after the original",) if late else ()
 
     def _refuse(self, request_id: UUID, request: Request | None, reasons: Sequence[Reason]) -> Built:
         now = self.now()
@@ -198,6 +294,11 @@ class Builder:
         )
         self.notifier.tell(change.notices)
         return Built(str(request_id), change.record.status)
+
+
+def _together(built: Sequence[Built]) -> Built:
+    """Join the messages of one request: the first, and its copies to others."""
+    return replace(built[0], copies=tuple(built[1:]))
 
 
 def _listed(reasons: Sequence[Reason]) -> list[str]:

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from gpconnect_messaging.itk3.response_codes import REPLACEMENT_NOT_PROCESSED
 from gpconnect_messaging.itk3.responses import Outcome, Response, UnreadableResponse, read_response
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, Status
+from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, Status
 from gpconnect_messaging.ledger.records import MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.connections import MeshConnections
@@ -27,6 +28,7 @@ from gpconnect_messaging.mesh.errors import (
 )
 from gpconnect_messaging.mesh.models import ReceivedMessage
 from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.requests.identity import message_id
 from gpconnect_messaging.specification import RESPONSE_WORKFLOW_IDS
 from gpconnect_messaging.storage import Evidence
 
@@ -136,8 +138,18 @@ class Poller:
         for fact in facts:
             change = self.ledger.record(record.message_id, fact)
             self.notifier.tell(change.notices if change else ())
+            if fact.kind is FactKind.RESPONSE and fact.details["code"] == REPLACEMENT_NOT_PROCESSED:
+                self._void_what_it_replaced(record)
         polled.matched += 1
         self.ledger.received(replace(received, outcome=record.message_id))
+
+    def _void_what_it_replaced(self, record: MessageRecord) -> None:
+        """The replacement failed: every version that it replaced, at the same recipient, is void (GPCM-SD-035)."""
+        for version in range(1, record.version):
+            earlier = message_id(record.mailbox, record.encounter, version, record.recipient)
+            fact = lifecycle.voided(at=self.now(), by_message_id=record.message_id)
+            change = self.ledger.record(str(earlier), fact)
+            self.notifier.tell(change.notices if change else ())
 
     def _understand(self, mailbox: str, message: ReceivedMessage) -> tuple[MessageRecord, list[Fact]] | _Unmatched:
         if message.is_report:

@@ -2,11 +2,15 @@
 
 The ledger knows of every upload before it starts, so that none is forgotten and none is repeated unnoticed (safety
 rule 2). What may have reached MESH is UNCERTAIN, and waits for the sweep; what never left goes back to the queue.
+
+A care provider other than the registered practice gets the message in the one mailbox that MESH names for it; asking is
+part of the attempt, so that it waits and fails as uploads do.
 """
 
+import re
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO, cast
 
@@ -21,6 +25,7 @@ from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.storage import Outbox
 
 _IN_MEMORY = 8 * 1024 * 1024
+_MAILBOX = re.compile(r"[!-~]{1,100}")
 
 
 class UnknownMessageError(Exception):
@@ -60,7 +65,7 @@ class Sender:
             self.outbox.copy_message(message_id, record.history.of(FactKind.BUILT)[0].details["sha256"], content)
             client = self.mesh.to(record.mailbox)
             outgoing = Outgoing(
-                to=envelope.to,
+                to=envelope.to or envelope.organisation,
                 workflow_id=envelope.workflow_id,
                 subject=envelope.subject,
                 local_id=envelope.local_id,
@@ -70,7 +75,14 @@ class Sender:
             started = lifecycle.upload_started(at=self.now(), attempt=attempt, lease=self.lease)
             if self.ledger.record(message_id, started, only_if=self._still(attempt)) is None:
                 return self._status(message_id)
+            resolved: str | None = None
             try:
+                if not envelope.to:
+                    found = client.endpoint_lookup(envelope.organisation, envelope.workflow_id).mailboxes
+                    if len(found) != 1 or not _MAILBOX.fullmatch(found[0].mailbox_id):
+                        return self._unresolved(message_id, attempt, envelope.organisation, len(found))
+                    resolved = found[0].mailbox_id
+                    outgoing = replace(outgoing, to=resolved)
                 sent = client.send(outgoing, cast("BinaryIO", content))
             except (NeverLeft, Busy) as error:
                 return self._postponed(record, attempt, error.problem)
@@ -86,7 +98,16 @@ class Sender:
                     at=self.now(), attempt=attempt, http_status=error.status or 0, error=error.problem
                 )
                 return self._record(message_id, fact)
-        fact = lifecycle.upload_accepted(at=self.now(), attempt=attempt, mesh_message_id=sent.message_id)
+        fact = lifecycle.upload_accepted(
+            at=self.now(), attempt=attempt, mesh_message_id=sent.message_id, resolved_mailbox=resolved
+        )
+        return self._record(message_id, fact)
+
+    def _unresolved(self, message_id: str, attempt: int, organisation: str, mailboxes: int) -> Status:
+        """None, several or a malformed one: a person decides (GPCM-SD-OC-159, GPCM-SD-GE-286)."""
+        fact = lifecycle.recipient_unresolved(
+            at=self.now(), attempt=attempt, organisation=organisation, mailboxes=mailboxes
+        )
         return self._record(message_id, fact)
 
     def _may_start(self, history: History) -> bool:

@@ -1,0 +1,195 @@
+"""The structured part of a document: what the request says in its own words, and the ready resources beside it.
+
+Every resource gets a derived id, its profile and a place in the Composition's sections; the Observations, and every
+type that occurs more than once, are gathered in one List (GPCM-SD-007, 008, 026; GPCM-SD-OC-040 … 046).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from gpconnect_messaging.itk3.message import Message
+from gpconnect_messaging.itk3.structured_types import STRUCTURED_TYPES
+from gpconnect_messaging.itk3.supplied import placed
+from gpconnect_messaging.requests.clinical import Observation, ObservationComponent, Quantity, Question, Value
+from gpconnect_messaging.requests.fields import Concept
+from gpconnect_messaging.requests.refusal import RequestRefusedError
+from gpconnect_messaging.requests.snomed import SYSTEM
+from gpconnect_messaging.usecases import Code
+
+Resource = dict[str, Any]
+
+_LIST_CODE = Code("826501000000100", "Miscellaneous record")  # GPCM-SD-OC-043, GPCM-SD-OC-044
+_CATEGORIES = {
+    "social-history": "Social History",
+    "vital-signs": "Vital Signs",
+    "imaging": "Imaging",
+    "laboratory": "Laboratory",
+    "procedure": "Procedure",
+    "survey": "Survey",
+    "exam": "Exam",
+    "therapy": "Therapy",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StructuredPart:
+    """The structured resources of a document, and the Composition sections that list them."""
+
+    resources: list[Resource]
+    sections: list[Resource]
+
+
+def structured_part(message: Message, parts: dict[str, str], mentioned: Iterable[Resource]) -> StructuredPart:
+    """Compose the structured part of a message.
+
+    `parts` maps what a ready resource may call the message's other parts (`Patient/patient`, `Binary/letter.pdf`, …) to
+    their ids; `mentioned` are resources among those parts that have a section of their own. Raises RequestRefusedError.
+    """
+    places = Counter(resource["resourceType"] for resource in mentioned)
+    resources = [*mentioned, *_own(message, places)]
+    names = {name: _urn(identifier) for name, identifier in parts.items()}
+    identifiers: list[str] = []
+    for supplied in message.supplied:
+        identifiers.append(_next_id(message, supplied.type, places))
+        for name in supplied.names:
+            if name in names and name != "Encounter/encounter":
+                rule = "has the id of another resource, or of a part of the message: give it one of its own"
+                raise RequestRefusedError.because(f"resources[{supplied.place}]: {supplied.type}.id", rule)
+            names[name] = _urn(identifiers[-1])
+        if supplied.type == "Encounter":
+            names["Encounter/encounter"] = _urn(identifiers[-1])
+    patient = _urn(message.resource_id("Patient"))
+    resources += [
+        placed(supplied, identifier, names, patient)
+        for supplied, identifier in zip(message.supplied, identifiers, strict=True)
+    ]
+    listed = _listed(resources)
+    if listed:
+        resources.append(_list(message, listed))
+    return StructuredPart(resources, list(_sections(resources)))
+
+
+def concept(code: Code | Concept) -> Resource:
+    """Write a SNOMED CT concept as a CodeableConcept."""
+    return {"coding": [{"system": SYSTEM, "code": code.code, "display": code.display}]}
+
+
+def _own(message: Message, places: Counter[str]) -> Iterator[Resource]:
+    for observation in message.request.observations:
+        yield _observation(message, observation, _next_id(message, "Observation", places))
+    answers = message.request.questionnaire
+    if answers:
+        resource = _resource("QuestionnaireResponse", _next_id(message, "QuestionnaireResponse", places))
+        resource |= {"status": "completed", "subject": _patient(message)}
+        if answers.authored:
+            resource["authored"] = answers.authored.isoformat()
+        yield resource | {"item": [_question(question) for question in answers.questions]}
+
+
+def _next_id(message: Message, kind: str, places: Counter[str]) -> str:
+    places[kind] += 1
+    return message.resource_id(f"{kind}/{places[kind] - 1}")
+
+
+def _observation(message: Message, observation: Observation, identifier: str) -> Resource:
+    resource = _resource("Observation", identifier) | {"status": observation.status}
+    if observation.category:
+        system, display = "http://hl7.org/fhir/observation-category", _CATEGORIES[observation.category]
+        resource["category"] = [{"coding": [{"system": system, "code": observation.category, "display": display}]}]
+    resource |= {
+        "code": concept(observation.code),
+        "subject": _patient(message),
+        "issued": observation.issued.isoformat(),
+        "performer": [_patient(message)],  # GPCM-SD-OC-052: so it is known as what the patient entered
+    }
+    if observation.value:
+        resource |= _result(observation.value)
+    if observation.components:
+        resource["component"] = [_component(component) for component in observation.components]
+    return resource
+
+
+def _component(component: ObservationComponent) -> Resource:
+    return {"code": concept(component.code), **_result(component.value)}
+
+
+def _result(value: Value) -> Resource:
+    match value.given:
+        case bool(boolean):
+            return {"valueBoolean": boolean}
+        case Concept() as found:
+            return {"valueCodeableConcept": concept(found)}
+        case Quantity() as quantity:
+            return {"valueQuantity": _quantity(quantity)}
+        case text:
+            return {"valueString": text}
+
+
+def _answer(value: Value) -> Resource:
+    match value.given:
+        case Concept() as found:
+            return {"valueCoding": concept(found)["coding"][0]}
+        case date() as day:
+            return {"valueDate": day.isoformat()}
+        case _:
+            return _result(value)
+
+
+def _quantity(quantity: Quantity) -> Resource:
+    coded = {"system": "http://unitsofmeasure.org", "code": quantity.code} if quantity.code else {}
+    return {"value": quantity.value, "unit": quantity.unit, **coded}
+
+
+def _question(question: Question) -> Resource:
+    item: Resource = {"linkId": question.link_id, "text": question.text}
+    if question.answers:
+        item["answer"] = [_answer(answer) for answer in question.answers]
+    if question.questions:
+        item["item"] = [_question(inner) for inner in question.questions]
+    return item
+
+
+def _listed(resources: list[Resource]) -> list[Resource]:
+    counts = Counter(resource["resourceType"] for resource in resources)
+    return [
+        resource
+        for resource in resources
+        if STRUCTURED_TYPES[resource["resourceType"]].section
+        and (resource["resourceType"] == "Observation" or counts[resource["resourceType"]] > 1)
+    ]
+
+
+def _list(message: Message, listed: list[Resource]) -> Resource:
+    return _resource("List", message.resource_id("List")) | {
+        "status": "current",
+        "mode": "snapshot",
+        "title": _LIST_CODE.display,
+        "code": concept(_LIST_CODE),
+        "subject": _patient(message),
+        "date": message.created_at.isoformat(),
+        "entry": [{"item": {"reference": _urn(resource["id"])}} for resource in listed],
+    }
+
+
+def _sections(resources: list[Resource]) -> Iterator[Resource]:
+    by_type: dict[str, list[Resource]] = {}
+    for resource in resources:
+        by_type.setdefault(resource["resourceType"], []).append({"reference": _urn(resource["id"])})
+    for kind, structured in STRUCTURED_TYPES.items():
+        if structured.section and kind in by_type:
+            yield {"title": structured.section, "entry": by_type[kind]}
+
+
+def _resource(kind: str, identifier: str) -> Resource:
+    return {"resourceType": kind, "id": identifier, "meta": {"profile": [STRUCTURED_TYPES[kind].profile]}}
+
+
+def _patient(message: Message) -> Resource:
+    return {"reference": _urn(message.resource_id("Patient"))}
+
+
+def _urn(identifier: str) -> str:
+    return f"urn:uuid:{identifier}"

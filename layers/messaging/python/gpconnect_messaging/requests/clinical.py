@@ -1,0 +1,108 @@
+"""Structured information of a request: in models of ours for what senders hold most, or as ready FHIR resources."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, Field, model_validator
+
+from gpconnect_messaging.requests.fields import Concept, DropKey, Part, ShortText, Text
+
+ObservationCategory = Literal[
+    "social-history", "vital-signs", "imaging", "laboratory", "procedure", "survey", "exam", "therapy"
+]
+
+
+class Quantity(Part):
+    """A measured amount in a UCUM unit."""
+
+    value: Decimal = Field(allow_inf_nan=False, max_digits=18, decimal_places=8)
+    unit: ShortText = Field(description="the unit as read, such as kg")
+    code: Annotated[str, Field(pattern=r"^[!-~]{1,50}$", description="the unit's UCUM code, if it has one")] | None = (
+        None
+    )
+
+
+class Value(Part):
+    """A value of exactly one kind."""
+
+    text: Text | None = None
+    boolean: bool | None = None
+    day: date | None = None
+    concept: Concept | None = None
+    quantity: Quantity | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one_kind(self) -> Self:
+        if len(self.model_fields_set) != 1 or self.given is None:
+            raise ValueError("must be exactly one of text, boolean, day, concept, quantity")
+        return self
+
+    @property
+    def given(self) -> str | bool | date | Concept | Quantity | None:
+        """The value itself, whatever its kind."""
+        kinds = (self.text, self.boolean, self.day, self.concept, self.quantity)
+        return next((each for each in kinds if each is not None), None)
+
+
+class ObservationComponent(Part):
+    """One of a pair of results, such as the systolic part of a blood pressure (GPCM-SD-OC-054)."""
+
+    code: Concept
+    value: Value
+
+
+class Observation(Part):
+    """Something observed and coded, as the patient entered it (GPCM-SD-OC-047 … 054)."""
+
+    code: Concept
+    status: Literal["preliminary", "final"] = Field(
+        default="preliminary", description="preliminary: not checked by a clinician"
+    )
+    category: ObservationCategory | None = None
+    issued: AwareDatetime = Field(description="when it was recorded")
+    value: Value | None = None
+    components: list[ObservationComponent] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _day_is_no_result(self) -> Self:
+        for value in (self.value, *(component.value for component in self.components)):
+            if value is not None and value.day is not None:
+                raise ValueError("value.day is for answers: an observation holds text, boolean, concept or quantity")
+        return self
+
+
+class Question(Part):
+    """A question with the patient's answers, or a group of questions."""
+
+    link_id: ShortText = Field(description="the questionnaire's own id of the question")
+    text: Text = Field(description="the question as it was asked")
+    answers: list[Value] = Field(default_factory=list)
+    questions: list["Question"] = Field(default_factory=list)
+
+
+class QuestionnaireAnswers(Part):
+    """A completed questionnaire, in full (GPCM-SD-OC-063 … 070)."""
+
+    authored: AwareDatetime | None = Field(default=None, description="when it was completed")
+    questions: Annotated[list[Question], Field(min_length=1)]
+
+
+class SuppliedResource(Part):
+    """A ready FHIR STU3 resource, in a file of the drop or written out here as text.
+
+    Its references name other supplied resources as `Type/id`, and the message's own parts as `Patient/patient`,
+    `Practitioner/practitioner`, `Organization/organisation`, `RelatedPerson/related-person`, `Device/device`,
+    `Location/location`, `Encounter/encounter`, and `Binary/key` for the document with that key.
+    """
+
+    content_type: Literal["application/fhir+json", "application/fhir+xml"]
+    key: DropKey | None = None
+    content: Text | None = Field(default=None, description="the resource itself, as JSON or XML text")
+    confidential: bool = Field(default=False, description="true: the patient wants it kept back, and it is not sent")
+
+    @model_validator(mode="after")
+    def _in_one_place(self) -> Self:
+        if (self.key is None) == (self.content is None):
+            raise ValueError("must have either a key or content")
+        return self
