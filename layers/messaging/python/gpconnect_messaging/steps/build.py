@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+from gpconnect_messaging.conformance import broken_musts
 from gpconnect_messaging.documents.types import PROBE_BYTES, mismatch
 from gpconnect_messaging.itk3.compose import NotFhirError, compose, envelope
 from gpconnect_messaging.itk3.message import Message
@@ -133,9 +134,12 @@ class Builder:
         if not reasons:
             trial = Message(request=request, mailbox=mailbox, version=1, created_at=self.now().replace(microsecond=0))
             try:
-                size = compose(trial, [file.size for file in files]).size
+                composed = compose(trial, [file.size for file in files])
             except NotFhirError as error:
                 raise RequestRefusedError.because("request", f"cannot be written as FHIR: see {error}") from None
+            broken = broken_musts(composed, envelope(trial), mailbox.specification)
+            reasons += [Reason(finding.id, f"{finding.message} ({finding.path})") for finding in broken]
+            size = composed.size
             if size > mailbox.max_message_bytes:
                 rule = f"make a message of {size} bytes, more than the mailbox's limit of {mailbox.max_message_bytes}"
                 reasons.append(Reason("documents", rule))
