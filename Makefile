@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format synth deploy diff bench lock schema clean
+.PHONY: help setup demo test check format synth deploy diff bench validate lock schema clean
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -50,6 +50,11 @@ diff: $(READY) ## Show what a deployment of ENVIRONMENT (dev) would change
 
 bench: $(READY) ## Measure time and memory against base64 alone
 	@$(BIN)/python -m tests.performance.bench
+
+validate: $(READY) ## Check a message or response against the requirements (FILE=…, ENVELOPE=…)
+	@test -n "$(FILE)" || { echo "Name the file: make validate FILE=message.xml" >&2; exit 2; }
+	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.conformance "$(FILE)" \
+		$(if $(ENVELOPE),--envelope "$(ENVELOPE)") $(if $(SPECIFICATION),--specification $(SPECIFICATION))
 
 # UPGRADE= keeps what is locked and only adds or removes.
 UPGRADE ?= --upgrade

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from gpconnect_messaging.conformance import broken_musts
 from gpconnect_messaging.documents.types import PROBE_BYTES, mismatch
 from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose, envelope
 from gpconnect_messaging.itk3.message import Message
@@ -231,6 +232,9 @@ class Builder:
             composed = compose(trial, [file.size for file in files])
         except NotFhirError as error:
             raise RequestRefusedError.because("request", f"cannot be written as FHIR: see {error}") from None
+        broken = broken_musts(composed, envelope(trial), trial.mailbox.specification)
+        if broken:
+            raise RequestRefusedError([Reason(each.id, f"{each.message} ({each.path})") for each in broken])
         limit = trial.mailbox.max_message_bytes
         if composed.size > limit:
             rule = f"make a message of {composed.size} bytes, more than the mailbox's limit of {limit}"

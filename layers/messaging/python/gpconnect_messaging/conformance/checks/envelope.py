@@ -1,0 +1,204 @@
+"""Checks of a message's MESH headers, for the MESH API and for the MESH client's control file.
+
+Source: GPCM-SD-CS-042, 061 … 068, 079, 080, GPCM-SD-OC-020, 160 … 167, 174, 175, GPCM-SD-GE-020, 287 … 296 (1.5);
+GPCM-SD-038, 057 … 064, 091, 098 (2.0.2).
+"""
+
+import re
+from collections.abc import Callable
+
+from gpconnect_messaging.conformance.checks.check import Check, Level, Scope, checks
+from gpconnect_messaging.conformance.checks.payload import version_told, wording_faults
+from gpconnect_messaging.conformance.headers import Headers
+from gpconnect_messaging.conformance.judgement import NOT_APPLICABLE, Fault, Judgement, judged
+from gpconnect_messaging.conformance.rules import Rule
+from gpconnect_messaging.conformance.transmission import Transmission
+from gpconnect_messaging.conformance.tree import Node
+from gpconnect_messaging.routing.automatic import MAXIMUM_ADDRESS
+from gpconnect_messaging.routing.header_text import header_text
+from gpconnect_messaging.specification import SPECIFICATIONS, Version
+
+MUST = Level.MUST
+_AUTOMATIC = re.compile(r"GPPROVIDER_([^_]*)_([^_]*)_(.*)")
+_MAILBOX = re.compile(r"[A-Za-z0-9]{4,40}")
+_VERSION_AT_END = re.compile(r", Version: ([0-9]+)$")
+_SUBJECT_LIMIT = 500
+_CLIENT_NAMES = {"Mex-From": "From_DTS", "Mex-To": "To_DTS", "Mex-Subject": "Subject", "Mex-LocalID": "LocalId",
+                 "Mex-WorkflowID": "WorkflowId"}  # fmt: skip
+
+
+def _header(name: str, headers: Headers) -> Node:
+    return Node(_CLIENT_NAMES[name] if headers.by_client else name, 0, None)
+
+
+def header_rule(name: str, fault: Callable[[Headers, Transmission], str | None]) -> Rule:
+    """Judge one header; without an envelope the rule does not apply. `fault` gives the words of what is wrong."""
+
+    def rule(transmission: Transmission) -> Judgement:
+        headers = transmission.headers
+        if headers is None:
+            return NOT_APPLICABLE
+        node = _header(name, headers)
+        words = fault(headers, transmission)
+        return judged([node], [Fault(node, f"{node.name} {words}")] if words else [])
+
+    return rule
+
+
+def _workflow(version: Version) -> Rule:
+    expected = SPECIFICATIONS[version].workflow_id
+    return header_rule(
+        "Mex-WorkflowID", lambda headers, _: None if headers.workflow_id == expected else f"must be {expected}"
+    )
+
+
+def _from(headers: Headers, transmission: Transmission) -> str | None:
+    if not _MAILBOX.fullmatch(headers.sender):
+        return "must be the sender's mailbox id"
+    endpoint = transmission.header.at("source", "endpoint") if transmission.header else []
+    if endpoint and endpoint[0].value != headers.sender:
+        return "is not the mailbox that the message names as its source"
+    return None
+
+
+def _local_id(headers: Headers, transmission: Transmission) -> str | None:
+    right = bool(headers.local_id) and headers.local_id == transmission.ods_code
+    return None if right else "must be the sending organisation's ODS code"
+
+
+def _differences(to: str, transmission: Transmission) -> list[str]:
+    """Name what an automatic-routing address and the patient resource do not agree on."""
+    match, patient = _AUTOMATIC.fullmatch(to), transmission.patient
+    if not match or patient is None:
+        return ["the patient"]
+    number, born, surname = match.groups()
+    year, month, day = [*patient.text("birthDate").split("-"), "", ""][:3]
+    room = MAXIMUM_ADDRESS - len(to) + len(surname)
+    differences = [] if number == transmission.nhs_number else ["the NHS number"]
+    # Which of the two orders MESH wants is a setting, because the sources contradict each other.
+    if born not in (f"{year}{month}{day}", f"{day}{month}{year}"):
+        differences.append("the birth date")
+    if header_text(surname, room).casefold() != header_text(patient.text("name", "family"), room).casefold():
+        differences.append("the surname")
+    return differences
+
+
+def _automatic(headers: Headers, _transmission: Transmission) -> str | None:
+    match = _AUTOMATIC.fullmatch(headers.to)
+    if match and re.fullmatch("[0-9]{10}", match[1]) and re.fullmatch("[0-9]{8}", match[2]) and match[3].strip():
+        return None
+    return "must be GPPROVIDER, NHS number, birth date and surname, with _ between them"
+
+
+def _automatic_or_mailbox(headers: Headers, transmission: Transmission) -> str | None:
+    # A mailbox found by address lookup; the registered practice's is found by automatic routing.
+    return None if _MAILBOX.fullmatch(headers.to) else _automatic(headers, transmission)
+
+
+def _agrees(headers: Headers, transmission: Transmission) -> str | None:
+    differences = _differences(headers.to, transmission)
+    return f"and the message do not agree on {' and '.join(differences)}" if differences else None
+
+
+def _agrees_if_automatic(headers: Headers, transmission: Transmission) -> str | None:
+    return None if _MAILBOX.fullmatch(headers.to) else _agrees(headers, transmission)
+
+
+def _subject_1_5(kind: str, *, place_told: bool) -> Callable[[Headers, Transmission], str | None]:
+    def fault(headers: Headers, transmission: Transmission) -> str | None:
+        faults = _folded_wording(headers.subject, transmission, kind, place_told=place_told)
+        if not place_told and f"ODS Code {transmission.ods_code}" not in headers.subject and not _cut(headers):
+            faults.append("the ODS code")
+        return f"must give {', '.join(faults)} in the prescribed form" if faults else None
+
+    return fault
+
+
+def _cut(headers: Headers) -> bool:
+    # What was cut off at MESH's limit cannot be asked for.
+    return len(headers.subject) >= _SUBJECT_LIMIT
+
+
+def _folded_wording(subject: str, transmission: Transmission, kind: str, *, place_told: bool) -> list[str]:
+    family = transmission.patient.text("name", "family") if transmission.patient else ""
+    # Headers are folded to ASCII, so the name is looked for as it was, and as it folds.
+    folded = header_text(family, _SUBJECT_LIMIT)
+    unfolded = subject.replace(folded, family) if folded and folded in subject else subject
+    faults = wording_faults(" ".join(unfolded.split()), transmission, kind, place_told=place_told)
+    if len(subject) >= _SUBJECT_LIMIT:
+        faults = [each for each in faults if "place" not in each]
+    return faults
+
+
+def _subject_2_0(headers: Headers, transmission: Transmission) -> str | None:
+    faults = _folded_wording(headers.subject, transmission, "", place_told=False)
+    if not _cut(headers):
+        if ", seen at " not in headers.subject or f", {transmission.ods_code}, " not in headers.subject:
+            faults.append("the place and its ODS code")
+        if not _VERSION_AT_END.search(headers.subject):
+            faults.append("the version number")
+    return f"must give {', '.join(faults)} in the prescribed form" if faults else None
+
+
+def _version_shown(headers: Headers, _transmission: Transmission) -> str | None:
+    if _VERSION_AT_END.search(headers.subject) or _cut(headers):
+        return None
+    return "must end with the version number"
+
+
+def _counted(_headers: Headers, transmission: Transmission) -> str | None:
+    version = version_told(transmission)
+    if version is None:
+        return "must give the version number"
+    if version < 1:
+        return "must give a version number from 1"
+    related = transmission.composition is not None and transmission.composition.first("relatesTo") is not None
+    if related != (version > 1):
+        return "and the message do not agree on whether this is the first version"
+    return None
+
+
+FROM = header_rule("Mex-From", _from)
+AUTOMATIC = header_rule("Mex-To", _automatic)
+AUTOMATIC_OR_MAILBOX = header_rule("Mex-To", _automatic_or_mailbox)
+LOCAL_ID = header_rule("Mex-LocalID", _local_id)
+SUBJECT_2_0 = header_rule("Mex-Subject", _subject_2_0)
+_AGREES = header_rule("Mex-To", _agrees)
+_AGREES_IF_AUTOMATIC = header_rule("Mex-To", _agrees_if_automatic)
+_REPORT_SUBJECT = header_rule("Mex-Subject", _subject_1_5("Consultation report", place_told=True))
+_ONLINE_SUBJECT = header_rule("Mex-Subject", _subject_1_5("Online consultation report", place_told=False))
+_GENERIC_SUBJECT = header_rule("Mex-Subject", _subject_1_5("", place_told=False))
+_V1_5, _V2_0 = _workflow(Version.V1_5), _workflow(Version.V2_0)
+
+
+def _rows(ids: str, header: str, rule: Rule, title: str, scope: Scope = Scope.ENVELOPE) -> tuple[Check, ...]:
+    return tuple(checks(ids, MUST, header, rule, title, scope))
+
+
+_CLIENT = Scope.CONTROL_FILE
+ENVELOPE_CHECKS: tuple[Check, ...] = (
+    *_rows("CS-042 2.0/038", "Mex-To, Patient", _AGREES, "Address and patient are the same person"),
+    *_rows("OC/GE-020", "Mex-To, Patient", _AGREES_IF_AUTOMATIC, "Address and patient are the same person"),
+    *_rows("CS-060 2.0/056", "Mex-To", AUTOMATIC, "MESH finds the registered practice by automatic routing"),
+    *_rows("CS-061 OC-160 GE-287", "Mex-WorkflowID", _V1_5, "The workflow id is Send Document's"),
+    *_rows("2.0/057", "Mex-WorkflowID", _V2_0, "The workflow id is Send Document's"),
+    *_rows("CS-066 OC-162 GE-289", "Mex-From", FROM, "The sender's mailbox is named (API)"),
+    *_rows("CS-067 2.0/063", "Mex-To", AUTOMATIC, "The address is number, birth date and surname (API)"),
+    *_rows("OC-163 GE-290", "Mex-To", AUTOMATIC_OR_MAILBOX, "The receiver's mailbox or patient is named (API)"),
+    *_rows("CS-068", "Mex-Subject", _REPORT_SUBJECT, "The subject has the prescribed words (API)"),
+    *_rows("OC-164", "Mex-Subject", _ONLINE_SUBJECT, "The subject has the prescribed words (API)"),
+    *_rows("GE-291", "Mex-Subject", _GENERIC_SUBJECT, "The subject has the prescribed words (API)"),
+    *_rows("2.0/064", "Mex-Subject", SUBJECT_2_0, "The subject has the prescribed words (API)"),
+    *_rows("CS-080 OC-175 GE-292", "Mex-LocalID", LOCAL_ID, "The local id is the sender's ODS code (API)"),
+    *_rows("2.0/091", "Mex-Subject", header_rule("Mex-Subject", _version_shown), "The subject shows the version"),
+    *_rows("2.0/098", "Mex-Subject, Composition", header_rule("Mex-Subject", _counted),
+           "The version counts from 1; a later one replaces the one before it"),
+    *_rows("CS-063 OC-165 GE-293 2.0/059", "From_DTS", FROM, "The sender's mailbox is named (client)", _CLIENT),
+    *_rows("CS-064 OC-166 GE-294 2.0/060", "To_DTS", AUTOMATIC,
+           "The address is number, birth date and surname (client)", _CLIENT),
+    *_rows("CS-065", "Subject", _REPORT_SUBJECT, "The subject has the prescribed words (client)", _CLIENT),
+    *_rows("OC-167", "Subject", _ONLINE_SUBJECT, "The subject has the prescribed words (client)", _CLIENT),
+    *_rows("GE-295", "Subject", _GENERIC_SUBJECT, "The subject has the prescribed words (client)", _CLIENT),
+    *_rows("2.0/061 2.0/062", "Subject", SUBJECT_2_0, "The subject has the prescribed words (client)", _CLIENT),
+    *_rows("CS-079 OC-174 GE-296", "LocalId", LOCAL_ID, "The local id is the sender's ODS code (client)", _CLIENT),
+)  # fmt: skip

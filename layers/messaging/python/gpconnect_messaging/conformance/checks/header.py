@@ -1,0 +1,166 @@
+"""Checks of the ITK3 message header.
+
+Source: GPCM-SD-CS-043 … 053, GPCM-SD-OC-141 … 152, GPCM-SD-GE-268 … 279 (1.5); GPCM-SD-040 … 049, 103 (2.0.2).
+"""
+
+from collections.abc import Callable
+
+from gpconnect_messaging.conformance.checks.check import Check, Level, checks
+from gpconnect_messaging.conformance.judgement import Fault, Judgement, judged
+from gpconnect_messaging.conformance.rules import Rule, has, header, lacks
+from gpconnect_messaging.conformance.rules import rule_for_each as each_one
+from gpconnect_messaging.conformance.transmission import ODS_CODE, Transmission, identified
+from gpconnect_messaging.conformance.tree import Node
+from gpconnect_messaging.specification import MESSAGE_DEFINITION
+
+MUST, SHOULD = Level.MUST, Level.SHOULD
+_RECIPIENT_TYPE = "https://fhir.nhs.uk/STU3/CodeSystem/ITK-RecipientType-1"
+_EVENT = "https://fhir.nhs.uk/STU3/CodeSystem/ITK-MessageEvent-2"
+_WITHDRAWN_DEFINITION = MESSAGE_DEFINITION.replace("MessageDefinition-1", "MessageDefinition-Instance-1")
+
+
+def handled(key: str, right: Callable[[Node], bool], words: str) -> Rule:
+    """Judge a key of the handling extension by its value element."""
+
+    def fault(subject: Node, transmission: Transmission) -> Fault | None:
+        value = transmission.handled(key)
+        if value is None:
+            return Fault(transmission.handling.get(key, subject), f"{key} is missing; it {words}")
+        return None if right(value) else Fault(value, f"{key} {words}")
+
+    return each_one(header, fault)
+
+
+def recipient_type(*codes: str) -> Rule:
+    """Judge RecipientType, a Coding."""
+    return handled(
+        "RecipientType",
+        lambda value: value.text("system") == _RECIPIENT_TYPE and value.text("code") in codes,
+        f"must be {' or '.join(codes)} of {_RECIPIENT_TYPE}",
+    )
+
+
+def event(code: str) -> Rule:
+    """Judge the header's event, a Coding."""
+
+    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+        found = subject.first("event")
+        if found is not None and found.text("system") == _EVENT and found.text("code") == code:
+            return None
+        return Fault(found or subject, f"event must be {code} of {_EVENT}")
+
+    return each_one(header, fault)
+
+
+def _sender(subject: Node, transmission: Transmission) -> Fault | None:
+    sender = subject.first("sender")
+    if sender is None:
+        return Fault(subject, "sender is missing")
+    organisation = transmission.resolve(sender.text("reference"), transmission.outer_urls)
+    if organisation is None or organisation.name != "Organization":
+        return Fault(sender, "sender must refer to the header's Organization inside the message")
+    if not identified(organisation, ODS_CODE):
+        return Fault(organisation, "the header's Organization must have an ODS code")
+    return None
+
+
+def _source(subject: Node, transmission: Transmission) -> Fault | None:
+    endpoint = next(iter(subject.at("source", "endpoint")), None)
+    if endpoint is None or not endpoint.value:
+        return Fault(endpoint or subject, "source.endpoint must be the sender's mailbox")
+    if transmission.headers and transmission.headers.sender and endpoint.value != transmission.headers.sender:
+        return Fault(endpoint, "source.endpoint is not the mailbox that the envelope names as the sender's")
+    return None
+
+
+def focus(transmission: Transmission) -> Judgement:
+    """Judge the header's focus: it names the payload, a document Bundle inside the message."""
+    if transmission.header is None:
+        return judged([], [Fault(transmission.root, "there is no MessageHeader")])
+    found = transmission.header.first("focus")
+    if found is None:
+        return judged([transmission.header], [Fault(transmission.header, "focus is missing")])
+    payload = transmission.resolve(found.text("reference"), transmission.outer_urls)
+    if payload is None or payload.name != "Bundle" or payload.text("type") != "document":
+        return judged([found], [Fault(found, "focus must refer to a document Bundle inside the message")])
+    return judged([found], [])
+
+
+def _itk3(transmission: Transmission) -> Judgement:
+    root = transmission.root
+    if root.name != "Bundle" or root.text("type") != "message":
+        return judged([], [Fault(root, "the message must be a Bundle of type message")])
+    if not transmission.entries or transmission.entries[0].name != "MessageHeader":
+        return judged([root], [Fault(root, "the first entry must be the MessageHeader")])
+    if not transmission.handling and not transmission.is_response:
+        return judged([root], [Fault(transmission.entries[0], "the ITK3 handling extension is missing")])
+    return judged([root], [])
+
+
+def _is_true(value: Node) -> bool:
+    return value.value == "true"
+
+
+BUSINESS_REQUESTED = handled("BusAckRequested", _is_true, "must be true")
+INFRASTRUCTURE_REQUESTED = handled("InfAckRequested", _is_true, "must be true")
+SENDER_REFERENCE = handled(
+    "SenderReference", lambda value: bool(value.value), "must be the sender's own reference of the encounter"
+)
+MESSAGE_DEFINITION_NAMED = handled(
+    "MessageDefinition", lambda value: value.text("reference") == MESSAGE_DEFINITION, f"must be {MESSAGE_DEFINITION}"
+)
+# 2.0.2 prints the name that ITK3 has since withdrawn, and its own example uses the other: either will do.
+_MESSAGE_DEFINITION_2_0 = handled(
+    "MessageDefinition",
+    lambda value: value.text("reference") in (MESSAGE_DEFINITION, _WITHDRAWN_DEFINITION),
+    f"must be {MESSAGE_DEFINITION}",
+)
+SENDER = each_one(header, _sender)
+SOURCE = each_one(header, _source)
+TIMESTAMP = has(header, "timestamp")
+
+
+def _local_extension(text: str) -> Rule:
+    return handled("LocalExtension", lambda value: value.value == text, f"must be {text}")
+
+
+HEADER_CHECKS: tuple[Check, ...] = (
+    *checks("C-02 2.0/C-2", MUST, "Bundle, MessageHeader", _itk3, "The message is an ITK3 message"),
+    *checks("SD-001 2.0/103", MUST, "MessageHeader.focus", focus, "The focus is the document Bundle"),
+    *checks("CS-043", MUST, "RecipientType", recipient_type("FA"), "The report is sent for action"),
+    *checks("OC-141 GE-268", MUST, "RecipientType", recipient_type("FA", "FI"),
+            "The care provider that is to act is sent the message for action"),
+    *checks("OC-142 GE-269", MUST, "RecipientType", recipient_type("FA", "FI"),
+            "The registered practice's copy is sent for information"),
+    *checks("CS-044 OC-143 GE-270 2.0/040", MUST, "BusAckRequested", BUSINESS_REQUESTED,
+            "A business acknowledgement is asked for"),
+    *checks("CS-045 OC-144 GE-271 2.0/041", MUST, "InfAckRequested", INFRASTRUCTURE_REQUESTED,
+            "An infrastructure acknowledgement is asked for"),
+    *checks("CS-046 OC-145 GE-272 2.0/042", MUST, "SenderReference", SENDER_REFERENCE,
+            "The sender reference identifies the sender's encounter"),
+    *checks("CS-047 OC-146 GE-273", MUST, "MessageDefinition", MESSAGE_DEFINITION_NAMED,
+            "The message definition is that of Send Document"),
+    *checks("2.0/043", MUST, "MessageDefinition", _MESSAGE_DEFINITION_2_0,
+            "The message definition is that of Send Document"),
+    *checks("CS-048", MUST, "LocalExtension", _local_extension("SendDocument-ConsultationReport"),
+            "The local extension names the consultation report"),
+    *checks("OC-147", MUST, "LocalExtension", _local_extension("SendDocument-OnlineConsultationReport"),
+            "The local extension names the online consultation report"),
+    *checks("GE-274", MUST, "LocalExtension", _local_extension("SendDocument-Generic"),
+            "The local extension names the generic document"),
+    *checks("2.0/044", MUST, "LocalExtension",
+            # The table prints NONE, the published example None.
+            handled("LocalExtension", lambda value: (value.value or "").upper() == "NONE", "must be None"),
+            "The local extension is the word None"),
+    *checks("CS-049 OC-148 GE-275 2.0/045", MUST, "MessageHeader.sender", SENDER,
+            "The sender is the header's Organization"),
+    *checks("CS-050 OC-149 GE-276 2.0/046", MUST, "MessageHeader.source", SOURCE,
+            "The source is the sender's MESH mailbox"),
+    *checks("CS-051 OC-150 GE-277 2.0/047", MUST, "MessageHeader.event", event("ITK007C"),
+            "The event is ITK007C"),
+    *checks("CS-052 OC-151 GE-278 2.0/048", MUST, "MessageHeader.timestamp", TIMESTAMP,
+            "The header says when the message was made"),
+    *checks("CS-053 OC-152 GE-279", MUST, "MessageHeader", lacks(header, "destination", "receiver"),
+            "The header names neither destination nor receiver"),
+    *checks("2.0/049", SHOULD, "MessageHeader.receiver", lacks(header, "receiver"), "The header names no receiver"),
+)  # fmt: skip

@@ -1,0 +1,868 @@
+"""Checks of the clinical resources that an online consultation or a generic document may carry.
+
+Source: GPCM-SD-OC-033 … 140 and 168 … 173, GPCM-SD-GE-033 … 267 (1.5). Online consultations and generic documents
+share most rules, under the same number.
+"""
+
+from collections.abc import Callable, Sequence
+
+from gpconnect_messaging.conformance.checks.check import Check, Level, checks
+from gpconnect_messaging.conformance.checks.payload import telephone
+from gpconnect_messaging.conformance.judgement import Fault, Judgement, judged
+from gpconnect_messaging.conformance.rules import (
+    Rule,
+    Subjects,
+    coded,
+    described,
+    every,
+    extended,
+    fixed,
+    has,
+    inner,
+    lacks,
+    refers,
+)
+from gpconnect_messaging.conformance.rules import rule_for_each as each_one
+from gpconnect_messaging.conformance.transmission import SNOMED, Transmission, identified
+from gpconnect_messaging.conformance.tree import Node
+
+MUST, SHOULD = Level.MUST, Level.SHOULD
+_SITE_CODE = "https://fhir.nhs.uk/Id/ods-site-code"
+_PEOPLE = ("Practitioner", "Organization", "Patient", "RelatedPerson", "Device")
+_MISCELLANEOUS = "826501000000100"
+
+
+def only(kind: str, condition: Callable[[Node], bool]) -> Subjects:
+    """The payload's resources of a type that a condition picks."""
+
+    def subjects(transmission: Transmission) -> Sequence[Node]:
+        return [each for each in transmission.resources(kind) if condition(each)]
+
+    return subjects
+
+
+def parts(kind: str, path: str) -> Subjects:
+    """The elements at a path in the payload's resources of a type."""
+    names = path.split(".")
+    return lambda transmission: [found for each in transmission.resources(kind) for found in each.at(*names)]
+
+
+# --- lists and questionnaires -----------------------------------------------------------------------------------------
+
+
+def _observations_have_a_list(transmission: Transmission) -> Judgement:
+    observations = transmission.resources("Observation")
+    if not observations or transmission.resources("List"):
+        return judged(observations, [])
+    return judged(observations, [Fault(observations[0], "the payload must have a List of its observations")])
+
+
+def _title_is_codes_display(subject: Node, _transmission: Transmission) -> Fault | None:
+    displays = {each.value for each in subject.at("code", "coding", "display")}
+    title = subject.first("title")
+    if title is not None and title.value in displays:
+        return None
+    return Fault(title or subject, "title must be the display of the code")
+
+
+def _every_observation_listed(transmission: Transmission) -> Judgement:
+    lists = transmission.resources("List")
+    items = [transmission.referred(item) for each in lists for item in each.at("entry", "item")]
+    observations = transmission.resources("Observation") if lists else []
+    return judged(observations, [
+        Fault(each, "the List must refer to this Observation")
+        for each in observations
+        if not any(each is item for item in items)
+    ])  # fmt: skip
+
+
+def _items(transmission: Transmission) -> list[Node]:
+    return [
+        node for each in transmission.resources("QuestionnaireResponse") for node in each.walk() if node.name == "item"
+    ]
+
+
+def _answers(transmission: Transmission) -> list[Node]:
+    return [answer for item in _items(transmission) for answer in item.all("answer")]
+
+
+def _valued(subject: Node, _transmission: Transmission) -> Fault | None:
+    found = any(
+        each.name.startswith("value") or each.name in ("component", "dataAbsentReason") for each in subject.children
+    )
+    return None if found else Fault(subject, "value is missing, and so are components")
+
+
+def _answered(subject: Node, _transmission: Transmission) -> Fault | None:
+    found = any(each.name.startswith("value") for each in subject.children)
+    return None if found else Fault(subject, "answer must have a value")
+
+
+# --- clinical conditions ----------------------------------------------------------------------------------------------
+
+
+def _is_resolved(each: Node) -> bool:
+    return each.text("clinicalStatus") == "resolved"
+
+
+def _allergy_ended(what: str, *names: str) -> Rule:
+    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+        extension = subject.extension("AllergyIntoleranceEnd-1")
+        if extension is not None and any(inner(extension, [name]) for name in names):
+            return None
+        return Fault(extension or subject, f"a resolved allergy must say {what}")
+
+    return each_one(only("AllergyIntolerance", _is_resolved), fault)
+
+
+def _stopped_plan(each: Node) -> bool:
+    return each.text("status") == "stopped" and each.text("intent") != "order"
+
+
+def _not_given(each: Node) -> bool:
+    return each.text("notGiven") == "true"
+
+
+def _given(each: Node) -> bool:
+    return each.text("notGiven") == "false"
+
+
+def _roles(transmission: Transmission) -> list[Node]:
+    return [
+        each
+        for immunization in transmission.resources("Immunization")
+        for each in immunization.all("practitioner")
+        if each.first("role")
+    ]
+
+
+def _problem_extensions(url_end: str) -> Subjects:
+    def subjects(transmission: Transmission) -> Sequence[Node]:
+        return [
+            each
+            for condition in transmission.resources("Condition")
+            for each in condition.all("extension")
+            if (each.url or "").endswith(url_end)
+        ]
+
+    return subjects
+
+
+def _inner_value(extension: Node, name: str) -> Node | None:
+    return next((child for each in inner(extension, [name]) for child in each.children), None)
+
+
+def _related_type(subject: Node, _transmission: Transmission) -> Fault | None:
+    value = _inner_value(subject, "type")
+    right = value is not None and value.value in ("parent", "child", "sibling")
+    return None if right else Fault(value or subject, "type must be parent, child or sibling")
+
+
+def _refers_to_problem(subject: Node, transmission: Transmission) -> Fault | None:
+    referred = transmission.referred(_inner_value(subject, "target"))
+    right = referred is not None and referred.name == "Condition"
+    return None if right else Fault(subject, "target must refer to another problem in the document")
+
+
+def _refers_to_content(subject: Node, transmission: Transmission) -> Fault | None:
+    value = subject.first("valueReference")
+    return None if transmission.referred(value) else Fault(subject, "it must refer to a resource in the document")
+
+
+def _significance(subject: Node, _transmission: Transmission) -> Fault | None:
+    extension = subject.extension("ProblemSignificance-1")
+    value = extension.first("valueCode") if extension else None
+    right = value is not None and value.value in ("major", "minor")
+    return None if right else Fault(extension or subject, "the problem's significance must be major or minor")
+
+
+def _referral_priority(subject: Node, _transmission: Transmission) -> Fault | None:
+    found = subject.first("priority") or subject.first("note")
+    return None if found else Fault(subject, "priority should be there, or else told in a note")
+
+
+def _site(subject: Node, _transmission: Transmission) -> Fault | None:
+    return None if identified(subject, _SITE_CODE) else Fault(subject, "identifier must have the ODS site code")
+
+
+def _medication_named(subject: Node, transmission: Transmission) -> Fault | None:
+    value = subject.first("medicationReference")
+    referred = transmission.referred(value)
+    right = referred is not None and referred.name == "Medication"
+    return None if right else Fault(value or subject, "medicationReference must refer to a Medication in the document")
+
+
+def _based_on_request(subject: Node, transmission: Transmission) -> Fault | None:
+    for each in subject.all("basedOn"):
+        referred = transmission.referred(each)
+        if referred is not None and referred.name == "MedicationRequest":
+            return None if referred.text("intent") == "plan" else Fault(each, "basedOn must name a plan")
+    return Fault(subject, "basedOn must refer to a MedicationRequest in the document")
+
+
+_WHERE_KNOWN = frozenset(
+    # What a sender gives where it has it: no message shows that something was held back.
+    {"recipient", "reasonReference", "note", "restriction", "input", "output", "action", "policy", "dataPeriod", "data",
+     "except", "purpose", "asserter", "lastOccurrence", "reaction.manifestation", "reaction.description",
+     "reaction.severity", "reaction.exposureRoute", "reaction.onset", "criticality", "statusReason", "consentingParty",
+     "groupIdentifier", "priorPrescription", "dosageInstruction.patientInstruction", "dosage.patientInstruction",
+     "dispenseRequest.quantity", "dispenseRequest.expectedSupplyDuration", "location", "manufacturer", "lotNumber",
+     "expirationDate", "abatement[x]", "basedOn", "specimen", "result", "codedDiagnosis", "conclusion",
+     "accessionIdentifier", "collection", "collection.collector", "collection.quantity", "collection.bodySite",
+     "supportingInfo", "reasonCode"}
+)  # fmt: skip
+
+
+def present_or_advised(subjects: Subjects, path: str, level: Level) -> Rule:
+    """Judge that something is there; what need not be known is judged only where it is there."""
+    if level is MUST or path not in _WHERE_KNOWN:
+        return has(subjects, path)
+
+    def holders(transmission: Transmission) -> Sequence[Node]:
+        names = tuple(name.removesuffix("[x]") for name in path.split("."))
+        return [each for each in subjects(transmission) if _has_any(each, names)]
+
+    return has(holders, path)
+
+
+def _has_any(node: Node, names: Sequence[str]) -> bool:
+    nodes = [node]
+    for name in names:
+        nodes = [child for each in nodes for child in each.children if child.name.startswith(name)]
+    return bool(nodes)
+
+
+class _Table:
+    """Collects the checks of one resource type, so that each row says only what is its own."""
+
+    def __init__(self, family: str) -> None:
+        self.family = family
+        self.rows: list[Check] = []
+
+    def row(self, number: int, level: Level, looks_at: str, rule: Rule, title: str, family: str = "") -> None:
+        self.rows += checks(f"{family or self.family}-{number:03}", level, looks_at, rule, title)
+
+
+def _shared() -> list[Check]:
+    table = _Table("OC/GE")
+
+    def present(number: int, level: Level, kind: str, path: str, title: str) -> None:
+        table.row(number, level, f"{kind}.{path}", present_or_advised(every(kind), path, level), title)
+
+    def about_patient(number: int, kind: str, path: str = "subject") -> None:
+        rule = refers(every(kind), path, "Patient")
+        table.row(number, MUST, f"{kind}.{path}", rule, f"{kind} is about the Patient in the document")
+
+    def one_of(number: int, level: Level, kind: str, path: str, *values: str) -> None:
+        rule = fixed(every(kind), path, *values)
+        table.row(number, level, f"{kind}.{path}", rule, f"{kind}.{path} is {' or '.join(values)}")
+
+    def optional_of(number: int, level: Level, kind: str, path: str, *kinds: str) -> None:
+        rule = refers(every(kind), path, *kinds)
+        table.row(number, level, f"{kind}.{path}", rule, f"{kind}.{path} refers to {' or '.join(kinds)}")
+
+    one_of(33, MUST, "Encounter", "status", "finished")
+    table.row(
+        34, MUST, "Encounter.type", coded(every("Encounter"), "type", SNOMED), "A SNOMED code says the encounter's type"
+    )
+    about_patient(35, "Encounter")
+    present(36, SHOULD, "Encounter", "participant", "The encounter says who took part")
+    present(37, SHOULD, "Encounter", "priority", "The encounter has a priority")
+    present(38, SHOULD, "Encounter", "period", "The encounter has its start and end")
+    present(39, SHOULD, "Encounter", "serviceProvider", "The encounter names the responsible organisation")
+    table.row(40, MUST, "List", _observations_have_a_list, "Coded observations come with a List")
+    one_of(41, MUST, "List", "status", "current")
+    one_of(42, MUST, "List", "mode", "snapshot")
+    table.row(
+        43, MUST, "List.title", each_one(every("List"), _title_is_codes_display), "The List is titled as its code"
+    )
+    table.row(
+        44,
+        MUST,
+        "List.code",
+        coded(every("List"), "code", SNOMED, _MISCELLANEOUS),
+        "The List is a miscellaneous record",
+    )
+    about_patient(45, "List")
+    table.row(46, MUST, "List.entry.item", _every_observation_listed, "The List refers to every Observation")
+    one_of(47, MUST, "Observation", "status", "preliminary", "final")
+    present(48, SHOULD, "Observation", "category", "The observation has a category")
+    table.row(
+        49, MUST, "Observation.code", coded(every("Observation"), "code"), "A clinical code says what was observed"
+    )
+    about_patient(50, "Observation")
+    present(51, MUST, "Observation", "issued", "The observation says when it was recorded")
+    table.row(
+        52,
+        MUST,
+        "Observation.performer",
+        refers(every("Observation"), "performer", "Patient"),
+        "What the patient entered names the Patient as performer",
+    )
+    table.row(
+        53, SHOULD, "Observation.value[x]", each_one(every("Observation"), _valued), "The observation has a value"
+    )
+    table.row(
+        54,
+        SHOULD,
+        "Observation.component",
+        has(parts("Observation", "component"), "value[x]"),
+        "A pair of results is given in components",
+    )
+    one_of(55, MUST, "Questionnaire", "status", "active")
+    for number, path in enumerate(("version", "name", "title", "date", "description", "effectivePeriod"), 56):
+        present(number, SHOULD, "Questionnaire", path, f"The questionnaire has {path}")
+    present(62, MUST, "Questionnaire", "item", "The questionnaire has its questions")
+    one_of(63, MUST, "QuestionnaireResponse", "status", "completed")
+    about_patient(64, "QuestionnaireResponse")
+    present(65, SHOULD, "QuestionnaireResponse", "authored", "The answers say when they were recorded")
+    present(66, MUST, "QuestionnaireResponse", "item", "The answers are there")
+    table.row(
+        67, MUST, "QuestionnaireResponse.item.linkId", has(_items, "linkId"), "Each answer points to its question"
+    )
+    table.row(68, MUST, "QuestionnaireResponse.item.text", has(_items, "text"), "Each answer repeats its question")
+    table.row(69, MUST, "QuestionnaireResponse.item.answer", each_one(_answers, _answered), "Each answer has a value")
+    table.row(
+        70,
+        SHOULD,
+        "QuestionnaireResponse.item.answer.valueReference",
+        refers(_answers, "valueReference", "Observation", "Binary", "DocumentReference", *_PEOPLE, optional=True),
+        "An answer that refers to a resource finds it in the document",
+    )
+    one_of(71, MUST, "ReferralRequest", "status", "unknown")
+    one_of(72, MUST, "ReferralRequest", "intent", "order")
+    table.row(
+        73,
+        SHOULD,
+        "ReferralRequest.priority",
+        each_one(every("ReferralRequest"), _referral_priority),
+        "The referral has a priority, or a note of it",
+    )
+    about_patient(74, "ReferralRequest")
+    optional_of(75, SHOULD, "ReferralRequest", "context", "Encounter")
+    present(76, SHOULD, "ReferralRequest", "requester", "The referral says who asks")
+    table.row(
+        77,
+        MUST,
+        "ReferralRequest.requester.agent",
+        refers(parts("ReferralRequest", "requester"), "agent", *_PEOPLE),
+        "Who asks for the referral is described in the document",
+    )
+    for number, path in ((78, "recipient"), (79, "reasonCode"), (80, "description"), (81, "supportingInfo")):
+        present(number, SHOULD, "ReferralRequest", path, f"The referral has {path}")
+    one_of(82, MUST, "DocumentReference", "status", "current", "superseded", "entered-in-error")
+    table.row(
+        83,
+        MUST,
+        "DocumentReference.type",
+        described(every("DocumentReference"), "type"),
+        "A code, or else a text, says what the document is",
+    )
+    about_patient(84, "DocumentReference")
+    optional_of(85, SHOULD, "DocumentReference", "author", *_PEOPLE)
+    present(86, MUST, "DocumentReference", "content", "The reference describes its document")
+    present(87, SHOULD, "DocumentReference", "context", "The reference gives the clinical context")
+
+    allergy = every("AllergyIntolerance")
+    table.row(
+        88,
+        SHOULD,
+        "AllergyIntolerance.extension",
+        extended(allergy, "encounter-associatedEncounter"),
+        "The allergy names its encounter",
+    )
+    table.row(
+        89,
+        MUST,
+        "AllergyIntolerance.extension",
+        _allergy_ended("when it ended", "endDate"),
+        "A resolved allergy says when it ended",
+    )
+    table.row(
+        90,
+        MUST,
+        "AllergyIntolerance.extension",
+        _allergy_ended("why it ended", "reasonEnded", "endReason"),
+        "A resolved allergy says why it ended",
+    )
+    one_of(91, MUST, "AllergyIntolerance", "clinicalStatus", "active", "resolved")
+    one_of(92, MUST, "AllergyIntolerance", "verificationStatus", "unconfirmed")
+    one_of(93, SHOULD, "AllergyIntolerance", "type", "allergy", "intolerance")
+    one_of(94, MUST, "AllergyIntolerance", "category", "medication", "environment")
+    present(95, SHOULD, "AllergyIntolerance", "criticality", "The allergy says how critical it is")
+    present(96, SHOULD, "AllergyIntolerance", "criticality", "The allergy says how critical it is (said twice)")
+    table.row(97, MUST, "AllergyIntolerance.code", described(allergy, "code"), "The allergy names its cause")
+    about_patient(98, "AllergyIntolerance", "patient")
+    present(99, SHOULD, "AllergyIntolerance", "onsetDateTime", "The allergy says when it first showed")
+    present(100, MUST, "AllergyIntolerance", "assertedDate", "The allergy says when it was believed true")
+    table.row(
+        101,
+        MUST,
+        "AllergyIntolerance.recorder",
+        refers(allergy, "recorder", "Practitioner", "Patient"),
+        "Who recorded the allergy is described in the document",
+    )
+    for number, path in (
+        (102, "asserter"),
+        (103, "lastOccurrence"),
+        (104, "note"),
+        (105, "reaction.manifestation"),
+        (106, "reaction.description"),
+        (107, "reaction.severity"),
+        (108, "reaction.exposureRoute"),
+    ):
+        present(number, SHOULD, "AllergyIntolerance", path, f"The allergy has {path}")
+
+    one_of(109, MUST, "FamilyMemberHistory", "status", "partial", "completed", "entered-in-error", "health-unknown")
+    about_patient(110, "FamilyMemberHistory", "patient")
+    table.row(
+        111,
+        MUST,
+        "FamilyMemberHistory.relationship",
+        coded(every("FamilyMemberHistory"), "relationship"),
+        "A code says how the relative is related",
+    )
+    optional_of(
+        112,
+        SHOULD,
+        "FamilyMemberHistory",
+        "reasonReference",
+        "QuestionnaireResponse",
+        "Observation",
+        "AllergyIntolerance",
+    )
+    present(113, SHOULD, "FamilyMemberHistory", "note", "The family history has a note")
+    present(114, SHOULD, "FamilyMemberHistory", "condition", "The family history has the condition")
+    one_of(115, MUST, "Task", "status", "requested")
+    present(116, SHOULD, "Task", "statusReason", "The task has a reason for its status")
+    one_of(117, MUST, "Task", "intent", "proposal", "plan", "order")
+    one_of(118, SHOULD, "Task", "priority", "normal", "routine", "urgent", "asap", "stat")
+    present(119, SHOULD, "Task", "code", "A code says what the task is")
+    optional_of(120, SHOULD, "Task", "for", "Patient")
+    optional_of(121, SHOULD, "Task", "context", "Encounter")
+    table.row(
+        122,
+        SHOULD,
+        "Task.requester.agent",
+        refers(every("Task"), "requester.agent", *_PEOPLE),
+        "Who asks for the task is described in the document",
+    )
+    for number, path in (
+        (123, "owner"),
+        (124, "reason"),
+        (125, "note"),
+        (126, "restriction"),
+        (127, "input"),
+        (128, "output"),
+    ):
+        present(number, SHOULD, "Task", path, f"The task has {path}")
+    one_of(129, MUST, "Consent", "status", "proposed", "active", "rejected")
+    present(130, SHOULD, "Consent", "category", "The consent has a category")
+    about_patient(131, "Consent", "patient")
+    for number, path in (
+        (132, "period"),
+        (133, "consentingParty"),
+        (134, "action"),
+        (135, "source[x]"),
+        (136, "policy"),
+        (137, "purpose"),
+        (138, "dataPeriod"),
+        (139, "data"),
+        (140, "except"),
+    ):
+        present(number, SHOULD, "Consent", path, f"The consent has {path}")
+
+    # The same six rules have other numbers in the two lists.
+    location = every("Location")
+    for offset, (level, path, rule, title) in enumerate(
+        (
+            (MUST, "identifier", each_one(location, _site), "The location has its ODS site code"),
+            (MUST, "status", fixed(location, "status", "active"), "The location is active"),
+            (MUST, "name", has(location, "name"), "The location has its name"),
+            (SHOULD, "type", has(location, "type"), "The location has its type"),
+            (MUST, "telecom", each_one(location, telephone), "The location has a telephone number"),
+            (SHOULD, "address", has(location, "address"), "The location has its address"),
+        )
+    ):
+        for family, first in (("OC", 168), ("GE", 141)):
+            table.row(first + offset, level, f"Location.{path}", rule, title, family)
+    return table.rows
+
+
+def _medicines() -> list[Check]:
+    table = _Table("GE")
+
+    def present(number: int, level: Level, kind: str, path: str) -> None:
+        table.row(number, level, f"{kind}.{path}", present_or_advised(every(kind), path, level), f"{kind} has {path}")
+
+    def about_patient(number: int, kind: str, path: str = "subject") -> None:
+        rule = refers(every(kind), path, "Patient")
+        table.row(number, MUST, f"{kind}.{path}", rule, f"{kind} is about the Patient in the document")
+
+    def one_of(number: int, kind: str, path: str, *values: str) -> None:
+        rule = fixed(every(kind), path, *values)
+        table.row(number, MUST, f"{kind}.{path}", rule, f"{kind}.{path} is {' or '.join(values)}")
+
+    def gone(number: int, subjects: Subjects, kind: str, path: str, when: str) -> None:
+        table.row(number, MUST, f"{kind}.{path}", lacks(subjects, path), f"{kind} has no {path} where {when}")
+
+    request = "MedicationRequest"
+    plan = only(request, lambda each: each.text("intent") == "plan")
+    order = only(request, lambda each: each.text("intent") == "order")
+    repeats = "MedicationRepeatInformation-1"
+    table.row(147, MUST, "Medication.code", coded(every("Medication"), "code"), "A code says which medicine it is")
+    table.row(148, SHOULD, "MedicationRequest.extension", extended(plan, repeats), "A plan has its repeat information")
+    for number, name in (
+        (149, "numberOfRepeatPrescriptionsAllowed"),
+        (150, "numberOfRepeatPrescriptionsIssued"),
+        (151, "authorisationExpiryDate"),
+    ):
+        table.row(
+            number,
+            SHOULD,
+            "MedicationRequest.extension",
+            extended(plan, repeats, name),
+            f"A plan's repeat information has {name}",
+        )
+    stopped = only(request, _stopped_plan)
+    table.row(
+        152,
+        SHOULD,
+        "MedicationRequest.extension",
+        extended(stopped, "MedicationStatusReason-1"),
+        "A stopped plan has a status reason",
+    )
+    table.row(
+        153,
+        MUST,
+        "MedicationRequest.extension",
+        extended(stopped, "MedicationStatusReason-1", "statusChangeDate"),
+        "A stopped plan says when it was stopped",
+    )
+    table.row(
+        154,
+        SHOULD,
+        "MedicationRequest.extension",
+        extended(stopped, "MedicationStatusReason-1", "statusReason"),
+        "A stopped plan says why it was stopped",
+    )
+    table.row(
+        155,
+        MUST,
+        "MedicationRequest.extension",
+        extended(every(request), "PrescriptionType-1"),
+        "The request says whether it is acute or repeat",
+    )
+    present(156, MUST, request, "identifier")
+    table.row(
+        157, SHOULD, "MedicationRequest.basedOn", has(order, "basedOn"), "An issue names the plan that it is based on"
+    )
+    present(158, SHOULD, request, "groupIdentifier")
+    one_of(159, request, "status", "active", "completed", "stopped")
+    one_of(160, request, "intent", "plan", "order")
+    table.row(
+        161,
+        MUST,
+        "MedicationRequest.medicationReference",
+        each_one(every(request), _medication_named),
+        "The request names a Medication in the document",
+    )
+    about_patient(162, request)
+    present(163, SHOULD, request, "context")
+    present(164, MUST, request, "authoredOn")
+    present(165, SHOULD, request, "requester")
+    table.row(
+        166,
+        MUST,
+        "MedicationRequest.recorder",
+        refers(every(request), "recorder", "Practitioner"),
+        "The request names the responsible Practitioner in the document",
+    )
+    present(167, SHOULD, request, "note")
+    present(168, MUST, request, "dosageInstruction")
+    table.row(
+        169,
+        MUST,
+        "MedicationRequest.dosageInstruction.text",
+        has(parts(request, "dosageInstruction"), "text"),
+        "The dosage is told in words",
+    )
+    present(170, SHOULD, request, "dosageInstruction.patientInstruction")
+    present(171, MUST, request, "dispenseRequest.validityPeriod.start")
+    present(172, SHOULD, request, "dispenseRequest.quantity")
+    table.row(
+        173,
+        SHOULD,
+        "MedicationRequest.dispenseRequest.quantity",
+        extended(parts(request, "dispenseRequest.quantity"), "MedicationQuantityText-1"),
+        "The quantity's units are told",
+    )
+    present(174, SHOULD, request, "dispenseRequest.expectedSupplyDuration")
+    table.row(
+        175,
+        SHOULD,
+        "MedicationRequest.dispenseRequest.performer",
+        has(order, "dispenseRequest.performer"),
+        "An issue names who dispensed it, if known",
+    )
+    present(176, SHOULD, request, "priorPrescription")
+
+    statement = "MedicationStatement"
+    table.row(
+        177,
+        SHOULD,
+        f"{statement}.extension",
+        extended(every(statement), "MedicationStatementLastIssueDate-1"),
+        "The statement says when the medicine was last issued",
+    )
+    table.row(
+        178,
+        MUST,
+        f"{statement}.extension",
+        extended(every(statement), "PrescribingAgency-1"),
+        "The statement says where the medicine was prescribed",
+    )
+    table.row(
+        179,
+        SHOULD,
+        f"{statement}.extension",
+        extended(every(statement), "DosageLastChanged-1"),
+        "The statement says when the dosage last changed",
+    )
+    table.row(
+        180,
+        MUST,
+        f"{statement}.basedOn",
+        each_one(every(statement), _based_on_request),
+        "The statement is based on a plan in the document",
+    )
+    present(181, SHOULD, statement, "context")
+    one_of(182, statement, "status", "active", "completed", "stopped")
+    table.row(
+        183,
+        MUST,
+        f"{statement}.medicationReference",
+        each_one(every(statement), _medication_named),
+        "The statement names a Medication in the document",
+    )
+    present(184, MUST, statement, "effective[x]")
+    present(185, MUST, statement, "dateAsserted")
+    about_patient(186, statement)
+    one_of(187, statement, "taken", "unk")
+    present(188, SHOULD, statement, "note")
+    present(189, MUST, statement, "dosage.text")
+    present(190, SHOULD, statement, "dosage.patientInstruction")
+
+    vaccine = "Immunization"
+    not_given, given = only(vaccine, _not_given), only(vaccine, _given)
+    table.row(
+        191,
+        SHOULD,
+        f"{vaccine}.extension",
+        extended(every(vaccine), "ParentPresent-1"),
+        "It says whether a parent was there",
+    )
+    table.row(
+        192, MUST, f"{vaccine}.extension", extended(every(vaccine), "DateRecorded-1"), "It says when it was recorded"
+    )
+    table.row(
+        193,
+        MUST,
+        f"{vaccine}.extension",
+        extended(every(vaccine), "VaccinationProcedure-1"),
+        "It has the procedure's code",
+    )
+    one_of(194, vaccine, "status", "completed")
+    one_of(195, vaccine, "notGiven", "true", "false")
+    table.row(196, MUST, f"{vaccine}.vaccineCode", described(every(vaccine), "vaccineCode"), "It names the vaccine")
+    about_patient(197, vaccine, "patient")
+    present(198, SHOULD, vaccine, "encounter")
+    present(199, SHOULD, vaccine, "date")
+    one_of(200, vaccine, "primarySource", "true", "false")
+    gone(
+        201,
+        only(vaccine, lambda each: each.text("primarySource") == "true"),
+        vaccine,
+        "reportOrigin",
+        "its source is primary",
+    )
+    for number, path in ((202, "location"), (203, "manufacturer"), (204, "lotNumber"), (205, "expirationDate")):
+        present(number, SHOULD, vaccine, path)
+    for number, path in ((206, "site"), (207, "route"), (208, "doseQuantity")):
+        gone(number, not_given, vaccine, path, "it was not given")
+    present(209, SHOULD, vaccine, "practitioner")
+    table.row(
+        210,
+        MUST,
+        f"{vaccine}.practitioner.role",
+        fixed(_roles, "role.coding.code", "EP", "AP"),
+        "A practitioner's role is entering or administering",
+    )
+    table.row(
+        211,
+        MUST,
+        f"{vaccine}.practitioner.actor",
+        refers(_roles, "actor", "Practitioner"),
+        "A practitioner with a role is described in the document",
+    )
+    present(212, SHOULD, vaccine, "note")
+    gone(213, not_given, vaccine, "explanation.reason", "it was not given")
+    gone(214, given, vaccine, "explanation.reasonNotGiven", "it was given")
+    gone(215, not_given, vaccine, "vaccinationProtocol", "it was not given")
+    protocol = parts(vaccine, "vaccinationProtocol")
+    table.row(
+        216,
+        MUST,
+        f"{vaccine}.vaccinationProtocol",
+        has(protocol, "doseSequence"),
+        "The protocol has the dose's place in the series",
+    )
+    table.row(217, SHOULD, f"{vaccine}.vaccinationProtocol", has(protocol, "description"), "The protocol is described")
+    table.row(
+        218,
+        SHOULD,
+        f"{vaccine}.vaccinationProtocol",
+        has(protocol, "seriesDoses"),
+        "The protocol has the number of doses",
+    )
+    table.row(
+        219, MUST, f"{vaccine}.vaccinationProtocol", has(protocol, "targetDisease"), "The protocol names the disease"
+    )
+    table.row(
+        220,
+        MUST,
+        f"{vaccine}.vaccinationProtocol",
+        fixed(protocol, "doseStatus.coding.code", "count"),
+        "The dose's status is count",
+    )
+    return table.rows
+
+
+def _problems_and_tests() -> list[Check]:
+    table = _Table("GE")
+
+    def present(number: int, level: Level, kind: str, path: str) -> None:
+        table.row(number, level, f"{kind}.{path}", present_or_advised(every(kind), path, level), f"{kind} has {path}")
+
+    def about_patient(number: int, kind: str) -> None:
+        table.row(
+            number,
+            MUST,
+            f"{kind}.subject",
+            refers(every(kind), "subject", "Patient"),
+            f"{kind} is about the Patient in the document",
+        )
+
+    def one_of(number: int, kind: str, path: str, *values: str) -> None:
+        table.row(
+            number, MUST, f"{kind}.{path}", fixed(every(kind), path, *values), f"{kind}.{path} is {' or '.join(values)}"
+        )
+
+    problem = "Condition"
+    table.row(
+        221,
+        SHOULD,
+        f"{problem}.extension",
+        extended(every(problem), "ActualProblem-1"),
+        "The problem names the item that it grew from",
+    )
+    table.row(
+        222,
+        SHOULD,
+        f"{problem}.extension",
+        extended(every(problem), "RelatedProblemHeader-1"),
+        "The problem names related problems",
+    )
+    related = _problem_extensions("RelatedProblemHeader-1")
+    table.row(
+        223,
+        MUST,
+        f"{problem}.extension",
+        each_one(related, _related_type),
+        "A related problem is parent, child or sibling",
+    )
+    table.row(
+        224, MUST, f"{problem}.extension", each_one(related, _refers_to_problem), "A related problem is in the document"
+    )
+    table.row(
+        225,
+        MUST,
+        f"{problem}.extension",
+        each_one(_problem_extensions("RelatedClinicalContent-1"), _refers_to_content),
+        "Clinical content that a problem names is in the document",
+    )
+    table.row(
+        226, MUST, f"{problem}.extension", each_one(every(problem), _significance), "The problem is major or minor"
+    )
+    one_of(227, problem, "clinicalStatus", "active", "inactive")
+    one_of(228, problem, "category.coding.code", "problem-list-item")
+    table.row(
+        229,
+        MUST,
+        f"{problem}.code",
+        described(every(problem), "code"),
+        "A code, or else a text, says what the problem is",
+    )
+    about_patient(230, problem)
+    present(231, SHOULD, problem, "context")
+    present(232, SHOULD, problem, "onset[x]")
+    present(233, SHOULD, problem, "abatement[x]")
+    present(234, MUST, problem, "assertedDate")
+    table.row(
+        235,
+        MUST,
+        f"{problem}.asserter",
+        refers(every(problem), "asserter", "Practitioner"),
+        "Who recorded the problem is described in the document",
+    )
+    present(236, SHOULD, problem, "note")
+
+    request = "ProcedureRequest"
+    one_of(237, request, "status", "active")
+    one_of(238, request, "intent", "order")
+    table.row(
+        239,
+        MUST,
+        f"{request}.code",
+        described(every(request), "code"),
+        "A code, or else a text, says what is asked for",
+    )
+    about_patient(240, request)
+    for number, path in enumerate(("performer", "requester", "reasonCode", "reasonReference", "note"), 241):
+        present(number, SHOULD, request, path)
+
+    report = "DiagnosticReport"
+    present(246, SHOULD, report, "basedOn")
+    one_of(247, report, "status", "registered", "partial", "preliminary", "final")
+    present(248, SHOULD, report, "category")
+    table.row(249, MUST, f"{report}.code", described(every(report), "code"), "A code, or else a text, names the report")
+    about_patient(250, report)
+    present(251, MUST, report, "issued")
+    for number, path in enumerate(("performer", "specimen", "result", "codedDiagnosis", "conclusion"), 252):
+        present(number, SHOULD, report, path)
+
+    specimen = "Specimen"
+    present(257, SHOULD, specimen, "accessionIdentifier")
+    one_of(258, specimen, "status", "available", "unavailable", "unsatisfactory", "entered-in-error")
+    present(259, SHOULD, specimen, "type")
+    about_patient(260, specimen)
+    present(261, MUST, specimen, "receivedTime")
+    present(262, SHOULD, specimen, "collection")
+    table.row(
+        263,
+        SHOULD,
+        f"{specimen}.collection.extension",
+        extended(parts(specimen, "collection"), "FastingStatus-1"),
+        "The collection says whether the patient fasted",
+    )
+    for number, path in (
+        (264, "collection.collector"),
+        (265, "collection.quantity"),
+        (266, "collection.bodySite"),
+        (267, "note"),
+    ):
+        present(number, SHOULD, specimen, path)
+    return table.rows
+
+
+STRUCTURED_CHECKS: tuple[Check, ...] = (*_shared(), *_medicines(), *_problems_and_tests())

@@ -1,0 +1,84 @@
+"""The MESH envelope of a message as a check sees it, whichever way it was written down."""
+
+import json
+import re
+from dataclasses import dataclass
+
+from lxml import etree
+
+from gpconnect_messaging.itk3.envelope import Envelope
+
+_NAMES = {
+    "mailbox": "sender", "mex-from": "sender", "from_dts": "sender", "from": "sender",
+    "to": "to", "mex-to": "to", "to_dts": "to",
+    "workflow_id": "workflow_id", "mex-workflowid": "workflow_id", "workflowid": "workflow_id",
+    "subject": "subject", "mex-subject": "subject",
+    "local_id": "local_id", "mex-localid": "local_id", "localid": "local_id",
+}  # fmt: skip
+_HEADER_LINE = re.compile(r"([A-Za-z_-]+)\s*:\s*(.*)")
+
+
+class UnreadableEnvelopeError(Exception):
+    """The envelope is neither JSON, nor header lines, nor a MESH client's control file. Quotes none of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """What MESH routes by and shows: "" where a header is missing. Personal data: its repr holds none."""
+
+    sender: str = ""
+    to: str = ""
+    workflow_id: str = ""
+    subject: str = ""
+    local_id: str = ""
+    by_client: bool = False
+    """Written for the MESH client (a .CTL file) and not for the MESH API."""
+
+    def __repr__(self) -> str:
+        return f"Headers(workflow_id={self.workflow_id!r})"
+
+    @classmethod
+    def of(cls, envelope: Envelope) -> "Headers":
+        """See one of our own envelopes."""
+        return cls(envelope.mailbox, envelope.to, envelope.workflow_id, envelope.subject, envelope.local_id)
+
+
+def read_headers(raw: bytes) -> Headers:
+    """Read an envelope: our own JSON, a JSON object of Mex- headers, header lines, or a .CTL file of the MESH client.
+
+    Raises UnreadableEnvelopeError.
+    """
+    text = raw.decode("utf-8", "replace").lstrip("\ufeff").strip()
+    by_client = text.startswith("<")
+    pairs = _control_file(raw) if by_client else _json(text) if text.startswith("{") else _lines(text)
+    known = {_NAMES[name.lower()]: value for name, value in pairs if name.lower() in _NAMES}
+    if not known:
+        raise UnreadableEnvelopeError("the envelope names no MESH header")
+    return Headers(**known, by_client=by_client)
+
+
+def _json(text: str) -> list[tuple[str, str]]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise UnreadableEnvelopeError("the envelope's JSON is not well-formed")
+    return [(str(name), str(value)) for name, value in document.items()]
+
+
+def _lines(text: str) -> list[tuple[str, str]]:
+    return [(match[1], match[2].strip()) for line in text.splitlines() if (match := _HEADER_LINE.match(line))]
+
+
+def _control_file(raw: bytes) -> list[tuple[str, str]]:
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
+    root = None
+    if b"<!DOCTYPE" not in raw.replace(b"\x00", b""):
+        try:
+            root = etree.fromstring(raw, parser)
+        except (etree.XMLSyntaxError, ValueError):
+            root = None
+    if root is None:
+        raise UnreadableEnvelopeError("the control file is not well-formed XML")
+    return [(str(each.tag).rpartition("}")[2], (each.text or "").strip()) for each in root if isinstance(each.tag, str)]

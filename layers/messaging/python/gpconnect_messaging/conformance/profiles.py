@@ -1,0 +1,210 @@
+"""What the ITK3 and CareConnect profiles demand beyond FHIR itself: elements required, forbidden, fixed or single.
+
+Each line is `path mark`: `1` at least one, `0` none, `<2` at most one, `=value` fixed; a line applies wherever its
+parent is there. Facts of the StructureDefinitions ITK-Message-Bundle-1, ITK-Document-Bundle-1, ITK-MessageHeader-2,
+Extension-ITK-MessageHandling-2, ITK-Response-OperationOutcome-1, ITK-Attachment-Binary-1, ITK-Device-1 and the
+CareConnect ones named below. A resource is held to the profile of its place in the message, whether it claims it or
+not; slices by system or URL are judged in the code below the table.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import NamedTuple
+
+from gpconnect_messaging.conformance.judgement import Fault, Judgement
+from gpconnect_messaging.conformance.rules import Rule
+from gpconnect_messaging.conformance.transmission import NHS_NUMBER, ODS_CODE, SDS_USER, Transmission
+from gpconnect_messaging.conformance.tree import Node
+
+_BUNDLE = (
+    "identifier 1, identifier.value 1, total 0, link 0, entry 1, entry.link 0, entry.resource 1, entry.search 0, "
+    "entry.request 0, entry.response 0, signature 0"
+)
+_TABLE = {
+    "ITK-Message-Bundle-1": f"type =message, {_BUNDLE}",
+    "ITK-Document-Bundle-1": f"type =document, {_BUNDLE}",
+    "ITK-MessageHeader-2": (
+        "event.system =https://fhir.nhs.uk/STU3/CodeSystem/ITK-MessageEvent-2, event.system 1, event.code 1, "
+        "event.display 1, event.version 0, event.userSelected 0, destination 0, receiver.reference 1, sender 1, "
+        "sender.reference 1, enterer 0, author 0, source.name 0, source.software 0, source.version 0, "
+        "source.contact 0, responsible 0, reason 0, response.details 1, response.details.reference 1, focus <2, "
+        "focus.reference 1"
+    ),
+    "ITK-Response-OperationOutcome-1": (
+        "issue.details 1, issue.details.coding 1, issue.details.coding <2, issue.details.coding.system 1, "
+        "issue.details.coding.system =https://fhir.nhs.uk/STU3/CodeSystem/ITK-ResponseCodes-1, "
+        "issue.details.coding.code 1, issue.details.coding.display 1, issue.details.coding.version 0, "
+        "issue.details.coding.userSelected 0"
+    ),
+    "CareConnect-ITK-Header-Organization-1": (
+        "active 0, type 0, name 0, alias 0, telecom 0, address 0, partOf 0, contact 0, endpoint 0"
+    ),
+    "CareConnect-ITK-Header-Practitioner-1": (
+        "name <2, name.text 0, telecom 0, address 0, gender 0, birthDate 0, photo 0, qualification 0, communication 0"
+    ),
+    "CareConnect-Composition-1": "identifier.system 1, identifier.value 1, relatesTo <2",
+    "ITK-Attachment-Binary-1": "securityContext 0",
+    "CareConnect-Patient-1": (
+        "name 1, telecom.system 1, telecom.value 1, maritalStatus.coding 1, maritalStatus.coding <2, "
+        "maritalStatus.coding.system 1, maritalStatus.coding.code 1, maritalStatus.coding.display 1, contact.name 1, "
+        "contact.name.use 1, animal 0, communication 0"
+    ),
+    "CareConnect-Practitioner-1": "communication 0",
+    "CareConnect-Organization-1": "contact.name.family 1",
+    "ITK-Device-1": "type 1, type.coding.system 1, type.coding.code 1, type.coding.display 1, note 0",
+    "CareConnect-Encounter-1": "identifier.system 1, identifier.value 1",
+    "CareConnect-List-1": "identifier.system 1, identifier.value 1",
+    "CareConnect-AllergyIntolerance-1": "identifier.system 1, identifier.value 1, assertedDate 1",
+}
+_BY_TYPE = {
+    "Composition": "CareConnect-Composition-1",
+    "Binary": "ITK-Attachment-Binary-1",
+    "Patient": "CareConnect-Patient-1",
+    "Practitioner": "CareConnect-Practitioner-1",
+    "Organization": "CareConnect-Organization-1",
+    "Device": "ITK-Device-1",
+    "Encounter": "CareConnect-Encounter-1",
+    "List": "CareConnect-List-1",
+    "AllergyIntolerance": "CareConnect-AllergyIntolerance-1",
+}
+_HEADER_BY_TYPE = {
+    "MessageHeader": "ITK-MessageHeader-2",
+    "Organization": "CareConnect-ITK-Header-Organization-1",
+    "Practitioner": "CareConnect-ITK-Header-Practitioner-1",
+    "OperationOutcome": "ITK-Response-OperationOutcome-1",
+}
+PROFILES = tuple(_TABLE)
+CODED_CONTENT = ("ITK-Device-1", "CareConnect-Encounter-1", "CareConnect-List-1", "CareConnect-AllergyIntolerance-1")
+
+
+class _Demands(NamedTuple):
+    """What one profile asks of the children of the elements at one path."""
+
+    parent: tuple[str, ...]
+    required: tuple[str, ...]
+    forbidden: frozenset[str]
+    single: tuple[str, ...]
+    fixed: tuple[tuple[str, str], ...]
+
+
+@cache
+def _demands(profile: str) -> tuple[_Demands, ...]:
+    gathered: dict[tuple[str, ...], dict[str, list[tuple[str, str]]]] = {}
+    for line in _TABLE[profile].split(", "):
+        path, mark = line.split(" ")
+        *parent, name = path.split(".")
+        marks = gathered.setdefault(tuple(parent), {"1": [], "0": [], "<": [], "=": []})
+        marks[mark[0]].append((name, mark[1:]))
+    return tuple(
+        _Demands(
+            parent,
+            tuple(name for name, _ in marks["1"]),
+            frozenset(name for name, _ in marks["0"]),
+            tuple(name for name, _ in marks["<"]),
+            tuple(marks["="]),
+        )
+        for parent, marks in gathered.items()
+    )
+
+
+def _faults(resource: Node, profile: str) -> Iterator[Fault]:
+    for demand in _demands(profile):
+        for node in resource.at(*demand.parent):
+            names = {child.name for child in node.children}
+            for name in demand.required:
+                if name not in names:
+                    yield Fault(node, f"{profile} requires {name}")
+            if not demand.forbidden.isdisjoint(names):
+                for child in node.children:
+                    if child.name in demand.forbidden:
+                        yield Fault(child, f"{profile} forbids {child.name}")
+            for name in demand.single:
+                if name in names and len(found := node.all(name)) > 1:
+                    yield Fault(found[1], f"{profile} allows only one {name}")
+            for name, value in demand.fixed:
+                for child in node.all(name):
+                    if child.value != value:
+                        yield Fault(child, f"{profile} fixes {name} to {value}")
+
+
+# --- slices -----------------------------------------------------------------------------------------------------------
+
+_HANDLING_KEYS = (
+    "BusAckRequested", "InfAckRequested", "RecipientType", "MessageDefinition", "SenderReference", "LocalExtension"
+)  # fmt: skip
+
+
+def _handling(resource: Node, profile: str) -> Iterator[Fault]:
+    found = [e for e in resource.all("extension") if e.url and e.url.endswith("/Extension-ITK-MessageHandling-2")]
+    if len(found) != 1:
+        yield Fault(found[1] if found else resource, f"{profile} requires exactly one handling extension")
+        return
+    urls = [each.url for each in found[0].children]
+    for key in _HANDLING_KEYS:
+        if urls.count(key) != 1:
+            yield Fault(found[0], f"the handling extension requires {key}, once")
+    for child in found[0].children:
+        if child.name == "extension" and len(child.children) != 1:
+            yield Fault(child, "a key of the handling extension has exactly one value")
+        for coding in child.all("valueCoding"):
+            for name in ("system", "code", "display"):
+                if coding.first(name) is None:
+                    yield Fault(coding, f"the handling extension requires {name} here")
+
+
+def _one_each(*systems: str) -> Callable[[Node, str], Iterator[Fault]]:
+    def slices(resource: Node, profile: str) -> Iterator[Fault]:
+        for system in systems:
+            found = [each for each in resource.all("identifier") if each.text("system") == system]
+            for each in found:
+                if not each.text("value"):
+                    yield Fault(each, f"{profile} requires a value here")
+            if len(found) > 1:
+                yield Fault(found[1], f"{profile} allows only one identifier of this system")
+
+    return slices
+
+
+def _patient(resource: Node, profile: str) -> Iterator[Fault]:
+    yield from _one_each(NHS_NUMBER)(resource, profile)
+    for each in resource.all("identifier"):
+        # Senders use the extension under its CareConnect and its GP Connect URL; the published example the second.
+        if each.text("system") == NHS_NUMBER and not each.extension("NHSNumberVerificationStatus-1"):
+            yield Fault(each, f"{profile} requires the NHS number's verification status")
+    official = [each for each in resource.all("name") if each.text("use") == "official"]
+    if len(official) != 1:
+        yield Fault(official[1] if official else resource, f"{profile} requires exactly one official name")
+
+
+_SLICES: dict[str, Callable[[Node, str], Iterator[Fault]]] = {
+    "ITK-MessageHeader-2": _handling,
+    "CareConnect-Patient-1": _patient,
+    "CareConnect-ITK-Header-Organization-1": _one_each(ODS_CODE),
+    "CareConnect-ITK-Header-Practitioner-1": _one_each(SDS_USER),
+    "CareConnect-Organization-1": _one_each(ODS_CODE),
+    "CareConnect-Practitioner-1": _one_each(SDS_USER),
+}
+
+
+def subjects(transmission: Transmission, profile: str) -> list[Node]:
+    """List the resources that a profile is for, by their place in the message."""
+    if profile == "ITK-Message-Bundle-1":
+        return [transmission.root] if transmission.root.name == "Bundle" else []
+    if profile == "ITK-Document-Bundle-1":
+        return [transmission.document] if transmission.document else []
+    outer = [each for each in transmission.entries if _HEADER_BY_TYPE.get(each.name) == profile]
+    return outer or [each for kind, its in _BY_TYPE.items() if its == profile for each in transmission.resources(kind)]
+
+
+def conforms_to(profile: str) -> Rule:
+    """Make the rule that resources in a profile's place do what it demands."""
+    slices = _SLICES.get(profile)
+
+    def rule(transmission: Transmission) -> Judgement:
+        seen = subjects(transmission, profile)
+        faults = [fault for each in seen for fault in _faults(each, profile)]
+        if slices:
+            faults += [fault for each in seen for fault in slices(each, profile)]
+        return Judgement(seen, faults)
+
+    return rule

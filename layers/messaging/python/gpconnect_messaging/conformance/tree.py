@@ -1,0 +1,372 @@
+"""One light tree for any FHIR message, XML or JSON, that knows the line of every element.
+
+A document's base64 is never copied into the tree: the node of a `Binary.content` or an attachment's `data` keeps its
+length and its two ends, which is all that a check looks at.
+"""
+
+import re
+import zlib
+from dataclasses import dataclass
+from json.decoder import scanstring  # type: ignore[attr-defined]  # there, in C, and not in the type stubs
+from typing import NamedTuple
+
+from lxml import etree
+
+LARGEST_MESSAGE = 250 * 1024 * 1024
+"""Longest message that is read, in bytes, uncompressed."""
+_DEEPEST = 100
+_END = 64
+_FHIR = "{http://hl7.org/fhir}"
+_XHTML_DIV = "{http://www.w3.org/1999/xhtml}div"
+
+
+class UnreadableMessageError(Exception):
+    """The bytes are neither FHIR XML nor FHIR JSON: there is nothing to check. Quotes none of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A document in base64, seen from outside: its length in characters, spaces not counted, and its two ends."""
+
+    length: int
+    start: str
+    end: str
+
+
+class Node:
+    """An element. A primitive has a `value`; an extension, or anything else that has one, its `url`.
+
+    The child of a `resource` or `contained` is the resource, named by its type. `line` counts from 1.
+    """
+
+    __slots__ = ("children", "content", "line", "name", "parent", "url", "value")
+
+    def __init__(self, name: str, line: int, parent: "Node | None", value: str | None = None) -> None:
+        self.name = name
+        self.line = line
+        self.parent = parent
+        self.value = value
+        self.url: str | None = None
+        self.content: Content | None = None
+        self.children: list[Node] = []
+
+    @property
+    def path(self) -> str:
+        """Where the element stands, counted from 1 where it has brothers: `Bundle/entry[2]/resource/Patient`."""
+        if self.parent is None:
+            return self.name
+        brothers = self.parent.all(self.name)
+        place = f"[{brothers.index(self) + 1}]" if len(brothers) > 1 else ""
+        return f"{self.parent.path}/{self.name}{place}"
+
+    def all(self, name: str) -> list["Node"]:
+        """List the children of that name."""
+        return [child for child in self.children if child.name == name]
+
+    def first(self, name: str) -> "Node | None":
+        """Find the first child of that name."""
+        for child in self.children:
+            if child.name == name:
+                return child
+        return None
+
+    def text(self, *names: str) -> str:
+        """Give the value that the first child at a path has, "" if there is none."""
+        node: Node | None = self
+        for name in names:
+            if node is None:
+                return ""
+            node = node.first(name)
+        return (node.value or "") if node else ""
+
+    def at(self, *names: str) -> list["Node"]:
+        """List all descendants at a path."""
+        nodes = [self]
+        for name in names:
+            nodes = [child for node in nodes for child in node.children if child.name == name]
+        return nodes
+
+    def extension(self, url_end: str) -> "Node | None":
+        """Find the first extension whose URL ends so."""
+        for child in self.children:
+            if child.name == "extension" and child.url and child.url.endswith(url_end):
+                return child
+        return None
+
+    def walk(self) -> list["Node"]:
+        """List this node and all below it, in the order of the text."""
+        found: list[Node] = []
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            found.append(node)
+            if node.children:
+                waiting.extend(reversed(node.children))
+        return found
+
+
+class Tree(NamedTuple):
+    """A message's root, and whether the order of elements means anything: in XML it does, in JSON it does not."""
+
+    root: Node
+    ordered: bool
+
+
+def read(body: bytes) -> Tree:
+    """Read a message or response, gzip'd or not. Raises UnreadableMessageError."""
+    body = _plain(body)
+    # The first character that is not part of another encoding's width or byte order mark.
+    opening = body[:8].replace(b"\x00", b"").lstrip(b"\xff\xfe").lstrip()[:1]
+    if opening == b"<":
+        return Tree(_read_xml(body), ordered=True)
+    if opening == b"{":
+        return Tree(_read_json(body), ordered=False)
+    raise UnreadableMessageError("it is neither XML nor JSON" if opening else "it is empty")
+
+
+def _plain(body: bytes) -> bytes:
+    if body[:2] == b"\x1f\x8b":
+        decompressor = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        try:
+            body = decompressor.decompress(body, LARGEST_MESSAGE + 1)
+        except zlib.error:
+            raise UnreadableMessageError("its gzip stream is corrupt") from None
+        if len(body) <= LARGEST_MESSAGE and not decompressor.eof:
+            raise UnreadableMessageError("its gzip stream is cut short")
+    if len(body) > LARGEST_MESSAGE:
+        raise UnreadableMessageError(f"it is longer than {LARGEST_MESSAGE} bytes")
+    # Only a document's bytes are many: a copy for a byte order mark is made only where there is one.
+    return body.removeprefix(b"\xef\xbb\xbf").lstrip() if body[:1] not in (b"<", b"{") else body
+
+
+# --- XML --------------------------------------------------------------------------------------------------------------
+
+_PARSER = etree.XMLParser(
+    resolve_entities=False,
+    no_network=True,
+    load_dtd=False,
+    dtd_validation=False,
+    huge_tree=True,
+    remove_comments=True,
+    remove_pis=True,
+    remove_blank_text=True,
+)
+_STARTS_WITH_DOCUMENT_TYPE = re.compile(rb"\s*(<\?.*?\?>\s*|<!--.*?-->\s*)*<!", re.DOTALL)
+# XPath measures and cuts inside libxml2, so that a long value never becomes a Python string.
+_LENGTH = etree.XPath("string-length(@value)")
+_START = etree.XPath(f"substring(@value, 1, {_END})")
+_TAIL = etree.XPath(f"substring(@value, string-length(@value) - {_END - 1})")
+_SPACED = etree.XPath("contains(@value, ' ')")
+_UNSPACED_LENGTH = etree.XPath("string-length(translate(@value, ' ', ''))")
+
+
+def _read_xml(body: bytes) -> Node:
+    # FHIR forbids document types. Refused before parsing, since entities in attributes are expanded whatever the parser
+    # is told; other encodings than UTF-8 are looked at without their empty bytes.
+    prologue = body[:65536].replace(b"\x00", b"")
+    if _STARTS_WITH_DOCUMENT_TYPE.match(prologue) or b"<!DOCTYPE" in prologue:
+        raise UnreadableMessageError("it has a document type, which FHIR forbids")
+    try:
+        root = etree.fromstring(body, _PARSER)
+    except (etree.XMLSyntaxError, ValueError):
+        root = None
+    if root is None:  # raised out here: a syntax error quotes the text that it stumbles over
+        raise UnreadableMessageError("its XML is not well-formed")
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise UnreadableMessageError("it has a document type, which FHIR forbids")
+    return _from_element(root, None, 0)
+
+
+def _from_element(element: etree._Element, parent: Node | None, depth: int) -> Node:
+    # Every element of every message that is sent comes through here: as few calls as can be.
+    if depth > _DEEPEST:
+        raise UnreadableMessageError("it is nested too deeply")
+    tag = element.tag
+    line: int = element.sourceline  # type: ignore[assignment]  # an element that was parsed has one
+    if tag == _XHTML_DIV:
+        return Node("div", line, parent, "".join(map(str, element.itertext())))
+    name = _NAMES.get(tag)
+    if name is None:
+        name = _known(str(tag))
+    get = element.get
+    if name in _MAY_HOLD_DOCUMENT and _holds_document(name, parent):
+        node = Node(name, line, parent)
+        node.content = _content(element)
+        node.value = node.content.start
+    else:
+        node = Node(name, line, parent, get("value"))
+    if name in _HAVE_URL:
+        node.url = get("url")
+    if len(element):
+        depth += 1
+        node.children = [_from_element(child, node, depth) for child in element if type(child) is _ELEMENT]
+    return node
+
+
+_NAMES: dict[object, str] = {}
+_MAY_HOLD_DOCUMENT = frozenset({"content", "data", "valueBase64Binary"})
+_HAVE_URL = frozenset({"extension", "modifierExtension"})
+_ELEMENT = type(etree.Element("element"))
+
+
+def _known(tag: str) -> str:
+    """Drop FHIR's namespace; another namespace stays in the name, and so names nothing that FHIR knows."""
+    name = tag.removeprefix(_FHIR)
+    if len(_NAMES) < 2000:  # a strange message must not fill the memory
+        _NAMES[tag] = name
+    return name
+
+
+def _holds_document(name: str, parent: Node | None) -> bool:
+    if name == "valueBase64Binary":
+        return True
+    if parent is None:
+        return False
+    return parent.name == "Binary" if name == "content" else name == "data" and "ttachment" in parent.name
+
+
+def _content(element: etree._Element) -> Content:
+    spaced = bool(_SPACED(element))
+    length = int((_UNSPACED_LENGTH if spaced else _LENGTH)(element))  # type: ignore[arg-type]  # XPath's number
+    return Content(length, str(_START(element)), str(_TAIL(element)))
+
+
+# --- JSON -------------------------------------------------------------------------------------------------------------
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_SCALAR = re.compile(r"true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+
+
+def _read_json(body: bytes) -> Node:
+    node = None
+    try:
+        text = body.decode("utf-8")
+        node = _Json(text).document()
+    except (ValueError, IndexError, RecursionError):
+        pass
+    if node is None:  # raised out here: the error holds the whole text
+        raise UnreadableMessageError("its JSON is not well-formed")
+    return node
+
+
+class _Json:
+    """A reader that, unlike the standard library's, knows on which line it stands."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.place = 0
+        self._counted = 0
+        self._line = 1
+
+    def document(self) -> Node:
+        holder = Node("", 1, None)
+        self._value("resource", holder, 0)
+        if self._peek(at_end=True):
+            raise ValueError
+        ((wrapper,)) = holder.children
+        (resource,) = wrapper.children
+        resource.parent = None
+        return resource
+
+    def _line_here(self) -> int:
+        self._line += self.text.count("\n", self._counted, self.place)
+        self._counted = self.place
+        return self._line
+
+    def _peek(self, *, at_end: bool = False) -> str:
+        match = _SPACE.match(self.text, self.place)
+        self.place = match.end() if match else self.place
+        return "" if at_end and self.place == len(self.text) else self.text[self.place]
+
+    def _expect(self, character: str) -> None:
+        if self._peek() != character:
+            raise ValueError
+        self.place += 1
+
+    def _string(self) -> str:
+        self._expect('"')
+        value, self.place = scanstring(self.text, self.place)
+        return str(value)
+
+    def _value(self, name: str, parent: Node, depth: int) -> None:
+        """Read a value as one child of `parent`, or as several where it is a list."""
+        if depth > _DEEPEST:
+            raise UnreadableMessageError("it is nested too deeply")
+        opening = self._peek()
+        if opening == "[":
+            self.place += 1
+            while self._peek() != "]":
+                self._value(name, parent, depth + 1)
+                if self._peek() == ",":
+                    self.place += 1
+            self.place += 1
+        elif opening == "{":
+            node = Node(name, self._line_here(), parent)
+            parent.children.append(node)
+            self._members(node, depth)
+        else:
+            node = Node(name, self._line_here(), parent)
+            parent.children.append(node)
+            self._scalar(node, opening)
+
+    def _members(self, node: Node, depth: int) -> None:
+        self._expect("{")
+        while self._peek() != "}":
+            name = self._string()
+            self._expect(":")
+            if name == "resourceType":
+                # The members belong to the resource inside the wrapper, as in XML.
+                resource = Node(self._string(), node.line, node)
+                resource.children, node.children = node.children, [resource]
+                for child in resource.children:
+                    child.parent = resource
+                node = resource
+            elif name.startswith("_"):
+                self._primitive_extension(name[1:], node, depth)
+            elif name == "url":
+                node.url = self._string()
+                if node.name not in ("extension", "modifierExtension"):
+                    node.children.append(Node("url", self._line_here(), node, node.url))
+            else:
+                self._value(name, node, depth + 1)
+            if self._peek() == ",":
+                self.place += 1
+        self.place += 1
+
+    def _primitive_extension(self, name: str, node: Node, depth: int) -> None:
+        holder = Node(name, self._line_here(), node)
+        self._value(name, holder, depth + 1)
+        primitives = node.all(name)
+        for primitive, extended in zip(primitives, holder.children, strict=False):
+            for child in extended.children:
+                child.parent = primitive
+            primitive.children = extended.children
+        for extended in holder.children[len(primitives) :]:
+            extended.parent = node
+            node.children.append(extended)
+
+    def _scalar(self, node: Node, opening: str) -> None:
+        if opening == '"':
+            text = self._string()
+            if node.name == "div":
+                text = _narrative(text)
+            if _holds_document(node.name, node.parent):
+                packed = "".join(text.split()) if " " in text or "\n" in text else text
+                node.content = Content(len(packed), packed[:_END], packed[-_END:])
+                text = node.content.start
+            node.value = text
+            return
+        match = _SCALAR.match(self.text, self.place)
+        if not match:
+            raise ValueError
+        self.place = match.end()
+        node.value = None if match[0] == "null" else match[0]
+
+
+def _narrative(xhtml: str) -> str:
+    if "<!" in xhtml:  # neither a document type nor anything else that a narrative has no use for
+        return xhtml
+    try:
+        return "".join(map(str, etree.fromstring(xhtml, _PARSER).itertext()))
+    except (etree.XMLSyntaxError, ValueError):
+        return xhtml
