@@ -465,7 +465,7 @@ class MeshClient:
         failure: MeshError
         try:
             with self._open("GET", path, {"Accept-Encoding": "gzip"}) as response:
-                if response.status_code in (200, 206):
+                if response.status_code in (200, 206) and _is_message(response):
                     last = response.status_code == 200
                     collector.take(response, answers.message_headers(response.headers, message_id), number, last=last)
                     return last
@@ -661,6 +661,11 @@ def _answer(response: httpx.Response) -> _Answer:
                     break
         text = bytes(plain)
     return _Answer(response.status_code, response.headers, text)
+
+
+def _is_message(response: httpx.Response) -> bool:
+    """Whether an answer has a message's headers: a gateway's page with the right status has none."""
+    return any(name.startswith("mex-") for name in response.headers)
 
 
 def _interrupted(operation: str, error: httpx.HTTPError) -> MeshError:

@@ -53,7 +53,7 @@ def gzipped(blocks: Iterable[bytes], length: int, *, level: int = LEVEL, at_leas
     depends on blocks and level only. Raises ValueError where the blocks are not `length` bytes in all.
     """
     deflate = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
-    checksum, taken, made, stored = 0, 0, len(_HEADER), level == 0
+    checksum, taken, made, stored = 0, 0, len(_HEADER), at_least == 0
     yield _HEADER
     for block in blocks:
         if not stored and made + length - taken < at_least + _BLOCK:
