@@ -42,7 +42,7 @@ class MailboxSettings(Settings):
     specification: Literal["1.5", "2.0"] = "2.0"
     birth_date_format: Literal["YYYYMMDD", "DDMMYYYY"] = "YYYYMMDD"
     message_definition: str = _MESSAGE_DEFINITION
-    max_message_bytes: int = Field(default=5_000_000, gt=0, le=100_000_000)
+    max_message_bytes: int = Field(default=5_000_000, gt=0, le=20_000_000_000)
     infrastructure_acknowledgement_seconds: int = Field(default=86_400, gt=0)
     business_acknowledgement_seconds: int = Field(default=432_000, gt=0)
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -39,8 +40,18 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _run(event: dict[str, Any], time_left: Callable[[], bool]) -> dict[str, Any]:
     match event:
         case {"task": "mailbox", "mailbox": str(mailbox)}:
+            _measure_certificate(mailbox)
             return asdict(poll.poll(mailbox, time_left))
         case {"task": "due"}:
             return asdict(sweep.run(time_left))
         case _:
             raise StepFailedError("the event names no task: give {'task': 'mailbox', 'mailbox': …} or {'task': 'due'}")
+
+
+def _measure_certificate(mailbox: str) -> None:
+    """Say how many days the mailbox's client certificate is good for; before the poll, which an ended one stops."""
+    expires = poll.mesh.certificate_expires(mailbox)
+    if expires is not None:
+        days = (expires - datetime.now(UTC)).total_seconds() / 86_400
+        with single_metric(name="CertificateDaysLeft", unit=MetricUnit.Count, value=days) as metric:
+            metric.add_dimension(name="mailbox", value=mailbox)

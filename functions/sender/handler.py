@@ -12,6 +12,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from gpconnect_messaging import wiring
 from gpconnect_messaging.faults import describe
 from gpconnect_messaging.settings import SenderSettings
+from gpconnect_messaging.steps.send import NotAuthorisedError
+
+_RESERVE_MILLISECONDS = 30_000
+"""Enough to send one more chunk before the function is stopped."""
 
 logger = Logger()
 metrics = Metrics()
@@ -26,11 +30,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return dict(answer)
 
 
-def _record(record: SQSRecord) -> None:
+def _record(record: SQSRecord, lambda_context: LambdaContext) -> None:
     message_id = json.loads(record.body)["message_id"]
     try:
-        status = sender.send(message_id)
+        status = sender.send(message_id, lambda: lambda_context.get_remaining_time_in_millis() > _RESERVE_MILLISECONDS)
     except Exception as error:
+        if isinstance(error, NotAuthorisedError):
+            metrics.add_metric(name="NotAuthorised", unit=MetricUnit.Count, value=1)
         logger.error("a message could not be sent", message_id=message_id, extra=describe(error))
         raise
     metrics.add_metric(name=f"Message{status.title()}", unit=MetricUnit.Count, value=1)

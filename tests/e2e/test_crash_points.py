@@ -103,7 +103,9 @@ class Steps:
             lease=timedelta(seconds=20),
             patience=PATIENCE,
         )
-        self.poller = Poller(evidence=evidence, ledger=ledger, mesh=self.mesh, notifier=notifier)
+        # A dead poller keeps its mailbox no longer than the test waits.
+        lease = timedelta(seconds=5)
+        self.poller = Poller(evidence=evidence, ledger=ledger, mesh=self.mesh, notifier=notifier, lease=lease)
 
     def _client(self, name: str) -> Any:
         client = self._product.run.session.client(name)  # type: ignore[call-overload]

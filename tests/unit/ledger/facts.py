@@ -19,20 +19,36 @@ BUILT = lifecycle.built(
 )
 
 
-def started(attempt: int = 1, minutes: float = 1) -> Fact:
-    return lifecycle.upload_started(at=at(minutes), attempt=attempt, lease=LEASE)
+def started(attempt: int = 1, minutes: float = 1, chunks: int = 1) -> Fact:
+    return lifecycle.upload_started(at=at(minutes), attempt=attempt, lease=LEASE, chunks=chunks)
 
 
-def accepted(attempt: int = 1, minutes: float = 2) -> Fact:
-    return lifecycle.upload_accepted(at=at(minutes), attempt=attempt, mesh_message_id=f"MESH{attempt}")
+def chunk(number: int, attempt: int = 1, minutes: float = 1.5, mesh_message_id: str = "MESH1", chunks: int = 3) -> Fact:
+    return lifecycle.chunk_accepted(
+        at=at(minutes),
+        attempt=attempt,
+        mesh_message_id=mesh_message_id,
+        number=number,
+        chunks=chunks,
+        end=number * 10,
+    )
+
+
+def tracked(attempt: int = 1, minutes: float = 1.7) -> Fact:
+    return lifecycle.upload_tracked(at=at(minutes), attempt=attempt, mesh_message_id="MESH1", mesh_status="accepted")
+
+
+def accepted(attempt: int = 1, minutes: float = 2, mesh_message_id: str | None = None) -> Fact:
+    mesh_message_id = mesh_message_id or f"MESH{attempt}"
+    return lifecycle.upload_accepted(at=at(minutes), attempt=attempt, mesh_message_id=mesh_message_id)
 
 
 def refused(attempt: int = 1, minutes: float = 2) -> Fact:
     return lifecycle.upload_refused(at=at(minutes), attempt=attempt, http_status=417, error="SEND 12")
 
 
-def postponed(attempt: int = 1, minutes: float = 2) -> Fact:
-    return lifecycle.upload_postponed(at=at(minutes), attempt=attempt, why="busy")
+def postponed(attempt: int = 1, minutes: float = 2, abandoned: str | None = None) -> Fact:
+    return lifecycle.upload_postponed(at=at(minutes), attempt=attempt, why="busy", abandoned=abandoned)
 
 
 def uncertain(attempt: int = 1, minutes: float = 2) -> Fact:

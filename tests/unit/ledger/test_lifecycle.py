@@ -21,11 +21,13 @@ from tests.unit.ledger.facts import (
     OVERDUE,
     accepted,
     at,
+    chunk,
     postponed,
     refused,
     reported,
     response,
     started,
+    tracked,
     uncertain,
 )
 
@@ -93,6 +95,36 @@ def test_uploads_that_never_left_make_no_copies() -> None:
     assert History((BUILT, started(), postponed(), started(2), accepted(2))).possible_copies == 1
 
 
+@pytest.mark.parametrize(
+    ("facts", "copies"),
+    [
+        ([started(chunks=3)], 0),
+        ([started(chunks=3), uncertain()], 0),
+        ([started(chunks=3), chunk(1), uncertain()], 0),
+        ([started(chunks=3), chunk(1), chunk(2), uncertain()], 1),
+        ([started(chunks=3), chunk(1), chunk(2), uncertain(), started(2, chunks=3), uncertain(2)], 1),
+        ([started(chunks=3), chunk(1), chunk(2), postponed()], 0),
+        ([started(chunks=3), chunk(1), postponed(), started(2, chunks=3), chunk(2), accepted(2, 2, "MESH1")], 1),
+        (
+            [started(chunks=3), chunk(1), chunk(2), uncertain(), started(2, chunks=3), postponed(2, abandoned="MESH1")],
+            0,
+        ),
+        ([started(chunks=3), chunk(1), chunk(2), tracked(), accepted()], 1),
+    ],
+)
+def test_a_message_in_chunks_is_one_copy_however_many_attempts_it_took(facts: list[Fact], copies: int) -> None:
+    assert History((BUILT, *facts)).possible_copies == copies
+
+
+def test_what_mesh_has_of_a_message_goes_to_the_first_gap_and_can_be_given_up() -> None:
+    (begun,) = History((BUILT, started(chunks=4), chunk(1, chunks=4), chunk(2, chunks=4), chunk(4, chunks=4))).begun
+    assert (begun.mesh_message_id, begun.chunks, begun.accepted, begun.end) == ("MESH1", 4, 2, 20)
+    assert History((BUILT, started(chunks=3), chunk(2))).begun == ()
+    assert History((BUILT, started(chunks=3), chunk(1), postponed(abandoned="MESH1"))).begun == ()
+    both = History((BUILT, chunk(1), chunk(2), chunk(1, 2, mesh_message_id="A")))
+    assert [each.accepted for each in both.begun] == [1, 2]
+
+
 def test_one_undelivered_copy_of_two_is_not_the_end() -> None:
     twice = (BUILT, started(), accepted(), started(2), accepted(2))
     assert History((*twice, reported(1))).status is Status.SENT
@@ -104,7 +136,8 @@ ANY_FACT = st.sampled_from(
         BUILT, INVALID, OVERDUE, started(), started(2, 20), accepted(), accepted(2, 21), refused(), refused(2),
         postponed(), postponed(2), uncertain(), uncertain(2), response("20013"), response("20009"), response("20007"),
         response("30001"), response("30002"), response("30004"), response("30014"), response("99999"), response(None),
-        reported(), reported(2),
+        reported(), reported(2), chunk(1), chunk(2), chunk(1, 2, mesh_message_id="MESH2"), tracked(),
+        started(3, 30, chunks=3), postponed(3, abandoned="MESH1"),
     ]
 )  # fmt: skip
 
@@ -122,6 +155,8 @@ def test_order_and_repetition_never_matter(facts: list[Fact], random: object) ->
     assert other.status is history.status
     assert notices_due(other) == notices_due(history)
     assert due_at(other, PATIENCE) == due_at(history, PATIENCE)
+    assert other.possible_copies == history.possible_copies
+    assert other.begun == history.begun
 
 
 @given(st.lists(ANY_FACT, max_size=12, unique_by=lambda fact: fact.identity))

@@ -85,6 +85,12 @@ class PollerSettings(_LedgerSettings):
     mesh_url: str
     mailbox_secrets: str
     mesh_secret: str
+    poll_lease_seconds: int = 270
+
+    @property
+    def poll_lease(self) -> timedelta:
+        """How long a poller may have a mailbox to itself; longer than it may run, shorter than until the next comes."""
+        return timedelta(seconds=self.poll_lease_seconds)
 
 
 def _convert(name: str, text: str, kind: Any) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from gpconnect_messaging.itk3.envelope import Envelope
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _PART = 8 * 1024 * 1024
 _CHUNK = 192 * 1024
+# The shortest part that S3 takes.
+_RECEIVED_PART = 5 * 1024 * 1024
 _MISSING = {"404", "NoSuchKey", "NoSuchVersion"}
 
 
@@ -134,11 +136,26 @@ class Outbox:
             raise DamagedMessageError("the stored message is not the one that was built")
         target.seek(0)
 
-    def _get(self, key: str) -> Any:
+    def read(self, message_id: str, start: int, length: int) -> Iterator[bytes]:
+        """Stream a part of a message, in blocks. Raises NotThereError, StorageError."""
+        if length == 0:
+            return
+        body = self._get(_message_key(message_id), f"bytes={start}-{start + length - 1}")
         try:
-            return self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
+            yield from body.iter_chunks(_CHUNK)
+        except (BotoCoreError, HTTPClientError) as error:
+            raise StorageError(f"reading a message broke off: {type(error).__name__}") from None
+        finally:
+            body.close()
+
+    def _get(self, key: str, span: str | None = None) -> Any:
+        which = {"Range": span} if span else {}
+        try:
+            return self._client.get_object(Bucket=self._bucket, Key=key, **which)["Body"]  # type: ignore[arg-type]
         except ClientError as error:
             raise _meaning(error) from None
+        except BotoCoreError as error:
+            raise StorageError(f"S3 could not be reached: {type(error).__name__}") from None
 
 
 class Evidence:
@@ -154,18 +171,69 @@ class Evidence:
         self._client.put_object(Bucket=self._bucket, Key=key, Body=raw, ContentType="application/json")
         return key
 
-    def keep_received(self, mailbox: str, mesh_message_id: str, headers: Any, body: bytes) -> str:
-        """Keep a MESH message as it came: its body under the returned key, its headers beside it."""
-        key = f"received/{mailbox}/{mesh_message_id}"
+    def receive(self, mailbox: str, mesh_message_id: str) -> "KeptMessage":
+        """Begin to keep a MESH message as it comes."""
+        return KeptMessage(self._client, self._bucket, f"received/{mailbox}/{mesh_message_id}")
+
+
+class KeptMessage:
+    """A MESH message on its way into the evidence store: takes blocks, holds no more than one part of them.
+
+    Nothing is there to read until `keep`; what was begun and never kept, S3 removes after a day. S3's own errors come
+    out as they are: its keys here are ids.
+    """
+
+    def __init__(self, client: "S3Client", bucket: str, key: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._key = key
+        self._upload = ""
+        self._parts: list[str] = []
+        self._held = bytearray()
+
+    @property
+    def whole(self) -> bytes | None:
+        """The body where it is short enough to have been held; None for a longer one."""
+        return None if self._parts else bytes(self._held)
+
+    def write(self, block: bytes) -> None:
+        """Take the next block."""
+        self._held += block
+        if len(self._held) >= _RECEIVED_PART:
+            self._put_part()
+
+    def keep(self, headers: Any) -> str:
+        """Finish: the body under the returned key, the headers beside it. A repeat writes the same again."""
         described = {name: value for name, value in asdict(headers).items() if name != "body"}
         self._client.put_object(
             Bucket=self._bucket,
-            Key=f"{key}.json",
+            Key=f"{self._key}.json",
             Body=json.dumps(described, default=str).encode(),
             ContentType="application/json",
         )
-        self._client.put_object(Bucket=self._bucket, Key=key, Body=body)
-        return key
+        if not self._parts:
+            self._client.put_object(Bucket=self._bucket, Key=self._key, Body=bytes(self._held))
+            return self._key
+        if self._held:
+            self._put_part()
+        self._client.complete_multipart_upload(
+            Bucket=self._bucket,
+            Key=self._key,
+            UploadId=self._upload,
+            MultipartUpload={
+                "Parts": [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(self._parts, 1)]
+            },
+        )
+        return self._key
+
+    def _put_part(self) -> None:
+        if not self._upload:
+            self._upload = self._client.create_multipart_upload(Bucket=self._bucket, Key=self._key)["UploadId"]
+        body, self._held = bytes(self._held), bytearray()
+        part = self._client.upload_part(
+            Bucket=self._bucket, Key=self._key, UploadId=self._upload, PartNumber=len(self._parts) + 1, Body=body
+        )
+        self._parts.append(part["ETag"])
 
 
 class _HashedStream:

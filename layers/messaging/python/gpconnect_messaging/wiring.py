@@ -73,6 +73,7 @@ def poller(settings: PollerSettings) -> "tuple[Poller, Sweep]":
         ledger=ledger,
         mesh=MeshConnections(settings.mesh_url, _vault(settings)),
         notifier=notifier,
+        lease=settings.poll_lease,
     )
     send_queue = SendQueue(boto3.client("sqs", config=_CONFIG), settings.send_queue_url)
     return poll, Sweep(ledger=ledger, send_queue=send_queue, notifier=notifier, patience=settings.patience)

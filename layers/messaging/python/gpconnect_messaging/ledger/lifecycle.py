@@ -39,6 +39,8 @@ class FactKind(StrEnum):
     REQUEST_REFUSED = "request refused"
     BUILT = "built"
     UPLOAD_STARTED = "upload started"
+    CHUNK_ACCEPTED = "chunk accepted"
+    UPLOAD_TRACKED = "upload tracked"
     UPLOAD_ACCEPTED = "upload accepted"
     UPLOAD_REFUSED = "upload refused"
     UPLOAD_POSTPONED = "upload postponed"
@@ -116,11 +118,36 @@ def built(
     )  # fmt: skip
 
 
-def upload_started(*, at: datetime, attempt: int, lease: timedelta) -> Fact:
-    """A sender took the message; until the lease ends nobody else may."""
+def upload_started(*, at: datetime, attempt: int, lease: timedelta, chunks: int = 1) -> Fact:
+    """A sender took the message, to send it in so many chunks; until the lease ends nobody else may."""
     return Fact(
         kind=FactKind.UPLOAD_STARTED, identity=f"upload-{attempt}", at=at, source="sender",
-        details={"attempt": attempt, "lease_until": (at + lease).isoformat()},
+        details={"attempt": attempt, "lease_until": (at + lease).isoformat(), "chunks": chunks},
+    )  # fmt: skip
+
+
+def chunk_accepted(*, at: datetime, attempt: int, mesh_message_id: str, number: int, chunks: int, end: int) -> Fact:
+    """MESH took a chunk that does not complete the message, under the id that it gave the first.
+
+    `end` is how far into the message's content the chunk goes, in bytes.
+    """
+    return Fact(
+        kind=FactKind.CHUNK_ACCEPTED, identity=f"chunk-{mesh_message_id}-{number}", at=at, source="sender",
+        details={
+            "attempt": attempt,
+            "mesh_message_id": mesh_message_id,
+            "number": number,
+            "chunks": chunks,
+            "end": end,
+        },
+    )  # fmt: skip
+
+
+def upload_tracked(*, at: datetime, attempt: int, mesh_message_id: str, mesh_status: str) -> Fact:
+    """We asked MESH what became of an upload whose answer was lost: MESH's own word, or `unknown to MESH`."""
+    return Fact(
+        kind=FactKind.UPLOAD_TRACKED, identity=f"tracked-{attempt}-{mesh_message_id}", at=at, source="sender",
+        details={"attempt": attempt, "mesh_message_id": mesh_message_id, "mesh_status": mesh_status},
     )  # fmt: skip
 
 
@@ -142,9 +169,14 @@ def upload_refused(*, at: datetime, attempt: int, http_status: int, error: str) 
     return _outcome(FactKind.UPLOAD_REFUSED, at, attempt, "sender", http_status=http_status, error=error)
 
 
-def upload_postponed(*, at: datetime, attempt: int, why: str) -> Fact:
-    """The upload never left, or MESH was too busy to take it: it may be tried again."""
-    return _outcome(FactKind.UPLOAD_POSTPONED, at, attempt, "sender", why=why)
+def upload_postponed(*, at: datetime, attempt: int, why: str, abandoned: str | None = None) -> Fact:
+    """The upload never left, or MESH was too busy to take it, or time ran out between chunks: it may be tried again.
+
+    `abandoned` is MESH's id of a message begun in chunks that it no longer knows: it cannot be continued.
+    """
+    return _outcome(
+        FactKind.UPLOAD_POSTPONED, at, attempt, "sender", why=why, **({"abandoned": abandoned} if abandoned else {})
+    )
 
 
 def upload_uncertain(*, at: datetime, attempt: int, why: str, source: str) -> Fact:
@@ -213,6 +245,16 @@ def _outcome(kind: FactKind, at: datetime, attempt: int, source: str, **details:
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A message that MESH has some chunks of: its MESH id, how many it is made of, how many are there, and to where."""
+
+    mesh_message_id: str
+    chunks: int
+    accepted: int
+    end: int
+
+
 @dataclass(frozen=True)
 class History:
     """What the facts of one message say, taken together."""
@@ -261,13 +303,39 @@ class History:
         return tuple(sorted({fact.details["mesh_message_id"] for fact in self.of(FactKind.UPLOAD_ACCEPTED)}))
 
     @cached_property
+    def begun(self) -> tuple[Begun, ...]:
+        """The chunked uploads that MESH may still have, the one with most chunks last."""
+        abandoned = {fact.details.get("abandoned") for fact in self.of(FactKind.UPLOAD_POSTPONED)}
+        there: dict[str, dict[int, Fact]] = {}
+        for fact in self.of(FactKind.CHUNK_ACCEPTED):
+            if fact.details["mesh_message_id"] not in abandoned:
+                there.setdefault(fact.details["mesh_message_id"], {})[fact.details["number"]] = fact
+        found = []
+        for mesh_message_id, chunks in there.items():
+            # In order only: what comes after a gap has to be sent again.
+            accepted = next(count for count in range(len(chunks) + 1) if count + 1 not in chunks)
+            if accepted:
+                last = chunks[accepted].details
+                found.append(Begun(mesh_message_id, last["chunks"], accepted, last["end"]))
+        return tuple(sorted(found, key=lambda begun: (begun.accepted, begun.mesh_message_id)))
+
+    @cached_property
     def possible_copies(self) -> int:
-        """How many copies MESH may hold: uploads accepted, uncertain, or still without an outcome."""
-        never_arrived = self.of(FactKind.UPLOAD_REFUSED, FactKind.UPLOAD_POSTPONED, FactKind.RECIPIENT_UNRESOLVED)
-        harmless = {fact.details["attempt"] for fact in never_arrived} - {
-            fact.details["attempt"] for fact in self.of(FactKind.UPLOAD_ACCEPTED)
+        """How many copies MESH may hold: uploads accepted, uncertain, or still without an outcome.
+
+        In chunks, MESH holds a copy only where its last chunk may have been sent, however many attempts that took.
+        """
+        accepted = {
+            fact.details["attempt"]: fact.details["mesh_message_id"] for fact in self.of(FactKind.UPLOAD_ACCEPTED)
         }
-        return len({fact.details["attempt"] for fact in self.of(FactKind.UPLOAD_STARTED)} - harmless)
+        never_arrived = self.of(FactKind.UPLOAD_REFUSED, FactKind.UPLOAD_POSTPONED, FactKind.RECIPIENT_UNRESOLVED)
+        harmless = {fact.details["attempt"] for fact in never_arrived} - set(accepted)
+        started = self.of(FactKind.UPLOAD_STARTED)
+        whole = {fact.details["attempt"] for fact in started if fact.details.get("chunks", 1) == 1} - harmless
+        in_chunks = {fact.details["attempt"] for fact in started} - whole - harmless
+        completed = {begun.mesh_message_id for begun in self.begun if begun.accepted >= begun.chunks - 1}
+        completed |= {accepted[attempt] for attempt in in_chunks if attempt in accepted}
+        return len(whole) + (len(completed) if in_chunks else 0)
 
     @cached_property
     def verdicts(self) -> frozenset[tuple[str, str]]:

@@ -9,6 +9,8 @@
 | last version of an encounter | `ENCOUNTER#{encounter key}` | `ENCOUNTER` |
 | MESH's id of a message of ours | `MESH#{MESH message id}` | `MESH` |
 | what came in | `RECEIVED#{mailbox}#{MESH message id}` | `RECEIVED` |
+| how often it was tried to take it in | the same | `TRIES` |
+| who polls a mailbox | `MAILBOX#{mailbox}` | `LEASE` |
 
 A change reads the message's partition, derives the new status, and writes the fact, the projection and any notice in
 one transaction on condition that nobody wrote in between; losing that race means reading again. Status and due work
@@ -21,7 +23,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
 SHARDS = 8
 _TRIES = 10
 _NOTICE_LEASE_SECONDS = 60
+# MESH deletes a message after 30 days; DynamoDB removes the count of its tries some time later.
+_TRIES_KEPT = timedelta(days=40)
 _RACE_LOST = {"ConditionalCheckFailed", "TransactionConflict"}
 
 _to_dynamo = TypeSerializer().serialize
@@ -263,6 +267,51 @@ class Ledger:
             evidence_key=item["evidence_key"],
             outcome=item["outcome"],
         )
+
+    def try_received(self, mailbox: str, mesh_message_id: str) -> int:
+        """Count one more try to take a message in, before it is made; return how many that makes."""
+        return self._count_tries(mailbox, mesh_message_id, 1)
+
+    def forget_try(self, mailbox: str, mesh_message_id: str) -> None:
+        """Take back a counted try that failed for a reason that is not the message's."""
+        self._count_tries(mailbox, mesh_message_id, -1)
+
+    def _count_tries(self, mailbox: str, mesh_message_id: str, number: int) -> int:
+        expires = self._now() + _TRIES_KEPT
+        answer = self._client.update_item(
+            TableName=self._table,
+            Key=_item({"pk": f"RECEIVED#{mailbox}#{mesh_message_id}", "sk": "TRIES"}),
+            UpdateExpression="SET expires_at = :expires ADD tries :number",
+            ExpressionAttributeValues=_item({":number": number, ":expires": int(expires.timestamp())}),
+            ReturnValues="UPDATED_NEW",
+        )
+        return int(_plain(answer["Attributes"])["tries"])
+
+    def take_mailbox(self, mailbox: str, holder: str, lease: timedelta) -> bool:
+        """Take the right to poll a mailbox until the lease ends; False where another holds it."""
+        now = self._now()
+        item = {"pk": f"MAILBOX#{mailbox}", "sk": "LEASE", "holder": holder, "until": _text(now + lease)}
+        return self._put_lease(item, "attribute_not_exists(pk) OR #until <= :now", {":now": _text(now)})
+
+    def leave_mailbox(self, mailbox: str, holder: str) -> None:
+        """Give the mailbox back before the lease ends; nothing happens where another has taken it since."""
+        item = {"pk": f"MAILBOX#{mailbox}", "sk": "LEASE", "holder": holder, "until": _text(self._now())}
+        self._put_lease(item, "holder = :holder AND #until > :now", {":holder": holder, ":now": _text(self._now())})
+
+    def _put_lease(self, item: Item, condition: str, values: Item) -> bool:
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=_item(item),
+                ConditionExpression=condition,
+                ExpressionAttributeNames={"#until": "until"},
+                ExpressionAttributeValues=_item(values),
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
 
     def _tries(self) -> Iterator[int]:
         for attempt in range(_TRIES):

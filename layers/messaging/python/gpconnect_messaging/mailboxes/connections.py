@@ -1,35 +1,85 @@
 """One MESH client per mailbox, kept while its credentials stay the same."""
 
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
 from gpconnect_messaging.mailboxes.directory import CredentialVault
+from gpconnect_messaging.mailboxes.keeping import Kept
 from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.mesh.credentials import MailboxCredentials
+from gpconnect_messaging.mesh.errors import Authentication, WrongClock
+from gpconnect_messaging.mesh.models import EndpointLookup
+
+_LOOKUPS_KEPT_SECONDS = 900
+"""How long an answer of the directory is used: practices change their mailboxes rarely."""
+
+_Value = TypeVar("_Value")
 
 
 class MeshConnections:
-    """Opens MESH for the mailboxes of an environment."""
+    """Opens MESH for the mailboxes of an environment. Safe to share between threads."""
 
     def __init__(self, url: str, vault: CredentialVault) -> None:
         self._url = url
         self._vault = vault
         self._open: dict[str, tuple[MailboxCredentials, MeshClient]] = {}
+        self._opening = threading.Lock()
+        self._lookups: Kept[EndpointLookup] = Kept(_LOOKUPS_KEPT_SECONDS)
 
     def to(self, mailbox: str) -> MeshClient:
         """Return the mailbox's client. Raises CredentialsError."""
-        credentials = self._vault.credentials(mailbox)
-        known, client = self._open.get(mailbox, (None, None))
-        if client is None or known != credentials:
-            if client is not None:
-                client.close()
-            client = MeshClient(self._url, credentials)
-            self._open[mailbox] = (credentials, client)
-        return client
+        with self._opening:
+            credentials = self._vault.credentials(mailbox)
+            known, client = self._open.get(mailbox, (None, None))
+            if client is None or known != credentials:
+                if client is not None:
+                    client.close()
+                client = MeshClient(self._url, credentials)
+                self._open[mailbox] = (credentials, client)
+            return client
+
+    def authorised(self, mailbox: str, act: Callable[[MeshClient], _Value]) -> _Value:
+        """Do something that MESH did nothing of where it refuses our credentials.
+
+        A refusal makes the secret be read afresh, in case it was rotated, and the act be tried once more; a second one
+        comes out, as does a wrong clock at once, which no other secret would mend. Raises what `act` does.
+        """
+        try:
+            return act(self.to(mailbox))
+        except WrongClock:
+            raise
+        except Authentication:
+            self._vault.forget(mailbox)
+        try:
+            return act(self.to(mailbox))
+        except Authentication:
+            self._vault.forget(mailbox)
+            raise
+
+    def endpoint_lookup(self, mailbox: str, ods_code: str, workflow_id: str) -> EndpointLookup:
+        """Ask, as a mailbox of ours, which mailboxes of an organisation take a workflow; answers are kept for a while.
+
+        An organisation without any is asked about again each time: somebody may be enabling it just now. Raises what
+        `MeshClient.endpoint_lookup` does.
+        """
+
+        def ask() -> EndpointLookup:
+            return self.authorised(mailbox, lambda client: client.endpoint_lookup(ods_code, workflow_id))
+
+        name = f"{ods_code}/{workflow_id}"
+        found = self._lookups.get(name, ask)
+        if not found.mailboxes:
+            self._lookups.forget(name)
+        return found
+
+    def certificate_expires(self, mailbox: str) -> datetime | None:
+        """When the mailbox's client certificate ends; None where it has none. Raises CredentialsError."""
+        return self._vault.credentials(mailbox).certificate_expires
 
     def close(self) -> None:
         """Close all connections."""
         for _, client in self._open.values():
             client.close()
         self._open.clear()
-
-    def not_accepted(self, mailbox: str) -> None:
-        """MESH did not accept the mailbox's credentials: read them afresh next time, in case they were rotated."""
-        self._vault.forget(mailbox)

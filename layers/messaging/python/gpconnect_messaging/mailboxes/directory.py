@@ -6,10 +6,11 @@ So a changed setting or a rotated secret takes effect without a deployment.
 import json
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from gpconnect_messaging.mailboxes.keeping import Kept
 from gpconnect_messaging.mailboxes.settings import MailboxSettings, MailboxSettingsError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from gpconnect_messaging.mesh.credentials import MailboxCredentials
 
 _KEPT_SECONDS = 300
-_Value = TypeVar("_Value")
 
 
 class UnknownMailboxError(Exception):
@@ -36,7 +36,7 @@ class MailboxDirectory:
     def __init__(self, client: "SSMClient", prefix: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._prefix = prefix
-        self._kept: _Kept[MailboxSettings] = _Kept(clock)
+        self._kept: Kept[MailboxSettings] = Kept(_KEPT_SECONDS, clock)
 
     def settings(self, mailbox: str) -> MailboxSettings:
         """Find a mailbox's settings. Raises UnknownMailboxError, MailboxSettingsError."""
@@ -68,7 +68,7 @@ class CredentialVault:
         self._client = client
         self._mailbox_secrets = mailbox_secrets
         self._mesh_secret = mesh_secret
-        self._kept: _Kept[MailboxCredentials] = _Kept(clock)
+        self._kept: Kept[MailboxCredentials] = Kept(_KEPT_SECONDS, clock)
 
     def credentials(self, mailbox: str) -> "MailboxCredentials":
         """Find a mailbox's credentials. Raises CredentialsError."""
@@ -102,21 +102,3 @@ class CredentialVault:
         if not isinstance(value, dict):
             raise CredentialsError(f"the secret {name} is not a JSON object")
         return value
-
-
-class _Kept(Generic[_Value]):
-    """Values by name, each for five minutes."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._values: dict[str, tuple[float, _Value]] = {}
-
-    def get(self, name: str, read: Callable[[], _Value]) -> _Value:
-        until, value = self._values.get(name, (0.0, None))
-        if value is None or self._clock() >= until:
-            value = read()
-            self._values[name] = (self._clock() + _KEPT_SECONDS, value)
-        return value
-
-    def forget(self, name: str) -> None:
-        self._values.pop(name, None)

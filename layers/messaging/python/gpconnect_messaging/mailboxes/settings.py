@@ -11,8 +11,8 @@ from gpconnect_messaging.requests.snomed import is_concept_id
 from gpconnect_messaging.specification import MESSAGE_DEFINITION, SPECIFICATIONS, Specification, Version
 from gpconnect_messaging.specification.birth_date import BirthDateFormat
 
-LARGEST_MESSAGE = 100_000_000
-"""What MESH takes in one request, in bytes."""
+LARGEST_MESSAGE = 20_000_000_000
+"""What MESH takes in all chunks of a message, in bytes (MESH API description, "Send chunked message")."""
 
 
 class MailboxSettingsError(Exception):
@@ -81,7 +81,6 @@ def _count(name: str, value: Any) -> int:
 
 
 def _message_bytes(name: str, value: Any) -> int:
-    # A message goes in one request (design: MESH, chunking above that).
     if _count(name, value) > LARGEST_MESSAGE:
         raise MailboxSettingsError(f"mailbox settings: {name}: must be at most {LARGEST_MESSAGE}")
     return int(value)

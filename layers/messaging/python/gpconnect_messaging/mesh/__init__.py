@@ -14,6 +14,7 @@ from gpconnect_messaging.mesh.errors import (
     NeverLeft,
     Refused,
     Uncertain,
+    WrongClock,
 )
 from gpconnect_messaging.mesh.models import (
     ChunkRange,
@@ -47,4 +48,5 @@ __all__ = [
     "Sent",
     "Tracking",
     "Uncertain",
+    "WrongClock",
 ]

@@ -74,9 +74,15 @@ def accepted_message_id(body: bytes) -> str | None:
     An answer that also speaks of an error accepts nothing.
     """
     answer = json_object(body) or {}
-    if answer.get("errorCode") or answer.get("errorEvent") or answer.get("detail"):
+    if speaks_of_an_error(body):
         return None
     return _message_id(answer.get("message_id") or answer.get("messageID"))
+
+
+def speaks_of_an_error(body: bytes) -> bool:
+    """Whether an answer has the fields of an error, whatever its status says."""
+    answer = json_object(body) or {}
+    return any(answer.get(name) for name in ("errorCode", "errorEvent", "detail"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,10 @@ How the answer to an upload is read:
 | any other 5xx, a 503 without Retry-After, any other 2xx              | Uncertain         |
 | any other 4xx (417 with a message id too), 3xx                       | Refused           |
 
+A streamed body ends with a mark of its own, so a connection that fails before the end of it is NeverLeft, too. A chunk
+before the last completes nothing: sent again it does no harm, so there Uncertain becomes Busy. A chunk's 404 or 410 is
+Gone: begin the message anew. A chunk's 423 is Uncertain: MESH has the whole message already, tracking says so.
+
 A read or an acknowledgement can be repeated, so there everything that may pass is NeverLeft or Busy.
 """
 
@@ -29,7 +33,7 @@ import logging
 import platform
 import re
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -42,6 +46,7 @@ from gpconnect_messaging import __version__
 from gpconnect_messaging.mesh import answers, compression, headers
 from gpconnect_messaging.mesh.authorization import authorization
 from gpconnect_messaging.mesh.checksum import Checksum
+from gpconnect_messaging.mesh.chunking import SMALLEST_CHUNK, Part
 from gpconnect_messaging.mesh.credentials import MailboxCredentials
 from gpconnect_messaging.mesh.errors import (
     ERROR_CODES,
@@ -53,6 +58,7 @@ from gpconnect_messaging.mesh.errors import (
     NeverLeft,
     Refused,
     Uncertain,
+    WrongClock,
 )
 from gpconnect_messaging.mesh.models import (
     ChunkRange,
@@ -89,6 +95,9 @@ _NO_CONNECTION = (
     httpx.UnsupportedProtocol,
 )
 _WAIT = (408, 425, 429)
+_FINALISED = 423
+# Seconds. MESH refuses tokens two hours off; nearer than this it is not the clock.
+_CLOCKS_DIFFER = 3600
 # OpenSSL's names for what the server says about our certificate, without their varying beginnings.
 _CERTIFICATE_ALERTS = (
     "ALERT_ACCESS_DENIED",
@@ -118,22 +127,33 @@ class _Answer:
 
 
 class _Body:
-    """A request's body that remembers how much of itself was asked for."""
+    """A request's body that remembers how much of itself was asked for. `length` is None for one that ends itself."""
 
-    def __init__(self, file: IO[bytes], length: int) -> None:
-        self._file = file
-        self._remaining = length
+    def __init__(self, blocks: Iterable[bytes], length: int | None) -> None:
+        self._blocks = blocks
+        self.length = length
         self.started = False
+        self.finished = length == 0
+        self.given_up: Exception | None = None
 
     @property
-    def finished(self) -> bool:
-        return self._remaining <= 0
+    def may_have_arrived(self) -> bool:
+        """Whether MESH may have had enough of it to process the request."""
+        return self.finished or (self.started and self.length is not None)
 
     def __iter__(self) -> Iterator[bytes]:
         self.started = True
-        while block := self._file.read(_BLOCK):
-            self._remaining -= len(block)
-            yield block
+        try:
+            yield from self._blocks
+        except Exception as error:
+            self.given_up = error
+            raise
+        self.finished = True
+
+
+def _blocks_of(file: IO[bytes]) -> Iterator[bytes]:
+    while block := file.read(_BLOCK):
+        yield block
 
 
 def _now() -> datetime:
@@ -216,8 +236,50 @@ class MeshClient:
         with file:
             if length > LARGEST_REQUEST:
                 raise ValueError(f"{length} bytes after compression are more than MESH takes in one request")
-            answer, body = self._upload("send", self._mailbox_path("outbox"), meta, file, length)
-        return Sent(message_id=self._accepted("send", answer, body))
+            body = _Body(_blocks_of(file), length)
+            answer = self._upload("send", self._mailbox_path("outbox"), meta, body)
+            return Sent(message_id=self._accepted("send", answer, body))
+
+    def send_part(
+        self,
+        outgoing: Outgoing,
+        part: Part,
+        blocks: Iterable[bytes],
+        *,
+        message_id: str | None = None,
+        smallest_chunk: int = SMALLEST_CHUNK,
+    ) -> Sent:
+        """Send one part of a message, compressed on its way and never held whole.
+
+        `blocks` give the part's content, at most 256 KiB at a time; what they raise leaves the request unfinished, so
+        that MESH takes nothing, and comes out of here as it is. `message_id` is what the first part was answered, and
+        wanted for every other; the parts of a message go one after another. Raises NeverLeft, Busy, Uncertain,
+        Refused, Authentication, Gone as the module's table says, and ValueError for a header that MESH could not take.
+        """
+        chunk = ChunkRange(number=part.number, total=part.total)
+        if message_id is None:
+            path, meta = self._mailbox_path("outbox"), self._first_chunk_headers(outgoing, chunk)
+        else:
+            path = self._mailbox_path("outbox", _message_id(message_id), str(part.number))
+            meta = headers.checked(
+                {"Mex-Chunk-Range": f"{chunk.number}:{chunk.total}", "Content-Type": outgoing.content_type}
+            )
+        stream = compression.gzipped(
+            blocks, part.length, level=self._compression_level, at_least=0 if part.is_last else smallest_chunk
+        )
+        body = _Body(stream, None)
+        operation = "send" if part.total == 1 else f"send of chunk {part.number}"
+        failure: MeshError
+        try:
+            answer = self._upload(operation, path, meta, body)
+            return Sent(message_id=self._accepted(operation, answer, body, of_message=message_id))
+        except Uncertain as error:
+            # A chunk before the last completes no message, so nobody needs to find out.
+            if part.is_last or error.status == _FINALISED:
+                failure = Uncertain(operation, error.problem, status=error.status, message_id=message_id)
+            else:
+                failure = Busy(operation, error.problem, status=error.status)
+        raise failure
 
     def check(self, outgoing: Outgoing) -> None:
         """Raise the ValueError that `send` would raise for a header that MESH could not take; ask nobody."""
@@ -403,7 +465,7 @@ class MeshClient:
         failure: MeshError
         try:
             with self._open("GET", path, {"Accept-Encoding": "gzip"}) as response:
-                if response.status_code in (200, 206):
+                if response.status_code in (200, 206) and _is_message(response):
                     last = response.status_code == 200
                     collector.take(response, answers.message_headers(response.headers, message_id), number, last=last)
                     return last
@@ -414,32 +476,32 @@ class MeshClient:
             failure = self._read_failure("download", answer, may_be_gone=True)
         raise failure
 
-    def _upload(
-        self, operation: str, path: str, meta: Mapping[str, str], file: IO[bytes], length: int
-    ) -> tuple[_Answer, _Body]:
-        body = _Body(file, length)
-        framing = {"Content-Encoding": "gzip", "Content-Length": str(length)}
-        failure: MeshError
+    def _upload(self, operation: str, path: str, meta: Mapping[str, str], body: _Body) -> _Answer:
+        framing = {"Content-Encoding": "gzip"}
+        if body.length is not None:
+            framing["Content-Length"] = str(body.length)
+        failure: Exception
         try:
             with self._open("POST", path, {**meta, **framing}, content=body) as response:
-                return _answer(response), body
-        except (httpx.HTTPError, OSError) as error:
-            failed = type(error).__name__
-            if _certificate_refused(error):
-                failure = Authentication(operation, "MESH does not accept our client certificate")
-            elif isinstance(error, _NO_CONNECTION):
-                failure = NeverLeft(operation, f"no connection ({failed})")
-            elif not body.started:
-                # The headers promise a body, and a request without it is none.
-                failure = NeverLeft(operation, f"the connection failed before the content left ({failed})")
+                return _answer(response)
+        except Exception as error:
+            if body.given_up is not None:
+                failure = body.given_up
+            elif isinstance(error, httpx.HTTPError | OSError):
+                failure = _upload_failure(operation, error, body)
             else:
-                failure = Uncertain(operation, f"the answer was lost ({failed}); the message may have been stored")
+                raise
         raise failure
 
-    def _accepted(self, operation: str, answer: _Answer, body: _Body) -> str:
-        """Return the message id of an accepted upload, or raise by the module's table."""
+    def _accepted(self, operation: str, answer: _Answer, body: _Body, *, of_message: str | None = None) -> str:
+        """Return the message id of an accepted upload, or raise by the module's table.
+
+        A chunk's answer need not repeat the id `of_message`.
+        """
         status = answer.status
         if status in (200, 202):
+            if of_message is not None and not answers.speaks_of_an_error(answer.body):
+                return of_message
             if message_id := answers.accepted_message_id(answer.body):
                 return message_id
             raise Uncertain(operation, f"answered {status} without a usable message id", status=status)
@@ -448,6 +510,10 @@ class MeshClient:
             raise Busy(operation, f"answered {status}", status=status, retry_after=wait)
         if status < 300 or status == 408 or status >= 500:
             raise Uncertain(operation, f"answered {status}; the message may have been stored", status=status)
+        if of_message is not None and status == _FINALISED:
+            raise Uncertain(operation, f"answered {status}: MESH has the whole message", status=status)
+        if of_message is not None and status in (404, 410):
+            raise Gone(operation, f"MESH has no such message begun (answered {status})", status=status)
         raise self._refusal(operation, answer)
 
     def _read_failure(self, operation: str, answer: _Answer, *, may_be_gone: bool) -> MeshError:
@@ -464,8 +530,9 @@ class MeshClient:
         if status in (401, 403, 407):
             skew = self._clock_skew(answer)
             problem = f"not authorized (answered {status})"
-            if skew is not None and abs(skew) >= 3600:
+            if skew is not None and abs(skew) >= _CLOCKS_DIFFER:
                 problem += f"; our clock is {abs(skew) / 3600:.1f} hours {'ahead' if skew > 0 else 'behind'}"
+                return WrongClock(operation, problem, status=status, clock_skew=skew)
             return Authentication(operation, problem, status=status, clock_skew=skew)
         said = answers.refusal(answer.body)
         problem = " ".join(part for part in (f"answered {status}", said.event, said.code) if part)
@@ -596,6 +663,11 @@ def _answer(response: httpx.Response) -> _Answer:
     return _Answer(response.status_code, response.headers, text)
 
 
+def _is_message(response: httpx.Response) -> bool:
+    """Whether an answer has a message's headers: a gateway's page with the right status has none."""
+    return any(name.startswith("mex-") for name in response.headers)
+
+
 def _interrupted(operation: str, error: httpx.HTTPError) -> MeshError:
     failed = type(error).__name__
     if _certificate_refused(error):
@@ -603,6 +675,18 @@ def _interrupted(operation: str, error: httpx.HTTPError) -> MeshError:
     if isinstance(error, _NO_CONNECTION):
         return NeverLeft(operation, f"no connection ({failed})")
     return Busy(operation, f"the answer was lost ({failed})")
+
+
+def _upload_failure(operation: str, error: Exception, body: _Body) -> MeshError:
+    failed = type(error).__name__
+    if _certificate_refused(error):
+        return Authentication(operation, "MESH does not accept our client certificate")
+    if isinstance(error, _NO_CONNECTION):
+        return NeverLeft(operation, f"no connection ({failed})")
+    if not body.may_have_arrived:
+        # The headers promise a body, and a request without its end is none.
+        return NeverLeft(operation, f"the connection failed before the content left ({failed})")
+    return Uncertain(operation, f"the answer was lost ({failed}); the message may have been stored")
 
 
 def _certificate_refused(error: BaseException) -> bool:

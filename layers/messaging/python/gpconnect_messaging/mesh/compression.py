@@ -4,6 +4,7 @@ The common decoders accept a gzip stream that ends early, and go on after its en
 damaged.
 """
 
+import struct
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,8 @@ from typing import IO, BinaryIO
 LEVEL = 1
 _GZIP = 16 + zlib.MAX_WBITS
 _BLOCK = 256 * 1024
+# RFC 1952: gzip, deflate, no flags, no time, operating system unknown.
+_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 # Small enough for a Lambda beside the handler; beyond it the compressed copy goes to /tmp.
 _IN_MEMORY = 1024 * 1024
 
@@ -39,6 +42,35 @@ def compressed(content: bytes | BinaryIO, *, level: int = LEVEL) -> tuple[IO[byt
         file.close()
         raise
     return file, length
+
+
+def gzipped(blocks: Iterable[bytes], length: int, *, level: int = LEVEL, at_least: int = 0) -> Iterator[bytes]:
+    """Compress `length` bytes on their way, as one gzip stream of at least `at_least` bytes.
+
+    The end of the stream is made only when the blocks have run out, so whoever gives them can still break it off. A
+    stream that would become too short goes on without compression from where that shows: MESH refuses chunks under
+    5 MB, and how far content can be compressed is known only afterwards. Blocks are at most 256 KiB. The result
+    depends on blocks and level only. Raises ValueError where the blocks are not `length` bytes in all.
+    """
+    deflate = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
+    checksum, taken, made, stored = 0, 0, len(_HEADER), at_least == 0
+    yield _HEADER
+    for block in blocks:
+        if not stored and made + length - taken < at_least + _BLOCK:
+            stored = True
+            piece = deflate.flush(zlib.Z_FULL_FLUSH)
+            deflate = zlib.compressobj(0, zlib.DEFLATED, -zlib.MAX_WBITS)
+        else:
+            piece = b""
+        piece += deflate.compress(block)
+        checksum = zlib.crc32(block, checksum)
+        taken += len(block)
+        made += len(piece)
+        if piece:
+            yield piece
+    if taken != length:
+        raise ValueError(f"{taken} bytes came where {length} were announced")
+    yield deflate.flush() + struct.pack("<II", checksum, taken & 0xFFFFFFFF)
 
 
 class Damaged(ValueError):  # noqa: N818 - what the content is

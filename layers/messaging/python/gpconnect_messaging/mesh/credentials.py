@@ -6,10 +6,13 @@ import ssl
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
 import httpx
+
+from gpconnect_messaging.mesh import certificate
 
 _MAILBOX = re.compile(r"[A-Z0-9]{1,50}", re.ASCII)
 
@@ -60,6 +63,16 @@ class MailboxCredentials:
             client_key=text(mailbox_secret, "client_key"),
             ca_certificate=text(mesh_secret, "ca_certificate"),
         )
+
+    @property
+    def certificate_expires(self) -> datetime | None:
+        """When the client certificate ends, in UTC; None without one, and for one that cannot be read."""
+        if not self.client_certificate:
+            return None
+        try:
+            return certificate.expiry(self.client_certificate)
+        except ValueError:
+            return None  # `tls_context` says so, louder
 
     def tls_context(self) -> ssl.SSLContext:
         """Build the context of a connection: TLS 1.2 or better, MESH's certificate and host name always verified.

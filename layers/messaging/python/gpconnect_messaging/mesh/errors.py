@@ -5,7 +5,8 @@
     ├── Busy              MESH asked us to wait, or a read was interrupted: do it again after `retry_after`
     ├── Uncertain         an upload may or may not have been stored: find out before sending it again
     ├── Refused           MESH answered no: stop, the same request is never right later
-    ├── Authentication    MESH does not accept who we are: stop, look at credentials, certificate and clock
+    ├── Authentication    MESH does not accept who we are: read the secret afresh, try once more, then stop
+    │   └── WrongClock    our clock is too far from MESH's: stop, no other secret would help
     ├── Gone              the message is not there (any more): note it and go on
     └── DamagedContent    the message came, but is not what was sent: keep it as served, tell a person
 
@@ -63,7 +64,17 @@ class Busy(MeshError):  # noqa: N818 - named for what the caller must do
 
 
 class Uncertain(MeshError):  # noqa: N818 - named for what the caller must do
-    """An upload whose answer was lost or makes no sense: MESH may have stored it, and would store a second one too."""
+    """An upload whose answer was lost or makes no sense: MESH may have stored it, and would store a second one too.
+
+    `message_id` is MESH's id of the message where it is known (a last chunk's always is): tracking can then tell what
+    became of it. Without one, only a second upload of the same bytes can make sure.
+    """
+
+    def __init__(
+        self, operation: str, problem: str, *, status: int | None = None, message_id: str | None = None
+    ) -> None:
+        super().__init__(operation, problem, status=status)
+        self.message_id = message_id
 
 
 class Refused(MeshError):  # noqa: N818 - named for what the caller must do
@@ -103,6 +114,10 @@ class Authentication(MeshError):  # noqa: N818 - named for what the caller must 
     ) -> None:
         super().__init__(operation, problem, status=status)
         self.clock_skew = clock_skew
+
+
+class WrongClock(Authentication):
+    """MESH refused a token whose time is far from its own: whoever runs this machine must correct its clock."""
 
 
 class Gone(MeshError):  # noqa: N818 - named for what the caller must do

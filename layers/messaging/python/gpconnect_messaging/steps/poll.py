@@ -2,37 +2,45 @@
 
 MESH forgets a message once it is acknowledged, so that comes after the raw message is stored and the ledger written
 (safety rule 1). What cannot be read or matched is kept, told and acknowledged (rule 6): never dropped, never looped on.
+What cannot even be kept, try after try, is set aside and told: it stays in MESH, where a person can get at it.
+
+Several messages are taken in at once. That is safe, as two pollers of one mailbox would be, because every effect of
+taking a message in can be repeated; the lease on the mailbox only saves the work.
 """
 
+import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+from functools import partial
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from gpconnect_messaging.itk3.response_codes import REPLACEMENT_NOT_PROCESSED
 from gpconnect_messaging.itk3.responses import Outcome, Response, UnreadableResponse, read_response
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, Status
 from gpconnect_messaging.ledger.records import MessageRecord, Received
-from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.store import Ledger, LedgerBusyError
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mesh.client import MeshClient
-from gpconnect_messaging.mesh.errors import (
-    ERROR_CODES,
-    Authentication,
-    Busy,
-    DamagedContent,
-    Gone,
-    MeshError,
-    NeverLeft,
-    Refused,
-)
-from gpconnect_messaging.mesh.models import ReceivedMessage
+from gpconnect_messaging.mesh.errors import ERROR_CODES, Authentication, Busy, DamagedContent, Gone, NeverLeft
+from gpconnect_messaging.mesh.models import MessageHeaders
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.requests.identity import message_id
 from gpconnect_messaging.specification import RESPONSE_WORKFLOW_IDS
-from gpconnect_messaging.storage import Evidence
+from gpconnect_messaging.storage import Evidence, KeptMessage
+
+LARGEST_RECEIVED = 20_000_000_000
+"""What MESH carries in all chunks of a message, in bytes; what is longer decompressed, is a bomb."""
 
 _CLOSED = {Status.INVALID, Status.DELIVERED, Status.REJECTED}
+_SET_ASIDE = "set aside"
+# Failures of MESH, of the network and of AWS: they say nothing of the message that was being taken in.
+_PASSING = (Authentication, Busy, NeverLeft, LedgerBusyError, ClientError, BotoCoreError)
 
 
 @dataclass(slots=True)
@@ -42,8 +50,23 @@ class Polled:
     matched: int = 0
     unmatched: int = 0
     seen_before: int = 0
+    gone: int = 0
+    set_aside: int = 0
+    """Not taken in, this time or earlier, after too many tries."""
+    failed: int = 0
     left: int = 0
     """Still waiting in the inbox: time ran out."""
+    polled_elsewhere: int = 0
+    """1 where another poller has the mailbox: nothing was done."""
+
+
+class _Taken(Enum):
+    MATCHED = auto()
+    UNMATCHED = auto()
+    SEEN_BEFORE = auto()
+    GONE = auto()
+    SET_ASIDE = auto()
+    FAILED_BEFORE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,67 +76,90 @@ class _Unmatched:
 
 @dataclass(frozen=True, kw_only=True)
 class Poller:
-    """The polling step and what it works with."""
+    """The polling step and what it works with.
+
+    `at_once` messages are taken in together, each holding a few megabytes. A message is tried `most_tries` times.
+    """
 
     evidence: Evidence
     ledger: Ledger
     mesh: MeshConnections
     notifier: Notifier
+    lease: timedelta = timedelta(minutes=5)
+    at_once: int = 4
+    most_tries: int = 5
+    largest: int = LARGEST_RECEIVED
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def poll(self, mailbox: str, time_left: Callable[[], bool] = lambda: True) -> Polled:
-        """Empty a mailbox's inbox, message by message while `time_left` says that there is time for one more.
+        """Empty a mailbox's inbox, while `time_left` says that there is time for one message more.
 
-        Raises MeshError where MESH cannot be reached, does not accept us, or would not give a message (after dealing
-        with all others), and CredentialsError.
+        One message that cannot be taken in does not hold up the others; its error is raised when they are done. Raises
+        MeshError where MESH cannot be reached or does not accept us, too, and CredentialsError.
         """
-        client = self.mesh.to(mailbox)
-        polled = Polled()
-        failures: list[MeshError] = []
+        holder = str(uuid.uuid4())
+        if not self.ledger.take_mailbox(mailbox, holder, self.lease):
+            return Polled(polled_elsewhere=1)
         try:
-            client.handshake()
-            for mesh_message_id in client.inbox():
-                if not time_left():
-                    polled.left += 1
-                    continue
-                try:
-                    self._take(client, mesh_message_id, polled)
-                except (Refused, Busy, NeverLeft) as error:
-                    failures.append(error)  # one message that MESH will not give must not hold up the others
-        except Authentication:
-            self.mesh.not_accepted(mailbox)
-            raise
-        if failures:
-            raise failures[0]
-        return polled
+            return self.mesh.authorised(mailbox, lambda client: _Round(self, client, time_left).run())
+        finally:
+            self.ledger.leave_mailbox(mailbox, holder)
 
-    def _take(self, client: MeshClient, mesh_message_id: str, polled: Polled) -> None:
-        if self.ledger.find_received(client.mailbox, mesh_message_id) is not None:
-            # Recorded before, and the acknowledgement was lost.
-            polled.seen_before += 1
-        else:
+    def _take(self, client: MeshClient, mesh_message_id: str, *, alone: bool) -> _Taken:
+        """Take one message in; safe beside others. One that failed before is left for when it can be alone."""
+        known = self.ledger.find_received(client.mailbox, mesh_message_id)
+        if known is not None and known.outcome == _SET_ASIDE:
+            return _Taken.SET_ASIDE
+        if known is None:
+            if not alone:
+                tries = self.ledger.try_received(client.mailbox, mesh_message_id)
+                if tries > self.most_tries:
+                    return self._set_aside(client.mailbox, mesh_message_id)
+                if tries > 1:
+                    return _Taken.FAILED_BEFORE
             try:
-                message, damage = self._download(client, mesh_message_id)
-            except Gone:
-                return
-            key = self.evidence.keep_received(client.mailbox, mesh_message_id, message, message.body)
-            found = _Unmatched(damage) if damage else self._understand(client.mailbox, message)
-            self._land(client.mailbox, mesh_message_id, key, found, polled)
-        try:
-            client.acknowledge(mesh_message_id)
-        except Gone:
-            return
+                taken = self._take_in(client, mesh_message_id)
+            except _PASSING:
+                self.ledger.forget_try(client.mailbox, mesh_message_id)
+                raise
+        else:
+            taken = _Taken.SEEN_BEFORE  # recorded before, and the acknowledgement was lost
+        if taken is not _Taken.GONE:
+            with suppress(Gone):
+                client.acknowledge(mesh_message_id)
+        return taken
 
-    def _download(self, client: MeshClient, mesh_message_id: str) -> tuple[ReceivedMessage, str]:
+    def _take_in(self, client: MeshClient, mesh_message_id: str) -> _Taken:
         try:
-            return client.download(mesh_message_id), ""
+            headers, kept, damage = self._download(client, mesh_message_id)
+        except Gone:
+            return _Taken.GONE
+        key = kept.keep(headers)
+        found = _Unmatched(damage) if damage else self._understand(client.mailbox, headers, kept.whole)
+        return self._land(client.mailbox, mesh_message_id, key, found)
+
+    def _set_aside(self, mailbox: str, mesh_message_id: str) -> _Taken:
+        received = Received(
+            mailbox=mailbox, mesh_message_id=mesh_message_id, at=self.now(), evidence_key="", outcome=_SET_ASIDE
+        )
+        why = f"it could not be taken in, {self.most_tries} times; it was not acknowledged and stays in MESH"
+        self.notifier.tell(self.ledger.received(received, unmatched_because=why))
+        return _Taken.SET_ASIDE
+
+    def _download(self, client: MeshClient, mesh_message_id: str) -> tuple[MessageHeaders, KeptMessage, str]:
+        """Download a message on its way into the evidence store, as it was served where it is damaged."""
+        begin = partial(self.evidence.receive, client.mailbox, mesh_message_id)
+        kept = begin()
+        try:
+            return client.download_into(mesh_message_id, kept, maximum_bytes=self.largest), kept, ""
         except DamagedContent as error:
             damage = f"its content is damaged: {error.problem}"
+        kept = begin()
         try:
-            return client.download(mesh_message_id, as_served=True), damage
+            head = client.download_into(mesh_message_id, kept, maximum_bytes=self.largest, as_served=True)
         except DamagedContent:
-            head = client.head(mesh_message_id)
-            return ReceivedMessage(message_id=head.message_id, workflow_id=head.workflow_id, sender=head.sender), damage
+            head, kept = client.head(mesh_message_id), begin()
+        return head, kept, damage
 
     def _land(
         self,
@@ -121,8 +167,7 @@ class Poller:
         mesh_message_id: str,
         evidence_key: str,
         found: "tuple[MessageRecord, list[Fact]] | _Unmatched",
-        polled: Polled,
-    ) -> None:
+    ) -> _Taken:
         received = Received(
             mailbox=mailbox,
             mesh_message_id=mesh_message_id,
@@ -131,17 +176,16 @@ class Poller:
             outcome="unmatched",
         )
         if isinstance(found, _Unmatched):
-            polled.unmatched += 1
             self.notifier.tell(self.ledger.received(received, unmatched_because=found.why))
-            return
+            return _Taken.UNMATCHED
         record, facts = found
         for fact in facts:
             change = self.ledger.record(record.message_id, fact)
             self.notifier.tell(change.notices if change else ())
             if fact.kind is FactKind.RESPONSE and fact.details["code"] == REPLACEMENT_NOT_PROCESSED:
                 self._void_what_it_replaced(record)
-        polled.matched += 1
         self.ledger.received(replace(received, outcome=record.message_id))
+        return _Taken.MATCHED
 
     def _void_what_it_replaced(self, record: MessageRecord) -> None:
         """The replacement failed: every version that it replaced, at the same recipient, is void (GPCM-SD-035)."""
@@ -151,13 +195,17 @@ class Poller:
             change = self.ledger.record(str(earlier), fact)
             self.notifier.tell(change.notices if change else ())
 
-    def _understand(self, mailbox: str, message: ReceivedMessage) -> tuple[MessageRecord, list[Fact]] | _Unmatched:
+    def _understand(
+        self, mailbox: str, message: MessageHeaders, body: bytes | None
+    ) -> tuple[MessageRecord, list[Fact]] | _Unmatched:
         if message.is_report:
             return self._report(message)
         if message.workflow_id not in RESPONSE_WORKFLOW_IDS:
             return _Unmatched("it came on a workflow that carries no acknowledgements")
+        if body is None:
+            return _Unmatched("it is longer than any acknowledgement")
         try:
-            response = read_response(message.body)
+            response = read_response(body)
         except UnreadableResponse as error:
             return _Unmatched(str(error))
         record = self._original(mailbox, response)
@@ -168,7 +216,7 @@ class Poller:
             return _Unmatched("it answers a message of another mailbox")
         return record, self._responses(message, response)
 
-    def _report(self, message: ReceivedMessage) -> tuple[MessageRecord, list[Fact]] | _Unmatched:
+    def _report(self, message: MessageHeaders) -> tuple[MessageRecord, list[Fact]] | _Unmatched:
         record = self.ledger.find_by_mesh_message_id(message.linked_message_id) if message.linked_message_id else None
         if record is None or not message.linked_message_id:
             return _Unmatched(f"it is a MESH report ({message.status_code or 'no code'}) on no message of ours")
@@ -195,7 +243,7 @@ class Poller:
                 return still_open[0]
         return None
 
-    def _responses(self, message: ReceivedMessage, response: Response) -> list[Fact]:
+    def _responses(self, message: MessageHeaders, response: Response) -> list[Fact]:
         # One verdict for each level that the response speaks of; none at all is a response of unknown meaning.
         outcomes = response.outcomes or (Outcome(level=response.level, verdict=response.verdict, code=None),)
         return [
@@ -210,3 +258,70 @@ class Poller:
             )
             for outcome in outcomes
         ]
+
+
+@dataclass
+class _Round:
+    """One pass through an inbox."""
+
+    poller: Poller
+    client: MeshClient
+    time_left: Callable[[], bool]
+    polled: Polled = field(default_factory=Polled)
+    failures: list[Exception] = field(default_factory=list)
+    failed_before: list[str] = field(default_factory=list)
+
+    def run(self) -> Polled:
+        """Go through the inbox, and raise the first failure when all others are done."""
+        self.client.handshake()
+        running: dict[Future[_Taken], str] = {}
+        with ThreadPoolExecutor(self.poller.at_once, thread_name_prefix="inbox") as pool:
+            for mesh_message_id in self.client.inbox():
+                if len(running) >= self.poller.at_once:
+                    self._collect(running)
+                if self.time_left():
+                    begun = pool.submit(self._take, mesh_message_id, alone=False)
+                    running[begun] = mesh_message_id
+                else:
+                    self.polled.left += 1
+            while running:
+                self._collect(running)
+        for mesh_message_id in self.failed_before:
+            if self.time_left():
+                self._count(partial(self._take, mesh_message_id, alone=True), mesh_message_id)
+            else:
+                self.polled.left += 1
+        if self.failures:
+            raise self.failures[0]
+        return self.polled
+
+    def _take(self, mesh_message_id: str, *, alone: bool) -> _Taken:
+        return self.poller._take(self.client, mesh_message_id, alone=alone)  # noqa: SLF001 - one module, one step
+
+    def _collect(self, running: "dict[Future[_Taken], str]") -> None:
+        done, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in done:
+            self._count(future.result, running.pop(future))
+
+    def _count(self, result: Callable[[], _Taken], mesh_message_id: str) -> None:
+        try:
+            taken = result()
+        except Authentication:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever one message does, the others must not wait for it
+            self.polled.failed += 1
+            self.failures.append(error)
+            return
+        match taken:
+            case _Taken.MATCHED:
+                self.polled.matched += 1
+            case _Taken.UNMATCHED:
+                self.polled.unmatched += 1
+            case _Taken.SEEN_BEFORE:
+                self.polled.seen_before += 1
+            case _Taken.GONE:
+                self.polled.gone += 1
+            case _Taken.SET_ASIDE:
+                self.polled.set_aside += 1
+            case _Taken.FAILED_BEFORE:
+                self.failed_before.append(mesh_message_id)

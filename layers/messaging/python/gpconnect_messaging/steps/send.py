@@ -1,7 +1,12 @@
 """Send: take a built message, upload it to MESH, and record what became of the upload.
 
 The ledger knows of every upload before it starts, so that none is forgotten and none is repeated unnoticed (safety
-rule 2). What may have reached MESH is UNCERTAIN, and waits for the sweep; what never left goes back to the queue.
+rule 2). What never left goes back to the queue. What may have reached MESH is resolved step by step, each recorded:
+
+1. MESH's id of the message is known (it came in chunks): tracking says whether MESH has all of it. If so it is sent;
+   if not, the missing chunks are sent under the same id; if MESH does not know it, it is begun anew.
+2. The id is not known, or tracking gives no answer: UNCERTAIN. After the wait the same bytes go again, as a possible
+   duplicate that the receiver recognises by its message id (20007, then no failure), unless an answer came meanwhile.
 
 A care provider other than the registered practice gets the message in the one mailbox that MESH names for it; asking is
 part of the attempt, so that it waits and fails as uploads do.
@@ -9,8 +14,9 @@ part of the attempt, so that it waits and fails as uploads do.
 
 import re
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO, cast
 
@@ -19,13 +25,20 @@ from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, Patien
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.connections import MeshConnections
-from gpconnect_messaging.mesh.errors import Authentication, Busy, NeverLeft, Refused, Uncertain
-from gpconnect_messaging.mesh.models import Outgoing
+from gpconnect_messaging.mesh.chunking import Chunking, Part
+from gpconnect_messaging.mesh.errors import Authentication, Busy, Gone, MeshError, NeverLeft, Refused, Uncertain
+from gpconnect_messaging.mesh.models import Outgoing, Sent
 from gpconnect_messaging.notices import Notifier
-from gpconnect_messaging.storage import Outbox
+from gpconnect_messaging.steps.upload import BeginningLostError, OutOfTimeError, Upload
+from gpconnect_messaging.storage import DamagedMessageError, NotThereError, Outbox, StorageError
 
 _IN_MEMORY = 8 * 1024 * 1024
 _MAILBOX = re.compile(r"[!-~]{1,100}")
+# MESH's words for a message that it has all of (whatever became of it then), and for one that it has not.
+_COMPLETE = frozenset({"accepted", "acknowledged", "error", "undeliverable", "undelivered"})
+_INCOMPLETE = "uploading"
+_UNKNOWN_TO_MESH = "unknown to MESH"
+_WORDS = _COMPLETE | {_INCOMPLETE, _UNKNOWN_TO_MESH}
 
 
 class UnknownMessageError(Exception):
@@ -33,7 +46,11 @@ class UnknownMessageError(Exception):
 
 
 class PostponedError(Exception):
-    """Nothing reached MESH this time: the queue must bring the message again."""
+    """Nothing reached MESH this time, or not all of the message: the queue must bring it again."""
+
+
+class NotAuthorisedError(PostponedError):
+    """MESH refused our credentials, after reading the secret afresh too: whoever keeps them must correct them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +63,14 @@ class Sender:
     notifier: Notifier
     lease: timedelta
     patience: Patience
+    chunking: Chunking = field(default_factory=Chunking)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def send(self, message_id: str) -> Status:
+    def send(self, message_id: str, time_left: Callable[[], bool] = lambda: True) -> Status:
         """Upload a message, unless it was sent or somebody is sending it; return its status afterwards.
 
-        Raises PostponedError where the upload may be tried again, UnknownMessageError, DamagedMessageError.
+        A long one goes in chunks while `time_left` says that there is time for one more. Raises PostponedError where
+        the upload may be tried again or continued, UnknownMessageError, DamagedMessageError.
         """
         record = self.ledger.find(message_id)
         if record is None:
@@ -59,40 +78,45 @@ class Sender:
         if not self._may_start(record.history):
             return record.status
         attempt = record.history.attempts + 1
-        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as content:
-            # Everything that can fail without MESH comes first: it must not cost an attempt.
-            envelope = self.outbox.envelope(message_id)
-            self.outbox.copy_message(message_id, record.history.of(FactKind.BUILT)[0].details["sha256"], content)
-            client = self.mesh.to(record.mailbox)
-            outgoing = Outgoing(
-                to=envelope.to or envelope.organisation,
-                workflow_id=envelope.workflow_id,
-                subject=envelope.subject,
-                local_id=envelope.local_id,
-                file_name=envelope.file_name,
-            )
-            client.check(outgoing)
-            started = lifecycle.upload_started(at=self.now(), attempt=attempt, lease=self.lease)
+        parts = self.chunking.parts(record.history.of(FactKind.BUILT)[0].details["size"])
+        # Everything that can fail without MESH comes first: it must not cost an attempt.
+        envelope = self.outbox.envelope(message_id)
+        outgoing = Outgoing(
+            to=envelope.to or envelope.organisation,
+            workflow_id=envelope.workflow_id,
+            subject=envelope.subject,
+            local_id=envelope.local_id,
+            file_name=envelope.file_name,
+        )
+        self.mesh.to(record.mailbox).check(outgoing)
+        with self._upload(record, attempt, parts) as upload:
+            started = lifecycle.upload_started(at=self.now(), attempt=attempt, lease=self.lease, chunks=len(parts))
             if self.ledger.record(message_id, started, only_if=self._still(attempt)) is None:
                 return self._status(message_id)
             resolved: str | None = None
             try:
                 if not envelope.to:
-                    found = client.endpoint_lookup(envelope.organisation, envelope.workflow_id).mailboxes
+                    lookup = self.mesh.endpoint_lookup(record.mailbox, envelope.organisation, envelope.workflow_id)
+                    found = lookup.mailboxes
                     if len(found) != 1 or not _MAILBOX.fullmatch(found[0].mailbox_id):
                         return self._unresolved(message_id, attempt, envelope.organisation, len(found))
                     resolved = found[0].mailbox_id
                     outgoing = replace(outgoing, to=resolved)
-                sent = client.send(outgoing, cast("BinaryIO", content))
+                sent = upload(outgoing, time_left)
             except (NeverLeft, Busy) as error:
                 return self._postponed(record, attempt, error.problem)
             except Authentication as error:
-                self.mesh.not_accepted(record.mailbox)
-                return self._postponed(record, attempt, error.problem)
+                return self._postponed(record, attempt, error.problem, NotAuthorisedError)
+            except OutOfTimeError as error:
+                return self._postponed(record, attempt, str(error))
+            except BeginningLostError as error:
+                return self._postponed(record, attempt, str(error), abandoned=error.mesh_message_id)
+            except (DamagedMessageError, NotThereError, StorageError) as error:
+                # The request was broken off before its end: MESH has taken nothing of it.
+                self._record(message_id, lifecycle.upload_postponed(at=self.now(), attempt=attempt, why=str(error)))
+                raise
             except Uncertain as error:
-                why = error.problem
-                fact = lifecycle.upload_uncertain(at=self.now(), attempt=attempt, why=why, source="sender")
-                return self._record(message_id, fact)
+                return self._uncertain(record, attempt, error)
             except Refused as error:
                 fact = lifecycle.upload_refused(
                     at=self.now(), attempt=attempt, http_status=error.status or 0, error=error.problem
@@ -110,6 +134,73 @@ class Sender:
         )
         return self._record(message_id, fact)
 
+    @contextmanager
+    def _upload(
+        self, record: MessageRecord, attempt: int, parts: list[Part]
+    ) -> Iterator[Callable[[Outgoing, Callable[[], bool]], Sent]]:
+        """Get a message ready: a short one is copied and verified first, a long one on its way."""
+        message_id, built = record.message_id, record.history.of(FactKind.BUILT)[0].details
+        if built["size"] > _IN_MEMORY or len(parts) > 1:
+
+            def accepted(part: Part, mesh_message_id: str) -> None:
+                fact = lifecycle.chunk_accepted(
+                    at=self.now(),
+                    attempt=attempt,
+                    mesh_message_id=mesh_message_id,
+                    number=part.number,
+                    chunks=part.total,
+                    end=part.start + part.length,
+                )
+                self._record(message_id, fact)
+
+            def in_chunks(outgoing: Outgoing, time_left: Callable[[], bool]) -> Sent:
+                return Upload(
+                    outbox=self.outbox,
+                    mesh=self.mesh,
+                    mailbox=record.mailbox,
+                    message_id=message_id,
+                    sha256=built["sha256"],
+                    outgoing=outgoing,
+                    parts=parts,
+                    smallest_chunk=self.chunking.smallest_chunk,
+                    begun=record.history.begun,
+                    accepted=accepted,
+                ).run(time_left)
+
+            yield in_chunks
+            return
+        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+            self.outbox.copy_message(message_id, built["sha256"], file)
+            content = cast("BinaryIO", file)
+            yield lambda outgoing, _: self.mesh.authorised(
+                record.mailbox, lambda client: client.send(outgoing, content)
+            )
+
+    def _uncertain(self, record: MessageRecord, attempt: int, error: Uncertain) -> Status:
+        """Find out by tracking, where MESH's id is known, what became of an upload; else leave it for the sweep."""
+        fact = lifecycle.upload_uncertain(at=self.now(), attempt=attempt, why=error.problem, source="sender")
+        if error.message_id is None:
+            return self._record(record.message_id, fact)
+        mesh_message_id = error.message_id
+        try:
+            word = self.mesh.authorised(record.mailbox, lambda client: client.tracking(mesh_message_id)).status
+        except Gone:
+            word = _UNKNOWN_TO_MESH
+        except MeshError:
+            return self._record(record.message_id, fact)
+        tracked = lifecycle.upload_tracked(
+            at=self.now(), attempt=attempt, mesh_message_id=mesh_message_id,
+            mesh_status=word if word in _WORDS else "a word that we do not know",
+        )  # fmt: skip
+        self._record(record.message_id, tracked)
+        if word in _COMPLETE:
+            fact = lifecycle.upload_accepted(at=self.now(), attempt=attempt, mesh_message_id=mesh_message_id)
+        elif word == _INCOMPLETE:
+            return self._postponed(record, attempt, "MESH has not all chunks")
+        elif word == _UNKNOWN_TO_MESH:
+            return self._postponed(record, attempt, word, abandoned=mesh_message_id)
+        return self._record(record.message_id, fact)
+
     def _may_start(self, history: History) -> bool:
         if history.status is Status.BUILT:
             return True
@@ -124,9 +215,18 @@ class Sender:
     def _still(self, attempt: int) -> Callable[[History], bool]:
         return lambda history: self._may_start(history) and history.attempts == attempt - 1
 
-    def _postponed(self, record: MessageRecord, attempt: int, why: str) -> Status:
-        self._record(record.message_id, lifecycle.upload_postponed(at=self.now(), attempt=attempt, why=why))
-        raise PostponedError(why)
+    def _postponed(
+        self,
+        record: MessageRecord,
+        attempt: int,
+        why: str,
+        error: type[PostponedError] = PostponedError,
+        *,
+        abandoned: str | None = None,
+    ) -> Status:
+        fact = lifecycle.upload_postponed(at=self.now(), attempt=attempt, why=why, abandoned=abandoned)
+        self._record(record.message_id, fact)
+        raise error(why)
 
     def _record(self, message_id: str, fact: Fact) -> Status:
         change = self.ledger.record(message_id, fact)

@@ -1,0 +1,105 @@
+"""Upload: a long message from S3 straight to MESH, part by part, in fixed memory and from where the last run ended.
+
+The message's hash is taken on the way. The request that completes the message keeps its end back until the hash is the
+one that the ledger recorded: a message that was damaged in store is never completed, and MESH delivers no other.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from gpconnect_messaging.ledger.lifecycle import Begun
+from gpconnect_messaging.mailboxes.connections import MeshConnections
+from gpconnect_messaging.mesh.chunking import Part
+from gpconnect_messaging.mesh.errors import Gone
+from gpconnect_messaging.mesh.models import Outgoing, Sent
+from gpconnect_messaging.storage import DamagedMessageError, Outbox
+
+
+class OutOfTimeError(Exception):
+    """The function's time is nearly over. What MESH has of the message stays good: go on in the next run."""
+
+
+class BeginningLostError(Exception):
+    """MESH no longer knows the message whose chunks it had taken: begin it anew."""
+
+    def __init__(self, mesh_message_id: str) -> None:
+        super().__init__("MESH no longer knows the message that was begun")
+        self.mesh_message_id = mesh_message_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """One message on its way. `accepted` is told of each part that MESH took, except the last."""
+
+    outbox: Outbox
+    mesh: MeshConnections
+    mailbox: str
+    message_id: str
+    sha256: str
+    outgoing: Outgoing
+    parts: Sequence[Part]
+    smallest_chunk: int
+    begun: Sequence[Begun]
+    accepted: Callable[[Part, str], object]
+
+    def run(self, time_left: Callable[[], bool]) -> Sent:
+        """Send what MESH does not have yet, at least one part, and more while `time_left`.
+
+        Raises OutOfTimeError, BeginningLostError, DamagedMessageError, StorageError, and what
+        `MeshClient.send_part` does; after any of them, what was accepted stays good.
+        """
+        before = self._to_continue()
+        mesh_message_id = before.mesh_message_id if before else None
+        done = before.accepted if before else 0
+        digest = hashlib.sha256()
+        for part in self.parts[:done]:
+            for block in self.outbox.read(self.message_id, part.start, part.length):
+                digest.update(block)
+        for part in self.parts[done:]:
+            if part.number > done + 1 and not time_left():
+                raise OutOfTimeError(f"time ran out before chunk {part.number} of {part.total}")
+            digest, mesh_message_id = self._send(part, digest, mesh_message_id)
+            if not part.is_last:
+                self.accepted(part, mesh_message_id)
+        if mesh_message_id is None:
+            raise ValueError("a message has at least one part")
+        return Sent(message_id=mesh_message_id)
+
+    def _to_continue(self) -> Begun | None:
+        """The upload that has most chunks of those that were cut as we cut."""
+        ends = [part.start + part.length for part in self.parts]
+        for begun in reversed(self.begun):
+            if begun.chunks == len(self.parts) and begun.end == ends[begun.accepted - 1]:
+                return begun
+        return None
+
+    def _send(self, part: Part, before: "hashlib._Hash", mesh_message_id: str | None) -> tuple["hashlib._Hash", str]:
+        digest = before
+
+        def blocks() -> Iterator[bytes]:
+            nonlocal digest
+            digest = before.copy()
+            for block in self.outbox.read(self.message_id, part.start, part.length):
+                digest.update(block)
+                yield block
+            if part.is_last and digest.hexdigest() != self.sha256:
+                raise DamagedMessageError("the stored message is not the one that was built")
+
+        try:
+            sent = self.mesh.authorised(
+                self.mailbox,
+                lambda client: client.send_part(
+                    self.outgoing,
+                    part,
+                    blocks(),
+                    message_id=mesh_message_id,
+                    smallest_chunk=self.smallest_chunk,
+                ),
+            )
+        except Gone:
+            if mesh_message_id is None:
+                raise
+        else:
+            return digest, sent.message_id
+        raise BeginningLostError(mesh_message_id)

@@ -1,0 +1,443 @@
+"""The send and poll steps against the local MESH: long messages, lost answers, rotated secrets, full inboxes."""
+
+import gzip
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.mesh import Authentication, MeshError, Outgoing
+from gpconnect_messaging.mesh.chunking import Chunking
+from gpconnect_messaging.steps import send as send_module
+from gpconnect_messaging.steps.send import NotAuthorisedError, PostponedError
+from gpconnect_messaging.storage import DamagedMessageError
+from infra.local.practice.answering import Answer
+from infra.local.practice.reading import Reading
+from infra.local.practice.responding import Practice, Shape, write
+from tests.in_memory import Bucket, Secrets
+from tests.local_mesh import COMMUNITY, PRACTICE, SENDER, TO_PRACTICE, WORKFLOW, LocalMesh, local_mesh, secrets
+from tests.steps_in_memory import SUBJECT, Product
+from tests.unit.mesh.test_secrecy import everything
+
+LONG = 30_000  # four chunks, as the steps in memory cut
+SHORT = 2_000
+CHUNKS = 4
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMesh]:
+    with local_mesh(tmp_path_factory.mktemp("mesh")) as running:
+        yield running
+
+
+@pytest.fixture
+def mesh(running: LocalMesh) -> LocalMesh:
+    running.control("POST", "reset")
+    running.control("PUT", "behaviour", {"smallest_middle_chunk_bytes": 0})
+    return running
+
+
+@pytest.fixture
+def product(mesh: LocalMesh) -> Iterator[Product]:
+    product = Product(mesh.url)
+    yield product
+    product.mesh.close()
+
+
+def content(product: Product, message_id: str) -> bytes:
+    return product.bucket.objects[f"messages/{message_id}.xml"]
+
+
+def collected(mesh: LocalMesh) -> list[bytes]:
+    """What the practice finds in its inbox."""
+    with mesh.client(PRACTICE) as practice:
+        return [practice.download(each).body for each in practice.inbox()]
+
+
+def waiting_for(mesh: LocalMesh) -> list[str]:
+    """What is in our inbox."""
+    with mesh.client() as client:
+        return list(client.inbox())
+
+
+def uploads(mesh: LocalMesh) -> list[tuple[str, str]]:
+    """The path's end and the chunk range of every upload, in order."""
+    return [
+        (each["path"].rpartition("/")[2], dict(each["headers"])["mex-chunk-range"])
+        for each in mesh.requests()
+        if each["kind"] in ("send", "chunk")
+    ]
+
+
+def respond(mesh: LocalMesh, message_id: str, *codes: str) -> None:
+    with mesh.client(PRACTICE) as practice:
+        for code in codes:
+            response = write(
+                Answer(code), Reading(message_id=message_id), Practice("A20047", PRACTICE), shape=Shape.STANDARD,
+                now=datetime.now(UTC),
+            )  # fmt: skip
+            practice.send(Outgoing(to=SENDER, workflow_id=f"{WORKFLOW}_ACK", local_id="A20047"), response.content)
+
+
+def test_a_long_message_goes_in_chunks_each_compressed_on_its_own_and_arrives_whole(
+    mesh: LocalMesh, product: Product
+) -> None:
+    message_id = product.build(LONG)
+    assert product.sender.send(message_id) is Status.SENT
+    assert uploads(mesh) == [("outbox", "1:4"), ("2", "2:4"), ("3", "3:4"), ("4", "4:4")]
+    assert collected(mesh) == [content(product, message_id)]
+    (stored,) = mesh.messages()
+    assert product.history(message_id).mesh_message_ids == (stored["message_id"],)
+    assert product.history(message_id).possible_copies == 1
+
+
+def test_a_message_of_middle_length_streams_in_one_request(
+    mesh: LocalMesh, product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(send_module, "_IN_MEMORY", 1_000)
+    message_id = product.build(SHORT)
+    assert product.sender.send(message_id) is Status.SENT
+    (request,) = mesh.requests(kind="send")
+    assert "content-length" not in dict(request["headers"])
+    assert collected(mesh) == [content(product, message_id)]
+
+
+def test_a_run_that_is_out_of_time_is_continued_from_the_last_accepted_chunk_under_the_same_mesh_id(
+    mesh: LocalMesh, product: Product
+) -> None:
+    message_id = product.build(LONG)
+    time_left = iter([True, False])
+    with pytest.raises(PostponedError, match="time ran out before chunk 3 of 4"):
+        product.sender.send(message_id, lambda: next(time_left))
+    (stored,) = mesh.messages()
+    assert product.history(message_id).begun[0].mesh_message_id == stored["message_id"]
+    assert product.sender.send(message_id) is Status.SENT
+    assert [each for _, each in uploads(mesh)] == ["1:4", "2:4", "3:4", "4:4"]
+    assert product.history(message_id).mesh_message_ids == (stored["message_id"],)
+    assert product.history(message_id).possible_copies == 1
+    assert collected(mesh) == [content(product, message_id)]
+
+
+def test_every_run_sends_at_least_one_chunk_however_little_time_it_has(mesh: LocalMesh, product: Product) -> None:
+    message_id = product.build(LONG)
+    for _ in range(CHUNKS - 1):
+        with pytest.raises(PostponedError):
+            product.sender.send(message_id, lambda: False)
+    assert product.sender.send(message_id, lambda: False) is Status.SENT
+    assert collected(mesh) == [content(product, message_id)]
+
+
+@pytest.mark.parametrize("fault", ["cut_after", "cut_before", "error", "busy", "html", "truncate"])
+@pytest.mark.parametrize("chunk", [1, 2])
+def test_a_chunk_that_failed_is_sent_again_and_makes_no_second_message(
+    fault: str, chunk: int, mesh: LocalMesh, product: Product
+) -> None:
+    message_id = product.build(LONG)
+    mesh.next_fault(fault, "send" if chunk == 1 else "chunk", retry_after_seconds=0)
+    with pytest.raises(PostponedError):
+        product.sender.send(message_id)
+    assert product.sender.send(message_id) is Status.SENT
+    assert collected(mesh) == [content(product, message_id)]
+    assert product.history(message_id).possible_copies == 1
+
+
+@pytest.mark.parametrize("fault", ["cut_after", "truncate"])
+def test_a_last_chunk_whose_answer_is_lost_is_found_by_tracking(fault: str, mesh: LocalMesh, product: Product) -> None:
+    message_id = product.build(LONG)
+    mesh.next_fault(fault, "chunk", skip=CHUNKS - 2)
+    assert product.sender.send(message_id) is Status.SENT
+    (tracked,) = product.facts(message_id, FactKind.UPLOAD_TRACKED)
+    assert tracked.details["mesh_status"] == "accepted"
+    assert len(collected(mesh)) == 1
+    assert product.history(message_id).possible_copies == 1
+
+
+def test_a_last_chunk_that_did_not_arrive_is_sent_again_after_tracking(mesh: LocalMesh, product: Product) -> None:
+    message_id = product.build(LONG)
+    mesh.next_fault("cut_before", "chunk", skip=CHUNKS - 2)
+    with pytest.raises(PostponedError, match="MESH has not all chunks"):
+        product.sender.send(message_id)
+    assert product.sender.send(message_id) is Status.SENT
+    assert [each for _, each in uploads(mesh)] == ["1:4", "2:4", "3:4", "4:4", "4:4"]
+    assert len(collected(mesh)) == 1
+
+
+def test_a_chunk_of_a_message_that_mesh_has_whole_already_is_no_failure_but_a_question_for_tracking(
+    mesh: LocalMesh, product: Product
+) -> None:
+    message_id = product.build(LONG)
+    mesh.next_fault("cut_after", "chunk", skip=CHUNKS - 2)
+    mesh.next_fault("error", "tracking")
+    assert product.sender.send(message_id) is Status.UNCERTAIN
+    product.clock.advance(timedelta(minutes=16))
+    product.sweep.run()
+    assert product.queue.take() == [message_id]
+    assert product.sender.send(message_id) is Status.SENT
+    assert mesh.requests(kind="chunk")[-1]["status"] == 423
+    history = product.history(message_id)
+    assert [fact.kind for fact in history.facts if fact.kind is not FactKind.CHUNK_ACCEPTED] == [
+        FactKind.BUILT,
+        FactKind.UPLOAD_STARTED,
+        FactKind.UPLOAD_UNCERTAIN,
+        FactKind.QUEUED_AGAIN,
+        FactKind.UPLOAD_STARTED,
+        FactKind.UPLOAD_TRACKED,
+        FactKind.UPLOAD_ACCEPTED,
+    ]
+    assert history.possible_copies == 1
+    assert len(collected(mesh)) == 1
+
+
+def test_a_message_that_mesh_no_longer_knows_is_begun_anew(mesh: LocalMesh, product: Product) -> None:
+    message_id = product.build(LONG)
+    with pytest.raises(PostponedError):
+        product.sender.send(message_id, lambda: False)
+    mesh.control("POST", "reset")
+    with pytest.raises(PostponedError, match="no longer knows"):
+        product.sender.send(message_id)
+    assert product.history(message_id).begun == ()
+    assert product.sender.send(message_id) is Status.SENT
+    assert collected(mesh) == [content(product, message_id)]
+    assert product.history(message_id).possible_copies == 1
+
+
+def test_chunks_that_were_cut_otherwise_are_not_continued(mesh: LocalMesh, product: Product) -> None:
+    message_id = product.build(LONG)
+    with pytest.raises(PostponedError):
+        product.sender.send(message_id, lambda: False)
+    object.__setattr__(product.sender, "chunking", Chunking(largest_whole=20_000, chunk_bytes=8_001, smallest_chunk=0))
+    assert product.sender.send(message_id) is Status.SENT
+    assert [each for _, each in uploads(mesh)] == ["1:4", "1:4", "2:4", "3:4", "4:4"]
+    assert collected(mesh) == [content(product, message_id)]
+
+
+@pytest.mark.parametrize("size", [LONG, SHORT])
+@pytest.mark.parametrize("place", [0, -1])
+def test_a_message_that_was_damaged_in_store_is_never_completed(
+    size: int, place: int, mesh: LocalMesh, product: Product
+) -> None:
+    message_id = product.build(size)
+    damaged = bytearray(content(product, message_id))
+    damaged[place] ^= 1
+    product.bucket.objects[f"messages/{message_id}.xml"] = bytes(damaged)
+    with pytest.raises(DamagedMessageError):
+        product.sender.send(message_id)
+    assert collected(mesh) == []
+    assert product.history(message_id).status is Status.BUILT
+
+
+def test_a_first_upload_whose_answer_was_lost_is_repeated_after_the_wait_and_its_duplicate_is_no_failure(
+    mesh: LocalMesh, product: Product
+) -> None:
+    message_id = product.build(SHORT)
+    mesh.next_fault("cut_after", "send")
+    assert product.sender.send(message_id) is Status.UNCERTAIN
+    assert product.sender.send(message_id) is Status.UNCERTAIN, "not before the wait is over"
+    product.clock.advance(timedelta(minutes=16))
+    product.sweep.run()
+    assert product.sender.send(message_id) is Status.SENT
+    assert collected(mesh) == [content(product, message_id)] * 2
+    assert product.history(message_id).possible_copies == 2
+    respond(mesh, message_id, "20013", "20007", "30001")
+    product.poller.poll(SENDER)
+    assert product.history(message_id).status is Status.DELIVERED
+
+
+class Rotating(Secrets):
+    """A secret that is right only from the second reading on."""
+
+    def get_secret_value(self, *, SecretId: str) -> dict[str, Any]:  # noqa: N803 - boto3's own name
+        if SecretId == f"mailboxes/{SENDER}" and self.read == 0:
+            self.read += 1
+            return {"SecretString": '{"password": "the-old-one"}'}
+        return super().get_secret_value(SecretId=SecretId)
+
+
+@pytest.mark.parametrize("size", [SHORT, LONG])
+def test_a_rotated_secret_is_read_afresh_within_the_step(size: int, mesh: LocalMesh) -> None:
+    product = Product(mesh.url, Rotating(secrets().values))
+    message_id = product.build(size)
+    assert product.sender.send(message_id) is Status.SENT
+    assert [each["status"] for each in mesh.requests()][:2] == [403, 202]
+    assert product.history(message_id).attempts == 1
+    assert product.poller.poll(SENDER).failed == 0
+    product.mesh.close()
+
+
+def test_credentials_that_stay_wrong_are_tried_twice_and_then_left_alone(mesh: LocalMesh) -> None:
+    held = secrets()
+    held.values[f"mailboxes/{SENDER}"] = {"password": "wrong"}
+    product = Product(mesh.url, held)
+    message_id = product.build(SHORT)
+    with pytest.raises(NotAuthorisedError):
+        product.sender.send(message_id)
+    assert [each["status"] for each in mesh.requests()] == [403, 403]
+    with pytest.raises(Authentication):
+        product.poller.poll(SENDER)
+    assert [each["status"] for each in mesh.requests()] == [403] * 4
+    product.mesh.close()
+
+
+def test_an_endpoint_is_looked_up_once_and_none_found_is_asked_for_again(mesh: LocalMesh, product: Product) -> None:
+    for _ in range(3):
+        found = product.mesh.endpoint_lookup(SENDER, "A20047", WORKFLOW)
+        assert [each.mailbox_id for each in found.mailboxes] == [PRACTICE]
+    assert len(mesh.requests(kind="lookup")) == 1
+    for _ in range(2):
+        assert product.mesh.endpoint_lookup(SENDER, "Z99999", WORKFLOW).mailboxes == ()
+    assert len(mesh.requests(kind="lookup")) == 3
+
+
+def test_many_answers_are_taken_in_several_at_once(mesh: LocalMesh, product: Product) -> None:
+    ids = [product.build(SHORT) for _ in range(6)]
+    for message_id in ids:
+        product.sender.send(message_id)
+        respond(mesh, message_id, "20013", "30001")
+    together = threading.Barrier(2, timeout=20)
+    put = product.bucket.put_object
+
+    def slow(**given: Any) -> dict[str, Any]:
+        if given["Key"].endswith(".json"):
+            together.wait()  # nobody goes on alone
+        return put(**given)
+
+    product.bucket.put_object = slow  # type: ignore[method-assign]
+    polled = product.poller.poll(SENDER)
+    assert (polled.matched, polled.left) == (12, 0)
+    assert {product.history(message_id).status for message_id in ids} == {Status.DELIVERED}
+    assert waiting_for(mesh) == []
+
+
+def test_what_there_is_no_time_for_is_left_in_the_inbox(mesh: LocalMesh, product: Product) -> None:
+    message_id = product.build(SHORT)
+    product.sender.send(message_id)
+    respond(mesh, message_id, "20013", "30001")
+    time_left = iter([True, False])
+    polled = product.poller.poll(SENDER, lambda: next(time_left))
+    assert (polled.matched, polled.left) == (1, 1)
+    assert product.poller.poll(SENDER).matched == 1
+    assert product.history(message_id).status is Status.DELIVERED
+
+
+def test_a_mailbox_has_one_poller_until_its_lease_ends(mesh: LocalMesh, product: Product) -> None:
+    assert product.ledger.take_mailbox(SENDER, "another", timedelta(minutes=5))
+    assert product.poller.poll(SENDER).polled_elsewhere == 1
+    assert mesh.requests() == []
+    product.clock.advance(timedelta(minutes=6))
+    assert product.poller.poll(SENDER).polled_elsewhere == 0
+    product.ledger.leave_mailbox(SENDER, "another")
+    assert product.poller.poll(SENDER).polled_elsewhere == 0, "a poller gives the mailbox back"
+
+
+class Poisoned(Bucket):
+    """A bucket that one message cannot be put into."""
+
+    poison = ""
+
+    def put_object(self, *, Key: str, Body: bytes, **how: Any) -> dict[str, Any]:  # noqa: N803 - boto3's own names
+        if self.poison and self.poison in Key:
+            raise ValueError("what no code of ours foresaw")
+        return super().put_object(Key=Key, Body=Body, **how)
+
+
+def test_a_message_that_cannot_be_taken_in_holds_up_no_other_is_set_aside_and_told(mesh: LocalMesh) -> None:
+    product = Product(mesh.url)
+    bucket = Poisoned()
+    product.poller.evidence._client = bucket  # type: ignore[assignment]
+    message_id = product.build(SHORT)
+    product.sender.send(message_id)
+    respond(mesh, message_id, "20013")
+    (waiting,) = waiting_for(mesh)
+    bucket.poison = waiting
+    respond(mesh, message_id, "30001")
+    for _ in range(product.poller.most_tries):
+        with pytest.raises(ValueError, match="foresaw"):
+            product.poller.poll(SENDER)
+    assert product.history(message_id).business_positive, "the other answer was taken in"
+    assert len(mesh.requests(kind="download", path=f"/messageexchange/{SENDER}/inbox/{waiting}")) == 5
+    assert product.topic.told == []
+    assert product.poller.poll(SENDER).set_aside == 1
+    (told,) = product.topic.told
+    assert waiting in told
+    assert product.poller.poll(SENDER).set_aside == 1
+    assert len(product.topic.told) == 1, "told once"
+    assert len(mesh.requests(kind="download", path=f"/messageexchange/{SENDER}/inbox/{waiting}")) == 5
+    assert waiting_for(mesh) == [waiting], "it is still in MESH"
+    product.mesh.close()
+
+
+@pytest.mark.parametrize("fault", ["busy", "error", "cut_after", "truncate", "garble", "html"])
+def test_a_download_that_fails_for_a_passing_reason_never_counts_against_its_message(
+    fault: str, mesh: LocalMesh, product: Product
+) -> None:
+    message_id = product.build(SHORT)
+    product.sender.send(message_id)
+    respond(mesh, message_id, "20013")
+    for _ in range(product.poller.most_tries + 1):
+        mesh.next_fault(fault, "download", retry_after_seconds=0)
+        with pytest.raises(Exception, match="MESH download"):
+            product.poller.poll(SENDER)
+    assert product.poller.poll(SENDER).matched == 1
+    assert product.topic.told == []
+
+
+def test_a_long_message_that_comes_in_is_kept_in_parts_and_whole(mesh: LocalMesh, product: Product) -> None:
+    body = os.urandom(12_000_000)
+    with mesh.client(PRACTICE) as practice:
+        outgoing = Outgoing(to=SENDER, workflow_id=f"{WORKFLOW}_ACK", local_id="A20047")
+        chunking = Chunking(largest_whole=0, chunk_bytes=7_000_000, smallest_chunk=0)
+        sent_id = None
+        for part in chunking.parts(len(body)):
+            blocks = [body[part.start : part.start + part.length]]
+            sent_id = practice.send_part(outgoing, part, blocks, message_id=sent_id).message_id
+    assert product.poller.poll(SENDER).unmatched == 1
+    assert product.bucket.objects[f"received/{SENDER}/{sent_id}"] == body
+    assert product.bucket.largest_body < 6_000_000
+    assert "longer than any acknowledgement" in product.topic.told[0]
+    assert waiting_for(mesh) == []
+
+
+PERSONAL = ("9658218865", "WRIGHT", "Garth", "19331114")
+
+
+def test_no_log_and_no_error_of_the_steps_shows_a_patient_a_secret_a_token_or_a_body(
+    mesh: LocalMesh, product: Product, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    mailbox = COMMUNITY.mailboxes[SENDER]
+    hidden = (*PERSONAL, TO_PRACTICE, SUBJECT, mailbox.password, COMMUNITY.shared_key, "NHSMESH", "<message id=")
+    faults = ("refuse", "busy", "error", "html", "cut_before", "cut_after", "truncate", "garble")
+    texts: list[str] = []
+    for size, kind in ((SHORT, "send"), (LONG, "chunk")):
+        for fault in faults:
+            message_id = product.build(size)
+            mesh.next_fault(fault, kind, retry_after_seconds=0)
+            try:
+                product.sender.send(message_id)
+            except PostponedError as error:
+                texts += everything(error)
+            respond(mesh, message_id, "20013")
+            mesh.next_fault(fault if fault != "refuse" else "busy", "download", retry_after_seconds=0)
+            try:
+                product.poller.poll(SENDER)
+            except MeshError as error:
+                texts += everything(error)
+            texts += [repr(fact) for fact in product.history(message_id).facts]
+    texts += [record.getMessage() + repr(vars(record)) for record in caplog.records] + product.topic.told
+    assert len(texts) > 100
+    shown = {secret for secret in hidden for text in texts if secret in text}
+    assert shown == set()
+
+
+def test_each_chunk_that_mesh_serves_is_a_gzip_stream_of_its_own(mesh: LocalMesh, product: Product) -> None:
+    message_id = product.build(LONG)
+    product.sender.send(message_id)
+    (stored,) = mesh.messages()
+    joined = mesh.http.get(f"{mesh.url}/control/messages/{stored['message_id']}/content").content
+    assert joined.count(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff") == CHUNKS
+    assert gzip.decompress(joined) == content(product, message_id)

@@ -1,0 +1,87 @@
+"""The product's steps over memory, for tests that let them talk to a real MESH."""
+
+import hashlib
+import random
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from gpconnect_messaging.itk3.envelope import Envelope
+from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, Patience
+from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.mesh.chunking import Chunking
+from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.steps.due_work import Sweep
+from gpconnect_messaging.steps.poll import Poller
+from gpconnect_messaging.steps.send import PostponedError, Sender
+from gpconnect_messaging.storage import Evidence, Outbox
+from tests.in_memory import Bucket, Clock, Queue, Secrets, Table, Topic
+from tests.local_mesh import SENDER, TO_PRACTICE, WORKFLOW, connections
+
+PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+SUBJECT = "Consultation report for Garth WRIGHT, NHS Number 9658218865, seen at Riverside"
+CHUNKING = Chunking(largest_whole=20_000, chunk_bytes=8_000, smallest_chunk=0)
+
+
+class Product:
+    """The steps, over memory."""
+
+    def __init__(self, url: str, secrets: Secrets | None = None) -> None:
+        self.clock, self.bucket, self.topic, self.queue = Clock(), Bucket(), Topic(), Queue()
+        s3: Any = self.bucket
+        table: Any = Table()
+        self.ledger = Ledger(table, "ledger", PATIENCE, self.clock)
+        notifier = Notifier(self.topic, "topic", self.ledger)  # type: ignore[arg-type]
+        self.mesh = connections(url, secrets)
+        self.sender = Sender(
+            outbox=Outbox(s3, "outbox"), ledger=self.ledger, mesh=self.mesh, notifier=notifier,
+            lease=timedelta(minutes=3), patience=PATIENCE, chunking=CHUNKING, now=self.clock,
+        )  # fmt: skip
+        self.poller = Poller(
+            evidence=Evidence(s3, "evidence"), ledger=self.ledger, mesh=self.mesh, notifier=notifier, now=self.clock
+        )
+        self.sweep = Sweep(
+            ledger=self.ledger, send_queue=self.queue, notifier=notifier, patience=PATIENCE, now=self.clock  # type: ignore[arg-type]
+        )  # fmt: skip
+
+    def build(self, size: int) -> str:
+        """Store a message of some size, as the builder does."""
+        message_id = str(uuid.uuid4())
+        content = f"<message id='{message_id}'>".encode() + random.Random(message_id).randbytes(size)
+        envelope = Envelope(
+            mailbox=SENDER, to=TO_PRACTICE, workflow_id=WORKFLOW, subject=SUBJECT, local_id="Y90001",
+            file_name=f"{message_id}.xml",
+        )  # fmt: skip
+        self.bucket.objects[f"messages/{message_id}.json"] = envelope.to_json()
+        self.bucket.objects[f"messages/{message_id}.xml"] = content
+        built = lifecycle.built(
+            at=self.clock(), sha256=hashlib.sha256(content).hexdigest(), size=len(content),
+            infrastructure_due=timedelta(days=30), business_due=timedelta(days=30),
+        )  # fmt: skip
+        self.ledger.create(
+            MessageRecord(
+                message_id=message_id, request_id=message_id, mailbox=SENDER, encounter=message_id, version=1,
+                created_at=self.clock(), history=History((built,)),
+            )
+        )  # fmt: skip
+        self.queue.put(message_id, SENDER)
+        return message_id
+
+    def send(self, message_id: str) -> None:
+        """Send, as the queue would have it: what is postponed comes again."""
+        try:
+            self.sender.send(message_id)
+        except PostponedError:
+            self.queue.put(message_id, SENDER)
+
+    def facts(self, message_id: str, *kinds: FactKind) -> list[Fact]:
+        """What the ledger has of a message, of these kinds."""
+        return self.history(message_id).of(*kinds)
+
+    def history(self, message_id: str) -> History:
+        """Everything that the ledger has of a message."""
+        record = self.ledger.find(message_id)
+        assert record is not None
+        return record.history
