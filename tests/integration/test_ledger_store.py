@@ -138,7 +138,7 @@ def test_of_two_senders_only_one_gets_the_message(ledger: Ledger) -> None:
         def take(record: MessageRecord = record) -> bool:
             fact = started()
             unstarted = ledger.record(record.message_id, fact, only_if=lambda history: history.attempts == 0)
-            return unstarted is not None and unstarted.before is Status.BUILT
+            return unstarted is not None and unstarted.recorded
 
         assert sorted(at_once(take, take)) == [False, True]
 

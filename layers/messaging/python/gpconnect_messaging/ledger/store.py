@@ -64,10 +64,14 @@ class LedgerBusyError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What recording a fact did: the message as it is now, its status before, and the notices that it raised."""
+    """What recording a fact did: the message as it is now, its status before, and the notices that it raised.
+
+    `recorded` is False where the fact was known already, so that of two who do the same only one has done it.
+    """
 
     record: MessageRecord
     before: Status | None
+    recorded: bool = True
     notices: tuple[Notice, ...] = ()
 
 
@@ -139,7 +143,7 @@ class Ledger:
         """Store a new message with its first facts; a repeat changes nothing and returns what is there."""
         for _ in self._tries():
             if known := self.find(record.message_id):
-                return Change(record=known, before=known.status)
+                return Change(record=known, before=known.status, recorded=False)
             notices = self._notices_raised(record, frozenset())
             if self._write(self._puts(record, record.history.facts, notices)):
                 return Change(record=replace(record, revision=1), before=None, notices=notices)
@@ -161,7 +165,7 @@ class Ledger:
                 return None
             record, told = found
             if fact.identity in record.history.identities:
-                return Change(record=record, before=record.status)
+                return Change(record=record, before=record.status, recorded=False)
             if not only_if(record.history):
                 return None
             changed = replace(record, history=record.history.with_fact(fact))

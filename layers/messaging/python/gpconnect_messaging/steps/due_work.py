@@ -85,7 +85,7 @@ class Sweep:
         """Record the fact if the message is as we saw it; False where somebody else was faster."""
         seen = record.history.identities
         change = self.ledger.record(record.message_id, fact, only_if=lambda history: history.identities == seen)
-        if change is None or change.record.history.identities == seen:
+        if change is None or not change.recorded:
             return False
         self.notifier.tell(change.notices)
         return True

@@ -91,8 +91,9 @@ class Sender:
         self.mesh.to(record.mailbox).check(outgoing)
         with self._upload(record, attempt, parts) as upload:
             started = lifecycle.upload_started(at=self.now(), attempt=attempt, lease=self.lease, chunks=len(parts))
-            if self.ledger.record(message_id, started, only_if=self._still(attempt)) is None:
-                return self._status(message_id)
+            taken = self.ledger.record(message_id, started, only_if=self._still(attempt))
+            if taken is None or not taken.recorded:
+                return self._status(message_id)  # another sender was faster
             resolved: str | None = None
             try:
                 if not envelope.to:
