@@ -155,8 +155,7 @@ def _parts(message: Message) -> dict[str, str]:
     if message.encounter_type:
         parts["Encounter/encounter"] = "Encounter"
     documents = {
-        f"Binary/{document.key}": binary_id(message, place)
-        for place, document in enumerate(request.documents_in_order)
+        f"Binary/{document.key}": binary_id(message, place) for place, document in enumerate(request.documents_in_order)
     }
     return {name: message.resource_id(role) for name, role in parts.items()} | documents
 
