@@ -78,5 +78,10 @@ def reported(attempt: int = 1, minutes: float = 3) -> Fact:
     )
 
 
+def unresolved(attempt: int = 1, minutes: float = 2, mailboxes: int = 0) -> Fact:
+    return lifecycle.recipient_unresolved(at=at(minutes), attempt=attempt, organisation="FA565", mailboxes=mailboxes)
+
+
+VOIDED = lifecycle.voided(at=at(50), by_message_id="5f0e7f58-0000-5000-8000-000000000009")
 OVERDUE = lifecycle.acknowledgement_overdue(at=at(100), missing=["business"])
 INVALID = lifecycle.request_refused(at=at(0), reasons=["patient: is missing"])

@@ -19,6 +19,7 @@ from tests.unit.ledger.facts import (
     BUILT,
     INVALID,
     OVERDUE,
+    VOIDED,
     accepted,
     at,
     chunk,
@@ -29,6 +30,7 @@ from tests.unit.ledger.facts import (
     started,
     tracked,
     uncertain,
+    unresolved,
 )
 
 SENT = [BUILT, started(), accepted()]
@@ -43,6 +45,9 @@ PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15)
         ([BUILT, started()], Status.SENDING),
         ([BUILT, started(), postponed()], Status.BUILT),
         ([BUILT, started(), refused()], Status.REFUSED),
+        ([BUILT, started(), unresolved()], Status.REFUSED),
+        ([BUILT, started(), uncertain(), started(2), unresolved(2, mailboxes=2)], Status.REFUSED),
+        ([*SENT, response("20013"), response("30001"), VOIDED], Status.REJECTED),
         ([BUILT, started(), uncertain()], Status.UNCERTAIN),
         ([BUILT, started(), uncertain(), started(2)], Status.SENDING),
         ([BUILT, started(), uncertain(), started(2), accepted(2)], Status.SENT),
@@ -199,6 +204,9 @@ def test_a_message_that_is_not_closed_is_always_due_or_was_told(facts: list[Fact
         ([*SENT, response(None)], {NoticeKind.UNKNOWN_CODE}),
         ([*SENT, response("20013"), response("30001")], set()),
         ([*SENT, response("20013"), response("30002")], {NoticeKind.REJECTED}),
+        ([BUILT, started(), unresolved()], {NoticeKind.UNRESOLVED}),
+        ([*SENT, response("20013"), response("30001"), VOIDED], {NoticeKind.VOIDED}),
+        ([*SENT, response("20013"), response("30002"), VOIDED], {NoticeKind.REJECTED, NoticeKind.VOIDED}),
         (SENT, set()),
         ([BUILT, started(), uncertain()], set()),
     ],

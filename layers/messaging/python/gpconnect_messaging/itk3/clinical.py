@@ -45,8 +45,9 @@ class StructuredPart:
 def structured_part(message: Message, parts: dict[str, str], mentioned: Iterable[Resource]) -> StructuredPart:
     """Compose the structured part of a message.
 
-    `parts` maps what a ready resource may call the message's other parts (`Patient/patient`, `Binary/letter.pdf`, …) to
-    their ids; `mentioned` are resources among those parts that have a section of their own. Raises RequestRefusedError.
+    `parts` maps what a ready resource may call the message's other parts (`Patient/patient`, `Binary/letter.pdf`, …)
+    to their ids; `mentioned` are resources among those parts that have a section of their own.
+    Raises RequestRefusedError.
     """
     places = Counter(resource["resourceType"] for resource in mentioned)
     resources = [*mentioned, *_own(message, places)]

@@ -5,7 +5,6 @@ embedded resources, documents or narrative of the sender's, no reference to anyt
 patient is the request's own. A refusal names the resource type and the element, never a value.
 """
 
-import datetime as dt
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -239,8 +238,6 @@ def _unfit_values(path: str, value: Any) -> Iterator[Reason]:
             yield Reason(path, "is blank")
         if XML_FORBIDS.search(value):
             yield Reason(path, "holds a control character that XML does not allow: remove it")
-    elif isinstance(value, dt.datetime) and value.tzinfo is None:
-        yield Reason(path, "is a time without its offset from UTC")
 
 
 def _referring(value: Any, path: str, names: Mapping[str, str], reasons: list[Reason]) -> Any:

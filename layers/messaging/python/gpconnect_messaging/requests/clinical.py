@@ -65,10 +65,12 @@ class Observation(Part):
     components: list[ObservationComponent] = Field(default_factory=list)
 
     @model_validator(mode="after")
-    def _day_is_no_result(self) -> Self:
-        for value in (self.value, *(component.value for component in self.components)):
-            if value is not None and value.day is not None:
-                raise ValueError("value.day is for answers: an observation holds text, boolean, concept or quantity")
+    def _values_are_results(self) -> Self:
+        # FHIR STU3: Observation.value[x] takes no date, Observation.component.value[x] no boolean either.
+        if self.value is not None and self.value.day is not None:
+            raise ValueError("value.day is for answers: an observation holds text, boolean, concept or quantity")
+        if any(each.value.day is not None or each.value.boolean is not None for each in self.components):
+            raise ValueError("components: each holds text, concept or quantity")
         return self
 
 

@@ -1,0 +1,148 @@
+import json
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from gpconnect_messaging.requests.models import parse_request
+from gpconnect_messaging.requests.nhs_number import NumberRange
+from gpconnect_messaging.requests.refusal import RequestRefusedError
+from gpconnect_messaging.requests.rules import broken_rules
+from gpconnect_messaging.requests.schema import request_schema
+from gpconnect_messaging.requests.snomed import is_concept_id
+from gpconnect_messaging.specification import SPECIFICATIONS
+from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES
+from tests.examples import CREATED_AT, MAILBOXES, a_request, request_data
+
+ONLINE, GENERIC, DISCHARGE = "online-consultation-1.5", "generic-document-1.5", "send-document-2.0-discharge"
+CONCEPT = {"code": "27113001", "display": "Body weight"}
+
+
+def broken(name: str, also_approved: frozenset[str] = frozenset(), **changes: Any) -> list[str]:
+    request = a_request(name, **changes)
+    (settings,) = (each for each in MAILBOXES.values() if each.mailbox == request.mailbox)
+    settings = replace(settings, document_types=also_approved)
+    return [reason.field for reason in broken_rules(request, settings, NumberRange.TEST, CREATED_AT)]
+
+
+def refused(name: str, **changes: Any) -> list[str]:
+    with pytest.raises(RequestRefusedError) as error:
+        parse_request(json.dumps(request_data(name, **changes)).encode())
+    return [reason.field for reason in error.value.reasons]
+
+
+def test_a_use_case_belongs_to_the_versions_that_have_it() -> None:
+    changes = {
+        "mailbox": "Y90001OT001",
+        "organisation": request_data(DISCHARGE)["organisation"],
+    }
+    assert broken(ONLINE, **changes) == ["use_case"]
+
+
+def test_what_a_use_case_does_not_have_is_refused_and_what_it_needs_is_asked_for() -> None:
+    assert broken("consultation-report-1.5", title="Mine", document_type=CONCEPT) == ["title", "document_type"]
+    assert broken(GENERIC, title=None, document_type=None) == ["title", "document_type"]
+
+
+@pytest.mark.requirement("GPCM-SD-OC-009", "GPCM-SD-GE-009")
+def test_in_1_5_somebody_must_have_written_it() -> None:
+    assert broken(ONLINE, authors=None) == ["authors"]
+    assert broken(GENERIC, practitioner=None) == ["authors"]
+    assert broken(DISCHARGE, practitioner=None) == [], "in 2.0 the organisation stands in"
+
+
+def test_an_author_must_be_described_and_named_once() -> None:
+    assert refused(ONLINE, related_person=None) == ["related_person"]
+    assert refused(ONLINE, authors=["practitioner"]) == ["practitioner"]
+    assert refused(ONLINE, authors=["patient", "patient"]) == ["authors"]
+
+
+def test_in_2_0_a_document_says_which_care_setting_it_comes_from() -> None:
+    assert broken(DISCHARGE, care_setting=None) == ["care_setting"]
+    assert broken(GENERIC, care_setting=None) == []
+
+
+@pytest.mark.requirement("GPCM-SD-115")
+def test_in_2_0_the_document_type_must_be_approved_in_general_or_for_the_mailbox() -> None:
+    assert broken(DISCHARGE, document_type=CONCEPT) == ["document_type.code"]
+    assert broken(DISCHARGE, also_approved=frozenset({"27113001"}), document_type=CONCEPT) == []
+    assert broken(GENERIC, document_type=CONCEPT) == [], "1.5 names no list"
+
+
+@pytest.mark.requirement("GPCM-SD-056")
+def test_in_2_0_the_registered_practice_is_the_only_recipient() -> None:
+    assert broken(DISCHARGE, care_provider={"ods_code": "FA565"}) == ["care_provider"]
+    assert broken(GENERIC, care_provider={"ods_code": "FA565"}) == []
+
+
+def test_another_care_provider_is_neither_the_practice_nor_the_sender() -> None:
+    for ods_code in ("A20047", "Y90002"):
+        assert broken(GENERIC, care_provider={"ods_code": ods_code}) == ["care_provider.ods_code"]
+
+
+@pytest.mark.requirement("GPCM-SD-CS-008")
+def test_a_confidential_consultation_gives_nothing_away_beside_its_document() -> None:
+    found = broken(ONLINE, consultation__confidential=True)
+    assert found == ["observations", "questionnaire"]
+
+
+def test_time_runs_forward() -> None:
+    assert broken(ONLINE, consultation__end="2026-11-20T19:01:59+00:00") == ["consultation.end"]
+    assert broken(DISCHARGE, event__end="2026-11-20T15:59:59+00:00") == ["event.end"]
+
+
+@pytest.mark.parametrize(
+    ("resource", "field"),
+    [
+        ({"content_type": "application/fhir+json"}, "resources[0]"),
+        ({"content_type": "application/fhir+json", "key": "a", "content": "{}"}, "resources[0]"),
+        ({"content_type": "application/json", "key": "a"}, "resources[0].content_type"),
+        ({"content_type": "application/fhir+xml", "key": "../a"}, "resources[0].key"),
+    ],
+)
+def test_a_ready_resource_is_in_one_place_and_of_a_known_form(resource: dict[str, str], field: str) -> None:
+    assert refused(GENERIC, resources=[resource]) == [field]
+
+
+@pytest.mark.parametrize("value", [{}, {"text": "a", "boolean": True}, {"text": None}, {"day": "2026-11-20"}])
+def test_an_observation_has_one_value_that_fhir_can_hold(value: dict[str, Any]) -> None:
+    observation = {"code": CONCEPT, "issued": "2026-11-20T19:10:00+00:00", "value": value}
+    assert refused(ONLINE, observations=[observation])[0].startswith("observations[0]")
+
+
+@pytest.mark.parametrize("value", [{"boolean": True}, {"day": "2026-11-20"}])
+def test_a_part_of_an_observation_has_a_value_that_fhir_can_hold(value: dict[str, Any]) -> None:
+    observation = {"code": CONCEPT, "issued": "2026-11-20T19:10:00+00:00"}
+    components = [{"code": CONCEPT, "value": value}]
+    assert refused(ONLINE, observations=[observation | {"components": components}]) == ["observations[0]"]
+
+
+@pytest.mark.parametrize("code", ["27113002", "027113001", "2711300", "２７１１３００１", "27113001 ", "271130017"])
+def test_a_mistyped_snomed_code_is_noticed(code: str) -> None:
+    assert not is_concept_id(code)
+    assert refused(GENERIC, document_type__code=code) == ["document_type.code"]
+
+
+def test_the_codes_of_the_use_cases_and_specifications_are_well_formed() -> None:
+    codes = [code.code for each in USE_CASES.values() for code in (each.document_type, each.encounter_type) if code]
+    codes += [code for each in SPECIFICATIONS.values() for code in (each.document_types or ())]
+    assert len(codes) > 8
+    assert all(map(is_concept_id, codes))
+
+
+def test_the_schema_says_what_each_use_case_needs_and_does_not_have() -> None:
+    schema = json.loads(request_schema())
+    conditions = {each["if"]["properties"]["use_case"]["const"]: each["then"] for each in schema["allOf"]}
+    for use_case in USE_CASES.values():
+        then = conditions[use_case.name]
+        assert set(then.get("required", ())) == use_case.needs
+        assert {name for name, rule in then["properties"].items() if rule is False} == set(
+            OPTIONAL_FIELDS
+        ) - use_case.takes
+
+
+@pytest.mark.parametrize("born", ["1880-02-29", "2000-02-29", "1899-12-31", "2026-11-19"])
+def test_people_of_any_age_can_be_written_of(born: str) -> None:
+    assert broken(GENERIC, patient__birth_date=born) == []
+    assert a_request(GENERIC, patient__birth_date=born).patient.birth_date == date.fromisoformat(born)

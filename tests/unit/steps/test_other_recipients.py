@@ -1,0 +1,252 @@
+"""A document for another care provider: two messages, each with its own ledger row, lookup and end."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from gpconnect_messaging.itk3.response_codes import Level, Verdict
+from gpconnect_messaging.itk3.responses import Outcome
+from gpconnect_messaging.ledger.lifecycle import FactKind, NoticeKind, Patience, Status
+from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.mesh.errors import Busy, MeshError, Refused
+from gpconnect_messaging.mesh.models import EndpointLookup, Mailbox, Outgoing, ReceivedMessage, Sent
+from gpconnect_messaging.requests.nhs_number import NumberRange
+from gpconnect_messaging.steps.build import Builder, Built
+from gpconnect_messaging.steps.poll import Polled, Poller
+from gpconnect_messaging.steps.send import PostponedError, Sender
+from tests.examples import MAILBOXES, REQUESTS, request_data
+from tests.unit.steps.in_mind import (
+    DropInMind,
+    EvidenceInMind,
+    LedgerInMind,
+    NotifierInMind,
+    OutboxInMind,
+    QueueInMind,
+)
+
+PHARMACY = "online-consultation-1.5-pharmacy"
+
+
+@dataclass
+class MeshInMind:
+    """A MESH that answers lookups with these mailboxes, or fails so, and takes every upload."""
+
+    mailboxes: tuple[str, ...] = ("FA565OT001",)
+    failure: MeshError | None = None
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    sent: list[Outgoing] = field(default_factory=list)
+
+    def to(self, _mailbox: str) -> "MeshInMind":
+        return self
+
+    def check(self, outgoing: Outgoing) -> None:
+        assert outgoing.to
+
+    def endpoint_lookup(self, ods_code: str, workflow_id: str) -> EndpointLookup:
+        self.asked.append((ods_code, workflow_id))
+        if self.failure:
+            raise self.failure
+        return EndpointLookup(mailboxes=tuple(Mailbox(mailbox_id=each) for each in self.mailboxes))
+
+    def send(self, outgoing: Outgoing, _content: object) -> Sent:
+        self.sent.append(outgoing)
+        return Sent(message_id=f"MESH{len(self.sent)}")
+
+
+class Product:
+    """The build, send and poll steps on parts kept in mind, with a time that passes when told to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.time = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)
+        self.ledger = LedgerInMind(lambda: self.time)
+        self.drop, self.outbox, self.queue = DropInMind(folder), OutboxInMind(), QueueInMind()
+        self.notifier, self.mesh = NotifierInMind(), MeshInMind()
+        parts: dict[str, Any] = {"ledger": self.ledger, "notifier": self.notifier, "now": lambda: self.time}
+        self.builder = Builder(
+            drop=cast("Any", self.drop),
+            outbox=cast("Any", self.outbox),
+            evidence=cast("Any", EvidenceInMind()),
+            mailboxes=cast("Any", self),
+            send_queue=cast("Any", self.queue),
+            numbers=NumberRange.TEST,
+            **parts,
+        )
+        self.sender = Sender(
+            outbox=cast("Any", self.outbox),
+            mesh=cast("Any", self.mesh),
+            lease=timedelta(minutes=3),
+            patience=Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15)),
+            **parts,
+        )
+        self.poller = Poller(evidence=cast("Any", EvidenceInMind()), mesh=cast("Any", self.mesh), **parts)
+
+    def settings(self, mailbox: str) -> object:
+        return next(each for each in MAILBOXES.values() if each.mailbox == mailbox)
+
+    def built(self, version: str = "1") -> Built:
+        return self.builder.dropped("drop", "request.json", version)
+
+    def record(self, message_id: str) -> MessageRecord:
+        found = self.ledger.find(message_id)
+        assert found is not None
+        return found
+
+    def answered(self, message_id: str, code: str, level: Level, verdict: Verdict) -> None:
+        """A response comes to a message."""
+        outcomes = (Outcome(level=level, verdict=verdict, code=code),)
+        response = type("Response", (), {"outcomes": outcomes, "sender_ods_code": "A20047"})
+        facts = self.poller._responses(
+            ReceivedMessage(message_id=f"R{code}{message_id}", sender="A20047OT001"), cast("Any", response)
+        )
+        self.poller._land("Y90002OT001", f"R{code}", "key", (self.record(message_id), facts), Polled())
+
+
+@pytest.fixture
+def product() -> Product:
+    return Product(REQUESTS / PHARMACY)
+
+
+@pytest.mark.requirement("FHIR-MR-01", "GPCM-SD-OC-141", "GPCM-SD-OC-142")
+def test_each_recipient_has_a_message_a_row_and_a_place_on_the_queue(product: Product) -> None:
+    built = product.built()
+    (copy,) = built.copies
+    assert product.queue.ids == [built.message_id, copy.message_id]
+    to_pharmacy, to_practice = product.record(built.message_id), product.record(copy.message_id)
+    assert (to_pharmacy.recipient, to_practice.recipient) == ("organisation/FA565", "registered-practice")
+    assert to_pharmacy.version == to_practice.version == 1
+    assert to_pharmacy.encounter == to_practice.encounter
+
+
+def test_building_again_finds_both_and_changes_nothing(product: Product) -> None:
+    first, messages = product.built(), dict(product.outbox.messages)
+    product.drop.version = "2"  # the files changed since: the versions that were read first stay
+    assert product.built() == first
+    assert product.outbox.messages == messages
+    assert {version for key, version in product.drop.reads if key != "request.json"} == {"1"}
+
+
+def test_each_message_has_a_lifecycle_of_its_own(product: Product) -> None:
+    built = product.built()
+    copy = built.copies[0].message_id
+    assert product.sender.send(copy) is Status.SENT
+    product.answered(copy, "30002", Level.BUSINESS, Verdict.NEGATIVE)
+    assert product.record(copy).status is Status.REJECTED
+    assert product.record(built.message_id).status is Status.BUILT
+
+
+@pytest.mark.requirement("GPCM-SD-OC-159", "GPCM-SD-GE-286")
+def test_the_one_mailbox_that_mesh_names_gets_the_message(product: Product) -> None:
+    message_id = product.built().message_id
+    assert product.sender.send(message_id) is Status.SENT
+    assert product.mesh.asked == [("FA565", "GPFED_CONSULT_REPORT")]
+    assert [outgoing.to for outgoing in product.mesh.sent] == ["FA565OT001"]
+    (accepted,) = product.record(message_id).history.of(FactKind.UPLOAD_ACCEPTED)
+    assert accepted.details["resolved_mailbox"] == "FA565OT001"
+
+
+def test_the_registered_practice_is_never_looked_up(product: Product) -> None:
+    product.sender.send(product.built().copies[0].message_id)
+    assert product.mesh.asked == []
+    assert [outgoing.to for outgoing in product.mesh.sent] == ["GPPROVIDER_9658218881_19210808_LEACH"]
+
+
+@pytest.mark.parametrize("mailboxes", [(), ("FA565OT001", "FA565OT002"), ("Not\na mailbox",)])
+def test_none_or_several_mailboxes_end_it_and_a_person_is_told(product: Product, mailboxes: tuple[str, ...]) -> None:
+    message_id = product.built().message_id
+    product.mesh.mailboxes = mailboxes
+    assert product.sender.send(message_id) is Status.REFUSED
+    assert product.notifier.told == [NoticeKind.UNRESOLVED]
+    assert product.mesh.sent == []
+    (fact,) = product.record(message_id).history.of(FactKind.RECIPIENT_UNRESOLVED)
+    assert fact.details["mailboxes"] == len(mailboxes)
+    assert product.sender.send(message_id) is Status.REFUSED, "the queue bringing it again changes nothing"
+    assert product.record(message_id).history.possible_copies == 0
+
+
+def test_a_lookup_that_mesh_is_too_busy_for_is_tried_again(product: Product) -> None:
+    message_id = product.built().message_id
+    product.mesh.failure = Busy("endpoint lookup", "answered 503", status=503)
+    with pytest.raises(PostponedError):
+        product.sender.send(message_id)
+    product.mesh.failure = None
+    assert product.sender.send(message_id) is Status.SENT
+    assert product.record(message_id).history.attempts == 2
+    assert product.record(message_id).history.possible_copies == 1
+
+
+def test_a_lookup_that_mesh_refuses_is_final(product: Product) -> None:
+    message_id = product.built().message_id
+    product.mesh.failure = Refused("endpoint lookup", "answered 400", status=400)
+    assert product.sender.send(message_id) is Status.REFUSED
+    assert product.notifier.told == [NoticeKind.REFUSED]
+
+
+@pytest.mark.requirement("GPCM-SD-037")
+def test_a_replacement_after_a_day_is_sent_and_the_advice_against_it_recorded(product: Product) -> None:
+    advice = []
+    for version, hours in (("1", 0), ("2", 24), ("3", 24.5)):
+        product.time = datetime(2026, 11, 20, 22, 0, tzinfo=UTC) + timedelta(hours=hours)
+        built = product.built(version)
+        assert built.status is Status.BUILT
+        for message in (built, *built.copies):
+            (fact,) = product.record(message.message_id).history.of(FactKind.BUILT)
+            advice.append(fact.details.get("advice", []))
+    assert advice[:4] == [[]] * 4
+    assert [found[0].partition(":")[0] for found in advice[4:]] == ["GPCM-SD-037"] * 2
+
+
+@pytest.mark.requirement("GPCM-SD-035", "GPCM-SD-128")
+def test_a_replacement_that_cannot_be_processed_voids_what_it_replaced_at_that_recipient(product: Product) -> None:
+    (first, second, third) = (product.built(version) for version in "123")
+    product.answered(first.copies[0].message_id, "20013", Level.INFRASTRUCTURE, Verdict.POSITIVE)
+    product.answered(first.copies[0].message_id, "30001", Level.BUSINESS, Verdict.POSITIVE)
+    product.answered(second.copies[0].message_id, "20014", Level.INFRASTRUCTURE, Verdict.NEGATIVE)
+    assert product.record(second.copies[0].message_id).status is Status.REJECTED
+    assert product.record(first.copies[0].message_id).status is Status.REJECTED
+    assert NoticeKind.VOIDED in product.notifier.told
+    for untouched in (third.copies[0], first, second):
+        assert product.record(untouched.message_id).status is Status.BUILT
+
+
+@pytest.mark.parametrize(
+    ("resource", "reason"),
+    [
+        ({"key": "no-such-file.json"}, "resources[0].key: names no file in the drop bucket"),
+        ({"content": "{}"}, "resources[0]: must be one resource of "),
+        (
+            {"content": '{"resourceType": "Task", "status": "requested", "intent": "order",'
+                        ' "focus": {"reference": "Task/2"}}'},
+            "resources[0]: Task.focus.reference: refers to nothing in this message",
+        ),
+    ],
+)  # fmt: skip
+def test_a_ready_resource_that_does_not_fit_makes_the_request_invalid(
+    tmp_path: Path, resource: dict[str, str], reason: str
+) -> None:
+
+    for name in ("report.pdf", "letter.pdf"):
+        (tmp_path / name).write_bytes((REQUESTS / PHARMACY / name).read_bytes())
+    resources = [{"content_type": "application/fhir+json", **resource}]
+    (tmp_path / "request.json").write_text(json.dumps(request_data(PHARMACY, resources=resources)), encoding="utf-8")
+    product = Product(tmp_path)
+    built = product.built()
+    assert built.status is Status.INVALID
+    (fact,) = product.record(built.message_id).history.of(FactKind.REQUEST_REFUSED)
+    assert fact.details["reasons"][0].startswith(reason)
+
+
+def test_what_a_label_calls_restricted_is_not_sent(tmp_path: Path) -> None:
+
+    for file in (REQUESTS / PHARMACY).iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    allergy = json.loads((tmp_path / "allergy.json").read_bytes())
+    allergy["meta"] = {"security": [{"system": "http://hl7.org/fhir/v3/Confidentiality", "code": "R"}]}
+    (tmp_path / "allergy.json").write_text(json.dumps(allergy), encoding="utf-8")
+    product = Product(tmp_path)
+    built = product.built()
+    assert built.status is Status.BUILT
+    assert all(b"AllergyIntolerance" not in raw for raw in product.outbox.messages.values())
