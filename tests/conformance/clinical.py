@@ -124,6 +124,7 @@ def shared() -> list[Resource]:
             subject=patient,
             context=ref("encounter"),
             requester={"agent": practitioner},
+            description="Please see",
         ),
         _resource(
             "DocumentReference",
@@ -169,6 +170,7 @@ def shared() -> list[Resource]:
             status="completed",
             patient=patient,
             relationship=concept("MTH", "Mother", "http://hl7.org/fhir/familial-relationship"),
+            condition=[{"code": concept("73211009", "Diabetes mellitus")}],
         ),
         _resource(
             "Task",
@@ -340,6 +342,9 @@ def generic_only() -> list[Resource]:
             clinicalStatus="inactive",
             category=[concept("problem-list-item", "Problem", "http://hl7.org/fhir/condition-category")],
             code={"text": "Wheeze"},
+            context=ref("encounter"),
+            onsetDateTime="1999-01-01",
+            abatementDateTime="2001-01-01",
             subject=patient,
             assertedDate=_WHEN,
             asserter=practitioner,

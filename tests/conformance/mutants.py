@@ -1,4 +1,4 @@
-"""One way to break a valid message for each MUST that a message can show: remove, change, repeat, or move something.
+"""One way to break a valid message for each requirement that a message can show: remove, change, repeat, move.
 
 A row names the requirements, in short as the checks do, and the wound. Paths are XPath over the message with FHIR's
 namespace taken off; they are written here again and not taken from the checks, so that a check that looks in the wrong
@@ -463,6 +463,113 @@ _FORM_ROWS: list[list[Mutant]] = [
 ]
 
 
+def hollow(path: str, name: str) -> Wound:
+    """Put an element into each element at the path that says nothing."""
+    return put(
+        path,
+        "".join(f"<{each}>" for each in name.split("/")) + "".join(f"</{each}>" for each in reversed(name.split("/"))),
+    )
+
+
+def _gone(path: str, **numbers: str) -> list[Mutant]:
+    return [mutant for name, ids in numbers.items() for mutant in _mutants(ids, remove(f"{path}/{name}"))]
+
+
+def _hollow(path: str, **numbers: str) -> list[Mutant]:
+    return [
+        mutant
+        for name, ids in numbers.items()
+        for mutant in _mutants(ids, hollow(path, name.replace("__", "/")))
+    ]  # fmt: skip
+
+
+_REPEATS = "MedicationRequest/extension/extension"
+_COLLECTION = "<collection><bodySite><text value='Arm'/></bodySite></collection>"
+_ADVICE_ROWS: list[list[Mutant]] = [
+    _mutants("SD-006", remove("Composition/encounter"), "online"),
+    _mutants(
+        "SD-007 SD-008 SD-009 SD-010 SD-011 SD-012 SD-013 SD-014 SD-015 SD-016 SD-017 SD-018 SD-019 SD-020 SD-078 "
+        "SD-021 SD-022 SD-023 SD-024",
+        remove("Composition/section[position() > 1]"),
+        "generic",
+    ),
+    _mutants("SD-026", remove("List/entry"), "generic"),
+    _mutants("2.0/032", remove("Practitioner/telecom")),
+    _mutants("2.0/049", put(HEADER, "<receiver><reference value='urn:uuid:1'/></receiver>")),
+    _mutants("FHIR-CE-02", remove("AllergyIntolerance/code"), "online"),
+    _gone("Encounter", participant="OC/GE-036", priority="OC/GE-037", period="OC/GE-038", serviceProvider="OC/GE-039"),
+    _gone("Observation", category="OC/GE-048", valueString="OC/GE-053"),
+    _mutants("OC/GE-054", put("Observation", "<component><code><text value='Pulse'/></code></component>")),
+    _gone("Questionnaire", version="OC/GE-056", name="OC/GE-057", title="OC/GE-058", date="OC/GE-059",
+          description="OC/GE-060", effectivePeriod="OC/GE-061"),
+    _gone("QuestionnaireResponse", authored="OC/GE-065"),
+    _mutants("OC/GE-070", set_to("QuestionnaireResponse//valueReference/reference", "urn:uuid:nowhere")),
+    _gone("ReferralRequest", priority="OC/GE-073", requester="OC/GE-076", description="OC/GE-080"),
+    _mutants("OC/GE-075", refer("ReferralRequest/context", "Patient")),
+    _hollow("ReferralRequest", recipient="OC/GE-078", reasonCode="OC/GE-079", supportingInfo="OC/GE-081"),
+    _mutants("OC/GE-085", refer("DocumentReference/author", "Binary")),
+    _gone("DocumentReference", context="OC/GE-087"),
+    _mutants("OC/GE-088", remove("AllergyIntolerance/extension[contains(@url, 'associatedEncounter')]")),
+    _mutants("OC/GE-093", set_to("AllergyIntolerance/type", "mutant")),
+    _mutants("OC/GE-095 OC/GE-096", set_to("AllergyIntolerance/criticality", "")),
+    _gone("AllergyIntolerance", onsetDateTime="OC/GE-099"),
+    _hollow("AllergyIntolerance", asserter="OC/GE-102", lastOccurrence="OC/GE-103", note="OC/GE-104",
+            reaction__manifestation="OC/GE-105", reaction__description="OC/GE-106", reaction__severity="OC/GE-107",
+            reaction__exposureRoute="OC/GE-108"),
+    _mutants("OC/GE-112",
+             put("FamilyMemberHistory", "<reasonReference><reference value='urn:uuid:x'/></reasonReference>")),
+    _hollow("FamilyMemberHistory", note="OC/GE-113"),
+    _gone("FamilyMemberHistory", condition="OC/GE-114"),
+    _hollow("Task", statusReason="OC/GE-116", note="OC/GE-125", restriction="OC/GE-126", input="OC/GE-127",
+            output="OC/GE-128"),
+    _mutants("OC/GE-118", set_to("Task/priority", "mutant")),
+    _gone("Task", code="OC/GE-119", owner="OC/GE-123", reason="OC/GE-124"),
+    _mutants("OC/GE-120", refer("Task/for", "Practitioner")),
+    _mutants("OC/GE-121", refer("Task/context", "Patient")),
+    _mutants("OC/GE-122", set_to("Task/requester/agent/reference", "urn:uuid:nowhere")),
+    _gone("Consent", category="OC/GE-130", period="OC/GE-132", sourceReference="OC/GE-135"),
+    _hollow("Consent", consentingParty="OC/GE-133", action="OC/GE-134", policy="OC/GE-136", purpose="OC/GE-137",
+            dataPeriod="OC/GE-138", data="OC/GE-139", **{"except": "OC/GE-140"}),
+    _gone("Location", type="OC-171 GE-144", address="OC-173 GE-146"),
+    _mutants("GE-148", remove(_extension("MedicationRequest", "RepeatInformation"))),
+    _mutants("GE-149", remove(f"{_REPEATS}[@url='numberOfRepeatPrescriptionsAllowed']")),
+    _mutants("GE-150", remove(f"{_REPEATS}[@url='numberOfRepeatPrescriptionsIssued']")),
+    _mutants("GE-151", remove(f"{_REPEATS}[@url='authorisationExpiryDate']")),
+    _mutants("GE-152", remove(_extension("MedicationRequest", "StatusReason"))),
+    _mutants("GE-154", remove(f"{_REPEATS}[@url='statusReason']")),
+    _mutants("GE-157", set_to("MedicationRequest/intent", "order")),
+    _gone("MedicationRequest", context="GE-163", requester="GE-165"),
+    _hollow("MedicationRequest", groupIdentifier="GE-158", note="GE-167", priorPrescription="GE-176"),
+    _hollow("MedicationRequest/dosageInstruction", patientInstruction="GE-170"),
+    _hollow("MedicationRequest/dispenseRequest", quantity="GE-172", expectedSupplyDuration="GE-174",
+            performer="GE-175"),
+    _mutants("GE-173", put("MedicationRequest/dispenseRequest", "<quantity><value value='1'/></quantity>")),
+    _mutants("GE-177", remove(_extension("MedicationStatement", "LastIssueDate"))),
+    _mutants("GE-179", remove(f"{_extension('MedicationStatement', 'DosageLastChanged')}/*")),
+    _gone("MedicationStatement", context="GE-181"),
+    _hollow("MedicationStatement", note="GE-188"),
+    _hollow("MedicationStatement/dosage", patientInstruction="GE-190"),
+    _mutants("GE-191", remove(_extension("Immunization", "ParentPresent"))),
+    _gone("Immunization", encounter="GE-198", date="GE-199", practitioner="GE-209"),
+    _hollow("Immunization", location="GE-202", manufacturer="GE-203", lotNumber="GE-204", expirationDate="GE-205",
+            note="GE-212"),
+    _gone("Immunization/vaccinationProtocol", description="GE-217", seriesDoses="GE-218"),
+    _mutants("GE-221", remove(f"{_extension('Condition', 'ActualProblem')}/*")),
+    _mutants("GE-222", remove(f"{_extension('Condition', 'RelatedProblemHeader')}/*")),
+    _gone("Condition", context="GE-231", onsetDateTime="GE-232", abatementDateTime="GE-233"),
+    _hollow("Condition", note="GE-236"),
+    _gone("ProcedureRequest", performer="GE-241", requester="GE-242"),
+    _hollow("ProcedureRequest", reasonCode="GE-243", reasonReference="GE-244", note="GE-245"),
+    _gone("DiagnosticReport", category="GE-248", performer="GE-252"),
+    _hollow("DiagnosticReport", basedOn="GE-246", specimen="GE-253", result="GE-254", codedDiagnosis="GE-255",
+            conclusion="GE-256"),
+    _gone("Specimen", type="GE-259"),
+    _hollow("Specimen", accessionIdentifier="GE-257", collection="GE-262", collection__collector="GE-264",
+            collection__quantity="GE-265", collection__bodySite="GE-266", note="GE-267"),
+    _mutants("GE-263", put("Specimen", _COLLECTION)),
+]  # fmt: skip
+
+
 def _for_family(mutants: list[Mutant], family: str, numbers: dict[str, str]) -> list[Mutant]:
     """Say the consultation report's response rules again under another use case's numbers."""
     return [
@@ -478,7 +585,7 @@ MUTANTS: list[Mutant] = [
         mutant
         for rows in (
             _HEADER_ROWS, _PAYLOAD_ROWS, _SHARED_ROWS, _GENERIC_ROWS, _ENVELOPE_ROWS, _RESPONSE_ROWS, _ITK3_ROWS,
-            _FORM_ROWS,
+            _FORM_ROWS, _ADVICE_ROWS,
         )
         for row in rows
         for mutant in row

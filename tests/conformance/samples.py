@@ -90,7 +90,10 @@ def _dress(role: str, bundle: Resource, composition: Resource, headers: Headers)
 
 
 def _carry(payload: list[Resource], composition: Resource, resources: list[Resource]) -> None:
+    several = [each for each in resources if each["resourceType"] in ("Immunization", "Condition")]
     for resource in resources:
+        if resource["resourceType"] == "List":
+            resource["entry"] += [{"item": {"reference": f"urn:uuid:{each['id']}"}} for each in several]
         payload.append({"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource})
         entry = {"reference": f"urn:uuid:{resource['id']}"}
         composition["section"].append({"title": resource["resourceType"], "entry": [entry]})

@@ -15,7 +15,7 @@ def broken(looked_at: Sample) -> set[str]:
     return {
         f"{each.specification}:{each.id}" if each.specification else each.id
         for each in looked_at.findings()
-        if each.verdict is Verdict.BROKEN and each.level is Level.MUST
+        if each.verdict is Verdict.BROKEN
     }
 
 
@@ -26,7 +26,7 @@ def broken_when_valid(role: str, by_client: bool) -> set[str]:
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("by_client", [False, True])
-def test_a_valid_message_breaks_nothing(role: str, *, by_client: bool) -> None:
+def test_a_valid_message_breaks_no_must_and_follows_all_advice(role: str, *, by_client: bool) -> None:
     assert broken(sample(role, by_client=by_client)) == set()
 
 
@@ -40,5 +40,5 @@ def test_a_message_that_breaks_a_requirement_is_caught_by_its_check(mutant: Muta
 
 def test_nearly_every_must_that_a_message_can_show_has_a_mutant() -> None:
     mutated = {each.key for each in MUTANTS}
-    assert mutated <= MUSTS
-    assert len(mutated) >= 0.95 * len(MUSTS), sorted(MUSTS - mutated)
+    assert mutated <= {check.key for check in CHECKS}
+    assert len(mutated & MUSTS) >= 0.95 * len(MUSTS), sorted(MUSTS - mutated)

@@ -209,7 +209,7 @@ _WHERE_KNOWN = frozenset(
      "dispenseRequest.quantity", "dispenseRequest.expectedSupplyDuration", "location", "manufacturer", "lotNumber",
      "expirationDate", "basedOn", "specimen", "result", "codedDiagnosis", "conclusion",
      "accessionIdentifier", "collection", "collection.collector", "collection.quantity", "collection.bodySite",
-     "supportingInfo", "reasonCode"}
+     "supportingInfo", "dispenseRequest.performer", "reasonCode"}
 )  # fmt: skip
 
 
@@ -223,6 +223,16 @@ def present_or_advised(subjects: Subjects, path: str, level: Level) -> Rule:
         return [each for each in subjects(transmission) if _has_any(each, names)]
 
     return has(holders, path)
+
+
+def filled(subjects: Subjects, url_end: str) -> Rule:
+    """Judge that an extension, where it is there, says something."""
+
+    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+        extension = subject.extension(url_end)
+        return Fault(extension, "the extension says nothing") if extension and not extension.children else None
+
+    return each_one(subjects, fault)
 
 
 def _has_any(node: Node, names: Sequence[str]) -> bool:
@@ -602,7 +612,7 @@ def _medicines() -> list[Check]:
         175,
         SHOULD,
         "MedicationRequest.dispenseRequest.performer",
-        has(order, "dispenseRequest.performer"),
+        present_or_advised(order, "dispenseRequest.performer", SHOULD),
         "An issue names who dispensed it, if known",
     )
     present(176, SHOULD, request, "priorPrescription")
@@ -626,7 +636,7 @@ def _medicines() -> list[Check]:
         179,
         SHOULD,
         f"{statement}.extension",
-        extended(every(statement), "DosageLastChanged-1"),
+        filled(every(statement), "DosageLastChanged-1"),
         "The statement says when the dosage last changed",
     )
     table.row(
@@ -763,14 +773,14 @@ def _problems_and_tests() -> list[Check]:
         221,
         SHOULD,
         f"{problem}.extension",
-        extended(every(problem), "ActualProblem-1"),
+        filled(every(problem), "ActualProblem-1"),
         "The problem names the item that it grew from",
     )
     table.row(
         222,
         SHOULD,
         f"{problem}.extension",
-        extended(every(problem), "RelatedProblemHeader-1"),
+        filled(every(problem), "RelatedProblemHeader-1"),
         "The problem names related problems",
     )
     related = _problem_extensions("RelatedProblemHeader-1")
