@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format synth deploy diff bench validate lock schema clean
+.PHONY: help setup demo test check format synth deploy diff bench validate conformance lock schema clean
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -55,6 +55,11 @@ validate: $(READY) ## Check a message or response against the requirements (FILE
 	@test -n "$(FILE)" || { echo "Name the file: make validate FILE=message.xml" >&2; exit 2; }
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.conformance "$(FILE)" \
 		$(if $(ENVELOPE),--envelope "$(ENVELOPE)") $(if $(SPECIFICATION),--specification $(SPECIFICATION))
+
+conformance: $(READY) ## Write the evidence, requirement by requirement, from the last test run (.build/reports)
+	@test -f .build/reports/requirements.json || $(BIN)/python -m pytest -q tests/unit tests/conformance
+	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.conformance.report \
+		.build/reports/requirements.json .build/reports
 
 # UPGRADE= keeps what is locked and only adds or removes.
 UPGRADE ?= --upgrade

@@ -141,7 +141,7 @@ def test_a_newer_request_for_an_encounter_is_its_next_version(product: Product) 
     assert versions == [1, 2, 3]
 
 
-@pytest.mark.requirement("GPCM-SD-043", "GPCM-SD-044")
+@pytest.mark.requirement("1.5:GPCM-SD-043", "1.5:GPCM-SD-044")
 @pytest.mark.parametrize(
     ("given", "codes"), [("20009", ["20009"]), ("30002", ["20013", "30002"]), ("30014", ["20013", "30014"])]
 )
@@ -155,7 +155,7 @@ def test_the_business_answer_may_come_first(product: Product) -> None:
     product.reaches(product.drop(**answered_with("reversed")), "DELIVERED")
 
 
-@pytest.mark.requirement("GPCM-SD-045", "GPCM-SD-095")
+@pytest.mark.requirement("1.5:GPCM-SD-045", "GPCM-SD-095")
 @pytest.mark.parametrize(
     ("given", "missing"), [("noresponse", ["infrastructure", "business"]), ("infonly", ["business"])]
 )

@@ -1,6 +1,6 @@
-"""Measures what building a message costs, against base64 alone (the least that any builder must do) in the same run.
+"""Measures what building and checking a message cost, against base64 alone (the least that any builder must do) in the same run.
 
-Figures are those of a warm function. Time is CPU time, the least of several runs, the two kinds of work turn by turn in
+Figures are those of a warm function. Time is CPU time, the least of several runs, the kinds of work turn by turn in
 one process; memory is the growth of a fresh process's greatest resident size above what it held when warm.
 
     python -m tests.performance.bench [--json]
@@ -27,6 +27,8 @@ CHUNK = 192 * 1024
 RUNS = 15
 # What the product promises (CPU milliseconds a message; ratio to base64 alone; MiB above base64 alone).
 SMALL_MILLISECONDS, LARGE_RATIO, LARGE_MEMORY = 5.0, 1.5, 15.0
+# The conformance checks of a message, whatever its documents' sizes (CPU milliseconds).
+CHECK_MILLISECONDS = 2.0
 
 
 def _chunks(document: Path) -> Iterator[bytes]:
@@ -61,11 +63,25 @@ def _build(document: Path) -> Callable[[int], None]:
     return run
 
 
-WORK = {"base64": _base64_alone, "build": _build}
+def _check(document: Path) -> Callable[[int], None]:
+    from gpconnect_messaging.conformance import broken_musts
+    from gpconnect_messaging.itk3.compose import compose, envelope
+    from tests.examples import a_message
+
+    message = a_message()
+    composed, address = compose(message, [document.stat().st_size]), envelope(message)
+
+    def run(_out: int) -> None:
+        broken_musts(composed, address, message.specification.version)
+
+    return run
+
+
+WORK = {"base64": _base64_alone, "build": _build, "check": _check}
 
 
 def _time(document: Path) -> dict[str, float]:
-    """Time both kinds of work in one process, turn by turn, so that the machine's moods fall on both alike."""
+    """Time all kinds of work in one process, turn by turn, so that the machine's moods fall on both alike."""
     work = {kind: make(document) for kind, make in WORK.items()}
     times: dict[str, list[float]] = {kind: [] for kind in work}
     with Path(os.devnull).open("wb") as null:
@@ -117,6 +133,7 @@ def compare() -> list[dict[str, Any]]:
                     "document": name,
                     "base64_milliseconds": times["base64"],
                     "build_milliseconds": times["build"],
+                    "check_milliseconds": times["check"],
                     "time_ratio": times["build"] / times["base64"],
                     "base64_mebibytes": memory["base64"],
                     "build_mebibytes": memory["build"],
@@ -134,6 +151,7 @@ def broken_budgets(rows: list[dict[str, Any]]) -> list[str]:
     checks = [
         (small["build_milliseconds"], SMALL_MILLISECONDS, f"{SMALL}: CPU milliseconds a message"),
         (large["time_ratio"], LARGE_RATIO, f"{LARGE}: time as a multiple of base64 alone"),
+        *((row["check_milliseconds"], CHECK_MILLISECONDS, f"{row['document']}: ms for the checks") for row in rows),
         (large["more_mebibytes"], LARGE_MEMORY, f"{LARGE}: MiB above base64 alone"),
     ]
     return [f"{what}: {found:.2f}, more than {limit}" for found, limit, what in checks if found > limit]
@@ -144,11 +162,11 @@ def _table(rows: list[dict[str, Any]]) -> str:
         "Building a message against base64 alone (CPU time, least of "
         f"{RUNS} warm runs; memory: growth of the greatest resident size)",
         "",
-        f"{'document':>9} {'base64':>10} {'build':>10} {'ratio':>7} {'base64':>10} {'build':>10} {'more':>10}",
+        f"{'document':>9} {'base64':>10} {'build':>10} {'ratio':>7} {'checks':>10} {'base64':>10} {'build':>10} {'more':>10}",
     ]
     lines += [
         f"{row['document']:>9} {row['base64_milliseconds']:>7.2f} ms {row['build_milliseconds']:>7.2f} ms "
-        f"{row['time_ratio']:>6.2f}x {row['base64_mebibytes']:>6.1f} MiB {row['build_mebibytes']:>6.1f} MiB "
+        f"{row['time_ratio']:>6.2f}x {row['check_milliseconds']:>7.2f} ms {row['base64_mebibytes']:>6.1f} MiB {row['build_mebibytes']:>6.1f} MiB "
         f"{row['more_mebibytes']:>6.1f} MiB"
         for row in rows
     ]

@@ -49,7 +49,7 @@ def handling(message: Message, key: str) -> str:
 
 
 @both_specifications
-@pytest.mark.requirement("GPCM-SD-CS-044", "GPCM-SD-CS-045", "GPCM-SD-040", "GPCM-SD-041")
+@pytest.mark.requirement("GPCM-SD-CS-044", "GPCM-SD-CS-045", "2.0:GPCM-SD-040", "2.0:GPCM-SD-041")
 def test_both_acknowledgements_are_asked_for(specification: Version) -> None:
     message = a_message(specification)
     assert handling(message, "BusAckRequested") == "true"
@@ -65,20 +65,20 @@ def test_the_report_is_for_action(specification: Version) -> None:
 
 
 @both_specifications
-@pytest.mark.requirement("GPCM-SD-CS-047", "GPCM-SD-043")
+@pytest.mark.requirement("GPCM-SD-CS-047", "2.0:GPCM-SD-043")
 def test_the_message_definition_is_send_documents_own(specification: Version) -> None:
     expected = "https://fhir.nhs.uk/STU3/MessageDefinition/ITK-GPConnectSendDocument-MessageDefinition-1"
     assert handling(a_message(specification), "MessageDefinition") == expected
 
 
 @both_specifications
-@pytest.mark.requirement("GPCM-SD-CS-046", "GPCM-SD-042")
+@pytest.mark.requirement("GPCM-SD-CS-046", "2.0:GPCM-SD-042")
 def test_the_sender_reference_is_the_encounter(specification: Version) -> None:
     message = a_message(specification)
     assert handling(message, "SenderReference") == message.request.encounter
 
 
-@pytest.mark.requirement("GPCM-SD-CS-048", "GPCM-SD-044")
+@pytest.mark.requirement("GPCM-SD-CS-048", "2.0:GPCM-SD-044")
 def test_the_use_case_is_told_as_each_specification_tells_it() -> None:
     assert handling(a_message(Version.V1_5), "LocalExtension") == "SendDocument-ConsultationReport"
     assert handling(a_message(Version.V2_0), "LocalExtension") == "None"
@@ -92,7 +92,7 @@ def test_the_event_is_send_document(specification: Version) -> None:
 
 
 @both_specifications
-@pytest.mark.requirement("GPCM-SD-CS-049", "GPCM-SD-045")
+@pytest.mark.requirement("GPCM-SD-CS-049", "2.0:GPCM-SD-045")
 def test_the_sender_is_the_header_organisation(specification: Version) -> None:
     message = a_message(specification)
     reference = value(message, f"{HEADER}/f:sender/f:reference/@value")
@@ -200,7 +200,7 @@ def test_without_a_practitioner_the_organisation_is_the_author() -> None:
 
 
 @both_specifications
-@pytest.mark.requirement("GPCM-SD-CS-039", "GPCM-SD-CS-040", "GPCM-SD-CS-041", "GPCM-SD-035")
+@pytest.mark.requirement("GPCM-SD-CS-039", "GPCM-SD-CS-040", "GPCM-SD-CS-041", "2.0:GPCM-SD-035")
 def test_the_patient_has_number_official_name_and_birth_date(specification: Version) -> None:
     message = a_message(specification)
     patient = message.request.patient
@@ -213,7 +213,7 @@ def test_the_patient_has_number_official_name_and_birth_date(specification: Vers
 
 
 @both_specifications
-@pytest.mark.requirement("GPCM-SD-CS-036", "GPCM-SD-CS-037", "GPCM-SD-CS-038", "GPCM-SD-032")
+@pytest.mark.requirement("GPCM-SD-CS-036", "GPCM-SD-CS-037", "GPCM-SD-CS-038", "2.0:GPCM-SD-032")
 def test_the_practitioner_has_user_id_official_name_and_phone(specification: Version) -> None:
     message = a_message(specification)
     practitioner = message.request.practitioner
@@ -227,7 +227,7 @@ def test_the_practitioner_has_user_id_official_name_and_phone(specification: Ver
 
 
 @both_specifications
-@pytest.mark.requirement("GPCM-SD-CS-033", "GPCM-SD-CS-034", "GPCM-SD-CS-035", "GPCM-SD-028")
+@pytest.mark.requirement("GPCM-SD-CS-033", "GPCM-SD-CS-034", "GPCM-SD-CS-035", "2.0:GPCM-SD-028")
 def test_the_organisation_has_ods_code_name_and_phone(specification: Version) -> None:
     message = a_message(specification)
     organisation = message.request.organisation
@@ -239,7 +239,7 @@ def test_the_organisation_has_ods_code_name_and_phone(specification: Version) ->
 
 @both_specifications
 @pytest.mark.requirement(
-    "GPCM-SD-029", "GPCM-SD-030", "GPCM-SD-031", "GPCM-SD-032", "GPCM-SD-109", "GPCM-SD-110", "GPCM-SD-111",
+    "GPCM-SD-029", "GPCM-SD-030", "GPCM-SD-031", "1.5:GPCM-SD-032", "GPCM-SD-109", "GPCM-SD-110", "GPCM-SD-111",
     "GPCM-SD-CS-003", "GPCM-SD-CS-028",
 )  # fmt: skip
 def test_every_document_has_a_section_and_a_binary_the_primary_first(specification: Version) -> None:
@@ -261,7 +261,7 @@ def test_every_document_has_a_section_and_a_binary_the_primary_first(specificati
 
 
 @both_specifications
-@pytest.mark.requirement("GPCM-SD-025", "GPCM-SD-027", "GPCM-SD-028", "GPCM-SD-108")
+@pytest.mark.requirement("GPCM-SD-025", "GPCM-SD-027", "1.5:GPCM-SD-028", "GPCM-SD-108")
 def test_every_resource_has_an_id_and_a_profile(specification: Version) -> None:
     root = etree.fromstring(written(a_message(specification)))
     resources = [root, *find(root, "//f:resource/*")]
@@ -273,7 +273,7 @@ def test_every_resource_has_an_id_and_a_profile(specification: Version) -> None:
 
 @both_specifications
 @pytest.mark.requirement(
-    "GPCM-SD-036", "GPCM-SD-038", "GPCM-SD-039", "GPCM-SD-098", "GPCM-SD-123", "GPCM-SD-CS-007", "GPCM-SD-CS-027"
+    "GPCM-SD-036", "1.5:GPCM-SD-038", "GPCM-SD-039", "GPCM-SD-098", "GPCM-SD-123", "GPCM-SD-CS-007", "GPCM-SD-CS-027"
 )
 def test_a_later_version_replaces_the_one_before_it(specification: Version) -> None:
     first, second, third = (a_message(specification, version=version) for version in (1, 2, 3))
@@ -286,7 +286,7 @@ def test_a_later_version_replaces_the_one_before_it(specification: Version) -> N
 
 @pytest.mark.requirement(
     "GPCM-SD-CS-042", "GPCM-SD-CS-061", "GPCM-SD-CS-065", "GPCM-SD-CS-067", "GPCM-SD-CS-068", "GPCM-SD-CS-079",
-    "GPCM-SD-CS-080", "GPCM-SD-CS-006", "GPCM-SD-038", "GPCM-SD-057", "GPCM-SD-060", "GPCM-SD-061", "GPCM-SD-062",
+    "GPCM-SD-CS-080", "GPCM-SD-CS-006", "2.0:GPCM-SD-038", "GPCM-SD-057", "GPCM-SD-060", "GPCM-SD-061", "GPCM-SD-062",
     "GPCM-SD-064", "GPCM-SD-091",
 )  # fmt: skip
 def test_the_envelope_is_written_as_each_specification_writes_it() -> None:

@@ -191,7 +191,7 @@ def test_a_message_that_is_not_closed_is_always_due_or_was_told(facts: list[Fact
     assert closed or due_at(history, PATIENCE) is not None
 
 
-@pytest.mark.requirement("GPCM-SD-043", "GPCM-SD-044", "GPCM-SD-045", "GPCM-SD-094", "GPCM-SD-095")
+@pytest.mark.requirement("1.5:GPCM-SD-043", "1.5:GPCM-SD-044", "1.5:GPCM-SD-045", "GPCM-SD-094", "GPCM-SD-095")
 @pytest.mark.parametrize(
     ("facts", "kinds"),
     [

@@ -57,7 +57,7 @@ def test_a_document_stays_inside_the_drop(key: str) -> None:
     assert "documents[0].key" in reasons(documents=documents)[0]
 
 
-@pytest.mark.requirement("GPCM-SD-032")
+@pytest.mark.requirement("1.5:GPCM-SD-032")
 @pytest.mark.parametrize("primaries", [(False, False), (True, True)])
 def test_exactly_one_document_is_primary(primaries: tuple[bool, bool]) -> None:
     documents = [
@@ -95,7 +95,7 @@ def test_no_refusal_repeats_what_the_sender_wrote() -> None:
     assert refused.value.__context__ is None
 
 
-@pytest.mark.requirement("GPCM-SD-032")
+@pytest.mark.requirement("1.5:GPCM-SD-032")
 def test_documents_come_primary_first() -> None:
     documents = [
         {"key": "b.png", "content_type": "image/png", "title": "Photo"},

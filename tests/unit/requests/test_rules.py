@@ -40,7 +40,7 @@ def test_a_mailbox_sends_only_for_its_own_organisation() -> None:
     assert [reason.field for reason in found] == ["organisation.ods_code"]
 
 
-@pytest.mark.requirement("GPCM-SD-CS-025", "GPCM-SD-CS-036", "GPCM-SD-032")
+@pytest.mark.requirement("GPCM-SD-CS-025", "GPCM-SD-CS-036", "2.0:GPCM-SD-032")
 def test_a_practitioner_is_required_by_1_5_and_welcome_in_2_0() -> None:
     assert broken(Version.V1_5, practitioner=None) == ["practitioner"]
     assert broken(Version.V2_0, practitioner=None) == []

@@ -151,7 +151,8 @@ _PARSER = etree.XMLParser(
     remove_pis=True,
     remove_blank_text=True,
 )
-_STARTS_WITH_DOCUMENT_TYPE = re.compile(rb"\s*(<\?.*?\?>\s*|<!--.*?-->\s*)*<!", re.DOTALL)
+_ENCODING = re.compile(rb"""^[^>]*encoding\s*=\s*["']([A-Za-z0-9._-]*)""")
+_ENCODINGS = frozenset({b"utf-8", b"utf8", b"utf-16", b"us-ascii", b"ascii"})
 # XPath measures and cuts inside libxml2, so that a long value never becomes a Python string.
 _LENGTH = etree.XPath("string-length(@value)")
 _START = etree.XPath(f"substring(@value, 1, {_END})")
@@ -162,9 +163,12 @@ _UNSPACED_LENGTH = etree.XPath("string-length(translate(@value, ' ', ''))")
 
 def _read_xml(body: bytes) -> Node:
     # FHIR forbids document types. Refused before parsing, since entities in attributes are expanded whatever the parser
-    # is told; other encodings than UTF-8 are looked at without their empty bytes.
-    prologue = body[:65536].replace(b"\x00", b"")
-    if _STARTS_WITH_DOCUMENT_TYPE.match(prologue) or b"<!DOCTYPE" in prologue:
+    # is told; and so are encodings that could hide one.
+    opening = body[:200].replace(b"\x00", b"")
+    declared = _ENCODING.search(opening)
+    if declared and declared[1].lower() not in _ENCODINGS:
+        raise UnreadableMessageError("its encoding is neither UTF-8 nor UTF-16")
+    if b"<!DOCTYPE" in (body.replace(b"\x00", b"") if b"\x00" in body[:200] else body):
         raise UnreadableMessageError("it has a document type, which FHIR forbids")
     try:
         root = etree.fromstring(body, _PARSER)

@@ -1,0 +1,215 @@
+"""The evidence: every requirement id, and what shows that it is met.
+
+    python -m gpconnect_messaging.conformance.report REQUIREMENTS_JSON FOLDER
+
+Reads which tests cite which requirement, and how they ended (written by every test run), and writes conformance.json
+and conformance.html. Nothing is called met without a test that cites it and passed: a check without one is not enough.
+"""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from html import escape
+from pathlib import Path
+
+from gpconnect_messaging.conformance.catalogue import Kind, Requirement, requirements
+from gpconnect_messaging.conformance.checks import CHECKS
+
+_VERSIONS = {"1.5": "Version 1.5", "2.0": "Version 2.0", "": "ITK3, FHIR and profiles"}
+
+
+class Standing(StrEnum):
+    """Where a requirement stands."""
+
+    MET = "met"
+    FAILING = "failing"
+    OPEN = "not shown"
+    RECEIVER = "receiver only"
+    NOT_APPLICABLE = "not applicable"
+
+
+_MEANINGS = {
+    Standing.MET: "tests that cite it passed",
+    Standing.FAILING: "a test that cites it failed",
+    Standing.OPEN: "no test that ran cites it",
+    Standing.RECEIVER: "binds the receiving system",
+    Standing.NOT_APPLICABLE: "does not bind this product; the reason is given",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One requirement and what shows that it is met: the check's elements, and tests with their outcomes."""
+
+    requirement: Requirement
+    standing: Standing
+    looks_at: str
+    tests: dict[str, str]
+    mutants: int
+    """How many of the tests break a valid message and see the check catch it."""
+
+
+def gather(outcomes: dict[str, dict[str, str]]) -> list[Evidence]:
+    """Put every requirement together with its check and its tests.
+
+    `outcomes` maps a requirement to its tests and their outcomes. A citation without a version counts for the version
+    that has the id; where both have it, with different meanings, only a citation with the version counts.
+    """
+    looks_at = {check.key: check.looks_at for check in CHECKS}
+    times = Counter(each.id for each in requirements())
+    gathered = []
+    for each in requirements():
+        tests = dict(outcomes.get(each.key, {}))
+        if times[each.id] == 1:
+            tests |= outcomes.get(each.id, {})
+        gathered.append(
+            Evidence(
+                requirement=each,
+                standing=_standing(each, tests),
+                looks_at=looks_at.get(each.key, ""),
+                tests=dict(sorted(tests.items())),
+                mutants=sum("test_mutants.py" in test for test in tests),
+            )
+        )
+    return gathered
+
+
+def _standing(requirement: Requirement, tests: dict[str, str]) -> Standing:
+    if requirement.kind is Kind.RECEIVER:
+        return Standing.RECEIVER
+    if requirement.kind is Kind.NOT_APPLICABLE:
+        return Standing.NOT_APPLICABLE
+    if "failed" in tests.values():
+        return Standing.FAILING
+    return Standing.MET if "passed" in tests.values() else Standing.OPEN
+
+
+def unmutated(evidence: list[Evidence]) -> list[str]:
+    """Name the MUST requirements that a message can show and that no mutant breaks."""
+    return [
+        each.requirement.key
+        for each in evidence
+        if each.requirement.kind is Kind.CHECK and each.requirement.level == "MUST" and not each.mutants
+    ]
+
+
+def as_json(evidence: list[Evidence]) -> str:
+    """Write the evidence as JSON."""
+    return json.dumps(
+        {
+            "summary": {standing: sum(each.standing is standing for each in evidence) for standing in Standing},
+            "visible_musts_without_mutant": unmutated(evidence),
+            "requirements": [
+                {
+                    "specification": each.requirement.version,
+                    "id": each.requirement.id,
+                    "level": each.requirement.level,
+                    "title": each.requirement.title,
+                    "standing": each.standing,
+                    "met_by_check": each.looks_at or None,
+                    "tests": each.tests,
+                    "reason": each.requirement.reason or None,
+                }
+                for each in evidence
+            ],
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+# --- HTML -------------------------------------------------------------------------------------------------------------
+
+_STYLE = """\
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; color: #212b32; }
+table { border-collapse: collapse; width: 100%; margin: 0 0 2rem; }
+caption { text-align: left; font-weight: bold; padding: .5rem 0; }
+th, td { text-align: left; vertical-align: top; padding: .35rem .6rem; border-bottom: 1px solid #d8dde0; }
+thead th { border-bottom: 2px solid #212b32; position: sticky; top: 0; background: #fff; }
+tbody th { font-weight: normal; font-family: ui-monospace, monospace; white-space: nowrap; }
+code { font-size: .85em; overflow-wrap: anywhere; }
+a { color: #005eb8; }
+.failing, .open { font-weight: bold; }
+"""
+
+
+def as_html(evidence: list[Evidence]) -> str:
+    """Write the evidence as one plain page, readable without colour or scripts."""
+    counts = "".join(
+        f"<tr><th scope='row'>{standing}</th><td>{sum(each.standing is standing for each in evidence)}</td>"
+        f"<td>{_MEANINGS[standing]}</td></tr>"
+        for standing in Standing
+    )
+    tables = "".join(_table(evidence, version, title) for version, title in _VERSIONS.items())
+    contents = "".join(f"<li><a href='#v{version or 'any'}'>{title}</a></li>" for version, title in _VERSIONS.items())
+    without = unmutated(evidence)
+    mutation = (
+        f"<p>Without a mutant: {escape(', '.join(without))}.</p>"
+        if without
+        else "<p>Every MUST that a message can show has a mutant: a valid message broken on purpose, and caught.</p>"
+    )
+    return (
+        "<!DOCTYPE html>\n<html lang='en-GB'>\n<head>\n<meta charset='utf-8'>\n"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
+        f"<title>Conformance evidence</title>\n<style>\n{_STYLE}</style>\n</head>\n<body>\n<main>\n"
+        "<h1>Conformance evidence</h1>\n"
+        "<p>Every requirement of GP Connect Send Document and of ITK3, and what shows that this product meets it. "
+        "The titles are ours; the specification's words decide.</p>\n"
+        f"<table>\n<caption>Where the requirements stand</caption>\n<thead><tr><th scope='col'>Standing</th>"
+        f"<th scope='col'>How many</th><th scope='col'>Meaning</th></tr></thead>\n<tbody>{counts}</tbody>\n</table>\n"
+        f"{mutation}\n<nav aria-label='Versions'><ul>{contents}</ul></nav>\n{tables}</main>\n</body>\n</html>\n"
+    )
+
+
+def _table(evidence: list[Evidence], version: str, title: str) -> str:
+    rows = "".join(_row(each) for each in evidence if (each.requirement.version or "") == version)
+    columns = "".join(
+        f"<th scope='col'>{each}</th>" for each in ("Requirement", "Level", "In our words", "Standing", "Shown by")
+    )
+    return (
+        f"<h2 id='v{version or 'any'}'>{title}</h2>\n<table>\n<caption>{title}: requirement by requirement</caption>\n"
+        f"<thead><tr>{columns}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
+    )
+
+
+def _row(each: Evidence) -> str:
+    requirement = each.requirement
+    shown = []
+    if requirement.reason:
+        shown.append(escape(requirement.reason))
+    if each.looks_at:
+        shown.append(f"check of <code>{escape(each.looks_at)}</code>")
+    if each.tests:
+        tests = "".join(f"<li><code>{escape(test)}</code>: {outcome}</li>" for test, outcome in each.tests.items())
+        words = "1 test" if len(each.tests) == 1 else f"{len(each.tests)} tests"
+        shown.append(f"<details><summary>{words}</summary><ul>{tests}</ul></details>")
+    marker = {Standing.FAILING: " class='failing'", Standing.OPEN: " class='open'"}.get(each.standing, "")
+    return (
+        f"<tr><th scope='row'>{escape(requirement.id)}</th><td>{requirement.level}</td>"
+        f"<td>{escape(requirement.title)}</td><td{marker}>{each.standing}</td><td>{' '.join(shown)}</td></tr>\n"
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the report; see --help."""
+    parser = argparse.ArgumentParser(prog="make conformance", description="Write the conformance evidence.")
+    parser.add_argument("outcomes", type=Path, help="which tests cite which requirement, as a test run wrote it")
+    parser.add_argument("folder", type=Path, help="where conformance.html and conformance.json go")
+    given = parser.parse_args(arguments)
+    if not given.outcomes.exists():
+        print(f"{given.outcomes} is not there: run the tests first", file=sys.stderr)
+        return 2
+    evidence = gather(json.loads(given.outcomes.read_text(encoding="utf-8")))
+    given.folder.mkdir(parents=True, exist_ok=True)
+    (given.folder / "conformance.json").write_text(as_json(evidence) + "\n", encoding="utf-8")
+    (given.folder / "conformance.html").write_text(as_html(evidence), encoding="utf-8")
+    counts = Counter(each.standing for each in evidence)
+    print(", ".join(f"{counts[standing]} {standing}" for standing in Standing))
+    return 1 if counts[Standing.FAILING] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

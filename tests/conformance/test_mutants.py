@@ -1,0 +1,44 @@
+from functools import cache
+
+import pytest
+
+from gpconnect_messaging.conformance.checks import CHECKS
+from gpconnect_messaging.conformance.checks.check import Level
+from gpconnect_messaging.conformance.examination import Verdict
+from tests.conformance.mutants import MUTANTS, Mutant
+from tests.conformance.samples import ROLES, Sample, sample
+
+MUSTS = {check.key for check in CHECKS if check.level is Level.MUST}
+
+
+def broken(looked_at: Sample) -> set[str]:
+    return {
+        f"{each.specification}:{each.id}" if each.specification else each.id
+        for each in looked_at.findings()
+        if each.verdict is Verdict.BROKEN
+    }
+
+
+@cache
+def broken_when_valid(role: str, by_client: bool) -> set[str]:
+    return broken(sample(role, by_client=by_client))
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("by_client", [False, True])
+def test_a_valid_message_breaks_no_must_and_follows_all_advice(role: str, *, by_client: bool) -> None:
+    assert broken(sample(role, by_client=by_client)) == set()
+
+
+@pytest.mark.parametrize(
+    "mutant", [pytest.param(each, id=each.key, marks=pytest.mark.requirement(each.key)) for each in MUTANTS]
+)
+def test_a_message_that_breaks_a_requirement_is_caught_by_its_check(mutant: Mutant) -> None:
+    assert mutant.key not in broken_when_valid(mutant.role, mutant.by_client)
+    assert mutant.key in broken(mutant.broken())
+
+
+def test_nearly_every_must_that_a_message_can_show_has_a_mutant() -> None:
+    mutated = {each.key for each in MUTANTS}
+    assert mutated <= {check.key for check in CHECKS}
+    assert len(mutated & MUSTS) >= 0.95 * len(MUSTS), sorted(MUSTS - mutated)

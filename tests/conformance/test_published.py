@@ -1,0 +1,101 @@
+"""The checks against what NHS England published; skipped where the published files are not at hand."""
+
+import re
+
+import pytest
+
+from gpconnect_messaging.conformance.catalogue import requirements
+from gpconnect_messaging.conformance.examination import Finding, Verdict, examine_bytes
+from gpconnect_messaging.conformance.transmission import UseCase
+from gpconnect_messaging.specification import Version
+from tests.conformance.structure_table import table
+from tests.examples import ROOT, spec_file
+
+STRUCTURE = ROOT / "layers" / "messaging" / "python" / "gpconnect_messaging" / "conformance" / "stu3.txt"
+RESPONSES = (
+    "BusResponse-Fail-PatNoClinSet-Example-1", "BusResponse-Success-Example-2", "Response-DuplicDoc-Example-1",
+    "Response-Fail-Example-2", "Response-Fail-UnrecogPayRcptOrg-Example-1", "Response-HandSpecBusRuleError-Example-1",
+    "Response-InfLvlRspValueProcError-Example-1", "Response-MsgDefVersProcError-Example-1",
+    "Response-PriorValProcError-Example-1", "Response-ResponseToCorruptedMsg-Example-1", "Response-Success-Example-1",
+    "Response-UnauthSender-Example-1",
+)  # fmt: skip
+
+
+def broken(findings: list[Finding], *, must: bool = True) -> set[str]:
+    return {each.id for each in findings if each.verdict is Verdict.BROKEN and each.is_broken_must is must}
+
+
+def test_the_2_0_example_has_these_true_gaps_and_no_others() -> None:
+    transmission, findings = examine_bytes(spec_file("examples/send-document-2.0.2-generic.xml").read_bytes())
+    assert transmission.specification is Version.V2_0
+    assert broken(findings) == {
+        "GPCM-SD-028",  # the organisation has no telephone number
+        "GPCM-SD-105",  # no custodian
+        "GPCM-SD-108",  # no meta.profile anywhere
+        "NHS-NUMBER",  # the number's check digit is wrong
+    }
+    # A practitioner without SDS user id, official name and telephone number.
+    assert broken(findings, must=False) == {"GPCM-SD-032"}
+
+
+def test_the_consultation_reports_true_faults_are_found() -> None:
+    transmission, findings = examine_bytes(spec_file("examples/consultation-report.xml").read_bytes())
+    assert (transmission.specification, transmission.use_case) == (Version.V1_5, UseCase.CONSULTATION_REPORT)
+    assert broken(findings) == {
+        "STU3-ORDER",
+        "NHS-NUMBER",
+        "GPCM-SD-CS-048",  # it says ConsultationSummary
+        "GPCM-SD-CS-023",  # the text is still a template
+    }
+    # Four resources break the order; the first is the header, whose source stands before its event.
+    order = [(each.line, each.path) for each in findings if each.id == "STU3-ORDER"]
+    assert len(order) == 4
+    assert order[0] == (57, "Bundle/entry[1]/resource/MessageHeader/event")
+
+
+def test_the_online_consultations_true_faults_are_found() -> None:
+    transmission, findings = examine_bytes(spec_file("examples/oc-consultation-report.xml").read_bytes())
+    assert (transmission.specification, transmission.use_case) == (Version.V1_5, UseCase.ONLINE_CONSULTATION)
+    assert broken(findings) == {
+        "STU3-ORDER",
+        "NHS-NUMBER",
+        "GPCM-SD-OC-147",  # it says ConsultationSummary
+        "GPCM-SD-OC-006",  # the title has another capital letter
+        # The report and the questionnaire's answers have the same id, so nothing refers to the report:
+        "STU3-ID", "GPCM-SD-029", "GPCM-SD-030", "GPCM-SD-032", "GPCM-SD-OC-012",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RESPONSES)
+def test_published_responses_are_read_and_told_what_they_lack(name: str) -> None:
+    transmission, findings = examine_bytes(spec_file(f"itk-responses/ITK-{name}.xml").read_bytes())
+    assert transmission.is_response
+    found = broken(findings)
+    # None of them repeats the sender reference or declines to be answered.
+    assert {"GPCM-SD-CS-054", "GPCM-SD-CS-055", "GPCM-SD-CS-056"} <= found
+    assert not any(each.startswith("STU3-") for each in found)
+    assert ("GPCM-SD-CS-058" in found) == (name == "Response-Success-Example-1")  # the old event ITK002M
+
+
+def test_the_table_of_elements_is_that_of_the_schema() -> None:
+    assert STRUCTURE.read_text(encoding="ascii") == table(spec_file("schema/fhir-single.xsd"))
+
+
+@pytest.mark.parametrize(
+    ("version", "files"),
+    [
+        (Version.V1_5, ("send-document-core-and-consultation", "online-consultation", "generic",
+                        "user-stories-consultation", "user-stories-online-consultation")),
+        (Version.V2_0, ("send-document-2.0.2",)),
+    ],
+)  # fmt: skip
+def test_no_published_requirement_is_missing_and_none_is_invented(version: Version, files: tuple[str, ...]) -> None:
+    published = {
+        identifier
+        for file in files
+        # "None", "GFR" and "ITK" are words for tables, not requirements.
+        for identifier in re.findall(
+            r"^- id: \"?(GPC[\w-]+)", spec_file(f"requirements/{file}.yml").read_text(), re.MULTILINE
+        )
+    }
+    assert {each.id for each in requirements() if each.version is version} == published
