@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format synth bench lock schema clean
+.PHONY: help setup demo test check format synth bench bench-mesh soak lock schema clean
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -9,7 +9,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 help: ## Show what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 setup: $(READY) ## Make the development environment in .venv
 
@@ -42,12 +42,22 @@ synth: $(READY) ## Synthesize the CloudFormation template into cdk.out (ENVIRONM
 bench: $(READY) ## Measure time and memory against base64 alone
 	@$(BIN)/python -m tests.performance.bench
 
+bench-mesh: $(READY) ## Measure the MESH client against the official one and raw httpx, and its memory
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/uv run --quiet --no-project --python $(BIN)/python \
+		--with-requirements tests/performance/requirements-mesh.txt python -W ignore -m tests.performance.bench_mesh
+
+soak: $(READY) ## Send 3 x 1,000 messages through a MESH that fails one request in five
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak
+
 lock: $(READY) ## Lock the dependencies afresh, with hashes
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" pyproject.toml --group dev \
 		-c layers/dependencies/requirements.txt -o requirements-dev.txt
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" tests/performance/requirements-mesh.in \
+		-c layers/dependencies/requirements.txt -o tests/performance/requirements-mesh.txt
 
 schema: $(READY) ## Publish the request's JSON Schema in events/
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.requests.schema > events/request.schema.json
