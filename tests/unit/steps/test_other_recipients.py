@@ -16,7 +16,7 @@ from gpconnect_messaging.mesh.errors import Busy, MeshError, Refused
 from gpconnect_messaging.mesh.models import EndpointLookup, Mailbox, Outgoing, ReceivedMessage, Sent
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.steps.build import Builder, Built
-from gpconnect_messaging.steps.poll import Polled, Poller
+from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.send import PostponedError, Sender
 from tests.examples import MAILBOXES, REQUESTS, request_data
 from tests.unit.steps.in_mind import (
@@ -102,7 +102,7 @@ class Product:
         facts = self.poller._responses(
             ReceivedMessage(message_id=f"R{code}{message_id}", sender="A20047OT001"), cast("Any", response)
         )
-        self.poller._land("Y90002OT001", f"R{code}", "key", (self.record(message_id), facts), Polled())
+        self.poller._land("Y90002OT001", f"R{code}", "key", (self.record(message_id), facts))
 
 
 @pytest.fixture
