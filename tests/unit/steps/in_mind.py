@@ -24,20 +24,27 @@ class LedgerInMind:
     def find_claim(self, request_id: str) -> Claim | None:
         return self.claims.get(request_id)
 
-    def claim(self, request_id: str, mailbox: str, encounter: str, document_versions: Sequence[str]) -> Claim:
+    def claim(
+        self,
+        request_id: str,
+        mailbox: str,
+        encounter: str,
+        document_versions: Sequence[str],
+        created_at: datetime,
+    ) -> Claim:
         key = encounter_key(mailbox, encounter)
         self.versions[key] = self.versions.get(key, 0) + 1
         self.claims[request_id] = Claim(
             request_id=request_id,
             version=self.versions[key],
-            created_at=self.now().replace(microsecond=0),
+            created_at=created_at,
             document_versions=tuple(document_versions),
         )
         return self.claims[request_id]
 
     def create(self, record: MessageRecord) -> Change:
         if record.message_id in self.records:
-            return Change(record=self.records[record.message_id], before=None)
+            return Change(record=self.records[record.message_id], before=None, recorded=False)
         return self._changed(record, frozenset())
 
     def record(

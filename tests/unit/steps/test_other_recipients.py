@@ -1,6 +1,7 @@
 """A document for another care provider: two messages, each with its own ledger row, lookup and end."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,7 +47,10 @@ class MeshInMind:
     def check(self, outgoing: Outgoing) -> None:
         assert outgoing.to
 
-    def endpoint_lookup(self, ods_code: str, workflow_id: str) -> EndpointLookup:
+    def authorised(self, _mailbox: str, act: Callable[["MeshInMind"], Any]) -> Any:
+        return act(self)
+
+    def endpoint_lookup(self, _mailbox: str, ods_code: str, workflow_id: str) -> EndpointLookup:
         self.asked.append((ods_code, workflow_id))
         if self.failure:
             raise self.failure
