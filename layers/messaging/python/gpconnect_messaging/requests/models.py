@@ -41,6 +41,9 @@ def _safe_key(value: str) -> str:
     return value
 
 
+PICTURE_TYPES = frozenset({"image/png", "image/jpeg"})
+"""What a rendered report can show in its notes."""
+
 Text = Annotated[str, Field(min_length=1), AfterValidator(_printable), AfterValidator(_not_blank)]
 ShortText = Annotated[Text, Field(max_length=255)]
 OdsCode = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$", description="ODS code in capital letters")]
@@ -95,6 +98,9 @@ class Patient(_Part):
     gender: Literal["male", "female", "other", "unknown"] | None = None
     address: Address | None = None
     phones: list[ShortText] = Field(default_factory=list)
+    mobile: ShortText | None = None
+    current_address: Address | None = Field(default=None, description="where the patient stays for the time being")
+    current_phone: ShortText | None = Field(default=None, description="where to ring for the time being")
 
 
 class Practitioner(_Part):
@@ -114,6 +120,7 @@ class Organisation(_Part):
     address: Address | None = None
     phone: ShortText = Field(description="required by GPCM-SD-CS-035 and GPCM-SD-028 (2.0)")
     email: ShortText | None = None
+    branch: ShortText | None = Field(default=None, description="the branch where the patient was seen")
 
 
 class Practice(_Part):
@@ -123,12 +130,52 @@ class Practice(_Part):
     name: ShortText | None = None
 
 
+class CodedItem(_Part):
+    """Something that the clinician recorded with a code."""
+
+    term: ShortText
+    code: Annotated[str, Field(pattern=r"^[0-9]{6,18}$", description="concept id: six to eighteen digits")]
+    system: Literal["SNOMED CT", "dm+d"] = "SNOMED CT"
+    text: Text | None = Field(default=None, description="what was written beside it, such as a dose")
+    confidential: bool = Field(default=False, description="true: shown as 'Confidential item' only")
+
+
+class Result(_Part):
+    """One line of a table of results."""
+
+    test: ShortText
+    value: ShortText
+    unit: ShortText | None = None
+    reference_range: ShortText | None = None
+    abnormal: Literal["high", "low", "abnormal"] | None = None
+    confidential: bool = Field(default=False, description="true: shown as 'Confidential item' only")
+
+
 class Section(_Part):
-    """A titled part of the clinical notes."""
+    """A titled part of the clinical notes, in the order in which it is shown: text, coded items, results, images."""
 
     title: ShortText
-    text: Text
+    text: Text | None = None
+    items: list[CodedItem] = Field(default_factory=list)
+    results: list[Result] = Field(default_factory=list)
+    images: list[ShortText] = Field(
+        default_factory=list, description="keys of PNG or JPEG documents of this request to show here as well"
+    )
     confidential: bool = Field(default=False, description="true: shown as 'Confidential item' only")
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not (self.text or self.items or self.results or self.images):
+            raise ValueError("holds nothing: give text, items, results or images")
+        return self
+
+
+class UnsentAttachment(_Part):
+    """An attachment that was too large to send: the report names it, so that the practice can ask for it."""
+
+    name: ShortText
+    created: AwareDatetime
+    size: Annotated[int, Field(gt=0, description="bytes")]
 
 
 class Consultation(_Part):
@@ -137,6 +184,8 @@ class Consultation(_Part):
     start: AwareDatetime
     confidential: bool = Field(default=False, description="the patient asked for the consultation to be confidential")
     sections: list[Section] = Field(default_factory=list)
+    follow_up_actions: list[Text] = Field(default_factory=list, description="what the practice is asked to do")
+    unsent_attachments: list[UnsentAttachment] = Field(default_factory=list)
 
 
 class RequestedDocument(_Part):
@@ -167,13 +216,29 @@ class Request(_Part):
     organisation: Organisation
     registered_practice: Practice | None = None
     consultation: Consultation
-    documents: Annotated[list[RequestedDocument], Field(min_length=1, max_length=50)]
+    documents: Annotated[list[RequestedDocument], Field(max_length=50)] = Field(
+        default_factory=list, description="without a primary one, the report is rendered from the consultation"
+    )
 
     @model_validator(mode="after")
-    def _exactly_one_primary_document(self) -> Self:
-        if sum(document.primary for document in self.documents) != 1:
-            raise ValueError("documents: exactly one document must be primary")
+    def _one_primary_document_or_notes_to_render(self) -> Self:
+        if sum(document.primary for document in self.documents) > 1:
+            raise ValueError("documents: only one document can be primary")
+        if self.primary is None and not (self.consultation.sections or self.consultation.confidential):
+            raise ValueError("documents: give a primary document, or the consultation's sections to render one from")
         return self
+
+    @model_validator(mode="after")
+    def _images_are_documents(self) -> Self:
+        pictures = {document.key for document in self.documents if document.content_type in PICTURE_TYPES}
+        if any(set(section.images) - pictures for section in self.consultation.sections):
+            raise ValueError("consultation.sections: an image is not the key of a PNG or JPEG document of this request")
+        return self
+
+    @property
+    def primary(self) -> RequestedDocument | None:
+        """The document that the sender made; None asks for one to be rendered from the consultation."""
+        return next((document for document in self.documents if document.primary), None)
 
     @property
     def documents_in_order(self) -> list[RequestedDocument]:

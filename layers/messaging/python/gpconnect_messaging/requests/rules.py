@@ -40,8 +40,8 @@ def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRang
             "consultation.confidential",
             f"specification {prescribed.version} does not let a confidential report be sent",
         )
-    primary = request.documents_in_order[0]
-    if primary.content_type not in use_case.primary_content_types:  # GPCM-SD-CS-028
+    primary = request.primary
+    if primary and primary.content_type not in use_case.primary_content_types:  # GPCM-SD-CS-028
         place = request.documents.index(primary)
         allowed = ", ".join(sorted(use_case.primary_content_types))
         yield Reason(f"documents[{place}].content_type", f"the primary document must be {allowed}")

@@ -5,11 +5,14 @@ stored before the ledger knows of it, and queued after. A repeat derives the sam
 the earlier row; the sweep queues what was stored and not queued.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 from uuid import UUID
 
+from gpconnect_messaging.documents.report import RenderedReport, ReportRenderer, with_report
 from gpconnect_messaging.documents.types import PROBE_BYTES, mismatch
 from gpconnect_messaging.itk3.compose import NotFhirError, compose, envelope
 from gpconnect_messaging.itk3.message import Message
@@ -30,6 +33,9 @@ from gpconnect_messaging.storage import DropBucket, DropFile, Evidence, NotThere
 
 LARGEST_REQUEST = 1_048_576
 """Longest request.json, in bytes; a queue message cannot be longer either."""
+
+_renderer = cache(ReportRenderer)
+"""One renderer per paper size: fonts are read once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,8 @@ class Builder:
     send_queue: SendQueue
     notifier: Notifier
     numbers: NumberRange
+    report_logo: Path | None = None
+    report_fonts: tuple[Path, ...] = ()
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def dropped(self, bucket: str, key: str, version: str) -> Built:
@@ -132,8 +140,9 @@ class Builder:
         reasons = list(broken_rules(request, mailbox, self.numbers, self.now()))
         if not reasons:
             trial = Message(request=request, mailbox=mailbox, version=1, created_at=self.now().replace(microsecond=0))
+            trial, sources = self._with_report(trial, files)
             try:
-                size = compose(trial, [file.size for file in files]).size
+                size = compose(trial, [source.size for source in sources]).size
             except NotFhirError as error:
                 raise RequestRefusedError.because("request", f"cannot be written as FHIR: see {error}") from None
             if size > mailbox.max_message_bytes:
@@ -144,9 +153,10 @@ class Builder:
 
     def _store(self, request_id: UUID, message: Message, files: list[DropFile]) -> Built:
         message_id = str(message.message_id)
-        composed = compose(message, [file.size for file in files])
+        message, sources = self._with_report(message, files)
+        composed = compose(message, [source.size for source in sources])
         sha256 = self.outbox.put(
-            message_id, envelope(message), composed.stream(lambda index: self.drop.chunks(files[index]))
+            message_id, envelope(message), composed.stream(lambda index: self._read(sources[index]))
         )
         fact = lifecycle.built(
             at=self.now(),
@@ -169,6 +179,19 @@ class Builder:
         if change.record.status is Status.BUILT:
             self.send_queue.put(message_id, message.mailbox.mailbox)
         return Built(message_id, change.record.status)
+
+    def _with_report(self, message: Message, files: list[DropFile]) -> tuple[Message, list[DropFile | RenderedReport]]:
+        """Render the primary document where the request has none; deterministic, so a repeat sends the same bytes."""
+        request = message.request
+        if request.primary:
+            return message, [*files]
+        by_key = dict(zip((document.key for document in request.documents_in_order), files, strict=True))
+        renderer = _renderer(message.mailbox.report_page, self.report_logo, self.report_fonts)
+        report = renderer.render(request, message.version, lambda key: b"".join(self.drop.chunks(by_key[key])))
+        return replace(message, request=with_report(request)), [report, *files]
+
+    def _read(self, source: DropFile | RenderedReport) -> Iterable[bytes]:
+        return source.chunks() if isinstance(source, RenderedReport) else self.drop.chunks(source)
 
     def _refuse(self, request_id: UUID, request: Request | None, reasons: list[Reason] | tuple[Reason, ...]) -> Built:
         now = self.now()
