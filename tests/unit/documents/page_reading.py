@@ -42,7 +42,7 @@ def text_of(pdf: bytes) -> str:
 
 def notes_of(found: list[Piece]) -> str:
     """The notes alone, over all pages and without what each page repeats, as one text without white space."""
-    return squeezed("".join(piece.text for piece in found if piece.size == 9.29 and 170 < piece.x))
+    return squeezed("".join(piece.text for piece in found if piece.size == 9.29 and piece.x > 170))
 
 
 def squeezed(text: str) -> str:
@@ -69,7 +69,8 @@ def _page(number: int, page: Any) -> list[Piece]:
     height = float(page.mediabox.height)
     fonts = {name: _Font(font.get_object()) for name, font in page["/Resources"]["/Font"].items()}
     found: list[Piece] = []
-    shift, x, y, font, size, colour = 0.0, 0.0, 0.0, "", 0.0, (0.0,)
+    shift, x, y, font, size = 0.0, 0.0, 0.0, "", 0.0
+    colour: tuple[float, ...] = (0.0,)
     spoken: str | None = None
     for operands, operator in page.get_contents().operations:
         if operator == b"cm":

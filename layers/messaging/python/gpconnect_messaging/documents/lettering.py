@@ -9,6 +9,7 @@ Control characters are drawn by number too; invisible formatting characters (zer
 they could reorder what a person reads.
 """
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -71,7 +72,7 @@ class Lettering:
 
     def line(self, text: str, size: float) -> Line:
         """Make one line of text that is known to be short."""
-        return self._line(clean(text).replace("\n", " "), size)
+        return self._line(clean(text).replace("\n", " "), size, math.inf)
 
     def runs(self, drawn: str) -> Iterator[tuple[str, str]]:
         """Split drawable text into (font name, characters)."""
@@ -93,49 +94,62 @@ class Lettering:
     def _paragraph(self, text: str, size: float, width: float) -> Iterator[Line]:
         limit, line, taken = width * 1000 / size, "", 0.0
         for word in _WORDS.findall(text):
-            length = self._length(word)
+            length = self._length(word, limit)
             if line and taken + length > limit:
-                yield self._line(line, size)
+                yield self._line(line, size, limit)
                 line, taken, word = "", 0.0, word.lstrip(" ")
-                length = self._length(word)
+                length = self._length(word, limit)
             if length > limit:
                 *whole, word = self._pieces(word, limit)
                 for piece in whole:
-                    yield self._line(piece, size)
-                length = self._length(word)
+                    yield self._line(piece, size, limit)
+                length = self._length(word, limit)
             line, taken = line + word, taken + length
-        yield self._line(line, size)
+        yield self._line(line, size, limit)
 
-    def _length(self, word: str) -> float:
+    def _length(self, word: str, limit: float) -> float:
         if word.isascii():
-            return sum(map(self._widths.__getitem__, word)) if word.isprintable() else self._substituted_length(word)
-        return self._substituted_length(_JOINING.reshape(word) if _RIGHT_TO_LEFT.search(word) else word)
+            return (
+                sum(map(self._widths.__getitem__, word))
+                if word.isprintable()
+                else self._substituted_length(word, limit)
+            )
+        return self._substituted_length(_JOINING.reshape(word) if _RIGHT_TO_LEFT.search(word) else word, limit)
 
-    def _substituted_length(self, word: str) -> float:
-        return sum(map(self._widths.__getitem__, self._substituted(word)))
+    def _substituted_length(self, word: str, limit: float) -> float:
+        return sum(map(self._widths.__getitem__, self._substituted(word, limit)))
 
     def _pieces(self, word: str, limit: float) -> list[str]:
         """Break a word that is longer than a line; a character's substitute stays whole."""
         pieces, piece, taken = [], "", 0.0
         for character in word:
-            length = self._length(character)
+            length = self._length(character, limit)
             if piece and taken + length > limit and not unicodedata.combining(character):
                 pieces.append(piece)
                 piece, taken = "", 0.0
             piece, taken = piece + character, taken + length
         return [*pieces, piece]
 
-    def _substituted(self, text: str) -> str:
+    def _substituted(self, text: str, limit: float) -> str:
         widths = self._widths
         if all(widths[character] >= 0 for character in text):
             return text
-        return "".join(each if widths[each] >= 0 else _in_words(each) for each in text)
+        return "".join(each if widths[each] >= 0 else self._in_words(each, limit) for each in text)
 
-    def _line(self, text: str, size: float) -> Line:
-        drawn = text
+    def _in_words(self, character: str, limit: float) -> str:
+        """Name a symbol, or number any other character; a name that is wider than a line gives way to the number."""
+        name = unicodedata.name(character, "") if unicodedata.category(character).startswith("S") else ""
+        words = f"[{name.lower()}]"
+        if name and sum(map(self._widths.__getitem__, words)) <= limit:
+            return words
+        return f"[U+{ord(character):04X}]"
+
+    def _line(self, text: str, size: float, limit: float) -> Line:
+        drawn = self._substituted(text, limit)
         if _RIGHT_TO_LEFT.search(text):
-            drawn = str(get_display(_JOINING.reshape(text), base_dir=_direction(text)))
-        drawn = self._substituted(drawn)
+            # In words first: the algorithm has no direction for a character that Unicode does not know.
+            joined = self._substituted(_JOINING.reshape(text), limit)
+            drawn = self._substituted(str(get_display(joined, base_dir=_direction(text))), limit)
         return Line(drawn, None if drawn == text else text, self.width(drawn, size))
 
 
@@ -156,11 +170,6 @@ def clean(text: str) -> str:
 
 def _selects_a_variant(character: str) -> bool:
     return "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
-
-
-def _in_words(character: str) -> str:
-    name = unicodedata.name(character, "") if unicodedata.category(character).startswith("S") else ""
-    return f"[{name.lower()}]" if name else f"[U+{ord(character):04X}]"
 
 
 def _direction(text: str) -> str:
