@@ -16,7 +16,8 @@ from tests.unit.documents.page_reading import notes_of, overlaps, pieces, squeez
 # Letters of the languages that patients' names are written in, and what senders' systems leave between them.
 LETTERS = (
     "abcdefghijklmnopqrstuvwxyzABCXYZ0123456789 .,:;-()[]/%&<>\\'\"\t\n\r"
-    "ŵŷâêîŴŶąćęłńóśźżĄĆĘŁ ёжщ αβγ אבג سلاممريضابتثجحخ 中文患者咳嗽 कखग 😀👍🏽❤️ \u200b\u202e\u2066\xad\xa0\u3000\x7f\x85\u0301"
+    "ŵŷâêîŴŶąćęłńóśźżĄĆĘŁ"
+    " ёжщ αβγ אבג سلاممريضابتثجحخ 中文患者咳嗽 कखग 😀👍🏽❤️ \u200b\u202e\u2066\xad\xa0\u3000\x7f\x85\u0301"
 )
 RENDERER = ReportRenderer()
 

@@ -78,7 +78,6 @@ SECOND_PAGE = [
     ("Current Address:", 70.8, 137.3),
     ("Current Tel No:", 429.5, 137.3),
     ("CLINICAL NOTES", 56.3, 166.9),
-    ("Follow-up Actions:", 56.2, 0.0),
     ("Confidential: personal data", 67.7, 744.9),
 ]
 # What the layout writes where ours has data, by our words.
@@ -136,13 +135,13 @@ def test_the_first_page_is_laid_out_as_published(find: Find, words: str, x: floa
 
 
 @pytest.mark.requirement("GPCM-SD-CS-005")
-@pytest.mark.parametrize(("words", "x", "y"), [each for each in SECOND_PAGE if each[2]])
+@pytest.mark.parametrize(("words", "x", "y"), SECOND_PAGE)
 def test_a_following_page_is_laid_out_as_published(find: Find, words: str, x: float, y: float) -> None:
     assert any(near(piece, x, y) for piece in find(1, words)), find(1, words)
 
 
 @pytest.mark.requirement("GPCM-SD-CS-005")
-@pytest.mark.parametrize(("page", "table"), [(0, FIRST_PAGE), (1, [each for each in SECOND_PAGE if each[2]])])
+@pytest.mark.parametrize(("page", "table"), [(0, FIRST_PAGE), (1, SECOND_PAGE)])
 def test_the_numbers_are_those_of_the_published_layout(page: int, table: list[tuple[str, float, float]]) -> None:
     published = _published(page)
     missing = [
@@ -181,7 +180,10 @@ def test_the_bars_have_the_prescribed_places_and_colours() -> None:
 
 def _filled(page: Any) -> list[tuple[float, float, tuple[float, ...]]]:
     """Top, bottom and colour of the filled rectangles across the frame, from the top down."""
-    height, colour, box, found = float(page.mediabox.height), (0.0,), (0.0,) * 4, []
+    height = float(page.mediabox.height)
+    colour: tuple[float, ...] = ()
+    box: tuple[float, ...] = ()
+    found = []
     for operands, operator in page.get_contents().operations:
         if operator == b"rg":
             colour = tuple(round(float(each), 3) for each in operands)
