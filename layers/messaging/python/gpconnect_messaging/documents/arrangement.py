@@ -188,17 +188,18 @@ class Arranger:
         return self._bold.lines(title, layouts.NOTES, width)
 
     def _elements(self, note: Note) -> Iterator[_Element]:
-        for block in note.blocks:
+        for place, block in enumerate(note.blocks):
             if isinstance(block, Paragraph):
                 for line in self._regular.lines(block.text, layouts.NOTES, _TEXT_WIDTH):
                     yield _Element(layouts.NOTES_LEADING, (Text(line, "regular", layouts.NOTES, 0.0, _ASCENT),))
             elif isinstance(block, Table):
+                if place:
+                    yield _SPACE
                 yield from self._table(block)
             else:
                 yield self._picture(block)
 
     def _table(self, table: Table) -> Iterator[_Element]:
-        yield _SPACE
         yield self._row(Row(table.headings), table.widths, layouts.TABLE_HEADING, "bold")
         for place, row in enumerate(table.rows):
             stripe = layouts.TABLE_STRIPE if place % 2 == 0 else None
