@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,6 +132,10 @@ def test_nothing_that_confidentiality_forbids_is_anywhere_in_the_file(size: Page
     assert {"KILLEN, Dean (Mr)", "20-Nov-2026 20:45", "Millbrook Surgery"} <= {piece.text for piece in pieces(pdf)}
 
 
+def test_the_search_for_forbidden_words_would_find_them() -> None:
+    assert b"Okafor" in b"".join(_streams(PdfReader(io.BytesIO(rendered()))))
+
+
 def _streams(reader: PdfReader) -> list[bytes]:
     objects = [reader.get_object(number) for number in range(1, len(reader.xref[0]) + 1 if reader.xref else 1)]
     return [each.get_data() for each in objects if each is not None and hasattr(each, "get_data")]
@@ -225,6 +230,17 @@ def test_the_file_says_what_it_is_and_holds_no_programs_links_or_foreign_fonts()
         for font in page["/Resources"]["/Font"].values():  # type: ignore[index]
             assert "/FontFile2" in font.get_object()["/FontDescriptor"]
     assert "KILLEN" not in repr(reader.metadata)
+
+
+def test_the_deployers_logo_takes_the_wordmarks_place(tmp_path: Path) -> None:
+    assert "NHS" in {piece.text for piece in pieces(rendered())}
+    logo = tmp_path / "logo.png"
+    logo.write_bytes(picture(120, 48))
+    pdf = ReportRenderer(logo=logo).render(a_request(SAMPLE), 1, lambda _key: b"").content
+    assert "NHS" not in {piece.text for piece in pieces(pdf)}
+    (image,) = PdfReader(io.BytesIO(pdf)).pages[0].images
+    assert image.image is not None
+    assert image.image.size == (120, 48)
 
 
 def test_the_same_request_gives_the_same_bytes() -> None:
