@@ -189,12 +189,12 @@ class Arranger:
 
     def _elements(self, note: Note) -> Iterator[_Element]:
         for place, block in enumerate(note.blocks):
+            if place and Table in (type(block), type(note.blocks[place - 1])):
+                yield _SPACE
             if isinstance(block, Paragraph):
                 for line in self._regular.lines(block.text, layouts.NOTES, _TEXT_WIDTH):
                     yield _Element(layouts.NOTES_LEADING, (Text(line, "regular", layouts.NOTES, 0.0, _ASCENT),))
             elif isinstance(block, Table):
-                if place:
-                    yield _SPACE
                 yield from self._table(block)
             else:
                 yield self._picture(block)
@@ -205,7 +205,6 @@ class Arranger:
             stripe = layouts.TABLE_STRIPE if place % 2 == 0 else None
             colour, style = (layouts.TABLE_ABNORMAL, "bold") if row.abnormal else (stripe, "regular")
             yield self._row(row, table.widths, colour, style)
-        yield _SPACE
 
     def _row(self, row: Row, widths: Sequence[float], colour: str | None, style: str) -> _Element:
         letters = self._bold if style == "bold" else self._regular

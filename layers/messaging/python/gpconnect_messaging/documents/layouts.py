@@ -103,7 +103,7 @@ def _patient(down: float, *, name_size: float, name_y: float, mobile: str) -> tu
         (
             Field(
                 name="patient_name", label=("Patient Name:",), label_right=_LABEL, label_y=97.2 + down,
-                x=145.7, y=name_y, width=190.0, size=name_size, room=2,
+                x=145.7, y=name_y, width=186.0, size=name_size, room=2,
             ),
             Field(
                 name="birth_date", label=("DOB:",), label_right=_MIDDLE_LABEL, label_y=97.7 + down,
