@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate conformance lock schema clean
+.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate conformance lock schema font render clean
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -85,6 +85,12 @@ lock: $(READY) ## Lock the dependencies afresh, with hashes (UPGRADE= for the le
 
 schema: $(READY) ## Publish the request's JSON Schema in events/
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.requests.schema > events/request.schema.json
+
+render: $(READY) ## Show the ITK3 message FILE as a page (VIEW=clinical shows all)
+	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.documents.render "$(FILE)" --view $(or $(VIEW),administrative)
+
+font: $(READY) ## Make the report's bold font again from the package of the variable one
+	@$(BIN)/python -m infra.bold_font
 
 clean: ## Remove everything that was made here
 	rm -rf .venv .build cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis

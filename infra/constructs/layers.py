@@ -27,7 +27,8 @@ SOURCE_ONLY = ("**/__pycache__", "**/*.pyc", "**/.DS_Store")
 
 # Part of the asset's hash: change what is installed or removed, and the layer is built and published anew.
 _INSTALL = (
-    *("--python-platform", "aarch64-manylinux2014"),
+    # The runtime is Amazon Linux 2023 (glibc 2.34); some packages no longer build for older ones.
+    *("--python-platform", "aarch64-manylinux_2_28"),
     *("--python-version", "3.13"),
     *("--only-binary", ":all:"),
     "--require-hashes",

@@ -22,6 +22,7 @@ def test_every_setting_can_be_given() -> None:
         "birth_date_format": "DDMMYYYY",
         "message_definition": "https://example.org/definition",
         "max_message_bytes": 1000,
+        "report_page": "a4",
         "infrastructure_acknowledgement_seconds": 60,
         "business_acknowledgement_seconds": 120,
     }
@@ -38,6 +39,7 @@ def test_every_setting_can_be_given() -> None:
         (json.dumps({"mailbox": "Y90001OT001"}), "missing ods_code"),
         (json.dumps(GIVEN | {"specification": "3.0"}), "specification: must be one of 1.5, 2.0"),
         (json.dumps(GIVEN | {"birth_date_format": "MMDDYYYY"}), "birth_date_format: must be one of YYYYMMDD, DDMMYYYY"),
+        (json.dumps(GIVEN | {"report_page": "a3"}), "report_page: must be one of letter, a4"),
         (json.dumps(GIVEN | {"max_message_bytes": "5 MB"}), "max_message_bytes: must be a whole number above 0"),
         (json.dumps(GIVEN | {"business_acknowledgement_seconds": True}), "must be a whole number above 0"),
         (json.dumps(GIVEN | {"colour": "blue"}), "unknown field(s) colour"),

@@ -43,7 +43,7 @@ def test_the_invalid_sample_names_each_broken_field() -> None:
         ("encounter", "x" * 256, "encounter"),
         ("use_case", "referral", "use_case"),
         ("mailbox", "not a mailbox", "mailbox"),
-        ("documents", [], "documents"),
+        ("consultation__sections", [{"title": "History"}], "consultation.sections[0]"),
     ],
 )
 @pytest.mark.requirement("GPCM-SD-CS-033", "GPCM-SD-CS-035", "GPCM-SD-CS-036", "GPCM-SD-CS-039", "GPCM-SD-CS-041")
@@ -58,13 +58,25 @@ def test_a_document_stays_inside_the_drop(key: str) -> None:
 
 
 @pytest.mark.requirement("1.5:GPCM-SD-032")
-@pytest.mark.parametrize("primaries", [(False, False), (True, True)])
-def test_exactly_one_document_is_primary(primaries: tuple[bool, bool]) -> None:
+def test_only_one_document_is_primary() -> None:
     documents = [
-        {"key": f"{place}.pdf", "content_type": "application/pdf", "title": "Report", "primary": primary}
-        for place, primary in enumerate(primaries)
+        {"key": f"{place}.pdf", "content_type": "application/pdf", "title": "Report", "primary": True}
+        for place in range(2)
     ]
-    assert reasons(documents=documents) == ["documents: exactly one document must be primary"]
+    assert reasons(documents=documents) == ["documents: only one document can be primary"]
+
+
+def test_a_request_without_a_document_needs_notes_to_render() -> None:
+    assert a_request(documents=[]).primary is None
+    assert "documents: give a primary document" in reasons(documents=[], consultation__sections=[])[0]
+    assert a_request(documents=[], consultation__sections=[], consultation__confidential=True).primary is None
+
+
+def test_an_image_in_the_notes_is_a_picture_among_the_documents() -> None:
+    sections = [{"title": "Photograph", "images": ["wound.png"]}]
+    assert "consultation.sections" in reasons(documents=[], consultation__sections=sections)[0]
+    text = [{"key": "wound.png", "content_type": "text/plain", "title": "Photograph"}]
+    assert "consultation.sections" in reasons(documents=text, consultation__sections=sections)[0]
 
 
 def test_an_unknown_field_is_refused_without_repeating_its_name() -> None:

@@ -51,13 +51,19 @@ class _LedgerSettings(_FromEnvironment):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuilderSettings(_LedgerSettings):
-    """The builder's environment. `nhs_numbers` is safety rule 4: test or live numbers, never both."""
+    """The builder's environment. `nhs_numbers` is safety rule 4: test or live numbers, never both.
+
+    `report_logo` is an image file, and `report_fonts` TrueType files separated by colons, that the deployer ships with
+    the functions: for rendered reports.
+    """
 
     nhs_numbers: NumberRange
     drop_bucket: str
     outbox_bucket: str
     evidence_bucket: str
     send_queue_url: str
+    report_logo: str = ""
+    report_fonts: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ Nothing is imported for a function that does not use it: the sender starts witho
 MESH client.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
@@ -41,6 +42,8 @@ def builder(settings: BuilderSettings) -> "Builder":
         send_queue=SendQueue(boto3.client("sqs", config=_CONFIG), settings.send_queue_url),
         notifier=_notifier(settings, ledger),
         numbers=settings.nhs_numbers,
+        report_logo=Path(settings.report_logo) if settings.report_logo else None,
+        report_fonts=tuple(Path(file) for file in settings.report_fonts.split(":") if file),
     )
 
 

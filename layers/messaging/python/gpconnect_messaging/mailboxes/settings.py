@@ -7,6 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from gpconnect_messaging.documents.layouts import PageSize
 from gpconnect_messaging.requests.snomed import is_concept_id
 from gpconnect_messaging.specification import MESSAGE_DEFINITION, SPECIFICATIONS, Specification, Version
 from gpconnect_messaging.specification.birth_date import BirthDateFormat
@@ -29,6 +30,7 @@ class MailboxSettings:
     birth_date_format: BirthDateFormat = BirthDateFormat.YEAR_FIRST
     message_definition: str = MESSAGE_DEFINITION
     max_message_bytes: int = 5_000_000
+    report_page: PageSize = PageSize.LETTER
     infrastructure_acknowledgement_seconds: int = 86_400
     business_acknowledgement_seconds: int = 432_000
     document_types: frozenset[str] = frozenset()
@@ -109,6 +111,7 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "birth_date_format": _one_of(BirthDateFormat),
     "message_definition": _text,
     "max_message_bytes": _message_bytes,
+    "report_page": _one_of(PageSize),
     "infrastructure_acknowledgement_seconds": _count,
     "business_acknowledgement_seconds": _count,
     "document_types": _concepts,

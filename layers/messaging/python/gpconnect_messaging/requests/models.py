@@ -14,6 +14,9 @@ from gpconnect_messaging.requests.clinical import Observation, QuestionnaireAnsw
 from gpconnect_messaging.requests.fields import Concept, DropKey, NhsNumber, OdsCode, Part, ShortText, Text
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 
+PICTURE_TYPES = frozenset({"image/png", "image/jpeg"})
+"""What a rendered report can show in its notes."""
+
 
 class UseCase(StrEnum):
     """The Send Document use cases that a request can ask for."""
@@ -66,6 +69,9 @@ class Patient(Part):
     gender: Literal["male", "female", "other", "unknown"] | None = None
     address: Address | None = None
     phones: list[ShortText] = Field(default_factory=list)
+    mobile: ShortText | None = None
+    current_address: Address | None = Field(default=None, description="where the patient stays for the time being")
+    current_phone: ShortText | None = Field(default=None, description="where to ring for the time being")
 
 
 class Practitioner(Part):
@@ -85,6 +91,7 @@ class Organisation(Part):
     address: Address | None = None
     phone: ShortText = Field(description="required by GPCM-SD-CS-035 and GPCM-SD-028 (2.0)")
     email: ShortText | None = None
+    branch: ShortText | None = Field(default=None, description="the branch where the patient was seen")
 
 
 class Practice(Part):
@@ -137,12 +144,52 @@ class Event(Part):
     end: AwareDatetime | None = None
 
 
+class CodedItem(Part):
+    """Something that the clinician recorded with a code."""
+
+    term: ShortText
+    code: Annotated[str, Field(pattern=r"^[0-9]{6,18}$", description="concept id: six to eighteen digits")]
+    system: Literal["SNOMED CT", "dm+d"] = "SNOMED CT"
+    text: Text | None = Field(default=None, description="what was written beside it, such as a dose")
+    confidential: bool = Field(default=False, description="true: shown as 'Confidential item' only")
+
+
+class Result(Part):
+    """One line of a table of results."""
+
+    test: ShortText
+    value: ShortText
+    unit: ShortText | None = None
+    reference_range: ShortText | None = None
+    abnormal: Literal["high", "low", "abnormal"] | None = None
+    confidential: bool = Field(default=False, description="true: shown as 'Confidential item' only")
+
+
 class Section(Part):
-    """A titled part of the clinical notes."""
+    """A titled part of the clinical notes, in the order in which it is shown: text, coded items, results, images."""
 
     title: ShortText
-    text: Text
+    text: Text | None = None
+    items: list[CodedItem] = Field(default_factory=list)
+    results: list[Result] = Field(default_factory=list)
+    images: list[ShortText] = Field(
+        default_factory=list, description="keys of PNG or JPEG documents of this request to show here as well"
+    )
     confidential: bool = Field(default=False, description="true: shown as 'Confidential item' only")
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not (self.text or self.items or self.results or self.images):
+            raise ValueError("holds nothing: give text, items, results or images")
+        return self
+
+
+class UnsentAttachment(Part):
+    """An attachment that was too large to send: the report names it, so that the practice can ask for it."""
+
+    name: ShortText
+    created: AwareDatetime
+    size: Annotated[int, Field(gt=0, description="bytes")]
 
 
 class Consultation(Part):
@@ -156,6 +203,8 @@ class Consultation(Part):
     )
     confidential: bool = Field(default=False, description="the patient asked for the consultation to be confidential")
     sections: list[Section] = Field(default_factory=list)
+    follow_up_actions: list[Text] = Field(default_factory=list, description="what the practice is asked to do")
+    unsent_attachments: list[UnsentAttachment] = Field(default_factory=list)
 
 
 class RequestedDocument(Part):
@@ -184,7 +233,9 @@ class Request(Part):
     organisation: Organisation
     registered_practice: Practice | None = None
     consultation: Consultation
-    documents: Annotated[list[RequestedDocument], Field(min_length=1, max_length=50)]
+    documents: Annotated[list[RequestedDocument], Field(max_length=50)] = Field(
+        default_factory=list, description="without a primary one, the report is rendered from the consultation"
+    )
     title: ShortText | None = Field(default=None, description="what the document is called")
     document_type: Concept | None = Field(default=None, description="what kind of document it is")
     care_setting: Concept | None = Field(default=None, description="the kind of service that sends the document")
@@ -201,9 +252,11 @@ class Request(Part):
     resources: Annotated[list[SuppliedResource], Field(max_length=200)] = Field(default_factory=list)
 
     @model_validator(mode="after")
-    def _exactly_one_primary_document(self) -> Self:
-        if sum(document.primary for document in self.documents) != 1:
-            raise ValueError("documents: exactly one document must be primary")
+    def _one_primary_document_or_notes_to_render(self) -> Self:
+        if sum(document.primary for document in self.documents) > 1:
+            raise ValueError("documents: only one document can be primary")
+        if self.primary is None and not (self.consultation.sections or self.consultation.confidential):
+            raise ValueError("documents: give a primary document, or the consultation's sections to render one from")
         return self
 
     @model_validator(mode="after")
@@ -214,6 +267,18 @@ class Request(Part):
             if getattr(self, author) is None:
                 raise ValueError(f"{author}: is missing, and authors names it")
         return self
+
+    @model_validator(mode="after")
+    def _images_are_documents(self) -> Self:
+        pictures = {document.key for document in self.documents if document.content_type in PICTURE_TYPES}
+        if any(set(section.images) - pictures for section in self.consultation.sections):
+            raise ValueError("consultation.sections: an image is not the key of a PNG or JPEG document of this request")
+        return self
+
+    @property
+    def primary(self) -> RequestedDocument | None:
+        """The document that the sender made; None asks for one to be rendered from the consultation."""
+        return next((document for document in self.documents if document.primary), None)
 
     @property
     def documents_in_order(self) -> list[RequestedDocument]:

@@ -58,8 +58,10 @@ def _use_case(request: Request) -> Iterator[Reason]:
             yield Reason(name, f"is not part of a request for use case {request.use_case}: leave it out")
         if not given and name in use_case.needs:
             yield Reason(name, f"is missing: use case {request.use_case} needs it")
-    primary = request.documents_in_order[0]
-    if primary.content_type not in use_case.primary_content_types:  # GPCM-SD-CS-028
+    primary = request.primary
+    if primary is None and not use_case.rendered:
+        yield Reason("documents", "exactly one document must be primary")
+    if primary and primary.content_type not in use_case.primary_content_types:  # GPCM-SD-CS-028
         place = request.documents.index(primary)
         allowed = ", ".join(sorted(use_case.primary_content_types))
         yield Reason(f"documents[{place}].content_type", f"the primary document must be {allowed}")

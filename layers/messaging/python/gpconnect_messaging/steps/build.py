@@ -5,12 +5,15 @@ stored before the ledger knows of it, and queued after. A repeat derives the sam
 the earlier row; the sweep queues what was stored and not queued.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
 from uuid import UUID
 
 from gpconnect_messaging.conformance import broken_musts
+from gpconnect_messaging.documents.report import RenderedReport, ReportRenderer, with_report
 from gpconnect_messaging.documents.types import PROBE_BYTES, mismatch
 from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose, envelope
 from gpconnect_messaging.itk3.message import Message
@@ -41,6 +44,9 @@ LARGEST_REQUEST = 1_048_576
 MOST_REASONS = 50
 """How many broken rules are listed; the ledger's row and the notice have their limits."""
 
+_renderer = cache(ReportRenderer)
+"""One renderer per paper size: fonts are read once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Built:
@@ -62,10 +68,14 @@ class _Found:
     versions: tuple[str, ...]
     supplied: tuple[Supplied, ...]
 
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """The documents' lengths in bytes."""
-        return tuple(file.size for file in self.documents)
+
+@dataclass(frozen=True, slots=True)
+class _Composed:
+    """A message with the report that was rendered for it, if any, written around its documents."""
+
+    message: Message
+    sources: tuple["DropFile | RenderedReport", ...]
+    written: ComposedMessage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +90,8 @@ class Builder:
     send_queue: SendQueue
     notifier: Notifier
     numbers: NumberRange
+    report_logo: Path | None = None
+    report_fonts: tuple[Path, ...] = ()
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def dropped(self, bucket: str, key: str, version: str) -> Built:
@@ -121,7 +133,7 @@ class Builder:
                 created_at=self.now().replace(microsecond=0),
                 supplied=found.supplied,
             )
-            composed = self._check(trial, found.documents)
+            composed = self._check(trial, found)
         except RequestRefusedError as refused:
             return self._refuse(request_id, request, refused.reasons)
         if claim is None:
@@ -131,6 +143,7 @@ class Builder:
             if claim.document_versions != found.versions:
                 # Another builder claimed it meanwhile: read what it read.
                 found = self._gather(request, folder or "", claim)
+                composed = self._compose(trial, found)
         built = []
         for recipient in recipients(request):
             message = replace(
@@ -140,9 +153,9 @@ class Builder:
                 recipient=recipient,
                 supplied=found.supplied,
             )
-            if message != trial or composed.document_sizes != found.sizes:
-                composed = compose(message, found.sizes)
-            built.append(self._store(request_id, message, composed, found.documents))
+            if message != trial:
+                composed = self._compose(message, found)
+            built.append(self._store(request_id, composed))
         return _together(built)
 
     def _known(self, request: Request, mailbox: MailboxSettings, claim: Claim) -> Built | None:
@@ -223,33 +236,52 @@ class Builder:
             if not (resource.confidential or supplied.labelled_confidential):
                 yield supplied
 
-    def _check(self, trial: Message, files: Sequence[DropFile]) -> ComposedMessage:
-        """See that the request keeps the rules and that its message is not too large; return it composed."""
+    def _check(self, trial: Message, found: _Found) -> _Composed:
+        """See that the request keeps the rules and its message the requirements; return it composed."""
         reasons = list(broken_rules(trial.request, trial.mailbox, self.numbers, trial.created_at))
         if reasons:
             raise RequestRefusedError(reasons)
         try:
-            composed = compose(trial, [file.size for file in files])
+            composed = self._compose(trial, found)
         except NotFhirError as error:
             raise RequestRefusedError.because("request", f"cannot be written as FHIR: see {error}") from None
-        broken = broken_musts(composed, envelope(trial), trial.mailbox.specification)
+        broken = broken_musts(composed.written, envelope(composed.message), trial.mailbox.specification)
         if broken:
             raise RequestRefusedError([Reason(each.id, f"{each.message} ({each.path})") for each in broken])
-        limit = trial.mailbox.max_message_bytes
-        if composed.size > limit:
-            rule = f"make a message of {composed.size} bytes, more than the mailbox's limit of {limit}"
+        size, limit = composed.written.size, trial.mailbox.max_message_bytes
+        if size > limit:
+            rule = f"make a message of {size} bytes, more than the mailbox's limit of {limit}"
             raise RequestRefusedError.because("documents", rule)
         return composed
 
-    def _store(self, request_id: UUID, message: Message, composed: ComposedMessage, files: Sequence[DropFile]) -> Built:
+    def _compose(self, message: Message, found: _Found) -> _Composed:
+        """Write a message; its primary document is rendered where the request has none.
+
+        Rendering is deterministic, so a repeat sends the same bytes.
+        """
+        request, files = message.request, found.documents
+        if request.primary:
+            return _Composed(message, files, compose(message, [file.size for file in files]))
+        by_key = dict(zip((document.key for document in request.documents_in_order), files, strict=True))
+        renderer = _renderer(message.mailbox.report_page, self.report_logo, self.report_fonts)
+        report = renderer.render(request, message.version, lambda key: b"".join(self.drop.chunks(by_key[key])))
+        sources: tuple[DropFile | RenderedReport, ...] = (report, *files)
+        complete = replace(message, request=with_report(request))
+        return _Composed(complete, sources, compose(complete, [source.size for source in sources]))
+
+    def _read(self, source: "DropFile | RenderedReport") -> Iterable[bytes]:
+        return source.chunks() if isinstance(source, RenderedReport) else self.drop.chunks(source)
+
+    def _store(self, request_id: UUID, composed: _Composed) -> Built:
+        message, sources = composed.message, composed.sources
         message_id = str(message.message_id)
         sha256 = self.outbox.put(
-            message_id, envelope(message), composed.stream(lambda index: self.drop.chunks(files[index]))
+            message_id, envelope(message), composed.written.stream(lambda index: self._read(sources[index]))
         )
         fact = lifecycle.built(
             at=self.now(),
             sha256=sha256,
-            size=composed.size,
+            size=composed.written.size,
             infrastructure_due=message.mailbox.infrastructure_deadline,
             business_due=message.mailbox.business_deadline,
             advice=self._advice(message),

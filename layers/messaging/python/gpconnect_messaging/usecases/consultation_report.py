@@ -11,5 +11,6 @@ CONSULTATION_REPORT = UseCase(
     document_type=Code("371531000", "Report of clinical encounter"),  # GPCM-SD-CS-019, GPCM-SD-115
     recipient_type=RecipientType.FOR_ACTION,  # GPCM-SD-CS-043
     primary_content_types=frozenset({"application/pdf"}),  # GPCM-SD-CS-028
+    rendered=True,
     takes=frozenset({"care_setting", "event"}),
 )

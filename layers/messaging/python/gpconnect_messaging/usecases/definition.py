@@ -39,6 +39,8 @@ class UseCase:
     """What the primary recipient is asked to do."""
     primary_content_types: frozenset[str]
     """What the primary document may be."""
+    rendered: bool = False
+    """Whether the primary document is rendered where the request has none."""
     takes: frozenset[str] = frozenset()
     """Which optional fields its requests may have, of those in `OPTIONAL_FIELDS`."""
     resource_types: frozenset[str] = frozenset()

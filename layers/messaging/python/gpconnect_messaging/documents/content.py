@@ -1,0 +1,174 @@
+"""What a consultation report says, before anything is drawn: the request's data in words, redacted where it must be.
+
+Redaction happens here and only here: what this module leaves out never reaches the drawing, so that it cannot be
+anywhere in the file (GPCM-SD-CS-008, -009, -010).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gpconnect_messaging.documents import wording
+from gpconnect_messaging.requests.models import CodedItem, Request, Result, Section
+
+TITLE = "CONSULTATION REPORT"
+_RESULT_HEADINGS = ("Test", "Result", "UoM", "Ref. Range")
+_ATTACHMENT_HEADINGS = ("Name", "Date and time", "Size")
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A text; its own line breaks are kept."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table; an abnormal one is shown on a coloured ground and in bold, and says so in words."""
+
+    cells: tuple[str, ...]
+    abnormal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table. `widths` are its columns' shares of the whole."""
+
+    headings: tuple[str, ...]
+    widths: tuple[float, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The bytes of a PNG or JPEG image."""
+
+    content: bytes = field(repr=False)
+
+
+Block = Paragraph | Table | Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A section of the notes: its title, and what stands beside it."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportContent:
+    """Everything that a report shows. `fields` are the labelled values by the layout's field names; empty: no value."""
+
+    title: str
+    version: int
+    related_documents: int
+    fields: dict[str, str] = field(repr=False)
+    notes: tuple[Note, ...] = field(repr=False)
+
+
+def report_content(request: Request, version: int, pictures: Mapping[str, bytes]) -> ReportContent:
+    """Say what the report of a request shows. `pictures` are the images that its sections name, by key."""
+    consultation = request.consultation
+    return ReportContent(
+        title=TITLE,
+        version=version,
+        related_documents=sum(not document.primary for document in request.documents),
+        fields=_patient(request) | _organisation(request),
+        notes=_confidential_notes() if consultation.confidential else _notes(request, pictures),
+    )
+
+
+def needed_pictures(request: Request) -> list[str]:
+    """List the keys of the images that the report will show: none that is confidential."""
+    if request.consultation.confidential:
+        return []
+    shown = (section.images for section in request.consultation.sections if not section.confidential)
+    return list(dict.fromkeys(key for images in shown for key in images))
+
+
+def _patient(request: Request) -> dict[str, str]:
+    patient = request.patient
+    return {
+        "patient_name": wording.patient_name(patient.name),
+        "birth_date": wording.day(patient.birth_date),
+        "gender": (patient.gender or "").capitalize(),
+        "nhs_number": wording.nhs_number(patient.nhs_number),
+        "address": wording.address(patient.address) if patient.address else "",
+        "phone": ", ".join(map(wording.telephone, patient.phones)),
+        "mobile": wording.telephone(patient.mobile) if patient.mobile else "",
+        "current_address": wording.address(patient.current_address) if patient.current_address else "",
+        "current_phone": wording.telephone(patient.current_phone) if patient.current_phone else "",
+    }
+
+
+def _organisation(request: Request) -> dict[str, str]:
+    practice = request.registered_practice
+    always = {
+        "consultation_date": wording.moment(request.consultation.start),
+        "receiving_practice": (practice.name or practice.ods_code) if practice else "",
+    }
+    if request.consultation.confidential:  # GPCM-SD-CS-008
+        return always
+    clinician, organisation = request.practitioner, request.organisation
+    return always | {
+        "clinician": ", ".join(filter(None, [clinician.name.text, clinician.role])) if clinician else "",
+        "organisation_phone": wording.telephone(organisation.phone),
+        "organisation_email": organisation.email or "",
+        "branch": organisation.branch or "",
+        "organisation": wording.organisation(organisation),
+    }
+
+
+def _confidential_notes() -> tuple[Note, ...]:
+    return (_summary_reason(), Note("Clinical Notes", (Paragraph(wording.CONFIDENTIAL_CONSULTATION),)))
+
+
+def _notes(request: Request, pictures: Mapping[str, bytes]) -> tuple[Note, ...]:
+    consultation = request.consultation
+    notes = [_summary_reason(), *(_note(section, pictures) for section in consultation.sections)]
+    if consultation.unsent_attachments:
+        rows = tuple(
+            Row((each.name, wording.moment(each.created), wording.size(each.size)))
+            for each in consultation.unsent_attachments
+        )
+        table = Table(_ATTACHMENT_HEADINGS, (0.5, 0.3, 0.2), rows)
+        notes.append(Note("Attachments too large to send", (table,)))
+    if consultation.follow_up_actions:
+        actions = tuple(Paragraph(action) for action in consultation.follow_up_actions)
+        notes.append(Note("Follow-up Actions", actions))
+    return tuple(notes)
+
+
+def _summary_reason() -> Note:
+    return Note("Summary Reason", (Paragraph(wording.SUMMARY_REASON + "."),))
+
+
+def _note(section: Section, pictures: Mapping[str, bytes]) -> Note:
+    if section.confidential:
+        # Its title may say as much as its text.
+        return Note("Notes", (Paragraph(wording.CONFIDENTIAL_ITEM),))
+    blocks: list[Block] = []
+    if section.text:
+        blocks.append(Paragraph(section.text))
+    blocks += [Paragraph(_coded(item)) for item in section.items]
+    if section.results:
+        blocks.append(Table(_RESULT_HEADINGS, (0.38, 0.27, 0.17, 0.18), tuple(map(_result, section.results))))
+    blocks += [Picture(pictures[key]) for key in section.images]
+    return Note(section.title, tuple(blocks))
+
+
+def _coded(item: CodedItem) -> str:
+    if item.confidential:
+        return wording.CONFIDENTIAL_ITEM
+    coded = f"{item.term} ({item.system} {item.code})"
+    return f"{coded}: {item.text}" if item.text else coded
+
+
+def _result(result: Result) -> Row:
+    if result.confidential:
+        return Row((wording.CONFIDENTIAL_ITEM, "", "", ""))
+    value = f"{result.value} ({result.abnormal})" if result.abnormal else result.value
+    cells = (result.test, value, result.unit or "", result.reference_range or "")
+    return Row(cells, abnormal=result.abnormal is not None)

@@ -1,0 +1,178 @@
+"""Turns any text into lines that can be drawn: cleaned, covered by the fonts, wrapped, and ordered for the eye.
+
+No character is lost and none becomes a silent box. What the fonts have no glyph for is drawn as words in brackets: a
+symbol's Unicode name (`[grinning face]`), anything else by its number (`[U+4E2D]`). Arabic letters are joined, and
+right-to-left text is reordered. In both cases the line carries the original text for readers that copy, search or speak
+(ISO 32000-1, 14.9.4: ActualText).
+
+Control characters are drawn by number too; invisible formatting characters (zero width, direction marks) are dropped:
+they could reorder what a person reads.
+"""
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from arabic_reshaper import ArabicReshaper
+from bidi.algorithm import get_display  # the package's other one does not mirror brackets
+
+from gpconnect_messaging.documents.fonts import embedded, font_files
+
+_LINE_BREAKS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff]")
+_WORDS = re.compile(" *[^ ]+| +")
+_TAB = 4
+_JOINING = ArabicReshaper(configuration={"delete_harakat": False, "support_zwj": False})
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line as it is drawn, left to right; `source` is the original where it reads differently. Width in points."""
+
+    drawn: str
+    source: str | None
+    width: float
+
+
+class _Widths(dict[str, float]):
+    """The advance of each character in thousandths of the font size; 0 < means that a font draws it, -1 none."""
+
+    def __init__(self, fonts: Sequence[Any]) -> None:
+        self._fonts = fonts
+
+    def __missing__(self, character: str) -> float:
+        code = ord(character)
+        for font in self._fonts:
+            if font.face.charToGlyph.get(code):
+                self[character] = float(font.face.getCharWidth(code))
+                return self[character]
+        self[character] = -1.0
+        return -1.0
+
+
+class Lettering:
+    """The letters of one style: what it can draw, how wide, and in which font."""
+
+    def __init__(self, fonts: Sequence[Any]) -> None:
+        self._fonts = tuple(fonts)
+        self._widths = _Widths(self._fonts)
+
+    def width(self, drawn: str, size: float) -> float:
+        """The width of drawable text in points."""
+        return sum(map(self._widths.__getitem__, drawn)) * size / 1000
+
+    def lines(self, text: str, size: float, width: float) -> list[Line]:
+        """Break text into lines of at most `width` points; its own line breaks are kept, blank lines too."""
+        return [line for paragraph in clean(text).split("\n") for line in self._paragraph(paragraph, size, width)]
+
+    def line(self, text: str, size: float) -> Line:
+        """Make one line of text that is known to be short."""
+        return self._line(clean(text).replace("\n", " "), size, math.inf)
+
+    def runs(self, drawn: str) -> Iterator[tuple[str, str]]:
+        """Split drawable text into (font name, characters)."""
+        first = self._fonts[0]
+        if drawn.isascii():
+            yield first.fontName, drawn
+            return
+        start, current = 0, ""
+        for place, character in enumerate(drawn):
+            code = ord(character)
+            name = next((font.fontName for font in self._fonts if font.face.charToGlyph.get(code)), first.fontName)
+            if name != current:
+                if start < place:
+                    yield current, drawn[start:place]
+                start, current = place, name
+        if start < len(drawn):
+            yield current, drawn[start:]
+
+    def _paragraph(self, text: str, size: float, width: float) -> Iterator[Line]:
+        limit, line, taken = width * 1000 / size, "", 0.0
+        for word in _WORDS.findall(text):
+            length = self._length(word, limit)
+            if line and taken + length > limit:
+                yield self._line(line, size, limit)
+                line, taken, word = "", 0.0, word.lstrip(" ")
+                length = self._length(word, limit)
+            if length > limit:
+                *whole, word = self._pieces(word, limit)
+                for piece in whole:
+                    yield self._line(piece, size, limit)
+                length = self._length(word, limit)
+            line, taken = line + word, taken + length
+        yield self._line(line, size, limit)
+
+    def _length(self, word: str, limit: float) -> float:
+        if word.isascii():
+            return (
+                sum(map(self._widths.__getitem__, word))
+                if word.isprintable()
+                else self._substituted_length(word, limit)
+            )
+        return self._substituted_length(_JOINING.reshape(word) if _RIGHT_TO_LEFT.search(word) else word, limit)
+
+    def _substituted_length(self, word: str, limit: float) -> float:
+        return sum(map(self._widths.__getitem__, self._substituted(word, limit)))
+
+    def _pieces(self, word: str, limit: float) -> list[str]:
+        """Break a word that is longer than a line; a character's substitute stays whole."""
+        pieces, piece, taken = [], "", 0.0
+        for character in word:
+            length = self._length(character, limit)
+            if piece and taken + length > limit and not unicodedata.combining(character):
+                pieces.append(piece)
+                piece, taken = "", 0.0
+            piece, taken = piece + character, taken + length
+        return [*pieces, piece]
+
+    def _substituted(self, text: str, limit: float) -> str:
+        widths = self._widths
+        if all(widths[character] >= 0 for character in text):
+            return text
+        return "".join(each if widths[each] >= 0 else self._in_words(each, limit) for each in text)
+
+    def _in_words(self, character: str, limit: float) -> str:
+        """Name a symbol, or number any other character; a name that is wider than a line gives way to the number."""
+        name = unicodedata.name(character, "") if unicodedata.category(character).startswith("S") else ""
+        words = f"[{name.lower()}]"
+        if name and sum(map(self._widths.__getitem__, words)) <= limit:
+            return words
+        return f"[U+{ord(character):04X}]"
+
+    def _line(self, text: str, size: float, limit: float) -> Line:
+        drawn = self._substituted(text, limit)
+        if _RIGHT_TO_LEFT.search(text):
+            # In words first: the algorithm has no direction for a character that Unicode does not know.
+            joined = self._substituted(_JOINING.reshape(text), limit)
+            drawn = self._substituted(str(get_display(joined, base_dir=_direction(text))), limit)
+        return Line(drawn, None if drawn == text else text, self.width(drawn, size))
+
+
+@cache
+def lettering(style: str, added: tuple[Path, ...] = ()) -> Lettering:
+    """The letters of a style (`regular`, `bold`, `italic`), with the deployer's fonts for what ours do not cover."""
+    return Lettering([embedded(file) for file in font_files(style, added)])
+
+
+def clean(text: str) -> str:
+    """Put text into composed form, with plain line breaks, tabs as spaces, and without invisible formatting."""
+    if not (text.isascii() and text.isprintable()):
+        text = _LINE_BREAKS.sub("\n", unicodedata.normalize("NFC", text))
+        text = "".join(each for each in text if unicodedata.category(each) != "Cf" and not _selects_a_variant(each))
+        text = "\n".join(line.expandtabs(_TAB) for line in text.split("\n"))
+    return text
+
+
+def _selects_a_variant(character: str) -> bool:
+    return "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
+
+
+def _direction(text: str) -> str:
+    """The direction of a text's first letter that has one."""
+    strong = (unicodedata.bidirectional(character) for character in text)
+    return next(("R" if each in {"R", "AL"} else "L" for each in strong if each in {"L", "R", "AL"}), "L")

@@ -1,0 +1,174 @@
+"""Draws arranged pages as a PDF: embedded fonts, document properties, no scripts, no links.
+
+The same pages give the same bytes (design: identity and idempotency).
+"""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from reportlab.lib.colors import HexColor
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.pdfgen.textobject import PDFTextObject
+
+from gpconnect_messaging.documents import layouts
+from gpconnect_messaging.documents.arrangement import Box, Drawing, Page, Text
+from gpconnect_messaging.documents.content import ReportContent
+from gpconnect_messaging.documents.layouts import PageSize
+from gpconnect_messaging.documents.lettering import Lettering, Line, lettering
+
+_WHITE = "#FFFFFF"
+_CONFIDENTIAL = "Confidential: personal data"
+_PRODUCT = "GP Connect"
+_WORDMARK = "NHS"
+_WORDMARK_SIZE = 31.0
+_SLANT = 0.2
+_FRAME = 0.48
+_CREATOR = "gpconnect-messaging"
+
+
+class Drawer:
+    """Draws reports for one paper size, with the deployer's logo and fonts."""
+
+    def __init__(self, size: PageSize, shift: float, logo: Path | None, fonts: tuple[Path, ...]) -> None:
+        self._size, self._shift = size.points, shift
+        self._logo = ImageReader(str(logo)) if logo else None
+        self._letters = {style: lettering(style, fonts) for style in ("regular", "bold", "italic")}
+
+    def draw(self, content: ReportContent, pages: Sequence[Page]) -> bytes:
+        """Draw the pages of a report; return the PDF."""
+        target = io.BytesIO()
+        canvas = Canvas(
+            target,
+            pagesize=self._size,
+            invariant=1,  # no clock, no random id
+            pageCompression=1,
+            lang="en-GB",
+            # Else every page would name Helvetica, which is not embedded.
+            initialFontName=next(self._letters["regular"].runs(" "))[0],
+        )
+        canvas.setTitle(content.title.capitalize())
+        canvas.setCreator(_CREATOR)
+        canvas.setProducer(_CREATOR)
+        canvas.setAuthor("")
+        canvas.setSubject("")
+        canvas.setViewerPreference("DisplayDocTitle", "true")
+        for number, page in enumerate(pages, start=1):
+            self._page(canvas, content, page, number, len(pages))
+            canvas.showPage()
+        canvas.save()
+        return target.getvalue()
+
+    def _page(self, canvas: Canvas, content: ReportContent, page: Page, number: int, total: int) -> None:
+        canvas.translate(self._shift, 0)
+        self._grounds(canvas, page)
+        if page.layout.title_bar:
+            self._logo_or_wordmark(canvas)
+        text = canvas.beginText()
+        self._bars(text, content, page, number, total)
+        for ground in page.marks:
+            if not isinstance(ground, Text):
+                self._ground(canvas, ground)
+        notes = "CLINICAL NOTES"
+        bar = Text(self._line("bold", notes, layouts.BAR), "bold", layouts.BAR, layouts.BAR_TEXT_X, 0.0, _WHITE)
+        for place, mark in enumerate(page.marks):
+            if place == page.header_marks:
+                self._text(text, bar, y=page.layout.notes_bar_y + page.pushed_notes)
+            if isinstance(mark, Text):
+                self._text(text, mark)
+        footer = (_CONFIDENTIAL, f"Page {number} of {total}")
+        self._edges(text, footer, page.layout.footer_y, layouts.FOOTER_GREY)
+        canvas.drawText(text)
+
+    def _grounds(self, canvas: Canvas, page: Page) -> None:
+        layout = page.layout
+        if layout.title_bar:
+            self._box(canvas, *layout.title_bar, layouts.NHS_BLUE)
+        self._box(canvas, *layout.version_bar, layouts.NHS_LIGHT_BLUE)
+        above, below = layout.notes_bar
+        self._box(canvas, above + page.pushed_notes, below + page.pushed_notes, layouts.NHS_BLUE)
+        canvas.setLineWidth(_FRAME)
+        canvas.setStrokeColor(HexColor("#000000"))
+        canvas.rect(
+            layouts.LEFT, self._up(layout.bottom), layouts.RIGHT - layouts.LEFT, layout.bottom - layout.top, fill=0
+        )
+        if layout.rule:
+            y = self._up(layout.rule + page.pushed_rule)
+            canvas.line(layouts.LEFT, y, layouts.RIGHT, y)
+
+    def _logo_or_wordmark(self, canvas: Canvas) -> None:
+        left, top, right, bottom = layouts.LOGO
+        if self._logo:
+            canvas.drawImage(
+                self._logo, left, self._up(bottom), right - left, bottom - top,
+                mask="auto", preserveAspectRatio=True, anchor="w",
+            )  # fmt: skip
+            return
+        letters = self._letters["bold"]
+        squeeze = (right - left - 5) / letters.width(_WORDMARK, _WORDMARK_SIZE)
+        text = canvas.beginText()
+        text.setFillColor(HexColor(_WHITE))
+        text.setTextTransform(squeeze, 0, _SLANT, 1, left, self._up(bottom - 1))
+        self._write(text, "bold", _WORDMARK_SIZE, Line(_WORDMARK, None, 0.0))
+        canvas.drawText(text)
+
+    def _bars(self, text: PDFTextObject, content: ReportContent, page: Page, number: int, total: int) -> None:
+        if page.layout.title_bar:
+            for words, size, y in (
+                (content.title, 12.96, layouts.TITLE_Y),
+                (f"- {_CONFIDENTIAL} -", 8.4, layouts.SUBTITLE_Y),
+            ):
+                line = self._line("bold", words, size)
+                self._text(text, Text(line, "bold", size, layouts.CENTRE - line.width / 2, y, _WHITE))
+            text.setTextTransform(1, 0, _SLANT, 1, layouts.PRODUCT_X, self._up(layouts.PRODUCT_Y))
+            self._write(text, "bold", 12, self._line("bold", _PRODUCT, 12))
+        y = page.layout.version_y
+        related = self._line("regular", f"Number of related documents: {content.related_documents}", layouts.SMALL)
+        self._edge(text, f"Version {content.version}", layouts.SMALL_LEFT, y, _WHITE)
+        self._text(text, Text(related, "regular", layouts.SMALL, layouts.CENTRE - related.width / 2, y - 0.4, _WHITE))
+        self._edge(text, f"Page {number} of {total}", None, y, _WHITE)
+
+    def _edges(self, text: PDFTextObject, words: tuple[str, str], y: float, colour: str) -> None:
+        self._edge(text, words[0], layouts.SMALL_LEFT, y, colour)
+        self._edge(text, words[1], None, y, colour)
+
+    def _edge(self, text: PDFTextObject, words: str, x: float | None, y: float, colour: str) -> None:
+        line = self._line("regular", words, layouts.SMALL)
+        at = layouts.SMALL_RIGHT - line.width if x is None else x
+        self._text(text, Text(line, "regular", layouts.SMALL, at, y, colour))
+
+    def _ground(self, canvas: Canvas, mark: Box | Drawing) -> None:
+        if isinstance(mark, Box):
+            canvas.setFillColor(HexColor(mark.colour))
+            canvas.rect(mark.x, self._up(mark.y + mark.height), mark.width, mark.height, stroke=0, fill=1)
+        else:
+            picture = ImageReader(io.BytesIO(mark.content))
+            canvas.drawImage(picture, mark.x, self._up(mark.y + mark.height), mark.width, mark.height)
+
+    def _box(self, canvas: Canvas, top: float, bottom: float, colour: str) -> None:
+        self._ground(canvas, Box(layouts.LEFT, top, layouts.RIGHT - layouts.LEFT, bottom - top, colour))
+
+    def _text(self, text: PDFTextObject, mark: Text, *, y: float | None = None) -> None:
+        if mark.line.drawn:
+            text.setTextOrigin(mark.x, self._up(mark.y if y is None else y))
+            text.setFillColor(HexColor(mark.colour))
+            self._write(text, mark.style, mark.size, mark.line)
+
+    def _write(self, text: PDFTextObject, style: str, size: float, line: Line) -> None:
+        if line.source is not None:
+            original = b"\xfe\xff" + line.source.encode("utf-16-be")
+            # The library knows no marked content: operators go straight into the text object.
+            text._code.append(f"/Span <</ActualText <{original.hex()}>>> BDC")  # noqa: SLF001
+        for name, characters in self._letters[style].runs(line.drawn):
+            text.setFont(name, size)
+            text.textOut(characters)
+        if line.source is not None:
+            text._code.append("EMC")  # noqa: SLF001
+
+    def _line(self, style: str, words: str, size: float) -> Line:
+        letters: Lettering = self._letters[style]
+        return letters.line(words, size)
+
+    def _up(self, y: float) -> float:
+        return self._size[1] - y

@@ -1,0 +1,94 @@
+"""Draws an ITK3 message as a page for a person, and extracts its documents.
+
+python -m gpconnect_messaging.documents.render FILE --view clinical --extract FOLDER --page PAGE.html
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gpconnect_messaging.documents.page import View, page
+from gpconnect_messaging.documents.reading import Document, Reading, UnreadableMessageError, read_message
+
+_ENDINGS = {
+    "application/pdf": "pdf",
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/tiff": "tiff",
+    "text/plain": "txt",
+    "text/rtf": "rtf",
+}
+
+
+def extract(documents: Sequence[Document], folder: Path) -> dict[int, Path]:
+    """Write the documents into a folder; return their files by place.
+
+    The names are ours, so that nothing in a message can choose where a file goes or what opens it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {}
+    for place, document in enumerate(documents):
+        if document.content is not None:
+            files[place] = folder / f"document-{place + 1}.{_ENDINGS.get(document.content_type, 'bin')}"
+            _write(files[place], document.content)
+    return files
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command. Exit status 1: the file cannot be read."""
+    parser = argparse.ArgumentParser(
+        prog="python -m gpconnect_messaging.documents.render",
+        description="Draw an ITK3 message (FHIR STU3 XML) as an HTML page for a person, and extract its documents.",
+        epilog="What is written holds personal data; only you may read it.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the message")
+    parser.add_argument(
+        "--view",
+        type=View,
+        choices=list(View),
+        default=View.ADMINISTRATIVE,
+        help="administrative (the default) leaves clinical content out; clinical shows all",
+    )
+    parser.add_argument("--page", type=Path, metavar="PAGE", help="where to write the page; else it is printed")
+    parser.add_argument(
+        "--extract", type=Path, metavar="FOLDER", help="where to put the documents (clinical view only)"
+    )
+    options = parser.parse_args(arguments)
+    if options.extract and options.view is not View.CLINICAL:
+        parser.error("documents are clinical content: --extract needs --view clinical")
+    try:
+        reading = read_message(options.file.read_bytes())
+    except OSError as error:
+        return _fail(f"the file cannot be read: {error.strerror}")
+    except UnreadableMessageError as error:
+        return _fail(f"the file is no ITK3 message: {error}")
+    _produce(reading, options.view, options.page, options.extract)
+    return 0
+
+
+def _produce(reading: Reading, view: View, target: Path | None, folder: Path | None) -> None:
+    files = extract(reading.documents, folder) if folder else {}
+    beside = target.parent if target else Path()
+    names = {place: Path(os.path.relpath(file, beside)).as_posix() for place, file in files.items()}
+    written = page(reading, view, names)
+    if target:
+        _write(target, written.encode())
+    else:
+        sys.stdout.write(written)
+
+
+def _write(target: Path, content: bytes) -> None:
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
+def _fail(why: str) -> int:
+    print(why, file=sys.stderr)  # noqa: T201 - a command speaks to its person
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""Renders the consultation report of a request that comes without a primary document (GPCM-SD-CS-001 … 016).
+
+The rendering library is imported when the first report is rendered, and not before: most requests bring their own.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpconnect_messaging.documents.content import needed_pictures, report_content
+from gpconnect_messaging.documents.layouts import PageSize
+from gpconnect_messaging.requests.models import Request, RequestedDocument
+from gpconnect_messaging.usecases import USE_CASES
+
+if TYPE_CHECKING:
+    from gpconnect_messaging.documents.arrangement import Arranger
+    from gpconnect_messaging.documents.pdf import Drawer
+
+_KEY = "consultation-report.pdf"
+_CHUNK = 192 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedReport:
+    """A report that was rendered here, to be sent as the primary document."""
+
+    content: bytes = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return len(self.content)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give the report piece by piece."""
+        return (self.content[start : start + _CHUNK] for start in range(0, self.size, _CHUNK))
+
+
+@dataclass(frozen=True)
+class ReportRenderer:
+    """Renders reports on one paper size. `logo` and `fonts` are files that the deployer supplies.
+
+    Without a logo a plain wordmark stands in its place; a character that no font covers is drawn in words.
+    """
+
+    page_size: PageSize = PageSize.LETTER
+    logo: Path | None = None
+    fonts: tuple[Path, ...] = ()
+
+    def render(self, request: Request, version: int, read: Callable[[str], bytes]) -> RenderedReport:
+        """Render a request's report; `read` gives an image of it by key. The same input gives the same bytes."""
+        pictures = {key: read(key) for key in needed_pictures(request)}
+        content = report_content(request, version, pictures)
+        arranger, drawer = self._tools
+        return RenderedReport(drawer.draw(content, arranger.pages(content)))
+
+    @cached_property
+    def _tools(self) -> "tuple[Arranger, Drawer]":
+        from gpconnect_messaging.documents.arrangement import Arranger
+        from gpconnect_messaging.documents.pdf import Drawer
+
+        arranger = Arranger(self.page_size, self.fonts)
+        return arranger, Drawer(self.page_size, arranger.shift, self.logo, self.fonts)
+
+
+def with_report(request: Request) -> Request:
+    """Give the request the rendered report as its primary document; the sender's documents stay attachments."""
+    title = USE_CASES[request.use_case].title
+    if title is None:
+        raise ValueError("only a use case with a title of its own is rendered")
+    report = RequestedDocument(key=_KEY, content_type="application/pdf", title=title, primary=True)
+    return request.model_copy(update={"documents": [report, *request.documents]})

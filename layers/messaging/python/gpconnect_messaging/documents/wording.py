@@ -1,0 +1,83 @@
+"""The exact words and formats of the consultation report.
+
+Source: GPCM-SD-CS-005 (layout and field descriptions), -008, -009, -016; the layout's own samples for grouping.
+"""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+
+from gpconnect_messaging.requests.models import Address, Name, Organisation
+
+SUMMARY_REASON = (
+    "A patient recently consulted with a clinician at an organisation different to the GP practice that they are "
+    "registered with. The notes contained in this document are a summary of the consultation"
+)
+CONFIDENTIAL_CONSULTATION = "The details of this consultation have been set as confidential"
+CONFIDENTIAL_ITEM = "Confidential item"
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_TELEPHONE = re.compile(r"(?:\+44|0044|0)(?P<rest>[0-9]{10})")
+
+
+def patient_name(name: Name) -> str:
+    """Write `SURNAME, Forename(s) (Title)`."""
+    title = f" ({name.prefix})" if name.prefix else ""
+    return f"{name.family.upper()}, {' '.join(name.given)}{title}"
+
+
+def day(when: date) -> str:
+    """Write `dd-MMM-yyyy`, in English whatever the machine's language."""
+    return f"{when.day:02d}-{_MONTHS[when.month - 1]}-{when.year:04d}"
+
+
+def moment(when: datetime) -> str:
+    """Write `dd-MMM-yyyy hh:mm` in UK local time, which is what the practice's clocks show."""
+    local = _uk_local(when)
+    return f"{day(local)} {local.hour:02d}:{local.minute:02d}"
+
+
+def nhs_number(digits: str) -> str:
+    """Write `### ### ####`."""
+    return f"{digits[:3]} {digits[3:6]} {digits[6:]}"
+
+
+def telephone(number: str) -> str:
+    """Write a UK number of eleven digits as `#### ### ####`; any other stays as it was given."""
+    found = _TELEPHONE.fullmatch(re.sub(r"\(0\)|[ ()\-.]", "", number))
+    if not found:
+        return number
+    digits = "0" + found["rest"]
+    return f"{digits[:4]} {digits[4:7]} {digits[7:]}"
+
+
+def address(given: Address) -> str:
+    """Write an address as one text, its lines separated by commas."""
+    return ", ".join([*given.lines, *(part for part in (given.city, given.district, given.postcode) if part)])
+
+
+def organisation(given: Organisation) -> str:
+    """Write `[Name of organisation], [Full address]`."""
+    return ", ".join([given.name, *([address(given.address)] if given.address else [])])
+
+
+def size(count: int) -> str:
+    """Write a length in bytes as a person reads it."""
+    for unit, factor in (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count} bytes"
+
+
+def _uk_local(when: datetime) -> datetime:
+    """Move to UK local time: an hour ahead between the last Sundays of March and October, 01:00 UTC.
+
+    The rule stands here because the functions' machines need not have a time zone database.
+    """
+    utc = when.astimezone(UTC)
+    summer = _last_sunday(utc.year, 3) <= utc < _last_sunday(utc.year, 10)
+    return utc + timedelta(hours=1) if summer else utc
+
+
+def _last_sunday(year: int, month: int) -> datetime:
+    last = datetime(year, month, 31, 1, tzinfo=UTC)
+    return last - timedelta(days=(last.weekday() + 1) % 7)

@@ -1,0 +1,319 @@
+"""The rendered report, read back from the file alone."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from pypdf import PdfReader
+
+from gpconnect_messaging.documents import wording
+from gpconnect_messaging.documents.layouts import PageSize
+from gpconnect_messaging.documents.report import ReportRenderer, with_report
+from gpconnect_messaging.requests.models import Request
+from tests.examples import ROOT, a_request
+from tests.unit.documents.page_reading import notes_of, overlaps, pieces, squeezed, text_of
+
+SAMPLE = "rendered-report"
+
+
+def picture(width: int = 60, height: int = 40, kind: str = "PNG", mode: str = "RGB") -> bytes:
+    made = io.BytesIO()
+    Image.radial_gradient("L").resize((width, height)).convert(mode).save(made, kind)
+    return made.getvalue()
+
+
+def render(
+    request: Request, version: int = 1, pictures: dict[str, bytes] | None = None, size: PageSize = PageSize.LETTER
+) -> bytes:
+    return ReportRenderer(size).render(request, version, (pictures or {}).__getitem__).content
+
+
+def rendered(version: int = 1, **changes: Any) -> bytes:
+    return render(a_request(SAMPLE, **changes), version)
+
+
+def notes(**section: Any) -> bytes:
+    return rendered(consultation__sections=[{"title": "History", **section}])
+
+
+@pytest.mark.requirement("GPCM-SD-CS-001", "GPCM-SD-CS-005", "GPCM-SD-086", "GPCM-SD-090")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CONSULTATION REPORT",
+        "- Confidential: personal data -",
+        "KILLEN, Dean (Mr)",
+        "27-May-1955",
+        "973 316 2043",
+        "Male",
+        "4 Demo Lane, Leeds, LS6 1AB",
+        "0113 496 0106",
+        "0770 090 0106",
+        "Flat 2, 9 Visiting Street, Hull, HU5 2QB",
+        "0163 296 0106",
+        "Dr Ada Okafor, General practitioner",
+        "0113 496 0100",
+        "reports@riverside.example",
+        "Riverside Hub, Quay Street",
+        "Riverside Out of Hours, 2 Quay Street, Leeds, LS1 4BN",
+        "20-Nov-2026 20:45",
+        "Millbrook Surgery",
+        "Two days of vomiting. Takes ramipril. No blood seen, keeps small sips down.",
+        "Vomiting (SNOMED CT 422400008)",
+        "Paracetamol 500mg tablets (dm+d 42109611000001109): one or two, up to four times a day",
+        "3.2 (low)",
+        "Please repeat potassium within one week.",
+        "Ultrasound recording",
+        "73.4 MB",
+        "Examination:",
+        "Follow-up Actions:",
+        wording.SUMMARY_REASON,
+    ],
+)
+def test_each_field_of_the_request_stands_in_the_report_once(words: str) -> None:
+    assert text_of(rendered()).count(squeezed(words)) == 1
+
+
+@pytest.mark.requirement("GPCM-SD-CS-005", "GPCM-SD-CS-011", "GPCM-SD-CS-012")
+def test_the_text_comes_in_the_order_in_which_a_person_reads() -> None:
+    text = text_of(rendered())
+    order = [
+        "CONSULTATION REPORT", "Version 1", "Patient Name:", "DOB:", "NHS No:", "Home/Registered", "Current Address:",
+        "Consulting Organisation", "Clinician:", "Organisation:", "Consultation Date:", "Receiving GP Practice:",
+        "CLINICAL NOTES", "Summary Reason:", "History:", "Examination:", "Blood results:", "Medication:",
+        "Attachments too large to send:", "Follow-up Actions:",
+    ]  # fmt: skip
+    places = [text.index(squeezed(each)) for each in order]
+    assert places == sorted(places)
+
+
+@pytest.mark.requirement("GPCM-SD-CS-006", "GPCM-SD-CS-007", "GPCM-SD-091")
+def test_every_page_says_its_version_its_number_and_how_many_documents_there_are() -> None:
+    long = [{"title": f"Section {place}", "text": "Words. " * 60} for place in range(20)]
+    documents = [{"key": "ecg.pdf", "content_type": "application/pdf", "title": "ECG"}]
+    found = pieces(rendered(7, consultation__sections=long, documents=documents))
+    pages = max(piece.page for piece in found) + 1
+    assert pages > 2
+    for number in range(pages):
+        texts = [piece.text for piece in found if piece.page == number]
+        assert "Version 7" in texts
+        assert "Number of related documents: 1" in texts
+        assert texts.count(f"Page {number + 1} of {pages}") == 2
+        assert {"KILLEN, Dean (Mr)", "973 316 2043", "27-May-1955", "CLINICAL NOTES"} <= set(texts)
+        assert ("Consulting Organisation" in texts) is (number == 0)
+
+
+@pytest.mark.requirement("GPCM-SD-CS-005")
+def test_the_labels_of_a_temporary_stay_are_hidden_without_one() -> None:
+    text = text_of(rendered(patient__current_address=None, patient__current_phone=None))
+    assert "CurrentAddress:" not in text
+    assert "CurrentTelNo:" not in text
+
+
+@pytest.mark.requirement("GPCM-SD-CS-008")
+@pytest.mark.parametrize("size", list(PageSize))
+def test_nothing_that_confidentiality_forbids_is_anywhere_in_the_file(size: PageSize) -> None:
+    request = a_request(SAMPLE, consultation__confidential=True)
+    pdf = render(request, size=size)
+    forbidden = [
+        "Okafor", "Ada", "General practitioner", "4960100", "496 0100", "riverside", "Riverside", "Quay", "vomiting",
+        "Vomiting", "422400008", "Potassium", "ramipril", "Paracetamol", "Ultrasound", "History", "Blood",
+    ]  # fmt: skip
+    reader = PdfReader(io.BytesIO(pdf))
+    everything = pdf + b"".join(_streams(reader)) + repr(reader.metadata).encode() + text_of(pdf).encode()
+    for words in forbidden:
+        assert words.encode() not in everything
+        assert squeezed(words) not in text_of(pdf)
+    assert squeezed(wording.CONFIDENTIAL_CONSULTATION) in text_of(pdf)
+    assert {"KILLEN, Dean (Mr)", "20-Nov-2026 20:45", "Millbrook Surgery"} <= {piece.text for piece in pieces(pdf)}
+
+
+def test_the_search_for_forbidden_words_would_find_them() -> None:
+    assert b"Okafor" in b"".join(_streams(PdfReader(io.BytesIO(rendered()))))
+
+
+def _streams(reader: PdfReader) -> list[bytes]:
+    objects = [reader.get_object(number) for number in range(1, len(reader.xref[0]) + 1 if reader.xref else 1)]
+    return [each.get_data() for each in objects if each is not None and hasattr(each, "get_data")]
+
+
+@pytest.mark.requirement("GPCM-SD-CS-009", "GPCM-SD-CS-010")
+def test_each_confidential_item_is_replaced_by_the_warning_and_by_nothing_else() -> None:
+    sections = [
+        {"title": "Sexual health", "text": "hidden words", "confidential": True},
+        {"title": "Codes", "items": [{"term": "Hidden term", "code": "160303001", "confidential": True}] * 2},
+        {"title": "Blood", "results": [{"test": "Hidden test", "value": "9", "confidential": True}]},
+        {"title": "Open", "text": "open words"},
+    ]
+    pdf = rendered(consultation__sections=sections)
+    text = text_of(pdf)
+    assert text.count(squeezed(wording.CONFIDENTIAL_ITEM)) == 4
+    assert "openwords" in text
+    for words in ("hidden", "Hidden", "160303001", "Sexual"):
+        assert words not in text
+    assert b"hidden" not in b"".join(_streams(PdfReader(io.BytesIO(pdf))))
+
+
+@pytest.mark.requirement("GPCM-SD-CS-009")
+def test_a_confidential_image_is_not_even_read() -> None:
+    documents = [{"key": "wound.png", "content_type": "image/png", "title": "Photograph"}]
+    sections = [{"title": "Photograph", "images": ["wound.png"], "confidential": True}]
+    render(a_request(SAMPLE, documents=documents, consultation__sections=sections), pictures={})
+
+
+@pytest.mark.requirement("GPCM-SD-CS-011", "GPCM-SD-CS-013")
+def test_titles_are_bold_and_titles_and_notes_each_stand_in_one_column() -> None:
+    found = pieces(rendered())
+    titles = [each for each in found if each.text in {"Summary Reason:", "History:", "Examination:", "Medication:"}]
+    assert {(each.font, each.x) for each in titles} == {("Arimo-Bold", 57.1)}
+    bodies = [each for each in found if each.text.startswith(("A patient recently", "Two days", "Temperature"))]
+    assert {(each.font, each.x) for each in bodies} == {("Arimo-Regular", 189.6)}
+
+
+@pytest.mark.requirement("GPCM-SD-CS-014")
+def test_the_patients_name_is_larger_than_any_other_field() -> None:
+    found = [each for each in pieces(rendered()) if each.font == "Arimo-Bold" and not any(each.colour)]
+    largest, *others = sorted(found, key=lambda each: -each.size)
+    assert largest.text == "KILLEN, Dean (Mr)"
+    assert all(each.size < largest.size for each in others)
+
+
+def test_an_abnormal_result_is_told_by_words_weight_and_ground_and_not_by_colour_alone() -> None:
+    (abnormal,) = [each for each in pieces(rendered()) if each.text == "3.2 (low)"]
+    (normal,) = [each for each in pieces(rendered()) if each.text == "140"]
+    assert (abnormal.font, normal.font) == ("Arimo-Bold", "Arimo-Regular")
+    page = PdfReader(io.BytesIO(rendered())).pages[0]
+    assert b".6 .745098 .94902 rg" in page.get_contents().get_data()  # type: ignore[union-attr]
+
+
+def test_images_are_scaled_into_the_notes() -> None:
+    documents = [
+        {"key": "a.png", "content_type": "image/png", "title": "Drawing"},
+        {"key": "b.jpg", "content_type": "image/jpeg", "title": "Photograph"},
+    ]
+    sections = [{"title": "Images", "images": ["a.png", "b.jpg"]}]
+    request = a_request(SAMPLE, documents=documents, consultation__sections=sections)
+    pictures = {"a.png": picture(50, 40, mode="RGBA"), "b.jpg": picture(4000, 3000, "JPEG")}
+    pages = PdfReader(io.BytesIO(render(request, pictures=pictures))).pages
+    placed = [
+        operands for page in pages for operands, operator in page.get_contents().operations  # type: ignore[union-attr]
+        if operator == b"cm" and float(operands[0]) > 1
+    ]  # fmt: skip
+    sizes = [(round(float(each[0]), 1), round(float(each[3]), 1)) for each in placed]
+    assert sizes == [(37.5, 30.0), (346.7, 260.0)]
+    assert sorted(image.image.size for page in pages for image in page.images if image.image is not None) == [
+        (50, 40),
+        (1500, 1125),
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", picture()[:60], b"\x89PNG\r\n\x1a\n" + bytes(40)])
+def test_a_broken_image_is_named_as_such(content: bytes) -> None:
+    documents = [{"key": "a.png", "content_type": "image/png", "title": "Drawing"}]
+    request = a_request(SAMPLE, documents=documents, consultation__sections=[{"title": "Image", "images": ["a.png"]}])
+    assert "Thisimagecannotbeshown" in text_of(render(request, pictures={"a.png": content}))
+
+
+def test_the_file_says_what_it_is_and_holds_no_programs_links_or_foreign_fonts() -> None:
+    pdf = rendered()
+    reader = PdfReader(io.BytesIO(pdf))
+    assert reader.metadata is not None
+    assert (reader.metadata.title, reader.metadata.creator) == ("Consultation report", "gpconnect-messaging")
+    assert str(reader.root_object["/Lang"]) == "en-GB"
+    for forbidden in (b"/JavaScript", b"/JS", b"/URI", b"/Launch", b"/OpenAction", b"/EmbeddedFile", b"/AcroForm"):
+        assert forbidden not in pdf
+    for page in reader.pages:
+        for font in page["/Resources"]["/Font"].values():  # type: ignore[index]
+            assert "/FontFile2" in font.get_object()["/FontDescriptor"]
+    assert "KILLEN" not in repr(reader.metadata)
+
+
+def test_the_deployers_logo_takes_the_wordmarks_place(tmp_path: Path) -> None:
+    assert "NHS" in {piece.text for piece in pieces(rendered())}
+    logo = tmp_path / "logo.png"
+    logo.write_bytes(picture(120, 48))
+    pdf = ReportRenderer(logo=logo).render(a_request(SAMPLE), 1, lambda _key: b"").content
+    assert "NHS" not in {piece.text for piece in pieces(pdf)}
+    (image,) = PdfReader(io.BytesIO(pdf)).pages[0].images
+    assert image.image is not None
+    assert image.image.size == (120, 48)
+
+
+def test_the_same_request_gives_the_same_bytes() -> None:
+    assert rendered() == rendered()
+    command = "import sys;from tests.unit.documents.test_report import rendered;sys.stdout.buffer.write(rendered())"
+    path = f"{ROOT}:{ROOT / 'layers' / 'messaging' / 'python'}"
+    fresh = subprocess.run(
+        [sys.executable, "-c", command], cwd=ROOT, env={"PYTHONPATH": path}, check=True, capture_output=True
+    )
+    assert fresh.stdout == rendered()
+
+
+def test_the_rendering_library_is_imported_only_when_a_report_is_rendered() -> None:
+    command = (
+        "import sys, gpconnect_messaging.steps.build; print(sorted({'reportlab', 'PIL', 'bidi'} & set(sys.modules)))"
+    )
+    path = str(ROOT / "layers" / "messaging" / "python")
+    done = subprocess.run(
+        [sys.executable, "-c", command], env={"PYTHONPATH": path}, check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_the_report_becomes_the_primary_document_and_the_others_stay_attachments() -> None:
+    documents = [{"key": "ecg.pdf", "content_type": "application/pdf", "title": "ECG"}]
+    request = with_report(a_request(SAMPLE, documents=documents))
+    assert [(each.title, each.primary) for each in request.documents_in_order] == [
+        ("Consultation report", True),
+        ("ECG", False),
+    ]
+
+
+@pytest.mark.parametrize("size", list(PageSize))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"consultation__sections": [{"title": "N", "text": "x"}]},
+        {
+            "consultation__sections": [
+                {"title": f"Section {n}", "text": f"Word {n}. " * (n % 7 * 20 + 1)} for n in range(200)
+            ]
+        },
+        {"patient__address": {"lines": [f"Line {n} of the address" for n in range(40)], "postcode": "AB1 2CD"}},
+        {"organisation__address": {"lines": [f"Line {n} of the address " * 4 for n in range(40)]}},
+        {"patient__name": {"family": "W" * 100, "given": ["G" * 100, "i" * 100], "prefix": "Professor " * 10}},
+        {"patient__phones": [f"+44 1632 96010{n} extension {n}" for n in range(8)], "patient__mobile": "7" * 200},
+        {"practitioner__name": {"family": "F" * 100, "given": ["G" * 100]}, "practitioner__role": "R" * 255},
+        {"organisation__email": "e" * 240 + "@nhs.example", "organisation__branch": "Branch " * 30},
+        {"registered_practice__name": "Practice " * 28},
+    ],
+)
+def test_whatever_its_length_nothing_overlaps_is_lost_or_leaves_the_frame(
+    size: PageSize, changes: dict[str, Any]
+) -> None:
+    request = a_request(SAMPLE, **changes)
+    pdf = render(request, size=size)
+    found = pieces(pdf)
+    assert overlaps(found) == []
+    text = text_of(pdf) + notes_of(found)
+    assert all(squeezed(words) in text for words in _words(request))
+    width, height = size.points
+    margin = (width - 516.2) / 2
+    assert all(margin <= each.x and each.right <= width - margin and 17 < each.y < height - 36 for each in found)
+
+
+def _words(request: Request) -> list[str]:
+    patient, organisation = request.patient, request.organisation
+    words = [wording.patient_name(patient.name), organisation.name, organisation.email or "", organisation.branch or ""]
+    words += [wording.telephone(each) for each in [*patient.phones, patient.mobile or ""]]
+    words += [
+        *(patient.address.lines if patient.address else ()),
+        *(organisation.address.lines if organisation.address else ()),
+    ]
+    words += [section.text or "" for section in request.consultation.sections]
+    words += [request.practitioner.role or "" if request.practitioner else ""]
+    return words

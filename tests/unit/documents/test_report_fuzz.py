@@ -1,0 +1,87 @@
+"""Whatever a sender writes: no crash, no overlap, no lost text. The oracle reads the file back."""
+
+import json
+import unicodedata
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from gpconnect_messaging.documents.lettering import clean
+from gpconnect_messaging.documents.report import ReportRenderer
+from gpconnect_messaging.requests.models import Request
+from tests.examples import request_data
+from tests.unit.documents.page_reading import notes_of, overlaps, pieces, squeezed, text_of
+
+# Letters of the languages that patients' names are written in, and what senders' systems leave between them.
+LETTERS = (
+    "abcdefghijklmnopqrstuvwxyzABCXYZ0123456789 .,:;-()[]/%&<>\\'\"\t\n\r"
+    "ŵŷâêîŴŶąćęłńóśźżĄĆĘŁ"
+    " ёжщ αβγ אבג سلاممريضابتثجحخ 中文患者咳嗽 कखग 😀👍🏽❤️ \u200b\u202e\u2066\xad\xa0\u3000\x7f\x85\u0301"
+)
+RENDERER = ReportRenderer()
+
+
+def _worded(text: str) -> bool:
+    return bool(text.strip()) and bool(squeezed(clean(text)))
+
+
+def words(most: int) -> st.SearchStrategy[str]:
+    """Texts that a request may hold."""
+    anything = st.characters(
+        exclude_categories=["Cs"], exclude_characters=[chr(c) for c in range(32)] + ["\ufffe", "\uffff"]
+    )
+    return st.text(st.one_of(st.sampled_from(LETTERS), anything), min_size=1, max_size=most).filter(_worded)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> dict[str, Any]:
+    """Requests without a document, whose words are anything."""
+    data = request_data("rendered-report")
+    data["patient"]["name"] = {"family": draw(words(100)), "given": draw(st.lists(words(100), min_size=1, max_size=3))}
+    data["patient"]["address"] = {"lines": draw(st.lists(words(60), min_size=1, max_size=40))}
+    data["practitioner"]["role"] = draw(words(200))
+    data["organisation"]["branch"] = draw(words(255))
+    sections = st.fixed_dictionaries(
+        {
+            "title": words(120),
+            "text": words(800),
+            "items": st.lists(st.fixed_dictionaries({"term": words(100), "code": st.just("386661006")}), max_size=2),
+            "results": st.lists(st.fixed_dictionaries({"test": words(60), "value": words(60)}), max_size=3),
+        }
+    )
+    data["consultation"]["sections"] = draw(st.lists(sections, min_size=1, max_size=6))
+    return data
+
+
+@given(requests())
+# Without shrinking: each step renders a report, and the first example says enough.
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
+def test_no_text_is_lost_and_nothing_overlaps(data: dict[str, Any]) -> None:
+    request = Request.model_validate_json(json.dumps(data))
+    pdf = RENDERER.render(request, 1, lambda _key: b"").content
+    found = pieces(pdf)
+    assert overlaps(found) == []
+    text = text_of(pdf) + notes_of(found)
+    for words_given in _given(request):
+        assert _comparable(words_given) in _comparable(text)
+
+
+def _given(request: Request) -> list[str]:
+    patient = request.patient
+    fields = [patient.name.family.upper(), *patient.name.given, *(patient.address.lines if patient.address else ())]
+    assert request.practitioner is not None
+    fields += [request.practitioner.role or "", request.organisation.branch or ""]
+    for section in request.consultation.sections:
+        fields += [section.text or "", *(item.term for item in section.items)]
+        fields += [cell for result in section.results for cell in (result.test, result.value)]
+    return fields
+
+
+def _comparable(text: str) -> str:
+    return squeezed(unicodedata.normalize("NFC", clean(text)))
