@@ -1,4 +1,4 @@
-"""Measures what building and checking a message cost, against base64 alone (the least that any builder must do) in the same run.
+"""Measures what building and checking a message cost, against base64 alone (the least that any builder must do).
 
 Figures are those of a warm function. Time is CPU time, the least of several runs, the kinds of work turn by turn in
 one process; memory is the growth of a fresh process's greatest resident size above what it held when warm.
@@ -162,11 +162,13 @@ def _table(rows: list[dict[str, Any]]) -> str:
         "Building a message against base64 alone (CPU time, least of "
         f"{RUNS} warm runs; memory: growth of the greatest resident size)",
         "",
-        f"{'document':>9} {'base64':>10} {'build':>10} {'ratio':>7} {'checks':>10} {'base64':>10} {'build':>10} {'more':>10}",
+        f"{'document':>9} {'base64':>10} {'build':>10} {'ratio':>7} {'checks':>10} "
+        f"{'base64':>10} {'build':>10} {'more':>10}",
     ]
     lines += [
         f"{row['document']:>9} {row['base64_milliseconds']:>7.2f} ms {row['build_milliseconds']:>7.2f} ms "
-        f"{row['time_ratio']:>6.2f}x {row['check_milliseconds']:>7.2f} ms {row['base64_mebibytes']:>6.1f} MiB {row['build_mebibytes']:>6.1f} MiB "
+        f"{row['time_ratio']:>6.2f}x {row['check_milliseconds']:>7.2f} ms "
+        f"{row['base64_mebibytes']:>6.1f} MiB {row['build_mebibytes']:>6.1f} MiB "
         f"{row['more_mebibytes']:>6.1f} MiB"
         for row in rows
     ]
