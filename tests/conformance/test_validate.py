@@ -2,10 +2,13 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpconnect_messaging.conformance import UnreadableMessageError, broken_musts
 from gpconnect_messaging.conformance.__main__ import main
@@ -14,6 +17,7 @@ from gpconnect_messaging.conformance.headers import Headers, UnreadableEnvelopeE
 from gpconnect_messaging.conformance.tree import read
 from gpconnect_messaging.itk3.compose import compose, envelope
 from gpconnect_messaging.itk3.resources import message_bundle
+from gpconnect_messaging.routing.header_text import header_text
 from gpconnect_messaging.specification import Version
 from tests.conformance.mutants import remove, set_to
 from tests.conformance.samples import ROLES, sample
@@ -144,6 +148,39 @@ def test_no_finding_repeats_what_the_message_says_of_a_person(role: str) -> None
 def test_our_own_messages_break_no_must_before_their_documents_are_read(version: Version, number: int) -> None:
     message = a_message(version, version=number)
     assert broken_musts(compose(message, [50_000]), envelope(message), version) == []
+
+
+TEXT = st.text(
+    st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufffe\uffff"), min_size=1, max_size=200
+).filter(lambda text: any(letter.isalpha() for letter in header_text(text, 69)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    version=st.sampled_from(Version),
+    number=st.integers(1, 99),
+    changes=st.fixed_dictionaries(
+        {
+            "encounter": TEXT,
+            "patient__name": st.fixed_dictionaries({"family": TEXT, "given": st.lists(TEXT, min_size=1, max_size=4)}),
+            "patient__birth_date": st.dates(date(1, 1, 1), date(2026, 11, 19)).map(date.isoformat),
+            "organisation__name": TEXT,
+            "organisation__phone": TEXT,
+        }
+    ),
+)
+def test_no_name_and_no_date_makes_a_valid_request_look_broken(
+    version: Version, number: int, changes: dict[str, Any]
+) -> None:
+    message = a_message(version, version=number, **changes)
+    found = broken_musts(compose(message, [50_000]), envelope(message), version)
+    assert [(each.id, each.message) for each in found] == []
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_confidential_report_of_ours_is_right_without_its_place(number: int) -> None:
+    message = a_message(Version.V1_5, version=number, consultation__confidential=True)
+    assert broken_musts(compose(message, [50_000]), envelope(message), Version.V1_5) == []
 
 
 @pytest.mark.requirement("FHIR-V&V-01")

@@ -1,4 +1,4 @@
-"""Measures what building and checking a message cost, against base64 alone (the least a builder must do) in one run.
+"""Measures what building and checking a message cost, against base64 alone (the least that any builder must do).
 
 Figures are those of a warm function. Time is CPU time, the least of several runs, the kinds of work turn by turn in
 one process; memory is the growth of a fresh process's greatest resident size above what it held when warm.

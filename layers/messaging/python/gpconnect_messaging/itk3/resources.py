@@ -133,7 +133,8 @@ def _payload(message: Message) -> Resource:
     return {
         "resourceType": "Bundle",
         "id": str(message.document_id),
-        "meta": _meta(f"{_ITK}/ITK-Document-Bundle-1"),
+        # A document must bear a date (FHIR STU3, documents; ITK3 says that it is this one).
+        "meta": {"lastUpdated": message.created_at.isoformat(), **_meta(f"{_ITK}/ITK-Document-Bundle-1")},
         "identifier": {"system": _UUID_SYSTEM, "value": str(message.document_id)},
         "type": "document",
         "entry": [_entry(resource) for resource in resources],

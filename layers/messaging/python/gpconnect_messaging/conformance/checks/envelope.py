@@ -120,13 +120,15 @@ def _cut(headers: Headers) -> bool:
 
 
 def _folded_wording(subject: str, transmission: Transmission, kind: str, *, place_told: bool) -> list[str]:
-    family = transmission.patient.text("name", "family") if transmission.patient else ""
-    # Headers are folded to ASCII, so the name is looked for as it was, and as it folds.
-    folded = header_text(family, _SUBJECT_LIMIT)
-    unfolded = subject.replace(folded, family) if folded and folded in subject else subject
-    faults = wording_faults(" ".join(unfolded.split()), transmission, kind, place_told=place_told)
-    if len(subject) >= _SUBJECT_LIMIT:
-        faults = [each for each in faults if "place" not in each]
+    faults = wording_faults(
+        " ".join(subject.split()),
+        transmission,
+        kind,
+        place_told=place_told,
+        folded=lambda name: header_text(name, _SUBJECT_LIMIT),
+    )
+    if len(subject) >= _SUBJECT_LIMIT:  # what was cut off cannot be asked for
+        return [] if not kind or subject.startswith(f"{kind} for ") else faults[:1]
     return faults
 
 

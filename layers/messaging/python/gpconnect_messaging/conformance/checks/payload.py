@@ -116,15 +116,21 @@ def _narrative(kind: str, *, place_told: bool, version_word: str = "Version ") -
     return each_one(composition, fault)
 
 
-def wording_faults(words: str, transmission: Transmission, kind: str, *, place_told: bool) -> list[str]:
-    """List what is wrong in a text of the form "{kind} for {name}, NHS Number {n}, seen at {place}, ODS Code {ods}"."""
+def wording_faults(
+    words: str, transmission: Transmission, kind: str, *, place_told: bool, folded: Callable[[str], str] = str
+) -> list[str]:
+    """List what is wrong in a text of the form "{kind} for {name}, NHS Number {n}, seen at {place}, ODS Code {ods}".
+
+    `folded` is what became of the name on its way into the text: it may stand there either way.
+    """
     faults = []
     if kind and not words.startswith(f"{kind} for "):
         faults.append(f"the words “{kind} for”")
     elif " for " not in words:
         faults.append("what it is and for whom")
     family = transmission.patient.text("name", "family") if transmission.patient else ""
-    if family and " ".join(family.split()).casefold() not in words.casefold():
+    names = (" ".join(each.split()).casefold() for each in (family, folded(family)))
+    if family and not any(each in words.casefold() for each in names):
         faults.append("the patient's name")
     number = re.search(r"NHS Number:? ([0-9 ]+)", words)
     if not number or number[1].replace(" ", "") != transmission.nhs_number:
@@ -162,10 +168,11 @@ def _related(transmission: Transmission) -> list[Node]:
 
 def version_told(transmission: Transmission) -> int | None:
     """The version number that the Composition's text or the envelope's subject gives."""
-    told = _VERSION.search(transmission.narrative)
+    # The version comes last; an organisation's name may hold the word as well.
+    told = _VERSION.findall(transmission.narrative)
     if not told and transmission.headers:
-        told = _VERSION.search(transmission.headers.subject)
-    return int(told[1]) if told else None
+        told = _VERSION.findall(transmission.headers.subject)
+    return int(told[-1]) if told else None
 
 
 def _later_version(transmission: Transmission) -> Judgement:

@@ -612,7 +612,7 @@ def _medicines() -> list[Check]:
         175,
         SHOULD,
         "MedicationRequest.dispenseRequest.performer",
-        present_or_advised(order, "dispenseRequest.performer", SHOULD),
+        present_or_advised(every(request), "dispenseRequest.performer", SHOULD),
         "An issue names who dispensed it, if known",
     )
     present(176, SHOULD, request, "priorPrescription")

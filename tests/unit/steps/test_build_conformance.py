@@ -1,0 +1,47 @@
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from gpconnect_messaging.mailboxes.settings import MailboxSettings
+from gpconnect_messaging.requests.nhs_number import NumberRange
+from gpconnect_messaging.requests.refusal import RequestRefusedError
+from gpconnect_messaging.specification import Version
+from gpconnect_messaging.steps.build import Builder
+from gpconnect_messaging.storage import DropFile
+from tests.examples import CREATED_AT, MAILBOXES, a_request
+
+
+def reasons(mailbox: MailboxSettings, **changes: Any) -> list[str]:
+    """What the builder refuses a sample request for, before it claims or stores anything."""
+    nothing = cast("Any", None)
+    builder = Builder(
+        drop=nothing, outbox=nothing, evidence=nothing, ledger=nothing, mailboxes=nothing, send_queue=nothing,
+        notifier=nothing, numbers=NumberRange.TEST, now=lambda: CREATED_AT,
+    )  # fmt: skip
+    request = a_request(f"consultation-report-{mailbox.specification}", **changes)
+    try:
+        builder._check(request, mailbox, [DropFile(key="report.pdf", version="1", size=50_000)])
+    except RequestRefusedError as refused:
+        return [reason.field for reason in refused.reasons]
+    return []
+
+
+@pytest.mark.requirement("FHIR-V&V-01")
+@pytest.mark.parametrize("version", Version)
+def test_a_message_that_breaks_no_must_is_built(version: Version) -> None:
+    assert reasons(MAILBOXES[version]) == []
+
+
+@pytest.mark.requirement("FHIR-V&V-01")
+@pytest.mark.parametrize(("version", "broken"), [(Version.V1_5, ["GPCM-SD-CS-047"]), (Version.V2_0, ["GPCM-SD-043"])])
+def test_a_message_that_would_break_a_must_is_refused_by_its_requirement_id(
+    version: Version, broken: list[str]
+) -> None:
+    other = replace(MAILBOXES[version], message_definition="https://fhir.nhs.uk/STU3/MessageDefinition/Other")
+    assert reasons(other) == broken
+
+
+@pytest.mark.requirement("FHIR-PDS-02")
+def test_a_patient_without_a_verified_number_must_be_fully_described() -> None:
+    assert reasons(MAILBOXES[Version.V2_0], patient__nhs_number_status="02", patient__gender=None) == ["FHIR-PDS-02"]
