@@ -128,6 +128,9 @@ class MessagingStack(Stack):
         alarms.watch_function("Builder", builder)
         alarms.watch_function("Sender", sender)
         alarms.watch_function("Poller", poller)
+        alarms.watch_refused_credentials()
+        for settings in configuration.mailboxes:
+            alarms.watch_credentials(settings.mailbox)
 
         for name, value in {
             "DropBucketName": storage.drop.bucket_name,

@@ -6,7 +6,7 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.constructs.functions import MessagingFunction
+from infra.constructs.functions import METRICS_NAMESPACE, MessagingFunction
 from infra.constructs.queues import WorkQueue
 
 
@@ -46,13 +46,56 @@ class Alarms(Construct):
             "before its work reaches the dead-letter queue.",
         )
 
-    def _alarm(self, construct_id: str, metric: cloudwatch.IMetric, *, threshold: float, what_to_do: str) -> None:
+    def watch_credentials(self, mailbox: str) -> None:
+        """Tell a person 60, 30 and 7 days before a mailbox's client certificate ends."""
+        metric = cloudwatch.Metric(
+            namespace=METRICS_NAMESPACE,
+            metric_name="CertificateDaysLeft",
+            dimensions_map={"service": "poller", "mailbox": mailbox},
+            period=Duration.hours(1),
+            statistic="Minimum",
+        )
+        for days in (60, 30, 7):
+            self._alarm(
+                f"Certificate{days}Days{mailbox}",
+                metric,
+                threshold=days,
+                comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+                what_to_do=f"The MESH client certificate of mailbox {mailbox} ends in less than {days} days. Ask for a "
+                "new one, and put it and its key into the mailbox's secret: it is used within five minutes.",
+            )
+
+    def watch_refused_credentials(self) -> None:
+        """Tell a person that MESH refused a mailbox's credentials, after the secret was read afresh."""
+        self._alarm(
+            "NotAuthorised",
+            cloudwatch.Metric(
+                namespace=METRICS_NAMESPACE,
+                metric_name="NotAuthorised",
+                dimensions_map={"service": "sender"},
+                period=Duration.minutes(5),
+                statistic="Sum",
+            ),
+            threshold=0,
+            what_to_do="MESH does not accept a mailbox's credentials. Compare its secret, its certificate and the "
+            "shared key with what MESH has; the sender's log names the message, and the ledger its mailbox.",
+        )
+
+    def _alarm(
+        self,
+        construct_id: str,
+        metric: cloudwatch.IMetric,
+        *,
+        threshold: float,
+        what_to_do: str,
+        comparison: cloudwatch.ComparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+    ) -> None:
         alarm = cloudwatch.Alarm(
             self,
             construct_id,
             metric=metric,
             threshold=threshold,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            comparison_operator=comparison,
             evaluation_periods=1,
             # No data means an empty queue or an idle function.
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,

@@ -13,6 +13,9 @@ from infra.configuration import Configuration, FunctionLimits
 from infra.constructs.acknowledgement import acknowledge, acknowledge_wildcard
 from infra.constructs.layers import ARCHITECTURE, PROJECT, RUNTIME, SOURCE_ONLY, Layers
 
+METRICS_NAMESPACE = "GPConnectMessaging"
+"""Where the functions' own metrics are."""
+
 _LOG_RETENTION = {
     1: logs.RetentionDays.ONE_DAY,
     3: logs.RetentionDays.THREE_DAYS,
@@ -71,7 +74,7 @@ class MessagingFunction(Construct):
             environment={
                 **environment,
                 "POWERTOOLS_SERVICE_NAME": name,
-                "POWERTOOLS_METRICS_NAMESPACE": "GPConnectMessaging",
+                "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
                 "POWERTOOLS_LOG_LEVEL": "INFO",
             },
         )

@@ -429,6 +429,8 @@ def test_alarms_may_publish_to_the_encrypted_topic(template: Template) -> None:
 def test_a_person_is_told_of_dead_letters_late_work_and_failed_runs(template: Template) -> None:
     watched = {}
     for alarm in template.of_type("CloudWatch::Alarm").values():
+        if alarm["Namespace"] == "GPConnectMessaging":
+            continue
         [dimension] = alarm["Dimensions"]
         watched[alarm["MetricName"], referred(dimension["Value"])] = alarm["Threshold"]
         assert alarm["AlarmActions"] == [{"Ref": template.output("NoticesTopicArn")}]
@@ -444,6 +446,21 @@ def test_a_person_is_told_of_dead_letters_late_work_and_failed_runs(template: Te
         ("ApproximateAgeOfOldestMessage", template.output("IntakeQueueUrl")): thresholds.intake_age_minutes * 60,
         ("ApproximateAgeOfOldestMessage", template.output("SendQueueUrl")): thresholds.send_age_minutes * 60,
     }
+
+
+def test_a_person_is_told_of_refused_credentials_and_well_before_a_certificate_ends(template: Template) -> None:
+    watched: dict[tuple[Any, ...], str] = {}
+    for alarm in template.of_type("CloudWatch::Alarm").values():
+        if alarm["Namespace"] == "GPConnectMessaging":
+            where = tuple(sorted((each["Name"], each["Value"]) for each in alarm["Dimensions"]))
+            watched[alarm["MetricName"], where, alarm["Threshold"]] = alarm["ComparisonOperator"]
+            assert alarm["AlarmActions"] == [{"Ref": template.output("NoticesTopicArn")}]
+            assert alarm["TreatMissingData"] == "notBreaching"
+    expected: dict[tuple[Any, ...], str] = {("NotAuthorised", (("service", "sender"),), 0): "GreaterThanThreshold"}
+    for each in template.configuration.mailboxes:
+        where = (("mailbox", each.mailbox), ("service", "poller"))
+        expected |= {("CertificateDaysLeft", where, days): "LessThanThreshold" for days in (60, 30, 7)}
+    assert watched == expected
 
 
 # The stack

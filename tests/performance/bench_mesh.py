@@ -2,7 +2,7 @@
 
 The other side is `counterpart`, which does as little as possible, so that what is compared is the clients. Times are
 wall-clock, of the best of several rounds in which the clients take turns; memory is the growth of a fresh process's
-greatest resident size above what it held when warm. `plain` is without compression (ours: gzip level 0); `gzip` is each
+greatest resident size above what it held when warm. `plain` is without compression; `gzip` is each
 client's own compression, and raw httpx with zlib at our level.
 
     python -m tests.performance.bench_mesh [--json]
@@ -71,7 +71,7 @@ def _message(size: int) -> bytes:
     return b"<Binary>" + base64.b64encode(numbers.randbytes(half) + words.encode()[:half])[: size - 17] + b"</Binary>"
 
 
-def _ours(url: str, level: int) -> list[Send]:
+def _ours(url: str, level: int | None) -> list[Send]:
     client = MeshClient(url, CREDENTIALS, compression_level=level)
     return [lambda body: client.send(OUTGOING, body)] * AT_ONCE
 
@@ -125,7 +125,7 @@ def _round(senders: list[Send], body: bytes, count: int, at_once: int) -> float:
 def compare_speed(url: str) -> list[dict[str, Any]]:
     """Send with every client, at every size, one after another and eight at once."""
     clients = {
-        "plain": {"ours": _ours(url, 0), "httpx": _httpx(url, gzip=False), "official": _official(url, gzip=False)},
+        "plain": {"ours": _ours(url, None), "httpx": _httpx(url, gzip=False), "official": _official(url, gzip=False)},
         "gzip": {"ours": _ours(url, LEVEL), "httpx": _httpx(url, gzip=True), "official": _official(url, gzip=True)},
     }
     rows = []

@@ -72,6 +72,19 @@ def test_the_body_is_the_whole_content_gzipped_with_its_length_announced(
     assert gzip.decompress(request.content) == (content if isinstance(content, bytes) else content.getvalue())
 
 
+@pytest.mark.parametrize("content", [BODY, io.BytesIO(BODY), b""])
+def test_a_client_without_compression_sends_the_content_as_it_is(
+    content: Any, credentials: MailboxCredentials, outgoing: Outgoing
+) -> None:
+    mesh = Pretended(always(202, json=ACCEPTED))
+    with httpx.Client(transport=httpx.MockTransport(mesh)) as http:
+        MeshClient("https://mesh.test", credentials, http=http, compression_level=None).send(outgoing, content)
+    (request,) = mesh.requests
+    assert "Content-Encoding" not in request.headers
+    assert request.content == (content if isinstance(content, bytes) else BODY)
+    assert int(request.headers["Content-Length"]) == len(request.content)
+
+
 def test_an_empty_value_sends_no_header(pretend: Pretend) -> None:
     client, mesh = pretend(always(202, json=ACCEPTED))
     client.send(Outgoing(to=TO, workflow_id="W"), BODY)

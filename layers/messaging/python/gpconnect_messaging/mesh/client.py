@@ -34,7 +34,7 @@ import platform
 import re
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import IO, BinaryIO, Protocol, Self, TypeVar
@@ -82,7 +82,7 @@ LARGEST_DOWNLOAD = 32 * 1024 * 1024
 # A page of 5,000 ids is about 150 kB. An answer beyond this is no answer of MESH's.
 _LARGEST_ANSWER = 4 * 1024 * 1024
 _MOST_CHUNKS = 10_000
-_BLOCK = 64 * 1024
+_BLOCK = 256 * 1024
 
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _DIRECTORY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_. -]{0,299}")
@@ -176,7 +176,7 @@ class MeshClient:
         *,
         http: httpx.Client | None = None,
         timeout: httpx.Timeout = TIMEOUT,
-        compression_level: int = compression.LEVEL,
+        compression_level: int | None = compression.LEVEL,
         clock: Callable[[], datetime] = _now,
     ) -> None:
         parts = urlsplit(url)
@@ -227,17 +227,26 @@ class MeshClient:
     def send(self, outgoing: Outgoing, content: bytes | BinaryIO) -> Sent:
         """Send one message in one request: the first and only upload of its content.
 
-        `content` is the whole message; a file must be seekable and is read from its start. It goes gzip'd.
+        `content` is the whole message; a file must be seekable and is read from its start. It goes gzip'd, unless the
+        client was made with `compression_level=None`.
         Raises NeverLeft, Busy, Uncertain, Refused, Authentication as the module's table says, and ValueError, before
         anything is sent, for a header that MESH could not take and for content that needs chunks.
         """
         meta = self._first_chunk_headers(outgoing, ChunkRange(number=1, total=1))
-        file, length = compression.compressed(content, level=self._compression_level)
-        with file:
+        with ExitStack() as stack:
+            if self._compression_level is None:
+                file: IO[bytes] = io.BytesIO(content) if isinstance(content, bytes) else content
+                length = file.seek(0, io.SEEK_END)
+                file.seek(0)
+            else:
+                file, length = compression.compressed(content, level=self._compression_level)
+                stack.enter_context(file)
             if length > LARGEST_REQUEST:
                 raise ValueError(f"{length} bytes after compression are more than MESH takes in one request")
             body = _Body(_blocks_of(file), length)
-            answer = self._upload("send", self._mailbox_path("outbox"), meta, body)
+            answer = self._upload(
+                "send", self._mailbox_path("outbox"), meta, body, gzip=self._compression_level is not None
+            )
             return Sent(message_id=self._accepted("send", answer, body))
 
     def send_part(
@@ -265,7 +274,7 @@ class MeshClient:
                 {"Mex-Chunk-Range": f"{chunk.number}:{chunk.total}", "Content-Type": outgoing.content_type}
             )
         stream = compression.gzipped(
-            blocks, part.length, level=self._compression_level, at_least=0 if part.is_last else smallest_chunk
+            blocks, part.length, level=self._compression_level or 0, at_least=0 if part.is_last else smallest_chunk
         )
         body = _Body(stream, None)
         operation = "send" if part.total == 1 else f"send of chunk {part.number}"
@@ -476,8 +485,8 @@ class MeshClient:
             failure = self._read_failure("download", answer, may_be_gone=True)
         raise failure
 
-    def _upload(self, operation: str, path: str, meta: Mapping[str, str], body: _Body) -> _Answer:
-        framing = {"Content-Encoding": "gzip"}
+    def _upload(self, operation: str, path: str, meta: Mapping[str, str], body: _Body, *, gzip: bool = True) -> _Answer:
+        framing = {"Content-Encoding": "gzip"} if gzip else {}
         if body.length is not None:
             framing["Content-Length"] = str(body.length)
         failure: Exception

@@ -4,6 +4,7 @@ The common decoders accept a gzip stream that ends early, and go on after its en
 damaged.
 """
 
+import io
 import struct
 import tempfile
 import zlib
@@ -27,7 +28,10 @@ def compressed(content: bytes | BinaryIO, *, level: int = LEVEL) -> tuple[IO[byt
     A given file is read from its start. The result depends on content and level only: no time, no name.
     """
     compressor = zlib.compressobj(level, zlib.DEFLATED, _GZIP)
-    file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - handed to the caller
+    # What is in memory already may have its smaller copy there; a file can be of any length.
+    file: IO[bytes] = io.BytesIO()
+    if not isinstance(content, bytes):
+        file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - handed to the caller
     try:
         if isinstance(content, bytes):
             file.write(compressor.compress(content))
