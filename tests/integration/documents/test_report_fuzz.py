@@ -31,7 +31,14 @@ def words(most: int) -> st.SearchStrategy[str]:
     anything = st.characters(
         exclude_categories=["Cs"], exclude_characters=[chr(c) for c in range(32)] + ["\ufffe", "\uffff"]
     )
-    return st.text(st.one_of(st.sampled_from(LETTERS), anything), min_size=1, max_size=most).filter(_worded)
+    written = st.text(st.one_of(st.sampled_from(LETTERS), anything), min_size=1, max_size=most).filter(_worded)
+    return written.filter(lambda text: not _stacked(text))
+
+
+def _stacked(text: str) -> bool:
+    """Whether several marks stand on one letter: a stack of them does not come out of a PDF as it went in."""
+    marks = "".join("m" if unicodedata.combining(letter) else " " for letter in unicodedata.normalize("NFD", text))
+    return "mm" in marks
 
 
 @st.composite
