@@ -5,7 +5,9 @@ from uuid import UUID
 import pytest
 from lxml import etree
 
+from gpconnect_messaging.conformance import broken_musts
 from gpconnect_messaging.documents.types import PROBE_BYTES, mismatch
+from gpconnect_messaging.itk3.compose import compose, envelope
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.requests.rules import broken_rules
 from gpconnect_messaging.usecases import USE_CASES
@@ -50,6 +52,14 @@ def test_a_sample_breaks_no_rule_and_its_documents_are_what_they_say(name: str) 
 def test_a_sample_is_valid_fhir(name: str, stu3: etree.XMLSchema) -> None:
     for message in messages_of(name):
         stu3.assertValid(etree.fromstring(written(message, name)))
+
+
+@every_sample
+def test_a_sample_breaks_no_requirement_for_any_of_its_recipients(name: str) -> None:
+    for message in messages_of(name):
+        sizes = [(REQUESTS / name / each.key).stat().st_size for each in message.request.documents_in_order]
+        broken = broken_musts(compose(message, sizes), envelope(message), message.mailbox.specification)
+        assert [f"{finding.id} {finding.message}" for finding in broken] == []
 
 
 @every_sample

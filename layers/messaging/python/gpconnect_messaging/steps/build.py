@@ -133,30 +133,25 @@ class Builder:
                 created_at=self.now().replace(microsecond=0),
                 supplied=found.supplied,
             )
-            composed = self._check(trial, found)
+            trials = [replace(trial, recipient=recipient) for recipient in recipients(request)]
+            composed = self._check(trials, found)
         except RequestRefusedError as refused:
             return self._refuse(request_id, request, refused.reasons)
+        first = claim is None
         if claim is None:
             claim = self.ledger.claim(
                 str(request_id), mailbox.mailbox, request.encounter, found.versions, trial.created_at
             )
             if claim.document_versions != found.versions:
                 # Another builder claimed it meanwhile: read what it read.
-                found = self._gather(request, folder or "", claim)
-                composed = self._compose(trial, found)
-        built = []
-        for recipient in recipients(request):
-            message = replace(
-                trial,
-                version=claim.version,
-                created_at=claim.created_at,
-                recipient=recipient,
-                supplied=found.supplied,
-            )
-            if message != trial:
-                composed = self._compose(message, found)
-            built.append(self._store(request_id, composed))
-        return _together(built)
+                first, found = False, self._gather(request, folder or "", claim)
+        messages = [
+            replace(each, version=claim.version, created_at=claim.created_at, supplied=found.supplied)
+            for each in trials
+        ]
+        if not first or messages != trials:
+            composed = [self._compose(message, found) for message in messages]
+        return _together([self._store(request_id, each) for each in composed])
 
     def _known(self, request: Request, mailbox: MailboxSettings, claim: Claim) -> Built | None:
         """Find the messages of a repeated request, if all are there: none of them must be written again."""
@@ -236,22 +231,24 @@ class Builder:
             if not (resource.confidential or supplied.labelled_confidential):
                 yield supplied
 
-    def _check(self, trial: Message, found: _Found) -> _Composed:
-        """See that the request keeps the rules and its message the requirements; return it composed."""
+    def _check(self, trials: Sequence[Message], found: _Found) -> list[_Composed]:
+        """See that the request keeps the rules, and each of its messages the requirements; return them composed."""
+        trial = trials[0]
         reasons = list(broken_rules(trial.request, trial.mailbox, self.numbers, trial.created_at))
         if reasons:
             raise RequestRefusedError(reasons)
         try:
-            composed = self._compose(trial, found)
+            composed = [self._compose(each, found) for each in trials]
         except NotFhirError as error:
             raise RequestRefusedError.because("request", f"cannot be written as FHIR: see {error}") from None
-        broken = broken_musts(composed.written, envelope(composed.message), trial.mailbox.specification)
-        if broken:
-            raise RequestRefusedError([Reason(each.id, f"{each.message} ({each.path})") for each in broken])
-        size, limit = composed.written.size, trial.mailbox.max_message_bytes
-        if size > limit:
-            rule = f"make a message of {size} bytes, more than the mailbox's limit of {limit}"
-            raise RequestRefusedError.because("documents", rule)
+        limit = trial.mailbox.max_message_bytes
+        for each in composed:
+            broken = broken_musts(each.written, envelope(each.message), trial.mailbox.specification)
+            if broken:
+                raise RequestRefusedError([Reason(rule.id, f"{rule.message} ({rule.path})") for rule in broken])
+            if each.written.size > limit:
+                size = f"make a message of {each.written.size} bytes"
+                raise RequestRefusedError.because("documents", f"{size}, more than the mailbox's limit of {limit}")
         return composed
 
     def _compose(self, message: Message, found: _Found) -> _Composed:
