@@ -109,7 +109,10 @@ class Steps:
         )
         # A dead poller keeps its mailbox no longer than the test waits.
         lease = timedelta(seconds=5)
-        self.poller = Poller(evidence=evidence, ledger=ledger, mesh=self.mesh, notifier=notifier, lease=lease)
+        # Here it is the poller that dies again and again, and no fault of the message, which would be set aside for it.
+        self.poller = Poller(
+            evidence=evidence, ledger=ledger, mesh=self.mesh, notifier=notifier, lease=lease, most_tries=1000
+        )
 
     def _client(self, name: str) -> Any:
         client = self._product.run.session.client(name)  # type: ignore[call-overload]
