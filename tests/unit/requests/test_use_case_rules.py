@@ -45,9 +45,14 @@ def test_what_a_use_case_does_not_have_is_refused_and_what_it_needs_is_asked_for
     assert broken(GENERIC, title=None, document_type=None) == ["title", "document_type"]
 
 
+def test_a_device_that_wrote_nothing_has_no_place_in_a_document() -> None:
+    assert broken(ONLINE, authors=["patient"]) == ["device"]
+    assert broken(ONLINE, authors=["patient", "device"]) == []
+
+
 @pytest.mark.requirement("GPCM-SD-OC-009", "GPCM-SD-GE-009")
 def test_in_1_5_somebody_must_have_written_it() -> None:
-    assert broken(ONLINE, authors=None) == ["authors"]
+    assert broken(ONLINE, authors=None, device=None) == ["authors"]
     assert broken(GENERIC, practitioner=None) == ["authors"]
     assert broken(DISCHARGE, practitioner=None) == [], "in 2.0 the organisation stands in"
 

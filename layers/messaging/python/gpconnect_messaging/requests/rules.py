@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.requests.models import Request
+from gpconnect_messaging.requests.models import Author, Request
 from gpconnect_messaging.requests.nhs_number import NumberRange, number_range
 from gpconnect_messaging.requests.refusal import Reason
 from gpconnect_messaging.routing.header_text import header_text
@@ -58,6 +58,9 @@ def _use_case(request: Request) -> Iterator[Reason]:
             yield Reason(name, f"is not part of a request for use case {request.use_case}: leave it out")
         if not given and name in use_case.needs:
             yield Reason(name, f"is missing: use case {request.use_case} needs it")
+    if request.device and Author.DEVICE not in request.authors:
+        # Nothing else in a message refers to it, and what nothing refers to is no part of a FHIR document.
+        yield Reason("device", "is given, and authors does not name it: name it there, or leave it out")
     primary = request.primary
     if primary is None and not use_case.rendered:
         yield Reason("documents", "exactly one document must be primary")
