@@ -49,7 +49,7 @@ diff: $(READY) ## Show what a deployment of ENVIRONMENT (dev) would change
 	@$(CDK) diff --context environment=$(or $(ENVIRONMENT),dev)
 
 bench: $(READY) ## Measure time and memory against base64 alone
-	@$(BIN)/python -m tests.performance.bench
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench
 
 bench-mesh: $(READY) ## Measure the MESH client against the official one and raw httpx, and its memory
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/uv run --quiet --no-project --python $(BIN)/python \
