@@ -48,8 +48,8 @@ deploy: $(READY) ## Deploy the stack of ENVIRONMENT (dev) to the AWS account of 
 diff: $(READY) ## Show what a deployment of ENVIRONMENT (dev) would change
 	@$(CDK) diff --context environment=$(or $(ENVIRONMENT),dev)
 
-bench: $(READY) ## Measure time and memory against base64 alone
-	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench
+bench: $(READY) ## Measure time and memory against base64 alone (REPORT=1 never fails)
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench $(if $(REPORT),--report)
 
 bench-mesh: $(READY) ## Measure the MESH client against the official one and raw httpx, and its memory
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/uv run --quiet --no-project --python $(BIN)/python \

@@ -200,6 +200,7 @@ def main() -> int:
     """Measure, print, and say whether the budgets hold."""
     parser = argparse.ArgumentParser(prog="make bench", description="Measure building a message against base64 alone.")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--report", action="store_true", help="end with 0 whatever the figures, as on a busy machine")
     parser.add_argument("--measure", nargs=2, metavar=("WHAT", "FILE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
@@ -220,7 +221,7 @@ def main() -> int:
             *(broken or ["All budgets hold."]),
             sep="\n",
         )
-    return 1 if broken else 0
+    return 1 if broken and not arguments.report else 0
 
 
 if __name__ == "__main__":
