@@ -1,15 +1,22 @@
 """Reports which tests prove which requirement: `.build/reports/requirements.json` after every run."""
 
 import json
+import os
 import signal
 from collections import defaultdict
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 REPORT = Path(__file__).parents[1] / ".build" / "reports" / "requirements.json"
 _OUTCOMES: dict[str, dict[str, str]] = defaultdict(dict)
+
+
+# CI decides about a change, not about luck: there the same examples are tried each time, and new ones by developers.
+settings.register_profile("ci", derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
 def pytest_configure() -> None:
