@@ -33,7 +33,7 @@ check: $(READY) ## Format, lint, types and unit tests: under a minute
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q -n logical tests/unit
+	@EXAMPLES=few $(BIN)/python -m pytest -q -n logical tests/unit
 
 format: $(READY) ## Format the code and mend what the linter can
 	@$(BIN)/ruff format .

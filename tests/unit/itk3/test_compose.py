@@ -362,7 +362,7 @@ CHANGES = st.fixed_dictionaries(
 
 
 @both_specifications
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings().max_examples // 3, deadline=None)
 @given(changes=CHANGES, version=st.integers(1, 99))
 def test_whatever_the_request_ids_are_unique_references_resolve_and_the_bytes_repeat(
     specification: Version, changes: dict[str, Any], version: int

@@ -127,7 +127,11 @@ def stu3() -> etree.XMLSchema | None:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=settings().max_examples // 3,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(data=st.data(), version=st.integers(1, 50))
 def test_a_valid_request_makes_messages_that_hold_together(name: str, data: st.DataObject, version: int) -> None:
     changes = data.draw(st.fixed_dictionaries(CHANGES[name]))
