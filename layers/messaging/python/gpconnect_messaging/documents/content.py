@@ -1,7 +1,7 @@
 """What a consultation report says, before anything is drawn: the request's data in words, redacted where it must be.
 
-Redaction happens here and only here: what this module leaves out never reaches the drawing, so that it cannot be
-anywhere in the file (GPCM-SD-CS-008, -009, -010).
+What this module leaves out never reaches the drawing, so that it cannot be anywhere in the file (GPCM-SD-CS-008, -009,
+-010); the message around the file is `requests.redaction`'s.
 """
 
 from collections.abc import Mapping

@@ -120,14 +120,19 @@ class Lettering:
         return sum(map(self._widths.__getitem__, self._substituted(word, limit)))
 
     def _pieces(self, word: str, limit: float) -> list[str]:
-        """Break a word that is longer than a line; a character's substitute stays whole."""
+        """Break a word that is longer than a line; a character's substitute stays whole.
+
+        A mark that a font draws takes no room of its own, so it never leaves its letter; one in words does.
+        """
+        joined = _RIGHT_TO_LEFT.search(word)
         pieces, piece, taken = [], "", 0.0
         for character in word:
-            length = self._length(character, limit)
-            if piece and taken + length > limit and not unicodedata.combining(character):
+            # Joined letters are not as wide as the same letters alone.
+            longer = self._length(piece + character, limit) if joined else taken + self._length(character, limit)
+            if piece and longer > limit:
                 pieces.append(piece)
-                piece, taken = "", 0.0
-            piece, taken = piece + character, taken + length
+                piece, longer = "", self._length(character, limit)
+            piece, taken = piece + character, longer
         return [*pieces, piece]
 
     def _substituted(self, text: str, limit: float) -> str:
@@ -162,8 +167,9 @@ def lettering(style: str, added: tuple[Path, ...] = ()) -> Lettering:
 def clean(text: str) -> str:
     """Put text into composed form, with plain line breaks, tabs as spaces, and without invisible formatting."""
     if not (text.isascii() and text.isprintable()):
-        text = _LINE_BREAKS.sub("\n", unicodedata.normalize("NFC", text))
-        text = "".join(each for each in text if unicodedata.category(each) != "Cf" and not _selects_a_variant(each))
+        visible = (each for each in text if unicodedata.category(each) != "Cf" and not _selects_a_variant(each))
+        # Composed only then: what was invisible can have stood between a letter and its mark.
+        text = _LINE_BREAKS.sub("\n", unicodedata.normalize("NFC", "".join(visible)))
         text = "\n".join(line.expandtabs(_TAB) for line in text.split("\n"))
     return text
 

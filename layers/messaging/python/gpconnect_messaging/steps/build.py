@@ -29,6 +29,7 @@ from gpconnect_messaging.queues import SendQueue
 from gpconnect_messaging.requests import identity
 from gpconnect_messaging.requests.models import Request, parse_request
 from gpconnect_messaging.requests.nhs_number import NumberRange
+from gpconnect_messaging.requests.redaction import redacted
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.requests.rules import broken_rules
 from gpconnect_messaging.routing.recipients import recipients
@@ -116,7 +117,7 @@ class Builder:
             return Built(refused_before.message_id, refused_before.status)
         request: Request | None = None
         try:
-            request = parse_request(raw)
+            request = redacted(parse_request(raw))
             if folder is None and request.request_id is None:
                 raise RequestRefusedError.because(
                     "request_id", "is missing: a request on the queue needs one of its own"
