@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gpconnect_messaging.documents.lettering import clean
 from gpconnect_messaging.documents.report import ReportRenderer
 from gpconnect_messaging.requests.models import Request
+from gpconnect_messaging.specification import ReportDesign
 from tests.examples import request_data
 from tests.unit.documents.page_reading import notes_of, overlaps, pieces, squeezed, text_of
 
@@ -18,7 +19,7 @@ LETTERS = (
     "ŵŷâêîŴŶąćęłńóśźżĄĆĘŁ"
     " ёжщ αβγ אבג سلاممريضابتثجحخ 中文患者咳嗽 कखग 😀👍🏽❤️ \u200b\u202e\u2066\xad\xa0\u3000\x7f\x85\u0301"
 )
-RENDERER = ReportRenderer()
+RENDERERS = {design: ReportRenderer(design) for design in ReportDesign}
 
 
 def _worded(text: str) -> bool:
@@ -46,24 +47,24 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
             "title": words(120),
             "text": words(800),
             "items": st.lists(st.fixed_dictionaries({"term": words(100), "code": st.just("386661006")}), max_size=2),
-            "results": st.lists(st.fixed_dictionaries({"test": words(60), "value": words(60)}), max_size=3),
+            "results": st.lists(st.fixed_dictionaries({"test": words(20), "value": words(20)}), max_size=3),
         }
     )
     data["consultation"]["sections"] = draw(st.lists(sections, min_size=1, max_size=6))
     return data
 
 
-@given(requests())
+@given(requests(), st.sampled_from(ReportDesign))
 # Without shrinking: each step renders a report, and the first example says enough.
 @settings(
-    max_examples=30,
+    max_examples=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )
-def test_no_text_is_lost_and_nothing_overlaps(data: dict[str, Any]) -> None:
+def test_no_text_is_lost_and_nothing_overlaps(data: dict[str, Any], design: ReportDesign) -> None:
     request = Request.model_validate_json(json.dumps(data))
-    pdf = RENDERER.render(request, 1, lambda _key: b"").content
+    pdf = RENDERERS[design].render(request, 1, lambda _key: b"").content
     found = pieces(pdf)
     assert overlaps(found) == []
     text = text_of(pdf) + notes_of(found)

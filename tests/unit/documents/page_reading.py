@@ -42,7 +42,7 @@ def text_of(pdf: bytes) -> str:
 
 def notes_of(found: list[Piece]) -> str:
     """The notes alone, over all pages and without what each page repeats, as one text without white space."""
-    return squeezed("".join(piece.text for piece in found if piece.size == 9.29 and piece.x > 170))
+    return squeezed("".join(piece.text for piece in found if piece.size == 9.29 and piece.x > 144))
 
 
 def squeezed(text: str) -> str:

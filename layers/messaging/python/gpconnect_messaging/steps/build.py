@@ -46,7 +46,7 @@ MOST_REASONS = 50
 """How many broken rules are listed; the ledger's row and the notice have their limits."""
 
 _renderer = cache(ReportRenderer)
-"""One renderer per paper size: fonts are read once."""
+"""One renderer per design and paper size: fonts are read once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +261,8 @@ class Builder:
         if request.primary:
             return _Composed(message, files, compose(message, [file.size for file in files]))
         by_key = dict(zip((document.key for document in request.documents_in_order), files, strict=True))
-        renderer = _renderer(message.mailbox.report_page, self.report_logo, self.report_fonts)
+        design = message.specification.report
+        renderer = _renderer(design, message.mailbox.report_page, self.report_logo, self.report_fonts)
         report = renderer.render(request, message.version, lambda key: b"".join(self.drop.chunks(by_key[key])))
         sources: tuple[DropFile | RenderedReport, ...] = (report, *files)
         complete = replace(message, request=with_report(request))
