@@ -64,12 +64,11 @@ def test_line_breaks_and_tabs_of_every_kind_are_kept() -> None:
     assert drawn("a\r\nb\rc\u2028d\x85e\n\nf\tg\vh") == "a|b|c|d|e||f   g|h"
 
 
-def test_a_deployers_font_is_tried_last(tmp_path: Path) -> None:
+def test_a_file_that_is_no_font_is_named(tmp_path: Path) -> None:
     no_font = tmp_path / "none.ttf"
     no_font.write_bytes(b"OTTO")
     with pytest.raises(FontUnusableError, match=r"none\.ttf"):
         embedded(no_font)
-    assert font_files("bold", [no_font])[-1] == no_font
 
 
 STACKED = st.text(st.sampled_from("aeżǹ عمحهلا\u0301\u0307\u031b\u0323\u0351\u064b\u0e38\u3099\u200b"), max_size=300)
