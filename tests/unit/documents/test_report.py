@@ -248,7 +248,7 @@ SUMMARY_ORDER = [
 ]  # fmt: skip
 
 
-@pytest.mark.requirement("2.0:GPCM-SD-086", "2.0:GPCM-SD-090", "2.0:GPCM-SD-091")
+@pytest.mark.requirement("GPCM-SD-086", "GPCM-SD-090", "GPCM-SD-091")
 def test_the_summary_of_2_0_says_all_in_the_order_and_words_of_its_wireframe() -> None:
     found = [each.text for each in pieces(render(a_request(SAMPLE), design=ReportDesign.SUMMARY))]
     places = [found.index(words) for words in SUMMARY_ORDER]
