@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from gpconnect_messaging.documents.layouts import DESIGNS
 from gpconnect_messaging.documents.lettering import clean
 from gpconnect_messaging.documents.report import ReportRenderer
 from gpconnect_messaging.requests.models import Request
@@ -67,7 +68,7 @@ def test_no_text_is_lost_and_nothing_overlaps(data: dict[str, Any], design: Repo
     pdf = RENDERERS[design].render(request, 1, lambda _key: b"").content
     found = pieces(pdf)
     assert overlaps(found) == []
-    text = text_of(pdf) + notes_of(found)
+    text = text_of(pdf) + notes_of(found, DESIGNS[design].continuation.text_x)
     for words_given in _given(request):
         # Never normalised once white space is out: that would put the mark of one word on the letter of another.
         assert squeezed(clean(words_given)) in text

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gpconnect_messaging.documents.fonts import FontUnusableError, embedded, font_files
@@ -74,6 +74,7 @@ def test_a_file_that_is_no_font_is_named(tmp_path: Path) -> None:
 STACKED = st.text(st.sampled_from("aeżǹ عمحهلا\u0301\u0307\u031b\u0323\u0351\u064b\u0e38\u3099\u200b"), max_size=300)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300) | STACKED)
 @example("ع" * 200)
 @example("a" + "\u0351" * 200)
@@ -89,6 +90,7 @@ def test_what_stood_invisibly_between_a_letter_and_its_mark_does_not_keep_them_a
     assert drawn("e\u200b\u0301") == "é"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=100) | STACKED)
 def test_every_character_that_is_drawn_has_a_glyph(text: str) -> None:
     fonts = {font.fontName: font.face.charToGlyph for font in map(embedded, font_files("regular"))}

@@ -11,7 +11,7 @@ from PIL import Image
 from pypdf import PdfReader
 
 from gpconnect_messaging.documents import wording
-from gpconnect_messaging.documents.layouts import PageSize
+from gpconnect_messaging.documents.layouts import PageSize, designed
 from gpconnect_messaging.documents.report import ReportRenderer, with_report
 from gpconnect_messaging.requests.models import Request
 from gpconnect_messaging.specification import ReportDesign
@@ -399,7 +399,8 @@ def test_whatever_its_length_nothing_overlaps_is_lost_or_leaves_the_frame(
     pdf = render(request, size=size, design=design)
     found = pieces(pdf)
     assert overlaps(found) == []
-    text = text_of(pdf) + notes_of(found)
+    shift, layout = designed(design, size)
+    text = text_of(pdf) + notes_of(found, layout.continuation.text_x + shift)
     assert all(squeezed(words) in text for words in _words(request))
     width, height = size.points
     margin = (width - 516.2) / 2

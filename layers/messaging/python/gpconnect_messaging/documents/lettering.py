@@ -27,6 +27,8 @@ _LINE_BREAKS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff]")
 _WORDS = re.compile(" *[^ ]+| +")
 _TAB = 4
+_JOINT = "\u0640"
+"""Joins on both sides and has one form."""
 _JOINING = ArabicReshaper(configuration={"delete_harakat": False, "support_zwj": False})
 
 
@@ -61,6 +63,7 @@ class Lettering:
     def __init__(self, fonts: Sequence[Any]) -> None:
         self._fonts = tuple(fonts)
         self._widths = _Widths(self._fonts)
+        self._widest_forms: dict[str, float] = {}
 
     def width(self, drawn: str, size: float) -> float:
         """The width of drawable text in points."""
@@ -124,16 +127,26 @@ class Lettering:
 
         A mark that a font draws takes no room of its own, so it never leaves its letter; one in words does.
         """
-        joined = _RIGHT_TO_LEFT.search(word)
         pieces, piece, taken = [], "", 0.0
         for character in word:
-            # Joined letters are not as wide as the same letters alone.
-            longer = self._length(piece + character, limit) if joined else taken + self._length(character, limit)
-            if piece and longer > limit:
+            length = self._widest(character) if _RIGHT_TO_LEFT.match(character) else self._length(character, limit)
+            if piece and taken + length > limit:
                 pieces.append(piece)
-                piece, longer = "", self._length(character, limit)
-            piece, taken = piece + character, longer
+                piece, taken = "", 0.0
+            piece, taken = piece + character, taken + length
         return [*pieces, piece]
+
+    def _widest(self, character: str) -> float:
+        """The width of a letter's widest form: joined to its neighbours it can be wider than alone."""
+        if character not in self._widest_forms:
+            joint = self._length(_JOINT, math.inf)
+            forms = [
+                self._length(before + character + after, math.inf) - joint * len(before + after)
+                for before in ("", _JOINT)
+                for after in ("", _JOINT)
+            ]
+            self._widest_forms[character] = max(forms)
+        return self._widest_forms[character]
 
     def _substituted(self, text: str, limit: float) -> str:
         widths = self._widths
