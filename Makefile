@@ -87,6 +87,7 @@ schema: $(READY) ## Publish the request's JSON Schema in events/
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.requests.schema > events/request.schema.json
 
 render: $(READY) ## Show the ITK3 message FILE as a page (VIEW=clinical shows all)
+	@test -n "$(FILE)" || { echo "Name the file: make render FILE=message.xml" >&2; exit 2; }
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.documents.render "$(FILE)" --view $(or $(VIEW),administrative)
 
 font: $(READY) ## Make the report's bold font again from the package of the variable one

@@ -8,10 +8,11 @@ from infra.constructs.alarms import Alarms
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.intake import Intake
 from infra.constructs.keys import ContentKey
-from infra.constructs.layers import Layers
+from infra.constructs.layers import PROJECT, Layers
 from infra.constructs.ledger import Ledger
 from infra.constructs.mailboxes import Mailboxes
 from infra.constructs.notices import Notices
+from infra.constructs.report_files import report_environment
 from infra.constructs.schedules import Schedules
 from infra.constructs.sending import Sending
 from infra.constructs.storage import Storage
@@ -70,6 +71,7 @@ class MessagingStack(Stack):
                 "OUTBOX_BUCKET": storage.outbox.bucket_name,
                 "EVIDENCE_BUCKET": storage.evidence.bucket_name,
                 "SEND_QUEUE_URL": sending.work.queue.queue_url,
+                **report_environment(PROJECT / "functions" / "builder"),
             },
         )
         sender = MessagingFunction(

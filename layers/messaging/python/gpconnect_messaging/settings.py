@@ -54,7 +54,7 @@ class BuilderSettings(_LedgerSettings):
     """The builder's environment. `nhs_numbers` is safety rule 4: test or live numbers, never both.
 
     `report_logo` is an image file, and `report_fonts` TrueType files separated by colons, that the deployer ships with
-    the functions: for rendered reports.
+    the function, named from its folder: for rendered reports.
     """
 
     nhs_numbers: NumberRange

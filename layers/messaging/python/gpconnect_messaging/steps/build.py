@@ -29,6 +29,7 @@ from gpconnect_messaging.queues import SendQueue
 from gpconnect_messaging.requests import identity
 from gpconnect_messaging.requests.models import Request, parse_request
 from gpconnect_messaging.requests.nhs_number import NumberRange
+from gpconnect_messaging.requests.redaction import redacted
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.requests.rules import broken_rules
 from gpconnect_messaging.routing.recipients import recipients
@@ -45,7 +46,7 @@ MOST_REASONS = 50
 """How many broken rules are listed; the ledger's row and the notice have their limits."""
 
 _renderer = cache(ReportRenderer)
-"""One renderer per paper size: fonts are read once."""
+"""One renderer per design and paper size: fonts are read once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class Builder:
             return Built(refused_before.message_id, refused_before.status)
         request: Request | None = None
         try:
-            request = parse_request(raw)
+            request = redacted(parse_request(raw))
             if folder is None and request.request_id is None:
                 raise RequestRefusedError.because(
                     "request_id", "is missing: a request on the queue needs one of its own"
@@ -260,7 +261,8 @@ class Builder:
         if request.primary:
             return _Composed(message, files, compose(message, [file.size for file in files]))
         by_key = dict(zip((document.key for document in request.documents_in_order), files, strict=True))
-        renderer = _renderer(message.mailbox.report_page, self.report_logo, self.report_fonts)
+        design = message.specification.report
+        renderer = _renderer(design, message.mailbox.report_page, self.report_logo, self.report_fonts)
         report = renderer.render(request, message.version, lambda key: b"".join(self.drop.chunks(by_key[key])))
         sources: tuple[DropFile | RenderedReport, ...] = (report, *files)
         complete = replace(message, request=with_report(request))
