@@ -70,7 +70,7 @@ fhir-validate: $(READY) ## Hold our messages against HAPI's validator and the pu
 	@$(BIN)/python -m pytest -q tests/conformance/test_independent_validator.py
 
 conformance: $(READY) ## Write the evidence, requirement by requirement, from the last test run (.build/reports)
-	@test -f .build/reports/requirements.json || $(BIN)/python -m pytest -q tests/unit tests/conformance
+	@test -f .build/reports/requirements.json || $(BIN)/python -m pytest -q -n logical --evidence tests/unit tests/conformance
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.conformance.report \
 		.build/reports/requirements.json .build/reports
 
