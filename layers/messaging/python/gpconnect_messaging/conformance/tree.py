@@ -287,6 +287,13 @@ class _Json:
             raise ValueError
         self.place += 1
 
+    def _goes_on(self, closing: str) -> bool:
+        """Whether another member follows the one that was read; if not, the closing character must."""
+        if self._peek() == closing:
+            return False
+        self._expect(",")
+        return True
+
     def _string(self) -> str:
         self._expect('"')
         value, self.place = scanstring(self.text, self.place)
@@ -299,11 +306,11 @@ class _Json:
         opening = self._peek()
         if opening == "[":
             self.place += 1
-            while self._peek() != "]":
+            more = self._peek() != "]"
+            while more:
                 self._value(name, parent, depth + 1)
-                if self._peek() == ",":
-                    self.place += 1
-            self.place += 1
+                more = self._goes_on("]")
+            self._expect("]")
         elif opening == "{":
             node = Node(name, self._line_here(), parent)
             parent.children.append(node)
@@ -315,7 +322,8 @@ class _Json:
 
     def _members(self, node: Node, depth: int) -> None:
         self._expect("{")
-        while self._peek() != "}":
+        more = self._peek() != "}"
+        while more:
             name = self._string()
             self._expect(":")
             if name == "resourceType":
@@ -333,9 +341,8 @@ class _Json:
                     node.children.append(Node("url", self._line_here(), node, node.url))
             else:
                 self._value(name, node, depth + 1)
-            if self._peek() == ",":
-                self.place += 1
-        self.place += 1
+            more = self._goes_on("}")
+        self._expect("}")
 
     def _primitive_extension(self, name: str, node: Node, depth: int) -> None:
         holder = Node(name, self._line_here(), node)
