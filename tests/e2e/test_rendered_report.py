@@ -12,7 +12,7 @@ from tests.e2e.conftest import Product
 from tests.examples import request_data
 
 
-@pytest.mark.requirement("GPCM-SD-CS-028", "GPCM-SD-032", "GPCM-SD-086")
+@pytest.mark.requirement("GPCM-SD-CS-028", "GPCM-SD-086")
 def test_a_request_without_a_document_is_delivered_with_the_report_of_its_notes(product: Product) -> None:
     dropped = product.drop("rendered-report")
     message = product.reaches(dropped, "DELIVERED")

@@ -67,6 +67,7 @@ def test_a_wrong_value_is_refused_by_its_name(field: str, wrong: Any) -> None:
         ("specification", "1.6"),
         ("birth_date_format", "YYYY-MM-DD"),
         ("max_message_bytes", 0),
+        ("document_types", ("discharge",)),
         ("infrastructure_acknowledgement_seconds", 0),
         ("business_acknowledgement_seconds", "soon"),
     ],
@@ -100,6 +101,7 @@ def test_mailboxes_default_to_the_current_specification() -> None:
             "https://fhir.nhs.uk/STU3/MessageDefinition/ITK-GPConnectSendDocument-MessageDefinition-1"
         ),
         "max_message_bytes": 5_000_000,
+        "document_types": (),
         "infrastructure_acknowledgement_seconds": 86_400,
         "business_acknowledgement_seconds": 432_000,
     }

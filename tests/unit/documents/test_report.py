@@ -15,7 +15,7 @@ from gpconnect_messaging.documents.layouts import PageSize, designed
 from gpconnect_messaging.documents.report import ReportRenderer, with_report
 from gpconnect_messaging.requests.models import Request
 from gpconnect_messaging.specification import ReportDesign
-from tests.examples import ROOT, a_request
+from tests.examples import ROOT, a_request, spec_file
 from tests.unit.documents.page_reading import notes_of, overlaps, pieces, squeezed, text_of
 
 SAMPLE = "rendered-report"
@@ -94,6 +94,38 @@ def test_the_text_comes_in_the_order_in_which_a_person_reads() -> None:
     ]  # fmt: skip
     places = [text.index(squeezed(each)) for each in order]
     assert places == sorted(places)
+
+
+@pytest.mark.requirement("GPCM-SD-CS-002", "GPCM-SD-087")
+def test_the_notes_keep_the_senders_titles_words_lines_and_order() -> None:
+    sections = [
+        {"title": "Zeta", "text": "third before second\n  indented, and\n\nafter an empty line"},
+        {"title": "Alpha", "text": "first by the letter"},
+        {"title": "Zeta", "text": "The same title again"},
+    ]
+    found = pieces(rendered(consultation__sections=sections))
+    shown = [(each.text, round(each.y)) for each in found if each.page == 0]
+    words = [
+        "Zeta:", "third before second", "indented, and", "after an empty line", "Alpha:", "first by the letter",
+        "Zeta:", "The same title again",
+    ]  # fmt: skip
+    assert [text.strip() for text, _ in shown if text.strip() in words] == words
+    height = {text.strip(): y for text, y in shown}
+    one_line = height["indented, and"] - height["third before second"]
+    assert height["after an empty line"] - height["indented, and"] == pytest.approx(2 * one_line, abs=1)
+
+
+@pytest.mark.requirement("GPCM-SD-CS-016")
+def test_the_notes_open_with_the_prescribed_reason_for_the_summary() -> None:
+    text = text_of(rendered(consultation__sections=[{"title": "History", "text": "first words"}]))
+    assert squeezed(f"CLINICAL NOTES Summary Reason: {wording.SUMMARY_REASON}.") in text
+    assert "an organisation different to the GP practice" in wording.SUMMARY_REASON
+
+
+@pytest.mark.requirement("GPCM-SD-CS-016")
+def test_the_reason_for_the_summary_is_word_for_word_the_published_one() -> None:
+    published = spec_file("requirements/send-document-core-and-consultation.yml").read_text(encoding="utf-8")
+    assert f"<code>{wording.SUMMARY_REASON}</code>" in published
 
 
 @pytest.mark.requirement("GPCM-SD-CS-006", "GPCM-SD-CS-007", "GPCM-SD-091")

@@ -143,15 +143,18 @@ class Builder:
             claim = self.ledger.claim(
                 str(request_id), mailbox.mailbox, request.encounter, found.versions, trial.created_at
             )
+        try:
             if claim.document_versions != found.versions:
                 # Another builder claimed it meanwhile: read what it read.
                 first, found = False, self._gather(request, folder or "", claim)
-        messages = [
-            replace(each, version=claim.version, created_at=claim.created_at, supplied=found.supplied)
-            for each in trials
-        ]
-        if not first or messages != trials:
-            composed = [self._compose(message, found) for message in messages]
+            messages = [
+                replace(each, version=claim.version, created_at=claim.created_at, supplied=found.supplied)
+                for each in trials
+            ]
+            if not first or messages != trials:
+                composed = self._compose_checked(messages, found)
+        except RequestRefusedError as refused:
+            return self._refuse(request_id, request, refused.reasons)
         return _together([self._store(request_id, each) for each in composed])
 
     def _known(self, request: Request, mailbox: MailboxSettings, claim: Claim) -> Built | None:
@@ -238,13 +241,17 @@ class Builder:
         reasons = list(broken_rules(trial.request, trial.mailbox, self.numbers, trial.created_at))
         if reasons:
             raise RequestRefusedError(reasons)
+        return self._compose_checked(trials, found)
+
+    def _compose_checked(self, messages: Sequence[Message], found: _Found) -> list[_Composed]:
+        """Write messages, and hold each as it is written against every MUST."""
         try:
-            composed = [self._compose(each, found) for each in trials]
+            composed = [self._compose(each, found) for each in messages]
         except NotFhirError as error:
             raise RequestRefusedError.because("request", f"cannot be written as FHIR: see {error}") from None
-        limit = trial.mailbox.max_message_bytes
         for each in composed:
-            broken = broken_musts(each.written, envelope(each.message), trial.mailbox.specification)
+            limit = each.message.mailbox.max_message_bytes
+            broken = broken_musts(each.written, envelope(each.message), each.message.mailbox.specification)
             if broken:
                 raise RequestRefusedError([Reason(rule.id, f"{rule.message} ({rule.path})") for rule in broken])
             if each.written.size > limit:
