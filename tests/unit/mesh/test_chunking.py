@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from gpconnect_messaging.mesh import Authentication, Busy, Gone, MeshClient, NeverLeft, Outgoing, Uncertain, WrongClock
 from gpconnect_messaging.mesh.chunking import CHUNK_BYTES, LARGEST_WHOLE, SMALLEST_CHUNK, Chunking, Part
 from gpconnect_messaging.mesh.client import LARGEST_REQUEST
-from gpconnect_messaging.mesh.compression import gzipped
+from gpconnect_messaging.mesh.compression import LEVEL, gzipped
 from tests.unit.mesh.conftest import TO, Handler, Pretended, Serve, answer
 
 Pretend = Callable[[Handler], tuple[MeshClient, Pretended]]
@@ -43,8 +43,10 @@ def test_a_message_that_fits_in_one_request_is_not_cut_and_a_longer_one_is() -> 
     assert CHUNK_BYTES > 2 * SMALLEST_CHUNK
 
 
-@given(st.lists(st.binary(max_size=5000)), st.integers(0, 9), st.integers(0, 3000))
-def test_a_compressed_chunk_is_one_gzip_stream_of_its_content(blocks: list[bytes], level: int, at_least: int) -> None:
+@given(st.lists(st.binary(max_size=5000)), st.sampled_from([None, 0, 1, LEVEL, 3]), st.integers(0, 3000))
+def test_a_compressed_chunk_is_one_gzip_stream_of_its_content(
+    blocks: list[bytes], level: int | None, at_least: int
+) -> None:
     content = b"".join(blocks)
     assert gzip.decompress(b"".join(gzipped(blocks, len(content), level=level, at_least=at_least))) == content
 
