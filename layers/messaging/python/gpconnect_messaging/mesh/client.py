@@ -192,6 +192,8 @@ class MeshClient:
         self._http = http or httpx.Client(verify=credentials.tls_context(), timeout=timeout)
         self._compression_level = compression_level
         self._clock = clock
+        # Read once: every message goes there, and reading an address takes longer than making a token.
+        self._outbox = httpx.URL(self._url + self._mailbox_path("outbox"))
 
     def __enter__(self) -> Self:
         return self
@@ -249,7 +251,7 @@ class MeshClient:
             if length > LARGEST_REQUEST:
                 raise ValueError(f"{length} bytes after compression are more than MESH takes in one request")
             body = _Body(blocks, length)
-            answer = self._upload("send", self._mailbox_path("outbox"), meta, body, gzip=level is not None)
+            answer = self._upload("send", self._outbox, meta, body, gzip=level is not None)
             return Sent(message_id=self._accepted("send", answer, body))
 
     def send_part(
@@ -424,7 +426,7 @@ class MeshClient:
     def _open(
         self,
         method: str,
-        path: str,
+        path: str | httpx.URL,
         extra_headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
         content: _Body | None = None,
@@ -435,7 +437,7 @@ class MeshClient:
         # takes and all our checks.
         request = httpx.Request(
             method,
-            self._url + path,
+            self._url + path if isinstance(path, str) else path,
             headers={
                 "Accept": ACCEPT,
                 "Accept-Encoding": "identity",
@@ -495,7 +497,9 @@ class MeshClient:
             failure = self._read_failure("download", answer, may_be_gone=True)
         raise failure
 
-    def _upload(self, operation: str, path: str, meta: Mapping[str, str], body: _Body, *, gzip: bool = True) -> _Answer:
+    def _upload(
+        self, operation: str, path: str | httpx.URL, meta: Mapping[str, str], body: _Body, *, gzip: bool = True
+    ) -> _Answer:
         framing = {"Content-Encoding": "gzip"} if gzip else {}
         if body.length is not None:
             framing["Content-Length"] = str(body.length)
