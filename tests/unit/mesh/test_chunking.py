@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpconnect_messaging.mesh import Authentication, Busy, Gone, MeshClient, NeverLeft, Outgoing, Uncertain, WrongClock
@@ -25,6 +25,7 @@ WHOLE = Part(1, 1, 0, 4)
 MESSAGE_ID = "20260304120000000001_AB12CD"
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 500), st.integers(1, 500))
 def test_the_parts_are_the_message_in_order_and_nothing_else(size: int, largest_whole: int, chunk_bytes: int) -> None:
     parts = Chunking(largest_whole=largest_whole, chunk_bytes=chunk_bytes).parts(size)
@@ -43,6 +44,7 @@ def test_a_message_that_fits_in_one_request_is_not_cut_and_a_longer_one_is() -> 
     assert CHUNK_BYTES > 2 * SMALLEST_CHUNK
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=5000)), st.sampled_from([None, 0, 1, LEVEL, 3]), st.integers(0, 3000))
 def test_a_compressed_chunk_is_one_gzip_stream_of_its_content(
     blocks: list[bytes], level: int | None, at_least: int
