@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean
+.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -58,6 +58,9 @@ bench-mesh: $(READY) ## Measure the MESH client against the official one and raw
 soak: $(READY) ## Send 3 x 1,000 messages through a MESH that fails one request in five
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak
 
+published: $(READY) ## Run the published tests of the official MESH client and the sandbox against our client
+	@$(BIN)/python -m pytest -q tests/published
+
 validate: $(READY) ## Check a message or response against the requirements (FILE=…, ENVELOPE=…)
 	@test -n "$(FILE)" || { echo "Name the file: make validate FILE=message.xml" >&2; exit 2; }
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.conformance "$(FILE)" \
@@ -86,7 +89,7 @@ lock: $(READY) ## Lock the dependencies afresh, with hashes (UPGRADE= for the le
 	@echo uv | $(COMPILE) - -c requirements-dev.txt -o requirements-uv.txt
 	@$(COMPILE) infra/local/requirements-emulator.in -o infra/local/requirements-emulator.txt
 	@$(COMPILE) infra/local/requirements-mesh.in -o infra/local/requirements-mesh.txt
-	@$(COMPILE) tests/performance/requirements-mesh.in -o tests/performance/requirements-mesh.txt
+	@$(COMPILE) tests/performance/requirements-mesh.in -c $(LAYER) -o tests/performance/requirements-mesh.txt
 	@$(COMPILE) infra/local/requirements-runtime.in -c $(LAYER) -o infra/local/requirements-runtime.txt
 
 schema: $(READY) ## Publish the request's JSON Schema in events/

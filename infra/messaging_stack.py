@@ -48,7 +48,6 @@ class MessagingStack(Stack):
         shared = {
             "LEDGER_TABLE": ledger.table.table_name,
             "NOTICES_TOPIC_ARN": notices.topic.topic_arn,
-            "MAILBOX_PARAMETERS": mailboxes.parameter_prefix,
             "STALE_SECONDS": str(configuration.timings.stale_seconds),
         }
         mesh = {
@@ -66,6 +65,7 @@ class MessagingStack(Stack):
             layers=layers,
             environment={
                 **shared,
+                "MAILBOX_PARAMETERS": mailboxes.parameter_prefix,
                 "NHS_NUMBERS": configuration.nhs_numbers,
                 "DROP_BUCKET": storage.drop.bucket_name,
                 "OUTBOX_BUCKET": storage.outbox.bucket_name,
@@ -116,7 +116,8 @@ class MessagingStack(Stack):
         sending.work.grant_send(poller)
         for function in (builder, sender, poller):
             notices.grant_publish(function)
-            mailboxes.grant_read_settings(function)
+        # What a mailbox's settings decide is decided when a message is built; the others need its credentials alone.
+        mailboxes.grant_read_settings(builder)
         mailboxes.grant_read_credentials(sender)
         mailboxes.grant_read_credentials(poller)
 

@@ -88,13 +88,16 @@ class Table:
 
     def transact_write_items(self, *, TransactItems: list[Item]) -> Item:
         with self._lock:
-            puts = [each["Put"] for each in TransactItems]
-            holds = [self._holds(_key(put["Item"]), put) for put in puts]
+            acts = [act for each in TransactItems for act in each.items()]
+            holds = [self._holds(_key(how["Item"] if act == "Put" else how["Key"]), how) for act, how in acts]
             if not all(holds):
                 reasons = [{"Code": "None" if held else "ConditionalCheckFailed"} for held in holds]
                 raise _failed("TransactWriteItems", "TransactionCanceledException", CancellationReasons=reasons)
-            for put in puts:
-                self._keep(_all(_plain, put["Item"]))
+            for act, how in acts:
+                if act == "Put":
+                    self._keep(_all(_plain, how["Item"]))
+                elif self.items.pop(key := _key(how["Key"]), None):
+                    self._keys[key[0]].remove(key)
         return {}
 
     def get_paginator(self, operation: str) -> "Table":

@@ -67,7 +67,6 @@ ALLOWED = {
     },
     "Sender": LEDGER
     | NOTICES
-    | SETTINGS
     | CREDENTIALS
     | TRACES
     | _logs("Sender")
@@ -76,7 +75,6 @@ ALLOWED = {
     "Poller": LEDGER
     | NOTICES
     | SEND
-    | SETTINGS
     | CREDENTIALS
     | TRACES
     | WRITE_OBJECTS

@@ -259,7 +259,6 @@ def test_a_function_logs_to_its_own_group_for_the_configured_time(template: Temp
 COMMON = {
     "LEDGER_TABLE",
     "NOTICES_TOPIC_ARN",
-    "MAILBOX_PARAMETERS",
     "STALE_SECONDS",
     "POWERTOOLS_SERVICE_NAME",
     "POWERTOOLS_METRICS_NAMESPACE",
@@ -273,7 +272,15 @@ MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
     [
         (
             "BuilderFunctionName",
-            COMMON | {"NHS_NUMBERS", "DROP_BUCKET", "OUTBOX_BUCKET", "EVIDENCE_BUCKET", "SEND_QUEUE_URL"},
+            COMMON
+            | {
+                "NHS_NUMBERS",
+                "MAILBOX_PARAMETERS",
+                "DROP_BUCKET",
+                "OUTBOX_BUCKET",
+                "EVIDENCE_BUCKET",
+                "SEND_QUEUE_URL",
+            },
         ),
         ("SenderFunctionName", COMMON | MESH | {"OUTBOX_BUCKET", "LEASE_SECONDS"}),
         ("PollerFunctionName", COMMON | MESH | {"EVIDENCE_BUCKET", "SEND_QUEUE_URL"}),
@@ -346,7 +353,10 @@ def test_no_secret_has_its_value_in_the_template(template: Template) -> None:
 
 
 def test_the_names_that_functions_are_told_are_the_names_that_exist(template: Template) -> None:
-    told = template.named("SenderFunctionName")["Environment"]["Variables"]
+    told = {
+        **template.named("BuilderFunctionName")["Environment"]["Variables"],
+        **template.named("SenderFunctionName")["Environment"]["Variables"],
+    }
     outputs = template.body["Outputs"]
     assert told["MAILBOX_PARAMETERS"] == outputs["MailboxParameters"]["Value"]
     assert told["MAILBOX_SECRETS"] == outputs["MailboxSecrets"]["Value"]

@@ -37,7 +37,6 @@ class _FromEnvironment:
 class _LedgerSettings(_FromEnvironment):
     ledger_table: str
     notices_topic_arn: str
-    mailbox_parameters: str
     stale_seconds: int = 600
     uncertain_seconds: int = 900
 
@@ -58,6 +57,7 @@ class BuilderSettings(_LedgerSettings):
     """
 
     nhs_numbers: NumberRange
+    mailbox_parameters: str
     drop_bucket: str
     outbox_bucket: str
     evidence_bucket: str

@@ -58,6 +58,10 @@ class Notice:
     """What the notice's words need, by name: ids, statuses, codes, reasons."""
 
 
+SET_ASIDE = "set aside"
+"""Outcome of an incoming message that could not be taken in, try after try: it stays in MESH."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
     """One MESH message that came to a mailbox of ours: where its raw form is kept, and what it turned out to be."""

@@ -39,7 +39,7 @@ from gpconnect_messaging.ledger.lifecycle import (
     due_at,
     notices_due,
 )
-from gpconnect_messaging.ledger.records import Claim, MessageRecord, Notice, Received
+from gpconnect_messaging.ledger.records import SET_ASIDE, Claim, MessageRecord, Notice, Received
 from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE, encounter_key
 
 if TYPE_CHECKING:
@@ -279,6 +279,23 @@ class Ledger:
     def forget_try(self, mailbox: str, mesh_message_id: str) -> None:
         """Take back a counted try that failed for a reason that is not the message's."""
         self._count_tries(mailbox, mesh_message_id, -1)
+
+    def release_set_aside(self, mailbox: str, mesh_message_id: str) -> bool:
+        """Let the next poll take in a message that was set aside; False where it was not.
+
+        Its tries and its notice are forgotten, so that a person is told again if it is set aside again. Only an
+        operator may do this: the functions' roles delete nothing.
+        """
+        key = f"RECEIVED#{mailbox}#{mesh_message_id}"
+        released, *forgotten = (
+            {"TableName": self._table, "Key": _item({"pk": key, "sk": sort})}
+            for sort in ("RECEIVED", "TRIES", f"NOTICE#{NoticeKind.UNMATCHED.value}")
+        )
+        released |= {
+            "ConditionExpression": "outcome = :set_aside",
+            "ExpressionAttributeValues": _item({":set_aside": SET_ASIDE}),
+        }
+        return self._write([{"Delete": each} for each in (released, *forgotten)])
 
     def _count_tries(self, mailbox: str, mesh_message_id: str, number: int) -> int:
         expires = self._now() + _TRIES_KEPT

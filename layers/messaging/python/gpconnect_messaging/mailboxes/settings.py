@@ -22,7 +22,7 @@ class MailboxSettingsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxSettings:
-    """What the builder and the poller must know of a sending mailbox; bytes and seconds where a unit is needed."""
+    """What the builder must know of a sending mailbox; bytes and seconds where a unit is needed."""
 
     mailbox: str
     ods_code: str

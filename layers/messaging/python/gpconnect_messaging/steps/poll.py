@@ -23,7 +23,7 @@ from gpconnect_messaging.itk3.response_codes import REPLACEMENT_NOT_PROCESSED
 from gpconnect_messaging.itk3.responses import Outcome, Response, UnreadableResponse, read_response
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, Status
-from gpconnect_messaging.ledger.records import MessageRecord, Received
+from gpconnect_messaging.ledger.records import SET_ASIDE, MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger, LedgerBusyError
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mesh.client import MeshClient
@@ -38,7 +38,6 @@ LARGEST_RECEIVED = 20_000_000_000
 """What MESH carries in all chunks of a message, in bytes; what is longer decompressed, is a bomb."""
 
 _CLOSED = {Status.INVALID, Status.DELIVERED, Status.REJECTED}
-_SET_ASIDE = "set aside"
 # Failures of MESH, of the network and of AWS: they say nothing of the message that was being taken in.
 _PASSING = (Authentication, Busy, NeverLeft, LedgerBusyError, ClientError, BotoCoreError)
 
@@ -108,7 +107,7 @@ class Poller:
     def _take(self, client: MeshClient, mesh_message_id: str, *, alone: bool) -> _Taken:
         """Take one message in; safe beside others. One that failed before is left for when it can be alone."""
         known = self.ledger.find_received(client.mailbox, mesh_message_id)
-        if known is not None and known.outcome == _SET_ASIDE:
+        if known is not None and known.outcome == SET_ASIDE:
             return _Taken.SET_ASIDE
         if known is None:
             if not alone:
@@ -140,7 +139,7 @@ class Poller:
 
     def _set_aside(self, mailbox: str, mesh_message_id: str) -> _Taken:
         received = Received(
-            mailbox=mailbox, mesh_message_id=mesh_message_id, at=self.now(), evidence_key="", outcome=_SET_ASIDE
+            mailbox=mailbox, mesh_message_id=mesh_message_id, at=self.now(), evidence_key="", outcome=SET_ASIDE
         )
         why = f"it could not be taken in, {self.most_tries} times; it was not acknowledged and stays in MESH"
         self.notifier.tell(self.ledger.received(received, unmatched_because=why))
