@@ -89,6 +89,15 @@ def test_without_a_window_an_older_request_that_comes_late_is_not_sent_either() 
     assert product.asks(arrived=earlier).status is Status.SUPERSEDED
 
 
+def test_a_second_builder_that_finds_the_window_over_does_not_send_beside_the_held_request() -> None:
+    product = Product()
+    held = product.asks()
+    encounter = request_data(SAMPLE)["encounter"]
+    claim = product.ledger.claim(held.message_id, product.mailbox.mailbox, encounter, ("1",), product.time())
+    assert claim is None
+    assert product.status(held) is Status.HELD
+
+
 def test_what_is_sent_is_what_was_checked_whatever_was_written_over_it_since() -> None:
     product = Product()
     product.asks()

@@ -190,14 +190,9 @@ class Builder:
         if claim is None:
             decision = decide(request, mailbox, practice=known_practice(request), arrived=arrived, now=self.now())
             asked_at = request.consultation.updated or arrived
+            origin = Origin(folder=folder or "", document_versions=found.versions)
             if decision.course is not Course.SEND:
-                return self._place(
-                    request_id,
-                    request,
-                    decision,
-                    asked_at,
-                    Origin(folder=folder or "", document_versions=found.versions),
-                )
+                return self._place(request_id, request, decision, asked_at, origin)
             claim = self.ledger.claim(
                 str(request_id),
                 mailbox.mailbox,
@@ -208,13 +203,7 @@ class Builder:
                 recipients=[each.recipient.key for each in trials],
             )
             if claim is None:  # a newer request came first: this one becomes no message
-                return self._place(
-                    request_id,
-                    request,
-                    decision,
-                    asked_at,
-                    Origin(folder=folder or "", document_versions=found.versions),
-                )
+                return self._place(request_id, request, decision, asked_at, origin)
             if claim.document_versions != found.versions:
                 # Another builder claimed it meanwhile: read what it read.
                 found = self._gather(request, folder or "", claim.document_versions)
@@ -275,7 +264,7 @@ class Builder:
         def warn(sent: Sequence[MessageRecord]) -> str:
             try:
                 request = parse_request(self.evidence.request(sent[0].request_id))
-            except NotThereError:
+            except (NotThereError, RequestRefusedError):
                 request = None
             return self.evidence.keep_warning(str(request_id), warning(withdrawal, request, sent))
 
