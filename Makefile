@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published
+.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -94,6 +94,9 @@ lock: $(READY) ## Lock the dependencies afresh, with hashes (UPGRADE= for the le
 
 schema: $(READY) ## Publish the request's JSON Schema in events/
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.requests.schema > events/request.schema.json
+
+lifecycle: $(READY) ## Draw the message lifecycle in docs/lifecycle.md
+	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.ledger.drawing > docs/lifecycle.md
 
 render: $(READY) ## Show the ITK3 message FILE as a page (VIEW=clinical shows all)
 	@test -n "$(FILE)" || { echo "Name the file: make render FILE=message.xml" >&2; exit 2; }

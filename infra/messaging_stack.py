@@ -99,6 +99,7 @@ class MessagingStack(Stack):
                 **shared,
                 **mesh,
                 "EVIDENCE_BUCKET": storage.evidence.bucket_name,
+                "INTAKE_QUEUE_URL": intake.work.queue.queue_url,
                 "SEND_QUEUE_URL": sending.work.queue.queue_url,
             },
         )
@@ -106,6 +107,8 @@ class MessagingStack(Stack):
         storage.grant_read_drop(builder)
         storage.grant_write_messages(builder)
         storage.grant_keep_requests(builder)
+        storage.grant_read_requests(builder)
+        storage.grant_keep_warnings(builder)
         storage.grant_read_messages(sender)
         storage.grant_keep_received(poller)
         ledger.grant_record(builder)
@@ -114,6 +117,7 @@ class MessagingStack(Stack):
         ledger.grant_record(poller, query=("by_due", "by_encounter"))
         sending.work.grant_send(builder)
         sending.work.grant_send(poller)
+        intake.work.grant_send(poller)
         for function in (builder, sender, poller):
             notices.grant_publish(function)
         # What a mailbox's settings decide is decided when a message is built; the others need its credentials alone.
