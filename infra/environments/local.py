@@ -33,7 +33,7 @@ CONFIGURATION = Configuration(
             ods_code="Y90001",
             infrastructure_acknowledgement_seconds=12,
             business_acknowledgement_seconds=12,
-            hold_window_seconds=8,
+            hold_window_seconds=4,
         ),
     ),
     timings=Timings(lease_seconds=20, stale_seconds=15, uncertain_seconds=10),

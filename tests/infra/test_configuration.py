@@ -177,7 +177,7 @@ def test_the_local_run_sends_from_a_mailbox_in_each_specification_version_and_fr
     } == {
         ("Y90001OT001", "Y90001", "2.0", 0),
         ("Y90002OT001", "Y90002", "1.5", 0),
-        ("Y90001OT002", "Y90001", "2.0", 8),
+        ("Y90001OT002", "Y90001", "2.0", 4),
     }
     assert {each.infrastructure_acknowledgement_seconds for each in local.mailboxes} == {12}
     assert {each.business_acknowledgement_seconds for each in local.mailboxes} == {12}
