@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from aws_cdk import App, Validations
-from cdk_nag import AwsSolutionsChecks
+from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, ServerlessChecks
 from pydantic import ValidationError
 
 from infra import environments
 from infra.configuration import Configuration
 from infra.messaging_stack import MessagingStack
+
+RULES = (AwsSolutionsChecks, NIST80053R5Checks, HIPAASecurityChecks, ServerlessChecks)
+"""What every environment is held to: a finding that nobody has answered stops the synthesis."""
 
 _CDK_SETTINGS = Path(__file__).resolve().parents[1] / "cdk.json"
 
@@ -29,7 +32,7 @@ def stack_name(configuration: Configuration) -> str:
 
 def build(configuration: Configuration, app: App) -> MessagingStack:
     """Add an environment's stack to an app, with the rules that it is held to."""
-    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    Validations.of(app).add_plugins(*(rules(app) for rules in RULES))
     return MessagingStack(app, stack_name(configuration), configuration=configuration)
 
 

@@ -1,6 +1,7 @@
 """The whole product in one environment: constructs, what each function is told, and what each may do."""
 
 from aws_cdk import CfnOutput, CfnParameter, DefaultStackSynthesizer, Duration, Environment, Stack
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.configuration import Configuration
@@ -11,7 +12,9 @@ from infra.constructs.keys import ContentKey
 from infra.constructs.layers import Layers
 from infra.constructs.ledger import Ledger
 from infra.constructs.mailboxes import Mailboxes
+from infra.constructs.networks import FunctionNetwork
 from infra.constructs.notices import Notices
+from infra.constructs.releases import Releases
 from infra.constructs.schedules import Schedules
 from infra.constructs.sending import Sending
 from infra.constructs.storage import Storage
@@ -34,8 +37,14 @@ class MessagingStack(Stack):
         )
         mesh_url = self._mesh_url(configuration)
         records_key = ContentKey(
-            self, "RecordsKey", content="requests, messages, responses and the ledger", keep=configuration.keep_data
+            self,
+            "RecordsKey",
+            content="requests, messages, responses and the ledger",
+            keep=configuration.keep_data,
+            through=("s3", "dynamodb"),
         )
+        logs_key = ContentKey(self, "LogsKey", content="logs of the functions", keep=configuration.keep_data)
+        logs_key.let_logs_encrypt()
         storage = Storage(self, "Storage", configuration=configuration, key=records_key)
         ledger = Ledger(self, "Ledger", configuration=configuration, key=records_key)
         intake = Intake(self, "Intake", configuration=configuration, drop=storage.drop)
@@ -43,6 +52,7 @@ class MessagingStack(Stack):
         notices = Notices(self, "Notices", configuration=configuration)
         mailboxes = Mailboxes(self, "Mailboxes", configuration=configuration)
         layers = Layers(self, "Layers")
+        network = FunctionNetwork(self, "Network", configuration=configuration)
 
         shared = {
             "LEDGER_TABLE": ledger.table.table_name,
@@ -62,7 +72,10 @@ class MessagingStack(Stack):
             name="builder",
             configuration=configuration,
             limits=configuration.builder,
+            concurrency=configuration.builder.maximum_concurrency,
             layers=layers,
+            logs_key=logs_key,
+            network=network,
             environment={
                 **shared,
                 "NHS_NUMBERS": configuration.nhs_numbers,
@@ -78,7 +91,10 @@ class MessagingStack(Stack):
             name="sender",
             configuration=configuration,
             limits=configuration.sender,
+            concurrency=configuration.sender.maximum_concurrency,
             layers=layers,
+            logs_key=logs_key,
+            network=network,
             environment={
                 **shared,
                 **mesh,
@@ -92,7 +108,10 @@ class MessagingStack(Stack):
             name="poller",
             configuration=configuration,
             limits=configuration.poller,
+            concurrency=configuration.poller_concurrency,
             layers=layers,
+            logs_key=logs_key,
+            network=network,
             environment={
                 **shared,
                 **mesh,
@@ -123,11 +142,16 @@ class MessagingStack(Stack):
         Schedules(self, "Schedules", configuration=configuration, poller=poller)
 
         alarms = Alarms(self, "Alarms", topic=notices.topic)
-        alarms.watch_queue("Intake", intake.work, oldest=Duration.minutes(configuration.alarms.intake_age_minutes))
-        alarms.watch_queue("Sending", sending.work, oldest=Duration.minutes(configuration.alarms.send_age_minutes))
-        alarms.watch_function("Builder", builder)
-        alarms.watch_function("Sender", sender)
-        alarms.watch_function("Poller", poller)
+        requests_failed = alarms.watch_queue(
+            "Intake", intake.work, oldest=Duration.minutes(configuration.alarms.intake_age_minutes)
+        )
+        sending_failed = alarms.watch_queue(
+            "Sending", sending.work, oldest=Duration.minutes(configuration.alarms.send_age_minutes)
+        )
+        releases = Releases(self, "Releases", configuration=configuration)
+        releases.shift("Builder", builder, unless=[alarms.watch_function("Builder", builder), requests_failed])
+        releases.shift("Sender", sender, unless=[alarms.watch_function("Sender", sender), sending_failed])
+        releases.shift("Poller", poller, unless=[alarms.watch_function("Poller", poller)])
         alarms.watch_refused_credentials()
         for settings in configuration.mailboxes:
             alarms.watch_credentials(settings.mailbox)
@@ -150,6 +174,11 @@ class MessagingStack(Stack):
             "MeshSecretName": mailboxes.mesh_secret_name,
         }.items():
             CfnOutput(self, name, value=value)
+
+        boundary = configuration.deployment.permissions_boundary
+        if boundary is not None:
+            policy = iam.ManagedPolicy.from_managed_policy_arn(self, "Boundary", boundary)
+            iam.PermissionsBoundary.of(self).apply(policy)
 
     def _mesh_url(self, configuration: Configuration) -> str:
         """Give the MESH address: a parameter, because a local sandbox's port is known only once it runs.
