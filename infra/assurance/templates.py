@@ -58,7 +58,8 @@ def lint(templates: Iterable[Path]) -> str:
     return run(
         "cfn-lint",
         *("cfn-lint", "--regions", "eu-west-2", "--ignore-checks", _CDK_WRITES_IT, "--format", "parseable"),
-        *("--", *templates),
+        "--",
+        *map(str, templates),
         good=tuple(range(0, 16, 2)),
     )
 
