@@ -18,6 +18,7 @@ from infra.constructs.releases import Releases
 from infra.constructs.schedules import Schedules
 from infra.constructs.sending import Sending
 from infra.constructs.storage import Storage
+from infra.constructs.synthetic_reports import SyntheticReports
 
 
 class MessagingStack(Stack):
@@ -27,6 +28,7 @@ class MessagingStack(Stack):
         super().__init__(
             scope,
             construct_id,
+            stack_name=f"gpconnect-messaging-{configuration.name}",
             env=Environment(account=configuration.account, region=configuration.region),
             description=f"GP Connect Messaging sender: {configuration.name}",
             termination_protection=configuration.keep_data,
@@ -156,7 +158,7 @@ class MessagingStack(Stack):
         for settings in configuration.mailboxes:
             alarms.watch_credentials(settings.mailbox)
 
-        for name, value in {
+        names = {
             "DropBucketName": storage.drop.bucket_name,
             "OutboxBucketName": storage.outbox.bucket_name,
             "EvidenceBucketName": storage.evidence.bucket_name,
@@ -172,8 +174,20 @@ class MessagingStack(Stack):
             "MailboxParameters": mailboxes.parameter_prefix,
             "MailboxSecrets": mailboxes.secret_prefix,
             "MeshSecretName": mailboxes.mesh_secret_name,
-        }.items():
-            CfnOutput(self, name, value=value)
+        }
+        pipeline_account = configuration.deployment.synthetic_reports_from
+        if pipeline_account is not None:
+            reports = SyntheticReports(
+                self,
+                "SyntheticReports",
+                configuration=configuration,
+                pipeline_account=pipeline_account,
+                storage=storage,
+                ledger=ledger,
+                key=records_key,
+            )
+            names["SyntheticReportsRoleArn"] = reports.role.role_arn
+        self.outputs = {name: CfnOutput(self, name, value=value) for name, value in names.items()}
 
         boundary = configuration.deployment.permissions_boundary
         if boundary is not None:

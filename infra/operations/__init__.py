@@ -1,0 +1,1 @@
+"""What people and pipelines do with a deployed environment."""
