@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from infra import environments
-from tests.infra.templates import Template, referred, synthesize, with_deployment
+from infra.configuration import MailboxSettings
+from tests.infra.templates import Template, referred, synthesize, with_changes, with_deployment
+
+SECRET = "AWS::SecretsManager::Secret"
 
 FUNCTIONS = ("BuilderFunctionName", "SenderFunctionName", "PollerFunctionName")
 
@@ -133,3 +136,29 @@ def test_an_environment_may_change_at_once_and_set_no_concurrency_aside(tmp_path
     for function in FUNCTIONS:
         assert "ReservedConcurrentExecutions" not in template.named(function)
         assert "UpdatePolicy" not in template.body["Resources"][template.live(function)]
+
+
+# Organisations
+
+
+def test_another_organisation_is_a_line_of_configuration_and_changes_no_other_resource(tmp_path: Path) -> None:
+    dev = environments.load("dev")
+    another = MailboxSettings(mailbox="Y90003OT001", ods_code="Y90003", specification="1.5")
+    one = synthesize(dev, tmp_path / "one")
+    two = synthesize(with_changes(dev, mailboxes=(*dev.mailboxes, another)), tmp_path / "two")
+    before, after = one.body["Resources"], two.body["Resources"]
+    added = {name: resource for name, resource in after.items() if name not in before}
+    versions = {name for name in added if "CurrentVersion" in name}
+    kinds = sorted(resource["Type"] for name, resource in added.items() if name not in versions)
+    certificate_alarms = ["AWS::CloudWatch::Alarm"] * 3
+    assert kinds == sorted([*certificate_alarms, "AWS::SSM::Parameter", "AWS::Scheduler::Schedule", SECRET])
+    for resource in added.values():
+        if resource["Type"] in ("AWS::SSM::Parameter", SECRET):
+            assert resource["Properties"]["Name"].endswith("/mailboxes/Y90003OT001")
+    changed = {name for name in before if name in after and before[name] != after[name]}
+    # One more run of the poller can be under way at once, and nothing else differs: no role, no code, no key.
+    poller = one.output("PollerFunctionName")
+    assert changed - {one.live("PollerFunctionName")} <= {poller}
+    grown = after[poller]["Properties"].pop("ReservedConcurrentExecutions")
+    assert grown == before[poller]["Properties"].pop("ReservedConcurrentExecutions") + 1
+    assert before[poller] == after[poller]
