@@ -1,1 +1,1 @@
-"""What people and pipelines do with a deployed environment."""
+"""What an operator does to a deployed environment, with the credentials of a person and not of a function."""
