@@ -42,8 +42,8 @@ format: $(READY) ## Format the code and mend what the linter can
 synth: $(READY) ## Synthesize the CloudFormation template into cdk.out (ENVIRONMENT=dev)
 	@$(BIN)/python -m infra.app --environment $(or $(ENVIRONMENT),dev)
 
-deploy: $(READY) ## Deploy the stack of ENVIRONMENT (dev) to the AWS account of your credentials
-	@$(CDK) deploy --context environment=$(or $(ENVIRONMENT),dev)
+deploy: $(READY) ## Deploy the stack of ENVIRONMENT (dev) to the AWS account of your credentials (YES=1 asks nothing)
+	@$(CDK) deploy --context environment=$(or $(ENVIRONMENT),dev) $(if $(YES),--require-approval never)
 
 diff: $(READY) ## Show what a deployment of ENVIRONMENT (dev) would change
 	@$(CDK) diff --context environment=$(or $(ENVIRONMENT),dev)
