@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle
+.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -42,11 +42,26 @@ format: $(READY) ## Format the code and mend what the linter can
 synth: $(READY) ## Synthesize the CloudFormation template into cdk.out (ENVIRONMENT=dev)
 	@$(BIN)/python -m infra.app --environment $(or $(ENVIRONMENT),dev)
 
-deploy: $(READY) ## Deploy the stack of ENVIRONMENT (dev) to the AWS account of your credentials
-	@$(CDK) deploy --context environment=$(or $(ENVIRONMENT),dev)
+deploy: $(READY) ## Deploy the stack of ENVIRONMENT (dev) to the AWS account of your credentials (YES=1 asks nothing)
+	@$(CDK) deploy --context environment=$(or $(ENVIRONMENT),dev) $(if $(YES),--require-approval never)
 
 diff: $(READY) ## Show what a deployment of ENVIRONMENT (dev) would change
 	@$(CDK) diff --context environment=$(or $(ENVIRONMENT),dev)
+
+bootstrap: $(READY) ## Prepare the AWS account of your credentials for deployments, once
+	@$(CDK) bootstrap --context environment=$(or $(ENVIRONMENT),dev)
+
+destroy: $(READY) ## Delete the stack of ENVIRONMENT (dev); production refuses
+	@$(CDK) destroy --force --context environment=$(or $(ENVIRONMENT),dev)
+
+security: $(READY) ## Hold the templates to cfn-lint, and to checkov's findings that docs/security.md answers
+	@for each in dev prod; do $(BIN)/python -m infra.app --environment $$each --output .build/security/$$each || exit; done
+	@$(BIN)/python -m infra.assurance.templates .build/security/dev .build/security/prod
+
+supply-chain: $(READY) ## Check licences, look for secrets, list what is shipped (.build/reports/sbom.cdx.json)
+	@$(BIN)/python -m infra.assurance.licences
+	@$(BIN)/python -m infra.assurance.secrets
+	@$(BIN)/python -m infra.assurance.bill_of_materials .build/reports/sbom.cdx.json
 
 bench: $(READY) ## Measure time and memory against base64 alone (REPORT=1 never fails)
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench $(if $(REPORT),--report)
@@ -90,6 +105,8 @@ lock: $(READY) ## Lock the dependencies afresh, with hashes (UPGRADE= for the le
 	@$(COMPILE) infra/local/requirements-emulator.in -o infra/local/requirements-emulator.txt
 	@$(COMPILE) infra/local/requirements-mesh.in -o infra/local/requirements-mesh.txt
 	@$(COMPILE) tests/performance/requirements-mesh.in -c $(LAYER) -o tests/performance/requirements-mesh.txt
+	@for each in cfn-lint checkov secrets; do \
+		$(COMPILE) infra/assurance/requirements-$$each.in -o infra/assurance/requirements-$$each.txt || exit; done
 	@$(COMPILE) infra/local/requirements-runtime.in -c $(LAYER) -o infra/local/requirements-runtime.txt
 
 schema: $(READY) ## Publish the request's JSON Schema in events/

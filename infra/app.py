@@ -12,12 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from aws_cdk import App, Validations
-from cdk_nag import AwsSolutionsChecks
+from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, ServerlessChecks
 from pydantic import ValidationError
 
 from infra import environments
 from infra.configuration import Configuration
 from infra.messaging_stack import MessagingStack
+from infra.pipeline.configuration import DELIVERY, Delivery
+from infra.pipeline.stack import PipelineStack
+
+RULES = (AwsSolutionsChecks, NIST80053R5Checks, HIPAASecurityChecks, ServerlessChecks)
+"""What every environment is held to: a finding that nobody has answered stops the synthesis."""
+
+PIPELINE = "pipeline"
+"""What is asked for in place of an environment to synthesize the pipeline."""
 
 _CDK_SETTINGS = Path(__file__).resolve().parents[1] / "cdk.json"
 
@@ -29,8 +37,28 @@ def stack_name(configuration: Configuration) -> str:
 
 def build(configuration: Configuration, app: App) -> MessagingStack:
     """Add an environment's stack to an app, with the rules that it is held to."""
-    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    Validations.of(app).add_plugins(*(rules(app) for rules in RULES))
     return MessagingStack(app, stack_name(configuration), configuration=configuration)
+
+
+def build_pipeline(app: App) -> PipelineStack:
+    """Add the pipeline to an app, with every environment that it delivers to, and the rules that they are held to."""
+    Validations.of(app).add_plugins(*(rules(app) for rules in RULES))
+    return PipelineStack(
+        app,
+        delivery=DELIVERY,
+        dev=delivered(environments.load("dev"), DELIVERY),
+        integration=delivered(environments.load("int"), DELIVERY),
+        prod=environments.load("prod"),
+    )
+
+
+def delivered(configuration: Configuration, delivery: Delivery) -> Configuration:
+    """Give an environment for tests as the pipeline deploys it: the pipeline may send reports through it."""
+    deployment = configuration.deployment.model_copy(update={"synthetic_reports_from": delivery.account})
+    return configuration.model_copy(
+        update={"deployment": deployment, "account": configuration.account or delivery.account}
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,19 +66,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.app", description=__doc__)
     parser.add_argument(
         "--environment",
-        choices=environments.names(),
-        help="which environment; without it, the `environment` of CDK's context, from cdk.json or `cdk --context`",
+        choices=[*environments.names(), PIPELINE],
+        help="which environment, or the pipeline that delivers to all of them; without it, the `environment` of CDK's "
+        "context, from cdk.json or `cdk --context`",
     )
     parser.add_argument("--output", type=Path, help="folder for template and assets (default: cdk.out)")
     options = parser.parse_args(arguments)
     # Under `cdk`, its context wins over the one given here, and it says where it will look for the template.
     app = App(context=cdk_context(), outdir=str(options.output or os.environ.get("CDK_OUTDIR", "cdk.out")))
+    name = options.environment or app.node.get_context("environment")
     try:
-        configuration = environments.load(options.environment or app.node.get_context("environment"))
+        if name == PIPELINE:
+            build_pipeline(app)
+        else:
+            build(environments.load(name), app)
     except (ValidationError, environments.UnknownEnvironmentError, TypeError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    build(configuration, app)
     app.synth()
     return 0
 

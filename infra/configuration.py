@@ -4,12 +4,15 @@ A wrong value raises `pydantic.ValidationError`, which names the field; nothing 
 that the field's name ends with. Figures that the NHS sets are cited beside the field.
 """
 
+import math
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 LIVE_MESH_HOST = "mesh-sync.spineservices.nhs.uk"
+UNITED_KINGDOM = "eu-west-2"
+"""The region in London: patients' data stays in the United Kingdom."""
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost"})
 
 _MESSAGE_DEFINITION = "https://fhir.nhs.uk/STU3/MessageDefinition/ITK-GPConnectSendDocument-MessageDefinition-1"
@@ -22,6 +25,8 @@ def _without_trailing_slash(url: str) -> str:
 
 
 AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
+PolicyArn = Annotated[str, Field(pattern=r"^arn:aws:iam::(\d{12}|aws):policy/[\w+=,.@/-]+$")]
+Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
 EmailAddress = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 MailboxId = Annotated[str, Field(pattern=r"^[A-Z0-9]{5,32}$")]
 ConceptId = Annotated[str, Field(pattern=r"^[1-9][0-9]{5,17}$")]
@@ -116,14 +121,56 @@ class AlarmThresholds(Settings):
     send_age_minutes: int = Field(default=30, ge=1, le=120)
 
 
+class Network(Settings):
+    """A network that is there already, for an organisation whose functions must run in one.
+
+    Its subnets need a way to MESH (internet through a NAT gateway, or the Health and Social Care Network), and DNS.
+    """
+
+    vpc: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]{8,17}$")]
+    availability_zones: tuple[Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$")], ...] = Field(min_length=1)
+    subnets: tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")], ...] = Field(min_length=1)
+    """Private subnets, one for each zone, in the zones' order."""
+    route_tables: tuple[Annotated[str, Field(pattern=r"^rtb-[0-9a-f]{8,17}$")], ...] = Field(min_length=1)
+    """Their route tables, in the same order."""
+    make_endpoints: bool = True
+    """Whether the stack makes the endpoints of the AWS services that it uses; False where the network has them."""
+
+    @model_validator(mode="after")
+    def _one_of_each_for_every_zone(self) -> Self:
+        for name in ("subnets", "route_tables"):
+            if len(getattr(self, name)) != len(self.availability_zones):
+                raise ValueError(f"network.{name} must name one for each of availability_zones")
+        return self
+
+
+class Deployment(Settings):
+    """How the stack is deployed, as far as an account or an organisation has rules of its own."""
+
+    traffic_shift: Literal["all at once", "canary", "linear"] = "all at once"
+    """How a new version takes over: a tenth of the work for ten minutes and then all, or a tenth more each minute.
+    An alarm of a function turns it back."""
+    reserve_concurrency: bool = True
+    """Whether each function's concurrency is set aside for it. False only in an account whose quota is too small."""
+    permissions_boundary: PolicyArn | None = None
+    """The managed policy that bounds every role, where the organisation demands one."""
+    network: Network | None = None
+    """None: the functions run outside any network of ours, and reach AWS and MESH by TLS only."""
+    evidence_lock_days: int | None = Field(default=None, ge=1)
+    """For how long S3 refuses to delete or overwrite evidence (object lock, governance mode). None: no lock."""
+    synthetic_reports_from: AccountId | None = None
+    """The account of the pipeline, which may drop a report about a test person here and read how it fared."""
+
+
 class Configuration(Settings):
     """One environment."""
 
     name: Literal["local", "dev", "int", "prod"]
     account: AccountId | None
     """None: the account of the credentials that deploy."""
-    region: Literal["eu-west-2"] = "eu-west-2"
-    """Patients' data stays in the United Kingdom."""
+    region: Region = UNITED_KINGDOM
+    other_regions_allowed: tuple[Region, ...] = ()
+    """Regions besides London that the data's controller allows. Naming one here is that decision."""
     mesh_url: MeshUrl
     nhs_numbers: Literal["test", "live"]
     mailboxes: tuple[MailboxSettings, ...] = Field(min_length=1)
@@ -141,6 +188,28 @@ class Configuration(Settings):
         memory_megabytes=512, timeout_seconds=120, batch_size=5, maximum_concurrency=10
     )
     poller: FunctionLimits = FunctionLimits(memory_megabytes=512, timeout_seconds=240)
+    deployment: Deployment = Deployment()
+
+    @model_validator(mode="after")
+    def _data_stays_where_it_is_allowed(self) -> Self:
+        if self.region not in (UNITED_KINGDOM, *self.other_regions_allowed):
+            raise ValueError(f"region must be {UNITED_KINGDOM}, or one that other_regions_allowed names")
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_locked_is_kept_no_longer_than_the_rest(self) -> Self:
+        lock = self.deployment.evidence_lock_days
+        if lock is not None and lock > self.retention.payload_days:
+            raise ValueError("deployment.evidence_lock_days must not exceed retention.payload_days")
+        return self
+
+    @model_validator(mode="after")
+    def _production_changes_little_by_little(self) -> Self:
+        if self.name == "prod" and self.deployment.traffic_shift == "all at once":
+            raise ValueError("deployment.traffic_shift must be canary or linear in prod")
+        if self.name == "prod" and self.deployment.synthetic_reports_from is not None:
+            raise ValueError("deployment.synthetic_reports_from must be left out in prod: no test person goes there")
+        return self
 
     @model_validator(mode="after")
     def _test_people_and_real_people_never_meet(self) -> Self:
@@ -187,6 +256,14 @@ class Configuration(Settings):
         if twice:
             raise ValueError(f"mailboxes names {', '.join(twice)} more than once")
         return self
+
+    @property
+    def poller_concurrency(self) -> int:
+        """How many runs of the poller there can be at once: one for each mailbox, and those for due work that overlap.
+
+        A mailbox's run never outlasts the interval to its next one.
+        """
+        return len(self.mailboxes) + math.ceil(self.poller.timeout_seconds / (60 * self.timings.due_work_minutes))
 
     @property
     def path(self) -> str:

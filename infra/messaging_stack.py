@@ -1,6 +1,7 @@
 """The whole product in one environment: constructs, what each function is told, and what each may do."""
 
 from aws_cdk import CfnOutput, CfnParameter, DefaultStackSynthesizer, Duration, Environment, Stack
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.configuration import Configuration
@@ -11,11 +12,14 @@ from infra.constructs.keys import ContentKey
 from infra.constructs.layers import PROJECT, Layers
 from infra.constructs.ledger import Ledger
 from infra.constructs.mailboxes import Mailboxes
+from infra.constructs.networks import FunctionNetwork
 from infra.constructs.notices import Notices
+from infra.constructs.releases import Releases
 from infra.constructs.report_files import report_environment
 from infra.constructs.schedules import Schedules
 from infra.constructs.sending import Sending
 from infra.constructs.storage import Storage
+from infra.constructs.synthetic_reports import SyntheticReports
 
 
 class MessagingStack(Stack):
@@ -25,6 +29,7 @@ class MessagingStack(Stack):
         super().__init__(
             scope,
             construct_id,
+            stack_name=f"gpconnect-messaging-{configuration.name}",
             env=Environment(account=configuration.account, region=configuration.region),
             description=f"GP Connect Messaging sender: {configuration.name}",
             termination_protection=configuration.keep_data,
@@ -35,8 +40,14 @@ class MessagingStack(Stack):
         )
         mesh_url = self._mesh_url(configuration)
         records_key = ContentKey(
-            self, "RecordsKey", content="requests, messages, responses and the ledger", keep=configuration.keep_data
+            self,
+            "RecordsKey",
+            content="requests, messages, responses and the ledger",
+            keep=configuration.keep_data,
+            through=("s3", "dynamodb"),
         )
+        logs_key = ContentKey(self, "LogsKey", content="logs of the functions", keep=configuration.keep_data)
+        logs_key.let_logs_encrypt()
         storage = Storage(self, "Storage", configuration=configuration, key=records_key)
         ledger = Ledger(self, "Ledger", configuration=configuration, key=records_key)
         intake = Intake(self, "Intake", configuration=configuration, drop=storage.drop)
@@ -44,6 +55,7 @@ class MessagingStack(Stack):
         notices = Notices(self, "Notices", configuration=configuration)
         mailboxes = Mailboxes(self, "Mailboxes", configuration=configuration)
         layers = Layers(self, "Layers")
+        network = FunctionNetwork(self, "Network", configuration=configuration)
 
         shared = {
             "LEDGER_TABLE": ledger.table.table_name,
@@ -62,7 +74,10 @@ class MessagingStack(Stack):
             name="builder",
             configuration=configuration,
             limits=configuration.builder,
+            concurrency=configuration.builder.maximum_concurrency,
             layers=layers,
+            logs_key=logs_key,
+            network=network,
             environment={
                 **shared,
                 "MAILBOX_PARAMETERS": mailboxes.parameter_prefix,
@@ -80,7 +95,10 @@ class MessagingStack(Stack):
             name="sender",
             configuration=configuration,
             limits=configuration.sender,
+            concurrency=configuration.sender.maximum_concurrency,
             layers=layers,
+            logs_key=logs_key,
+            network=network,
             environment={
                 **shared,
                 **mesh,
@@ -94,7 +112,10 @@ class MessagingStack(Stack):
             name="poller",
             configuration=configuration,
             limits=configuration.poller,
+            concurrency=configuration.poller_concurrency,
             layers=layers,
+            logs_key=logs_key,
+            network=network,
             environment={
                 **shared,
                 **mesh,
@@ -130,16 +151,21 @@ class MessagingStack(Stack):
         Schedules(self, "Schedules", configuration=configuration, poller=poller)
 
         alarms = Alarms(self, "Alarms", topic=notices.topic)
-        alarms.watch_queue("Intake", intake.work, oldest=Duration.minutes(configuration.alarms.intake_age_minutes))
-        alarms.watch_queue("Sending", sending.work, oldest=Duration.minutes(configuration.alarms.send_age_minutes))
-        alarms.watch_function("Builder", builder)
-        alarms.watch_function("Sender", sender)
-        alarms.watch_function("Poller", poller)
+        requests_failed = alarms.watch_queue(
+            "Intake", intake.work, oldest=Duration.minutes(configuration.alarms.intake_age_minutes)
+        )
+        sending_failed = alarms.watch_queue(
+            "Sending", sending.work, oldest=Duration.minutes(configuration.alarms.send_age_minutes)
+        )
+        releases = Releases(self, "Releases", configuration=configuration)
+        releases.shift("Builder", builder, unless=[alarms.watch_function("Builder", builder), requests_failed])
+        releases.shift("Sender", sender, unless=[alarms.watch_function("Sender", sender), sending_failed])
+        releases.shift("Poller", poller, unless=[alarms.watch_function("Poller", poller)])
         alarms.watch_refused_credentials()
         for settings in configuration.mailboxes:
             alarms.watch_credentials(settings.mailbox)
 
-        for name, value in {
+        names = {
             "DropBucketName": storage.drop.bucket_name,
             "OutboxBucketName": storage.outbox.bucket_name,
             "EvidenceBucketName": storage.evidence.bucket_name,
@@ -155,8 +181,25 @@ class MessagingStack(Stack):
             "MailboxParameters": mailboxes.parameter_prefix,
             "MailboxSecrets": mailboxes.secret_prefix,
             "MeshSecretName": mailboxes.mesh_secret_name,
-        }.items():
-            CfnOutput(self, name, value=value)
+        }
+        pipeline_account = configuration.deployment.synthetic_reports_from
+        if pipeline_account is not None:
+            reports = SyntheticReports(
+                self,
+                "SyntheticReports",
+                configuration=configuration,
+                pipeline_account=pipeline_account,
+                storage=storage,
+                ledger=ledger,
+                key=records_key,
+            )
+            names["SyntheticReportsRoleArn"] = reports.role.role_arn
+        self.outputs = {name: CfnOutput(self, name, value=value) for name, value in names.items()}
+
+        boundary = configuration.deployment.permissions_boundary
+        if boundary is not None:
+            policy = iam.ManagedPolicy.from_managed_policy_arn(self, "Boundary", boundary)
+            iam.PermissionsBoundary.of(self).apply(policy)
 
     def _mesh_url(self, configuration: Configuration) -> str:
         """Give the MESH address: a parameter, because a local sandbox's port is known only once it runs.

@@ -5,10 +5,28 @@ from typing import Any
 from aws_cdk import Acknowledgment, Stack, Validations
 from constructs import Construct
 
+_IN_BOTH_PACKS = "NIST+HIPAA:"
 
-def acknowledge(scope: Construct, rule: str, *, because: str) -> None:
-    """Keep a finding of one rule at and below `scope`, with its reason."""
-    Validations.of(scope).acknowledge(Acknowledgment(id=rule, reason=because))
+
+def acknowledge(scope: Construct, *rules: str, because: str) -> None:
+    """Keep the findings of rules at and below `scope`, for one reason.
+
+    `NIST+HIPAA:{rule}` stands for the rule of that name in both packs, which share most of theirs.
+    """
+    for rule in rules:
+        shared = rule.removeprefix(_IN_BOTH_PACKS)
+        for each in [rule] if shared == rule else [f"NIST.800.53.R5-{shared}", f"HIPAA.Security-{shared}"]:
+            Validations.of(scope).acknowledge(Acknowledgment(id=each, reason=because))
+
+
+def acknowledge_own_policies(scope: Construct) -> None:
+    """Keep the finding that roles at or below `scope` carry their permissions themselves."""
+    acknowledge(
+        scope,
+        "NIST+HIPAA:IAMNoInlinePolicy",
+        because="What this role may do is meant for it alone: its policy comes, changes and goes with it. A managed "
+        "policy could be attached to another role, where nobody reviewed it.",
+    )
 
 
 def acknowledge_wildcard(scope: Construct, resource: str, *, because: str) -> None:

@@ -17,9 +17,9 @@ class Alarms(Construct):
         super().__init__(scope, construct_id)
         self._action = actions.SnsAction(topic)
 
-    def watch_queue(self, name: str, work: WorkQueue, *, oldest: Duration) -> None:
-        """Tell a person of any dead letter, and of work that waits longer than `oldest`."""
-        self._alarm(
+    def watch_queue(self, name: str, work: WorkQueue, *, oldest: Duration) -> cloudwatch.Alarm:
+        """Tell a person of any dead letter (the alarm that is given), and of work that waits longer than `oldest`."""
+        dead_letters = self._alarm(
             f"{name}DeadLetters",
             work.dead_letters.metric_approximate_number_of_messages_visible(
                 period=Duration.minutes(1), statistic="Maximum"
@@ -35,10 +35,11 @@ class Alarms(Construct):
             what_to_do=f"Work of {name.lower()} has waited longer than {oldest.to_minutes():g} minutes; reports are "
             "due within three hours. Look for throttling, for errors of the function, and for an outage of MESH.",
         )
+        return dead_letters
 
-    def watch_function(self, name: str, function: MessagingFunction) -> None:
+    def watch_function(self, name: str, function: MessagingFunction) -> cloudwatch.Alarm:
         """Tell a person of any failed run."""
-        self._alarm(
+        return self._alarm(
             f"{name}Errors",
             function.function.metric_errors(period=Duration.minutes(5), statistic="Sum"),
             threshold=0,
@@ -89,7 +90,7 @@ class Alarms(Construct):
         threshold: float,
         what_to_do: str,
         comparison: cloudwatch.ComparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-    ) -> None:
+    ) -> cloudwatch.Alarm:
         alarm = cloudwatch.Alarm(
             self,
             construct_id,
@@ -103,3 +104,4 @@ class Alarms(Construct):
         )
         alarm.add_alarm_action(self._action)
         alarm.add_ok_action(self._action)
+        return alarm

@@ -5,6 +5,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
 from infra.configuration import Configuration
+from infra.constructs.acknowledgement import acknowledge
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.keys import ContentKey
 
@@ -35,6 +36,12 @@ class Ledger(Construct):
             time_to_live_attribute="expires_at",
             deletion_protection=configuration.keep_data,
             removal_policy=RemovalPolicy.RETAIN if configuration.keep_data else RemovalPolicy.DESTROY,
+        )
+        acknowledge(
+            self.table,
+            "NIST+HIPAA:DynamoDBInBackupPlan",
+            because="The table can be restored to any second of the last 35 days, and production refuses to delete it. "
+            "Copies for longer are the organisation's own AWS Backup plan, which selects it by the tag product.",
         )
         for name, (partition, sort) in _INDEXES.items():
             self.table.add_global_secondary_index(

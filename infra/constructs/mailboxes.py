@@ -12,6 +12,7 @@ from constructs import Construct
 from infra.configuration import Configuration
 from infra.constructs.acknowledgement import acknowledge
 from infra.constructs.functions import MessagingFunction
+from infra.constructs.keys import ContentKey
 
 
 class Mailboxes(Construct):
@@ -23,6 +24,13 @@ class Mailboxes(Construct):
         self.secret_prefix = f"{configuration.path}/mailboxes"
         self.mesh_secret_name = f"{configuration.path}/mesh"
         removal = RemovalPolicy.RETAIN if configuration.keep_data else RemovalPolicy.DESTROY
+        self._key = ContentKey(
+            self,
+            "SecretsKey",
+            content="credentials of mailboxes and of MESH",
+            keep=configuration.keep_data,
+            through=("secretsmanager",),
+        )
         for settings in configuration.mailboxes:
             ssm.StringParameter(
                 self,
@@ -76,6 +84,7 @@ class Mailboxes(Construct):
             "AWS chooses; a list of them would outgrow a role's policy with some eighty mailboxes.",
         )
         function.allow("secretsmanager:GetSecretValue", on=[self._mesh.secret_arn])
+        self._key.grant_through("secretsmanager", function, "kms:Decrypt")
 
     def _secret(
         self, construct_id: str, *, name: str, description: str, key: str, removal: RemovalPolicy
@@ -91,9 +100,15 @@ class Mailboxes(Construct):
                 generate_string_key=key,
             ),
         )
+        # Through the resource and not through `encryption_key=`, which would write the services of this key again.
+        resource = secret.node.default_child
+        if not isinstance(resource, secretsmanager.CfnSecret):
+            raise TypeError("a secret's default child is its resource")
+        resource.kms_key_id = self._key.key_arn
         acknowledge(
             secret,
             "AwsSolutions-SMG4",
+            "NIST+HIPAA:SecretsManagerRotationEnabled",
             because="NHS England issues this credential and has no interface to change it: a person asks for the new "
             "value and puts it here, so no rotation function could.",
         )

@@ -7,6 +7,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.configuration import Configuration
+from infra.constructs.acknowledgement import acknowledge
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.keys import ContentKey
 
@@ -16,12 +17,18 @@ class Notices(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration) -> None:
         super().__init__(scope, construct_id)
-        self._key = ContentKey(self, "Key", content="notices to people", keep=configuration.keep_data)
+        self._key = ContentKey(self, "Key", content="notices to people", keep=configuration.keep_data, through=("sns",))
         self.topic = sns.Topic(
             self, "Topic", display_name="GP Connect Messaging", master_key=self._key, enforce_ssl=True
         )
         for contact in configuration.contacts:
             self.topic.add_subscription(subscriptions.EmailSubscription(contact))
+        acknowledge(
+            self,
+            "Serverless-SNSRedrivePolicy",
+            because="SNS tries an e-mail again for six hours by itself; what it then gives up is still in the ledger, "
+            "which keeps every notice, and a queue of undelivered e-mails would be read by nobody else.",
+        )
         # A topic with a policy of its own, here for TLS, loses the default one, through which alarms could publish;
         # and SNS's own key could not be opened to CloudWatch at all. Without these two, alarms stay silent.
         self.topic.add_to_resource_policy(

@@ -6,6 +6,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.configuration import QueueFunctionLimits
+from infra.constructs.acknowledgement import acknowledge
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.keys import ContentKey
 
@@ -42,6 +43,11 @@ class WorkQueue(Construct):
             retention_period=dead_letter_retention,
             removal_policy=removal,
         )
+        acknowledge(
+            self.dead_letters,
+            "Serverless-SQSRedrivePolicy",
+            because="This is the dead-letter queue: work ends here until a person redrives it, and an alarm calls one.",
+        )
         self.queue = sqs.Queue(
             self,
             "Queue",
@@ -56,13 +62,19 @@ class WorkQueue(Construct):
 
     def feed(self, consumer: MessagingFunction) -> None:
         """Make a function the consumer, and let it consume."""
-        consumer.function.add_event_source(
+        consumer.live.add_event_source(
             sources.SqsEventSource(
                 self.queue,
                 batch_size=self._limits.batch_size,
                 max_concurrency=self._limits.maximum_concurrency,
                 report_batch_item_failures=True,
             )
+        )
+        acknowledge(
+            consumer,
+            "Serverless-LambdaEventSourceMappingDestination",
+            because="Lambda offers a failure destination for streams and Kafka, not for SQS: what keeps failing goes "
+            "to the queue's own dead-letter queue, which an alarm watches.",
         )
 
     def grant_send(self, function: MessagingFunction) -> None:

@@ -9,6 +9,7 @@ from aws_cdk import aws_scheduler_targets as targets
 from constructs import Construct
 
 from infra.configuration import Configuration
+from infra.constructs.acknowledgement import acknowledge, acknowledge_own_policies
 from infra.constructs.functions import MessagingFunction
 
 
@@ -24,7 +25,13 @@ class Schedules(Construct):
         self._group = scheduler.ScheduleGroup(self, "Group", removal_policy=RemovalPolicy.DESTROY)
         self._role = self._scheduler_role()
         # Each run makes up for one that failed, so nothing is repeated: a late repeat would only meet the next run.
-        poller.function.configure_async_invoke(retry_attempts=0, max_event_age=Duration.minutes(1))
+        poller.live.configure_async_invoke(retry_attempts=0, max_event_age=Duration.minutes(1))
+        acknowledge(
+            poller,
+            "Serverless-LambdaAsyncFailureDestination",
+            because="The next run makes up for a failed one, so there is nothing to keep of it; an alarm tells a "
+            "person of the failure itself.",
+        )
         timings = configuration.timings
         for settings in configuration.mailboxes:
             self._every(
@@ -41,7 +48,7 @@ class Schedules(Construct):
             schedule_group=self._group,
             schedule=scheduler.ScheduleExpression.rate(interval),
             target=targets.LambdaInvoke(
-                self._poller.function,
+                self._poller.live,
                 # Fixed: left to itself, the target would add every version of the function to what may be invoked.
                 role=self._role.without_policy_updates(),
                 input=scheduler.ScheduleTargetInput.from_object(task),
@@ -66,6 +73,7 @@ class Schedules(Construct):
             ),
         )
         role.add_to_policy(
-            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[self._poller.function.function_arn])
+            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[self._poller.live.function_arn])
         )
+        acknowledge_own_policies(self)
         return role

@@ -17,7 +17,9 @@ class Sending(Construct):
         self.work = WorkQueue(
             self,
             "Work",
-            key=ContentKey(self, "Key", content="ids of messages to send", keep=configuration.keep_data),
+            key=ContentKey(
+                self, "Key", content="ids of messages to send", keep=configuration.keep_data, through=("sqs",)
+            ),
             limits=configuration.sender,
             retention=Duration.days(retention.send_days),
             dead_letter_retention=Duration.days(retention.send_dead_letter_days),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.local.emulator import LocalSession
+from infra.local.emulator import REGION, LocalSession
 from infra.local.environments import ROOT, Environment
 from infra.local.processes import LocalRunError
 from infra.local.synthesis import Synthesized
@@ -42,6 +42,7 @@ class Schedule:
 
     name: str
     function: str
+    """Its name, and after a colon its alias."""
     expression: str
     input: str
 
@@ -68,7 +69,11 @@ def deploy(
     """
     template = for_emulator(synthesized.template)
     folders = _upload(session, synthesized, runtime)
-    _create(session, synthesized.name, template, parameters)
+    # In a bucket, as `cdk` does: CloudFormation takes no template above 51,200 characters in the call itself.
+    place = synthesized.assets[0].bucket
+    key = f"{synthesized.name}.template.json"
+    session.client("s3").put_object(Bucket=place, Key=key, Body=json.dumps(template).encode())
+    _create(session, synthesized.name, f"https://s3.{REGION}.amazonaws.com/{place}/{key}", template, parameters)
     physical = {
         str(resource["LogicalResourceId"]): str(resource.get("PhysicalResourceId", ""))
         for page in session.client("cloudformation")
@@ -155,16 +160,14 @@ def bootstrap(function: str, runtime: Runtime) -> str:
     )
 
 
-def _create(session: LocalSession, name: str, template: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
-    formation, store = session.client("cloudformation"), session.client("s3")
-    # CloudFormation takes no more than 51,200 bytes in the call itself; CDK's own deployments go through a bucket, too.
-    bucket, key = f"{name.lower()}-template", "template.json"
-    store.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-2"})
-    store.put_object(Bucket=bucket, Key=key, Body=json.dumps(template).encode())
+def _create(
+    session: LocalSession, name: str, url: str, template: Mapping[str, Any], parameters: Mapping[str, str]
+) -> None:
+    formation = session.client("cloudformation")
     declared = template.get("Parameters", {})
     formation.create_stack(
         StackName=name,
-        TemplateURL=f"https://s3.amazonaws.com/{bucket}/{key}",
+        TemplateURL=url,
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[
             {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items() if key in declared
@@ -200,7 +203,7 @@ def _schedules(session: LocalSession) -> list[Schedule]:
             found.append(
                 Schedule(
                     name=schedule["Name"],
-                    function=schedule["Target"]["Arn"].split(":")[6],
+                    function=schedule["Target"]["Arn"].split(":function:", 1)[1],
                     expression=schedule["ScheduleExpression"],
                     input=schedule["Target"].get("Input", "{}"),
                 )

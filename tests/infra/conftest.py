@@ -3,20 +3,22 @@
 import pytest
 
 from infra import environments
-from tests.infra.templates import Template, production, synthesize
+from tests.infra.templates import Template, fortified, synthesize
+
+SYNTHESIZED = ("dev", "local", "prod")
+"""int is synthesized with the pipeline."""
 
 
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
-    """Every environment's template, and that of an invented production, by name."""
-    configurations = [*(environments.load(name) for name in environments.names()), production()]
+    """The environments' templates, and that of a production with everything optional, by name."""
+    configurations = {name: environments.load(name) for name in SYNTHESIZED} | {"fortified": fortified()}
     return {
-        configuration.name: synthesize(configuration, tmp_path_factory.mktemp(configuration.name))
-        for configuration in configurations
+        name: synthesize(configuration, tmp_path_factory.mktemp(name)) for name, configuration in configurations.items()
     }
 
 
-@pytest.fixture(params=[*environments.names(), "prod"])
+@pytest.fixture(params=SYNTHESIZED)
 def template(request: pytest.FixtureRequest, templates: dict[str, Template]) -> Template:
     """One environment's template; a test that asks for it runs for each."""
     return templates[request.param]
@@ -30,5 +32,11 @@ def local(templates: dict[str, Template]) -> Template:
 
 @pytest.fixture
 def prod(templates: dict[str, Template]) -> Template:
-    """The template of the invented production."""
+    """The template of production."""
     return templates["prod"]
+
+
+@pytest.fixture
+def fortified_prod(templates: dict[str, Template]) -> Template:
+    """The template of a production with everything optional."""
+    return templates["fortified"]

@@ -9,7 +9,8 @@ from typing import Any
 from aws_cdk import App
 
 from infra import app as command
-from infra.configuration import LIVE_MESH_HOST, Configuration, MailboxSettings
+from infra import environments
+from infra.configuration import Configuration, Deployment, Network, Settings
 
 Properties = Mapping[str, Any]
 
@@ -45,6 +46,15 @@ class Template:
         properties: Properties = self.body["Resources"][self.output(output)]["Properties"]
         return properties
 
+    def live(self, function: str) -> str:
+        """Give the logical id of the alias of the function that an output names."""
+        [alias] = [
+            logical_id
+            for logical_id, alias in self.of_type("Lambda::Alias").items()
+            if referred(alias["FunctionName"]) == self.output(function)
+        ]
+        return alias
+
     def policy_statements(self, kind: str, attached: str, logical_id: str) -> list[Properties]:
         """Give the statements of the resource policies of a type that are attached to one resource."""
         return [
@@ -70,16 +80,39 @@ def referred(value: Any) -> str:
 
 
 def production() -> Configuration:
-    """An invented production environment: the strictest configuration there is."""
-    return Configuration(
-        name="prod",
-        account="123456789012",
-        mesh_url=f"https://{LIVE_MESH_HOST}",
-        nhs_numbers="live",
-        mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001"),),
-        contacts=("on-call@example.org", "safety@example.org"),
-        keep_data=True,
+    """The production environment: the strictest configuration there is, with none of what is optional."""
+    return environments.load("prod")
+
+
+def fortified() -> Configuration:
+    """Production in an organisation with rules of its own: everything optional is asked for."""
+    return with_deployment(
+        production(),
+        traffic_shift="linear",
+        permissions_boundary="arn:aws:iam::444455556666:policy/boundary",
+        network=Network(
+            vpc="vpc-0123456789abcdef0",
+            availability_zones=("eu-west-2a", "eu-west-2b"),
+            subnets=("subnet-0123456789abcdef0", "subnet-0123456789abcdef1"),
+            route_tables=("rtb-0123456789abcdef0", "rtb-0123456789abcdef1"),
+        ),
+        evidence_lock_days=30,
     )
+
+
+def with_deployment(configuration: Configuration, **changes: Any) -> Configuration:
+    """An environment that is deployed otherwise."""
+    return with_changes(configuration, deployment=Deployment(**{**parts(configuration.deployment), **changes}))
+
+
+def with_changes(configuration: Configuration, **changes: Any) -> Configuration:
+    """An environment with other values, checked as any is."""
+    return Configuration(**{**parts(configuration), **changes})
+
+
+def parts(settings: Settings) -> dict[str, Any]:
+    """The values of settings by field, groups as they are."""
+    return {name: getattr(settings, name) for name in type(settings).model_fields}
 
 
 def synthesize(configuration: Configuration, folder: Path) -> Template:

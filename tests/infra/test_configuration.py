@@ -9,13 +9,15 @@ from infra import environments
 from infra.configuration import (
     LIVE_MESH_HOST,
     Configuration,
+    Deployment,
     FunctionLimits,
     MailboxSettings,
+    Network,
     QueueFunctionLimits,
     Retention,
     Timings,
 )
-from tests.infra.templates import production
+from tests.infra.templates import production, with_changes, with_deployment
 
 MAILBOX = MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001")
 
@@ -40,6 +42,7 @@ def configuration(**changes: Any) -> Configuration:
         ("name", "staging"),
         ("account", "1234"),
         ("region", "us-east-1"),
+        ("region", "London"),
         ("mesh_url", "msg.intspineservices.nhs.uk"),
         ("mesh_url", "https://msg.intspineservices.nhs.uk/"),
         ("mesh_url", "http://msg.intspineservices.nhs.uk"),
@@ -89,11 +92,72 @@ def test_a_wrong_mailbox_is_refused_by_the_name_of_its_field(field: str, wrong: 
         ({"account": None}, "account"),
         ({"keep_data": False}, "keep_data"),
         ({"mailboxes": (MAILBOX.model_copy(update={"hold_window_seconds": 0}),)}, "hold_window_seconds"),
+        ({"deployment": Deployment(traffic_shift="all at once")}, "traffic_shift"),
+        (
+            {"deployment": Deployment(traffic_shift="canary", synthetic_reports_from="111122223333")},
+            "synthetic_reports_from",
+        ),
     ],
 )
 def test_production_is_refused_what_development_may_have(changes: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError, match=field):
-        configuration(**{**production().model_dump(), "mailboxes": (MAILBOX,), **_parts(), **changes})
+        with_changes(production(), **changes)
+
+
+def test_another_region_is_refused_unless_it_is_allowed_by_name() -> None:
+    with pytest.raises(ValidationError, match="other_regions_allowed"):
+        configuration(region="eu-west-1")
+    allowed = configuration(region="eu-west-1", other_regions_allowed=("eu-west-1",))
+    assert allowed.region == "eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("traffic_shift", "quick"),
+        ("reserve_concurrency", "no"),
+        ("permissions_boundary", "boundary"),
+        ("evidence_lock_days", 0),
+        ("synthetic_reports_from", "1234"),
+    ],
+)
+def test_a_wrong_way_of_deploying_is_refused_by_its_field(field: str, wrong: Any) -> None:
+    with pytest.raises(ValidationError, match=field):
+        Deployment(**{field: wrong})
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("vpc", "network"),
+        ("availability_zones", ()),
+        ("availability_zones", ("eu-west-2a", "eu-west-2b")),
+        ("subnets", ("private",)),
+        ("route_tables", ("rtb-01234567", "rtb-89abcdef")),
+    ],
+)
+def test_a_wrong_network_is_refused_by_its_field(field: str, wrong: Any) -> None:
+    right: dict[str, Any] = {
+        "vpc": "vpc-01234567",
+        "availability_zones": ("eu-west-2a",),
+        "subnets": ("subnet-01234567",),
+        "route_tables": ("rtb-01234567",),
+    }
+    assert Network(**right).make_endpoints
+    with pytest.raises(ValidationError, match=field):
+        Network(**{**right, field: wrong})
+
+
+def test_evidence_is_not_locked_for_longer_than_it_is_kept() -> None:
+    with pytest.raises(ValidationError, match="evidence_lock_days"):
+        with_deployment(production(), evidence_lock_days=production().retention.payload_days + 1)
+
+
+def test_every_run_of_the_poller_that_can_overlap_has_its_place() -> None:
+    due_runs = 4  # one begins each minute and may take four
+    assert configuration().poller_concurrency == 1 + due_runs
+    two = (MAILBOX, MailboxSettings(mailbox="Y90002OT001", ods_code="Y90002"))
+    assert configuration(mailboxes=two).poller_concurrency == 2 + due_runs
 
 
 def test_mailboxes_default_to_the_current_specification() -> None:
@@ -165,7 +229,7 @@ def test_every_environment_loads_under_its_own_name(name: str) -> None:
 
 
 def test_an_unknown_environment_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(environments.UnknownEnvironmentError, match="dev, local"):
+    with pytest.raises(environments.UnknownEnvironmentError, match="dev, int, local, prod"):
         environments.load("nowhere")
 
 
@@ -182,10 +246,3 @@ def test_the_local_run_sends_from_a_mailbox_in_each_specification_version_and_fr
     assert {each.infrastructure_acknowledgement_seconds for each in local.mailboxes} == {12}
     assert {each.business_acknowledgement_seconds for each in local.mailboxes} == {12}
     assert (local.timings.lease_seconds, local.timings.stale_seconds, local.timings.uncertain_seconds) == (20, 15, 10)
-
-
-def _parts() -> dict[str, Any]:
-    """The parts of production that `model_dump` would turn into dictionaries."""
-    whole = production()
-    parts = ("retention", "timings", "alarms", "builder", "sender", "poller")
-    return {name: getattr(whole, name) for name in parts}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.templates import Properties, Template, referred
+from tests.infra.templates import Properties, Template, production, referred
 
 LEDGER = {
     ("dynamodb:ConditionCheckItem", "Ledger"),
@@ -35,6 +35,7 @@ SETTINGS = {("ssm:GetParameter", "parameter/{path}/mailboxes/*")}
 CREDENTIALS = {
     ("secretsmanager:GetSecretValue", "secret:{path}/mailboxes/*"),
     ("secretsmanager:GetSecretValue", "mesh secret"),
+    ("kms:Decrypt through secretsmanager", "secrets key"),
 }
 TRACES = {("xray:PutTelemetryRecords", "*"), ("xray:PutTraceSegments", "*")}
 WRITE_OBJECTS = {("kms:Decrypt through s3", "records key"), ("kms:GenerateDataKey through s3", "records key")}
@@ -104,7 +105,7 @@ def test_a_function_may_do_what_it_needs_and_no_more(template: Template, functio
 def test_the_scheduler_may_invoke_the_poller_and_do_nothing_else(template: Template) -> None:
     roles = {referred(schedule["Target"]["RoleArn"]) for schedule in template.of_type("Scheduler::Schedule").values()}
     [role] = roles
-    assert set(_permissions(template, role)) == {("lambda:InvokeFunction", "Poller")}
+    assert set(_permissions(template, role)) == {("lambda:InvokeFunction", "Poller live")}
     [trust] = template.of_type("IAM::Role")[role]["AssumeRolePolicyDocument"]["Statement"]
     [group] = template.of_type("Scheduler::ScheduleGroup")
     assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
@@ -125,7 +126,8 @@ def test_only_lambda_can_be_a_function(template: Template, function: str) -> Non
 def test_each_function_has_a_role_of_its_own(template: Template) -> None:
     roles = [referred(template.named(f"{function}FunctionName")["Role"]) for function in ALLOWED]
     assert len(set(roles)) == len(roles)
-    assert len(template.of_type("IAM::Role")) == len(roles) + 1, "and the scheduler one"
+    others = 1 if template.configuration.deployment.traffic_shift == "all at once" else 2
+    assert len(template.of_type("IAM::Role")) == len(roles) + others, "and the scheduler one, and CodeDeploy one"
 
 
 def test_no_role_takes_its_permissions_from_elsewhere(template: Template) -> None:
@@ -195,6 +197,8 @@ def _names(template: Template) -> dict[str, str]:
         if secret["Name"].endswith("/mesh")
     ]
     names[mesh] = "mesh secret"
+    names[referred(template.of_type("SecretsManager::Secret")[mesh]["KmsKeyId"])] = "secrets key"
+    names[template.live("PollerFunctionName")] = "Poller live"
     return names
 
 
@@ -210,7 +214,7 @@ def _in_words(resource: Any, names: dict[str, str]) -> str:
             return rest.removeprefix(":")
         case str(name) if name.startswith("arn:aws:"):
             _, _, _, region, account, rest = name.split(":", maxsplit=5)
-            assert (region, account) == ("eu-west-2", "123456789012")
+            assert (region, account) == ("eu-west-2", production().account)
             return rest
         case "*":
             return "*"

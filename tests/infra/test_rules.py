@@ -1,4 +1,4 @@
-"""cdk-nag's AwsSolutions rules hold, and every finding that stays is answered for one place and for a reason.
+"""cdk-nag's rules (four packs) hold, and every finding that stays is answered for one place and for a reason.
 
 That they hold is shown by synthesis, which fails on any finding that nobody acknowledged.
 """
@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 from aws_cdk import App, Stack, Validations
 from aws_cdk import aws_s3 as s3
-from cdk_nag import AwsSolutionsChecks
 
 from infra import app as command
 from infra.configuration import Configuration
 from infra.constructs import acknowledgement
 from infra.environments import local
-from tests.infra.templates import production
+from tests.infra.templates import fortified
 
 Finding = tuple[str, str]
 """A rule, and the path of the construct that it concerns."""
@@ -25,7 +24,7 @@ def _stack(configuration: Configuration, folder: Path) -> tuple[App, Stack]:
     return app, command.build(configuration, app)
 
 
-@pytest.fixture(scope="module", params=[local.CONFIGURATION, production()], ids=lambda c: str(c.name))
+@pytest.fixture(scope="module", params=[local.CONFIGURATION, fortified()], ids=lambda c: str(c.name))
 def configuration(request: pytest.FixtureRequest) -> Configuration:
     """The most open configuration, and the strictest."""
     chosen: Configuration = request.param
@@ -53,7 +52,8 @@ def found(configuration: Configuration, tmp_path_factory: pytest.TempPathFactory
         app, stack = _stack(configuration, tmp_path_factory.mktemp("found"))
     return {
         (violation.rule_name, resource.construct_path or "")
-        for violation in AwsSolutionsChecks(app).validate_scope(stack).violations
+        for rules in command.RULES
+        for violation in rules(app).validate_scope(stack).violations
         for resource in violation.violating_resources
     }
 
@@ -88,10 +88,12 @@ def test_nothing_is_acknowledged_for_the_whole_stack(acknowledged: dict[Finding,
     assert all("/" in path for _, path in acknowledged)
 
 
-def test_a_wildcard_without_a_resource_is_acknowledged_for_traces_only(acknowledged: dict[Finding, str]) -> None:
+def test_a_wildcard_without_a_resource_is_acknowledged_for_traces_and_networks_only(
+    acknowledged: dict[Finding, str],
+) -> None:
     places = {path for rule, path in acknowledged if rule == "AwsSolutions-IAM5[Resource::*]"}
     assert places
-    assert all(path.endswith("/Tracing") for path in places)
+    assert {path.rsplit("/", 1)[1] for path in places} <= {"Tracing", "Joining"}
     assert not any("Action::" in rule for rule, _ in acknowledged)
 
 

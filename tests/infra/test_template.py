@@ -1,11 +1,15 @@
 """What the emulator of the local run does not enforce is asserted here, on every environment's template."""
 
 import json
-from typing import Any
+import re
+from typing import Any, cast
 
 import pytest
+from aws_cdk import App, Stack
 
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings
+from infra.constructs.functions import MessagingFunction
+from infra.constructs.keys import ContentKey, ServiceNotNamedError
 from tests.infra.templates import Template, referred
 
 QUEUES = ("IntakeQueueUrl", "SendQueueUrl")
@@ -13,6 +17,7 @@ DEAD_LETTER_QUEUES = ("IntakeDeadLetterQueueUrl", "SendDeadLetterQueueUrl")
 BUCKETS = ("DropBucketName", "OutboxBucketName", "EvidenceBucketName")
 FUNCTIONS = ("BuilderFunctionName", "SenderFunctionName", "PollerFunctionName")
 THIS_ACCOUNT = {"Ref": "AWS::AccountId"}
+USES_OF_A_KEY = {"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"}
 FED_BY_QUEUE = {"IntakeQueueUrl": "BuilderFunctionName", "SendQueueUrl": "SenderFunctionName"}
 
 
@@ -127,7 +132,7 @@ def test_a_queue_feeds_one_function_a_little_at_a_time_and_takes_back_what_faile
 ) -> None:
     mappings = template.of_type("Lambda::EventSourceMapping").values()
     [mapping] = [mapping for mapping in mappings if referred(mapping["EventSourceArn"]) == template.output(queue)]
-    assert referred(mapping["FunctionName"]) == template.output(function)
+    assert _live_function(template, mapping) == function
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2
     assert len(mappings) == len(FED_BY_QUEUE)
@@ -194,14 +199,61 @@ def test_every_key_rotates_and_opens_to_no_one_outside_this_account(template: Te
     for key in template.of_type("KMS::Key").values():
         assert key["EnableKeyRotation"] is True
         for statement in key["KeyPolicy"]["Statement"]:
+            assert statement["Effect"] == "Allow"
+            assert not any("*" in action for action in _listed(statement["Action"]))
             match statement["Principal"]:
                 case {"AWS": principal}:
                     assert json.dumps(principal).count(":root") == 1
                     assert "*" not in json.dumps(principal)
+                case {"Service": str(service)} if service.startswith("logs."):
+                    [[condition, where]] = statement["Condition"]["ArnLike"].items()
+                    assert condition == "kms:EncryptionContext:aws:logs:arn"
+                    assert f":log-group:gpconnect-messaging-{template.configuration.name}-*" in json.dumps(where)
                 case {"Service": str()}:
                     assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": THIS_ACCOUNT}}
                 case other:
                     raise AssertionError(f"unexpected principal {other}")
+
+
+def test_nobody_uses_a_key_but_through_the_services_that_hold_its_content(template: Template) -> None:
+    services = {}
+    for logical_id, key in template.of_type("KMS::Key").items():
+        through: set[str] = set()
+        for statement in key["KeyPolicy"]["Statement"]:
+            actions = set(_listed(statement["Action"]))
+            if "AWS" not in statement["Principal"]:
+                continue
+            if actions & USES_OF_A_KEY:
+                assert set(statement["Condition"]) == {"StringEquals"}
+                through |= set(_listed(statement["Condition"]["StringEquals"]["kms:ViaService"]))
+            elif "kms:CreateGrant" in actions:
+                assert actions == {"kms:CreateGrant"}
+                assert statement["Condition"]["Bool"] == {"kms:GrantIsForAWSResource": "true"}
+                [lender] = _listed(statement["Condition"]["StringEquals"]["kms:ViaService"])
+                assert lender == "dynamodb.eu-west-2.amazonaws.com"
+            else:
+                assert "Condition" not in statement, "administration"
+                assert not actions & {"kms:CreateGrant", "kms:Sign", "kms:Verify"}
+        services[logical_id] = {each.removesuffix(".eu-west-2.amazonaws.com") for each in through}
+    secrets = {referred(secret["KmsKeyId"]) for secret in template.of_type("SecretsManager::Secret").values()}
+    logs = {referred(group["KmsKeyId"]) for group in template.of_type("Logs::LogGroup").values()}
+    assert services == {
+        referred(template.named("LedgerTableName")["SSESpecification"]["KMSMasterKeyId"]): {"s3", "dynamodb"},
+        referred(template.named("IntakeQueueUrl")["KmsMasterKeyId"]): {"sqs"},
+        referred(template.named("SendQueueUrl")["KmsMasterKeyId"]): {"sqs"},
+        referred(template.named("NoticesTopicArn")["KmsMasterKeyId"]): {"sns"},
+        **{key: {"secretsmanager"} for key in secrets},
+        **{key: set() for key in logs},
+    }
+    assert len(secrets) == len(logs) == 1
+
+
+def test_a_grant_through_a_service_that_the_key_refuses_fails_at_once() -> None:
+    stack = Stack(App(), "Stack")
+    key = ContentKey(stack, "Key", content="anything", keep=False, through=("s3",))
+    function = cast("MessagingFunction", None)
+    with pytest.raises(ServiceNotNamedError, match="sqs"):
+        key.grant_through("sqs", function, "kms:Decrypt")
 
 
 def test_patients_data_and_the_ledger_are_opened_to_no_service_by_their_key(template: Template) -> None:
@@ -253,7 +305,48 @@ def test_a_function_logs_to_its_own_group_for_the_configured_time(template: Temp
     group = referred(template.named(function)["LoggingConfig"]["LogGroup"])
     assert groups[group]["RetentionInDays"] == template.configuration.retention.log_days
     assert len(groups) == len(FUNCTIONS)
+    assert referred(groups[group]["KmsKeyId"]) in template.of_type("KMS::Key")
     assert len({referred(template.named(name)["LoggingConfig"]["LogGroup"]) for name in FUNCTIONS}) == len(FUNCTIONS)
+
+
+def test_a_number_that_looks_like_a_patients_is_masked_in_every_log(template: Template) -> None:
+    for group in template.of_type("Logs::LogGroup").values():
+        policy = group["DataProtectionPolicy"]
+        [custom] = policy["Configuration"]["CustomDataIdentifier"]
+        for statement in policy["Statement"]:
+            named = json.dumps(statement["DataIdentifier"])
+            assert "data-identifier/NhsNumber-GB" in named
+            assert custom["Name"] in named
+        assert {name for each in policy["Statement"] for name in each["Operation"]} == {"Audit", "Deidentify"}
+        assert re.fullmatch(r"[\w#=@/;, ^$?\[\]{}|\\*+.-]{1,200}", custom["Regex"]), "CloudWatch takes no other signs"
+        finds = re.compile(custom["Regex"])
+        for text in ('{"n":"9658218865"}', "number 965 821 8865.", "'965-821-8865'"):
+            assert finds.search(text)
+        for text in ('{"at":1795342802}', '"20261122104002994285_D59900"', '"0f96582188651c"', '"444455556666"'):
+            assert not finds.search(text), "no time, MESH id, hash or account"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_what_works_is_a_version_that_an_alias_names(template: Template, function: str) -> None:
+    alias = template.of_type("Lambda::Alias")[template.live(function)]
+    assert alias["Name"] == "live"
+    assert "RoutingConfig" not in alias
+    version = template.of_type("Lambda::Version")[alias["FunctionVersion"]["Fn::GetAtt"][0]]
+    assert referred(version["FunctionName"]) == template.output(function)
+
+
+def test_a_function_has_as_much_concurrency_set_aside_as_its_work_can_take_up(template: Template) -> None:
+    configuration = template.configuration
+    reserved = {name: template.named(name)["ReservedConcurrentExecutions"] for name in FUNCTIONS}
+    assert reserved == {
+        "BuilderFunctionName": configuration.builder.maximum_concurrency,
+        "SenderFunctionName": configuration.sender.maximum_concurrency,
+        "PollerFunctionName": configuration.poller_concurrency,
+    }
+    for mapping in template.of_type("Lambda::EventSourceMapping").values():
+        function = _live_function(template, mapping)
+        # A queue that started more runs than its function has places for would have them throttled.
+        assert mapping["ScalingConfig"]["MaximumConcurrency"] <= reserved[function]
 
 
 COMMON = {
@@ -386,7 +479,7 @@ def test_only_a_local_run_can_be_pointed_at_another_mesh(template: Template) -> 
 
 def test_each_mailbox_is_polled_and_due_work_is_looked_for(template: Template) -> None:
     schedules = template.of_type("Scheduler::Schedule").values()
-    assert all(referred(schedule["Target"]["Arn"]) == template.output("PollerFunctionName") for schedule in schedules)
+    assert all(referred(schedule["Target"]["Arn"]) == template.live("PollerFunctionName") for schedule in schedules)
     assert all(schedule["State"] == "ENABLED" for schedule in schedules)
     tasks = [(schedule["ScheduleExpression"], json.loads(schedule["Target"]["Input"])) for schedule in schedules]
     expected: list[tuple[str, dict[str, Any]]] = [
@@ -403,6 +496,7 @@ def test_a_missed_poll_is_made_up_by_the_next_one_and_never_repeated(template: T
     [invocation] = template.of_type("Lambda::EventInvokeConfig").values()
     assert referred(invocation["FunctionName"]) == template.output("PollerFunctionName")
     assert invocation["MaximumRetryAttempts"] == 0
+    assert template.live("PollerFunctionName") in json.dumps(invocation["Qualifier"]), "what the schedules invoke"
 
 
 # Notices and alarms
@@ -522,6 +616,18 @@ def _services(statements: list[Any]) -> dict[str, set[str]]:
         for statement in statements
         if "Service" in statement["Principal"]
     }
+
+
+def _live_function(template: Template, mapping: Any) -> str:
+    """Give the output that names the function whose alias an event source invokes."""
+    name = json.dumps(mapping["FunctionName"])
+    assert ":live" in name
+    [function] = [each for each in FUNCTIONS if f'"{template.live(each)}"' in name]
+    return function
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _key_schema(partition: str, sort: str) -> list[dict[str, str]]:

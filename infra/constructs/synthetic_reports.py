@@ -1,0 +1,60 @@
+"""Who may send reports about test people through an environment: the pipeline, to see that a release works."""
+
+from aws_cdk import Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra.configuration import Configuration
+from infra.constructs.acknowledgement import acknowledge_own_policies, acknowledge_wildcard
+from infra.constructs.keys import ContentKey
+from infra.constructs.ledger import Ledger
+from infra.constructs.storage import Storage
+
+PIPELINE_ROLE = "gpconnect-messaging-pipeline-synthetic-reports"
+"""The role of the pipeline's account that may take this one on."""
+
+_FOLDER = "synthetic"
+
+
+class SyntheticReports(Construct):
+    """A role that drops into one folder of the drop bucket and reads messages of the ledger one by one."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        configuration: Configuration,
+        pipeline_account: str,
+        storage: Storage,
+        ledger: Ledger,
+        key: ContentKey,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        region = Stack.of(self).region
+        self.role = iam.Role(
+            self,
+            "Role",
+            role_name=role_name(configuration),
+            description="The pipeline: send a report about a test person and see what becomes of it",
+            assumed_by=iam.PrincipalWithConditions(
+                iam.AccountPrincipal(pipeline_account),
+                {"ArnEquals": {"aws:PrincipalArn": f"arn:aws:iam::{pipeline_account}:role/{PIPELINE_ROLE}"}},
+            ),
+        )
+        acknowledge_own_policies(self)
+        objects = storage.drop.arn_for_objects(f"{_FOLDER}/*")
+        acknowledge_wildcard(self, objects, because="Every synthetic report is a new object of this folder.")
+        self._allow(["s3:PutObject"], objects)
+        self._allow(["kms:GenerateDataKey"], key.key_arn, through=f"s3.{region}.amazonaws.com")
+        self._allow(["dynamodb:GetItem"], ledger.table.table_arn)
+        self._allow(["kms:Decrypt"], key.key_arn, through=f"dynamodb.{region}.amazonaws.com")
+
+    def _allow(self, actions: list[str], resource: str, *, through: str | None = None) -> None:
+        conditions = {"StringEquals": {"kms:ViaService": through}} if through else None
+        self.role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[resource], conditions=conditions))
+
+
+def role_name(configuration: Configuration) -> str:
+    """Give the role's name, which the pipeline must know before the role exists."""
+    return f"gpconnect-messaging-{configuration.name}-synthetic-reports"

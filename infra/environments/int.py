@@ -1,0 +1,15 @@
+"""Integration: test patients, against the MESH integration service, as much like production as that allows."""
+
+from infra.configuration import Configuration, Deployment, MailboxSettings
+
+CONFIGURATION = Configuration(
+    name="int",
+    # Invented, as are the mailbox and the people. A deployer names its own before the first deployment.
+    account="111122223333",
+    mesh_url="https://msg.intspineservices.nhs.uk",
+    nhs_numbers="test",
+    keep_data=False,
+    contacts=("messaging@example.org",),
+    mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001"),),
+    deployment=Deployment(traffic_shift="linear"),
+)

@@ -1,0 +1,15 @@
+"""Production: living patients, against the live MESH service. Nothing here may be deleted by deleting the stack."""
+
+from infra.configuration import LIVE_MESH_HOST, Configuration, Deployment, MailboxSettings
+
+CONFIGURATION = Configuration(
+    name="prod",
+    # Invented, as are the mailbox and the people. A deployer names its own before the first deployment.
+    account="444455556666",
+    mesh_url=f"https://{LIVE_MESH_HOST}",
+    nhs_numbers="live",
+    keep_data=True,
+    contacts=("messaging@example.org", "clinical-safety@example.org"),
+    mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001"),),
+    deployment=Deployment(traffic_shift="canary"),
+)

@@ -1,0 +1,151 @@
+"""Send a report about a test person through a deployed environment, and wait for what becomes of it.
+
+`python -m infra.operations.synthetic_report --help` lists what it must be told. It does what a sending system does, and
+reads the ledger as an operator would. It ends with status 0 once the message got as far as asked, and with 1 when it
+cannot any more, or not in time. Production refuses test people, so it is of no use there.
+"""
+
+import argparse
+import importlib
+import json
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_LIBRARY = _PROJECT / "layers" / "messaging" / "python"
+_SAMPLE = _PROJECT / "events" / "requests" / "consultation-report-2.0"
+FOLDER = "synthetic"
+"""The folder of the drop bucket that these reports go to."""
+
+WAY = ("HELD", "BUILT", "SENDING", "SENT", "ACKNOWLEDGED", "DELIVERED")
+"""The statuses of a message that fares well, in order."""
+UNSETTLED = frozenset({None, "UNCERTAIN"})
+"""Nothing known yet, or not known for the moment."""
+
+
+class NotReachedError(Exception):
+    """The message did not get as far as asked; the message says how far it got."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A dropped report, under the names by which the ledger knows it."""
+
+    message_id: str
+    request_id: str
+    """What the ledger keeps it under if the request itself is refused."""
+
+
+def drop(session: boto3.Session, bucket: str, *, mailbox: str, ods_code: str) -> Report:
+    """Drop a sample report for an encounter of its own, the document first."""
+    identity = _identity()
+    encounter = f"synthetic-{uuid.uuid4()}"
+    request = json.loads((_SAMPLE / "request.json").read_text(encoding="utf-8"))
+    request |= {"mailbox": mailbox, "encounter": encounter}
+    request["organisation"] |= {"ods_code": ods_code}
+    store = session.client("s3")
+    place = f"{FOLDER}/{encounter}"
+    document = (_SAMPLE / "report.pdf").read_bytes()
+    store.put_object(Bucket=bucket, Key=f"{place}/report.pdf", Body=document, ContentType="application/pdf")
+    key = f"{place}/request.json"
+    stored = store.put_object(Bucket=bucket, Key=key, Body=json.dumps(request), ContentType="application/json")
+    return Report(
+        message_id=str(identity.message_id(mailbox, encounter, 1)),
+        request_id=str(identity.dropped_request_id(bucket, key, stored["VersionId"])),
+    )
+
+
+def status(session: boto3.Session, table: str, report: Report) -> str | None:
+    """Give the report's status; None if the ledger has nothing of it yet."""
+    for name in (report.message_id, report.request_id):
+        key: Mapping[str, Any] = {"pk": {"S": f"MESSAGE#{name}"}, "sk": {"S": "MESSAGE"}}
+        item = session.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+        if item is not None:
+            return str(item["status"]["S"])
+    return None
+
+
+def follow(
+    read: Callable[[], str | None],
+    *,
+    reach: str,
+    patience_seconds: float,
+    say: Callable[[str], None] = lambda _status: None,
+    rest: Callable[[], None] = lambda: time.sleep(2),
+) -> str:
+    """Wait until a status is reached or passed, and give it.
+
+    Raises:
+        NotReachedError: it cannot be reached any more, or was not in time.
+    """
+    good = WAY[WAY.index(reach) :]
+    deadline = time.monotonic() + patience_seconds
+    last: str | None = None
+    while True:
+        now = read()
+        if now is not None and now != last:
+            say(now)
+            last = now
+        if now in good:
+            return str(now)
+        if now not in WAY and now not in UNSETTLED:
+            raise NotReachedError(f"the synthetic report became {now}, and not {reach}")
+        if time.monotonic() > deadline:
+            raise NotReachedError(f"the synthetic report is still {now or 'not in the ledger'}, and not {reach}")
+        rest()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m infra.operations.synthetic_report", description=__doc__)
+    parser.add_argument("--drop-bucket", required=True, help="output DropBucketName of the stack")
+    parser.add_argument("--ledger-table", required=True, help="output LedgerTableName of the stack")
+    parser.add_argument("--mailbox", required=True, help="the mailbox that sends")
+    parser.add_argument("--ods-code", required=True, help="the organisation that the mailbox sends for")
+    parser.add_argument("--reach", choices=WAY, default="DELIVERED", help="how far it must get (default: DELIVERED)")
+    parser.add_argument(
+        "--patience", type=float, default=900, metavar="SECONDS", help="how long to wait (default: 900)"
+    )
+    parser.add_argument("--role", help="role to take on first; output SyntheticReportsRoleArn of the stack")
+    given = parser.parse_args(arguments)
+    session = _as_role(given.role) if given.role else boto3.Session()
+    report = drop(session, given.drop_bucket, mailbox=given.mailbox, ods_code=given.ods_code)
+    print(f"{report.message_id}: dropped", flush=True)
+    try:
+        follow(
+            lambda: status(session, given.ledger_table, report),
+            reach=given.reach,
+            patience_seconds=given.patience,
+            say=lambda now: print(f"{report.message_id}: {now}", flush=True),
+        )
+    except NotReachedError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def _as_role(role: str) -> boto3.Session:
+    taken = boto3.client("sts").assume_role(RoleArn=role, RoleSessionName="synthetic-report")["Credentials"]
+    return boto3.Session(
+        aws_access_key_id=taken["AccessKeyId"],
+        aws_secret_access_key=taken["SecretAccessKey"],
+        aws_session_token=taken["SessionToken"],
+    )
+
+
+def _identity() -> Any:
+    """Give the library's module that derives ids: the library is deployed as a layer, and not installed."""
+    if str(_LIBRARY) not in sys.path:
+        sys.path.append(str(_LIBRARY))
+    return importlib.import_module("gpconnect_messaging.requests.identity")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

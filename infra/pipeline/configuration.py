@@ -1,0 +1,31 @@
+"""Where the pipeline runs and what it delivers. A wrong value is refused by the name of its field."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from infra.configuration import UNITED_KINGDOM, AccountId, Region, Settings
+
+
+class Delivery(Settings):
+    """The pipeline's own settings; those of the environments are theirs."""
+
+    account: AccountId
+    region: Region = UNITED_KINGDOM
+    repository: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    """`owner/name`, on the service that the connection is with."""
+    branch: Annotated[str, Field(min_length=1)] = "main"
+    connection: Annotated[
+        str, Field(pattern=r"^arn:aws:(codeconnections|codestar-connections):[\w-]+:\d{12}:connection/.+$")
+    ]
+    """ARN of the CodeConnections connection, which a person makes and confirms once."""
+    patience_minutes: int = Field(default=30, ge=5, le=240)
+    """How long the synthetic report may take to come back from integration's practice."""
+
+
+# Invented. A deployer names its own account, repository and connection before the pipeline is first deployed.
+DELIVERY = Delivery(
+    account="777788889999",
+    repository="example/gpconnect-messaging",
+    connection="arn:aws:codeconnections:eu-west-2:777788889999:connection/00000000-0000-0000-0000-000000000000",
+)
