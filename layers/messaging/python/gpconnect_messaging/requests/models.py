@@ -197,6 +197,11 @@ class Consultation(Part):
 
     start: AwareDatetime
     end: AwareDatetime | None = None
+    updated: AwareDatetime | None = Field(
+        default=None,
+        description="when it was last updated, or created; left out: when the request came. The hold window counts "
+        "from it, and of two requests for one encounter the later one is the newest",
+    )
     type: Concept | None = Field(default=None, description="the kind of encounter")
     priority: Literal["R", "UR", "EM", "A"] = Field(
         default="R", description="routine, urgent, emergency, or as soon as possible"
@@ -219,7 +224,8 @@ class RequestedDocument(Part):
 class Request(Part):
     """One document to send about one encounter.
 
-    A newer request for the same encounter and mailbox becomes its next version.
+    A newer request for the same encounter and mailbox takes its place while it is held, and becomes its next version
+    once it was sent.
     """
 
     request_id: Annotated[str, Field(min_length=8, max_length=128)] | None = Field(
@@ -232,6 +238,9 @@ class Request(Part):
     practitioner: Practitioner | None = Field(default=None, description="required by specification 1.5")
     organisation: Organisation
     registered_practice: Practice | None = None
+    clinically_relevant: bool = Field(
+        default=True, description="false: kept, and not sent (GPCM-SD-CS-073), such as an administrative item"
+    )
     consultation: Consultation
     documents: Annotated[list[RequestedDocument], Field(max_length=50)] = Field(
         default_factory=list, description="without a primary one, the report is rendered from the consultation"
