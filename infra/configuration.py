@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 LIVE_MESH_HOST = "mesh-sync.spineservices.nhs.uk"
+LIVE_PDS_HOST = "api.service.nhs.uk"
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost"})
 
 _MESSAGE_DEFINITION = "https://fhir.nhs.uk/STU3/MessageDefinition/ITK-GPConnectSendDocument-MessageDefinition-1"
@@ -34,6 +35,17 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+PdsUrl = Annotated[str, Field(pattern=r"^https?://[^/\s?#@]+$")]
+"""Up to the host: the API's and the token endpoint's paths are appended."""
+
+
+class Pds(Settings):
+    """The Personal Demographics Service, and the rate that NHS England allows the environment's application."""
+
+    url: PdsUrl
+    requests_per_second: int = Field(default=5, ge=1, le=1000)
+
+
 class MailboxSettings(Settings):
     """One sending mailbox: who sends, and in which form. Published whole as the mailbox's parameter."""
 
@@ -45,6 +57,8 @@ class MailboxSettings(Settings):
     max_message_bytes: int = Field(default=5_000_000, gt=0, le=20_000_000_000)
     infrastructure_acknowledgement_seconds: int = Field(default=86_400, gt=0)
     business_acknowledgement_seconds: int = Field(default=432_000, gt=0)
+    pds_lookup: bool = False
+    """Whether PDS is asked for each patient's registered practice: needs the environment's `pds`."""
 
 
 class Retention(Settings):
@@ -116,6 +130,8 @@ class Configuration(Settings):
     region: Literal["eu-west-2"] = "eu-west-2"
     """Patients' data stays in the United Kingdom."""
     mesh_url: MeshUrl
+    pds: Pds | None = None
+    """None: no mailbox of the environment asks PDS."""
     nhs_numbers: Literal["test", "live"]
     mailboxes: tuple[MailboxSettings, ...] = Field(min_length=1)
     contacts: tuple[EmailAddress, ...] = Field(min_length=1)
@@ -149,6 +165,20 @@ class Configuration(Settings):
             raise ValueError("account must be given in prod: nothing live goes to whichever account is at hand")
         if live and not self.keep_data:
             raise ValueError("keep_data must be true in prod")
+        return self
+
+    @model_validator(mode="after")
+    def _pds_is_the_environments_own(self) -> Self:
+        asking = [each.mailbox for each in self.mailboxes if each.pds_lookup]
+        if self.pds is None:
+            if asking:
+                raise ValueError(f"pds must be given: pds_lookup is on for {', '.join(asking)}")
+            return self
+        url, host = self.pds.url, urlsplit(self.pds.url).hostname
+        if (host == LIVE_PDS_HOST) != (self.name == "prod"):
+            raise ValueError(f"pds.url must name {LIVE_PDS_HOST} in prod, and nowhere else")
+        if not url.startswith("https://") and not (self.name == "local" and host in LOOPBACK_HOSTS):
+            raise ValueError("pds.url must be https; only the local environment may use http, on this machine")
         return self
 
     @model_validator(mode="after")

@@ -12,6 +12,7 @@ from infra.constructs.layers import Layers
 from infra.constructs.ledger import Ledger
 from infra.constructs.mailboxes import Mailboxes
 from infra.constructs.notices import Notices
+from infra.constructs.pds import DemographicsService
 from infra.constructs.schedules import Schedules
 from infra.constructs.sending import Sending
 from infra.constructs.storage import Storage
@@ -42,6 +43,7 @@ class MessagingStack(Stack):
         sending = Sending(self, "Sending", configuration=configuration)
         notices = Notices(self, "Notices", configuration=configuration)
         mailboxes = Mailboxes(self, "Mailboxes", configuration=configuration)
+        pds = configuration.pds and DemographicsService(self, "Pds", configuration=configuration, pds=configuration.pds)
         layers = Layers(self, "Layers")
 
         shared = {
@@ -65,6 +67,7 @@ class MessagingStack(Stack):
             layers=layers,
             environment={
                 **shared,
+                **(pds.environment if pds else {}),
                 "NHS_NUMBERS": configuration.nhs_numbers,
                 "DROP_BUCKET": storage.drop.bucket_name,
                 "OUTBOX_BUCKET": storage.outbox.bucket_name,
@@ -104,6 +107,9 @@ class MessagingStack(Stack):
         storage.grant_read_drop(builder)
         storage.grant_write_messages(builder)
         storage.grant_keep_requests(builder)
+        if pds:
+            storage.grant_keep_comparisons(builder)
+            pds.grant_ask(builder)
         storage.grant_read_messages(sender)
         storage.grant_keep_received(poller)
         ledger.grant_record(builder)
@@ -129,6 +135,8 @@ class MessagingStack(Stack):
         alarms.watch_function("Sender", sender)
         alarms.watch_function("Poller", poller)
         alarms.watch_refused_credentials()
+        if pds:
+            alarms.watch_refused_application()
         for settings in configuration.mailboxes:
             alarms.watch_credentials(settings.mailbox)
 
@@ -148,6 +156,7 @@ class MessagingStack(Stack):
             "MailboxParameters": mailboxes.parameter_prefix,
             "MailboxSecrets": mailboxes.secret_prefix,
             "MeshSecretName": mailboxes.mesh_secret_name,
+            **({"PdsSecretName": pds.secret_name} if pds else {}),
         }.items():
             CfnOutput(self, name, value=value)
 

@@ -77,6 +77,10 @@ class Storage(Construct):
         """Let a function keep requests as they came."""
         self._write(function, self.evidence, "requests")
 
+    def grant_keep_comparisons(self, function: MessagingFunction) -> None:
+        """Let a function keep what PDS has otherwise than a request: for the eyes of those who decide."""
+        self._write(function, self.evidence, "comparisons")
+
     def grant_keep_received(self, function: MessagingFunction) -> None:
         """Let a function keep what MESH delivered, as it came."""
         self._write(function, self.evidence, "received")

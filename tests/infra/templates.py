@@ -9,7 +9,7 @@ from typing import Any
 from aws_cdk import App
 
 from infra import app as command
-from infra.configuration import LIVE_MESH_HOST, Configuration, MailboxSettings
+from infra.configuration import LIVE_MESH_HOST, LIVE_PDS_HOST, Configuration, MailboxSettings, Pds
 
 Properties = Mapping[str, Any]
 
@@ -76,7 +76,8 @@ def production() -> Configuration:
         account="123456789012",
         mesh_url=f"https://{LIVE_MESH_HOST}",
         nhs_numbers="live",
-        mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001"),),
+        pds=Pds(url=f"https://{LIVE_PDS_HOST}"),
+        mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001", pds_lookup=True),),
         contacts=("on-call@example.org", "safety@example.org"),
         keep_data=True,
     )

@@ -8,9 +8,11 @@ from pydantic import ValidationError
 from infra import environments
 from infra.configuration import (
     LIVE_MESH_HOST,
+    LIVE_PDS_HOST,
     Configuration,
     FunctionLimits,
     MailboxSettings,
+    Pds,
     QueueFunctionLimits,
     Retention,
     Timings,
@@ -102,7 +104,44 @@ def test_mailboxes_default_to_the_current_specification() -> None:
         "max_message_bytes": 5_000_000,
         "infrastructure_acknowledgement_seconds": 86_400,
         "business_acknowledgement_seconds": 432_000,
+        "pds_lookup": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("url", "https://int.api.service.nhs.uk/"),
+        ("url", "https://int.api.service.nhs.uk/personal-demographics/FHIR/R4"),
+        ("url", "int.api.service.nhs.uk"),
+        ("url", "https://user@int.api.service.nhs.uk"),
+        ("requests_per_second", 0),
+    ],
+)
+def test_a_wrong_pds_is_refused_by_the_name_of_its_field(field: str, wrong: Any) -> None:
+    with pytest.raises(ValidationError, match=field):
+        Pds(**{"url": "https://int.api.service.nhs.uk", field: wrong})
+
+
+def test_a_mailbox_cannot_ask_a_pds_that_the_environment_does_not_have() -> None:
+    asking = MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001", pds_lookup=True)
+    with pytest.raises(ValidationError, match="pds must be given: pds_lookup is on for Y90001OT001"):
+        configuration(mailboxes=(asking,))
+    given = configuration(mailboxes=(asking,), pds=Pds(url="https://int.api.service.nhs.uk"))
+    assert given.pds is not None
+    assert given.pds.requests_per_second == 5
+
+
+@pytest.mark.parametrize("url", [f"https://{LIVE_PDS_HOST}", "http://int.api.service.nhs.uk", "http://127.0.0.1:8701"])
+def test_a_pds_that_is_not_the_environments_own_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match=r"pds\.url"):
+        configuration(pds=Pds(url=url))
+
+
+def test_production_asks_the_live_pds_and_no_other() -> None:
+    live = {**production().model_dump(), "mailboxes": (MAILBOX,), **_parts()}
+    with pytest.raises(ValidationError, match=r"pds\.url"):
+        configuration(**{**live, "pds": Pds(url="https://int.api.service.nhs.uk")})
 
 
 @pytest.mark.parametrize(
@@ -159,11 +198,12 @@ def test_an_unknown_environment_is_refused_with_those_that_there_are() -> None:
         environments.load("nowhere")
 
 
-def test_the_local_run_sends_from_one_mailbox_in_each_specification_version() -> None:
+def test_the_local_run_sends_in_each_specification_version_and_from_one_mailbox_that_asks_pds() -> None:
     local = environments.load("local")
     assert {(each.mailbox, each.ods_code, each.specification) for each in local.mailboxes} == {
         ("Y90001OT001", "Y90001", "2.0"),
         ("Y90002OT001", "Y90002", "1.5"),
+        ("Y90003OT001", "Y90003", "2.0"),
     }
     assert {each.infrastructure_acknowledgement_seconds for each in local.mailboxes} == {12}
     assert {each.business_acknowledgement_seconds for each in local.mailboxes} == {12}
@@ -173,5 +213,5 @@ def test_the_local_run_sends_from_one_mailbox_in_each_specification_version() ->
 def _parts() -> dict[str, Any]:
     """The parts of production that `model_dump` would turn into dictionaries."""
     whole = production()
-    parts = ("retention", "timings", "alarms", "builder", "sender", "poller")
+    parts = ("pds", "retention", "timings", "alarms", "builder", "sender", "poller")
     return {name: getattr(whole, name) for name in parts}

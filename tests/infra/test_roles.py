@@ -36,6 +36,7 @@ CREDENTIALS = {
     ("secretsmanager:GetSecretValue", "secret:{path}/mailboxes/*"),
     ("secretsmanager:GetSecretValue", "mesh secret"),
 }
+PDS = {("secretsmanager:GetSecretValue", "PDS secret"), ("s3:PutObject", "Evidence/comparisons/*")}
 TRACES = {("xray:PutTelemetryRecords", "*"), ("xray:PutTraceSegments", "*")}
 WRITE_OBJECTS = {("kms:Decrypt through s3", "records key"), ("kms:GenerateDataKey through s3", "records key")}
 
@@ -93,7 +94,8 @@ ALLOWED = {
 def test_a_function_may_do_what_it_needs_and_no_more(template: Template, function: str) -> None:
     role = referred(template.named(f"{function}FunctionName")["Role"])
     path = f"gpconnect-messaging/{template.configuration.name}"
-    expected = {(action, resource.format(path=path)) for action, resource in ALLOWED[function]}
+    asks = PDS if function == "Builder" and template.configuration.pds else set()
+    expected = {(action, resource.format(path=path)) for action, resource in ALLOWED[function] | asks}
     assert set(_permissions(template, role)) == expected
 
 
@@ -185,12 +187,11 @@ def _names(template: Template) -> dict[str, str]:
         referred(template.named("IntakeQueueUrl")["KmsMasterKeyId"]): "intake key",
         referred(template.named("SendQueueUrl")["KmsMasterKeyId"]): "send key",
     }
-    [mesh] = [
-        logical_id
-        for logical_id, secret in template.of_type("SecretsManager::Secret").items()
-        if secret["Name"].endswith("/mesh")
-    ]
-    names[mesh] = "mesh secret"
+    for logical_id, secret in template.of_type("SecretsManager::Secret").items():
+        if secret["Name"].endswith("/mesh"):
+            names[logical_id] = "mesh secret"
+        if secret["Name"].endswith("/pds"):
+            names[logical_id] = "PDS secret"
     return names
 
 

@@ -1,0 +1,125 @@
+"""Look the patient up in PDS before a message is made, where the organisation has it so (GPCM-SD-CS-072, GPCM-SD-084).
+
+One call, at one point of the build step: it asks, compares, keeps what differs for those who decide, and says what is
+known of the registered practice and from whom. PDS giving no answer is a result too: whoever builds can hold the
+request and ask again.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Protocol
+from uuid import UUID
+
+from gpconnect_messaging.mailboxes.settings import MailboxSettings
+from gpconnect_messaging.pds.answers import Answer, Practice
+from gpconnect_messaging.pds.errors import CredentialsError, PdsError
+from gpconnect_messaging.registration import Differs, NotSendable, RegisteredHere, compare
+from gpconnect_messaging.requests import models
+from gpconnect_messaging.requests.models import Request
+from gpconnect_messaging.requests.refusal import RequestRefusedError
+from gpconnect_messaging.storage import Evidence
+
+FROM_PDS, FROM_REQUEST = "PDS", "the request"
+
+
+class LookupNotConfiguredError(Exception):
+    """A mailbox wants PDS to be asked, and the environment has none: correct the deployment's configuration."""
+
+
+class Directory(Protocol):
+    """Where people are looked up: `pds.client.PdsClient`, opened when it is first asked for."""
+
+    def lookup(self, nhs_number: str, *, correlation: UUID, organisation: str, today: date) -> Answer:
+        """Ask who has the NHS number. Raises PdsError, CredentialsError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What is known of a patient's registration, and from whom.
+
+    `differs` are the fields of the request that PDS has otherwise: both values lie under `comparison` in the evidence
+    store. `unanswered` is why PDS gave no answer; then nothing is known but what the request says.
+    """
+
+    source: str
+    practice: Practice | None
+    deceased: bool = False
+    differs: tuple[str, ...] = ()
+    comparison: str = ""
+    unanswered: PdsError | CredentialsError | None = None
+
+    def of(self, request: Request) -> Request:
+        """The request with the practice that is known, for the report and the notice."""
+        if self.source != FROM_PDS or self.practice is None:
+            return request
+        practice = models.Practice(ods_code=self.practice.ods_code, name=self.practice.name)
+        return request.model_copy(update={"registered_practice": practice})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lookup:
+    """The lookup and what it works with. Without a directory only the request's own word is taken."""
+
+    evidence: Evidence
+    directory: Callable[[], Directory] | None = None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def __call__(self, request_id: UUID, request: Request, mailbox: MailboxSettings) -> Looked:
+        """Look the request's patient up. A request that keeps all its own rules is expected.
+
+        Raises RequestRefusedError where PDS leaves nobody to send to, LookupNotConfiguredError, and what the stores
+        raise.
+        """
+        if not mailbox.pds_lookup:
+            return Looked(source=FROM_REQUEST, practice=_own_word(request))
+        if self.directory is None:
+            raise LookupNotConfiguredError(f"mailbox {mailbox.mailbox} asks PDS, and the environment names none")
+        try:
+            answer = self.directory().lookup(
+                request.patient.nhs_number,
+                correlation=request_id,
+                organisation=mailbox.ods_code,
+                today=self.now().date(),
+            )
+        except (PdsError, CredentialsError) as problem:
+            return Looked(source=FROM_REQUEST, practice=_own_word(request), unanswered=problem)
+        outcome = compare(request.patient, answer, mailbox.own_ods_codes)
+        match outcome:
+            case NotSendable():
+                raise RequestRefusedError([outcome.reason])
+            case Differs():
+                return Looked(
+                    source=FROM_PDS,
+                    practice=_named(outcome.practice, request),
+                    deceased=outcome.deceased,
+                    differs=tuple(difference.path for difference in outcome.differences),
+                    comparison=self._keep(request_id, outcome),
+                )
+            case RegisteredHere():
+                return Looked(source=FROM_PDS, practice=outcome.practice)
+            case registered:
+                practice = _named(registered.practice, request)
+                return Looked(source=FROM_PDS, practice=practice, deceased=registered.deceased)
+
+    def _keep(self, request_id: UUID, outcome: Differs) -> str:
+        """Keep both values where only those who decide can read them; never in the ledger, a log or a notice."""
+        compared = {
+            difference.path: {"request": difference.requested, "PDS": difference.known}
+            for difference in outcome.differences
+        }
+        return self.evidence.keep_comparison(str(request_id), json.dumps(compared, ensure_ascii=False, indent=2))
+
+
+def _own_word(request: Request) -> Practice | None:
+    own = request.registered_practice
+    return Practice(ods_code=own.ods_code, name=own.name) if own else None
+
+
+def _named(practice: Practice | None, request: Request) -> Practice | None:
+    """Give the practice the request's name for it, where it is the same one: PDS itself gives the code only."""
+    own = request.registered_practice
+    if practice is None or practice.name or own is None or own.ods_code != practice.ods_code:
+        return practice
+    return Practice(ods_code=practice.ods_code, name=own.name)
