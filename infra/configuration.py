@@ -59,6 +59,12 @@ class MailboxSettings(Settings):
     business_acknowledgement_seconds: int = Field(default=432_000, gt=0)
     pds_lookup: bool = False
     """Whether PDS is asked for each patient's registered practice: needs the environment's `pds`."""
+    # Sent within three hours of the last update, and only the newest of that time: GPCM-SD-CS-075, GPCM-SD-CS-076.
+    hold_window_seconds: int = Field(default=9_900, ge=0, le=10_800)
+    release: Literal["automatic", "by a person"] = "automatic"
+    """Who lets a held request go (GPCM-SD-CS-074)."""
+    further_ods_codes: tuple[OdsCode, ...] = ()
+    """ODS codes of the sending organisation beside `ods_code`: nothing is sent to itself (GPCM-SD-CS-071)."""
 
 
 class Retention(Settings):
@@ -179,6 +185,16 @@ class Configuration(Settings):
             raise ValueError(f"pds.url must name {LIVE_PDS_HOST} in prod, and nowhere else")
         if not url.startswith("https://") and not (self.name == "local" and host in LOOPBACK_HOSTS):
             raise ValueError("pds.url must be https; only the local environment may use http, on this machine")
+        return self
+
+    @model_validator(mode="after")
+    def _only_the_newest_is_sent(self) -> Self:
+        for settings in self.mailboxes:
+            if settings.hold_window_seconds == 0 and self.name in {"int", "prod"}:
+                raise ValueError(
+                    f"mailboxes: hold_window_seconds of {settings.mailbox} must not be 0 in {self.name}: only the "
+                    "newest version within three hours may be sent (GPCM-SD-CS-076)"
+                )
         return self
 
     @model_validator(mode="after")

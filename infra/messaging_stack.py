@@ -100,6 +100,7 @@ class MessagingStack(Stack):
                 **shared,
                 **mesh,
                 "EVIDENCE_BUCKET": storage.evidence.bucket_name,
+                "INTAKE_QUEUE_URL": intake.work.queue.queue_url,
                 "SEND_QUEUE_URL": sending.work.queue.queue_url,
             },
         )
@@ -110,6 +111,8 @@ class MessagingStack(Stack):
         if pds:
             storage.grant_keep_comparisons(builder)
             pds.grant_ask(builder)
+        storage.grant_read_requests(builder)
+        storage.grant_keep_warnings(builder)
         storage.grant_read_messages(sender)
         storage.grant_keep_received(poller)
         ledger.grant_record(builder)
@@ -118,6 +121,7 @@ class MessagingStack(Stack):
         ledger.grant_record(poller, query=("by_due", "by_encounter"))
         sending.work.grant_send(builder)
         sending.work.grant_send(poller)
+        intake.work.grant_send(poller)
         for function in (builder, sender, poller):
             notices.grant_publish(function)
             mailboxes.grant_read_settings(function)

@@ -19,6 +19,7 @@ CONFIGURATION = Configuration(
             specification="2.0",
             infrastructure_acknowledgement_seconds=12,
             business_acknowledgement_seconds=12,
+            hold_window_seconds=0,
         ),
         MailboxSettings(
             mailbox="Y90002OT001",
@@ -26,11 +27,22 @@ CONFIGURATION = Configuration(
             specification="1.5",
             infrastructure_acknowledgement_seconds=12,
             business_acknowledgement_seconds=12,
+            hold_window_seconds=0,
+        ),
+        # The same organisation again, with a hold window that a demonstration can wait for.
+        MailboxSettings(
+            mailbox="Y90001OT002",
+            ods_code="Y90001",
+            infrastructure_acknowledgement_seconds=12,
+            business_acknowledgement_seconds=12,
+            hold_window_seconds=8,
         ),
         MailboxSettings(
             mailbox="Y90003OT001",
             ods_code="Y90003",
+            further_ods_codes=("Y90013",),
             pds_lookup=True,
+            hold_window_seconds=0,
             infrastructure_acknowledgement_seconds=12,
             business_acknowledgement_seconds=12,
         ),

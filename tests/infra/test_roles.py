@@ -65,6 +65,9 @@ ALLOWED = {
         ("s3:ListBucket", "Drop"),
         ("s3:PutObject", "Outbox/messages/*"),
         ("s3:PutObject", "Evidence/requests/*"),
+        ("s3:GetObject", "Evidence/requests/*"),
+        ("s3:ListBucket", "Evidence"),
+        ("s3:PutObject", "Evidence/warnings/*"),
     },
     "Sender": LEDGER
     | NOTICES
@@ -83,6 +86,9 @@ ALLOWED = {
     | WRITE_OBJECTS
     | _logs("Poller")
     | {
+        ("sqs:SendMessage", "Intake"),
+        ("kms:Decrypt through sqs", "intake key"),
+        ("kms:GenerateDataKey through sqs", "intake key"),
         ("s3:PutObject", "Evidence/received/*"),
         ("dynamodb:Query", "Ledger/index/by_due"),
         ("dynamodb:Query", "Ledger/index/by_encounter"),

@@ -278,7 +278,7 @@ MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
             COMMON | {"NHS_NUMBERS", "DROP_BUCKET", "OUTBOX_BUCKET", "EVIDENCE_BUCKET", "SEND_QUEUE_URL"},
         ),
         ("SenderFunctionName", COMMON | MESH | {"OUTBOX_BUCKET", "LEASE_SECONDS"}),
-        ("PollerFunctionName", COMMON | MESH | {"EVIDENCE_BUCKET", "SEND_QUEUE_URL"}),
+        ("PollerFunctionName", COMMON | MESH | {"EVIDENCE_BUCKET", "INTAKE_QUEUE_URL", "SEND_QUEUE_URL"}),
     ],
 )
 def test_a_function_is_told_what_it_needs_and_no_more(template: Template, function: str, variables: set[str]) -> None:
@@ -332,7 +332,7 @@ def test_each_mailbox_has_its_settings_and_its_secret_under_this_environment(tem
     parameters = template.of_type("SSM::Parameter").values()
     published = {parameter["Name"]: json.loads(parameter["Value"]) for parameter in parameters}
     assert published == {
-        f"/{prefix}/mailboxes/{mailbox}": settings.model_dump() for mailbox, settings in mailboxes.items()
+        f"/{prefix}/mailboxes/{mailbox}": settings.model_dump(mode="json") for mailbox, settings in mailboxes.items()
     }
     secrets = template.of_type("SecretsManager::Secret").values()
     assert {secret["Name"] for secret in secrets} == {

@@ -123,7 +123,12 @@ def test_an_encounters_versions_are_counted_once_each_however_many_ask_at_once(l
     requests = [str(uuid.uuid4()) for _ in range(6)]
 
     def claim(request_id: str) -> Callable[[], int]:
-        return lambda: ledger.claim(request_id, MAILBOX, encounter, ("v",), START).version
+        def version() -> int:
+            claimed = ledger.claim(request_id, MAILBOX, encounter, ("v",), START)
+            assert claimed is not None
+            return claimed.version
+
+        return version
 
     versions = at_once(*map(claim, requests))
     assert sorted(versions) == [1, 2, 3, 4, 5, 6]

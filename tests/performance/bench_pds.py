@@ -95,7 +95,7 @@ def main() -> int:
     for name, value in found.items():
         print(f"{name:28} {value:8.2f}" if isinstance(value, float) else f"{name:28} {value:8d}")
     # A request can be late on its way and meet the next one's second: one more than the rate is no excess.
-    kept = found["refused"] == 0 and found["most in a second / budget"] <= 1 + 1 / given.per_second
+    kept = not found["refused"] and found["most in a second / budget"] <= 1 + 1 / given.per_second
     used = found["rate / budget"] >= LEAST_USED
     print(f"{'kept within the budget' if kept else 'EXCEEDED the budget'}, in {time.monotonic() - began:.0f} s")
     return 0 if kept and used and found["rate / budget"] <= 1.005 else 1

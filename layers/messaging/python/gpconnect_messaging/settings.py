@@ -92,6 +92,7 @@ class PollerSettings(_LedgerSettings):
     """The poller's environment."""
 
     evidence_bucket: str
+    intake_queue_url: str
     send_queue_url: str
     mesh_url: str
     mailbox_secrets: str

@@ -13,7 +13,7 @@ from botocore.config import Config
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
 from gpconnect_messaging.notices import Notifier
-from gpconnect_messaging.queues import SendQueue
+from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings
 from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
 
@@ -78,8 +78,14 @@ def poller(settings: PollerSettings) -> "tuple[Poller, Sweep]":
         notifier=notifier,
         lease=settings.poll_lease,
     )
-    send_queue = SendQueue(boto3.client("sqs", config=_CONFIG), settings.send_queue_url)
-    return poll, Sweep(ledger=ledger, send_queue=send_queue, notifier=notifier, patience=settings.patience)
+    sqs = boto3.client("sqs", config=_CONFIG)
+    return poll, Sweep(
+        ledger=ledger,
+        send_queue=SendQueue(sqs, settings.send_queue_url),
+        intake_queue=IntakeQueue(sqs, settings.intake_queue_url),
+        notifier=notifier,
+        patience=settings.patience,
+    )
 
 
 def _ledger(settings: BuilderSettings | SenderSettings | PollerSettings) -> Ledger:

@@ -37,7 +37,7 @@ from gpconnect_messaging.storage import Evidence, KeptMessage
 LARGEST_RECEIVED = 20_000_000_000
 """What MESH carries in all chunks of a message, in bytes; what is longer decompressed, is a bomb."""
 
-_CLOSED = {Status.INVALID, Status.DELIVERED, Status.REJECTED}
+_CLOSED = {Status.DELIVERED, Status.REJECTED}
 _SET_ASIDE = "set aside"
 # Failures of MESH, of the network and of AWS: they say nothing of the message that was being taken in.
 _PASSING = (Authentication, Busy, NeverLeft, LedgerBusyError, ClientError, BotoCoreError)
@@ -182,7 +182,9 @@ class Poller:
         for fact in facts:
             change = self.ledger.record(record.message_id, fact)
             self.notifier.tell(change.notices if change else ())
-            if fact.kind is FactKind.RESPONSE and fact.details["code"] == REPLACEMENT_NOT_PROCESSED:
+            doubted = {each.identity for each in change.record.history.suspicious} if change else set()
+            voids = fact.kind is FactKind.RESPONSE and fact.details["code"] == REPLACEMENT_NOT_PROCESSED
+            if voids and fact.identity not in doubted:
                 self._void_what_it_replaced(record)
         self.ledger.received(replace(received, outcome=record.message_id))
         return _Taken.MATCHED
@@ -234,11 +236,11 @@ class Poller:
         return record, [fact]
 
     def _original(self, mailbox: str, response: Response) -> MessageRecord | None:
-        if response.identifier and (record := self.ledger.find(response.identifier)):
+        if response.identifier and (record := self.ledger.find(response.identifier)) and record.version:
             return record
         if response.sender_reference:
             candidates = self.ledger.find_by_encounter(mailbox, response.sender_reference)
-            still_open = [record for record in candidates if record.status not in _CLOSED]
+            still_open = [record for record in candidates if record.version and record.status not in _CLOSED]
             if len(still_open) == 1:
                 return still_open[0]
         return None
