@@ -93,7 +93,7 @@ def main() -> int:
     began = time.monotonic()
     found = run(given.builders, given.per_second)
     for name, value in found.items():
-        print(f"{name:28} {value:8.2f}" if isinstance(value, float) else f"{name:28} {value:8d}")
+        print(f"{name:28} {value:8.2f}")
     # A request can be late on its way and meet the next one's second: one more than the rate is no excess.
     kept = not found["refused"] and found["most in a second / budget"] <= 1 + 1 / given.per_second
     used = found["rate / budget"] >= LEAST_USED

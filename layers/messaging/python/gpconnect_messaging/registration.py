@@ -61,7 +61,7 @@ class Differs:
     """It may be another person, or a stale record: a person must look at both values."""
 
     differences: tuple[Difference, ...]
-    practice: Practice | None = None
+    practice: Practice
     deceased: bool = False
 
 
@@ -92,11 +92,10 @@ _STOPS: dict[type[Answer], Reason] = {
 
 def compare(patient: Patient, answer: Answer, own: frozenset[str]) -> Outcome:
     """Say what PDS's answer means for a request. `own` are the sender's ODS codes."""
-    if isinstance(answer, Found | NoPractice) and (differences := _differences(patient, answer.person)):
-        practice = answer.practice if isinstance(answer, Found) else None
-        return Differs(differences, practice, answer.person.deceased)
     if not isinstance(answer, Found):
         return NotSendable(_STOPS[type(answer)])
+    if differences := _differences(patient, answer.person):
+        return Differs(differences, answer.practice, answer.person.deceased)
     if answer.practice.ods_code in own:
         return RegisteredHere(answer.practice)
     return Registered(answer.practice, answer.person.deceased)

@@ -6,10 +6,10 @@ request and ask again.
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
@@ -50,6 +50,38 @@ class Looked:
     comparison: str = ""
     unanswered: PdsError | CredentialsError | None = None
 
+    @classmethod
+    def said(cls, request: Request) -> "Looked":
+        """Take the request's own word."""
+        own = request.registered_practice
+        return cls(source=FROM_REQUEST, practice=Practice(ods_code=own.ods_code, name=own.name) if own else None)
+
+    @classmethod
+    def remembered(cls, details: Mapping[str, Any]) -> "Looked":
+        """Take what was known when a message was first made, from its `details`."""
+        code = details.get("ods_code")
+        return cls(
+            source=details.get("source", FROM_REQUEST),
+            practice=Practice(ods_code=code, name=details.get("name")) if code else None,
+            deceased=bool(details.get("deceased")),
+        )
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What the ledger keeps of it: organisations' names and codes, and whether PDS knows of a death."""
+        known = {"source": self.source, "ods_code": self.ods_code, "name": self.practice and self.practice.name}
+        return {name: value for name, value in known.items() if value} | ({"deceased": True} if self.deceased else {})
+
+    @property
+    def ods_code(self) -> str | None:
+        """The practice's ODS code, if it is known."""
+        return self.practice.ods_code if self.practice else None
+
+    @property
+    def certain(self) -> bool:
+        """Whether it can be acted upon: nothing differs, and whoever was asked has answered."""
+        return not self.differs and self.unanswered is None
+
     def of(self, request: Request) -> Request:
         """The request with the practice that is known, for the report and the notice."""
         if self.source != FROM_PDS or self.practice is None:
@@ -60,22 +92,19 @@ class Looked:
 
 @dataclass(frozen=True, kw_only=True)
 class Lookup:
-    """The lookup and what it works with. Without a directory only the request's own word is taken."""
+    """The lookup and what it works with."""
 
     evidence: Evidence
-    directory: Callable[[], Directory] | None = None
+    directory: Callable[[], Directory]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def __call__(self, request_id: UUID, request: Request, mailbox: MailboxSettings) -> Looked:
         """Look the request's patient up. A request that keeps all its own rules is expected.
 
-        Raises RequestRefusedError where PDS leaves nobody to send to, LookupNotConfiguredError, and what the stores
-        raise.
+        Raises RequestRefusedError where PDS leaves nobody to send to, and what the stores raise.
         """
         if not mailbox.pds_lookup:
-            return Looked(source=FROM_REQUEST, practice=_own_word(request))
-        if self.directory is None:
-            raise LookupNotConfiguredError(f"mailbox {mailbox.mailbox} asks PDS, and the environment names none")
+            return Looked.said(request)
         try:
             answer = self.directory().lookup(
                 request.patient.nhs_number,
@@ -84,7 +113,7 @@ class Lookup:
                 today=self.now().date(),
             )
         except (PdsError, CredentialsError) as problem:
-            return Looked(source=FROM_REQUEST, practice=_own_word(request), unanswered=problem)
+            return replace(Looked.said(request), unanswered=problem)
         outcome = compare(request.patient, answer, mailbox.own_ods_codes)
         match outcome:
             case NotSendable():
@@ -112,14 +141,16 @@ class Lookup:
         return self.evidence.keep_comparison(str(request_id), json.dumps(compared, ensure_ascii=False, indent=2))
 
 
-def _own_word(request: Request) -> Practice | None:
-    own = request.registered_practice
-    return Practice(ods_code=own.ods_code, name=own.name) if own else None
+def own_word(_request_id: UUID, request: Request, mailbox: MailboxSettings) -> Looked:
+    """Look nobody up: the environment has no PDS. Raises LookupNotConfiguredError for a mailbox that wants it asked."""
+    if mailbox.pds_lookup:
+        raise LookupNotConfiguredError(f"mailbox {mailbox.mailbox} asks PDS, and the environment names none")
+    return Looked.said(request)
 
 
-def _named(practice: Practice | None, request: Request) -> Practice | None:
+def _named(practice: Practice, request: Request) -> Practice:
     """Give the practice the request's name for it, where it is the same one: PDS itself gives the code only."""
     own = request.registered_practice
-    if practice is None or practice.name or own is None or own.ods_code != practice.ods_code:
+    if practice.name or own is None or own.ods_code != practice.ods_code:
         return practice
     return Practice(ods_code=practice.ods_code, name=own.name)
