@@ -1,4 +1,4 @@
-"""Every answer of PDS through the deployed builder: its role, its secret, its budget, and a PDS that checks its JWTs."""
+"""Every answer of PDS through the deployed builder: its role, its secret, its budget, and PDS's checks of its JWTs."""
 
 import json
 import uuid
@@ -129,6 +129,18 @@ def test_the_budget_holds_on_the_deployed_table(product: Product) -> None:
         waits = sorted(wait for waits in pool.map(ask, [budget() for _ in range(4)]) for wait in waits)
     assert len(waits) == 20
     assert waits[-1] > 0.02, "twenty moments a fiftieth of a second apart cannot all be now"
+
+
+def test_no_log_line_names_anyone_or_holds_a_token_or_a_key(product: Product) -> None:
+    """The tests above have filled the logs."""
+    lines = product.run.logs("builder")
+    assert any("PdsUnanswered" in line for line in lines), "an outage is counted"
+    assert any("PDS gave no answer; the request is held" in line for line in lines)
+    people = {word for nhs_number, family, birth_date in ANSWERS for word in (nhs_number, family, birth_date)}
+    held = product.run.session.client("secretsmanager").get_secret_value(SecretId=product.run.outputs["PdsSecretName"])
+    key = json.loads(held["SecretString"])["private_key"].splitlines()[1]
+    telling = [*people, "Bearer ", "eyJ", "/Patient/", "client_assertion", key]
+    assert [word for word in telling for line in lines if word in line] == []
 
 
 def _statuses(product: Product, dropped: Dropped, until: str = "") -> set[str]:
