@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format synth deploy diff bench bench-mesh bench-pds soak validate conformance lock schema font render clean
+.PHONY: help setup demo test check format synth deploy diff bench bench-mesh bench-pds soak validate conformance lock schema lifecycle font render clean
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -88,6 +88,9 @@ lock: $(READY) ## Lock the dependencies afresh, with hashes (UPGRADE= for the le
 
 schema: $(READY) ## Publish the request's JSON Schema in events/
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.requests.schema > events/request.schema.json
+
+lifecycle: $(READY) ## Draw the message lifecycle in docs/lifecycle.md
+	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.ledger.drawing > docs/lifecycle.md
 
 render: $(READY) ## Show the ITK3 message FILE as a page (VIEW=clinical shows all)
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.documents.render "$(FILE)" --view $(or $(VIEW),administrative)

@@ -1,5 +1,6 @@
 """The build step, the sweep and the sender over memory, with a hold window and a time that passes when told to."""
 
+import itertools
 import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -81,7 +82,7 @@ class Product:
             **parts,
         )
         self.by_hand = ByHand(**parts)
-        self._asked = 0
+        self._numbers = itertools.count(1)
         self._last: tuple[bytes, datetime | None] = b"", None
 
     def settings(self, _mailbox: str) -> MailboxSettings:
@@ -89,10 +90,13 @@ class Product:
 
     def asks(self, *, arrived: datetime | None = None, **changes: Any) -> Built:
         """A request of its own comes on the queue, for the sample's encounter unless told otherwise."""
-        self._asked += 1
-        data = request_data(SAMPLE, request_id=f"request-{self._asked}", **changes)
+        return self.builder.queued(*self.prepares(arrived=arrived, **changes))
+
+    def prepares(self, *, arrived: datetime | None = None, **changes: Any) -> tuple[bytes, datetime | None]:
+        """Write a request down, to be asked with `asks_again`."""
+        data = request_data(SAMPLE, request_id=f"request-{next(self._numbers)}", **changes)
         self._last = json.dumps(data).encode(), arrived
-        return self.asks_again()
+        return self._last
 
     def asks_again(self) -> Built:
         """The queue brings the last request once more."""
@@ -100,9 +104,8 @@ class Product:
 
     def withdraws(self, *, arrived: datetime | None = None, **changes: Any) -> Built:
         """The sample's encounter was deleted."""
-        self._asked += 1
         sample = request_data(SAMPLE)
-        data = {"kind": "withdraw", "request_id": f"withdraw-{self._asked}"} | changes
+        data = {"kind": "withdraw", "request_id": f"withdraw-{next(self._numbers)}"} | changes
         return self.builder.queued(
             json.dumps({name: sample[name] for name in ("mailbox", "encounter")} | data).encode(), arrived
         )

@@ -550,9 +550,10 @@ class History:
 
     @cached_property
     def undelivered(self) -> bool:
-        """MESH reported every copy that it is known to have taken."""
+        """MESH reported every copy that it is known to have taken, and no other can be on its way."""
         reported = {fact.details["linked_mesh_message_id"] for fact in self.of(FactKind.REPORT)}
-        return bool(reported) and reported >= set(self.mesh_message_ids)
+        under_way = self.attempts > 0 and (self.last_outcome is None or self.left_uncertain)
+        return bool(reported) and reported >= set(self.mesh_message_ids) and not under_way
 
     @cached_property
     def contradictory(self) -> bool:
