@@ -767,7 +767,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         Status.HELD,
         _has(FactKind.HELD),
-        "checked, and waiting out the hold window, or for a person to release it",
+        "checked, and waiting out the hold window, for a person to release it, or for PDS to answer",
         "GPCM-SD-CS-074, GPCM-SD-CS-075, GPCM-SD-CS-076",
         "Where a person must release it: release it, or have it withdrawn. Otherwise nothing.",
     ),
