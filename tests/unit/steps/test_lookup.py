@@ -306,3 +306,14 @@ def test_a_notice_names_the_practice_that_pds_named_and_that_the_patient_has_die
     (told,) = product.topic.told
     assert "practice: A20047 Millbrook Surgery (says PDS)" in told
     assert "deceased: PDS knows that the patient has died" in told
+
+
+@pytest.mark.requirement("GPCM-SD-CS-077")
+def test_the_warning_of_a_deleted_consultation_names_the_practice_that_pds_named() -> None:
+    product = Asking(**NOTHING)
+    product.moves(WRIGHT, "B82617")
+    product.asks()
+    product.works()
+    withdrawal = product.withdraws()
+    warning = product.bucket.objects[f"warnings/{withdrawal.message_id}.txt"].decode()
+    assert "Registered practice: name not given, ODS code B82617" in warning
