@@ -93,8 +93,8 @@ class Alarms(Construct):
                 statistic="Sum",
             ),
             threshold=0,
-            what_to_do="PDS does not accept the application, so requests of the mailboxes that ask it stay held until it "
-            "does. The builder's log says what to correct: the secret, the registered key, or a clock.",
+            what_to_do="PDS does not accept the application, so requests of the mailboxes that ask it stay held. "
+            "The builder's log says what to correct: the secret, the registered key, or a clock.",
         )
 
     def _alarm(
