@@ -109,6 +109,15 @@ def test_a_patient_of_the_senders_own_practice_needs_no_message(nhs_number: str,
 
 
 @pytest.mark.requirement("GPCM-SD-CS-071")
+def test_what_is_not_certain_makes_no_message_unnecessary() -> None:
+    product = Asking(further_ods_codes=frozenset({"Y90003"}))
+    assert product.asks_for("9990000085", "Anybody", "1991-09-15").status is Status.HELD, "it may be another patient"
+    product.pds.meet("down", 9)
+    own = {"ods_code": "Y90003", "name": "The sender's own"}
+    assert product.asks(encounter="another", registered_practice=own).status is Status.HELD, "PDS has not said so yet"
+
+
+@pytest.mark.requirement("GPCM-SD-CS-071")
 def test_a_patient_who_joins_the_sender_while_the_request_is_held_needs_no_message_either() -> None:
     product = Asking(further_ods_codes=frozenset({"Y90003"}))
     request = product.asks()
@@ -289,6 +298,8 @@ def test_a_repeat_reads_its_practice_where_it_was_first_kept(monkeypatch: pytest
     product.moves(WRIGHT, "B82617")
     message = product.asks_again()
     assert product.registration(message) == MILLBROOK, "all copies of a message say the same"
+    (built,) = product.row(message.message_id).history.of(FactKind.BUILT)
+    assert built.details["to_organisation"] == "A20047"
 
 
 def test_nobody_is_looked_up_for_a_request_that_is_not_sent_anyway() -> None:
