@@ -5,12 +5,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from gpconnect_messaging.ledger.lifecycle import FactKind, Status
 from gpconnect_messaging.mailboxes.settings import Release
-from gpconnect_messaging.steps.build import Built, UnknownRequestError
+from gpconnect_messaging.steps.build import UnknownRequestError
 from gpconnect_messaging.steps.by_hand import ActorError, NotPossibleError
 from tests.examples import request_data
 from tests.unit.steps.holding import PATIENCE, SAMPLE, WINDOW, Product
@@ -87,6 +85,15 @@ def test_without_a_window_an_older_request_that_comes_late_is_not_sent_either() 
     product.time.advance(MINUTE)
     assert product.asks().status is Status.BUILT
     assert product.asks(arrived=earlier).status is Status.SUPERSEDED
+
+
+def test_a_second_builder_that_finds_the_window_over_does_not_send_beside_the_held_request() -> None:
+    product = Product()
+    held = product.asks()
+    encounter = request_data(SAMPLE)["encounter"]
+    claim = product.ledger.claim(held.message_id, product.mailbox.mailbox, encounter, ("1",), product.time())
+    assert claim is None
+    assert product.status(held) is Status.HELD
 
 
 def test_what_is_sent_is_what_was_checked_whatever_was_written_over_it_since() -> None:
@@ -201,35 +208,3 @@ def test_a_version_waits_for_one_that_was_claimed_and_is_being_built() -> None:
     second = product.asks()
     assert product.sender.send(second.message_id) is Status.BUILT
     assert product.row(second.message_id).version == 2
-
-
-times = st.integers(0, 5)
-steps = st.lists(st.one_of(st.tuples(st.just("ask"), times), st.tuples(st.just("work"), times)), min_size=1, max_size=6)
-
-
-@settings(max_examples=12, deadline=None)
-@given(steps=steps)
-def test_whatever_comes_in_whatever_order_versions_are_consecutive_and_the_newest_wins(
-    steps: list[tuple[str, int]],
-) -> None:
-    product = Product()
-    start, asked = product.time(), []
-    for step, hours in steps:
-        if step == "ask":
-            arrived = start + timedelta(hours=hours - 5)
-            placed = product.asks(arrived=arrived)
-            asked.append((arrived, placed))
-            assert product.asks_again() == Built(placed.message_id, product.status(placed)), "it came twice"
-        else:
-            product.later(timedelta(hours=hours))
-    product.later(WINDOW + MINUTE)
-    product.later(WINDOW + MINUTE)
-    versions = [product.row(each).version for each in product.mesh.sent]
-    assert versions == list(range(1, len(versions) + 1))
-    statuses = {product.status(each) for _, each in asked}
-    assert statuses <= {Status.SUPERSEDED, Status.RELEASED, Status.SENT}, "sent at once where the window was over"
-    if asked:
-        newest = max(arrived for arrived, _ in asked)
-        encounter = product.ledger.encounter(product.mailbox.mailbox, request_data(SAMPLE)["encounter"])
-        assert encounter.newest_at == newest
-        assert encounter.newest_request_id == product.row(product.mesh.sent[-1]).request_id

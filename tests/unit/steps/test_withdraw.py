@@ -42,6 +42,17 @@ def test_of_a_sent_report_a_warning_says_all_that_must_be_told_and_the_notice_on
         assert personal not in notice
 
 
+def test_a_warning_is_given_even_where_the_request_is_not_kept_any_longer() -> None:
+    product = Product(hold_window_seconds=0)
+    product.asks()
+    product.works()
+    product.bucket.objects.clear()
+    withdrawal = product.withdraws()
+    assert withdrawal.status is Status.TELL_PRACTICE
+    (fact,) = product.row(withdrawal.message_id).history.of(FactKind.WITHDRAWAL)
+    assert "look the encounter up" in product.bucket.objects[fact.details["warning_key"]].decode()
+
+
 def test_it_stays_open_until_somebody_has_told_the_practice() -> None:
     product = Product(hold_window_seconds=0)
     product.asks()

@@ -115,15 +115,17 @@ class Ledger:
     ) -> Claim | None:
         """Give a request its encounter's next version, once; a repeat gets back what the first call gave.
 
-        A held request that it is newer than is superseded with it. None where the encounter has a newer request: see
-        `place`. Raises LedgerBusyError when other requests for the same encounter kept winning.
+        A held request that it is newer than is superseded with it. None where the encounter has a newer request, or
+        holds this one, since another builder came first: see `place`.
+
+        Raises LedgerBusyError when other requests for the same encounter kept winning.
         """
         asked_at = asked_at or created_at
         for _ in self._tries():
             if known := self.find_claim(request_id):
                 return known
             before = self.encounter(mailbox, encounter)
-            if before.is_older(asked_at):
+            if before.is_older(asked_at) or before.held_request_id == request_id:
                 return None
             claim = Claim(
                 request_id=request_id,

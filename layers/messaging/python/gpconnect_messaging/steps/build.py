@@ -210,15 +210,9 @@ class Builder:
             )
             decision, facts = self._first_look_at(looked, decision)
             asked_at = request.consultation.updated or arrived
+            origin = Origin(folder=folder or "", document_versions=found.versions)
             if decision.course is not Course.SEND:
-                placed = self._place(
-                    request_id,
-                    request,
-                    decision,
-                    asked_at,
-                    Origin(folder=folder or "", document_versions=found.versions),
-                    facts,
-                )
+                placed = self._place(request_id, request, decision, asked_at, origin, facts)
                 return replace(placed, unanswered=looked.unanswered)
             claim = self.ledger.claim(
                 str(request_id),
@@ -231,13 +225,7 @@ class Builder:
                 registration=looked.details,
             )
             if claim is None:  # a newer request came first: this one becomes no message
-                return self._place(
-                    request_id,
-                    request,
-                    decision,
-                    asked_at,
-                    Origin(folder=folder or "", document_versions=found.versions),
-                )
+                return self._place(request_id, request, decision, asked_at, origin)
             if claim.document_versions != found.versions:
                 # Another builder claimed it meanwhile: read what it read.
                 found = self._gather(request, folder or "", claim.document_versions)
@@ -346,7 +334,7 @@ class Builder:
         def warn(sent: Sequence[MessageRecord]) -> str:
             try:
                 request = parse_request(self.evidence.request(sent[0].request_id))
-            except NotThereError:
+            except (NotThereError, RequestRefusedError):
                 request = None
             return self.evidence.keep_warning(str(request_id), warning(withdrawal, request, sent))
 

@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import Fact, History, Status
+from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.requests.nhs_number import is_nhs_number
+from gpconnect_messaging.steps.voiding import void_what_it_replaced, voids
 
 _ACTOR = re.compile(r"[A-Za-z0-9@._:/+=-]{1,128}")
 _DIGITS = re.compile(r"[0-9]{10}")
@@ -48,7 +50,7 @@ class ByHand:
             fact,
             lambda history: history.status is Status.HELD and history.differences == known,
             "is not held, or was found to differ from PDS just now",
-        )
+        ).status
 
     def practice_told(self, withdrawal_id: str, actor: str) -> Status:
         """Record that the practice knows of the deleted consultation (GPCM-SD-CS-077).
@@ -56,7 +58,9 @@ class ByHand:
         Raises NotPossibleError where the withdrawal asks for nobody to be told, ActorError.
         """
         fact = lifecycle.practice_told(at=self.now(), actor=_checked(actor))
-        return self._record(withdrawal_id, fact, lambda history: history.practice_to_tell, "has nobody to be told")
+        return self._record(
+            withdrawal_id, fact, lambda history: history.practice_to_tell, "has nobody to be told"
+        ).status
 
     def accept_response(self, message_id: str, mesh_message_id: str, actor: str) -> Status:
         """Let a suspicious response count, once it is known to be genuine.
@@ -64,19 +68,23 @@ class ByHand:
         Raises NotPossibleError where the message has no such response, ActorError.
         """
         fact = lifecycle.response_accepted(at=self.now(), mesh_message_id=mesh_message_id, actor=_checked(actor))
-        return self._record(
+        record = self._record(
             message_id,
             fact,
             lambda history: mesh_message_id in {each.details["mesh_message_id"] for each in history.suspicious},
             "has no such suspicious response",
         )
+        accepted = [each for each in record.history.facts if each.details.get("mesh_message_id") == mesh_message_id]
+        if any(voids(each, record) for each in accepted):
+            void_what_it_replaced(self.ledger, self.notifier, record, self.now())
+        return record.status
 
-    def _record(self, row_id: str, fact: Fact, possible: Callable[[History], bool], otherwise: str) -> Status:
+    def _record(self, row_id: str, fact: Fact, possible: Callable[[History], bool], otherwise: str) -> MessageRecord:
         change = self.ledger.record(row_id, fact, only_if=possible)
         if change is None:
             raise NotPossibleError(f"{row_id} {otherwise}")
         self.notifier.tell(change.notices)
-        return change.record.status
+        return change.record
 
 
 def _checked(actor: str) -> str:

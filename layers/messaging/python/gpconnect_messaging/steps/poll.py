@@ -19,10 +19,9 @@ from functools import partial
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gpconnect_messaging.itk3.response_codes import REPLACEMENT_NOT_PROCESSED
 from gpconnect_messaging.itk3.responses import Outcome, Response, UnreadableResponse, read_response
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import Fact, Status
 from gpconnect_messaging.ledger.records import MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger, LedgerBusyError
 from gpconnect_messaging.mailboxes.connections import MeshConnections
@@ -30,8 +29,8 @@ from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.mesh.errors import ERROR_CODES, Authentication, Busy, DamagedContent, Gone, NeverLeft
 from gpconnect_messaging.mesh.models import MessageHeaders
 from gpconnect_messaging.notices import Notifier
-from gpconnect_messaging.requests.identity import message_id
 from gpconnect_messaging.specification import RESPONSE_WORKFLOW_IDS
+from gpconnect_messaging.steps.voiding import void_what_it_replaced, voids
 from gpconnect_messaging.storage import Evidence, KeptMessage
 
 LARGEST_RECEIVED = 20_000_000_000
@@ -182,20 +181,10 @@ class Poller:
         for fact in facts:
             change = self.ledger.record(record.message_id, fact)
             self.notifier.tell(change.notices if change else ())
-            doubted = {each.identity for each in change.record.history.suspicious} if change else set()
-            voids = fact.kind is FactKind.RESPONSE and fact.details["code"] == REPLACEMENT_NOT_PROCESSED
-            if voids and fact.identity not in doubted:
-                self._void_what_it_replaced(record)
+            if change and voids(fact, change.record):
+                void_what_it_replaced(self.ledger, self.notifier, record, self.now())
         self.ledger.received(replace(received, outcome=record.message_id))
         return _Taken.MATCHED
-
-    def _void_what_it_replaced(self, record: MessageRecord) -> None:
-        """The replacement failed: every version that it replaced, at the same recipient, is void (GPCM-SD-035)."""
-        for version in range(1, record.version):
-            earlier = message_id(record.mailbox, record.encounter, version, record.recipient)
-            fact = lifecycle.voided(at=self.now(), by_message_id=record.message_id)
-            change = self.ledger.record(str(earlier), fact)
-            self.notifier.tell(change.notices if change else ())
 
     def _understand(
         self, mailbox: str, message: MessageHeaders, body: bytes | None

@@ -11,8 +11,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.steps.build import Built
 from tests.examples import request_data
 from tests.unit.steps.holding import SAMPLE, WINDOW, Product
 
@@ -152,3 +155,35 @@ def test_several_builders_and_sweeps_at_once_come_to_the_same() -> None:
     assert [product.row(each).version for each in product.mesh.sent] == [1, 2, 3]
     encounter = product.ledger.encounter(product.mailbox.mailbox, request_data(SAMPLE)["encounter"])
     assert (encounter.version, encounter.held_request_id) == (3, "")
+
+
+times = st.integers(0, 5)
+steps = st.lists(st.one_of(st.tuples(st.just("ask"), times), st.tuples(st.just("work"), times)), min_size=1, max_size=6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(steps=steps)
+def test_whatever_comes_in_whatever_order_versions_are_consecutive_and_the_newest_wins(
+    steps: list[tuple[str, int]],
+) -> None:
+    product = Product()
+    start, asked = product.time(), []
+    for step, hours in steps:
+        if step == "ask":
+            arrived = start + timedelta(hours=hours - 5)
+            placed = product.asks(arrived=arrived)
+            asked.append((arrived, placed))
+            assert product.asks_again() == Built(placed.message_id, product.status(placed)), "it came twice"
+        else:
+            product.later(timedelta(hours=hours))
+    product.later(WINDOW + MINUTE)
+    product.later(WINDOW + MINUTE)
+    versions = [product.row(each).version for each in product.mesh.sent]
+    assert versions == list(range(1, len(versions) + 1))
+    statuses = {product.status(each) for _, each in asked}
+    assert statuses <= {Status.SUPERSEDED, Status.RELEASED, Status.SENT}, "sent at once where the window was over"
+    if asked:
+        newest = max(arrived for arrived, _ in asked)
+        encounter = product.ledger.encounter(product.mailbox.mailbox, request_data(SAMPLE)["encounter"])
+        assert encounter.newest_at == newest
+        assert encounter.newest_request_id == product.row(product.mesh.sent[-1]).request_id
