@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain
+.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -69,6 +69,9 @@ bench: $(READY) ## Measure time and memory against base64 alone (REPORT=1 never 
 bench-mesh: $(READY) ## Measure the MESH client against the official one and raw httpx, and its memory
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/uv run --quiet --no-project --python $(BIN)/python \
 		--with-requirements tests/performance/requirements-mesh.txt python -W ignore -m tests.performance.bench_mesh
+
+bench-pds: $(READY) ## Measure that a hundred builders at once keep within PDS's rate
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench_pds
 
 soak: $(READY) ## Send 3 x 1,000 messages through a MESH that fails one request in five
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 LIVE_MESH_HOST = "mesh-sync.spineservices.nhs.uk"
 UNITED_KINGDOM = "eu-west-2"
 """The region in London: patients' data stays in the United Kingdom."""
+LIVE_PDS_HOST = "api.service.nhs.uk"
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost"})
 
 _MESSAGE_DEFINITION = "https://fhir.nhs.uk/STU3/MessageDefinition/ITK-GPConnectSendDocument-MessageDefinition-1"
@@ -40,6 +41,17 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+PdsUrl = Annotated[str, Field(pattern=r"^https?://[^/\s?#@]+$")]
+"""Up to the host: the API's and the token endpoint's paths are appended."""
+
+
+class Pds(Settings):
+    """The Personal Demographics Service, and the rate that NHS England allows the environment's application."""
+
+    url: PdsUrl
+    requests_per_second: int = Field(default=5, ge=1, le=1000)
+
+
 class MailboxSettings(Settings):
     """One sending mailbox: who sends, and in which form. Published whole as the mailbox's parameter."""
 
@@ -53,6 +65,8 @@ class MailboxSettings(Settings):
     """SNOMED CT document types that NHS England approved for this sender, beside those that all senders may use."""
     infrastructure_acknowledgement_seconds: int = Field(default=86_400, gt=0)
     business_acknowledgement_seconds: int = Field(default=432_000, gt=0)
+    pds_lookup: bool = False
+    """Whether PDS is asked for each patient's registered practice: needs the environment's `pds`."""
     # Sent within three hours of the last update, and only the newest of that time: GPCM-SD-CS-075, GPCM-SD-CS-076.
     hold_window_seconds: int = Field(default=9_900, ge=0, le=10_800)
     release: Literal["automatic", "by a person"] = "automatic"
@@ -172,6 +186,8 @@ class Configuration(Settings):
     other_regions_allowed: tuple[Region, ...] = ()
     """Regions besides London that the data's controller allows. Naming one here is that decision."""
     mesh_url: MeshUrl
+    pds: Pds | None = None
+    """None: no mailbox of the environment asks PDS."""
     nhs_numbers: Literal["test", "live"]
     mailboxes: tuple[MailboxSettings, ...] = Field(min_length=1)
     contacts: tuple[EmailAddress, ...] = Field(min_length=1)
@@ -227,6 +243,20 @@ class Configuration(Settings):
             raise ValueError("account must be given in prod: nothing live goes to whichever account is at hand")
         if live and not self.keep_data:
             raise ValueError("keep_data must be true in prod")
+        return self
+
+    @model_validator(mode="after")
+    def _pds_is_the_environments_own(self) -> Self:
+        asking = [each.mailbox for each in self.mailboxes if each.pds_lookup]
+        if self.pds is None:
+            if asking:
+                raise ValueError(f"pds must be given: pds_lookup is on for {', '.join(asking)}")
+            return self
+        url, host = self.pds.url, urlsplit(self.pds.url).hostname
+        if (host == LIVE_PDS_HOST) != (self.name == "prod"):
+            raise ValueError(f"pds.url must name {LIVE_PDS_HOST} in prod, and nowhere else")
+        if not url.startswith("https://") and not (self.name == "local" and host in LOOPBACK_HOSTS):
+            raise ValueError("pds.url must be https; only the local environment may use http, on this machine")
         return self
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from infra.constructs.ledger import Ledger
 from infra.constructs.mailboxes import Mailboxes
 from infra.constructs.networks import FunctionNetwork
 from infra.constructs.notices import Notices
+from infra.constructs.pds import DemographicsService
 from infra.constructs.releases import Releases
 from infra.constructs.report_files import report_environment
 from infra.constructs.schedules import Schedules
@@ -54,6 +55,9 @@ class MessagingStack(Stack):
         sending = Sending(self, "Sending", configuration=configuration)
         notices = Notices(self, "Notices", configuration=configuration)
         mailboxes = Mailboxes(self, "Mailboxes", configuration=configuration)
+        pds = configuration.pds and DemographicsService(
+            self, "Pds", configuration=configuration, pds=configuration.pds, key=mailboxes.key
+        )
         layers = Layers(self, "Layers")
         network = FunctionNetwork(self, "Network", configuration=configuration)
 
@@ -81,6 +85,7 @@ class MessagingStack(Stack):
             environment={
                 **shared,
                 "MAILBOX_PARAMETERS": mailboxes.parameter_prefix,
+                **(pds.environment if pds else {}),
                 "NHS_NUMBERS": configuration.nhs_numbers,
                 "DROP_BUCKET": storage.drop.bucket_name,
                 "OUTBOX_BUCKET": storage.outbox.bucket_name,
@@ -128,6 +133,9 @@ class MessagingStack(Stack):
         storage.grant_read_drop(builder)
         storage.grant_write_messages(builder)
         storage.grant_keep_requests(builder)
+        if pds:
+            storage.grant_keep_comparisons(builder)
+            pds.grant_ask(builder)
         storage.grant_read_requests(builder)
         storage.grant_keep_warnings(builder)
         storage.grant_read_messages(sender)
@@ -162,6 +170,8 @@ class MessagingStack(Stack):
         releases.shift("Sender", sender, unless=[alarms.watch_function("Sender", sender), sending_failed])
         releases.shift("Poller", poller, unless=[alarms.watch_function("Poller", poller)])
         alarms.watch_refused_credentials()
+        if pds:
+            alarms.watch_refused_application()
         for settings in configuration.mailboxes:
             alarms.watch_credentials(settings.mailbox)
 
@@ -181,6 +191,7 @@ class MessagingStack(Stack):
             "MailboxParameters": mailboxes.parameter_prefix,
             "MailboxSecrets": mailboxes.secret_prefix,
             "MeshSecretName": mailboxes.mesh_secret_name,
+            **({"PdsSecretName": pds.secret_name} if pds else {}),
         }
         pipeline_account = configuration.deployment.synthetic_reports_from
         if pipeline_account is not None:

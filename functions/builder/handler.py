@@ -16,6 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from gpconnect_messaging import wiring
 from gpconnect_messaging.faults import describe
+from gpconnect_messaging.pds.errors import Authentication, CredentialsError
 from gpconnect_messaging.settings import BuilderSettings
 from gpconnect_messaging.steps.build import Built
 
@@ -39,6 +40,12 @@ def _record(record: SQSRecord) -> None:
     except Exception as error:
         logger.error("a request could not be built; the queue will bring it again", extra=describe(error))
         raise
+    if built.unanswered:
+        refused = isinstance(built.unanswered, Authentication | CredentialsError)
+        metrics.add_metric(name="PdsNotAuthorised" if refused else "PdsUnanswered", unit=MetricUnit.Count, value=1)
+        logger.warning(
+            "PDS gave no answer; the request is held", message_id=built.message_id, extra=describe(built.unanswered)
+        )
     for message in (built, *built.copies):
         metrics.add_metric(name=f"Message{message.status.title().replace('_', '')}", unit=MetricUnit.Count, value=1)
         logger.info("a request was dealt with", message_id=message.message_id, status=message.status)

@@ -82,6 +82,22 @@ class Alarms(Construct):
             "shared key with what MESH has; the sender's log names the message, and the ledger its mailbox.",
         )
 
+    def watch_refused_application(self) -> None:
+        """Tell a person that PDS does not accept the application, after its secret was read afresh."""
+        self._alarm(
+            "PdsNotAuthorised",
+            cloudwatch.Metric(
+                namespace=METRICS_NAMESPACE,
+                metric_name="PdsNotAuthorised",
+                dimensions_map={"service": "builder"},
+                period=Duration.minutes(5),
+                statistic="Sum",
+            ),
+            threshold=0,
+            what_to_do="PDS does not accept the application, so requests of the mailboxes that ask it stay held. "
+            "The builder's log says what to correct: the secret, the registered key, or a clock.",
+        )
+
     def _alarm(
         self,
         construct_id: str,

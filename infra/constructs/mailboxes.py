@@ -24,10 +24,10 @@ class Mailboxes(Construct):
         self.secret_prefix = f"{configuration.path}/mailboxes"
         self.mesh_secret_name = f"{configuration.path}/mesh"
         removal = RemovalPolicy.RETAIN if configuration.keep_data else RemovalPolicy.DESTROY
-        self._key = ContentKey(
+        self.key = ContentKey(
             self,
             "SecretsKey",
-            content="credentials of mailboxes and of MESH",
+            content="credentials of mailboxes, of MESH and of PDS",
             keep=configuration.keep_data,
             through=("secretsmanager",),
         )
@@ -84,7 +84,7 @@ class Mailboxes(Construct):
             "AWS chooses; a list of them would outgrow a role's policy with some eighty mailboxes.",
         )
         function.allow("secretsmanager:GetSecretValue", on=[self._mesh.secret_arn])
-        self._key.grant_through("secretsmanager", function, "kms:Decrypt")
+        self.key.grant_through("secretsmanager", function, "kms:Decrypt")
 
     def _secret(
         self, construct_id: str, *, name: str, description: str, key: str, removal: RemovalPolicy
@@ -104,7 +104,7 @@ class Mailboxes(Construct):
         resource = secret.node.default_child
         if not isinstance(resource, secretsmanager.CfnSecret):
             raise TypeError("a secret's default child is its resource")
-        resource.kms_key_id = self._key.key_arn
+        resource.kms_key_id = self.key.key_arn
         acknowledge(
             secret,
             "AwsSolutions-SMG4",

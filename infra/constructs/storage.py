@@ -93,6 +93,10 @@ class Storage(Construct):
         """Let a function keep requests as they came."""
         self._write(function, self.evidence, "requests")
 
+    def grant_keep_comparisons(self, function: MessagingFunction) -> None:
+        """Let a function keep what PDS has otherwise than a request: for the eyes of those who decide."""
+        self._write(function, self.evidence, "comparisons")
+
     def grant_read_requests(self, function: MessagingFunction) -> None:
         """Let a function read requests as they came: those that were held, and those of deleted consultations."""
         self._read(function, self.evidence, "requests")

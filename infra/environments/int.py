@@ -1,15 +1,16 @@
 """Integration: test patients, against the MESH integration service, as much like production as that allows."""
 
-from infra.configuration import Configuration, Deployment, MailboxSettings
+from infra.configuration import Configuration, Deployment, MailboxSettings, Pds
 
 CONFIGURATION = Configuration(
     name="int",
     # Invented, as are the mailbox and the people. A deployer names its own before the first deployment.
     account="111122223333",
     mesh_url="https://msg.intspineservices.nhs.uk",
+    pds=Pds(url="https://int.api.service.nhs.uk"),
     nhs_numbers="test",
     keep_data=False,
     contacts=("messaging@example.org",),
-    mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001"),),
+    mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001", pds_lookup=True),),
     deployment=Deployment(traffic_shift="linear"),
 )

@@ -1,12 +1,14 @@
 """The local run: invented organisations and short waits, so that a demonstration ends within a minute."""
 
-from infra.configuration import Configuration, FunctionLimits, MailboxSettings, QueueFunctionLimits, Timings
+from infra.configuration import Configuration, FunctionLimits, MailboxSettings, Pds, QueueFunctionLimits, Timings
 
 CONFIGURATION = Configuration(
     name="local",
     account=None,
     # Only a default: the sandbox's port is known when it starts, and goes in as the stack's MeshUrl parameter.
     mesh_url="http://127.0.0.1:8700",
+    # Likewise, as the PdsUrl parameter.
+    pds=Pds(url="http://127.0.0.1:8701"),
     nhs_numbers="test",
     keep_data=False,
     contacts=("messaging@example.org",),
@@ -34,6 +36,15 @@ CONFIGURATION = Configuration(
             infrastructure_acknowledgement_seconds=12,
             business_acknowledgement_seconds=12,
             hold_window_seconds=4,
+        ),
+        MailboxSettings(
+            mailbox="Y90003OT001",
+            ods_code="Y90003",
+            further_ods_codes=("Y90013",),
+            pds_lookup=True,
+            hold_window_seconds=0,
+            infrastructure_acknowledgement_seconds=12,
+            business_acknowledgement_seconds=12,
         ),
     ),
     timings=Timings(lease_seconds=20, stale_seconds=15, uncertain_seconds=10),

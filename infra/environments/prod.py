@@ -1,15 +1,16 @@
 """Production: living patients, against the live MESH service. Nothing here may be deleted by deleting the stack."""
 
-from infra.configuration import LIVE_MESH_HOST, Configuration, Deployment, MailboxSettings
+from infra.configuration import LIVE_MESH_HOST, LIVE_PDS_HOST, Configuration, Deployment, MailboxSettings, Pds
 
 CONFIGURATION = Configuration(
     name="prod",
     # Invented, as are the mailbox and the people. A deployer names its own before the first deployment.
     account="444455556666",
     mesh_url=f"https://{LIVE_MESH_HOST}",
+    pds=Pds(url=f"https://{LIVE_PDS_HOST}"),
     nhs_numbers="live",
     keep_data=True,
     contacts=("messaging@example.org", "clinical-safety@example.org"),
-    mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001"),),
+    mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001", pds_lookup=True),),
     deployment=Deployment(traffic_shift="canary"),
 )

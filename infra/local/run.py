@@ -51,6 +51,7 @@ class State:
     access: Access
     deployment: Deployment
     mesh_url: str
+    pds_url: str
     emulator_process: int
     rest_seconds: float
     keeper_process: int | None = None
@@ -99,6 +100,11 @@ class Product:
     def mesh_url(self) -> str:
         """Where MESH is; its `/control` tells and sets what tests need (see `infra.local.mesh.control`)."""
         return self.state.mesh_url
+
+    @property
+    def pds_url(self) -> str:
+        """Where PDS is; its `/control` tells and sets what tests need (see `infra.local.pds.service`)."""
+        return self.state.pds_url
 
     @property
     def logs_folder(self) -> Path:
@@ -265,18 +271,22 @@ class LocalRun(Product):
         with self._stage("tools' environments"):
             tools = {tool: environment(tool, self.keeper) for tool in TOOLS}
         mesh = self._threads.submit(self._start_mesh, tools["mesh"])
+        pds = self._threads.submit(self._start_pds, tools["mesh"])
         with self._stage("AWS emulator"):
             access = emulator.start(self.keeper, tools["emulator"])
         synthesized = _result(template)
-        mesh_url = _result(mesh)
+        mesh_url, pds_url = _result(mesh), _result(pds)
         if self._adjust is not None:
             self._adjust(synthesized.template)
         session = self._session = LocalSession(access)
         with self._stage("stack"):
             runtime = Runtime(tools["runtime"], logs=self.folder / "logs", marks=self.folder / "marks")
-            deployment = deploy(session, synthesized, runtime, parameters={"MeshUrl": mesh_url})
+            deployment = deploy(session, synthesized, runtime, parameters={"MeshUrl": mesh_url, "PdsUrl": pds_url})
         with self._stage("credentials"):
             _put_credentials(session, deployment.outputs)
+            session.client("secretsmanager").put_secret_value(
+                SecretId=deployment.outputs["PdsSecretName"], SecretString=self._pds_secret.read_text()
+            )
         super().__init__(
             session,
             State(
@@ -285,6 +295,7 @@ class LocalRun(Product):
                 access=access,
                 deployment=deployment,
                 mesh_url=mesh_url,
+                pds_url=pds_url,
                 emulator_process=self.keeper.process(emulator.NAME),
                 rest_seconds=self._rest_seconds,
             ),
@@ -306,6 +317,21 @@ class LocalRun(Product):
                 directory=self.keeper.scratch,
             )
             return self._announced("mesh").removeprefix("ready ")
+
+    def _start_pds(self, tool: Environment) -> str:
+        with self._stage("PDS"):
+            self.keeper.start(
+                "pds",
+                [tool.python, "-m", "infra.local.pds", "--secret", self._pds_secret],
+                environment=emulator.clean_environment(self.keeper.scratch) | {"PYTHONPATH": str(ROOT)},
+                directory=self.keeper.scratch,
+            )
+            return self._announced("pds").removeprefix("ready ")
+
+    @property
+    def _pds_secret(self) -> Path:
+        """Where the local PDS writes the secret of the application that it knows."""
+        return self.keeper.scratch / "pds.json"
 
     def _start_practice(self, mesh_url: str) -> None:
         self.keeper.start(

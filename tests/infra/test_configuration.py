@@ -8,11 +8,13 @@ from pydantic import ValidationError
 from infra import environments
 from infra.configuration import (
     LIVE_MESH_HOST,
+    LIVE_PDS_HOST,
     Configuration,
     Deployment,
     FunctionLimits,
     MailboxSettings,
     Network,
+    Pds,
     QueueFunctionLimits,
     Retention,
     Timings,
@@ -173,10 +175,47 @@ def test_mailboxes_default_to_the_current_specification() -> None:
         "document_types": (),
         "infrastructure_acknowledgement_seconds": 86_400,
         "business_acknowledgement_seconds": 432_000,
+        "pds_lookup": False,
         "hold_window_seconds": 9_900,
         "release": "automatic",
         "further_ods_codes": (),
     }
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("url", "https://int.api.service.nhs.uk/"),
+        ("url", "https://int.api.service.nhs.uk/personal-demographics/FHIR/R4"),
+        ("url", "int.api.service.nhs.uk"),
+        ("url", "https://user@int.api.service.nhs.uk"),
+        ("requests_per_second", 0),
+    ],
+)
+def test_a_wrong_pds_is_refused_by_the_name_of_its_field(field: str, wrong: Any) -> None:
+    with pytest.raises(ValidationError, match=field):
+        Pds(**{"url": "https://int.api.service.nhs.uk", field: wrong})
+
+
+def test_a_mailbox_cannot_ask_a_pds_that_the_environment_does_not_have() -> None:
+    asking = MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001", pds_lookup=True)
+    with pytest.raises(ValidationError, match="pds must be given: pds_lookup is on for Y90001OT001"):
+        configuration(mailboxes=(asking,))
+    given = configuration(mailboxes=(asking,), pds=Pds(url="https://int.api.service.nhs.uk"))
+    assert given.pds is not None
+    assert given.pds.requests_per_second == 5
+
+
+@pytest.mark.parametrize("url", [f"https://{LIVE_PDS_HOST}", "http://int.api.service.nhs.uk", "http://127.0.0.1:8701"])
+def test_a_pds_that_is_not_the_environments_own_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match=r"pds\.url"):
+        configuration(pds=Pds(url=url))
+
+
+def test_production_asks_the_live_pds_and_no_other() -> None:
+    live = {**production().model_dump(), "mailboxes": (MAILBOX,), **_parts()}
+    with pytest.raises(ValidationError, match=r"pds\.url"):
+        configuration(**{**live, "pds": Pds(url="https://int.api.service.nhs.uk")})
 
 
 @pytest.mark.parametrize(
@@ -234,7 +273,7 @@ def test_an_unknown_environment_is_refused_with_those_that_there_are() -> None:
 
 
 @pytest.mark.requirement("GPCM-SD-CS-076")
-def test_the_local_run_sends_from_a_mailbox_in_each_specification_version_and_from_one_that_holds() -> None:
+def test_the_local_run_sends_in_each_specification_version_and_from_mailboxes_that_hold_and_that_ask_pds() -> None:
     local = environments.load("local")
     assert {
         (each.mailbox, each.ods_code, each.specification, each.hold_window_seconds) for each in local.mailboxes
@@ -242,7 +281,15 @@ def test_the_local_run_sends_from_a_mailbox_in_each_specification_version_and_fr
         ("Y90001OT001", "Y90001", "2.0", 0),
         ("Y90002OT001", "Y90002", "1.5", 0),
         ("Y90001OT002", "Y90001", "2.0", 4),
+        ("Y90003OT001", "Y90003", "2.0", 0),
     }
     assert {each.infrastructure_acknowledgement_seconds for each in local.mailboxes} == {12}
     assert {each.business_acknowledgement_seconds for each in local.mailboxes} == {12}
     assert (local.timings.lease_seconds, local.timings.stale_seconds, local.timings.uncertain_seconds) == (20, 15, 10)
+
+
+def _parts() -> dict[str, Any]:
+    """The parts of production that `model_dump` would turn into dictionaries."""
+    whole = production()
+    parts = ("pds", "retention", "timings", "alarms", "builder", "sender", "poller")
+    return {name: getattr(whole, name) for name in parts}

@@ -37,6 +37,11 @@ CREDENTIALS = {
     ("secretsmanager:GetSecretValue", "mesh secret"),
     ("kms:Decrypt through secretsmanager", "secrets key"),
 }
+PDS = {
+    ("secretsmanager:GetSecretValue", "PDS secret"),
+    ("kms:Decrypt through secretsmanager", "secrets key"),
+    ("s3:PutObject", "Evidence/comparisons/*"),
+}
 TRACES = {("xray:PutTelemetryRecords", "*"), ("xray:PutTraceSegments", "*")}
 WRITE_OBJECTS = {("kms:Decrypt through s3", "records key"), ("kms:GenerateDataKey through s3", "records key")}
 
@@ -98,7 +103,8 @@ ALLOWED = {
 def test_a_function_may_do_what_it_needs_and_no_more(template: Template, function: str) -> None:
     role = referred(template.named(f"{function}FunctionName")["Role"])
     path = f"gpconnect-messaging/{template.configuration.name}"
-    expected = {(action, resource.format(path=path)) for action, resource in ALLOWED[function]}
+    asks = PDS if function == "Builder" and template.configuration.pds else set()
+    expected = {(action, resource.format(path=path)) for action, resource in ALLOWED[function] | asks}
     assert set(_permissions(template, role)) == expected
 
 
@@ -191,13 +197,12 @@ def _names(template: Template) -> dict[str, str]:
         referred(template.named("IntakeQueueUrl")["KmsMasterKeyId"]): "intake key",
         referred(template.named("SendQueueUrl")["KmsMasterKeyId"]): "send key",
     }
-    [mesh] = [
-        logical_id
-        for logical_id, secret in template.of_type("SecretsManager::Secret").items()
-        if secret["Name"].endswith("/mesh")
-    ]
-    names[mesh] = "mesh secret"
-    names[referred(template.of_type("SecretsManager::Secret")[mesh]["KmsKeyId"])] = "secrets key"
+    for logical_id, secret in template.of_type("SecretsManager::Secret").items():
+        if secret["Name"].endswith("/mesh"):
+            names[logical_id] = "mesh secret"
+            names[referred(secret["KmsKeyId"])] = "secrets key"
+        if secret["Name"].endswith("/pds"):
+            names[logical_id] = "PDS secret"
     names[template.live("PollerFunctionName")] = "Poller live"
     return names
 

@@ -357,6 +357,7 @@ COMMON = {
     "POWERTOOLS_METRICS_NAMESPACE",
     "POWERTOOLS_LOG_LEVEL",
 }
+PDS = {"PDS_URL", "PDS_SECRET", "PDS_REQUESTS_PER_SECOND"}
 MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
 
 
@@ -381,7 +382,8 @@ MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
 )
 def test_a_function_is_told_what_it_needs_and_no_more(template: Template, function: str, variables: set[str]) -> None:
     told = template.named(function)["Environment"]["Variables"]
-    assert set(told) == variables
+    asks = PDS if function == "BuilderFunctionName" and template.configuration.pds else set()
+    assert set(told) == variables | asks
     assert told["POWERTOOLS_METRICS_NAMESPACE"] == "GPConnectMessaging"
     assert told["POWERTOOLS_SERVICE_NAME"] == function.removesuffix("FunctionName").lower()
     for name in ("LEDGER_TABLE", "DROP_BUCKET", "OUTBOX_BUCKET", "EVIDENCE_BUCKET", "SEND_QUEUE_URL"):
@@ -435,13 +437,25 @@ def test_each_mailbox_has_its_settings_and_its_secret_under_this_environment(tem
     assert {secret["Name"] for secret in secrets} == {
         f"{prefix}/mesh",
         *(f"{prefix}/mailboxes/{mailbox}" for mailbox in mailboxes),
+        *([f"{prefix}/pds"] if template.configuration.pds else []),
     }
+
+
+def test_the_builder_is_told_where_pds_is_and_it_is_confined_as_mesh_is(local: Template, prod: Template) -> None:
+    told = prod.named("BuilderFunctionName")["Environment"]["Variables"]
+    assert told["PDS_URL"] == {"Ref": "PdsUrl"}
+    assert told["PDS_SECRET"] == prod.body["Outputs"]["PdsSecretName"]["Value"]
+    assert told["PDS_REQUESTS_PER_SECOND"] == "5"
+    assert prod.body["Parameters"]["PdsUrl"]["AllowedValues"] == ["https://api.service.nhs.uk"]
+    pattern = local.body["Parameters"]["PdsUrl"]["AllowedPattern"]
+    assert re.fullmatch(pattern, "http://127.0.0.1:8701")
+    assert not re.fullmatch(pattern, "http://127.0.0.1:8701@api.service.nhs.uk")
 
 
 def test_no_secret_has_its_value_in_the_template(template: Template) -> None:
     for secret in template.of_type("SecretsManager::Secret").values():
         assert "SecretString" not in secret
-        key = "shared_key" if secret["Name"].endswith("/mesh") else "password"
+        key = {"mesh": "shared_key", "pds": "application_key"}.get(secret["Name"].rpartition("/")[2], "password")
         assert secret["GenerateSecretString"] == {"SecretStringTemplate": "{}", "GenerateStringKey": key}
 
 
@@ -561,6 +575,8 @@ def test_a_person_is_told_of_refused_credentials_and_well_before_a_certificate_e
             assert alarm["AlarmActions"] == [{"Ref": template.output("NoticesTopicArn")}]
             assert alarm["TreatMissingData"] == "notBreaching"
     expected: dict[tuple[Any, ...], str] = {("NotAuthorised", (("service", "sender"),), 0): "GreaterThanThreshold"}
+    if template.configuration.pds:
+        expected["PdsNotAuthorised", (("service", "builder"),), 0] = "GreaterThanThreshold"
     for each in template.configuration.mailboxes:
         where = (("mailbox", each.mailbox), ("service", "poller"))
         expected |= {("CertificateDaysLeft", where, days): "LessThanThreshold" for days in (60, 30, 7)}
@@ -592,6 +608,7 @@ def test_outputs_name_everything_that_people_and_tests_look_for(template: Templa
         "MailboxParameters",
         "MailboxSecrets",
         "MeshSecretName",
+        *({"PdsSecretName"} if template.configuration.pds else ()),
     }
 
 

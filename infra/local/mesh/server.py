@@ -54,8 +54,11 @@ class _AnnouncedServer(uvicorn.Server):
             print(f"ready http://{_ADDRESS}:{sockets[0].getsockname()[1]}", flush=True)
 
 
-def serve(application: Application, port: int) -> None:
-    """Serve until SIGTERM or SIGINT; port 0 takes a free one. Prints `ready http://127.0.0.1:PORT` when it listens."""
+def serve(application: Application, port: int, *, dated: bool = True) -> None:
+    """Serve until SIGTERM or SIGINT; port 0 takes a free one. Prints `ready http://127.0.0.1:PORT` when it listens.
+
+    `dated` says whether the server adds the `Date` header, or the application has a clock of its own.
+    """
     # Uvicorn raises the signal again after a clean stop; with nothing to do then, the process ends with status 0.
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, _stopped_already)
@@ -72,6 +75,7 @@ def serve(application: Application, port: int) -> None:
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        date_header=dated,
         timeout_keep_alive=60,
         timeout_graceful_shutdown=1,
     )

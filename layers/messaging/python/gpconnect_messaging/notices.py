@@ -84,11 +84,18 @@ _WORDS = {
         "Look at the request in the evidence store, then release it or have it withdrawn. A report must be sent within "
         "three hours of the consultation's last update.",
     ),
+    NoticeKind.DIFFERS: _Words(
+        "A patient's details differ from PDS",
+        "PDS has the fields below otherwise than a request. It may be about another person, so it is held.",
+        "Compare both values under their key in the evidence store. Correct the patient's record and drop the request "
+        "again, or release it as it is. A report must be sent within three hours of the consultation's last update.",
+    ),
     NoticeKind.NOT_RELEASED: _Words(
         "A held request is not being sent",
-        "The time to send it has come, and building its message fails again and again. We go on trying.",
-        "Look at the builder's log and at the intake queue's dead letters. Inform the practice another way if it "
-        "cannot be mended in time.",
+        "The time to send it has come, and it cannot be built, or PDS gives no answer about its patient. We go on "
+        "trying.",
+        "Look at the builder's log, at PDS's service status, and at the intake queue's dead letters. Inform the "
+        "practice another way if it cannot be mended in time.",
     ),
     NoticeKind.TELL_PRACTICE: _Words(
         "A consultation was deleted after its report was sent",

@@ -52,6 +52,8 @@ class _LedgerSettings(_FromEnvironment):
 class BuilderSettings(_LedgerSettings):
     """The builder's environment. `nhs_numbers` is safety rule 4: test or live numbers, never both.
 
+    Without `pds_url` no mailbox can ask PDS; with it, `pds_secret` names the application's secret.
+
     `report_logo` is an image file, and `report_fonts` TrueType files separated by colons, that the deployer ships with
     the function, named from its folder: for rendered reports.
     """
@@ -64,6 +66,9 @@ class BuilderSettings(_LedgerSettings):
     send_queue_url: str
     report_logo: str = ""
     report_fonts: str = ""
+    pds_url: str = ""
+    pds_secret: str = ""
+    pds_requests_per_second: int = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -171,6 +171,12 @@ class Evidence:
         self._client.put_object(Bucket=self._bucket, Key=key, Body=raw, ContentType="application/json")
         return key
 
+    def keep_comparison(self, request_id: str, text: str) -> str:
+        """Keep what PDS has otherwise than a request, which is personal data; return its key. A repeat writes anew."""
+        key = f"comparisons/{request_id}.json"
+        self._client.put_object(Bucket=self._bucket, Key=key, Body=text.encode(), ContentType="application/json")
+        return key
+
     def request(self, request_id: str) -> bytes:
         """Read a request as it came. Raises NotThereError."""
         try:

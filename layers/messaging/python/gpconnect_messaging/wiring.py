@@ -5,6 +5,8 @@ MESH client.
 """
 
 import os
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ from gpconnect_messaging.settings import BuilderSettings, PollerSettings, Sender
 from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
 
 if TYPE_CHECKING:
+    from gpconnect_messaging.pds.client import PdsClient
     from gpconnect_messaging.steps.build import Builder
     from gpconnect_messaging.steps.due_work import Sweep
     from gpconnect_messaging.steps.poll import Poller
@@ -32,16 +35,19 @@ _CONFIG = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard"
 def builder(settings: BuilderSettings) -> "Builder":
     """Make the build step. Raises ReportFileError."""
     from gpconnect_messaging.steps.build import Builder
+    from gpconnect_messaging.steps.lookup import Lookup, own_word
 
     code = Path(os.environ.get("LAMBDA_TASK_ROOT", ""))
     logo = logo_file(code / settings.report_logo) if settings.report_logo else None
     fonts = added_fonts([code / file for file in settings.report_fonts.split(":") if file])
     ledger = _ledger(settings)
     s3 = boto3.client("s3", config=_CONFIG)
+    evidence = Evidence(s3, settings.evidence_bucket)
     return Builder(
+        lookup=Lookup(evidence=evidence, directory=_pds(settings)) if settings.pds_url else own_word,
         drop=DropBucket(s3, settings.drop_bucket),
         outbox=Outbox(s3, settings.outbox_bucket),
-        evidence=Evidence(s3, settings.evidence_bucket),
+        evidence=evidence,
         ledger=ledger,
         mailboxes=MailboxDirectory(boto3.client("ssm", config=_CONFIG), settings.mailbox_parameters),
         send_queue=SendQueue(boto3.client("sqs", config=_CONFIG), settings.send_queue_url),
@@ -91,6 +97,23 @@ def poller(settings: PollerSettings) -> "tuple[Poller, Sweep]":
         notifier=notifier,
         patience=settings.patience,
     )
+
+
+def _pds(settings: BuilderSettings) -> "Callable[[], PdsClient]":
+    """Open PDS when it is first asked: a builder none of whose mailboxes asks starts without HTTP and cryptography."""
+
+    @cache
+    def opened() -> "PdsClient":
+        from gpconnect_messaging.pds.budget import SharedBudget
+        from gpconnect_messaging.pds.client import PdsClient
+        from gpconnect_messaging.pds.vault import ApplicationVault
+
+        dynamodb = boto3.client("dynamodb", config=_CONFIG)
+        vault = ApplicationVault(boto3.client("secretsmanager", config=_CONFIG), settings.pds_secret)
+        budget = SharedBudget(dynamodb, settings.ledger_table, settings.pds_requests_per_second)
+        return PdsClient(settings.pds_url, vault, budget)
+
+    return opened
 
 
 def _ledger(settings: BuilderSettings | SenderSettings | PollerSettings) -> Ledger:

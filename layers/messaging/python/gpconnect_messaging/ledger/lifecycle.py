@@ -19,6 +19,9 @@ from gpconnect_messaging.itk3.response_codes import DUPLICATE_MESSAGE, Level, Ve
 ATTEMPTS_BEFORE_TOLD = 5
 """How many uploads may go wrong for passing reasons before a person is told."""
 
+LOOKUP_AGAIN = timedelta(minutes=2)
+"""How soon PDS is asked again about a request whose window is over; a report is due within three hours."""
+
 RELEASES_BEFORE_TOLD = 3
 """How often a held request may be offered to the builder before a person is told."""
 
@@ -56,6 +59,8 @@ class FactKind(StrEnum):
     RELEASE_STARTED = "release started"
     RELEASED = "released"
     SUPERSEDED = "superseded"
+    DIFFERS = "differs from PDS"
+    LOOKUP_UNANSWERED = "lookup unanswered"
     WITHDRAWAL = "withdrawal"
     WITHDRAWN = "withdrawn"
     PRACTICE_TOLD = "practice told"
@@ -91,6 +96,7 @@ class NoticeKind(StrEnum):
     UNKNOWN_CODE = "unknown code"
     UNMATCHED = "unmatched"
     WAITING = "waiting"
+    DIFFERS = "differs from PDS"
     NOT_RELEASED = "not released"
     TELL_PRACTICE = "tell the practice"
     NOTHING_WITHDRAWN = "nothing withdrawn"
@@ -143,11 +149,35 @@ def held(*, at: datetime, release_at: datetime, by_a_person: bool, requirement: 
     )  # fmt: skip
 
 
-def released_by_a_person(*, at: datetime, actor: str) -> Fact:
-    """An operator, by id, wants the held request to be sent (GPCM-SD-CS-074)."""
+def differs(*, at: datetime, fields: Iterable[str], comparison: str) -> Fact:
+    """PDS has these fields of the request otherwise: a person decides (GPCM-SD-CS-072; MESH refuses it, EPL-154).
+
+    `comparison` is the key under which the evidence store keeps both values, which are personal data.
+    """
+    named = sorted(fields)
     return Fact(
-        kind=FactKind.RELEASED_BY_A_PERSON, identity="released-by-a-person", at=at, source="operator",
-        details={"actor": actor},
+        kind=FactKind.DIFFERS, identity=f"differs-{'-'.join(named)}", at=at, source="builder",
+        details={"fields": named, "comparison": comparison},
+    )  # fmt: skip
+
+
+def lookup_unanswered(*, at: datetime, times: int, why: str) -> Fact:
+    """PDS gave no answer when the message was to be made: the request waits a little longer, and PDS is asked again."""
+    return Fact(
+        kind=FactKind.LOOKUP_UNANSWERED, identity=f"lookup-unanswered-{times}", at=at, source="builder",
+        details={"why": why},
+    )  # fmt: skip
+
+
+def released_by_a_person(*, at: datetime, actor: str, despite: Iterable[str] = ()) -> Fact:
+    """An operator, by id, wants the held request to be sent (GPCM-SD-CS-074).
+
+    `despite` are the fields that were known to differ from PDS when the operator decided.
+    """
+    known = sorted(despite)
+    return Fact(
+        kind=FactKind.RELEASED_BY_A_PERSON, identity="-".join(["released-by-a-person", *known]), at=at,
+        source="operator", details={"actor": actor, **({"despite": known} if known else {})},
     )  # fmt: skip
 
 
@@ -216,11 +246,13 @@ def built(
     advice: Iterable[str] = (),
     to_mailbox: str | None = None,
     to_organisation: str | None = None,
+    registration: Mapping[str, Any] | None = None,
 ) -> Fact:
     """The message is stored: its hash (hex), its size in bytes, and how long after sending each answer is due.
 
     `advice` says what a requirement advises against and was done all the same. `to_mailbox` and `to_organisation` (ODS
-    code) say where it goes, as far as that is known: who else answers is suspicious.
+    code) say where it goes, as far as that is known: who else answers is suspicious. `registration` says what is known
+    of the patient's practice (`ods_code`, `name`, `deceased`), and from whom: `source` is PDS or the request.
     """
     return Fact(
         kind=FactKind.BUILT, identity="built", at=at, source="builder",
@@ -232,6 +264,7 @@ def built(
             **({"advice": list(advice)} if advice else {}),
             **({"to_mailbox": to_mailbox} if to_mailbox else {}),
             **({"to_organisation": to_organisation} if to_organisation else {}),
+            **({"registration": dict(registration)} if registration else {}),
         },
     )  # fmt: skip
 
@@ -550,10 +583,26 @@ class History:
 
     @property
     def waits_for_a_person(self) -> bool:
-        """The request is held, and nobody has released it who must (GPCM-SD-CS-074)."""
-        return any(fact.details["by_a_person"] for fact in self.of(FactKind.HELD)) and not self.of(
-            FactKind.RELEASED_BY_A_PERSON
-        )
+        """The request is held, and nobody has released it who must (GPCM-SD-CS-074), or not knowing what differs."""
+        wanted = any(fact.details["by_a_person"] for fact in self.of(FactKind.HELD))
+        return (wanted and not self.of(FactKind.RELEASED_BY_A_PERSON)) or bool(self.undecided_differences)
+
+    @cached_property
+    def differences(self) -> frozenset[str]:
+        """The fields that PDS was ever found to have otherwise than the request."""
+        return frozenset(name for fact in self.of(FactKind.DIFFERS) for name in fact.details["fields"])
+
+    @property
+    def undecided_differences(self) -> frozenset[str]:
+        """Those of them that nobody knew of who released the request."""
+        released = self.of(FactKind.RELEASED_BY_A_PERSON)
+        return self.differences - {name for fact in released for name in fact.details.get("despite", ())}
+
+    @property
+    def registration(self) -> Mapping[str, Any]:
+        """What is known of the patient's practice, and from whom; empty before the message is built."""
+        return next((fact.details["registration"] for fact in self.of(FactKind.BUILT)
+                     if "registration" in fact.details), {})  # fmt: skip
 
     @property
     def release_at(self) -> datetime | None:
@@ -718,7 +767,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         Status.HELD,
         _has(FactKind.HELD),
-        "checked, and waiting out the hold window, or for a person to release it",
+        "checked, and waiting out the hold window, for a person to release it, or for PDS to answer",
         "GPCM-SD-CS-074, GPCM-SD-CS-075, GPCM-SD-CS-076",
         "Where a person must release it: release it, or have it withdrawn. Otherwise nothing.",
     ),
@@ -760,7 +809,7 @@ def notices_due(history: History) -> frozenset[NoticeKind]:
     if any(verdict == Verdict.UNKNOWN for _, verdict in history.verdicts):
         called_for.add(NoticeKind.UNKNOWN_CODE)
     if history.status is Status.HELD and history.waits_for_a_person:
-        called_for.add(NoticeKind.WAITING)
+        called_for.add(NoticeKind.DIFFERS if history.undecided_differences else NoticeKind.WAITING)
     offered = len(history.of(FactKind.QUEUED_AGAIN))
     if history.status in {Status.HELD, Status.RELEASING} and offered >= RELEASES_BEFORE_TOLD:
         called_for.add(NoticeKind.NOT_RELEASED)
@@ -796,7 +845,12 @@ def due_at(history: History, patience: Patience) -> datetime | None:
     if status in {Status.SENT, Status.ACKNOWLEDGED}:
         return acknowledgements_due(history)
     if status is Status.HELD and history.release_at and not history.waits_for_a_person:
-        return max([history.release_at, *(fact.at + patience.stale for fact in history.of(FactKind.QUEUED_AGAIN))])
+        queued = max((fact.at for fact in history.of(FactKind.QUEUED_AGAIN)), default=None)
+        unanswered = max((fact.at for fact in history.of(FactKind.LOOKUP_UNANSWERED)), default=None)
+        if unanswered and (queued is None or unanswered > queued):
+            # The builder had it, so there is no lost queue message to allow for.
+            return max(history.release_at, unanswered + min(LOOKUP_AGAIN, patience.stale))
+        return max(history.release_at, queued + patience.stale) if queued else history.release_at
     if status is Status.RELEASING:
         return max(fact.at + patience.stale for fact in history.facts)
     return None

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from gpconnect_messaging.ledger.lifecycle import History, NoticeKind, Status
 from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE
@@ -38,13 +39,15 @@ class Claim:
     """What a request was given, once: its encounter's next version, and the time that its message will bear.
 
     `document_versions` are the S3 object versions of its documents, primary first, and after them of its ready
-    resources, so that a rebuild reads the same.
+    resources, so that a rebuild reads the same. `registration` is what was known of the patient's practice, for the
+    same reason (see `lifecycle.built`).
     """
 
     request_id: str
     version: int
     created_at: datetime
     document_versions: tuple[str, ...]
+    registration: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

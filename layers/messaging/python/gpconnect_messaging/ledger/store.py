@@ -26,7 +26,7 @@ import random
 import re
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -120,6 +120,7 @@ class Ledger:
         *,
         asked_at: datetime | None = None,
         recipients: Sequence[str] = (REGISTERED_PRACTICE,),
+        registration: Mapping[str, Any] | None = None,
     ) -> Claim | None:
         """Give a request its encounter's next version, once; a repeat gets back what the first call gave.
 
@@ -140,6 +141,7 @@ class Ledger:
                 version=before.version + 1,
                 created_at=created_at,
                 document_versions=document_versions,
+                registration=registration or {},
             )
             after = replace(
                 before, version=claim.version, newest_at=asked_at, newest_request_id=request_id, held_request_id=""
@@ -185,7 +187,12 @@ class Ledger:
         raise LedgerBusyError("the encounter's requests changed on every try")
 
     def start_release(
-        self, request_id: str, created_at: datetime, *, recipients: Sequence[str] = (REGISTERED_PRACTICE,)
+        self,
+        request_id: str,
+        created_at: datetime,
+        *,
+        recipients: Sequence[str] = (REGISTERED_PRACTICE,),
+        registration: Mapping[str, Any] | None = None,
     ) -> Claim | None:
         """Give a held request its encounter's next version, once; None where it is not held any more.
 
@@ -209,6 +216,7 @@ class Ledger:
                 version=before.version + 1,
                 created_at=created_at,
                 document_versions=origin.document_versions,
+                registration=registration or {},
             )
             held = "" if before.held_request_id == request_id else before.held_request_id
             after = replace(before, version=claim.version, held_request_id=held)
@@ -350,6 +358,7 @@ class Ledger:
             version=int(item["version"]),
             created_at=_time(item["created_at"]),
             document_versions=tuple(item["document_versions"]),
+            registration=item.get("registration", {}),
         )
 
     def create(self, record: MessageRecord) -> Change:
@@ -610,6 +619,7 @@ class Ledger:
 
     def _notices_raised(self, record: MessageRecord, known: frozenset[NoticeKind]) -> tuple[Notice, ...]:
         facts = {"message_id": record.message_id, "mailbox": record.mailbox, "status": record.status.value}
+        facts |= _practice(record.history)
         return tuple(
             Notice(
                 subject_key=f"MESSAGE#{record.message_id}", kind=kind, raised_at=self._now(),
@@ -640,6 +650,7 @@ class Ledger:
             "version": claim.version,
             "created_at": _text(claim.created_at),
             "document_versions": list(claim.document_versions),
+            "registration": dict(claim.registration),
         }
         message_ids = [
             str(identity.message_id(encounter.mailbox, encounter.encounter, claim.version, recipient))
@@ -763,12 +774,16 @@ def _explanation(history: History, kind: NoticeKind) -> dict[str, str]:
             details = {"codes": ", ".join(sorted(str(fact.details["code"]) for fact in history.of(FactKind.RESPONSE)))}
         case NoticeKind.OVERDUE:
             details = {"missing": " and ".join(history.missing_acknowledgements)}
+        case NoticeKind.DIFFERS:
+            found = history.of(FactKind.DIFFERS)[-1].details
+            details = {"fields": ", ".join(found["fields"]), "evidence_key": found["comparison"]}
         case NoticeKind.STUCK:
             details = {"attempts": history.attempts}
         case NoticeKind.WAITING:
             details = {"release_at": history.of(FactKind.HELD)[0].details["release_at"]}
         case NoticeKind.NOT_RELEASED:
-            details = {"offered": len(history.of(FactKind.QUEUED_AGAIN))}
+            unanswered = [fact.details["why"] for fact in history.of(FactKind.LOOKUP_UNANSWERED)]
+            details = {"offered": len(history.of(FactKind.QUEUED_AGAIN)), "reason": "".join(unanswered[-1:])}
         case NoticeKind.TELL_PRACTICE:
             found = history.of(FactKind.WITHDRAWAL)[0].details
             details = {"warning_key": found["warning_key"], "sent": ", ".join(found["sent"])}
@@ -786,6 +801,17 @@ def _source(response: Fact) -> str:
         for code in (response.details["from_mailbox"], response.details["from_organisation"])
     )
     return f"{response.details['mesh_message_id']} from mailbox {mailbox}, organisation {organisation}"
+
+
+def _practice(history: History) -> dict[str, str]:
+    """Name the patient's practice for whoever has to ring it, and say whether PDS knows the patient to have died."""
+    known = history.registration
+    if not known.get("ods_code"):
+        return {}
+    named = " ".join(filter(None, [known["ods_code"], known.get("name")]))
+    return {"practice": f"{named} (says {known['source']})"} | (
+        {"deceased": "PDS knows that the patient has died"} if known.get("deceased") else {}
+    )
 
 
 def _shard(key: str) -> int:

@@ -54,6 +54,8 @@ class MailboxSettings:
     release: Release = Release.AUTOMATIC
     further_ods_codes: frozenset[str] = frozenset()
     """ODS codes of the sending organisation beside `ods_code`: nothing is sent to itself (GPCM-SD-CS-071)."""
+    pds_lookup: bool = False
+    """Whether PDS is asked for the registered practice (GPCM-SD-CS-072), or a request's own word is taken."""
 
     @property
     def prescribed(self) -> Specification:
@@ -124,6 +126,12 @@ def _ods_codes(name: str, value: Any) -> frozenset[str]:
     return frozenset(value)
 
 
+def _switch(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise MailboxSettingsError(f"mailbox settings: {name}: must be true or false")
+    return value
+
+
 def _concepts(name: str, value: Any) -> frozenset[str]:
     if not isinstance(value, list) or not all(isinstance(each, str) and is_concept_id(each) for each in value):
         raise MailboxSettingsError(f"mailbox settings: {name}: must be a list of SNOMED CT concept ids")
@@ -154,4 +162,5 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "hold_window_seconds": _hold_window,
     "release": _one_of(Release),
     "further_ods_codes": _ods_codes,
+    "pds_lookup": _switch,
 }

@@ -38,6 +38,7 @@ from gpconnect_messaging.requests.redaction import redacted
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.requests.rules import broken_rules
 from gpconnect_messaging.routing.recipients import recipients
+from gpconnect_messaging.steps.lookup import Looked, own_word
 from gpconnect_messaging.steps.warning import warning
 from gpconnect_messaging.storage import DropBucket, DropFile, Evidence, NotThereError, Outbox
 from gpconnect_messaging.usecases import USE_CASES
@@ -72,6 +73,8 @@ class Built:
     message_id: str
     status: Status
     copies: "tuple[Built, ...]" = ()
+    unanswered: Exception | None = None
+    """Why PDS gave no answer, where it was asked and gave none: the request is held, and PDS asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ class Builder:
     send_queue: SendQueue
     notifier: Notifier
     numbers: NumberRange
+    lookup: Callable[[UUID, Request, MailboxSettings], Looked] = own_word
     report_logo: Path | None = None
     report_fonts: tuple[Path, ...] = ()
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -152,6 +156,10 @@ class Builder:
             if claim and (known := self._known(request, mailbox, claim)):
                 return self._released(request_id, known)
             found = self._gather(request, origin.folder, origin.document_versions)
+            looked = self._look_up(UUID(request_id), request, mailbox, claim)
+            if waits := self._still_waits(row, request, mailbox, looked):
+                return waits
+            request = looked.of(request)
             trials = self._trials(request, mailbox, found)
             composed = self._check(trials, found)
         except RequestRefusedError as refused:
@@ -159,7 +167,10 @@ class Builder:
         except NotThereError:
             return self._refuse_held(request_id, [Reason("request", "is not kept any longer: it waited for too long")])
         claim = claim or self.ledger.start_release(
-            request_id, trials[0].created_at, recipients=[each.recipient.key for each in trials]
+            request_id,
+            trials[0].created_at,
+            recipients=[each.recipient.key for each in trials],
+            registration=looked.details,
         )
         if claim is None:
             return self._as_recorded(self.ledger.find(request_id) or row)
@@ -187,16 +198,26 @@ class Builder:
             if claim and (known := self._known(request, mailbox, claim)):
                 return known
             found = self._gather(request, folder or "", claim.document_versions if claim else None)
+            looked = self._look_up(request_id, request, mailbox, claim)
+            asked = request = looked.of(request)
             trials = self._trials(request, mailbox, found)
             composed = self._check(trials, found)
         except RequestRefusedError as refused:
             return self._refuse(request_id, asked, refused.reasons)
         if claim is None:
-            decision = decide(request, mailbox, practice=known_practice(request), arrived=arrived, now=self.now())
+            decision = decide(
+                request,
+                mailbox,
+                practice=known_practice(request) if looked.certain else None,
+                arrived=arrived,
+                now=self.now(),
+            )
+            decision, facts = self._first_look_at(looked, decision)
             asked_at = request.consultation.updated or arrived
             origin = Origin(folder=folder or "", document_versions=found.versions)
             if decision.course is not Course.SEND:
-                return self._place(request_id, request, decision, asked_at, origin)
+                placed = self._place(request_id, request, decision, asked_at, origin, facts)
+                return replace(placed, unanswered=looked.unanswered)
             claim = self.ledger.claim(
                 str(request_id),
                 mailbox.mailbox,
@@ -205,6 +226,7 @@ class Builder:
                 trials[0].created_at,
                 asked_at=asked_at,
                 recipients=[each.recipient.key for each in trials],
+                registration=looked.details,
             )
             if claim is None:  # a newer request came first: this one becomes no message
                 return self._place(request_id, request, decision, asked_at, origin)
@@ -215,6 +237,48 @@ class Builder:
             return self._stored(str(request_id), trials, composed, claim, found)
         except RequestRefusedError as refused:
             return self._refuse(request_id, asked, refused.reasons)
+
+    def _look_up(self, request_id: UUID, request: Request, mailbox: MailboxSettings, claim: Claim | None) -> Looked:
+        """Find out what is known of the patient's practice: once for a message, however often it is built.
+
+        Nobody is looked up for a request that breaks a rule (its number may be nobody's here), or that is not sent.
+        """
+        if claim is not None:
+            return Looked.remembered(claim.registration)
+        if reasons := list(broken_rules(request, mailbox, self.numbers, self.now())):
+            raise RequestRefusedError(reasons)
+        return self.lookup(request_id, request, mailbox) if request.clinically_relevant else Looked.said(request)
+
+    def _first_look_at(self, looked: Looked, decision: Decision) -> tuple[Decision, tuple[Fact, ...]]:
+        """Hold what PDS contradicts, for a person, and what it gives no answer about, until it does."""
+        if looked.certain or decision.course is Course.NOT_REQUIRED:
+            return decision, ()
+        held = replace(decision, course=Course.HOLD, requirement="GPCM-SD-CS-072")
+        if looked.differs:
+            fact = lifecycle.differs(at=self.now(), fields=looked.differs, comparison=looked.comparison)
+            return replace(held, why="PDS has the patient's details otherwise"), (fact,)
+        waits = replace(held, why="PDS gave no answer yet")
+        return (waits if decision.course is Course.SEND else decision), ()
+
+    def _still_waits(
+        self, row: MessageRecord, request: Request, mailbox: MailboxSettings, looked: Looked
+    ) -> Built | None:
+        """Record why a held request cannot become a message now, as PDS has it; None where it can."""
+        now, history = self.now(), row.history
+        fact = lifecycle.differs(at=now, fields=looked.differs, comparison=looked.comparison)
+        if looked.unanswered:
+            times = len(history.of(FactKind.LOOKUP_UNANSWERED)) + 1
+            fact = lifecycle.lookup_unanswered(at=now, times=times, why=str(looked.unanswered))
+        elif not history.with_fact(fact).undecided_differences:
+            decision = decide(request, mailbox, practice=looked.ods_code, arrived=row.created_at, now=now)
+            if decision.course is not Course.NOT_REQUIRED:
+                return None
+            fact = lifecycle.not_required(at=now, requirement=decision.requirement, why=decision.why)
+        change = self.ledger.record(row.message_id, fact)
+        if change is None:
+            raise UnknownRequestError("the ledger has lost the request")
+        self.notifier.tell(change.notices)
+        return Built(row.message_id, change.record.status, unanswered=looked.unanswered)
 
     def _trials(self, request: Request, mailbox: MailboxSettings, found: "_Found") -> list[Message]:
         """Make the messages of a request, one for each recipient, as if they were the encounter's first."""
@@ -246,10 +310,16 @@ class Builder:
         documents = found.documents
         if messages != list(trials) or any(each.documents != documents for each in composed):
             composed = self._compose_checked(messages, found)
-        return _together([self._store(request_id, each) for each in composed])
+        return _together([self._store(request_id, each, claim) for each in composed])
 
     def _place(
-        self, request_id: UUID, request: Request, decision: Decision, asked_at: datetime, origin: Origin
+        self,
+        request_id: UUID,
+        request: Request,
+        decision: Decision,
+        asked_at: datetime,
+        origin: Origin,
+        more: tuple[Fact, ...] = (),
     ) -> Built:
         """Give a request that is not sent now its row: held or not required, or superseded at once."""
         now = self.now()
@@ -264,7 +334,7 @@ class Builder:
                 why=decision.why,
             )
         )
-        change = self.ledger.place(self._row(request_id, request, (fact,)), asked_at, origin)
+        change = self.ledger.place(self._row(request_id, request, (fact, *more)), asked_at, origin)
         self.notifier.tell(change.notices)
         return self._as_recorded(change.record)
 
@@ -417,7 +487,7 @@ class Builder:
     def _read(self, source: "DropFile | RenderedReport") -> Iterable[bytes]:
         return source.chunks() if isinstance(source, RenderedReport) else self.drop.chunks(source)
 
-    def _store(self, request_id: str, composed: _Composed) -> Built:
+    def _store(self, request_id: str, composed: _Composed, claim: Claim) -> Built:
         message, sources = composed.message, composed.sources
         message_id = str(message.message_id)
         sha256 = self.outbox.put(
@@ -432,6 +502,7 @@ class Builder:
             advice=self._advice(message),
             to_mailbox=message.recipient.mailbox,
             to_organisation=message.recipient.ods_code or known_practice(message.request),
+            registration=claim.registration,
         )
         change = self.ledger.create(
             MessageRecord(

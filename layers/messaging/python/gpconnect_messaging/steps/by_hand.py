@@ -41,8 +41,16 @@ class ByHand:
 
         Raises NotPossibleError where it is not held (superseded, say), ActorError.
         """
-        fact = lifecycle.released_by_a_person(at=self.now(), actor=_checked(actor))
-        return self._record(request_id, fact, lambda history: history.status is Status.HELD, "is not held").status
+        row = self.ledger.find(request_id)
+        # What the operator can know of; a difference that is found later needs a decision of its own.
+        known = row.history.differences if row else frozenset()
+        fact = lifecycle.released_by_a_person(at=self.now(), actor=_checked(actor), despite=known)
+        return self._record(
+            request_id,
+            fact,
+            lambda history: history.status is Status.HELD and history.differences == known,
+            "is not held, or was found to differ from PDS just now",
+        ).status
 
     def practice_told(self, withdrawal_id: str, actor: str) -> Status:
         """Record that the practice knows of the deleted consultation (GPCM-SD-CS-077).

@@ -21,7 +21,7 @@ def warning(withdrawal: Withdrawal, request: Request | None, sent: Sequence[Mess
         "Patient": request.patient.name.text if request else _NOT_KEPT,
         "NHS number": request.patient.nhs_number if request else _NOT_KEPT,
         "Date of the consultation": f"{request.consultation.start:%d %B %Y, %H:%M %Z}" if request else _NOT_KEPT,
-        "Registered practice": _practice(request.registered_practice if request else None, sent),
+        "Registered practice": _practice(_registered(request, sent), sent),
         "Encounter": withdrawal.encounter,
         "Messages": ", ".join(f"{each.message_id} (version {each.version}, {each.status})" for each in sent),
     }
@@ -35,8 +35,16 @@ def warning(withdrawal: Withdrawal, request: Request | None, sent: Sequence[Mess
     )
 
 
+def _registered(request: Request | None, sent: Sequence[MessageRecord]) -> Practice | None:
+    """The practice as it was known when the newest message was made: from PDS, where that was asked."""
+    known = sent[0].history.registration
+    if "ods_code" in known:
+        return Practice(ods_code=known["ods_code"], name=known.get("name"))
+    return request.registered_practice if request else None
+
+
 def _practice(known: Practice | None, sent: Sequence[MessageRecord]) -> str:
-    """Name the practice as the request does, and who answered; without either, MESH alone knows where it went."""
+    """Name the practice as far as it is known, and who answered; without either, MESH alone knows where it went."""
     answered = sorted(
         {
             str(fact.details["from_organisation"] or fact.details["from_mailbox"])

@@ -1,0 +1,77 @@
+"""PDS: the application's secret, where the service is, and who may ask it.
+
+The functions reach it over the internet, as they do MESH; nothing is opened for answers to come in.
+"""
+
+from aws_cdk import CfnParameter, RemovalPolicy
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from infra.configuration import Configuration, Pds
+from infra.constructs.acknowledgement import acknowledge
+from infra.constructs.functions import MessagingFunction
+from infra.constructs.keys import ContentKey
+
+
+class DemographicsService(Construct):
+    """The secret of the environment's application, made with a value that opens nothing until a person replaces it."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, configuration: Configuration, pds: Pds, key: ContentKey
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._key = key
+        self.secret_name = f"{configuration.path}/pds"
+        self._pds = pds
+        self._url = self._address(configuration)
+        self._secret = secretsmanager.Secret(
+            self,
+            "Application",
+            secret_name=self.secret_name,
+            description="PDS: application_key, key_id, private_key of the environment's application",
+            removal_policy=RemovalPolicy.RETAIN if configuration.keep_data else RemovalPolicy.DESTROY,
+            generate_secret_string=secretsmanager.SecretStringGenerator(
+                secret_string_template="{}",  # noqa: S106 - a template without any value
+                generate_string_key="application_key",
+            ),
+        )
+        # Through the resource and not through `encryption_key=`, which would write the services of this key again.
+        resource = self._secret.node.default_child
+        if not isinstance(resource, secretsmanager.CfnSecret):
+            raise TypeError("a secret's default child is its resource")
+        resource.kms_key_id = key.key_arn
+        acknowledge(
+            self._secret,
+            "AwsSolutions-SMG4",
+            "NIST+HIPAA:SecretsManagerRotationEnabled",
+            because="The public half of the key is registered with NHS England by a person, so no rotation function "
+            "could change it; docs/pds.md says how a person does, without a pause.",
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a function that asks PDS must know."""
+        return {
+            "PDS_URL": self._url,
+            "PDS_SECRET": self.secret_name,
+            "PDS_REQUESTS_PER_SECOND": str(self._pds.requests_per_second),
+        }
+
+    def grant_ask(self, function: MessagingFunction) -> None:
+        """Let a function read the application's secret. The shared budget is in the ledger, which has its own grant."""
+        function.allow("secretsmanager:GetSecretValue", on=[self._secret.secret_arn])
+        self._key.grant_through("secretsmanager", function, "kms:Decrypt")
+
+    def _address(self, configuration: Configuration) -> str:
+        """Give PDS's address: a parameter for the same reason, and as confined, as MESH's."""
+        local = configuration.name == "local"
+        parameter = CfnParameter(
+            self,
+            "Url",
+            description="PDS, without a path",
+            default=self._pds.url,
+            allowed_pattern=r"^https?://(127\.0\.0\.1|localhost)(:[0-9]+)?$" if local else None,
+            allowed_values=None if local else [self._pds.url],
+        )
+        parameter.override_logical_id("PdsUrl")
+        return str(parameter.value_as_string)

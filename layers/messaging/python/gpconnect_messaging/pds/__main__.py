@@ -1,0 +1,59 @@
+"""See whether PDS accepts an environment's application: `python -m gpconnect_messaging.pds --url … --secret …`.
+
+It asks for a token and names no patient. The secret is read from Secrets Manager with the AWS credentials at hand.
+Exit status 0: accepted; 1: it says what to correct.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from gpconnect_messaging.faults import describe
+from gpconnect_messaging.pds.client import PdsClient
+from gpconnect_messaging.pds.errors import Busy, CredentialsError, PdsError
+from gpconnect_messaging.pds.vault import ApplicationVault
+
+
+class _Unlimited:
+    """No budget: a token does not count towards the application's rate."""
+
+    def reserve(self, longest: float) -> float:
+        """Refuse: nobody is looked up here."""
+        raise Busy("lookup", f"nobody is looked up here, however long one waits ({longest} s)")
+
+    def pause(self, seconds: float) -> None:
+        """Do nothing."""
+
+
+def check(client: PdsClient) -> str | None:
+    """Say what is wrong with the credentials; None where PDS accepts them. For a command line, or a doctor."""
+    try:
+        client.check()
+    except (PdsError, CredentialsError) as problem:
+        return str(problem)
+    except (ClientError, BotoCoreError) as problem:
+        return f"the secret could not be read: {describe(problem)['reason']}"
+    return None
+
+
+def main(arguments: Sequence[str] | None = None, open_client: Callable[[str, str], PdsClient] | None = None) -> int:
+    """Run the command; `open_client` is given the address and the secret's name."""
+    parser = argparse.ArgumentParser(prog="python -m gpconnect_messaging.pds", description=__doc__)
+    parser.add_argument("--url", required=True, help="such as https://int.api.service.nhs.uk")
+    parser.add_argument("--secret", required=True, help="the secret's name: the stack's output PdsSecretName")
+    given = parser.parse_args(arguments)
+    problem = check((open_client or _open)(given.url, given.secret))
+    sys.stdout.write(f"{problem}\n" if problem else "PDS accepts the application's credentials.\n")
+    return 1 if problem else 0
+
+
+def _open(url: str, secret: str) -> PdsClient:
+    import boto3
+
+    return PdsClient(url, ApplicationVault(boto3.client("secretsmanager"), secret), _Unlimited())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

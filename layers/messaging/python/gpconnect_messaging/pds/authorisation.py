@@ -1,0 +1,154 @@
+"""Access tokens: asked for with a signed JWT, kept until shortly before they end, shared by all threads of a process.
+
+A refused JWT makes the secret be read afresh, in case its key was rotated, and is tried once more with what it then
+holds. Source: as `credentials`.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import httpx
+
+from gpconnect_messaging.mesh.answers import http_date, retry_after
+from gpconnect_messaging.pds.answers import json_object
+from gpconnect_messaging.pds.credentials import ApplicationCredentials
+from gpconnect_messaging.pds.errors import Authentication, Busy, PdsError, Unavailable, WrongClock
+
+_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_MARGIN = timedelta(seconds=30)
+"""A token is given up this long before it ends, so that it does not end on its way."""
+_TOLERATED_SKEW = 30.0
+_OPERATION = "token"
+
+# The platform says in words, and not in codes, which part of the JWT it refuses.
+_REFUSED_PARTS = (
+    ("'kid'", "no public key is registered for the application under the secret's key_id"),
+    ("'iss'", "the secret's application_key is not an application of this environment"),
+    ("'aud'", "the token URL is not the platform's own: check the environment's PDS address"),
+    ("signature", "the secret's private_key does not belong to the public key that is registered under its key_id"),
+    ("public key", "no public key is registered for the application"),
+    ("JWKS", "the application's registered JWKS address cannot be reached by the platform"),
+    ("'jti'", "the JWT was used before"),
+)
+
+
+class Vault(Protocol):
+    """Where the credentials come from."""
+
+    def credentials(self) -> ApplicationCredentials:
+        """Find them. Raises CredentialsError."""
+
+    def forget(self) -> None:
+        """Read them afresh next time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    text: str = field(repr=False)
+    until: datetime
+    credentials: ApplicationCredentials
+
+
+class Authorisation:
+    """Gives the token of the moment."""
+
+    def __init__(
+        self,
+        http: httpx.Client,
+        token_url: str,
+        vault: Vault,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._http = http
+        self._token_url = token_url
+        self._vault = vault
+        self._clock = clock
+        self._token: _Token | None = None
+        self._asking = threading.Lock()
+
+    def token(self) -> str:
+        """Return a token that is good for a while yet. Raises PdsError, CredentialsError."""
+        with self._asking:
+            credentials = self._vault.credentials()
+            kept = self._token
+            if kept is None or kept.credentials != credentials or self._clock() >= kept.until:
+                self._token = kept = self._ask_again_if_refused(credentials)
+            return kept.text
+
+    def refused(self, token: str) -> None:
+        """Forget a token that PDS did not accept, unless another took its place meanwhile."""
+        with self._asking:
+            if self._token is not None and self._token.text == token:
+                self._token = None
+
+    def check(self) -> None:
+        """Try the credentials without asking about anybody. Raises PdsError, CredentialsError."""
+        with self._asking:
+            self._vault.forget()
+            self._token = self._ask(self._vault.credentials())
+
+    def _ask_again_if_refused(self, credentials: ApplicationCredentials) -> _Token:
+        try:
+            return self._ask(credentials)
+        except WrongClock:
+            raise
+        except Authentication:
+            self._vault.forget()
+            afresh = self._vault.credentials()
+            if afresh == credentials:
+                raise
+        return self._ask(afresh)
+
+    def _ask(self, credentials: ApplicationCredentials) -> _Token:
+        asked_at = self._clock()
+        form = {
+            "grant_type": "client_credentials",
+            "client_assertion_type": _ASSERTION_TYPE,
+            "client_assertion": credentials.assertion(self._token_url, asked_at),
+        }
+        # Errors are raised outside the except block: an httpx exception holds the request, and with it the JWT.
+        failed = ""
+        try:
+            answer = self._http.post(self._token_url, data=form, follow_redirects=False)
+        except httpx.HTTPError as error:
+            failed = type(error).__name__
+        if failed:
+            raise Unavailable(_OPERATION, f"no answer ({failed})")
+        if answer.status_code != 200:
+            raise self._failure(answer, asked_at)
+        content = json_object(answer.content) or {}
+        text, seconds = content.get("access_token"), _seconds(content.get("expires_in"))
+        if not isinstance(text, str) or not text or seconds is None:
+            raise Unavailable(_OPERATION, "the answer holds no token", status=answer.status_code)
+        return _Token(text, asked_at + timedelta(seconds=seconds) - _MARGIN, credentials)
+
+    def _failure(self, answer: httpx.Response, asked_at: datetime) -> PdsError:
+        status = answer.status_code
+        if status == 429:
+            wait = retry_after(answer.headers.get("Retry-After"), asked_at)
+            return Busy(_OPERATION, "too many requests", status=status, retry_after=wait)
+        if status not in (400, 401, 403):
+            return Unavailable(_OPERATION, f"answered {status}", status=status)
+        said = str((json_object(answer.content) or {}).get("error_description", ""))
+        theirs = http_date(answer.headers.get("Date"))
+        skew = (asked_at - theirs).total_seconds() if theirs else None
+        if "'exp'" in said or (skew is not None and abs(skew) > _TOLERATED_SKEW):
+            return WrongClock(_OPERATION, _clock_problem(skew), status=status, seconds=skew)
+        part = next((ours for theirs_, ours in _REFUSED_PARTS if theirs_ in said), "the signed JWT was not accepted")
+        return Authentication(_OPERATION, f"{part} (answered {status})", status=status)
+
+
+def _clock_problem(skew: float | None) -> str:
+    if skew is None or abs(skew) < 1:
+        return "the signed JWT's times were refused: this machine's clock is wrong"
+    return f"this machine's clock is {abs(skew):.0f} seconds {'ahead of' if skew > 0 else 'behind'} PDS's: correct it"
+
+
+def _seconds(value: object) -> int | None:
+    """Read `expires_in`, which the platform writes as text."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

@@ -1,0 +1,183 @@
+"""The PDS FHIR API, as far as sending needs it: one patient's details by NHS number.
+
+A lookup takes a bounded time, whatever happens: it waits for its turn in the budget, tries again what may pass, with
+jitter, and gives up in time for its caller to do something else. How an answer is read:
+
+| answer | becomes |
+|---|---|
+| 200 with a Patient; 404 or 400 with a code that answers the question | an `Answer` |
+| 401 | once more with a new token, then Authentication |
+| 429 | all functions pause as Retry-After says; tried again in time, else Busy |
+| 408, 5xx, no answer, nonsense | tried again in time, else Unavailable |
+| any other 4xx | Refused, with PDS's code |
+
+The NHS number is in the URL by the API's design. It stays there: httpx's own log line of each request is dropped, and
+no error of ours repeats a URL.
+"""
+
+import logging
+import random
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from typing import Final
+from urllib.parse import quote
+from uuid import UUID, uuid4
+
+import httpx
+
+from gpconnect_messaging import __version__
+from gpconnect_messaging.mesh.answers import retry_after
+from gpconnect_messaging.pds import answers
+from gpconnect_messaging.pds.answers import Answer
+from gpconnect_messaging.pds.authorisation import Authorisation, Vault
+from gpconnect_messaging.pds.budget import Budget
+from gpconnect_messaging.pds.errors import Authentication, Busy, PdsError, Refused, Unavailable
+
+LONGEST_LOOKUP = 8.0
+"""Seconds. A builder takes five requests a run, within a minute."""
+_ANSWER_SECONDS, _CONNECT_SECONDS = 5.0, 3.0
+_TRIES = 3
+_PAUSE_WITHOUT_RETRY_AFTER, _LONGEST_PAUSE = 1.0, 60.0
+"""Seconds for which all functions pause after a 429; whatever it asks for beyond that, it will say again."""
+_API, _TOKEN = "/personal-demographics/FHIR/R4", "/oauth2/token"
+_OPERATION: Final = "lookup"
+
+
+class _WithoutPatients(logging.Filter):
+    """Drops log records that name a patient's URL, at any level and whoever turned it on."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "/Patient/" not in record.getMessage()
+
+
+logging.getLogger("httpx").addFilter(_WithoutPatients())
+
+
+class PdsClient:
+    """PDS for one application. Safe to share between threads.
+
+    `url` is the platform's address without a path or slash at its end, such as https://int.api.service.nhs.uk.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        vault: Vault,
+        budget: Budget,
+        *,
+        http: httpx.Client | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        longest: float = LONGEST_LOOKUP,
+    ) -> None:
+        self._url = url
+        self._http = http or _connections()
+        self._authorisation = Authorisation(self._http, url + _TOKEN, vault, now)
+        self._budget = budget
+        self._now = now
+        self._clock = clock
+        self._sleep = sleep
+        self._longest = longest
+
+    def lookup(self, nhs_number: str, *, correlation: UUID, organisation: str, today: date) -> Answer:
+        """Ask who has the NHS number, and with which practice they are registered `today`.
+
+        `correlation` ties PDS's audit to ours; `organisation` is the ODS code of those for whom we ask. Raises PdsError
+        and CredentialsError, and what the budget's store raises.
+        """
+        end = self._clock() + self._longest
+        failure: PdsError = Unavailable(_OPERATION, "no time left")
+        for attempt in range(_TRIES):
+            if attempt:
+                wait = _wait(failure, attempt)
+                if wait >= end - self._clock():
+                    break
+                self._sleep(wait)
+            try:
+                return self._attempt(nhs_number, correlation, organisation, today, end)
+            except (Busy, Unavailable) as passing:
+                failure = passing
+        raise failure
+
+    def check(self) -> None:
+        """See whether the platform accepts our credentials, without naming a patient: it asks for a token only.
+
+        Raises PdsError, CredentialsError, each saying what to correct.
+        """
+        self._authorisation.check()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _attempt(self, nhs_number: str, correlation: UUID, organisation: str, today: date, end: float) -> Answer:
+        headers = {
+            "Accept": "application/fhir+json",
+            "NHSD-End-User-Organisation-ODS": organisation,
+            "User-Agent": f"gpconnect-messaging/{__version__}",
+            "X-Correlation-ID": str(correlation),
+        }
+        for last in (False, True):
+            token = self._authorisation.token()
+            self._sleep(self._budget.reserve(self._left(end)))
+            own = {"Authorization": f"Bearer {token}", "X-Request-ID": str(uuid4())}
+            answer = self._ask(nhs_number, headers | own, self._left(end))
+            if answer.status_code != 401 or last:
+                break
+            # Tokens can be withdrawn before they end: a new one is asked for, once.
+            self._authorisation.refused(token)
+        return self._read(nhs_number, answer, today)
+
+    def _left(self, end: float) -> float:
+        return max(end - self._clock(), 0.1)
+
+    def _ask(self, nhs_number: str, headers: Mapping[str, str], seconds: float) -> httpx.Response:
+        # The error is raised outside the except block: an httpx exception holds the request, and would hang on as the
+        # context.
+        try:
+            return self._http.get(
+                f"{self._url}{_API}/Patient/{quote(nhs_number, safe='')}",
+                headers=headers,
+                timeout=httpx.Timeout(min(_ANSWER_SECONDS, seconds), connect=min(_CONNECT_SECONDS, seconds)),
+                # A redirect would carry the token and the NHS number to somewhere else.
+                follow_redirects=False,
+            )
+        except httpx.HTTPError as error:
+            failed = type(error).__name__
+        raise Unavailable(_OPERATION, f"no answer ({failed})")
+
+    def _read(self, nhs_number: str, answer: httpx.Response, today: date) -> Answer:
+        status = answer.status_code
+        content = answers.json_object(answer.content) or {}
+        codes = answers.error_codes(content)
+        if status == 200 and not codes and (found := answers.read_patient(nhs_number, content, today)):
+            return found
+        if status == 200:
+            raise Unavailable(_OPERATION, "answered 200 with something that is no patient", status=status)
+        known = next((answers.BY_CODE[code] for code in codes if code in answers.BY_CODE), None)
+        if known is not None and status in (400, 404):
+            return known
+        if status == 429:
+            wait = retry_after(answer.headers.get("Retry-After"), self._now())
+            self._budget.pause(min(wait or _PAUSE_WITHOUT_RETRY_AFTER, _LONGEST_PAUSE))
+            raise Busy(_OPERATION, "too many requests", status=status, retry_after=wait)
+        if status == 408 or status >= 500:
+            raise Unavailable(_OPERATION, f"answered {status}", status=status)
+        named = f" with {', '.join(codes)}" if codes else ""
+        kind = Authentication if status == 401 else Refused
+        raise kind(_OPERATION, f"answered {status}{named}", status=status)
+
+
+def _wait(failure: PdsError, attempt: int) -> float:
+    """How long to wait before an attempt: what PDS asked for, and at random a little more."""
+    asked = failure.retry_after if isinstance(failure, Busy) else None
+    return (asked or 0.0) + random.uniform(0.05, 0.25 * 2**attempt)  # noqa: S311 - spreads retries, hides nothing
+
+
+def _connections() -> httpx.Client:
+    context = httpx.create_ssl_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return httpx.Client(verify=context, timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS))

@@ -1,0 +1,122 @@
+"""Compares a request's patient with what PDS says: to which practice it may go, or why not, or who must look first.
+
+A pure table of outcomes (GPCM-SD-CS-071, GPCM-SD-CS-072, GPCM-SD-084; MESH refuses what does not match, EPL-154).
+
+Family names are compared without regard to case, accents, and marks that writing a name varies in: hyphens and dashes,
+apostrophes of every kind, and spaces. Letters that Unicode does not decompose are compared as passports write them
+(ø as o, ß as ss, þ as th). So `O'NEILL-ÅBERG`, `oneill aberg` and `O’Neill–Aberg` are one name; every other
+difference is a difference. Dates of birth must be equal, to the day: what PDS knows by year or month alone is not.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+
+from gpconnect_messaging.pds.answers import (
+    Answer,
+    Found,
+    Invalidated,
+    NoPractice,
+    NotFound,
+    Person,
+    Practice,
+    Restricted,
+    Superseded,
+)
+from gpconnect_messaging.requests.models import Patient
+from gpconnect_messaging.requests.refusal import Reason
+
+_LETTERS = str.maketrans(
+    {"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "ŋ": "n", "ħ": "h"}
+)
+_NOT_COMPARED = re.compile(r"[\s'‘’‛ʼʻ′´`＇\-‐‑‒–—―−－]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The patient is who the request says, and is registered with this practice."""
+
+    practice: Practice
+    deceased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredHere:
+    """The patient is registered with the sender itself: there is nobody to tell (GPCM-SD-CS-071)."""
+
+    practice: Practice
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field of the request that PDS has otherwise. Both values are personal data, for authorised eyes only."""
+
+    path: str
+    requested: str = field(repr=False)
+    known: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Differs:
+    """It may be another person, or a stale record: a person must look at both values."""
+
+    differences: tuple[Difference, ...]
+    practice: Practice
+    deceased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotSendable:
+    """PDS leaves no practice to send to, whatever the request says."""
+
+    reason: Reason
+
+
+Outcome = Registered | RegisteredHere | Differs | NotSendable
+
+_STOPS: dict[type[Answer], Reason] = {
+    Superseded: Reason(
+        "patient.nhs_number",
+        "was replaced by another NHS number, says PDS: correct the patient's record, and drop the request again",
+    ),
+    Invalidated: Reason("patient.nhs_number", "was invalidated, says PDS: find the patient's right number"),
+    NotFound: Reason("patient.nhs_number", "is nobody's, says PDS: find the patient's right number"),
+    Restricted: Reason(
+        "patient",
+        "has a restricted record in PDS, which withholds the registered practice: inform the practice another way, "
+        "and keep where the patient lives secret",
+    ),
+    NoPractice: Reason("patient", "is registered with no practice today, says PDS: there is nobody to send to"),
+}
+
+
+def compare(patient: Patient, answer: Answer, own: frozenset[str]) -> Outcome:
+    """Say what PDS's answer means for a request. `own` are the sender's ODS codes."""
+    if not isinstance(answer, Found):
+        return NotSendable(_STOPS[type(answer)])
+    if differences := _differences(patient, answer.person):
+        return Differs(differences, answer.practice, answer.person.deceased)
+    if answer.practice.ods_code in own:
+        return RegisteredHere(answer.practice)
+    return Registered(answer.practice, answer.person.deceased)
+
+
+def same_family_name(one: str, other: str) -> bool:
+    """Whether two family names are one, by the rules above."""
+    return _compared(one) == _compared(other) != ""
+
+
+def _differences(patient: Patient, person: Person) -> tuple[Difference, ...]:
+    found = []
+    if person.family is None or not same_family_name(patient.name.family, person.family):
+        found.append(Difference("patient.name.family", patient.name.family, person.family))
+    if patient.birth_date.isoformat() != person.birth_date:
+        found.append(Difference("patient.birth_date", patient.birth_date.isoformat(), person.birth_date))
+    return tuple(found)
+
+
+def _compared(name: str) -> str:
+    # Folded before and after decomposing: some capitals decompose only in their small form, and the other way round.
+    folded = unicodedata.normalize("NFKD", name.casefold().translate(_LETTERS)).casefold()
+    plain = "".join(letter for letter in folded if not unicodedata.combining(letter))
+    return _NOT_COMPARED.sub("", plain)

@@ -1,0 +1,156 @@
+"""Look the patient up in PDS before a message is made, where the organisation has it so (GPCM-SD-CS-072, GPCM-SD-084).
+
+One call, at one point of the build step: it asks, compares, keeps what differs for those who decide, and says what is
+known of the registered practice and from whom. PDS giving no answer is a result too: whoever builds can hold the
+request and ask again.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from gpconnect_messaging.mailboxes.settings import MailboxSettings
+from gpconnect_messaging.pds.answers import Answer, Practice
+from gpconnect_messaging.pds.errors import CredentialsError, PdsError
+from gpconnect_messaging.registration import Differs, NotSendable, RegisteredHere, compare
+from gpconnect_messaging.requests import models
+from gpconnect_messaging.requests.models import Request
+from gpconnect_messaging.requests.refusal import RequestRefusedError
+from gpconnect_messaging.storage import Evidence
+
+FROM_PDS, FROM_REQUEST = "PDS", "the request"
+
+
+class LookupNotConfiguredError(Exception):
+    """A mailbox wants PDS to be asked, and the environment has none: correct the deployment's configuration."""
+
+
+class Directory(Protocol):
+    """Where people are looked up: `pds.client.PdsClient`, opened when it is first asked for."""
+
+    def lookup(self, nhs_number: str, *, correlation: UUID, organisation: str, today: date) -> Answer:
+        """Ask who has the NHS number. Raises PdsError, CredentialsError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What is known of a patient's registration, and from whom.
+
+    `differs` are the fields of the request that PDS has otherwise: both values lie under `comparison` in the evidence
+    store. `unanswered` is why PDS gave no answer; then nothing is known but what the request says.
+    """
+
+    source: str
+    practice: Practice | None
+    deceased: bool = False
+    differs: tuple[str, ...] = ()
+    comparison: str = ""
+    unanswered: PdsError | CredentialsError | None = None
+
+    @classmethod
+    def said(cls, request: Request) -> "Looked":
+        """Take the request's own word."""
+        own = request.registered_practice
+        return cls(source=FROM_REQUEST, practice=Practice(ods_code=own.ods_code, name=own.name) if own else None)
+
+    @classmethod
+    def remembered(cls, details: Mapping[str, Any]) -> "Looked":
+        """Take what was known when a message was first made, from its `details`."""
+        code = details.get("ods_code")
+        return cls(
+            source=details.get("source", FROM_REQUEST),
+            practice=Practice(ods_code=code, name=details.get("name")) if code else None,
+            deceased=bool(details.get("deceased")),
+        )
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What the ledger keeps of it: organisations' names and codes, and whether PDS knows of a death."""
+        known = {"source": self.source, "ods_code": self.ods_code, "name": self.practice and self.practice.name}
+        return {name: value for name, value in known.items() if value} | ({"deceased": True} if self.deceased else {})
+
+    @property
+    def ods_code(self) -> str | None:
+        """The practice's ODS code, if it is known."""
+        return self.practice.ods_code if self.practice else None
+
+    @property
+    def certain(self) -> bool:
+        """Whether it can be acted upon: nothing differs, and whoever was asked has answered."""
+        return not self.differs and self.unanswered is None
+
+    def of(self, request: Request) -> Request:
+        """The request with the practice that is known, for the report and the notice."""
+        if self.source != FROM_PDS or self.practice is None:
+            return request
+        practice = models.Practice(ods_code=self.practice.ods_code, name=self.practice.name)
+        return request.model_copy(update={"registered_practice": practice})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lookup:
+    """The lookup and what it works with."""
+
+    evidence: Evidence
+    directory: Callable[[], Directory]
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def __call__(self, request_id: UUID, request: Request, mailbox: MailboxSettings) -> Looked:
+        """Look the request's patient up. A request that keeps all its own rules is expected.
+
+        Raises RequestRefusedError where PDS leaves nobody to send to, and what the stores raise.
+        """
+        if not mailbox.pds_lookup:
+            return Looked.said(request)
+        try:
+            answer = self.directory().lookup(
+                request.patient.nhs_number,
+                correlation=request_id,
+                organisation=mailbox.ods_code,
+                today=self.now().date(),
+            )
+        except (PdsError, CredentialsError) as problem:
+            return replace(Looked.said(request), unanswered=problem)
+        outcome = compare(request.patient, answer, mailbox.own_ods_codes)
+        match outcome:
+            case NotSendable():
+                raise RequestRefusedError([outcome.reason])
+            case Differs():
+                return Looked(
+                    source=FROM_PDS,
+                    practice=_named(outcome.practice, request),
+                    deceased=outcome.deceased,
+                    differs=tuple(difference.path for difference in outcome.differences),
+                    comparison=self._keep(request_id, outcome),
+                )
+            case RegisteredHere():
+                return Looked(source=FROM_PDS, practice=outcome.practice)
+            case registered:
+                practice = _named(registered.practice, request)
+                return Looked(source=FROM_PDS, practice=practice, deceased=registered.deceased)
+
+    def _keep(self, request_id: UUID, outcome: Differs) -> str:
+        """Keep both values where only those who decide can read them; never in the ledger, a log or a notice."""
+        compared = {
+            difference.path: {"request": difference.requested, "PDS": difference.known}
+            for difference in outcome.differences
+        }
+        return self.evidence.keep_comparison(str(request_id), json.dumps(compared, ensure_ascii=False, indent=2))
+
+
+def own_word(_request_id: UUID, request: Request, mailbox: MailboxSettings) -> Looked:
+    """Look nobody up: the environment has no PDS. Raises LookupNotConfiguredError for a mailbox that wants it asked."""
+    if mailbox.pds_lookup:
+        raise LookupNotConfiguredError(f"mailbox {mailbox.mailbox} asks PDS, and the environment names none")
+    return Looked.said(request)
+
+
+def _named(practice: Practice, request: Request) -> Practice:
+    """Give the practice the request's name for it, where it is the same one: PDS itself gives the code only."""
+    own = request.registered_practice
+    if practice.name or own is None or own.ods_code != practice.ods_code:
+        return practice
+    return Practice(ods_code=practice.ods_code, name=own.name)
