@@ -37,6 +37,10 @@ def make(word: str, access: Access, *settings: str, folder: Path = ROOT) -> subp
     )
 
 
+@pytest.mark.skipif(
+    os.environ.get("CDK_ON_THE_EMULATOR") != "1",
+    reason="takes minutes and the npm registry; CDK_ON_THE_EMULATOR=1 asks for it",
+)
 def test_an_account_is_prepared_deployed_to_compared_and_cleared_by_the_readmes_words(access: Access) -> None:
     prepared = make("bootstrap", access)
     if "npm error" in prepared.stderr and "network" in prepared.stderr:
