@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate conformance lock schema font render clean
+.PHONY: help setup demo test check format synth deploy diff bench bench-mesh model soak validate conformance lock schema font render clean
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -57,6 +57,9 @@ bench-mesh: $(READY) ## Measure the MESH client against the official one and raw
 
 soak: $(READY) ## Send 3 x 1,000 messages through a MESH that fails one request in five
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak
+
+model: $(READY) ## Tell stories of failing processes for MINUTES (10), and try every place of every step in every way
+	@MODEL_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest -q -s tests/integration/test_model.py
 
 validate: $(READY) ## Check a message or response against the requirements (FILE=…, ENVELOPE=…)
 	@test -n "$(FILE)" || { echo "Name the file: make validate FILE=message.xml" >&2; exit 2; }

@@ -7,6 +7,7 @@ loudly, so that nothing is silently understood otherwise than by the real engine
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 Item = Mapping[str, Any]
@@ -28,6 +29,14 @@ class _Missing:
 MISSING = _Missing()
 
 
+@cache
+def _tokens(text: str) -> list[str]:
+    tokens: list[str] = _TOKEN.findall(text)
+    if "".join(tokens) != re.sub(r"\s", "", text):
+        raise NotImplementedError(text)
+    return tokens
+
+
 @dataclass
 class _Reader:
     """The tokens of one expression, from where it was read to."""
@@ -37,9 +46,7 @@ class _Reader:
     values: Item
 
     def __post_init__(self) -> None:
-        self.tokens = _TOKEN.findall(self.text)
-        if "".join(self.tokens) != re.sub(r"\s", "", self.text):
-            raise NotImplementedError(self.text)
+        self.tokens = _tokens(self.text)
         self.at = 0
 
     def more(self) -> bool:
@@ -47,8 +54,7 @@ class _Reader:
 
     def next(self) -> str:
         self.at += 1
-        token: str = self.tokens[self.at - 1]
-        return token
+        return self.tokens[self.at - 1]
 
     def takes(self, *words: str) -> bool:
         """Read the next token if it is one of these (keywords in any case)."""

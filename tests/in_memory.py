@@ -58,6 +58,15 @@ class Table:
         self._parts: dict[tuple[str, str], dict[tuple[str, str], None]] = defaultdict(dict)
         self._lock = threading.RLock()
 
+    def item_keys(self) -> list[tuple[str, str]]:
+        """The keys of all items, for tests to look behind the store."""
+        with self._lock:
+            return list(self._items)
+
+    def item(self, pk: str, sk: str) -> Item:
+        """An item in plain values, likewise."""
+        return _all(_plain, self._items[pk, sk])
+
     def get_item(self, *, Key: Item, **_: Any) -> Item:
         found = self._items.get(_key(Key))
         return {"Item": dict(found)} if found else {}
@@ -119,13 +128,14 @@ class Table:
         wanted = [value for value in values.values() if (partition, value) in self._parts]
         with self._lock:
             found = [(item[sort]["S"], key) for value in wanted for key in self._parts[partition, value]
-                     if sort in (item := self._items[key]) and holds(_all(_plain, item))]  # fmt: skip
+                     if sort in (item := self._items[key])
+                     and holds({partition: value, sort: item[sort]["S"]})]  # fmt: skip
             found.sort(reverse=not ScanIndexForward)
             if ExclusiveStartKey:
                 place = [key for _, key in found].index(_key(ExclusiveStartKey))
                 found = found[place + 1 :]
             page = [self._items[key] for _, key in found[:Limit]]
-        items = [dict(item) for item in page if kept(_all(_plain, item))]
+        items = [dict(item) for item in page if FilterExpression is None or kept(_all(_plain, item))]
         answer: Item = {"Count": len(items)} | ({} if how.get("Select") == "COUNT" else {"Items": items})
         if Limit and len(found) > Limit:
             answer["LastEvaluatedKey"] = {name: page[-1][name] for name in {"pk", "sk", partition, sort}}
@@ -145,8 +155,10 @@ class Table:
 
     def _holds(self, key: tuple[str, str], change: Item) -> bool:
         ((_, how),) = change.items()
+        if "ConditionExpression" not in how:
+            return True
         names, values = how.get("ExpressionAttributeNames", {}), how.get("ExpressionAttributeValues", {})
-        holds = condition(how.get("ConditionExpression"), names, _all(_plain, values))
+        holds = condition(how["ConditionExpression"], names, _all(_plain, values))
         return holds(_all(_plain, self._items.get(key, {})))
 
     def _do(self, key: tuple[str, str], change: Item) -> None:

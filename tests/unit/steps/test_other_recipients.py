@@ -1,7 +1,7 @@
 """A document for another care provider: two messages, each with its own ledger row, lookup and end."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,23 +13,52 @@ from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.itk3.responses import Outcome
 from gpconnect_messaging.ledger.lifecycle import FactKind, NoticeKind, Patience, Status
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mesh.errors import Busy, MeshError, Refused
 from gpconnect_messaging.mesh.models import EndpointLookup, Mailbox, Outgoing, ReceivedMessage, Sent
+from gpconnect_messaging.notices import Notifier, write
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.steps.build import Builder, Built
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.send import PostponedError, Sender
+from gpconnect_messaging.storage import DropFile, Evidence, NotThereError, Outbox
 from tests.examples import MAILBOXES, REQUESTS, request_data
-from tests.unit.steps.in_mind import (
-    DropInMind,
-    EvidenceInMind,
-    LedgerInMind,
-    NotifierInMind,
-    OutboxInMind,
-    QueueInMind,
-)
+from tests.in_memory import Bucket, Clock, Table, Topic
 
 PHARMACY = "online-consultation-1.5-pharmacy"
+PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+
+
+@dataclass
+class DropFolder:
+    """A folder on disk as the drop bucket; every file is at version "1" unless told otherwise."""
+
+    folder: Path
+    version: str = "1"
+    reads: list[tuple[str, str]] = field(default_factory=list)
+
+    def read(self, key: str, version: str, limit: int) -> bytes:
+        self.reads.append((key, version))
+        content = self._path(key).read_bytes()
+        if len(content) > limit:
+            raise ValueError("longer than the limit")
+        return content
+
+    def stat(self, key: str, version: str | None = None) -> DropFile:
+        return DropFile(key=key, version=version or self.version, size=self._path(key).stat().st_size)
+
+    def ends(self, file: DropFile, length: int) -> tuple[bytes, bytes]:
+        content = self._path(file.key).read_bytes()
+        return content[:length], content[-length:]
+
+    def chunks(self, file: DropFile) -> Iterator[bytes]:
+        yield self._path(file.key).read_bytes()
+
+    def _path(self, key: str) -> Path:
+        path = self.folder / key
+        if not path.is_file():
+            raise NotThereError("no such object")
+        return path
 
 
 @dataclass
@@ -61,32 +90,52 @@ class MeshInMind:
         return Sent(message_id=f"MESH{len(self.sent)}")
 
 
+@dataclass
+class Queue:
+    """A send queue that keeps the ids that were put on it."""
+
+    ids: list[str] = field(default_factory=list)
+
+    def put(self, message_id: str, _mailbox: str) -> None:
+        self.ids.append(message_id)
+
+
 class Product:
-    """The build, send and poll steps on parts kept in mind, with a time that passes when told to."""
+    """The build, send and poll steps over memory, with a time that passes when told to."""
 
     def __init__(self, folder: Path) -> None:
-        self.time = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)
-        self.ledger = LedgerInMind(lambda: self.time)
-        self.drop, self.outbox, self.queue = DropInMind(folder), OutboxInMind(), QueueInMind()
-        self.notifier, self.mesh = NotifierInMind(), MeshInMind()
-        parts: dict[str, Any] = {"ledger": self.ledger, "notifier": self.notifier, "now": lambda: self.time}
+        self.clock, self.bucket, self.topic = Clock(datetime(2026, 11, 20, 22, 0, tzinfo=UTC)), Bucket(), Topic()
+        self.drop, self.queue, self.mesh = DropFolder(folder), Queue(), MeshInMind()
+        s3 = cast("Any", self.bucket)
+        self.ledger = Ledger(cast("Any", Table()), "ledger", PATIENCE, self.clock)
+        notifier = Notifier(cast("Any", self.topic), "topic", self.ledger)
+        parts: dict[str, Any] = {"ledger": self.ledger, "notifier": notifier, "now": self.clock}
         self.builder = Builder(
             drop=cast("Any", self.drop),
-            outbox=cast("Any", self.outbox),
-            evidence=cast("Any", EvidenceInMind()),
+            outbox=Outbox(s3, "outbox"),
+            evidence=Evidence(s3, "evidence"),
             mailboxes=cast("Any", self),
             send_queue=cast("Any", self.queue),
             numbers=NumberRange.TEST,
             **parts,
         )
         self.sender = Sender(
-            outbox=cast("Any", self.outbox),
+            outbox=Outbox(s3, "outbox"),
             mesh=cast("Any", self.mesh),
             lease=timedelta(minutes=3),
-            patience=Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15)),
+            patience=PATIENCE,
             **parts,
         )
-        self.poller = Poller(evidence=cast("Any", EvidenceInMind()), mesh=cast("Any", self.mesh), **parts)
+        self.poller = Poller(evidence=Evidence(s3, "evidence"), mesh=cast("Any", self.mesh), **parts)
+
+    @property
+    def messages(self) -> dict[str, bytes]:
+        """What the outbox holds, by key."""
+        return {key: raw for key, raw in self.bucket.objects.items() if key.endswith(".xml")}
+
+    def told(self) -> list[str]:
+        """The subjects of the notices."""
+        return [text.partition("\n")[0] for text in self.topic.told]
 
     def settings(self, mailbox: str) -> object:
         return next(each for each in MAILBOXES.values() if each.mailbox == mailbox)
@@ -126,10 +175,10 @@ def test_each_recipient_has_a_message_a_row_and_a_place_on_the_queue(product: Pr
 
 
 def test_building_again_finds_both_and_changes_nothing(product: Product) -> None:
-    first, messages = product.built(), dict(product.outbox.messages)
+    first, messages = product.built(), product.messages
     product.drop.version = "2"  # the files changed since: the versions that were read first stay
     assert product.built() == first
-    assert product.outbox.messages == messages
+    assert product.messages == messages
     assert {version for key, version in product.drop.reads if key != "request.json"} == {"1"}
 
 
@@ -163,7 +212,7 @@ def test_none_or_several_mailboxes_end_it_and_a_person_is_told(product: Product,
     message_id = product.built().message_id
     product.mesh.mailboxes = mailboxes
     assert product.sender.send(message_id) is Status.REFUSED
-    assert product.notifier.told == [NoticeKind.UNRESOLVED]
+    assert product.told() == [write(NoticeKind.UNRESOLVED, {})[0]]
     assert product.mesh.sent == []
     (fact,) = product.record(message_id).history.of(FactKind.RECIPIENT_UNRESOLVED)
     assert fact.details["mailboxes"] == len(mailboxes)
@@ -186,14 +235,14 @@ def test_a_lookup_that_mesh_refuses_is_final(product: Product) -> None:
     message_id = product.built().message_id
     product.mesh.failure = Refused("endpoint lookup", "answered 400", status=400)
     assert product.sender.send(message_id) is Status.REFUSED
-    assert product.notifier.told == [NoticeKind.REFUSED]
+    assert product.told() == [write(NoticeKind.REFUSED, {})[0]]
 
 
 @pytest.mark.requirement("GPCM-SD-037")
 def test_a_replacement_after_a_day_is_sent_and_the_advice_against_it_recorded(product: Product) -> None:
     advice = []
     for version, hours in (("1", 0), ("2", 24), ("3", 24.5)):
-        product.time = datetime(2026, 11, 20, 22, 0, tzinfo=UTC) + timedelta(hours=hours)
+        product.clock.time = datetime(2026, 11, 20, 22, 0, tzinfo=UTC) + timedelta(hours=hours)
         built = product.built(version)
         assert built.status is Status.BUILT
         for message in (built, *built.copies):
@@ -211,7 +260,7 @@ def test_a_replacement_that_cannot_be_processed_voids_what_it_replaced_at_that_r
     product.answered(second.copies[0].message_id, "20014", Level.INFRASTRUCTURE, Verdict.NEGATIVE)
     assert product.record(second.copies[0].message_id).status is Status.REJECTED
     assert product.record(first.copies[0].message_id).status is Status.REJECTED
-    assert NoticeKind.VOIDED in product.notifier.told
+    assert write(NoticeKind.VOIDED, {})[0] in product.told()
     for untouched in (third.copies[0], first, second):
         assert product.record(untouched.message_id).status is Status.BUILT
 
@@ -253,4 +302,4 @@ def test_what_a_label_calls_restricted_is_not_sent(tmp_path: Path) -> None:
     product = Product(tmp_path)
     built = product.built()
     assert built.status is Status.BUILT
-    assert all(b"AllergyIntolerance" not in raw for raw in product.outbox.messages.values())
+    assert all(b"AllergyIntolerance" not in raw for raw in product.messages.values())
