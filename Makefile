@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format synth deploy diff bench bench-mesh model soak validate conformance lock schema font render clean
+.PHONY: help setup demo test check format synth deploy diff bench bench-mesh model soak soak-mesh validate conformance lock schema font render clean
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -55,8 +55,11 @@ bench-mesh: $(READY) ## Measure the MESH client against the official one and raw
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/uv run --quiet --no-project --python $(BIN)/python \
 		--with-requirements tests/performance/requirements-mesh.txt python -W ignore -m tests.performance.bench_mesh
 
-soak: $(READY) ## Send 3 x 1,000 messages through a MESH that fails one request in five
-	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak
+soak: $(READY) ## Send MESSAGES (10000) through the local run past a failing MESH, and balance the books
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak --messages $(or $(MESSAGES),10000)
+
+soak-mesh: $(READY) ## Send 3 x 1,000 messages, in memory, through a MESH that fails one request in five
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak_mesh
 
 model: $(READY) ## Tell stories of failing processes for MINUTES (10), and try every place of every step in every way
 	@MODEL_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest -q -s tests/integration/test_model.py
