@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format synth deploy diff bench bench-mesh model soak soak-mesh validate conformance lock schema font render clean
+.PHONY: help setup demo test check format synth deploy diff bench bench-ledger bench-mesh model soak soak-mesh validate conformance lock schema font render clean
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -54,6 +54,9 @@ bench: $(READY) ## Measure time and memory against base64 alone (REPORT=1 never 
 bench-mesh: $(READY) ## Measure the MESH client against the official one and raw httpx, and its memory
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/uv run --quiet --no-project --python $(BIN)/python \
 		--with-requirements tests/performance/requirements-mesh.txt python -W ignore -m tests.performance.bench_mesh
+
+bench-ledger: $(READY) ## What a message costs the ledger on paper, and how many a second this machine records
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench_ledger
 
 soak: $(READY) ## Send MESSAGES (10000) through the local run past a failing MESH, and balance the books
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak --messages $(or $(MESSAGES),10000)
