@@ -63,7 +63,7 @@ class Tally(Table):
         return sum(units for (place, _), units in self.units.items() if place == name)
 
     def share(self, name: str) -> float:
-        """The units written to one key of the fullest kind of keys, such as one shard of a status: they share evenly."""
+        """The units written to a key of the fullest kind of keys, such as a shard of a status: they share evenly."""
         kinds: dict[str, list[int]] = defaultdict(list)
         for (place, key), units in self.units.items():
             if place == name:
