@@ -58,13 +58,19 @@ class Table:
         self._parts: dict[tuple[str, str], dict[tuple[str, str], None]] = defaultdict(dict)
         self._lock = threading.RLock()
 
+    @property
+    def items(self) -> dict[tuple[str, str], Item]:
+        """Every item by its key, in plain values: for tests to look behind the store."""
+        with self._lock:
+            return {key: _all(_plain, item) for key, item in self._items.items()}
+
     def item_keys(self) -> list[tuple[str, str]]:
-        """The keys of all items, for tests to look behind the store."""
+        """The keys of all items."""
         with self._lock:
             return list(self._items)
 
     def item(self, pk: str, sk: str) -> Item:
-        """An item in plain values, likewise."""
+        """One item in plain values."""
         return _all(_plain, self._items[pk, sk])
 
     def get_item(self, *, Key: Item, **_: Any) -> Item:
@@ -214,7 +220,9 @@ def _target(change: Item) -> Item:
 class Bucket:
     """An S3 client whose buckets are one; every version of an object is kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
+        self.written: dict[str, datetime] = {}
         self.objects: dict[str, bytes] = {}
         self.parts: dict[str, dict[int, bytes]] = defaultdict(dict)
         self.largest_body = 0
@@ -224,6 +232,7 @@ class Bucket:
         self.largest_body = max(self.largest_body, len(Body))
         self.objects[Key] = bytes(Body)
         self._versions[Key].append(self.objects[Key])
+        self.written[Key] = self.clock()
         return {"VersionId": str(len(self._versions[Key]))}
 
     def get_object(self, *, Key: str, Range: str | None = None, VersionId: str | None = None, **_: Any) -> Item:
@@ -239,6 +248,15 @@ class Bucket:
 
     def upload_fileobj(self, file: Any, bucket: str, key: str, **_: Any) -> None:
         self.put_object(Key=key, Body=file.read())
+
+    def get_paginator(self, operation: str) -> "Bucket":
+        assert operation == "list_objects_v2"
+        return self
+
+    def paginate(self, *, Prefix: str, **_: Any) -> Iterator[Item]:
+        for key in sorted(self.objects):
+            if key.startswith(Prefix):
+                yield {"Contents": [{"Key": key, "LastModified": self.written[key]}]}
 
     def create_multipart_upload(self, *, Key: str, **_: Any) -> Item:
         return {"UploadId": f"upload-of-{Key}"}
@@ -263,9 +281,11 @@ class Topic:
     """An SNS client that keeps what was published."""
 
     told: list[str] = field(default_factory=list)
+    attributes: list[dict[str, str]] = field(default_factory=list)
 
-    def publish(self, *, Subject: str, Message: str, **_: Any) -> Item:
+    def publish(self, *, Subject: str, Message: str, MessageAttributes: Item | None = None, **_: Any) -> Item:
         self.told.append(f"{Subject}\n{Message}")
+        self.attributes.append({name: value["StringValue"] for name, value in (MessageAttributes or {}).items()})
         return {}
 
 

@@ -1,7 +1,7 @@
 """A document for another care provider: two messages, each with its own ledger row, lookup and end."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,44 +21,13 @@ from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.steps.build import Builder, Built
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.send import PostponedError, Sender
-from gpconnect_messaging.storage import DropFile, Evidence, NotThereError, Outbox
+from gpconnect_messaging.storage import Evidence, Outbox
 from tests.examples import MAILBOXES, REQUESTS, request_data
 from tests.in_memory import Bucket, Clock, Table, Topic
+from tests.unit.steps.in_mind import DropInMind
 
 PHARMACY = "online-consultation-1.5-pharmacy"
 PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
-
-
-@dataclass
-class DropFolder:
-    """A folder on disk as the drop bucket; every file is at version "1" unless told otherwise."""
-
-    folder: Path
-    version: str = "1"
-    reads: list[tuple[str, str]] = field(default_factory=list)
-
-    def read(self, key: str, version: str, limit: int) -> bytes:
-        self.reads.append((key, version))
-        content = self._path(key).read_bytes()
-        if len(content) > limit:
-            raise ValueError("longer than the limit")
-        return content
-
-    def stat(self, key: str, version: str | None = None) -> DropFile:
-        return DropFile(key=key, version=version or self.version, size=self._path(key).stat().st_size)
-
-    def ends(self, file: DropFile, length: int) -> tuple[bytes, bytes]:
-        content = self._path(file.key).read_bytes()
-        return content[:length], content[-length:]
-
-    def chunks(self, file: DropFile) -> Iterator[bytes]:
-        yield self._path(file.key).read_bytes()
-
-    def _path(self, key: str) -> Path:
-        path = self.folder / key
-        if not path.is_file():
-            raise NotThereError("no such object")
-        return path
 
 
 @dataclass
@@ -105,7 +74,7 @@ class Product:
 
     def __init__(self, folder: Path) -> None:
         self.clock, self.bucket, self.topic = Clock(datetime(2026, 11, 20, 22, 0, tzinfo=UTC)), Bucket(), Topic()
-        self.drop, self.queue, self.mesh = DropFolder(folder), Queue(), MeshInMind()
+        self.drop, self.queue, self.mesh = DropInMind(folder), Queue(), MeshInMind()
         s3 = cast("Any", self.bucket)
         self.ledger = Ledger(cast("Any", Table()), "ledger", PATIENCE, self.clock)
         notifier = Notifier(cast("Any", self.topic), "topic", self.ledger)

@@ -1,0 +1,58 @@
+"""Buckets kept in mind, for tests of the steps that look at what was read and stored."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from gpconnect_messaging.itk3.envelope import Envelope
+from gpconnect_messaging.storage import DropFile, NotThereError
+
+
+@dataclass
+class DropInMind:
+    """A folder on disk as the drop bucket; every file is at version "1" unless told otherwise."""
+
+    folder: Path
+    version: str = "1"
+    reads: list[tuple[str, str]] = field(default_factory=list)
+
+    def read(self, key: str, version: str, limit: int) -> bytes:
+        self.reads.append((key, version))
+        content = self._path(key).read_bytes()
+        if len(content) > limit:
+            raise ValueError("longer than the limit")
+        return content
+
+    def stat(self, key: str, version: str | None = None) -> DropFile:
+        return DropFile(key=key, version=version or self.version, size=self._path(key).stat().st_size)
+
+    def ends(self, file: DropFile, length: int) -> tuple[bytes, bytes]:
+        content = self._path(file.key).read_bytes()
+        return content[:length], content[-length:]
+
+    def chunks(self, file: DropFile) -> Iterator[bytes]:
+        yield self._path(file.key).read_bytes()
+
+    def _path(self, key: str) -> Path:
+        path = self.folder / key
+        if not path.is_file():
+            raise NotThereError("no such object")
+        return path
+
+
+@dataclass
+class OutboxInMind:
+    messages: dict[str, bytes] = field(default_factory=dict)
+    envelopes: dict[str, Envelope] = field(default_factory=dict)
+
+    def put(self, message_id: str, envelope: Envelope, content: Iterable[bytes]) -> str:
+        self.messages[message_id], self.envelopes[message_id] = b"".join(content), envelope
+        return "hash"
+
+    def envelope(self, message_id: str) -> Envelope:
+        return self.envelopes[message_id]
+
+    def copy_message(self, message_id: str, _sha256: str, target: IO[bytes]) -> None:
+        target.write(self.messages[message_id])
+        target.seek(0)
