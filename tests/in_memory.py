@@ -315,6 +315,20 @@ class Queue:
         return taken
 
 
+@dataclass
+class Intake:
+    """An intake queue: the ids of held requests that wait, each once."""
+
+    waiting: dict[str, None] = field(default_factory=dict)
+
+    def release(self, request_id: str, mailbox: str) -> None:
+        self.waiting[request_id] = None
+
+    def take(self) -> list[str]:
+        taken, self.waiting = list(self.waiting), {}
+        return taken
+
+
 def _key(item: Item) -> tuple[str, str]:
     return item["pk"]["S"], item["sk"]["S"]
 

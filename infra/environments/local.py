@@ -17,6 +17,7 @@ CONFIGURATION = Configuration(
             specification="2.0",
             infrastructure_acknowledgement_seconds=12,
             business_acknowledgement_seconds=12,
+            hold_window_seconds=0,
         ),
         MailboxSettings(
             mailbox="Y90002OT001",
@@ -24,6 +25,15 @@ CONFIGURATION = Configuration(
             specification="1.5",
             infrastructure_acknowledgement_seconds=12,
             business_acknowledgement_seconds=12,
+            hold_window_seconds=0,
+        ),
+        # The same organisation again, with a hold window that a demonstration can wait for.
+        MailboxSettings(
+            mailbox="Y90001OT002",
+            ods_code="Y90001",
+            infrastructure_acknowledgement_seconds=12,
+            business_acknowledgement_seconds=12,
+            hold_window_seconds=4,
         ),
     ),
     timings=Timings(lease_seconds=20, stale_seconds=15, uncertain_seconds=10),

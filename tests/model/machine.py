@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES
 from tests.model.effects import Ending, Process, Watched
 from tests.model.mesh import Mood
-from tests.model.world import MAILBOX, STRANGER, World
+from tests.model.world import MAILBOX, PRACTICE, STRANGER, WINDOW, World
 
 ENCOUNTERS = st.sampled_from(["one", "two"])
 PLACES = st.just(0) | st.integers(1, 24) | st.integers(25, 60)
@@ -31,6 +31,10 @@ class Messaging(RuleBasedStateMachine):
         super().__init__()
         self.world = World(self.watched)
 
+    @initialize(hold=st.sampled_from([timedelta(0), WINDOW]))
+    def a_world_that_holds_or_does_not(self, hold: timedelta) -> None:
+        self.world.hold = hold
+
     @initialize(encounter=ENCOUNTERS, more=st.integers(0, 2))
     def work_is_waiting(self, encounter: str, more: int) -> None:
         self.world.drop(encounter)
@@ -45,10 +49,14 @@ class Messaging(RuleBasedStateMachine):
     def a_request_is_dropped(self, encounter: str, valid: bool) -> None:
         self.world.drop(encounter, valid=valid)
 
-    @precondition(lambda self: self.world.intake)
+    @rule(encounter=ENCOUNTERS)
+    def a_consultation_is_deleted(self, encounter: str) -> None:
+        self.world.withdraw(encounter)
+
+    @precondition(lambda self: self.world.queue.intake)
     @rule(which=ANY, again=st.booleans(), at=PLACES, ending=ENDINGS)
     def the_intake_queue_delivers(self, which: int, again: bool, at: int, ending: Ending) -> None:
-        place = which % len(self.world.intake)
+        place = which % len(self.world.queue.intake)
         self.world.deliver_intake(self._process("builder", at, ending), place, again=again)
 
     @precondition(lambda self: self.world.queue.waiting)
@@ -90,12 +98,12 @@ class Messaging(RuleBasedStateMachine):
         self.world.round()
 
     @precondition(lambda self: self.world.mesh.uploads)
-    @rule(which=ANY, code=CODES)
-    def the_practice_answers(self, which: int, code: str) -> None:
+    @rule(which=ANY, code=CODES, sender=st.sampled_from([PRACTICE, PRACTICE, STRANGER]))
+    def somebody_answers(self, which: int, code: str, sender: str) -> None:
         copies = [each for each in self.world.mesh.uploads.values() if each.complete]
         if copies:
             copy = copies[which % len(copies)]
-            self.world.answer(copy.file_name.removesuffix(".xml"), code)
+            self.world.answer(copy.file_name.removesuffix(".xml"), code, sender=sender)
 
     @precondition(lambda self: self.world.mesh.uploads)
     @rule(which=ANY)

@@ -13,7 +13,7 @@ from typing import Any
 from gpconnect_messaging.ledger.lifecycle import Status
 from tests.model.effects import Ending, Process, Watched
 from tests.model.mesh import Mood
-from tests.model.world import LATE, World
+from tests.model.world import LATE, STRANGER, WINDOW, Dropped, World
 
 Situation = Callable[[World], Any]
 
@@ -28,6 +28,7 @@ class Scenario:
     act: Callable[[World, Process], object]
     only_once: bool = True
     """Whether a repeat of the step must come to what one undisturbed run comes to."""
+    hold: timedelta = timedelta(0)
 
 
 def disturbed(
@@ -45,10 +46,10 @@ def disturbed(
     """
 
     def prepared() -> World:
-        world = World(watched)
+        world = World(watched, hold=scenario.hold)
         scenario.situation(world)
         if queued_twice:
-            world.intake *= 2
+            world.queue.intake *= 2
             world.queue.waiting *= 2
         return world
 
@@ -151,8 +152,9 @@ def _refused_repeat(world: World) -> None:
 
 def _removed(world: World) -> None:
     world.drop("encounter", valid=False)
-    _, key, _ = world.intake[0]
-    del world.bucket.objects[key]
+    (dropped,) = world.queue.intake
+    assert isinstance(dropped, Dropped)
+    del world.bucket.objects[dropped.key]
 
 
 def _left_uncertain(world: World) -> None:
@@ -279,7 +281,72 @@ def _wait_over(world: World) -> None:
 def _untold(world: World) -> None:
     world.drop("encounter", valid=False)
     _died(world, _build, "sns.publish")
-    world.intake.clear()
+    world.queue.intake.clear()
+
+
+def _held(world: World) -> None:
+    world.drop("encounter")
+    world.deliver_intake(world.process("builder"))
+
+
+def _held_and_asked_again(world: World) -> None:
+    _held(world)
+    world.clock.advance(timedelta(minutes=5))
+    world.drop("encounter")
+
+
+def _window_over(world: World) -> None:
+    _held(world)
+    world.clock.advance(WINDOW)
+
+
+def _offered(world: World) -> None:
+    _window_over(world)
+    world.sweep(world.process("sweep"))
+
+
+def _half_released(world: World) -> None:
+    _offered(world)
+    _died(world, _build, "sqs.send_message")
+
+
+def _released_already(world: World) -> None:
+    _offered(world)
+    world.deliver_intake(world.process("builder"), again=True)
+
+
+def _held_and_withdrawn(world: World) -> None:
+    _held(world)
+    world.withdraw("encounter")
+
+
+def _sent_and_withdrawn(world: World) -> None:
+    world.drop("encounter")
+    world.round()
+    world.withdraw("encounter")
+
+
+def _older(world: World) -> None:
+    """The queue brings the newer request first."""
+    for _ in range(2):
+        world.drop("encounter")
+    world.deliver_intake(world.process("builder"), 1)
+
+
+def _second_version_first(world: World) -> None:
+    """The queue brings the sender the second version while the first is not sent."""
+    for _ in range(2):
+        world.drop("encounter")
+        world.deliver_intake(world.process("builder"))
+    world.queue.waiting.reverse()
+
+
+def _forged(world: World) -> None:
+    world.drop("encounter")
+    world.round()
+    (message,) = world.records()
+    world.answer(message.message_id, "20013", sender=STRANGER)
+    world.answer(message.message_id, "20013")
 
 
 def _unacknowledged(world: World) -> None:
@@ -299,6 +366,16 @@ SCENARIOS = (
     Scenario("a request that breaks a rule", "builder", lambda world: world.drop("encounter", valid=False), _build),
     Scenario("a refused request that is brought again", "builder", _refused_repeat, _build),
     Scenario("a request that was removed", "builder", _removed, _build),
+    Scenario("a request to hold", "builder", lambda world: world.drop("encounter"), _build, hold=WINDOW),
+    Scenario("a newer request than the held one", "builder", _held_and_asked_again, _build, hold=WINDOW),
+    Scenario("a request that is older than the newest", "builder", _older, _build),
+    Scenario("a held request whose time has come", "builder", _offered, _build, hold=WINDOW),
+    Scenario("a held request that was half released", "builder", _half_released, _build, hold=WINDOW),
+    Scenario("a held request that is released already", "builder", _released_already, _build, hold=WINDOW),
+    Scenario("a withdrawal of what is held", "builder", _held_and_withdrawn, _build, hold=WINDOW),
+    Scenario("a withdrawal of what was sent", "builder", _sent_and_withdrawn, _build),
+    Scenario("a withdrawal of nothing", "builder", lambda world: world.withdraw("encounter"), _build),
+    Scenario("a second version before the first", "sender", _second_version_first, _send),
     Scenario("an upload", "sender", _stored(), _send),
     Scenario("a refused upload", "sender", _stored(Mood.REFUSES), _send, only_once=False),
     Scenario("a busy MESH", "sender", _stored(Mood.BUSY), _send),
@@ -332,10 +409,12 @@ SCENARIOS = (
     Scenario("a report that failed before", "poller", _tried_before(_reported), _poll),
     Scenario("a void replacement that failed before", "poller", _tried_before(_replacement_void), _poll),
     Scenario("an answer that fails always", "poller", _tried_before(_answered("20013"), 5), _poll),
+    Scenario("an answer from somebody else", "poller", _forged, _poll),
     Scenario("an empty inbox", "poller", lambda _world: None, _poll),
     Scenario("a message that nobody sent", "sweep", _stale, _sweep),
     Scenario("a sender that died", "sweep", _lease_ended, _sweep),
     Scenario("an uncertain upload", "sweep", _wait_over, _sweep),
+    Scenario("a hold window that is over", "sweep", _window_over, _sweep, hold=WINDOW),
     Scenario("no acknowledgement", "sweep", _unacknowledged, _sweep),
     Scenario("half an acknowledgement", "sweep", _half_answered, _sweep),
     Scenario("a notice that nobody told", "sweep", _untold, _sweep),

@@ -28,7 +28,7 @@ from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory
 from gpconnect_messaging.mesh.chunking import Chunking
 from gpconnect_messaging.notices import Notifier, write
-from gpconnect_messaging.queues import SendQueue
+from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.requests.identity import dropped_request_id
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.steps import build
@@ -53,9 +53,13 @@ LEASE = timedelta(minutes=3)
 LATE = timedelta(days=31)
 """Longer than any acknowledgement is waited for."""
 CHUNKING = Chunking(largest_whole=100_000, chunk_bytes=40_000, smallest_chunk=0)
-ENDED = {
-    Status.INVALID, Status.REFUSED, Status.UNDELIVERED, Status.REJECTED, Status.DELIVERED,
+WINDOW = timedelta(minutes=30)
+"""How long a request is held, where the world holds any."""
+OF_REQUESTS = {
+    Status.INVALID, Status.NOT_REQUIRED, Status.RELEASED, Status.SUPERSEDED, Status.WITHDRAWN, Status.TELL_PRACTICE,
 }  # fmt: skip
+"""Where the row of a request that is no message, or was stopped, ends."""
+ENDED = OF_REQUESTS | {Status.REFUSED, Status.UNDELIVERED, Status.REJECTED, Status.DELIVERED}
 _PDF = (REQUESTS / "consultation-report-2.0" / "report.pdf").read_bytes()
 _SUBJECTS = {write(kind, {})[0]: kind for kind in NoticeKind}
 
@@ -86,22 +90,55 @@ class BrokenError(AssertionError):
 
 
 @dataclass
-class Queue:
-    """An SQS client with the send queue; deliveries may be taken in any order."""
+class Queues:
+    """An SQS client: the intake and the send queue, whose deliveries may be taken in any order."""
 
+    intake: list["Delivery"] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
+    """Messages on the send queue."""
 
-    def send_message(self, *, MessageBody: str, **_: Any) -> None:  # noqa: N803 - boto3's name
-        self.waiting.append(json.loads(MessageBody)["message_id"])
+    def send_message(self, *, QueueUrl: str, MessageBody: str, **_: Any) -> None:  # noqa: N803 - boto3's names
+        match QueueUrl, json.loads(MessageBody):
+            case "send", {"message_id": message_id}:
+                self.waiting.append(message_id)
+            case "intake", {"release": request_id}:
+                self.intake.append(Release(request_id))
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """S3 says that a request was dropped."""
+
+    bucket: str
+    key: str
+    version: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Release:
+    """The sweep says that a held request's time has come."""
+
+    request_id: str
+
+
+Delivery = Dropped | Release
 
 
 @dataclass
 class Parameters:
     """A Systems Manager client with our mailbox's settings."""
 
+    hold: timedelta
+
     def get_parameter(self, *, Name: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
         assert Name.endswith(MAILBOX)
-        settings = {"mailbox": MAILBOX, "ods_code": "Y90001", "specification": "2.0"}
+        settings = {
+            "mailbox": MAILBOX,
+            "ods_code": "Y90001",
+            "specification": "2.0",
+            "hold_window_seconds": int(self.hold.total_seconds()),
+        }
         return {"Parameter": {"Value": json.dumps(settings)}}
 
 
@@ -111,6 +148,8 @@ class Asked:
 
     encounter: str
     valid: bool
+    at: datetime
+    withdrawal: bool = False
 
 
 @dataclass
@@ -120,7 +159,9 @@ class Truth:
     requests: dict[str, "Asked"] = field(default_factory=dict)
     """By request id."""
     answers: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
-    """Message id, and for each answer to it that came: MESH id and code."""
+    """Message id, and for each answer to it that came from the practice: MESH id and code."""
+    forgeries: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
+    """The same, of answers that came from somebody else."""
     reports: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Message id, and the uploads of it that MESH reported as undelivered."""
     strays: set[str] = field(default_factory=set)
@@ -130,16 +171,17 @@ class Truth:
 class World:
     """Everything outside the steps, and the steps."""
 
-    def __init__(self, watched: Watched | None = None) -> None:
+    def __init__(self, watched: Watched | None = None, *, hold: timedelta = timedelta(0)) -> None:
         self.watched = watched or Watched()
+        self.hold = hold
         self.clock = Clock(START)
-        self.table, self.bucket, self.queue, self.topic = Table(), Bucket(), Queue(), Topic()
+        self.table, self.bucket, self.queue, self.topic = Table(), Bucket(), Queues(), Topic()
         self.mesh = Mesh(before_acknowledging=self._kept_and_recorded)
         self.truth = Truth()
-        self.intake: list[tuple[str, str, str]] = []
         self.ledger = Ledger(self.table, "ledger", PATIENCE, self.clock)  # type: ignore[arg-type]
         self._evidence_of_all: dict[str, Status] = {}
         self._facts_of_all: dict[str, frozenset[str]] = {}
+        self._latest: list[MessageRecord] = []
         self._notices_known: dict[str, set[NoticeKind]] = {}
         self._tellings_broken_off = 0
 
@@ -152,11 +194,19 @@ class World:
         changes: dict[str, Any] = {"encounter": encounter}
         if not valid:
             changes["patient__nhs_number"] = "9658218866"
-        body = json.dumps(request_data("consultation-report-2.0", **changes)).encode()
-        version = self.bucket.put_object(Key=f"{folder}/request.json", Body=body)["VersionId"]
-        self.intake.append(("drop", f"{folder}/request.json", version))
-        request_id = str(dropped_request_id(*self.intake[-1]))
-        self.truth.requests[request_id] = Asked(encounter, valid)
+        return self._dropped(folder, request_data("consultation-report-2.0", **changes), encounter, valid=valid)
+
+    def withdraw(self, encounter: str) -> str:
+        """The consultation was deleted; return the withdrawal's id."""
+        asked = {"kind": "withdraw", "mailbox": MAILBOX, "encounter": encounter}
+        return self._dropped(f"{encounter}/{len(self.truth.requests)}", asked, encounter, withdrawal=True)
+
+    def _dropped(self, folder: str, body: Any, encounter: str, *, valid: bool = True, withdrawal: bool = False) -> str:
+        key, at = f"{folder}/request.json", self.clock()
+        version = self.bucket.put_object(Key=key, Body=json.dumps(body).encode())["VersionId"]
+        self.queue.intake.append(Dropped("drop", key, version, at))
+        request_id = str(dropped_request_id("drop", key, version))
+        self.truth.requests[request_id] = Asked(encounter, valid, at, withdrawal)
         return request_id
 
     def store(self, *, chunked: bool = False, encounter: str = "stored", version: int = 1) -> str:
@@ -179,7 +229,7 @@ class World:
                 created_at=self.clock(), history=History((fact,)),
             )
         )  # fmt: skip
-        self.truth.requests[message_id] = Asked(encounter, valid=True)
+        self.truth.requests[message_id] = Asked(encounter, valid=True, at=self.clock.time)
         self._facts_of_all[message_id] = frozenset()
         return message_id
 
@@ -197,8 +247,10 @@ class World:
         )
         if malformed or stray:
             self.truth.strays.add(mesh_message_id)
-        else:
+        elif sender == PRACTICE:
             self.truth.answers[message_id].append((mesh_message_id, code))
+        else:
+            self.truth.forgeries[message_id].append((mesh_message_id, code))
         return mesh_message_id
 
     def report(self, upload: Upload, code: str = "14") -> str:
@@ -214,15 +266,19 @@ class World:
     def process(self, step: str, at: int = 0, ending: Ending = Ending.DIES) -> Process:
         return Process(step, self.watched, at, ending)
 
-    def build(self, process: Process, delivery: tuple[str, str, str]) -> None:
+    def build(self, process: Process, delivery: Delivery) -> None:
         parts = self._parts(process)
-        s3 = process.port("s3", self.bucket)
+        s3, ssm = process.port("s3", self.bucket), process.port("ssm", Parameters(self.hold))
         with self._life(process):
-            Builder(
+            builder = Builder(
                 drop=DropBucket(s3, "drop"), outbox=parts["outbox"], evidence=parts["evidence"],
-                ledger=parts["ledger"], mailboxes=MailboxDirectory(process.port("ssm", Parameters()), "mailboxes"),
+                ledger=parts["ledger"], mailboxes=MailboxDirectory(ssm, "mailboxes"),
                 send_queue=parts["send_queue"], notifier=parts["notifier"], numbers=NumberRange.TEST, now=self.clock,
-            ).dropped(*delivery)  # fmt: skip
+            )  # fmt: skip
+            if isinstance(delivery, Release):
+                builder.release(delivery.request_id)
+            else:
+                builder.dropped(delivery.bucket, delivery.key, delivery.version, delivery.at)
 
     def send(self, process: Process, message_id: str) -> None:
         parts = self._parts(process)
@@ -245,8 +301,8 @@ class World:
         parts = self._parts(process)
         with self._life(process):
             Sweep(
-                ledger=parts["ledger"], send_queue=parts["send_queue"], notifier=parts["notifier"], patience=PATIENCE,
-                now=self.clock,
+                ledger=parts["ledger"], send_queue=parts["send_queue"], intake_queue=parts["intake_queue"],
+                notifier=parts["notifier"], patience=PATIENCE, now=self.clock,
             ).run()  # fmt: skip
 
     def _parts(self, process: Process) -> dict[str, Any]:
@@ -257,6 +313,7 @@ class World:
             "evidence": Evidence(s3, "evidence"),
             "ledger": ledger,
             "send_queue": SendQueue(process.port("sqs", self.queue), "send"),
+            "intake_queue": IntakeQueue(process.port("sqs", self.queue), "intake"),
             "notifier": Notifier(process.port("sns", self.topic), "topic", ledger),
             "mesh": Connections(self.mesh, process.port),
         }
@@ -279,10 +336,10 @@ class World:
 
     def deliver_intake(self, process: Process, place: int = 0, *, again: bool = False) -> None:
         """Bring the builder a request; it stays on the queue where the builder failed, or the queue repeats itself."""
-        delivery = self.intake.pop(place)
+        delivery = self.queue.intake.pop(place)
         self.build(process, delivery)
         if process.failed or process.dead or again:
-            self.intake.append(delivery)
+            self.queue.intake.append(delivery)
 
     def deliver_send(self, process: Process, place: int = 0, *, again: bool = False) -> None:
         """Bring the sender a message, likewise."""
@@ -337,7 +394,7 @@ class World:
 
     def round(self) -> None:
         """Six minutes of an undisturbed product."""
-        for _ in range(len(self.intake)):
+        for _ in range(len(self.queue.intake)):
             self.deliver_intake(self.process("builder"))
         for _ in range(len(self.queue.waiting)):
             self.deliver_send(self.process("sender"))
@@ -347,9 +404,9 @@ class World:
         self.clock.advance(timedelta(minutes=6))
 
     def _moving(self) -> list[str]:
-        under_way = {Status.BUILT, Status.SENDING, Status.UNCERTAIN}
+        under_way = {Status.HELD, Status.RELEASING, Status.BUILT, Status.SENDING, Status.UNCERTAIN}
         return [
-            *(f"intake {each}" for each in self.intake),
+            *(f"intake {each}" for each in self.queue.intake),
             *(f"send {each}" for each in self.queue.waiting),
             *(f"{each.message_id} {each.status}" for each in self.records() if each.status in under_way),
             *(f"inbox {each}" for each in self.inbox() if not self._set_aside(each)),
@@ -380,7 +437,7 @@ class World:
 
     def check(self) -> None:
         """What holds at every moment. Raises BrokenError."""
-        records = self.records()
+        records = self._latest = self.records()
         for record in records:
             self._check_evidence(record)
             self._check_copies(record)
@@ -396,9 +453,17 @@ class World:
         accepted = (Level.BUSINESS, Verdict.POSITIVE) in verdicts
         refused = any(verdict is Verdict.NEGATIVE for _, verdict in verdicts)
         copies = self.mesh.copies(record.message_id)
-        valid = self.truth.requests[record.request_id].valid
+        asked = self.truth.requests[record.request_id]
+        valid = asked.valid and not asked.withdrawal
+        others = [each for each in self.truth.requests.values() if each.encounter == asked.encounter]
         evidence = {
-            Status.INVALID: not valid,
+            Status.INVALID: not asked.valid,
+            Status.HELD: valid and self.hold > timedelta(0),
+            Status.RELEASING: valid and self.hold > timedelta(0),
+            Status.RELEASED: any(each.request_id == record.request_id and each.version for each in self._latest),
+            Status.SUPERSEDED: any(each.at > asked.at for each in others),
+            Status.WITHDRAWN: any(each.withdrawal for each in others),
+            Status.TELL_PRACTICE: asked.withdrawal,
             Status.BUILT: valid,
             Status.SENDING: valid,
             Status.UNCERTAIN: valid,
@@ -471,6 +536,9 @@ class World:
                 raise BrokenError("a request has two versions")
             if [each.created_at for each in messages] != sorted(each.created_at for each in messages):
                 raise BrokenError("a later version bears an earlier time")
+            firsts = [copies[0].id for each in messages if (copies := self.mesh.copies(each.message_id))]
+            if firsts != sorted(firsts):
+                raise BrokenError("a later version overtook an earlier one")
 
     def _check_notices(self) -> None:
         """At most one notice per failure: a second telling only where the first broke off before it was noted."""
@@ -488,8 +556,15 @@ class World:
         for record in records:
             if record.status not in ENDED | {Status.OVERDUE}:
                 raise BrokenError(f"a message stays {record.status} for ever")
-            if record.status not in {Status.INVALID, Status.REFUSED} and not self.mesh.copies(record.message_id):
+            copies = self.mesh.copies(record.message_id)
+            if record.status not in OF_REQUESTS | {Status.REFUSED} and not copies:
                 raise BrokenError(f"{record.status}, and MESH has no copy")
+            if (
+                record.status in OF_REQUESTS
+                and copies
+                and "NOTICE#sent although withdrawn" not in self.notices_of(record.message_id)
+            ):
+                raise BrokenError(f"{record.status}, and MESH has it all the same")
             self._check_answers(record)
         told = {_told(each) for each in self.topic.told}
         for pk, sk in self.table.item_keys():
@@ -508,6 +583,9 @@ class World:
         for mesh_message_id, code in self.truth.answers[record.message_id]:
             if f"response-{mesh_message_id}-{code}" not in recorded and not self._set_aside(mesh_message_id):
                 raise BrokenError(f"the answer {code} is lost")
+        forged = [each for each, _ in self.truth.forgeries[record.message_id] if not self._set_aside(each)]
+        if forged and "NOTICE#suspicious response" not in self.notices_of(record.message_id):
+            raise BrokenError("somebody else answered, and nobody was told")
 
     def _set_aside(self, mesh_message_id: str) -> bool:
         received = self.ledger.find_received(MAILBOX, mesh_message_id)

@@ -100,13 +100,13 @@ def live(ledger: Ledger) -> None:
     """Record one message from its request to its second acknowledgement."""
     request_id, encounter, mesh_message_id = str(uuid.uuid4()), str(uuid.uuid4()), uuid.uuid4().hex.upper()
     message_id, now = str(uuid.uuid4()), datetime.now(UTC)
-    claim = ledger.claim(request_id, MAILBOX, encounter, ("a" * 32,), now)
+    ledger.claim(request_id, MAILBOX, encounter, ("a" * 32,), now)
     built = lifecycle.built(
         at=now, sha256="0" * 64, size=100_000, infrastructure_due=timedelta(days=2), business_due=timedelta(days=5)
     )
     ledger.create(
         MessageRecord(
-            message_id=message_id, request_id=request_id, mailbox=MAILBOX, encounter=encounter, version=claim.version,
+            message_id=message_id, request_id=request_id, mailbox=MAILBOX, encounter=encounter, version=1,
             created_at=now, history=History((built,)),
         )
     )  # fmt: skip

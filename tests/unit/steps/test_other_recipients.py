@@ -9,6 +9,10 @@ from typing import Any, cast
 
 import pytest
 
+from gpconnect_messaging.conformance import Finding
+from gpconnect_messaging.conformance.checks.check import Level as Binding
+from gpconnect_messaging.conformance.examination import Verdict as Judged
+from gpconnect_messaging.itk3.compose import ComposedMessage
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.itk3.responses import Outcome
 from gpconnect_messaging.ledger.lifecycle import FactKind, NoticeKind, Patience, Status
@@ -18,16 +22,21 @@ from gpconnect_messaging.mesh.errors import Busy, MeshError, Refused
 from gpconnect_messaging.mesh.models import EndpointLookup, Mailbox, Outgoing, ReceivedMessage, Sent
 from gpconnect_messaging.notices import Notifier, write
 from gpconnect_messaging.requests.nhs_number import NumberRange
+from gpconnect_messaging.steps import build
 from gpconnect_messaging.steps.build import Builder, Built
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.send import PostponedError, Sender
-from gpconnect_messaging.storage import Evidence, Outbox
+from gpconnect_messaging.storage import Evidence
 from tests.examples import MAILBOXES, REQUESTS, request_data
 from tests.in_memory import Bucket, Clock, Table, Topic
-from tests.unit.steps.in_mind import DropInMind
+from tests.unit.steps.in_mind import DropInMind, OutboxInMind
 
 PHARMACY = "online-consultation-1.5-pharmacy"
 PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+FAULT = Finding(
+    id="GPCM-SD-039", specification="1.5", level=Binding.MUST, verdict=Judged.BROKEN, looks_at="", path="Composition",
+    line=0, message="names nothing",
+)  # fmt: skip
 
 
 @dataclass
@@ -75,13 +84,14 @@ class Product:
     def __init__(self, folder: Path) -> None:
         self.clock, self.bucket, self.topic = Clock(datetime(2026, 11, 20, 22, 0, tzinfo=UTC)), Bucket(), Topic()
         self.drop, self.queue, self.mesh = DropInMind(folder), Queue(), MeshInMind()
+        self.outbox = OutboxInMind()
         s3 = cast("Any", self.bucket)
         self.ledger = Ledger(cast("Any", Table()), "ledger", PATIENCE, self.clock)
         notifier = Notifier(cast("Any", self.topic), "topic", self.ledger)
         parts: dict[str, Any] = {"ledger": self.ledger, "notifier": notifier, "now": self.clock}
         self.builder = Builder(
             drop=cast("Any", self.drop),
-            outbox=Outbox(s3, "outbox"),
+            outbox=cast("Any", self.outbox),
             evidence=Evidence(s3, "evidence"),
             mailboxes=cast("Any", self),
             send_queue=cast("Any", self.queue),
@@ -89,18 +99,13 @@ class Product:
             **parts,
         )
         self.sender = Sender(
-            outbox=Outbox(s3, "outbox"),
+            outbox=cast("Any", self.outbox),
             mesh=cast("Any", self.mesh),
             lease=timedelta(minutes=3),
             patience=PATIENCE,
             **parts,
         )
         self.poller = Poller(evidence=Evidence(s3, "evidence"), mesh=cast("Any", self.mesh), **parts)
-
-    @property
-    def messages(self) -> dict[str, bytes]:
-        """What the outbox holds, by key."""
-        return {key: raw for key, raw in self.bucket.objects.items() if key.endswith(".xml")}
 
     def told(self) -> list[str]:
         """The subjects of the notices."""
@@ -144,10 +149,10 @@ def test_each_recipient_has_a_message_a_row_and_a_place_on_the_queue(product: Pr
 
 
 def test_building_again_finds_both_and_changes_nothing(product: Product) -> None:
-    first, messages = product.built(), product.messages
+    first, messages = product.built(), dict(product.outbox.messages)
     product.drop.version = "2"  # the files changed since: the versions that were read first stay
     assert product.built() == first
-    assert product.messages == messages
+    assert product.outbox.messages == messages
     assert {version for key, version in product.drop.reads if key != "request.json"} == {"1"}
 
 
@@ -221,7 +226,42 @@ def test_a_replacement_after_a_day_is_sent_and_the_advice_against_it_recorded(pr
     assert [found[0].partition(":")[0] for found in advice[4:]] == ["GPCM-SD-037"] * 2
 
 
-@pytest.mark.requirement("GPCM-SD-035", "GPCM-SD-128")
+@pytest.mark.requirement("FHIR-V&V-01")
+def test_a_replacement_is_checked_as_it_is_stored_and_not_only_the_trial_before_it(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken_by_replacing(written: ComposedMessage, *_: object) -> list[Finding]:
+        broken = any(b"<relatesTo>" in piece for piece in written.pieces if isinstance(piece, bytes))
+        return [FAULT] if broken else []
+
+    monkeypatch.setattr(build, "broken_musts", broken_by_replacing)
+    assert product.built("1").status is Status.BUILT
+    refused = product.built("2")
+    assert refused.status is Status.INVALID
+    (fact,) = product.record(refused.message_id).history.of(FactKind.REQUEST_REFUSED)
+    assert fact.details["reasons"] == ["GPCM-SD-039: names nothing (Composition)"]
+    assert len(product.outbox.messages) == 2
+
+
+@pytest.mark.requirement("FHIR-DOC-01", "GPCM-C-01", "GPCM-C-1")
+def test_what_was_sent_stays_on_record_with_its_document_and_the_time_and_the_number_that_mesh_gave_it(
+    product: Product,
+) -> None:
+    message_id = product.built().message_id
+    product.clock.time += timedelta(minutes=2)
+    product.sender.send(message_id)
+    record = product.record(message_id)
+    (sent,) = record.history.of(FactKind.UPLOAD_ACCEPTED)
+    (built,) = record.history.of(FactKind.BUILT)
+    assert (sent.at.replace(microsecond=0), sent.details["mesh_message_id"]) == (
+        product.clock.time.replace(microsecond=0),
+        "MESH1",
+    )
+    assert built.details["sha256"] == "hash"
+    assert [outgoing.to for outgoing in product.mesh.sent] == ["FA565OT001"]
+
+
+@pytest.mark.requirement("1.5:GPCM-SD-035", "GPCM-SD-128")
 def test_a_replacement_that_cannot_be_processed_voids_what_it_replaced_at_that_recipient(product: Product) -> None:
     (first, second, third) = (product.built(version) for version in "123")
     product.answered(first.copies[0].message_id, "20013", Level.INFRASTRUCTURE, Verdict.POSITIVE)
@@ -271,4 +311,4 @@ def test_what_a_label_calls_restricted_is_not_sent(tmp_path: Path) -> None:
     product = Product(tmp_path)
     built = product.built()
     assert built.status is Status.BUILT
-    assert all(b"AllergyIntolerance" not in raw for raw in product.messages.values())
+    assert all(b"AllergyIntolerance" not in raw for raw in product.outbox.messages.values())
