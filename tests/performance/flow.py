@@ -22,6 +22,8 @@ COLOURS = {
     Status.UNCERTAIN: "#9a5fb5",
     Status.SENDING: "#3f6fb0",
     Status.BUILT: "#c5d5ea",
+    Status.RELEASING: "#d9c9a3",
+    Status.HELD: "#e6dcc3",
 }
 
 

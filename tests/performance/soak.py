@@ -178,7 +178,7 @@ def soak(run: Product, *, messages: int, rate: float, seed: int, report: Any = p
         end = time.monotonic() + 180 + messages / 20
         while True:
             work(run)
-            found = [message for message in run.messages() if message.request_id in asked]
+            found = _of(run, asked)
             settled = sum(message.status == asked[message.request_id].ends for message in found)
             if time.monotonic() - last > REPORT_SECONDS:
                 last = time.monotonic()
@@ -195,7 +195,12 @@ def soak(run: Product, *, messages: int, rate: float, seed: int, report: Any = p
     work(run)
     books = balance(run, asked)
     books.faults, books.fed_seconds, books.seconds = faults, fed, time.monotonic() - begun
-    return books, [message for message in run.messages() if message.request_id in asked]
+    return books, _of(run, asked)
+
+
+def _of(run: Product, asked: Mapping[str, Kind]) -> list[Message]:
+    """The messages of these requests; a held request's own row is none, once it is released."""
+    return [each for each in run.messages() if each.request_id in asked and each.status != Status.RELEASED]
 
 
 def control(run: Product, method: str, path: str, body: Any = None) -> Any:
@@ -208,7 +213,7 @@ def control(run: Product, method: str, path: str, body: Any = None) -> Any:
 def balance(run: Product, asked: Mapping[str, Kind]) -> Books:
     """Hold the four books against each other."""
     books = Books(messages=len(asked), asked=Counter(kind.name for kind in asked.values()))
-    messages = {message.message_id: message for message in run.messages() if message.request_id in asked}
+    messages = {message.message_id: message for message in _of(run, asked)}
     rows = Counter(message.request_id for message in messages.values())
     books.wrong += [f"request {each} is not in the ledger" for each in asked.keys() - rows.keys()]
     books.wrong += [f"request {each} has {count} rows" for each, count in rows.items() if count > 1]
@@ -222,7 +227,9 @@ def balance(run: Product, asked: Mapping[str, Kind]) -> Books:
             f"{message_id} is {message.status}: {fault}"
             for fault in _faults(message, asked[message.request_id], copies[message_id], answers.get(message_id, []))
         ]
-        if message.status in {Status.BUILT, Status.SENDING, Status.SENT, Status.UNCERTAIN, Status.ACKNOWLEDGED}:
+        if message.status in {Status.HELD, Status.RELEASING}:
+            books.open["the end of its hold window"] += 1
+        elif message.status in {Status.BUILT, Status.SENDING, Status.SENT, Status.UNCERTAIN, Status.ACKNOWLEDGED}:
             books.open[_history(message.facts).missing_acknowledgements[0] + " acknowledgement"] += 1
     books.wrong += [f"MESH has {each}, the ledger has not" for each in copies.keys() - messages.keys()]
     books.wrong += [f"the practice has {each}, MESH had not" for each in received.keys() - copies.keys()]
