@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds
+.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger model soak-mesh
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -73,8 +73,17 @@ bench-mesh: $(READY) ## Measure the MESH client against the official one and raw
 bench-pds: $(READY) ## Measure that a hundred builders at once keep within PDS's rate
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench_pds
 
-soak: $(READY) ## Send 3 x 1,000 messages through a MESH that fails one request in five
-	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak
+bench-ledger: $(READY) ## What a message costs the ledger on paper, and how many a second this machine records
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench_ledger
+
+soak: $(READY) ## Send MESSAGES (10000) through the local run past a failing MESH, and balance the books
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak --messages $(or $(MESSAGES),10000)
+
+soak-mesh: $(READY) ## Send 3 x 1,000 messages, in memory, through a MESH that fails one request in five
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak_mesh
+
+model: $(READY) ## Tell stories of failing processes for MINUTES (10), and try every place of every step in every way
+	@MODEL_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest -q -s tests/integration/test_model.py
 
 published: $(READY) ## Run the published tests of the official MESH client and the sandbox against our client
 	@$(BIN)/python -m pytest -q tests/published

@@ -1,7 +1,7 @@
 """DynamoDB, S3, SNS and Secrets Manager as far as the steps use them, in memory and safe under threads.
 
-Written against boto3's calls, so that the product's own adapters run on them unchanged. Conditions and updates are
-understood where the adapters write them, and refused, loudly, where they do not.
+Written against boto3's calls, so that the product's own adapters run on them unchanged. What is not understood is
+refused, loudly.
 """
 
 # ruff: noqa: N803
@@ -9,7 +9,6 @@ understood where the adapters write them, and refused, loudly, where they do not
 
 import io
 import json
-import re
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +19,9 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
+
+from tests.dynamodb_expressions import condition, updated
+from tests.ledger_table import INDEXES
 
 _plain = TypeDeserializer().deserialize
 _typed = TypeSerializer().serialize
@@ -46,112 +48,215 @@ class Clock:
 
 
 class Table:
-    """A DynamoDB client with one table, keyed by pk and sk."""
+    """A DynamoDB client with one table, keyed by pk and sk, and the ledger's indexes.
+
+    The same tests as on the real engines say that it answers as they do (tests/integration/test_ledger_store.py).
+    """
 
     def __init__(self) -> None:
-        self.items: dict[tuple[str, str], Item] = {}
-        self._keys: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self._items: dict[tuple[str, str], Item] = {}
+        self._parts: dict[tuple[str, str], dict[tuple[str, str], None]] = defaultdict(dict)
         self._lock = threading.RLock()
 
+    @property
+    def items(self) -> dict[tuple[str, str], Item]:
+        """Every item by its key, in plain values: for tests to look behind the store."""
+        with self._lock:
+            return {key: _all(_plain, item) for key, item in self._items.items()}
+
+    def item_keys(self) -> list[tuple[str, str]]:
+        """The keys of all items."""
+        with self._lock:
+            return list(self._items)
+
+    def item(self, pk: str, sk: str) -> Item:
+        """One item in plain values."""
+        return _all(_plain, self._items[pk, sk])
+
     def get_item(self, *, Key: Item, **_: Any) -> Item:
-        found = self.items.get(_key(Key))
-        return {"Item": _all(_typed, found)} if found else {}
+        found = self._items.get(_key(Key))
+        return {"Item": dict(found)} if found else {}
 
     def put_item(self, *, Item: Item, **how: Any) -> Item:
-        with self._lock:
-            item = _all(_plain, Item)
-            if not self._holds(_key(Item), how):
-                raise _failed("PutItem", "ConditionalCheckFailedException")
-            self._keep(item)
-        return {}
+        return self._alone("PutItem", {"Put": {"Item": Item, **how}})
 
-    def update_item(self, *, Key: Item, UpdateExpression: str, **how: Any) -> Item:
-        with self._lock:
-            if not self._holds(_key(Key), how):
-                raise _failed("UpdateItem", "ConditionalCheckFailedException")
-            item = dict(self.items.get(_key(Key), _all(_plain, Key)))
-            values = _all(_plain, how.get("ExpressionAttributeValues", {}))
-            words = re.split(r"\b(SET|ADD|REMOVE)\b", UpdateExpression)[1:]
-            for verb, clauses in zip(words[::2], words[1::2], strict=True):
-                for clause in clauses.split(","):
-                    match verb, clause.replace("=", " ").split():
-                        case "SET", [name, value]:
-                            item[name] = values[value]
-                        case "ADD", [name, value]:
-                            item[name] = item.get(name, 0) + values[value]
-                        case "REMOVE", [name]:
-                            item.pop(name, None)
-                        case _:
-                            raise NotImplementedError(UpdateExpression)
-            self._keep(item)
-            return {"Attributes": _all(_typed, item)}
+    def delete_item(self, *, Key: Item, **how: Any) -> Item:
+        return self._alone("DeleteItem", {"Delete": {"Key": Key, **how}})
 
-    def transact_write_items(self, *, TransactItems: list[Item]) -> Item:
+    def update_item(self, *, Key: Item, **how: Any) -> Item:
         with self._lock:
-            acts = [act for each in TransactItems for act in each.items()]
-            holds = [self._holds(_key(how["Item"] if act == "Put" else how["Key"]), how) for act, how in acts]
+            before = self._items.get(_key(Key), {})
+            self._alone("UpdateItem", {"Update": {"Key": Key, **how}})
+            after = self._items[_key(Key)]
+        match how.get("ReturnValues", "NONE"):
+            case "NONE":
+                return {}
+            case "ALL_NEW":
+                return {"Attributes": dict(after)}
+            case "UPDATED_NEW":
+                return {"Attributes": {name: value for name, value in after.items() if before.get(name) != value}}
+            case other:
+                raise NotImplementedError(other)
+
+    def transact_write_items(self, *, TransactItems: list[Item], **_: Any) -> Item:
+        with self._lock:
+            keys = [_key(_target(each)) for each in TransactItems]
+            if not 1 <= len(keys) <= 100 or len(set(keys)) < len(keys):
+                raise _failed("TransactWriteItems", "ValidationException")
+            holds = [self._holds(key, each) for key, each in zip(keys, TransactItems, strict=True)]
             if not all(holds):
                 reasons = [{"Code": "None" if held else "ConditionalCheckFailed"} for held in holds]
                 raise _failed("TransactWriteItems", "TransactionCanceledException", CancellationReasons=reasons)
-            for act, how in acts:
-                if act == "Put":
-                    self._keep(_all(_plain, how["Item"]))
-                elif self.items.pop(key := _key(how["Key"]), None):
-                    self._keys[key[0]].remove(key)
+            for key, each in zip(keys, TransactItems, strict=True):
+                self._do(key, each)
         return {}
 
-    def get_paginator(self, operation: str) -> "Table":
-        assert operation == "query"
-        return self
-
-    def paginate(self, *, KeyConditionExpression: str, ExpressionAttributeValues: Item, **_: Any) -> Iterator[Item]:
-        values = _all(_plain, ExpressionAttributeValues)
-        tests = [_comparison(text, values) for text in KeyConditionExpression.split(" AND ")]
+    def query(
+        self,
+        *,
+        KeyConditionExpression: str,
+        ExpressionAttributeValues: Item,
+        IndexName: str | None = None,
+        ScanIndexForward: bool = True,
+        ExclusiveStartKey: Item | None = None,
+        Limit: int | None = None,
+        FilterExpression: str | None = None,
+        ConsistentRead: bool = False,
+        ExpressionAttributeNames: Mapping[str, str] | None = None,
+        **how: Any,
+    ) -> Item:
+        if IndexName and ConsistentRead:
+            raise _failed("Query", "ValidationException")
+        partition, sort = INDEXES[IndexName] if IndexName else ("pk", "sk")
+        names, values = ExpressionAttributeNames or {}, _all(_plain, ExpressionAttributeValues)
+        holds = condition(KeyConditionExpression, names, values)
+        kept = condition(FilterExpression, names, values)
+        wanted = [value for value in values.values() if (partition, value) in self._parts]
         with self._lock:
-            candidates = self._keys[values[":pk"]] if ":pk" in values else list(self.items)
-            found = [item for key in candidates if all(test(item := self.items[key]) for test in tests)]
-        yield {"Items": [_all(_typed, item) for item in found]}
+            found = [(item[sort]["S"], key) for value in wanted for key in self._parts[partition, value]
+                     if sort in (item := self._items[key])
+                     and holds({partition: value, sort: item[sort]["S"]})]  # fmt: skip
+            found.sort(reverse=not ScanIndexForward)
+            if ExclusiveStartKey:
+                place = [key for _, key in found].index(_key(ExclusiveStartKey))
+                found = found[place + 1 :]
+            page = [self._items[key] for _, key in found[:Limit]]
+        items = [dict(item) for item in page if FilterExpression is None or kept(_all(_plain, item))]
+        answer: Item = {"Count": len(items)} | ({} if how.get("Select") == "COUNT" else {"Items": items})
+        if Limit and len(found) > Limit:
+            answer["LastEvaluatedKey"] = {name: page[-1][name] for name in {"pk", "sk", partition, sort}}
+        return answer
 
-    def _keep(self, item: Item) -> None:
-        key = item["pk"], item["sk"]
-        if key not in self.items:
-            self._keys[key[0]].append(key)
-        self.items[key] = item
+    def get_paginator(self, operation: str) -> "_Pages":
+        assert operation == "query"
+        return _Pages(self)
 
-    def _holds(self, key: tuple[str, str], how: Mapping[str, Any]) -> bool:
-        condition = how.get("ConditionExpression")
-        if not condition:
+    def _alone(self, operation: str, change: Item) -> Item:
+        with self._lock:
+            key = _key(_target(change))
+            if not self._holds(key, change):
+                raise _failed(operation, "ConditionalCheckFailedException")
+            self._do(key, change)
+        return {}
+
+    def _holds(self, key: tuple[str, str], change: Item) -> bool:
+        ((_, how),) = change.items()
+        if "ConditionExpression" not in how:
             return True
-        for alias, name in how.get("ExpressionAttributeNames", {}).items():
-            condition = condition.replace(alias, name)
-        values = _all(_plain, how.get("ExpressionAttributeValues", {}))
-        item = self.items.get(key, {})
-        return any(
-            all(_comparison(text, values)(item) for text in each.split(" AND ")) for each in condition.split(" OR ")
-        )
+        names, values = how.get("ExpressionAttributeNames", {}), how.get("ExpressionAttributeValues", {})
+        holds = condition(how["ConditionExpression"], names, _all(_plain, values))
+        return holds(_all(_plain, self._items.get(key, {})))
+
+    def _do(self, key: tuple[str, str], change: Item) -> None:
+        ((verb, how),) = change.items()
+        before = self._items.pop(key, None)
+        for attribute in _PARTITIONS:
+            if before and attribute in before:
+                self._parts[attribute, before[attribute]["S"]].pop(key)
+        after: Item | None = None
+        match verb:
+            case "Put":
+                after = dict(how["Item"])
+            case "Update":
+                names, values = how.get("ExpressionAttributeNames", {}), how.get("ExpressionAttributeValues", {})
+                plain = _all(_plain, before or how["Key"])
+                after = _all(_typed, updated(how["UpdateExpression"], names, _all(_plain, values), plain))
+            case "ConditionCheck":
+                after = before
+            case "Delete":
+                pass
+            case _:
+                raise NotImplementedError(verb)
+        if after is not None:
+            self._items[key] = after
+            for attribute in _PARTITIONS:
+                if attribute in after:
+                    self._parts[attribute, after[attribute]["S"]][key] = None
+
+
+@dataclass
+class _Pages:
+    """The paginator of a table's query."""
+
+    table: Table
+
+    def paginate(self, **query: Any) -> Iterator[Item]:
+        answer = self.table.query(**query)
+        yield answer
+        while "LastEvaluatedKey" in answer:
+            answer = self.table.query(**query | {"ExclusiveStartKey": answer["LastEvaluatedKey"]})
+            yield answer
+
+
+_PARTITIONS = ("pk", *(partition for partition, _ in INDEXES.values()))
+
+
+def _target(change: Item) -> Item:
+    ((_, how),) = change.items()
+    target: Item = how.get("Item") or how["Key"]
+    return target
 
 
 class Bucket:
-    """An S3 client whose buckets are one."""
+    """An S3 client whose buckets are one; every version of an object is kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
+        self.written: dict[str, datetime] = {}
         self.objects: dict[str, bytes] = {}
         self.parts: dict[str, dict[int, bytes]] = defaultdict(dict)
         self.largest_body = 0
+        self._versions: dict[str, list[bytes]] = defaultdict(list)
 
     def put_object(self, *, Key: str, Body: bytes, **_: Any) -> Item:
         self.largest_body = max(self.largest_body, len(Body))
         self.objects[Key] = bytes(Body)
-        return {}
+        self._versions[Key].append(self.objects[Key])
+        self.written[Key] = self.clock()
+        return {"VersionId": str(len(self._versions[Key]))}
 
-    def get_object(self, *, Key: str, Range: str | None = None, **_: Any) -> Item:
-        if Key not in self.objects:
-            raise _failed("GetObject", "NoSuchKey")
-        content = self.objects[Key]
+    def get_object(self, *, Key: str, Range: str | None = None, VersionId: str | None = None, **_: Any) -> Item:
+        content = self._content("GetObject", Key, VersionId)
         if Range:
             first, last = Range.removeprefix("bytes=").split("-")
-            content = content[int(first) : int(last) + 1]
+            content = content[int(first) : int(last) + 1 if last else None]
         return {"Body": StreamingBody(io.BytesIO(content), len(content))}
+
+    def head_object(self, *, Key: str, VersionId: str | None = None, **_: Any) -> Item:
+        content = self._content("HeadObject", Key, VersionId)
+        return {"ContentLength": len(content), "VersionId": VersionId or str(len(self._versions[Key]))}
+
+    def upload_fileobj(self, file: Any, bucket: str, key: str, **_: Any) -> None:
+        self.put_object(Key=key, Body=file.read())
+
+    def get_paginator(self, operation: str) -> "Bucket":
+        assert operation == "list_objects_v2"
+        return self
+
+    def paginate(self, *, Prefix: str, **_: Any) -> Iterator[Item]:
+        for key in sorted(self.objects):
+            if key.startswith(Prefix):
+                yield {"Contents": [{"Key": key, "LastModified": self.written[key]}]}
 
     def create_multipart_upload(self, *, Key: str, **_: Any) -> Item:
         return {"UploadId": f"upload-of-{Key}"}
@@ -163,8 +268,12 @@ class Bucket:
 
     def complete_multipart_upload(self, *, Key: str, UploadId: str, **_: Any) -> Item:
         parts = self.parts.pop(UploadId)
-        self.objects[Key] = b"".join(parts[number] for number in sorted(parts))
-        return {}
+        return self.put_object(Key=Key, Body=b"".join(parts[number] for number in sorted(parts)))
+
+    def _content(self, operation: str, key: str, version: str | None) -> bytes:
+        if key not in self.objects:
+            raise _failed(operation, "NoSuchKey")
+        return self._versions[key][int(version) - 1] if version else self.objects[key]
 
 
 @dataclass
@@ -172,9 +281,11 @@ class Topic:
     """An SNS client that keeps what was published."""
 
     told: list[str] = field(default_factory=list)
+    attributes: list[dict[str, str]] = field(default_factory=list)
 
-    def publish(self, *, Subject: str, Message: str, **_: Any) -> Item:
+    def publish(self, *, Subject: str, Message: str, MessageAttributes: Item | None = None, **_: Any) -> Item:
         self.told.append(f"{Subject}\n{Message}")
+        self.attributes.append({name: value["StringValue"] for name, value in (MessageAttributes or {}).items()})
         return {}
 
 
@@ -218,24 +329,8 @@ class Intake:
         return taken
 
 
-def _comparison(text: str, values: Item) -> Callable[[Item], bool]:
-    text = text.strip()
-    if function := re.fullmatch(r"attribute_(not_)?exists\((\w+)\)", text):
-        return lambda item: (function[2] in item) is not bool(function[1])
-    name, operator, value = text.split()
-    wanted = values[value]
-    match operator:
-        case "=":
-            return lambda item: item.get(name) == wanted
-        case "<=":
-            return lambda item: name in item and item[name] <= wanted
-        case ">":
-            return lambda item: name in item and item[name] > wanted
-    raise NotImplementedError(text)
-
-
 def _key(item: Item) -> tuple[str, str]:
-    return _plain(item["pk"]), _plain(item["sk"])
+    return item["pk"]["S"], item["sk"]["S"]
 
 
 def _all(convert: Callable[[Any], Any], item: Item) -> Item:

@@ -1,8 +1,12 @@
-"""The ledger's store on a real DynamoDB engine, through the deployed table and its indexes."""
+"""The ledger's store on three DynamoDB engines: the emulator, Amazon's own, and the one that faster tests work on.
+
+What one engine does otherwise than the others shows here.
+"""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,29 +16,31 @@ from gpconnect_messaging.ledger.lifecycle import Fact, History, NoticeKind, Pati
 from gpconnect_messaging.ledger.records import MessageRecord, Origin, Received
 from gpconnect_messaging.ledger.store import Ledger, LedgerBusyError
 from infra.local.run import LocalRun
+from tests.dynamodb_local.engine import EngineUnavailableError, dynamodb_local
+from tests.in_memory import Table
+from tests.ledger_table import INDEXES, KEYS, create_ledger_table
 from tests.unit.ledger.facts import BUILT, HELD, OVERDUE, START, accepted, at, response, started, uncertain
 
 MAILBOX = "Y90001OT001"
 PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
 
 
-@pytest.fixture(scope="module")
-def ledger(local_run: LocalRun) -> Ledger:
+@pytest.fixture(scope="module", params=["emulator", "Amazon's DynamoDB Local", "the tests' own, in memory"])
+def ledger(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
     """A ledger on a table like the deployed one, where no function works on the tests' own messages."""
-    client: Any = local_run.session.client("dynamodb")
-    like = client.describe_table(TableName=local_run.outputs["LedgerTableName"])["Table"]
-    table = f"ledger-{uuid.uuid4()}"
-    client.create_table(
-        TableName=table,
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=like["KeySchema"],
-        AttributeDefinitions=like["AttributeDefinitions"],
-        GlobalSecondaryIndexes=[
-            {name: index[name] for name in ("IndexName", "KeySchema", "Projection")}
-            for index in like["GlobalSecondaryIndexes"]
-        ],
-    )
-    return Ledger(client, table, PATIENCE)
+    with ExitStack() as stack:
+        client: Any = Table()
+        if request.param == "emulator":
+            client = request.getfixturevalue("local_run").session.client("dynamodb")
+        elif request.param == "Amazon's DynamoDB Local":
+            try:
+                client = stack.enter_context(dynamodb_local(tmp_path_factory.mktemp("dynamodb-local")))
+            except EngineUnavailableError as error:
+                pytest.skip(str(error))
+        table = f"ledger-{uuid.uuid4()}"
+        if not isinstance(client, Table):
+            create_ledger_table(client, table)
+        yield Ledger(client, table, PATIENCE)
 
 
 def a_record(**changes: Any) -> MessageRecord:
@@ -53,6 +59,18 @@ def a_record(**changes: Any) -> MessageRecord:
 def at_once(*work: Callable[[], Any]) -> list[Any]:
     with ThreadPoolExecutor(len(work)) as threads:
         return [future.result() for future in [threads.submit(each) for each in work]]
+
+
+def test_the_tests_table_is_the_deployed_one(local_run: LocalRun) -> None:
+    client: Any = local_run.session.client("dynamodb")
+    deployed = client.describe_table(TableName=local_run.outputs["LedgerTableName"])["Table"]
+
+    def keys(schema: list[dict[str, str]]) -> tuple[str, ...]:
+        return tuple(each["AttributeName"] for each in sorted(schema, key=lambda each: each["KeyType"]))
+
+    assert keys(deployed["KeySchema"]) == KEYS
+    assert {each["IndexName"]: keys(each["KeySchema"]) for each in deployed["GlobalSecondaryIndexes"]} == INDEXES
+    assert {each["Projection"]["ProjectionType"] for each in deployed["GlobalSecondaryIndexes"]} == {"ALL"}
 
 
 def test_a_message_comes_back_as_it_was_stored(ledger: Ledger) -> None:

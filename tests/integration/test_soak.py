@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.local_mesh import local_mesh
-from tests.performance.soak import soak
+from tests.performance.soak_mesh import soak
 
 
 @pytest.mark.parametrize("seed", [11, 12])

@@ -77,7 +77,7 @@ def built(folder: Path, data: dict[str, Any]) -> tuple[Product, str]:
     (folder / "report.pdf").write_bytes((REQUESTS / CONFIDENTIAL / "report.pdf").read_bytes())
     (folder / "request.json").write_text(json.dumps(data), encoding="utf-8")
     product = Product(folder)
-    product.time += timedelta(minutes=1)
+    product.clock.time += timedelta(minutes=1)
     found = product.builder.dropped("drop", "request.json", "1")
     assert found.status is Status.BUILT
     return product, found.message_id

@@ -17,24 +17,22 @@ from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.itk3.responses import Outcome
 from gpconnect_messaging.ledger.lifecycle import FactKind, NoticeKind, Patience, Status
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mesh.errors import Busy, MeshError, Refused
 from gpconnect_messaging.mesh.models import EndpointLookup, Mailbox, Outgoing, ReceivedMessage, Sent
+from gpconnect_messaging.notices import Notifier, write
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.steps import build
 from gpconnect_messaging.steps.build import Builder, Built
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.send import PostponedError, Sender
+from gpconnect_messaging.storage import Evidence
 from tests.examples import MAILBOXES, REQUESTS, request_data
-from tests.unit.steps.in_mind import (
-    DropInMind,
-    EvidenceInMind,
-    LedgerInMind,
-    NotifierInMind,
-    OutboxInMind,
-    QueueInMind,
-)
+from tests.in_memory import Bucket, Clock, Table, Topic
+from tests.unit.steps.in_mind import DropInMind, OutboxInMind
 
 PHARMACY = "online-consultation-1.5-pharmacy"
+PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
 FAULT = Finding(
     id="GPCM-SD-039", specification="1.5", level=Binding.MUST, verdict=Judged.BROKEN, looks_at="", path="Composition",
     line=0, message="names nothing",
@@ -70,19 +68,31 @@ class MeshInMind:
         return Sent(message_id=f"MESH{len(self.sent)}")
 
 
+@dataclass
+class Queue:
+    """A send queue that keeps the ids that were put on it."""
+
+    ids: list[str] = field(default_factory=list)
+
+    def put(self, message_id: str, _mailbox: str) -> None:
+        self.ids.append(message_id)
+
+
 class Product:
-    """The build, send and poll steps on parts kept in mind, with a time that passes when told to."""
+    """The build, send and poll steps over memory, with a time that passes when told to."""
 
     def __init__(self, folder: Path) -> None:
-        self.time = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)
-        self.ledger = LedgerInMind(lambda: self.time)
-        self.drop, self.outbox, self.queue = DropInMind(folder), OutboxInMind(), QueueInMind()
-        self.notifier, self.mesh = NotifierInMind(), MeshInMind()
-        parts: dict[str, Any] = {"ledger": self.ledger, "notifier": self.notifier, "now": lambda: self.time}
+        self.clock, self.bucket, self.topic = Clock(datetime(2026, 11, 20, 22, 0, tzinfo=UTC)), Bucket(), Topic()
+        self.drop, self.queue, self.mesh = DropInMind(folder), Queue(), MeshInMind()
+        self.outbox = OutboxInMind()
+        s3 = cast("Any", self.bucket)
+        self.ledger = Ledger(cast("Any", Table()), "ledger", PATIENCE, self.clock)
+        notifier = Notifier(cast("Any", self.topic), "topic", self.ledger)
+        parts: dict[str, Any] = {"ledger": self.ledger, "notifier": notifier, "now": self.clock}
         self.builder = Builder(
             drop=cast("Any", self.drop),
             outbox=cast("Any", self.outbox),
-            evidence=cast("Any", EvidenceInMind()),
+            evidence=Evidence(s3, "evidence"),
             mailboxes=cast("Any", self),
             send_queue=cast("Any", self.queue),
             numbers=NumberRange.TEST,
@@ -92,10 +102,14 @@ class Product:
             outbox=cast("Any", self.outbox),
             mesh=cast("Any", self.mesh),
             lease=timedelta(minutes=3),
-            patience=Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15)),
+            patience=PATIENCE,
             **parts,
         )
-        self.poller = Poller(evidence=cast("Any", EvidenceInMind()), mesh=cast("Any", self.mesh), **parts)
+        self.poller = Poller(evidence=Evidence(s3, "evidence"), mesh=cast("Any", self.mesh), **parts)
+
+    def told(self) -> list[str]:
+        """The subjects of the notices."""
+        return [text.partition("\n")[0] for text in self.topic.told]
 
     def settings(self, mailbox: str) -> object:
         return next(each for each in MAILBOXES.values() if each.mailbox == mailbox)
@@ -172,7 +186,7 @@ def test_none_or_several_mailboxes_end_it_and_a_person_is_told(product: Product,
     message_id = product.built().message_id
     product.mesh.mailboxes = mailboxes
     assert product.sender.send(message_id) is Status.REFUSED
-    assert product.notifier.told == [NoticeKind.UNRESOLVED]
+    assert product.told() == [write(NoticeKind.UNRESOLVED, {})[0]]
     assert product.mesh.sent == []
     (fact,) = product.record(message_id).history.of(FactKind.RECIPIENT_UNRESOLVED)
     assert fact.details["mailboxes"] == len(mailboxes)
@@ -195,14 +209,14 @@ def test_a_lookup_that_mesh_refuses_is_final(product: Product) -> None:
     message_id = product.built().message_id
     product.mesh.failure = Refused("endpoint lookup", "answered 400", status=400)
     assert product.sender.send(message_id) is Status.REFUSED
-    assert product.notifier.told == [NoticeKind.REFUSED]
+    assert product.told() == [write(NoticeKind.REFUSED, {})[0]]
 
 
 @pytest.mark.requirement("GPCM-SD-037")
 def test_a_replacement_after_a_day_is_sent_and_the_advice_against_it_recorded(product: Product) -> None:
     advice = []
     for version, hours in (("1", 0), ("2", 24), ("3", 24.5)):
-        product.time = datetime(2026, 11, 20, 22, 0, tzinfo=UTC) + timedelta(hours=hours)
+        product.clock.time = datetime(2026, 11, 20, 22, 0, tzinfo=UTC) + timedelta(hours=hours)
         built = product.built(version)
         assert built.status is Status.BUILT
         for message in (built, *built.copies):
@@ -234,12 +248,15 @@ def test_what_was_sent_stays_on_record_with_its_document_and_the_time_and_the_nu
     product: Product,
 ) -> None:
     message_id = product.built().message_id
-    product.time += timedelta(minutes=2)
+    product.clock.time += timedelta(minutes=2)
     product.sender.send(message_id)
     record = product.record(message_id)
     (sent,) = record.history.of(FactKind.UPLOAD_ACCEPTED)
     (built,) = record.history.of(FactKind.BUILT)
-    assert (sent.at, sent.details["mesh_message_id"]) == (product.time, "MESH1")
+    assert (sent.at.replace(microsecond=0), sent.details["mesh_message_id"]) == (
+        product.clock.time.replace(microsecond=0),
+        "MESH1",
+    )
     assert built.details["sha256"] == "hash"
     assert [outgoing.to for outgoing in product.mesh.sent] == ["FA565OT001"]
 
@@ -252,7 +269,7 @@ def test_a_replacement_that_cannot_be_processed_voids_what_it_replaced_at_that_r
     product.answered(second.copies[0].message_id, "20014", Level.INFRASTRUCTURE, Verdict.NEGATIVE)
     assert product.record(second.copies[0].message_id).status is Status.REJECTED
     assert product.record(first.copies[0].message_id).status is Status.REJECTED
-    assert NoticeKind.VOIDED in product.notifier.told
+    assert write(NoticeKind.VOIDED, {})[0] in product.told()
     for untouched in (third.copies[0], first, second):
         assert product.record(untouched.message_id).status is Status.BUILT
 

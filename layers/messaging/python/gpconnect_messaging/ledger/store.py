@@ -64,7 +64,7 @@ from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE, encounter
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-SHARDS = 8
+SHARDS = 32
 _TRIES = 10
 _NOTICE_LEASE_SECONDS = 60
 # MESH deletes a message after 30 days; DynamoDB removes the count of its tries some time later.

@@ -1,0 +1,116 @@
+"""Nothing is lost, nothing untrue is said, whatever dies where, fails when, or happens at once.
+
+The steps, the ledger's store and the adapters are the product's; the invariants are `tests.model.world.World`'s, which
+holds them against what it asked and answered itself. `make model` tries more, for as long as it is told to.
+"""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from infra.local.environments import BUILD
+from tests.model.effects import Ending, Watched
+from tests.model.machine import Messaging
+from tests.model.scenarios import SCENARIOS, Scenario, an_hour, another, disturbed, result
+from tests.model.world import composed_once
+
+MINUTES = float(os.environ.get("MODEL_MINUTES", "0"))
+"""How long the story-teller goes on; with any, every scenario is disturbed in every way."""
+
+REPORT = BUILD / "reports" / "places.json"
+TOGETHER = ("a request", "a replacement, a day late", "an upload", "an upload in chunks", "a rejection",
+            "both acknowledgements, business first", "no acknowledgement")  # fmt: skip
+
+only_at_length = pytest.mark.skipif(not MINUTES, reason="tried by `make model`")
+
+
+@pytest.fixture(autouse=True)
+def _quick_builder() -> Iterator[None]:
+    with composed_once():
+        yield
+
+
+def chosen(*names: str) -> list[Scenario]:
+    return [each for each in SCENARIOS if MINUTES or not names or each.name in names]
+
+
+def test_a_step_that_dies_between_any_two_effects_leaves_what_an_undisturbed_one_does() -> None:
+    watched = Watched()
+    worlds = 0
+    for scenario in chosen():
+        undisturbed, *rest = (result(world) for world in disturbed(scenario, Ending.DIES, watched))
+        worlds += len(rest)
+        if scenario.only_once:
+            assert all(each == undisturbed for each in rest), scenario.name
+    died = watched.tried[Ending.DIES]
+    write_report(watched, worlds)
+    assert watched.seen == died, "places without a scenario of their own: add one"
+
+
+def write_report(watched: Watched, worlds: int) -> None:
+    """Say how many places there are and were tried, and list them."""
+    died = watched.tried[Ending.DIES]
+    steps = Counter(place.step for place in died)
+    REPORT.parent.mkdir(parents=True, exist_ok=True)
+    report = {
+        "scenarios": len(SCENARIOS),
+        "processes that died": worlds,
+        "places seen": len(watched.seen),
+        "places tried": len(died),
+        "by step": dict(sorted(steps.items())),
+        "places": [f"{place.step}: {'after' if place.after else 'before'} {place.effect}, {place.path}"
+                   for place in sorted(died)],
+    }  # fmt: skip
+    REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    print(f"{len(died)} of {len(watched.seen)} places, in {worlds} processes that died: {dict(sorted(steps.items()))}")
+
+
+def test_two_at_once_on_the_same_work_come_to_what_one_comes_to() -> None:
+    watched = Watched()
+    for scenario in chosen(*TOGETHER):
+        worlds = disturbed(scenario, Ending.PAUSES, watched, another(scenario), queued_twice=True)
+        undisturbed, *rest = ((result(world), len(world.mesh.uploads)) for world in worlds)
+        if scenario.only_once:
+            assert all(each == undisturbed for each in rest), scenario.name
+    steps = Counter(place.step for place in watched.tried[Ending.PAUSES])
+    assert set(steps) == {"builder", "sender", "poller", "sweep"}
+    print(f"one of two held up at {sum(steps.values())} places: {dict(sorted(steps.items()))}")
+
+
+@only_at_length
+def test_a_step_that_was_thought_dead_and_goes_on_an_hour_later_breaks_nothing() -> None:
+    watched = Watched()
+    for scenario in chosen():
+        for world in disturbed(scenario, Ending.PAUSES, watched, an_hour):
+            world.check()
+
+
+@only_at_length
+def test_a_call_that_fails_before_or_after_it_took_effect_leaves_what_an_undisturbed_one_does() -> None:
+    watched = Watched()
+    for scenario in chosen():
+        undisturbed, *rest = (result(world) for world in disturbed(scenario, Ending.FAILS, watched))
+        if scenario.only_once:
+            assert all(each == undisturbed for each in rest), scenario.name
+
+
+def test_no_story_breaks_what_must_hold() -> None:
+    end = time.monotonic() + 60 * MINUTES
+    told = 0
+    while True:
+        rules = settings(
+            max_examples=200 if MINUTES else 30, stateful_step_count=60 if MINUTES else 25, deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )  # fmt: skip
+        run_state_machine_as_test(seed(told)(Messaging) if MINUTES else Messaging, settings=rules)
+        told += 1
+        if time.monotonic() >= end:
+            break
+    tried = {ending.name.lower(): len(places) for ending, places in Messaging.watched.tried.items()}
+    print(f"{told} rounds of stories; places at which something happened to a process: {tried}")

@@ -1,0 +1,30 @@
+"""The ledger's table as deployed, for engines that no template is deployed on."""
+
+from typing import Any
+
+KEYS = ("pk", "sk")
+INDEXES = {
+    "by_encounter": ("encounter_key", "created_at"),
+    "by_status": ("status_shard", "changed_at"),
+    "by_due": ("due_shard", "due_at"),
+}
+"""Each secondary index's partition and sort attributes; all attributes are projected."""
+
+
+def create_ledger_table(client: Any, name: str) -> None:
+    """Make the table, on demand, and its indexes; `client` is boto3's for DynamoDB."""
+    attributes = sorted({*KEYS, *(attribute for keys in INDEXES.values() for attribute in keys)})
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=_schema(KEYS),
+        AttributeDefinitions=[{"AttributeName": attribute, "AttributeType": "S"} for attribute in attributes],
+        GlobalSecondaryIndexes=[
+            {"IndexName": index, "KeySchema": _schema(keys), "Projection": {"ProjectionType": "ALL"}}
+            for index, keys in INDEXES.items()
+        ],
+    )
+
+
+def _schema(keys: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=True)]

@@ -1,0 +1,157 @@
+"""Every call that a step makes to the world outside, as a place where its process may die, fail or be held up.
+
+The places are found by watching, never listed by hand: `Process.port` wraps whatever a step is given, and a place is
+where in the product's code the call came from, what was called, and whether it was about to happen or had happened.
+"""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from types import FrameType
+from typing import Any
+
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+
+from gpconnect_messaging.mesh.errors import Busy, NeverLeft, Uncertain
+
+_PRODUCT = "gpconnect_messaging."
+
+
+class Died(BaseException):
+    """The process is gone: nothing may catch this, and nothing after it has an effect."""
+
+
+class Ending(Enum):
+    """What happens to a process at its place."""
+
+    DIES = auto()
+    FAILS = auto()
+    """The call raises, before or after it took effect, as when an answer is lost; the process lives on."""
+    PAUSES = auto()
+    """The process stands still there until it is told to go on."""
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A point before or after one effect of a step."""
+
+    step: str
+    path: str
+    """The product's functions and lines that led there, outermost first."""
+    effect: str
+    after: bool
+
+
+@dataclass
+class Watched:
+    """Which places were seen, and at which something was made to happen."""
+
+    seen: set[Place] = field(default_factory=set)
+    tried: dict[Ending, set[Place]] = field(default_factory=lambda: {ending: set() for ending in Ending})
+
+
+@dataclass
+class Process:
+    """One life of a function's process.
+
+    `ending` happens to it at the effect side numbered `at` (from 1), or right before the first effect named `on`.
+    """
+
+    step: str
+    watched: Watched
+    at: int = 0
+    ending: Ending = Ending.DIES
+    on: str = ""
+    places: list[Place] = field(default_factory=list)
+    """Those that it passed, in order."""
+    dead: bool = False
+    failed: bool = False
+    """It ended with an error."""
+    struck: bool = False
+    struck_at: Place | None = None
+    unnoted: int = 0
+    """Notices that were published and not yet noted as told."""
+    reached: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+    def port(self, name: str, target: Any) -> Any:
+        """Wrap a client: all its calls are effects of this process."""
+        return _Port(self, name, target)
+
+    def effect(self, name: str, call: Callable[[], Any]) -> Any:
+        """Do one effect, with a place before it and one after."""
+        path = _path()
+        self._reach(Place(self.step, path, name, after=False))
+        result = call()
+        if name == "sns.publish":
+            self.unnoted += 1
+        elif path.endswith(" notice_told"):
+            self.unnoted -= 1
+        self._reach(Place(self.step, path, name, after=True))
+        return result
+
+    def _reach(self, place: Place) -> None:
+        if self.dead:
+            raise Died
+        self.places.append(place)
+        self.watched.seen.add(place)
+        if len(self.places) != self.at and (place.effect != self.on or place.after or self.struck):
+            return
+        self.struck, self.struck_at = True, place
+        self.watched.tried[self.ending].add(place)
+        match self.ending:
+            case Ending.DIES:
+                self.dead = True
+                raise Died
+            case Ending.FAILS:
+                raise _failure(place)
+            case Ending.PAUSES:
+                self.reached.set()
+                assert self.go_on.wait(timeout=30), "nobody told a paused process to go on"
+
+
+@dataclass
+class _Port:
+    """A client whose calls are effects."""
+
+    process: Process
+    name: str
+    target: Any
+
+    def __getattr__(self, operation: str) -> Any:
+        found = getattr(self.target, operation)
+        if not callable(found):
+            return found
+        if operation == "get_paginator":
+            return lambda *arguments: _Port(self.process, self.name, found(*arguments))
+        return lambda *arguments, **settings: self.process.effect(
+            f"{self.name}.{operation}", lambda: _whole(found(*arguments, **settings))
+        )
+
+
+def _whole(result: Any) -> Any:
+    """Let what would be fetched page by page be fetched within its effect."""
+    return iter(list(result)) if isinstance(result, Iterator) else result
+
+
+def _failure(place: Place) -> Exception:
+    port, _, operation = place.effect.partition(".")
+    if port != "mesh":
+        return ReadTimeoutError(endpoint_url="-") if place.after else EndpointConnectionError(endpoint_url="-")
+    if not place.after:
+        return NeverLeft(operation, "no connection")
+    return (Uncertain if operation.startswith("send") else Busy)(operation, "the answer was lost")
+
+
+def _path() -> str:
+    """Name the product's frames that led here, outermost first."""
+    frame: FrameType | None = sys._getframe(2)
+    found: list[str] = []
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module.startswith(_PRODUCT):
+            found.append(f"{module.removeprefix(_PRODUCT)}:{frame.f_lineno} {frame.f_code.co_name}")
+        frame = frame.f_back
+    return " > ".join(reversed(found))

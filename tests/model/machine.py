@@ -1,0 +1,137 @@
+"""Everything at once, in any order: requests, repeats, losses, answers true and false, processes that end anywhere.
+
+Hypothesis chooses what happens and shrinks what breaks to the shortest story that still does.
+"""
+
+from datetime import timedelta
+from typing import ClassVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES
+from tests.model.effects import Ending, Process, Watched
+from tests.model.mesh import Mood
+from tests.model.world import MAILBOX, PRACTICE, STRANGER, WINDOW, World
+
+ENCOUNTERS = st.sampled_from(["one", "two"])
+PLACES = st.just(0) | st.integers(1, 24) | st.integers(25, 60)
+"""Where a process ends: 0, and what is behind its last effect, is nowhere."""
+ENDINGS = st.sampled_from([Ending.DIES, Ending.FAILS])
+ANY = st.integers(0, 1_000)
+CODES = st.sampled_from(["20013", "30001", "30001", "20013", "30002", "20007", "20014", "20009", "30004", "30014"])
+
+
+class Messaging(RuleBasedStateMachine):
+    """The product in its world."""
+
+    watched: ClassVar[Watched] = Watched()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(self.watched)
+
+    @initialize(hold=st.sampled_from([timedelta(0), WINDOW]))
+    def a_world_that_holds_or_does_not(self, hold: timedelta) -> None:
+        self.world.hold = hold
+
+    @initialize(encounter=ENCOUNTERS, more=st.integers(0, 2))
+    def work_is_waiting(self, encounter: str, more: int) -> None:
+        self.world.drop(encounter)
+        for _ in range(more):
+            self.world.drop("one")
+            self.world.deliver_intake(self.world.process("builder"))
+
+    def _process(self, step: str, at: int, ending: Ending) -> Process:
+        return self.world.process(step, at, ending)
+
+    @rule(encounter=ENCOUNTERS, valid=st.booleans() | st.just(value=True))
+    def a_request_is_dropped(self, encounter: str, valid: bool) -> None:
+        self.world.drop(encounter, valid=valid)
+
+    @rule(encounter=ENCOUNTERS)
+    def a_consultation_is_deleted(self, encounter: str) -> None:
+        self.world.withdraw(encounter)
+
+    @precondition(lambda self: self.world.queue.intake)
+    @rule(which=ANY, again=st.booleans(), at=PLACES, ending=ENDINGS)
+    def the_intake_queue_delivers(self, which: int, again: bool, at: int, ending: Ending) -> None:
+        place = which % len(self.world.queue.intake)
+        self.world.deliver_intake(self._process("builder", at, ending), place, again=again)
+
+    @precondition(lambda self: self.world.queue.waiting)
+    @rule(which=ANY, again=st.booleans(), at=PLACES, ending=ENDINGS, mood=st.sampled_from(Mood))
+    def the_send_queue_delivers(self, which: int, again: bool, at: int, ending: Ending, mood: Mood) -> None:
+        self.world.mesh.moods.append(mood)
+        place = which % len(self.world.queue.waiting)
+        self.world.deliver_send(self._process("sender", at, ending), place, again=again)
+        self.world.mesh.moods.clear()
+
+    @precondition(lambda self: self.world.queue.waiting)
+    @rule(which=ANY)
+    def the_send_queue_loses_one(self, which: int) -> None:
+        self.world.queue.waiting.pop(which % len(self.world.queue.waiting))
+
+    @rule(at=PLACES, ending=ENDINGS)
+    def the_inbox_is_polled(self, at: int, ending: Ending) -> None:
+        self.world.poll(self._process("poller", at, ending))
+
+    @rule(at=PLACES, ending=ENDINGS)
+    def the_due_work_is_swept(self, at: int, ending: Ending) -> None:
+        self.world.sweep(self._process("sweep", at, ending))
+
+    @precondition(lambda self: self.world.queue.waiting)
+    @rule(at=PLACES, minutes=st.sampled_from([0, 6, 60]))
+    def a_sender_is_held_up_while_all_goes_on(self, at: int, minutes: int) -> None:
+        process = self._process("sender", at, Ending.PAUSES)
+        message_id = self.world.queue.waiting[0]
+        self.world.at_once(process, lambda: self.world.send(process, message_id), lambda: self._all_goes_on(minutes))
+
+    @precondition(lambda self: self.world.inbox())
+    @rule(at=PLACES, minutes=st.sampled_from([0, 6, 60]))
+    def a_poller_is_held_up_while_all_goes_on(self, at: int, minutes: int) -> None:
+        process = self._process("poller", at, Ending.PAUSES)
+        self.world.at_once(process, lambda: self.world.poll(process), lambda: self._all_goes_on(minutes))
+
+    def _all_goes_on(self, minutes: int) -> None:
+        self.world.clock.advance(timedelta(minutes=minutes))
+        self.world.round()
+
+    @precondition(lambda self: self.world.mesh.uploads)
+    @rule(which=ANY, code=CODES, sender=st.sampled_from([PRACTICE, PRACTICE, STRANGER]))
+    def somebody_answers(self, which: int, code: str, sender: str) -> None:
+        copies = [each for each in self.world.mesh.uploads.values() if each.complete]
+        if copies:
+            copy = copies[which % len(copies)]
+            self.world.answer(copy.file_name.removesuffix(".xml"), code, sender=sender)
+
+    @precondition(lambda self: self.world.mesh.uploads)
+    @rule(which=ANY)
+    def mesh_reports_an_upload(self, which: int) -> None:
+        copies = [each for each in self.world.mesh.uploads.values() if each.complete]
+        if copies:
+            self.world.report(copies[which % len(copies)])
+
+    @rule(code=st.sampled_from(sorted(RESPONSE_CODES)), malformed=st.booleans())
+    def somebody_forges_an_answer(self, code: str, malformed: bool) -> None:
+        self.world.answer(
+            "11111111-1111-5111-8111-111111111111", code, sender=STRANGER, malformed=malformed, stray=True
+        )
+
+    @precondition(lambda self: self.world.mesh.acknowledged)
+    @rule(which=ANY)
+    def mesh_shows_again_what_was_acknowledged(self, which: int) -> None:
+        mailbox, mesh_message_id = self.world.mesh.acknowledged[which % len(self.world.mesh.acknowledged)]
+        assert mailbox == MAILBOX
+        self.world.mesh.show_again(mailbox, mesh_message_id)
+
+    @rule(minutes=st.sampled_from([1, 6, 30, 24 * 60, 40 * 24 * 60]))
+    def time_passes(self, minutes: int) -> None:
+        self.world.clock.advance(timedelta(minutes=minutes))
+
+    @invariant()
+    def what_must_hold_does(self) -> None:
+        self.world.check()
+
+    def teardown(self) -> None:
+        self.world.settle()

@@ -1,0 +1,169 @@
+"""MESH as the steps see it through its client: uploads taken, refused or lost sight of, an inbox, reports.
+
+What the client does with HTTP has tests of its own (tests/unit/mesh, tests/integration/test_soak.py); here its words
+are MESH's effects.
+"""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any
+
+from gpconnect_messaging.mesh.chunking import Part
+from gpconnect_messaging.mesh.errors import Busy, Gone, NeverLeft, Refused, Uncertain
+from gpconnect_messaging.mesh.models import EndpointLookup, MessageHeaders, Outgoing, Sent, Tracking
+
+
+class Mood(Enum):
+    """What MESH does with the next upload."""
+
+    TAKES = auto()
+    REFUSES = auto()
+    BUSY = auto()
+    UNREACHABLE = auto()
+    TAKES_UNHEARD = auto()
+    """It takes the upload, and its answer is lost."""
+    LOSES_UNHEARD = auto()
+    """It takes nothing, and nobody can know."""
+
+
+@dataclass
+class Upload:
+    """A message that MESH has, or has some chunks of."""
+
+    id: str
+    file_name: str
+    chunks: dict[int, bytes]
+    total: int
+
+    @property
+    def complete(self) -> bool:
+        return len(self.chunks) == self.total
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(b"".join(self.chunks[number] for number in sorted(self.chunks))).hexdigest()
+
+
+@dataclass
+class Mesh:
+    """The service: what it has, for both sides."""
+
+    uploads: dict[str, Upload] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    """File names of uploads that were answered no."""
+    moods: deque[Mood] = field(default_factory=deque)
+    inboxes: dict[str, dict[str, tuple[MessageHeaders, bytes]]] = field(default_factory=dict)
+    acknowledged: list[tuple[str, str]] = field(default_factory=list)
+    """Mailbox and MESH id, in order."""
+    before_acknowledging: Callable[[str, str], None] = lambda _mailbox, _mesh_message_id: None
+    delivered_ever: dict[str, tuple[MessageHeaders, bytes]] = field(default_factory=dict)
+
+    def deliver(self, mailbox: str, body: bytes, **headers: Any) -> str:
+        """Put a message into an inbox; return its id."""
+        mesh_message_id = f"IN{len(self.delivered_ever) + 1:06}"
+        found = MessageHeaders(message_id=mesh_message_id, recipient=mailbox, **headers)
+        self.delivered_ever[mesh_message_id] = found, body
+        self.inboxes.setdefault(mailbox, {})[mesh_message_id] = found, body
+        return mesh_message_id
+
+    def show_again(self, mailbox: str, mesh_message_id: str) -> None:
+        """Offer a message again that was acknowledged: the answer to that was lost, or MESH was restored."""
+        self.inboxes[mailbox][mesh_message_id] = self.delivered_ever[mesh_message_id]
+
+    def copies(self, message_id: str) -> list[Upload]:
+        """The complete copies of a message of ours, oldest first."""
+        return [each for each in self.uploads.values() if each.complete and each.file_name == f"{message_id}.xml"]
+
+
+@dataclass
+class Client:
+    """MESH for one mailbox, in the words of `MeshClient`."""
+
+    mesh: Mesh
+    mailbox: str
+
+    def handshake(self) -> None:
+        pass
+
+    def check(self, outgoing: Outgoing) -> None:
+        assert outgoing.to
+
+    def send(self, outgoing: Outgoing, content: Any) -> Sent:
+        return self._taken("send", outgoing, 1, 1, content.read(), None)
+
+    def send_part(
+        self, outgoing: Outgoing, part: Part, blocks: Iterable[bytes], *, message_id: str | None, smallest_chunk: int
+    ) -> Sent:
+        if message_id is not None and message_id not in self.mesh.uploads:
+            raise Gone("send_part", "unknown")
+        return self._taken("send_part", outgoing, part.number, part.total, b"".join(blocks), message_id)
+
+    def inbox(self) -> Iterator[str]:
+        return iter(list(self.mesh.inboxes.get(self.mailbox, {})))
+
+    def head(self, mesh_message_id: str) -> MessageHeaders:
+        return self._waiting(mesh_message_id)[0]
+
+    def download_into(self, mesh_message_id: str, sink: Any, **_: Any) -> MessageHeaders:
+        headers, body = self._waiting(mesh_message_id)
+        sink.write(body)
+        return headers
+
+    def acknowledge(self, mesh_message_id: str) -> None:
+        self._waiting(mesh_message_id)
+        self.mesh.before_acknowledging(self.mailbox, mesh_message_id)
+        del self.mesh.inboxes[self.mailbox][mesh_message_id]
+        self.mesh.acknowledged.append((self.mailbox, mesh_message_id))
+
+    def tracking(self, mesh_message_id: str) -> Tracking:
+        if mesh_message_id not in self.mesh.uploads:
+            raise Gone("tracking", "unknown")
+        complete = self.mesh.uploads[mesh_message_id].complete
+        return Tracking(message_id=mesh_message_id, status="accepted" if complete else "uploading")
+
+    def _waiting(self, mesh_message_id: str) -> tuple[MessageHeaders, bytes]:
+        try:
+            return self.mesh.inboxes[self.mailbox][mesh_message_id]
+        except KeyError:
+            raise Gone("download", "not in the inbox") from None
+
+    def _taken(
+        self, operation: str, outgoing: Outgoing, number: int, total: int, content: bytes, known: str | None
+    ) -> Sent:
+        mood = self.mesh.moods.popleft() if self.mesh.moods else Mood.TAKES
+        match mood:
+            case Mood.REFUSES:
+                self.mesh.refused.add(outgoing.file_name)
+                raise Refused(operation, "answered 417", status=417, event="SEND", code="12")
+            case Mood.BUSY:
+                raise Busy(operation, "answered 429", status=429)
+            case Mood.UNREACHABLE:
+                raise NeverLeft(operation, "no connection")
+            case Mood.LOSES_UNHEARD:
+                raise Uncertain(operation, "the answer was lost", message_id=known)
+        mesh_message_id = known or f"OUT{len(self.mesh.uploads) + 1:06}"
+        upload = self.mesh.uploads.setdefault(mesh_message_id, Upload(mesh_message_id, outgoing.file_name, {}, total))
+        upload.chunks[number] = content
+        if mood is Mood.TAKES_UNHEARD:
+            raise Uncertain(operation, "the answer was lost", message_id=known)
+        return Sent(message_id=mesh_message_id)
+
+
+@dataclass
+class Connections:
+    """MESH for every mailbox of ours, in the words of `MeshConnections`."""
+
+    mesh: Mesh
+    port: Callable[[str, Any], Any]
+
+    def to(self, mailbox: str) -> Client:
+        return Client(self.mesh, mailbox)
+
+    def authorised(self, mailbox: str, act: Callable[[Any], Any]) -> Any:
+        return act(self.port("mesh", Client(self.mesh, mailbox)))
+
+    def endpoint_lookup(self, _mailbox: str, ods_code: str, _workflow_id: str) -> EndpointLookup:
+        raise NotImplementedError(ods_code)

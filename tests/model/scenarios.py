@@ -1,0 +1,421 @@
+"""One step's work in each of the situations that lead it another way, to be disturbed at every place.
+
+A place that any step passes in any scenario and that no scenario's own step is disturbed at, fails the enumeration:
+so a new effect in the product asks for a scenario here.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from gpconnect_messaging.ledger.lifecycle import Status
+from tests.model.effects import Ending, Process, Watched
+from tests.model.mesh import Mood
+from tests.model.world import LATE, STRANGER, WINDOW, Dropped, World
+
+Situation = Callable[[World], Any]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A situation, and the step that is disturbed in it."""
+
+    name: str
+    step: str
+    situation: Situation
+    act: Callable[[World, Process], object]
+    only_once: bool = True
+    """Whether a repeat of the step must come to what one undisturbed run comes to."""
+    hold: timedelta = timedelta(0)
+
+
+def disturbed(
+    scenario: Scenario,
+    ending: Ending,
+    watched: Watched,
+    meanwhile: Callable[[World], object] = lambda _world: None,
+    *,
+    queued_twice: bool = False,
+) -> Iterator[World]:
+    """The world after the scenario, settled, for each place of its step: the step dies there, fails, or is held up.
+
+    `meanwhile` happens while the step is held up. `queued_twice` lets the queues repeat themselves, so that another of
+    the same can work on it then. The first world is the undisturbed one.
+    """
+
+    def prepared() -> World:
+        world = World(watched, hold=scenario.hold)
+        scenario.situation(world)
+        if queued_twice:
+            world.queue.intake *= 2
+            world.queue.waiting *= 2
+        return world
+
+    world = prepared()
+    passed = world.process(scenario.step)
+    scenario.act(world, passed)
+    world.settle()
+    yield world
+    for at, place in enumerate(passed.places, 1):
+        # Nothing happens between an effect and the next, so to die after the one is to die before the other.
+        if ending is not Ending.FAILS and not place.after and at > 1 and passed.places[at - 2].after:
+            watched.tried[ending].add(place)
+            continue
+        world = prepared()
+        process = world.process(scenario.step, at, ending)
+        try:
+            if ending is Ending.PAUSES:
+                assert world.at_once(process, partial(scenario.act, world, process), partial(meanwhile, world))
+            else:
+                scenario.act(world, process)
+            assert process.struck_at == place, f"not the same way twice: {process.struck_at}"
+            world.check()
+            world.settle()
+        except AssertionError as broken:
+            broken.add_note(f"{scenario.name}: {ending.name} at {place}")
+            raise
+        yield world
+
+
+def another(scenario: Scenario) -> Callable[[World], object]:
+    """A second process that does the same step on the same work."""
+    return lambda world: scenario.act(world, world.process(scenario.step))
+
+
+def an_hour(world: World) -> None:
+    """Every lease ends, every wait is over, and others do all the work."""
+    for _ in range(4):
+        world.clock.advance(timedelta(minutes=10))
+        world.round()
+
+
+@dataclass(frozen=True)
+class Came:
+    """What came of one message."""
+
+    encounter: str
+    version: int
+    status: Status
+    notices: tuple[str, ...]
+
+
+def result(world: World) -> list[Came]:
+    """What came of everything, in an order of its own."""
+    return [
+        Came(record.encounter, record.version, record.status, world.notices_of(record.message_id))
+        for record in world.records()
+    ]
+
+
+def _build(world: World, process: Process) -> None:
+    world.deliver_intake(process)
+
+
+def _send(world: World, process: Process) -> None:
+    world.deliver_send(process)
+
+
+def _poll(world: World, process: Process) -> None:
+    world.poll(process)
+
+
+def _sweep(world: World, process: Process) -> None:
+    world.sweep(process)
+
+
+def _stored(*moods: Mood, chunked: bool = False) -> Situation:
+    def situation(world: World) -> None:
+        world.queue.waiting.append(world.store(chunked=chunked))
+        world.mesh.moods.extend(moods)
+
+    return situation
+
+
+def _replacement(world: World) -> None:
+    world.drop("encounter")
+    world.round()
+    world.clock.advance(timedelta(hours=25))
+    world.drop("encounter")
+
+
+def _repeat(world: World) -> None:
+    world.drop("encounter")
+    world.deliver_intake(world.process("builder"), again=True)
+
+
+def _refused_repeat(world: World) -> None:
+    world.drop("encounter", valid=False)
+    world.deliver_intake(world.process("builder"), again=True)
+
+
+def _removed(world: World) -> None:
+    world.drop("encounter", valid=False)
+    (dropped,) = world.queue.intake
+    assert isinstance(dropped, Dropped)
+    del world.bucket.objects[dropped.key]
+
+
+def _left_uncertain(world: World) -> None:
+    _stored(Mood.LOSES_UNHEARD)(world)
+    world.deliver_send(world.process("sender"))
+    world.clock.advance(timedelta(minutes=16))
+    world.sweep(world.process("sweep"))
+
+
+def _begun(world: World) -> None:
+    _stored(Mood.TAKES, Mood.BUSY, chunked=True)(world)
+    world.deliver_send(world.process("sender"))
+
+
+def _begun_and_forgotten(world: World) -> None:
+    _begun(world)
+    world.mesh.uploads.clear()
+
+
+def _fifth_attempt(world: World) -> None:
+    _stored(*[Mood.BUSY] * 5)(world)
+    for _ in range(4):
+        world.deliver_send(world.process("sender"))
+
+
+def _sent(world: World, *, version: int = 1) -> str:
+    message_id = world.store(version=version)
+    world.send(world.process("sender"), message_id)
+    return message_id
+
+
+def _answered(*codes: str, before: Callable[[World], object] = lambda _world: None, **how: Any) -> Situation:
+    def situation(world: World) -> None:
+        message_id = _sent(world)
+        before(world)
+        for code in codes:
+            world.answer(message_id, code, **how)
+
+    return situation
+
+
+def _answered_before(first: str, *then: str) -> Situation:
+    def situation(world: World) -> None:
+        message_id = _sent(world)
+        world.answer(message_id, first)
+        world.poll(world.process("poller"))
+        for code in then:
+            world.answer(message_id, code)
+
+    return situation
+
+
+def _late(world: World) -> None:
+    message_id = _sent(world)
+    world.clock.advance(LATE)
+    world.sweep(world.process("sweep"))
+    for code in ("20013", "30001"):
+        world.answer(message_id, code)
+
+
+def _stray(world: World) -> None:
+    world.answer("11111111-1111-5111-8111-111111111111", "20013", stray=True)
+
+
+def _replacement_void(world: World) -> None:
+    world.drop("encounter")
+    world.drop("encounter")
+    world.round()
+    first, second = world.records()
+    for code in ("20013", "30001"):
+        world.answer(first.message_id, code)
+    world.poll(world.process("poller"))
+    world.answer(second.message_id, "20014")
+
+
+def _reported(world: World) -> None:
+    (copy,) = world.mesh.copies(_sent(world))
+    world.report(copy)
+
+
+def _reported_and_answered(world: World) -> None:
+    message_id = _sent(world)
+    world.report(world.mesh.copies(message_id)[0])
+    world.answer(message_id, "20013")
+
+
+def _died(world: World, step: Callable[[World, Process], object], on: str) -> None:
+    """A process of the step died just before this effect, and its leases have ended since."""
+    step(world, Process("earlier", Watched(), on=on))
+    world.clock.advance(timedelta(minutes=6))
+
+
+def _tried_before(situation: Situation, times: int = 1) -> Situation:
+    def after_that(world: World) -> None:
+        situation(world)
+        for _ in range(times):
+            _died(world, _poll, "mesh.download_into")
+
+    return after_that
+
+
+def _acknowledgement_lost(world: World) -> None:
+    _answered("20013")(world)
+    _died(world, _poll, "mesh.acknowledge")
+
+
+def _stale(world: World) -> None:
+    world.store()
+    world.clock.advance(timedelta(minutes=11))
+
+
+def _lease_ended(world: World) -> None:
+    _stored()(world)
+    _died(world, _send, "mesh.send")
+    world.queue.waiting.clear()
+
+
+def _wait_over(world: World) -> None:
+    _stored(Mood.LOSES_UNHEARD)(world)
+    world.deliver_send(world.process("sender"))
+    world.clock.advance(timedelta(minutes=16))
+
+
+def _untold(world: World) -> None:
+    world.drop("encounter", valid=False)
+    _died(world, _build, "sns.publish")
+    world.queue.intake.clear()
+
+
+def _held(world: World) -> None:
+    world.drop("encounter")
+    world.deliver_intake(world.process("builder"))
+
+
+def _held_and_asked_again(world: World) -> None:
+    _held(world)
+    world.clock.advance(timedelta(minutes=5))
+    world.drop("encounter")
+
+
+def _window_over(world: World) -> None:
+    _held(world)
+    world.clock.advance(WINDOW)
+
+
+def _offered(world: World) -> None:
+    _window_over(world)
+    world.sweep(world.process("sweep"))
+
+
+def _half_released(world: World) -> None:
+    _offered(world)
+    _died(world, _build, "sqs.send_message")
+
+
+def _released_already(world: World) -> None:
+    _offered(world)
+    world.deliver_intake(world.process("builder"), again=True)
+
+
+def _held_and_withdrawn(world: World) -> None:
+    _held(world)
+    world.withdraw("encounter")
+
+
+def _sent_and_withdrawn(world: World) -> None:
+    world.drop("encounter")
+    world.round()
+    world.withdraw("encounter")
+
+
+def _older(world: World) -> None:
+    """The queue brings the newer request first."""
+    for _ in range(2):
+        world.drop("encounter")
+    world.deliver_intake(world.process("builder"), 1)
+
+
+def _second_version_first(world: World) -> None:
+    """The queue brings the sender the second version while the first is not sent."""
+    for _ in range(2):
+        world.drop("encounter")
+        world.deliver_intake(world.process("builder"))
+    world.queue.waiting.reverse()
+
+
+def _forged(world: World) -> None:
+    world.drop("encounter")
+    world.round()
+    (message,) = world.records()
+    world.answer(message.message_id, "20013", sender=STRANGER)
+    world.answer(message.message_id, "20013")
+
+
+def _unacknowledged(world: World) -> None:
+    _sent(world)
+    world.clock.advance(LATE)
+
+
+def _half_answered(world: World) -> None:
+    _answered_before("20013")(world)
+    world.clock.advance(LATE)
+
+
+SCENARIOS = (
+    Scenario("a request", "builder", lambda world: world.drop("encounter"), _build),
+    Scenario("a replacement, a day late", "builder", _replacement, _build),
+    Scenario("a request that is brought again", "builder", _repeat, _build),
+    Scenario("a request that breaks a rule", "builder", lambda world: world.drop("encounter", valid=False), _build),
+    Scenario("a refused request that is brought again", "builder", _refused_repeat, _build),
+    Scenario("a request that was removed", "builder", _removed, _build),
+    Scenario("a request to hold", "builder", lambda world: world.drop("encounter"), _build, hold=WINDOW),
+    Scenario("a newer request than the held one", "builder", _held_and_asked_again, _build, hold=WINDOW),
+    Scenario("a request that is older than the newest", "builder", _older, _build),
+    Scenario("a held request whose time has come", "builder", _offered, _build, hold=WINDOW),
+    Scenario("a held request that was half released", "builder", _half_released, _build, hold=WINDOW),
+    Scenario("a held request that is released already", "builder", _released_already, _build, hold=WINDOW),
+    Scenario("a withdrawal of what is held", "builder", _held_and_withdrawn, _build, hold=WINDOW),
+    Scenario("a withdrawal of what was sent", "builder", _sent_and_withdrawn, _build),
+    Scenario("a withdrawal of nothing", "builder", lambda world: world.withdraw("encounter"), _build),
+    Scenario("a second version before the first", "sender", _second_version_first, _send),
+    Scenario("an upload", "sender", _stored(), _send),
+    Scenario("a refused upload", "sender", _stored(Mood.REFUSES), _send, only_once=False),
+    Scenario("a busy MESH", "sender", _stored(Mood.BUSY), _send),
+    Scenario("an unreachable MESH", "sender", _stored(Mood.UNREACHABLE), _send),
+    Scenario("a lost answer of MESH", "sender", _stored(Mood.TAKES_UNHEARD), _send),
+    Scenario("a lost upload", "sender", _stored(Mood.LOSES_UNHEARD), _send),
+    Scenario("an upload made again", "sender", _left_uncertain, _send),
+    Scenario("a fifth attempt that fails", "sender", _fifth_attempt, _send, only_once=False),
+    Scenario("an upload in chunks", "sender", _stored(chunked=True), _send),
+    Scenario("a lost answer to a later chunk", "sender", _stored(Mood.TAKES, Mood.TAKES_UNHEARD, chunked=True), _send),
+    Scenario(
+        "a lost answer to the last chunk", "sender",
+        _stored(Mood.TAKES, Mood.TAKES, Mood.TAKES_UNHEARD, chunked=True), _send,
+    ),
+    Scenario("an upload gone on with", "sender", _begun, _send),
+    Scenario("an upload that MESH has forgotten", "sender", _begun_and_forgotten, _send),
+    Scenario("an infrastructure acknowledgement", "poller", _answered("20013"), _poll),
+    Scenario("both acknowledgements, business first", "poller", _answered("30001", "20013"), _poll),
+    Scenario("a rejection", "poller", _answered("30002"), _poll),
+    Scenario("a contradiction of what was final", "poller", _answered_before("20013", "30001", "30002"), _poll),
+    Scenario("an answer that is late", "poller", _late, _poll),
+    Scenario("a replacement that could not be processed", "poller", _replacement_void, _poll),
+    Scenario("a response to no message of ours", "poller", _stray, _poll),
+    Scenario("a malformed response", "poller", _answered("20013", malformed=True), _poll),
+    Scenario("a report", "poller", _reported, _poll),
+    Scenario("a report and an answer", "poller", _reported_and_answered, _poll),
+    Scenario("a message whose acknowledgement was lost", "poller", _acknowledgement_lost, _poll),
+    Scenario("an answer that failed before", "poller", _tried_before(_answered("20013")), _poll),
+    Scenario("a rejection that failed before", "poller", _tried_before(_answered("30002")), _poll),
+    Scenario("a stray that failed before", "poller", _tried_before(_stray), _poll),
+    Scenario("a report that failed before", "poller", _tried_before(_reported), _poll),
+    Scenario("a void replacement that failed before", "poller", _tried_before(_replacement_void), _poll),
+    Scenario("an answer that fails always", "poller", _tried_before(_answered("20013"), 5), _poll),
+    Scenario("an answer from somebody else", "poller", _forged, _poll),
+    Scenario("an empty inbox", "poller", lambda _world: None, _poll),
+    Scenario("a message that nobody sent", "sweep", _stale, _sweep),
+    Scenario("a sender that died", "sweep", _lease_ended, _sweep),
+    Scenario("an uncertain upload", "sweep", _wait_over, _sweep),
+    Scenario("a hold window that is over", "sweep", _window_over, _sweep, hold=WINDOW),
+    Scenario("no acknowledgement", "sweep", _unacknowledged, _sweep),
+    Scenario("half an acknowledgement", "sweep", _half_answered, _sweep),
+    Scenario("a notice that nobody told", "sweep", _untold, _sweep),
+)  # fmt: skip

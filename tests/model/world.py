@@ -1,0 +1,605 @@
+"""A small world for the product's real steps: what they read and write, who sends and answers, and what must hold.
+
+The steps, the ledger's store, the buckets' and the queues' adapters and the notifier are the product's. Under them are
+DynamoDB, S3, SQS and SNS in memory (see `tests/in_memory.py`) and a MESH (see `mesh`). `Truth` notes what was really
+asked and answered, from outside: the invariants hold the ledger against that, never against itself.
+"""
+
+import hashlib
+import json
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+
+from gpconnect_messaging.conformance import broken_musts
+from gpconnect_messaging.itk3.compose import compose
+from gpconnect_messaging.itk3.envelope import Envelope
+from gpconnect_messaging.itk3.message import Message
+from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level, Verdict
+from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger.lifecycle import FactKind, History, NoticeKind, Patience, Status
+from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.mailboxes.directory import MailboxDirectory
+from gpconnect_messaging.mesh.chunking import Chunking
+from gpconnect_messaging.notices import Notifier, write
+from gpconnect_messaging.queues import IntakeQueue, SendQueue
+from gpconnect_messaging.requests.identity import dropped_request_id
+from gpconnect_messaging.requests.nhs_number import NumberRange
+from gpconnect_messaging.steps import build
+from gpconnect_messaging.steps.build import Builder
+from gpconnect_messaging.steps.due_work import Sweep
+from gpconnect_messaging.steps.poll import Poller
+from gpconnect_messaging.steps.send import Sender
+from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
+from infra.local.practice import responding
+from infra.local.practice.answering import Answer
+from infra.local.practice.reading import Reading
+from tests.examples import REQUESTS, request_data
+from tests.in_memory import Bucket, Clock, Table, Topic
+from tests.model.effects import Died, Ending, Process, Watched
+from tests.model.mesh import Connections, Mesh, Upload
+
+MAILBOX, PRACTICE, STRANGER = "Y90001OT001", "A20047OT001", "B30099OT001"
+WORKFLOW = "GPCONNECT_SEND_DOCUMENT"
+START = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)
+PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+LEASE = timedelta(minutes=3)
+LATE = timedelta(days=31)
+"""Longer than any acknowledgement is waited for."""
+CHUNKING = Chunking(largest_whole=100_000, chunk_bytes=40_000, smallest_chunk=0)
+WINDOW = timedelta(minutes=30)
+"""How long a request is held, where the world holds any."""
+OF_REQUESTS = {
+    Status.INVALID, Status.NOT_REQUIRED, Status.RELEASED, Status.SUPERSEDED, Status.WITHDRAWN, Status.TELL_PRACTICE,
+}  # fmt: skip
+"""Where the row of a request that is no message, or was stopped, ends."""
+ENDED = OF_REQUESTS | {Status.REFUSED, Status.UNDELIVERED, Status.REJECTED, Status.DELIVERED}
+_PDF = (REQUESTS / "consultation-report-2.0" / "report.pdf").read_bytes()
+_SUBJECTS = {write(kind, {})[0]: kind for kind in NoticeKind}
+
+
+@contextmanager
+def composed_once() -> Iterator[None]:
+    """Let the builder compose and check equal messages once: both are pure, and take nearly all of its time."""
+    known: dict[Any, Any] = {}
+    checked: dict[int, Any] = {}
+
+    def remembered(message: Message, sizes: Sequence[int]) -> Any:
+        key = (message.message_id, message.created_at, tuple(sizes))
+        if key not in known:
+            known[key] = compose(message, sizes)
+        return known[key]
+
+    def checked_once(written: Any, *of: Any) -> Any:
+        if id(written) not in checked:
+            checked[id(written)] = broken_musts(written, *of)
+        return checked[id(written)]
+
+    with patch.multiple(build, compose=remembered, broken_musts=checked_once):
+        yield
+
+
+class BrokenError(AssertionError):
+    """Something that must always hold did not."""
+
+
+@dataclass
+class Queues:
+    """An SQS client: the intake and the send queue, whose deliveries may be taken in any order."""
+
+    intake: list["Delivery"] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    """Messages on the send queue."""
+
+    def send_message(self, *, QueueUrl: str, MessageBody: str, **_: Any) -> None:  # noqa: N803 - boto3's names
+        match QueueUrl, json.loads(MessageBody):
+            case "send", {"message_id": message_id}:
+                self.waiting.append(message_id)
+            case "intake", {"release": request_id}:
+                self.intake.append(Release(request_id))
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """S3 says that a request was dropped."""
+
+    bucket: str
+    key: str
+    version: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Release:
+    """The sweep says that a held request's time has come."""
+
+    request_id: str
+
+
+Delivery = Dropped | Release
+
+
+@dataclass
+class Parameters:
+    """A Systems Manager client with our mailbox's settings."""
+
+    hold: timedelta
+
+    def get_parameter(self, *, Name: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        assert Name.endswith(MAILBOX)
+        settings = {
+            "mailbox": MAILBOX,
+            "ods_code": "Y90001",
+            "specification": "2.0",
+            "hold_window_seconds": int(self.hold.total_seconds()),
+        }
+        return {"Parameter": {"Value": json.dumps(settings)}}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request: what for, and whether it keeps the rules."""
+
+    encounter: str
+    valid: bool
+    at: datetime
+    withdrawal: bool = False
+
+
+@dataclass
+class Truth:
+    """What really happened, as the world outside knows it."""
+
+    requests: dict[str, "Asked"] = field(default_factory=dict)
+    """By request id."""
+    answers: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
+    """Message id, and for each answer to it that came from the practice: MESH id and code."""
+    forgeries: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
+    """The same, of answers that came from somebody else."""
+    reports: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Message id, and the uploads of it that MESH reported as undelivered."""
+    strays: set[str] = field(default_factory=set)
+    """MESH ids of what came and belongs to no message of ours."""
+
+
+class World:
+    """Everything outside the steps, and the steps."""
+
+    def __init__(self, watched: Watched | None = None, *, hold: timedelta = timedelta(0)) -> None:
+        self.watched = watched or Watched()
+        self.hold = hold
+        self.clock = Clock(START)
+        self.table, self.bucket, self.queue, self.topic = Table(), Bucket(), Queues(), Topic()
+        self.mesh = Mesh(before_acknowledging=self._kept_and_recorded)
+        self.truth = Truth()
+        self.ledger = Ledger(self.table, "ledger", PATIENCE, self.clock)  # type: ignore[arg-type]
+        self._evidence_of_all: dict[str, Status] = {}
+        self._facts_of_all: dict[str, frozenset[str]] = {}
+        self._latest: list[MessageRecord] = []
+        self._notices_known: dict[str, set[NoticeKind]] = {}
+        self._tellings_broken_off = 0
+
+    # What the world does
+
+    def drop(self, encounter: str, *, valid: bool = True) -> str:
+        """A sending system drops a request; return its id."""
+        folder = f"{encounter}/{len(self.truth.requests)}"
+        self.bucket.put_object(Key=f"{folder}/report.pdf", Body=_PDF)
+        changes: dict[str, Any] = {"encounter": encounter}
+        if not valid:
+            changes["patient__nhs_number"] = "9658218866"
+        return self._dropped(folder, request_data("consultation-report-2.0", **changes), encounter, valid=valid)
+
+    def withdraw(self, encounter: str) -> str:
+        """The consultation was deleted; return the withdrawal's id."""
+        asked = {"kind": "withdraw", "mailbox": MAILBOX, "encounter": encounter}
+        return self._dropped(f"{encounter}/{len(self.truth.requests)}", asked, encounter, withdrawal=True)
+
+    def _dropped(self, folder: str, body: Any, encounter: str, *, valid: bool = True, withdrawal: bool = False) -> str:
+        key, at = f"{folder}/request.json", self.clock()
+        version = self.bucket.put_object(Key=key, Body=json.dumps(body).encode())["VersionId"]
+        self.queue.intake.append(Dropped("drop", key, version, at))
+        request_id = str(dropped_request_id("drop", key, version))
+        self.truth.requests[request_id] = Asked(encounter, valid, at, withdrawal)
+        return request_id
+
+    def store(self, *, chunked: bool = False, encounter: str = "stored", version: int = 1) -> str:
+        """Store a message as the builder does, at less cost, and leave it off the queue; return its id."""
+        message_id = f"00000000-0000-5000-8000-{len(self._facts_of_all):04}{version:08}"
+        content = (f"<message id='{message_id}'>" + "x" * (110_000 if chunked else 100)).encode()
+        envelope = Envelope(
+            mailbox=MAILBOX, to="GPPROVIDER_9658218865_19331114_WRIGHT", workflow_id=WORKFLOW, subject="Report",
+            local_id="Y90001", file_name=f"{message_id}.xml",
+        )  # fmt: skip
+        self.bucket.put_object(Key=f"messages/{message_id}.json", Body=envelope.to_json())
+        self.bucket.put_object(Key=f"messages/{message_id}.xml", Body=content)
+        fact = lifecycle.built(
+            at=self.clock(), sha256=hashlib.sha256(content).hexdigest(), size=len(content),
+            infrastructure_due=timedelta(days=2), business_due=timedelta(days=7),
+        )  # fmt: skip
+        self.ledger.create(
+            MessageRecord(
+                message_id=message_id, request_id=message_id, mailbox=MAILBOX, encounter=encounter, version=version,
+                created_at=self.clock(), history=History((fact,)),
+            )
+        )  # fmt: skip
+        self.truth.requests[message_id] = Asked(encounter, valid=True, at=self.clock.time)
+        self._facts_of_all[message_id] = frozenset()
+        return message_id
+
+    def answer(
+        self, message_id: str, code: str, *, sender: str = PRACTICE, malformed: bool = False, stray: bool = False
+    ) -> str:
+        """An answer comes to our inbox, from the practice or from somebody else; return its MESH id."""
+        shape = responding.Shape.STANDARD
+        written = responding.write(
+            Answer(code, malformed=malformed), Reading(message_id=message_id),
+            responding.Practice(sender[:6], sender), shape=shape, now=self.clock.time,
+        )  # fmt: skip
+        mesh_message_id = self.mesh.deliver(
+            MAILBOX, written.content, sender=sender, workflow_id=f"{WORKFLOW}_ACK", message_type="DATA"
+        )
+        if malformed or stray:
+            self.truth.strays.add(mesh_message_id)
+        elif sender == PRACTICE:
+            self.truth.answers[message_id].append((mesh_message_id, code))
+        else:
+            self.truth.forgeries[message_id].append((mesh_message_id, code))
+        return mesh_message_id
+
+    def report(self, upload: Upload, code: str = "14") -> str:
+        """MESH reports that an upload of ours was not delivered; return the report's MESH id."""
+        self.truth.reports[upload.file_name.removesuffix(".xml")].add(upload.id)
+        return self.mesh.deliver(
+            MAILBOX, b"", message_type="REPORT", workflow_id=WORKFLOW, linked_message_id=upload.id, status_code=code,
+            status_event="SEND", status_success=False,
+        )  # fmt: skip
+
+    # What the steps do
+
+    def process(self, step: str, at: int = 0, ending: Ending = Ending.DIES) -> Process:
+        return Process(step, self.watched, at, ending)
+
+    def build(self, process: Process, delivery: Delivery) -> None:
+        parts = self._parts(process)
+        s3, ssm = process.port("s3", self.bucket), process.port("ssm", Parameters(self.hold))
+        with self._life(process):
+            builder = Builder(
+                drop=DropBucket(s3, "drop"), outbox=parts["outbox"], evidence=parts["evidence"],
+                ledger=parts["ledger"], mailboxes=MailboxDirectory(ssm, "mailboxes"),
+                send_queue=parts["send_queue"], notifier=parts["notifier"], numbers=NumberRange.TEST, now=self.clock,
+            )  # fmt: skip
+            if isinstance(delivery, Release):
+                builder.release(delivery.request_id)
+            else:
+                builder.dropped(delivery.bucket, delivery.key, delivery.version, delivery.at)
+
+    def send(self, process: Process, message_id: str) -> None:
+        parts = self._parts(process)
+        with self._life(process):
+            Sender(
+                outbox=parts["outbox"], ledger=parts["ledger"], mesh=parts["mesh"], notifier=parts["notifier"],
+                lease=LEASE, patience=PATIENCE, chunking=CHUNKING, now=self.clock,
+            ).send(message_id)  # fmt: skip
+
+    def poll(self, process: Process) -> None:
+        parts = self._parts(process)
+        with self._life(process):
+            # One at a time, so that a place is always reached in the same order.
+            Poller(
+                evidence=parts["evidence"], ledger=parts["ledger"], mesh=parts["mesh"], notifier=parts["notifier"],
+                at_once=1, now=self.clock,
+            ).poll(MAILBOX)  # fmt: skip
+
+    def sweep(self, process: Process) -> None:
+        parts = self._parts(process)
+        with self._life(process):
+            Sweep(
+                ledger=parts["ledger"], send_queue=parts["send_queue"], intake_queue=parts["intake_queue"],
+                notifier=parts["notifier"], patience=PATIENCE, now=self.clock,
+            ).run()  # fmt: skip
+
+    def _parts(self, process: Process) -> dict[str, Any]:
+        s3 = process.port("s3", self.bucket)
+        ledger = Ledger(process.port("dynamodb", self.table), "ledger", PATIENCE, self.clock)
+        return {
+            "outbox": Outbox(s3, "outbox"),
+            "evidence": Evidence(s3, "evidence"),
+            "ledger": ledger,
+            "send_queue": SendQueue(process.port("sqs", self.queue), "send"),
+            "intake_queue": IntakeQueue(process.port("sqs", self.queue), "intake"),
+            "notifier": Notifier(process.port("sns", self.topic), "topic", ledger),
+            "mesh": Connections(self.mesh, process.port),
+        }
+
+    @contextmanager
+    def _life(self, process: Process) -> Any:
+        try:
+            yield
+        except Died:
+            pass
+        except BrokenError:
+            raise
+        except Exception:  # noqa: BLE001 - as the handler does: whatever it was, the queue brings the work again
+            process.failed = True
+        # A notice is told again where its teller ended, or stood still for long, in the middle of telling it.
+        within = process.struck_at is not None and " tell" in process.struck_at.path
+        self._tellings_broken_off += process.unnoted or within
+
+    # The queues, as SQS has them: what fails comes again
+
+    def deliver_intake(self, process: Process, place: int = 0, *, again: bool = False) -> None:
+        """Bring the builder a request; it stays on the queue where the builder failed, or the queue repeats itself."""
+        delivery = self.queue.intake.pop(place)
+        self.build(process, delivery)
+        if process.failed or process.dead or again:
+            self.queue.intake.append(delivery)
+
+    def deliver_send(self, process: Process, place: int = 0, *, again: bool = False) -> None:
+        """Bring the sender a message, likewise."""
+        message_id = self.queue.waiting.pop(place)
+        self.send(process, message_id)
+        if process.failed or process.dead or again:
+            self.queue.waiting.append(message_id)
+
+    def at_once(self, held_up: Process, first: Callable[[], object], *others: Callable[[], object]) -> bool:
+        """Run a step that is held up at its place, the others to their end meanwhile, then the rest of the first.
+
+        Return False where the first ended before its place.
+        """
+        failures: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                first()
+            except BaseException as error:  # noqa: BLE001 - shown below, in the thread that can fail a test
+                failures.append(error)
+            finally:
+                held_up.reached.set()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        assert held_up.reached.wait(timeout=30)
+        reached = held_up.struck
+        try:
+            if reached:
+                for other in others:
+                    other()
+        finally:
+            held_up.go_on.set()
+            thread.join(timeout=30)
+        if failures:
+            raise failures[0]
+        return reached
+
+    def settle(self) -> None:
+        """Let everything go its way, without faults, until nothing moves; then let every deadline pass."""
+        self.mesh.moods.clear()
+        for _ in range(40):
+            self.round()
+            if not self._moving():
+                break
+        else:
+            raise BrokenError(f"it does not come to rest: {self._moving()}")
+        self.clock.advance(LATE)
+        self.round()
+        self.check()
+        self._check_settled()
+
+    def round(self) -> None:
+        """Six minutes of an undisturbed product."""
+        for _ in range(len(self.queue.intake)):
+            self.deliver_intake(self.process("builder"))
+        for _ in range(len(self.queue.waiting)):
+            self.deliver_send(self.process("sender"))
+        if self.inbox():
+            self.poll(self.process("poller"))
+        self.sweep(self.process("sweep"))
+        self.clock.advance(timedelta(minutes=6))
+
+    def _moving(self) -> list[str]:
+        under_way = {Status.HELD, Status.RELEASING, Status.BUILT, Status.SENDING, Status.UNCERTAIN}
+        return [
+            *(f"intake {each}" for each in self.queue.intake),
+            *(f"send {each}" for each in self.queue.waiting),
+            *(f"{each.message_id} {each.status}" for each in self.records() if each.status in under_way),
+            *(f"inbox {each}" for each in self.inbox() if not self._set_aside(each)),
+        ]
+
+    # What must hold
+
+    def records(self) -> list[MessageRecord]:
+        """Every message that the ledger has."""
+        ids = [pk.removeprefix("MESSAGE#") for pk, sk in self.table.item_keys() if sk == "MESSAGE"]
+        found = [record for each in ids if (record := self.ledger.find(each))]
+        return sorted(found, key=lambda record: (record.encounter, record.version))
+
+    def notices_of(self, message_id: str) -> tuple[str, ...]:
+        """The kinds of the notices that were raised of a message."""
+        return tuple(
+            sorted(sk for pk, sk in self.table.item_keys() if pk == f"MESSAGE#{message_id}" and sk[:6] == "NOTICE")
+        )
+
+    def untold(self) -> list[str]:
+        """The notices that were raised and nobody was told."""
+        return [
+            pk for pk, sk in self.table.item_keys() if sk[:6] == "NOTICE" and "told_at" not in self.table.item(pk, sk)
+        ]
+
+    def inbox(self) -> list[str]:
+        return list(self.mesh.inboxes.get(MAILBOX, {}))
+
+    def check(self) -> None:
+        """What holds at every moment. Raises BrokenError."""
+        records = self._latest = self.records()
+        for record in records:
+            self._check_evidence(record)
+            self._check_copies(record)
+            self._check_flip(record)
+        self._check_versions(records)
+        self._check_notices()
+
+    def _check_evidence(self, record: MessageRecord) -> None:
+        """No status without evidence: each is held against what the world outside really did."""
+        answers = [code for _, code in self.truth.answers[record.message_id]]
+        verdicts = {(RESPONSE_CODES[code].level, RESPONSE_CODES[code].verdict) for code in answers}
+        received = (Level.INFRASTRUCTURE, Verdict.POSITIVE) in verdicts
+        accepted = (Level.BUSINESS, Verdict.POSITIVE) in verdicts
+        refused = any(verdict is Verdict.NEGATIVE for _, verdict in verdicts)
+        copies = self.mesh.copies(record.message_id)
+        asked = self.truth.requests[record.request_id]
+        valid = asked.valid and not asked.withdrawal
+        others = [each for each in self.truth.requests.values() if each.encounter == asked.encounter]
+        evidence = {
+            Status.INVALID: not asked.valid,
+            Status.HELD: valid and self.hold > timedelta(0),
+            Status.RELEASING: valid and self.hold > timedelta(0),
+            Status.RELEASED: any(each.request_id == record.request_id and each.version for each in self._latest),
+            Status.SUPERSEDED: any(each.at > asked.at for each in others),
+            Status.WITHDRAWN: any(each.withdrawal for each in others),
+            Status.TELL_PRACTICE: asked.withdrawal,
+            Status.BUILT: valid,
+            Status.SENDING: valid,
+            Status.UNCERTAIN: valid,
+            Status.SENT: bool(copies),
+            Status.REFUSED: f"{record.message_id}.xml" in self.mesh.refused,
+            Status.UNDELIVERED: bool(copies) and bool(self.truth.reports[record.message_id]),
+            Status.ACKNOWLEDGED: received,
+            Status.DELIVERED: received and accepted,
+            Status.REJECTED: refused or self._replacement_failed(record),
+            Status.OVERDUE: self.clock.time - record.created_at > timedelta(days=1),
+        }
+        if not evidence[record.status]:
+            raise BrokenError(f"{record.status} without evidence: {answers}, {len(copies)} copies")
+        item = self.table.item(f"MESSAGE#{record.message_id}", "MESSAGE")
+        if item["status"] != record.status:
+            raise BrokenError(f"the ledger's row says {item['status']}, its facts {record.status}")
+        known = self._facts_of_all.get(record.message_id, frozenset())
+        if not known <= record.history.identities:
+            raise BrokenError(f"facts were lost: {known - record.history.identities}")
+        self._facts_of_all[record.message_id] = record.history.identities
+
+    def _replacement_failed(self, record: MessageRecord) -> bool:
+        if not any(code == "20014" for answers in self.truth.answers.values() for _, code in answers):
+            return False
+        later = [
+            each.message_id
+            for each in self.ledger.find_by_encounter(record.mailbox, record.encounter)
+            if each.version > record.version
+        ]
+        return any(code == "20014" for each in later for _, code in self.truth.answers[each])
+
+    def _check_copies(self, record: MessageRecord) -> None:
+        copies = self.mesh.copies(record.message_id)
+        if len(copies) > record.history.possible_copies:
+            raise BrokenError(f"MESH has {len(copies)} copies, the ledger knows of {record.history.possible_copies}")
+        for copy in copies:
+            if copy.sha256 != record.history.of(FactKind.BUILT)[0].details["sha256"]:
+                raise BrokenError("what was sent is not what was built")
+
+    def _check_flip(self, record: MessageRecord) -> None:
+        """A status that was final never becomes another without a person being told."""
+        before, now = self._evidence_of_all.get(record.message_id), record.status
+        self._evidence_of_all[record.message_id] = now
+        if before in ENDED and now is not before and not self._raised(record.message_id):
+            raise BrokenError(f"{before} became {now}, and no notice says so")
+
+    def _raised(self, message_id: str) -> set[NoticeKind]:
+        """The notices that were raised of a message since it was last looked at."""
+        raised = {NoticeKind(each.removeprefix("NOTICE#")) for each in self.notices_of(message_id)}
+        known = self._notices_known.setdefault(message_id, set())
+        fresh = raised - known
+        known |= raised
+        return fresh
+
+    def _check_versions(self, records: Sequence[MessageRecord]) -> None:
+        """Versions are counted from 1 without a gap or a double, in the order in which they were given."""
+        given: dict[str, list[int]] = defaultdict(list)
+        for pk, sk in self.table.item_keys():
+            if sk == "REQUEST":
+                asked = self.truth.requests[pk.removeprefix("REQUEST#")]
+                given[asked.encounter].append(int(self.table.item(pk, sk)["version"]))
+        for versions in given.values():
+            if sorted(versions) != list(range(1, len(versions) + 1)):
+                raise BrokenError(f"versions are not counted: {versions}")
+        for encounter in {record.encounter for record in records}:
+            messages = [each for each in records if each.encounter == encounter and each.version]
+            if len({each.version for each in messages}) < len(messages):
+                raise BrokenError("two messages of an encounter have one version")
+            if len({each.request_id for each in messages}) < len(messages):
+                raise BrokenError("a request has two versions")
+            if [each.created_at for each in messages] != sorted(each.created_at for each in messages):
+                raise BrokenError("a later version bears an earlier time")
+            firsts = [copies[0].id for each in messages if (copies := self.mesh.copies(each.message_id))]
+            if firsts != sorted(firsts):
+                raise BrokenError("a later version overtook an earlier one")
+
+    def _check_notices(self) -> None:
+        """At most one notice per failure: a second telling only where the first broke off before it was noted."""
+        told = Counter(_told(each) for each in self.topic.told)
+        excess = sum(count - 1 for count in told.values())
+        if excess > self._tellings_broken_off:
+            raise BrokenError(f"{excess} notices were told again, {self._tellings_broken_off} tellings broke off")
+
+    def _check_settled(self) -> None:
+        """What holds when everything had its time. Nothing is lost; nobody who should know is left untold."""
+        records = self.records()
+        accounted = {record.request_id for record in records}
+        if lost := set(self.truth.requests) - accounted:
+            raise BrokenError(f"lost: {len(lost)} requests are not in the ledger")
+        for record in records:
+            if record.status not in ENDED | {Status.OVERDUE}:
+                raise BrokenError(f"a message stays {record.status} for ever")
+            copies = self.mesh.copies(record.message_id)
+            if record.status not in OF_REQUESTS | {Status.REFUSED} and not copies:
+                raise BrokenError(f"{record.status}, and MESH has no copy")
+            if (
+                record.status in OF_REQUESTS
+                and copies
+                and "NOTICE#sent although withdrawn" not in self.notices_of(record.message_id)
+            ):
+                raise BrokenError(f"{record.status}, and MESH has it all the same")
+            self._check_answers(record)
+        told = {_told(each) for each in self.topic.told}
+        for pk, sk in self.table.item_keys():
+            if sk.startswith("NOTICE#"):
+                notice = self.table.item(pk, sk)
+                subject = notice["facts"].get("message_id") or notice["facts"]["mesh_message_id"]
+                if (subject, NoticeKind(notice["kind"])) not in told:
+                    raise BrokenError(f"nobody was told: {notice['kind']}")
+        for stray in self.truth.strays:
+            if (stray, NoticeKind.UNMATCHED) not in told:
+                raise BrokenError("something came that belongs to no message, and nobody was told")
+
+    def _check_answers(self, record: MessageRecord) -> None:
+        """Every answer that was taken out of the inbox is among the message's facts."""
+        recorded = {fact.identity for fact in record.history.of(FactKind.RESPONSE)}
+        for mesh_message_id, code in self.truth.answers[record.message_id]:
+            if f"response-{mesh_message_id}-{code}" not in recorded and not self._set_aside(mesh_message_id):
+                raise BrokenError(f"the answer {code} is lost")
+        forged = [each for each, _ in self.truth.forgeries[record.message_id] if not self._set_aside(each)]
+        if forged and "NOTICE#suspicious response" not in self.notices_of(record.message_id):
+            raise BrokenError("somebody else answered, and nobody was told")
+
+    def _set_aside(self, mesh_message_id: str) -> bool:
+        received = self.ledger.find_received(MAILBOX, mesh_message_id)
+        return received is not None and received.outcome == "set aside"
+
+    def _kept_and_recorded(self, mailbox: str, mesh_message_id: str) -> None:
+        """Safety rule 1, at the moment that counts."""
+        received = self.ledger.find_received(mailbox, mesh_message_id)
+        if received is None or received.evidence_key not in self.bucket.objects:
+            raise BrokenError("acknowledged in MESH before it was kept and recorded")
+
+
+def _told(text: str) -> tuple[str, NoticeKind]:
+    """Which subject a notice was about, and of which kind it was."""
+    subject, _, body = text.partition("\n")
+    known = dict(line.split(": ", 1) for line in body.splitlines() if ": " in line)
+    return known.get("message id") or known["mesh message id"], _SUBJECTS[subject]
