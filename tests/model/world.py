@@ -562,8 +562,8 @@ class World:
             copies = self.mesh.copies(record.message_id)
             if record.status not in OF_REQUESTS | {Status.REFUSED} and not copies:
                 raise BrokenError(f"{record.status}, and MESH has no copy")
-            told = "NOTICE#sent although withdrawn" in self.notices_of(record.message_id)
-            if record.status in OF_REQUESTS and copies and not told and record.message_id not in warned:
+            told_late = "NOTICE#sent although withdrawn" in self.notices_of(record.message_id)
+            if record.status in OF_REQUESTS and copies and not told_late and record.message_id not in warned:
                 raise BrokenError(f"{record.status}, and MESH has it all the same")
             self._check_answers(record)
         told = {_told(each) for each in self.topic.told}
