@@ -553,17 +553,17 @@ class World:
         accounted = {record.request_id for record in records}
         if lost := set(self.truth.requests) - accounted:
             raise BrokenError(f"lost: {len(lost)} requests are not in the ledger")
+        # A withdrawal that comes while nobody knows whether a message arrived has the practice told of it.
+        withdrawals = [fact for record in records for fact in record.history.of(FactKind.WITHDRAWAL)]
+        warned = {message_id for fact in withdrawals for message_id in fact.details["sent"]}
         for record in records:
             if record.status not in ENDED | {Status.OVERDUE}:
                 raise BrokenError(f"a message stays {record.status} for ever")
             copies = self.mesh.copies(record.message_id)
             if record.status not in OF_REQUESTS | {Status.REFUSED} and not copies:
                 raise BrokenError(f"{record.status}, and MESH has no copy")
-            if (
-                record.status in OF_REQUESTS
-                and copies
-                and "NOTICE#sent although withdrawn" not in self.notices_of(record.message_id)
-            ):
+            told_late = "NOTICE#sent although withdrawn" in self.notices_of(record.message_id)
+            if record.status in OF_REQUESTS and copies and not told_late and record.message_id not in warned:
                 raise BrokenError(f"{record.status}, and MESH has it all the same")
             self._check_answers(record)
         told = {_told(each) for each in self.topic.told}
