@@ -49,6 +49,7 @@ class MessagingStack(Stack):
             "NOTICES_TOPIC_ARN": notices.topic.topic_arn,
             "MAILBOX_PARAMETERS": mailboxes.parameter_prefix,
             "STALE_SECONDS": str(configuration.timings.stale_seconds),
+            "AUDIT_DAYS": str(configuration.retention.audit_days),
         }
         mesh = {
             "MESH_URL": mesh_url,
@@ -98,6 +99,7 @@ class MessagingStack(Stack):
                 **mesh,
                 "EVIDENCE_BUCKET": storage.evidence.bucket_name,
                 "SEND_QUEUE_URL": sending.work.queue.queue_url,
+                "ESCALATE_AFTER_SECONDS": str(configuration.timings.escalate_after_seconds),
             },
         )
 
@@ -122,13 +124,14 @@ class MessagingStack(Stack):
         sending.work.feed(sender)
         Schedules(self, "Schedules", configuration=configuration, poller=poller)
 
-        alarms = Alarms(self, "Alarms", topic=notices.topic)
+        alarms = Alarms(self, "Alarms", notices=notices)
         alarms.watch_queue("Intake", intake.work, oldest=Duration.minutes(configuration.alarms.intake_age_minutes))
         alarms.watch_queue("Sending", sending.work, oldest=Duration.minutes(configuration.alarms.send_age_minutes))
         alarms.watch_function("Builder", builder)
         alarms.watch_function("Sender", sender)
         alarms.watch_function("Poller", poller)
         alarms.watch_refused_credentials()
+        alarms.watch_notices()
         for settings in configuration.mailboxes:
             alarms.watch_credentials(settings.mailbox)
 
@@ -142,6 +145,7 @@ class MessagingStack(Stack):
             "SendQueueUrl": sending.work.queue.queue_url,
             "SendDeadLetterQueueUrl": sending.work.dead_letters.queue_url,
             "NoticesTopicArn": notices.topic.topic_arn,
+            "NoticePathTopicArn": notices.path_topic.topic_arn,
             "BuilderFunctionName": builder.function.function_name,
             "SenderFunctionName": sender.function.function_name,
             "PollerFunctionName": poller.function.function_name,

@@ -26,6 +26,8 @@ _typed = TypeSerializer().serialize
 
 Item = dict[str, Any]
 
+_SORTED_BY = {"by_encounter": "created_at", "by_status": "changed_at", "by_due": "due_at", "by_time": "at"}
+
 
 @dataclass
 class Clock:
@@ -88,25 +90,33 @@ class Table:
 
     def transact_write_items(self, *, TransactItems: list[Item]) -> Item:
         with self._lock:
-            puts = [each["Put"] for each in TransactItems]
-            holds = [self._holds(_key(put["Item"]), put) for put in puts]
+            writes = [next(iter(each.items())) for each in TransactItems]
+            holds = [self._holds(_key(each.get("Item") or each["Key"]), each) for _, each in writes]
             if not all(holds):
                 reasons = [{"Code": "None" if held else "ConditionalCheckFailed"} for held in holds]
                 raise _failed("TransactWriteItems", "TransactionCanceledException", CancellationReasons=reasons)
-            for put in puts:
-                self._keep(_all(_plain, put["Item"]))
+            for verb, each in writes:
+                if verb == "Put":
+                    self._keep(_all(_plain, each["Item"]))
+                else:
+                    self.update_item(**each)
         return {}
 
     def get_paginator(self, operation: str) -> "Table":
         assert operation == "query"
         return self
 
-    def paginate(self, *, KeyConditionExpression: str, ExpressionAttributeValues: Item, **_: Any) -> Iterator[Item]:
+    def paginate(self, *, KeyConditionExpression: str, ExpressionAttributeValues: Item, **how: Any) -> Iterator[Item]:
         values = _all(_plain, ExpressionAttributeValues)
-        tests = [_comparison(text, values) for text in KeyConditionExpression.split(" AND ")]
+        condition = re.sub(r"(\S+) BETWEEN (\S+) AND (\S+)", r"\1 >= \2 AND \1 <= \3", KeyConditionExpression)
+        for alias, name in how.get("ExpressionAttributeNames", {}).items():
+            condition = condition.replace(alias, name)
+        tests = [_comparison(text, values) for text in condition.split(" AND ")]
         with self._lock:
             candidates = self._keys[values[":pk"]] if ":pk" in values else list(self.items)
             found = [item for key in candidates if all(test(item := self.items[key]) for test in tests)]
+        if "IndexName" in how:
+            found.sort(key=lambda item: str(item[_SORTED_BY[how["IndexName"]]]))
         yield {"Items": [_all(_typed, item) for item in found]}
 
     def _keep(self, item: Item) -> None:
@@ -169,9 +179,11 @@ class Topic:
     """An SNS client that keeps what was published."""
 
     told: list[str] = field(default_factory=list)
+    attributes: list[dict[str, str]] = field(default_factory=list)
 
-    def publish(self, *, Subject: str, Message: str, **_: Any) -> Item:
+    def publish(self, *, Subject: str, Message: str, MessageAttributes: Item, **_: Any) -> Item:
         self.told.append(f"{Subject}\n{Message}")
+        self.attributes.append({name: value["StringValue"] for name, value in MessageAttributes.items()})
         return {}
 
 
@@ -214,6 +226,8 @@ def _comparison(text: str, values: Item) -> Callable[[Item], bool]:
             return lambda item: name in item and item[name] <= wanted
         case ">":
             return lambda item: name in item and item[name] > wanted
+        case ">=":
+            return lambda item: name in item and item[name] >= wanted
     raise NotImplementedError(text)
 
 

@@ -18,12 +18,18 @@ _RESERVE_MILLISECONDS = 10_000
 
 logger = Logger()
 metrics = Metrics()
-poll, sweep = wiring.poller(PollerSettings.from_environment())
+settings = PollerSettings.from_environment()
+poll, sweep = wiring.poller(settings)
+escalation = wiring.escalation(settings)
 
 
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Do the task that the schedule's input names: `mailbox` with a mailbox id, or `due`."""
+    """Do the task that the event names.
+
+    `mailbox` with a mailbox id and `due` come from schedules; `acknowledge` with a notice's id and an actor from a
+    person who takes the notice on.
+    """
     try:
         found = _run(event, lambda: context.get_remaining_time_in_millis() > _RESERVE_MILLISECONDS)
     except Exception as error:  # noqa: BLE001 - whatever it is, its text must not reach the log
@@ -43,9 +49,17 @@ def _run(event: dict[str, Any], time_left: Callable[[], bool]) -> dict[str, Any]
             _measure_certificate(mailbox)
             return asdict(poll.poll(mailbox, time_left))
         case {"task": "due"}:
-            return asdict(sweep.run(time_left))
+            # First: it must be known most of all when nothing can be told.
+            waited = escalation.oldest_untold().total_seconds()
+            metrics.add_metric(name="OldestUntoldNotice", unit=MetricUnit.Seconds, value=waited)
+            return asdict(sweep.run(time_left)) | asdict(escalation.run(time_left))
+        case {"task": "acknowledge", "notice": str(notice), "actor": str(actor)}:
+            return {"acknowledged": int(escalation.book.acknowledge(notice, actor, datetime.now(UTC)))}
         case _:
-            raise StepFailedError("the event names no task: give {'task': 'mailbox', 'mailbox': …} or {'task': 'due'}")
+            raise StepFailedError(
+                "the event names no task: give {'task': 'mailbox', 'mailbox': …}, {'task': 'due'} or "
+                "{'task': 'acknowledge', 'notice': …, 'actor': …}"
+            )
 
 
 def _measure_certificate(mailbox: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from aws_cdk import App
 
 from infra import app as command
-from infra.configuration import LIVE_MESH_HOST, Configuration, MailboxSettings
+from infra.configuration import LIVE_MESH_HOST, Configuration, MailboxSettings, OrganisationContacts
 
 Properties = Mapping[str, Any]
 
@@ -76,8 +76,20 @@ def production() -> Configuration:
         account="123456789012",
         mesh_url=f"https://{LIVE_MESH_HOST}",
         nhs_numbers="live",
-        mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001"),),
+        mailboxes=tuple(
+            MailboxSettings(mailbox=f"{ods_code}OT001", ods_code=ods_code)
+            for ods_code in ("Y90001", "Y90002", "Y90003")
+        ),
         contacts=("on-call@example.org", "safety@example.org"),
+        escalation_contacts=("director@example.org",),
+        organisations=(
+            OrganisationContacts(
+                mailboxes=("Y90002OT001",),
+                contacts=("hub@example.net", "https://desk.example.net/notices/4711"),
+                escalation_contacts=("medical.director@example.net",),
+            ),
+            OrganisationContacts(mailboxes=("Y90003OT001",), contacts=("pharmacy@example.com",)),
+        ),
         keep_data=True,
     )
 

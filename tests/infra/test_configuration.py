@@ -11,6 +11,7 @@ from infra.configuration import (
     Configuration,
     FunctionLimits,
     MailboxSettings,
+    OrganisationContacts,
     QueueFunctionLimits,
     Retention,
     Timings,
@@ -50,6 +51,12 @@ def configuration(**changes: Any) -> Configuration:
         ("mailboxes", (MAILBOX, MAILBOX)),
         ("contacts", ()),
         ("contacts", ("nobody",)),
+        ("contacts", ("http://plain.example.org/notices",)),
+        ("contacts", ("https://name:password@example.org/",)),
+        ("escalation_contacts", ("messaging@example.org",)),
+        ("organisations", (OrganisationContacts(mailboxes=("Y99999OT001",), contacts=("a@example.net",)),)),
+        ("organisations", (OrganisationContacts(mailboxes=("Y90001OT001",), contacts=("messaging@example.org",)),)),
+        ("organisations", (OrganisationContacts(mailboxes=("Y90001OT001",) * 2, contacts=("a@example.net",)),)),
         ("keep_data", "no"),
         ("telephone", "unknown fields are refused"),
     ],
@@ -87,7 +94,9 @@ def test_a_wrong_mailbox_is_refused_by_the_name_of_its_field(field: str, wrong: 
 )
 def test_production_is_refused_what_development_may_have(changes: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError, match=field):
-        configuration(**{**production().model_dump(), "mailboxes": (MAILBOX,), **_parts(), **changes})
+        configuration(
+            **{**production().model_dump(), "mailboxes": (MAILBOX,), "organisations": (), **_parts(), **changes}
+        )
 
 
 def test_mailboxes_default_to_the_current_specification() -> None:
@@ -102,6 +111,7 @@ def test_mailboxes_default_to_the_current_specification() -> None:
         "max_message_bytes": 5_000_000,
         "infrastructure_acknowledgement_seconds": 86_400,
         "business_acknowledgement_seconds": 432_000,
+        "escalate_after_seconds": 14_400,
     }
 
 

@@ -222,12 +222,13 @@ def test_the_ledger_is_on_demand_restorable_and_encrypted(template: Template) ->
     assert table["KeySchema"] == _key_schema("pk", "sk")
 
 
-def test_the_ledger_is_found_by_encounter_status_and_due_time(template: Template) -> None:
+def test_the_ledger_is_found_by_encounter_status_due_time_and_time(template: Template) -> None:
     table = template.named("LedgerTableName")
     assert {index["IndexName"]: index["KeySchema"] for index in table["GlobalSecondaryIndexes"]} == {
         "by_encounter": _key_schema("encounter_key", "created_at"),
         "by_status": _key_schema("status_shard", "changed_at"),
         "by_due": _key_schema("due_shard", "due_at"),
+        "by_time": _key_schema("time_shard", "at"),
     }
     assert all(index["Projection"] == {"ProjectionType": "ALL"} for index in table["GlobalSecondaryIndexes"])
     assert {attribute["AttributeType"] for attribute in table["AttributeDefinitions"]} == {"S"}
@@ -261,6 +262,7 @@ COMMON = {
     "NOTICES_TOPIC_ARN",
     "MAILBOX_PARAMETERS",
     "STALE_SECONDS",
+    "AUDIT_DAYS",
     "POWERTOOLS_SERVICE_NAME",
     "POWERTOOLS_METRICS_NAMESPACE",
     "POWERTOOLS_LOG_LEVEL",
@@ -276,7 +278,7 @@ MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
             COMMON | {"NHS_NUMBERS", "DROP_BUCKET", "OUTBOX_BUCKET", "EVIDENCE_BUCKET", "SEND_QUEUE_URL"},
         ),
         ("SenderFunctionName", COMMON | MESH | {"OUTBOX_BUCKET", "LEASE_SECONDS"}),
-        ("PollerFunctionName", COMMON | MESH | {"EVIDENCE_BUCKET", "SEND_QUEUE_URL"}),
+        ("PollerFunctionName", COMMON | MESH | {"EVIDENCE_BUCKET", "SEND_QUEUE_URL", "ESCALATE_AFTER_SECONDS"}),
     ],
 )
 def test_a_function_is_told_what_it_needs_and_no_more(template: Template, function: str, variables: set[str]) -> None:
@@ -401,10 +403,12 @@ def test_a_missed_poll_is_made_up_by_the_next_one_and_never_repeated(template: T
 def test_notices_reach_every_contact_encrypted_and_over_tls(template: Template) -> None:
     topic = template.output("NoticesTopicArn")
     assert referred(template.named("NoticesTopicArn")["KmsMasterKeyId"]) in template.of_type("KMS::Key")
+    path = template.output("NoticePathTopicArn")
     subscriptions = template.of_type("SNS::Subscription").values()
     assert {(s["Protocol"], s["Endpoint"], referred(s["TopicArn"])) for s in subscriptions} == {
-        ("email", contact, topic) for contact in template.configuration.contacts
-    }
+        (_protocol(contact), contact, to) for to in (topic, path) for contact in _environment_contacts(template)
+    } | {(_protocol(contact), contact, topic) for contact in _organisations_contacts(template)}
+    assert not any("FilterPolicy" in each for each in subscriptions if referred(each["TopicArn"]) == path)
     statements = template.policy_statements("SNS::TopicPolicy", "Topics", topic)
     assert any(
         statement["Effect"] == "Deny"
@@ -414,22 +418,71 @@ def test_notices_reach_every_contact_encrypted_and_over_tls(template: Template) 
     )
 
 
-def test_alarms_may_publish_to_the_encrypted_topic(template: Template) -> None:
-    topic = template.named("NoticesTopicArn")
+@pytest.mark.requirement("1.5:GPCM-SD-044", "1.5:GPCM-SD-045")
+def test_each_notice_and_each_alarm_reaches_those_it_is_for_and_nobody_else(prod: Template) -> None:
+    def told(**attributes: str) -> set[str]:
+        return {
+            str(subscription["Endpoint"])
+            for subscription in prod.of_type("SNS::Subscription").values()
+            if referred(subscription["TopicArn"]) == prod.output("NoticesTopicArn")
+            and _passes(subscription.get("FilterPolicy", {}), attributes)
+        }
+
+    def notice(mailbox: str, telling: str) -> set[str]:
+        return told(mailbox=mailbox, kind="overdue", telling=telling, route=f"{mailbox}/{telling}")
+
+    assert told() == {"on-call@example.org", "safety@example.org"}, "an alarm"
+    assert notice("-", "first") == {"on-call@example.org", "safety@example.org"}
+    assert notice("-", "escalation") == {"director@example.org"}
+    assert notice("Y90001OT001", "first") == {"on-call@example.org", "safety@example.org"}
+    assert notice("Y90001OT001", "escalation") == {"director@example.org"}
+    assert notice("Y90002OT001", "first") == {"hub@example.net", "https://desk.example.net/notices/4711"}
+    assert notice("Y90002OT001", "escalation") == {"medical.director@example.net"}
+    assert notice("Y90003OT001", "first") == {"pharmacy@example.com"}
+    assert notice("Y90003OT001", "escalation") == {"director@example.org"}
+
+
+def test_without_an_escalation_contact_the_contacts_are_told_again(template: Template) -> None:
+    if template.configuration.escalation_contacts:
+        pytest.skip("this environment has one")
+    for subscription in template.of_type("SNS::Subscription").values():
+        route = {"telling": "escalation", "route": "Y90001OT001/escalation"}
+        assert _passes(subscription.get("FilterPolicy", {}), route)
+
+
+@pytest.mark.parametrize("output", ["NoticesTopicArn", "NoticePathTopicArn"])
+def test_alarms_may_publish_to_the_encrypted_topics(template: Template, output: str) -> None:
+    topic = template.named(output)
     assert _services(template.key_statements(topic["KmsMasterKeyId"])) == {
         "cloudwatch.amazonaws.com": {"kms:Decrypt", "kms:GenerateDataKey"}
     }
-    statements = template.policy_statements("SNS::TopicPolicy", "Topics", template.output("NoticesTopicArn"))
+    statements = template.policy_statements("SNS::TopicPolicy", "Topics", template.output(output))
     [allowed] = [statement for statement in statements if statement["Effect"] == "Allow"]
     assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert allowed["Action"] == "sns:Publish"
     assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": THIS_ACCOUNT}}
 
 
+def test_a_failing_notice_path_is_told_by_another_way(template: Template) -> None:
+    path, notices = template.output("NoticePathTopicArn"), template.output("NoticesTopicArn")
+    keys = [referred(template.of_type("SNS::Topic")[topic]["KmsMasterKeyId"]) for topic in (path, notices)]
+    assert len(set(keys)) == 2
+    watched = {}
+    for alarm in template.of_type("CloudWatch::Alarm").values():
+        if alarm["AlarmActions"] == [{"Ref": path}]:
+            watched[alarm["MetricName"]] = alarm["Dimensions"], alarm["Threshold"], alarm["Statistic"]
+    assert watched == {
+        "NumberOfNotificationsFailed": (
+            [{"Name": "TopicName", "Value": {"Fn::GetAtt": [notices, "TopicName"]}}], 0, "Sum",
+        ),
+        "OldestUntoldNotice": ([{"Name": "service", "Value": "poller"}], 600, "Maximum"),
+    }  # fmt: skip
+
+
 def test_a_person_is_told_of_dead_letters_late_work_and_failed_runs(template: Template) -> None:
     watched = {}
     for alarm in template.of_type("CloudWatch::Alarm").values():
-        if alarm["Namespace"] == "GPConnectMessaging":
+        if alarm["Namespace"] in ("GPConnectMessaging", "AWS/SNS"):
             continue
         [dimension] = alarm["Dimensions"]
         watched[alarm["MetricName"], referred(dimension["Value"])] = alarm["Threshold"]
@@ -451,7 +504,10 @@ def test_a_person_is_told_of_dead_letters_late_work_and_failed_runs(template: Te
 def test_a_person_is_told_of_refused_credentials_and_well_before_a_certificate_ends(template: Template) -> None:
     watched: dict[tuple[Any, ...], str] = {}
     for alarm in template.of_type("CloudWatch::Alarm").values():
-        if alarm["Namespace"] == "GPConnectMessaging":
+        if alarm["Namespace"] == "GPConnectMessaging" and alarm["MetricName"] in (
+            "NotAuthorised",
+            "CertificateDaysLeft",
+        ):
             where = tuple(sorted((each["Name"], each["Value"]) for each in alarm["Dimensions"]))
             watched[alarm["MetricName"], where, alarm["Threshold"]] = alarm["ComparisonOperator"]
             assert alarm["AlarmActions"] == [{"Ref": template.output("NoticesTopicArn")}]
@@ -485,6 +541,7 @@ def test_outputs_name_everything_that_people_and_tests_look_for(template: Templa
         *FUNCTIONS,
         "LedgerTableName",
         "NoticesTopicArn",
+        "NoticePathTopicArn",
         "MailboxParameters",
         "MailboxSecrets",
         "MeshSecretName",
@@ -511,6 +568,39 @@ def _services(statements: list[Any]) -> dict[str, set[str]]:
         statement["Principal"]["Service"]: set(statement["Action"])
         for statement in statements
         if "Service" in statement["Principal"]
+    }
+
+
+def _passes(policy: Any, attributes: dict[str, str]) -> bool:
+    """Apply a filter policy as SNS does: every attribute that it names must match one of its rules."""
+    return all(any(_matches(rule, attributes.get(name)) for rule in rules) for name, rules in policy.items())
+
+
+def _matches(rule: Any, value: str | None) -> bool:
+    match rule:
+        case {"anything-but": list(values)}:
+            return value is not None and value not in values
+        case {"exists": False}:
+            return value is None
+        case str():
+            return value == rule
+        case other:
+            raise AssertionError(f"unexpected rule {other}")
+
+
+def _protocol(contact: str) -> str:
+    return "https" if contact.startswith("https://") else "email"
+
+
+def _environment_contacts(template: Template) -> set[str]:
+    return {*template.configuration.contacts, *template.configuration.escalation_contacts}
+
+
+def _organisations_contacts(template: Template) -> set[str]:
+    return {
+        contact
+        for organisation in template.configuration.organisations
+        for contact in (*organisation.contacts, *organisation.escalation_contacts)
     }
 
 

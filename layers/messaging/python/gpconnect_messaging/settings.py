@@ -40,6 +40,12 @@ class _LedgerSettings(_FromEnvironment):
     mailbox_parameters: str
     stale_seconds: int = 600
     uncertain_seconds: int = 900
+    audit_days: int = 2_922
+
+    @property
+    def audit_kept(self) -> timedelta:
+        """How long the ledger's items stay after their last change."""
+        return timedelta(days=self.audit_days)
 
     @property
     def patience(self) -> Patience:
@@ -92,6 +98,12 @@ class PollerSettings(_LedgerSettings):
     mailbox_secrets: str
     mesh_secret: str
     poll_lease_seconds: int = 270
+    escalate_after_seconds: int = 14_400
+
+    @property
+    def escalate_after(self) -> timedelta:
+        """How long a notice that is about no mailbox of ours waits for an acknowledgement; others: their mailbox's."""
+        return timedelta(seconds=self.escalate_after_seconds)
 
     @property
     def poll_lease(self) -> timedelta:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
+from gpconnect_messaging.ledger.notices import NoticeBook
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
 from gpconnect_messaging.notices import Notifier
@@ -20,6 +21,7 @@ from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
 if TYPE_CHECKING:
     from gpconnect_messaging.steps.build import Builder
     from gpconnect_messaging.steps.due_work import Sweep
+    from gpconnect_messaging.steps.escalate import Escalation
     from gpconnect_messaging.steps.poll import Poller
     from gpconnect_messaging.steps.send import Sender
 
@@ -82,8 +84,24 @@ def poller(settings: PollerSettings) -> "tuple[Poller, Sweep]":
     return poll, Sweep(ledger=ledger, send_queue=send_queue, notifier=notifier, patience=settings.patience)
 
 
+def escalation(settings: PollerSettings) -> "Escalation":
+    """Make the escalation step, which goes with the poller's due work."""
+    from gpconnect_messaging.steps.escalate import Escalation
+
+    ledger = _ledger(settings)
+    dynamodb = boto3.client("dynamodb", config=_CONFIG)
+    return Escalation(
+        ledger=ledger,
+        book=NoticeBook(dynamodb, settings.ledger_table, kept_for=settings.audit_kept),
+        mailboxes=MailboxDirectory(boto3.client("ssm", config=_CONFIG), settings.mailbox_parameters),
+        notifier=_notifier(settings, ledger),
+        wait=settings.escalate_after,
+    )
+
+
 def _ledger(settings: BuilderSettings | SenderSettings | PollerSettings) -> Ledger:
-    return Ledger(boto3.client("dynamodb", config=_CONFIG), settings.ledger_table, settings.patience)
+    dynamodb = boto3.client("dynamodb", config=_CONFIG)
+    return Ledger(dynamodb, settings.ledger_table, settings.patience, kept_for=settings.audit_kept)
 
 
 def _notifier(settings: BuilderSettings | SenderSettings | PollerSettings, ledger: Ledger) -> Notifier:

@@ -67,6 +67,7 @@ class NoticeKind(StrEnum):
     CONTRADICTION = "contradiction"
     UNKNOWN_CODE = "unknown code"
     UNMATCHED = "unmatched"
+    IMBALANCE = "imbalance"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
