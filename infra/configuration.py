@@ -72,6 +72,8 @@ class Retention(Settings):
     """Requests, documents, messages and responses as they were, in S3."""
     audit_days: int = Field(default=2_922, ge=90)
     """The ledger's facts and the daily balances, from their last change: who did what to which message, and when."""
+    legal_hold: bool = False
+    """Keep everything of the whole environment: nothing in S3 or in the ledger expires while this is true."""
     replaced_version_days: int = Field(default=7, ge=1)
     """Overwritten or deleted object versions: long enough to undo a mistake."""
     access_log_days: int = Field(default=90, ge=1)

@@ -108,10 +108,11 @@ class MessagingStack(Stack):
         storage.grant_keep_requests(builder)
         storage.grant_read_messages(sender)
         storage.grant_keep_received(poller)
+        storage.grant_reconcile(poller)
         ledger.grant_record(builder)
         ledger.grant_record(sender)
-        # A response that names no message of ours is looked for by its encounter.
-        ledger.grant_record(poller, query=("by_due", "by_encounter"))
+        # A response that names no message of ours is looked for by its encounter; the balance counts by status.
+        ledger.grant_record(poller, query=("by_due", "by_encounter", "by_status"))
         sending.work.grant_send(builder)
         sending.work.grant_send(poller)
         for function in (builder, sender, poller):
@@ -132,6 +133,7 @@ class MessagingStack(Stack):
         alarms.watch_function("Poller", poller)
         alarms.watch_refused_credentials()
         alarms.watch_notices()
+        alarms.watch_balance()
         for settings in configuration.mailboxes:
             alarms.watch_credentials(settings.mailbox)
 

@@ -141,7 +141,9 @@ class Table:
 class Bucket:
     """An S3 client whose buckets are one."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
+        self.written: dict[str, datetime] = {}
         self.objects: dict[str, bytes] = {}
         self.parts: dict[str, dict[int, bytes]] = defaultdict(dict)
         self.largest_body = 0
@@ -149,6 +151,7 @@ class Bucket:
     def put_object(self, *, Key: str, Body: bytes, **_: Any) -> Item:
         self.largest_body = max(self.largest_body, len(Body))
         self.objects[Key] = bytes(Body)
+        self.written[Key] = self.clock()
         return {}
 
     def get_object(self, *, Key: str, Range: str | None = None, **_: Any) -> Item:
@@ -159,6 +162,15 @@ class Bucket:
             first, last = Range.removeprefix("bytes=").split("-")
             content = content[int(first) : int(last) + 1]
         return {"Body": StreamingBody(io.BytesIO(content), len(content))}
+
+    def get_paginator(self, operation: str) -> "Bucket":
+        assert operation == "list_objects_v2"
+        return self
+
+    def paginate(self, *, Prefix: str, **_: Any) -> Iterator[Item]:
+        for key in sorted(self.objects):
+            if key.startswith(Prefix):
+                yield {"Contents": [{"Key": key, "LastModified": self.written[key]}]}
 
     def create_multipart_upload(self, *, Key: str, **_: Any) -> Item:
         return {"UploadId": f"upload-of-{Key}"}

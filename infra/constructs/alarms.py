@@ -111,6 +111,22 @@ class Alarms(Construct):
             "shared key with what MESH has; the sender's log names the message, and the ledger its mailbox.",
         )
 
+    def watch_balance(self) -> None:
+        """Tell a person that a day's requests are not all accounted for."""
+        self._alarm(
+            "Imbalance",
+            cloudwatch.Metric(
+                namespace=METRICS_NAMESPACE,
+                metric_name="Imbalance",
+                dimensions_map={"service": "poller"},
+                period=Duration.hours(1),
+                statistic="Maximum",
+            ),
+            threshold=0,
+            what_to_do="Requests that were received on a day are not all accounted for. Read the day's balance in the "
+            "evidence bucket, under balances/: it lists each of them, and the notice says what to do.",
+        )
+
     def _alarm(
         self,
         construct_id: str,

@@ -1,5 +1,7 @@
 """Buckets: what senders drop, what waits to be sent, what was sent and received, and who touched them."""
 
+from collections.abc import Sequence
+
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -7,6 +9,11 @@ from constructs import Construct
 from infra.configuration import Configuration
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.keys import ContentKey
+
+PAYLOAD = ("requests", "received", "warnings", "receipts")
+"""The evidence bucket's folders whose content is kept as long as payloads are."""
+BALANCES = "balances"
+"""Its folder that is kept as long as the audit trail."""
 
 
 class Storage(Construct):
@@ -28,14 +35,17 @@ class Storage(Construct):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             versioned=True,
             removal_policy=self._removal,
-            lifecycle_rules=[_expire(self._retention.access_log_days, self._retention.replaced_version_days)],
+            lifecycle_rules=[self._expire(self._retention.access_log_days)],
         )
         self.drop = self._bucket("Drop")
         self.outbox = self._bucket("Outbox")
-        self.evidence = self._bucket("Evidence")
+        payload, audit = self._retention.payload_days, self._retention.audit_days
+        self.evidence = self._bucket(
+            "Evidence", [*(self._expire(payload, folder) for folder in PAYLOAD), self._expire(audit, BALANCES)]
+        )
         _announce_new_objects(self.drop)
 
-    def _bucket(self, construct_id: str) -> s3.Bucket:
+    def _bucket(self, construct_id: str, rules: Sequence[s3.LifecycleRule] | None = None) -> s3.Bucket:
         return s3.Bucket(
             self,
             construct_id,
@@ -47,10 +57,22 @@ class Storage(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             versioned=True,
+            # Without a default: it locks nothing by itself, and lets a person hold what is called for in a dispute.
+            object_lock_enabled=True,
             removal_policy=self._removal,
             server_access_logs_bucket=self.access_logs,
             server_access_logs_prefix=f"{construct_id.lower()}/",
-            lifecycle_rules=[_expire(self._retention.payload_days, self._retention.replaced_version_days)],
+            lifecycle_rules=rules or [self._expire(self._retention.payload_days)],
+        )
+
+    def _expire(self, days: int, folder: str | None = None) -> s3.LifecycleRule:
+        """Remove what is older than so many days, unless the whole environment is under a legal hold."""
+        hold = self._retention.legal_hold
+        return s3.LifecycleRule(
+            prefix=f"{folder}/" if folder else None,
+            expiration=None if hold else Duration.days(days),
+            noncurrent_version_expiration=None if hold else Duration.days(self._retention.replaced_version_days),
+            abort_incomplete_multipart_upload_after=Duration.days(1),
         )
 
     def grant_read_drop(self, function: MessagingFunction) -> None:
@@ -74,12 +96,23 @@ class Storage(Construct):
         self._read(function, self.outbox, "messages")
 
     def grant_keep_requests(self, function: MessagingFunction) -> None:
-        """Let a function keep requests as they came."""
+        """Let a function keep requests as they came, and receipts of them."""
         self._write(function, self.evidence, "requests")
+        self._write(function, self.evidence, "receipts")
 
     def grant_keep_received(self, function: MessagingFunction) -> None:
         """Let a function keep what MESH delivered, as it came."""
         self._write(function, self.evidence, "received")
+
+    def grant_reconcile(self, function: MessagingFunction) -> None:
+        """Let a function count receipts, and keep and read balances."""
+        function.allow(
+            "s3:ListBucket",
+            on=[self.evidence.bucket_arn],
+            conditions={"StringLike": {"s3:prefix": "receipts/*"}},
+        )
+        self._write(function, self.evidence, BALANCES)
+        self._read(function, self.evidence, BALANCES)
 
     def _read(self, function: MessagingFunction, bucket: s3.Bucket, folder: str) -> None:
         objects = bucket.arn_for_objects(f"{folder}/*")
@@ -95,14 +128,6 @@ class Storage(Construct):
 
 def _each_its_key(folder: str) -> str:
     return f"Every object has a key of its own, derived from its id; only those under {folder}/ are allowed."
-
-
-def _expire(days: int, replaced_days: int) -> s3.LifecycleRule:
-    return s3.LifecycleRule(
-        expiration=Duration.days(days),
-        noncurrent_version_expiration=Duration.days(replaced_days),
-        abort_incomplete_multipart_upload_after=Duration.days(1),
-    )
 
 
 def _announce_new_objects(bucket: s3.Bucket) -> None:

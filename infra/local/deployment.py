@@ -156,11 +156,15 @@ def bootstrap(function: str, runtime: Runtime) -> str:
 
 
 def _create(session: LocalSession, name: str, template: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
-    formation = session.client("cloudformation")
+    formation, store = session.client("cloudformation"), session.client("s3")
+    # CloudFormation takes no more than 51,200 bytes in the call itself; CDK's own deployments go through a bucket, too.
+    bucket, key = f"{name.lower()}-template", "template.json"
+    store.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-2"})
+    store.put_object(Bucket=bucket, Key=key, Body=json.dumps(template).encode())
     declared = template.get("Parameters", {})
     formation.create_stack(
         StackName=name,
-        TemplateBody=json.dumps(template),
+        TemplateURL=f"https://s3.amazonaws.com/{bucket}/{key}",
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[
             {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items() if key in declared

@@ -1,12 +1,14 @@
 """What the emulator of the local run does not enforce is asserted here, on every environment's template."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings
-from tests.infra.templates import Template, referred
+from tests.infra.templates import Template, production, referred, synthesize
 
 QUEUES = ("IntakeQueueUrl", "SendQueueUrl")
 DEAD_LETTER_QUEUES = ("IntakeDeadLetterQueueUrl", "SendDeadLetterQueueUrl")
@@ -38,20 +40,60 @@ def test_every_bucket_is_versioned_private_encrypted_and_emptied_in_time(templat
             ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True
         )
         assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
-        [rule] = bucket["LifecycleConfiguration"]["Rules"]
-        assert rule["Status"] == "Enabled"
-        assert rule["ExpirationInDays"]
-        assert rule["NoncurrentVersionExpiration"]
-        assert rule["AbortIncompleteMultipartUpload"]
+        for rule in bucket["LifecycleConfiguration"]["Rules"]:
+            assert rule["Status"] == "Enabled"
+            assert rule["ExpirationInDays"]
+            assert rule["NoncurrentVersionExpiration"]
+            assert rule["AbortIncompleteMultipartUpload"]
+
+
+@pytest.mark.requirement("GPC-SD09")
+def test_payloads_and_the_audit_trail_are_kept_as_long_as_configured(template: Template) -> None:
+    retention = template.configuration.retention
+    kept = {
+        (bucket, rule.get("Prefix", "")): (
+            rule["ExpirationInDays"], rule["NoncurrentVersionExpiration"]["NoncurrentDays"],
+        )
+        for bucket in BUCKETS
+        for rule in template.named(bucket)["LifecycleConfiguration"]["Rules"]
+    }  # fmt: skip
+    payload = (retention.payload_days, retention.replaced_version_days)
+    assert kept == {
+        ("DropBucketName", ""): payload,
+        ("OutboxBucketName", ""): payload,
+        ("EvidenceBucketName", "requests/"): payload,
+        ("EvidenceBucketName", "received/"): payload,
+        ("EvidenceBucketName", "warnings/"): payload,
+        ("EvidenceBucketName", "receipts/"): payload,
+        ("EvidenceBucketName", "balances/"): (retention.audit_days, retention.replaced_version_days),
+    }
+    for function in FUNCTIONS:
+        assert template.named(function)["Environment"]["Variables"]["AUDIT_DAYS"] == str(retention.audit_days)
+
+
+def test_every_folder_that_a_function_may_write_is_emptied_in_time(template: Template) -> None:
+    written = set(re.findall(r'"/([a-z]+)/\*"', json.dumps(list(template.of_type("IAM::Policy").values()))))
+    rules = template.named("EvidenceBucketName")["LifecycleConfiguration"]["Rules"]
+    assert written - {"messages"} <= {rule["Prefix"].rstrip("/") for rule in rules}
+    assert "receipts" in written
 
 
 @pytest.mark.parametrize("bucket", BUCKETS)
-def test_payloads_are_kept_as_long_as_configured(template: Template, bucket: str) -> None:
-    [rule] = template.named(bucket)["LifecycleConfiguration"]["Rules"]
-    assert rule["ExpirationInDays"] == template.configuration.retention.payload_days
-    assert (
-        rule["NoncurrentVersionExpiration"]["NoncurrentDays"] == template.configuration.retention.replaced_version_days
+def test_what_is_kept_of_a_message_can_be_put_under_a_legal_hold(template: Template, bucket: str) -> None:
+    assert template.named(bucket)["ObjectLockEnabled"] is True
+    assert "ObjectLockConfiguration" not in template.named(bucket), "nothing is locked by itself"
+
+
+def test_under_a_legal_hold_of_the_environment_nothing_expires(tmp_path: Path) -> None:
+    usual = production()
+    held = synthesize(
+        usual.model_copy(update={"retention": usual.retention.model_copy(update={"legal_hold": True})}), tmp_path
     )
+    for bucket in held.of_type("S3::Bucket").values():
+        for rule in bucket["LifecycleConfiguration"]["Rules"]:
+            assert not {"ExpirationInDays", "NoncurrentVersionExpiration"} & set(rule)
+            assert rule["AbortIncompleteMultipartUpload"]
+    assert "TimeToLiveSpecification" not in held.named("LedgerTableName")
 
 
 @pytest.mark.parametrize("bucket", BUCKETS)
@@ -386,6 +428,7 @@ def test_each_mailbox_is_polled_and_due_work_is_looked_for(template: Template) -
         for settings in template.configuration.mailboxes
     ]
     expected.append(("rate(1 minute)", {"task": "due"}))
+    expected.append(("cron(20 3-6 * * ? *)", {"task": "reconcile"}))
     assert sorted(tasks, key=str) == sorted(expected, key=str)
 
 
@@ -501,18 +544,23 @@ def test_a_person_is_told_of_dead_letters_late_work_and_failed_runs(template: Te
     }
 
 
-def test_a_person_is_told_of_refused_credentials_and_well_before_a_certificate_ends(template: Template) -> None:
+MEASURED = ("NotAuthorised", "CertificateDaysLeft", "Imbalance")
+
+
+def test_a_person_is_told_of_an_imbalance_of_refused_credentials_and_well_before_a_certificate_ends(
+    template: Template,
+) -> None:
     watched: dict[tuple[Any, ...], str] = {}
     for alarm in template.of_type("CloudWatch::Alarm").values():
-        if alarm["Namespace"] == "GPConnectMessaging" and alarm["MetricName"] in (
-            "NotAuthorised",
-            "CertificateDaysLeft",
-        ):
+        if alarm["Namespace"] == "GPConnectMessaging" and alarm["MetricName"] in MEASURED:
             where = tuple(sorted((each["Name"], each["Value"]) for each in alarm["Dimensions"]))
             watched[alarm["MetricName"], where, alarm["Threshold"]] = alarm["ComparisonOperator"]
             assert alarm["AlarmActions"] == [{"Ref": template.output("NoticesTopicArn")}]
             assert alarm["TreatMissingData"] == "notBreaching"
-    expected: dict[tuple[Any, ...], str] = {("NotAuthorised", (("service", "sender"),), 0): "GreaterThanThreshold"}
+    expected: dict[tuple[Any, ...], str] = {
+        ("NotAuthorised", (("service", "sender"),), 0): "GreaterThanThreshold",
+        ("Imbalance", (("service", "poller"),), 0): "GreaterThanThreshold",
+    }
     for each in template.configuration.mailboxes:
         where = (("mailbox", each.mailbox), ("service", "poller"))
         expected |= {("CertificateDaysLeft", where, days): "LessThanThreshold" for days in (60, 30, 7)}

@@ -128,6 +128,9 @@ class EvidenceInMind:
     def keep_request(self, request_id: str, _raw: bytes) -> str:
         return request_id
 
+    def receipt(self, *_: object) -> None:
+        pass
+
     def keep_received(self, *_: object) -> str:
         return "key"
 

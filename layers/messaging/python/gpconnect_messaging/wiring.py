@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gpconnect_messaging.steps.due_work import Sweep
     from gpconnect_messaging.steps.escalate import Escalation
     from gpconnect_messaging.steps.poll import Poller
+    from gpconnect_messaging.steps.reconcile import Reconciliation
     from gpconnect_messaging.steps.send import Sender
 
 # Seconds. AWS answers in milliseconds: a call that hangs is better tried again than waited for.
@@ -96,6 +97,22 @@ def escalation(settings: PollerSettings) -> "Escalation":
         mailboxes=MailboxDirectory(boto3.client("ssm", config=_CONFIG), settings.mailbox_parameters),
         notifier=_notifier(settings, ledger),
         wait=settings.escalate_after,
+    )
+
+
+def reconciliation(settings: PollerSettings) -> "Reconciliation":
+    """Make the reconciliation step, which is made only where it is asked for: once a day."""
+    from gpconnect_messaging.ledger.balances import Balances
+    from gpconnect_messaging.mailboxes.connections import MeshConnections
+    from gpconnect_messaging.steps.reconcile import Reconciliation
+
+    dynamodb = boto3.client("dynamodb", config=_CONFIG)
+    return Reconciliation(
+        evidence=Evidence(boto3.client("s3", config=_CONFIG), settings.evidence_bucket),
+        balances=Balances(dynamodb, settings.ledger_table, kept_for=settings.audit_kept),
+        mesh=MeshConnections(settings.mesh_url, _vault(settings)),
+        notifier=_notifier(settings, _ledger(settings)),
+        patience=settings.patience,
     )
 
 

@@ -32,6 +32,17 @@ class Status(StrEnum):
     REJECTED = "REJECTED"
     OVERDUE = "OVERDUE"
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more is expected of us: it ended well, or a person was told. A late answer still lands."""
+        return self.value in _SETTLED
+
+
+_SETTLED = frozenset(
+    {"INVALID", "NOT_REQUIRED", "RELEASED", "SUPERSEDED", "WITHDRAWN", "REFUSED", "UNDELIVERED", "DELIVERED",
+     "REJECTED", "OVERDUE"}
+)  # fmt: skip
+
 
 class FactKind(StrEnum):
     """What can happen to a message."""

@@ -398,7 +398,7 @@ class Ledger(LedgerTable):
             if fact.kind is FactKind.UPLOAD_ACCEPTED:
                 pointer = {"pk": f"MESH#{fact.details['mesh_message_id']}", "sk": "MESH"}
                 puts.append(self._put(pointer | {"message_id": record.message_id} | kept))
-        return [*puts, *(self._put_notice(notice) for notice in notices)]
+        return [*puts, *(self._put_notice(notice, held=record.legal_hold) for notice in notices)]
 
 
 def _explanation(history: History, kind: NoticeKind) -> dict[str, str]:

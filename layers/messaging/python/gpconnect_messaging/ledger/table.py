@@ -91,8 +91,8 @@ class LedgerTable:
         """Say when an item may go; it is a deadline for DynamoDB's TTL, and never a lock."""
         return {"expires_at": int((since + self._kept_for).timestamp())} if self._kept_for else {}
 
-    def _put_notice(self, notice: Notice) -> Item:
-        """Raise a notice: due to be told, and open until somebody acknowledges it."""
+    def _put_notice(self, notice: Notice, *, held: bool = False) -> Item:
+        """Raise a notice: due to be told, and open until somebody acknowledges it. A held message's is kept."""
         number = shard(notice.subject_key)
         return self._put(
             {
@@ -105,7 +105,7 @@ class LedgerTable:
                 "due_at": text(notice.raised_at),
                 "status_shard": f"{OPEN_NOTICE}#{number}",
                 "changed_at": text(notice.raised_at),
-                **self._expiry(notice.raised_at),
+                **({} if held else self._expiry(notice.raised_at)),
             },
             "attribute_not_exists(pk)",
         )
@@ -141,12 +141,13 @@ class LedgerTable:
     def _update(self, pk: str, sk: str, expression: str, condition: str | None, values: Item) -> bool:
         """Update an item; False where the condition does not hold."""
         how: Item = {"ConditionExpression": condition} if condition else {}
+        if values:
+            how["ExpressionAttributeValues"] = item(values)
         try:
             self._client.update_item(
                 TableName=self._table,
                 Key=item({"pk": pk, "sk": sk}),
                 UpdateExpression=expression,
-                ExpressionAttributeValues=item(values),
                 **how,
             )
         except ClientError as error:

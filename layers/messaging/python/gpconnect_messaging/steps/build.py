@@ -293,6 +293,7 @@ class Builder:
                 recipient=message.recipient.key,
                 created_at=message.created_at,
                 history=History((fact,)),
+                messages=len(recipients(message.request)),
             )
         )
         return self._queue(change.record)
@@ -313,6 +314,8 @@ class Builder:
 
     def _refuse(self, request_id: UUID, request: Request | None, reasons: Sequence[Reason]) -> Built:
         now = self.now()
+        if request is None:  # it may be one that could not be read at all, and so was not received yet
+            self.evidence.receipt(str(request_id), b"")
         change = self.ledger.create(
             MessageRecord(
                 message_id=str(request_id),
