@@ -142,6 +142,7 @@ def test_the_oldest_untold_notice_is_measured_while_somebody_tries_to_tell_it(wa
     assert round(watch.escalation.oldest_untold() / timedelta(minutes=1)) == 7
     watch.ledger.notice_told(notice)
     assert watch.escalation.oldest_untold() == timedelta()
+    assert not watch.ledger.take_notice(notice), "due for escalation now, and not to be told a second time"
 
 
 def test_the_words_of_every_kind_fit_when_escalated_too() -> None:

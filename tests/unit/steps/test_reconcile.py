@@ -186,6 +186,15 @@ def test_a_row_without_a_receipt_shows_that_receipts_were_lost(night: Night) -> 
     assert of(made).without_receipt == ["request-a"]
 
 
+def test_a_request_that_was_held_for_days_is_not_taken_for_one_without_a_receipt(night: Night) -> None:
+    night.receive("request-a")
+    night.store("request-a", "request-a", OVERDUE)
+    night.clock.time = NIGHT + timedelta(days=3)
+    night.store("message-a", "request-a", *DELIVERED)
+    made = night.reckon(NIGHT.date() + timedelta(days=3))
+    assert made.total("without_receipt") == 0
+
+
 def test_what_is_received_before_midnight_and_built_after_balances_on_both_days(night: Night) -> None:
     night.clock.time = datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC)
     night.receive("request-a")

@@ -86,6 +86,11 @@ class MailboxBalance:
     """MESH's ids of what came in on the day and belongs to no message."""
 
     @property
+    def doubtful(self) -> list[str]:
+        """The requests that are worth a second look at the ledger before anybody is told."""
+        return [*self.lost, *self.incomplete, *self.without_receipt]
+
+    @property
     def wrong(self) -> int:
         """How many requests and messages are not accounted for."""
         return sum(
@@ -162,10 +167,13 @@ def balance(
         made = by_request.get(receipt.request_id, [])
         _account(receipt, made, found[made[0].mailbox if made else receipt.mailbox], now - settling)
     known = received.keys() | set(received_before)
+    for request_id, made in by_request.items():
+        # The oldest of its rows: a request that was held for days became messages long after it was received.
+        first = min(made, key=lambda row: row.created_at)
+        if first.created_at.date() == day and request_id not in known:
+            found[first.mailbox].without_receipt.append(request_id)
     for row in by_message.values():
         its = found[row.mailbox]
-        if row.created_at.date() == day and row.request_id not in known:
-            its.without_receipt.append(row.request_id)
         if not row.status.settled:
             its.open_messages[row.message_id] = row.why_open
             if row.due_at is not None and row.due_at + UNATTENDED < now:

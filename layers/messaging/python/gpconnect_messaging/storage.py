@@ -174,10 +174,13 @@ class Evidence:
         self._now = now
 
     def keep_request(self, request_id: str, raw: bytes) -> str:
-        """Keep a request as it came, and a receipt; return its key. A repeat writes the same again."""
+        """Keep a request as it came; return its key. A repeat writes the same again.
+
+        The receipt comes first: a request of which nothing else is kept must be missed.
+        """
+        self.receipt(request_id, raw)
         key = f"requests/{request_id}.json"
         self._client.put_object(Bucket=self._bucket, Key=key, Body=raw, ContentType="application/json")
-        self.receipt(request_id, raw)
         return key
 
     def receipt(self, request_id: str, raw: bytes) -> None:

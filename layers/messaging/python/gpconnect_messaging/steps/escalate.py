@@ -12,6 +12,7 @@ from gpconnect_messaging.ledger.notices import NoticeBook
 from gpconnect_messaging.ledger.records import OpenNotice
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory, UnknownMailboxError
+from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
 from gpconnect_messaging.notices import Notifier
 
 _FAR = timedelta(days=1)
@@ -63,5 +64,5 @@ class Escalation:
             return self.wait
         try:
             return self.mailboxes.settings(mailbox).escalate_after
-        except UnknownMailboxError:
+        except (UnknownMailboxError, MailboxSettingsError):
             return self.wait

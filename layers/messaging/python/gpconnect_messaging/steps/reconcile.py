@@ -60,9 +60,13 @@ class Reconciliation:
             not_asked=not_asked,
         )
         made = reckoned(rows=rows.values())
-        if made.total("lost") or made.total("incomplete"):
-            # A row that changed its status while it was looked for can have been missed; hardly twice.
-            made = reckoned(rows=self._rows(datetime.combine(day, time(), UTC), rows).values())
+        if doubtful := [each for its in made.mailboxes.values() for each in its.doubtful]:
+            # A row that changed its status while it was looked for can have been missed; hardly twice. And a request
+            # that was held has a row of its own, maybe of long before.
+            self._rows(datetime.combine(day, time(), UTC), rows)
+            own = (self.balances.row(request_id) for request_id in doubtful)
+            rows |= {row.message_id: row for row in own if row}
+            made = reckoned(rows=rows.values())
         key = self.evidence.keep_balance(day, json.dumps(made.as_json(), indent=1).encode())
         self.notifier.tell(self.balances.store(made, key))
         return made
