@@ -85,8 +85,10 @@ def test_a_notice_reaches_its_organisation_and_escalates_unless_it_is_acknowledg
     assert superior.notices(taken) == []
     assert other.read == [] == other.notices("MESSAGE#")
     client: Any = run.session.client("dynamodb")
-    events = AuditTrail(client, run.outputs["LedgerTableName"]).of_message(taken)
-    assert [(event.actor, event.what) for event in events][-1] == ("a.nurse", "notice acknowledged")
+    trail, now = AuditTrail(client, run.outputs["LedgerTableName"]), datetime.now(UTC)
+    assert [(event.actor, event.what) for event in trail.of_message(taken)][-1] == ("a.nurse", "notice acknowledged")
+    lately = [event.what for event in trail.between(now - timedelta(hours=1), now) if event.message_id == taken]
+    assert lately == ["built", "upload started", "upload refused", "notice acknowledged"]
     assert run.denials() == []
 
 
