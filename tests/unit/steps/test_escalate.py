@@ -114,6 +114,7 @@ def test_what_is_acknowledged_before_it_could_be_told_stays_so(watch: Watch) -> 
     watch.ledger.notice_told(notice)
     assert [watch.after(timedelta(hours=1)) for _ in range(3)] == [0, 0, 0]
     assert watch.book.open() == []
+    assert list(watch.book.due_escalations(watch.clock())) == [], "the sweep does not come back to it"
 
 
 def test_a_notice_about_no_mailbox_of_ours_waits_the_environments_time(watch: Watch) -> None:
