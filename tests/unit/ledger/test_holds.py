@@ -31,6 +31,12 @@ class Kept:
                 created_at=at(0), history=History((BUILT,)),
             )
         )  # fmt: skip
+        self.ledger.create(  # as a request has that waited before it became the message
+            MessageRecord(
+                message_id="request", request_id="request", mailbox=MAILBOX, encounter="e", version=0,
+                created_at=at(0), history=History((BUILT,)),
+            )
+        )  # fmt: skip
         for fact in (started(), accepted(), response("20013")):
             self.ledger.record("message", fact)
         received = Received(mailbox=MAILBOX, mesh_message_id="R20013", at=at(3), evidence_key="k", outcome="message")

@@ -44,6 +44,8 @@ class HeldItems(LedgerTable):
         came = tuple(sorted(set(_mesh_ids_of_answers(items))))
         others = [each for each in items if each["sk"] != "MESSAGE"]
         others += self._partition(f"REQUEST#{row['request_id']}")
+        if row["request_id"] != message_id:  # a request that was held has a row of its own
+            others += self._partition(f"MESSAGE#{row['request_id']}")
         places = [(str(each["pk"]), str(each["sk"])) for each in others]
         places += [(f"MESH#{each}", "MESH") for each in row["mesh_message_ids"]]
         places += [(f"RECEIVED#{row['mailbox']}#{each}", "RECEIVED") for each in came]
