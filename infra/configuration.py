@@ -27,6 +27,7 @@ WebhookUrl = Annotated[str, Field(pattern=r"^https://[^/\s?#@]+(/[^\s#]*)?$")]
 """An https endpoint, which must answer the confirmation that SNS sends it. Its secret, if any, is in its path."""
 Contact = EmailAddress | WebhookUrl
 MailboxId = Annotated[str, Field(pattern=r"^[A-Z0-9]{5,32}$")]
+ConceptId = Annotated[str, Field(pattern=r"^[1-9][0-9]{5,17}$")]
 OdsCode = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$")]
 MeshUrl = Annotated[str, Field(pattern=r"^https?://[^/\s?#]+(/[^\s?#]*)?$"), AfterValidator(_without_trailing_slash)]
 
@@ -50,10 +51,18 @@ class MailboxSettings(Settings):
     birth_date_format: Literal["YYYYMMDD", "DDMMYYYY"] = "YYYYMMDD"
     message_definition: str = _MESSAGE_DEFINITION
     max_message_bytes: int = Field(default=5_000_000, gt=0, le=20_000_000_000)
+    document_types: tuple[ConceptId, ...] = ()
+    """SNOMED CT document types that NHS England approved for this sender, beside those that all senders may use."""
     infrastructure_acknowledgement_seconds: int = Field(default=86_400, gt=0)
     business_acknowledgement_seconds: int = Field(default=432_000, gt=0)
     escalate_after_seconds: int = Field(default=14_400, gt=0)
     """How long after it was told a notice about this mailbox goes to whom it escalates, unless it is acknowledged."""
+    # Sent within three hours of the last update, and only the newest of that time: GPCM-SD-CS-075, GPCM-SD-CS-076.
+    hold_window_seconds: int = Field(default=9_900, ge=0, le=10_800)
+    release: Literal["automatic", "by a person"] = "automatic"
+    """Who lets a held request go (GPCM-SD-CS-074)."""
+    further_ods_codes: tuple[OdsCode, ...] = ()
+    """ODS codes of the sending organisation beside `ods_code`: nothing is sent to itself (GPCM-SD-CS-071)."""
 
 
 class OrganisationContacts(Settings):
@@ -177,6 +186,16 @@ class Configuration(Settings):
             raise ValueError("account must be given in prod: nothing live goes to whichever account is at hand")
         if live and not self.keep_data:
             raise ValueError("keep_data must be true in prod")
+        return self
+
+    @model_validator(mode="after")
+    def _only_the_newest_is_sent(self) -> Self:
+        for settings in self.mailboxes:
+            if settings.hold_window_seconds == 0 and self.name in {"int", "prod"}:
+                raise ValueError(
+                    f"mailboxes: hold_window_seconds of {settings.mailbox} must not be 0 in {self.name}: only the "
+                    "newest version within three hours may be sent (GPCM-SD-CS-076)"
+                )
         return self
 
     @model_validator(mode="after")

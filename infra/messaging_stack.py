@@ -8,10 +8,11 @@ from infra.constructs.alarms import Alarms
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.intake import Intake
 from infra.constructs.keys import ContentKey
-from infra.constructs.layers import Layers
+from infra.constructs.layers import PROJECT, Layers
 from infra.constructs.ledger import Ledger
 from infra.constructs.mailboxes import Mailboxes
 from infra.constructs.notices import Notices
+from infra.constructs.report_files import report_environment
 from infra.constructs.schedules import Schedules
 from infra.constructs.sending import Sending
 from infra.constructs.storage import Storage
@@ -47,7 +48,6 @@ class MessagingStack(Stack):
         shared = {
             "LEDGER_TABLE": ledger.table.table_name,
             "NOTICES_TOPIC_ARN": notices.topic.topic_arn,
-            "MAILBOX_PARAMETERS": mailboxes.parameter_prefix,
             "STALE_SECONDS": str(configuration.timings.stale_seconds),
             "AUDIT_DAYS": str(configuration.retention.audit_days),
         }
@@ -66,11 +66,13 @@ class MessagingStack(Stack):
             layers=layers,
             environment={
                 **shared,
+                "MAILBOX_PARAMETERS": mailboxes.parameter_prefix,
                 "NHS_NUMBERS": configuration.nhs_numbers,
                 "DROP_BUCKET": storage.drop.bucket_name,
                 "OUTBOX_BUCKET": storage.outbox.bucket_name,
                 "EVIDENCE_BUCKET": storage.evidence.bucket_name,
                 "SEND_QUEUE_URL": sending.work.queue.queue_url,
+                **report_environment(PROJECT / "functions" / "builder"),
             },
         )
         sender = MessagingFunction(
@@ -97,7 +99,9 @@ class MessagingStack(Stack):
             environment={
                 **shared,
                 **mesh,
+                "MAILBOX_PARAMETERS": mailboxes.parameter_prefix,
                 "EVIDENCE_BUCKET": storage.evidence.bucket_name,
+                "INTAKE_QUEUE_URL": intake.work.queue.queue_url,
                 "SEND_QUEUE_URL": sending.work.queue.queue_url,
                 "ESCALATE_AFTER_SECONDS": str(configuration.timings.escalate_after_seconds),
             },
@@ -106,6 +110,8 @@ class MessagingStack(Stack):
         storage.grant_read_drop(builder)
         storage.grant_write_messages(builder)
         storage.grant_keep_requests(builder)
+        storage.grant_read_requests(builder)
+        storage.grant_keep_warnings(builder)
         storage.grant_read_messages(sender)
         storage.grant_keep_received(poller)
         storage.grant_reconcile(poller)
@@ -115,9 +121,12 @@ class MessagingStack(Stack):
         ledger.grant_record(poller, query=("by_due", "by_encounter", "by_status"))
         sending.work.grant_send(builder)
         sending.work.grant_send(poller)
+        intake.work.grant_send(poller)
         for function in (builder, sender, poller):
             notices.grant_publish(function)
-            mailboxes.grant_read_settings(function)
+        # What a mailbox's settings decide is decided when a message is built, and when a notice waited for long enough.
+        mailboxes.grant_read_settings(builder)
+        mailboxes.grant_read_settings(poller)
         mailboxes.grant_read_credentials(sender)
         mailboxes.grant_read_credentials(poller)
 

@@ -1,4 +1,8 @@
-"""Reports which tests prove which requirement: `.build/reports/requirements.json` after every run."""
+"""Reports which tests prove which requirement: `.build/reports/requirements.json`.
+
+A run of all tests writes it, and one with `--evidence`; a run of some tests leaves it alone, since it would make met
+requirements look open.
+"""
 
 import json
 import os
@@ -11,12 +15,20 @@ import pytest
 from hypothesis import settings
 
 REPORT = Path(__file__).parents[1] / ".build" / "reports" / "requirements.json"
+_PROPERTY = "requirement"
 _OUTCOMES: dict[str, dict[str, str]] = defaultdict(dict)
 
 
 # CI decides about a change, not about luck: there the same examples are tried each time, and new ones by developers.
-settings.register_profile("ci", derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+# `make check` is to be done within a minute, and tries fewer of them.
+_FEWER = 25 if os.environ.get("EXAMPLES") == "few" else 100
+settings.register_profile("ci", derandomize=True, max_examples=_FEWER)
+settings.register_profile("here", max_examples=_FEWER)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--evidence", action="store_true", help="report which requirements the chosen tests prove")
 
 
 def pytest_configure() -> None:
@@ -30,15 +42,27 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if report.when == "call" or report.outcome != "passed":
-        for marker in item.iter_markers("requirement"):
-            for requirement in marker.args:
-                _OUTCOMES[requirement][item.nodeid] = report.outcome
+    report.user_properties += [
+        (_PROPERTY, requirement) for marker in item.iter_markers("requirement") for requirement in marker.args
+    ]
     return report
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    # With several processes this comes to the one that leads them, which alone hears of every test.
+    if report.when == "call" or report.outcome != "passed":
+        for name, requirement in report.user_properties:
+            if name == _PROPERTY:
+                _OUTCOMES[str(requirement)][report.nodeid] = report.outcome
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if _OUTCOMES and not session.config.option.collectonly:
+    option = session.config.option
+    is_whole = session.config.args_source is pytest.Config.ArgsSource.TESTPATHS and not (
+        option.keyword or option.markexpr or option.lf or option.deselect or option.collectonly
+    )
+    leads = not hasattr(session.config, "workerinput")
+    if leads and _OUTCOMES and (is_whole or option.evidence):
         REPORT.parent.mkdir(parents=True, exist_ok=True)
         proven = {requirement: dict(sorted(tests.items())) for requirement, tests in sorted(_OUTCOMES.items())}
         REPORT.write_text(json.dumps(proven, indent=2) + "\n", encoding="utf-8")

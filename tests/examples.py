@@ -23,8 +23,10 @@ REQUESTS = ROOT / "events" / "requests"
 SPEC = ROOT.parent / "shared" / "spec"
 CREATED_AT = datetime(2026, 11, 20, 21, 30, tzinfo=UTC)
 MAILBOXES = {
-    Version.V2_0: MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001"),
-    Version.V1_5: MailboxSettings(mailbox="Y90002OT001", ods_code="Y90002", specification=Version.V1_5),
+    Version.V2_0: MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001", hold_window_seconds=0),
+    Version.V1_5: MailboxSettings(
+        mailbox="Y90002OT001", ods_code="Y90002", specification=Version.V1_5, hold_window_seconds=0
+    ),
 }
 
 

@@ -90,16 +90,18 @@ class Table:
 
     def transact_write_items(self, *, TransactItems: list[Item]) -> Item:
         with self._lock:
-            writes = [next(iter(each.items())) for each in TransactItems]
-            holds = [self._holds(_key(each.get("Item") or each["Key"]), each) for _, each in writes]
+            acts = [act for each in TransactItems for act in each.items()]
+            holds = [self._holds(_key(how["Item"] if act == "Put" else how["Key"]), how) for act, how in acts]
             if not all(holds):
                 reasons = [{"Code": "None" if held else "ConditionalCheckFailed"} for held in holds]
                 raise _failed("TransactWriteItems", "TransactionCanceledException", CancellationReasons=reasons)
-            for verb, each in writes:
-                if verb == "Put":
-                    self._keep(_all(_plain, each["Item"]))
-                else:
-                    self.update_item(**each)
+            for act, how in acts:
+                if act == "Put":
+                    self._keep(_all(_plain, how["Item"]))
+                elif act == "Update":
+                    self.update_item(**how)
+                elif self.items.pop(key := _key(how["Key"]), None):
+                    self._keys[key[0]].remove(key)
         return {}
 
     def get_paginator(self, operation: str) -> "Table":
@@ -147,6 +149,7 @@ class Bucket:
         self.objects: dict[str, bytes] = {}
         self.parts: dict[str, dict[int, bytes]] = defaultdict(dict)
         self.largest_body = 0
+        self.under_hold: set[str] = set()
 
     def put_object(self, *, Key: str, Body: bytes, **_: Any) -> Item:
         self.largest_body = max(self.largest_body, len(Body))
@@ -164,13 +167,18 @@ class Bucket:
         return {"Body": StreamingBody(io.BytesIO(content), len(content))}
 
     def get_paginator(self, operation: str) -> "Bucket":
-        assert operation == "list_objects_v2"
+        assert operation in ("list_objects_v2", "list_object_versions")
         return self
 
     def paginate(self, *, Prefix: str, **_: Any) -> Iterator[Item]:
         for key in sorted(self.objects):
             if key.startswith(Prefix):
-                yield {"Contents": [{"Key": key, "LastModified": self.written[key]}]}
+                found = {"Key": key, "LastModified": self.written[key]}
+                yield {"Contents": [found], "Versions": [{**found, "VersionId": "1"}]}
+
+    def put_object_legal_hold(self, *, Key: str, LegalHold: Mapping[str, str], **_: Any) -> Item:
+        (self.under_hold.add if LegalHold["Status"] == "ON" else self.under_hold.remove)(Key)
+        return {}
 
     def create_multipart_upload(self, *, Key: str, **_: Any) -> Item:
         return {"UploadId": f"upload-of-{Key}"}
@@ -219,6 +227,20 @@ class Queue:
 
     def put(self, message_id: str, mailbox: str) -> None:
         self.waiting[message_id] = None
+
+    def take(self) -> list[str]:
+        taken, self.waiting = list(self.waiting), {}
+        return taken
+
+
+@dataclass
+class Intake:
+    """An intake queue: the ids of held requests that wait, each once."""
+
+    waiting: dict[str, None] = field(default_factory=dict)
+
+    def release(self, request_id: str, mailbox: str) -> None:
+        self.waiting[request_id] = None
 
     def take(self) -> list[str]:
         taken, self.waiting = list(self.waiting), {}

@@ -27,6 +27,43 @@ TO_PRACTICE = "GPPROVIDER_9658218865_19331114_WRIGHT"
 
 
 @dataclass
+class Program:
+    """A program of the local run, started as a person would start it."""
+
+    process: subprocess.Popen[str]
+    log: Path
+    url: str
+
+    def stop(self) -> int:
+        self.process.terminate()
+        return self.process.wait(timeout=10)
+
+
+@contextmanager
+def started(python: Path | str, module: str, *arguments: str, log: Path) -> Iterator[Program]:
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [str(python), "-m", module, *arguments],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+    assert process.stdout is not None
+    try:
+        in_time, _, _ = select.select([process.stdout], [], [], 30)
+        line = process.stdout.readline() if in_time else ""
+        assert line.startswith("ready http://127.0.0.1:"), log.read_text()
+        yield Program(process, log, line.split()[1])
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@dataclass
 class LocalMesh:
     """A running local MESH."""
 
@@ -75,24 +112,8 @@ def local_mesh(folder: Path, *arguments: str) -> Iterator[LocalMesh]:
     """Start a local MESH on a free port, and end it."""
     with Keeper(folder / "scratch", folder) as keeper:
         python = environment("mesh", keeper).python
-    with (folder / "mesh.log").open("w") as errors:
-        process = subprocess.Popen(
-            [python, "-m", "infra.local.mesh", "--port", "0", "--report-delay", "0", *arguments],
-            cwd=ROOT,
-            env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-    assert process.stdout is not None
-    try:
-        ready, _, _ = select.select([process.stdout], [], [], 30)
-        line = process.stdout.readline() if ready else ""
-        assert line.startswith("ready http://127.0.0.1:"), (folder / "mesh.log").read_text()
-        mesh = LocalMesh(line.split()[1])
+    arguments = ("--port", "0", "--report-delay", "0", *arguments)
+    with started(python, "infra.local.mesh", *arguments, log=folder / "mesh.log") as program:
+        mesh = LocalMesh(program.url)
         yield mesh
         mesh.http.close()
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
-        process.stdout.close()

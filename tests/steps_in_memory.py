@@ -17,7 +17,7 @@ from gpconnect_messaging.steps.due_work import Sweep
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.send import PostponedError, Sender
 from gpconnect_messaging.storage import Evidence, Outbox
-from tests.in_memory import Bucket, Clock, Queue, Secrets, Table, Topic
+from tests.in_memory import Bucket, Clock, Intake, Queue, Secrets, Table, Topic
 from tests.local_mesh import SENDER, TO_PRACTICE, WORKFLOW, connections
 
 PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
@@ -43,7 +43,8 @@ class Product:
             evidence=Evidence(s3, "evidence"), ledger=self.ledger, mesh=self.mesh, notifier=notifier, now=self.clock
         )
         self.sweep = Sweep(
-            ledger=self.ledger, send_queue=self.queue, notifier=notifier, patience=PATIENCE, now=self.clock  # type: ignore[arg-type]
+            ledger=self.ledger, send_queue=self.queue, intake_queue=Intake(), notifier=notifier,  # type: ignore[arg-type]
+            patience=PATIENCE, now=self.clock,
         )  # fmt: skip
 
     def build(self, size: int) -> str:

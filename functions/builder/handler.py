@@ -1,6 +1,11 @@
-"""Builder: turns each request on the intake queue (an S3 "Object Created" event, or a whole request) into a message."""
+"""Builder: turns each request on the intake queue into a message.
+
+It comes as an S3 "Object Created" event, whole, or as the id of a held request whose time has come.
+"""
 
 import json
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -17,6 +22,7 @@ from gpconnect_messaging.steps.build import Built
 logger = Logger()
 metrics = Metrics()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+_ID = re.compile(r"[0-9a-f-]{36}")
 builder = wiring.builder(BuilderSettings.from_environment())
 
 
@@ -29,27 +35,46 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def _record(record: SQSRecord) -> None:
     try:
-        built = _build(record.body)
+        built = _build(record.body, _queued_at(record))
     except Exception as error:
         logger.error("a request could not be built; the queue will bring it again", extra=describe(error))
         raise
     for message in (built, *built.copies):
-        metrics.add_metric(name=f"Message{message.status.title()}", unit=MetricUnit.Count, value=1)
-        logger.info("a request was built", message_id=message.message_id, status=message.status)
+        metrics.add_metric(name=f"Message{message.status.title().replace('_', '')}", unit=MetricUnit.Count, value=1)
+        logger.info("a request was dealt with", message_id=message.message_id, status=message.status)
 
 
-def _build(body: str) -> Built:
-    event = _object_created(body)
-    if event is None:
-        return builder.queued(body.encode())
-    return builder.dropped(event["bucket"]["name"], event["object"]["key"], event["object"].get("version-id", ""))
+def _build(body: str, queued_at: datetime | None) -> Built:
+    match _envelope(body):
+        case {"release": str(request_id), **others} if not others and _ID.fullmatch(request_id):
+            return builder.release(request_id)
+        case {"source": "aws.s3", "detail-type": str(), "detail": dict(detail), **event}:
+            dropped = detail["object"]
+            return builder.dropped(
+                detail["bucket"]["name"], dropped["key"], dropped.get("version-id", ""), _time(event.get("time"))
+            )
+        case _:
+            return builder.queued(body.encode(), queued_at)
 
 
-def _object_created(body: str) -> dict[str, Any] | None:
-    """Tell EventBridge's event from a request: only the former has its envelope."""
+def _envelope(body: str) -> Any:
+    """Read what there is around a request or instead of one; None where the body is no JSON."""
     try:
-        event = json.loads(body)
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _time(text: Any) -> datetime | None:
+    """Read EventBridge's time of an event, which is when the object was dropped; None where it is not to be read."""
+    try:
+        time = datetime.fromisoformat(str(text))
     except ValueError:
         return None
-    is_event = isinstance(event, dict) and event.get("source") == "aws.s3" and "detail-type" in event
-    return event["detail"] if is_event else None
+    return time if time.tzinfo else None
+
+
+def _queued_at(record: SQSRecord) -> datetime | None:
+    """When a message was put on the queue."""
+    sent = record.attributes.sent_timestamp
+    return datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None

@@ -35,8 +35,11 @@ _INSTALL = (
     # A copy: links into the package cache would let removing what is not needed here reach it there.
     *("--link-mode", "copy"),
 )
-# What belongs to the building machine: commands that name its interpreter, the installer's lock, byte code.
-_NOT_SHIPPED = ("bin", ".lock", "**/__pycache__")
+# What belongs to the building machine: commands that name its interpreter, the installer's lock, byte code. And what no
+# function uses: another FHIR version.
+_NOT_SHIPPED = ("bin", ".lock", "**/__pycache__", "fhir/resources/R4B")
+USED_SERVICES = ("dynamodb", "s3", "secretsmanager", "sns", "sqs", "ssm", "sts")
+"""The AWS services whose descriptions are shipped: a quarter of the layer describes the hundreds that we never call."""
 
 
 class DependenciesNotBuiltError(RuntimeError):
@@ -77,7 +80,7 @@ class Layers(Construct):
 
 def lock_hash(lock: Path) -> str:
     """Give the hash that names a built layer: of the lock, and of how it is installed (64 hexadecimal digits)."""
-    recipe = "\0".join((*_INSTALL, *_NOT_SHIPPED)).encode()
+    recipe = "\0".join((*_INSTALL, *_NOT_SHIPPED, *USED_SERVICES)).encode()
     return hashlib.sha256(lock.read_bytes() + recipe).hexdigest()
 
 
@@ -97,12 +100,12 @@ def dependencies_folder(lock: Path, *, cache: Path = CACHE) -> Path:
         layer = Path(building) / "layer"
         packages = layer / "python"
         _install(lock, packages)
-        for pattern in _NOT_SHIPPED:
-            for path in list(packages.glob(pattern)):
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink(missing_ok=True)
+        unused = (each for each in packages.glob("botocore/data/*/") if each.name not in USED_SERVICES)
+        for path in (*(found for pattern in _NOT_SHIPPED for found in packages.glob(pattern)), *unused):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
         try:
             layer.rename(target)
         except OSError:

@@ -100,6 +100,16 @@ class Storage(Construct):
         self._write(function, self.evidence, "requests")
         self._write(function, self.evidence, "receipts")
 
+    def grant_read_requests(self, function: MessagingFunction) -> None:
+        """Let a function read requests as they came: those that were held, and those of deleted consultations."""
+        self._read(function, self.evidence, "requests")
+        # Without it S3 answers 403 for a request that is no longer kept, which reads as our fault.
+        function.allow("s3:ListBucket", on=[self.evidence.bucket_arn])
+
+    def grant_keep_warnings(self, function: MessagingFunction) -> None:
+        """Let a function keep warnings of deleted consultations, which no function may read."""
+        self._write(function, self.evidence, "warnings")
+
     def grant_keep_received(self, function: MessagingFunction) -> None:
         """Let a function keep what MESH delivered, as it came."""
         self._write(function, self.evidence, "received")

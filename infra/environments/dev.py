@@ -10,6 +10,7 @@ CONFIGURATION = Configuration(
     keep_data=False,
     # Invented. A deployer names its own people and mailboxes here before the first deployment.
     contacts=("messaging@example.org",),
-    mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001"),),
+    # Nothing is held here, so that whoever tries something sees at once what becomes of it.
+    mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001", hold_window_seconds=0),),
     retention=Retention(payload_days=14, log_days=30),
 )

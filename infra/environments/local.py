@@ -18,6 +18,7 @@ CONFIGURATION = Configuration(
             infrastructure_acknowledgement_seconds=12,
             business_acknowledgement_seconds=12,
             escalate_after_seconds=6,
+            hold_window_seconds=0,
         ),
         MailboxSettings(
             mailbox="Y90002OT001",
@@ -25,6 +26,16 @@ CONFIGURATION = Configuration(
             specification="1.5",
             infrastructure_acknowledgement_seconds=12,
             business_acknowledgement_seconds=12,
+            escalate_after_seconds=6,
+            hold_window_seconds=0,
+        ),
+        # The same organisation again, with a hold window that a demonstration can wait for.
+        MailboxSettings(
+            mailbox="Y90001OT002",
+            ods_code="Y90001",
+            infrastructure_acknowledgement_seconds=12,
+            business_acknowledgement_seconds=12,
+            hold_window_seconds=4,
             escalate_after_seconds=6,
         ),
     ),

@@ -7,11 +7,12 @@ import pytest
 from gpconnect_messaging.documents.reading import read_message
 from gpconnect_messaging.documents.report import ReportRenderer
 from gpconnect_messaging.requests.models import parse_request
+from gpconnect_messaging.specification import ReportDesign
 from tests.e2e.conftest import Product
 from tests.examples import request_data
 
 
-@pytest.mark.requirement("GPCM-SD-CS-028", "GPCM-SD-032", "GPCM-SD-086")
+@pytest.mark.requirement("GPCM-SD-CS-028", "GPCM-SD-086")
 def test_a_request_without_a_document_is_delivered_with_the_report_of_its_notes(product: Product) -> None:
     dropped = product.drop("rendered-report")
     message = product.reaches(dropped, "DELIVERED")
@@ -20,6 +21,6 @@ def test_a_request_without_a_document_is_delivered_with_the_report_of_its_notes(
     )
     (document,) = read_message(stored["Body"].read()).documents
     request = parse_request(json.dumps(request_data("rendered-report")).encode())
-    report = ReportRenderer().render(request, 1, lambda _key: b"")
+    report = ReportRenderer(ReportDesign.SUMMARY).render(request, 1, lambda _key: b"")
     assert (document.title, document.content_type) == ("Consultation report", "application/pdf")
     assert document.content == report.content

@@ -74,8 +74,13 @@ def test_a_wrong_value_is_refused_by_its_name(field: str, wrong: Any) -> None:
         ("specification", "1.6"),
         ("birth_date_format", "YYYY-MM-DD"),
         ("max_message_bytes", 0),
+        ("document_types", ("discharge",)),
         ("infrastructure_acknowledgement_seconds", 0),
         ("business_acknowledgement_seconds", "soon"),
+        ("hold_window_seconds", -1),
+        ("hold_window_seconds", 10_801),
+        ("release", "by nobody"),
+        ("further_ods_codes", ("y90001",)),
     ],
 )
 def test_a_wrong_mailbox_is_refused_by_the_name_of_its_field(field: str, wrong: Any) -> None:
@@ -90,6 +95,7 @@ def test_a_wrong_mailbox_is_refused_by_the_name_of_its_field(field: str, wrong: 
         ({"mesh_url": "https://msg.intspineservices.nhs.uk"}, "mesh_url"),
         ({"account": None}, "account"),
         ({"keep_data": False}, "keep_data"),
+        ({"mailboxes": (MAILBOX.model_copy(update={"hold_window_seconds": 0}),)}, "hold_window_seconds"),
     ],
 )
 def test_production_is_refused_what_development_may_have(changes: dict[str, Any], field: str) -> None:
@@ -109,9 +115,13 @@ def test_mailboxes_default_to_the_current_specification() -> None:
             "https://fhir.nhs.uk/STU3/MessageDefinition/ITK-GPConnectSendDocument-MessageDefinition-1"
         ),
         "max_message_bytes": 5_000_000,
+        "document_types": (),
         "infrastructure_acknowledgement_seconds": 86_400,
         "business_acknowledgement_seconds": 432_000,
         "escalate_after_seconds": 14_400,
+        "hold_window_seconds": 9_900,
+        "release": "automatic",
+        "further_ods_codes": (),
     }
 
 
@@ -169,11 +179,15 @@ def test_an_unknown_environment_is_refused_with_those_that_there_are() -> None:
         environments.load("nowhere")
 
 
-def test_the_local_run_sends_from_one_mailbox_in_each_specification_version() -> None:
+@pytest.mark.requirement("GPCM-SD-CS-076")
+def test_the_local_run_sends_from_a_mailbox_in_each_specification_version_and_from_one_that_holds() -> None:
     local = environments.load("local")
-    assert {(each.mailbox, each.ods_code, each.specification) for each in local.mailboxes} == {
-        ("Y90001OT001", "Y90001", "2.0"),
-        ("Y90002OT001", "Y90002", "1.5"),
+    assert {
+        (each.mailbox, each.ods_code, each.specification, each.hold_window_seconds) for each in local.mailboxes
+    } == {
+        ("Y90001OT001", "Y90001", "2.0", 0),
+        ("Y90002OT001", "Y90002", "1.5", 0),
+        ("Y90001OT002", "Y90001", "2.0", 4),
     }
     assert {each.infrastructure_acknowledgement_seconds for each in local.mailboxes} == {12}
     assert {each.business_acknowledgement_seconds for each in local.mailboxes} == {12}

@@ -65,10 +65,12 @@ ALLOWED = {
         ("s3:PutObject", "Outbox/messages/*"),
         ("s3:PutObject", "Evidence/requests/*"),
         ("s3:PutObject", "Evidence/receipts/*"),
+        ("s3:GetObject", "Evidence/requests/*"),
+        ("s3:ListBucket", "Evidence"),
+        ("s3:PutObject", "Evidence/warnings/*"),
     },
     "Sender": LEDGER
     | NOTICES
-    | SETTINGS
     | CREDENTIALS
     | TRACES
     | _logs("Sender")
@@ -83,6 +85,9 @@ ALLOWED = {
     | WRITE_OBJECTS
     | _logs("Poller")
     | {
+        ("sqs:SendMessage", "Intake"),
+        ("kms:Decrypt through sqs", "intake key"),
+        ("kms:GenerateDataKey through sqs", "intake key"),
         ("s3:PutObject", "Evidence/received/*"),
         ("dynamodb:Query", "Ledger/index/by_due"),
         ("dynamodb:Query", "Ledger/index/by_encounter"),

@@ -302,7 +302,6 @@ def test_a_function_logs_to_its_own_group_for_the_configured_time(template: Temp
 COMMON = {
     "LEDGER_TABLE",
     "NOTICES_TOPIC_ARN",
-    "MAILBOX_PARAMETERS",
     "STALE_SECONDS",
     "AUDIT_DAYS",
     "POWERTOOLS_SERVICE_NAME",
@@ -317,10 +316,29 @@ MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
     [
         (
             "BuilderFunctionName",
-            COMMON | {"NHS_NUMBERS", "DROP_BUCKET", "OUTBOX_BUCKET", "EVIDENCE_BUCKET", "SEND_QUEUE_URL"},
+            COMMON
+            | {
+                "NHS_NUMBERS",
+                "MAILBOX_PARAMETERS",
+                "DROP_BUCKET",
+                "OUTBOX_BUCKET",
+                "EVIDENCE_BUCKET",
+                "SEND_QUEUE_URL",
+            },
         ),
         ("SenderFunctionName", COMMON | MESH | {"OUTBOX_BUCKET", "LEASE_SECONDS"}),
-        ("PollerFunctionName", COMMON | MESH | {"EVIDENCE_BUCKET", "SEND_QUEUE_URL", "ESCALATE_AFTER_SECONDS"}),
+        (
+            "PollerFunctionName",
+            COMMON
+            | MESH
+            | {
+                "MAILBOX_PARAMETERS",
+                "EVIDENCE_BUCKET",
+                "INTAKE_QUEUE_URL",
+                "SEND_QUEUE_URL",
+                "ESCALATE_AFTER_SECONDS",
+            },
+        ),
     ],
 )
 def test_a_function_is_told_what_it_needs_and_no_more(template: Template, function: str, variables: set[str]) -> None:
@@ -373,7 +391,7 @@ def test_each_mailbox_has_its_settings_and_its_secret_under_this_environment(tem
     parameters = template.of_type("SSM::Parameter").values()
     published = {parameter["Name"]: json.loads(parameter["Value"]) for parameter in parameters}
     assert published == {
-        f"/{prefix}/mailboxes/{mailbox}": settings.model_dump() for mailbox, settings in mailboxes.items()
+        f"/{prefix}/mailboxes/{mailbox}": settings.model_dump(mode="json") for mailbox, settings in mailboxes.items()
     }
     secrets = template.of_type("SecretsManager::Secret").values()
     assert {secret["Name"] for secret in secrets} == {
@@ -390,7 +408,10 @@ def test_no_secret_has_its_value_in_the_template(template: Template) -> None:
 
 
 def test_the_names_that_functions_are_told_are_the_names_that_exist(template: Template) -> None:
-    told = template.named("SenderFunctionName")["Environment"]["Variables"]
+    told = {
+        **template.named("BuilderFunctionName")["Environment"]["Variables"],
+        **template.named("SenderFunctionName")["Environment"]["Variables"],
+    }
     outputs = template.body["Outputs"]
     assert told["MAILBOX_PARAMETERS"] == outputs["MailboxParameters"]["Value"]
     assert told["MAILBOX_SECRETS"] == outputs["MailboxSecrets"]["Value"]

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.ledger.lifecycle import Fact, History, NoticeKind, Patience, Status
-from gpconnect_messaging.ledger.records import MessageRecord, Received
+from gpconnect_messaging.ledger.records import MessageRecord, Origin, Received
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.table import LedgerBusyError
 from infra.local.run import LocalRun
-from tests.unit.ledger.facts import BUILT, OVERDUE, START, accepted, at, response, started, uncertain
+from tests.unit.ledger.facts import BUILT, HELD, OVERDUE, START, accepted, at, response, started, uncertain
 
 MAILBOX = "Y90001OT001"
 PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
@@ -123,11 +124,72 @@ def test_an_encounters_versions_are_counted_once_each_however_many_ask_at_once(l
     requests = [str(uuid.uuid4()) for _ in range(6)]
 
     def claim(request_id: str) -> Callable[[], int]:
-        return lambda: ledger.claim(request_id, MAILBOX, encounter, ("v",), START).version
+        def version() -> int:
+            claimed = ledger.claim(request_id, MAILBOX, encounter, ("v",), START)
+            assert claimed is not None
+            return claimed.version
+
+        return version
 
     versions = at_once(*map(claim, requests))
     assert sorted(versions) == [1, 2, 3, 4, 5, 6]
     assert [claim(request_id)() for request_id in requests] == versions, "a repeat gets what it was given"
+
+
+@pytest.mark.requirement("GPCM-SD-CS-076")
+def test_of_many_requests_held_at_once_one_is_held_and_one_is_released(ledger: Ledger) -> None:
+    encounter = str(uuid.uuid4())
+    requests = [a_record(encounter=encounter, version=0, history=History((HELD,))) for _ in range(4)]
+    origin = Origin(folder="drop/", document_versions=("v",))
+    at_once(*[lambda record=record: ledger.place(record, START, origin) for record in requests])
+
+    def statuses() -> list[Status]:
+        return sorted(found.status for each in requests if (found := ledger.find(each.message_id)))
+
+    assert statuses() == [Status.HELD, *[Status.SUPERSEDED] * 3]
+    assert ledger.place(requests[0], START, origin).recorded is False, "a repeat changes nothing"
+    (held,) = (each for each in requests if (found := ledger.find(each.message_id)) and found.status is Status.HELD)
+    claims = at_once(*[lambda: ledger.start_release(held.message_id, START) for _ in range(3)])
+    assert {claim.version for claim in claims} == {1}
+    assert statuses() == [Status.RELEASING, *[Status.SUPERSEDED] * 3]
+    version = ledger.find_version(MAILBOX, encounter, 1)
+    assert version is not None
+    assert version.request_id == held.message_id
+    late = a_record(encounter=encounter, version=0, history=History((HELD,)))
+    assert ledger.place(late, START - timedelta(minutes=1), origin).record.status is Status.SUPERSEDED
+    newer = a_record(encounter=encounter, version=0, history=History((HELD,)))
+    assert ledger.place(newer, START, origin).record.status is Status.HELD, "the next version, in its time"
+    assert statuses() == [Status.RELEASING, *[Status.SUPERSEDED] * 3]
+
+
+@pytest.mark.requirement("GPCM-SD-CS-077")
+def test_a_withdrawal_stops_and_lists_in_one_change(ledger: Ledger) -> None:
+    encounter = str(uuid.uuid4())
+    keys = ("registered-practice", "organisation/FA565")
+    ledger.claim(str(uuid.uuid4()), MAILBOX, encounter, ("v",), START, recipients=keys)
+    version = ledger.find_version(MAILBOX, encounter, 1)
+    assert version is not None
+    sent, built = (
+        a_record(message_id=each, encounter=encounter, recipient=key)
+        for each, key in zip(version.message_ids, keys, strict=True)
+    )
+    asked = a_record(encounter=encounter, version=0, history=History(()))
+    ledger.create(sent)
+    with pytest.raises(LedgerBusyError):
+        ledger.withdraw(asked, START, lambda _: "warnings/x.txt")
+    ledger.create(built)
+    for fact in (started(), accepted()):
+        ledger.record(sent.message_id, fact)
+    held = a_record(encounter=encounter, version=0, history=History((HELD,)))
+    ledger.place(held, START, Origin(folder="", document_versions=()))
+    done = ledger.withdraw(asked, START, lambda _: "warnings/x.txt")
+    assert done.record.status is Status.TELL_PRACTICE
+    (fact,) = done.record.history.facts
+    assert (fact.details["stopped"], fact.details["sent"]) == ([held.message_id, built.message_id], [sent.message_id])
+    for record in (held, built):
+        found = ledger.find(record.message_id)
+        assert found is not None
+        assert found.status is Status.WITHDRAWN
 
 
 def test_of_two_senders_only_one_gets_the_message(ledger: Ledger) -> None:

@@ -2,13 +2,9 @@
 
 import gzip
 import json
-import os
-import select
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +16,6 @@ import pytest
 from lxml import etree
 
 from infra.local.environments import environment
-from infra.local.mesh.configuration import DEFAULT_COMMUNITY, Community
 from infra.local.practice.mailbox import (
     Collected,
     Mailbox,
@@ -29,51 +24,10 @@ from infra.local.practice.mailbox import (
     MessageGoneError,
 )
 from infra.local.processes import Keeper
+from tests.local_mesh import COMMUNITY, PRACTICE, SENDER, TO_PRACTICE, WORKFLOW, Program, started
 from tests.unit.local_practice.sample_message import sample_message
 
-ROOT = Path(__file__).resolve().parents[2]
-COMMUNITY = Community.read(DEFAULT_COMMUNITY)
-SENDER, PRACTICE = "Y90001OT001", "A20047OT001"
-WORKFLOW = "GPCONNECT_SEND_DOCUMENT"
-TO_PRACTICE = "GPPROVIDER_9658218865_19331114_WRIGHT"
 PERSONAL = ("9658218865", "WRIGHT", "Garth", "19331114", "1933-11-14")
-
-
-@dataclass
-class Program:
-    """A program of the local run, started as a person would start it."""
-
-    process: subprocess.Popen[str]
-    log: Path
-    url: str
-
-    def stop(self) -> int:
-        self.process.terminate()
-        return self.process.wait(timeout=10)
-
-
-@contextmanager
-def started(python: Path | str, module: str, *arguments: str, log: Path) -> Iterator[Program]:
-    with log.open("w") as errors:
-        process = subprocess.Popen(
-            [str(python), "-m", module, *arguments],
-            cwd=ROOT,
-            env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-    assert process.stdout is not None
-    try:
-        in_time, _, _ = select.select([process.stdout], [], [], 30)
-        line = process.stdout.readline() if in_time else ""
-        assert line.startswith("ready http://127.0.0.1:"), log.read_text()
-        yield Program(process, log, line.split()[1])
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 @dataclass

@@ -368,6 +368,11 @@ def test_a_message_that_cannot_be_taken_in_holds_up_no_other_is_set_aside_and_to
     assert len(product.topic.told) == 1, "told once"
     assert len(mesh.requests(kind="download", path=f"/messageexchange/{SENDER}/inbox/{waiting}")) == 5
     assert waiting_for(mesh) == [waiting], "it is still in MESH"
+
+    bucket.poison = ""
+    assert product.ledger.release_set_aside(SENDER, waiting)
+    assert product.poller.poll(SENDER).matched == 1
+    assert waiting_for(mesh) == [], "an operator's word was enough"
     product.mesh.close()
 
 

@@ -1,15 +1,20 @@
 """The least that MESH and S3 can do, as a program: take any upload and drop it, serve any length of made-up content.
 
-So what a measurement shows is the client's. `python -m tests.performance.counterpart` prints `ready PORT`.
+So what a measurement shows is the client's. `python -m tests.performance.counterpart CERTIFICATE KEY` speaks TLS with
+these files, and prints `ready PORT`.
 """
 
+import argparse
 import base64
 import json
 import random
+import socket
+import ssl
 import time
 import zlib
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import urlsplit
 
 BLOCK = base64.b64encode(random.Random(1).randbytes(786_432))
@@ -32,9 +37,20 @@ class Counterpart(BaseHTTPRequestHandler):
     wbufsize = 256 * 1024
     seconds = 0.0
 
+    def handle_one_request(self) -> None:
+        """Serve a request, and count the processor's time: waiting for it takes none."""
+        begun = time.thread_time()
+        super().handle_one_request()
+        Counterpart.seconds += time.thread_time() - begun
+
+    def handle_expect_100(self) -> bool:
+        """Ask for the body at once: S3's client waits for that."""
+        asked = super().handle_expect_100()
+        self.wfile.flush()
+        return asked
+
     def do_POST(self) -> None:
         """Take an upload, or begin or end one in parts."""
-        begun = time.thread_time()
         self._drain()
         parts = urlsplit(self.path)
         if parts.path.startswith("/messageexchange"):
@@ -42,7 +58,6 @@ class Counterpart(BaseHTTPRequestHandler):
         else:
             kind = "InitiateMultipartUploadResult" if "uploads" in parts.query else "CompleteMultipartUploadResult"
             self._answer(200, _BUCKET.format(kind).encode())
-        Counterpart.seconds += time.thread_time() - begun
 
     def do_PUT(self) -> None:
         """Take an object or a part of one."""
@@ -101,8 +116,34 @@ class Counterpart(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-if __name__ == "__main__":
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Counterpart)
-    server.daemon_threads = True
+class Server(ThreadingHTTPServer):
+    """Speaks TLS; each connection's handshake is made in its own thread."""
+
+    daemon_threads = True
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__(("127.0.0.1", 0), Counterpart)
+        self._context = context
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Serve one connection."""
+        request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        with self._context.wrap_socket(request, server_side=True) as connection:
+            super().finish_request(connection, client_address)
+
+
+def main() -> None:
+    """Serve until ended."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("certificate")
+    parser.add_argument("key")
+    arguments = parser.parse_args()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(arguments.certificate, arguments.key)
+    server = Server(context)
     print(f"ready {server.server_address[1]}", flush=True)
     server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

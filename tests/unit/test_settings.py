@@ -19,7 +19,6 @@ BUILDER = {
 SENDER = {
     "LEDGER_TABLE": "ledger",
     "NOTICES_TOPIC_ARN": "arn",
-    "MAILBOX_PARAMETERS": "/mailboxes",
     "OUTBOX_BUCKET": "outbox",
     "MESH_URL": "https://mesh.example",
     "MAILBOX_SECRETS": "mailboxes",

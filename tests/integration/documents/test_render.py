@@ -1,5 +1,6 @@
 """The `render` command: a person's view of any ITK3 message."""
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -100,6 +101,24 @@ def test_the_page_is_printed_where_no_file_is_named(file: Path, capsys: pytest.C
     assert capsys.readouterr().out.startswith("<!doctype html>")
 
 
+def test_a_browser_keeps_nothing_of_the_message_in_its_history() -> None:
+    html = page(read_message(message()), View.CLINICAL, {})
+    assert html.partition("<title>")[2].partition("</title>")[0] == "ITK3 message"
+
+
+def test_a_program_reads_the_same_facts_as_json(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(file), "--json"]) == 0
+    administrative = json.loads(capsys.readouterr().out)
+    assert administrative["documents"][1] == {"content_type": "image/png", "size": len(PNG)}
+    assert {"label": "NHS number", "value": "965 821 8865"} in administrative["groups"][0]["facts"]
+    assert not any(words in json.dumps(administrative) for words in ("Photograph", "Seen at"))
+    folder = tmp_path / "documents"
+    assert main([str(file), "--json", "--view", "clinical", "--extract", str(folder)]) == 0
+    clinical = json.loads(capsys.readouterr().out)
+    assert clinical["documents"][1]["title"] == "Photograph of a wound"
+    assert Path(clinical["documents"][1]["file"]).resolve() == folder / "document-2.png"
+
+
 def test_the_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
@@ -136,17 +155,19 @@ def test_published_responses_are_read() -> None:
     assert all({"Message", "Outcome"} <= {each.heading for each in reading.groups} for reading in readings)
 
 
+@pytest.mark.parametrize("view", list(View))
 @pytest.mark.parametrize(("name", "width", "height"), [("desk", 1280, 2700), ("phone", 400, 3600)])
-def test_a_browser_shows_the_page_whole_at_desk_and_phone_width(
-    name: str, width: int, height: int, file: Path, tmp_path: Path
+def test_a_browser_shows_the_page_whole_at_desk_and_phone_width_and_readable_without_colour(
+    name: str, width: int, height: int, view: View, file: Path, tmp_path: Path
 ) -> None:
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip(MEDIA)
     target = tmp_path / "page.html"
-    assert main([str(file), "--view", "clinical", "--extract", str(tmp_path / "d"), "--page", str(target)]) == 0
+    documents = ["--extract", str(tmp_path / "documents")] if view is View.CLINICAL else []
+    assert main([str(file), "--view", view, *documents, "--page", str(target)]) == 0
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    shot = SCREENSHOTS / f"render-{name}.png"
+    shot = SCREENSHOTS / f"render-{view}-{name}.png"
     shot.unlink(missing_ok=True)
     command = [
         browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage",
@@ -162,6 +183,21 @@ def test_a_browser_shows_the_page_whole_at_desk_and_phone_width(
     # The sections keep a margin on both sides: nothing runs out of the window.
     middle = image.height // 2
     assert image.getpixel((2, middle)) == image.getpixel((width - 3, middle)) == (240, 244, 245)
-    # Readable without colour: in grey, the header's letters still stand out from its ground.
-    header = image.convert("L").crop((0, 0, width, 60))
-    assert header.getextrema() == (76, 255)
+    grey = image.convert("L")
+    grey.save(SCREENSHOTS / f"render-{view}-{name}-grey.png")
+    # Without colour, letters still stand out from their ground, in the header and in a section (WCAG 2.2, 1.4.3: 4.5).
+    assert contrast(grey.crop((0, 0, width, 60))) >= 4.5
+    assert contrast(grey.crop((20, 180, width - 20, 500))) >= 4.5
+
+
+def contrast(grey: Image.Image) -> float:
+    """The contrast of the darkest and lightest grey of a picture, as WCAG has it."""
+
+    def luminance(value: float) -> float:
+        part = value / 255
+        return part / 12.92 if part <= 0.04045 else float(((part + 0.055) / 1.055) ** 2.4)
+
+    darkest, lightest = grey.getextrema()
+    assert isinstance(darkest, int | float)
+    assert isinstance(lightest, int | float)
+    return (luminance(lightest) + 0.05) / (luminance(darkest) + 0.05)

@@ -6,6 +6,7 @@ Only what those tests use, and nothing that ours does not do: all behaviour that
 import io
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import IO, Any, Self
 
@@ -19,6 +20,17 @@ from gpconnect_messaging.mesh.chunking import Chunking
 
 class MeshError(Exception):
     """The official client's error for a refused message."""
+
+
+@contextmanager
+def _as_http_errors() -> Iterator[None]:
+    """The official client lets through what its HTTP library raises."""
+    try:
+        yield
+    except mesh.MeshError as error:
+        response = Response()
+        response.status_code = error.status or 0
+        raise HTTPError(response=response) from None
 
 
 @dataclass(frozen=True)
@@ -75,11 +87,18 @@ class Message(io.BytesIO):
 class MeshClient:
     """The official client's methods, each one line of ours."""
 
-    def __init__(self, endpoint: Endpoint, mailbox: str, password: str, *, max_chunk_size: int = 20_000_000) -> None:
-        credentials = mesh.MailboxCredentials(
-            mailbox=mailbox, password=password, shared_key=os.environ["MESH_CLIENT_SHARED_KEY"]
-        )
-        self._client = mesh.MeshClient(endpoint.url, credentials)
+    def __init__(
+        self,
+        url: Endpoint | str,
+        mailbox: str,
+        password: str,
+        *,
+        shared_key: bytes | None = None,
+        max_chunk_size: int = 20_000_000,
+    ) -> None:
+        key = shared_key.decode() if shared_key else os.environ["MESH_CLIENT_SHARED_KEY"]
+        credentials = mesh.MailboxCredentials(mailbox=mailbox, password=password, shared_key=key)
+        self._client = mesh.MeshClient(url if isinstance(url, str) else url.url, credentials)
         self._max_chunk_size = max_chunk_size
 
     def __enter__(self) -> Self:
@@ -87,6 +106,10 @@ class MeshClient:
 
     def __exit__(self, *_: object) -> None:
         self._client.close()
+
+    def handshake(self) -> None:
+        with _as_http_errors():
+            self._client.handshake()
 
     def count_messages(self) -> int:
         return self._client.count()
@@ -109,12 +132,8 @@ class MeshClient:
         self._client.acknowledge(message_id)
 
     def track_message(self, message_id: str) -> dict[str, Any]:
-        try:
+        with _as_http_errors():
             return asdict(self._client.tracking(message_id))
-        except mesh.Gone as gone:
-            response = Response()
-            response.status_code = gone.status or 0
-            raise HTTPError(response=response) from None
 
     def lookup_endpoint(self, ods_code: str, workflow_id: str) -> dict[str, Any]:
         found = self._client.endpoint_lookup(ods_code, workflow_id).mailboxes

@@ -40,9 +40,12 @@ def text_of(pdf: bytes) -> str:
     return squeezed("".join(piece.text for piece in pieces(pdf)))
 
 
-def notes_of(found: list[Piece]) -> str:
-    """The notes alone, over all pages and without what each page repeats, as one text without white space."""
-    return squeezed("".join(piece.text for piece in found if piece.size == 9.29 and piece.x > 170))
+def notes_of(found: list[Piece], left: float) -> str:
+    """The notes alone, over all pages and without what each page repeats, as one text without white space.
+
+    `left` is where their column begins.
+    """
+    return squeezed("".join(piece.text for piece in found if piece.size == 9.29 and piece.x > left - 1))
 
 
 def squeezed(text: str) -> str:

@@ -11,10 +11,11 @@ from PIL import Image
 from pypdf import PdfReader
 
 from gpconnect_messaging.documents import wording
-from gpconnect_messaging.documents.layouts import PageSize
+from gpconnect_messaging.documents.layouts import PageSize, designed
 from gpconnect_messaging.documents.report import ReportRenderer, with_report
 from gpconnect_messaging.requests.models import Request
-from tests.examples import ROOT, a_request
+from gpconnect_messaging.specification import ReportDesign
+from tests.examples import ROOT, a_request, spec_file
 from tests.unit.documents.page_reading import notes_of, overlaps, pieces, squeezed, text_of
 
 SAMPLE = "rendered-report"
@@ -27,9 +28,13 @@ def picture(width: int = 60, height: int = 40, kind: str = "PNG", mode: str = "R
 
 
 def render(
-    request: Request, version: int = 1, pictures: dict[str, bytes] | None = None, size: PageSize = PageSize.LETTER
+    request: Request,
+    version: int = 1,
+    pictures: dict[str, bytes] | None = None,
+    size: PageSize = PageSize.LETTER,
+    design: ReportDesign = ReportDesign.CONSULTATION_REPORT,
 ) -> bytes:
-    return ReportRenderer(size).render(request, version, (pictures or {}).__getitem__).content
+    return ReportRenderer(design, size).render(request, version, (pictures or {}).__getitem__).content
 
 
 def rendered(version: int = 1, **changes: Any) -> bytes:
@@ -89,6 +94,38 @@ def test_the_text_comes_in_the_order_in_which_a_person_reads() -> None:
     ]  # fmt: skip
     places = [text.index(squeezed(each)) for each in order]
     assert places == sorted(places)
+
+
+@pytest.mark.requirement("GPCM-SD-CS-002", "GPCM-SD-087")
+def test_the_notes_keep_the_senders_titles_words_lines_and_order() -> None:
+    sections = [
+        {"title": "Zeta", "text": "third before second\n  indented, and\n\nafter an empty line"},
+        {"title": "Alpha", "text": "first by the letter"},
+        {"title": "Zeta", "text": "The same title again"},
+    ]
+    found = pieces(rendered(consultation__sections=sections))
+    shown = [(each.text, round(each.y)) for each in found if each.page == 0]
+    words = [
+        "Zeta:", "third before second", "indented, and", "after an empty line", "Alpha:", "first by the letter",
+        "Zeta:", "The same title again",
+    ]  # fmt: skip
+    assert [text.strip() for text, _ in shown if text.strip() in words] == words
+    height = {text.strip(): y for text, y in shown}
+    one_line = height["indented, and"] - height["third before second"]
+    assert height["after an empty line"] - height["indented, and"] == pytest.approx(2 * one_line, abs=1)
+
+
+@pytest.mark.requirement("GPCM-SD-CS-016")
+def test_the_notes_open_with_the_prescribed_reason_for_the_summary() -> None:
+    text = text_of(rendered(consultation__sections=[{"title": "History", "text": "first words"}]))
+    assert squeezed(f"CLINICAL NOTES Summary Reason: {wording.SUMMARY_REASON}.") in text
+    assert "an organisation different to the GP practice" in wording.SUMMARY_REASON
+
+
+@pytest.mark.requirement("GPCM-SD-CS-016")
+def test_the_reason_for_the_summary_is_word_for_word_the_published_one() -> None:
+    published = spec_file("requirements/send-document-core-and-consultation.yml").read_text(encoding="utf-8")
+    assert f"<code>{wording.SUMMARY_REASON}</code>" in published
 
 
 @pytest.mark.requirement("GPCM-SD-CS-006", "GPCM-SD-CS-007", "GPCM-SD-091")
@@ -190,6 +227,93 @@ def test_an_abnormal_result_is_told_by_words_weight_and_ground_and_not_by_colour
     assert b".6 .745098 .94902 rg" in page.get_contents().get_data()  # type: ignore[union-attr]
 
 
+RESULTS: list[dict[str, Any]] = [
+    {"test": f"Test {number}", "value": "x" * 120, "unit": "mmol/L"} for number in range(40)
+]
+
+
+@pytest.mark.parametrize("design", ReportDesign)
+def test_a_table_bears_its_headings_on_every_page_and_no_row_is_split(design: ReportDesign) -> None:
+    sections = [{"title": "Blood results", "results": RESULTS}]
+    found = pieces(render(a_request(SAMPLE, consultation__sections=sections), design=design))
+    places = {row["test"]: [each for each in found if each.text == row["test"]] for row in RESULTS}
+    pages = sorted({each.page for row in places.values() for each in row})
+    assert len(pages) > 2
+    for page in pages:
+        (heading,) = [each for each in found if each.page == page and each.text == "UoM"]
+        rows = [each for row in places.values() for each in row if each.page == page]
+        assert heading.y < min(each.y for each in rows)
+        # Each row's value takes as many lines; the last one's are all on its page.
+        values = [each for each in found if each.page == page and set(each.text) == {"x"}]
+        assert "".join(each.text for each in values) == "x" * 120 * len(rows)
+
+
+def test_a_row_that_is_taller_than_a_page_goes_on_below_the_headings_of_the_next() -> None:
+    sections = [{"title": "Blood results", "results": [{"test": "中" * 255, "value": "ß" * 255}]}]
+    found = pieces(rendered(consultation__sections=sections))
+    assert overlaps(found) == []
+    assert sum(each.text.count("中") for each in found) == sum(each.text.count("ß") for each in found) == 255
+    assert [each.page for each in found if each.text == "UoM"] == sorted({e.page for e in found if "中" in e.text})
+    assert all(each.y < 733 for each in found if "中" in each.text)
+
+
+def test_the_headings_of_a_table_never_stand_alone_at_the_foot_of_a_page() -> None:
+    for lines in range(24, 34):
+        sections: list[dict[str, Any]] = [
+            {"title": "History", "text": "\n".join("abc" for _ in range(lines))},
+            {"title": "Blood results", "text": "Taken at nine.", "results": RESULTS[:2]},
+        ]
+        found = pieces(render(a_request(SAMPLE, consultation__sections=sections)))
+        headings = {each.page for each in found if each.text == "UoM"}
+        assert headings == {each.page for each in found if each.text in {"Test 0", "Test 1"}}
+
+
+SUMMARY_ORDER = [
+    "Consultation report", "Confidential: personal data", "GP Connect", "Version 1", "Number of related documents: 0",
+    "Page 1 of 1", "CITIZEN INFORMATION", "Name:", "KILLEN, Dean (Mr)", "DOB:", "27-May-1955", "NHS No:",
+    "973 316 2043", "Home/Registered", "Current Address:", "SENDING INFORMATION", "Healthcare professional:",
+    "Dr Ada Okafor, General practitioner", "Location:", "Riverside Hub, Quay Street", "E-mail:",
+    "reports@riverside.example", "Organisation:", "Riverside Out of Hours,", "Y90001,", "2 Quay Street, Leeds, LS1 4BN",
+    "Activity Date:", "20-Nov-2026 20:45", "Receiving GP Practice:", "Millbrook Surgery", "Clinical notes", "History",
+    "Blood results", "Potassium", "3.2 (low)", "Attachments too large to send", "Ultrasound recording",
+    "20-Nov-2026 20:30", "73.4 MB", "Follow-up actions", "Please review ramipril.", "CONFIDENTIAL: Personal data",
+]  # fmt: skip
+
+
+@pytest.mark.requirement("GPCM-SD-086", "GPCM-SD-090", "GPCM-SD-091")
+def test_the_summary_of_2_0_says_all_in_the_order_and_words_of_its_wireframe() -> None:
+    found = [each.text for each in pieces(render(a_request(SAMPLE), design=ReportDesign.SUMMARY))]
+    places = [found.index(words) for words in SUMMARY_ORDER]
+    assert places == sorted(places)
+    assert "Summary Reason:" not in found
+
+
+def test_the_summary_of_2_0_looks_like_its_wireframe() -> None:
+    found = {each.text: each for each in pieces(render(a_request(SAMPLE), design=ReportDesign.SUMMARY))}
+    blue, white = (0, 94 / 255, 184 / 255), (1, 1, 1)
+    centre = (48.02 + 564.21) / 2
+    for words in ("CITIZEN INFORMATION", "SENDING INFORMATION"):
+        heading = found[words]
+        assert heading.font == "Arimo-Bold"
+        assert heading.colour == pytest.approx(blue, abs=0.001)
+        assert (heading.x + heading.right) / 2 == pytest.approx(centre, abs=0.1)
+    for words in ("Clinical notes", "Attachments too large to send", "Follow-up actions"):
+        assert (found[words].font, found[words].colour) == ("Arimo-Bold", white)
+    sections = [found[words] for words in ("History", "Examination", "Blood results", "Attachments", "Actions")]
+    assert {round(each.right, 1) for each in sections} == {151.7}
+    assert all(each.colour == pytest.approx(blue, abs=0.001) for each in sections)
+    assert {found[words].font for words in ("Name:", "DOB:", "E-mail:")} == {"Arimo-Regular"}
+    assert found["KILLEN, Dean (Mr)"].size > found["973 316 2043"].size
+
+
+@pytest.mark.requirement("GPCM-SD-CS-001")
+@pytest.mark.parametrize("design", ReportDesign)
+def test_the_kind_of_encounter_stands_among_the_notes(design: ReportDesign) -> None:
+    kind = {"code": "185317003", "display": "Telephone encounter"}
+    text = text_of(render(a_request(SAMPLE, consultation__type=kind), design=design))
+    assert text.count("Telephoneencounter(SNOMEDCT185317003)") == 1
+
+
 def test_images_are_scaled_into_the_notes() -> None:
     documents = [
         {"key": "a.png", "content_type": "image/png", "title": "Drawing"},
@@ -236,7 +360,11 @@ def test_the_deployers_logo_takes_the_wordmarks_place(tmp_path: Path) -> None:
     assert "NHS" in {piece.text for piece in pieces(rendered())}
     logo = tmp_path / "logo.png"
     logo.write_bytes(picture(120, 48))
-    pdf = ReportRenderer(logo=logo).render(a_request(SAMPLE), 1, lambda _key: b"").content
+    pdf = (
+        ReportRenderer(ReportDesign.CONSULTATION_REPORT, logo=logo)
+        .render(a_request(SAMPLE), 1, lambda _key: b"")
+        .content
+    )
     assert "NHS" not in {piece.text for piece in pieces(pdf)}
     (image,) = PdfReader(io.BytesIO(pdf)).pages[0].images
     assert image.image is not None
@@ -273,7 +401,10 @@ def test_the_report_becomes_the_primary_document_and_the_others_stay_attachments
     ]
 
 
-@pytest.mark.parametrize("size", list(PageSize))
+@pytest.mark.parametrize(
+    ("design", "size"),
+    [(ReportDesign.CONSULTATION_REPORT, PageSize.LETTER), (ReportDesign.SUMMARY, PageSize.A4)],
+)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -290,16 +421,18 @@ def test_the_report_becomes_the_primary_document_and_the_others_stay_attachments
         {"practitioner__name": {"family": "F" * 100, "given": ["G" * 100]}, "practitioner__role": "R" * 255},
         {"organisation__email": "e" * 240 + "@nhs.example", "organisation__branch": "Branch " * 30},
         {"registered_practice__name": "Practice " * 28},
+        {"consultation__sections": [{"title": "T" * 255, "text": "x"}]},
     ],
 )
 def test_whatever_its_length_nothing_overlaps_is_lost_or_leaves_the_frame(
-    size: PageSize, changes: dict[str, Any]
+    design: ReportDesign, size: PageSize, changes: dict[str, Any]
 ) -> None:
     request = a_request(SAMPLE, **changes)
-    pdf = render(request, size=size)
+    pdf = render(request, size=size, design=design)
     found = pieces(pdf)
     assert overlaps(found) == []
-    text = text_of(pdf) + notes_of(found)
+    shift, layout = designed(design, size)
+    text = text_of(pdf) + notes_of(found, layout.continuation.text_x + shift)
     assert all(squeezed(words) in text for words in _words(request))
     width, height = size.points
     margin = (width - 516.2) / 2
@@ -315,5 +448,11 @@ def _words(request: Request) -> list[str]:
         *(organisation.address.lines if organisation.address else ()),
     ]
     words += [section.text or "" for section in request.consultation.sections]
+    words += [
+        words
+        for section in request.consultation.sections
+        for each in section.results
+        for words in (each.test, each.value)
+    ]
     words += [request.practitioner.role or "" if request.practitioner else ""]
     return words

@@ -235,7 +235,7 @@ def test_xml_that_is_no_stu3_resource_is_refused(raw: bytes) -> None:
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings().max_examples, deadline=None)
 def test_whatever_comes_the_answer_is_a_resource_or_a_refusal(raw: bytes) -> None:
     for content_type in (JSON, XML):
         with pytest.raises(RequestRefusedError):
@@ -256,7 +256,7 @@ def test_any_text_survives(text: str) -> None:
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value=-1_000_000, max_value=1_000_000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=settings().max_examples // 4, deadline=None)
 def test_any_number_keeps_its_digits(number: Decimal) -> None:
     content = (
         '{"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "issued": "2026-11-20T10:00:00Z", '

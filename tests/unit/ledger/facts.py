@@ -55,12 +55,14 @@ def uncertain(attempt: int = 1, minutes: float = 2) -> Fact:
     return lifecycle.upload_uncertain(at=at(minutes), attempt=attempt, why="no answer", source="sender")
 
 
-def response(code: str | None, minutes: float = 3, mesh_message_id: str = "R") -> Fact:
+def response(
+    code: str | None, minutes: float = 3, mesh_message_id: str = "R", from_mailbox: str = "A20047OT001"
+) -> Fact:
     known = RESPONSE_CODES.get(code or "")
     return lifecycle.response(
         at=at(minutes),
         mesh_message_id=f"{mesh_message_id}{code}",
-        from_mailbox="A20047OT001",
+        from_mailbox=from_mailbox,
         from_organisation="A20047",
         code=code,
         level=level_of(code or ""),
@@ -80,6 +82,31 @@ def reported(attempt: int = 1, minutes: float = 3) -> Fact:
 
 def unresolved(attempt: int = 1, minutes: float = 2, mailboxes: int = 0) -> Fact:
     return lifecycle.recipient_unresolved(at=at(minutes), attempt=attempt, organisation="FA565", mailboxes=mailboxes)
+
+
+HELD = lifecycle.held(at=at(0), release_at=at(165), by_a_person=False, requirement="GPCM-SD-CS-076", why="open")
+WAITS = lifecycle.held(at=at(0), release_at=at(165), by_a_person=True, requirement="GPCM-SD-CS-074", why="a person")
+BY_A_PERSON = lifecycle.released_by_a_person(at=at(5), actor="operator-7")
+RELEASING = lifecycle.release_started(at=at(170), version=1)
+RELEASED = lifecycle.released(at=at(171), message_ids=["5f0e7f58-0000-5000-8000-000000000001"])
+SUPERSEDED = lifecycle.superseded(at=at(10), by_request_id="5f0e7f58-0000-5000-8000-000000000002")
+WITHDRAWN = lifecycle.withdrawn(at=at(10), by_request_id="5f0e7f58-0000-5000-8000-000000000003")
+NOT_REQUIRED = lifecycle.not_required(at=at(0), requirement="GPCM-SD-CS-071", why="registered here")
+WARNED = lifecycle.withdrawal(at=at(10), stopped=[], sent=["5f0e7f58"], warning_key="warnings/x.txt")
+STOPPED = lifecycle.withdrawal(at=at(10), stopped=["5f0e7f58"], sent=[], warning_key=None)
+PRACTICE_TOLD = lifecycle.practice_told(at=at(20), actor="operator-7")
+QUEUED_AGAIN = lifecycle.queued_again(at=at(166), times=1, why="HELD")
+
+
+def built_for(mailbox: str | None = None, organisation: str | None = None) -> Fact:
+    return lifecycle.built(
+        at=at(0), sha256="00", size=1, infrastructure_due=timedelta(hours=1), business_due=timedelta(hours=5),
+        to_mailbox=mailbox, to_organisation=organisation,
+    )  # fmt: skip
+
+
+def response_accepted(mesh_message_id: str) -> Fact:
+    return lifecycle.response_accepted(at=at(30), mesh_message_id=mesh_message_id, actor="operator-7")
 
 
 VOIDED = lifecycle.voided(at=at(50), by_message_id="5f0e7f58-0000-5000-8000-000000000009")

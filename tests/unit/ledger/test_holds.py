@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.ledger.holds import Held, HeldItems, UnknownMessageError
-from gpconnect_messaging.ledger.lifecycle import History, Patience
-from gpconnect_messaging.ledger.records import MessageRecord, Received
+from gpconnect_messaging.ledger.lifecycle import History, Patience, held
+from gpconnect_messaging.ledger.records import MessageRecord, Origin, Received
 from gpconnect_messaging.ledger.store import Ledger
 from tests.in_memory import Clock, Table
 from tests.unit.ledger.facts import BUILT, accepted, at, response, started
@@ -46,11 +46,11 @@ class Kept:
         return {key for key, item in self.table.items.items() if "expires_at" in item}
 
 
-def test_all_that_the_ledger_has_expires_after_its_time_but_for_the_encounters_counter() -> None:
+def test_all_that_the_ledger_has_expires_after_its_time_but_for_the_encounters_own() -> None:
     kept = Kept()
     assert {key for key in kept.table.items if key not in kept.expiring()} == {
-        (pk, sk) for pk, sk in kept.table.items if sk == "ENCOUNTER"
-    }
+        (pk, sk) for pk, sk in kept.table.items if pk.startswith("ENCOUNTER#")
+    }, "a version must never be given twice, and later ones wait for it"
     row = kept.table.items["MESSAGE#message", "MESSAGE"]
     assert row["expires_at"] == int((kept.clock() + KEPT).timestamp()), "counted from its last change"
 
@@ -71,13 +71,28 @@ def test_without_a_retention_nothing_expires() -> None:
 @pytest.mark.requirement("GPC-SD09")
 def test_nothing_of_a_held_message_expires_and_what_is_recorded_later_does_not_either() -> None:
     kept = Kept()
-    assert kept.items.place("message") == Held("request", MAILBOX, ("R20013",))
+    assert kept.items.place("message") == Held("request", MAILBOX, ("R20013",), ("message", "request"))
     assert kept.expiring() == set()
     change = kept.ledger.record("message", response("30002", mesh_message_id="S"))
     assert change is not None
     assert change.notices
     assert change.record.legal_hold
     assert kept.expiring() == set()
+
+
+def test_what_the_release_of_a_held_request_adds_does_not_expire_either() -> None:
+    kept = Kept()
+    fact = held(at=at(0), release_at=at(5), by_a_person=False, requirement="", why="")
+    waiting = MessageRecord(
+        message_id="waiting", request_id="waiting", mailbox=MAILBOX, encounter="f", version=0, created_at=at(0),
+        history=History((fact,)),
+    )  # fmt: skip
+    kept.ledger.place(waiting, at(0), Origin(folder="f/", document_versions=("v",)))
+    assert ("REQUEST#waiting", "ORIGIN") in kept.expiring()
+    kept.items.place("waiting")
+    assert kept.ledger.start_release("waiting", at(6))
+    assert [key for key in kept.expiring() if key[0].endswith("#waiting")] == []
+    assert ("REQUEST#waiting", "REQUEST") in kept.table.items
 
 
 def test_a_fact_that_was_being_recorded_when_the_hold_was_placed_does_not_undo_it() -> None:

@@ -5,9 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level, Verdict, level_of
+from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import (
     RULES,
     Fact,
+    FactKind,
     History,
     NoticeKind,
     Patience,
@@ -17,16 +19,30 @@ from gpconnect_messaging.ledger.lifecycle import (
 )
 from tests.unit.ledger.facts import (
     BUILT,
+    BY_A_PERSON,
+    HELD,
     INVALID,
+    NOT_REQUIRED,
     OVERDUE,
+    PRACTICE_TOLD,
+    QUEUED_AGAIN,
+    RELEASED,
+    RELEASING,
+    STOPPED,
+    SUPERSEDED,
     VOIDED,
+    WAITS,
+    WARNED,
+    WITHDRAWN,
     accepted,
     at,
+    built_for,
     chunk,
     postponed,
     refused,
     reported,
     response,
+    response_accepted,
     started,
     tracked,
     uncertain,
@@ -69,6 +85,23 @@ PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15)
         ([*SENT, OVERDUE, response("20013"), response("30001")], Status.DELIVERED),
         ([*SENT, OVERDUE, response("20013"), response("30002")], Status.REJECTED),
         ([*SENT, response("99999")], Status.SENT),
+        ([NOT_REQUIRED], Status.NOT_REQUIRED),
+        ([HELD], Status.HELD),
+        ([WAITS], Status.HELD),
+        ([WAITS, BY_A_PERSON], Status.HELD),
+        ([HELD, INVALID], Status.INVALID),
+        ([HELD, SUPERSEDED], Status.SUPERSEDED),
+        ([HELD, WITHDRAWN], Status.WITHDRAWN),
+        ([HELD, RELEASING], Status.RELEASING),
+        ([HELD, RELEASING, RELEASED], Status.RELEASED),
+        ([STOPPED], Status.WITHDRAWN),
+        ([WARNED], Status.TELL_PRACTICE),
+        ([WARNED, PRACTICE_TOLD], Status.WITHDRAWN),
+        ([BUILT, WITHDRAWN], Status.WITHDRAWN),
+        ([BUILT, started(), WITHDRAWN], Status.SENDING),
+        ([BUILT, started(), WITHDRAWN, postponed()], Status.WITHDRAWN),
+        ([BUILT, started(), WITHDRAWN, uncertain()], Status.WITHDRAWN),
+        ([BUILT, started(), WITHDRAWN, accepted()], Status.SENT),
     ],
 )
 def test_facts_amount_to_a_status(facts: list[Fact], status: Status) -> None:
@@ -136,11 +169,15 @@ def test_one_undelivered_copy_of_two_is_not_the_end() -> None:
     assert History((*twice, reported(1), reported(2))).status is Status.UNDELIVERED
 
 
+EXPECTING = built_for("A20047OT001")
+FORGED = [response(code, mesh_message_id="F", from_mailbox="ELSEWHERE") for code in ("20013", "30001", "20009")]
 ANY_FACT = st.sampled_from(
     [
-        BUILT, INVALID, OVERDUE, started(), started(2, 20), accepted(), accepted(2, 21), refused(), refused(2),
+        EXPECTING, INVALID, OVERDUE, started(), started(2, 20), accepted(), accepted(2, 21), refused(), refused(2),
         postponed(), postponed(2), uncertain(), uncertain(2), response("20013"), response("20009"), response("20007"),
         response("30001"), response("30002"), response("30004"), response("30014"), response("99999"), response(None),
+        HELD, BY_A_PERSON, RELEASING, RELEASED, SUPERSEDED, WITHDRAWN, NOT_REQUIRED, WARNED, PRACTICE_TOLD,
+        QUEUED_AGAIN, *FORGED, response_accepted("F20013"),
         reported(), reported(2), chunk(1), chunk(2), chunk(1, 2, mesh_message_id="MESH2"), tracked(),
         started(3, 30, chunks=3), postponed(3, abandoned="MESH1"),
     ]
@@ -167,7 +204,9 @@ def test_order_and_repetition_never_matter(facts: list[Fact], random: object) ->
 @given(st.lists(ANY_FACT, max_size=12, unique_by=lambda fact: fact.identity))
 def test_no_status_stands_without_evidence(facts: list[Fact]) -> None:
     history = History(tuple(facts))
-    codes = {fact.details["code"] for fact in facts if fact.kind == "response"}
+    doubted = FORGED[1 if response_accepted("F20013") in facts else 0 :] if EXPECTING in facts else []
+    believed = [fact for fact in facts if fact not in doubted]
+    codes = {fact.details["code"] for fact in believed if fact.kind == "response"}
     match history.status:
         case Status.DELIVERED:
             assert "20013" in codes
@@ -186,8 +225,11 @@ def test_no_status_stands_without_evidence(facts: list[Fact]) -> None:
 
 @given(st.lists(ANY_FACT, max_size=12, unique_by=lambda fact: fact.identity))
 def test_a_message_that_is_not_closed_is_always_due_or_was_told(facts: list[Fact]) -> None:
-    history = History((BUILT, *(fact for fact in facts if fact not in (BUILT, INVALID))))
-    closed = history.status in {Status.DELIVERED, Status.REJECTED, Status.UNDELIVERED, Status.REFUSED, Status.OVERDUE}
+    history = History((EXPECTING, *(fact for fact in facts if fact not in (EXPECTING, INVALID))))
+    closed = history.status in {
+        Status.DELIVERED, Status.REJECTED, Status.UNDELIVERED, Status.REFUSED, Status.OVERDUE, Status.NOT_REQUIRED,
+        Status.RELEASED, Status.SUPERSEDED, Status.WITHDRAWN, Status.TELL_PRACTICE,
+    }  # fmt: skip
     assert closed or due_at(history, PATIENCE) is not None
 
 
@@ -207,6 +249,12 @@ def test_a_message_that_is_not_closed_is_always_due_or_was_told(facts: list[Fact
         ([BUILT, started(), unresolved()], {NoticeKind.UNRESOLVED}),
         ([*SENT, response("20013"), response("30001"), VOIDED], {NoticeKind.VOIDED}),
         ([*SENT, response("20013"), response("30002"), VOIDED], {NoticeKind.REJECTED, NoticeKind.VOIDED}),
+        ([HELD], set()),
+        ([WAITS], {NoticeKind.WAITING}),
+        ([WAITS, BY_A_PERSON], set()),
+        ([WARNED], {NoticeKind.TELL_PRACTICE}),
+        ([lifecycle.withdrawal(at=at(1), stopped=[], sent=[], warning_key=None)], {NoticeKind.NOTHING_WITHDRAWN}),
+        ([BUILT, started(), WITHDRAWN, accepted()], {NoticeKind.SENT_ALTHOUGH_WITHDRAWN}),
         (SENT, set()),
         ([BUILT, started(), uncertain()], set()),
     ],
@@ -227,6 +275,53 @@ def test_a_person_is_told_of_every_failure(facts: list[Fact], kinds: set[NoticeK
 )
 def test_answers_that_contradict_each_other_are_told(facts: list[Fact]) -> None:
     assert NoticeKind.CONTRADICTION in notices_due(History(tuple(facts)))
+
+
+ANSWER = response("20013")
+"""It comes from mailbox A20047OT001 and organisation A20047."""
+
+
+@pytest.mark.parametrize(
+    ("built", "genuine"),
+    [
+        (built_for(), True),
+        (built_for("A20047OT001"), True),
+        (built_for("A20047OT001", "A20047"), True),
+        (built_for(None, "A20047"), True),
+        (built_for("A20048OT001"), False),
+        (built_for(None, "A20048"), False),
+        (built_for("A20047OT001", "A20048"), False),
+        (built_for("A20048OT001", "A20047"), False),
+    ],
+)
+def test_an_answer_from_elsewhere_counts_for_nothing_and_is_told(built: Fact, genuine: bool) -> None:
+    history = History((built, started(), accepted(), ANSWER, response("30001")))
+    assert history.status is (Status.DELIVERED if genuine else Status.SENT)
+    assert notices_due(history) == (set() if genuine else {NoticeKind.SUSPICIOUS})
+    assert len(history.of(FactKind.RESPONSE)) == 2, "kept all the same"
+    assert due_at(history, PATIENCE) == (None if genuine else at(61)), "and it still becomes overdue"
+
+
+def test_a_forged_rejection_rejects_nothing() -> None:
+    assert History((built_for("B"), started(), accepted(), response("20009"))).status is Status.SENT
+
+
+def test_the_mailbox_that_mesh_named_at_sending_is_where_it_went() -> None:
+    resolved = lifecycle.upload_accepted(at=at(2), attempt=1, mesh_message_id="MESH1", resolved_mailbox="FA565OT001")
+    assert History((BUILT, started(), resolved, ANSWER)).suspicious
+
+
+def test_a_person_can_accept_an_answer_from_elsewhere() -> None:
+    facts = (built_for("B"), started(), accepted(), ANSWER, response("30001"))
+    history = History((*facts, response_accepted("R20013"), response_accepted("R30001")))
+    assert history.status is Status.DELIVERED
+    assert NoticeKind.SUSPICIOUS not in notices_due(history)
+
+
+def test_a_copy_under_way_keeps_an_undelivered_one_open() -> None:
+    facts = (BUILT, started(), uncertain(), started(2), accepted())
+    assert History((*facts, reported())).status is Status.SENT
+    assert History((*facts, reported(), postponed(2))).status is Status.UNDELIVERED
 
 
 def test_uploads_that_keep_failing_are_told_while_we_go_on_trying() -> None:
@@ -250,6 +345,14 @@ def test_the_sweep_comes_when_it_should() -> None:
     assert due(*SENT, response("30001")) == at(61)
     assert due(*SENT, response("20013"), response("30001")) is None
     assert due(*SENT, OVERDUE) is None
+    assert due(HELD) == at(165)
+    assert due(HELD, QUEUED_AGAIN) == at(176), "once more, where the first offer was lost"
+    assert due(WAITS) is None, "a person was told"
+    assert due(WAITS, BY_A_PERSON) == at(165), "the window stays open"
+    assert due(HELD, RELEASING) == at(180)
+    assert due(HELD, RELEASING, RELEASED) is None
+    assert due(WARNED) is None
+    assert due(BUILT, WITHDRAWN) is None
 
 
 def test_every_status_has_one_rule_and_a_reason() -> None:

@@ -16,6 +16,11 @@ def test_a_mailbox_follows_the_specification_in_force_unless_told_otherwise() ->
     assert settings.prescribed.workflow_id == "GPCONNECT_SEND_DOCUMENT"
 
 
+def test_document_types_that_were_approved_for_a_sender_are_a_setting() -> None:
+    settings = MailboxSettings.from_json(json.dumps(GIVEN | {"document_types": ["861421000000109"]}))
+    assert settings.document_types == {"861421000000109"}
+
+
 def test_every_setting_can_be_given() -> None:
     given = GIVEN | {
         "specification": "1.5",
@@ -42,6 +47,8 @@ def test_every_setting_can_be_given() -> None:
         (json.dumps(GIVEN | {"report_page": "a3"}), "report_page: must be one of letter, a4"),
         (json.dumps(GIVEN | {"max_message_bytes": "5 MB"}), "max_message_bytes: must be a whole number above 0"),
         (json.dumps(GIVEN | {"business_acknowledgement_seconds": True}), "must be a whole number above 0"),
+        (json.dumps(GIVEN | {"document_types": ["373942006"]}), "must be a list of SNOMED CT concept ids"),
+        (json.dumps(GIVEN | {"document_types": "373942005"}), "must be a list of SNOMED CT concept ids"),
         (json.dumps(GIVEN | {"colour": "blue"}), "unknown field(s) colour"),
     ],
 )

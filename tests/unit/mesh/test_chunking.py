@@ -10,13 +10,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpconnect_messaging.mesh import Authentication, Busy, Gone, MeshClient, NeverLeft, Outgoing, Uncertain, WrongClock
 from gpconnect_messaging.mesh.chunking import CHUNK_BYTES, LARGEST_WHOLE, SMALLEST_CHUNK, Chunking, Part
 from gpconnect_messaging.mesh.client import LARGEST_REQUEST
-from gpconnect_messaging.mesh.compression import gzipped
+from gpconnect_messaging.mesh.compression import LEVEL, gzipped
 from tests.unit.mesh.conftest import TO, Handler, Pretended, Serve, answer
 
 Pretend = Callable[[Handler], tuple[MeshClient, Pretended]]
@@ -25,6 +25,7 @@ WHOLE = Part(1, 1, 0, 4)
 MESSAGE_ID = "20260304120000000001_AB12CD"
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 500), st.integers(1, 500))
 def test_the_parts_are_the_message_in_order_and_nothing_else(size: int, largest_whole: int, chunk_bytes: int) -> None:
     parts = Chunking(largest_whole=largest_whole, chunk_bytes=chunk_bytes).parts(size)
@@ -43,8 +44,11 @@ def test_a_message_that_fits_in_one_request_is_not_cut_and_a_longer_one_is() -> 
     assert CHUNK_BYTES > 2 * SMALLEST_CHUNK
 
 
-@given(st.lists(st.binary(max_size=5000)), st.integers(0, 9), st.integers(0, 3000))
-def test_a_compressed_chunk_is_one_gzip_stream_of_its_content(blocks: list[bytes], level: int, at_least: int) -> None:
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=5000)), st.sampled_from([None, 0, 1, LEVEL, 3]), st.integers(0, 3000))
+def test_a_compressed_chunk_is_one_gzip_stream_of_its_content(
+    blocks: list[bytes], level: int | None, at_least: int
+) -> None:
     content = b"".join(blocks)
     assert gzip.decompress(b"".join(gzipped(blocks, len(content), level=level, at_least=at_least))) == content
 

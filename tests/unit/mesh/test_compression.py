@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpconnect_messaging.mesh.compression import Damaged, compressed, inflated
+from gpconnect_messaging.mesh.compression import Damaged, compressed, compressed_file, inflated
 
 
 def blocks(data: bytes, size: int) -> Iterator[bytes]:
@@ -17,29 +17,25 @@ def blocks(data: bytes, size: int) -> Iterator[bytes]:
         yield data[start : start + size]
 
 
-def packed(content: bytes) -> bytes:
-    file, length = compressed(content)
-    with file:
-        data = file.read()
-    assert len(data) == length
-    return data
-
-
 @settings(deadline=None)
 @given(content=st.binary(max_size=5_000))
 def test_what_is_compressed_is_plain_gzip_and_the_same_each_time(content: bytes) -> None:
-    assert gzip.decompress(packed(content)) == content
-    assert packed(content) == packed(content)
-    assert packed(content)[4:8] == b"\0\0\0\0"  # no time
+    stream = compressed(content)
+    assert gzip.decompress(stream) == content
+    assert b"".join(inflated([stream])) == content
+    assert compressed(content) == stream
+    assert stream[3:8] == b"\0\0\0\0\0"  # no name, no time
 
 
 def test_a_file_is_read_from_its_start_whatever_its_position() -> None:
     content = bytes(range(256)) * 5_000
     source = io.BytesIO(content)
     source.seek(77)
-    file, _ = compressed(source)
+    file, length = compressed_file(source)
     with file:
-        assert file.read() == packed(content)
+        stream = file.read()
+    assert len(stream) == length
+    assert gzip.decompress(stream) == content
 
 
 @settings(deadline=None)

@@ -36,7 +36,9 @@ def always(status: int, **contents: Any) -> Handler:
     return lambda _: answer(status, **contents)
 
 
-@pytest.mark.requirement("GPCM-SD-CS-066", "GPCM-SD-CS-067", "GPCM-SD-CS-068", "GPCM-SD-CS-080")
+@pytest.mark.requirement(
+    "GPCM-C-01", "GPCM-C-1", "GPCM-SD-CS-066", "GPCM-SD-CS-067", "GPCM-SD-CS-068", "GPCM-SD-CS-080"
+)
 def test_the_request_carries_sender_address_subject_and_local_id(pretend: Pretend, outgoing: Outgoing) -> None:
     client, mesh = pretend(always(202, json=ACCEPTED))
     assert client.send(outgoing, BODY) == Sent(message_id=ACCEPTED["message_id"])

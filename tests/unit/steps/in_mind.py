@@ -31,6 +31,7 @@ class LedgerInMind:
         encounter: str,
         document_versions: Sequence[str],
         created_at: datetime,
+        **_: object,
     ) -> Claim:
         key = encounter_key(mailbox, encounter)
         self.versions[key] = self.versions.get(key, 0) + 1
@@ -56,6 +57,9 @@ class LedgerInMind:
         return self._changed(
             replace(record, history=record.history.with_fact(fact)), frozenset(notices_due(record.history))
         )
+
+    def earlier_left(self, _record: MessageRecord) -> bool:
+        return True
 
     def find(self, message_id: str) -> MessageRecord | None:
         return self.records.get(message_id)

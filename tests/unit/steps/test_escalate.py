@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.ledger.audit import AuditTrail
-from gpconnect_messaging.ledger.lifecycle import History, NoticeKind, Patience
+from gpconnect_messaging.ledger.lifecycle import Fact, History, NoticeKind, Patience, held, withdrawal
 from gpconnect_messaging.ledger.notices import NoticeBook, UnknownNoticeError
 from gpconnect_messaging.ledger.records import MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger
@@ -16,7 +16,7 @@ from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.steps.escalate import Escalation
 from tests.in_memory import Clock, Table, Topic
-from tests.unit.ledger.facts import BUILT, OVERDUE, accepted, refused, started
+from tests.unit.ledger.facts import BUILT, OVERDUE, accepted, at, refused, started
 
 MAILBOX = "Y90001OT001"
 PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
@@ -48,9 +48,8 @@ class Watch:
             wait=timedelta(hours=8), now=self.clock,
         )  # fmt: skip
 
-    def fail(self, message_id: str = "4711") -> str:
-        """Have a message refused and told; return the notice's id."""
-        facts = (BUILT, started(), refused())
+    def fail(self, message_id: str = "4711", facts: tuple[Fact, ...] = (BUILT, started(), refused())) -> str:
+        """Have a message refused (or what else its facts amount to) and told; return the notice's id."""
         record = MessageRecord(
             message_id=message_id, request_id=message_id, mailbox=MAILBOX, encounter="e", version=1,
             created_at=self.clock(), history=History(facts),
@@ -81,6 +80,31 @@ def test_a_notice_that_nobody_acknowledges_is_escalated_once(watch: Watch) -> No
     assert f"This notice: {notice_id}" in first
     assert f"This notice: {notice_id}" in second
     assert [each.notice.id for each in watch.book.open()] == [notice_id], "open until somebody acknowledges it"
+
+
+_WAITS = held(at=at(0), release_at=at(165), by_a_person=True, requirement="GPCM-SD-CS-074", why="by a person")
+_TOO_LATE = withdrawal(at=at(0), stopped=[], sent=["4710"], warning_key="warnings/4711.txt")
+
+
+@pytest.mark.requirement("GPCM-SD-CS-074", "GPCM-SD-CS-077")
+@pytest.mark.parametrize(
+    ("fact", "kind", "severity"), [(_WAITS, "waiting", "attention"), (_TOO_LATE, "tell-the-practice", "failure")]
+)
+def test_what_waits_for_a_person_is_escalated_though_the_sweep_never_comes_back_to_it(
+    watch: Watch, fact: Fact, kind: str, severity: str
+) -> None:
+    assert watch.fail(facts=(fact,)) == f"MESSAGE#4711/{kind}"
+    assert watch.ledger.due_messages(watch.clock() + timedelta(days=365)) == []
+    assert [watch.after(timedelta(minutes=20)) for _ in range(6)] == [0, 0, 1, 0, 0, 0]
+    assert [(each["telling"], each["severity"]) for each in watch.topic.attributes] == [
+        ("first", severity),
+        ("escalation", severity),
+    ]
+
+
+def test_the_notice_of_a_late_withdrawal_says_where_its_warning_is(watch: Watch) -> None:
+    watch.fail(facts=(_TOO_LATE,))
+    assert "the evidence bucket has the warning as warnings/4711.txt" in watch.topic.told[0]
 
 
 def test_an_acknowledged_notice_is_not_escalated(watch: Watch) -> None:

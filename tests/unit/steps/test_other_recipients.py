@@ -9,6 +9,10 @@ from typing import Any, cast
 
 import pytest
 
+from gpconnect_messaging.conformance import Finding
+from gpconnect_messaging.conformance.checks.check import Level as Binding
+from gpconnect_messaging.conformance.examination import Verdict as Judged
+from gpconnect_messaging.itk3.compose import ComposedMessage
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.itk3.responses import Outcome
 from gpconnect_messaging.ledger.lifecycle import FactKind, NoticeKind, Patience, Status
@@ -16,6 +20,7 @@ from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.mesh.errors import Busy, MeshError, Refused
 from gpconnect_messaging.mesh.models import EndpointLookup, Mailbox, Outgoing, ReceivedMessage, Sent
 from gpconnect_messaging.requests.nhs_number import NumberRange
+from gpconnect_messaging.steps import build
 from gpconnect_messaging.steps.build import Builder, Built
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.send import PostponedError, Sender
@@ -30,6 +35,10 @@ from tests.unit.steps.in_mind import (
 )
 
 PHARMACY = "online-consultation-1.5-pharmacy"
+FAULT = Finding(
+    id="GPCM-SD-039", specification="1.5", level=Binding.MUST, verdict=Judged.BROKEN, looks_at="", path="Composition",
+    line=0, message="names nothing",
+)  # fmt: skip
 
 
 @dataclass
@@ -203,7 +212,39 @@ def test_a_replacement_after_a_day_is_sent_and_the_advice_against_it_recorded(pr
     assert [found[0].partition(":")[0] for found in advice[4:]] == ["GPCM-SD-037"] * 2
 
 
-@pytest.mark.requirement("GPCM-SD-035", "GPCM-SD-128")
+@pytest.mark.requirement("FHIR-V&V-01")
+def test_a_replacement_is_checked_as_it_is_stored_and_not_only_the_trial_before_it(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken_by_replacing(written: ComposedMessage, *_: object) -> list[Finding]:
+        broken = any(b"<relatesTo>" in piece for piece in written.pieces if isinstance(piece, bytes))
+        return [FAULT] if broken else []
+
+    monkeypatch.setattr(build, "broken_musts", broken_by_replacing)
+    assert product.built("1").status is Status.BUILT
+    refused = product.built("2")
+    assert refused.status is Status.INVALID
+    (fact,) = product.record(refused.message_id).history.of(FactKind.REQUEST_REFUSED)
+    assert fact.details["reasons"] == ["GPCM-SD-039: names nothing (Composition)"]
+    assert len(product.outbox.messages) == 2
+
+
+@pytest.mark.requirement("FHIR-DOC-01", "GPCM-C-01", "GPCM-C-1")
+def test_what_was_sent_stays_on_record_with_its_document_and_the_time_and_the_number_that_mesh_gave_it(
+    product: Product,
+) -> None:
+    message_id = product.built().message_id
+    product.time += timedelta(minutes=2)
+    product.sender.send(message_id)
+    record = product.record(message_id)
+    (sent,) = record.history.of(FactKind.UPLOAD_ACCEPTED)
+    (built,) = record.history.of(FactKind.BUILT)
+    assert (sent.at, sent.details["mesh_message_id"]) == (product.time, "MESH1")
+    assert built.details["sha256"] == "hash"
+    assert [outgoing.to for outgoing in product.mesh.sent] == ["FA565OT001"]
+
+
+@pytest.mark.requirement("1.5:GPCM-SD-035", "GPCM-SD-128")
 def test_a_replacement_that_cannot_be_processed_voids_what_it_replaced_at_that_recipient(product: Product) -> None:
     (first, second, third) = (product.built(version) for version in "123")
     product.answered(first.copies[0].message_id, "20013", Level.INFRASTRUCTURE, Verdict.POSITIVE)

@@ -4,6 +4,7 @@ The builder's own adapters write the receipts and the rows, over memory; then so
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -12,7 +13,16 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.ledger.balances import Balances
-from gpconnect_messaging.ledger.lifecycle import Fact, History, Patience, request_refused
+from gpconnect_messaging.ledger.lifecycle import (
+    Fact,
+    FactKind,
+    History,
+    Patience,
+    held,
+    release_started,
+    released,
+    request_refused,
+)
 from gpconnect_messaging.ledger.records import MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mesh.errors import Busy, Gone, MeshError
@@ -22,6 +32,7 @@ from gpconnect_messaging.steps.reconcile import Reconciliation
 from gpconnect_messaging.storage import Evidence
 from tests.in_memory import Bucket, Clock, Table, Topic
 from tests.unit.ledger.facts import BUILT, OVERDUE, accepted, response, started
+from tests.unit.steps.holding import WINDOW, Product
 
 MAILBOX, OTHER = "Y90001OT001", "Y90002OT001"
 DAY = date(2026, 11, 20)
@@ -89,6 +100,23 @@ class Night:
         self.store(f"message-{name}", f"request-{name}", *unique)
         self.mesh.known.add(f"MESH-{name}")
         return f"message-{name}"
+
+    def hold(self, name: str) -> None:
+        """Receive a request that waits for its time."""
+        self.receive(f"request-{name}")
+        fact = held(at=self.clock(), release_at=self.clock() + WINDOW, by_a_person=False, requirement="", why="")
+        self.store(f"request-{name}", f"request-{name}", fact)
+
+    def release(self, name: str, *facts: Fact, messages: int = 1) -> list[str]:
+        """Make a held request's messages of these facts; return their ids."""
+        request_id, ids = f"request-{name}", [f"message-{name}-{number}" for number in range(messages)]
+        self.ledger.record(request_id, release_started(at=self.clock(), version=1))
+        for message_id in ids:
+            unique = tuple(_with_mesh_id(fact, message_id) for fact in facts)
+            self.store(message_id, request_id, *unique, messages=messages)
+            self.mesh.known.add(f"MESH-{message_id}")
+        self.ledger.record(request_id, released(at=self.clock(), message_ids=ids))
+        return ids
 
     def lose(self, pk: str) -> None:
         for key in [key for key in self.table.items if key[0] == pk]:
@@ -193,6 +221,73 @@ def test_a_request_that_was_held_for_days_is_not_taken_for_one_without_a_receipt
     night.store("message-a", "request-a", *DELIVERED)
     made = night.reckon(NIGHT.date() + timedelta(days=3))
     assert made.total("without_receipt") == 0
+
+
+def test_a_request_that_is_held_is_open_and_its_messages_carry_on_when_it_is_released(night: Night) -> None:
+    for name in "abc":
+        night.hold(name)
+    night.clock.advance(timedelta(minutes=5))
+    (under_way,) = night.release("b", *SENT)
+    night.release("c", *DELIVERED, messages=2)
+    night.clock.advance(timedelta(minutes=5))
+    made = night.step.run(DAY)
+    assert made is not None
+    its = of(made)
+    assert (its.received, its.settled, its.open, made.wrong) == (3, 1, 2, 0)
+    assert its.open_messages.keys() == {"request-a", under_way}
+    assert its.statuses == {"HELD": 1, "SENT": 1, "DELIVERED": 2}
+
+
+@pytest.mark.parametrize("days", [0, 1], ids=["on its day", "on a later day"])
+def test_a_message_that_is_lost_after_its_request_was_released_is_missed(night: Night, days: int) -> None:
+    night.hold("a")
+    night.clock.advance(timedelta(days=days))
+    ids = night.release("a", *DELIVERED, messages=2)
+    night.clock.time = NIGHT + timedelta(days=days)
+    night.lose(f"MESSAGE#{ids[1]}")
+    made = night.reckon()
+    assert made.day == DAY + timedelta(days=days)
+    assert (of(made).incomplete, made.wrong) == (["request-a"], 1)
+    night.lose(f"MESSAGE#{ids[0]}")
+    assert of(night.reckon(made.day)).incomplete == ["request-a"], "if none is left, too"
+
+
+def test_a_message_that_was_delivered_before_midnight_and_noted_as_released_after_is_not_missed(night: Night) -> None:
+    night.hold("a")
+    night.release("a", *DELIVERED)
+    released_row = night.table.items["MESSAGE#request-a", "MESSAGE"]
+    released_row["changed_at"] = released_row["changed_at"].replace("2026-11-20T21:30", "2026-11-21T00:05")
+    assert night.reckon(DAY + timedelta(days=1)).wrong == 0
+
+
+@pytest.mark.requirement("GPCM-SD-CS-076", "GPCM-SD-CS-077")
+def test_whatever_becomes_of_a_request_leaves_a_row_by_which_it_is_accounted_for() -> None:
+    product = Product()
+    product.asks()
+    superseding = product.asks()
+    product.later(WINDOW + timedelta(minutes=1))
+    assert product.row(superseding.message_id).history.of(FactKind.RELEASED)
+    product.asks(encounter="another", clinically_relevant=False)
+    product.asks(encounter="another", patient__nhs_number="not a number")
+    product.builder.queued(b"no request at all")
+    product.builder.dropped("drop", "nothing/there/request.json", "1")
+    product.withdraws()
+    product.withdraws(encounter="mistyped")
+    product.asks(encounter="waiting")
+    patience = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+    table: Any = product.table
+    step = Reconciliation(
+        evidence=product.evidence, balances=Balances(table, "ledger", product.time),
+        mesh=MeshInMind(known={"MESH1"}), notifier=product.by_hand.notifier,  # type: ignore[arg-type]
+        patience=patience, now=product.time,
+    )  # fmt: skip
+    made = [step.run(DAY), step.run(DAY + timedelta(days=1))]
+    assert [each.total("received") for each in made if each] == [2, 7]
+    assert [each.wrong for each in made if each] == [0, 0]
+    (last,) = (each for each in made[1:] if each)
+    assert sum((its.statuses for its in last.mailboxes.values()), Counter()) == {
+        "NOT_REQUIRED": 1, "INVALID": 3, "TELL_PRACTICE": 1, "WITHDRAWN": 1, "HELD": 1,
+    }  # fmt: skip
 
 
 def test_what_is_received_before_midnight_and_built_after_balances_on_both_days(night: Night) -> None:

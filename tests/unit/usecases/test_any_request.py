@@ -1,6 +1,7 @@
 """Whatever a valid request of any use case holds, its messages are valid, whole, derived and repeatable."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
@@ -11,6 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from gpconnect_messaging.conformance import broken_musts
+from gpconnect_messaging.itk3.compose import compose, envelope
+from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.requests.rules import broken_rules
 from tests.examples import CREATED_AT, SPEC, messages_of, written
@@ -126,8 +130,18 @@ def stu3() -> etree.XMLSchema | None:
     return etree.XMLSchema(etree.parse(str(SCHEMA))) if SCHEMA.exists() else None
 
 
+def broken_ids(message: Message) -> list[str]:
+    """The MUSTs that a message breaks: a later version must break no other than the first would."""
+    composed = compose(message, [1_000] * len(message.request.documents))
+    return [each.id for each in broken_musts(composed, envelope(message), message.specification.version)]
+
+
 @pytest.mark.parametrize("name", CHANGES)
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=settings().max_examples // 3,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(data=st.data(), version=st.integers(1, 50))
 def test_a_valid_request_makes_messages_that_hold_together(name: str, data: st.DataObject, version: int) -> None:
     changes = data.draw(st.fixed_dictionaries(CHANGES[name]))
@@ -157,3 +171,4 @@ def test_a_valid_request_makes_messages_that_hold_together(name: str, data: st.D
         assert set(values(root, "//f:entry[f:resource/f:Observation]/f:fullUrl/@value")) <= listed
         replaced = find(root, "//f:Composition/f:relatesTo[f:code/@value='replaces']")
         assert len(replaced) == (version > 1)
+        assert broken_ids(message) == broken_ids(replace(message, version=1))

@@ -28,7 +28,7 @@ def test_in_1_5_the_request_says_what_is_sent(generic: bytes) -> None:
     assert value(generic, "//f:extension[@url='LocalExtension']/f:valueString/@value") == "SendDocument-Generic"
 
 
-@pytest.mark.requirement("GPCM-SD-115", "GPCM-SD-044", "GPCM-SD-064")
+@pytest.mark.requirement("GPCM-SD-115", "2.0:GPCM-SD-044", "GPCM-SD-064")
 def test_in_2_0_type_care_setting_and_event_say_what_is_sent(discharge: bytes) -> None:
     assert value(discharge, f"{COMPOSITION}/f:type/f:coding/f:code/@value") == "373942005"
     setting = f"{COMPOSITION}/f:extension"

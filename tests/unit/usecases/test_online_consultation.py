@@ -67,7 +67,7 @@ def test_each_kind_of_author_is_referred_to(author: str, kind: str) -> None:
     assert resource(written(changed, NAME), f"{COMPOSITION}/f:author") == kind
 
 
-@pytest.mark.requirement("GPCM-SD-OC-012", "GPCM-SD-032", "GPCM-SD-110")
+@pytest.mark.requirement("GPCM-SD-OC-012", "1.5:GPCM-SD-032", "GPCM-SD-110")
 def test_the_report_is_the_first_thing_that_the_composition_lists(message: bytes) -> None:
     assert resource(message, f"{COMPOSITION}/f:section[1]/f:entry") == "Binary"
 

@@ -69,7 +69,7 @@ def test_a_sample_gives_the_same_bytes_twice(name: str) -> None:
 
 
 @every_sample
-@pytest.mark.requirement("GPCM-SD-025", "GPCM-SD-027", "GPCM-SD-028", "GPCM-SD-108")
+@pytest.mark.requirement("GPCM-SD-025", "GPCM-SD-027", "1.5:GPCM-SD-028", "GPCM-SD-108")
 def test_in_a_sample_ids_are_unique_and_derived_profiles_named_and_references_inside(name: str) -> None:
     for message in messages_of(name):
         root = etree.fromstring(written(message, name))

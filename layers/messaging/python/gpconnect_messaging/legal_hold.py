@@ -1,4 +1,4 @@
-"""A legal hold on a message: what was asked, sent and answered is kept, in S3 and in the ledger, until it is lifted.
+"""A legal hold on a message: what was asked, sent, answered and warned of is kept until it is lifted, here and in S3.
 
 In S3 it is Object Lock's legal hold on every version, which no retention rule gets past, and nobody without the right
 to lift it. An operator places it with credentials of their own: no function may. What comes in about a message after
@@ -53,6 +53,7 @@ class LegalHold:
                 for each in held.came
                 for end in ("", ".json")
             ),
+            *((self.evidence_bucket, f"warnings/{each}.txt") for each in held.encounter),
         ]
         versions = 0
         for bucket, key in places:

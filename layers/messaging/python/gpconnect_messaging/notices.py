@@ -27,7 +27,7 @@ class Severity(StrEnum):
     """How bad it is, for whoever filters."""
 
     FAILURE = "failure"
-    """A document did not arrive, or may not have."""
+    """A document did not arrive, or may not have; or one is there that was taken back."""
     ATTENTION = "attention"
     """Something must be read by a person; no document is known to be missing."""
 
@@ -101,6 +101,44 @@ _WORDS = {
         "An answer has a code that is not known",
         "A response to the message has no code, or one that is not in the table of ITK3 response codes.",
         "Read the response in the evidence store and decide; the message's status does not count it.",
+        Severity.ATTENTION,
+    ),
+    NoticeKind.WAITING: _Words(
+        "A request waits for a person",
+        "A request was checked and is held until somebody releases it, as the organisation has chosen.",
+        "Look at the request in the evidence store, then release it or have it withdrawn. A report must be sent within "
+        "three hours of the consultation's last update.",
+        Severity.ATTENTION,
+    ),
+    NoticeKind.NOT_RELEASED: _Words(
+        "A held request is not being sent",
+        "The time to send it has come, and building its message fails again and again. We go on trying.",
+        "Look at the builder's log and at the intake queue's dead letters. Inform the practice another way if it "
+        "cannot be mended in time.",
+    ),
+    NoticeKind.TELL_PRACTICE: _Words(
+        "A consultation was deleted after its report was sent",
+        "The practice has, or may have, the report of a consultation that was deleted since.",
+        "Read the warning under its key in the evidence store: it names the patient, the consultation and the "
+        "practice. Tell the practice, and record that it was told.",
+    ),
+    NoticeKind.NOTHING_WITHDRAWN: _Words(
+        "A withdrawal found nothing to withdraw",
+        "A consultation was said to be deleted, and nothing of it is held or was sent.",
+        "Make sure that the withdrawal names the right mailbox and encounter; if it does, nothing is left to do.",
+        Severity.ATTENTION,
+    ),
+    NoticeKind.SENT_ALTHOUGH_WITHDRAWN: _Words(
+        "A withdrawn message reached MESH",
+        "A message was withdrawn while it was being sent, and MESH has it.",
+        "Tell the practice that the consultation was deleted: the withdrawal's own warning names it.",
+    ),
+    NoticeKind.SUSPICIOUS: _Words(
+        "An answer came from somewhere else",
+        "A response to a message came from another mailbox or organisation than the message went to. It is kept, and "
+        "does not count.",
+        "Find out who answered: the patient may have moved to another practice. Record that the answer is genuine if "
+        "it is; else report it as a security incident.",
         Severity.ATTENTION,
     ),
     NoticeKind.UNMATCHED: _Words(
@@ -206,6 +244,9 @@ def _places(facts: Mapping[str, str]) -> list[str]:
     places = []
     if message_id := facts.get("message_id"):
         places.append(f"the ledger has every step under MESSAGE#{message_id}; the functions' logs name the same id")
-    if evidence_key := facts.get("evidence_key"):
-        places.append(f"the evidence bucket has it as {evidence_key}")
+    places += [
+        f"the evidence bucket has {what} as {key}"
+        for what, key in (("it", facts.get("evidence_key")), ("the warning", facts.get("warning_key")))
+        if key
+    ]
     return places or ["the poller's log"]

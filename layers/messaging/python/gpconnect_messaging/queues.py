@@ -1,4 +1,4 @@
-"""The send queue. A message on it is an id and nothing else: the queue holds no personal data and no documents."""
+"""The queues that we write to. What we put there is an id and nothing else: no personal data and no documents."""
 
 import json
 from typing import TYPE_CHECKING
@@ -18,4 +18,18 @@ class SendQueue:
         """Queue a message; messages are taken fairly by mailbox, so that one busy sender does not delay the others."""
         self._client.send_message(
             QueueUrl=self._url, MessageBody=json.dumps({"message_id": message_id}), MessageGroupId=mailbox
+        )
+
+
+class IntakeQueue:
+    """Puts held requests back on the queue that the builder reads, by their ids: the evidence store has the rest."""
+
+    def __init__(self, client: "SQSClient", url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def release(self, request_id: str, mailbox: str) -> None:
+        """Have the builder build a held request; requests are taken fairly by mailbox."""
+        self._client.send_message(
+            QueueUrl=self._url, MessageBody=json.dumps({"release": request_id}), MessageGroupId=mailbox
         )

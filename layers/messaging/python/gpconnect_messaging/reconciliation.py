@@ -16,9 +16,6 @@ from gpconnect_messaging.ledger.lifecycle import Status
 UNATTENDED = timedelta(hours=1)
 """How long after it is due the sweep, which runs every minute, must have seen to a message."""
 
-# A request that was held and released has a row of its own beside those of its messages, which account for it.
-_ACCOUNTED_BY_ITS_MESSAGES = "RELEASED"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
@@ -33,7 +30,8 @@ class Receipt:
 class Row:
     """What the ledger says of a message, or of a request that is none: where it stands, and when it is looked at next.
 
-    `messages` is how many messages its request became in all.
+    `messages` is how many messages its request became in all; `became` is of a request that was held: the ids of the
+    messages that it was released as, which account for it.
     """
 
     message_id: str
@@ -45,6 +43,7 @@ class Row:
     due_at: datetime | None
     messages: int = 1
     mesh_message_ids: tuple[str, ...] = ()
+    became: tuple[str, ...] = ()
 
     @property
     def why_open(self) -> str:
@@ -69,7 +68,7 @@ class MailboxBalance:
     lost: list[str] = field(default_factory=list)
     """Received, and the ledger has nothing of it."""
     incomplete: list[str] = field(default_factory=list)
-    """Received for several recipients, and the ledger has not all of its messages."""
+    """Requests that became several messages, or were held and released, and the ledger has not all of the messages."""
     without_receipt: list[str] = field(default_factory=list)
     """Requests that the ledger has and that nobody received: the receipts are not whole."""
     statuses: Counter[str] = field(default_factory=Counter)
@@ -152,7 +151,8 @@ def balance(
 ) -> Balance:
     """Hold what was received on a day (UTC) against what the ledger has.
 
-    `rows` are all that are open, and all that changed since the day began; `received_before` the ids of the day before,
+    `rows` are all that are open, all that changed since the day began, and the messages that these became;
+    `received_before` the ids of the day before,
     since a request can be received before midnight and built after. `left_open` are the messages that the balance
     before left open, and their mailboxes. `unmatched` are mailboxes and MESH's ids. A request younger than `settling`
     may still be on its way to its row.
@@ -172,6 +172,9 @@ def balance(
         first = min(made, key=lambda row: row.created_at)
         if first.created_at.date() == day and request_id not in known:
             found[first.mailbox].without_receipt.append(request_id)
+        elif request_id not in received and _lacking(made):
+            # It was received on another day, and released on this one.
+            found[first.mailbox].incomplete.append(request_id)
     for row in by_message.values():
         its = found[row.mailbox]
         if not row.status.settled:
@@ -193,12 +196,9 @@ def balance(
 def _account(receipt: Receipt, made: list[Row], its: MailboxBalance, settled_since: datetime) -> None:
     its.received += 1
     messages = [row for row in made if row.message_id != row.request_id]
-    own = next((row for row in made if row.message_id == row.request_id), None)
     its.statuses.update(row.status.value for row in messages or made)
     expected = max((row.messages for row in messages), default=0)
-    if not messages and own is not None and own.status.value == _ACCOUNTED_BY_ITS_MESSAGES:
-        expected = 1
-    if not made or len(messages) < expected:
+    if not made or len(messages) < expected or _lacking(made):
         if receipt.at > settled_since:
             its.arriving.append(receipt.request_id)
         elif made:
@@ -209,6 +209,11 @@ def _account(receipt: Receipt, made: list[Row], its: MailboxBalance, settled_sin
         its.settled += 1
     else:
         its.open += 1
+
+
+def _lacking(made: list[Row]) -> set[str]:
+    """The messages that a held request was released as, and that have no row."""
+    return {message_id for row in made for message_id in row.became} - {row.message_id for row in made}
 
 
 def _by_request(receipts: Iterable[Receipt]) -> dict[str, Receipt]:

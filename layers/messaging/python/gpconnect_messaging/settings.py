@@ -37,7 +37,6 @@ class _FromEnvironment:
 class _LedgerSettings(_FromEnvironment):
     ledger_table: str
     notices_topic_arn: str
-    mailbox_parameters: str
     stale_seconds: int = 600
     uncertain_seconds: int = 900
     audit_days: int = 2_922
@@ -60,10 +59,11 @@ class BuilderSettings(_LedgerSettings):
     """The builder's environment. `nhs_numbers` is safety rule 4: test or live numbers, never both.
 
     `report_logo` is an image file, and `report_fonts` TrueType files separated by colons, that the deployer ships with
-    the functions: for rendered reports.
+    the function, named from its folder: for rendered reports.
     """
 
     nhs_numbers: NumberRange
+    mailbox_parameters: str
     drop_bucket: str
     outbox_bucket: str
     evidence_bucket: str
@@ -93,7 +93,9 @@ class PollerSettings(_LedgerSettings):
     """The poller's environment."""
 
     evidence_bucket: str
+    intake_queue_url: str
     send_queue_url: str
+    mailbox_parameters: str
     mesh_url: str
     mailbox_secrets: str
     mesh_secret: str

@@ -210,6 +210,24 @@ class Evidence:
         content: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         return content
 
+    def request(self, request_id: str) -> bytes:
+        """Read a request as it came. Raises NotThereError."""
+        try:
+            found: bytes = self._client.get_object(Bucket=self._bucket, Key=f"requests/{request_id}.json")[
+                "Body"
+            ].read()
+        except ClientError as error:
+            raise _meaning(error) from None
+        return found
+
+    def keep_warning(self, withdrawal_id: str, text: str) -> str:
+        """Keep the warning of a withdrawal, which names the patient; return its key. A repeat writes it again."""
+        key = f"warnings/{withdrawal_id}.txt"
+        self._client.put_object(
+            Bucket=self._bucket, Key=key, Body=text.encode(), ContentType="text/plain; charset=utf-8"
+        )
+        return key
+
     def receive(self, mailbox: str, mesh_message_id: str) -> "KeptMessage":
         """Begin to keep a MESH message as it comes."""
         return KeptMessage(self._client, self._bucket, f"received/{mailbox}/{mesh_message_id}")

@@ -4,17 +4,19 @@ Nothing is imported for a function that does not use it: the sender starts witho
 MESH client.
 """
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
 
+from gpconnect_messaging.documents.report_files import added_fonts, logo_file
 from gpconnect_messaging.ledger.notices import NoticeBook
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
 from gpconnect_messaging.notices import Notifier
-from gpconnect_messaging.queues import SendQueue
+from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings
 from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
 
@@ -31,9 +33,12 @@ _CONFIG = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard"
 
 
 def builder(settings: BuilderSettings) -> "Builder":
-    """Make the build step."""
+    """Make the build step. Raises ReportFileError."""
     from gpconnect_messaging.steps.build import Builder
 
+    code = Path(os.environ.get("LAMBDA_TASK_ROOT", ""))
+    logo = logo_file(code / settings.report_logo) if settings.report_logo else None
+    fonts = added_fonts([code / file for file in settings.report_fonts.split(":") if file])
     ledger = _ledger(settings)
     s3 = boto3.client("s3", config=_CONFIG)
     return Builder(
@@ -45,8 +50,8 @@ def builder(settings: BuilderSettings) -> "Builder":
         send_queue=SendQueue(boto3.client("sqs", config=_CONFIG), settings.send_queue_url),
         notifier=_notifier(settings, ledger),
         numbers=settings.nhs_numbers,
-        report_logo=Path(settings.report_logo) if settings.report_logo else None,
-        report_fonts=tuple(Path(file) for file in settings.report_fonts.split(":") if file),
+        report_logo=logo,
+        report_fonts=fonts,
     )
 
 
@@ -81,8 +86,14 @@ def poller(settings: PollerSettings) -> "tuple[Poller, Sweep]":
         notifier=notifier,
         lease=settings.poll_lease,
     )
-    send_queue = SendQueue(boto3.client("sqs", config=_CONFIG), settings.send_queue_url)
-    return poll, Sweep(ledger=ledger, send_queue=send_queue, notifier=notifier, patience=settings.patience)
+    sqs = boto3.client("sqs", config=_CONFIG)
+    return poll, Sweep(
+        ledger=ledger,
+        send_queue=SendQueue(sqs, settings.send_queue_url),
+        intake_queue=IntakeQueue(sqs, settings.intake_queue_url),
+        notifier=notifier,
+        patience=settings.patience,
+    )
 
 
 def escalation(settings: PollerSettings) -> "Escalation":

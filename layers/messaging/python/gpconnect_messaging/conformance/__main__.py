@@ -72,7 +72,8 @@ def _json(transmission: Transmission, findings: list[Finding]) -> str:
     report = {
         "kind": "response" if transmission.is_response else "message",
         "specification": transmission.specification,
-        "use_case": transmission.use_case,
+        # From version 2.0 on all use cases have the same requirements, and a message does not tell which it is.
+        "use_case": transmission.use_case if transmission.specification is Version.V1_5 else None,
         "conformant": not any(each.is_broken_must for each in findings),
         "summary": _summary(findings),
         "findings": [each.as_dict() for each in findings],
@@ -82,7 +83,9 @@ def _json(transmission: Transmission, findings: list[Finding]) -> str:
 
 def _text(transmission: Transmission, findings: list[Finding], *, everything: bool) -> str:
     kind = "ITK3 Response" if transmission.is_response else "Send Document message"
-    held_to = f"{transmission.specification}, {transmission.use_case.replace('_', ' ')}"
+    held_to = str(transmission.specification)
+    if transmission.specification is Version.V1_5:
+        held_to += f", {transmission.use_case.replace('_', ' ')}"
     lines = [kind if transmission.is_response else f"{kind}, held to version {held_to}", ""]
     groups = (
         ("Broken: MUST", [each for each in findings if each.is_broken_must]),

@@ -11,7 +11,7 @@ from gpconnect_messaging.conformance.headers import Headers
 from gpconnect_messaging.conformance.judgement import Fault, Judgement
 from gpconnect_messaging.conformance.rules import Rule
 from gpconnect_messaging.conformance.transmission import Transmission, UseCase
-from gpconnect_messaging.conformance.tree import Tree, read
+from gpconnect_messaging.conformance.tree import Tree, UnreadableMessageError, read
 from gpconnect_messaging.itk3.compose import ComposedMessage
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.specification import Version
@@ -85,6 +85,8 @@ def examine_bytes(
 ) -> tuple[Transmission, list[Finding]]:
     """Read a message or response and examine it. Raises UnreadableMessageError."""
     tree: Tree = read(body)
+    if tree.root.name != "Bundle":
+        raise UnreadableMessageError("it is no FHIR Bundle, which every ITK3 message and response is")
     transmission = Transmission(tree, headers, specification=specification, use_case=use_case)
     return transmission, examine(transmission)
 

@@ -74,6 +74,8 @@ _HEADER_BY_TYPE = {
     "OperationOutcome": "ITK-Response-OperationOutcome-1",
 }
 PROFILES = tuple(_TABLE)
+_OUTER_KINDS = {profile: frozenset(k for k, its in _HEADER_BY_TYPE.items() if its == profile) for profile in PROFILES}
+_INNER_KINDS = {profile: tuple(k for k, its in _BY_TYPE.items() if its == profile) for profile in PROFILES}
 CODED_CONTENT = ("ITK-Device-1", "CareConnect-Encounter-1", "CareConnect-List-1", "CareConnect-AllergyIntolerance-1")
 
 
@@ -192,8 +194,9 @@ def subjects(transmission: Transmission, profile: str) -> list[Node]:
         return [transmission.root] if transmission.root.name == "Bundle" else []
     if profile == "ITK-Document-Bundle-1":
         return [transmission.document] if transmission.document else []
-    outer = [each for each in transmission.entries if _HEADER_BY_TYPE.get(each.name) == profile]
-    return outer or [each for kind, its in _BY_TYPE.items() if its == profile for each in transmission.resources(kind)]
+    if kinds := _OUTER_KINDS[profile]:
+        return [each for each in transmission.entries if each.name in kinds]
+    return [each for kind in _INNER_KINDS[profile] for each in transmission.resources(kind)]
 
 
 def conforms_to(profile: str) -> Rule:

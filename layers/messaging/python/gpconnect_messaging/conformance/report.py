@@ -4,6 +4,7 @@
 
 Reads which tests cite which requirement, and how they ended (written by every test run), and writes conformance.json
 and conformance.html. Nothing is called met without a test that cites it and passed: a check without one is not enough.
+The exit status is 1 where a requirement that binds this product is not met, and each is named.
 """
 
 import argparse
@@ -208,7 +209,10 @@ def main(arguments: list[str] | None = None) -> int:
     (given.folder / "conformance.html").write_text(as_html(evidence), encoding="utf-8")
     counts = Counter(each.standing for each in evidence)
     print(", ".join(f"{counts[standing]} {standing}" for standing in Standing))
-    return 1 if counts[Standing.FAILING] else 0
+    wanting = [each for each in evidence if each.standing in (Standing.FAILING, Standing.OPEN)]
+    for each in wanting:
+        print(f"{each.standing}: {each.requirement.key} {each.requirement.title}", file=sys.stderr)
+    return 1 if wanting else 0
 
 
 if __name__ == "__main__":

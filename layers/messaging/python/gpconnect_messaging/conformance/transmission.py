@@ -201,7 +201,7 @@ def identified(resource: Node | None, system: str) -> str:
 
 def _resources(entry: Node) -> list[Node]:
     holder = entry.first("resource")
-    return holder.children[:1] if holder else []
+    return list(holder.children[:1]) if holder else []
 
 
 def _named(bundle: Node) -> dict[str, Node]:

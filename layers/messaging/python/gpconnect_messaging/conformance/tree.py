@@ -6,6 +6,7 @@ length and its two ends, which is all that a check looks at.
 
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]  # there, in C, and not in the type stubs
 from typing import NamedTuple
@@ -48,7 +49,15 @@ class Node:
         self.value = value
         self.url: str | None = None
         self.content: Content | None = None
-        self.children: list[Node] = []
+        # A list only where there are some: most elements are leaves, and there is a Node for every element.
+        self.children: Sequence[Node] = ()
+
+    def add(self, child: "Node") -> None:
+        """Put a child after the others."""
+        if isinstance(self.children, list):
+            self.children.append(child)
+        else:
+            self.children = [child]
 
     @property
     def path(self) -> str:
@@ -203,14 +212,13 @@ def _from_element(element: etree._Element, parent: Node | None, depth: int) -> N
         node.url = get("url")
     if len(element):
         depth += 1
-        node.children = [_from_element(child, node, depth) for child in element if type(child) is _ELEMENT]
+        node.children = [_from_element(child, node, depth) for child in element]
     return node
 
 
 _NAMES: dict[object, str] = {}
 _MAY_HOLD_DOCUMENT = frozenset({"content", "data", "valueBase64Binary"})
 _HAVE_URL = frozenset({"extension", "modifierExtension"})
-_ELEMENT = type(etree.Element("element"))
 
 
 def _known(tag: str) -> str:
@@ -287,6 +295,13 @@ class _Json:
             raise ValueError
         self.place += 1
 
+    def _goes_on(self, closing: str) -> bool:
+        """Whether another member follows the one that was read; if not, the closing character must."""
+        if self._peek() == closing:
+            return False
+        self._expect(",")
+        return True
+
     def _string(self) -> str:
         self._expect('"')
         value, self.place = scanstring(self.text, self.place)
@@ -299,23 +314,24 @@ class _Json:
         opening = self._peek()
         if opening == "[":
             self.place += 1
-            while self._peek() != "]":
+            more = self._peek() != "]"
+            while more:
                 self._value(name, parent, depth + 1)
-                if self._peek() == ",":
-                    self.place += 1
-            self.place += 1
+                more = self._goes_on("]")
+            self._expect("]")
         elif opening == "{":
             node = Node(name, self._line_here(), parent)
-            parent.children.append(node)
+            parent.add(node)
             self._members(node, depth)
         else:
             node = Node(name, self._line_here(), parent)
-            parent.children.append(node)
+            parent.add(node)
             self._scalar(node, opening)
 
     def _members(self, node: Node, depth: int) -> None:
         self._expect("{")
-        while self._peek() != "}":
+        more = self._peek() != "}"
+        while more:
             name = self._string()
             self._expect(":")
             if name == "resourceType":
@@ -330,12 +346,11 @@ class _Json:
             elif name == "url":
                 node.url = self._string()
                 if node.name not in ("extension", "modifierExtension"):
-                    node.children.append(Node("url", self._line_here(), node, node.url))
+                    node.add(Node("url", self._line_here(), node, node.url))
             else:
                 self._value(name, node, depth + 1)
-            if self._peek() == ",":
-                self.place += 1
-        self.place += 1
+            more = self._goes_on("}")
+        self._expect("}")
 
     def _primitive_extension(self, name: str, node: Node, depth: int) -> None:
         holder = Node(name, self._line_here(), node)
@@ -347,7 +362,7 @@ class _Json:
             primitive.children = extended.children
         for extended in holder.children[len(primitives) :]:
             extended.parent = node
-            node.children.append(extended)
+            node.add(extended)
 
     def _scalar(self, node: Node, opening: str) -> None:
         if opening == '"':

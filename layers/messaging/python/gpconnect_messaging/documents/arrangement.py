@@ -1,8 +1,8 @@
 """Arranges a report's content on pages: which line stands where. Knows fonts' widths, and nothing of PDF.
 
 Every line has its own place: what is longer than its room pushes down what is below, and notes flow over as many pages
-as they need. A header never takes so much of a page that no notes fit: a value that would is cut with `…` and stands
-whole among the notes.
+as they need, under the bar of their part and, in a table, under its headings again. A header never takes so much of a
+page that no notes fit: a value that would is cut with `…` and stands whole among the notes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gpconnect_messaging.documents import layouts
 from gpconnect_messaging.documents.content import Note, Paragraph, Picture, ReportContent, Row, Table
-from gpconnect_messaging.documents.layouts import Column, Field, PageLayout, PageSize
+from gpconnect_messaging.documents.layouts import Column, Design, Field, Heading, PageLayout
 from gpconnect_messaging.documents.lettering import Line, lettering
 from gpconnect_messaging.documents.pictures import scaled
 
@@ -23,8 +23,8 @@ _CELL_MARGIN = 3.0
 _ROW_PADDING = 2.6
 _ASCENT = 8.4
 """From the top of a line of notes to its baseline."""
-_TEXT_WIDTH = layouts.TEXT_RIGHT - layouts.FIRST_PAGE.text_x
 _TALLEST_PICTURE = 260.0
+_PICTURE_MARGINS = 6.0
 _POINTS_PER_PIXEL = 0.75
 """A small image is not blown up: 96 pixels are an inch."""
 
@@ -38,7 +38,7 @@ class Text:
     size: float
     x: float
     y: float
-    colour: str = "#000000"
+    colour: str = layouts.BLACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +68,24 @@ Mark = Text | Box | Drawing
 
 @dataclass(slots=True)
 class Page:
-    """What stands on one page, in reading order, and how far its header pushed the fixed parts down."""
+    """What stands on one page, in reading order, and how far its header pushed the rule down."""
 
     layout: PageLayout
     pushed_rule: float
-    pushed_notes: float
     marks: list[Mark]
-    header_marks: int
-    """How many of the marks, the first ones, are the header's."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Element:
-    """A piece of the notes' right-hand column that no page break may split: marks relative to its top left corner."""
+    """A piece of the notes' right-hand column that no page break may split: marks relative to its top left corner.
+
+    `above` is what stands above it again where a page begins with it; `leads` says that the next one stays with it.
+    """
 
     height: float
     marks: tuple[Mark, ...]
+    above: "_Element | None" = None
+    leads: bool = False
 
 
 _SPACE = _Element(4.0, ())
@@ -100,24 +102,32 @@ class _Header:
 
 
 class Arranger:
-    """Arranges reports for one paper size, with the deployer's fonts for what ours do not cover."""
+    """Arranges reports in one design, with the deployer's fonts for what ours do not cover."""
 
-    def __init__(self, size: PageSize = PageSize.LETTER, fonts: tuple[Path, ...] = ()) -> None:
-        self.shift, self._first, self._continuation = layouts.page_layouts(size)
-        self._regular, self._bold, self._italic = (lettering(each, fonts) for each in ("regular", "bold", "italic"))
+    def __init__(self, design: Design, fonts: tuple[Path, ...] = ()) -> None:
+        self.design = design
+        self._letters = {style: lettering(style, fonts) for style in ("regular", "bold", "italic")}
+        self._regular, self._bold = self._letters["regular"], self._letters["bold"]
 
     def pages(self, content: ReportContent) -> list[Page]:
         """Arrange the content; at least one page."""
-        first = self._header(self._first, content)
-        continued = self._header(self._continuation, content)
+        first = self._header(self.design.first, content)
+        continued = self._header(self.design.continuation, content)
         cut = {each.name: each for each in (*continued.cut, *first.cut)}
-        whole = [
+        whole = tuple(
             Note(f"{' '.join(each.label).removesuffix(':')} (in full)", (Paragraph(content.fields[each.name]),))
             for each in cut.values()
-        ]
-        flow = _Flow(self._first, first, self._continuation, continued)
-        for note in (*whole, *content.notes):
-            flow.add(self._titles(note), list(self._elements(note)))
+        )
+        flow = _Flow(self.design, first, continued)
+        for part in content.parts:
+            bar = self._bold.line(part.heading, layouts.BAR)
+            notes = [
+                (self._titles(note), list(self._elements(note, flow.room)))
+                for note in (*(whole if part is content.parts[0] else ()), *part.notes)
+            ]
+            flow.begin_part(bar, *notes[0])
+            for titles, elements in notes:
+                flow.add(titles, elements)
         return flow.pages
 
     def _header(self, layout: PageLayout, content: ReportContent) -> _Header:
@@ -130,13 +140,18 @@ class Arranger:
     def _header_within(self, layout: PageLayout, content: ReportContent, limit: int) -> _Header:
         marks: list[Mark] = []
         cut: list[Field] = []
+        marks += self._heading(layout.patient_heading, 0.0)
         patient = self._rows(layout.patient, content, limit, 0.0, marks, cut)
-        if layout.organisation:
-            heading = self._bold.line("Consulting Organisation", layouts.LABEL)
-            y = layout.organisation_heading_y + patient
-            marks.append(Text(heading, "bold", layouts.LABEL, layouts.HEADING_X, y))
+        marks += self._heading(layout.organisation_heading, patient)
         pushed = self._rows(layout.organisation, content, limit, patient, marks, cut)
         return _Header(tuple(marks), patient, pushed, tuple(cut))
+
+    def _heading(self, heading: Heading | None, pushed: float) -> list[Mark]:
+        if heading is None:
+            return []
+        line, design = self._bold.line(heading.words, layouts.LABEL), self.design
+        x = design.centre - line.width / 2 if design.heading_x is None else design.heading_x
+        return [Text(line, "bold", layouts.LABEL, x, heading.y + pushed, design.heading_colour)]
 
     def _rows(
         self,
@@ -176,93 +191,149 @@ class Arranger:
 
     def _field(self, each: Field, size: float, value: Sequence[Line], pushed: float) -> Iterator[Mark]:
         for place, label in enumerate(each.label):
-            line = self._italic.line(label, layouts.LABEL)
+            line = self._letters[self.design.label_style].line(label, layouts.LABEL)
             y = each.label_y + pushed + place * layouts.FIELD_LEADING
-            yield Text(line, "italic", layouts.LABEL, each.label_right - line.width, y)
+            yield Text(line, self.design.label_style, layouts.LABEL, each.label_right - line.width, y)
         for place, line in enumerate(value):
             yield Text(line, "bold", size, each.x, each.y + pushed + place * _leading(size))
 
-    def _titles(self, note: Note) -> list[Line]:
-        title = note.title if note.title.endswith((":", "?")) else f"{note.title}:"
-        width = self._first.text_x - self._first.title_x - 6
-        return self._bold.lines(title, layouts.NOTES, width)
+    def _titles(self, note: Note) -> list[Text]:
+        """A section's title, its lines one below the other; x is where they stand on the page."""
+        design = self.design
+        title = note.title if note.title.endswith((":", "?")) else f"{note.title}{design.section_mark}"
+        start = design.first.title_x
+        end = design.section_right or design.first.text_x - 6
+        lines = self._bold.lines(title, layouts.NOTES, end - start)
+        return [
+            Text(
+                line,
+                "bold",
+                layouts.NOTES,
+                end - line.width if design.section_right else 0.0,
+                0.0,
+                design.section_colour,
+            )
+            for line in lines
+        ]
 
-    def _elements(self, note: Note) -> Iterator[_Element]:
+    def _elements(self, note: Note, room: float) -> Iterator[_Element]:
+        """The note's blocks, in pieces that fit into the room of a page."""
         for place, block in enumerate(note.blocks):
             if place and Table in (type(block), type(note.blocks[place - 1])):
                 yield _SPACE
             if isinstance(block, Paragraph):
-                for line in self._regular.lines(block.text, layouts.NOTES, _TEXT_WIDTH):
+                for line in self._regular.lines(block.text, layouts.NOTES, self.design.text_width):
                     yield _Element(layouts.NOTES_LEADING, (Text(line, "regular", layouts.NOTES, 0.0, _ASCENT),))
             elif isinstance(block, Table):
-                yield from self._table(block)
+                yield from self._table(block, room)
             else:
-                yield self._picture(block)
+                yield self._picture(block, room)
 
-    def _table(self, table: Table) -> Iterator[_Element]:
-        yield self._row(Row(table.headings), table.widths, layouts.TABLE_HEADING, "bold")
+    def _table(self, table: Table, room: float) -> Iterator[_Element]:
+        (headings,) = self._row(Row(table.headings), table.widths, layouts.TABLE_HEADING, "bold", room)
+        yield replace(headings, leads=True)
         for place, row in enumerate(table.rows):
             stripe = layouts.TABLE_STRIPE if place % 2 == 0 else None
             colour, style = (layouts.TABLE_ABNORMAL, "bold") if row.abnormal else (stripe, "regular")
-            yield self._row(row, table.widths, colour, style)
+            for piece in self._row(row, table.widths, colour, style, room - headings.height):
+                yield replace(piece, above=headings)
 
-    def _row(self, row: Row, widths: Sequence[float], colour: str | None, style: str) -> _Element:
-        letters = self._bold if style == "bold" else self._regular
-        texts: list[Mark] = []
-        x, most = 0.0, 1
-        for cell, share in zip(row.cells, widths, strict=True):
-            width = share * _TEXT_WIDTH
-            lines = letters.lines(cell, layouts.NOTES, width - 2 * _CELL_MARGIN)
-            texts += [
-                Text(line, style, layouts.NOTES, x + _CELL_MARGIN, _ASCENT + 1 + place * layouts.NOTES_LEADING)
+    def _row(
+        self, row: Row, widths: Sequence[float], colour: str | None, style: str, room: float
+    ) -> Iterator[_Element]:
+        """A row whole, or in pieces where it is taller than a page."""
+        whole = self.design.text_width
+        cells = [
+            self._letters[style].lines(cell, layouts.NOTES, share * whole - 2 * _CELL_MARGIN)
+            for cell, share in zip(row.cells, widths, strict=True)
+        ]
+        left = [sum(widths[:place]) * whole + _CELL_MARGIN for place in range(len(widths))]
+        most = max(1, int((room - _ROW_PADDING) / layouts.NOTES_LEADING))
+        for start in range(0, max(map(len, cells)), most):
+            pieces = [lines[start : start + most] for lines in cells]
+            texts = [
+                Text(line, style, layouts.NOTES, x, _ASCENT + 1 + place * layouts.NOTES_LEADING)
+                for x, lines in zip(left, pieces, strict=True)
                 for place, line in enumerate(lines)
             ]
-            x, most = x + width, max(most, len(lines))
-        height = most * layouts.NOTES_LEADING + _ROW_PADDING
-        ground = [Box(0.0, 0.0, _TEXT_WIDTH, height, colour)] if colour else []
-        return _Element(height, (*ground, *texts))
+            height = max(map(len, pieces)) * layouts.NOTES_LEADING + _ROW_PADDING
+            ground = [Box(0.0, 0.0, whole, height, colour)] if colour else []
+            yield _Element(height, (*ground, *texts))
 
-    def _picture(self, picture: Picture) -> _Element:
+    def _picture(self, picture: Picture, room: float) -> _Element:
         shown = scaled(picture.content)
         if shown is None:
             line = self._regular.line("[This image cannot be shown here: see the attached document]", layouts.NOTES)
             return _Element(layouts.NOTES_LEADING, (Text(line, "regular", layouts.NOTES, 0.0, _ASCENT),))
-        factor = min(_TEXT_WIDTH / shown.width, _TALLEST_PICTURE / shown.height, _POINTS_PER_PIXEL)
+        tallest = min(_TALLEST_PICTURE, room - _PICTURE_MARGINS)
+        factor = min(self.design.text_width / shown.width, tallest / shown.height, _POINTS_PER_PIXEL)
         width, height = shown.width * factor, shown.height * factor
-        return _Element(height + 6, (Drawing(shown.content, 0.0, 3.0, width, height),))
+        return _Element(height + _PICTURE_MARGINS, (Drawing(shown.content, 0.0, 3.0, width, height),))
 
 
 class _Flow:
     """Lets notes flow over pages."""
 
-    def __init__(
-        self, first: PageLayout, first_header: _Header, continuation: PageLayout, continued_header: _Header
-    ) -> None:
-        self._next = (continuation, continued_header)
+    def __init__(self, design: Design, first: _Header, continued: _Header) -> None:
+        self._next = (design.first, first)
+        self._continuation = (design.continuation, continued)
         self.pages: list[Page] = []
-        self._begin(first, first_header)
+        self._bar: Line
+        self._y = self._top = 0.0
+        self._fresh = True
+        """Whether nothing stands below the bar yet."""
 
-    def add(self, titles: Sequence[Line], elements: Sequence[_Element]) -> None:
+    @property
+    def room(self) -> float:
+        """How tall a piece may be, so that it fits on a page of its own."""
+        layout, header = self._continuation
+        return _lowest(layout) - _highest(layout, header)
+
+    def begin_part(self, bar: Line, titles: Sequence[Text], elements: Sequence[_Element]) -> None:
+        """Begin a part with its bar; the beginning of its first section must fit below."""
+        self._bar = bar
+        if not self.pages:
+            self._turn()
+            return
+        layout = self.pages[-1].layout
+        y = self._y + layouts.SECTION_GAP
+        below = layout.first_line - _ASCENT - layout.notes_bar[0]
+        self._y = y + below
+        if self._fits(_beginning(titles, elements)):
+            self._draw_bar(y)
+        else:
+            self._turn()
+
+    def add(self, titles: Sequence[Text], elements: Sequence[_Element]) -> None:
         """Add a section: its title's lines on the left, its elements on the right, each pair on a row of its own."""
         rows = list(zip_longest(titles, elements))
-        heights = [max(layouts.NOTES_LEADING if title else 0.0, body.height if body else 0.0) for title, body in rows]
-        if self._y > self._top:
+        if not self._fresh:
             self._y += layouts.SECTION_GAP
-        if not self._fits(sum(heights[:2])):  # a title never stands alone at the foot of a page
+        if not self._fits(_beginning(titles, elements)):  # a title never stands alone at the foot of a page
             self._turn()
         left: list[Mark] = []
         right: list[Mark] = []
-        for (title, body), height in zip(rows, heights, strict=True):
-            if not self._fits(height):
+        for place, (title, body) in enumerate(rows):
+            height = _height(title, body)
+            stays = body is not None and body.leads and place + 1 < len(rows)
+            if not self._fits(height + (_height(*rows[place + 1]) if stays else 0.0)):
                 self._flush(left, right)
                 self._turn()
+                if body and body.above:
+                    right += self._placed(body.above)
+                    self._y += body.above.height
             layout = self.pages[-1].layout
             if title:
-                left.append(Text(title, "bold", layouts.NOTES, layout.title_x, self._y + _ASCENT))
+                left.append(replace(title, x=title.x or layout.title_x, y=self._y + _ASCENT))
             if body:
-                right += [replace(mark, x=mark.x + layout.text_x, y=mark.y + self._y) for mark in body.marks]
+                right += self._placed(body)
             self._y += height
+            self._fresh = False
         self._flush(left, right)
+
+    def _placed(self, element: _Element) -> list[Mark]:
+        x = self.pages[-1].layout.text_x
+        return [replace(mark, x=mark.x + x, y=mark.y + self._y) for mark in element.marks]
 
     def _flush(self, left: list[Mark], right: list[Mark]) -> None:
         # The title whole, then its notes whole: the order in which a person, or a screen reader, reads.
@@ -271,15 +342,42 @@ class _Flow:
         right.clear()
 
     def _fits(self, height: float) -> bool:
-        layout = self.pages[-1].layout
-        return self._y == self._top or self._y + height <= layout.last_line + layouts.NOTES_LEADING - _ASCENT
+        return self._y == self._top or self._y + height <= _lowest(self.pages[-1].layout)
 
     def _turn(self) -> None:
-        self._begin(*self._next)
+        layout, header = self._next
+        self._next = self._continuation
+        self.pages.append(Page(layout, header.pushed_rule, list(header.marks)))
+        self._draw_bar(layout.notes_bar[0] + header.pushed_notes)
+        self._y = self._top = _highest(layout, header)
 
-    def _begin(self, layout: PageLayout, header: _Header) -> None:
-        self.pages.append(Page(layout, header.pushed_rule, header.pushed_notes, list(header.marks), len(header.marks)))
-        self._y = self._top = layout.first_line - _ASCENT + header.pushed_notes
+    def _draw_bar(self, y: float) -> None:
+        page = self.pages[-1]
+        top, bottom = page.layout.notes_bar
+        page.marks += [
+            Box(layouts.LEFT, y, layouts.RIGHT - layouts.LEFT, bottom - top, layouts.NHS_BLUE),
+            Text(self._bar, "bold", layouts.BAR, layouts.BAR_TEXT_X, y + page.layout.notes_bar_y - top, layouts.WHITE),
+        ]
+        self._fresh = True
+
+
+def _highest(layout: PageLayout, header: _Header) -> float:
+    return layout.first_line - _ASCENT + header.pushed_notes
+
+
+def _lowest(layout: PageLayout) -> float:
+    return layout.last_line + layouts.NOTES_LEADING - _ASCENT
+
+
+def _height(title: Text | None, body: _Element | None) -> float:
+    return max(layouts.NOTES_LEADING if title else 0.0, body.height if body else 0.0)
+
+
+def _beginning(titles: Sequence[Text], elements: Sequence[_Element]) -> float:
+    """How tall a section's first two rows are, or its first three where it begins with a table."""
+    rows = list(zip_longest(titles, elements))
+    count = 3 if elements and elements[0].leads else 2
+    return sum(_height(*row) for row in rows[:count])
 
 
 def _leading(size: float) -> float:

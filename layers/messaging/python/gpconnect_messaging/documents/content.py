@@ -1,16 +1,17 @@
 """What a consultation report says, before anything is drawn: the request's data in words, redacted where it must be.
 
-Redaction happens here and only here: what this module leaves out never reaches the drawing, so that it cannot be
-anywhere in the file (GPCM-SD-CS-008, -009, -010).
+What this module leaves out never reaches the drawing, so that it cannot be anywhere in the file (GPCM-SD-CS-008, -009,
+-010); the message around the file is `requests.redaction`'s.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gpconnect_messaging.documents import wording
+from gpconnect_messaging.documents.layouts import Design
 from gpconnect_messaging.requests.models import CodedItem, Request, Result, Section
+from gpconnect_messaging.usecases import USE_CASES
 
-TITLE = "CONSULTATION REPORT"
 _RESULT_HEADINGS = ("Test", "Result", "UoM", "Ref. Range")
 _ATTACHMENT_HEADINGS = ("Name", "Date and time", "Size")
 
@@ -57,6 +58,14 @@ class Note:
     blocks: tuple[Block, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Notes under a bar that bears their heading, on each page that they reach."""
+
+    heading: str
+    notes: tuple[Note, ...] = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportContent:
     """Everything that a report shows. `fields` are the labelled values by the layout's field names; empty: no value."""
@@ -65,18 +74,19 @@ class ReportContent:
     version: int
     related_documents: int
     fields: dict[str, str] = field(repr=False)
-    notes: tuple[Note, ...] = field(repr=False)
+    parts: tuple[Part, ...] = field(repr=False)
 
 
-def report_content(request: Request, version: int, pictures: Mapping[str, bytes]) -> ReportContent:
-    """Say what the report of a request shows. `pictures` are the images that its sections name, by key."""
-    consultation = request.consultation
+def report_content(request: Request, version: int, pictures: Mapping[str, bytes], design: Design) -> ReportContent:
+    """Say what the report of a request shows in a design. `pictures` are the images that its sections name, by key."""
+    title = USE_CASES[request.use_case].title or request.title or ""
+    confidential = request.consultation.confidential
     return ReportContent(
-        title=TITLE,
+        title=title.upper() if design.capital_title else title,
         version=version,
         related_documents=sum(not document.primary for document in request.documents),
-        fields=_patient(request) | _organisation(request),
-        notes=_confidential_notes() if consultation.confidential else _notes(request, pictures),
+        fields=_patient(request) | _organisation(request, design),
+        parts=_confidential_parts(design) if confidential else _parts(request, pictures, design),
     )
 
 
@@ -103,7 +113,7 @@ def _patient(request: Request) -> dict[str, str]:
     }
 
 
-def _organisation(request: Request) -> dict[str, str]:
+def _organisation(request: Request, design: Design) -> dict[str, str]:
     practice = request.registered_practice
     always = {
         "consultation_date": wording.moment(request.consultation.start),
@@ -117,32 +127,40 @@ def _organisation(request: Request) -> dict[str, str]:
         "organisation_phone": wording.telephone(organisation.phone),
         "organisation_email": organisation.email or "",
         "branch": organisation.branch or "",
-        "organisation": wording.organisation(organisation),
+        "organisation": wording.organisation(organisation, *design.organisation),
     }
 
 
-def _confidential_notes() -> tuple[Note, ...]:
-    return (_summary_reason(), Note("Clinical Notes", (Paragraph(wording.CONFIDENTIAL_CONSULTATION),)))
+def _confidential_parts(design: Design) -> tuple[Part, ...]:
+    notice = Note("Clinical Notes", (Paragraph(wording.CONFIDENTIAL_CONSULTATION),))
+    return (Part(design.notes_heading, (*_summary_reason(design), notice)),)
 
 
-def _notes(request: Request, pictures: Mapping[str, bytes]) -> tuple[Note, ...]:
+def _parts(request: Request, pictures: Mapping[str, bytes], design: Design) -> tuple[Part, ...]:
     consultation = request.consultation
-    notes = [_summary_reason(), *(_note(section, pictures) for section in consultation.sections)]
+    parts = {design.notes_heading: [*_summary_reason(design)]}
+    if kind := consultation.type:
+        coded = f"{kind.display} (SNOMED CT {kind.code})"
+        parts[design.notes_heading].append(Note("Consultation Type", (Paragraph(coded),)))
+    parts[design.notes_heading] += [_note(section, pictures) for section in consultation.sections]
     if consultation.unsent_attachments:
         rows = tuple(
             Row((each.name, wording.moment(each.created), wording.size(each.size)))
             for each in consultation.unsent_attachments
         )
         table = Table(_ATTACHMENT_HEADINGS, (0.5, 0.3, 0.2), rows)
-        notes.append(Note("Attachments too large to send", (table,)))
+        title = "Attachments" if design.attachments_heading else "Attachments too large to send"
+        parts.setdefault(design.attachments_heading or design.notes_heading, []).append(Note(title, (table,)))
     if consultation.follow_up_actions:
         actions = tuple(Paragraph(action) for action in consultation.follow_up_actions)
-        notes.append(Note("Follow-up Actions", actions))
-    return tuple(notes)
+        title = "Actions" if design.follow_up_heading else "Follow-up Actions"
+        parts.setdefault(design.follow_up_heading or design.notes_heading, []).append(Note(title, actions))
+    return tuple(Part(heading, tuple(notes)) for heading, notes in parts.items() if notes)
 
 
-def _summary_reason() -> Note:
-    return Note("Summary Reason", (Paragraph(wording.SUMMARY_REASON + "."),))
+def _summary_reason(design: Design) -> tuple[Note, ...]:
+    reason = Note("Summary Reason", (Paragraph(wording.SUMMARY_REASON + "."),))
+    return (reason,) if design.summary_reason else ()
 
 
 def _note(section: Section, pictures: Mapping[str, bytes]) -> Note:

@@ -27,6 +27,8 @@ _LINE_BREAKS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff]")
 _WORDS = re.compile(" *[^ ]+| +")
 _TAB = 4
+_JOINT = "\u0640"
+"""Joins on both sides and has one form."""
 _JOINING = ArabicReshaper(configuration={"delete_harakat": False, "support_zwj": False})
 
 
@@ -61,6 +63,7 @@ class Lettering:
     def __init__(self, fonts: Sequence[Any]) -> None:
         self._fonts = tuple(fonts)
         self._widths = _Widths(self._fonts)
+        self._widest_forms: dict[str, float] = {}
 
     def width(self, drawn: str, size: float) -> float:
         """The width of drawable text in points."""
@@ -120,15 +123,30 @@ class Lettering:
         return sum(map(self._widths.__getitem__, self._substituted(word, limit)))
 
     def _pieces(self, word: str, limit: float) -> list[str]:
-        """Break a word that is longer than a line; a character's substitute stays whole."""
+        """Break a word that is longer than a line; a character's substitute stays whole.
+
+        A mark that a font draws takes no room of its own, so it never leaves its letter; one in words does.
+        """
         pieces, piece, taken = [], "", 0.0
         for character in word:
-            length = self._length(character, limit)
-            if piece and taken + length > limit and not unicodedata.combining(character):
+            length = self._widest(character) if _RIGHT_TO_LEFT.match(character) else self._length(character, limit)
+            if piece and taken + length > limit:
                 pieces.append(piece)
                 piece, taken = "", 0.0
             piece, taken = piece + character, taken + length
         return [*pieces, piece]
+
+    def _widest(self, character: str) -> float:
+        """The width of a letter's widest form: joined to its neighbours it can be wider than alone."""
+        if character not in self._widest_forms:
+            joint = self._length(_JOINT, math.inf)
+            forms = [
+                self._length(before + character + after, math.inf) - joint * len(before + after)
+                for before in ("", _JOINT)
+                for after in ("", _JOINT)
+            ]
+            self._widest_forms[character] = max(forms)
+        return self._widest_forms[character]
 
     def _substituted(self, text: str, limit: float) -> str:
         widths = self._widths
@@ -162,8 +180,9 @@ def lettering(style: str, added: tuple[Path, ...] = ()) -> Lettering:
 def clean(text: str) -> str:
     """Put text into composed form, with plain line breaks, tabs as spaces, and without invisible formatting."""
     if not (text.isascii() and text.isprintable()):
-        text = _LINE_BREAKS.sub("\n", unicodedata.normalize("NFC", text))
-        text = "".join(each for each in text if unicodedata.category(each) != "Cf" and not _selects_a_variant(each))
+        visible = (each for each in text if unicodedata.category(each) != "Cf" and not _selects_a_variant(each))
+        # Composed only then: what was invisible can have stood between a letter and its mark.
+        text = _LINE_BREAKS.sub("\n", unicodedata.normalize("NFC", "".join(visible)))
         text = "\n".join(line.expandtabs(_TAB) for line in text.split("\n"))
     return text
 

@@ -31,6 +31,7 @@ img { max-width: 100%; height: auto; }
 @media (max-width: 40rem) { dl div { grid-template-columns: 1fr; } }
 @media print { body { background: #fff; } section { break-inside: avoid; } }
 """
+_TITLE = "ITK3 message"
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file:; base-uri 'none'; form-action 'none'"
 
 
@@ -48,7 +49,8 @@ def page(reading: Reading, view: View, files: Mapping[int, str]) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n'
-        f"<title>{escape(reading.title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        # Not the document's title: a browser shows this in tabs and keeps it in its history.
+        f"<title>{_TITLE}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         f"<header><h1>{escape(reading.title)}</h1><p>Confidential: personal data. {view.capitalize()} view{note}.</p>"
         f"</header>\n<main>\n{body}{documents}</main>\n</body>\n</html>\n"
     )

@@ -15,23 +15,23 @@ from reportlab.pdfgen.textobject import PDFTextObject
 from gpconnect_messaging.documents import layouts
 from gpconnect_messaging.documents.arrangement import Box, Drawing, Page, Text
 from gpconnect_messaging.documents.content import ReportContent
-from gpconnect_messaging.documents.layouts import PageSize
+from gpconnect_messaging.documents.layouts import Design, PageSize
 from gpconnect_messaging.documents.lettering import Lettering, Line, lettering
 
-_WHITE = "#FFFFFF"
-_CONFIDENTIAL = "Confidential: personal data"
 _PRODUCT = "GP Connect"
 _WORDMARK = "NHS"
 _WORDMARK_SIZE = 31.0
 _SLANT = 0.2
-_FRAME = 0.48
 _CREATOR = "gpconnect-messaging"
 
 
 class Drawer:
-    """Draws reports for one paper size, with the deployer's logo and fonts."""
+    """Draws reports in one design for one paper size, with the deployer's logo and fonts."""
 
-    def __init__(self, size: PageSize, shift: float, logo: Path | None, fonts: tuple[Path, ...]) -> None:
+    def __init__(
+        self, design: Design, size: PageSize, shift: float, logo: Path | None, fonts: tuple[Path, ...]
+    ) -> None:
+        self._design = design
         self._size, self._shift = size.points, shift
         self._logo = ImageReader(str(logo)) if logo else None
         self._letters = {style: lettering(style, fonts) for style in ("regular", "bold", "italic")}
@@ -62,40 +62,38 @@ class Drawer:
 
     def _page(self, canvas: Canvas, content: ReportContent, page: Page, number: int, total: int) -> None:
         canvas.translate(self._shift, 0)
-        self._grounds(canvas, page)
-        if page.layout.title_bar:
-            self._logo_or_wordmark(canvas)
-        text = canvas.beginText()
-        self._bars(text, content, page, number, total)
+        layout, design = page.layout, self._design
+        if layout.title_bar:
+            self._box(canvas, *layout.title_bar, layouts.NHS_BLUE)
+        self._box(canvas, *layout.version_bar, design.version_ground)
         for ground in page.marks:
             if not isinstance(ground, Text):
                 self._ground(canvas, ground)
-        notes = "CLINICAL NOTES"
-        bar = Text(self._line("bold", notes, layouts.BAR), "bold", layouts.BAR, layouts.BAR_TEXT_X, 0.0, _WHITE)
-        for place, mark in enumerate(page.marks):
-            if place == page.header_marks:
-                self._text(text, bar, y=page.layout.notes_bar_y + page.pushed_notes)
+        self._strokes(canvas, page)
+        if layout.title_bar:
+            self._logo_or_wordmark(canvas)
+        text = canvas.beginText()
+        self._bars(text, content, page, number, total)
+        for mark in page.marks:
             if isinstance(mark, Text):
                 self._text(text, mark)
-        footer = (_CONFIDENTIAL, f"Page {number} of {total}")
-        self._edges(text, footer, page.layout.footer_y, layouts.FOOTER_GREY)
+        footer = (design.footer, f"Page {number} of {total}")
+        self._edges(text, footer, layout.footer_y, layouts.FOOTER_GREY)
         canvas.drawText(text)
 
-    def _grounds(self, canvas: Canvas, page: Page) -> None:
-        layout = page.layout
-        if layout.title_bar:
-            self._box(canvas, *layout.title_bar, layouts.NHS_BLUE)
-        self._box(canvas, *layout.version_bar, layouts.NHS_LIGHT_BLUE)
-        above, below = layout.notes_bar
-        self._box(canvas, above + page.pushed_notes, below + page.pushed_notes, layouts.NHS_BLUE)
-        canvas.setLineWidth(_FRAME)
-        canvas.setStrokeColor(HexColor("#000000"))
+    def _strokes(self, canvas: Canvas, page: Page) -> None:
+        layout, (colour, thickness) = page.layout, self._design.frame
+        canvas.setLineWidth(thickness)
+        canvas.setStrokeColor(HexColor(colour))
         canvas.rect(
             layouts.LEFT, self._up(layout.bottom), layouts.RIGHT - layouts.LEFT, layout.bottom - layout.top, fill=0
         )
         if layout.rule:
+            colour, thickness, inset = self._design.rule
+            canvas.setLineWidth(thickness)
+            canvas.setStrokeColor(HexColor(colour))
             y = self._up(layout.rule + page.pushed_rule)
-            canvas.line(layouts.LEFT, y, layouts.RIGHT, y)
+            canvas.line(layouts.LEFT + inset, y, layouts.RIGHT - inset, y)
 
     def _logo_or_wordmark(self, canvas: Canvas) -> None:
         left, top, right, bottom = layouts.LOGO
@@ -108,26 +106,28 @@ class Drawer:
         letters = self._letters["bold"]
         squeeze = (right - left - 5) / letters.width(_WORDMARK, _WORDMARK_SIZE)
         text = canvas.beginText()
-        text.setFillColor(HexColor(_WHITE))
+        text.setFillColor(HexColor(layouts.WHITE))
         text.setTextTransform(squeeze, 0, _SLANT, 1, left, self._up(bottom - 1))
         self._write(text, "bold", _WORDMARK_SIZE, Line(_WORDMARK, None, 0.0))
         canvas.drawText(text)
 
     def _bars(self, text: PDFTextObject, content: ReportContent, page: Page, number: int, total: int) -> None:
+        design = self._design
         if page.layout.title_bar:
-            for words, size, y in (
-                (content.title, 12.96, layouts.TITLE_Y),
-                (f"- {_CONFIDENTIAL} -", 8.4, layouts.SUBTITLE_Y),
+            for words, style, size, y in (
+                (content.title, "bold", 12.96, layouts.TITLE_Y),
+                (design.confidentiality, design.confidentiality_style, 8.4, layouts.SUBTITLE_Y),
             ):
-                line = self._line("bold", words, size)
-                self._text(text, Text(line, "bold", size, layouts.CENTRE - line.width / 2, y, _WHITE))
-            text.setTextTransform(1, 0, _SLANT, 1, layouts.PRODUCT_X, self._up(layouts.PRODUCT_Y))
+                line = self._line(style, words, size)
+                self._text(text, Text(line, style, size, design.centre - line.width / 2, y, layouts.WHITE))
+            text.setTextTransform(1, 0, design.product_slant, 1, layouts.PRODUCT_X, self._up(layouts.PRODUCT_Y))
             self._write(text, "bold", 12, self._line("bold", _PRODUCT, 12))
-        y = page.layout.version_y
+        y, colour = page.layout.version_y, design.version_colour
         related = self._line("regular", f"Number of related documents: {content.related_documents}", layouts.SMALL)
-        self._edge(text, f"Version {content.version}", layouts.SMALL_LEFT, y, _WHITE)
-        self._text(text, Text(related, "regular", layouts.SMALL, layouts.CENTRE - related.width / 2, y - 0.4, _WHITE))
-        self._edge(text, f"Page {number} of {total}", None, y, _WHITE)
+        middle = design.centre - related.width / 2
+        self._edge(text, f"Version {content.version}", layouts.SMALL_LEFT, y, colour)
+        self._text(text, Text(related, "regular", layouts.SMALL, middle, y - 0.4, colour))
+        self._edge(text, f"Page {number} of {total}", None, y, colour)
 
     def _edges(self, text: PDFTextObject, words: tuple[str, str], y: float, colour: str) -> None:
         self._edge(text, words[0], layouts.SMALL_LEFT, y, colour)

@@ -1,12 +1,13 @@
-"""Draws an ITK3 message as a page for a person, and extracts its documents.
+"""Draws an ITK3 message as a page for a person, or says what it holds as JSON, and extracts its documents.
 
 python -m gpconnect_messaging.documents.render FILE --view clinical --extract FOLDER --page PAGE.html
 """
 
 import argparse
+import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gpconnect_messaging.documents.page import View, page
@@ -51,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=View.ADMINISTRATIVE,
         help="administrative (the default) leaves clinical content out; clinical shows all",
     )
-    parser.add_argument("--page", type=Path, metavar="PAGE", help="where to write the page; else it is printed")
+    parser.add_argument("--page", type=Path, metavar="PAGE", help="where to write it; else it is printed")
+    parser.add_argument("--json", action="store_true", help="write JSON for a program instead of a page")
     parser.add_argument(
         "--extract", type=Path, metavar="FOLDER", help="where to put the documents (clinical view only)"
     )
@@ -64,19 +66,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"the file cannot be read: {error.strerror}")
     except UnreadableMessageError as error:
         return _fail(f"the file is no ITK3 message: {error}")
-    _produce(reading, options.view, options.page, options.extract)
+    _produce(reading, options)
     return 0
 
 
-def _produce(reading: Reading, view: View, target: Path | None, folder: Path | None) -> None:
-    files = extract(reading.documents, folder) if folder else {}
-    beside = target.parent if target else Path()
+def _produce(reading: Reading, options: argparse.Namespace) -> None:
+    files = extract(reading.documents, options.extract) if options.extract else {}
+    beside = options.page.parent if options.page else Path()
     names = {place: Path(os.path.relpath(file, beside)).as_posix() for place, file in files.items()}
-    written = page(reading, view, names)
-    if target:
-        _write(target, written.encode())
+    write = _as_json if options.json else page
+    written = write(reading, options.view, names)
+    if options.page:
+        _write(options.page, written.encode())
     else:
         sys.stdout.write(written)
+
+
+def _as_json(reading: Reading, view: View, files: Mapping[int, str]) -> str:
+    """The same facts as the page's, and no more of them in the administrative view."""
+    clinical = view is View.CLINICAL
+    groups = [
+        {"heading": group.heading, "facts": [{"label": label, "value": value} for label, value in group.facts]}
+        for group in reading.groups
+        if clinical or not group.clinical
+    ]
+    documents = [
+        {
+            **({"title": document.title} if clinical else {}),
+            "content_type": document.content_type,
+            "size": None if document.content is None else len(document.content),
+            **({"file": files[place]} if place in files else {}),
+        }
+        for place, document in enumerate(reading.documents)
+    ]
+    found = {"title": reading.title, "view": view, "groups": groups, "documents": documents}
+    return json.dumps(found, ensure_ascii=False, indent=2) + "\n"
 
 
 def _write(target: Path, content: bytes) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpconnect_messaging.documents.content import needed_pictures, report_content
-from gpconnect_messaging.documents.layouts import PageSize
+from gpconnect_messaging.documents.layouts import PageSize, designed
 from gpconnect_messaging.requests.models import Request, RequestedDocument
+from gpconnect_messaging.specification import ReportDesign
 from gpconnect_messaging.usecases import USE_CASES
 
 if TYPE_CHECKING:
@@ -40,11 +41,12 @@ class RenderedReport:
 
 @dataclass(frozen=True)
 class ReportRenderer:
-    """Renders reports on one paper size. `logo` and `fonts` are files that the deployer supplies.
+    """Renders reports in one design on one paper size. `logo` and `fonts` are files that the deployer supplies.
 
     Without a logo a plain wordmark stands in its place; a character that no font covers is drawn in words.
     """
 
+    design: ReportDesign
     page_size: PageSize = PageSize.LETTER
     logo: Path | None = None
     fonts: tuple[Path, ...] = ()
@@ -52,8 +54,8 @@ class ReportRenderer:
     def render(self, request: Request, version: int, read: Callable[[str], bytes]) -> RenderedReport:
         """Render a request's report; `read` gives an image of it by key. The same input gives the same bytes."""
         pictures = {key: read(key) for key in needed_pictures(request)}
-        content = report_content(request, version, pictures)
         arranger, drawer = self._tools
+        content = report_content(request, version, pictures, arranger.design)
         return RenderedReport(drawer.draw(content, arranger.pages(content)))
 
     @cached_property
@@ -61,8 +63,8 @@ class ReportRenderer:
         from gpconnect_messaging.documents.arrangement import Arranger
         from gpconnect_messaging.documents.pdf import Drawer
 
-        arranger = Arranger(self.page_size, self.fonts)
-        return arranger, Drawer(self.page_size, arranger.shift, self.logo, self.fonts)
+        shift, design = designed(self.design, self.page_size)
+        return Arranger(design, self.fonts), Drawer(design, self.page_size, shift, self.logo, self.fonts)
 
 
 def with_report(request: Request) -> Request:

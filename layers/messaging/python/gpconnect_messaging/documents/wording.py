@@ -4,6 +4,7 @@ Source: GPCM-SD-CS-005 (layout and field descriptions), -008, -009, -016; the la
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from gpconnect_messaging.requests.models import Address, Name, Organisation
@@ -55,9 +56,14 @@ def address(given: Address) -> str:
     return ", ".join([*given.lines, *(part for part in (given.city, given.district, given.postcode) if part)])
 
 
-def organisation(given: Organisation) -> str:
-    """Write `[Name of organisation], [Full address]`."""
-    return ", ".join([given.name, *([address(given.address)] if given.address else [])])
+def organisation(given: Organisation, parts: Sequence[str], between: str) -> str:
+    """Write what is known of these parts of an organisation: `name`, `ods_code`, `address`."""
+    known = {
+        "name": given.name,
+        "ods_code": given.ods_code,
+        "address": address(given.address) if given.address else "",
+    }
+    return between.join(known[part] for part in parts if known[part])
 
 
 def size(count: int) -> str:

@@ -30,7 +30,8 @@ _VERIFICATION = "CareConnect-NHSNumberVerificationStatus-1"
 _VERIFICATION_DISPLAY = {"01": "Number present and verified", "02": "Number present but not traced"}
 _UUID_SYSTEM = "https://tools.ietf.org/html/rfc4122"
 _CARE_SETTING = f"{_CARE_CONNECT}/Extension-CareConnect-CareSettingType-1"
-"""The one that CareConnect-Composition-1 names; ITK's own extension of that name belongs to its other documents."""
+"""The one that CareConnect-Composition-1 names, since our Composition claims that profile. ITK3 publishes an extension
+of the same name and shape under its own URL, for its other documents: the check of FHIR-DOC-06 takes either."""
 _PRIORITY_DISPLAY = {"R": "routine", "UR": "urgent", "EM": "emergency", "A": "ASAP"}
 _AUTHORS = {
     Author.PRACTITIONER: "Practitioner",

@@ -91,4 +91,5 @@ def _row(values: Item) -> Row:
         due_at=read_time(values["due_at"]) if "due_at" in values else None,
         messages=int(values.get("messages", 1)),
         mesh_message_ids=tuple(values.get("mesh_message_ids", ())),
+        became=tuple(values.get("became", ())),
     )

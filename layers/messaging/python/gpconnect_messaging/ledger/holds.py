@@ -13,11 +13,15 @@ class UnknownMessageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What belongs to a message elsewhere: its request's id, its mailbox, and MESH's ids of what came about it."""
+    """What belongs to a message elsewhere: its request's id, its mailbox, and MESH's ids of what came about it.
+
+    `encounter` has the ids of all rows of its encounter: if it was withdrawn, the withdrawal is one of them.
+    """
 
     request_id: str
     mailbox: str
     came: tuple[str, ...]
+    encounter: tuple[str, ...] = ()
 
 
 class HeldItems(LedgerTable):
@@ -52,7 +56,9 @@ class HeldItems(LedgerTable):
         places += [(f"MESH#{each}", "RECEIVED") for each in came]
         for place in places if change else ():
             self._update(*place, change, there, values)
-        return Held(row["request_id"], row["mailbox"], came)
+        encounter = self._query_index("by_encounter", "encounter_key", row["encounter_key"])
+        ids = tuple(sorted(each["message_id"] for each in encounter))
+        return Held(row["request_id"], row["mailbox"], came, ids)
 
 
 def _mesh_ids_of_answers(items: list[Item]) -> Iterator[str]:

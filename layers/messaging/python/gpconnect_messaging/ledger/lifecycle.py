@@ -2,6 +2,9 @@
 
 A fact says what happened; a status is only ever derived from the facts, by the first rule of `RULES` that holds. So a
 repeated fact changes nothing, an early answer waits for its question, and no status stands without evidence.
+
+A request that becomes no message at once has a row of its own, under its own id, and a history like a message's: it is
+refused, not required, held, superseded, released, or a withdrawal. `docs/lifecycle.md` is drawn from `RULES`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,11 +19,21 @@ from gpconnect_messaging.itk3.response_codes import DUPLICATE_MESSAGE, Level, Ve
 ATTEMPTS_BEFORE_TOLD = 5
 """How many uploads may go wrong for passing reasons before a person is told."""
 
+RELEASES_BEFORE_TOLD = 3
+"""How often a held request may be offered to the builder before a person is told."""
+
 
 class Status(StrEnum):
-    """Where a message stands (design: lifecycle)."""
+    """Where a message, or a request that is none yet, stands (design: lifecycle)."""
 
     INVALID = "INVALID"
+    NOT_REQUIRED = "NOT_REQUIRED"
+    HELD = "HELD"
+    RELEASING = "RELEASING"
+    RELEASED = "RELEASED"
+    SUPERSEDED = "SUPERSEDED"
+    WITHDRAWN = "WITHDRAWN"
+    TELL_PRACTICE = "TELL_PRACTICE"
     BUILT = "BUILT"
     SENDING = "SENDING"
     SENT = "SENT"
@@ -35,19 +48,38 @@ class Status(StrEnum):
     @property
     def settled(self) -> bool:
         """Whether nothing more is expected of us: it ended well, or a person was told. A late answer still lands."""
-        return self.value in _SETTLED
+        return self in _SETTLED
 
 
 _SETTLED = frozenset(
-    {"INVALID", "NOT_REQUIRED", "RELEASED", "SUPERSEDED", "WITHDRAWN", "REFUSED", "UNDELIVERED", "DELIVERED",
-     "REJECTED", "OVERDUE"}
-)  # fmt: skip
+    {
+        Status.INVALID,
+        Status.NOT_REQUIRED,
+        Status.RELEASED,
+        Status.SUPERSEDED,
+        Status.WITHDRAWN,
+        Status.REFUSED,
+        Status.UNDELIVERED,
+        Status.DELIVERED,
+        Status.REJECTED,
+        Status.OVERDUE,
+    }
+)
 
 
 class FactKind(StrEnum):
     """What can happen to a message."""
 
     REQUEST_REFUSED = "request refused"
+    NOT_REQUIRED = "not required"
+    HELD = "held"
+    RELEASED_BY_A_PERSON = "released by a person"
+    RELEASE_STARTED = "release started"
+    RELEASED = "released"
+    SUPERSEDED = "superseded"
+    WITHDRAWAL = "withdrawal"
+    WITHDRAWN = "withdrawn"
+    PRACTICE_TOLD = "practice told"
     BUILT = "built"
     UPLOAD_STARTED = "upload started"
     CHUNK_ACCEPTED = "chunk accepted"
@@ -59,6 +91,7 @@ class FactKind(StrEnum):
     RECIPIENT_UNRESOLVED = "recipient unresolved"
     QUEUED_AGAIN = "queued again"
     RESPONSE = "response"
+    RESPONSE_ACCEPTED = "response accepted by a person"
     REPORT = "report"
     ACKNOWLEDGEMENT_OVERDUE = "acknowledgement overdue"
     VOIDED = "voided"
@@ -78,6 +111,12 @@ class NoticeKind(StrEnum):
     CONTRADICTION = "contradiction"
     UNKNOWN_CODE = "unknown code"
     UNMATCHED = "unmatched"
+    WAITING = "waiting"
+    NOT_RELEASED = "not released"
+    TELL_PRACTICE = "tell the practice"
+    NOTHING_WITHDRAWN = "nothing withdrawn"
+    SENT_ALTHOUGH_WITHDRAWN = "sent although withdrawn"
+    SUSPICIOUS = "suspicious response"
     IMBALANCE = "imbalance"
 
 
@@ -105,6 +144,90 @@ def request_refused(*, at: datetime, reasons: Iterable[str]) -> Fact:
     )  # fmt: skip
 
 
+def not_required(*, at: datetime, requirement: str, why: str) -> Fact:
+    """No message must be sent, by the requirement that says so (GPCM-SD-CS-071, GPCM-SD-CS-073)."""
+    return Fact(
+        kind=FactKind.NOT_REQUIRED, identity="not-required", at=at, source="builder",
+        details={"requirement": requirement, "why": why},
+    )  # fmt: skip
+
+
+def held(*, at: datetime, release_at: datetime, by_a_person: bool, requirement: str, why: str) -> Fact:
+    """The request is checked and waits until `release_at` (UTC), and for a person's release where that is wanted."""
+    return Fact(
+        kind=FactKind.HELD, identity="held", at=at, source="builder",
+        details={
+            "release_at": release_at.isoformat(),
+            "by_a_person": by_a_person,
+            "requirement": requirement,
+            "why": why,
+        },
+    )  # fmt: skip
+
+
+def released_by_a_person(*, at: datetime, actor: str) -> Fact:
+    """An operator, by id, wants the held request to be sent (GPCM-SD-CS-074)."""
+    return Fact(
+        kind=FactKind.RELEASED_BY_A_PERSON, identity="released-by-a-person", at=at, source="operator",
+        details={"actor": actor},
+    )  # fmt: skip
+
+
+def release_started(*, at: datetime, version: int) -> Fact:
+    """The held request has its version: from now on a newer one is the next version."""
+    return Fact(
+        kind=FactKind.RELEASE_STARTED, identity="release-started", at=at, source="builder", details={"version": version}
+    )
+
+
+def released(*, at: datetime, message_ids: Iterable[str]) -> Fact:
+    """The held request's messages are stored: the rest of their story is theirs."""
+    return Fact(
+        kind=FactKind.RELEASED, identity="released", at=at, source="builder", details={"message_ids": list(message_ids)}
+    )
+
+
+def superseded(*, at: datetime, by_request_id: str) -> Fact:
+    """A newer request for the same encounter took this one's place before it was sent (GPCM-SD-CS-076)."""
+    return Fact(
+        kind=FactKind.SUPERSEDED, identity="superseded", at=at, source="builder",
+        details={"by_request_id": by_request_id},
+    )  # fmt: skip
+
+
+def withdrawal(*, at: datetime, stopped: Iterable[str], sent: Iterable[str], warning_key: str | None) -> Fact:
+    """The consultation was deleted (GPCM-SD-CS-077): what of it was stopped, and what the practice has or may have.
+
+    Both are ids, of requests and messages. `warning_key` is where the evidence store keeps the warning.
+    """
+    return Fact(
+        kind=FactKind.WITHDRAWAL, identity="withdrawal", at=at, source="builder",
+        details={"stopped": list(stopped), "sent": list(sent), "warning_key": warning_key},
+    )  # fmt: skip
+
+
+def withdrawn(*, at: datetime, by_request_id: str) -> Fact:
+    """The consultation was deleted before this was known to be sent."""
+    return Fact(
+        kind=FactKind.WITHDRAWN, identity="withdrawn", at=at, source="builder", details={"by_request_id": by_request_id}
+    )
+
+
+def practice_told(*, at: datetime, actor: str) -> Fact:
+    """An operator, by id, has told the practice that the consultation was deleted (GPCM-SD-CS-077)."""
+    return Fact(
+        kind=FactKind.PRACTICE_TOLD, identity="practice-told", at=at, source="operator", details={"actor": actor}
+    )
+
+
+def response_accepted(*, at: datetime, mesh_message_id: str, actor: str) -> Fact:
+    """An operator, by id, has made sure that a suspicious response is genuine: it counts."""
+    return Fact(
+        kind=FactKind.RESPONSE_ACCEPTED, identity=f"response-accepted-{mesh_message_id}", at=at, source="operator",
+        details={"mesh_message_id": mesh_message_id, "actor": actor},
+    )  # fmt: skip
+
+
 def built(
     *,
     at: datetime,
@@ -113,10 +236,13 @@ def built(
     infrastructure_due: timedelta,
     business_due: timedelta,
     advice: Iterable[str] = (),
+    to_mailbox: str | None = None,
+    to_organisation: str | None = None,
 ) -> Fact:
     """The message is stored: its hash (hex), its size in bytes, and how long after sending each answer is due.
 
-    `advice` says what a requirement advises against and was done all the same.
+    `advice` says what a requirement advises against and was done all the same. `to_mailbox` and `to_organisation` (ODS
+    code) say where it goes, as far as that is known: who else answers is suspicious.
     """
     return Fact(
         kind=FactKind.BUILT, identity="built", at=at, source="builder",
@@ -126,6 +252,8 @@ def built(
             "infrastructure_seconds": int(infrastructure_due.total_seconds()),
             "business_seconds": int(business_due.total_seconds()),
             **({"advice": list(advice)} if advice else {}),
+            **({"to_mailbox": to_mailbox} if to_mailbox else {}),
+            **({"to_organisation": to_organisation} if to_organisation else {}),
         },
     )  # fmt: skip
 
@@ -217,6 +345,7 @@ def response(
     return Fact(
         kind=FactKind.RESPONSE, identity=f"response-{mesh_message_id}-{code}", at=at, source=f"MESH {mesh_message_id}",
         details={
+            "mesh_message_id": mesh_message_id,
             "code": code,
             "level": level.value,
             "verdict": verdict.value,
@@ -350,12 +479,47 @@ class History:
         return len(whole) + (len(completed) if in_chunks else 0)
 
     @cached_property
+    def suspicious(self) -> tuple[Fact, ...]:
+        """The responses from another mailbox or organisation than the message went to, that no person has accepted.
+
+        MESH vouches for the mailbox; a direct or looked-up one is known exactly. With automatic routing only the
+        organisation is known, from PDS or from the request. What is not known, on either side, is not held against
+        anybody.
+        """
+        expected = self.of(FactKind.BUILT, FactKind.UPLOAD_ACCEPTED)
+        mailboxes = {
+            mailbox
+            for fact in expected
+            for name in ("to_mailbox", "resolved_mailbox")
+            if (mailbox := fact.details.get(name))
+        }
+        organisations = {each for fact in expected if (each := fact.details.get("to_organisation"))}
+        accepted = {fact.details["mesh_message_id"] for fact in self.of(FactKind.RESPONSE_ACCEPTED)}
+
+        def elsewhere(known: set[str], given: str | None) -> bool:
+            return bool(known and given) and str(given).strip().upper() not in known
+
+        return tuple(
+            fact
+            for fact in self.of(FactKind.RESPONSE)
+            if fact.details["mesh_message_id"] not in accepted
+            and (
+                elsewhere(mailboxes, fact.details["from_mailbox"])
+                or elsewhere(organisations, fact.details["from_organisation"])
+            )
+        )
+
+    @cached_property
     def verdicts(self) -> frozenset[tuple[str, str]]:
-        """The level and verdict of every response that counts: a duplicate that our own re-send made is no failure."""
+        """The level and verdict of every response that counts.
+
+        A duplicate that our own re-send made is no failure, and what is suspicious counts for nothing.
+        """
         return frozenset(
             (fact.details["level"], fact.details["verdict"])
             for fact in self.of(FactKind.RESPONSE)
-            if not (fact.details["code"] == DUPLICATE_MESSAGE and self.possible_copies > 1)
+            if fact not in self.suspicious
+            and not (fact.details["code"] == DUPLICATE_MESSAGE and self.possible_copies > 1)
         )
 
     @cached_property
@@ -375,9 +539,10 @@ class History:
 
     @cached_property
     def undelivered(self) -> bool:
-        """MESH reported every copy that it is known to have taken."""
+        """MESH reported every copy that it is known to have taken, and no other can be on its way."""
         reported = {fact.details["linked_mesh_message_id"] for fact in self.of(FactKind.REPORT)}
-        return bool(reported) and reported >= set(self.mesh_message_ids)
+        under_way = self.attempts > 0 and (self.last_outcome is None or self.left_uncertain)
+        return bool(reported) and reported >= set(self.mesh_message_ids) and not under_way
 
     @cached_property
     def contradictory(self) -> bool:
@@ -406,6 +571,35 @@ class History:
         return bool(self.of(FactKind.VOIDED))
 
     @property
+    def waits_for_a_person(self) -> bool:
+        """The request is held, and nobody has released it who must (GPCM-SD-CS-074)."""
+        return any(fact.details["by_a_person"] for fact in self.of(FactKind.HELD)) and not self.of(
+            FactKind.RELEASED_BY_A_PERSON
+        )
+
+    @property
+    def became(self) -> tuple[str, ...]:
+        """The ids of the messages that a held request was released as."""
+        return tuple(each for fact in self.of(FactKind.RELEASED) for each in fact.details["message_ids"])
+
+    @property
+    def release_at(self) -> datetime | None:
+        """When a held request's window is over; None for what was never held."""
+        return next((datetime.fromisoformat(fact.details["release_at"]) for fact in self.of(FactKind.HELD)), None)
+
+    @property
+    def reached_mesh(self) -> bool:
+        """MESH took the message, or somebody answered who can only have it from MESH."""
+        return bool(self.mesh_message_ids or self.verdicts)
+
+    @property
+    def practice_to_tell(self) -> bool:
+        """A deleted consultation's report was sent, and the practice does not know of the deletion."""
+        return any(fact.details["sent"] for fact in self.of(FactKind.WITHDRAWAL)) and not self.of(
+            FactKind.PRACTICE_TOLD
+        )
+
+    @property
     def left_uncertain(self) -> bool:
         """Nobody knows whether the latest upload reached MESH."""
         return self.last_outcome is not None and self.last_outcome.kind is FactKind.UPLOAD_UNCERTAIN
@@ -425,59 +619,150 @@ class History:
         return next(rule.status for rule in RULES if rule.holds(self))
 
 
+def _has(kind: FactKind) -> Callable[[History], bool]:
+    return lambda history: bool(history.of(kind))
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A status, when it holds, and why it is so."""
+    """A status, when it holds, what it means, who says so, and what an operator does about it."""
 
     status: Status
     holds: Callable[[History], bool]
     reason: str
+    source: str
+    """Requirement ids, or the design's rule."""
+    action: str
 
 
 RULES: tuple[Rule, ...] = (
     Rule(
         Status.INVALID,
-        lambda history: FactKind.REQUEST_REFUSED in {fact.kind for fact in history.facts},
-        "the request was refused before anything was built",
+        _has(FactKind.REQUEST_REFUSED),
+        "the request breaks a rule, or asks for what the specification does not let be sent; the input is kept",
+        "design: nothing wrong leaves; safety rule 7",
+        "Correct the request at its source and drop it again; what may not be sent, tell the practice another way.",
+    ),
+    Rule(
+        Status.NOT_REQUIRED,
+        _has(FactKind.NOT_REQUIRED),
+        "the patient is registered with the sender, or the request says that it is not clinically relevant",
+        "GPCM-SD-CS-071, GPCM-SD-CS-073",
+        "Nothing.",
     ),
     Rule(
         Status.REJECTED,
         lambda history: history.negative or history.void,
         "any negative response code, after which nothing follows; 20014 to its replacement",
+        "GPCM-SD-044, GPCM-SD-035",
+        "Look the code up, correct what it names and send again, or tell the practice another way.",
     ),
     Rule(
         Status.DELIVERED,
         lambda history: history.infrastructure_positive and history.business_positive,
         "20013 and a positive business code, in any order",
+        "design: DELIVERED needs both",
+        "Nothing; a patient who is known to have died (30004) is flagged by the code.",
     ),
-    Rule(Status.UNDELIVERED, lambda history: history.undelivered, "a MESH report: not routed, or not collected"),
+    Rule(
+        Status.UNDELIVERED,
+        lambda history: history.undelivered,
+        "a MESH report: not routed, or not collected",
+        "GPCM-SD-044, GPCM-SD-094",
+        "Check the patient's details with PDS, correct the request and drop it again, or tell the practice otherwise.",
+    ),
     Rule(
         Status.OVERDUE,
-        lambda history: bool(history.of(FactKind.ACKNOWLEDGEMENT_OVERDUE)),
-        "an expected acknowledgement is late (GPCM-SD-045)",
+        _has(FactKind.ACKNOWLEDGEMENT_OVERDUE),
+        "an expected acknowledgement is late; a late one still lands",
+        "GPCM-SD-045",
+        "Ask the practice whether it has the document.",
     ),
     Rule(
         Status.ACKNOWLEDGED,
         lambda history: history.infrastructure_positive,
         "20013 came, the business acknowledgement is still due",
+        "design: half answered is not delivered",
+        "Nothing yet: it becomes OVERDUE by itself.",
     ),
     Rule(
         Status.SENT,
         lambda history: bool(history.mesh_message_ids) or history.business_positive,
         "MESH took the message, or somebody who can only have it from MESH answered",
+        "design: ledger before upload",
+        "Nothing yet: it becomes OVERDUE by itself.",
     ),
     Rule(
         Status.REFUSED,
         lambda history: history.refused_by_mesh or history.unresolved,
         "MESH answered no, or knows no single mailbox of the recipient: never retried unchanged",
+        "GPCM-SD-044, GPCM-SD-OC-159, GPCM-SD-GE-286",
+        "Look at MESH's error: the workflow, the address or the mailbox; then drop a corrected request.",
     ),
-    Rule(Status.UNCERTAIN, lambda history: history.left_uncertain, "the upload may or may not have reached MESH"),
     Rule(
         Status.SENDING,
         lambda history: history.attempts > 0 and history.last_outcome is None,
         "a sender holds the lease",
+        "safety rule 2",
+        "Nothing: an ended lease makes it UNCERTAIN.",
     ),
-    Rule(Status.BUILT, lambda _history: True, "stored and queued"),
+    Rule(
+        Status.RELEASED,
+        _has(FactKind.RELEASED),
+        "the held request became messages, which its fact names; each has its own row",
+        "GPCM-SD-CS-075",
+        "Nothing: look at its messages.",
+    ),
+    Rule(
+        Status.RELEASING,
+        _has(FactKind.RELEASE_STARTED),
+        "the hold window is over and the version given; its messages are being built",
+        "GPCM-SD-CS-075, design: every step is repeatable",
+        "Nothing: the sweep offers it to the builder again.",
+    ),
+    Rule(
+        Status.SUPERSEDED,
+        _has(FactKind.SUPERSEDED),
+        "a newer request for the same encounter took its place before it was sent; kept with its evidence",
+        "GPCM-SD-CS-076",
+        "Nothing: look at the request that its fact names.",
+    ),
+    Rule(
+        Status.TELL_PRACTICE,
+        lambda history: history.practice_to_tell,
+        "a consultation was deleted whose report was sent: a warning is in the evidence store",
+        "GPCM-SD-CS-077",
+        "Read the warning, tell the practice, and record that it was told.",
+    ),
+    Rule(
+        Status.WITHDRAWN,
+        lambda history: bool(history.of(FactKind.WITHDRAWN, FactKind.WITHDRAWAL)),
+        "the consultation was deleted: of a request or message, before it was known to be sent; of the withdrawal "
+        "itself, all that it asks for is done",
+        "GPCM-SD-CS-077",
+        "Nothing.",
+    ),
+    Rule(
+        Status.HELD,
+        _has(FactKind.HELD),
+        "checked, and waiting out the hold window, or for a person to release it",
+        "GPCM-SD-CS-074, GPCM-SD-CS-075, GPCM-SD-CS-076",
+        "Where a person must release it: release it, or have it withdrawn. Otherwise nothing.",
+    ),
+    Rule(
+        Status.UNCERTAIN,
+        lambda history: history.left_uncertain,
+        "the upload may or may not have reached MESH",
+        "safety rule 2",
+        "Nothing: after its wait the identical bytes go again.",
+    ),
+    Rule(
+        Status.BUILT,
+        lambda _history: True,
+        "stored and queued",
+        "design: one commit point per step",
+        "Nothing: the sweep queues it again if no sender takes it.",
+    ),
 )
 
 _TOLD_ON_ENTERING = {
@@ -486,6 +771,7 @@ _TOLD_ON_ENTERING = {
     Status.UNDELIVERED: NoticeKind.UNDELIVERED,
     Status.REJECTED: NoticeKind.REJECTED,
     Status.OVERDUE: NoticeKind.OVERDUE,
+    Status.TELL_PRACTICE: NoticeKind.TELL_PRACTICE,
 }
 
 
@@ -500,6 +786,17 @@ def notices_due(history: History) -> frozenset[NoticeKind]:
         called_for.add(NoticeKind.CONTRADICTION)
     if any(verdict == Verdict.UNKNOWN for _, verdict in history.verdicts):
         called_for.add(NoticeKind.UNKNOWN_CODE)
+    if history.status is Status.HELD and history.waits_for_a_person:
+        called_for.add(NoticeKind.WAITING)
+    offered = len(history.of(FactKind.QUEUED_AGAIN))
+    if history.status in {Status.HELD, Status.RELEASING} and offered >= RELEASES_BEFORE_TOLD:
+        called_for.add(NoticeKind.NOT_RELEASED)
+    if any(not (fact.details["stopped"] or fact.details["sent"]) for fact in history.of(FactKind.WITHDRAWAL)):
+        called_for.add(NoticeKind.NOTHING_WITHDRAWN)
+    if history.of(FactKind.WITHDRAWN) and history.reached_mesh:
+        called_for.add(NoticeKind.SENT_ALTHOUGH_WITHDRAWN)
+    if history.suspicious:
+        called_for.add(NoticeKind.SUSPICIOUS)
     if history.attempts >= ATTEMPTS_BEFORE_TOLD and not history.mesh_message_ids:
         called_for.add(NoticeKind.STUCK)
     return frozenset(called_for)
@@ -510,7 +807,7 @@ class Patience:
     """How long the sweep waits before it steps in."""
 
     stale: timedelta
-    """A BUILT message that no sender took is queued again."""
+    """A BUILT message that no sender took, or a RELEASING request that no builder finished, is queued again."""
     uncertain: timedelta
     """An UNCERTAIN upload is sent again."""
 
@@ -525,6 +822,10 @@ def due_at(history: History, patience: Patience) -> datetime | None:
         return datetime.fromisoformat(max(fact.details["lease_until"] for fact in history.of(FactKind.UPLOAD_STARTED)))
     if status in {Status.SENT, Status.ACKNOWLEDGED}:
         return acknowledgements_due(history)
+    if status is Status.HELD and history.release_at and not history.waits_for_a_person:
+        return max([history.release_at, *(fact.at + patience.stale for fact in history.of(FactKind.QUEUED_AGAIN))])
+    if status is Status.RELEASING:
+        return max(fact.at + patience.stale for fact in history.facts)
     return None
 
 

@@ -15,8 +15,8 @@ class MessageRecord:
 
     `revision` counts the recorded changes; `history` decides everything else. `encounter` is the sender's own word and
     can name a person: it is stored, never logged. `recipient` tells the copies of one document apart; `messages` is how
-    many there are in all, so that a missing one is missed. For a refused request the message id is the request's. Under
-    `legal_hold` nothing of it expires.
+    many there are in all, so that a missing one is missed. A request that is no message (refused, held, a withdrawal)
+    has a row under its own id, as version 0. Under `legal_hold` nothing of it expires.
     """
 
     message_id: str
@@ -49,6 +49,48 @@ class Claim:
     version: int
     created_at: datetime
     document_versions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a held request's documents are: its folder in the drop, and their S3 object versions, as in a claim.
+
+    What is sent is what was there when the request was checked, whatever is written over it later. The folder is the
+    sender's own word and can name a person: it is stored, never logged.
+    """
+
+    folder: str = field(repr=False)
+    document_versions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A version of an encounter: the request that it was given to, and the messages that are made of it."""
+
+    number: int
+    request_id: str
+    message_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encounter:
+    """Where an encounter stands: its last version, its newest request, and the one that is held.
+
+    `newest_at` orders requests: when the consultation was last updated, as the newest request says, or when that came.
+    `revision` counts the changes, so that of two who change it at once only one does.
+    """
+
+    mailbox: str
+    encounter: str = field(repr=False)
+    version: int = 0
+    newest_at: datetime | None = None
+    newest_request_id: str = ""
+    held_request_id: str = ""
+    revision: int = 0
+
+    def is_older(self, asked_at: datetime) -> bool:
+        """Whether a request of that time is older than the newest; of two at the same time the later to come wins."""
+        return self.newest_at is not None and asked_at < self.newest_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +139,10 @@ class AuditEvent:
     mailbox: str | None = None
     sha256: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+
+
+SET_ASIDE = "set aside"
+"""Outcome of an incoming message that could not be taken in, try after try: it stays in MESH."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

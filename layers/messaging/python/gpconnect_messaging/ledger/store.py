@@ -6,7 +6,9 @@
 | fact, append-only | the message's | `EVENT#{identity}` |
 | notice | its subject's | `NOTICE#{kind}` |
 | claim of a request | `REQUEST#{request id}` | `REQUEST` |
-| last version of an encounter | `ENCOUNTER#{encounter key}` | `ENCOUNTER` |
+| where a held request's documents are | the same | `ORIGIN` |
+| where an encounter stands | `ENCOUNTER#{encounter key}` | `ENCOUNTER` |
+| who has a version of it | the same | `VERSION#{number}` |
 | MESH's id of a message of ours | `MESH#{MESH message id}` | `MESH` |
 | which mailbox a MESH message came to | the same | `RECEIVED` |
 | what came in | `RECEIVED#{mailbox}#{MESH message id}` | `RECEIVED` |
@@ -16,14 +18,17 @@
 | a day's balance (`ledger.balances`) | `BALANCE#{day}` | `BALANCE` |
 
 A change reads the message's partition, derives the new status, and writes the fact, the projection and any notice in
-one transaction on condition that nobody wrote in between; losing that race means reading again. Status and due work
-are found through sharded indexes, so that no single key takes all writes. Facts, what came in and what people did are
-found by time. Whatever is not needed for ever carries `expires_at`, for DynamoDB's TTL; an encounter's counter does
-not, since a version that came again would be given the id of an earlier message.
+one transaction on condition that nobody wrote in between; losing that race means reading again. Which request of an
+encounter is the newest, which is held, and who gets the next version is decided on the encounter's one item, in the
+same transaction as the rows that it concerns. Status and due work are found through sharded indexes, so that no single
+key takes all writes. Facts, what came in and what people did are found by time. Whatever is not needed for ever carries
+`expires_at`, for DynamoDB's TTL; an encounter's own item does not, since a version that came again would be given the
+id of an earlier message, and neither do its versions, by which later ones are kept in order.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -39,14 +44,28 @@ from gpconnect_messaging.ledger.lifecycle import (
     Status,
     due_at,
     notices_due,
+    release_started,
+    superseded,
+    withdrawal,
+    withdrawn,
 )
-from gpconnect_messaging.ledger.records import Claim, MessageRecord, Notice, Received
+from gpconnect_messaging.ledger.records import (
+    SET_ASIDE,
+    Claim,
+    Encounter,
+    MessageRecord,
+    Notice,
+    Origin,
+    Received,
+    Version,
+)
 from gpconnect_messaging.ledger.table import SHARDS, Item, LedgerBusyError, LedgerTable, as_notice, in_time
 from gpconnect_messaging.ledger.table import item as _item
 from gpconnect_messaging.ledger.table import plain as _plain
 from gpconnect_messaging.ledger.table import shard as _shard
 from gpconnect_messaging.ledger.table import text as _text
 from gpconnect_messaging.ledger.table import time as _time
+from gpconnect_messaging.requests import identity
 from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE, encounter_key
 
 if TYPE_CHECKING:
@@ -57,6 +76,7 @@ UNMATCHED = "UNMATCHED"
 """Where the index by status has what came in without a message of ours."""
 # MESH deletes a message after 30 days; DynamoDB removes the count of its tries some time later.
 _TRIES_KEPT = timedelta(days=40)
+_CODE = re.compile(r"[A-Za-z0-9]{3,50}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,36 +113,228 @@ class Ledger(LedgerTable):
         encounter: str,
         document_versions: tuple[str, ...],
         created_at: datetime,
-    ) -> Claim:
+        *,
+        asked_at: datetime | None = None,
+        recipients: Sequence[str] = (REGISTERED_PRACTICE,),
+    ) -> Claim | None:
         """Give a request its encounter's next version, once; a repeat gets back what the first call gave.
+
+        A held request that it is newer than is superseded with it. None where the encounter has a newer request, or
+        holds this one, since another builder came first: see `place`.
 
         Raises LedgerBusyError when other requests for the same encounter kept winning.
         """
-        key = encounter_key(mailbox, encounter)
+        asked_at = asked_at or created_at
         for _ in self._tries():
             if known := self.find_claim(request_id):
                 return known
-            last = int((self._get(f"ENCOUNTER#{key}", "ENCOUNTER") or {"version": 0})["version"])
+            before = self.encounter(mailbox, encounter)
+            if before.is_older(asked_at) or before.held_request_id == request_id:
+                return None
             claim = Claim(
                 request_id=request_id,
-                version=last + 1,
+                version=before.version + 1,
                 created_at=created_at,
                 document_versions=document_versions,
             )
-            counted = {"pk": f"ENCOUNTER#{key}", "sk": "ENCOUNTER", "version": claim.version}
-            claimed = {
-                "pk": f"REQUEST#{request_id}",
-                "sk": "REQUEST",
-                "version": claim.version,
-                "created_at": _text(claim.created_at),
-                "document_versions": list(claim.document_versions),
-                **self._expiry(self._now()),
-            }
-            if self._write(
-                [self._put(claimed, "attribute_not_exists(pk)"), self._put_if(counted, "version", last or None)]
-            ):
+            after = replace(
+                before, version=claim.version, newest_at=asked_at, newest_request_id=request_id, held_request_id=""
+            )
+            puts = [
+                *self._put_claim(claim, after, recipients),
+                self._put_encounter(after),
+                *self._superseded(before.held_request_id, request_id),
+            ]
+            if self._write(puts):
                 return claim
         raise LedgerBusyError("the encounter's versions changed on every try")
+
+    def place(self, record: MessageRecord, asked_at: datetime, origin: Origin | None = None) -> Change:
+        """Store a request that becomes no message now: held, or not required. A repeat returns what is there.
+
+        It takes the place of the held one that it is newer than. One that is older than the encounter's newest is
+        superseded itself (GPCM-SD-CS-076). `asked_at` is when its consultation was last updated, as far as is known.
+
+        Raises LedgerBusyError when other requests for the same encounter kept winning.
+        """
+        for _ in self._tries():
+            if known := self.find(record.message_id):
+                return Change(record=known, before=known.status, recorded=False)
+            before, placed = self.encounter(record.mailbox, record.encounter), record
+            puts: list[Item] = []
+            if before.is_older(asked_at):
+                fact = superseded(at=self._now(), by_request_id=before.newest_request_id)
+                placed = replace(record, history=record.history.with_fact(fact))
+            else:
+                held = record.message_id if record.status is Status.HELD else ""
+                puts = [
+                    self._put_encounter(
+                        replace(before, newest_at=asked_at, newest_request_id=record.message_id, held_request_id=held)
+                    ),
+                    *self._superseded(before.held_request_id, record.message_id),
+                ]
+            if origin:
+                puts.append(self._put_origin(record.message_id, origin))
+            notices = self._notices_raised(placed, frozenset())
+            if self._write([*self._puts(placed, placed.history.facts, notices), *puts]):
+                return Change(record=replace(placed, revision=1), before=None, notices=notices)
+        raise LedgerBusyError("the encounter's requests changed on every try")
+
+    def start_release(
+        self, request_id: str, created_at: datetime, *, recipients: Sequence[str] = (REGISTERED_PRACTICE,)
+    ) -> Claim | None:
+        """Give a held request its encounter's next version, once; None where it is not held any more.
+
+        Raises LedgerBusyError when other requests for the same encounter kept winning.
+        """
+        for _ in self._tries():
+            if known := self.find_claim(request_id):
+                return known
+            found, origin = self._find_with_notices(request_id), self.find_origin(request_id)
+            if (
+                found is None
+                or origin is None
+                or found[0].status is not Status.HELD
+                or found[0].history.waits_for_a_person
+            ):
+                return None
+            record, told = found
+            before = self.encounter(record.mailbox, record.encounter)
+            claim = Claim(
+                request_id=request_id,
+                version=before.version + 1,
+                created_at=created_at,
+                document_versions=origin.document_versions,
+            )
+            held = "" if before.held_request_id == request_id else before.held_request_id
+            after = replace(before, version=claim.version, held_request_id=held)
+            puts = [*self._put_claim(claim, after, recipients, held=record.legal_hold), self._put_encounter(after)]
+            fact = release_started(at=self._now(), version=claim.version)
+            if self._write([*puts, *self._puts_with(record, fact, told)[1]]):
+                return claim
+        raise LedgerBusyError("the encounter's requests changed on every try")
+
+    def withdraw(
+        self,
+        record: MessageRecord,
+        asked_at: datetime,
+        warn: Callable[[Sequence[MessageRecord]], str],
+    ) -> Change:
+        """Store a withdrawal: stop what is held and what MESH does not have, and name what was sent (GPCM-SD-CS-077).
+
+        `warn` is given the messages that the practice has or may have, newest first, and returns where the warning of
+        them is kept. A withdrawal that is older than the encounter's newest request is superseded by it.
+
+        Raises LedgerBusyError where the encounter keeps changing, or a message of it is being built just now.
+        """
+        for _ in self._tries():
+            if known := self.find(record.message_id):
+                return Change(record=known, before=known.status, recorded=False)
+            before = self.encounter(record.mailbox, record.encounter)
+            if before.is_older(asked_at):
+                fact = superseded(at=self._now(), by_request_id=before.newest_request_id)
+                if self._write(self._puts(replace(record, history=History((fact,))), [fact], ())):
+                    return Change(record=replace(record, history=History((fact,)), revision=1), before=None)
+                continue
+            stopped, sent, puts = self._stop(record, before)
+            fact = withdrawal(
+                at=self._now(),
+                stopped=stopped,
+                sent=[each.message_id for each in sent],
+                warning_key=warn(sent) if sent else None,
+            )
+            done = replace(record, history=History((fact,)))
+            notices = self._notices_raised(done, frozenset())
+            after = replace(before, newest_at=asked_at, newest_request_id=record.message_id, held_request_id="")
+            if self._write([*self._puts(done, [fact], notices), self._put_encounter(after), *puts]):
+                return Change(record=replace(done, revision=1), before=None, notices=notices)
+        raise LedgerBusyError("the encounter's messages changed on every try")
+
+    def _stop(self, record: MessageRecord, encounter: Encounter) -> tuple[list[str], list[MessageRecord], list[Item]]:
+        """Find what a withdrawal stops, what it comes too late for (newest first), and how to write the former."""
+        stopped: list[str] = []
+        sent: list[MessageRecord] = []
+        puts: list[Item] = []
+
+        def stop(found: tuple[MessageRecord, frozenset[NoticeKind]]) -> None:
+            fact = withdrawn(at=self._now(), by_request_id=record.message_id)
+            puts.extend(self._puts_with(found[0], fact, found[1])[1])
+
+        held = self._find_with_notices(encounter.held_request_id) if encounter.held_request_id else None
+        if held and held[0].status is Status.HELD:
+            stop(held)
+            stopped.append(held[0].message_id)
+        for number in range(encounter.version, 0, -1):
+            for found in self._messages_of(encounter, number):
+                match found[0].status:
+                    case Status.BUILT:
+                        stop(found)
+                        stopped.append(found[0].message_id)
+                    case Status.SENDING | Status.UNCERTAIN:  # it may have arrived, and must not go again
+                        stop(found)
+                        sent.append(found[0])
+                    case Status.WITHDRAWN | Status.REFUSED | Status.UNDELIVERED:
+                        pass  # nobody has it
+                    case _:
+                        sent.append(found[0])
+        return stopped, sent, puts
+
+    def _messages_of(self, encounter: Encounter, number: int) -> list[tuple[MessageRecord, frozenset[NoticeKind]]]:
+        version = self.find_version(encounter.mailbox, encounter.encounter, number)
+        found = [self._find_with_notices(message_id) for message_id in version.message_ids] if version else []
+        if version and None in found and not self._was_refused(version):
+            raise LedgerBusyError("a message of the encounter is being built: try again")
+        return [each for each in found if each]
+
+    def earlier_left(self, record: MessageRecord) -> bool:
+        """Say whether the version before this one has left for the same recipient, or never will.
+
+        Versions of one encounter must not overtake each other; by induction the nearest earlier one is enough.
+        """
+        for number in range(record.version - 1, 0, -1):
+            version = self.find_version(record.mailbox, record.encounter, number)
+            own = str(identity.message_id(record.mailbox, record.encounter, number, record.recipient))
+            if version is None or own not in version.message_ids:
+                continue  # that version did not go to this recipient
+            earlier = self.find(own)
+            if earlier is None:
+                if self._was_refused(version):
+                    continue
+                return False  # it is being built
+            if earlier.status is not Status.WITHDRAWN:
+                return earlier.status not in {Status.BUILT, Status.SENDING, Status.UNCERTAIN}
+        return True
+
+    def _was_refused(self, version: Version) -> bool:
+        request = self.find(version.request_id)
+        return request is not None and request.status is Status.INVALID
+
+    def encounter(self, mailbox: str, encounter: str) -> Encounter:
+        """Read where an encounter stands; one that nothing was asked for stands at its beginning."""
+        item = self._get(f"ENCOUNTER#{encounter_key(mailbox, encounter)}", "ENCOUNTER")
+        if item is None:
+            return Encounter(mailbox=mailbox, encounter=encounter)
+        return Encounter(
+            mailbox=mailbox,
+            encounter=encounter,
+            version=int(item["version"]),
+            newest_at=_time(item["newest_at"]),
+            newest_request_id=item["newest_request_id"],
+            held_request_id=item["held_request_id"],
+            revision=int(item["revision"]),
+        )
+
+    def find_version(self, mailbox: str, encounter: str, number: int) -> Version | None:
+        """Find who has a version of an encounter; None for one that was not given yet."""
+        item = self._get(f"ENCOUNTER#{encounter_key(mailbox, encounter)}", f"VERSION#{number}")
+        if item is None:
+            return None
+        return Version(number=number, request_id=item["request_id"], message_ids=tuple(item["message_ids"]))
+
+    def find_origin(self, request_id: str) -> Origin | None:
+        """Find where a held request's documents are; None for a request that was never held."""
+        item = self._get(f"REQUEST#{request_id}", "ORIGIN")
+        return Origin(folder=item["folder"], document_versions=tuple(item["document_versions"])) if item else None
 
     def find_claim(self, request_id: str) -> Claim | None:
         """Find what a request was given before; None for one that is new."""
@@ -165,12 +377,9 @@ class Ledger(LedgerTable):
                 return Change(record=record, before=record.status, recorded=False)
             if not only_if(record.history):
                 return None
-            changed = replace(record, history=record.history.with_fact(fact))
-            notices = self._notices_raised(changed, told)
-            if self._write(self._puts(changed, [fact], notices)):
-                return Change(
-                    record=replace(changed, revision=record.revision + 1), before=record.status, notices=notices
-                )
+            changed, puts, notices = self._puts_with(record, fact, told)
+            if self._write(puts):
+                return Change(record=changed, before=record.status, notices=notices)
         raise LedgerBusyError("the message changed on every try")
 
     def find(self, message_id: str) -> MessageRecord | None:
@@ -287,6 +496,23 @@ class Ledger(LedgerTable):
         """Take back a counted try that failed for a reason that is not the message's."""
         self._count_tries(mailbox, mesh_message_id, -1)
 
+    def release_set_aside(self, mailbox: str, mesh_message_id: str) -> bool:
+        """Let the next poll take in a message that was set aside; False where it was not.
+
+        Its tries and its notice are forgotten, so that a person is told again if it is set aside again. Only an
+        operator may do this: the functions' roles delete nothing.
+        """
+        key = f"RECEIVED#{mailbox}#{mesh_message_id}"
+        released, *forgotten = (
+            {"TableName": self._table, "Key": _item({"pk": key, "sk": sort})}
+            for sort in ("RECEIVED", "TRIES", f"NOTICE#{NoticeKind.UNMATCHED.value}")
+        )
+        released |= {
+            "ConditionExpression": "outcome = :set_aside",
+            "ExpressionAttributeValues": _item({":set_aside": SET_ASIDE}),
+        }
+        return self._write([{"Delete": each} for each in (released, *forgotten)])
+
     def _count_tries(self, mailbox: str, mesh_message_id: str, number: int) -> int:
         expires = self._now() + _TRIES_KEPT
         answer = self._client.update_item(
@@ -367,6 +593,66 @@ class Ledger(LedgerTable):
             for kind in sorted(notices_due(record.history) - known)
         )  # fmt: skip
 
+    def _puts_with(
+        self, record: MessageRecord, fact: Fact, told: frozenset[NoticeKind]
+    ) -> tuple[MessageRecord, list[Item], tuple[Notice, ...]]:
+        """Add a fact to what was read: the message as it will be, how to write it, and the notices that it raises."""
+        changed = replace(record, history=record.history.with_fact(fact))
+        notices = self._notices_raised(changed, told)
+        return replace(changed, revision=record.revision + 1), self._puts(changed, [fact], notices), notices
+
+    def _superseded(self, held_request_id: str, by_request_id: str) -> list[Item]:
+        """How to write that a newer request took the held one's place, if it is still held."""
+        found = self._find_with_notices(held_request_id) if held_request_id else None
+        if found is None or found[0].status is not Status.HELD:
+            return []
+        return self._puts_with(found[0], superseded(at=self._now(), by_request_id=by_request_id), found[1])[1]
+
+    def _put_claim(
+        self, claim: Claim, encounter: Encounter, recipients: Sequence[str], *, held: bool = False
+    ) -> list[Item]:
+        claimed = {
+            "pk": f"REQUEST#{claim.request_id}",
+            "sk": "REQUEST",
+            "version": claim.version,
+            "created_at": _text(claim.created_at),
+            "document_versions": list(claim.document_versions),
+            **({} if held else self._expiry(self._now())),
+        }
+        message_ids = [
+            str(identity.message_id(encounter.mailbox, encounter.encounter, claim.version, recipient))
+            for recipient in recipients
+        ]
+        version = {
+            "pk": f"ENCOUNTER#{encounter_key(encounter.mailbox, encounter.encounter)}",
+            "sk": f"VERSION#{claim.version}",
+            "request_id": claim.request_id,
+            "message_ids": message_ids,
+        }
+        return [self._put(claimed, "attribute_not_exists(pk)"), self._put(version, "attribute_not_exists(pk)")]
+
+    def _put_encounter(self, encounter: Encounter) -> Item:
+        item = {
+            "pk": f"ENCOUNTER#{encounter_key(encounter.mailbox, encounter.encounter)}",
+            "sk": "ENCOUNTER",
+            "version": encounter.version,
+            "newest_at": _text(encounter.newest_at or self._now()),
+            "newest_request_id": encounter.newest_request_id,
+            "held_request_id": encounter.held_request_id,
+            "revision": encounter.revision + 1,
+        }
+        return self._put_if(item, "revision", encounter.revision or None)
+
+    def _put_origin(self, request_id: str, origin: Origin) -> Item:
+        item = {
+            "pk": f"REQUEST#{request_id}",
+            "sk": "ORIGIN",
+            "folder": origin.folder,
+            "document_versions": list(origin.document_versions),
+            **self._expiry(self._now()),
+        }
+        return self._put(item, "attribute_not_exists(pk)")
+
     def _puts(self, record: MessageRecord, facts: Iterable[Fact], notices: Iterable[Notice]) -> list[Item]:
         history, shard = record.history, _shard(record.message_id)
         summary: Item = {
@@ -387,6 +673,7 @@ class Ledger(LedgerTable):
             "mesh_message_ids": list(history.mesh_message_ids),
             "possible_copies": history.possible_copies,
             "messages": record.messages,
+            **({"became": list(history.became)} if history.became else {}),
             **({"legal_hold": True} if record.legal_hold else self._expiry(self._now())),
         }
         if (due := due_at(history, self._patience)) is not None:
@@ -421,7 +708,27 @@ def _explanation(history: History, kind: NoticeKind) -> dict[str, str]:
             details = {"missing": " and ".join(history.missing_acknowledgements)}
         case NoticeKind.STUCK:
             details = {"attempts": history.attempts}
+        case NoticeKind.WAITING:
+            details = {"release_at": history.of(FactKind.HELD)[0].details["release_at"]}
+        case NoticeKind.NOT_RELEASED:
+            details = {"offered": len(history.of(FactKind.QUEUED_AGAIN))}
+        case NoticeKind.TELL_PRACTICE:
+            found = history.of(FactKind.WITHDRAWAL)[0].details
+            details = {"warning_key": found["warning_key"], "sent": ", ".join(found["sent"])}
+        case NoticeKind.SENT_ALTHOUGH_WITHDRAWN:
+            details = dict(history.of(FactKind.WITHDRAWN)[0].details)
+        case NoticeKind.SUSPICIOUS:
+            details = {"responses": ", ".join(sorted(map(_source, history.suspicious)))}
     return {name: str(value) for name, value in details.items()}
+
+
+def _source(response: Fact) -> str:
+    """Say where a response came from; what is no code is not repeated, since its sender chose the words."""
+    mailbox, organisation = (
+        (code if _CODE.fullmatch(code) else "not readable") if code else "not given"
+        for code in (response.details["from_mailbox"], response.details["from_organisation"])
+    )
+    return f"{response.details['mesh_message_id']} from mailbox {mailbox}, organisation {organisation}"
 
 
 def _event(record: MessageRecord, fact: Fact) -> Item:

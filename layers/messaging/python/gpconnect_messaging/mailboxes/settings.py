@@ -1,6 +1,7 @@
 """The settings of one sending mailbox: whose it is, which specification it follows, how long we wait for answers."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,13 +17,26 @@ LARGEST_MESSAGE = 20_000_000_000
 """What MESH takes in all chunks of a message, in bytes (MESH API description, "Send chunked message")."""
 
 
+_ODS_CODE = re.compile(r"[A-Z0-9]{3,10}")
+
+LONGEST_HOLD = 3 * 60 * 60
+"""Within how many seconds of its consultation's last update a report must be sent (GPCM-SD-CS-075)."""
+
+
+class Release(StrEnum):
+    """Who lets a request go: the end of its hold window alone, or a person as well (GPCM-SD-CS-074)."""
+
+    AUTOMATIC = "automatic"
+    BY_A_PERSON = "by a person"
+
+
 class MailboxSettingsError(Exception):
     """The mailbox's parameter is missing or wrong: whoever configures the environment must correct it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxSettings:
-    """What the builder and the poller must know of a sending mailbox; bytes and seconds where a unit is needed."""
+    """What the builder must know of a sending mailbox; bytes and seconds where a unit is needed."""
 
     mailbox: str
     ods_code: str
@@ -36,11 +50,21 @@ class MailboxSettings:
     escalate_after_seconds: int = 14_400
     document_types: frozenset[str] = frozenset()
     """SNOMED CT codes of document types that NHS England approved for this sender beside the specification's own."""
+    hold_window_seconds: int = 9_900
+    """How long a request waits for a newer one of its encounter (GPCM-SD-CS-076): 2 h 45 min leave time to send."""
+    release: Release = Release.AUTOMATIC
+    further_ods_codes: frozenset[str] = frozenset()
+    """ODS codes of the sending organisation beside `ods_code`: nothing is sent to itself (GPCM-SD-CS-071)."""
 
     @property
     def prescribed(self) -> Specification:
         """What the mailbox's specification version prescribes."""
         return SPECIFICATIONS[self.specification]
+
+    @property
+    def own_ods_codes(self) -> frozenset[str]:
+        """All ODS codes of the sending organisation."""
+        return self.further_ods_codes | {self.ods_code}
 
     @property
     def infrastructure_deadline(self) -> timedelta:
@@ -94,6 +118,18 @@ def _message_bytes(name: str, value: Any) -> int:
     return int(value)
 
 
+def _hold_window(name: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LONGEST_HOLD:
+        raise MailboxSettingsError(f"mailbox settings: {name}: must be a whole number from 0 to {LONGEST_HOLD}")
+    return value
+
+
+def _ods_codes(name: str, value: Any) -> frozenset[str]:
+    if not isinstance(value, list) or not all(isinstance(each, str) and _ODS_CODE.fullmatch(each) for each in value):
+        raise MailboxSettingsError(f"mailbox settings: {name}: must be a list of ODS codes in capital letters")
+    return frozenset(value)
+
+
 def _concepts(name: str, value: Any) -> frozenset[str]:
     if not isinstance(value, list) or not all(isinstance(each, str) and is_concept_id(each) for each in value):
         raise MailboxSettingsError(f"mailbox settings: {name}: must be a list of SNOMED CT concept ids")
@@ -122,4 +158,7 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "business_acknowledgement_seconds": _count,
     "escalate_after_seconds": _count,
     "document_types": _concepts,
+    "hold_window_seconds": _hold_window,
+    "release": _one_of(Release),
+    "further_ods_codes": _ods_codes,
 }

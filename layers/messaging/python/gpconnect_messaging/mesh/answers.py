@@ -74,14 +74,17 @@ def accepted_message_id(body: bytes) -> str | None:
     An answer that also speaks of an error accepts nothing.
     """
     answer = json_object(body) or {}
-    if speaks_of_an_error(body):
+    if _has_error(answer):
         return None
     return _message_id(answer.get("message_id") or answer.get("messageID"))
 
 
 def speaks_of_an_error(body: bytes) -> bool:
     """Whether an answer has the fields of an error, whatever its status says."""
-    answer = json_object(body) or {}
+    return _has_error(json_object(body) or {})
+
+
+def _has_error(answer: Mapping[str, Any]) -> bool:
     return any(answer.get(name) for name in ("errorCode", "errorEvent", "detail"))
 
 

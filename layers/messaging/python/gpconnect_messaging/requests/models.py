@@ -4,9 +4,10 @@ The JSON Schema published in `events/request.schema.json` is generated from thes
 so that a misspelt optional field is never silently dropped.
 """
 
+import json
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
@@ -14,8 +15,14 @@ from gpconnect_messaging.requests.clinical import Observation, QuestionnaireAnsw
 from gpconnect_messaging.requests.fields import Concept, DropKey, NhsNumber, OdsCode, Part, ShortText, Text
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 
+_Asked = TypeVar("_Asked", bound=Part)
+
 PICTURE_TYPES = frozenset({"image/png", "image/jpeg"})
 """What a rendered report can show in its notes."""
+
+
+RequestId = Annotated[str, Field(min_length=8, max_length=128)]
+MailboxId = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,50}$", description="the sending MESH mailbox id")]
 
 
 class UseCase(StrEnum):
@@ -197,6 +204,11 @@ class Consultation(Part):
 
     start: AwareDatetime
     end: AwareDatetime | None = None
+    updated: AwareDatetime | None = Field(
+        default=None,
+        description="when it was last updated, or created; left out: when the request came. The hold window counts "
+        "from it, and of two requests for one encounter the later one is the newest",
+    )
     type: Concept | None = Field(default=None, description="the kind of encounter")
     priority: Literal["R", "UR", "EM", "A"] = Field(
         default="R", description="routine, urgent, emergency, or as soon as possible"
@@ -216,22 +228,45 @@ class RequestedDocument(Part):
     primary: bool = False
 
 
+class Withdrawal(Part):
+    """The consultation was deleted: what is held of it is stopped, and of what was sent a person is warned.
+
+    Source: GPCM-SD-CS-077.
+    """
+
+    kind: Literal["withdraw"]
+    request_id: RequestId | None = Field(
+        default=None,
+        description="the sender's own unique id of this withdrawal: needed on the queue, ignored in a drop",
+    )
+    mailbox: MailboxId
+    encounter: ShortText = Field(description="the sender's unique id of the encounter that was deleted")
+    deleted: AwareDatetime | None = Field(
+        default=None, description="when it was deleted; left out: when the withdrawal came"
+    )
+
+
 class Request(Part):
     """One document to send about one encounter.
 
-    A newer request for the same encounter and mailbox becomes its next version.
+    A newer request for the same encounter and mailbox takes its place while it is held, and becomes its next version
+    once it was sent.
     """
 
-    request_id: Annotated[str, Field(min_length=8, max_length=128)] | None = Field(
+    kind: Literal["send"] = "send"
+    request_id: RequestId | None = Field(
         default=None, description="the sender's own unique id of this request: needed on the queue, ignored in a drop"
     )
     use_case: UseCase
-    mailbox: Annotated[str, Field(pattern=r"^[A-Z0-9]{3,50}$", description="the sending MESH mailbox id")]
+    mailbox: MailboxId
     encounter: ShortText = Field(description="the sender's unique id of the encounter (SenderReference)")
     patient: Patient
     practitioner: Practitioner | None = Field(default=None, description="required by specification 1.5")
     organisation: Organisation
     registered_practice: Practice | None = None
+    clinically_relevant: bool = Field(
+        default=True, description="false: kept, and not sent (GPCM-SD-CS-073), such as an administrative item"
+    )
     consultation: Consultation
     documents: Annotated[list[RequestedDocument], Field(max_length=50)] = Field(
         default_factory=list, description="without a primary one, the report is rendered from the consultation"
@@ -287,12 +322,29 @@ class Request(Part):
 
 
 def parse_request(raw: bytes) -> Request:
-    """Read a request from JSON.
+    """Read a request to send something from JSON.
+
+    Raises RequestRefusedError with one Reason per broken rule.
+    """
+    return _parse(Request, raw)
+
+
+def parse(raw: bytes) -> Request | Withdrawal:
+    """Read a request of either kind from JSON.
 
     Raises RequestRefusedError with one Reason per broken rule.
     """
     try:
-        return Request.model_validate_json(raw)
+        given = json.loads(raw)
+    except (ValueError, RecursionError):
+        given = None
+    withdraws = isinstance(given, dict) and given.get("kind") == "withdraw"
+    return _parse(Withdrawal, raw) if withdraws else _parse(Request, raw)
+
+
+def _parse(kind: type[_Asked], raw: bytes) -> _Asked:
+    try:
+        return kind.model_validate_json(raw)
     except ValidationError as error:
         # The inputs and pydantic's own text of them stay behind: only our paths and rules leave this function.
         reasons = [

@@ -19,6 +19,9 @@ def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRang
     yield from _patient(request, numbers, now)
     if request.consultation.start > now + _CLOCKS_DIFFER:
         yield Reason("consultation.start", "lies in the future")
+    if request.consultation.updated and request.consultation.updated > now + _CLOCKS_DIFFER:
+        # It would hold the request for as long, and make every true update look older.
+        yield Reason("consultation.updated", "lies in the future")
     if request.consultation.end and request.consultation.end < request.consultation.start:
         yield Reason("consultation.end", "lies before its start")
     if request.organisation.ods_code != mailbox.ods_code:

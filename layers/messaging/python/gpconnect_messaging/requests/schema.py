@@ -3,15 +3,22 @@
 import json
 from typing import Any
 
-from gpconnect_messaging.requests.models import Request
+from pydantic.json_schema import models_json_schema
+
+from gpconnect_messaging.requests.models import Request, Withdrawal
 from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES, UseCase
 
 
 def request_schema() -> str:
     """Return the request's JSON Schema (draft 2020-12) as indented JSON text."""
-    schema = Request.model_json_schema()
-    schema["allOf"] = [_conditions(use_case) for use_case in USE_CASES.values()]
-    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2) + "\n"
+    _, schema = models_json_schema([(Request, "validation"), (Withdrawal, "validation")])
+    schema["$defs"]["Request"]["allOf"] = [_conditions(use_case) for use_case in USE_CASES.values()]
+    kinds = {
+        "if": {"properties": {"kind": {"const": "withdraw"}}, "required": ["kind"]},
+        "then": {"$ref": "#/$defs/Withdrawal"},
+        "else": {"$ref": "#/$defs/Request"},
+    }
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **kinds, **schema}, indent=2) + "\n"
 
 
 def _conditions(use_case: UseCase) -> dict[str, Any]:

@@ -28,6 +28,15 @@ class Confidentiality(StrEnum):
     NOT_SENT = "not sent"
 
 
+class ReportDesign(StrEnum):
+    """Which published layout a rendered report follows."""
+
+    CONSULTATION_REPORT = "consultation report"
+    """GPCM-SD-CS-005."""
+    SUMMARY = "summary"
+    """The wireframe of 2.0.2, with the data of GPCM-SD-090."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
     """The MESH subject and Composition.text of one use case, redacted where the consultation is confidential.
@@ -53,6 +62,7 @@ class Specification:
     wordings: Mapping[str, Wording]
     """Subject and text by use case."""
     confidential: Confidentiality
+    report: ReportDesign
     practitioner_required: frozenset[str]
     """The use cases that need a practitioner."""
     care_setting_required: frozenset[str] = field(default=frozenset())
@@ -110,6 +120,7 @@ SPECIFICATIONS = {
             ),
         },
         confidential=Confidentiality.REDACTED,
+        report=ReportDesign.CONSULTATION_REPORT,
         practitioner_required=frozenset({"consultation_report"}),  # GPCM-SD-CS-025, GPCM-SD-CS-036
         organisation_may_be_author=False,  # GPCM-SD-005, GPCM-SD-OC-009, GPCM-SD-GE-009
         care_providers=frozenset({"online_consultation", "generic_document"}),  # GPCM-SD-OC-159, GPCM-SD-GE-286
@@ -120,6 +131,7 @@ SPECIFICATIONS = {
         local_extensions={"consultation_report": "None", "generic_document": "None"},  # GPCM-SD-044
         wordings={"consultation_report": _WORDING_2_0, "generic_document": _WORDING_2_0},  # GPCM-SD-064
         confidential=Confidentiality.NOT_SENT,
+        report=ReportDesign.SUMMARY,
         practitioner_required=frozenset(),  # GPCM-SD-032: if known
         care_setting_required=frozenset({"generic_document"}),
         organisation_may_be_author=True,  # GPCM-SD-107

@@ -3,6 +3,10 @@
 The order makes every crash harmless: the request is kept first; its version and time are claimed once; the message is
 stored before the ledger knows of it, and queued after. A repeat derives the same ids, writes the same bytes, and finds
 the earlier row; the sweep queues what was stored and not queued.
+
+What is not to be sent now is checked in full, and becomes a row of the ledger under the request's own id: held, not
+required, superseded. A held request is built from what was kept, and from the documents' versions of the time when it
+was checked, once the sweep offers it again; its version is claimed only then, so that those sent are consecutive.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,25 +17,28 @@ from pathlib import Path
 from uuid import UUID
 
 from gpconnect_messaging.conformance import broken_musts
+from gpconnect_messaging.decision import Course, Decision, decide, known_practice
 from gpconnect_messaging.documents.report import RenderedReport, ReportRenderer, with_report
 from gpconnect_messaging.documents.types import PROBE_BYTES, mismatch
 from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose, envelope
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.supplied import LARGEST_RESOURCE, Supplied, read_supplied
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import History, Status
-from gpconnect_messaging.ledger.records import Claim, MessageRecord
+from gpconnect_messaging.ledger.lifecycle import Fact, History, Status
+from gpconnect_messaging.ledger.records import Claim, MessageRecord, Origin
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory, UnknownMailboxError
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.queues import SendQueue
 from gpconnect_messaging.requests import identity
-from gpconnect_messaging.requests.models import Request, parse_request
+from gpconnect_messaging.requests.models import Request, Withdrawal, parse, parse_request
 from gpconnect_messaging.requests.nhs_number import NumberRange
+from gpconnect_messaging.requests.redaction import redacted
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.requests.rules import broken_rules
 from gpconnect_messaging.routing.recipients import recipients
+from gpconnect_messaging.steps.warning import warning
 from gpconnect_messaging.storage import DropBucket, DropFile, Evidence, NotThereError, Outbox
 from gpconnect_messaging.usecases import USE_CASES
 
@@ -41,16 +48,23 @@ REPLACEMENT_WINDOW = timedelta(hours=24)
 LARGEST_REQUEST = 1_048_576
 """Longest request.json, in bytes; a queue message cannot be longer either."""
 
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""How much earlier than the builder's clock says a held request may be offered to it."""
+
 MOST_REASONS = 50
 """How many broken rules are listed; the ledger's row and the notice have their limits."""
 
 _renderer = cache(ReportRenderer)
-"""One renderer per paper size: fonts are read once."""
+"""One renderer per design and paper size: fonts are read once."""
+
+
+class UnknownRequestError(Exception):
+    """The intake queue names a held request that the ledger does not have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What became of a request: the message's id (a refused request's own id) and its status.
+    """What became of a request: the message's id (or the request's own, where it is none) and its status.
 
     `copies` are the messages to further recipients of the same document.
     """
@@ -74,6 +88,7 @@ class _Composed:
     """A message with the report that was rendered for it, if any, written around its documents."""
 
     message: Message
+    documents: tuple[DropFile, ...]
     sources: tuple["DropFile | RenderedReport", ...]
     written: ComposedMessage
 
@@ -94,8 +109,11 @@ class Builder:
     report_fonts: tuple[Path, ...] = ()
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def dropped(self, bucket: str, key: str, version: str) -> Built:
-        """Build the request that was dropped as this object version; its documents' keys are relative to its folder."""
+    def dropped(self, bucket: str, key: str, version: str, arrived: datetime | None = None) -> Built:
+        """Build the request that was dropped as this object version; its documents' keys are relative to its folder.
+
+        `arrived` is when it was dropped (UTC), as far as that is known.
+        """
         request_id = identity.dropped_request_id(bucket, key, version)
         try:
             raw = self.drop.read(key, version, LARGEST_REQUEST)
@@ -104,54 +122,178 @@ class Builder:
         except ValueError:
             return self._refuse(request_id, None, [Reason("request", f"is longer than {LARGEST_REQUEST} bytes")])
         folder = key[: key.rfind("/") + 1]
-        return self._build(request_id, raw, folder)
+        return self._build(request_id, raw, folder, arrived or self.now())
 
-    def queued(self, raw: bytes) -> Built:
-        """Build a request that came whole as a queue message; its documents' keys are whole keys of the drop bucket."""
-        return self._build(identity.queued_request_id(raw), raw, None)
+    def queued(self, raw: bytes, arrived: datetime | None = None) -> Built:
+        """Build a request that came whole as a queue message; its documents' keys are whole keys of the drop bucket.
 
-    def _build(self, request_id: UUID, raw: bytes, folder: str | None) -> Built:
-        self.evidence.keep_request(str(request_id), raw)
-        if refused_before := self.ledger.find(str(request_id)):
-            return Built(refused_before.message_id, refused_before.status)
+        `arrived` is when it was put on the queue (UTC), as far as that is known.
+        """
+        return self._build(identity.queued_request_id(raw), raw, None, arrived or self.now())
+
+    def release(self, request_id: str) -> Built:
+        """Build a held request whose time has come; one that is not held any more is left as it is.
+
+        Raises UnknownRequestError; LedgerBusyError.
+        """
+        row = self.ledger.find(request_id)
+        origin = self.ledger.find_origin(request_id)
+        if row is None or origin is None:
+            raise UnknownRequestError("the ledger has no such held request")
+        opens = row.history.release_at
+        early = opens is None or opens > self.now() + CLOCKS_DIFFER or row.history.waits_for_a_person
+        if row.status not in {Status.HELD, Status.RELEASING} or early:
+            return self._as_recorded(row)
         request: Request | None = None
+        claim = self.ledger.find_claim(request_id)
         try:
-            request = parse_request(raw)
-            if folder is None and request.request_id is None:
+            request = redacted(parse_request(self.evidence.request(request_id)))
+            mailbox = self._mailbox(request)
+            if claim and (known := self._known(request, mailbox, claim)):
+                return self._released(request_id, known)
+            found = self._gather(request, origin.folder, origin.document_versions)
+            trials = self._trials(request, mailbox, found)
+            composed = self._check(trials, found)
+        except RequestRefusedError as refused:
+            return self._refuse_held(request_id, refused.reasons)
+        except NotThereError:
+            return self._refuse_held(request_id, [Reason("request", "is not kept any longer: it waited for too long")])
+        claim = claim or self.ledger.start_release(
+            request_id, trials[0].created_at, recipients=[each.recipient.key for each in trials]
+        )
+        if claim is None:
+            return self._as_recorded(self.ledger.find(request_id) or row)
+        try:
+            return self._released(request_id, self._stored(request_id, trials, composed, claim, found))
+        except RequestRefusedError as refused:
+            return self._refuse_held(request_id, refused.reasons)
+
+    def _build(self, request_id: UUID, raw: bytes, folder: str | None, arrived: datetime) -> Built:
+        self.evidence.keep_request(str(request_id), raw)
+        if seen_before := self.ledger.find(str(request_id)):
+            return self._as_recorded(seen_before)
+        asked: Request | Withdrawal | None = None
+        try:
+            asked = parse(raw)
+            if folder is None and asked.request_id is None:
                 raise RequestRefusedError.because(
                     "request_id", "is missing: a request on the queue needs one of its own"
                 )
-            mailbox = self._mailbox(request)
+            mailbox = self._mailbox(asked)
+            if isinstance(asked, Withdrawal):
+                return self._withdraw(request_id, asked, arrived)
+            request = redacted(asked)
             claim = self.ledger.find_claim(str(request_id))
             if claim and (known := self._known(request, mailbox, claim)):
                 return known
-            found = self._gather(request, folder or "", claim)
-            trial = Message(
-                request=request,
-                mailbox=mailbox,
-                version=1,
-                created_at=self.now().replace(microsecond=0),
-                supplied=found.supplied,
-            )
-            trials = [replace(trial, recipient=recipient) for recipient in recipients(request)]
+            found = self._gather(request, folder or "", claim.document_versions if claim else None)
+            trials = self._trials(request, mailbox, found)
             composed = self._check(trials, found)
         except RequestRefusedError as refused:
-            return self._refuse(request_id, request, refused.reasons)
-        first = claim is None
+            return self._refuse(request_id, asked, refused.reasons)
         if claim is None:
+            decision = decide(request, mailbox, practice=known_practice(request), arrived=arrived, now=self.now())
+            asked_at = request.consultation.updated or arrived
+            origin = Origin(folder=folder or "", document_versions=found.versions)
+            if decision.course is not Course.SEND:
+                return self._place(request_id, request, decision, asked_at, origin)
             claim = self.ledger.claim(
-                str(request_id), mailbox.mailbox, request.encounter, found.versions, trial.created_at
+                str(request_id),
+                mailbox.mailbox,
+                request.encounter,
+                found.versions,
+                trials[0].created_at,
+                asked_at=asked_at,
+                recipients=[each.recipient.key for each in trials],
             )
+            if claim is None:  # a newer request came first: this one becomes no message
+                return self._place(request_id, request, decision, asked_at, origin)
+        try:
             if claim.document_versions != found.versions:
                 # Another builder claimed it meanwhile: read what it read.
-                first, found = False, self._gather(request, folder or "", claim)
+                found = self._gather(request, folder or "", claim.document_versions)
+            return self._stored(str(request_id), trials, composed, claim, found)
+        except RequestRefusedError as refused:
+            return self._refuse(request_id, asked, refused.reasons)
+
+    def _trials(self, request: Request, mailbox: MailboxSettings, found: "_Found") -> list[Message]:
+        """Make the messages of a request, one for each recipient, as if they were the encounter's first."""
+        trial = Message(
+            request=request,
+            mailbox=mailbox,
+            version=1,
+            created_at=self.now().replace(microsecond=0),
+            supplied=found.supplied,
+        )
+        return [replace(trial, recipient=recipient) for recipient in recipients(request)]
+
+    def _stored(
+        self,
+        request_id: str,
+        trials: Sequence[Message],
+        composed: Sequence["_Composed"],
+        claim: Claim,
+        found: "_Found",
+    ) -> Built:
+        """Store the messages in the version and at the time that were claimed for them, and queue them.
+
+        Raises RequestRefusedError where a message breaks a requirement in this version.
+        """
         messages = [
             replace(each, version=claim.version, created_at=claim.created_at, supplied=found.supplied)
             for each in trials
         ]
-        if not first or messages != trials:
-            composed = [self._compose(message, found) for message in messages]
+        documents = found.documents
+        if messages != list(trials) or any(each.documents != documents for each in composed):
+            composed = self._compose_checked(messages, found)
         return _together([self._store(request_id, each) for each in composed])
+
+    def _place(
+        self, request_id: UUID, request: Request, decision: Decision, asked_at: datetime, origin: Origin
+    ) -> Built:
+        """Give a request that is not sent now its row: held or not required, or superseded at once."""
+        now = self.now()
+        fact = (
+            lifecycle.not_required(at=now, requirement=decision.requirement, why=decision.why)
+            if decision.course is Course.NOT_REQUIRED
+            else lifecycle.held(
+                at=now,
+                release_at=decision.release_at,
+                by_a_person=decision.by_a_person,
+                requirement=decision.requirement,
+                why=decision.why,
+            )
+        )
+        change = self.ledger.place(self._row(request_id, request, (fact,)), asked_at, origin)
+        self.notifier.tell(change.notices)
+        return self._as_recorded(change.record)
+
+    def _withdraw(self, request_id: UUID, withdrawal: Withdrawal, arrived: datetime) -> Built:
+        """Stop what is held of a deleted consultation, and warn of what was sent (GPCM-SD-CS-077)."""
+
+        def warn(sent: Sequence[MessageRecord]) -> str:
+            try:
+                request = redacted(parse_request(self.evidence.request(sent[0].request_id)))
+            except (NotThereError, RequestRefusedError):
+                request = None
+            return self.evidence.keep_warning(str(request_id), warning(withdrawal, request, sent))
+
+        row = self._row(request_id, withdrawal, ())
+        change = self.ledger.withdraw(row, withdrawal.deleted or arrived, warn)
+        self.notifier.tell(change.notices)
+        return self._as_recorded(change.record)
+
+    def _released(self, request_id: str, built: Built) -> Built:
+        fact = lifecycle.released(
+            at=self.now(), message_ids=[built.message_id, *(copy.message_id for copy in built.copies)]
+        )
+        self.ledger.record(request_id, fact)
+        return built
+
+    def _as_recorded(self, row: MessageRecord) -> Built:
+        """What became of a request with a row of its own, earlier; what it was released as is queued again."""
+        records = [record for each in row.history.became if (record := self.ledger.find(each))]
+        return _together([self._queue(record) for record in records]) if records else Built(row.message_id, row.status)
 
     def _known(self, request: Request, mailbox: MailboxSettings, claim: Claim) -> Built | None:
         """Find the messages of a repeated request, if all are there: none of them must be written again."""
@@ -162,23 +304,23 @@ class Builder:
         records = [record for each in ids if (record := self.ledger.find(str(each)))]
         return _together([self._queue(record) for record in records]) if len(records) == len(ids) else None
 
-    def _gather(self, request: Request, folder: str, claim: Claim | None) -> "_Found":
-        """Find and read all that the request names, in the versions that were claimed if it is a repeat."""
-        documents = self._documents(request, folder, claim)
-        ready = self._ready_resources(request, folder, claim)
+    def _gather(self, request: Request, folder: str, claimed: tuple[str, ...] | None) -> "_Found":
+        """Find and read all that the request names, in the versions that were claimed if any were."""
+        documents = self._documents(request, folder, claimed)
+        ready = self._ready_resources(request, folder, claimed)
         versions = tuple(file.version for file in (*documents, *ready.values()))
         return _Found(tuple(documents), versions, tuple(self._supplied(request, ready)))
 
-    def _mailbox(self, request: Request) -> MailboxSettings:
+    def _mailbox(self, asked: Request | Withdrawal) -> MailboxSettings:
         try:
-            return self.mailboxes.settings(request.mailbox)
+            return self.mailboxes.settings(asked.mailbox)
         except UnknownMailboxError:
             raise RequestRefusedError.because("mailbox", "is not a sending mailbox of this environment") from None
 
-    def _documents(self, request: Request, folder: str, claim: Claim | None) -> list[DropFile]:
+    def _documents(self, request: Request, folder: str, claimed: tuple[str, ...] | None) -> list[DropFile]:
         """Find the documents, primary first, and see that each is what the request says it is."""
         places = [request.documents.index(document) for document in request.documents_in_order]
-        versions = claim.document_versions[: len(places)] if claim else [None] * len(places)
+        versions = claimed[: len(places)] if claimed is not None else [None] * len(places)
         files: list[DropFile] = []
         reasons: list[Reason] = []
         for place, version in zip(places, versions, strict=True):
@@ -196,10 +338,10 @@ class Builder:
             raise RequestRefusedError(reasons)
         return files
 
-    def _ready_resources(self, request: Request, folder: str, claim: Claim | None) -> dict[int, DropFile]:
+    def _ready_resources(self, request: Request, folder: str, claimed: tuple[str, ...] | None) -> dict[int, DropFile]:
         """Find the files of the ready resources, by their place in the request."""
         keys = {place: each.key for place, each in enumerate(request.resources) if each.key is not None}
-        versions = claim.document_versions[len(request.documents) :] if claim else [None] * len(keys)
+        versions = claimed[len(request.documents) :] if claimed is not None else [None] * len(keys)
         files: dict[int, DropFile] = {}
         for (place, key), version in zip(keys.items(), versions, strict=True):
             try:
@@ -237,13 +379,17 @@ class Builder:
         reasons = list(broken_rules(trial.request, trial.mailbox, self.numbers, trial.created_at))
         if reasons:
             raise RequestRefusedError(reasons)
+        return self._compose_checked(trials, found)
+
+    def _compose_checked(self, messages: Sequence[Message], found: _Found) -> list[_Composed]:
+        """Write messages, and hold each as it is written against every MUST."""
         try:
-            composed = [self._compose(each, found) for each in trials]
+            composed = [self._compose(each, found) for each in messages]
         except NotFhirError as error:
             raise RequestRefusedError.because("request", f"cannot be written as FHIR: see {error}") from None
-        limit = trial.mailbox.max_message_bytes
         for each in composed:
-            broken = broken_musts(each.written, envelope(each.message), trial.mailbox.specification)
+            limit = each.message.mailbox.max_message_bytes
+            broken = broken_musts(each.written, envelope(each.message), each.message.mailbox.specification)
             if broken:
                 raise RequestRefusedError([Reason(rule.id, f"{rule.message} ({rule.path})") for rule in broken])
             if each.written.size > limit:
@@ -258,18 +404,19 @@ class Builder:
         """
         request, files = message.request, found.documents
         if request.primary:
-            return _Composed(message, files, compose(message, [file.size for file in files]))
+            return _Composed(message, files, files, compose(message, [file.size for file in files]))
         by_key = dict(zip((document.key for document in request.documents_in_order), files, strict=True))
-        renderer = _renderer(message.mailbox.report_page, self.report_logo, self.report_fonts)
+        design = message.specification.report
+        renderer = _renderer(design, message.mailbox.report_page, self.report_logo, self.report_fonts)
         report = renderer.render(request, message.version, lambda key: b"".join(self.drop.chunks(by_key[key])))
         sources: tuple[DropFile | RenderedReport, ...] = (report, *files)
         complete = replace(message, request=with_report(request))
-        return _Composed(complete, sources, compose(complete, [source.size for source in sources]))
+        return _Composed(complete, files, sources, compose(complete, [source.size for source in sources]))
 
     def _read(self, source: "DropFile | RenderedReport") -> Iterable[bytes]:
         return source.chunks() if isinstance(source, RenderedReport) else self.drop.chunks(source)
 
-    def _store(self, request_id: UUID, composed: _Composed) -> Built:
+    def _store(self, request_id: str, composed: _Composed) -> Built:
         message, sources = composed.message, composed.sources
         message_id = str(message.message_id)
         sha256 = self.outbox.put(
@@ -282,11 +429,13 @@ class Builder:
             infrastructure_due=message.mailbox.infrastructure_deadline,
             business_due=message.mailbox.business_deadline,
             advice=self._advice(message),
+            to_mailbox=message.recipient.mailbox,
+            to_organisation=message.recipient.ods_code or known_practice(message.request),
         )
         change = self.ledger.create(
             MessageRecord(
                 message_id=message_id,
-                request_id=str(request_id),
+                request_id=request_id,
                 mailbox=message.mailbox.mailbox,
                 encounter=message.request.encounter,
                 version=message.version,
@@ -312,24 +461,35 @@ class Builder:
         late = original is not None and message.created_at - original.created_at > REPLACEMENT_WINDOW
         return ("GPCM-SD-037: the replacement comes more than 24 hours after the original",) if late else ()
 
-    def _refuse(self, request_id: UUID, request: Request | None, reasons: Sequence[Reason]) -> Built:
-        now = self.now()
-        if request is None:  # it may be one that could not be read at all, and so was not received yet
+    def _refuse(self, request_id: UUID, asked: Request | Withdrawal | None, reasons: Sequence[Reason]) -> Built:
+        if asked is None:  # it may be one that could not be read at all, and so was not received yet
             self.evidence.receipt(str(request_id), b"")
-        change = self.ledger.create(
-            MessageRecord(
-                message_id=str(request_id),
-                request_id=str(request_id),
-                # What could not be read is not known; a mailbox id has a form that holds no one's name.
-                mailbox=request.mailbox if request else "-",
-                encounter=request.encounter if request else "-",
-                version=0,
-                created_at=now.replace(microsecond=0),
-                history=History((lifecycle.request_refused(at=now, reasons=_listed(reasons)),)),
-            )
-        )
+        fact = lifecycle.request_refused(at=self.now(), reasons=_listed(reasons))
+        change = self.ledger.create(self._row(request_id, asked, (fact,)))
         self.notifier.tell(change.notices)
         return Built(str(request_id), change.record.status)
+
+    def _refuse_held(self, request_id: str, reasons: Sequence[Reason]) -> Built:
+        """Refuse a request that was in order when it was held: a setting or a document has changed since."""
+        fact = lifecycle.request_refused(at=self.now(), reasons=_listed(reasons))
+        change = self.ledger.record(request_id, fact)
+        if change is None:
+            raise UnknownRequestError("the ledger has lost the request")
+        self.notifier.tell(change.notices)
+        return Built(request_id, change.record.status)
+
+    def _row(self, request_id: UUID, asked: Request | Withdrawal | None, facts: tuple[Fact, ...]) -> MessageRecord:
+        """Make the row of a request that is no message."""
+        return MessageRecord(
+            message_id=str(request_id),
+            request_id=str(request_id),
+            # What could not be read is not known; a mailbox id has a form that holds no one's name.
+            mailbox=asked.mailbox if asked else "-",
+            encounter=asked.encounter if asked else "-",
+            version=0,
+            created_at=self.now().replace(microsecond=0),
+            history=History(facts),
+        )
 
 
 def _together(built: Sequence[Built]) -> Built:

@@ -2,6 +2,8 @@
 
 | status | what the sweep does when it is due |
 |---|---|
+| HELD | its hold window is over: put it on the intake queue, to be built |
+| RELEASING | no builder finished it: the same again |
 | BUILT | no sender took it: queue it again |
 | SENDING | the lease ended: the sender died, and the upload is UNCERTAIN |
 | UNCERTAIN | the wait is over: queue it to send the same bytes again, a possible duplicate, recorded |
@@ -19,13 +21,15 @@ from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, Patien
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.notices import Notifier
-from gpconnect_messaging.queues import SendQueue
+from gpconnect_messaging.queues import IntakeQueue, SendQueue
 
 
 @dataclass(slots=True)
 class Swept:
     """What one sweep did."""
 
+    released: int = 0
+    """Held requests that were offered to the builder."""
     queued_again: int = 0
     leases_ended: int = 0
     overdue: int = 0
@@ -40,6 +44,7 @@ class Sweep:
 
     ledger: Ledger
     send_queue: SendQueue
+    intake_queue: IntakeQueue
     notifier: Notifier
     patience: Patience
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -60,10 +65,15 @@ class Sweep:
         if not self._is_due(record.history):
             return  # it moved on between the index and the message
         match record.status:
-            case Status.BUILT | Status.UNCERTAIN:
+            case Status.BUILT | Status.UNCERTAIN | Status.HELD | Status.RELEASING:
                 times = len(record.history.of(FactKind.QUEUED_AGAIN)) + 1
                 fact = lifecycle.queued_again(at=now, times=times, why=record.status.value)
-                if self._record(record, fact):
+                if not self._record(record, fact):
+                    return
+                if record.status in {Status.HELD, Status.RELEASING}:
+                    self.intake_queue.release(record.message_id, record.mailbox)
+                    swept.released += 1
+                else:
                     self.send_queue.put(record.message_id, record.mailbox)
                     swept.queued_again += 1
             case Status.SENDING:

@@ -19,11 +19,10 @@ from functools import partial
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gpconnect_messaging.itk3.response_codes import REPLACEMENT_NOT_PROCESSED
 from gpconnect_messaging.itk3.responses import Outcome, Response, UnreadableResponse, read_response
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, Status
-from gpconnect_messaging.ledger.records import MessageRecord, Received
+from gpconnect_messaging.ledger.lifecycle import Fact, Status
+from gpconnect_messaging.ledger.records import SET_ASIDE, MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.mailboxes.connections import MeshConnections
@@ -31,15 +30,14 @@ from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.mesh.errors import ERROR_CODES, Authentication, Busy, DamagedContent, Gone, NeverLeft
 from gpconnect_messaging.mesh.models import MessageHeaders
 from gpconnect_messaging.notices import Notifier
-from gpconnect_messaging.requests.identity import message_id
 from gpconnect_messaging.specification import RESPONSE_WORKFLOW_IDS
+from gpconnect_messaging.steps.voiding import void_what_it_replaced, voids
 from gpconnect_messaging.storage import Evidence, KeptMessage
 
 LARGEST_RECEIVED = 20_000_000_000
 """What MESH carries in all chunks of a message, in bytes; what is longer decompressed, is a bomb."""
 
-_CLOSED = {Status.INVALID, Status.DELIVERED, Status.REJECTED}
-_SET_ASIDE = "set aside"
+_CLOSED = {Status.DELIVERED, Status.REJECTED}
 # Failures of MESH, of the network and of AWS: they say nothing of the message that was being taken in.
 _PASSING = (Authentication, Busy, NeverLeft, LedgerBusyError, ClientError, BotoCoreError)
 
@@ -109,7 +107,7 @@ class Poller:
     def _take(self, client: MeshClient, mesh_message_id: str, *, alone: bool) -> _Taken:
         """Take one message in; safe beside others. One that failed before is left for when it can be alone."""
         known = self.ledger.find_received(client.mailbox, mesh_message_id)
-        if known is not None and known.outcome == _SET_ASIDE:
+        if known is not None and known.outcome == SET_ASIDE:
             return _Taken.SET_ASIDE
         if known is None:
             if not alone:
@@ -141,7 +139,7 @@ class Poller:
 
     def _set_aside(self, mailbox: str, mesh_message_id: str) -> _Taken:
         received = Received(
-            mailbox=mailbox, mesh_message_id=mesh_message_id, at=self.now(), evidence_key="", outcome=_SET_ASIDE
+            mailbox=mailbox, mesh_message_id=mesh_message_id, at=self.now(), evidence_key="", outcome=SET_ASIDE
         )
         why = f"it could not be taken in, {self.most_tries} times; it was not acknowledged and stays in MESH"
         self.notifier.tell(self.ledger.received(received, unmatched_because=why))
@@ -183,18 +181,10 @@ class Poller:
         for fact in facts:
             change = self.ledger.record(record.message_id, fact)
             self.notifier.tell(change.notices if change else ())
-            if fact.kind is FactKind.RESPONSE and fact.details["code"] == REPLACEMENT_NOT_PROCESSED:
-                self._void_what_it_replaced(record)
+            if change and voids(fact, change.record):
+                void_what_it_replaced(self.ledger, self.notifier, record, self.now())
         self.ledger.received(replace(received, outcome=record.message_id))
         return _Taken.MATCHED
-
-    def _void_what_it_replaced(self, record: MessageRecord) -> None:
-        """The replacement failed: every version that it replaced, at the same recipient, is void (GPCM-SD-035)."""
-        for version in range(1, record.version):
-            earlier = message_id(record.mailbox, record.encounter, version, record.recipient)
-            fact = lifecycle.voided(at=self.now(), by_message_id=record.message_id)
-            change = self.ledger.record(str(earlier), fact)
-            self.notifier.tell(change.notices if change else ())
 
     def _understand(
         self, mailbox: str, message: MessageHeaders, body: bytes | None
@@ -235,11 +225,11 @@ class Poller:
         return record, [fact]
 
     def _original(self, mailbox: str, response: Response) -> MessageRecord | None:
-        if response.identifier and (record := self.ledger.find(response.identifier)):
+        if response.identifier and (record := self.ledger.find(response.identifier)) and record.version:
             return record
         if response.sender_reference:
             candidates = self.ledger.find_by_encounter(mailbox, response.sender_reference)
-            still_open = [record for record in candidates if record.status not in _CLOSED]
+            still_open = [record for record in candidates if record.version and record.status not in _CLOSED]
             if len(still_open) == 1:
                 return still_open[0]
         return None

@@ -63,20 +63,26 @@ class Reconciliation:
         if doubtful := [each for its in made.mailboxes.values() for each in its.doubtful]:
             # A row that changed its status while it was looked for can have been missed; hardly twice. And a request
             # that was held has a row of its own, maybe of long before.
-            self._rows(datetime.combine(day, time(), UTC), rows)
             own = (self.balances.row(request_id) for request_id in doubtful)
             rows |= {row.message_id: row for row in own if row}
+            self._rows(datetime.combine(day, time(), UTC), rows)
             made = reckoned(rows=rows.values())
         key = self.evidence.keep_balance(day, json.dumps(made.as_json(), indent=1).encode())
         self.notifier.tell(self.balances.store(made, key))
         return made
 
     def _rows(self, since: datetime, rows: dict[str, Row]) -> dict[str, Row]:
-        """Add the ledger's rows to those known; one that changed its status meanwhile is read twice and counts once."""
+        """Add the ledger's rows to those known, and the messages that a held request became, however old.
+
+        One that changed its status meanwhile is read twice and counts once.
+        """
         for row in self.balances.rows(since):
             known = rows.get(row.message_id)
             if known is None or known.changed_at <= row.changed_at:
                 rows[row.message_id] = row
+        for message_id in {each for row in rows.values() for each in row.became} - rows.keys():
+            if found := self.balances.row(message_id):
+                rows[message_id] = found
         return rows
 
     def _left_open(self, day: date, rows: dict[str, Row]) -> dict[str, str]:

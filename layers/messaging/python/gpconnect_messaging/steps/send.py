@@ -75,8 +75,8 @@ class Sender:
         record = self.ledger.find(message_id)
         if record is None:
             raise UnknownMessageError("the ledger has no such message")
-        if not self._may_start(record.history):
-            return record.status
+        if not self._may_start(record.history) or not self.ledger.earlier_left(record):
+            return record.status  # versions of one encounter do not overtake each other: the sweep brings it again
         attempt = record.history.attempts + 1
         parts = self.chunking.parts(record.history.of(FactKind.BUILT)[0].details["size"])
         # Everything that can fail without MESH comes first: it must not cost an attempt.

@@ -4,6 +4,8 @@ These have names of our own, because no requirement id covers them: a receiver r
 invalid (GPCM-SD-040 of 1.5, response code 20009).
 """
 
+import re
+
 from gpconnect_messaging.conformance.checks.check import Check, Level, Scope, checks
 from gpconnect_messaging.conformance.checks.payload import base64_fault
 from gpconnect_messaging.conformance.judgement import Fault, Judgement, judged
@@ -21,6 +23,9 @@ _TITLES = {
     Kind.CODE: "Codes are those of FHIR's required value sets",
     Kind.VALUE: "Values are written as FHIR writes them",
 }
+
+
+_UUID = re.compile(r"urn:uuid:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def _form(kind: Kind) -> Rule:
@@ -68,6 +73,8 @@ def _ids(transmission: Transmission) -> Judgement:
                     and url.value != f"urn:uuid:{identifier}"
                 ):
                     faults.append(Fault(url, "fullUrl and id must be the same"))
+            if url and (url.value or "").startswith("urn:uuid:") and not _UUID.fullmatch(url.value or ""):
+                faults.append(Fault(url, "fullUrl is no UUID, and says that it is one"))
             if url and url.value in urls:
                 faults.append(Fault(url, "another entry of this bundle has the same fullUrl"))
             urls.add((url.value or "") if url else "")

@@ -8,7 +8,7 @@ from gpconnect_messaging.conformance.checks.header import SENDER, TIMESTAMP, eve
 from gpconnect_messaging.conformance.judgement import Fault, Judgement, judged
 from gpconnect_messaging.conformance.rules import Rule
 from gpconnect_messaging.conformance.transmission import Transmission
-from gpconnect_messaging.specification import SPECIFICATIONS, Version
+from gpconnect_messaging.specification import SPECIFICATIONS
 
 MUST = Level.MUST
 
@@ -29,7 +29,7 @@ def _explained(transmission: Transmission) -> Judgement:
 def _workflow(transmission: Transmission) -> Judgement:
     if transmission.headers is None:
         return judged([], [])
-    expected = SPECIFICATIONS[Version.V1_5].response_workflow_id
+    expected = SPECIFICATIONS[transmission.specification].response_workflow_id
     place = transmission.place
     wrong = transmission.headers.workflow_id != expected
     return judged([place], [Fault(place, f"Mex-WorkflowID must be {expected}")] if wrong else [])

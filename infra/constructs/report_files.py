@@ -1,0 +1,18 @@
+"""Tells the builder of the files for rendered reports that a deployer put beside it: a logo, and further fonts."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+_LOGOS = ("logo.png", "logo.jpg")
+_FONTS = "*.ttf"
+
+
+def report_environment(function: Path) -> Mapping[str, str]:
+    """Name what lies in the `report` folder of the function's code, relative to it; nothing where there is none."""
+    folder = function / "report"
+    logo = next((name for name in _LOGOS if (folder / name).is_file()), None)
+    fonts = sorted(file.name for file in folder.glob(_FONTS))
+    return {
+        **({"REPORT_LOGO": f"report/{logo}"} if logo else {}),
+        **({"REPORT_FONTS": ":".join(f"report/{name}" for name in fonts)} if fonts else {}),
+    }

@@ -1,0 +1,84 @@
+"""Decides what becomes of a valid request: sent at once, held, or not required. Pure; every reason names its source.
+
+| asked in this order | answer | source |
+|---|---|---|
+| is it clinically relevant? | no: not required | GPCM-SD-CS-073 |
+| is the patient registered with the sender? | yes: not required | GPCM-SD-CS-071 |
+| must a person release it? | yes: held until somebody has, and until the window has passed | GPCM-SD-CS-074 |
+| has the hold window passed since the consultation's last update? | no: held until then | GPCM-SD-CS-075, CS-076 |
+
+What may not be sent at all (a confidential consultation in 2.0) never gets here: the request is refused, and told.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from gpconnect_messaging.mailboxes.settings import MailboxSettings, Release
+from gpconnect_messaging.requests.models import Request
+
+
+class Course(StrEnum):
+    """What becomes of a request."""
+
+    SEND = "send"
+    HOLD = "hold"
+    NOT_REQUIRED = "not required"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A course, the requirement that asks for it, and why, in words without personal data.
+
+    `release_at` (UTC) is when a held request may go. `by_a_person` says that it also waits until a person releases it.
+    """
+
+    course: Course
+    requirement: str
+    why: str
+    release_at: datetime
+    by_a_person: bool = False
+
+
+def decide(
+    request: Request, mailbox: MailboxSettings, *, practice: str | None, arrived: datetime, now: datetime
+) -> Decision:
+    """Decide on a request that keeps all rules.
+
+    `practice` is the ODS code of the patient's registered practice as far as it is known (from PDS, or else the
+    request's own `registered_practice`); None where nobody knows. `arrived` is when the request came (UTC): the window
+    counts from it where the request does not say when the consultation was last updated.
+    """
+    release_at = (request.consultation.updated or arrived) + timedelta(seconds=mailbox.hold_window_seconds)
+    if not request.clinically_relevant:
+        return _not_required("GPCM-SD-CS-073", "the request says that it is not clinically relevant", release_at)
+    # Another care provider must act whoever the patient is registered with.
+    if practice in mailbox.own_ods_codes and request.care_provider is None:
+        return _not_required("GPCM-SD-CS-071", "the patient is registered with the sending organisation", release_at)
+    if mailbox.release is Release.BY_A_PERSON:
+        return Decision(
+            course=Course.HOLD,
+            requirement="GPCM-SD-CS-074",
+            why="a person must release it",
+            release_at=release_at,
+            by_a_person=True,
+        )
+    if release_at > now:
+        return Decision(
+            course=Course.HOLD,
+            requirement="GPCM-SD-CS-076",
+            why="the hold window is open: an update may still replace it",
+            release_at=release_at,
+        )
+    return Decision(
+        course=Course.SEND, requirement="GPCM-SD-CS-075", why="the hold window is over", release_at=release_at
+    )
+
+
+def known_practice(request: Request) -> str | None:
+    """Give the registered practice's ODS code as the request has it: what there is to go by without PDS."""
+    return request.registered_practice.ods_code if request.registered_practice else None
+
+
+def _not_required(requirement: str, why: str, release_at: datetime) -> Decision:
+    return Decision(course=Course.NOT_REQUIRED, requirement=requirement, why=why, release_at=release_at)

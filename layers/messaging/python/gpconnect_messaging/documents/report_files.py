@@ -1,0 +1,69 @@
+"""The files that a deployer supplies for rendered reports, looked at when the builder starts.
+
+A wrong one stops the function there, where it raises an alarm, and not message by message. The rendering library is
+not imported for it: a file's own directory says enough.
+"""
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+from gpconnect_messaging.documents.types import PROBE_BYTES, mismatch
+
+LARGEST_LOGO = 1_000_000
+"""Bytes; the logo is in every report."""
+
+_TRUETYPE = (b"\0\1\0\0", b"true")
+_NEEDED_TABLES = {b"cmap", b"glyf", b"head", b"hhea", b"hmtx", b"loca", b"maxp", b"name"}
+_NOT_EMBEDDABLE = 0x0302
+"""OS/2.fsType (OpenType): restricted licence, no subsetting, bitmaps only."""
+
+
+class ReportFileError(Exception):
+    """A logo or font that the deployer named cannot be used: the deployment's files must be corrected."""
+
+
+def logo_file(path: Path) -> Path:
+    """Look at the logo: a whole PNG or JPEG. Raises ReportFileError."""
+    content = _read(path)
+    if len(content) > LARGEST_LOGO:
+        raise ReportFileError(f"{path.name} is longer than {LARGEST_LOGO} bytes")
+    png = mismatch("image/png", content[:PROBE_BYTES], b"") is None and b"IEND" in content[-PROBE_BYTES:]
+    jpeg = mismatch("image/jpeg", content[:PROBE_BYTES], b"") is None and b"\xff\xd9" in content[-PROBE_BYTES:]
+    if not (png or jpeg):
+        raise ReportFileError(f"{path.name} is not a whole PNG or JPEG image")
+    return path
+
+
+def added_fonts(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """Look at the further fonts: TrueType, whole, and allowed to be embedded. Raises ReportFileError."""
+    for path in paths:
+        _check_font(path.name, _read(path))
+    if len({path.stem for path in paths}) < len(paths):
+        raise ReportFileError("two fonts have the same file name")
+    return tuple(paths)
+
+
+def _check_font(name: str, content: bytes) -> None:
+    if not content.startswith(_TRUETYPE):
+        kind = {b"OTTO": "an OpenType font with CFF outlines", b"ttcf": "a collection of fonts"}.get(
+            content[:4], "none"
+        )
+        raise ReportFileError(f"{name} is not a TrueType font that can be embedded ({kind}): give a single .ttf")
+    try:
+        (count,) = struct.unpack_from(">H", content, 4)
+        records = [struct.unpack_from(">4s4xII", content, 12 + 16 * place) for place in range(count)]
+    except struct.error:
+        raise ReportFileError(f"{name} is not a whole font") from None
+    tables = {tag: start for tag, start, length in records if start + length <= len(content)}
+    if len(tables) < count or not tables.keys() >= _NEEDED_TABLES:
+        raise ReportFileError(f"{name} is not a whole font")
+    if b"OS/2" in tables and struct.unpack_from(">H", content, tables[b"OS/2"] + 8)[0] & _NOT_EMBEDDABLE:
+        raise ReportFileError(f"{name} may not be embedded, says its licence")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ReportFileError(f"{path.name} cannot be read: {error.strerror}") from None

@@ -1,0 +1,85 @@
+"""What a person decides: release a held request, say that a practice was told, accept an answer from elsewhere.
+
+Each is one fact with the operator's id; the due-work sweep does what follows from it.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger.lifecycle import Fact, History, Status
+from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.requests.nhs_number import is_nhs_number
+from gpconnect_messaging.steps.voiding import void_what_it_replaced, voids
+
+_ACTOR = re.compile(r"[A-Za-z0-9@._:/+=-]{1,128}")
+_DIGITS = re.compile(r"[0-9]{10}")
+
+
+class NotPossibleError(Exception):
+    """The ledger does not have it, or it is past that point: nothing was recorded."""
+
+
+class ActorError(ValueError):
+    """An operator is named by an id of one word, and never by something that could be a patient's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByHand:
+    """The operator's decisions and what they are recorded with."""
+
+    ledger: Ledger
+    notifier: Notifier
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def release(self, request_id: str, actor: str) -> Status:
+        """Release a held request (GPCM-SD-CS-074); it is sent when its window is over, at the next sweep at once.
+
+        Raises NotPossibleError where it is not held (superseded, say), ActorError.
+        """
+        fact = lifecycle.released_by_a_person(at=self.now(), actor=_checked(actor))
+        return self._record(request_id, fact, lambda history: history.status is Status.HELD, "is not held").status
+
+    def practice_told(self, withdrawal_id: str, actor: str) -> Status:
+        """Record that the practice knows of the deleted consultation (GPCM-SD-CS-077).
+
+        Raises NotPossibleError where the withdrawal asks for nobody to be told, ActorError.
+        """
+        fact = lifecycle.practice_told(at=self.now(), actor=_checked(actor))
+        return self._record(
+            withdrawal_id, fact, lambda history: history.practice_to_tell, "has nobody to be told"
+        ).status
+
+    def accept_response(self, message_id: str, mesh_message_id: str, actor: str) -> Status:
+        """Let a suspicious response count, once it is known to be genuine.
+
+        Raises NotPossibleError where the message has no such response, ActorError.
+        """
+        fact = lifecycle.response_accepted(at=self.now(), mesh_message_id=mesh_message_id, actor=_checked(actor))
+        record = self._record(
+            message_id,
+            fact,
+            lambda history: mesh_message_id in {each.details["mesh_message_id"] for each in history.suspicious},
+            "has no such suspicious response",
+        )
+        accepted = [each for each in record.history.facts if each.details.get("mesh_message_id") == mesh_message_id]
+        if any(voids(each, record) for each in accepted):
+            void_what_it_replaced(self.ledger, self.notifier, record, self.now())
+        return record.status
+
+    def _record(self, row_id: str, fact: Fact, possible: Callable[[History], bool], otherwise: str) -> MessageRecord:
+        change = self.ledger.record(row_id, fact, only_if=possible)
+        if change is None:
+            raise NotPossibleError(f"{row_id} {otherwise}")
+        self.notifier.tell(change.notices)
+        return change.record
+
+
+def _checked(actor: str) -> str:
+    if not _ACTOR.fullmatch(actor) or any(is_nhs_number(digits) for digits in _DIGITS.findall(actor)):
+        raise ActorError("name the operator by an id of one word: letters, digits and @._:/+=-")
+    return actor

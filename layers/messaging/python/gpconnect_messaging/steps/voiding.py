@@ -1,0 +1,28 @@
+"""A replacement that could not be processed takes what it replaced with it (20014; GPCM-SD-035, GPCM-SD-128)."""
+
+from datetime import datetime
+
+from gpconnect_messaging.itk3.response_codes import REPLACEMENT_NOT_PROCESSED
+from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger.lifecycle import Fact, FactKind
+from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.requests.identity import message_id
+
+
+def voids(response: Fact, record: MessageRecord) -> bool:
+    """Say whether a response to a message, as it is recorded, voids what the message replaced."""
+    return (
+        response.kind is FactKind.RESPONSE
+        and response.details["code"] == REPLACEMENT_NOT_PROCESSED
+        and response.identity not in {each.identity for each in record.history.suspicious}
+    )
+
+
+def void_what_it_replaced(ledger: Ledger, notifier: Notifier, record: MessageRecord, at: datetime) -> None:
+    """Void every earlier version of a message's document at the same recipient."""
+    for version in range(1, record.version):
+        earlier = message_id(record.mailbox, record.encounter, version, record.recipient)
+        change = ledger.record(str(earlier), lifecycle.voided(at=at, by_message_id=record.message_id))
+        notifier.tell(change.notices if change else ())

@@ -1,0 +1,48 @@
+"""The warning that a consultation was deleted after its report was sent, in words for whoever tells the practice.
+
+It names the patient: it belongs into the evidence store, never into a notice or a log. Source: GPCM-SD-CS-077.
+"""
+
+from collections.abc import Sequence
+
+from gpconnect_messaging.ledger.lifecycle import FactKind
+from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.requests.models import Practice, Request, Withdrawal
+
+_NOT_KEPT = "not kept any longer: look the encounter up in your own records"
+
+
+def warning(withdrawal: Withdrawal, request: Request | None, sent: Sequence[MessageRecord]) -> str:
+    """Write the warning: patient name, NHS number, consultation date, registered practice, and what was sent.
+
+    `request` is what the newest of the `sent` messages was made from; None where it is not kept any longer.
+    """
+    lines = {
+        "Patient": request.patient.name.text if request else _NOT_KEPT,
+        "NHS number": request.patient.nhs_number if request else _NOT_KEPT,
+        "Date of the consultation": f"{request.consultation.start:%d %B %Y, %H:%M %Z}" if request else _NOT_KEPT,
+        "Registered practice": _practice(request.registered_practice if request else None, sent),
+        "Encounter": withdrawal.encounter,
+        "Messages": ", ".join(f"{each.message_id} (version {each.version}, {each.status})" for each in sent),
+    }
+    return "\n".join(
+        [
+            "This consultation was deleted after its report was sent. Tell the practice that it must not rely on it.",
+            "",
+            *(f"{name}: {value}" for name, value in lines.items()),
+            "",
+        ]
+    )
+
+
+def _practice(known: Practice | None, sent: Sequence[MessageRecord]) -> str:
+    """Name the practice as the request does, and who answered; without either, MESH alone knows where it went."""
+    answered = sorted(
+        {
+            str(fact.details["from_organisation"] or fact.details["from_mailbox"])
+            for record in sent
+            for fact in record.history.of(FactKind.RESPONSE)
+        }
+    )
+    named = f"{known.name or 'name not given'}, ODS code {known.ods_code}" if known else "not given by the request"
+    return f"{named}; answered by {', '.join(answered)}" if answered else f"{named}; nobody has answered yet"

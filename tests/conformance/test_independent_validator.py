@@ -1,0 +1,141 @@
+"""Our messages against HAPI FHIR's validator with the profiles that NHS England published: `make fhir-validate`.
+
+The validator is written by others and knows nothing of our checks. It is Java, comes from Maven Central, and needs the
+published profiles: where one of the three is absent, these tests are skipped and say which.
+
+The folder of profiles is not complete. Where a profile names an extension whose definition is not there, an empty
+definition with only its URL stands in, made from the referring profile when the validator starts: the extension's place
+and number are judged and its value is not. Writing out what each value may be would hold our messages against our own
+understanding, which our own checks do already; letting any extension pass would not notice one in the wrong place. A
+resource whose profile is not there is held to FHIR's own definition of its type, and a code from a list that is not
+there is not judged. `fhir_validator/Validate.java` says which two faults of the published files it mends.
+"""
+
+import re
+import shutil
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from gpconnect_messaging.documents.report import ReportRenderer, with_report
+from gpconnect_messaging.itk3.compose import compose
+from tests.examples import REQUESTS, ROOT, messages_of, spec_file
+
+PROGRAM = Path(__file__).parent / "fhir_validator" / "Validate.java"
+CLASSPATH = ROOT / ".build" / "fhir-validator" / "classpath.txt"
+SAMPLES = sorted(folder.name for folder in REQUESTS.iterdir() if folder.name != "invalid")
+ORIGINAL, REPLACEMENT = 1, 2
+CARE_SETTING = (
+    b'<extension url="https://fhir.hl7.org.uk/STU3/StructureDefinition/Extension-CareConnect-CareSettingType-1">'
+)
+# What makes a valid message break one of the published files, and words of what the validator says to that.
+BROKEN = {
+    "ITK-Message-Bundle-1": (b'<type value="message"/>', b'<type value="collection"/>', "must be 'message'"),
+    "CodeSystem-ITK-MessageEvent-2": (b"ITK007C", b"ITK999Z", "ITK-MessageEvent-2#ITK999Z"),
+    "CodeSystem-ITK-RecipientType-1": (b'<code value="FA"/>', b'<code value="XX"/>', "ITK-RecipientType-1#XX"),
+    "Extension-ITK-MessageHandling-2": (b"BusAckRequested", b"BusAckWanted", "extension:BusAckRequested: minimum"),
+    "CareConnect-Patient-1": (b'<use value="official"/>', b'<use value="usual"/>', "Patient.name:official: minimum"),
+    "CareConnect-AllergyIntolerance-1": (b'<code value="91936005"/>', b"", "coding:snomedCT.code: minimum"),
+    "ITK-Attachment-Binary-1": (b'<contentType value="application/pdf"/>', b"", "ITK-Attachment-Binary-1"),
+    # An extension that only its URL is known of: that there are two of it is noticed.
+    "CareConnect-Composition-1": (
+        CARE_SETTING, CARE_SETTING + b'<valueString value="-"/></extension>' + CARE_SETTING, "careSettingTypeExtension",
+    ),
+}  # fmt: skip
+
+
+# Lists and profiles that are not published there, and a questionnaire that it would look for outside the message.
+UNKNOWABLE = re.compile(
+    r"ValueSet \S+ not found"
+    r"|Profile reference '\S+' has not been checked because it is unknown"
+    r"|The questionnaire '\S+' could not be resolved, .*"
+)
+
+
+@dataclass(frozen=True)
+class Said:
+    """One thing that the validator said of a message."""
+
+    severity: str
+    place: str
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.words}"
+
+
+def bodies(name: str, version: int) -> Iterator[bytes]:
+    """The messages of a sample request, one for each recipient, with their documents."""
+    for message in messages_of(name, version=version):
+        contents = [(REQUESTS / name / each.key).read_bytes() for each in message.request.documents_in_order]
+        if message.request.primary is None:
+            renderer = ReportRenderer(message.specification.report)
+            report = renderer.render(message.request, version, lambda key: (REQUESTS / name / key).read_bytes())
+            message = replace(message, request=with_report(message.request))
+            contents.insert(0, report.content)
+        composed = compose(message, [len(each) for each in contents])
+        yield b"".join(composed.stream(lambda index, contents=contents: [contents[index]]))  # type: ignore[misc]
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Said]]:
+    """What the validator says of each file: all files in one go, since starting it takes most of the time."""
+    specifications = spec_file("profiles").parent
+    if shutil.which("java") is None:
+        pytest.skip("there is no Java here")
+    if not CLASSPATH.exists():
+        pytest.skip("the validator is not here: `make fhir-validate` fetches it with Maven")
+    folder = tmp_path_factory.mktemp("messages")
+    for name in SAMPLES:
+        for version in (ORIGINAL, REPLACEMENT):
+            for number, body in enumerate(bodies(name, version)):
+                (folder / f"{name} {version} {number}.xml").write_bytes(body)
+    for broken, (part, instead, _) in BROKEN.items():
+        valid = next(body for name in SAMPLES for body in bodies(name, ORIGINAL) if part in body)
+        (folder / f"{broken}.xml").write_bytes(valid.replace(part, instead, 1))
+    return _validate(specifications, sorted(folder.iterdir()))
+
+
+def _validate(specifications: Path, files: list[Path]) -> dict[str, list[Said]]:
+    # The quickest way to a short run: no optimising compiler, one collector thread.
+    command = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", CLASSPATH.read_text(), str(PROGRAM)]
+    done = subprocess.run(
+        [*command, str(specifications), *map(str, files)], capture_output=True, encoding="utf-8", check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, list[Said]] = defaultdict(list, {file.stem: [] for file in files})
+    for line in done.stdout.splitlines():
+        file, severity, place, words = line.split("\t")
+        found[Path(file).stem].append(Said(severity, place, words))
+    return found
+
+
+def errors(found: list[Said]) -> list[str]:
+    return [str(each) for each in found if each.severity in ("ERROR", "FATAL")]
+
+
+@pytest.mark.requirement("GPCM-C-02", "GPCM-C-2", "FHIR-V&V-01")
+@pytest.mark.parametrize("version", [ORIGINAL, REPLACEMENT])
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_messages_of_a_sample_request_are_what_the_published_profiles_want(
+    said: dict[str, list[Said]], name: str, version: int
+) -> None:
+    messages = {file: found for file, found in said.items() if file.rsplit(" ", 1)[0] == f"{name} {version}"}
+    assert messages
+    assert {file: errors(found) for file, found in messages.items() if errors(found)} == {}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_the_validator_applies_the_published_file(said: dict[str, list[Said]], broken: str) -> None:
+    assert BROKEN[broken][2] in "\n".join(errors(said[broken]))
+
+
+def test_it_doubts_nothing_but_what_it_cannot_know(said: dict[str, list[Said]]) -> None:
+    doubts = {
+        each.words for file, found in said.items() if file not in BROKEN for each in found if each.severity == "WARNING"
+    }
+    assert {each for each in doubts if not UNKNOWABLE.fullmatch(each)} == set()

@@ -1,0 +1,37 @@
+"""The drawn lifecycle: it is up to date, it shows every status, and nothing closed flips in silence."""
+
+import pytest
+
+from gpconnect_messaging.ledger.drawing import drawn, transitions
+from gpconnect_messaging.ledger.lifecycle import RULES, NoticeKind, Status, notices_due
+from tests.examples import ROOT
+
+CLOSED = {
+    Status.INVALID, Status.NOT_REQUIRED, Status.RELEASED, Status.SUPERSEDED, Status.WITHDRAWN, Status.REFUSED,
+    Status.UNDELIVERED, Status.DELIVERED, Status.REJECTED,
+}  # fmt: skip
+
+SAY_SO = {NoticeKind.CONTRADICTION, NoticeKind.VOIDED, NoticeKind.SENT_ALTHOUGH_WITHDRAWN}
+
+
+def test_the_published_drawing_is_the_one_that_the_rules_give() -> None:
+    assert (ROOT / "docs" / "lifecycle.md").read_text(encoding="utf-8") == drawn(), "run `make lifecycle`"
+
+
+def test_every_status_can_be_reached() -> None:
+    assert {each.after for each in transitions()} == set(Status)
+
+
+def test_every_rule_says_who_says_so_and_what_an_operator_does() -> None:
+    assert all(rule.source and rule.reason and rule.action for rule in RULES)
+
+
+@pytest.mark.requirement("GPCM-SD-044")
+def test_whatever_leaves_a_closed_status_is_told() -> None:
+    left = 0
+    for transition, histories in transitions().items():
+        for before, after in histories:
+            if before is not None and transition.before in CLOSED:
+                left += 1
+                assert notices_due(after) & SAY_SO, transition
+    assert left > 10

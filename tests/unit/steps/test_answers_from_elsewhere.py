@@ -1,0 +1,82 @@
+"""A response from another mailbox or organisation than the message went to, through the poller's own steps."""
+
+from typing import Any, cast
+
+import pytest
+
+from gpconnect_messaging.itk3.response_codes import Level, Verdict
+from gpconnect_messaging.itk3.responses import Outcome
+from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.mesh.models import ReceivedMessage
+from gpconnect_messaging.steps.by_hand import NotPossibleError
+from gpconnect_messaging.steps.poll import Poller
+from tests.unit.steps.holding import Product
+
+GOOD = [("20013", Level.INFRASTRUCTURE, Verdict.POSITIVE), ("30001", Level.BUSINESS, Verdict.POSITIVE)]
+VOID = ("20014", Level.INFRASTRUCTURE, Verdict.NEGATIVE)
+
+
+def answers(
+    product: Product, message_id: str, *outcomes: tuple[str, Level, Verdict], organisation: str, name: str = "R"
+) -> None:
+    """One MESH message with these outcomes comes from an organisation."""
+    poller = Poller(
+        evidence=product.evidence,
+        ledger=product.ledger,
+        mesh=cast("Any", product.mesh),
+        notifier=product.by_hand.notifier,
+        now=product.time,
+    )
+    given = tuple(Outcome(level=level, verdict=verdict, code=code) for code, level, verdict in outcomes)
+    response = type("Response", (), {"outcomes": given, "sender_ods_code": organisation})
+    received = ReceivedMessage(message_id=name, sender=f"{organisation}OT001")
+    facts = poller._responses(received, cast("Any", response))
+    poller._land(product.mailbox.mailbox, name, "key", (product.row(message_id), facts))
+
+
+def sent(product: Product) -> str:
+    message_id = product.asks().message_id
+    product.works()
+    return message_id
+
+
+def test_it_is_kept_does_not_complete_the_message_and_is_told() -> None:
+    product = Product(hold_window_seconds=0)
+    message_id = sent(product)
+    answers(product, message_id, *GOOD, organisation="B86071")
+    assert product.row(message_id).status is Status.SENT
+    assert [each.details["from_mailbox"] for each in product.row(message_id).history.of(FactKind.RESPONSE)] == [
+        "B86071OT001", "B86071OT001",
+    ]  # fmt: skip
+    assert product.told() == ["An answer came from somewhere else"]
+    assert "B86071" in product.topic.told[0]
+    answers(product, message_id, *GOOD, organisation="A20047", name="R2")
+    assert product.row(message_id).status is Status.DELIVERED, "the right one still lands"
+
+
+def test_what_an_answer_says_of_its_sender_is_not_repeated_where_it_is_no_code() -> None:
+    product = Product(hold_window_seconds=0)
+    answers(product, sent(product), GOOD[0], organisation="Mr Garth WRIGHT")
+    assert "WRIGHT" not in product.topic.told[0]
+
+
+def test_the_practice_that_the_request_does_not_name_is_not_held_against_it() -> None:
+    product = Product(hold_window_seconds=0)
+    message_id = product.asks(registered_practice=None).message_id
+    product.works()
+    answers(product, message_id, *GOOD, organisation="B86071")
+    assert product.row(message_id).status is Status.DELIVERED
+
+
+@pytest.mark.requirement("GPCM-SD-035")
+def test_it_voids_nothing_until_a_person_accepts_it() -> None:
+    product = Product(hold_window_seconds=0)
+    first, second = sent(product), sent(product)
+    answers(product, second, VOID, organisation="B86071")
+    assert [product.row(each).status for each in (first, second)] == [Status.SENT, Status.SENT]
+    with pytest.raises(NotPossibleError):
+        product.by_hand.accept_response(first, "R", "operator-7")
+    assert product.by_hand.accept_response(second, "R", "operator-7") is Status.REJECTED
+    assert product.row(first).status is Status.REJECTED
+    (fact,) = product.row(second).history.of(FactKind.RESPONSE_ACCEPTED)
+    assert fact.details["actor"] == "operator-7"

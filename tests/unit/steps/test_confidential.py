@@ -1,0 +1,168 @@
+"""Whatever a confidential consultation holds, its message says nothing of it: searched for, word by word."""
+
+import base64
+import io
+import json
+import zlib
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lxml import etree
+from PIL import Image
+
+from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.requests.models import parse_request
+from gpconnect_messaging.requests.redaction import redacted
+from gpconnect_messaging.specification import Version
+from tests.examples import MAILBOXES, REQUESTS, request_data
+from tests.unit.documents.page_reading import squeezed, text_of
+from tests.unit.steps.test_other_recipients import Product
+
+FHIR = "{http://hl7.org/fhir}"
+CONFIDENTIAL = "consultation-report-1.5-confidential"
+PICTURE_COLOUR = (18, 52, 86)
+# Each of these words stands in one place of the request, and in nothing that may be sent.
+CONSULTATION = {
+    "start": "2026-11-20T21:05:00+00:00",
+    "end": "2026-11-20T21:35:17+00:00",
+    "type": {"code": "185317003", "display": "Kindofencounter"},
+    "confidential": True,
+    "sections": [
+        {
+            "title": "Sectiontitle",
+            "text": "Sectiontext",
+            "items": [{"term": "Codedterm", "code": "422400008", "text": "Codedtext"}],
+            "results": [
+                {"test": "Testname", "value": "Testvalue", "unit": "Testunit", "reference_range": "Testrange"}
+            ],
+            "images": ["photo-key.png"],
+        },
+        {"title": "Hiddentitle", "text": "Hiddentext", "confidential": True},
+    ],
+    "follow_up_actions": ["Followup"],
+    "unsent_attachments": [{"name": "Unsentname", "created": "2026-11-19T03:04:05+00:00", "size": 98_765_432}],
+}  # fmt: skip
+FORBIDDEN = [
+    "21:35:17", "Kindofencounter", "185317003", "Sectiontitle", "Sectiontext", "Codedterm", "422400008", "Codedtext",
+    "Testname", "Testvalue", "Testunit", "Testrange", "photo-key", "Hiddentitle", "Hiddentext", "Followup",
+    "Unsentname", "19-Nov-2026", "98.8 MB", "Phototitle", "Lettertitle", "letter-key", "Letterwords", "Rolename",
+    "email@harbour", "Branchname", "Dock House", "Harbour Road",
+]  # fmt: skip
+NOT_IN_THE_REPORT = ["ap Rhys", "Siân", "Harbour", "0163 296 0100", "Y90002"]  # GPCM-SD-CS-008
+
+
+def confidential(**changes: Any) -> dict[str, Any]:
+    documents = [
+        {"key": "photo-key.png", "content_type": "image/png", "title": "Phototitle"},
+        {"key": "letter-key.txt", "content_type": "text/plain", "title": "Lettertitle"},
+    ]
+    return request_data(
+        CONFIDENTIAL,
+        consultation=CONSULTATION,
+        documents=documents,
+        practitioner__role="Rolename",
+        organisation__email="email@harbour.example",
+        organisation__branch="Branchname",
+        **changes,
+    )
+
+
+def built(folder: Path, data: dict[str, Any]) -> tuple[Product, str]:
+    picture = io.BytesIO()
+    Image.new("RGB", (40, 30), PICTURE_COLOUR).save(picture, "PNG")
+    (folder / "photo-key.png").write_bytes(picture.getvalue())
+    (folder / "letter-key.txt").write_text("Letterwords", encoding="utf-8")
+    (folder / "report.pdf").write_bytes((REQUESTS / CONFIDENTIAL / "report.pdf").read_bytes())
+    (folder / "request.json").write_text(json.dumps(data), encoding="utf-8")
+    product = Product(folder)
+    product.time += timedelta(minutes=1)
+    found = product.builder.dropped("drop", "request.json", "1")
+    assert found.status is Status.BUILT
+    return product, found.message_id
+
+
+def documents(message: bytes) -> list[bytes]:
+    root = etree.fromstring(message)
+    return [base64.b64decode(each.get("value", "")) for each in root.iter(f"{FHIR}content")]
+
+
+def everything_in(pdf: bytes) -> str:
+    """A PDF's bytes, its unpacked streams and its text as a reader has it, white space aside."""
+    unpacked = b""
+    for piece in pdf.split(b"stream")[1::2]:
+        encoded = piece.strip().removesuffix(b"end")
+        for decode in (lambda data: zlib.decompress(base64.a85decode(data.strip(), adobe=False)), zlib.decompress):
+            try:
+                unpacked += decode(encoded.strip().removesuffix(b"~>"))
+                break
+            except (ValueError, zlib.error):
+                continue
+    return squeezed((pdf + unpacked).decode("latin-1") + text_of(pdf))
+
+
+@pytest.mark.requirement("GPCM-SD-CS-008", "GPCM-SD-CS-023")
+def test_nothing_of_a_confidential_consultation_is_anywhere_in_its_message(tmp_path: Path) -> None:
+    product, message_id = built(tmp_path, confidential())
+    message = product.outbox.messages[message_id]
+    envelope = product.outbox.envelopes[message_id].to_json().decode()
+    (report,) = documents(message)
+    for words in FORBIDDEN:
+        assert words not in message.decode(), words
+        assert words not in envelope, words
+        assert squeezed(words) not in everything_in(report), words
+    for words in NOT_IN_THE_REPORT:
+        assert squeezed(words) not in everything_in(report), words
+        assert words not in envelope or words == "Y90002", words  # MESH's local id is the sender's ODS code
+    assert squeezed("The details of this consultation have been set as confidential") in text_of(report)
+
+
+def test_the_search_finds_every_one_of_these_words_where_nothing_is_confidential(tmp_path: Path) -> None:
+    open_one = {**CONSULTATION, "confidential": False}
+    open_one["sections"] = [{**each, "confidential": False} for each in open_one["sections"]]  # type: ignore[attr-defined]
+    product, message_id = built(tmp_path, {**confidential(), "consultation": open_one})
+    message = product.outbox.messages[message_id]
+    report, *attachments = documents(message)
+    everything = message.decode() + everything_in(report) + b"".join(attachments).decode("latin-1")
+    keys = {"photo-key", "letter-key"}  # the sender's file names leave in no case
+    for words in {*FORBIDDEN, *NOT_IN_THE_REPORT} - keys:
+        assert words in everything or squeezed(words) in everything, words
+
+
+@pytest.mark.requirement("GPCM-SD-CS-008")
+def test_a_supplied_notice_goes_alone_and_under_our_title(tmp_path: Path) -> None:
+    supplied = [
+        {"key": "photo-key.png", "content_type": "image/png", "title": "Phototitle"},
+        {"key": "letter-key.txt", "content_type": "text/plain", "title": "Lettertitle"},
+        {"key": "report.pdf", "content_type": "application/pdf", "title": "Titleofreport", "primary": True},
+    ]
+    product, message_id = built(tmp_path, {**confidential(), "documents": supplied})
+    message = product.outbox.messages[message_id]
+    assert documents(message) == [(tmp_path / "report.pdf").read_bytes()]
+    assert not any(words in message.decode() for words in ("Titleofreport", *FORBIDDEN))
+
+
+@pytest.mark.requirement("GPCM-SD-CS-009")
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_an_image_that_only_confidential_sections_show_is_not_attached(elsewhere: bool) -> None:
+    sections = [{"title": "Photograph", "images": ["wound.png"], "confidential": True}, {"title": "Notes", "text": "x"}]
+    if elsewhere:
+        sections.append({"title": "Wound", "images": ["wound.png"]})
+    images = [{"key": key, "content_type": "image/png", "title": "Photograph"} for key in ("wound.png", "drawing.png")]
+    data = request_data("rendered-report", consultation__sections=sections, documents=images)
+    request = redacted(parse_request(json.dumps(data).encode()))
+    assert [each.key for each in request.documents] == [*(["wound.png"] if elsewhere else []), "drawing.png"]
+
+
+def test_what_is_not_confidential_is_left_as_it_is() -> None:
+    request = parse_request(json.dumps(request_data("consultation-report-2.0-attachments")).encode())
+    assert redacted(request) is request
+
+
+def test_the_payload_keeps_what_it_must_name(tmp_path: Path) -> None:
+    product, message_id = built(tmp_path, confidential())
+    message = product.outbox.messages[message_id].decode()
+    assert MAILBOXES[Version.V1_5].ods_code in message
+    for words in ("Harbour Urgent Care Centre", "01632 960100", "555000000102", "ap Rhys", "MEAKIN"):
+        assert words in message

@@ -1,0 +1,148 @@
+"""A deleted consultation: what is held is stopped, and of what was sent a person is warned."""
+
+from datetime import timedelta
+
+import pytest
+
+from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.ledger.table import LedgerBusyError
+from gpconnect_messaging.steps.by_hand import NotPossibleError
+from tests.examples import request_data
+from tests.unit.steps.holding import SAMPLE, WINDOW, Product
+
+MINUTE = timedelta(minutes=1)
+pytestmark = pytest.mark.requirement("GPCM-SD-CS-077")
+
+
+def test_a_held_request_is_stopped_and_never_sent() -> None:
+    product = Product()
+    held, withdrawal = product.asks(), product.withdraws()
+    assert (product.status(held), withdrawal.status) == (Status.WITHDRAWN, Status.WITHDRAWN)
+    product.later(WINDOW + MINUTE)
+    assert (product.mesh.sent, product.told()) == ([], [])
+    (fact,) = product.row(withdrawal.message_id).history.of(FactKind.WITHDRAWAL)
+    assert fact.details == {"stopped": [held.message_id], "sent": [], "warning_key": None}
+
+
+def test_of_a_sent_report_a_warning_says_all_that_must_be_told_and_the_notice_only_where_it_is() -> None:
+    product = Product(hold_window_seconds=0)
+    product.asks()
+    product.works()
+    withdrawal = product.withdraws()
+    assert withdrawal.status is Status.TELL_PRACTICE
+    (fact,) = product.row(withdrawal.message_id).history.of(FactKind.WITHDRAWAL)
+    assert fact.details["sent"] == product.mesh.sent
+    warning = product.bucket.objects[fact.details["warning_key"]].decode()
+    for told in ("Mr Garth WRIGHT", "9658218865", "20 November 2026, 19:40", "Millbrook Surgery", "A20047"):
+        assert told in warning
+    (notice,) = product.topic.told
+    assert fact.details["warning_key"] in notice
+    for personal in ("WRIGHT", "9658218865", "20 November", "Millbrook"):
+        assert personal not in notice
+
+
+def test_a_warning_is_given_even_where_the_request_is_not_kept_any_longer() -> None:
+    product = Product(hold_window_seconds=0)
+    product.asks()
+    product.works()
+    product.bucket.objects.clear()
+    withdrawal = product.withdraws()
+    assert withdrawal.status is Status.TELL_PRACTICE
+    (fact,) = product.row(withdrawal.message_id).history.of(FactKind.WITHDRAWAL)
+    assert "look the encounter up" in product.bucket.objects[fact.details["warning_key"]].decode()
+
+
+def test_it_stays_open_until_somebody_has_told_the_practice() -> None:
+    product = Product(hold_window_seconds=0)
+    product.asks()
+    product.works()
+    withdrawal = product.withdraws()
+    product.later(timedelta(days=2))
+    assert product.status(withdrawal) is Status.TELL_PRACTICE
+    assert product.by_hand.practice_told(withdrawal.message_id, "operator-7") is Status.WITHDRAWN
+    (fact,) = product.row(withdrawal.message_id).history.of(FactKind.PRACTICE_TOLD)
+    assert fact.details["actor"] == "operator-7"
+    nobody = product.withdraws(encounter="another")
+    with pytest.raises(NotPossibleError):
+        product.by_hand.practice_told(nobody.message_id, "operator-7")
+
+
+def test_a_message_that_no_sender_has_taken_yet_is_stopped() -> None:
+    product = Product(hold_window_seconds=0)
+    built = product.asks()
+    product.withdraws()
+    assert product.sender.send(built.message_id) is Status.WITHDRAWN
+    assert product.mesh.sent == []
+
+
+def test_a_message_that_is_being_sent_may_arrive_so_the_practice_is_to_be_told() -> None:
+    product = Product(hold_window_seconds=0)
+    message_id = product.asks().message_id
+    started = lifecycle.upload_started(at=product.time(), attempt=1, lease=timedelta(minutes=3))
+    product.ledger.record(message_id, started)
+    assert product.withdraws().status is Status.TELL_PRACTICE
+    assert product.row(message_id).status is Status.SENDING
+    product.later(5 * MINUTE)
+    assert product.row(message_id).status is Status.WITHDRAWN, "the lease ended, and it is not sent again"
+    product.later(timedelta(hours=1))
+    assert product.mesh.sent == []
+    late = lifecycle.upload_accepted(at=product.time(), attempt=1, mesh_message_id="MESH1")
+    change = product.ledger.record(message_id, late)
+    assert change is not None
+    assert change.record.status is Status.SENT
+    assert [notice.kind for notice in change.notices] == ["sent although withdrawn"], "it never flips in silence"
+
+
+def test_a_message_that_is_being_built_makes_the_withdrawal_wait() -> None:
+    product = Product(hold_window_seconds=0)
+    encounter = request_data(SAMPLE)["encounter"]
+    product.ledger.claim("in-flight", product.mailbox.mailbox, encounter, ("1",), product.time())
+    with pytest.raises(LedgerBusyError):
+        product.withdraws()
+
+
+def test_a_withdrawal_of_nothing_is_told_since_the_encounter_may_be_mistyped() -> None:
+    product = Product()
+    held = product.asks()
+    assert product.withdraws(encounter="mistyped").status is Status.WITHDRAWN
+    assert product.told() == ["A withdrawal found nothing to withdraw"]
+    assert product.status(held) is Status.HELD
+
+
+def test_a_request_from_before_the_deletion_that_comes_after_it_is_not_sent() -> None:
+    product = Product()
+    before = product.time()
+    product.time.advance(MINUTE)
+    product.withdraws()
+    assert product.asks(arrived=before).status is Status.SUPERSEDED
+
+
+def test_a_newer_request_outlives_a_withdrawal_that_comes_late() -> None:
+    product = Product()
+    before = product.time()
+    product.time.advance(MINUTE)
+    held = product.asks()
+    assert product.withdraws(arrived=before).status is Status.SUPERSEDED
+    assert product.status(held) is Status.HELD
+
+
+def test_a_repeated_withdrawal_changes_nothing_and_a_new_request_starts_anew() -> None:
+    product = Product()
+    product.asks()
+    first = product.withdraws()
+    assert product.withdraws(request_id="withdraw-2").status is Status.WITHDRAWN
+    rows = len(product.table.items)
+    assert product.withdraws(request_id="withdraw-2") == first
+    assert len(product.table.items) == rows
+    again = product.asks()
+    product.later(WINDOW + MINUTE)
+    assert [message.version for message in product.messages(again)] == [1]
+
+
+def test_a_withdrawal_on_the_queue_needs_an_id_and_an_existing_mailbox() -> None:
+    product = Product()
+    refused = product.withdraws(request_id=None)
+    assert refused.status is Status.INVALID
+    (fact,) = product.row(refused.message_id).history.of(FactKind.REQUEST_REFUSED)
+    assert fact.details["reasons"][0].startswith("request_id")
