@@ -227,6 +227,7 @@ class Bucket:
         self.parts: dict[str, dict[int, bytes]] = defaultdict(dict)
         self.largest_body = 0
         self._versions: dict[str, list[bytes]] = defaultdict(list)
+        self.under_hold: set[str] = set()
 
     def put_object(self, *, Key: str, Body: bytes, **_: Any) -> Item:
         self.largest_body = max(self.largest_body, len(Body))
@@ -250,13 +251,18 @@ class Bucket:
         self.put_object(Key=key, Body=file.read())
 
     def get_paginator(self, operation: str) -> "Bucket":
-        assert operation == "list_objects_v2"
+        assert operation in ("list_objects_v2", "list_object_versions")
         return self
 
     def paginate(self, *, Prefix: str, **_: Any) -> Iterator[Item]:
         for key in sorted(self.objects):
             if key.startswith(Prefix):
-                yield {"Contents": [{"Key": key, "LastModified": self.written[key]}]}
+                found = {"Key": key, "LastModified": self.written[key]}
+                yield {"Contents": [found], "Versions": [{**found, "VersionId": "1"}]}
+
+    def put_object_legal_hold(self, *, Key: str, LegalHold: Mapping[str, str], **_: Any) -> Item:
+        (self.under_hold.add if LegalHold["Status"] == "ON" else self.under_hold.remove)(Key)
+        return {}
 
     def create_multipart_upload(self, *, Key: str, **_: Any) -> Item:
         return {"UploadId": f"upload-of-{Key}"}

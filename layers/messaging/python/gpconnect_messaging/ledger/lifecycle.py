@@ -48,6 +48,27 @@ class Status(StrEnum):
     REJECTED = "REJECTED"
     OVERDUE = "OVERDUE"
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more is expected of us: it ended well, or a person was told. A late answer still lands."""
+        return self in _SETTLED
+
+
+_SETTLED = frozenset(
+    {
+        Status.INVALID,
+        Status.NOT_REQUIRED,
+        Status.RELEASED,
+        Status.SUPERSEDED,
+        Status.WITHDRAWN,
+        Status.REFUSED,
+        Status.UNDELIVERED,
+        Status.DELIVERED,
+        Status.REJECTED,
+        Status.OVERDUE,
+    }
+)
+
 
 class FactKind(StrEnum):
     """What can happen to a message."""
@@ -102,6 +123,7 @@ class NoticeKind(StrEnum):
     NOTHING_WITHDRAWN = "nothing withdrawn"
     SENT_ALTHOUGH_WITHDRAWN = "sent although withdrawn"
     SUSPICIOUS = "suspicious response"
+    IMBALANCE = "imbalance"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -603,6 +625,11 @@ class History:
         """What is known of the patient's practice, and from whom; empty before the message is built."""
         return next((fact.details["registration"] for fact in self.of(FactKind.BUILT)
                      if "registration" in fact.details), {})  # fmt: skip
+
+    @property
+    def became(self) -> tuple[str, ...]:
+        """The ids of the messages that a held request was released as."""
+        return tuple(each for fact in self.of(FactKind.RELEASED) for each in fact.details["message_ids"])
 
     @property
     def release_at(self) -> datetime | None:

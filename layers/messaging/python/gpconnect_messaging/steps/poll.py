@@ -23,7 +23,8 @@ from gpconnect_messaging.itk3.responses import Outcome, Response, UnreadableResp
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import Fact, Status
 from gpconnect_messaging.ledger.records import SET_ASIDE, MessageRecord, Received
-from gpconnect_messaging.ledger.store import Ledger, LedgerBusyError
+from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.mesh.errors import ERROR_CODES, Authentication, Busy, DamagedContent, Gone, NeverLeft
