@@ -98,7 +98,11 @@ def test_what_a_person_did_apart_from_any_message_is_found_by_time(trail: AuditT
     assert (event.actor, event.message_id, event.sha256) == ("an.engineer", None, None)
 
 
-@pytest.mark.parametrize(("actor", "what"), [("", "message shown"), ("a.nurse", " ")])
-def test_an_event_without_an_actor_or_a_deed_is_refused(trail: AuditTrail, actor: str, what: str) -> None:
-    with pytest.raises(ValueError, match="actor"):
+@pytest.mark.parametrize(
+    ("actor", "what", "why"),
+    [("", "message shown", "name the operator"), ("9000000009", "message shown", "name the operator"),
+     ("a.nurse", " ", "what was done")],
+)  # fmt: skip
+def test_an_event_without_an_actor_or_a_deed_is_refused(trail: AuditTrail, actor: str, what: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
         trail.record(actor, what)

@@ -154,7 +154,7 @@ def test_an_unknown_notice_cannot_be_acknowledged(watch: Watch) -> None:
     for notice_id in ("MESSAGE#4711/overdue", "MESSAGE#4711/nonsense", "4711", ""):
         with pytest.raises(UnknownNoticeError):
             watch.book.acknowledge(notice_id, "a.nurse", watch.clock())
-    with pytest.raises(ValueError, match="who"):
+    with pytest.raises(ValueError, match="name the operator"):
         watch.book.acknowledge("MESSAGE#4711/refused", " ", watch.clock())
 
 

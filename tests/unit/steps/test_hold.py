@@ -8,8 +8,9 @@ import pytest
 
 from gpconnect_messaging.ledger.lifecycle import FactKind, Status
 from gpconnect_messaging.mailboxes.settings import Release
+from gpconnect_messaging.operators import ActorError
 from gpconnect_messaging.steps.build import UnknownRequestError
-from gpconnect_messaging.steps.by_hand import ActorError, NotPossibleError
+from gpconnect_messaging.steps.by_hand import NotPossibleError
 from tests.examples import request_data
 from tests.unit.steps.holding import PATIENCE, SAMPLE, WINDOW, Product
 

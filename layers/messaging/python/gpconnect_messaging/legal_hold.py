@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.holds import Held, HeldItems
+from gpconnect_messaging.operators import checked_actor
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,18 +30,20 @@ class LegalHold:
     def place(self, message_id: str, actor: str, reason: str) -> int:
         """Hold a message; return how many object versions are held.
 
-        Recorded with who and why. Raises UnknownMessageError, and ValueError where nobody or no reason is named.
+        Recorded with who and why. Raises UnknownMessageError, ActorError, and ValueError where no reason is named.
         """
-        if not actor.strip() or not reason.strip():
-            raise ValueError("say who holds the message, and why")
+        checked_actor(actor)
+        if not reason.strip():
+            raise ValueError("say why")
         held = self._set(message_id, self.items.place(message_id), "ON")
         self.trail.record(actor, "legal hold placed", message_id=message_id, details={"reason": reason})
         return held
 
     def lift(self, message_id: str, actor: str, reason: str) -> int:
         """Lift the hold; return how many object versions are free. Recorded, and raises, as placing it is and does."""
-        if not actor.strip() or not reason.strip():
-            raise ValueError("say who lifts the hold, and why")
+        checked_actor(actor)
+        if not reason.strip():
+            raise ValueError("say why")
         self.trail.record(actor, "legal hold lifted", message_id=message_id, details={"reason": reason})
         return self._set(message_id, self.items.lift(message_id), "OFF")
 

@@ -14,6 +14,7 @@ from typing import Any
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import AuditEvent
 from gpconnect_messaging.ledger.table import SHARDS, Item, LedgerTable, in_time, item, text, time, time_shards
+from gpconnect_messaging.operators import checked_actor
 from gpconnect_messaging.requests.identity import encounter_key
 
 
@@ -32,10 +33,11 @@ class AuditTrail(LedgerTable):
     ) -> AuditEvent:
         """Record what a person did, to a message or apart from any; recording it again with the same `at` is the same.
 
-        `details` holds plain JSON values and no personal data. Raises ValueError without an actor or a deed.
+        `details` holds plain JSON values and no personal data. Raises ActorError, and ValueError without a deed.
         """
-        if not actor.strip() or not what.strip():
-            raise ValueError("an audit event needs an actor and what was done")
+        checked_actor(actor)
+        if not what.strip():
+            raise ValueError("an audit event needs what was done")
         row = self._get(f"MESSAGE#{message_id}", "MESSAGE") if message_id else None
         event = AuditEvent(
             at=at or self._now(),

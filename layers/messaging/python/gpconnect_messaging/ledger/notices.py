@@ -21,6 +21,7 @@ from gpconnect_messaging.ledger.table import (
     text,
     time,
 )
+from gpconnect_messaging.operators import checked_actor
 
 _LEASE = timedelta(minutes=1)
 
@@ -44,11 +45,10 @@ class NoticeBook(LedgerTable):
     def acknowledge(self, notice_id: str, actor: str, at: datetime) -> bool:
         """Record that a person has taken a notice on; it is not escalated any more.
 
-        False, with nothing changed, where somebody has acknowledged it before. Raises UnknownNoticeError, and
-        ValueError for an actor without a name.
+        False, with nothing changed, where somebody has acknowledged it before. Raises UnknownNoticeError,
+        ActorError.
         """
-        if not actor.strip():
-            raise ValueError("say who acknowledges the notice")
+        checked_actor(actor)
         pk, sk = _key(notice_id)
         known = self._get(pk, sk)
         if known is None:
