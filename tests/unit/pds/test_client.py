@@ -10,6 +10,7 @@ import pytest
 from gpconnect_messaging.pds.answers import Found, NotFound
 from gpconnect_messaging.pds.client import LONGEST_LOOKUP
 from gpconnect_messaging.pds.errors import Authentication, Busy, Refused, Unavailable
+from infra.local.pds.service import Answered
 from tests.local_pds import CORRELATION, World
 
 
@@ -170,6 +171,14 @@ def test_an_error_about_the_request_itself_is_not_tried_again(world: World) -> N
     world.lookup()
     world.meet("refused", 9)
     with pytest.raises(Refused, match="answered 400 with MISSING_VALUE"):
+        world.lookup()
+    assert len(asked(world)) == 2
+
+
+def test_an_application_that_may_not_use_pds_is_an_authentication_error_and_not_tried_again(world: World) -> None:
+    world.lookup()
+    world.pds.answer = lambda asked: Answered(403, {}, b'{"issue": [{"details": {"coding": [{"code": "FORBIDDEN"}]}}]}')  # type: ignore[method-assign]
+    with pytest.raises(Authentication, match="answered 403 with FORBIDDEN"):
         world.lookup()
     assert len(asked(world)) == 2
 

@@ -7,6 +7,7 @@ jitter, and gives up in time for its caller to do something else. How an answer 
 |---|---|
 | 200 with a Patient; 404 or 400 with a code that answers the question | an `Answer` |
 | 401 | once more with a new token, then Authentication |
+| 403 | Authentication: the application may not use PDS |
 | 429 | all functions pause as Retry-After says; tried again in time, else Busy |
 | 408, 5xx, no answer, nonsense | tried again in time, else Unavailable |
 | any other 4xx | Refused, with PDS's code |
@@ -159,7 +160,7 @@ class PdsClient:
         if status == 408 or status >= 500:
             raise Unavailable(_OPERATION, f"answered {status}", status=status)
         named = f" with {', '.join(codes)}" if codes else ""
-        kind = Authentication if status == 401 else Refused
+        kind = Authentication if status in (401, 403) else Refused
         raise kind(_OPERATION, f"answered {status}{named}", status=status)
 
 
