@@ -144,6 +144,7 @@ def test_the_check_names_no_patient(world: World) -> None:
         (Answered(200, {}, b"<html>"), Unavailable),
         (Answered(200, {}, b'{"access_token": "", "expires_in": "599"}'), Unavailable),
         (Answered(200, {}, b'{"access_token": "x", "expires_in": "soon"}'), Unavailable),
+        (Answered(200, {}, '{"access_token": "é\\n", "expires_in": "599"}'.encode()), Unavailable),
         (Answered(200, {}, b'{"access_token": ' + b"[" * 100_000), Unavailable),
         (Answered(302, {"Location": "https://elsewhere.example.org"}, b""), Unavailable),
         (Answered(403, {}, b"[]"), Authentication),

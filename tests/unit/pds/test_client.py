@@ -55,7 +55,7 @@ def test_a_withdrawn_token_is_replaced_once(world: World) -> None:
 
 def test_a_token_that_is_refused_twice_is_an_authentication_error(world: World) -> None:
     world.pds.desk.lifetime_seconds = 0
-    world.pds.desk.token = lambda form: {"access_token": "of no use", "expires_in": "599"}  # type: ignore[method-assign]
+    world.pds.desk.token = lambda form: {"access_token": "of-no-use", "expires_in": "599"}  # type: ignore[method-assign]
     with pytest.raises(Authentication, match="answered 401 with ACCESS_DENIED"):
         world.lookup()
     assert len(asked(world)) == 2

@@ -4,6 +4,7 @@ A refused JWT makes the secret be read afresh, in case its key was rotated, and 
 holds. Source: as `credentials`.
 """
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ _MARGIN = timedelta(seconds=30)
 """A token is given up this long before it ends, so that it does not end on its way."""
 _TOLERATED_SKEW = 30.0
 _DAY = 86_400
+_BEARER = re.compile(r"[!-~]{1,10000}")
+"""What a header can carry; RFC 6750 allows less."""
 _OPERATION = "token"
 
 # The platform says in words, and not in codes, which part of the JWT it refuses.
@@ -120,7 +123,7 @@ class Authorisation:
             raise self._failure(answer, asked_at)
         content = json_object(answer.body) or {}
         text, lasts = content.get("access_token"), _seconds(content.get("expires_in"))
-        if not isinstance(text, str) or not text or lasts is None:
+        if not isinstance(text, str) or not _BEARER.fullmatch(text) or lasts is None:
             raise Unavailable(_OPERATION, "the answer holds no token", status=answer.status)
         return _Token(text, asked_at + timedelta(seconds=lasts) - _MARGIN, credentials)
 
