@@ -231,10 +231,7 @@ class Bucket:
 
     def put_object(self, *, Key: str, Body: bytes, **_: Any) -> Item:
         self.largest_body = max(self.largest_body, len(Body))
-        self.objects[Key] = bytes(Body)
-        self._versions[Key].append(self.objects[Key])
-        self.written[Key] = self.clock()
-        return {"VersionId": str(len(self._versions[Key]))}
+        return self._store(Key, bytes(Body))
 
     def get_object(self, *, Key: str, Range: str | None = None, VersionId: str | None = None, **_: Any) -> Item:
         content = self._content("GetObject", Key, VersionId)
@@ -274,7 +271,13 @@ class Bucket:
 
     def complete_multipart_upload(self, *, Key: str, UploadId: str, **_: Any) -> Item:
         parts = self.parts.pop(UploadId)
-        return self.put_object(Key=Key, Body=b"".join(parts[number] for number in sorted(parts)))
+        return self._store(Key, b"".join(parts[number] for number in sorted(parts)))
+
+    def _store(self, key: str, content: bytes) -> Item:
+        self.objects[key] = content
+        self._versions[key].append(content)
+        self.written[key] = self.clock()
+        return {"VersionId": str(len(self._versions[key]))}
 
     def _content(self, operation: str, key: str, version: str | None) -> bytes:
         if key not in self.objects:

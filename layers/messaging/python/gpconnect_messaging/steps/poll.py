@@ -281,6 +281,7 @@ class _Round:
             if self.time_left():
                 self._count(partial(self._take, mesh_message_id, alone=True), mesh_message_id)
             else:
+                self.poller.ledger.forget_try(self.client.mailbox, mesh_message_id)  # counted, and not made
                 self.polled.left += 1
         if self.failures:
             raise self.failures[0]
