@@ -56,6 +56,11 @@ def test_the_practice_is_the_one_whose_period_covers_the_day_and_never_the_first
     assert practice_of(former, current, today=date(1990, 1, 1)) is None
 
 
+@pytest.mark.parametrize("code", ["V81997", "V81998", "v81999"])
+def test_a_code_that_stands_for_no_practice_is_none(code: str) -> None:
+    assert practice_of(practice(code, "2020-01-01")) is None
+
+
 @pytest.mark.parametrize(
     ("period", "covers"),
     [

@@ -16,6 +16,8 @@ from typing import Any
 
 _UNRESTRICTED, _REDACTED = "U", "REDACTED"
 _ODS_CODE = re.compile(r"[A-Z0-9]{3,10}", re.ASCII)
+_NO_PRACTICE = frozenset({"V81997", "V81998", "V81999"})
+"""What the organisation directory has in place of a practice: none, not applicable, not known."""
 _FHIR_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?(?:T.*)?", re.ASCII)
 _CODE = re.compile(r"[A-Z][A-Z_]{2,60}", re.ASCII)
 _DEATH_NOTIFICATION = "DeathNotificationStatus"
@@ -138,7 +140,7 @@ def _practice(references: Iterable[Json], today: date) -> Practice | None:
         identifier = _object(reference.get("identifier"))
         code = (_text(identifier.get("value")) or "").strip().upper()
         period = _object(identifier.get("period") or reference.get("period"))
-        if _ODS_CODE.fullmatch(code) and _covers(period, today):
+        if _ODS_CODE.fullmatch(code) and code not in _NO_PRACTICE and _covers(period, today):
             active.append((_begins(period), Practice(ods_code=code, name=_text(reference.get("display")))))
     return max(active, key=lambda each: each[0])[1] if active else None
 
