@@ -9,7 +9,7 @@ from tests.examples import a_message, written
 TITLE = "Termination of pregnancy"
 
 
-@pytest.mark.requirement("FHIR-DOC-09")
+@pytest.mark.requirement("FHIR-DOC-04", "FHIR-DOC-09")
 def test_sections_and_attachments_are_clinical_and_kept_from_whoever_may_see_only_who_wrote_to_whom() -> None:
     documents = [{"key": "report.pdf", "content_type": "application/pdf", "title": TITLE, "primary": True}]
     message = read_message(written(a_message(documents=documents), "consultation-report-2.0"))
