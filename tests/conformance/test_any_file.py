@@ -1,6 +1,7 @@
 """Whatever file `validate` is given, it answers, and raises no alarm about another way to write the same."""
 
 import gzip
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -55,6 +56,50 @@ def broken(findings: list[Finding]) -> set[tuple[str, str]]:
 def test_the_same_message_written_otherwise_is_judged_alike(role: str, way: str) -> None:
     body = sample(role).body
     assert broken(examine_bytes(SAME[way](body))[1]) == broken(examine_bytes(body)[1])
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"{}", "its JSON is no FHIR resource"),
+        (b'{"resourceType": "Bundle", }', "its JSON is not well-formed"),
+        (b"[]", "it is neither XML nor a JSON object"),
+    ],
+)
+def test_json_that_is_no_message_is_refused_for_what_it_is(body: bytes, words: str) -> None:
+    with pytest.raises(UnreadableMessageError, match=words):
+        examine_bytes(body)
+
+
+@pytest.mark.parametrize(
+    ("narrative", "is_broken"),
+    [
+        ("<p style='color: red'>a <b>b</b> <a href='#c'>c</a><br/><img src='#d' alt='d'/></p>", False),
+        ("<p onclick='a()'>a</p>", True),
+        ("<a href=' JavaScript:a()'>a</a>", True),
+        ("<iframe src='https://x.example'/>", True),
+    ],
+)
+@pytest.mark.parametrize("in_json", [False, True])
+def test_a_narrative_holds_nothing_that_acts(narrative: str, is_broken: bool, *, in_json: bool) -> None:
+    div = f"<div xmlns='http://www.w3.org/1999/xhtml'>{narrative}</div>"
+    if in_json:
+        text = json.dumps({"status": "generated", "div": div})
+        body = f'{{"resourceType": "Bundle", "entry": [{{"resource": {{"resourceType": "Patient", "text": {text}}}}}]}}'
+    else:
+        text = f"<text><status value='generated'/>{div}</text>"
+        body = f"<Bundle xmlns='http://hl7.org/fhir'><entry><resource><Patient>{text}</Patient></resource></entry></Bundle>"
+    values = [path for check, path in broken(examine_bytes(body.encode())[1]) if check == "STU3-VALUE"]
+    assert bool(values) is is_broken
+
+
+@pytest.mark.parametrize(
+    ("written", "is_broken"),
+    [("2024-02-29", False), ("2023-02-29", True), ("2026-04-31", True), ("1899-12-31", False), ("2026-04", False)],
+)
+def test_a_date_is_one_that_the_calendar_has(written: str, is_broken: bool) -> None:
+    body = re.sub(rb'<birthDate value="[^"]*"', f'<birthDate value="{written}"'.encode(), sample("2.0").body, count=1)
+    assert any(check == "STU3-VALUE" for check, _ in broken(examine_bytes(body)[1])) is is_broken
 
 
 @pytest.mark.parametrize("what", NOTHING)

@@ -25,7 +25,7 @@ def decided(
     return decide(a_request(**changes), mailbox, practice=practice, arrived=ARRIVED, now=ARRIVED + after)
 
 
-@pytest.mark.requirement("GPCM-SD-CS-071")
+@pytest.mark.requirement("GPCM-SD-CS-071", "GPCM-SD-083")
 @pytest.mark.parametrize("practice", ["Y90001", "Y90009"])
 def test_a_patient_of_any_of_the_senders_own_practices_needs_no_message(practice: str) -> None:
     decision = decided(practice=practice)
@@ -52,14 +52,14 @@ def test_nobody_knowing_the_practice_stops_nothing() -> None:
     assert decided(practice=None, after=WINDOW).course is Course.SEND
 
 
-@pytest.mark.requirement("GPCM-SD-CS-075", "GPCM-SD-CS-076")
+@pytest.mark.requirement("GPCM-SD-CS-075", "GPCM-SD-CS-076", "GPCM-SD-096")
 def test_a_request_is_held_until_its_window_is_over() -> None:
     held = decided(after=WINDOW - timedelta(seconds=1))
     assert (held.course, held.release_at, held.by_a_person) == (Course.HOLD, ARRIVED + WINDOW, False)
     assert decided(after=WINDOW).course is Course.SEND
 
 
-@pytest.mark.requirement("GPCM-SD-CS-075")
+@pytest.mark.requirement("GPCM-SD-CS-075", "GPCM-SD-096")
 def test_the_window_counts_from_the_last_update_however_late_the_request_comes() -> None:
     updated = ARRIVED - timedelta(hours=2)
     assert decided(consultation__updated=updated.isoformat()).release_at == updated + WINDOW

@@ -38,13 +38,14 @@ def test_whoever_died_is_flagged_and_may_still_be_sent() -> None:
     assert compare(PATIENT, Found(died, MILLBROOK), OWN) == Registered(MILLBROOK, deceased=True)
 
 
-@pytest.mark.requirement("GPCM-SD-CS-071")
+@pytest.mark.requirement("GPCM-SD-CS-071", "GPCM-SD-083")
 @pytest.mark.parametrize("own", ["Y90001", "Y90009"])
 def test_registered_with_any_of_the_senders_own_organisations_is_registered_here(own: str) -> None:
     practice = Practice(ods_code=own)
     assert compare(PATIENT, Found(PERSON, practice), OWN) == RegisteredHere(practice)
 
 
+@pytest.mark.requirement("FHIR-PDS-01")
 @pytest.mark.parametrize(
     ("family", "birth_date", "paths"),
     [
@@ -67,6 +68,7 @@ def test_another_name_or_birth_date_is_a_persons_to_decide(
         assert "1933" not in repr(outcome)
 
 
+@pytest.mark.requirement("FHIR-PDS-03", "FHIR-PDS-05")
 @pytest.mark.parametrize(
     ("answer", "field", "word"),
     [

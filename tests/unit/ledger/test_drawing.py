@@ -26,7 +26,7 @@ def test_every_rule_says_who_says_so_and_what_an_operator_does() -> None:
     assert all(rule.source and rule.reason and rule.action for rule in RULES)
 
 
-@pytest.mark.requirement("GPCM-SD-044")
+@pytest.mark.requirement("1.5:GPCM-SD-044")
 def test_whatever_leaves_a_closed_status_is_told() -> None:
     left = 0
     for transition, histories in transitions().items():

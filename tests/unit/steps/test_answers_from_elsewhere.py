@@ -68,7 +68,7 @@ def test_the_practice_that_the_request_does_not_name_is_not_held_against_it() ->
     assert product.row(message_id).status is Status.DELIVERED
 
 
-@pytest.mark.requirement("GPCM-SD-035")
+@pytest.mark.requirement("1.5:GPCM-SD-035")
 def test_it_voids_nothing_until_a_person_accepts_it() -> None:
     product = Product(hold_window_seconds=0)
     first, second = sent(product), sent(product)

@@ -17,7 +17,7 @@ from tests.unit.steps.holding import PATIENCE, SAMPLE, WINDOW, Product
 MINUTE = timedelta(minutes=1)
 
 
-@pytest.mark.requirement("GPCM-SD-CS-075", "GPCM-SD-CS-076")
+@pytest.mark.requirement("GPCM-SD-CS-075", "GPCM-SD-CS-076", "GPCM-SD-096", "GPCM-SD-CS-069", "GPCM-SD-CS-070")
 def test_a_held_request_is_sent_when_its_window_is_over() -> None:
     product = Product()
     held = product.asks()
@@ -109,7 +109,7 @@ def test_what_is_sent_is_what_was_checked_whatever_was_written_over_it_since() -
     assert origin["document_versions"] == ["1"]
 
 
-@pytest.mark.requirement("GPCM-SD-CS-071", "GPCM-SD-CS-073")
+@pytest.mark.requirement("GPCM-SD-CS-071", "GPCM-SD-CS-073", "GPCM-SD-083")
 def test_what_needs_no_message_is_kept_and_not_sent_and_replaces_what_is_held() -> None:
     product = Product()
     held = product.asks()

@@ -69,7 +69,7 @@ def test_the_practice_that_pds_names_is_kept_beside_the_message() -> None:
     assert built.details["to_organisation"] == "A20047", "who else answers is suspicious"
 
 
-@pytest.mark.requirement("GPCM-SD-CS-072")
+@pytest.mark.requirement("GPCM-SD-CS-072", "GPCM-SD-084")
 def test_pds_is_believed_about_the_practice_and_the_requests_own_word_is_not() -> None:
     product = Asking(**NOTHING)
     product.moves(WRIGHT, "B82617")
@@ -98,7 +98,7 @@ def test_a_mailbox_that_asks_a_pds_that_is_not_there_is_a_fault_of_the_deploymen
         product.asks()
 
 
-@pytest.mark.requirement("GPCM-SD-CS-071")
+@pytest.mark.requirement("GPCM-SD-CS-071", "GPCM-SD-083")
 @pytest.mark.parametrize(("nhs_number", "birth_date"), [("9990000085", "1991-09-15"), ("9990000093", "1993-02-11")])
 def test_a_patient_of_the_senders_own_practice_needs_no_message(nhs_number: str, birth_date: str) -> None:
     product = Asking(ods_code="Y90001", further_ods_codes=frozenset({"Y90003", "Y90013"}))
@@ -128,6 +128,7 @@ def test_a_patient_who_joins_the_sender_while_the_request_is_held_needs_no_messa
     assert product.mesh.sent == []
 
 
+@pytest.mark.requirement("FHIR-PDS-03", "FHIR-PDS-05")
 @pytest.mark.parametrize(
     ("nhs_number", "family", "birth_date", "word"),
     [
@@ -167,6 +168,7 @@ def test_ways_of_writing_a_name_make_no_difference(family: str, birth_date: str)
     assert Asking(**NOTHING).asks_for("9990000107", family, birth_date).status is Status.BUILT
 
 
+@pytest.mark.requirement("FHIR-PDS-01")
 @pytest.mark.parametrize(
     ("family", "birth_date", "fields"),
     [
@@ -234,6 +236,7 @@ def test_whoever_moves_while_the_request_is_held_is_sent_to_the_new_practice() -
     assert message.history.registration == {"source": "PDS", "ods_code": "B82617"}
 
 
+@pytest.mark.requirement("GPCM-SD-CS-069")
 def test_an_outage_in_the_hold_window_harms_nobody() -> None:
     product = Asking()
     product.pds.meet("down", 3)
@@ -264,6 +267,7 @@ def test_an_outage_beyond_the_hold_window_keeps_the_request_asks_again_soon_and_
     assert product.status(request) is Status.RELEASED
 
 
+@pytest.mark.requirement("GPCM-SD-CS-069")
 @pytest.mark.parametrize("mode", ["busy", "timeout", "down", "nonsense", "refused"])
 def test_whatever_keeps_pds_from_answering_loses_no_request(mode: str) -> None:
     product = Asking(**NOTHING)

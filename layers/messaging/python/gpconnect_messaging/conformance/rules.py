@@ -92,8 +92,13 @@ def fixed(subjects: Subjects, path: str, *values: str, optional: bool = False) -
     return rule_for_each(subjects, fault)
 
 
-def coded(subjects: Subjects, path: str, system: str = "", *codes: str) -> Rule:
-    """Each subject has, at the path, a concept with a code: of the system and among the codes where they are given."""
+def coded(
+    subjects: Subjects, path: str, system: str = "", *codes: str, written: Callable[[str], object] = bool
+) -> Rule:
+    """Each subject has, at the path, a concept with a code: of the system and among the codes where they are given.
+
+    `written` says whether a code can be one of the system's at all, by its form.
+    """
     names, allowed = tuple(path.split(".")), frozenset(codes)
     expected = f"a code of {system}" if system else "a code"
     expected = f"{' or '.join(codes)} of {system}" if codes else expected
@@ -103,7 +108,12 @@ def coded(subjects: Subjects, path: str, system: str = "", *codes: str) -> Rule:
         for concept in concepts:
             for coding in concept.all("coding"):
                 code = coding.text("code")
-                if code and (not system or coding.text("system") == system) and (not allowed or code in allowed):
+                if (
+                    code
+                    and written(code)
+                    and (not system or coding.text("system") == system)
+                    and (not allowed or code in allowed)
+                ):
                     return None
         return Fault(concepts[0] if concepts else subject, f"{path} must have {expected}")
 

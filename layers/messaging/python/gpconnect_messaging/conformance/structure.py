@@ -6,6 +6,7 @@ Document messages use; a resource that is not in the table is left unjudged. A t
 
 import re
 from collections.abc import Callable
+from datetime import date
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
@@ -49,6 +50,27 @@ _PRIMITIVES = {
 _WELL_WRITTEN: dict[str, Callable[[str], object]] = {
     name: re.compile(pattern).fullmatch for name, pattern in _PRIMITIVES.items()
 }
+
+
+def _in_the_calendar(name: str) -> Callable[[str], object]:
+    """A day must be one that its month has, which no pattern tells; years that Python's calendar lacks are let pass."""
+    written = re.compile(_PRIMITIVES[name]).fullmatch
+
+    def well_written(value: str) -> bool:
+        if not written(value):
+            return False
+        if len(value) < len("2026-02-28") or value.startswith(("-", "0000")):
+            return True
+        try:
+            date.fromisoformat(value[:10])
+        except ValueError:
+            return False
+        return True
+
+    return well_written
+
+
+_WELL_WRITTEN |= {name: _in_the_calendar(name) for name in ("date", "dateTime", "instant")}
 _NO_CODES: frozenset[str] = frozenset()
 
 
@@ -154,9 +176,14 @@ def _examine(node: Node, kind: str, faults: dict[Kind, list[Fault]], ordered: bo
         elif child_kind == "ResourceContainer":
             for resource in child.children:
                 _examine(resource, resource.name, faults, ordered)
+        elif child_kind == "xhtml":
+            for each in child.children:
+                faults[Kind.VALUE].append(
+                    Fault(each, "a narrative may hold nothing that acts or is fetched, only text")
+                )
         elif child.children:
             _examine(child, child_kind, faults, ordered)
-        elif child_kind != "xhtml":
+        else:
             faults[Kind.VALUE].append(Fault(child, "the element is empty"))
     for rank, names in plan.required:
         if rank not in seen:

@@ -7,6 +7,7 @@ length and its two ends, which is all that a check looks at.
 import re
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]  # there, in C, and not in the type stubs
 from typing import NamedTuple
@@ -19,6 +20,27 @@ _DEEPEST = 100
 _END = 64
 _FHIR = "{http://hl7.org/fhir}"
 _XHTML_DIV = "{http://www.w3.org/1999/xhtml}div"
+_ACTS = frozenset(
+    [
+        "applet",
+        "base",
+        "body",
+        "button",
+        "embed",
+        "form",
+        "frame",
+        "frameset",
+        "head",
+        "iframe",
+        "input",
+        "link",
+        "meta",
+        "object",
+        "script",
+        "select",
+        "textarea",
+    ]
+)
 
 
 class UnreadableMessageError(Exception):
@@ -130,7 +152,7 @@ def read(body: bytes) -> Tree:
         return Tree(_read_xml(body), ordered=True)
     if opening == b"{":
         return Tree(_read_json(body), ordered=False)
-    raise UnreadableMessageError("it is neither XML nor JSON" if opening else "it is empty")
+    raise UnreadableMessageError("it is neither XML nor a JSON object" if opening else "it is empty")
 
 
 def _plain(body: bytes) -> bytes:
@@ -197,7 +219,9 @@ def _from_element(element: etree._Element, parent: Node | None, depth: int) -> N
     tag = element.tag
     line: int = element.sourceline  # type: ignore[assignment]  # an element that was parsed has one
     if tag == _XHTML_DIV:
-        return Node("div", line, parent, "".join(map(str, element.itertext())))
+        narrative = Node("div", line, parent)
+        _take_narrative(narrative, element)
+        return narrative
     name = _NAMES.get(tag)
     if name is None:
         name = _known(str(tag))
@@ -276,6 +300,8 @@ class _Json:
         if self._peek(at_end=True):
             raise ValueError
         ((wrapper,)) = holder.children
+        if len(wrapper.children) != 1:
+            raise UnreadableMessageError("its JSON is no FHIR resource")
         (resource,) = wrapper.children
         resource.parent = None
         return resource
@@ -368,7 +394,8 @@ class _Json:
         if opening == '"':
             text = self._string()
             if node.name == "div":
-                text = _narrative(text)
+                _read_narrative(node, text)
+                return
             if _holds_document(node.name, node.parent):
                 packed = "".join(text.split()) if " " in text or "\n" in text else text
                 node.content = Content(len(packed), packed[:_END], packed[-_END:])
@@ -382,10 +409,22 @@ class _Json:
         node.value = None if match[0] == "null" else match[0]
 
 
-def _narrative(xhtml: str) -> str:
+def _take_narrative(node: Node, element: etree._Element) -> None:
+    """Keep a narrative's text, and of its elements those that FHIR forbids (txt-1): what acts or is fetched."""
+    node.value = "".join(map(str, element.itertext()))
+    for each in element.iter(etree.Element) if len(element) or element.attrib else ():
+        name = etree.QName(each).localname
+        if name in _ACTS or any(_acts(str(key), str(value)) for key, value in each.attrib.items()):
+            node.add(Node(name, node.line, node))
+
+
+def _acts(attribute: str, value: str) -> bool:
+    return attribute.startswith("on") or value.strip().lower().startswith("javascript:")
+
+
+def _read_narrative(node: Node, xhtml: str) -> None:
+    node.value = xhtml
     if "<!" in xhtml:  # neither a document type nor anything else that a narrative has no use for
-        return xhtml
-    try:
-        return "".join(map(str, etree.fromstring(xhtml, _PARSER).itertext()))
-    except (etree.XMLSyntaxError, ValueError):
-        return xhtml
+        return
+    with suppress(etree.XMLSyntaxError, ValueError):
+        _take_narrative(node, etree.fromstring(xhtml, _PARSER))

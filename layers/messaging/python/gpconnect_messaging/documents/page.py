@@ -51,8 +51,9 @@ def page(reading: Reading, view: View, files: Mapping[int, str]) -> str:
         '<meta name="referrer" content="no-referrer">\n'
         # Not the document's title: a browser shows this in tabs and keeps it in its history.
         f"<title>{_TITLE}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<header><h1>{escape(reading.title)}</h1><p>Confidential: personal data. {view.capitalize()} view{note}.</p>"
-        f"</header>\n<main>\n{body}{documents}</main>\n</body>\n</html>\n"
+        f"<header><h1>{escape(reading.title if clinical else _TITLE)}</h1>"
+        f"<p>Confidential: personal data. {view.capitalize()} view{note}.</p></header>\n"
+        f"<main>\n{body}{documents}</main>\n</body>\n</html>\n"
     )
 
 

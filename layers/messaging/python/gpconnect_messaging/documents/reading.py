@@ -6,13 +6,14 @@ Tolerant: what is missing is left out, and what is unknown is shown by its own n
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lxml import etree
 
 from gpconnect_messaging.documents import wording
+from gpconnect_messaging.documents.clinical_facts import clinical_facts, in_words, referred
 
 _FHIR = "{http://hl7.org/fhir}"
 _HANDLING = "Extension-ITK-MessageHandling"
@@ -28,7 +29,7 @@ _LABELS = {
     "LocalExtension": "Local extension",
 }
 _ORDER = ("Patient", "Document", "Content", "Outcome", "Response", "Practitioner", "RelatedPerson", "Organisation")
-"""What a person looks for, first things first; the message's own facts come last."""
+"""What a person looks for, first things first, resources with the content; the message's own facts come last."""
 
 
 class UnreadableMessageError(Exception):
@@ -55,7 +56,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A message as a person reads it, documents in the message's order."""
+    """A message as a person reads it, documents in the message's order. A title can be clinical."""
 
     title: str = field(repr=False)
     groups: tuple[Facts, ...] = field(repr=False)
@@ -77,13 +78,37 @@ def read_message(content: bytes) -> Reading:
     if not any(_name(each) == "MessageHeader" for each in resources):
         raise UnreadableMessageError("a Bundle without a MessageHeader")
     title = next((_value(each, "title") for each in resources if _name(each) == "Composition"), "")
-    groups = [facts for each in resources if _name(each) in _GROUPS for facts in _GROUPS[_name(each)](each)]
+    called = {
+        _value(each, "id"): _called(each) for each in reversed(resources)
+    }  # the first, where an id is there twice
+    groups = [facts for each in resources for facts in _groups(each, called)]
     shown = sorted((each for each in groups if each.facts), key=_place)
     return Reading(title or "ITK3 message", tuple(shown), tuple(_documents(resources)))
 
 
+def _groups(resource: Any, called: Mapping[str, str]) -> Iterator[Facts]:
+    name = _name(resource)
+    if name == "Composition":
+        yield from _composition(resource, called)
+    elif name in _GROUPS:
+        yield from _GROUPS[name](resource)
+    elif name != _DOCUMENT:
+        yield Facts(_called(resource), clinical_facts(resource, called), clinical=True)
+
+
+def _called(resource: Any) -> str:
+    """What a person calls a resource: its type, and the name, title or code that it has."""
+    if _name(resource) == _DOCUMENT:
+        return _DOCUMENT
+    said = _human_name(resource) or next(
+        filter(None, (_value(resource, path) for path in ("name", "title", "code/coding/display", "code/text"))), ""
+    )
+    return ": ".join(filter(None, (in_words(_name(resource)), said)))
+
+
 def _place(group: Facts) -> int:
-    return _ORDER.index(group.heading) if group.heading in _ORDER else len(_ORDER)
+    heading = "Content" if group.clinical else group.heading
+    return _ORDER.index(heading) if heading in _ORDER else len(_ORDER)
 
 
 def _header(header: Any) -> Iterator[Facts]:
@@ -134,11 +159,10 @@ def _organisation(organisation: Any) -> Iterator[Facts]:
     )
 
 
-def _composition(composition: Any) -> Iterator[Facts]:
+def _composition(composition: Any, called: Mapping[str, str]) -> Iterator[Facts]:
     yield _facts(
         "Document",
         [
-            ("Title", _value(composition, "title")),
             ("Type", _join(composition, "type/coding/code", "type/coding/display")),
             ("Date", _value(composition, "date")),
             ("Confidentiality", _value(composition, "confidentiality")),
@@ -147,11 +171,20 @@ def _composition(composition: Any) -> Iterator[Facts]:
         ],
     )
     sections = composition.iter(f"{_FHIR}section")
-    facts = [("Summary", _narrative(composition))]
-    facts += [(_value(each, "title") or "Section", _narrative(each) or "see the documents") for each in sections]
+    facts = [("Title", _value(composition, "title")), ("Summary", _narrative(composition))]
+    facts += [(_value(each, "title") or "Section", _section(each, called)) for each in sections]
     yield Facts("Content", tuple((label, value) for label, value in facts if value), clinical=True)
 
 
+def _section(section: Any, called: Mapping[str, str]) -> str:
+    """What a section says, and what it refers to: each of both is shown elsewhere on the page."""
+    references = [each.get("value", "") for each in section.iterfind(f"{_FHIR}entry/{_FHIR}reference")]
+    found = dict.fromkeys(called.get(referred(each), "something that is not in the message") for each in references)
+    seen = "; ".join("the documents" if each == _DOCUMENT else each for each in found)
+    return ". ".join(filter(None, (_narrative(section).rstrip("."), seen and f"see {seen}"))) or "see its sections"
+
+
+_DOCUMENT = "Binary"
 _GROUPS = {
     "MessageHeader": _header,
     "OperationOutcome": _outcome,
@@ -159,7 +192,6 @@ _GROUPS = {
     "Practitioner": _person,
     "RelatedPerson": _person,
     "Organization": _organisation,
-    "Composition": _composition,
 }
 
 
@@ -168,8 +200,8 @@ def _documents(resources: list[Any]) -> Iterator[Document]:
     for composition in (each for each in resources if _name(each) == "Composition"):
         for section in composition.iter(f"{_FHIR}section"):
             for reference in section.iterfind(f"{_FHIR}entry/{_FHIR}reference"):
-                titles[reference.get("value", "").rpartition(":")[2].rpartition("/")[2]] = _value(section, "title")
-    for binary in (each for each in resources if _name(each) == "Binary"):
+                titles[referred(reference.get("value", ""))] = _value(section, "title")
+    for binary in (each for each in resources if _name(each) == _DOCUMENT):
         try:
             content = base64.b64decode("".join(_value(binary, "content").split()), validate=True)
         except (binascii.Error, ValueError):

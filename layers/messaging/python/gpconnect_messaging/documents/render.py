@@ -99,7 +99,8 @@ def _as_json(reading: Reading, view: View, files: Mapping[int, str]) -> str:
         }
         for place, document in enumerate(reading.documents)
     ]
-    found = {"title": reading.title, "view": view, "groups": groups, "documents": documents}
+    title = {"title": reading.title} if clinical else {}
+    found = {**title, "view": view, "groups": groups, "documents": documents}
     return json.dumps(found, ensure_ascii=False, indent=2) + "\n"
 
 

@@ -32,6 +32,7 @@ from gpconnect_messaging.conformance.transmission import (
     Transmission,
 )
 from gpconnect_messaging.conformance.tree import Content, Node
+from gpconnect_messaging.requests.snomed import is_concept_id
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
 _UUID = re.compile(r"(?i)(urn:uuid:)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -449,7 +450,7 @@ _BORN = _needed(each_one(patient, birth_date), "Patient")
 _SDS = each_one(every("Practitioner"), has_identifier(SDS_USER, "SDS user id"))
 _PRACTITIONER_NAME = each_one(every("Practitioner"), _person_named("practitioner"))
 _PRACTITIONER_PHONE = each_one(every("Practitioner"), _telephone_if_any)
-_CODED_TYPE = coded(composition, "type", SNOMED)
+_CODED_TYPE = coded(composition, "type", SNOMED, written=is_concept_id)
 _REPLACES = each_one(_related, _replaces)
 _REPLACED = each_one(_related, _replaced)
 _ENCODED = each_one(every("Binary"), _encoded)
