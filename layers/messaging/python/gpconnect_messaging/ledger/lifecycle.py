@@ -22,8 +22,8 @@ ATTEMPTS_BEFORE_TOLD = 5
 LOOKUP_AGAIN = timedelta(minutes=2)
 """How soon PDS is asked again about a request whose window is over; a report is due within three hours."""
 
-RELEASES_BEFORE_TOLD = 3
-"""How often a held request may be offered to the builder before a person is told."""
+OFFERS_BEFORE_TOLD = 3
+"""How often a held request may be offered to the builder, or a message to the sender, before a person is told."""
 
 
 class Status(StrEnum):
@@ -97,6 +97,7 @@ class NoticeKind(StrEnum):
     UNMATCHED = "unmatched"
     WAITING = "waiting"
     DIFFERS = "differs from PDS"
+    DIFFERS_MORE = "more differs from PDS"
     NOT_RELEASED = "not released"
     TELL_PRACTICE = "tell the practice"
     NOTHING_WITHDRAWN = "nothing withdrawn"
@@ -809,10 +810,15 @@ def notices_due(history: History) -> frozenset[NoticeKind]:
     if any(verdict == Verdict.UNKNOWN for _, verdict in history.verdicts):
         called_for.add(NoticeKind.UNKNOWN_CODE)
     if history.status is Status.HELD and history.waits_for_a_person:
-        called_for.add(NoticeKind.DIFFERS if history.undecided_differences else NoticeKind.WAITING)
+        undecided = history.undecided_differences
+        again = NoticeKind.DIFFERS_MORE if undecided != history.differences else NoticeKind.DIFFERS
+        called_for.add(again if undecided else NoticeKind.WAITING)
     offered = len(history.of(FactKind.QUEUED_AGAIN))
-    if history.status in {Status.HELD, Status.RELEASING} and offered >= RELEASES_BEFORE_TOLD:
+    if history.status in {Status.HELD, Status.RELEASING} and offered >= OFFERS_BEFORE_TOLD:
         called_for.add(NoticeKind.NOT_RELEASED)
+    if history.status is Status.BUILT and offered >= OFFERS_BEFORE_TOLD:
+        # No upload may even have been tried: it waits behind an earlier version, or what was stored is not there.
+        called_for.add(NoticeKind.STUCK)
     if any(not (fact.details["stopped"] or fact.details["sent"]) for fact in history.of(FactKind.WITHDRAWAL)):
         called_for.add(NoticeKind.NOTHING_WITHDRAWN)
     if history.of(FactKind.WITHDRAWN) and history.reached_mesh:
