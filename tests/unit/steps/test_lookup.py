@@ -298,6 +298,21 @@ def test_an_outage_beyond_the_hold_window_keeps_the_request_asks_again_soon_and_
     assert product.status(request) is Status.RELEASED
 
 
+def test_a_long_outage_is_asked_about_less_often_and_loses_nothing() -> None:
+    product = Asking()
+    request = product.asks()
+    product.pds.meet("down", 999)
+    product.later(WINDOW)
+    for _ in range(5):
+        product.later(timedelta(minutes=2, seconds=1))
+    asked = len(product.row(request.message_id).history.of(FactKind.LOOKUP_UNANSWERED))
+    product.later(timedelta(minutes=5))
+    assert len(product.row(request.message_id).history.of(FactKind.LOOKUP_UNANSWERED)) == asked == 6
+    product.pds.pds._modes.clear()
+    product.later(timedelta(minutes=5, seconds=1))
+    assert product.status(request) is Status.RELEASED
+
+
 @pytest.mark.parametrize("mode", ["busy", "timeout", "down", "nonsense", "refused"])
 def test_whatever_keeps_pds_from_answering_loses_no_request(mode: str) -> None:
     product = Asking(**NOTHING)

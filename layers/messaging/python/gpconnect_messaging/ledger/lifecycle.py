@@ -20,7 +20,12 @@ ATTEMPTS_BEFORE_TOLD = 5
 """How many uploads may go wrong for passing reasons before a person is told."""
 
 LOOKUP_AGAIN = timedelta(minutes=2)
-"""How soon PDS is asked again about a request whose window is over; a report is due within three hours."""
+"""How soon PDS is asked again about a request whose window is over; a report is due within three hours.
+
+That long, five times; then after every `Patience.stale`, so that a long outage does not fill the ledger with its facts.
+"""
+
+_LOOKUPS_SOON = 5
 
 OFFERS_BEFORE_TOLD = 3
 """How often a held request may be offered to the builder, or a message to the sender, before a person is told."""
@@ -852,10 +857,12 @@ def due_at(history: History, patience: Patience) -> datetime | None:
         return acknowledgements_due(history)
     if status is Status.HELD and history.release_at and not history.waits_for_a_person:
         queued = max((fact.at for fact in history.of(FactKind.QUEUED_AGAIN)), default=None)
-        unanswered = max((fact.at for fact in history.of(FactKind.LOOKUP_UNANSWERED)), default=None)
+        lookups = [fact.at for fact in history.of(FactKind.LOOKUP_UNANSWERED)]
+        unanswered = max(lookups, default=None)
         if unanswered and (queued is None or unanswered > queued):
             # The builder had it, so there is no lost queue message to allow for.
-            return max(history.release_at, unanswered + min(LOOKUP_AGAIN, patience.stale))
+            soon = len(lookups) <= _LOOKUPS_SOON
+            return max(history.release_at, unanswered + (min(LOOKUP_AGAIN, patience.stale) if soon else patience.stale))
         return max(history.release_at, queued + patience.stale) if queued else history.release_at
     if status is Status.RELEASING:
         return max(fact.at + patience.stale for fact in history.facts)
