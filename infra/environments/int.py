@@ -11,6 +11,7 @@ CONFIGURATION = Configuration(
     nhs_numbers="test",
     keep_data=False,
     contacts=("messaging@example.org",),
-    mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001", pds_lookup=True),),
+    # Held for a minute only: the pipeline waits here for the answers to its report.
+    mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001", hold_window_seconds=60, pds_lookup=True),),
     deployment=Deployment(traffic_shift="linear"),
 )

@@ -35,6 +35,8 @@ T = TypeVar("T")
 COMMUNITY = ROOT / "infra" / "local" / "community.json"
 """Who takes part: mailboxes with their passwords, and the patients that MESH can route (see `infra.local.mesh`)."""
 
+ANSWERING = ("A20047OT001", "FA565OT001")
+"""The mailboxes that are collected and answered: a practice's, and a pharmacy's as another care provider."""
 
 RUNS_KEPT = 9
 """How many earlier runs' logs stay."""
@@ -338,6 +340,7 @@ class LocalRun(Product):
             "practice",
             [
                 *(sys.executable, "-m", "infra.local.practice", "--mesh-url", mesh_url, "--community", COMMUNITY),
+                *(option for mailbox in ANSWERING for option in ("--mailbox", mailbox)),
                 *("--keep", self.folder / "practice"),
             ],
             environment=emulator.clean_environment(self.keeper.scratch) | {"PYTHONPATH": str(ROOT)},

@@ -24,8 +24,8 @@ _SAMPLE = _PROJECT / "events" / "requests" / "consultation-report-2.0"
 FOLDER = "synthetic"
 """The folder of the drop bucket that these reports go to."""
 
-WAY = ("HELD", "BUILT", "SENDING", "SENT", "ACKNOWLEDGED", "DELIVERED")
-"""The statuses of a message that fares well, in order."""
+WAY = ("HELD", "RELEASING", "RELEASED", "BUILT", "SENDING", "SENT", "ACKNOWLEDGED", "DELIVERED")
+"""The statuses of a request, and of its message, that fare well, in order."""
 UNSETTLED = frozenset({None, "UNCERTAIN"})
 """Nothing known yet, or not known for the moment."""
 

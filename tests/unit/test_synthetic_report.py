@@ -37,6 +37,10 @@ def test_an_uncertain_upload_is_waited_for() -> None:
     assert followed("UNCERTAIN", "SENT", reach="SENT")[0] == "SENT"
 
 
+def test_a_request_that_is_held_is_followed_through_its_release() -> None:
+    assert followed("HELD", "RELEASING", "RELEASED", "BUILT", "SENT", reach="SENT")[0] == "SENT"
+
+
 @pytest.mark.parametrize("status", ["INVALID", "REFUSED", "UNDELIVERED", "REJECTED", "OVERDUE", "NOT_REQUIRED"])
 def test_a_message_that_cannot_get_there_any_more_ends_the_wait(status: str) -> None:
     with pytest.raises(NotReachedError, match=status):

@@ -3,7 +3,8 @@
     python -m infra.local.practice --mesh-url http://127.0.0.1:8700 --mailbox A20047OT001 --password … --shared-key …
 
 Password and shared key may come from the environment (MESH_PASSWORD, SHARED_KEY) or from the community file instead.
-Prints `ready URL-OF-MESH` on standard output after the first handshake, then one JSON line per event on standard
+Several mailboxes, by `--mailbox` more than once, are as many organisations; the community file has their passwords.
+Prints `ready URL-OF-MESH` on standard output after the first handshakes, then one JSON line per event on standard
 error, and ends with status 0 on SIGTERM; 2 if MESH refuses the mailbox.
 """
 
@@ -12,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 from infra.local.mesh.configuration import DEFAULT_COMMUNITY, Community
@@ -27,32 +29,45 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     community = Community.read(arguments.community)
-    own = community.mailboxes.get(arguments.mailbox)
-    password = arguments.password or os.environ.get("MESH_PASSWORD") or (own.password if own else "")
-    shared_key = arguments.shared_key or os.environ.get("SHARED_KEY") or community.shared_key
-    ods_code = arguments.ods_code or (own.ods_code if own else arguments.mailbox[:6])
-    with Mailbox(
-        url=arguments.mesh_url, mailbox=arguments.mailbox, password=password, shared_key=shared_key
-    ) as mailbox:
-        system = PracticeSystem(
-            mailbox,
-            Practice(ods_code, arguments.mailbox),
-            shapes=shapes_named(arguments.shape),
-            business_delay_seconds=arguments.business_delay,
-            schema=arguments.schema,
-            keep=arguments.keep,
-            log=log_line,
-        )
+    with ExitStack() as opened:
+        mailboxes = [opened.enter_context(_mailbox(arguments, community, each)) for each in arguments.mailbox]
+        systems = [_system(arguments, community, each) for each in mailboxes]
         try:
-            _wait_for_mesh(mailbox, stop, arguments.interval)
+            for mailbox in mailboxes:
+                _wait_for_mesh(mailbox, stop, arguments.interval)
             if not stop.is_set():
                 print(f"ready {arguments.mesh_url}", flush=True)
             while not stop.wait(arguments.interval):
-                system.work_once()
+                for system in systems:
+                    system.work_once()
         except MailboxRefusedError as error:
             log_line("refused", reason=str(error))
             return 2
     return 0
+
+
+def _mailbox(arguments: argparse.Namespace, community: Community, name: str) -> Mailbox:
+    own = community.mailboxes.get(name)
+    return Mailbox(
+        url=arguments.mesh_url,
+        mailbox=name,
+        password=arguments.password or os.environ.get("MESH_PASSWORD") or (own.password if own else ""),
+        shared_key=arguments.shared_key or os.environ.get("SHARED_KEY") or community.shared_key,
+    )
+
+
+def _system(arguments: argparse.Namespace, community: Community, mailbox: Mailbox) -> PracticeSystem:
+    own = community.mailboxes.get(mailbox.id)
+    ods_code = arguments.ods_code or (own.ods_code if own else mailbox.id[:6])
+    return PracticeSystem(
+        mailbox,
+        Practice(ods_code, mailbox.id),
+        shapes=shapes_named(arguments.shape),
+        business_delay_seconds=arguments.business_delay,
+        schema=arguments.schema,
+        keep=arguments.keep,
+        log=log_line,
+    )
 
 
 def _wait_for_mesh(mailbox: Mailbox, stop: threading.Event, interval_seconds: float) -> None:
@@ -69,7 +84,7 @@ def _wait_for_mesh(mailbox: Mailbox, stop: threading.Event, interval_seconds: fl
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m infra.local.practice", description="A synthetic GP practice")
     parser.add_argument("--mesh-url", required=True, help="where MESH is, for example http://127.0.0.1:8700")
-    parser.add_argument("--mailbox", default="A20047OT001", help="the practice's mailbox")
+    parser.add_argument("--mailbox", action="append", help="the practice's mailbox (default: A20047OT001)")
     parser.add_argument("--password", help="the mailbox's password")
     parser.add_argument("--shared-key", help="the MESH environment's shared key")
     parser.add_argument("--ods-code", help="the practice's ODS code (default: from the community file)")
@@ -84,7 +99,9 @@ def _arguments() -> argparse.Namespace:
         choices=[*(shape.value for shape in Shape), "mixed"],
         help="how responses are written (mixed: each shape in turn)",
     )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    arguments.mailbox = arguments.mailbox or ["A20047OT001"]
+    return arguments
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.requests.models import parse_request
+from gpconnect_messaging.requests.models import parse, parse_request
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from tests.examples import REQUESTS, a_request, request_data
 
@@ -17,7 +17,7 @@ def reasons(**changes: Any) -> list[str]:
 def test_the_sample_requests_are_read() -> None:
     for folder in sorted(REQUESTS.iterdir()):
         if folder.name != "invalid":
-            parse_request((folder / "request.json").read_bytes())
+            parse((folder / "request.json").read_bytes())
 
 
 def test_the_invalid_sample_names_each_broken_field() -> None:

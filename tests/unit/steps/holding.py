@@ -104,11 +104,8 @@ class Product:
 
     def withdraws(self, *, arrived: datetime | None = None, **changes: Any) -> Built:
         """The sample's encounter was deleted."""
-        sample = request_data(SAMPLE)
-        data = {"kind": "withdraw", "request_id": f"withdraw-{next(self._numbers)}"} | changes
-        return self.builder.queued(
-            json.dumps({name: sample[name] for name in ("mailbox", "encounter")} | data).encode(), arrived
-        )
+        data = request_data("withdrawal") | {"request_id": f"withdraw-{next(self._numbers)}"} | changes
+        return self.builder.queued(json.dumps(data).encode(), arrived)
 
     def works(self) -> None:
         """Do what the schedules and the queues bring, until nothing is left."""

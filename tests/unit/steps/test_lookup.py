@@ -217,6 +217,40 @@ def test_a_release_does_not_count_for_a_difference_that_nobody_knew_of() -> None
     assert product.status(request) is Status.RELEASED
 
 
+def test_a_second_difference_is_told_too_since_it_waits_for_a_second_decision() -> None:
+    product = Asking(**NOTHING)
+    request = product.asks_for("9990000107", "TESTFIELD", "1985-04-21")
+    product.by_hand.release(request.message_id, "operator-7")
+    people = dict(product.pds.pds.people)
+    people["9990000107"] = {**people["9990000107"], "birth_date": "1958-04-21"}
+    product.pds.pds.people = people
+    product.works()
+    assert product.status(request) is Status.HELD
+    assert product.told() == ["A patient's details differ from PDS", "More of a patient's details differ from PDS"]
+    product.by_hand.release(request.message_id, "operator-7")
+    product.later(timedelta(minutes=10))
+    assert product.status(request) is Status.RELEASED
+    assert len(product.told()) == 2
+
+
+@pytest.mark.requirement("GPCM-SD-CS-071")
+def test_of_two_builders_the_one_that_hears_otherwise_of_pds_does_not_undo_what_the_other_did() -> None:
+    product = Asking(ods_code="Y90001", further_ods_codes=frozenset({"Y90003"}))
+    request = product.asks()
+    product.time.advance(WINDOW)
+    product.sweep.run()
+    compare_and_decide = product.builder.lookup
+
+    def meanwhile(*asked: Any) -> Any:
+        product.builder.release(request.message_id)
+        product.moves(WRIGHT, "Y90003")
+        return compare_and_decide(*asked)
+
+    slow = replace(product.builder, lookup=meanwhile)
+    assert slow.release(request.message_id).status is Status.BUILT
+    assert product.status(request) is Status.RELEASED
+
+
 def test_a_request_with_a_correction_takes_the_place_of_the_one_that_differs() -> None:
     product = Asking(**NOTHING)
     wrong = product.asks_for("9990000107", "TESTFIELD", "1985-04-21")
@@ -264,6 +298,21 @@ def test_an_outage_beyond_the_hold_window_keeps_the_request_asks_again_soon_and_
     assert product.mesh.sent == []
     product.pds.pds._modes.clear()
     product.later(timedelta(minutes=10))
+    assert product.status(request) is Status.RELEASED
+
+
+def test_a_long_outage_is_asked_about_less_often_and_loses_nothing() -> None:
+    product = Asking()
+    request = product.asks()
+    product.pds.meet("down", 999)
+    product.later(WINDOW)
+    for _ in range(5):
+        product.later(timedelta(minutes=2, seconds=1))
+    asked = len(product.row(request.message_id).history.of(FactKind.LOOKUP_UNANSWERED))
+    product.later(timedelta(minutes=5))
+    assert len(product.row(request.message_id).history.of(FactKind.LOOKUP_UNANSWERED)) == asked == 6
+    product.pds.pds._modes.clear()
+    product.later(timedelta(minutes=5, seconds=1))
     assert product.status(request) is Status.RELEASED
 
 

@@ -125,6 +125,7 @@ def test_a_newer_request_outlives_a_withdrawal_that_comes_late() -> None:
     held = product.asks()
     assert product.withdraws(arrived=before).status is Status.SUPERSEDED
     assert product.status(held) is Status.HELD
+    assert product.told() == ["A withdrawal found nothing to withdraw"], "which of the two is right, a person knows"
 
 
 def test_a_repeated_withdrawal_changes_nothing_and_a_new_request_starts_anew() -> None:
@@ -146,3 +147,20 @@ def test_a_withdrawal_on_the_queue_needs_an_id_and_an_existing_mailbox() -> None
     assert refused.status is Status.INVALID
     (fact,) = product.row(refused.message_id).history.of(FactKind.REQUEST_REFUSED)
     assert fact.details["reasons"][0].startswith("request_id")
+
+
+def test_a_sender_whose_clock_is_fast_can_withdraw_what_it_has_just_asked_for() -> None:
+    product = Product()
+    held = product.asks(consultation__updated=(product.time() + 4 * MINUTE).isoformat())
+    product.later(MINUTE)
+    assert product.withdraws().status is Status.WITHDRAWN
+    assert product.status(held) is Status.WITHDRAWN
+
+
+def test_a_withdrawal_said_to_lie_in_the_future_is_refused_and_leaves_the_encounter_as_it_was() -> None:
+    product = Product()
+    held = product.asks()
+    withdrawal = product.withdraws(deleted="2999-01-01T00:00:00+00:00")
+    assert (withdrawal.status, product.status(held)) == (Status.INVALID, Status.HELD)
+    assert product.told() == ["A request was refused"]
+    assert product.asks().status is Status.HELD, "a true update is newer"

@@ -89,8 +89,9 @@ _WORDS = {
     ),
     NoticeKind.STUCK: _Words(
         "A message cannot be sent",
-        "Several uploads to MESH came to nothing. We go on trying.",
-        "Check MESH's service status, the mailbox's credentials and certificate, and the network.",
+        "Again and again the message could not be uploaded to MESH. We go on trying.",
+        "Check MESH's service status, the mailbox's credentials and certificate, the network, and the dead letters of "
+        "both queues. It may wait for an earlier version of its encounter, which must leave before it.",
     ),
     NoticeKind.CONTRADICTION: _Words(
         "Answers to a message contradict each other",
@@ -116,6 +117,12 @@ _WORDS = {
         "Compare both values under their key in the evidence store. Correct the patient's record and drop the request "
         "again, or release it as it is. A report must be sent within three hours of the consultation's last update.",
     ),
+    NoticeKind.DIFFERS_MORE: _Words(
+        "More of a patient's details differ from PDS",
+        "Since a request was released as it is, PDS was found to have more fields of it otherwise. It is held again.",
+        "Compare both values under their key in the evidence store, then decide once more: correct the patient's "
+        "record and drop the request again, or release it as it is.",
+    ),
     NoticeKind.NOT_RELEASED: _Words(
         "A held request is not being sent",
         "The time to send it has come, and it cannot be built, or PDS gives no answer about its patient. We go on "
@@ -131,8 +138,10 @@ _WORDS = {
     ),
     NoticeKind.NOTHING_WITHDRAWN: _Words(
         "A withdrawal found nothing to withdraw",
-        "A consultation was said to be deleted, and nothing of it is held or was sent.",
-        "Make sure that the withdrawal names the right mailbox and encounter; if it does, nothing is left to do.",
+        "A consultation was said to be deleted, and nothing was stopped: nothing of it is held or was sent, or a newer "
+        "request for it stands.",
+        "Make sure that the withdrawal names the right mailbox and encounter. If it does, and the consultation was not "
+        "taken up again after it was deleted, withdraw it once more; otherwise nothing is left to do.",
         Severity.ATTENTION,
     ),
     NoticeKind.SENT_ALTHOUGH_WITHDRAWN: _Words(

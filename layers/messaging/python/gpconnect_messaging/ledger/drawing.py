@@ -217,8 +217,9 @@ one whose acknowledgement is late is `OVERDUE`.
 ## Holding, and the order of versions
 
 Of an encounter's requests the newest is the one whose consultation was updated last (`consultation.updated`, or when
-the request came where it does not say); of two at the same time, the one that is taken in later. One that is older than
-the newest becomes `SUPERSEDED`, before as after sending. A version is given when a request leaves the hold, so that the
+the request came where it does not say, and never later than it came); of two at the same time, the one that is taken in
+later. One that is older than the newest becomes `SUPERSEDED`, before as after sending; where that is a withdrawal, a
+person is told, since the report goes out all the same. A version is given when a request leaves the hold, so that the
 versions sent are consecutive, and no version is uploaded before the one before it has left or is known never to.
 
 ## Answers from elsewhere

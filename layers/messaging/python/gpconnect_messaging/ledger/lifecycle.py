@@ -20,10 +20,15 @@ ATTEMPTS_BEFORE_TOLD = 5
 """How many uploads may go wrong for passing reasons before a person is told."""
 
 LOOKUP_AGAIN = timedelta(minutes=2)
-"""How soon PDS is asked again about a request whose window is over; a report is due within three hours."""
+"""How soon PDS is asked again about a request whose window is over; a report is due within three hours.
 
-RELEASES_BEFORE_TOLD = 3
-"""How often a held request may be offered to the builder before a person is told."""
+That long, five times; then after every `Patience.stale`, so that a long outage does not fill the ledger with its facts.
+"""
+
+_LOOKUPS_SOON = 5
+
+OFFERS_BEFORE_TOLD = 3
+"""How often a held request may be offered to the builder, or a message to the sender, before a person is told."""
 
 
 class Status(StrEnum):
@@ -118,6 +123,7 @@ class NoticeKind(StrEnum):
     UNMATCHED = "unmatched"
     WAITING = "waiting"
     DIFFERS = "differs from PDS"
+    DIFFERS_MORE = "more differs from PDS"
     NOT_RELEASED = "not released"
     TELL_PRACTICE = "tell the practice"
     NOTHING_WITHDRAWN = "nothing withdrawn"
@@ -845,10 +851,15 @@ def notices_due(history: History) -> frozenset[NoticeKind]:
     if any(verdict == Verdict.UNKNOWN for _, verdict in history.verdicts):
         called_for.add(NoticeKind.UNKNOWN_CODE)
     if history.status is Status.HELD and history.waits_for_a_person:
-        called_for.add(NoticeKind.DIFFERS if history.undecided_differences else NoticeKind.WAITING)
+        undecided = history.undecided_differences
+        again = NoticeKind.DIFFERS_MORE if undecided != history.differences else NoticeKind.DIFFERS
+        called_for.add(again if undecided else NoticeKind.WAITING)
     offered = len(history.of(FactKind.QUEUED_AGAIN))
-    if history.status in {Status.HELD, Status.RELEASING} and offered >= RELEASES_BEFORE_TOLD:
+    if history.status in {Status.HELD, Status.RELEASING} and offered >= OFFERS_BEFORE_TOLD:
         called_for.add(NoticeKind.NOT_RELEASED)
+    if history.status is Status.BUILT and offered >= OFFERS_BEFORE_TOLD:
+        # No upload may even have been tried: it waits behind an earlier version, or what was stored is not there.
+        called_for.add(NoticeKind.STUCK)
     if any(not (fact.details["stopped"] or fact.details["sent"]) for fact in history.of(FactKind.WITHDRAWAL)):
         called_for.add(NoticeKind.NOTHING_WITHDRAWN)
     if history.of(FactKind.WITHDRAWN) and history.reached_mesh:
@@ -883,10 +894,12 @@ def due_at(history: History, patience: Patience) -> datetime | None:
         return acknowledgements_due(history)
     if status is Status.HELD and history.release_at and not history.waits_for_a_person:
         queued = max((fact.at for fact in history.of(FactKind.QUEUED_AGAIN)), default=None)
-        unanswered = max((fact.at for fact in history.of(FactKind.LOOKUP_UNANSWERED)), default=None)
+        lookups = [fact.at for fact in history.of(FactKind.LOOKUP_UNANSWERED)]
+        unanswered = max(lookups, default=None)
         if unanswered and (queued is None or unanswered > queued):
             # The builder had it, so there is no lost queue message to allow for.
-            return max(history.release_at, unanswered + min(LOOKUP_AGAIN, patience.stale))
+            soon = len(lookups) <= _LOOKUPS_SOON
+            return max(history.release_at, unanswered + (min(LOOKUP_AGAIN, patience.stale) if soon else patience.stale))
         return max(history.release_at, queued + patience.stale) if queued else history.release_at
     if status is Status.RELEASING:
         return max(fact.at + patience.stale for fact in history.facts)

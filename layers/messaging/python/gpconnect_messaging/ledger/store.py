@@ -231,7 +231,7 @@ class Ledger(LedgerTable):
         """Store a withdrawal: stop what is held and what MESH does not have, and name what was sent (GPCM-SD-CS-077).
 
         `warn` is given the messages that the practice has or may have, newest first, and returns where the warning of
-        them is kept. A withdrawal that is older than the encounter's newest request is superseded by it.
+        them is kept. A withdrawal that is older than the encounter's newest request is superseded by it, and told.
 
         Raises LedgerBusyError where the encounter keeps changing, or a message of it is being built just now.
         """
@@ -240,9 +240,14 @@ class Ledger(LedgerTable):
                 return Change(record=known, before=known.status, recorded=False)
             before = self.encounter(record.mailbox, record.encounter)
             if before.is_older(asked_at):
-                fact = superseded(at=self._now(), by_request_id=before.newest_request_id)
-                if self._write(self._puts(replace(record, history=History((fact,))), [fact], ())):
-                    return Change(record=replace(record, history=History((fact,)), revision=1), before=None)
+                facts = (
+                    withdrawal(at=self._now(), stopped=(), sent=(), warning_key=None),
+                    superseded(at=self._now(), by_request_id=before.newest_request_id),
+                )
+                done = replace(record, history=History(facts))
+                notices = self._notices_raised(done, frozenset())
+                if self._write(self._puts(done, facts, notices)):
+                    return Change(record=replace(done, revision=1), before=None, notices=notices)
                 continue
             stopped, sent, puts = self._stop(record, before)
             fact = withdrawal(
@@ -717,7 +722,7 @@ def _explanation(history: History, kind: NoticeKind) -> dict[str, str]:
             details = {"codes": ", ".join(sorted(str(fact.details["code"]) for fact in history.of(FactKind.RESPONSE)))}
         case NoticeKind.OVERDUE:
             details = {"missing": " and ".join(history.missing_acknowledgements)}
-        case NoticeKind.DIFFERS:
+        case NoticeKind.DIFFERS | NoticeKind.DIFFERS_MORE:
             found = history.of(FactKind.DIFFERS)[-1].details
             details = {"fields": ", ".join(found["fields"]), "evidence_key": found["comparison"]}
         case NoticeKind.STUCK:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.requests.models import Author, Request
+from gpconnect_messaging.requests.models import Author, Request, Withdrawal
 from gpconnect_messaging.requests.nhs_number import NumberRange, number_range
 from gpconnect_messaging.requests.refusal import Reason
 from gpconnect_messaging.routing.header_text import header_text
@@ -36,6 +36,13 @@ def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRang
     yield from _document(request, mailbox)
     yield from _care_provider(request, mailbox.prescribed)
     yield from _confidential(request, mailbox.prescribed)
+
+
+def broken_withdrawal_rules(withdrawal: Withdrawal, now: datetime) -> Iterator[Reason]:
+    """Yield a reason for each rule that the withdrawal breaks."""
+    if withdrawal.deleted and withdrawal.deleted > now + _CLOCKS_DIFFER:
+        # Every true request for the encounter would look older, and never be sent.
+        yield Reason("deleted", "lies in the future")
 
 
 def _patient(request: Request, numbers: NumberRange, now: datetime) -> Iterator[Reason]:

@@ -36,7 +36,7 @@ from gpconnect_messaging.requests.models import Request, Withdrawal, parse, pars
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.requests.redaction import redacted
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
-from gpconnect_messaging.requests.rules import broken_rules
+from gpconnect_messaging.requests.rules import broken_rules, broken_withdrawal_rules
 from gpconnect_messaging.routing.recipients import recipients
 from gpconnect_messaging.steps.lookup import Looked, own_word
 from gpconnect_messaging.steps.warning import warning
@@ -157,15 +157,15 @@ class Builder:
                 return self._released(request_id, known)
             found = self._gather(request, origin.folder, origin.document_versions)
             looked = self._look_up(UUID(request_id), request, mailbox, claim)
-            if waits := self._still_waits(row, request, mailbox, looked):
+            if claim is None and (waits := self._still_waits(row, request, mailbox, looked)):
                 return waits
             request = looked.of(request)
             trials = self._trials(request, mailbox, found)
             composed = self._check(trials, found)
         except RequestRefusedError as refused:
-            return self._refuse_held(request_id, refused.reasons)
+            return self._refuse_held(row, refused.reasons, claim)
         except NotThereError:
-            return self._refuse_held(request_id, [Reason("request", "is not kept any longer: it waited for too long")])
+            return self._refuse_held(row, [Reason("request", "is not kept any longer: it waited for too long")], claim)
         claim = claim or self.ledger.start_release(
             request_id,
             trials[0].created_at,
@@ -177,7 +177,7 @@ class Builder:
         try:
             return self._released(request_id, self._stored(request_id, trials, composed, claim, found))
         except RequestRefusedError as refused:
-            return self._refuse_held(request_id, refused.reasons)
+            return self._refuse_held(row, refused.reasons, claim)
 
     def _build(self, request_id: UUID, raw: bytes, folder: str | None, arrived: datetime) -> Built:
         self.evidence.keep_request(str(request_id), raw)
@@ -213,7 +213,7 @@ class Builder:
                 now=self.now(),
             )
             decision, facts = self._first_look_at(looked, decision)
-            asked_at = request.consultation.updated or arrived
+            asked_at = _asked_at(request.consultation.updated, arrived)
             origin = Origin(folder=folder or "", document_versions=found.versions)
             if decision.course is not Course.SEND:
                 placed = self._place(request_id, request, decision, asked_at, origin, facts)
@@ -274,11 +274,7 @@ class Builder:
             if decision.course is not Course.NOT_REQUIRED:
                 return None
             fact = lifecycle.not_required(at=now, requirement=decision.requirement, why=decision.why)
-        change = self.ledger.record(row.message_id, fact)
-        if change is None:
-            raise UnknownRequestError("the ledger has lost the request")
-        self.notifier.tell(change.notices)
-        return Built(row.message_id, change.record.status, unanswered=looked.unanswered)
+        return replace(self._settle(row, fact), unanswered=looked.unanswered)
 
     def _trials(self, request: Request, mailbox: MailboxSettings, found: "_Found") -> list[Message]:
         """Make the messages of a request, one for each recipient, as if they were the encounter's first."""
@@ -339,7 +335,10 @@ class Builder:
         return self._as_recorded(change.record)
 
     def _withdraw(self, request_id: UUID, withdrawal: Withdrawal, arrived: datetime) -> Built:
-        """Stop what is held of a deleted consultation, and warn of what was sent (GPCM-SD-CS-077)."""
+        """Stop what is held of a deleted consultation, and warn of what was sent (GPCM-SD-CS-077).
+
+        Raises RequestRefusedError; LedgerBusyError.
+        """
 
         def warn(sent: Sequence[MessageRecord]) -> str:
             try:
@@ -348,8 +347,10 @@ class Builder:
                 request = None
             return self.evidence.keep_warning(str(request_id), warning(withdrawal, request, sent))
 
+        if reasons := list(broken_withdrawal_rules(withdrawal, self.now())):
+            raise RequestRefusedError(reasons)
         row = self._row(request_id, withdrawal, ())
-        change = self.ledger.withdraw(row, withdrawal.deleted or arrived, warn)
+        change = self.ledger.withdraw(row, _asked_at(withdrawal.deleted, arrived), warn)
         self.notifier.tell(change.notices)
         return self._as_recorded(change.record)
 
@@ -540,14 +541,18 @@ class Builder:
         self.notifier.tell(change.notices)
         return Built(str(request_id), change.record.status)
 
-    def _refuse_held(self, request_id: str, reasons: Sequence[Reason]) -> Built:
+    def _refuse_held(self, row: MessageRecord, reasons: Sequence[Reason], claim: Claim | None) -> Built:
         """Refuse a request that was in order when it was held: a setting or a document has changed since."""
-        fact = lifecycle.request_refused(at=self.now(), reasons=_listed(reasons))
-        change = self.ledger.record(request_id, fact)
+        return self._settle(row, lifecycle.request_refused(at=self.now(), reasons=_listed(reasons)), claim)
+
+    def _settle(self, row: MessageRecord, fact: Fact, claim: Claim | None = None) -> Built:
+        """Record what became of a held request, unless another builder, or a newer request, was faster."""
+        waiting = Status.RELEASING if claim else Status.HELD
+        change = self.ledger.record(row.message_id, fact, only_if=lambda history: history.status is waiting)
         if change is None:
-            raise UnknownRequestError("the ledger has lost the request")
+            return self._as_recorded(self.ledger.find(row.message_id) or row)
         self.notifier.tell(change.notices)
-        return Built(request_id, change.record.status)
+        return Built(row.message_id, change.record.status)
 
     def _row(self, request_id: UUID, asked: Request | Withdrawal | None, facts: tuple[Fact, ...]) -> MessageRecord:
         """Make the row of a request that is no message."""
@@ -561,6 +566,14 @@ class Builder:
             created_at=self.now().replace(microsecond=0),
             history=History(facts),
         )
+
+
+def _asked_at(stated: datetime | None, arrived: datetime) -> datetime:
+    """Say where a request stands among those of its encounter: when it was made, as it says, or else when it came.
+
+    Never later than it came: a sender's clock that is fast must not make what comes next look older.
+    """
+    return min(stated, arrived) if stated else arrived
 
 
 def _together(built: Sequence[Built]) -> Built:

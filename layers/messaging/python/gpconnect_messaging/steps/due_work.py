@@ -9,7 +9,7 @@
 | UNCERTAIN | the wait is over: queue it to send the same bytes again, a possible duplicate, recorded |
 | SENT, ACKNOWLEDGED | an acknowledgement is late: OVERDUE, and a person is told |
 
-It also tells every notice that a crash left untold.
+It also tells every notice that a crash left untold. A message that cannot be healed does not hold up the others.
 """
 
 from collections.abc import Callable
@@ -22,6 +22,9 @@ from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
+
+_STRIDE = 7919
+"""How many messages later each minute's sweep begins: a prime, so that in time it begins everywhere."""
 
 
 @dataclass(slots=True)
@@ -50,15 +53,29 @@ class Sweep:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def run(self, time_left: Callable[[], bool] = lambda: True) -> Swept:
-        """Do the work that is due, message by message while `time_left` says that there is time for one more."""
-        swept = Swept()
-        for message_id in self.ledger.due_messages(self.now()):
+        """Do the work that is due, message by message while `time_left` says that there is time for one more.
+
+        One that cannot be healed does not hold up the others, nor the notices; the first error is raised at the end.
+        """
+        swept, failures = Swept(), list[Exception]()
+        for message_id in self._in_turn(self.ledger.due_messages(self.now())):
             if not time_left():
                 swept.left += 1
-            elif record := self.ledger.find(message_id):
-                self._heal(record, swept)
+                continue
+            try:
+                if record := self.ledger.find(message_id):
+                    self._heal(record, swept)
+            except Exception as error:  # noqa: BLE001 - whatever one message does, the others must not wait for it
+                failures.append(error)
         swept.notices_told = self.notifier.tell(self.ledger.due_notices(self.now()))
+        if failures:
+            raise failures[0]
         return swept
+
+    def _in_turn(self, due: list[str]) -> list[str]:
+        """Begin elsewhere each minute: no message is always the last, and sweeps that overlap do not race for one."""
+        begin = int(self.now().timestamp()) // 60 * _STRIDE % len(due) if due else 0
+        return due[begin:] + due[:begin]
 
     def _heal(self, record: MessageRecord, swept: Swept) -> None:
         now = self.now()

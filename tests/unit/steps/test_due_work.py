@@ -1,0 +1,81 @@
+"""The sweep comes to every message that is due, whatever one of them does, and what never moves on is told."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from gpconnect_messaging.ledger.lifecycle import OFFERS_BEFORE_TOLD, FactKind, Status
+from gpconnect_messaging.ledger.records import MessageRecord
+from tests.unit.steps.holding import PATIENCE, WINDOW, Product
+
+MINUTE = timedelta(minutes=1)
+
+
+class UnreadableRowError(Exception):
+    """A row that this version of the product cannot read."""
+
+
+def failing_for(product: Product, unreadable: str) -> Callable[[str], MessageRecord | None]:
+    find = product.ledger.find
+
+    def found(message_id: str) -> MessageRecord | None:
+        if message_id == unreadable:
+            raise UnreadableRowError
+        return find(message_id)
+
+    return found
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_one_row_that_cannot_be_healed_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch, place: int) -> None:
+    product = Product()
+    held = [product.asks(encounter=f"encounter-{number}").message_id for number in range(3)]
+    product.time.advance(WINDOW + MINUTE)
+    unreadable = held.pop(place)
+    monkeypatch.setattr(product.ledger, "find", failing_for(product, unreadable))
+    with pytest.raises(UnreadableRowError):
+        product.sweep.run()
+    assert set(product.intake.take()) == set(held)
+
+
+def test_what_is_to_be_told_is_told_although_a_row_cannot_be_healed(monkeypatch: pytest.MonkeyPatch) -> None:
+    product = Product()
+    held = product.asks()
+    monkeypatch.setattr(product.topic, "publish", lambda **_: (_ for _ in ()).throw(OSError("SNS is away")))
+    with pytest.raises(OSError, match="SNS is away"):
+        product.asks(encounter="wrong", patient__birth_date="2999-01-01")
+    monkeypatch.undo()
+    monkeypatch.setattr(product.ledger, "find", failing_for(product, held.message_id))
+    product.time.advance(WINDOW + MINUTE)
+    with pytest.raises(UnreadableRowError):
+        product.sweep.run()
+    assert product.told() == ["A request was refused"]
+
+
+def test_with_too_little_time_every_message_has_its_turn() -> None:
+    product = Product()
+    held = {product.asks(encounter=f"encounter-{number}").message_id for number in range(8)}
+    product.time.advance(WINDOW + MINUTE)
+    first = set()
+    for _ in range(64):
+        once = iter([True])
+        product.sweep.run(lambda left=once: next(left, False))  # type: ignore[misc]
+        first |= set(product.intake.take())
+        product.time.advance(PATIENCE.stale + MINUTE)  # it falls due again, as if nobody had built it
+    assert first == held
+
+
+def test_a_message_that_never_leaves_is_told_even_where_no_upload_was_tried() -> None:
+    """Here: the version before it was claimed, and no builder ever finished it."""
+    product = Product(hold_window_seconds=0)
+    product.ledger.claim("lost", "Y90001OT001", product.row(product.asks().message_id).encounter, (), product.time())
+    blocked = product.asks()
+    for offers in range(1, OFFERS_BEFORE_TOLD + 1):
+        assert product.told() == []
+        product.later(PATIENCE.stale + MINUTE)
+        assert len(product.row(blocked.message_id).history.of(FactKind.QUEUED_AGAIN)) == offers
+    assert product.status(blocked) is Status.BUILT
+    assert product.told() == ["A message cannot be sent"]
+    product.later(PATIENCE.stale + MINUTE)
+    assert len(product.told()) == 1
