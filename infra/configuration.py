@@ -28,11 +28,18 @@ def _without_trailing_slash(url: str) -> str:
 AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
 PolicyArn = Annotated[str, Field(pattern=r"^arn:aws:iam::(\d{12}|aws):policy/[\w+=,.@/-]+$")]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
-EmailAddress = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+EmailAddress = Annotated[str, Field(pattern=r"^[^@\s/:]+@[^@\s]+\.[^@\s]+$")]
+WebhookUrl = Annotated[str, Field(pattern=r"^https://[^/\s?#@]+(/[^\s#]*)?$")]
+"""An https endpoint, which must answer the confirmation that SNS sends it. Its secret, if any, is in its path."""
+Contact = EmailAddress | WebhookUrl
 MailboxId = Annotated[str, Field(pattern=r"^[A-Z0-9]{5,32}$")]
 ConceptId = Annotated[str, Field(pattern=r"^[1-9][0-9]{5,17}$")]
 OdsCode = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$")]
 MeshUrl = Annotated[str, Field(pattern=r"^https?://[^/\s?#]+(/[^\s?#]*)?$"), AfterValidator(_without_trailing_slash)]
+
+
+MOST_MAILBOXES_WITH_CONTACTS = 70
+"""SNS takes 150 values in a filter policy, and the environment's contacts need two for each such mailbox."""
 
 
 class Settings(BaseModel):
@@ -67,6 +74,8 @@ class MailboxSettings(Settings):
     business_acknowledgement_seconds: int = Field(default=432_000, gt=0)
     pds_lookup: bool = False
     """Whether PDS is asked for each patient's registered practice: needs the environment's `pds`."""
+    escalate_after_seconds: int = Field(default=14_400, gt=0)
+    """How long after it was told a notice about this mailbox goes to whom it escalates, unless it is acknowledged."""
     # Sent within three hours of the last update, and only the newest of that time: GPCM-SD-CS-075, GPCM-SD-CS-076.
     hold_window_seconds: int = Field(default=9_900, ge=0, le=10_800)
     release: Literal["automatic", "by a person"] = "automatic"
@@ -75,11 +84,24 @@ class MailboxSettings(Settings):
     """ODS codes of the sending organisation beside `ods_code`: nothing is sent to itself (GPCM-SD-CS-071)."""
 
 
+class OrganisationContacts(Settings):
+    """Who is told of what concerns an organisation's mailboxes, in place of the environment's contacts."""
+
+    mailboxes: tuple[MailboxId, ...] = Field(min_length=1)
+    contacts: tuple[Contact, ...] = Field(min_length=1)
+    escalation_contacts: tuple[Contact, ...] = ()
+    """Told when nobody acknowledged in time; none: the environment's."""
+
+
 class Retention(Settings):
     """How long each kind of data is kept. The controller decides; these are the suggested figures."""
 
     payload_days: int = Field(default=30, ge=1)
     """Requests, documents, messages and responses as they were, in S3."""
+    audit_days: int = Field(default=2_922, ge=90)
+    """The ledger's facts and the daily balances, from their last change: who did what to which message, and when."""
+    legal_hold: bool = False
+    """Keep everything of the whole environment: nothing in S3 or in the ledger expires while this is true."""
     replaced_version_days: int = Field(default=7, ge=1)
     """Overwritten or deleted object versions: long enough to undo a mistake."""
     access_log_days: int = Field(default=90, ge=1)
@@ -112,6 +134,8 @@ class Timings(Settings):
     # MESH asks for at most one poll in five minutes, and at least one a day.
     mailbox_poll_minutes: int = Field(default=5, ge=5, le=1440)
     due_work_minutes: int = Field(default=1, ge=1, le=15)
+    escalate_after_seconds: int = Field(default=14_400, gt=0)
+    """As a mailbox's own, for notices that are about no mailbox."""
 
 
 class FunctionLimits(Settings):
@@ -190,8 +214,12 @@ class Configuration(Settings):
     """None: no mailbox of the environment asks PDS."""
     nhs_numbers: Literal["test", "live"]
     mailboxes: tuple[MailboxSettings, ...] = Field(min_length=1)
-    contacts: tuple[EmailAddress, ...] = Field(min_length=1)
-    """Who is told of every failed message and every alarm."""
+    contacts: tuple[Contact, ...] = Field(min_length=1)
+    """Who is told of every alarm, and of failed messages of mailboxes whose organisation has no contacts here."""
+    escalation_contacts: tuple[Contact, ...] = ()
+    """Who is told when nobody acknowledged a notice in time; none: the contacts."""
+    organisations: tuple[OrganisationContacts, ...] = ()
+    """Organisations with contacts of their own."""
     keep_data: bool
     """Whether buckets, table, keys and secrets outlive the stack."""
     retention: Retention = Retention()
@@ -285,6 +313,32 @@ class Configuration(Settings):
         twice = sorted({mailbox for mailbox in ids if ids.count(mailbox) > 1})
         if twice:
             raise ValueError(f"mailboxes names {', '.join(twice)} more than once")
+        return self
+
+    @model_validator(mode="after")
+    def _each_organisation_has_mailboxes_of_its_own(self) -> Self:
+        named = [mailbox for organisation in self.organisations for mailbox in organisation.mailboxes]
+        if unknown := sorted(set(named) - {settings.mailbox for settings in self.mailboxes}):
+            raise ValueError(f"organisations names {', '.join(unknown)}, which mailboxes does not")
+        if twice := sorted({mailbox for mailbox in named if named.count(mailbox) > 1}):
+            raise ValueError(f"organisations names {', '.join(twice)} more than once")
+        if len(named) > MOST_MAILBOXES_WITH_CONTACTS:
+            raise ValueError(
+                f"organisations may name {MOST_MAILBOXES_WITH_CONTACTS} mailboxes: SNS's filters end there"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _each_contact_has_one_part(self) -> Self:
+        # SNS knows an address once for each topic, with one filter.
+        everyone = [*self.contacts, *self.escalation_contacts]
+        for organisation in self.organisations:
+            everyone += [*organisation.contacts, *organisation.escalation_contacts]
+        if twice := sorted({contact for contact in everyone if everyone.count(contact) > 1}):
+            raise ValueError(
+                f"contacts, escalation_contacts and organisations name {', '.join(twice)} more than once: an address "
+                "has one part"
+            )
         return self
 
     @property

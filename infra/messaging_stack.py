@@ -65,6 +65,7 @@ class MessagingStack(Stack):
             "LEDGER_TABLE": ledger.table.table_name,
             "NOTICES_TOPIC_ARN": notices.topic.topic_arn,
             "STALE_SECONDS": str(configuration.timings.stale_seconds),
+            "AUDIT_DAYS": str(configuration.retention.audit_days),
         }
         mesh = {
             "MESH_URL": mesh_url,
@@ -124,9 +125,11 @@ class MessagingStack(Stack):
             environment={
                 **shared,
                 **mesh,
+                "MAILBOX_PARAMETERS": mailboxes.parameter_prefix,
                 "EVIDENCE_BUCKET": storage.evidence.bucket_name,
                 "INTAKE_QUEUE_URL": intake.work.queue.queue_url,
                 "SEND_QUEUE_URL": sending.work.queue.queue_url,
+                "ESCALATE_AFTER_SECONDS": str(configuration.timings.escalate_after_seconds),
             },
         )
 
@@ -140,17 +143,19 @@ class MessagingStack(Stack):
         storage.grant_keep_warnings(builder)
         storage.grant_read_messages(sender)
         storage.grant_keep_received(poller)
+        storage.grant_reconcile(poller)
         ledger.grant_record(builder)
         ledger.grant_record(sender)
-        # A response that names no message of ours is looked for by its encounter.
-        ledger.grant_record(poller, query=("by_due", "by_encounter"))
+        # A response that names no message of ours is looked for by its encounter; the balance counts by status.
+        ledger.grant_record(poller, query=("by_due", "by_encounter", "by_status"))
         sending.work.grant_send(builder)
         sending.work.grant_send(poller)
         intake.work.grant_send(poller)
         for function in (builder, sender, poller):
             notices.grant_publish(function)
-        # What a mailbox's settings decide is decided when a message is built; the others need its credentials alone.
+        # What a mailbox's settings decide is decided when a message is built, and when a notice waited for long enough.
         mailboxes.grant_read_settings(builder)
+        mailboxes.grant_read_settings(poller)
         mailboxes.grant_read_credentials(sender)
         mailboxes.grant_read_credentials(poller)
 
@@ -158,7 +163,7 @@ class MessagingStack(Stack):
         sending.work.feed(sender)
         Schedules(self, "Schedules", configuration=configuration, poller=poller)
 
-        alarms = Alarms(self, "Alarms", topic=notices.topic)
+        alarms = Alarms(self, "Alarms", notices=notices)
         requests_failed = alarms.watch_queue(
             "Intake", intake.work, oldest=Duration.minutes(configuration.alarms.intake_age_minutes)
         )
@@ -170,6 +175,8 @@ class MessagingStack(Stack):
         releases.shift("Sender", sender, unless=[alarms.watch_function("Sender", sender), sending_failed])
         releases.shift("Poller", poller, unless=[alarms.watch_function("Poller", poller)])
         alarms.watch_refused_credentials()
+        alarms.watch_notices()
+        alarms.watch_balance()
         if pds:
             alarms.watch_refused_application()
         for settings in configuration.mailboxes:
@@ -185,6 +192,7 @@ class MessagingStack(Stack):
             "SendQueueUrl": sending.work.queue.queue_url,
             "SendDeadLetterQueueUrl": sending.work.dead_letters.queue_url,
             "NoticesTopicArn": notices.topic.topic_arn,
+            "NoticePathTopicArn": notices.path_topic.topic_arn,
             "BuilderFunctionName": builder.function.function_name,
             "SenderFunctionName": sender.function.function_name,
             "PollerFunctionName": poller.function.function_name,

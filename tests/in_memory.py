@@ -227,13 +227,11 @@ class Bucket:
         self.parts: dict[str, dict[int, bytes]] = defaultdict(dict)
         self.largest_body = 0
         self._versions: dict[str, list[bytes]] = defaultdict(list)
+        self.under_hold: set[str] = set()
 
     def put_object(self, *, Key: str, Body: bytes, **_: Any) -> Item:
         self.largest_body = max(self.largest_body, len(Body))
-        self.objects[Key] = bytes(Body)
-        self._versions[Key].append(self.objects[Key])
-        self.written[Key] = self.clock()
-        return {"VersionId": str(len(self._versions[Key]))}
+        return self._store(Key, bytes(Body))
 
     def get_object(self, *, Key: str, Range: str | None = None, VersionId: str | None = None, **_: Any) -> Item:
         content = self._content("GetObject", Key, VersionId)
@@ -250,13 +248,18 @@ class Bucket:
         self.put_object(Key=key, Body=file.read())
 
     def get_paginator(self, operation: str) -> "Bucket":
-        assert operation == "list_objects_v2"
+        assert operation in ("list_objects_v2", "list_object_versions")
         return self
 
     def paginate(self, *, Prefix: str, **_: Any) -> Iterator[Item]:
         for key in sorted(self.objects):
             if key.startswith(Prefix):
-                yield {"Contents": [{"Key": key, "LastModified": self.written[key]}]}
+                found = {"Key": key, "LastModified": self.written[key]}
+                yield {"Contents": [found], "Versions": [{**found, "VersionId": "1"}]}
+
+    def put_object_legal_hold(self, *, Key: str, LegalHold: Mapping[str, str], **_: Any) -> Item:
+        (self.under_hold.add if LegalHold["Status"] == "ON" else self.under_hold.remove)(Key)
+        return {}
 
     def create_multipart_upload(self, *, Key: str, **_: Any) -> Item:
         return {"UploadId": f"upload-of-{Key}"}
@@ -268,7 +271,13 @@ class Bucket:
 
     def complete_multipart_upload(self, *, Key: str, UploadId: str, **_: Any) -> Item:
         parts = self.parts.pop(UploadId)
-        return self.put_object(Key=Key, Body=b"".join(parts[number] for number in sorted(parts)))
+        return self._store(Key, b"".join(parts[number] for number in sorted(parts)))
+
+    def _store(self, key: str, content: bytes) -> Item:
+        self.objects[key] = content
+        self._versions[key].append(content)
+        self.written[key] = self.clock()
+        return {"VersionId": str(len(self._versions[key]))}
 
     def _content(self, operation: str, key: str, version: str | None) -> bytes:
         if key not in self.objects:

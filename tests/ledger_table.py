@@ -7,6 +7,7 @@ INDEXES = {
     "by_encounter": ("encounter_key", "created_at"),
     "by_status": ("status_shard", "changed_at"),
     "by_due": ("due_shard", "due_at"),
+    "by_time": ("time_shard", "at"),
 }
 """Each secondary index's partition and sort attributes; all attributes are projected."""
 

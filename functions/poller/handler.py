@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics, single_metric
@@ -18,12 +18,18 @@ _RESERVE_MILLISECONDS = 10_000
 
 logger = Logger()
 metrics = Metrics()
-poll, sweep = wiring.poller(PollerSettings.from_environment())
+settings = PollerSettings.from_environment()
+poll, sweep = wiring.poller(settings)
+escalation = wiring.escalation(settings)
 
 
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Do the task that the schedule's input names: `mailbox` with a mailbox id, or `due`."""
+    """Do the task that the event names.
+
+    `mailbox` with a mailbox id, `due` and `reconcile` come from schedules; `reconcile` with a `day`, and `acknowledge`
+    with a notice's id and an actor, from a person.
+    """
     try:
         found = _run(event, lambda: context.get_remaining_time_in_millis() > _RESERVE_MILLISECONDS)
     except Exception as error:  # noqa: BLE001 - whatever it is, its text must not reach the log
@@ -31,7 +37,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         logger.error("a task failed; the schedule will bring it again", task=event.get("task"), extra=described)
         raise StepFailedError(f"{described['error']}: {described['reason']}") from None
     for name, count in found.items():
-        if count:
+        if count and event["task"] in ("mailbox", "due"):
             metrics.add_metric(name=name.title().replace("_", ""), unit=MetricUnit.Count, value=count)
     logger.info("a task is done", task=event["task"], mailbox=event.get("mailbox"), **found)
     return found
@@ -43,9 +49,35 @@ def _run(event: dict[str, Any], time_left: Callable[[], bool]) -> dict[str, Any]
             _measure_certificate(mailbox)
             return asdict(poll.poll(mailbox, time_left))
         case {"task": "due"}:
-            return asdict(sweep.run(time_left))
+            # First: it must be known most of all when nothing can be told.
+            waited = escalation.oldest_untold().total_seconds()
+            metrics.add_metric(name="OldestUntoldNotice", unit=MetricUnit.Seconds, value=waited)
+            return asdict(sweep.run(time_left)) | asdict(escalation.run(time_left))
+        case {"task": "reconcile", **day}:
+            return _reconcile(day.get("day"), time_left)
+        case {"task": "acknowledge", "notice": str(notice), "actor": str(actor)}:
+            return {"acknowledged": int(escalation.book.acknowledge(notice, actor, datetime.now(UTC)))}
         case _:
-            raise StepFailedError("the event names no task: give {'task': 'mailbox', 'mailbox': …} or {'task': 'due'}")
+            raise StepFailedError(
+                "the event names no task: give {'task': 'mailbox', 'mailbox': …}, {'task': 'due'}, "
+                "{'task': 'reconcile'} or {'task': 'acknowledge', 'notice': …, 'actor': …}"
+            )
+
+
+def _reconcile(day: str | None, time_left: Callable[[], bool]) -> dict[str, Any]:
+    """Make a day's balance; how far it is out is measured by mailbox, and 0 is a measurement, too."""
+    made = wiring.reconciliation(settings).run(date.fromisoformat(day) if day else None, time_left)
+    if made is None:
+        return {"made_before": 1}
+    for mailbox, its in made.mailboxes.items():
+        for name in ("received", "settled", "open"):
+            with single_metric(name=f"Requests{name.title()}", unit=MetricUnit.Count, value=getattr(its, name)) as each:
+                each.add_dimension(name="mailbox", value=mailbox)
+    metrics.add_metric(name="Imbalance", unit=MetricUnit.Count, value=made.wrong)
+    return {
+        "day": made.day.isoformat(),
+        **{name: made.total(name) for name in ("received", "settled", "open", "wrong")},
+    }
 
 
 def _measure_certificate(mailbox: str) -> None:

@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from gpconnect_messaging import wiring
 from gpconnect_messaging.faults import describe
+from gpconnect_messaging.mailboxes.directory import CredentialsError
 from gpconnect_messaging.settings import SenderSettings
 from gpconnect_messaging.steps.send import NotAuthorisedError
 
@@ -35,7 +36,7 @@ def _record(record: SQSRecord, lambda_context: LambdaContext) -> None:
     try:
         status = sender.send(message_id, lambda: lambda_context.get_remaining_time_in_millis() > _RESERVE_MILLISECONDS)
     except Exception as error:
-        if isinstance(error, NotAuthorisedError):
+        if isinstance(error, NotAuthorisedError | CredentialsError):
             metrics.add_metric(name="NotAuthorised", unit=MetricUnit.Count, value=1)
         logger.error("a message could not be sent", message_id=message_id, extra=describe(error))
         raise

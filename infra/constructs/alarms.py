@@ -3,19 +3,49 @@
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
-from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.constructs.functions import METRICS_NAMESPACE, MessagingFunction
+from infra.constructs.notices import Notices
 from infra.constructs.queues import WorkQueue
+
+UNTOLD = Duration.minutes(10)
+"""How long a notice may wait to be told: the sweep tries every minute."""
 
 
 class Alarms(Construct):
     """Alarms that publish to the notices topic when they start and when they end."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, topic: sns.ITopic) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, notices: Notices) -> None:
         super().__init__(scope, construct_id)
-        self._action = actions.SnsAction(topic)
+        self._notices = notices
+        self._action = actions.SnsAction(notices.topic)
+
+    def watch_notices(self) -> None:
+        """Tell a person, past the notices topic, that notices do not reach anybody."""
+        path = actions.SnsAction(self._notices.path_topic)
+        self._alarm(
+            "NoticesFailed",
+            self._notices.topic.metric_number_of_notifications_failed(period=Duration.minutes(5), statistic="Sum"),
+            threshold=0,
+            what_to_do="SNS could not deliver a notice to a contact: a webhook does not answer, or an address refuses. "
+            "Read the open notices in the ledger, acknowledge them, and mend the contact.",
+            action=path,
+        )
+        self._alarm(
+            "NoticesUntold",
+            cloudwatch.Metric(
+                namespace=METRICS_NAMESPACE,
+                metric_name="OldestUntoldNotice",
+                dimensions_map={"service": "poller"},
+                period=Duration.minutes(5),
+                statistic="Maximum",
+            ),
+            threshold=UNTOLD.to_seconds(),
+            what_to_do=f"A notice has waited longer than {UNTOLD.to_minutes():g} minutes to be told. Find in the "
+            "poller's log why it cannot publish (the topic, its key, its role), and read the open notices meanwhile.",
+            action=path,
+        )
 
     def watch_queue(self, name: str, work: WorkQueue, *, oldest: Duration) -> cloudwatch.Alarm:
         """Tell a person of any dead letter (the alarm that is given), and of work that waits longer than `oldest`."""
@@ -98,6 +128,22 @@ class Alarms(Construct):
             "The builder's log says what to correct: the secret, the registered key, or a clock.",
         )
 
+    def watch_balance(self) -> None:
+        """Tell a person that a day's requests are not all accounted for."""
+        self._alarm(
+            "Imbalance",
+            cloudwatch.Metric(
+                namespace=METRICS_NAMESPACE,
+                metric_name="Imbalance",
+                dimensions_map={"service": "poller"},
+                period=Duration.hours(1),
+                statistic="Maximum",
+            ),
+            threshold=0,
+            what_to_do="Requests that were received on a day are not all accounted for. Read the day's balance in the "
+            "evidence bucket, under balances/: it lists each of them, and the notice says what to do.",
+        )
+
     def _alarm(
         self,
         construct_id: str,
@@ -106,6 +152,7 @@ class Alarms(Construct):
         threshold: float,
         what_to_do: str,
         comparison: cloudwatch.ComparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+        action: cloudwatch.IAlarmAction | None = None,
     ) -> cloudwatch.Alarm:
         alarm = cloudwatch.Alarm(
             self,
@@ -118,6 +165,6 @@ class Alarms(Construct):
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
             alarm_description=what_to_do,
         )
-        alarm.add_alarm_action(self._action)
-        alarm.add_ok_action(self._action)
+        alarm.add_alarm_action(action or self._action)
+        alarm.add_ok_action(action or self._action)
         return alarm

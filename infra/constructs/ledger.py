@@ -13,6 +13,7 @@ _INDEXES = {
     "by_encounter": ("encounter_key", "created_at"),
     "by_status": ("status_shard", "changed_at"),
     "by_due": ("due_shard", "due_at"),
+    "by_time": ("time_shard", "at"),
 }
 
 
@@ -33,7 +34,8 @@ class Ledger(Construct):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            time_to_live_attribute="expires_at",
+            # Under a legal hold of the whole environment nothing expires; each item still says when it would.
+            time_to_live_attribute=None if configuration.retention.legal_hold else "expires_at",
             deletion_protection=configuration.keep_data,
             removal_policy=RemovalPolicy.RETAIN if configuration.keep_data else RemovalPolicy.DESTROY,
         )

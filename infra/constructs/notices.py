@@ -1,4 +1,8 @@
-"""How a person is told: a topic to which the functions and the alarms publish, and the people who read it."""
+"""How people are told: a topic to which the functions and the alarms publish, and those who read it.
+
+Each organisation's notices go to its own contacts, by their `route`: the mailbox, and whether it is the first telling
+or an escalation. A second topic, under a key of its own, tells when the first one fails.
+"""
 
 from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
@@ -11,38 +15,92 @@ from infra.constructs.acknowledgement import acknowledge
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.keys import ContentKey
 
+FIRST, ESCALATION = "first", "escalation"
+
 
 class Notices(Construct):
-    """The notices topic, read by the environment's contacts."""
+    """The notices topic, read by organisations and by the environment's contacts; and the topic that watches it."""
 
     def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration) -> None:
         super().__init__(scope, construct_id)
         self._key = ContentKey(self, "Key", content="notices to people", keep=configuration.keep_data, through=("sns",))
-        self.topic = sns.Topic(
-            self, "Topic", display_name="GP Connect Messaging", master_key=self._key, enforce_ssl=True
+        self.topic = self._topic("Topic", self._key)
+        for contact, filter_policy in filters_by_contact(configuration).items():
+            self.topic.add_subscription(_subscription(contact, filter_policy))
+        # A failure of the topic, or of its key, would silence its own alarm.
+        key = ContentKey(
+            self, "PathKey", content="alarms of the notice path", keep=configuration.keep_data, through=("sns",)
         )
-        for contact in configuration.contacts:
-            self.topic.add_subscription(subscriptions.EmailSubscription(contact))
+        self.path_topic = self._topic("PathTopic", key)
+        for contact in (*configuration.contacts, *configuration.escalation_contacts):
+            self.path_topic.add_subscription(_subscription(contact))
         acknowledge(
             self,
             "Serverless-SNSRedrivePolicy",
-            because="SNS tries an e-mail again for six hours by itself; what it then gives up is still in the ledger, "
-            "which keeps every notice, and a queue of undelivered e-mails would be read by nobody else.",
+            because="SNS tries an e-mail again for six hours, and a webhook for an hour; what it then gives up "
+            "sets off an alarm and is still in the ledger, which keeps every notice, while a queue of undelivered "
+            "e-mails would be read by nobody else.",
         )
+
+    def _topic(self, construct_id: str, key: ContentKey) -> sns.Topic:
+        topic = sns.Topic(self, construct_id, display_name="GP Connect Messaging", master_key=key, enforce_ssl=True)
         # A topic with a policy of its own, here for TLS, loses the default one, through which alarms could publish;
         # and SNS's own key could not be opened to CloudWatch at all. Without these two, alarms stay silent.
-        self.topic.add_to_resource_policy(
+        topic.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="AlarmsOfThisAccount",
                 principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
                 actions=["sns:Publish"],
-                resources=[self.topic.topic_arn],
+                resources=[topic.topic_arn],
                 conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
             )
         )
-        self._key.let_service_deliver("cloudwatch.amazonaws.com")
+        key.let_service_deliver("cloudwatch.amazonaws.com")
+        return topic
 
     def grant_publish(self, function: MessagingFunction) -> None:
         """Let a function tell people."""
         function.allow("sns:Publish", on=[self.topic.topic_arn])
         self._key.grant_through("sns", function, "kms:Decrypt", "kms:GenerateDataKey")
+
+
+Filter = dict[str, sns.SubscriptionFilter]
+
+
+def filters_by_contact(configuration: Configuration) -> dict[str, Filter]:
+    """Say what each contact takes, so that everything is taken: what nobody takes would tell nobody.
+
+    The environment's contacts take whatever no other takes, and what has no attributes: alarms.
+    """
+    filters: dict[str, Filter] = {}
+    first: list[str] = []
+    escalated: list[str] = []
+    for organisation in configuration.organisations:
+        own = [f"{mailbox}/{FIRST}" for mailbox in organisation.mailboxes]
+        filters |= {contact: {"route": _only(own)} for contact in organisation.contacts}
+        first += own
+        if organisation.escalation_contacts:
+            own = [f"{mailbox}/{ESCALATION}" for mailbox in organisation.mailboxes]
+            filters |= {contact: {"route": _only(own)} for contact in organisation.escalation_contacts}
+            escalated += own
+    if configuration.escalation_contacts:
+        rest = {"telling": _only([ESCALATION]), **_all_but("route", escalated)}
+        filters |= dict.fromkeys(configuration.escalation_contacts, rest)
+        others = {**_all_but("telling", [ESCALATION]), **_all_but("route", first)}
+    else:
+        others = _all_but("route", [*first, *escalated])
+    return filters | dict.fromkeys(configuration.contacts, others)
+
+
+def _only(values: list[str]) -> sns.SubscriptionFilter:
+    return sns.SubscriptionFilter.string_filter(allowlist=values)
+
+
+def _all_but(attribute: str, values: list[str]) -> Filter:
+    """Take a message with any other value of an attribute, or without it."""
+    return {attribute: sns.SubscriptionFilter([{"anything-but": values}, {"exists": False}])} if values else {}
+
+
+def _subscription(contact: str, filter_policy: Filter | None = None) -> sns.ITopicSubscription:
+    kind = subscriptions.UrlSubscription if contact.startswith("https://") else subscriptions.EmailSubscription
+    return kind(contact, filter_policy=filter_policy or None)

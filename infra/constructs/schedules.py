@@ -1,4 +1,4 @@
-"""When the poller runs: for each mailbox in turn, and for work that has fallen due."""
+"""When the poller runs: for each mailbox in turn, for work that has fallen due, and for the balance of the day."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from infra.constructs.functions import MessagingFunction
 
 
 class Schedules(Construct):
-    """One schedule per mailbox, and one for due work."""
+    """One schedule per mailbox, one for due work, and one for the daily balance."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, configuration: Configuration, poller: MessagingFunction
@@ -40,13 +40,19 @@ class Schedules(Construct):
                 {"task": "mailbox", "mailbox": settings.mailbox},
             )
         self._every(Duration.minutes(timings.due_work_minutes), "Due", {"task": "due"})
+        # In UTC, when all of yesterday has settled; again each hour, since a run that failed is not repeated.
+        at_night = scheduler.ScheduleExpression.cron(minute="20", hour="3-6")
+        self._when(at_night, "Reconcile", {"task": "reconcile"})
 
     def _every(self, interval: Duration, construct_id: str, task: dict[str, Any]) -> None:
+        self._when(scheduler.ScheduleExpression.rate(interval), construct_id, task)
+
+    def _when(self, when: scheduler.ScheduleExpression, construct_id: str, task: dict[str, Any]) -> None:
         scheduler.Schedule(
             self,
             construct_id,
             schedule_group=self._group,
-            schedule=scheduler.ScheduleExpression.rate(interval),
+            schedule=when,
             target=targets.LambdaInvoke(
                 self._poller.live,
                 # Fixed: left to itself, the target would add every version of the function to what may be invoked.

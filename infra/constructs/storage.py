@@ -1,5 +1,7 @@
 """Buckets: what senders drop, what waits to be sent, what was sent and received, and who touched them."""
 
+from collections.abc import Sequence
+
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -8,6 +10,11 @@ from infra.configuration import Configuration
 from infra.constructs.acknowledgement import acknowledge
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.keys import ContentKey
+
+PAYLOAD = ("requests", "received", "warnings", "comparisons", "receipts")
+"""The evidence bucket's folders whose content is kept as long as payloads are."""
+BALANCES = "balances"
+"""Its folder that is kept as long as the audit trail."""
 
 
 class Storage(Construct):
@@ -29,7 +36,7 @@ class Storage(Construct):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             versioned=True,
             removal_policy=self._removal,
-            lifecycle_rules=[_expire(self._retention.access_log_days, self._retention.replaced_version_days)],
+            lifecycle_rules=[self._expire(self._retention.access_log_days)],
         )
         acknowledge(
             self.access_logs,
@@ -45,10 +52,17 @@ class Storage(Construct):
         )
         self.drop = self._bucket("Drop")
         self.outbox = self._bucket("Outbox")
-        self.evidence = self._bucket("Evidence", lock_days=configuration.deployment.evidence_lock_days)
+        payload, audit = self._retention.payload_days, self._retention.audit_days
+        self.evidence = self._bucket(
+            "Evidence",
+            [*(self._expire(payload, folder) for folder in PAYLOAD), self._expire(audit, BALANCES)],
+            lock_days=configuration.deployment.evidence_lock_days,
+        )
         _announce_new_objects(self.drop)
 
-    def _bucket(self, construct_id: str, *, lock_days: int | None = None) -> s3.Bucket:
+    def _bucket(
+        self, construct_id: str, rules: Sequence[s3.LifecycleRule] | None = None, *, lock_days: int | None = None
+    ) -> s3.Bucket:
         return s3.Bucket(
             self,
             construct_id,
@@ -60,13 +74,26 @@ class Storage(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             versioned=True,
+            # Without a default, unless one is configured: it locks nothing by itself, and lets a person hold what is
+            # called for in a dispute.
+            object_lock_enabled=True,
             object_lock_default_retention=(
                 None if lock_days is None else s3.ObjectLockRetention.governance(Duration.days(lock_days))
             ),
             removal_policy=self._removal,
             server_access_logs_bucket=self.access_logs,
             server_access_logs_prefix=f"{construct_id.lower()}/",
-            lifecycle_rules=[_expire(self._retention.payload_days, self._retention.replaced_version_days)],
+            lifecycle_rules=rules or [self._expire(self._retention.payload_days)],
+        )
+
+    def _expire(self, days: int, folder: str | None = None) -> s3.LifecycleRule:
+        """Remove what is older than so many days, unless the whole environment is under a legal hold."""
+        hold = self._retention.legal_hold
+        return s3.LifecycleRule(
+            prefix=f"{folder}/" if folder else None,
+            expiration=None if hold else Duration.days(days),
+            noncurrent_version_expiration=None if hold else Duration.days(self._retention.replaced_version_days),
+            abort_incomplete_multipart_upload_after=Duration.days(1),
         )
 
     def grant_read_drop(self, function: MessagingFunction) -> None:
@@ -90,8 +117,9 @@ class Storage(Construct):
         self._read(function, self.outbox, "messages")
 
     def grant_keep_requests(self, function: MessagingFunction) -> None:
-        """Let a function keep requests as they came."""
+        """Let a function keep requests as they came, and receipts of them."""
         self._write(function, self.evidence, "requests")
+        self._write(function, self.evidence, "receipts")
 
     def grant_keep_comparisons(self, function: MessagingFunction) -> None:
         """Let a function keep what PDS has otherwise than a request: for the eyes of those who decide."""
@@ -111,6 +139,16 @@ class Storage(Construct):
         """Let a function keep what MESH delivered, as it came."""
         self._write(function, self.evidence, "received")
 
+    def grant_reconcile(self, function: MessagingFunction) -> None:
+        """Let a function count receipts, and keep and read balances."""
+        function.allow(
+            "s3:ListBucket",
+            on=[self.evidence.bucket_arn],
+            conditions={"StringLike": {"s3:prefix": "receipts/*"}},
+        )
+        self._write(function, self.evidence, BALANCES)
+        self._read(function, self.evidence, BALANCES)
+
     def _read(self, function: MessagingFunction, bucket: s3.Bucket, folder: str) -> None:
         objects = bucket.arn_for_objects(f"{folder}/*")
         function.allow("s3:GetObject", on=[objects], wildcard_because=_each_its_key(folder))
@@ -125,14 +163,6 @@ class Storage(Construct):
 
 def _each_its_key(folder: str) -> str:
     return f"Every object has a key of its own, derived from its id; only those under {folder}/ are allowed."
-
-
-def _expire(days: int, replaced_days: int) -> s3.LifecycleRule:
-    return s3.LifecycleRule(
-        expiration=Duration.days(days),
-        noncurrent_version_expiration=Duration.days(replaced_days),
-        abort_incomplete_multipart_upload_after=Duration.days(1),
-    )
 
 
 def _announce_new_objects(bucket: s3.Bucket) -> None:

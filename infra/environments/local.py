@@ -19,6 +19,7 @@ CONFIGURATION = Configuration(
             specification="2.0",
             infrastructure_acknowledgement_seconds=12,
             business_acknowledgement_seconds=12,
+            escalate_after_seconds=6,
             hold_window_seconds=0,
         ),
         MailboxSettings(
@@ -27,6 +28,7 @@ CONFIGURATION = Configuration(
             specification="1.5",
             infrastructure_acknowledgement_seconds=12,
             business_acknowledgement_seconds=12,
+            escalate_after_seconds=6,
             hold_window_seconds=0,
         ),
         # The same organisation again, with a hold window that a demonstration can wait for.
@@ -36,6 +38,7 @@ CONFIGURATION = Configuration(
             infrastructure_acknowledgement_seconds=12,
             business_acknowledgement_seconds=12,
             hold_window_seconds=4,
+            escalate_after_seconds=6,
         ),
         MailboxSettings(
             mailbox="Y90003OT001",
@@ -47,7 +50,7 @@ CONFIGURATION = Configuration(
             business_acknowledgement_seconds=12,
         ),
     ),
-    timings=Timings(lease_seconds=20, stale_seconds=15, uncertain_seconds=10),
+    timings=Timings(lease_seconds=20, stale_seconds=15, uncertain_seconds=10, escalate_after_seconds=6),
     builder=QueueFunctionLimits(memory_megabytes=1024, timeout_seconds=15, batch_size=5, maximum_concurrency=2),
     sender=QueueFunctionLimits(memory_megabytes=512, timeout_seconds=15, batch_size=5, maximum_concurrency=2),
     poller=FunctionLimits(memory_megabytes=512, timeout_seconds=30),

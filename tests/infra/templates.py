@@ -10,7 +10,14 @@ from aws_cdk import App
 
 from infra import app as command
 from infra import environments
-from infra.configuration import Configuration, Deployment, Network, Settings
+from infra.configuration import (
+    Configuration,
+    Deployment,
+    MailboxSettings,
+    Network,
+    OrganisationContacts,
+    Settings,
+)
 
 Properties = Mapping[str, Any]
 
@@ -80,8 +87,24 @@ def referred(value: Any) -> str:
 
 
 def production() -> Configuration:
-    """The production environment: the strictest configuration there is, with none of what is optional."""
-    return environments.load("prod")
+    """The production environment: the strictest configuration there is, with three organisations in it."""
+    return with_changes(
+        environments.load("prod"),
+        mailboxes=tuple(
+            MailboxSettings(mailbox=f"{ods_code}OT001", ods_code=ods_code, pds_lookup=True)
+            for ods_code in ("Y90001", "Y90002", "Y90003")
+        ),
+        contacts=("on-call@example.org", "safety@example.org"),
+        escalation_contacts=("director@example.org",),
+        organisations=(
+            OrganisationContacts(
+                mailboxes=("Y90002OT001",),
+                contacts=("hub@example.net", "https://desk.example.net/notices/4711"),
+                escalation_contacts=("medical.director@example.net",),
+            ),
+            OrganisationContacts(mailboxes=("Y90003OT001",), contacts=("pharmacy@example.com",)),
+        ),
+    )
 
 
 def fortified() -> Configuration:

@@ -14,6 +14,7 @@ from infra.configuration import (
     FunctionLimits,
     MailboxSettings,
     Network,
+    OrganisationContacts,
     Pds,
     QueueFunctionLimits,
     Retention,
@@ -55,6 +56,12 @@ def configuration(**changes: Any) -> Configuration:
         ("mailboxes", (MAILBOX, MAILBOX)),
         ("contacts", ()),
         ("contacts", ("nobody",)),
+        ("contacts", ("http://plain.example.org/notices",)),
+        ("contacts", ("https://name:password@example.org/",)),
+        ("escalation_contacts", ("messaging@example.org",)),
+        ("organisations", (OrganisationContacts(mailboxes=("Y99999OT001",), contacts=("a@example.net",)),)),
+        ("organisations", (OrganisationContacts(mailboxes=("Y90001OT001",), contacts=("messaging@example.org",)),)),
+        ("organisations", (OrganisationContacts(mailboxes=("Y90001OT001",) * 2, contacts=("a@example.net",)),)),
         ("keep_data", "no"),
         ("telephone", "unknown fields are refused"),
     ],
@@ -103,7 +110,7 @@ def test_a_wrong_mailbox_is_refused_by_the_name_of_its_field(field: str, wrong: 
 )
 def test_production_is_refused_what_development_may_have(changes: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError, match=field):
-        with_changes(production(), **changes)
+        with_changes(production(), **({"mailboxes": (MAILBOX,), "organisations": ()} | changes))
 
 
 def test_another_region_is_refused_unless_it_is_allowed_by_name() -> None:
@@ -176,6 +183,7 @@ def test_mailboxes_default_to_the_current_specification() -> None:
         "infrastructure_acknowledgement_seconds": 86_400,
         "business_acknowledgement_seconds": 432_000,
         "pds_lookup": False,
+        "escalate_after_seconds": 14_400,
         "hold_window_seconds": 9_900,
         "release": "automatic",
         "further_ods_codes": (),

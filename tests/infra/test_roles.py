@@ -70,6 +70,7 @@ ALLOWED = {
         ("s3:ListBucket", "Drop"),
         ("s3:PutObject", "Outbox/messages/*"),
         ("s3:PutObject", "Evidence/requests/*"),
+        ("s3:PutObject", "Evidence/receipts/*"),
         ("s3:GetObject", "Evidence/requests/*"),
         ("s3:ListBucket", "Evidence"),
         ("s3:PutObject", "Evidence/warnings/*"),
@@ -84,6 +85,7 @@ ALLOWED = {
     "Poller": LEDGER
     | NOTICES
     | SEND
+    | SETTINGS
     | CREDENTIALS
     | TRACES
     | WRITE_OBJECTS
@@ -95,6 +97,10 @@ ALLOWED = {
         ("s3:PutObject", "Evidence/received/*"),
         ("dynamodb:Query", "Ledger/index/by_due"),
         ("dynamodb:Query", "Ledger/index/by_encounter"),
+        ("dynamodb:Query", "Ledger/index/by_status"),
+        ("s3:ListBucket under receipts/*", "Evidence"),
+        ("s3:PutObject", "Evidence/balances/*"),
+        ("s3:GetObject", "Evidence/balances/*"),
     },
 }
 
@@ -173,6 +179,8 @@ def _condition(statement: Properties) -> str:
             name, region = service.split(".", maxsplit=1)
             assert region == "eu-west-2.amazonaws.com"
             return f" through {name}"
+        case {"StringLike": {"s3:prefix": str(prefix), **others}} if not others:
+            return f" under {prefix}"
         case other:
             raise AssertionError(f"unexpected condition {other}")
 

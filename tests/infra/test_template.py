@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -10,7 +11,7 @@ from aws_cdk import App, Stack
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.keys import ContentKey, ServiceNotNamedError
-from tests.infra.templates import Template, referred
+from tests.infra.templates import Template, production, referred, synthesize
 
 QUEUES = ("IntakeQueueUrl", "SendQueueUrl")
 DEAD_LETTER_QUEUES = ("IntakeDeadLetterQueueUrl", "SendDeadLetterQueueUrl")
@@ -43,20 +44,61 @@ def test_every_bucket_is_versioned_private_encrypted_and_emptied_in_time(templat
             ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True
         )
         assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
-        [rule] = bucket["LifecycleConfiguration"]["Rules"]
-        assert rule["Status"] == "Enabled"
-        assert rule["ExpirationInDays"]
-        assert rule["NoncurrentVersionExpiration"]
-        assert rule["AbortIncompleteMultipartUpload"]
+        for rule in bucket["LifecycleConfiguration"]["Rules"]:
+            assert rule["Status"] == "Enabled"
+            assert rule["ExpirationInDays"]
+            assert rule["NoncurrentVersionExpiration"]
+            assert rule["AbortIncompleteMultipartUpload"]
+
+
+@pytest.mark.requirement("GPC-SD09")
+def test_payloads_and_the_audit_trail_are_kept_as_long_as_configured(template: Template) -> None:
+    retention = template.configuration.retention
+    kept = {
+        (bucket, rule.get("Prefix", "")): (
+            rule["ExpirationInDays"], rule["NoncurrentVersionExpiration"]["NoncurrentDays"],
+        )
+        for bucket in BUCKETS
+        for rule in template.named(bucket)["LifecycleConfiguration"]["Rules"]
+    }  # fmt: skip
+    payload = (retention.payload_days, retention.replaced_version_days)
+    assert kept == {
+        ("DropBucketName", ""): payload,
+        ("OutboxBucketName", ""): payload,
+        ("EvidenceBucketName", "requests/"): payload,
+        ("EvidenceBucketName", "received/"): payload,
+        ("EvidenceBucketName", "warnings/"): payload,
+        ("EvidenceBucketName", "comparisons/"): payload,
+        ("EvidenceBucketName", "receipts/"): payload,
+        ("EvidenceBucketName", "balances/"): (retention.audit_days, retention.replaced_version_days),
+    }
+    for function in FUNCTIONS:
+        assert template.named(function)["Environment"]["Variables"]["AUDIT_DAYS"] == str(retention.audit_days)
+
+
+def test_every_folder_that_a_function_may_write_is_emptied_in_time(template: Template) -> None:
+    written = set(re.findall(r'"/([a-z]+)/\*"', json.dumps(list(template.of_type("IAM::Policy").values()))))
+    rules = template.named("EvidenceBucketName")["LifecycleConfiguration"]["Rules"]
+    assert written - {"messages"} <= {rule["Prefix"].rstrip("/") for rule in rules}
+    assert "receipts" in written
 
 
 @pytest.mark.parametrize("bucket", BUCKETS)
-def test_payloads_are_kept_as_long_as_configured(template: Template, bucket: str) -> None:
-    [rule] = template.named(bucket)["LifecycleConfiguration"]["Rules"]
-    assert rule["ExpirationInDays"] == template.configuration.retention.payload_days
-    assert (
-        rule["NoncurrentVersionExpiration"]["NoncurrentDays"] == template.configuration.retention.replaced_version_days
+def test_what_is_kept_of_a_message_can_be_put_under_a_legal_hold(template: Template, bucket: str) -> None:
+    assert template.named(bucket)["ObjectLockEnabled"] is True
+    assert "ObjectLockConfiguration" not in template.named(bucket), "nothing is locked by itself"
+
+
+def test_under_a_legal_hold_of_the_environment_nothing_expires(tmp_path: Path) -> None:
+    usual = production()
+    held = synthesize(
+        usual.model_copy(update={"retention": usual.retention.model_copy(update={"legal_hold": True})}), tmp_path
     )
+    for bucket in held.of_type("S3::Bucket").values():
+        for rule in bucket["LifecycleConfiguration"]["Rules"]:
+            assert not {"ExpirationInDays", "NoncurrentVersionExpiration"} & set(rule)
+            assert rule["AbortIncompleteMultipartUpload"]
+    assert "TimeToLiveSpecification" not in held.named("LedgerTableName")
 
 
 @pytest.mark.parametrize("bucket", BUCKETS)
@@ -242,6 +284,7 @@ def test_nobody_uses_a_key_but_through_the_services_that_hold_its_content(templa
         referred(template.named("IntakeQueueUrl")["KmsMasterKeyId"]): {"sqs"},
         referred(template.named("SendQueueUrl")["KmsMasterKeyId"]): {"sqs"},
         referred(template.named("NoticesTopicArn")["KmsMasterKeyId"]): {"sns"},
+        referred(template.named("NoticePathTopicArn")["KmsMasterKeyId"]): {"sns"},
         **{key: {"secretsmanager"} for key in secrets},
         **{key: set() for key in logs},
     }
@@ -274,12 +317,13 @@ def test_the_ledger_is_on_demand_restorable_and_encrypted(template: Template) ->
     assert table["KeySchema"] == _key_schema("pk", "sk")
 
 
-def test_the_ledger_is_found_by_encounter_status_and_due_time(template: Template) -> None:
+def test_the_ledger_is_found_by_encounter_status_due_time_and_time(template: Template) -> None:
     table = template.named("LedgerTableName")
     assert {index["IndexName"]: index["KeySchema"] for index in table["GlobalSecondaryIndexes"]} == {
         "by_encounter": _key_schema("encounter_key", "created_at"),
         "by_status": _key_schema("status_shard", "changed_at"),
         "by_due": _key_schema("due_shard", "due_at"),
+        "by_time": _key_schema("time_shard", "at"),
     }
     assert all(index["Projection"] == {"ProjectionType": "ALL"} for index in table["GlobalSecondaryIndexes"])
     assert {attribute["AttributeType"] for attribute in table["AttributeDefinitions"]} == {"S"}
@@ -353,6 +397,7 @@ COMMON = {
     "LEDGER_TABLE",
     "NOTICES_TOPIC_ARN",
     "STALE_SECONDS",
+    "AUDIT_DAYS",
     "POWERTOOLS_SERVICE_NAME",
     "POWERTOOLS_METRICS_NAMESPACE",
     "POWERTOOLS_LOG_LEVEL",
@@ -377,7 +422,18 @@ MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
             },
         ),
         ("SenderFunctionName", COMMON | MESH | {"OUTBOX_BUCKET", "LEASE_SECONDS"}),
-        ("PollerFunctionName", COMMON | MESH | {"EVIDENCE_BUCKET", "INTAKE_QUEUE_URL", "SEND_QUEUE_URL"}),
+        (
+            "PollerFunctionName",
+            COMMON
+            | MESH
+            | {
+                "MAILBOX_PARAMETERS",
+                "EVIDENCE_BUCKET",
+                "INTAKE_QUEUE_URL",
+                "SEND_QUEUE_URL",
+                "ESCALATE_AFTER_SECONDS",
+            },
+        ),
     ],
 )
 def test_a_function_is_told_what_it_needs_and_no_more(template: Template, function: str, variables: set[str]) -> None:
@@ -501,6 +557,7 @@ def test_each_mailbox_is_polled_and_due_work_is_looked_for(template: Template) -
         for settings in template.configuration.mailboxes
     ]
     expected.append(("rate(1 minute)", {"task": "due"}))
+    expected.append(("cron(20 3-6 * * ? *)", {"task": "reconcile"}))
     assert sorted(tasks, key=str) == sorted(expected, key=str)
 
 
@@ -519,10 +576,12 @@ def test_a_missed_poll_is_made_up_by_the_next_one_and_never_repeated(template: T
 def test_notices_reach_every_contact_encrypted_and_over_tls(template: Template) -> None:
     topic = template.output("NoticesTopicArn")
     assert referred(template.named("NoticesTopicArn")["KmsMasterKeyId"]) in template.of_type("KMS::Key")
+    path = template.output("NoticePathTopicArn")
     subscriptions = template.of_type("SNS::Subscription").values()
     assert {(s["Protocol"], s["Endpoint"], referred(s["TopicArn"])) for s in subscriptions} == {
-        ("email", contact, topic) for contact in template.configuration.contacts
-    }
+        (_protocol(contact), contact, to) for to in (topic, path) for contact in _environment_contacts(template)
+    } | {(_protocol(contact), contact, topic) for contact in _organisations_contacts(template)}
+    assert not any("FilterPolicy" in each for each in subscriptions if referred(each["TopicArn"]) == path)
     statements = template.policy_statements("SNS::TopicPolicy", "Topics", topic)
     assert any(
         statement["Effect"] == "Deny"
@@ -532,22 +591,71 @@ def test_notices_reach_every_contact_encrypted_and_over_tls(template: Template) 
     )
 
 
-def test_alarms_may_publish_to_the_encrypted_topic(template: Template) -> None:
-    topic = template.named("NoticesTopicArn")
+@pytest.mark.requirement("1.5:GPCM-SD-044", "1.5:GPCM-SD-045")
+def test_each_notice_and_each_alarm_reaches_those_it_is_for_and_nobody_else(fortified_prod: Template) -> None:
+    def told(**attributes: str) -> set[str]:
+        return {
+            str(subscription["Endpoint"])
+            for subscription in fortified_prod.of_type("SNS::Subscription").values()
+            if referred(subscription["TopicArn"]) == fortified_prod.output("NoticesTopicArn")
+            and _passes(subscription.get("FilterPolicy", {}), attributes)
+        }
+
+    def notice(mailbox: str, telling: str) -> set[str]:
+        return told(mailbox=mailbox, kind="overdue", telling=telling, route=f"{mailbox}/{telling}")
+
+    assert told() == {"on-call@example.org", "safety@example.org"}, "an alarm"
+    assert notice("-", "first") == {"on-call@example.org", "safety@example.org"}
+    assert notice("-", "escalation") == {"director@example.org"}
+    assert notice("Y90001OT001", "first") == {"on-call@example.org", "safety@example.org"}
+    assert notice("Y90001OT001", "escalation") == {"director@example.org"}
+    assert notice("Y90002OT001", "first") == {"hub@example.net", "https://desk.example.net/notices/4711"}
+    assert notice("Y90002OT001", "escalation") == {"medical.director@example.net"}
+    assert notice("Y90003OT001", "first") == {"pharmacy@example.com"}
+    assert notice("Y90003OT001", "escalation") == {"director@example.org"}
+
+
+def test_without_an_escalation_contact_the_contacts_are_told_again(template: Template) -> None:
+    if template.configuration.escalation_contacts:
+        pytest.skip("this environment has one")
+    for subscription in template.of_type("SNS::Subscription").values():
+        route = {"telling": "escalation", "route": "Y90001OT001/escalation"}
+        assert _passes(subscription.get("FilterPolicy", {}), route)
+
+
+@pytest.mark.parametrize("output", ["NoticesTopicArn", "NoticePathTopicArn"])
+def test_alarms_may_publish_to_the_encrypted_topics(template: Template, output: str) -> None:
+    topic = template.named(output)
     assert _services(template.key_statements(topic["KmsMasterKeyId"])) == {
         "cloudwatch.amazonaws.com": {"kms:Decrypt", "kms:GenerateDataKey"}
     }
-    statements = template.policy_statements("SNS::TopicPolicy", "Topics", template.output("NoticesTopicArn"))
+    statements = template.policy_statements("SNS::TopicPolicy", "Topics", template.output(output))
     [allowed] = [statement for statement in statements if statement["Effect"] == "Allow"]
     assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert allowed["Action"] == "sns:Publish"
     assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": THIS_ACCOUNT}}
 
 
+def test_a_failing_notice_path_is_told_by_another_way(template: Template) -> None:
+    path, notices = template.output("NoticePathTopicArn"), template.output("NoticesTopicArn")
+    keys = [referred(template.of_type("SNS::Topic")[topic]["KmsMasterKeyId"]) for topic in (path, notices)]
+    assert len(set(keys)) == 2
+    watched = {}
+    for alarm in template.of_type("CloudWatch::Alarm").values():
+        if alarm["AlarmActions"] == [{"Ref": path}]:
+            watched[alarm["MetricName"]] = alarm["Dimensions"], alarm["Threshold"], alarm["Statistic"]
+    assert watched == {
+        "NumberOfNotificationsFailed": (
+            [{"Name": "TopicName", "Value": {"Fn::GetAtt": [notices, "TopicName"]}}], 0, "Sum",
+        ),
+        "OldestUntoldNotice": ([{"Name": "service", "Value": "poller"}], 600, "Maximum"),
+    }  # fmt: skip
+
+
 def test_a_person_is_told_of_dead_letters_late_work_and_failed_runs(template: Template) -> None:
     watched = {}
     for alarm in template.of_type("CloudWatch::Alarm").values():
-        if alarm["Namespace"] == "GPConnectMessaging":
+        if alarm["Namespace"] in ("GPConnectMessaging", "AWS/SNS"):
             continue
         [dimension] = alarm["Dimensions"]
         watched[alarm["MetricName"], referred(dimension["Value"])] = alarm["Threshold"]
@@ -566,15 +674,23 @@ def test_a_person_is_told_of_dead_letters_late_work_and_failed_runs(template: Te
     }
 
 
-def test_a_person_is_told_of_refused_credentials_and_well_before_a_certificate_ends(template: Template) -> None:
+MEASURED = ("NotAuthorised", "PdsNotAuthorised", "CertificateDaysLeft", "Imbalance")
+
+
+def test_a_person_is_told_of_an_imbalance_of_refused_credentials_and_well_before_a_certificate_ends(
+    template: Template,
+) -> None:
     watched: dict[tuple[Any, ...], str] = {}
     for alarm in template.of_type("CloudWatch::Alarm").values():
-        if alarm["Namespace"] == "GPConnectMessaging":
+        if alarm["Namespace"] == "GPConnectMessaging" and alarm["MetricName"] in MEASURED:
             where = tuple(sorted((each["Name"], each["Value"]) for each in alarm["Dimensions"]))
             watched[alarm["MetricName"], where, alarm["Threshold"]] = alarm["ComparisonOperator"]
             assert alarm["AlarmActions"] == [{"Ref": template.output("NoticesTopicArn")}]
             assert alarm["TreatMissingData"] == "notBreaching"
-    expected: dict[tuple[Any, ...], str] = {("NotAuthorised", (("service", "sender"),), 0): "GreaterThanThreshold"}
+    expected: dict[tuple[Any, ...], str] = {
+        ("NotAuthorised", (("service", "sender"),), 0): "GreaterThanThreshold",
+        ("Imbalance", (("service", "poller"),), 0): "GreaterThanThreshold",
+    }
     if template.configuration.pds:
         expected["PdsNotAuthorised", (("service", "builder"),), 0] = "GreaterThanThreshold"
     for each in template.configuration.mailboxes:
@@ -605,6 +721,7 @@ def test_outputs_name_everything_that_people_and_tests_look_for(template: Templa
         *FUNCTIONS,
         "LedgerTableName",
         "NoticesTopicArn",
+        "NoticePathTopicArn",
         "MailboxParameters",
         "MailboxSecrets",
         "MeshSecretName",
@@ -645,6 +762,39 @@ def _live_function(template: Template, mapping: Any) -> str:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+def _passes(policy: Any, attributes: dict[str, str]) -> bool:
+    """Apply a filter policy as SNS does: every attribute that it names must match one of its rules."""
+    return all(any(_matches(rule, attributes.get(name)) for rule in rules) for name, rules in policy.items())
+
+
+def _matches(rule: Any, value: str | None) -> bool:
+    match rule:
+        case {"anything-but": list(values)}:
+            return value is not None and value not in values
+        case {"exists": False}:
+            return value is None
+        case str():
+            return value == rule
+        case other:
+            raise AssertionError(f"unexpected rule {other}")
+
+
+def _protocol(contact: str) -> str:
+    return "https" if contact.startswith("https://") else "email"
+
+
+def _environment_contacts(template: Template) -> set[str]:
+    return {*template.configuration.contacts, *template.configuration.escalation_contacts}
+
+
+def _organisations_contacts(template: Template) -> set[str]:
+    return {
+        contact
+        for organisation in template.configuration.organisations
+        for contact in (*organisation.contacts, *organisation.escalation_contacts)
+    }
 
 
 def _key_schema(partition: str, sort: str) -> list[dict[str, str]]:

@@ -14,7 +14,8 @@ import pytest
 
 from gpconnect_messaging.ledger.lifecycle import Fact, History, NoticeKind, Patience, Status
 from gpconnect_messaging.ledger.records import MessageRecord, Origin, Received
-from gpconnect_messaging.ledger.store import Ledger, LedgerBusyError
+from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.table import LedgerBusyError
 from infra.local.run import LocalRun
 from tests.dynamodb_local.engine import EngineUnavailableError, dynamodb_local
 from tests.in_memory import Table

@@ -238,6 +238,18 @@ def test_workflows_and_senders_must_be_registered(
     assert mesh.stored() == []
 
 
+def test_each_check_of_the_real_service_can_be_switched_off(mesh: LocalMesh) -> None:
+    off = {"single_use_tokens": False, "timestamp_window_seconds": None, "workflow_permission": False}
+    off |= {"sender_must_match": False, "chunks_complete": False, "smallest_middle_chunk_bytes": None}
+    mesh.control("PUT", "/behaviour", {**off, "largest_request_bytes": None})
+
+    old = mesh.token(now=datetime(2020, 1, 1, tzinfo=UTC))
+    assert [mesh.raw("GET", "/inbox", headers={"Authorization": old}).status_code for _ in range(2)] == [200, 200]
+    headers = {"Mex-From": "Y90002OT001", "Mex-To": PRACTICE, "Mex-WorkflowID": f"{WORKFLOW}_ACK"}
+    assert mesh.raw("POST", "/outbox", headers=headers, content=b"<a/>").status_code == 202
+    assert in_chunks(mesh, {1: b"one", 3: b"three"}, 3).status_code == 202
+
+
 def in_chunks(mesh: LocalMesh, chunks: dict[int, bytes], total: int) -> httpx.Response:
     headers = {"Mex-From": SENDER, "Mex-To": TO_PRACTICE, "Mex-WorkflowID": WORKFLOW, "Mex-Chunk-Range": f"1:{total}"}
     answer = first = mesh.raw("POST", "/outbox", headers=headers, content=chunks[1])

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from gpconnect_messaging.ledger.lifecycle import FactKind
 from infra.local.environments import BUILD
 from tests.model.effects import Ending, Watched
 from tests.model.machine import Messaging
-from tests.model.scenarios import SCENARIOS, Scenario, an_hour, another, disturbed, result
+from tests.model.scenarios import SCENARIOS, Scenario, an_hour, another, disturbed, result, sweep
 from tests.model.world import composed_once
 
 MINUTES = float(os.environ.get("MODEL_MINUTES", "0"))
@@ -81,6 +82,15 @@ def test_two_at_once_on_the_same_work_come_to_what_one_comes_to() -> None:
     steps = Counter(place.step for place in watched.tried[Ending.PAUSES])
     assert set(steps) == {"builder", "sender", "poller", "sweep"}
     print(f"one of two held up at {sum(steps.values())} places: {dict(sorted(steps.items()))}")
+
+
+def test_two_that_record_different_facts_of_one_message_lose_neither() -> None:
+    watched = Watched()
+    for scenario in (each for each in SCENARIOS if each.name == "a first answer that is late"):
+        for world in disturbed(scenario, Ending.PAUSES, watched, sweep):
+            (message,) = world.records()
+            assert message.history.of(FactKind.RESPONSE)
+            assert message.history.of(FactKind.ACKNOWLEDGEMENT_OVERDUE)
 
 
 @only_at_length

@@ -376,6 +376,19 @@ def test_a_message_that_cannot_be_taken_in_holds_up_no_other_is_set_aside_and_to
     product.mesh.close()
 
 
+def test_a_message_that_failed_once_is_not_set_aside_for_want_of_time(mesh: LocalMesh, product: Product) -> None:
+    message_id = product.build(SHORT)
+    product.sender.send(message_id)
+    respond(mesh, message_id, "20013")
+    (waiting,) = waiting_for(mesh)
+    product.ledger.try_received(SENDER, waiting)  # as a poller does that is then stopped
+    for _ in range(product.poller.most_tries + 1):
+        time_left = iter([True, False])
+        assert product.poller.poll(SENDER, lambda now=time_left: next(now)).left == 1  # type: ignore[misc]
+    assert product.poller.poll(SENDER).matched == 1
+    assert product.topic.told == []
+
+
 @pytest.mark.parametrize("fault", ["busy", "error", "cut_after", "truncate", "garble", "html"])
 def test_a_download_that_fails_for_a_passing_reason_never_counts_against_its_message(
     fault: str, mesh: LocalMesh, product: Product

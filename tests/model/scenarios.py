@@ -256,6 +256,27 @@ def _tried_before(situation: Situation, times: int = 1) -> Situation:
     return after_that
 
 
+def _reported_then_answered(world: World) -> None:
+    """MESH said that it was not delivered, and that stood; then the practice answers."""
+    message_id = _sent(world)
+    world.report(world.mesh.copies(message_id)[0])
+    world.poll(world.process("poller"))
+    world.check()
+    for code in ("20013", "30001"):
+        world.answer(message_id, code)
+
+
+def _answered_late(world: World) -> None:
+    message_id = _sent(world)
+    world.clock.advance(LATE)
+    world.answer(message_id, "20013")
+
+
+def sweep(world: World) -> None:
+    """The sweep comes by."""
+    world.sweep(world.process("sweep"))
+
+
 def _acknowledgement_lost(world: World) -> None:
     _answered("20013")(world)
     _died(world, _poll, "mesh.acknowledge")
@@ -402,6 +423,8 @@ SCENARIOS = (
     Scenario("a malformed response", "poller", _answered("20013", malformed=True), _poll),
     Scenario("a report", "poller", _reported, _poll),
     Scenario("a report and an answer", "poller", _reported_and_answered, _poll),
+    Scenario("answers after a report that was final", "poller", _reported_then_answered, _poll),
+    Scenario("a first answer that is late", "poller", _answered_late, _poll, only_once=False),
     Scenario("a message whose acknowledgement was lost", "poller", _acknowledgement_lost, _poll),
     Scenario("an answer that failed before", "poller", _tried_before(_answered("20013")), _poll),
     Scenario("a rejection that failed before", "poller", _tried_before(_answered("30002")), _poll),

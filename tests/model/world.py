@@ -179,10 +179,10 @@ class World:
         self.mesh = Mesh(before_acknowledging=self._kept_and_recorded)
         self.truth = Truth()
         self.ledger = Ledger(self.table, "ledger", PATIENCE, self.clock)  # type: ignore[arg-type]
-        self._evidence_of_all: dict[str, Status] = {}
+        self._reached: dict[str, tuple[Status, frozenset[str]]] = {}
+        """Each message's status, and the notices that there were when it came to it."""
         self._facts_of_all: dict[str, frozenset[str]] = {}
         self._latest: list[MessageRecord] = []
-        self._notices_known: dict[str, set[NoticeKind]] = {}
         self._tellings_broken_off = 0
 
     # What the world does
@@ -504,19 +504,14 @@ class World:
                 raise BrokenError("what was sent is not what was built")
 
     def _check_flip(self, record: MessageRecord) -> None:
-        """A status that was final never becomes another without a person being told."""
-        before, now = self._evidence_of_all.get(record.message_id), record.status
-        self._evidence_of_all[record.message_id] = now
-        if before in ENDED and now is not before and not self._raised(record.message_id):
-            raise BrokenError(f"{before} became {now}, and no notice says so")
-
-    def _raised(self, message_id: str) -> set[NoticeKind]:
-        """The notices that were raised of a message since it was last looked at."""
-        raised = {NoticeKind(each.removeprefix("NOTICE#")) for each in self.notices_of(message_id)}
-        known = self._notices_known.setdefault(message_id, set())
-        fresh = raised - known
-        known |= raised
-        return fresh
+        """A status that was final becomes another only where a person was told something since it was reached."""
+        before, told_then = self._reached.get(record.message_id, (None, frozenset()))
+        told = frozenset(self.notices_of(record.message_id))
+        if before is record.status:
+            return
+        self._reached[record.message_id] = record.status, told
+        if before in ENDED and told == told_then:
+            raise BrokenError(f"{before} became {record.status}, and no notice says so")
 
     def _check_versions(self, records: Sequence[MessageRecord]) -> None:
         """Versions are counted from 1 without a gap or a double, in the order in which they were given."""
@@ -553,17 +548,17 @@ class World:
         accounted = {record.request_id for record in records}
         if lost := set(self.truth.requests) - accounted:
             raise BrokenError(f"lost: {len(lost)} requests are not in the ledger")
+        # A withdrawal that comes while nobody knows whether a message arrived has the practice told of it.
+        withdrawals = [fact for record in records for fact in record.history.of(FactKind.WITHDRAWAL)]
+        warned = {message_id for fact in withdrawals for message_id in fact.details["sent"]}
         for record in records:
             if record.status not in ENDED | {Status.OVERDUE}:
                 raise BrokenError(f"a message stays {record.status} for ever")
             copies = self.mesh.copies(record.message_id)
             if record.status not in OF_REQUESTS | {Status.REFUSED} and not copies:
                 raise BrokenError(f"{record.status}, and MESH has no copy")
-            if (
-                record.status in OF_REQUESTS
-                and copies
-                and "NOTICE#sent although withdrawn" not in self.notices_of(record.message_id)
-            ):
+            told_late = "NOTICE#sent although withdrawn" in self.notices_of(record.message_id)
+            if record.status in OF_REQUESTS and copies and not told_late and record.message_id not in warned:
                 raise BrokenError(f"{record.status}, and MESH has it all the same")
             self._check_answers(record)
         told = {_told(each) for each in self.topic.told}

@@ -12,7 +12,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from gpconnect_messaging.ledger.store import SHARDS, Ledger
+from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.table import SHARDS
 from tests.dynamodb_local.engine import EngineUnavailableError, dynamodb_local
 from tests.ledger_table import INDEXES, create_ledger_table
 from tests.performance.ledger_load import PARTITION_LIMIT, PATIENCE, live, tallied

@@ -47,8 +47,13 @@ def refused(attempt: int = 1, minutes: float = 2) -> Fact:
     return lifecycle.upload_refused(at=at(minutes), attempt=attempt, http_status=417, error="SEND 12")
 
 
-def postponed(attempt: int = 1, minutes: float = 2, abandoned: str | None = None) -> Fact:
-    return lifecycle.upload_postponed(at=at(minutes), attempt=attempt, why="busy", abandoned=abandoned)
+def postponed(
+    attempt: int = 1, minutes: float = 2, abandoned: str | None = None, not_before: float | None = None
+) -> Fact:
+    until = None if not_before is None else at(not_before)
+    return lifecycle.upload_postponed(
+        at=at(minutes), attempt=attempt, why="busy", abandoned=abandoned, not_before=until
+    )
 
 
 def uncertain(attempt: int = 1, minutes: float = 2) -> Fact:

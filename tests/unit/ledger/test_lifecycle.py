@@ -339,6 +339,10 @@ def test_the_sweep_comes_when_it_should() -> None:
     assert due(BUILT) == at(10)
     assert due(BUILT, started()) == at(4)
     assert due(BUILT, started(), postponed()) == at(12)
+    assert due(BUILT, started(), postponed(not_before=5)) == at(12), "what MESH asked for is over by then"
+    assert due(BUILT, started(), postponed(not_before=17)) == at(17)
+    assert due(BUILT, started(), postponed(not_before=17), started(2, 3), postponed(2, 4)) == at(14)
+    assert due(BUILT, started(), uncertain(), started(2, 18), postponed(2, 19, not_before=40)) == at(40)
     assert due(BUILT, started(), uncertain()) == at(17)
     assert due(*SENT) == at(61)
     assert due(*SENT, response("20013")) == at(301)

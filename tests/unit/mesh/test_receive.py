@@ -370,6 +370,12 @@ def test_tracking_is_understood_in_both_versions(said: dict[str, Any], pretend: 
     assert tracked.expires_at == datetime(2026, 3, 9, 11, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-10:00", "0001-01-01T00:00:00+10:00"])
+def test_a_time_that_no_clock_shows_is_none(text: str, pretend: Pretend) -> None:
+    client, _ = pretend(always(200, json=TRACKED_2 | {"expiry_time": text}))
+    assert client.tracking(ID).expires_at is None
+
+
 LOOKED_UP_2 = {"results": [{"mailbox_id": "A20047OT001", "mailbox_name": "Millbrook"}]}
 LOOKED_UP_1 = {
     "query_id": "x",

@@ -233,6 +233,8 @@ def test_each_status_of_an_upload_says_what_to_do(
         ("Wed, 04 Mar 2026 11:00:00 GMT", 0.0),
         ("-5", None),
         ("soon", None),
+        ("Wed, 04 Mar 99999999999 12:00:00 GMT", None),
+        ("Wed, 04 Mar 2026 12:00:00 +99999999999999", None),
         ("", None),
     ],
 )

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from datetime import timedelta
 from typing import Any
 
 import jwt
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from gpconnect_messaging.pds.answers import Found
 from gpconnect_messaging.pds.credentials import ApplicationCredentials
 from gpconnect_messaging.pds.errors import Authentication, Busy, CredentialsError, Unavailable, WrongClock
 from infra.local.pds.service import Answered
@@ -106,6 +108,16 @@ def test_a_wrong_clock_is_called_one_and_by_how_much(world: World, ahead: int, s
     assert world.secrets.read == 1, "no other key would help"
 
 
+def test_a_clock_that_is_off_too_does_not_hide_a_key_that_was_rotated(world: World) -> None:
+    world.lookup()
+    world.pds.ahead = -45
+    world.pds.desk.withdraw_all()
+    world.register(["two"])
+    world.secrets.values["pds"] = secret("two")
+    assert isinstance(world.lookup(), Found)
+    assert world.secrets.read == 2
+
+
 def test_a_clock_within_a_minute_does_no_harm(world: World) -> None:
     world.pds.ahead = -55
     world.client.check()
@@ -132,6 +144,8 @@ def test_the_check_names_no_patient(world: World) -> None:
         (Answered(200, {}, b"<html>"), Unavailable),
         (Answered(200, {}, b'{"access_token": "", "expires_in": "599"}'), Unavailable),
         (Answered(200, {}, b'{"access_token": "x", "expires_in": "soon"}'), Unavailable),
+        (Answered(200, {}, '{"access_token": "é\\n", "expires_in": "599"}'.encode()), Unavailable),
+        (Answered(200, {}, b'{"access_token": ' + b"[" * 100_000), Unavailable),
         (Answered(302, {"Location": "https://elsewhere.example.org"}, b""), Unavailable),
         (Answered(403, {}, b"[]"), Authentication),
     ],
@@ -177,6 +191,18 @@ def test_a_missing_secret_is_named(world: World) -> None:
     world.secrets.get_secret_value = lambda **_: {"SecretString": "not JSON"}  # type: ignore[method-assign]
     with pytest.raises(CredentialsError, match="the secret pds is not a JSON object"):
         world.client.check()
+
+
+@pytest.mark.parametrize("seconds", ["9" * 5000, 10**30])
+def test_a_token_that_says_it_lasts_for_ever_is_kept_for_a_day_at_most(
+    world: World, seconds: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = world.pds.desk.token
+    monkeypatch.setattr(world.pds.desk, "token", lambda form: {**given(form), "expires_in": seconds})
+    world.lookup()
+    world.clock.advance(timedelta(days=1))
+    world.lookup()
+    assert world.pds.desk.given == 2
 
 
 def test_a_token_is_kept_by_time_and_not_by_luck(world: World) -> None:

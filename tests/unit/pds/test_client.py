@@ -1,6 +1,7 @@
 """How the client asks: with a token, within its time and its share, again where that helps, and never in vain."""
 
 import uuid
+from collections.abc import Iterator
 from datetime import timedelta
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 from gpconnect_messaging.pds.answers import Found, NotFound
 from gpconnect_messaging.pds.client import LONGEST_LOOKUP
 from gpconnect_messaging.pds.errors import Authentication, Busy, Refused, Unavailable
+from infra.local.pds.service import Answered
 from tests.local_pds import CORRELATION, World
 
 
@@ -53,7 +55,7 @@ def test_a_withdrawn_token_is_replaced_once(world: World) -> None:
 
 def test_a_token_that_is_refused_twice_is_an_authentication_error(world: World) -> None:
     world.pds.desk.lifetime_seconds = 0
-    world.pds.desk.token = lambda form: {"access_token": "of no use", "expires_in": "599"}  # type: ignore[method-assign]
+    world.pds.desk.token = lambda form: {"access_token": "of-no-use", "expires_in": "599"}  # type: ignore[method-assign]
     with pytest.raises(Authentication, match="answered 401 with ACCESS_DENIED"):
         world.lookup()
     assert len(asked(world)) == 2
@@ -127,10 +129,56 @@ def test_a_used_up_budget_is_busy_and_asks_nobody(world: World) -> None:
     assert asked(world) == []
 
 
+def test_a_turn_in_the_budget_leaves_time_for_its_answer(world: World) -> None:
+    world.budget.reserve = lambda longest: longest  # type: ignore[method-assign]
+    assert isinstance(world.lookup(), Found)
+    assert asked(world)[0].extensions["timeout"]["read"] >= 1, "or the turn would be for nothing"
+
+
+class Dripping(httpx.SyncByteStream):
+    """A body of which a byte comes every four seconds: never late enough for httpx, and never done."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            self.world.time.sleep(4)
+            yield b" "
+
+
+@pytest.mark.parametrize("body", ["dripping", "endless"])
+def test_an_answer_without_an_end_is_left_in_bounded_time(world: World, body: str) -> None:
+    stream = Dripping(world) if body == "dripping" else b" " * 10_000_000
+    answers = httpx.MockTransport(lambda _: httpx.Response(200, content=stream))
+    world.lookup()
+    world.client._http = httpx.Client(transport=answers)
+    with pytest.raises(Unavailable, match="it had no end"):
+        world.lookup()
+    assert world.time.seconds < LONGEST_LOOKUP + 5
+
+
+def test_a_token_endpoint_that_stalls_is_waited_for_no_longer_than_the_lookup_has(world: World) -> None:
+    world.time.seconds = 100.0
+    started = iter([100.0, 107.0])
+    world.client._clock = lambda: next(started, 107.0)
+    world.lookup()
+    assert world.seen[0].url.path == "/oauth2/token"
+    assert world.seen[0].extensions["timeout"]["read"] == 1.0
+
+
 def test_an_error_about_the_request_itself_is_not_tried_again(world: World) -> None:
     world.lookup()
     world.meet("refused", 9)
     with pytest.raises(Refused, match="answered 400 with MISSING_VALUE"):
+        world.lookup()
+    assert len(asked(world)) == 2
+
+
+def test_an_application_that_may_not_use_pds_is_an_authentication_error_and_not_tried_again(world: World) -> None:
+    world.lookup()
+    world.pds.answer = lambda asked: Answered(403, {}, b'{"issue": [{"details": {"coding": [{"code": "FORBIDDEN"}]}}]}')  # type: ignore[method-assign]
+    with pytest.raises(Authentication, match="answered 403 with FORBIDDEN"):
         world.lookup()
     assert len(asked(world)) == 2
 

@@ -55,13 +55,13 @@ class Product:
         self.mailbox = replace(
             next(iter(MAILBOXES.values())), **({"hold_window_seconds": int(WINDOW.total_seconds())} | settings)
         )
-        self.table, self.bucket, self.topic = Table(), Bucket(), Topic()
+        self.table, self.bucket, self.topic = Table(), Bucket(self.time), Topic()
         self.intake, self.queue, self.mesh = Intake(), Queue(), MeshInMind()
         self.drop, self.outbox = DropInMind(REQUESTS / SAMPLE), OutboxInMind()
         self.ledger = Ledger(cast("Any", self.table), "ledger", PATIENCE, self.time)
         notifier = Notifier(cast("Any", self.topic), "topic", self.ledger)
         parts: dict[str, Any] = {"ledger": self.ledger, "notifier": notifier, "now": self.time}
-        self.evidence = Evidence(cast("Any", self.bucket), "evidence")
+        self.evidence = Evidence(cast("Any", self.bucket), "evidence", self.time)
         self.builder = Builder(
             drop=cast("Any", self.drop),
             outbox=cast("Any", self.outbox),

@@ -18,6 +18,7 @@ from gpconnect_messaging.itk3.responses import Outcome
 from gpconnect_messaging.ledger.lifecycle import FactKind, NoticeKind, Patience, Status
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.mailboxes.directory import CredentialsError
 from gpconnect_messaging.mesh.errors import Busy, MeshError, Refused
 from gpconnect_messaging.mesh.models import EndpointLookup, Mailbox, Outgoing, ReceivedMessage, Sent
 from gpconnect_messaging.notices import Notifier, write
@@ -25,7 +26,7 @@ from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.steps import build
 from gpconnect_messaging.steps.build import Builder, Built
 from gpconnect_messaging.steps.poll import Poller
-from gpconnect_messaging.steps.send import PostponedError, Sender
+from gpconnect_messaging.steps.send import NotAuthorisedError, PostponedError, Sender
 from gpconnect_messaging.storage import Evidence
 from tests.examples import MAILBOXES, REQUESTS, request_data
 from tests.in_memory import Bucket, Clock, Table, Topic
@@ -44,7 +45,7 @@ class MeshInMind:
     """A MESH that answers lookups with these mailboxes, or fails so, and takes every upload."""
 
     mailboxes: tuple[str, ...] = ("FA565OT001",)
-    failure: MeshError | None = None
+    failure: MeshError | CredentialsError | None = None
     asked: list[tuple[str, str]] = field(default_factory=list)
     sent: list[Outgoing] = field(default_factory=list)
 
@@ -202,6 +203,44 @@ def test_a_lookup_that_mesh_is_too_busy_for_is_tried_again(product: Product) -> 
     product.mesh.failure = None
     assert product.sender.send(message_id) is Status.SENT
     assert product.record(message_id).history.attempts == 2
+    assert product.record(message_id).history.possible_copies == 1
+
+
+def test_a_busy_mesh_is_left_alone_for_as_long_as_it_asks_however_often_the_queue_brings_the_message(
+    product: Product,
+) -> None:
+    message_id = product.built().message_id
+    product.mesh.failure = Busy("endpoint lookup", "answered 429", status=429, retry_after=90)
+    with pytest.raises(PostponedError):
+        product.sender.send(message_id)
+    product.mesh.failure = None
+    product.clock.advance(timedelta(seconds=89))
+    assert product.sender.send(message_id) is Status.BUILT
+    assert len(product.mesh.asked) == 1
+    product.clock.advance(timedelta(seconds=1))
+    assert product.sender.send(message_id) is Status.SENT
+
+
+def test_a_busy_mesh_that_asks_for_a_day_is_asked_again_in_time_for_a_person_to_be_told(product: Product) -> None:
+    message_id = product.built().message_id
+    product.mesh.failure = Busy("endpoint lookup", "answered 429", status=429, retry_after=86_400)
+    with pytest.raises(PostponedError):
+        product.sender.send(message_id)
+    product.mesh.failure = None
+    product.clock.advance(timedelta(minutes=14))
+    assert product.sender.send(message_id) is Status.BUILT
+    product.clock.advance(timedelta(minutes=1))
+    assert product.sender.send(message_id) is Status.SENT
+
+
+def test_a_secret_that_becomes_unusable_under_way_is_told_and_makes_nothing_uncertain(product: Product) -> None:
+    message_id = product.built().message_id
+    product.mesh.failure = CredentialsError("the password of mailbox Y90001OT001 is empty")
+    with pytest.raises(NotAuthorisedError, match="the password of mailbox"):
+        product.sender.send(message_id)
+    assert product.record(message_id).status is Status.BUILT
+    product.mesh.failure = None
+    assert product.sender.send(message_id) is Status.SENT
     assert product.record(message_id).history.possible_copies == 1
 
 

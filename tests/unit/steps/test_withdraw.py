@@ -6,7 +6,7 @@ import pytest
 
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import FactKind, Status
-from gpconnect_messaging.ledger.store import LedgerBusyError
+from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.steps.by_hand import NotPossibleError
 from tests.examples import request_data
 from tests.unit.steps.holding import SAMPLE, WINDOW, Product

@@ -1,12 +1,16 @@
 """Tell a person: one notice per failure, in plain words, with what to do next (GPCM-SD-044, GPCM-SD-045).
 
 A notice is raised in the same transaction as the fact that calls for it, and told afterwards; the sweep tells what a
-crash left untold. A notice names ids, statuses and codes, never a patient.
+crash left untold. A notice names ids, statuses and codes, never a patient. Its message attributes let each organisation
+have its own: `route` is the mailbox and whether it is the first telling or an escalation, such as `Y90001OT001/first`.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from gpconnect_messaging.ledger.lifecycle import NoticeKind
 from gpconnect_messaging.ledger.records import Notice
@@ -15,12 +19,32 @@ from gpconnect_messaging.ledger.store import Ledger
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
+NOBODY = "-"
+"""The mailbox attribute of a notice that is about no known mailbox."""
+
+
+class Severity(StrEnum):
+    """How bad it is, for whoever filters."""
+
+    FAILURE = "failure"
+    """A document did not arrive, or may not have; or one is there that was taken back."""
+    ATTENTION = "attention"
+    """Something must be read by a person; no document is known to be missing."""
+
+
+class Telling(StrEnum):
+    """The first time that a notice is told, or the second, because nobody acknowledged the first."""
+
+    FIRST = "first"
+    ESCALATION = "escalation"
+
 
 @dataclass(frozen=True, slots=True)
 class _Words:
     subject: str
     what: str
     todo: str
+    severity: Severity = Severity.FAILURE
 
 
 _WORDS = {
@@ -78,12 +102,14 @@ _WORDS = {
         "An answer has a code that is not known",
         "A response to the message has no code, or one that is not in the table of ITK3 response codes.",
         "Read the response in the evidence store and decide; the message's status does not count it.",
+        Severity.ATTENTION,
     ),
     NoticeKind.WAITING: _Words(
         "A request waits for a person",
         "A request was checked and is held until somebody releases it, as the organisation has chosen.",
         "Look at the request in the evidence store, then release it or have it withdrawn. A report must be sent within "
         "three hours of the consultation's last update.",
+        Severity.ATTENTION,
     ),
     NoticeKind.DIFFERS: _Words(
         "A patient's details differ from PDS",
@@ -116,6 +142,7 @@ _WORDS = {
         "request for it stands.",
         "Make sure that the withdrawal names the right mailbox and encounter. If it does, and the consultation was not "
         "taken up again after it was deleted, withdraw it once more; otherwise nothing is left to do.",
+        Severity.ATTENTION,
     ),
     NoticeKind.SENT_ALTHOUGH_WITHDRAWN: _Words(
         "A withdrawn message reached MESH",
@@ -128,11 +155,19 @@ _WORDS = {
         "does not count.",
         "Find out who answered: the patient may have moved to another practice. Record that the answer is genuine if "
         "it is; else report it as a security incident.",
+        Severity.ATTENTION,
     ),
     NoticeKind.UNMATCHED: _Words(
         "Something came in that belongs to no message",
         "A MESH message came to one of our mailboxes and could not be matched. It is kept as it came.",
         "Read it in the evidence store and decide what it is about.",
+        Severity.ATTENTION,
+    ),
+    NoticeKind.IMBALANCE: _Words(
+        "The day's balance does not add up",
+        "What was received on a day is not all accounted for: something was lost, or waits where nothing will move it.",
+        "Read the day's balance: it lists each request and message concerned. A request that made no message is still "
+        "kept: find out why in the builder's log and its dead-letter queue, and drop it again.",
     ),
 }
 
@@ -148,21 +183,86 @@ class Notifier:
     def tell(self, notices: Iterable[Notice]) -> int:
         """Tell each notice that nobody else is telling; return how many were told.
 
-        Told at least once: a crash after publishing and before recording it means a second copy, never none.
+        Told at least once: a crash after publishing and before recording it means a second copy, never none. One that
+        SNS does not take does not hold up the others; its error is raised when they are told.
         """
         told = 0
+        failure: Exception | None = None
         for notice in notices:
             if self._ledger.take_notice(notice):
-                subject, body = write(notice.kind, notice.facts)
-                self._client.publish(TopicArn=self._topic_arn, Subject=subject, Message=body)
+                try:
+                    self._publish(notice, Telling.FIRST)
+                except (ClientError, BotoCoreError) as error:
+                    failure = error
+                    continue
                 self._ledger.notice_told(notice)
                 told += 1
+        if failure is not None:
+            raise failure
         return told
 
+    def escalate(self, notice: Notice) -> None:
+        """Tell a notice for the second time, to whom it escalates."""
+        self._publish(notice, Telling.ESCALATION)
 
-def write(kind: NoticeKind, facts: Mapping[str, str]) -> tuple[str, str]:
+    def _publish(self, notice: Notice, telling: Telling) -> None:
+        subject, body = write(notice.kind, notice.facts, notice_id=notice.id, telling=telling)
+        attributes = {
+            "mailbox": notice.mailbox or NOBODY,
+            "kind": notice.kind.value,
+            "severity": _WORDS[notice.kind].severity.value,
+            "telling": telling.value,
+            "route": f"{notice.mailbox or NOBODY}/{telling.value}",
+        }
+        self._client.publish(
+            TopicArn=self._topic_arn,
+            Subject=subject,
+            Message=body,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+            },
+        )
+
+
+def write(
+    kind: NoticeKind, facts: Mapping[str, str], *, notice_id: str = "", telling: Telling = Telling.FIRST
+) -> tuple[str, str]:
     """Write a notice: a subject of at most 100 ASCII characters (SNS's limit), and a body in plain words."""
     words = _WORDS[kind]
     known = [f"{name.replace('_', ' ')}: {value}" for name, value in sorted(facts.items()) if value]
-    body = [words.what, "", "What to do:", words.todo, "", "What is known:", *known]
-    return f"GP Connect Messaging: {words.subject}", "\n".join(body)
+    body = [
+        words.what,
+        "",
+        "What to do:",
+        words.todo,
+        "",
+        "Where to look:",
+        *_places(facts),
+        "",
+        "What is known:",
+        *known,
+    ]
+    title = "GP Connect Messaging"
+    if telling is Telling.ESCALATION:
+        title = f"{title}, escalated"
+        body = ["Nobody has acknowledged this notice in time, so it is told to you.", "", *body]
+    if notice_id:
+        body += [
+            "",
+            f"This notice: {notice_id}",
+            "Acknowledge it when you have taken it on; otherwise it is escalated.",
+        ]
+    return f"{title}: {words.subject}", "\n".join(body)
+
+
+def _places(facts: Mapping[str, str]) -> list[str]:
+    """Say where the details are, by what the notice knows."""
+    places = []
+    if message_id := facts.get("message_id"):
+        places.append(f"the ledger has every step under MESSAGE#{message_id}; the functions' logs name the same id")
+    places += [
+        f"the evidence bucket has {what} as {key}"
+        for what, key in (("it", facts.get("evidence_key")), ("the warning", facts.get("warning_key")))
+        if key
+    ]
+    return places or ["the poller's log"]

@@ -39,6 +39,12 @@ class _LedgerSettings(_FromEnvironment):
     notices_topic_arn: str
     stale_seconds: int = 600
     uncertain_seconds: int = 900
+    audit_days: int = 2_922
+
+    @property
+    def audit_kept(self) -> timedelta:
+        """How long the ledger's items stay after their last change."""
+        return timedelta(days=self.audit_days)
 
     @property
     def patience(self) -> Patience:
@@ -94,10 +100,17 @@ class PollerSettings(_LedgerSettings):
     evidence_bucket: str
     intake_queue_url: str
     send_queue_url: str
+    mailbox_parameters: str
     mesh_url: str
     mailbox_secrets: str
     mesh_secret: str
     poll_lease_seconds: int = 270
+    escalate_after_seconds: int = 14_400
+
+    @property
+    def escalate_after(self) -> timedelta:
+        """How long a notice that is about no mailbox of ours waits for an acknowledgement; others: their mailbox's."""
+        return timedelta(seconds=self.escalate_after_seconds)
 
     @property
     def poll_lease(self) -> timedelta:

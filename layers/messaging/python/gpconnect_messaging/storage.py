@@ -5,13 +5,16 @@ Keys of ours are made of ids alone. Keys in the drop bucket are the sender's, an
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from gpconnect_messaging.itk3.envelope import Envelope
+from gpconnect_messaging.reconciliation import Receipt
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -20,6 +23,8 @@ _PART = 8 * 1024 * 1024
 _CHUNK = 192 * 1024
 # The shortest part that S3 takes.
 _RECEIVED_PART = 5 * 1024 * 1024
+# Letters and digits both: neither a name nor an NHS number is that.
+_MAILBOX_ID = re.compile(r"(?=.*[A-Z])(?=.*[0-9])[A-Z0-9]{5,32}")
 _MISSING = {"404", "NoSuchKey", "NoSuchVersion"}
 
 
@@ -161,12 +166,19 @@ class Outbox:
 class Evidence:
     """Keeps, unchanged, what was asked of us and what was sent to us."""
 
-    def __init__(self, client: "S3Client", bucket: str) -> None:
+    def __init__(
+        self, client: "S3Client", bucket: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._client = client
         self._bucket = bucket
+        self._now = now
 
     def keep_request(self, request_id: str, raw: bytes) -> str:
-        """Keep a request as it came; return its key. A repeat writes the same again."""
+        """Keep a request as it came; return its key. A repeat writes the same again.
+
+        The receipt comes first: a request of which nothing else is kept must be missed.
+        """
+        self.receipt(request_id, raw)
         key = f"requests/{request_id}.json"
         self._client.put_object(Bucket=self._bucket, Key=key, Body=raw, ContentType="application/json")
         return key
@@ -176,6 +188,33 @@ class Evidence:
         key = f"comparisons/{request_id}.json"
         self._client.put_object(Bucket=self._bucket, Key=key, Body=text.encode(), ContentType="application/json")
         return key
+
+    def receipt(self, request_id: str, raw: bytes) -> None:
+        """Note that a request was received: an empty object, named by day, mailbox and request id.
+
+        The daily balance counts receipts, so that it does not take the ledger's word for what there was.
+        """
+        key = f"receipts/{self._now().date()}/{_mailbox_of(raw)}/{request_id}"
+        self._client.put_object(Bucket=self._bucket, Key=key, Body=b"")
+
+    def receipts(self, day: date) -> Iterator[Receipt]:
+        """List what was received on a day (UTC)."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=f"receipts/{day}/")
+        for page in pages:
+            for each in page.get("Contents", ()):
+                _, _, mailbox, request_id = each["Key"].split("/")
+                yield Receipt(request_id=request_id, mailbox=mailbox, at=each["LastModified"])
+
+    def keep_balance(self, day: date, content: bytes) -> str:
+        """Keep a day's balance; return its key. A later one takes its place, as a new version of the object."""
+        key = f"balances/{day}.json"
+        self._client.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType="application/json")
+        return key
+
+    def read_balance(self, key: str) -> bytes:
+        """Read a balance that was kept under a key."""
+        content: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        return content
 
     def request(self, request_id: str) -> bytes:
         """Read a request as it came. Raises NotThereError."""
@@ -281,6 +320,15 @@ class _HashedStream:
         whole = b"".join(pieces)
         taken, self._rest = (whole, b"") if size < 0 else (whole[:size], whole[size:])
         return taken
+
+
+def _mailbox_of(raw: bytes) -> str:
+    """Read which mailbox a request names, right or wrong, where that is surely no one's name or number; else `-`."""
+    try:
+        named = json.loads(raw)["mailbox"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return "-"
+    return named if isinstance(named, str) and _MAILBOX_ID.fullmatch(named) else "-"
 
 
 def _message_key(message_id: str) -> str:

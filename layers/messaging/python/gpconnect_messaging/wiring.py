@@ -14,6 +14,7 @@ import boto3
 from botocore.config import Config
 
 from gpconnect_messaging.documents.report_files import added_fonts, logo_file
+from gpconnect_messaging.ledger.notices import NoticeBook
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
 from gpconnect_messaging.notices import Notifier
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from gpconnect_messaging.pds.client import PdsClient
     from gpconnect_messaging.steps.build import Builder
     from gpconnect_messaging.steps.due_work import Sweep
+    from gpconnect_messaging.steps.escalate import Escalation
     from gpconnect_messaging.steps.poll import Poller
+    from gpconnect_messaging.steps.reconcile import Reconciliation
     from gpconnect_messaging.steps.send import Sender
 
 # Seconds. AWS answers in milliseconds: a call that hangs is better tried again than waited for.
@@ -116,8 +119,40 @@ def _pds(settings: BuilderSettings) -> "Callable[[], PdsClient]":
     return opened
 
 
+def escalation(settings: PollerSettings) -> "Escalation":
+    """Make the escalation step, which goes with the poller's due work."""
+    from gpconnect_messaging.steps.escalate import Escalation
+
+    ledger = _ledger(settings)
+    dynamodb = boto3.client("dynamodb", config=_CONFIG)
+    return Escalation(
+        ledger=ledger,
+        book=NoticeBook(dynamodb, settings.ledger_table, kept_for=settings.audit_kept),
+        mailboxes=MailboxDirectory(boto3.client("ssm", config=_CONFIG), settings.mailbox_parameters),
+        notifier=_notifier(settings, ledger),
+        wait=settings.escalate_after,
+    )
+
+
+def reconciliation(settings: PollerSettings) -> "Reconciliation":
+    """Make the reconciliation step, which is made only where it is asked for: once a day."""
+    from gpconnect_messaging.ledger.balances import Balances
+    from gpconnect_messaging.mailboxes.connections import MeshConnections
+    from gpconnect_messaging.steps.reconcile import Reconciliation
+
+    dynamodb = boto3.client("dynamodb", config=_CONFIG)
+    return Reconciliation(
+        evidence=Evidence(boto3.client("s3", config=_CONFIG), settings.evidence_bucket),
+        balances=Balances(dynamodb, settings.ledger_table, kept_for=settings.audit_kept),
+        mesh=MeshConnections(settings.mesh_url, _vault(settings)),
+        notifier=_notifier(settings, _ledger(settings)),
+        patience=settings.patience,
+    )
+
+
 def _ledger(settings: BuilderSettings | SenderSettings | PollerSettings) -> Ledger:
-    return Ledger(boto3.client("dynamodb", config=_CONFIG), settings.ledger_table, settings.patience)
+    dynamodb = boto3.client("dynamodb", config=_CONFIG)
+    return Ledger(dynamodb, settings.ledger_table, settings.patience, kept_for=settings.audit_kept)
 
 
 def _notifier(settings: BuilderSettings | SenderSettings | PollerSettings, ledger: Ledger) -> Notifier:

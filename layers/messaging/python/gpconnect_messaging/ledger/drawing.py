@@ -230,8 +230,9 @@ accept it, since a patient may have moved. A response that contradicts a closed 
 
 ## What a person is told
 
-Each of these at most once of a message or request:
+Each of these at most once of a message, a request or a day's balance:
 {notices}.
+[Watching](watching.md) says to whom, and what becomes of a notice that nobody takes on.
 
 A notice is raised in the same transaction as the fact that calls for it, so that a crash can delay it but not lose it.
 

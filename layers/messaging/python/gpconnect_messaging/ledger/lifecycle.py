@@ -53,6 +53,27 @@ class Status(StrEnum):
     REJECTED = "REJECTED"
     OVERDUE = "OVERDUE"
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more is expected of us: it ended well, or a person was told. A late answer still lands."""
+        return self in _SETTLED
+
+
+_SETTLED = frozenset(
+    {
+        Status.INVALID,
+        Status.NOT_REQUIRED,
+        Status.RELEASED,
+        Status.SUPERSEDED,
+        Status.WITHDRAWN,
+        Status.REFUSED,
+        Status.UNDELIVERED,
+        Status.DELIVERED,
+        Status.REJECTED,
+        Status.OVERDUE,
+    }
+)
+
 
 class FactKind(StrEnum):
     """What can happen to a message."""
@@ -108,6 +129,7 @@ class NoticeKind(StrEnum):
     NOTHING_WITHDRAWN = "nothing withdrawn"
     SENT_ALTHOUGH_WITHDRAWN = "sent although withdrawn"
     SUSPICIOUS = "suspicious response"
+    IMBALANCE = "imbalance"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,14 +348,17 @@ def upload_refused(*, at: datetime, attempt: int, http_status: int, error: str) 
     return _outcome(FactKind.UPLOAD_REFUSED, at, attempt, "sender", http_status=http_status, error=error)
 
 
-def upload_postponed(*, at: datetime, attempt: int, why: str, abandoned: str | None = None) -> Fact:
+def upload_postponed(
+    *, at: datetime, attempt: int, why: str, abandoned: str | None = None, not_before: datetime | None = None
+) -> Fact:
     """The upload never left, or MESH was too busy to take it, or time ran out between chunks: it may be tried again.
 
-    `abandoned` is MESH's id of a message begun in chunks that it no longer knows: it cannot be continued.
+    `abandoned` is MESH's id of a message begun in chunks that it no longer knows: it cannot be continued. `not_before`
+    is the moment until which MESH asked to be left alone.
     """
-    return _outcome(
-        FactKind.UPLOAD_POSTPONED, at, attempt, "sender", why=why, **({"abandoned": abandoned} if abandoned else {})
-    )
+    more = {"abandoned": abandoned} if abandoned else {}
+    more |= {"not_before": not_before.isoformat()} if not_before else {}
+    return _outcome(FactKind.UPLOAD_POSTPONED, at, attempt, "sender", why=why, **more)
 
 
 def upload_uncertain(*, at: datetime, attempt: int, why: str, source: str) -> Fact:
@@ -454,6 +479,12 @@ class History:
             ),
             None,
         )
+
+    @cached_property
+    def not_before(self) -> datetime | None:
+        """The moment until which MESH asked to be left alone, when it was last too busy to take the message."""
+        said = self.last_outcome.details.get("not_before") if self.last_outcome else None
+        return datetime.fromisoformat(said) if said else None
 
     @cached_property
     def mesh_message_ids(self) -> tuple[str, ...]:
@@ -609,6 +640,11 @@ class History:
         """What is known of the patient's practice, and from whom; empty before the message is built."""
         return next((fact.details["registration"] for fact in self.of(FactKind.BUILT)
                      if "registration" in fact.details), {})  # fmt: skip
+
+    @property
+    def became(self) -> tuple[str, ...]:
+        """The ids of the messages that a held request was released as."""
+        return tuple(each for fact in self.of(FactKind.RELEASED) for each in fact.details["message_ids"])
 
     @property
     def release_at(self) -> datetime | None:
@@ -850,7 +886,8 @@ def due_at(history: History, patience: Patience) -> datetime | None:
     status = history.status
     if status in {Status.BUILT, Status.UNCERTAIN}:
         wait = patience.stale if status is Status.BUILT else patience.uncertain
-        return max((fact.at + wait for fact in history.facts), default=None)
+        asked = [history.not_before] if history.not_before else []
+        return max((*asked, *(fact.at + wait for fact in history.facts)), default=None)
     if status is Status.SENDING:
         return datetime.fromisoformat(max(fact.details["lease_until"] for fact in history.of(FactKind.UPLOAD_STARTED)))
     if status in {Status.SENT, Status.ACKNOWLEDGED}:

@@ -14,8 +14,9 @@ class MessageRecord:
     """A message and all that is known of it.
 
     `revision` counts the recorded changes; `history` decides everything else. `encounter` is the sender's own word and
-    can name a person: it is stored, never logged. `recipient` tells the copies of one document apart. A request that is
-    no message (refused, held, a withdrawal) has a row under its own id, as version 0.
+    can name a person: it is stored, never logged. `recipient` tells the copies of one document apart; `messages` is how
+    many there are in all, so that a missing one is missed. A request that is no message (refused, held, a withdrawal)
+    has a row under its own id, as version 0. Under `legal_hold` nothing of it expires.
     """
 
     message_id: str
@@ -27,6 +28,8 @@ class MessageRecord:
     created_at: datetime
     history: History
     revision: int = 0
+    messages: int = 1
+    legal_hold: bool = False
 
     @property
     def status(self) -> Status:
@@ -101,6 +104,43 @@ class Notice:
     raised_at: datetime
     facts: Mapping[str, str]
     """What the notice's words need, by name: ids, statuses, codes, reasons."""
+
+    @property
+    def id(self) -> str:
+        """What a person names the notice by: its subject and its kind."""
+        return f"{self.subject_key}/{self.kind.value}".replace(" ", "-")
+
+    @property
+    def mailbox(self) -> str | None:
+        """The mailbox that it is about; None where none is known."""
+        mailbox = self.facts.get("mailbox", "-")
+        return None if mailbox == "-" else mailbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenNotice:
+    """A notice that nobody has acknowledged yet."""
+
+    notice: Notice
+    told_at: datetime | None
+    escalated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEvent:
+    """Something that happened or was done, for whoever asks later (FHIR-DOC-01 to FHIR-DOC-03); no personal data.
+
+    `actor` is a function, a MESH message (`MESH …`), or a member of staff. `sha256` is the hash of the message as it
+    was built, in hex; None where there is none, or none is known.
+    """
+
+    at: datetime
+    actor: str
+    what: str
+    message_id: str | None = None
+    mailbox: str | None = None
+    sha256: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 SET_ASIDE = "set aside"

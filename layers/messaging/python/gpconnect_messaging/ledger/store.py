@@ -10,28 +10,29 @@
 | where an encounter stands | `ENCOUNTER#{encounter key}` | `ENCOUNTER` |
 | who has a version of it | the same | `VERSION#{number}` |
 | MESH's id of a message of ours | `MESH#{MESH message id}` | `MESH` |
+| which mailbox a MESH message came to | the same | `RECEIVED` |
 | what came in | `RECEIVED#{mailbox}#{MESH message id}` | `RECEIVED` |
 | how often it was tried to take it in | the same | `TRIES` |
 | who polls a mailbox | `MAILBOX#{mailbox}` | `LEASE` |
+| what a person did (`ledger.audit`) | the message's, or `AUDIT#{day}` | `AUDIT#{time}#{hash}` |
+| a day's balance (`ledger.balances`) | `BALANCE#{day}` | `BALANCE` |
 
 A change reads the message's partition, derives the new status, and writes the fact, the projection and any notice in
 one transaction on condition that nobody wrote in between; losing that race means reading again. Which request of an
 encounter is the newest, which is held, and who gets the next version is decided on the encounter's one item, in the
 same transaction as the rows that it concerns. Status and due work are found through sharded indexes, so that no single
-key takes all writes.
+key takes all writes. Facts, what came in and what people did are found by time. Whatever is not needed for ever carries
+`expires_at`, for DynamoDB's TTL; an encounter's own item does not, since a version that came again would be given the
+id of an earlier message, and neither do its versions, by which later ones are kept in order.
 """
 
 import json
-import random
 import re
-import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from gpconnect_messaging.ledger.lifecycle import (
@@ -58,28 +59,24 @@ from gpconnect_messaging.ledger.records import (
     Received,
     Version,
 )
+from gpconnect_messaging.ledger.table import SHARDS, Item, LedgerBusyError, LedgerTable, as_notice, in_time
+from gpconnect_messaging.ledger.table import item as _item
+from gpconnect_messaging.ledger.table import plain as _plain
+from gpconnect_messaging.ledger.table import shard as _shard
+from gpconnect_messaging.ledger.table import text as _text
+from gpconnect_messaging.ledger.table import time as _time
 from gpconnect_messaging.requests import identity
 from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE, encounter_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-SHARDS = 32
-_TRIES = 10
 _NOTICE_LEASE_SECONDS = 60
+UNMATCHED = "UNMATCHED"
+"""Where the index by status has what came in without a message of ours."""
 # MESH deletes a message after 30 days; DynamoDB removes the count of its tries some time later.
 _TRIES_KEPT = timedelta(days=40)
 _CODE = re.compile(r"[A-Za-z0-9]{3,50}")
-_RACE_LOST = {"ConditionalCheckFailed", "TransactionConflict"}
-
-_to_dynamo = TypeSerializer().serialize
-_from_dynamo = TypeDeserializer().deserialize
-
-Item = dict[str, Any]
-
-
-class LedgerBusyError(Exception):
-    """Others kept changing the same message: nothing was written; try the whole step again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +92,7 @@ class Change:
     notices: tuple[Notice, ...] = ()
 
 
-class Ledger:
+class Ledger(LedgerTable):
     """The store. All its methods may raise botocore's ClientError for faults of DynamoDB itself."""
 
     def __init__(
@@ -104,11 +101,10 @@ class Ledger:
         table: str,
         patience: Patience,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        kept_for: timedelta | None = None,
     ) -> None:
-        self._client = client
-        self._table = table
+        super().__init__(client, table, now, kept_for)
         self._patience = patience
-        self._now = now
 
     def claim(
         self,
@@ -220,7 +216,7 @@ class Ledger:
             )
             held = "" if before.held_request_id == request_id else before.held_request_id
             after = replace(before, version=claim.version, held_request_id=held)
-            puts = [*self._put_claim(claim, after, recipients), self._put_encounter(after)]
+            puts = [*self._put_claim(claim, after, recipients, held=record.legal_hold), self._put_encounter(after)]
             fact = release_started(at=self._now(), version=claim.version)
             if self._write([*puts, *self._puts_with(record, fact, told)[1]]):
                 return claim
@@ -428,33 +424,31 @@ class Ledger:
 
     def due_notices(self, now: datetime) -> list[Notice]:
         """List the notices that were raised and not yet told."""
-        return [_notice(item) for item in self._due("notice", now)]
+        return [as_notice(item) for item in self._due("notice", now)]
 
     def take_notice(self, notice: Notice) -> bool:
         """Take the right to tell a notice, for a minute; False where somebody has it, or it was told."""
-        until = _text(datetime.fromtimestamp(self._now().timestamp() + _NOTICE_LEASE_SECONDS, UTC))
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key=_item({"pk": notice.subject_key, "sk": f"NOTICE#{notice.kind.value}"}),
-                UpdateExpression="SET due_at = :until",
-                ConditionExpression="attribute_exists(due_shard) AND due_at <= :now",
-                ExpressionAttributeValues=_item({":until": until, ":now": _text(self._now())}),
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+        until = self._now() + timedelta(seconds=_NOTICE_LEASE_SECONDS)
+        return self._update(
+            notice.subject_key,
+            f"NOTICE#{notice.kind.value}",
+            "SET due_at = :until",
+            "attribute_not_exists(told_at) AND attribute_exists(due_shard) AND due_at <= :now",
+            {":until": _text(until), ":now": _text(self._now())},
+        )
 
     def notice_told(self, notice: Notice) -> None:
-        """Record that a notice was published: it is no longer due."""
-        self._client.update_item(
-            TableName=self._table,
-            Key=_item({"pk": notice.subject_key, "sk": f"NOTICE#{notice.kind.value}"}),
-            UpdateExpression="SET told_at = :now REMOVE due_shard, due_at",
-            ExpressionAttributeValues=_item({":now": _text(self._now())}),
-        )
+        """Record that a notice was published; until somebody acknowledges it, its escalation is due now."""
+        now, sk = _text(self._now()), f"NOTICE#{notice.kind.value}"
+        escalation = {":shard": f"escalation#{_shard(notice.subject_key)}"}
+        if not self._update(
+            notice.subject_key,
+            sk,
+            "SET told_at = :now, due_shard = :shard, due_at = :now",
+            "attribute_not_exists(acknowledged_at)",
+            {":now": now, **escalation},
+        ):
+            self._update(notice.subject_key, sk, "SET told_at = :now REMOVE due_shard, due_at", None, {":now": now})
 
     def received(self, received: Received, unmatched_because: str | None = None) -> tuple[Notice, ...]:
         """Record what came in; where it belongs to no message of ours, raise a notice with the reason.
@@ -467,12 +461,20 @@ class Ledger:
             "sk": "RECEIVED",
             "mailbox": received.mailbox,
             "mesh_message_id": received.mesh_message_id,
-            "at": _text(received.at),
             "evidence_key": received.evidence_key,
             "outcome": received.outcome,
+            **in_time(key, received.at),
+            **self._expiry(received.at),
+        }
+        pointer = {
+            "pk": f"MESH#{received.mesh_message_id}",
+            "sk": "RECEIVED",
+            "mailbox": received.mailbox,
+            **self._expiry(received.at),
         }
         notices: tuple[Notice, ...] = ()
         if unmatched_because is not None:
+            item |= {"status_shard": f"{UNMATCHED}#{_shard(key)}", "changed_at": _text(received.at)}
             facts = {
                 "mailbox": received.mailbox,
                 "mesh_message_id": received.mesh_message_id,
@@ -480,7 +482,11 @@ class Ledger:
                 "reason": unmatched_because,
             }
             notices = (Notice(subject_key=key, kind=NoticeKind.UNMATCHED, raised_at=received.at, facts=facts),)
-        puts = [self._put(item, "attribute_not_exists(pk)"), *(self._put_notice(notice) for notice in notices)]
+        puts = [
+            self._put(item, "attribute_not_exists(pk)"),
+            self._put(pointer),
+            *(self._put_notice(notice) for notice in notices),
+        ]
         return notices if self._write(puts) else ()
 
     def find_received(self, mailbox: str, mesh_message_id: str) -> Received | None:
@@ -558,35 +564,6 @@ class Ledger:
             raise
         return True
 
-    def _tries(self) -> Iterator[int]:
-        for attempt in range(_TRIES):
-            if attempt:
-                time.sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 6)))  # noqa: S311 - spreads retries, hides nothing
-            yield attempt
-
-    def _get(self, pk: str, sk: str) -> Item | None:
-        answer = self._client.get_item(TableName=self._table, Key=_item({"pk": pk, "sk": sk}), ConsistentRead=True)
-        return _plain(answer["Item"]) if "Item" in answer else None
-
-    def _query(self, **query: Any) -> Iterator[Item]:
-        for page in self._client.get_paginator("query").paginate(TableName=self._table, **query):
-            yield from map(_plain, page["Items"])
-
-    def _query_index(self, index: str, attribute: str, value: str) -> Iterator[Item]:
-        return self._query(
-            IndexName=index,
-            KeyConditionExpression=f"{attribute} = :value",
-            ExpressionAttributeValues=_item({":value": value}),
-        )
-
-    def _due(self, kind: str, now: datetime) -> Iterator[Item]:
-        for shard in range(SHARDS):
-            yield from self._query(
-                IndexName="by_due",
-                KeyConditionExpression="due_shard = :shard AND due_at <= :now",
-                ExpressionAttributeValues=_item({":shard": f"{kind}#{shard}", ":now": _text(now)}),
-            )
-
     def _load(self, items: Iterable[Item]) -> Iterator[MessageRecord]:
         for item in items:
             if record := self.find(item["message_id"]):
@@ -596,16 +573,12 @@ class Ledger:
         summary: Item | None = None
         facts: list[Fact] = []
         told: set[NoticeKind] = set()
-        for item in self._query(
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues=_item({":pk": f"MESSAGE#{message_id}"}),
-            ConsistentRead=True,
-        ):
+        for item in self._partition(f"MESSAGE#{message_id}"):
             if item["sk"] == "MESSAGE":
                 summary = item
             elif item["sk"].startswith("EVENT#"):
                 facts.append(_fact(item))
-            else:
+            elif item["sk"].startswith("NOTICE#"):
                 told.add(NoticeKind(item["kind"]))
         if summary is None:
             return None
@@ -619,6 +592,8 @@ class Ledger:
             created_at=_time(summary["created_at"]),
             history=History(tuple(sorted(facts, key=lambda fact: fact.at))),
             revision=int(summary["revision"]),
+            messages=int(summary.get("messages", 1)),
+            legal_hold="legal_hold" in summary,
         )
         return record, frozenset(told)
 
@@ -648,7 +623,9 @@ class Ledger:
             return []
         return self._puts_with(found[0], superseded(at=self._now(), by_request_id=by_request_id), found[1])[1]
 
-    def _put_claim(self, claim: Claim, encounter: Encounter, recipients: Sequence[str]) -> list[Item]:
+    def _put_claim(
+        self, claim: Claim, encounter: Encounter, recipients: Sequence[str], *, held: bool = False
+    ) -> list[Item]:
         claimed = {
             "pk": f"REQUEST#{claim.request_id}",
             "sk": "REQUEST",
@@ -656,6 +633,7 @@ class Ledger:
             "created_at": _text(claim.created_at),
             "document_versions": list(claim.document_versions),
             "registration": dict(claim.registration),
+            **({} if held else self._expiry(self._now())),
         }
         message_ids = [
             str(identity.message_id(encounter.mailbox, encounter.encounter, claim.version, recipient))
@@ -687,6 +665,7 @@ class Ledger:
             "sk": "ORIGIN",
             "folder": origin.folder,
             "document_versions": list(origin.document_versions),
+            **self._expiry(self._now()),
         }
         return self._put(item, "attribute_not_exists(pk)")
 
@@ -709,56 +688,20 @@ class Ledger:
             "changed_at": _text(self._now()),
             "mesh_message_ids": list(history.mesh_message_ids),
             "possible_copies": history.possible_copies,
+            "messages": record.messages,
+            **({"became": list(history.became)} if history.became else {}),
+            **({"legal_hold": True} if record.legal_hold else self._expiry(self._now())),
         }
         if (due := due_at(history, self._patience)) is not None:
             summary |= {"due_shard": f"message#{shard}", "due_at": _text(due)}
         puts = [self._put_if(summary, "revision", record.revision or None)]
         for fact in facts:
-            puts.append(self._put(_event(record.message_id, fact), "attribute_not_exists(pk)"))
+            kept = {} if record.legal_hold else self._expiry(fact.at)
+            puts.append(self._put(_event(record, fact) | kept, "attribute_not_exists(pk)"))
             if fact.kind is FactKind.UPLOAD_ACCEPTED:
-                mesh_message_id = fact.details["mesh_message_id"]
-                puts.append(self._put({"pk": f"MESH#{mesh_message_id}", "sk": "MESH", "message_id": record.message_id}))
-        return [*puts, *(self._put_notice(notice) for notice in notices)]
-
-    def _put_notice(self, notice: Notice) -> Item:
-        item = {
-            "pk": notice.subject_key,
-            "sk": f"NOTICE#{notice.kind.value}",
-            "kind": notice.kind.value,
-            "raised_at": _text(notice.raised_at),
-            "facts": dict(notice.facts),
-            "due_shard": f"notice#{_shard(notice.subject_key)}",
-            "due_at": _text(notice.raised_at),
-        }
-        return self._put(item, "attribute_not_exists(pk)")
-
-    def _put(self, item: Item, condition: str | None = None) -> Item:
-        put: Item = {"TableName": self._table, "Item": _item(item)}
-        return {"Put": put | ({"ConditionExpression": condition} if condition else {})}
-
-    def _put_if(self, item: Item, attribute: str, expected: int | None) -> Item:
-        if expected is None:
-            return self._put(item, "attribute_not_exists(pk)")
-        put = self._put(item, "#attribute = :expected")
-        put["Put"] |= {
-            "ExpressionAttributeNames": {"#attribute": attribute},
-            "ExpressionAttributeValues": _item({":expected": expected}),
-        }
-        return put
-
-    def _write(self, puts: Sequence[Item]) -> bool:
-        """Write all or nothing; False where a condition failed or another transaction had hold of an item."""
-        try:
-            self._client.transact_write_items(TransactItems=puts)  # type: ignore[arg-type]
-        except ClientError as error:
-            codes = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
-            code = error.response["Error"]["Code"]
-            if code == "TransactionInProgressException" or (
-                code == "TransactionCanceledException" and codes & _RACE_LOST
-            ):
-                return False
-            raise
-        return True
+                pointer = {"pk": f"MESH#{fact.details['mesh_message_id']}", "sk": "MESH"}
+                puts.append(self._put(pointer | {"message_id": record.message_id} | kept))
+        return [*puts, *(self._put_notice(notice, held=record.legal_hold) for notice in notices)]
 
 
 def _explanation(history: History, kind: NoticeKind) -> dict[str, str]:
@@ -819,18 +762,19 @@ def _practice(history: History) -> dict[str, str]:
     )
 
 
-def _shard(key: str) -> int:
-    return zlib.crc32(key.encode()) % SHARDS
-
-
-def _event(message_id: str, fact: Fact) -> Item:
+def _event(record: MessageRecord, fact: Fact) -> Item:
+    """Write a fact, so that it can be read as an audit event by itself: what, who, when, and the message's hash."""
+    built = record.history.of(FactKind.BUILT)
     return {
-        "pk": f"MESSAGE#{message_id}",
+        "pk": f"MESSAGE#{record.message_id}",
         "sk": f"EVENT#{fact.identity}",
         "kind": fact.kind.value,
-        "at": _text(fact.at),
         "source": fact.source,
         "details": json.dumps(fact.details, sort_keys=True),
+        "message_id": record.message_id,
+        "mailbox": record.mailbox,
+        **({"sha256": built[0].details["sha256"]} if built else {}),
+        **in_time(record.message_id + fact.identity, fact.at),
     }
 
 
@@ -842,26 +786,3 @@ def _fact(item: Item) -> Fact:
         source=item["source"],
         details=json.loads(item["details"]),
     )
-
-
-def _notice(item: Item) -> Notice:
-    return Notice(
-        subject_key=item["pk"], kind=NoticeKind(item["kind"]), raised_at=_time(item["raised_at"]), facts=item["facts"]
-    )
-
-
-def _text(time_: datetime) -> str:
-    # Fixed width, so that text order is time order.
-    return time_.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _time(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z")
-
-
-def _item(values: Item) -> dict[str, Any]:
-    return {name: _to_dynamo(value) for name, value in values.items()}
-
-
-def _plain(item: Any) -> Item:
-    return {name: _from_dynamo(value) for name, value in item.items()}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
-from gpconnect_messaging.mailboxes.directory import CredentialVault
+from gpconnect_messaging.mailboxes.directory import CredentialsError, CredentialVault
 from gpconnect_messaging.mailboxes.keeping import Kept
 from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.mesh.credentials import MailboxCredentials
@@ -36,7 +36,10 @@ class MeshConnections:
             if client is None or known != credentials:
                 if client is not None:
                     client.close()
-                client = MeshClient(self._url, credentials)
+                try:
+                    client = MeshClient(self._url, credentials)
+                except ValueError as error:  # its certificate or key is no usable PEM: the text says which
+                    raise CredentialsError(str(error)) from None
                 self._open[mailbox] = (credentials, client)
             return client
 

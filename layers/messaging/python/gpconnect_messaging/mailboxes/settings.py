@@ -47,6 +47,7 @@ class MailboxSettings:
     report_page: PageSize = PageSize.LETTER
     infrastructure_acknowledgement_seconds: int = 86_400
     business_acknowledgement_seconds: int = 432_000
+    escalate_after_seconds: int = 14_400
     document_types: frozenset[str] = frozenset()
     """SNOMED CT codes of document types that NHS England approved for this sender beside the specification's own."""
     hold_window_seconds: int = 9_900
@@ -76,6 +77,11 @@ class MailboxSettings:
     def business_deadline(self) -> timedelta:
         """How long after sending the business acknowledgement is due."""
         return timedelta(seconds=self.business_acknowledgement_seconds)
+
+    @property
+    def escalate_after(self) -> timedelta:
+        """How long after a notice was told it is escalated, unless somebody acknowledges it."""
+        return timedelta(seconds=self.escalate_after_seconds)
 
     @classmethod
     def from_json(cls, text: str) -> "MailboxSettings":
@@ -158,6 +164,7 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "report_page": _one_of(PageSize),
     "infrastructure_acknowledgement_seconds": _count,
     "business_acknowledgement_seconds": _count,
+    "escalate_after_seconds": _count,
     "document_types": _concepts,
     "hold_window_seconds": _hold_window,
     "release": _one_of(Release),

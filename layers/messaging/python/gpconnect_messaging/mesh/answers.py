@@ -218,7 +218,7 @@ def message_headers(headers: Mapping[str, str], message_id: str) -> MessageHeade
 def timestamp(text: str) -> datetime | None:
     """Read `yyyyMMddHHmmss` or ISO 8601; MESH's times are UTC where they name no zone."""
     for parse in (_compact, datetime.fromisoformat):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, OverflowError):
             at = parse(text)
             return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     return None
@@ -230,7 +230,7 @@ def _compact(text: str) -> datetime:
 
 def http_date(text: str | None) -> datetime | None:
     """Read the `Date` header."""
-    with contextlib.suppress(ValueError, TypeError, IndexError):
+    with contextlib.suppress(ValueError, TypeError, IndexError, OverflowError):
         at = email.utils.parsedate_to_datetime(text or "")
         return at if at.tzinfo else at.replace(tzinfo=UTC)
     return None

@@ -1,6 +1,6 @@
 """gzip towards MESH, and strict, bounded gunzip of what comes back.
 
-Towards MESH it is ISA-L that compresses: a tenth of zlib's time at about level 9's size (docs/adr/0018). What comes
+Towards MESH it is ISA-L that compresses: a tenth of zlib's time at about level 9's size (docs/adr/0017). What comes
 back is read by zlib. The common decoders accept a gzip stream that ends early, and go on after its end. Here a stream
 is right or it is damaged.
 """

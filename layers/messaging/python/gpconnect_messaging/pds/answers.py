@@ -95,7 +95,7 @@ def json_object(body: bytes) -> Json | None:
     """Read a body; None where it is not a JSON object."""
     try:
         content = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 

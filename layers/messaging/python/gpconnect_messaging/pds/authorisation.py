@@ -4,6 +4,7 @@ A refused JWT makes the secret be read afresh, in case its key was rotated, and 
 holds. Source: as `credentials`.
 """
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,11 +17,15 @@ from gpconnect_messaging.mesh.answers import http_date, retry_after
 from gpconnect_messaging.pds.answers import json_object
 from gpconnect_messaging.pds.credentials import ApplicationCredentials
 from gpconnect_messaging.pds.errors import Authentication, Busy, PdsError, Unavailable, WrongClock
+from gpconnect_messaging.pds.exchange import ANSWER_SECONDS, Answered, exchange
 
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _MARGIN = timedelta(seconds=30)
 """A token is given up this long before it ends, so that it does not end on its way."""
 _TOLERATED_SKEW = 30.0
+_DAY = 86_400
+_BEARER = re.compile(r"[!-~]{1,10000}")
+"""What a header can carry; RFC 6750 allows less."""
 _OPERATION = "token"
 
 # The platform says in words, and not in codes, which part of the JWT it refuses.
@@ -69,13 +74,16 @@ class Authorisation:
         self._token: _Token | None = None
         self._asking = threading.Lock()
 
-    def token(self) -> str:
-        """Return a token that is good for a while yet. Raises PdsError, CredentialsError."""
+    def token(self, seconds: float = ANSWER_SECONDS) -> str:
+        """Return a token that is good for a while yet, waiting so many seconds for a new one (twice for a rotated key).
+
+        Raises PdsError, CredentialsError.
+        """
         with self._asking:
             credentials = self._vault.credentials()
             kept = self._token
             if kept is None or kept.credentials != credentials or self._clock() >= kept.until:
-                self._token = kept = self._ask_again_if_refused(credentials)
+                self._token = kept = self._ask_again_if_refused(credentials, seconds)
             return kept.text
 
     def refused(self, token: str) -> None:
@@ -88,11 +96,11 @@ class Authorisation:
         """Try the credentials without asking about anybody. Raises PdsError, CredentialsError."""
         with self._asking:
             self._vault.forget()
-            self._token = self._ask(self._vault.credentials())
+            self._token = self._ask(self._vault.credentials(), ANSWER_SECONDS)
 
-    def _ask_again_if_refused(self, credentials: ApplicationCredentials) -> _Token:
+    def _ask_again_if_refused(self, credentials: ApplicationCredentials, seconds: float) -> _Token:
         try:
-            return self._ask(credentials)
+            return self._ask(credentials, seconds)
         except WrongClock:
             raise
         except Authentication:
@@ -100,44 +108,40 @@ class Authorisation:
             afresh = self._vault.credentials()
             if afresh == credentials:
                 raise
-        return self._ask(afresh)
+        return self._ask(afresh, seconds)
 
-    def _ask(self, credentials: ApplicationCredentials) -> _Token:
+    def _ask(self, credentials: ApplicationCredentials, seconds: float) -> _Token:
         asked_at = self._clock()
         form = {
             "grant_type": "client_credentials",
             "client_assertion_type": _ASSERTION_TYPE,
             "client_assertion": credentials.assertion(self._token_url, asked_at),
         }
-        # Errors are raised outside the except block: an httpx exception holds the request, and with it the JWT.
-        failed = ""
-        try:
-            answer = self._http.post(self._token_url, data=form, follow_redirects=False)
-        except httpx.HTTPError as error:
-            failed = type(error).__name__
-        if failed:
-            raise Unavailable(_OPERATION, f"no answer ({failed})")
-        if answer.status_code != 200:
+        request = self._http.build_request("POST", self._token_url, data=form)
+        answer = exchange(self._http, _OPERATION, request, seconds)
+        if answer.status != 200:
             raise self._failure(answer, asked_at)
-        content = json_object(answer.content) or {}
-        text, seconds = content.get("access_token"), _seconds(content.get("expires_in"))
-        if not isinstance(text, str) or not text or seconds is None:
-            raise Unavailable(_OPERATION, "the answer holds no token", status=answer.status_code)
-        return _Token(text, asked_at + timedelta(seconds=seconds) - _MARGIN, credentials)
+        content = json_object(answer.body) or {}
+        text, lasts = content.get("access_token"), _seconds(content.get("expires_in"))
+        if not isinstance(text, str) or not _BEARER.fullmatch(text) or lasts is None:
+            raise Unavailable(_OPERATION, "the answer holds no token", status=answer.status)
+        return _Token(text, asked_at + timedelta(seconds=lasts) - _MARGIN, credentials)
 
-    def _failure(self, answer: httpx.Response, asked_at: datetime) -> PdsError:
-        status = answer.status_code
+    def _failure(self, answer: Answered, asked_at: datetime) -> PdsError:
+        status = answer.status
         if status == 429:
             wait = retry_after(answer.headers.get("Retry-After"), asked_at)
             return Busy(_OPERATION, "too many requests", status=status, retry_after=wait)
         if status not in (400, 401, 403):
             return Unavailable(_OPERATION, f"answered {status}", status=status)
-        said = str((json_object(answer.content) or {}).get("error_description", ""))
+        said = str((json_object(answer.body) or {}).get("error_description", ""))
         theirs = http_date(answer.headers.get("Date"))
         skew = (asked_at - theirs).total_seconds() if theirs else None
-        if "'exp'" in said or (skew is not None and abs(skew) > _TOLERATED_SKEW):
+        part = next((ours for theirs_, ours in _REFUSED_PARTS if theirs_ in said), None)
+        # A clock that is off as well must not hide a key that was rotated: what the platform names comes first.
+        if "'exp'" in said or (part is None and skew is not None and abs(skew) > _TOLERATED_SKEW):
             return WrongClock(_OPERATION, _clock_problem(skew), status=status, seconds=skew)
-        part = next((ours for theirs_, ours in _REFUSED_PARTS if theirs_ in said), "the signed JWT was not accepted")
+        part = part or "the signed JWT was not accepted"
         return Authentication(_OPERATION, f"{part} (answered {status})", status=status)
 
 
@@ -148,7 +152,7 @@ def _clock_problem(skew: float | None) -> str:
 
 
 def _seconds(value: object) -> int | None:
-    """Read `expires_in`, which the platform writes as text."""
+    """Read `expires_in`, which the platform writes as text; more than a day is as good as a day."""
     if isinstance(value, str) and value.isascii() and value.isdecimal():
-        value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+        value = int(value[:9])
+    return min(value, _DAY) if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

@@ -7,6 +7,7 @@ jitter, and gives up in time for its caller to do something else. How an answer 
 |---|---|
 | 200 with a Patient; 404 or 400 with a code that answers the question | an `Answer` |
 | 401 | once more with a new token, then Authentication |
+| 403 | Authentication: the application may not use PDS |
 | 429 | all functions pause as Retry-After says; tried again in time, else Busy |
 | 408, 5xx, no answer, nonsense | tried again in time, else Unavailable |
 | any other 4xx | Refused, with PDS's code |
@@ -34,10 +35,12 @@ from gpconnect_messaging.pds.answers import Answer
 from gpconnect_messaging.pds.authorisation import Authorisation, Vault
 from gpconnect_messaging.pds.budget import Budget
 from gpconnect_messaging.pds.errors import Authentication, Busy, PdsError, Refused, Unavailable
+from gpconnect_messaging.pds.exchange import ANSWER_SECONDS, CONNECT_SECONDS, Answered, exchange
 
 LONGEST_LOOKUP = 8.0
 """Seconds. A builder takes five requests a run, within a minute."""
-_ANSWER_SECONDS, _CONNECT_SECONDS = 5.0, 3.0
+_FOR_THE_ANSWER = 1.5
+"""Seconds of a lookup that no turn in the budget may use up: whoever asks at the very end only wastes a request."""
 _TRIES = 3
 _PAUSE_WITHOUT_RETRY_AFTER, _LONGEST_PAUSE = 1.0, 60.0
 """Seconds for which all functions pause after a 429; whatever it asks for beyond that, it will say again."""
@@ -121,11 +124,11 @@ class PdsClient:
             "X-Correlation-ID": str(correlation),
         }
         for last in (False, True):
-            token = self._authorisation.token()
-            self._sleep(self._budget.reserve(self._left(end)))
+            token = self._authorisation.token(self._left(end))
+            self._sleep(self._budget.reserve(max(self._left(end) - _FOR_THE_ANSWER, 0.1)))
             own = {"Authorization": f"Bearer {token}", "X-Request-ID": str(uuid4())}
             answer = self._ask(nhs_number, headers | own, self._left(end))
-            if answer.status_code != 401 or last:
+            if answer.status != 401 or last:
                 break
             # Tokens can be withdrawn before they end: a new one is asked for, once.
             self._authorisation.refused(token)
@@ -134,24 +137,14 @@ class PdsClient:
     def _left(self, end: float) -> float:
         return max(end - self._clock(), 0.1)
 
-    def _ask(self, nhs_number: str, headers: Mapping[str, str], seconds: float) -> httpx.Response:
-        # The error is raised outside the except block: an httpx exception holds the request, and would hang on as the
-        # context.
-        try:
-            return self._http.get(
-                f"{self._url}{_API}/Patient/{quote(nhs_number, safe='')}",
-                headers=headers,
-                timeout=httpx.Timeout(min(_ANSWER_SECONDS, seconds), connect=min(_CONNECT_SECONDS, seconds)),
-                # A redirect would carry the token and the NHS number to somewhere else.
-                follow_redirects=False,
-            )
-        except httpx.HTTPError as error:
-            failed = type(error).__name__
-        raise Unavailable(_OPERATION, f"no answer ({failed})")
+    def _ask(self, nhs_number: str, headers: Mapping[str, str], seconds: float) -> Answered:
+        url = f"{self._url}{_API}/Patient/{quote(nhs_number, safe='')}"
+        request = self._http.build_request("GET", url, headers=headers)
+        return exchange(self._http, _OPERATION, request, seconds, self._clock)
 
-    def _read(self, nhs_number: str, answer: httpx.Response, today: date) -> Answer:
-        status = answer.status_code
-        content = answers.json_object(answer.content) or {}
+    def _read(self, nhs_number: str, answer: Answered, today: date) -> Answer:
+        status = answer.status
+        content = answers.json_object(answer.body) or {}
         codes = answers.error_codes(content)
         if status == 200 and not codes and (found := answers.read_patient(nhs_number, content, today)):
             return found
@@ -167,7 +160,7 @@ class PdsClient:
         if status == 408 or status >= 500:
             raise Unavailable(_OPERATION, f"answered {status}", status=status)
         named = f" with {', '.join(codes)}" if codes else ""
-        kind = Authentication if status == 401 else Refused
+        kind = Authentication if status in (401, 403) else Refused
         raise kind(_OPERATION, f"answered {status}{named}", status=status)
 
 
@@ -180,4 +173,4 @@ def _wait(failure: PdsError, attempt: int) -> float:
 def _connections() -> httpx.Client:
     context = httpx.create_ssl_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return httpx.Client(verify=context, timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS))
+    return httpx.Client(verify=context, timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS))

@@ -363,8 +363,7 @@ class Builder:
 
     def _as_recorded(self, row: MessageRecord) -> Built:
         """What became of a request with a row of its own, earlier; what it was released as is queued again."""
-        ids = [each for fact in row.history.of(FactKind.RELEASED) for each in fact.details["message_ids"]]
-        records = [record for each in ids if (record := self.ledger.find(each))]
+        records = [record for each in row.history.became if (record := self.ledger.find(each))]
         return _together([self._queue(record) for record in records]) if records else Built(row.message_id, row.status)
 
     def _known(self, request: Request, mailbox: MailboxSettings, claim: Claim) -> Built | None:
@@ -515,6 +514,7 @@ class Builder:
                 recipient=message.recipient.key,
                 created_at=message.created_at,
                 history=History((fact,)),
+                messages=len(recipients(message.request)),
             )
         )
         return self._queue(change.record)
@@ -534,6 +534,8 @@ class Builder:
         return ("GPCM-SD-037: the replacement comes more than 24 hours after the original",) if late else ()
 
     def _refuse(self, request_id: UUID, asked: Request | Withdrawal | None, reasons: Sequence[Reason]) -> Built:
+        if asked is None:  # it may be one that could not be read at all, and so was not received yet
+            self.evidence.receipt(str(request_id), b"")
         fact = lifecycle.request_refused(at=self.now(), reasons=_listed(reasons))
         change = self.ledger.create(self._row(request_id, asked, (fact,)))
         self.notifier.tell(change.notices)

@@ -3,7 +3,6 @@
 Each is one fact with the operator's id; the due-work sweep does what follows from it.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,19 +12,12 @@ from gpconnect_messaging.ledger.lifecycle import Fact, History, Status
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.notices import Notifier
-from gpconnect_messaging.requests.nhs_number import is_nhs_number
+from gpconnect_messaging.operators import checked_actor
 from gpconnect_messaging.steps.voiding import void_what_it_replaced, voids
-
-_ACTOR = re.compile(r"[A-Za-z0-9@._:/+=-]{1,128}")
-_DIGITS = re.compile(r"[0-9]{10}")
 
 
 class NotPossibleError(Exception):
     """The ledger does not have it, or it is past that point: nothing was recorded."""
-
-
-class ActorError(ValueError):
-    """An operator is named by an id of one word, and never by something that could be a patient's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +36,7 @@ class ByHand:
         row = self.ledger.find(request_id)
         # What the operator can know of; a difference that is found later needs a decision of its own.
         known = row.history.differences if row else frozenset()
-        fact = lifecycle.released_by_a_person(at=self.now(), actor=_checked(actor), despite=known)
+        fact = lifecycle.released_by_a_person(at=self.now(), actor=checked_actor(actor), despite=known)
         return self._record(
             request_id,
             fact,
@@ -57,7 +49,7 @@ class ByHand:
 
         Raises NotPossibleError where the withdrawal asks for nobody to be told, ActorError.
         """
-        fact = lifecycle.practice_told(at=self.now(), actor=_checked(actor))
+        fact = lifecycle.practice_told(at=self.now(), actor=checked_actor(actor))
         return self._record(
             withdrawal_id, fact, lambda history: history.practice_to_tell, "has nobody to be told"
         ).status
@@ -67,7 +59,7 @@ class ByHand:
 
         Raises NotPossibleError where the message has no such response, ActorError.
         """
-        fact = lifecycle.response_accepted(at=self.now(), mesh_message_id=mesh_message_id, actor=_checked(actor))
+        fact = lifecycle.response_accepted(at=self.now(), mesh_message_id=mesh_message_id, actor=checked_actor(actor))
         record = self._record(
             message_id,
             fact,
@@ -85,9 +77,3 @@ class ByHand:
             raise NotPossibleError(f"{row_id} {otherwise}")
         self.notifier.tell(change.notices)
         return change.record
-
-
-def _checked(actor: str) -> str:
-    if not _ACTOR.fullmatch(actor) or any(is_nhs_number(digits) for digits in _DIGITS.findall(actor)):
-        raise ActorError("name the operator by an id of one word: letters, digits and @._:/+=-")
-    return actor

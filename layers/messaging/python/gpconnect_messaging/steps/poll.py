@@ -23,7 +23,8 @@ from gpconnect_messaging.itk3.responses import Outcome, Response, UnreadableResp
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import Fact, Status
 from gpconnect_messaging.ledger.records import SET_ASIDE, MessageRecord, Received
-from gpconnect_messaging.ledger.store import Ledger, LedgerBusyError
+from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.mesh.errors import ERROR_CODES, Authentication, Busy, DamagedContent, Gone, NeverLeft
@@ -280,6 +281,7 @@ class _Round:
             if self.time_left():
                 self._count(partial(self._take, mesh_message_id, alone=True), mesh_message_id)
             else:
+                self.poller.ledger.forget_try(self.client.mailbox, mesh_message_id)  # counted, and not made
                 self.polled.left += 1
         if self.failures:
             raise self.failures[0]

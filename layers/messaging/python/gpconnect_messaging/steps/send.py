@@ -25,6 +25,7 @@ from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, Patien
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.connections import MeshConnections
+from gpconnect_messaging.mailboxes.directory import CredentialsError
 from gpconnect_messaging.mesh.chunking import Chunking, Part
 from gpconnect_messaging.mesh.errors import Authentication, Busy, Gone, MeshError, NeverLeft, Refused, Uncertain
 from gpconnect_messaging.mesh.models import Outgoing, Sent
@@ -33,6 +34,9 @@ from gpconnect_messaging.steps.upload import BeginningLostError, OutOfTimeError,
 from gpconnect_messaging.storage import DamagedMessageError, NotThereError, Outbox, StorageError
 
 _IN_MEMORY = 8 * 1024 * 1024
+_LONGEST_OBEYED = timedelta(minutes=15)
+"""MESH is left alone for as long as its Retry-After says, but no longer: a report has three hours, and after some tries
+a person is told."""
 _MAILBOX = re.compile(r"[!-~]{1,100}")
 # MESH's words for a message that it has all of (whatever became of it then), and for one that it has not.
 _COMPLETE = frozenset({"accepted", "acknowledged", "error", "undeliverable", "undelivered"})
@@ -50,7 +54,7 @@ class PostponedError(Exception):
 
 
 class NotAuthorisedError(PostponedError):
-    """MESH refused our credentials, after reading the secret afresh too: whoever keeps them must correct them."""
+    """MESH refused our credentials, and the secret read afresh is refused or unusable: its keeper must correct it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,10 +108,15 @@ class Sender:
                     resolved = found[0].mailbox_id
                     outgoing = replace(outgoing, to=resolved)
                 sent = upload(outgoing, time_left)
-            except (NeverLeft, Busy) as error:
+            except NeverLeft as error:
                 return self._postponed(record, attempt, error.problem)
+            except Busy as error:
+                return self._postponed(record, attempt, error.problem, wait=error.retry_after)
             except Authentication as error:
                 return self._postponed(record, attempt, error.problem, NotAuthorisedError)
+            except CredentialsError as error:
+                # The secret was read, first or afresh after a refusal: nothing left that MESH would have taken.
+                return self._postponed(record, attempt, str(error), NotAuthorisedError)
             except OutOfTimeError as error:
                 return self._postponed(record, attempt, str(error))
             except BeginningLostError as error:
@@ -187,7 +196,7 @@ class Sender:
             word = self.mesh.authorised(record.mailbox, lambda client: client.tracking(mesh_message_id)).status
         except Gone:
             word = _UNKNOWN_TO_MESH
-        except MeshError:
+        except (MeshError, CredentialsError):
             return self._record(record.message_id, fact)
         tracked = lifecycle.upload_tracked(
             at=self.now(), attempt=attempt, mesh_message_id=mesh_message_id,
@@ -203,15 +212,16 @@ class Sender:
         return self._record(record.message_id, fact)
 
     def _may_start(self, history: History) -> bool:
-        if history.status is Status.BUILT:
-            return True
-        # An uncertain upload is repeated only after its wait, however often the queue brings it.
-        due = due_at(history, self.patience)
-        return (
-            history.status is Status.UNCERTAIN
-            and due is not None
-            and (due <= self.now() or history.facts[-1].kind is FactKind.QUEUED_AGAIN)
-        )
+        # A wait that MESH asked for, or that an uncertain upload needs, is kept however often the queue brings the
+        # message: when it is over, the sweep does.
+        match history.status:
+            case Status.BUILT:
+                due = history.not_before
+            case Status.UNCERTAIN:
+                due = due_at(history, self.patience)
+            case _:
+                return False
+        return due is None or due <= self.now() or history.facts[-1].kind is FactKind.QUEUED_AGAIN
 
     def _still(self, attempt: int) -> Callable[[History], bool]:
         return lambda history: self._may_start(history) and history.attempts == attempt - 1
@@ -224,8 +234,11 @@ class Sender:
         error: type[PostponedError] = PostponedError,
         *,
         abandoned: str | None = None,
+        wait: float | None = None,
     ) -> Status:
-        fact = lifecycle.upload_postponed(at=self.now(), attempt=attempt, why=why, abandoned=abandoned)
+        at = self.now()
+        not_before = at + min(timedelta(seconds=wait), _LONGEST_OBEYED) if wait else None
+        fact = lifecycle.upload_postponed(at=at, attempt=attempt, why=why, abandoned=abandoned, not_before=not_before)
         self._record(record.message_id, fact)
         raise error(why)
 

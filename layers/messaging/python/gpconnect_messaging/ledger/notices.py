@@ -1,0 +1,123 @@
+"""Open notices: who has acknowledged what, and what must be told to somebody else because nobody did.
+
+A notice is open from when it is raised until somebody acknowledges it. Told and still open, it is due for escalation,
+once (`steps.escalate`).
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from gpconnect_messaging.ledger.audit import audit_item
+from gpconnect_messaging.ledger.lifecycle import NoticeKind
+from gpconnect_messaging.ledger.records import AuditEvent, OpenNotice
+from gpconnect_messaging.ledger.table import (
+    OPEN_NOTICE,
+    SHARDS,
+    Item,
+    LedgerBusyError,
+    LedgerTable,
+    as_notice,
+    item,
+    text,
+    time,
+)
+from gpconnect_messaging.operators import checked_actor
+
+_LEASE = timedelta(minutes=1)
+
+
+class UnknownNoticeError(Exception):
+    """There is no notice of that id: take the id from the notice itself, or from the list of open ones."""
+
+
+class NoticeBook(LedgerTable):
+    """The notices that wait for a person."""
+
+    def open(self) -> list[OpenNotice]:
+        """List the notices that nobody has acknowledged, oldest first."""
+        found = (
+            _open(each)
+            for number in range(SHARDS)
+            for each in self._query_index("by_status", "status_shard", f"{OPEN_NOTICE}#{number}")
+        )
+        return sorted(found, key=lambda each: each.notice.raised_at)
+
+    def acknowledge(self, notice_id: str, actor: str, at: datetime) -> bool:
+        """Record that a person has taken a notice on; it is not escalated any more.
+
+        False, with nothing changed, where somebody has acknowledged it before. Raises UnknownNoticeError,
+        ActorError.
+        """
+        checked_actor(actor)
+        pk, sk = _key(notice_id)
+        known = self._get(pk, sk)
+        if known is None:
+            raise UnknownNoticeError("there is no notice of that id")
+        notice = as_notice(known)
+        event = AuditEvent(
+            at=at, actor=actor, what="notice acknowledged", message_id=notice.facts.get("message_id"),
+            mailbox=notice.mailbox, details={"notice": notice.id},
+        )  # fmt: skip
+        update = {
+            "TableName": self._table,
+            "Key": item({"pk": pk, "sk": sk}),
+            "UpdateExpression": "SET acknowledged_at = :at, acknowledged_by = :actor "
+            "REMOVE status_shard, changed_at, due_shard, due_at",
+            "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(acknowledged_at)",
+            "ExpressionAttributeValues": item({":at": text(at), ":actor": actor}),
+        }
+        if "acknowledged_at" in known:
+            return False
+        for _ in self._tries():
+            if self._write([{"Update": update}, self._put(audit_item(event) | self._expiry(at))]):
+                return True
+            if "acknowledged_at" in (self._get(pk, sk) or {}):
+                return False
+        raise LedgerBusyError("the notice changed on every try")
+
+    def due_escalations(self, now: datetime) -> Iterator[OpenNotice]:
+        """List the notices that were told and must be looked at again, because nobody acknowledged them."""
+        return (_open(each) for each in self._due("escalation", now))
+
+    def wait_with(self, open_notice: OpenNotice, until: datetime) -> None:
+        """Look at a notice again at some time; one that was acknowledged meanwhile stays acknowledged."""
+        self._update(*_place(open_notice), "SET due_at = :until", _WAITING, {":until": text(until)})
+
+    def take_escalation(self, open_notice: OpenNotice) -> bool:
+        """Take the right to escalate a notice, for a minute; False where another has it, or it is no longer due."""
+        now = self._now()
+        return self._update(
+            *_place(open_notice),
+            "SET due_at = :until",
+            f"{_WAITING} AND due_at <= :now",
+            {":until": text(now + _LEASE), ":now": text(now)},
+        )
+
+    def escalated(self, open_notice: OpenNotice) -> None:
+        """Record that a notice was told to whom it escalates; that is not done twice."""
+        place, now = _place(open_notice), text(self._now())
+        self._update(*place, "SET escalated_at = :now REMOVE due_shard, due_at", None, {":now": now})
+
+
+_WAITING = (
+    "attribute_exists(due_shard) AND attribute_not_exists(acknowledged_at) AND attribute_not_exists(escalated_at)"
+)
+
+
+def _open(values: Item) -> OpenNotice:
+    def when(name: str) -> datetime | None:
+        return time(values[name]) if name in values else None
+
+    return OpenNotice(notice=as_notice(values), told_at=when("told_at"), escalated_at=when("escalated_at"))
+
+
+def _place(open_notice: OpenNotice) -> tuple[str, str]:
+    return open_notice.notice.subject_key, f"NOTICE#{open_notice.notice.kind.value}"
+
+
+def _key(notice_id: str) -> tuple[str, str]:
+    subject, _, kind = notice_id.rpartition("/")
+    known = next((each for each in NoticeKind if each.value.replace(" ", "-") == kind), None)
+    if not subject or known is None:
+        raise UnknownNoticeError("there is no notice of that id")
+    return subject, f"NOTICE#{known.value}"

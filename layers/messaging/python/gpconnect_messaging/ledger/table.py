@@ -1,0 +1,202 @@
+"""The ledger's one DynamoDB table: how the stores that share it read and write its items.
+
+What must be found later by time carries `time_shard` and `at`: the day, and one of so many shards, so that no key of
+the index takes all of a moment's writes (1,000 a second is what one key takes).
+"""
+
+import random
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from time import sleep
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from gpconnect_messaging.ledger.lifecycle import NoticeKind
+from gpconnect_messaging.ledger.records import Notice
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SHARDS = 32
+TIME_SHARDS = 16
+_TRIES = 10
+OPEN_NOTICE = "OPEN NOTICE"
+"""Where the index by status has the notices that nobody has acknowledged."""
+_RACE_LOST = {"ConditionalCheckFailed", "TransactionConflict"}
+
+_to_dynamo = TypeSerializer().serialize
+_from_dynamo = TypeDeserializer().deserialize
+
+Item = dict[str, Any]
+
+
+class LedgerBusyError(Exception):
+    """Others kept changing the same message: nothing was written; try the whole step again."""
+
+
+class LedgerTable:
+    """The table. All methods may raise botocore's ClientError for faults of DynamoDB itself."""
+
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        table: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        kept_for: timedelta | None = None,
+    ) -> None:
+        """`kept_for` is how long items stay after their last change (retention of the audit class); None: for ever."""
+        self._client = client
+        self._table = table
+        self._now = now
+        self._kept_for = kept_for
+
+    def _tries(self) -> Iterator[int]:
+        for attempt in range(_TRIES):
+            if attempt:
+                sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 6)))  # noqa: S311 - spreads retries, hides nothing
+            yield attempt
+
+    def _get(self, pk: str, sk: str) -> Item | None:
+        answer = self._client.get_item(TableName=self._table, Key=item({"pk": pk, "sk": sk}), ConsistentRead=True)
+        return plain(answer["Item"]) if "Item" in answer else None
+
+    def _query(self, **query: Any) -> Iterator[Item]:
+        for page in self._client.get_paginator("query").paginate(TableName=self._table, **query):
+            yield from map(plain, page["Items"])
+
+    def _partition(self, pk: str) -> Iterator[Item]:
+        return self._query(
+            KeyConditionExpression="pk = :pk", ExpressionAttributeValues=item({":pk": pk}), ConsistentRead=True
+        )
+
+    def _query_index(self, index: str, attribute: str, value: str) -> Iterator[Item]:
+        return self._query(
+            IndexName=index,
+            KeyConditionExpression=f"{attribute} = :value",
+            ExpressionAttributeValues=item({":value": value}),
+        )
+
+    def _due(self, kind: str, now: datetime) -> Iterator[Item]:
+        for number in range(SHARDS):
+            yield from self._query(
+                IndexName="by_due",
+                KeyConditionExpression="due_shard = :shard AND due_at <= :now",
+                ExpressionAttributeValues=item({":shard": f"{kind}#{number}", ":now": text(now)}),
+            )
+
+    def _expiry(self, since: datetime) -> Item:
+        """Say when an item may go; it is a deadline for DynamoDB's TTL, and never a lock."""
+        return {"expires_at": int((since + self._kept_for).timestamp())} if self._kept_for else {}
+
+    def _put_notice(self, notice: Notice, *, held: bool = False) -> Item:
+        """Raise a notice: due to be told, and open until somebody acknowledges it. A held message's is kept."""
+        number = shard(notice.subject_key)
+        return self._put(
+            {
+                "pk": notice.subject_key,
+                "sk": f"NOTICE#{notice.kind.value}",
+                "kind": notice.kind.value,
+                "raised_at": text(notice.raised_at),
+                "facts": dict(notice.facts),
+                "due_shard": f"notice#{number}",
+                "due_at": text(notice.raised_at),
+                "status_shard": f"{OPEN_NOTICE}#{number}",
+                "changed_at": text(notice.raised_at),
+                **({} if held else self._expiry(notice.raised_at)),
+            },
+            "attribute_not_exists(pk)",
+        )
+
+    def _put(self, values: Item, condition: str | None = None) -> Item:
+        put: Item = {"TableName": self._table, "Item": item(values)}
+        return {"Put": put | ({"ConditionExpression": condition} if condition else {})}
+
+    def _put_if(self, values: Item, attribute: str, expected: int | None) -> Item:
+        if expected is None:
+            return self._put(values, "attribute_not_exists(pk)")
+        put = self._put(values, "#attribute = :expected")
+        put["Put"] |= {
+            "ExpressionAttributeNames": {"#attribute": attribute},
+            "ExpressionAttributeValues": item({":expected": expected}),
+        }
+        return put
+
+    def _write(self, puts: Sequence[Item]) -> bool:
+        """Write all or nothing; False where a condition failed or another transaction had hold of an item."""
+        try:
+            self._client.transact_write_items(TransactItems=puts)  # type: ignore[arg-type]
+        except ClientError as error:
+            codes = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+            code = error.response["Error"]["Code"]
+            if code == "TransactionInProgressException" or (
+                code == "TransactionCanceledException" and codes & _RACE_LOST
+            ):
+                return False
+            raise
+        return True
+
+    def _update(self, pk: str, sk: str, expression: str, condition: str | None, values: Item) -> bool:
+        """Update an item; False where the condition does not hold."""
+        how: Item = {"ConditionExpression": condition} if condition else {}
+        if values:
+            how["ExpressionAttributeValues"] = item(values)
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=item({"pk": pk, "sk": sk}),
+                UpdateExpression=expression,
+                **how,
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+
+def as_notice(values: Item) -> Notice:
+    """Read a notice's item."""
+    return Notice(
+        subject_key=values["pk"],
+        kind=NoticeKind(values["kind"]),
+        raised_at=time(values["raised_at"]),
+        facts=values["facts"],
+    )
+
+
+def shard(key: str, shards: int = SHARDS) -> int:
+    """Tell which shard a key belongs to."""
+    return zlib.crc32(key.encode()) % shards
+
+
+def in_time(key: str, at: datetime) -> Item:
+    """Give the attributes under which an item is found by time."""
+    return {"time_shard": f"{at.astimezone(UTC).date()}#{shard(key, TIME_SHARDS)}", "at": text(at)}
+
+
+def time_shards(day: date) -> list[str]:
+    """Name the keys of the time index that hold a day (UTC)."""
+    return [f"{day}#{number}" for number in range(TIME_SHARDS)]
+
+
+def text(time_: datetime) -> str:
+    """Write a time in fixed width, so that text order is time order."""
+    return time_.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def time(written: str) -> datetime:
+    """Read a time that `text` wrote."""
+    return datetime.strptime(written, "%Y-%m-%dT%H:%M:%S.%f%z")
+
+
+def item(values: Item) -> dict[str, Any]:
+    """Write plain values as DynamoDB's."""
+    return {name: _to_dynamo(value) for name, value in values.items()}
+
+
+def plain(values: Any) -> Item:
+    """Read DynamoDB's values as plain ones."""
+    return {name: _from_dynamo(value) for name, value in values.items()}

@@ -1,0 +1,68 @@
+"""Escalate: tell a second person, once, of each notice that nobody acknowledged in time.
+
+The first telling makes a notice due here at once; it is then put off until its mailbox's time is over. A crash between
+telling and recording it tells twice, never not at all.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from gpconnect_messaging.ledger.notices import NoticeBook
+from gpconnect_messaging.ledger.records import OpenNotice
+from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.mailboxes.directory import MailboxDirectory, UnknownMailboxError
+from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
+from gpconnect_messaging.notices import Notifier
+
+_FAR = timedelta(days=1)
+"""Beyond any lease: what is being told just now is not told yet."""
+
+
+@dataclass(slots=True)
+class Escalated:
+    """What one look at the open notices did."""
+
+    notices_escalated: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Escalation:
+    """The escalation step and what it works with. `wait` is for notices that are about no mailbox of ours."""
+
+    ledger: Ledger
+    book: NoticeBook
+    mailboxes: MailboxDirectory
+    notifier: Notifier
+    wait: timedelta
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def run(self, time_left: Callable[[], bool] = lambda: True) -> Escalated:
+        """Escalate what is due, while `time_left` says that there is time for one more."""
+        done = Escalated()
+        for each in self.book.due_escalations(self.now()):
+            if not time_left():
+                break
+            since = each.told_at or each.notice.raised_at
+            until = since + self._wait(each)
+            if until > self.now():
+                self.book.wait_with(each, until)
+            elif self.book.take_escalation(each):
+                self.notifier.escalate(each.notice)
+                self.book.escalated(each)
+                done.notices_escalated += 1
+        return done
+
+    def oldest_untold(self) -> timedelta:
+        """How long the oldest notice has waited to be told at all; nothing where none waits."""
+        waiting = self.ledger.due_notices(self.now() + _FAR)
+        return max((self.now() - notice.raised_at for notice in waiting), default=timedelta())
+
+    def _wait(self, open_notice: OpenNotice) -> timedelta:
+        mailbox = open_notice.notice.mailbox
+        if mailbox is None:
+            return self.wait
+        try:
+            return self.mailboxes.settings(mailbox).escalate_after
+        except (UnknownMailboxError, MailboxSettingsError):
+            return self.wait

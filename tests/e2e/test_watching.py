@@ -1,0 +1,173 @@
+"""Telling people, escalating, acknowledging, and the daily balance, through what is deployed."""
+
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from gpconnect_messaging.ledger.audit import AuditTrail
+from gpconnect_messaging.ledger.holds import HeldItems
+from gpconnect_messaging.ledger.notices import NoticeBook
+from gpconnect_messaging.legal_hold import LegalHold
+from infra.local.ledger import Message
+from infra.local.run import LocalRun
+from tests.e2e.conftest import Product
+
+
+class Desk:
+    """Somebody who reads notices: a queue subscribed to the notices topic, with a filter as contacts have."""
+
+    def __init__(self, run: LocalRun, **wanted: list[str]) -> None:
+        self._queues = run.session.client("sqs")
+        self._url = self._queues.create_queue(QueueName=f"desk-{uuid.uuid4()}")["QueueUrl"]
+        arn = self._queues.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",
+                 "Resource": arn}
+            ],
+        }  # fmt: skip
+        self._queues.set_queue_attributes(QueueUrl=self._url, Attributes={"Policy": json.dumps(policy)})
+        run.session.client("sns").subscribe(
+            TopicArn=run.outputs["NoticesTopicArn"],
+            Protocol="sqs",
+            Endpoint=arn,
+            Attributes={"FilterPolicy": json.dumps(wanted)},
+        )
+        self.read: list[dict[str, Any]] = []
+
+    def notices(self, about: str) -> list[dict[str, Any]]:
+        """Everything that came so far about a message."""
+        while found := self._queues.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
+            for message in found:
+                self.read.append(json.loads(message["Body"]))
+                self._queues.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+        return [notice for notice in self.read if about in notice["Message"]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def message(run: LocalRun) -> Message:
+    """A delivered message, made before all else: by the time that the day is reckoned, it did not come just now."""
+    product = Product(run)
+    return product.reaches(product.drop(), "DELIVERED")
+
+
+@pytest.fixture
+def book(run: LocalRun) -> NoticeBook:
+    client: Any = run.session.client("dynamodb")
+    return NoticeBook(client, run.outputs["LedgerTableName"])
+
+
+@pytest.mark.requirement("1.5:GPCM-SD-044", "1.5:GPCM-SD-045")
+def test_a_notice_reaches_its_organisation_and_escalates_unless_it_is_acknowledged(
+    product: Product, book: NoticeBook
+) -> None:
+    run, mailbox = product.run, "Y90001OT001"
+    desk, superior = Desk(run, route=[f"{mailbox}/first"]), Desk(run, route=[f"{mailbox}/escalation"])
+    other = Desk(run, mailbox=["Y90002OT001"])
+    product.next_upload("refuse")
+    taken = product.reaches(product.drop(), "REFUSED").message_id
+    notice_id = f"MESSAGE#{taken}/refused"
+    product.wait(lambda: bool(desk.notices(taken)), seconds=20)
+    (first,) = desk.notices(taken)
+    assert first["Subject"] == "GP Connect Messaging: MESH refused a message"
+    assert f"This notice: {notice_id}" in first["Message"]
+    assert notice_id in {each.notice.id for each in book.open()}
+    acknowledge = {"task": "acknowledge", "notice": notice_id, "actor": "a.nurse"}
+    assert run.invoke("poller", acknowledge) == {"acknowledged": 1}
+    assert run.invoke("poller", acknowledge) == {"acknowledged": 0}
+
+    product.next_upload("refuse")
+    left = product.reaches(product.drop(), "REFUSED").message_id
+    product.wait(lambda: bool(superior.notices(left)), seconds=60)
+    product.run.poll()
+    assert [notice["Subject"] for notice in superior.notices(left)] == [
+        "GP Connect Messaging, escalated: MESH refused a message"
+    ]
+    assert superior.notices(taken) == []
+    assert other.read == [] == other.notices("MESSAGE#")
+    client: Any = run.session.client("dynamodb")
+    trail, now = AuditTrail(client, run.outputs["LedgerTableName"]), datetime.now(UTC)
+    assert [(event.actor, event.what) for event in trail.of_message(taken)][-1] == ("a.nurse", "notice acknowledged")
+    lately = [event.what for event in trail.between(now - timedelta(hours=1), now) if event.message_id == taken]
+    assert lately == ["built", "upload started", "upload refused", "notice acknowledged"]
+    assert run.denials() == []
+
+
+@pytest.mark.requirement("GPC-SD09")
+def test_a_message_under_a_legal_hold_cannot_be_removed(run: LocalRun, message: Message) -> None:
+    outputs = run.outputs
+    client: Any = run.session.client("dynamodb")
+    store = run.session.client("s3")
+    for bucket in ("OutboxBucketName", "EvidenceBucketName"):
+        # The template says so, and a test of it that it does; the emulator's CloudFormation leaves it out.
+        store.put_object_lock_configuration(
+            Bucket=outputs[bucket], ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"}
+        )
+    trail = AuditTrail(client, outputs["LedgerTableName"])
+    hold = LegalHold(
+        items=HeldItems(client, outputs["LedgerTableName"], kept_for=timedelta(days=90)), trail=trail, s3=store,
+        outbox_bucket=outputs["OutboxBucketName"], evidence_bucket=outputs["EvidenceBucketName"],
+    )  # fmt: skip
+    # The message and its envelope, the request, and two acknowledgements with their headers.
+    assert hold.place(message.message_id, "a.solicitor", "a complaint") >= 7
+    key = f"messages/{message.message_id}.xml"
+    version = store.head_object(Bucket=outputs["OutboxBucketName"], Key=key)["VersionId"]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        store.delete_object(Bucket=outputs["OutboxBucketName"], Key=key, VersionId=version)
+    table = run.session.resource("dynamodb").Table(outputs["LedgerTableName"])
+
+    def expiring() -> set[str]:
+        pk = {":pk": f"MESSAGE#{message.message_id}"}
+        items = table.query(KeyConditionExpression="pk = :pk", ExpressionAttributeValues=pk)["Items"]
+        return {str(item["sk"]) for item in items if "expires_at" in item}
+
+    assert {sk for sk in expiring() if not sk.startswith("AUDIT#")} == set()
+    assert hold.lift(message.message_id, "a.solicitor", "settled") >= 7
+    assert {"MESSAGE", "EVENT#built"} <= expiring()
+    store.delete_object(Bucket=outputs["OutboxBucketName"], Key=key, VersionId=version)
+    deeds = [(event.actor, event.what) for event in trail.of_message(message.message_id)][-2:]
+    assert deeds == [("a.solicitor", "legal hold placed"), ("a.solicitor", "legal hold lifted")]
+
+
+def test_the_days_balance_finds_a_deliberately_lost_row(product: Product, message: Message) -> None:
+    run, day = product.run, datetime.now(UTC).date().isoformat()
+    before = run.invoke("poller", {"task": "reconcile", "day": day})
+    table = run.session.resource("dynamodb").Table(run.outputs["LedgerTableName"])
+    row = table.get_item(Key={"pk": f"MESSAGE#{message.message_id}", "sk": "MESSAGE"})["Item"]
+    table.delete_item(Key={"pk": row["pk"], "sk": row["sk"]})
+    try:
+        # At the latest when it is so old that the builder cannot be at it any more.
+        after = product_reconciled(product, day, message.request_id)
+    finally:
+        table.put_item(Item=row)
+    assert after["wrong"] > before["wrong"], "lost; and vanished, if the balance of yesterday was made as it was open"
+    store = run.session.client("s3")
+    kept = store.get_object(Bucket=run.outputs["EvidenceBucketName"], Key=f"balances/{day}.json")
+    balance = json.loads(kept["Body"].read())
+    assert [message.request_id] == balance["mailboxes"]["Y90001OT001"]["lost"]
+    assert table.get_item(Key={"pk": f"BALANCE#{day}", "sk": "NOTICE#imbalance"})["Item"]["told_at"]
+    assert run.invoke("poller", {"task": "reconcile", "day": day})["wrong"] == before["wrong"], "found again"
+    assert run.denials() == []
+
+
+def product_reconciled(product: Product, day: str, request_id: str) -> dict[str, Any]:
+    """Reckon the day until a request counts as lost, not as just received."""
+    found: dict[str, Any] = {}
+
+    def missed() -> bool:
+        found.update(product.run.invoke("poller", {"task": "reconcile", "day": day}))
+        kept = product.run.session.client("s3").get_object(
+            Bucket=product.run.outputs["EvidenceBucketName"], Key=f"balances/{day}.json"
+        )
+        mailboxes = json.loads(kept["Body"].read())["mailboxes"].values()
+        return any(request_id in its["lost"] for its in mailboxes)
+
+    product.wait(missed, seconds=60)
+    return found

@@ -1,0 +1,180 @@
+"""A notice that nobody takes on is told to a second person, once; one that was acknowledged is not."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gpconnect_messaging.ledger.audit import AuditTrail
+from gpconnect_messaging.ledger.lifecycle import Fact, History, NoticeKind, Patience, held, withdrawal
+from gpconnect_messaging.ledger.notices import NoticeBook, UnknownNoticeError
+from gpconnect_messaging.ledger.records import MessageRecord, Received
+from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
+from gpconnect_messaging.mailboxes.settings import MailboxSettings
+from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.steps.escalate import Escalation
+from tests.in_memory import Clock, Table, Topic
+from tests.unit.ledger.facts import BUILT, OVERDUE, accepted, at, refused, started
+
+MAILBOX = "Y90001OT001"
+PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+
+
+@dataclass
+class Directory:
+    def settings(self, mailbox: str) -> MailboxSettings:
+        if mailbox != MAILBOX:
+            raise UnknownMailboxError("no such mailbox is configured")
+        return MailboxSettings(mailbox=MAILBOX, ods_code="Y90001", escalate_after_seconds=3600)
+
+
+@dataclass
+class Watch:
+    """The notice path over memory."""
+
+    clock: Clock = field(default_factory=Clock)
+    topic: Topic = field(default_factory=Topic)
+    table: Any = field(default_factory=Table)
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.table, "ledger", PATIENCE, self.clock)
+        self.book = NoticeBook(self.table, "ledger", self.clock)
+        self.trail = AuditTrail(self.table, "ledger", self.clock)
+        self.notifier = Notifier(self.topic, "topic", self.ledger)  # type: ignore[arg-type]
+        self.escalation = Escalation(
+            ledger=self.ledger, book=self.book, mailboxes=Directory(), notifier=self.notifier,  # type: ignore[arg-type]
+            wait=timedelta(hours=8), now=self.clock,
+        )  # fmt: skip
+
+    def fail(self, message_id: str = "4711", facts: tuple[Fact, ...] = (BUILT, started(), refused())) -> str:
+        """Have a message refused (or what else its facts amount to) and told; return the notice's id."""
+        record = MessageRecord(
+            message_id=message_id, request_id=message_id, mailbox=MAILBOX, encounter="e", version=1,
+            created_at=self.clock(), history=History(facts),
+        )  # fmt: skip
+        change = self.ledger.create(record)
+        self.notifier.tell(change.notices)
+        (notice,) = change.notices
+        return notice.id
+
+    def after(self, wait: timedelta) -> int:
+        self.clock.advance(wait)
+        return self.escalation.run().notices_escalated
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+@pytest.mark.requirement("1.5:GPCM-SD-044", "1.5:GPCM-SD-045")
+def test_a_notice_that_nobody_acknowledges_is_escalated_once(watch: Watch) -> None:
+    notice_id = watch.fail()
+    assert [watch.after(timedelta(minutes=20)) for _ in range(6)] == [0, 0, 1, 0, 0, 0]
+    assert [each["route"] for each in watch.topic.attributes] == [f"{MAILBOX}/first", f"{MAILBOX}/escalation"]
+    first, second = watch.topic.told
+    assert first.startswith("GP Connect Messaging: MESH refused a message")
+    assert second.startswith("GP Connect Messaging, escalated: MESH refused a message")
+    assert f"This notice: {notice_id}" in first
+    assert f"This notice: {notice_id}" in second
+    assert [each.notice.id for each in watch.book.open()] == [notice_id], "open until somebody acknowledges it"
+
+
+_WAITS = held(at=at(0), release_at=at(165), by_a_person=True, requirement="GPCM-SD-CS-074", why="by a person")
+_TOO_LATE = withdrawal(at=at(0), stopped=[], sent=["4710"], warning_key="warnings/4711.txt")
+
+
+@pytest.mark.requirement("GPCM-SD-CS-074", "GPCM-SD-CS-077")
+@pytest.mark.parametrize(
+    ("fact", "kind", "severity"), [(_WAITS, "waiting", "attention"), (_TOO_LATE, "tell-the-practice", "failure")]
+)
+def test_what_waits_for_a_person_is_escalated_though_the_sweep_never_comes_back_to_it(
+    watch: Watch, fact: Fact, kind: str, severity: str
+) -> None:
+    assert watch.fail(facts=(fact,)) == f"MESSAGE#4711/{kind}"
+    assert watch.ledger.due_messages(watch.clock() + timedelta(days=365)) == []
+    assert [watch.after(timedelta(minutes=20)) for _ in range(6)] == [0, 0, 1, 0, 0, 0]
+    assert [(each["telling"], each["severity"]) for each in watch.topic.attributes] == [
+        ("first", severity),
+        ("escalation", severity),
+    ]
+
+
+def test_the_notice_of_a_late_withdrawal_says_where_its_warning_is(watch: Watch) -> None:
+    watch.fail(facts=(_TOO_LATE,))
+    assert "the evidence bucket has the warning as warnings/4711.txt" in watch.topic.told[0]
+
+
+def test_an_acknowledged_notice_is_not_escalated(watch: Watch) -> None:
+    notice_id = watch.fail()
+    other = watch.fail("4712")
+    assert watch.book.acknowledge(notice_id, "a.nurse", watch.clock())
+    assert [watch.after(timedelta(minutes=40)) for _ in range(3)] == [0, 1, 0]
+    assert [each.notice.id for each in watch.book.open()] == [other]
+
+
+def test_acknowledging_is_recorded_once_with_who_and_when(watch: Watch) -> None:
+    notice_id = watch.fail()
+    at = watch.clock()
+    assert watch.book.acknowledge(notice_id, "a.nurse", at)
+    assert not watch.book.acknowledge(notice_id, "a.doctor", watch.clock())
+    events = [each for each in watch.trail.of_message("4711") if each.what == "notice acknowledged"]
+    assert [(each.actor, each.at, each.details) for each in events] == [("a.nurse", at, {"notice": notice_id})]
+
+
+def test_what_is_acknowledged_before_it_could_be_told_stays_so(watch: Watch) -> None:
+    facts = (BUILT, started(), accepted(), OVERDUE)
+    change = watch.ledger.create(
+        MessageRecord(
+            message_id="4711", request_id="4711", mailbox=MAILBOX, encounter="e", version=1, created_at=watch.clock(),
+            history=History(facts),
+        )
+    )  # fmt: skip
+    (notice,) = change.notices
+    assert watch.ledger.take_notice(notice)
+    watch.book.acknowledge(notice.id, "a.nurse", watch.clock())
+    watch.ledger.notice_told(notice)
+    assert [watch.after(timedelta(hours=1)) for _ in range(3)] == [0, 0, 0]
+    assert watch.book.open() == []
+    assert list(watch.book.due_escalations(watch.clock())) == [], "the sweep does not come back to it"
+
+
+def test_a_notice_about_no_mailbox_of_ours_waits_the_environments_time(watch: Watch) -> None:
+    received = Received(
+        mailbox="Y99999OT001", mesh_message_id="m1", at=watch.clock(), evidence_key="received/m1", outcome="unmatched"
+    )
+    watch.notifier.tell(watch.ledger.received(received, unmatched_because="it names no message of ours"))
+    assert [watch.after(timedelta(hours=2)) for _ in range(5)] == [0, 0, 0, 1, 0]
+
+
+def test_an_unknown_notice_cannot_be_acknowledged(watch: Watch) -> None:
+    watch.fail()
+    for notice_id in ("MESSAGE#4711/overdue", "MESSAGE#4711/nonsense", "4711", ""):
+        with pytest.raises(UnknownNoticeError):
+            watch.book.acknowledge(notice_id, "a.nurse", watch.clock())
+    with pytest.raises(ValueError, match="name the operator"):
+        watch.book.acknowledge("MESSAGE#4711/refused", " ", watch.clock())
+
+
+def test_the_oldest_untold_notice_is_measured_while_somebody_tries_to_tell_it(watch: Watch) -> None:
+    assert watch.escalation.oldest_untold() == timedelta()
+    received = Received(mailbox=MAILBOX, mesh_message_id="m1", at=watch.clock(), evidence_key="k", outcome="unmatched")
+    (notice,) = watch.ledger.received(received, unmatched_because="it names no message of ours")
+    watch.clock.advance(timedelta(minutes=7))
+    assert watch.ledger.take_notice(notice)
+    assert round(watch.escalation.oldest_untold() / timedelta(minutes=1)) == 7
+    watch.ledger.notice_told(notice)
+    assert watch.escalation.oldest_untold() == timedelta()
+    assert not watch.ledger.take_notice(notice), "due for escalation now, and not to be told a second time"
+
+
+def test_the_words_of_every_kind_fit_when_escalated_too() -> None:
+    from gpconnect_messaging.notices import Telling, write
+
+    for kind in NoticeKind:
+        subject, body = write(kind, {"message_id": "4711"}, notice_id="MESSAGE#4711/x", telling=Telling.ESCALATION)
+        assert len(subject) <= 100
+        assert body.startswith("Nobody has acknowledged")
+        assert "Where to look:" in body

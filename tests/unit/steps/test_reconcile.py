@@ -1,0 +1,390 @@
+"""The daily balance finds whatever was lost, wherever it was lost, and says of what is open why it is.
+
+The builder's own adapters write the receipts and the rows, over memory; then something is taken away.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from gpconnect_messaging.ledger.balances import Balances
+from gpconnect_messaging.ledger.lifecycle import (
+    Fact,
+    FactKind,
+    History,
+    Patience,
+    held,
+    release_started,
+    released,
+    request_refused,
+)
+from gpconnect_messaging.ledger.records import MessageRecord, Received
+from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.mesh.errors import Busy, Gone, MeshError
+from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.reconciliation import Balance, MailboxBalance
+from gpconnect_messaging.steps.reconcile import Reconciliation
+from gpconnect_messaging.storage import Evidence
+from tests.in_memory import Bucket, Clock, Table, Topic
+from tests.unit.ledger.facts import BUILT, OVERDUE, accepted, response, started
+from tests.unit.steps.holding import WINDOW, Product
+
+MAILBOX, OTHER = "Y90001OT001", "Y90002OT001"
+DAY = date(2026, 11, 20)
+EVENING = datetime(2026, 11, 20, 21, 30, tzinfo=UTC)
+NIGHT = datetime(2026, 11, 21, 3, 20, tzinfo=UTC)
+SENT = (BUILT, started(), accepted())
+DELIVERED = (*SENT, response("20013"), response("30001", mesh_message_id="S"))
+
+
+@dataclass
+class MeshInMind:
+    """A MESH that knows what it is told to know."""
+
+    known: set[str] = field(default_factory=set)
+    failure: MeshError | None = None
+    asked: list[str] = field(default_factory=list)
+
+    def authorised(self, _mailbox: str, act: Callable[["MeshInMind"], Any]) -> Any:
+        return act(self)
+
+    def tracking(self, mesh_message_id: str) -> None:
+        self.asked.append(mesh_message_id)
+        if self.failure:
+            raise self.failure
+        if mesh_message_id not in self.known:
+            raise Gone("tracking", "MESH does not have it")
+
+
+@dataclass
+class Night:
+    """A day's work over memory, and the reconciliation in the night after."""
+
+    clock: Clock = field(default_factory=lambda: Clock(EVENING))
+    topic: Topic = field(default_factory=Topic)
+    table: Any = field(default_factory=Table)
+    bucket: Any = None
+    mesh: MeshInMind = field(default_factory=MeshInMind)
+
+    def __post_init__(self) -> None:
+        self.bucket = Bucket(self.clock)
+        patience = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+        self.ledger = Ledger(self.table, "ledger", patience, self.clock)
+        self.evidence = Evidence(self.bucket, "evidence", self.clock)
+        self.balances = Balances(self.table, "ledger", self.clock)
+        self.step = Reconciliation(
+            evidence=self.evidence, balances=self.balances, mesh=self.mesh,  # type: ignore[arg-type]
+            notifier=Notifier(self.topic, "topic", self.ledger), patience=patience, now=self.clock,  # type: ignore[arg-type]
+        )  # fmt: skip
+
+    def receive(self, request_id: str, mailbox: str = MAILBOX) -> None:
+        self.evidence.keep_request(request_id, json.dumps({"mailbox": mailbox}).encode())
+
+    def store(self, message_id: str, request_id: str, *facts: Fact, messages: int = 1) -> None:
+        self.ledger.create(
+            MessageRecord(
+                message_id=message_id, request_id=request_id, mailbox=MAILBOX, encounter=request_id, version=1,
+                created_at=self.clock().replace(microsecond=0), history=History(facts), messages=messages,
+            )
+        )  # fmt: skip
+
+    def build(self, name: str, *facts: Fact) -> str:
+        """Receive a request and make its message of these facts; return the message's id."""
+        self.receive(f"request-{name}")
+        unique = tuple(_with_mesh_id(fact, name) for fact in facts)
+        self.store(f"message-{name}", f"request-{name}", *unique)
+        self.mesh.known.add(f"MESH-{name}")
+        return f"message-{name}"
+
+    def hold(self, name: str) -> None:
+        """Receive a request that waits for its time."""
+        self.receive(f"request-{name}")
+        fact = held(at=self.clock(), release_at=self.clock() + WINDOW, by_a_person=False, requirement="", why="")
+        self.store(f"request-{name}", f"request-{name}", fact)
+
+    def release(self, name: str, *facts: Fact, messages: int = 1) -> list[str]:
+        """Make a held request's messages of these facts; return their ids."""
+        request_id, ids = f"request-{name}", [f"message-{name}-{number}" for number in range(messages)]
+        self.ledger.record(request_id, release_started(at=self.clock(), version=1))
+        for message_id in ids:
+            unique = tuple(_with_mesh_id(fact, message_id) for fact in facts)
+            self.store(message_id, request_id, *unique, messages=messages)
+            self.mesh.known.add(f"MESH-{message_id}")
+        self.ledger.record(request_id, released(at=self.clock(), message_ids=ids))
+        return ids
+
+    def lose(self, pk: str) -> None:
+        for key in self.table.item_keys():
+            if key[0] == pk:
+                self.table.delete_item(Key={"pk": {"S": pk}, "sk": {"S": key[1]}})
+
+    def reckon(self, day: date | None = None) -> Balance:
+        self.clock.time = max(self.clock.time, NIGHT)
+        made = self.step.run(day)
+        assert made is not None
+        return made
+
+    def told(self) -> list[str]:
+        return [told.partition("\n")[0].removeprefix("GP Connect Messaging: ") for told in self.topic.told]
+
+
+def _with_mesh_id(fact: Fact, name: str) -> Fact:
+    if "mesh_message_id" not in fact.details:
+        return fact
+    return replace(fact, details={**fact.details, "mesh_message_id": f"MESH-{name}"})
+
+
+@pytest.fixture
+def night() -> Night:
+    return Night()
+
+
+def of(made: Balance, mailbox: str = MAILBOX) -> MailboxBalance:
+    return made.mailboxes[mailbox]
+
+
+def test_a_day_on_which_nothing_was_lost_balances(night: Night) -> None:
+    for name in ("a", "b"):
+        night.build(name, *DELIVERED)
+    night.build("c", *SENT)
+    night.receive("request-d", OTHER)
+    night.store("request-d", "request-d", request_refused(at=EVENING, reasons=["patient: is missing"]))
+    made = night.step.run(DAY)
+    assert made is not None
+    its = of(made)
+    assert made.wrong == 0
+    assert (its.received, its.settled, its.open) == (4, 3, 1), "counted where the ledger says that it belongs"
+    assert its.statuses == {"DELIVERED": 2, "SENT": 1, "INVALID": 1}
+    assert night.told() == []
+
+
+def test_every_open_message_has_its_reason(night: Night) -> None:
+    message_id = night.build("a", BUILT)
+    made = night.step.run(DAY)
+    assert made is not None
+    assert of(made).open_messages == {message_id: "BUILT: looked at again at 2026-11-20T21:40:00+00:00"}
+    assert (of(made).received, of(made).open, made.wrong) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("lost", ["the row and its facts", "the row alone"])
+def test_a_request_whose_row_was_lost_is_missed_and_told(night: Night, lost: str) -> None:
+    night.build("a", *DELIVERED)
+    message_id = night.build("b", *DELIVERED)
+    if lost == "the row alone":
+        night.table.delete_item(Key={"pk": {"S": f"MESSAGE#{message_id}"}, "sk": {"S": "MESSAGE"}})
+    else:
+        night.lose(f"MESSAGE#{message_id}")
+    made = night.reckon()
+    assert of(made).lost == ["request-b"]
+    assert (of(made).received, of(made).settled, made.wrong) == (2, 1, 1)
+    assert night.told() == ["The day's balance does not add up"]
+    assert "lost: 1" in night.topic.told[0]
+    assert night.topic.attributes[0]["route"] == "-/first"
+
+
+def test_a_request_that_the_builder_never_finished_is_missed_under_its_own_mailbox(night: Night) -> None:
+    night.receive("request-a", OTHER)
+    made = night.reckon()
+    assert of(made, OTHER).lost == ["request-a"]
+
+
+def test_a_missing_copy_to_another_recipient_is_missed(night: Night) -> None:
+    night.receive("request-a")
+    night.store("message-1", "request-a", *DELIVERED, messages=2)
+    made = night.reckon()
+    assert (of(made).incomplete, of(made).received, of(made).settled) == (["request-a"], 1, 0)
+    night.store("message-2", "request-a", BUILT, messages=2)
+    assert of(night.reckon(DAY)).incomplete == []
+
+
+def test_a_request_that_just_came_is_not_lost_yet(night: Night) -> None:
+    night.clock.time = NIGHT
+    night.receive("request-a")
+    made = night.reckon(NIGHT.date())
+    assert (of(made).arriving, of(made).lost, made.wrong) == (["request-a"], [], 0)
+
+
+def test_a_row_without_a_receipt_shows_that_receipts_were_lost(night: Night) -> None:
+    night.store("message-a", "request-a", *DELIVERED)
+    made = night.reckon()
+    assert of(made).without_receipt == ["request-a"]
+
+
+def test_a_request_that_was_held_for_days_is_not_taken_for_one_without_a_receipt(night: Night) -> None:
+    night.receive("request-a")
+    night.store("request-a", "request-a", OVERDUE)
+    night.clock.time = NIGHT + timedelta(days=3)
+    night.store("message-a", "request-a", *DELIVERED)
+    made = night.reckon(NIGHT.date() + timedelta(days=3))
+    assert made.total("without_receipt") == 0
+
+
+def test_a_request_that_is_held_is_open_and_its_messages_carry_on_when_it_is_released(night: Night) -> None:
+    for name in "abc":
+        night.hold(name)
+    night.clock.advance(timedelta(minutes=5))
+    (under_way,) = night.release("b", *SENT)
+    night.release("c", *DELIVERED, messages=2)
+    night.clock.advance(timedelta(minutes=5))
+    made = night.step.run(DAY)
+    assert made is not None
+    its = of(made)
+    assert (its.received, its.settled, its.open, made.wrong) == (3, 1, 2, 0)
+    assert its.open_messages.keys() == {"request-a", under_way}
+    assert its.statuses == {"HELD": 1, "SENT": 1, "DELIVERED": 2}
+
+
+@pytest.mark.parametrize("days", [0, 1], ids=["on its day", "on a later day"])
+def test_a_message_that_is_lost_after_its_request_was_released_is_missed(night: Night, days: int) -> None:
+    night.hold("a")
+    night.clock.advance(timedelta(days=days))
+    ids = night.release("a", *DELIVERED, messages=2)
+    night.clock.time = NIGHT + timedelta(days=days)
+    night.lose(f"MESSAGE#{ids[1]}")
+    made = night.reckon()
+    assert made.day == DAY + timedelta(days=days)
+    assert (of(made).incomplete, made.wrong) == (["request-a"], 1)
+    night.lose(f"MESSAGE#{ids[0]}")
+    assert of(night.reckon(made.day)).incomplete == ["request-a"], "if none is left, too"
+
+
+def test_a_message_that_was_delivered_before_midnight_and_noted_as_released_after_is_not_missed(night: Night) -> None:
+    night.hold("a")
+    night.release("a", *DELIVERED)
+    changed_at = night.table.items["MESSAGE#request-a", "MESSAGE"]["changed_at"]
+    night.table.update_item(
+        Key={"pk": {"S": "MESSAGE#request-a"}, "sk": {"S": "MESSAGE"}},
+        UpdateExpression="SET changed_at = :at",
+        ExpressionAttributeValues={":at": {"S": changed_at.replace("2026-11-20T21:30", "2026-11-21T00:05")}},
+    )
+    assert night.reckon(DAY + timedelta(days=1)).wrong == 0
+
+
+@pytest.mark.requirement("GPCM-SD-CS-076", "GPCM-SD-CS-077")
+def test_whatever_becomes_of_a_request_leaves_a_row_by_which_it_is_accounted_for() -> None:
+    product = Product()
+    product.asks()
+    superseding = product.asks()
+    product.later(WINDOW + timedelta(minutes=1))
+    assert product.row(superseding.message_id).history.of(FactKind.RELEASED)
+    product.asks(encounter="another", clinically_relevant=False)
+    product.asks(encounter="another", patient__nhs_number="not a number")
+    product.builder.queued(b"no request at all")
+    product.builder.dropped("drop", "nothing/there/request.json", "1")
+    product.withdraws()
+    product.withdraws(encounter="mistyped")
+    product.asks(encounter="waiting")
+    patience = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+    table: Any = product.table
+    step = Reconciliation(
+        evidence=product.evidence, balances=Balances(table, "ledger", product.time),
+        mesh=MeshInMind(known={"MESH1"}), notifier=product.by_hand.notifier,  # type: ignore[arg-type]
+        patience=patience, now=product.time,
+    )  # fmt: skip
+    made = [step.run(DAY), step.run(DAY + timedelta(days=1))]
+    assert [each.total("received") for each in made if each] == [2, 7]
+    assert [each.wrong for each in made if each] == [0, 0]
+    (last,) = (each for each in made[1:] if each)
+    assert sum((its.statuses for its in last.mailboxes.values()), Counter()) == {
+        "NOT_REQUIRED": 1, "INVALID": 3, "TELL_PRACTICE": 1, "WITHDRAWN": 1, "HELD": 1,
+    }  # fmt: skip
+
+
+def test_what_is_received_before_midnight_and_built_after_balances_on_both_days(night: Night) -> None:
+    night.clock.time = datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC)
+    night.receive("request-a")
+    night.clock.time += timedelta(seconds=5)
+    night.store("message-a", "request-a", *DELIVERED)
+    assert night.reckon().wrong == 0
+    assert night.reckon(NIGHT.date()).wrong == 0
+
+
+def test_a_message_that_an_earlier_balance_left_open_is_missed_when_it_vanishes(night: Night) -> None:
+    kept, lost = night.build("a", *SENT), night.build("b", *SENT)
+    assert night.reckon().wrong == 2, "nobody has looked at either for hours"
+    night.lose(f"MESSAGE#{lost}")
+    night.clock.time = NIGHT + timedelta(days=1)
+    made = night.reckon()
+    assert made.day == DAY + timedelta(days=1)
+    assert of(made).vanished == [lost]
+    assert kept in of(made).open_messages
+
+
+def test_an_open_message_that_the_sweep_forgot_is_missed(night: Night) -> None:
+    message_id = night.build("a", BUILT)
+    assert of(night.reckon()).unattended == [message_id]
+
+
+def test_an_overdue_message_is_settled_since_a_person_was_told(night: Night) -> None:
+    night.build("a", *SENT, OVERDUE)
+    made = night.reckon()
+    assert (of(made).settled, of(made).open_messages, made.wrong) == (1, {}, 0)
+
+
+def test_a_message_that_mesh_does_not_know_is_missed(night: Night) -> None:
+    known, unknown = night.build("a", *SENT), night.build("b", *SENT)
+    night.mesh.known.remove("MESH-b")
+    made = night.reckon()
+    assert of(made).unknown_to_mesh == [unknown]
+    assert made.asked_of_mesh == 2
+    assert known not in of(made).unknown_to_mesh
+
+
+def test_a_mesh_that_does_not_answer_leaves_messages_unasked_and_nothing_wrong(night: Night) -> None:
+    night.build("a", *SENT)
+    night.mesh.failure = Busy("tracking", "MESH is busy")
+    made = night.reckon()
+    assert (made.asked_of_mesh, made.not_asked, of(made).unknown_to_mesh) == (0, 1, [])
+
+
+def test_mesh_is_asked_about_so_many_messages_and_no_more(night: Night) -> None:
+    for name in "abcde":
+        night.build(name, *SENT)
+    night.step = replace(night.step, most_asked=3)
+    made = night.reckon()
+    assert (len(night.mesh.asked), made.asked_of_mesh, made.not_asked) == (3, 3, 2)
+
+
+def test_acknowledgements_without_a_message_are_listed_for_their_day(night: Night) -> None:
+    for mesh_message_id, days in (("R1", 0), ("R2", 1)):
+        received = Received(
+            mailbox=MAILBOX, mesh_message_id=mesh_message_id, at=EVENING + timedelta(days=days),
+            evidence_key=f"received/{mesh_message_id}", outcome="unmatched",
+        )  # fmt: skip
+        night.ledger.received(received, unmatched_because="it names no message of ours")
+    made = night.reckon()
+    assert of(made).unmatched == ["R1"]
+    assert made.wrong == 0, "each has its own notice"
+
+
+def test_the_balance_is_made_once_and_told_once_however_often_the_schedule_comes(night: Night) -> None:
+    night.receive("request-a")
+    assert night.reckon().wrong == 1
+    assert night.step.run() is None
+    assert night.reckon(DAY).wrong == 1
+    assert night.told() == ["The day's balance does not add up"]
+    kept = json.loads(night.bucket.objects[f"balances/{DAY}.json"])
+    assert (kept["balanced"], kept["mailboxes"][MAILBOX]["lost"]) == (False, ["request-a"])
+    summary = night.table.items[f"BALANCE#{DAY}", "BALANCE"]
+    assert (summary["wrong"], summary["counts"]["received"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"\xff", b"[]", b'{"mailbox": "SMITH"}', b'{"mailbox": "9658218865"}', b'{"mailbox": "../x1A"}', b"1"]
+)
+def test_what_could_name_a_person_is_not_written_into_a_receipts_key(night: Night, raw: bytes) -> None:
+    night.evidence.keep_request("request-a", raw)
+    assert [key for key in night.bucket.objects if key.startswith("receipts/")] == [f"receipts/{DAY}/-/request-a"]
+
+
+def test_a_request_that_the_queue_brings_twice_is_one(night: Night) -> None:
+    night.evidence.receipt("request-a", b"")
+    night.build("a", *DELIVERED)
+    night.receive("request-a")
+    made = night.reckon()
+    assert (made.total("received"), made.total("settled"), made.wrong) == (1, 1, 0)

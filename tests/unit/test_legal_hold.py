@@ -1,0 +1,33 @@
+"""A legal hold reaches everything that S3 has of a message, and of the withdrawal of its consultation."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gpconnect_messaging.ledger.audit import AuditTrail
+from gpconnect_messaging.ledger.holds import HeldItems
+from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.legal_hold import LegalHold
+from tests.unit.steps.holding import WINDOW, Product
+
+
+@pytest.mark.requirement("GPC-SD09", "GPCM-SD-CS-077")
+def test_the_warning_of_a_withdrawal_is_held_with_the_message_that_it_warns_of() -> None:
+    product = Product()
+    request = product.asks()
+    product.later(WINDOW + timedelta(minutes=1))
+    (message,) = product.messages(request)
+    withdrawal = product.withdraws()
+    assert withdrawal.status is Status.TELL_PRACTICE
+    product.asks(encounter="another")
+    client: Any = product.table
+    s3: Any = product.bucket
+    hold = LegalHold(
+        items=HeldItems(client, "ledger", product.time), trail=AuditTrail(client, "ledger", product.time), s3=s3,
+        outbox_bucket="outbox", evidence_bucket="evidence",
+    )  # fmt: skip
+    hold.place(message.message_id, "a.solicitor", "a complaint")
+    assert product.bucket.under_hold == {f"requests/{request.message_id}.json", f"warnings/{withdrawal.message_id}.txt"}
+    hold.lift(message.message_id, "a.solicitor", "settled")
+    assert product.bucket.under_hold == set()
