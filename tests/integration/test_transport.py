@@ -288,9 +288,12 @@ def test_an_endpoint_is_looked_up_once_and_none_found_is_asked_for_again(mesh: L
         found = product.mesh.endpoint_lookup(SENDER, "A20047", WORKFLOW)
         assert [each.mailbox_id for each in found.mailboxes] == [PRACTICE]
     assert len(mesh.requests(kind="lookup")) == 1
+    product.mesh.forget_lookup("A20047", WORKFLOW)
+    assert product.mesh.endpoint_lookup(SENDER, "A20047", WORKFLOW).mailboxes
+    assert len(mesh.requests(kind="lookup")) == 2
     for _ in range(2):
         assert product.mesh.endpoint_lookup(SENDER, "Z99999", WORKFLOW).mailboxes == ()
-    assert len(mesh.requests(kind="lookup")) == 3
+    assert len(mesh.requests(kind="lookup")) == 4
 
 
 def test_many_answers_are_taken_in_several_at_once(mesh: LocalMesh, product: Product) -> None:

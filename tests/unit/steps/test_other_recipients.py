@@ -46,6 +46,9 @@ class MeshInMind:
 
     mailboxes: tuple[str, ...] = ("FA565OT001",)
     failure: MeshError | CredentialsError | None = None
+    refusal: Refused | None = None
+    """Why it takes no upload."""
+    forgotten: list[tuple[str, str]] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
     sent: list[Outgoing] = field(default_factory=list)
 
@@ -64,7 +67,12 @@ class MeshInMind:
             raise self.failure
         return EndpointLookup(mailboxes=tuple(Mailbox(mailbox_id=each) for each in self.mailboxes))
 
+    def forget_lookup(self, ods_code: str, workflow_id: str) -> None:
+        self.forgotten.append((ods_code, workflow_id))
+
     def send(self, outgoing: Outgoing, _content: object) -> Sent:
+        if self.refusal:
+            raise self.refusal
         self.sent.append(outgoing)
         return Sent(message_id=f"MESH{len(self.sent)}")
 
@@ -251,6 +259,13 @@ def test_a_lookup_that_mesh_refuses_is_final(product: Product) -> None:
     assert product.told() == [write(NoticeKind.REFUSED, {})[0]]
 
 
+def test_a_mailbox_that_mesh_takes_nothing_for_is_looked_up_afresh_next_time(product: Product) -> None:
+    message_id = product.built().message_id
+    product.mesh.refusal = Refused("send", "answered 417", status=417)
+    assert product.sender.send(message_id) is Status.REFUSED
+    assert product.mesh.forgotten == product.mesh.asked != []
+
+
 @pytest.mark.requirement("GPCM-SD-037")
 def test_a_replacement_after_a_day_is_sent_and_the_advice_against_it_recorded(product: Product) -> None:
     advice = []
@@ -311,6 +326,16 @@ def test_a_replacement_that_cannot_be_processed_voids_what_it_replaced_at_that_r
     assert write(NoticeKind.VOIDED, {})[0] in product.told()
     for untouched in (third.copies[0], first, second):
         assert product.record(untouched.message_id).status is Status.BUILT
+
+
+@pytest.mark.requirement("1.5:GPCM-SD-035", "GPCM-SD-128")
+def test_what_never_left_cannot_be_void(product: Product) -> None:
+    first, second = product.built("1"), product.built("2")
+    product.mesh.refusal = Refused("send", "answered 417", status=417)
+    assert product.sender.send(first.copies[0].message_id) is Status.REFUSED
+    product.answered(second.copies[0].message_id, "20014", Level.INFRASTRUCTURE, Verdict.NEGATIVE)
+    assert product.record(first.copies[0].message_id).status is Status.REFUSED
+    assert write(NoticeKind.VOIDED, {})[0] not in product.told()
 
 
 @pytest.mark.parametrize(

@@ -604,6 +604,11 @@ class History:
         )
 
     @property
+    def may_have_arrived(self) -> bool:
+        """MESH may hold a copy, or somebody answered, who can only have it from MESH."""
+        return self.possible_copies > 0 or bool(self.verdicts)
+
+    @property
     def refused_by_mesh(self) -> bool:
         """MESH answered no to the latest upload."""
         return self.last_outcome is not None and self.last_outcome.kind is FactKind.UPLOAD_REFUSED

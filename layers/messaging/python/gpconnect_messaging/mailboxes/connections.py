@@ -71,11 +71,15 @@ class MeshConnections:
         def ask() -> EndpointLookup:
             return self.authorised(mailbox, lambda client: client.endpoint_lookup(ods_code, workflow_id))
 
-        name = f"{ods_code}/{workflow_id}"
+        name = _lookup_name(ods_code, workflow_id)
         found = self._lookups.get(name, ask)
         if not found.mailboxes:
             self._lookups.forget(name)
         return found
+
+    def forget_lookup(self, ods_code: str, workflow_id: str) -> None:
+        """Ask the directory afresh next time: MESH did not take a message for the mailbox that it named."""
+        self._lookups.forget(_lookup_name(ods_code, workflow_id))
 
     def certificate_expires(self, mailbox: str) -> datetime | None:
         """When the mailbox's client certificate ends; None where it has none. Raises CredentialsError."""
@@ -86,3 +90,7 @@ class MeshConnections:
         for _, client in self._open.values():
             client.close()
         self._open.clear()
+
+
+def _lookup_name(ods_code: str, workflow_id: str) -> str:
+    return f"{ods_code}/{workflow_id}"

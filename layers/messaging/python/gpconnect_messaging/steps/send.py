@@ -128,6 +128,8 @@ class Sender:
             except Uncertain as error:
                 return self._uncertain(record, attempt, error)
             except Refused as error:
+                if resolved:
+                    self.mesh.forget_lookup(envelope.organisation, envelope.workflow_id)
                 fact = lifecycle.upload_refused(
                     at=self.now(), attempt=attempt, http_status=error.status or 0, error=error.problem
                 )

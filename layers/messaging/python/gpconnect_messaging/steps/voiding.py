@@ -21,8 +21,9 @@ def voids(response: Fact, record: MessageRecord) -> bool:
 
 
 def void_what_it_replaced(ledger: Ledger, notifier: Notifier, record: MessageRecord, at: datetime) -> None:
-    """Void every earlier version of a message's document at the same recipient."""
+    """Void every earlier version of a message's document that the same recipient has, or may have."""
     for version in range(1, record.version):
         earlier = message_id(record.mailbox, record.encounter, version, record.recipient)
-        change = ledger.record(str(earlier), lifecycle.voided(at=at, by_message_id=record.message_id))
+        fact = lifecycle.voided(at=at, by_message_id=record.message_id)
+        change = ledger.record(str(earlier), fact, only_if=lambda history: history.may_have_arrived)
         notifier.tell(change.notices if change else ())
