@@ -23,7 +23,9 @@ def _personal() -> set[str]:
     """Everything in the samples that could name a patient, as it might be written."""
     words: set[str] = set()
     for name in SAMPLES:
-        patient = request_data(name)["patient"]
+        patient = request_data(name).get("patient")
+        if patient is None:  # a withdrawal names nobody
+            continue
         year, _, rest = str(patient["birth_date"]).partition("-")
         words |= {patient["nhs_number"], patient["birth_date"], f"{year}{rest.replace('-', '')}"}
         words |= {patient["name"]["family"], *patient["name"]["given"]} - {"Test"}
