@@ -57,7 +57,7 @@ def configuration(**changes: Any) -> Configuration:
         ("contacts", ()),
         ("contacts", ("nobody",)),
         ("contacts", ("http://plain.example.org/notices",)),
-        ("contacts", ("https://name:password@example.org/",)),
+        ("contacts", ("https://name:password@example.org/",)),  # pragma: allowlist secret
         ("escalation_contacts", ("messaging@example.org",)),
         ("organisations", (OrganisationContacts(mailboxes=("Y99999OT001",), contacts=("a@example.net",)),)),
         ("organisations", (OrganisationContacts(mailboxes=("Y90001OT001",), contacts=("messaging@example.org",)),)),
