@@ -115,7 +115,10 @@ def _journeys(product: Product, dropped: Sequence[Dropped]) -> list[Journey]:
 
 def _often(schedules: Sequence[Schedule]) -> str:
     expressions = sorted({schedule.expression for schedule in schedules})
-    return ", ".join(expression.removeprefix("rate(").removesuffix(")") for expression in expressions)
+    return ", ".join(
+        expression.removeprefix("rate(").removesuffix(")") if expression.startswith("rate(") else expression
+        for expression in expressions
+    )
 
 
 def verdict(outcome: Outcome, seconds: float) -> list[str]:
