@@ -127,7 +127,15 @@ def test_the_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"no xml", b"<a/>", b'<Bundle xmlns="http://hl7.org/fhir"/>', b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;'],
+    [
+        b"",
+        b"no xml",
+        b"<a/>",
+        b'<Bundle xmlns="http://hl7.org/fhir"/>',
+        b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;',
+        b'<!DOCTYPE Bundle [<!ENTITY b "c">]><Bundle xmlns="http://hl7.org/fhir"><entry><resource>'
+        b'<MessageHeader><id value="&b;"/></MessageHeader></resource></entry></Bundle>',
+    ],
 )
 def test_what_is_no_message_is_refused_in_a_sentence(
     content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]

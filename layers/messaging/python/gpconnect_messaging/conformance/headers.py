@@ -4,9 +4,8 @@ import json
 import re
 from dataclasses import dataclass
 
-from lxml import etree
-
 from gpconnect_messaging.itk3.envelope import Envelope
+from gpconnect_messaging.opening import UnopenedError, opened_xml, xml_parser
 
 _NAMES = {
     "mailbox": "sender", "mex-from": "sender", "from_dts": "sender", "from": "sender",
@@ -73,13 +72,8 @@ def _lines(text: str) -> list[tuple[str, str]]:
 
 
 def _control_file(raw: bytes) -> list[tuple[str, str]]:
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
-    root = None
-    if b"<!DOCTYPE" not in raw.replace(b"\x00", b""):
-        try:
-            root = etree.fromstring(raw, parser)
-        except (etree.XMLSyntaxError, ValueError):
-            root = None
-    if root is None:
-        raise UnreadableEnvelopeError("the control file is not well-formed XML")
-    return [(str(each.tag).rpartition("}")[2], (each.text or "").strip()) for each in root if isinstance(each.tag, str)]
+    try:
+        root = opened_xml(raw, xml_parser())
+    except UnopenedError:
+        raise UnreadableEnvelopeError("the control file is not well-formed XML") from None
+    return [(str(each.tag).rpartition("}")[2], (each.text or "").strip()) for each in root]

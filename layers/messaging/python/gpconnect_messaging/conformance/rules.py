@@ -154,15 +154,6 @@ def refers(subjects: Subjects, path: str, *kinds: str, optional: bool = False) -
     return rule_for_each(subjects, fault)
 
 
-def profiled(subjects: Subjects, profile: str) -> Rule:
-    """Each subject says in its meta.profile that it follows the profile."""
-
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
-        return None if follows(subject, profile) else Fault(subject, f"meta.profile must name {profile}")
-
-    return rule_for_each(subjects, fault)
-
-
 def extended(subjects: Subjects, url_end: str, path: str = "") -> Rule:
     """Each subject has an extension whose URL ends so, and in it something at the path."""
     names = tuple(path.split(".")) if path else ()

@@ -5,7 +5,6 @@ length and its two ends, which is all that a check looks at.
 """
 
 import re
-import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from json.decoder import scanstring  # type: ignore[attr-defined]  # there, in C
 from typing import NamedTuple
 
 from lxml import etree
+
+from gpconnect_messaging.opening import UnopenedError, opened_xml, unzipped, xml_parser
 
 LARGEST_MESSAGE = 250 * 1024 * 1024
 """Longest message that is read, in bytes, uncompressed."""
@@ -145,7 +146,13 @@ class Tree(NamedTuple):
 
 def read(body: bytes) -> Tree:
     """Read a message or response, gzip'd or not. Raises UnreadableMessageError."""
-    body = _plain(body)
+    try:
+        return _read(_plain(body))
+    except UnopenedError as error:
+        raise UnreadableMessageError(str(error)) from None
+
+
+def _read(body: bytes) -> Tree:
     # The first character that is not part of another encoding's width or byte order mark.
     opening = body[:8].replace(b"\x00", b"").lstrip(b"\xff\xfe").lstrip()[:1]
     if opening == b"<":
@@ -156,32 +163,14 @@ def read(body: bytes) -> Tree:
 
 
 def _plain(body: bytes) -> bytes:
-    if body[:2] == b"\x1f\x8b":
-        decompressor = zlib.decompressobj(16 + zlib.MAX_WBITS)
-        try:
-            body = decompressor.decompress(body, LARGEST_MESSAGE + 1)
-        except zlib.error:
-            raise UnreadableMessageError("its gzip stream is corrupt") from None
-        if len(body) <= LARGEST_MESSAGE and not decompressor.eof:
-            raise UnreadableMessageError("its gzip stream is cut short")
-    if len(body) > LARGEST_MESSAGE:
-        raise UnreadableMessageError(f"it is longer than {LARGEST_MESSAGE} bytes")
+    body, _ = unzipped(body, LARGEST_MESSAGE)
     # Only a document's bytes are many: a copy for a byte order mark is made only where there is one.
     return body.removeprefix(b"\xef\xbb\xbf").lstrip() if body[:1] not in (b"<", b"{") else body
 
 
 # --- XML --------------------------------------------------------------------------------------------------------------
 
-_PARSER = etree.XMLParser(
-    resolve_entities=False,
-    no_network=True,
-    load_dtd=False,
-    dtd_validation=False,
-    huge_tree=True,
-    remove_comments=True,
-    remove_pis=True,
-    remove_blank_text=True,
-)
+_PARSER = xml_parser(huge=True)
 _ENCODING = re.compile(rb"""^[^>]*encoding\s*=\s*["']([A-Za-z0-9._-]*)""")
 _ENCODINGS = frozenset({b"utf-8", b"utf8", b"utf-16", b"us-ascii", b"ascii"})
 # XPath measures and cuts inside libxml2, so that a long value never becomes a Python string.
@@ -193,22 +182,12 @@ _UNSPACED_LENGTH = etree.XPath("string-length(translate(@value, ' ', ''))")
 
 
 def _read_xml(body: bytes) -> Node:
-    # FHIR forbids document types. Refused before parsing, since entities in attributes are expanded whatever the parser
-    # is told; and so are encodings that could hide one.
+    # An encoding could hide a document type.
     opening = body[:200].replace(b"\x00", b"")
     declared = _ENCODING.search(opening)
     if declared and declared[1].lower() not in _ENCODINGS:
         raise UnreadableMessageError("its encoding is neither UTF-8 nor UTF-16")
-    if b"<!DOCTYPE" in (body.replace(b"\x00", b"") if b"\x00" in body[:200] else body):
-        raise UnreadableMessageError("it has a document type, which FHIR forbids")
-    try:
-        root = etree.fromstring(body, _PARSER)
-    except (etree.XMLSyntaxError, ValueError):
-        root = None
-    if root is None:  # raised out here: a syntax error quotes the text that it stumbles over
-        raise UnreadableMessageError("its XML is not well-formed")
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise UnreadableMessageError("it has a document type, which FHIR forbids")
+    root = opened_xml(body, _PARSER)
     return _from_element(root, None, 0)
 
 

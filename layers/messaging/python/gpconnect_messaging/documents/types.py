@@ -39,11 +39,6 @@ _TYPES = {
 }
 
 
-def supported(content_type: str) -> bool:
-    """Say whether documents of this media type may be sent."""
-    return content_type in _TYPES
-
-
 def supported_types() -> list[str]:
     """List the media types that may be sent."""
     return sorted(_TYPES)

@@ -20,7 +20,6 @@ import contextlib
 import json
 import re
 import uuid
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +27,7 @@ from datetime import UTC, datetime
 from lxml import etree
 
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level, ResponseCode, Verdict, level_of
+from gpconnect_messaging.opening import UnopenedError, opened_xml, unzipped, xml_parser
 
 # Real ones are 3 to 10 kB. Uncompressed bytes.
 LARGEST_RESPONSE = 5 * 1024 * 1024
@@ -211,16 +211,12 @@ class _Entry:
 
 
 def _plain(body: bytes) -> bytes:
-    if body[:2] == b"\x1f\x8b":
-        decompressor = zlib.decompressobj(16 + zlib.MAX_WBITS)
-        try:
-            body = decompressor.decompress(body, LARGEST_RESPONSE + 1)
-        except zlib.error:
-            raise UnreadableResponse("its gzip stream is corrupt") from None
-        if len(body) <= LARGEST_RESPONSE and (not decompressor.eof or decompressor.unused_data):
-            raise UnreadableResponse("its gzip stream is cut short or followed by something else")
-    if len(body) > LARGEST_RESPONSE:
-        raise UnreadableResponse(f"it is longer than {LARGEST_RESPONSE} bytes")
+    try:
+        body, rest = unzipped(body, LARGEST_RESPONSE)
+    except UnopenedError as error:
+        raise UnreadableResponse(str(error)) from None
+    if rest:
+        raise UnreadableResponse("its gzip stream is followed by something else")
     return body.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n")
 
 
@@ -237,29 +233,10 @@ def _parse(body: bytes) -> _Node:
 
 
 def _parse_xml(body: bytes) -> _Node:
-    # FHIR forbids document types. Refused before parsing, since entities in attributes are expanded whatever the parser
-    # is told.
-    if b"<!DOCTYPE" in body.replace(b"\x00", b""):
-        raise UnreadableResponse("it has a document type")
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-        remove_blank_text=True,
-    )
     try:
-        root = etree.fromstring(body, parser)
-    except (etree.XMLSyntaxError, ValueError):
-        root = None
-    # Raised out here: a syntax error quotes the text that it stumbles over.
-    if root is None:
-        raise UnreadableResponse("its XML is not well-formed")
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise UnreadableResponse("it has a document type")
+        root = opened_xml(body, xml_parser())
+    except UnopenedError as error:
+        raise UnreadableResponse(str(error)) from None
     return _from_xml(root, 0)
 
 

@@ -19,6 +19,7 @@ from lxml import etree
 from pydantic import ValidationError
 
 from gpconnect_messaging.itk3.structured_types import STRUCTURED_TYPES
+from gpconnect_messaging.opening import DocumentTypeError, UnopenedError, opened_xml, xml_parser
 from gpconnect_messaging.requests.fields import XML_FORBIDS
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 
@@ -116,16 +117,13 @@ def _from_json(place: int, raw: bytes, allowed: frozenset[str]) -> FHIRAbstractM
 
 
 def _from_xml(place: int, raw: bytes, allowed: frozenset[str]) -> FHIRAbstractModel:
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True, huge_tree=False
-    )
+    parser = xml_parser(blanks=True)
     try:
-        root = etree.fromstring(raw, parser)
-    except (etree.XMLSyntaxError, ValueError):
+        root = opened_xml(raw, parser)
+    except DocumentTypeError:
+        raise _refused(place, "has a document type declaration, which FHIR XML must not have") from None
+    except UnopenedError:
         raise _refused(place, "is not XML") from None
-    document = root.getroottree().docinfo
-    if document.internalDTD is not None or document.doctype:
-        raise _refused(place, "has a document type declaration, which FHIR XML must not have")
     if not root.tag.startswith(_FHIR) or any(True for _ in _too_deep(root)):
         raise _refused(place, f"is not a FHIR resource of at most {DEEPEST} levels")
     model = get_fhir_model_class(_allowed(place, root.tag.removeprefix(_FHIR), allowed))
