@@ -5,8 +5,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
+from gpconnect_messaging.keeping import Kept
 from gpconnect_messaging.mailboxes.directory import CredentialsError, CredentialVault
-from gpconnect_messaging.mailboxes.keeping import Kept
 from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.mesh.credentials import MailboxCredentials
 from gpconnect_messaging.mesh.errors import Authentication, WrongClock

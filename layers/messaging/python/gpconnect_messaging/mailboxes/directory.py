@@ -3,14 +3,13 @@
 So a changed setting or a rotated secret takes effect without a deployment.
 """
 
-import json
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from gpconnect_messaging.mailboxes.keeping import Kept
+from gpconnect_messaging.keeping import KEPT_SECONDS, Kept, read_secret
 from gpconnect_messaging.mailboxes.settings import MailboxSettings, MailboxSettingsError
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
     from gpconnect_messaging.mesh.credentials import MailboxCredentials
-
-_KEPT_SECONDS = 300
 
 
 class UnknownMailboxError(Exception):
@@ -36,7 +33,7 @@ class MailboxDirectory:
     def __init__(self, client: "SSMClient", prefix: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._prefix = prefix
-        self._kept: Kept[MailboxSettings] = Kept(_KEPT_SECONDS, clock)
+        self._kept: Kept[MailboxSettings] = Kept(KEPT_SECONDS, clock)
 
     def settings(self, mailbox: str) -> MailboxSettings:
         """Find a mailbox's settings. Raises UnknownMailboxError, MailboxSettingsError."""
@@ -68,7 +65,7 @@ class CredentialVault:
         self._client = client
         self._mailbox_secrets = mailbox_secrets
         self._mesh_secret = mesh_secret
-        self._kept: Kept[MailboxCredentials] = Kept(_KEPT_SECONDS, clock)
+        self._kept: Kept[MailboxCredentials] = Kept(KEPT_SECONDS, clock)
 
     def credentials(self, mailbox: str) -> "MailboxCredentials":
         """Find a mailbox's credentials. Raises CredentialsError."""
@@ -81,24 +78,8 @@ class CredentialVault:
     def _read(self, mailbox: str) -> "MailboxCredentials":
         from gpconnect_messaging.mesh.credentials import MailboxCredentials
 
-        own = self._secret(f"{self._mailbox_secrets}/{mailbox}")
-        shared = self._secret(self._mesh_secret)
         try:
-            return MailboxCredentials.from_secrets(mailbox, own, shared)
+            own = read_secret(self._client, f"{self._mailbox_secrets}/{mailbox}")
+            return MailboxCredentials.from_secrets(mailbox, own, read_secret(self._client, self._mesh_secret))
         except ValueError as error:
             raise CredentialsError(str(error)) from None
-
-    def _secret(self, name: str) -> dict[str, Any]:
-        try:
-            text = self._client.get_secret_value(SecretId=name)["SecretString"]
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ResourceNotFoundException":
-                raise CredentialsError(f"the secret {name} does not exist or has no value") from None
-            raise
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            raise CredentialsError(f"the secret {name} is not a JSON object")
-        return value

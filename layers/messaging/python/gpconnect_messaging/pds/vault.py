@@ -3,21 +3,16 @@
 So a rotated key takes effect without a deployment: within five minutes, and at once when PDS refuses the old one.
 """
 
-import json
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from gpconnect_messaging.mailboxes.keeping import Kept
+from gpconnect_messaging.keeping import KEPT_SECONDS, Kept, read_secret
 from gpconnect_messaging.pds.credentials import ApplicationCredentials
 from gpconnect_messaging.pds.errors import CredentialsError
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
-
-_KEPT_SECONDS = 300
 
 
 class ApplicationVault:
@@ -28,7 +23,7 @@ class ApplicationVault:
     ) -> None:
         self._client = client
         self._secret = secret
-        self._kept: Kept[ApplicationCredentials] = Kept(_KEPT_SECONDS, clock)
+        self._kept: Kept[ApplicationCredentials] = Kept(KEPT_SECONDS, clock)
 
     def credentials(self) -> ApplicationCredentials:
         """Find the credentials. Raises CredentialsError."""
@@ -40,15 +35,7 @@ class ApplicationVault:
 
     def _read(self) -> ApplicationCredentials:
         try:
-            text = self._client.get_secret_value(SecretId=self._secret)["SecretString"]
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ResourceNotFoundException":
-                raise CredentialsError(f"the secret {self._secret} does not exist or has no value") from None
-            raise
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            raise CredentialsError(f"the secret {self._secret} is not a JSON object")
-        return ApplicationCredentials.from_secret(value)
+            secret = read_secret(self._client, self._secret)
+        except ValueError as error:
+            raise CredentialsError(str(error)) from None
+        return ApplicationCredentials.from_secret(secret)

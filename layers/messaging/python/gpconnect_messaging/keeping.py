@@ -1,8 +1,17 @@
 """Values read from elsewhere and kept for a while, so that a change there takes effect without a deployment."""
 
+import json
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+KEPT_SECONDS = 300
+"""How long settings and secrets are kept."""
 
 _Value = TypeVar("_Value")
 
@@ -26,3 +35,20 @@ class Kept(Generic[_Value]):
     def forget(self, name: str) -> None:
         """Read the value afresh next time."""
         self._values.pop(name, None)
+
+
+def read_secret(client: "SecretsManagerClient", name: str) -> dict[str, Any]:
+    """Read a secret's fields. Raises ValueError, naming the secret and never its value, for one that is not usable."""
+    try:
+        text = client.get_secret_value(SecretId=name)["SecretString"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            raise ValueError(f"the secret {name} does not exist or has no value") from None
+        raise
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ValueError(f"the secret {name} is not a JSON object")
+    return value
