@@ -13,7 +13,7 @@ from typing import Any
 
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import AuditEvent
-from gpconnect_messaging.ledger.table import SHARDS, Item, LedgerTable, in_time, item, text, time, time_shards
+from gpconnect_messaging.ledger.table import Item, LedgerTable, in_time, item, text, time, time_shards
 from gpconnect_messaging.operators import checked_actor
 from gpconnect_messaging.requests.identity import encounter_key
 
@@ -78,9 +78,8 @@ class AuditTrail(LedgerTable):
 
     def of_status(self, status: Status) -> Iterator[AuditEvent]:
         """Tell everything of each message in a status, message by message, longest-standing first in each shard."""
-        for number in range(SHARDS):
-            for row in self._query_index("by_status", "status_shard", f"{status.value}#{number}"):
-                yield from self.of_message(row["message_id"])
+        for row in self._standing(status.value):
+            yield from self.of_message(row["message_id"])
 
     def between(self, start: datetime, end: datetime) -> Iterator[AuditEvent]:
         """Tell what happened from `start` to `end`, both included, in order of time."""

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from gpconnect_messaging.ledger.lifecycle import NoticeKind, Status
 from gpconnect_messaging.ledger.records import Notice
 from gpconnect_messaging.ledger.store import UNMATCHED
-from gpconnect_messaging.ledger.table import SHARDS, Item, LedgerTable, in_time, item, text
+from gpconnect_messaging.ledger.table import Item, LedgerTable, in_time, item, text
 from gpconnect_messaging.ledger.table import time as read_time
 from gpconnect_messaging.reconciliation import Balance, Row
 
@@ -68,16 +68,6 @@ class Balances(LedgerTable):
                 return (notice,)
         self._client.put_item(TableName=self._table, Item=item(summary))
         return ()
-
-    def _standing(self, status: str, since: datetime | None) -> Iterator[Item]:
-        after = " AND changed_at >= :since" if since else ""
-        values: Item = {":since": text(since)} if since else {}
-        for number in range(SHARDS):
-            yield from self._query(
-                IndexName="by_status",
-                KeyConditionExpression=f"status_shard = :shard{after}",
-                ExpressionAttributeValues=item({":shard": f"{status}#{number}", **values}),
-            )
 
 
 def _row(values: Item) -> Row:

@@ -5,25 +5,24 @@ once (`steps.escalate`).
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from gpconnect_messaging.ledger.audit import audit_item
 from gpconnect_messaging.ledger.lifecycle import NoticeKind
 from gpconnect_messaging.ledger.records import AuditEvent, OpenNotice
 from gpconnect_messaging.ledger.table import (
+    NOTICE_LEASE,
     OPEN_NOTICE,
-    SHARDS,
     Item,
     LedgerBusyError,
     LedgerTable,
     as_notice,
     item,
+    notice_place,
     text,
     time,
 )
 from gpconnect_messaging.operators import checked_actor
-
-_LEASE = timedelta(minutes=1)
 
 
 class UnknownNoticeError(Exception):
@@ -35,12 +34,7 @@ class NoticeBook(LedgerTable):
 
     def open(self) -> list[OpenNotice]:
         """List the notices that nobody has acknowledged, oldest first."""
-        found = (
-            _open(each)
-            for number in range(SHARDS)
-            for each in self._query_index("by_status", "status_shard", f"{OPEN_NOTICE}#{number}")
-        )
-        return sorted(found, key=lambda each: each.notice.raised_at)
+        return sorted(map(_open, self._standing(OPEN_NOTICE)), key=lambda each: each.notice.raised_at)
 
     def acknowledge(self, notice_id: str, actor: str, at: datetime) -> bool:
         """Record that a person has taken a notice on; it is not escalated any more.
@@ -81,21 +75,21 @@ class NoticeBook(LedgerTable):
 
     def wait_with(self, open_notice: OpenNotice, until: datetime) -> None:
         """Look at a notice again at some time; one that was acknowledged meanwhile stays acknowledged."""
-        self._update(*_place(open_notice), "SET due_at = :until", _WAITING, {":until": text(until)})
+        self._update(*notice_place(open_notice.notice), "SET due_at = :until", _WAITING, {":until": text(until)})
 
     def take_escalation(self, open_notice: OpenNotice) -> bool:
         """Take the right to escalate a notice, for a minute; False where another has it, or it is no longer due."""
         now = self._now()
         return self._update(
-            *_place(open_notice),
+            *notice_place(open_notice.notice),
             "SET due_at = :until",
             f"{_WAITING} AND due_at <= :now",
-            {":until": text(now + _LEASE), ":now": text(now)},
+            {":until": text(now + NOTICE_LEASE), ":now": text(now)},
         )
 
     def escalated(self, open_notice: OpenNotice) -> None:
         """Record that a notice was told to whom it escalates; that is not done twice."""
-        place, now = _place(open_notice), text(self._now())
+        place, now = notice_place(open_notice.notice), text(self._now())
         self._update(*place, "SET escalated_at = :now REMOVE due_shard, due_at", None, {":now": now})
 
 
@@ -109,10 +103,6 @@ def _open(values: Item) -> OpenNotice:
         return time(values[name]) if name in values else None
 
     return OpenNotice(notice=as_notice(values), told_at=when("told_at"), escalated_at=when("escalated_at"))
-
-
-def _place(open_notice: OpenNotice) -> tuple[str, str]:
-    return open_notice.notice.subject_key, f"NOTICE#{open_notice.notice.kind.value}"
 
 
 def _key(notice_id: str) -> tuple[str, str]:

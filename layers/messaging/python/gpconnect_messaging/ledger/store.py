@@ -59,7 +59,15 @@ from gpconnect_messaging.ledger.records import (
     Received,
     Version,
 )
-from gpconnect_messaging.ledger.table import SHARDS, Item, LedgerBusyError, LedgerTable, as_notice, in_time
+from gpconnect_messaging.ledger.table import (
+    NOTICE_LEASE,
+    Item,
+    LedgerBusyError,
+    LedgerTable,
+    as_notice,
+    in_time,
+    notice_place,
+)
 from gpconnect_messaging.ledger.table import item as _item
 from gpconnect_messaging.ledger.table import plain as _plain
 from gpconnect_messaging.ledger.table import shard as _shard
@@ -71,7 +79,6 @@ from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE, encounter
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_NOTICE_LEASE_SECONDS = 60
 UNMATCHED = "UNMATCHED"
 """Where the index by status has what came in without a message of ours."""
 # MESH deletes a message after 30 days; DynamoDB removes the count of its tries some time later.
@@ -413,10 +420,7 @@ class Ledger(LedgerTable):
 
     def find_by_status(self, status: Status) -> list[MessageRecord]:
         """Find the messages in a status, longest-standing first."""
-        shards = (f"{status.value}#{shard}" for shard in range(SHARDS))
-        return list(
-            self._load(item for each in shards for item in self._query_index("by_status", "status_shard", each))
-        )
+        return list(self._load(self._standing(status.value)))
 
     def due_messages(self, now: datetime) -> list[str]:
         """List the ids of the messages that the sweep must look at."""
@@ -428,27 +432,25 @@ class Ledger(LedgerTable):
 
     def take_notice(self, notice: Notice) -> bool:
         """Take the right to tell a notice, for a minute; False where somebody has it, or it was told."""
-        until = self._now() + timedelta(seconds=_NOTICE_LEASE_SECONDS)
+        now = self._now()
         return self._update(
-            notice.subject_key,
-            f"NOTICE#{notice.kind.value}",
+            *notice_place(notice),
             "SET due_at = :until",
             "attribute_not_exists(told_at) AND attribute_exists(due_shard) AND due_at <= :now",
-            {":until": _text(until), ":now": _text(self._now())},
+            {":until": _text(now + NOTICE_LEASE), ":now": _text(now)},
         )
 
     def notice_told(self, notice: Notice) -> None:
         """Record that a notice was published; until somebody acknowledges it, its escalation is due now."""
-        now, sk = _text(self._now()), f"NOTICE#{notice.kind.value}"
+        place, now = notice_place(notice), _text(self._now())
         escalation = {":shard": f"escalation#{_shard(notice.subject_key)}"}
         if not self._update(
-            notice.subject_key,
-            sk,
+            *place,
             "SET told_at = :now, due_shard = :shard, due_at = :now",
             "attribute_not_exists(acknowledged_at)",
             {":now": now, **escalation},
         ):
-            self._update(notice.subject_key, sk, "SET told_at = :now REMOVE due_shard, due_at", None, {":now": now})
+            self._update(*place, "SET told_at = :now REMOVE due_shard, due_at", None, {":now": now})
 
     def received(self, received: Received, unmatched_because: str | None = None) -> tuple[Notice, ...]:
         """Record what came in; where it belongs to no message of ours, raise a notice with the reason.

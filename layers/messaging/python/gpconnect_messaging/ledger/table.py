@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SHARDS = 32
 TIME_SHARDS = 16
 _TRIES = 10
+NOTICE_LEASE = timedelta(minutes=1)
+"""How long whoever tells a notice, or escalates it, may take for it."""
 OPEN_NOTICE = "OPEN NOTICE"
 """Where the index by status has the notices that nobody has acknowledged."""
 _RACE_LOST = {"ConditionalCheckFailed", "TransactionConflict"}
@@ -79,6 +81,16 @@ class LedgerTable:
             ExpressionAttributeValues=item({":value": value}),
         )
 
+    def _standing(self, status: str, since: datetime | None = None) -> Iterator[Item]:
+        """Give what stands in a status, longest first in each shard; with `since`, what came into it from then on."""
+        values: Item = {":since": text(since)} if since else {}
+        for number in range(SHARDS):
+            yield from self._query(
+                IndexName="by_status",
+                KeyConditionExpression=f"status_shard = :shard{' AND changed_at >= :since' if since else ''}",
+                ExpressionAttributeValues=item({":shard": f"{status}#{number}", **values}),
+            )
+
     def _due(self, kind: str, now: datetime) -> Iterator[Item]:
         for number in range(SHARDS):
             yield from self._query(
@@ -94,10 +106,11 @@ class LedgerTable:
     def _put_notice(self, notice: Notice, *, held: bool = False) -> Item:
         """Raise a notice: due to be told, and open until somebody acknowledges it. A held message's is kept."""
         number = shard(notice.subject_key)
+        pk, sk = notice_place(notice)
         return self._put(
             {
-                "pk": notice.subject_key,
-                "sk": f"NOTICE#{notice.kind.value}",
+                "pk": pk,
+                "sk": sk,
                 "kind": notice.kind.value,
                 "raised_at": text(notice.raised_at),
                 "facts": dict(notice.facts),
@@ -155,6 +168,11 @@ class LedgerTable:
                 return False
             raise
         return True
+
+
+def notice_place(notice: Notice) -> tuple[str, str]:
+    """Give the key of a notice's item."""
+    return notice.subject_key, f"NOTICE#{notice.kind.value}"
 
 
 def as_notice(values: Item) -> Notice:
