@@ -179,15 +179,11 @@ class Evidence:
         The receipt comes first: a request of which nothing else is kept must be missed.
         """
         self.receipt(request_id, raw)
-        key = f"requests/{request_id}.json"
-        self._client.put_object(Bucket=self._bucket, Key=key, Body=raw, ContentType="application/json")
-        return key
+        return self._keep(f"requests/{request_id}.json", raw)
 
     def keep_comparison(self, request_id: str, text: str) -> str:
         """Keep what PDS has otherwise than a request, which is personal data; return its key. A repeat writes anew."""
-        key = f"comparisons/{request_id}.json"
-        self._client.put_object(Bucket=self._bucket, Key=key, Body=text.encode(), ContentType="application/json")
-        return key
+        return self._keep(f"comparisons/{request_id}.json", text.encode())
 
     def receipt(self, request_id: str, raw: bytes) -> None:
         """Note that a request was received: an empty object, named by day, mailbox and request id.
@@ -207,9 +203,7 @@ class Evidence:
 
     def keep_balance(self, day: date, content: bytes) -> str:
         """Keep a day's balance; return its key. A later one takes its place, as a new version of the object."""
-        key = f"balances/{day}.json"
-        self._client.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType="application/json")
-        return key
+        return self._keep(f"balances/{day}.json", content)
 
     def read_balance(self, key: str) -> bytes:
         """Read a balance that was kept under a key."""
@@ -228,15 +222,15 @@ class Evidence:
 
     def keep_warning(self, withdrawal_id: str, text: str) -> str:
         """Keep the warning of a withdrawal, which names the patient; return its key. A repeat writes it again."""
-        key = f"warnings/{withdrawal_id}.txt"
-        self._client.put_object(
-            Bucket=self._bucket, Key=key, Body=text.encode(), ContentType="text/plain; charset=utf-8"
-        )
-        return key
+        return self._keep(f"warnings/{withdrawal_id}.txt", text.encode(), "text/plain; charset=utf-8")
 
     def receive(self, mailbox: str, mesh_message_id: str) -> "KeptMessage":
         """Begin to keep a MESH message as it comes."""
         return KeptMessage(self._client, self._bucket, f"received/{mailbox}/{mesh_message_id}")
+
+    def _keep(self, key: str, content: bytes, content_type: str = "application/json") -> str:
+        self._client.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType=content_type)
+        return key
 
 
 class KeptMessage:
