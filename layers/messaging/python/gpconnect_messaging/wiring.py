@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
-from gpconnect_messaging.documents.report_files import added_fonts, logo_file
-from gpconnect_messaging.ledger.notices import NoticeBook
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
 from gpconnect_messaging.notices import Notifier
@@ -23,6 +21,8 @@ from gpconnect_messaging.settings import BuilderSettings, PollerSettings, Sender
 from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
     from gpconnect_messaging.pds.client import PdsClient
     from gpconnect_messaging.steps.build import Builder
     from gpconnect_messaging.steps.due_work import Sweep
@@ -37,6 +37,7 @@ _CONFIG = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard"
 
 def builder(settings: BuilderSettings) -> "Builder":
     """Make the build step. Raises ReportFileError."""
+    from gpconnect_messaging.documents.report_files import added_fonts, logo_file
     from gpconnect_messaging.steps.build import Builder
     from gpconnect_messaging.steps.lookup import Lookup, own_word
 
@@ -54,7 +55,7 @@ def builder(settings: BuilderSettings) -> "Builder":
         ledger=ledger,
         mailboxes=MailboxDirectory(boto3.client("ssm", config=_CONFIG), settings.mailbox_parameters),
         send_queue=SendQueue(boto3.client("sqs", config=_CONFIG), settings.send_queue_url),
-        notifier=_notifier(settings, ledger),
+        notifier=_notifier(settings),
         numbers=settings.nhs_numbers,
         report_logo=logo,
         report_fonts=fonts,
@@ -71,7 +72,7 @@ def sender(settings: SenderSettings) -> "Sender":
         outbox=Outbox(boto3.client("s3", config=_CONFIG), settings.outbox_bucket),
         ledger=ledger,
         mesh=MeshConnections(settings.mesh_url, _vault(settings)),
-        notifier=_notifier(settings, ledger),
+        notifier=_notifier(settings),
         lease=settings.lease,
         patience=settings.patience,
     )
@@ -84,7 +85,7 @@ def poller(settings: PollerSettings) -> "tuple[Poller, Sweep]":
     from gpconnect_messaging.steps.poll import Poller
 
     ledger = _ledger(settings)
-    notifier = _notifier(settings, ledger)
+    notifier = _notifier(settings)
     poll = Poller(
         evidence=Evidence(boto3.client("s3", config=_CONFIG), settings.evidence_bucket),
         ledger=ledger,
@@ -111,9 +112,8 @@ def _pds(settings: BuilderSettings) -> "Callable[[], PdsClient]":
         from gpconnect_messaging.pds.client import PdsClient
         from gpconnect_messaging.pds.vault import ApplicationVault
 
-        dynamodb = boto3.client("dynamodb", config=_CONFIG)
         vault = ApplicationVault(boto3.client("secretsmanager", config=_CONFIG), settings.pds_secret)
-        budget = SharedBudget(dynamodb, settings.ledger_table, settings.pds_requests_per_second)
+        budget = SharedBudget(_dynamodb(), settings.ledger_table, settings.pds_requests_per_second)
         return PdsClient(settings.pds_url, vault, budget)
 
     return opened
@@ -121,15 +121,15 @@ def _pds(settings: BuilderSettings) -> "Callable[[], PdsClient]":
 
 def escalation(settings: PollerSettings) -> "Escalation":
     """Make the escalation step, which goes with the poller's due work."""
+    from gpconnect_messaging.ledger.notices import NoticeBook
     from gpconnect_messaging.steps.escalate import Escalation
 
     ledger = _ledger(settings)
-    dynamodb = boto3.client("dynamodb", config=_CONFIG)
     return Escalation(
         ledger=ledger,
-        book=NoticeBook(dynamodb, settings.ledger_table, kept_for=settings.audit_kept),
+        book=NoticeBook(_dynamodb(), settings.ledger_table, kept_for=settings.audit_kept),
         mailboxes=MailboxDirectory(boto3.client("ssm", config=_CONFIG), settings.mailbox_parameters),
-        notifier=_notifier(settings, ledger),
+        notifier=_notifier(settings),
         wait=settings.escalate_after,
     )
 
@@ -140,23 +140,29 @@ def reconciliation(settings: PollerSettings) -> "Reconciliation":
     from gpconnect_messaging.mailboxes.connections import MeshConnections
     from gpconnect_messaging.steps.reconcile import Reconciliation
 
-    dynamodb = boto3.client("dynamodb", config=_CONFIG)
     return Reconciliation(
         evidence=Evidence(boto3.client("s3", config=_CONFIG), settings.evidence_bucket),
-        balances=Balances(dynamodb, settings.ledger_table, kept_for=settings.audit_kept),
+        balances=Balances(_dynamodb(), settings.ledger_table, kept_for=settings.audit_kept),
         mesh=MeshConnections(settings.mesh_url, _vault(settings)),
-        notifier=_notifier(settings, _ledger(settings)),
+        notifier=_notifier(settings),
         patience=settings.patience,
     )
 
 
+@cache
+def _dynamodb() -> "DynamoDBClient":
+    """Open one for all: each client costs a cold start its making, and connections of its own."""
+    return boto3.client("dynamodb", config=_CONFIG)
+
+
+@cache
 def _ledger(settings: BuilderSettings | SenderSettings | PollerSettings) -> Ledger:
-    dynamodb = boto3.client("dynamodb", config=_CONFIG)
-    return Ledger(dynamodb, settings.ledger_table, settings.patience, kept_for=settings.audit_kept)
+    return Ledger(_dynamodb(), settings.ledger_table, settings.patience, kept_for=settings.audit_kept)
 
 
-def _notifier(settings: BuilderSettings | SenderSettings | PollerSettings, ledger: Ledger) -> Notifier:
-    return Notifier(boto3.client("sns", config=_CONFIG), settings.notices_topic_arn, ledger)
+@cache
+def _notifier(settings: BuilderSettings | SenderSettings | PollerSettings) -> Notifier:
+    return Notifier(boto3.client("sns", config=_CONFIG), settings.notices_topic_arn, _ledger(settings))
 
 
 def _vault(settings: SenderSettings | PollerSettings) -> CredentialVault:
