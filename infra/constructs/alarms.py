@@ -34,13 +34,7 @@ class Alarms(Construct):
         )
         self._alarm(
             "NoticesUntold",
-            cloudwatch.Metric(
-                namespace=METRICS_NAMESPACE,
-                metric_name="OldestUntoldNotice",
-                dimensions_map={"service": "poller"},
-                period=Duration.minutes(5),
-                statistic="Maximum",
-            ),
+            _measured("OldestUntoldNotice", by="poller", every=Duration.minutes(5), statistic="Maximum"),
             threshold=UNTOLD.to_seconds(),
             what_to_do=f"A notice has waited longer than {UNTOLD.to_minutes():g} minutes to be told. Find in the "
             "poller's log why it cannot publish (the topic, its key, its role), and read the open notices meanwhile.",
@@ -79,12 +73,8 @@ class Alarms(Construct):
 
     def watch_credentials(self, mailbox: str) -> None:
         """Tell a person 60, 30 and 7 days before a mailbox's client certificate ends."""
-        metric = cloudwatch.Metric(
-            namespace=METRICS_NAMESPACE,
-            metric_name="CertificateDaysLeft",
-            dimensions_map={"service": "poller", "mailbox": mailbox},
-            period=Duration.hours(1),
-            statistic="Minimum",
+        metric = _measured(
+            "CertificateDaysLeft", by="poller", mailbox=mailbox, every=Duration.hours(1), statistic="Minimum"
         )
         for days in (60, 30, 7):
             self._alarm(
@@ -100,13 +90,7 @@ class Alarms(Construct):
         """Tell a person that MESH refused a mailbox's credentials, after the secret was read afresh."""
         self._alarm(
             "NotAuthorised",
-            cloudwatch.Metric(
-                namespace=METRICS_NAMESPACE,
-                metric_name="NotAuthorised",
-                dimensions_map={"service": "sender"},
-                period=Duration.minutes(5),
-                statistic="Sum",
-            ),
+            _measured("NotAuthorised", by="sender", every=Duration.minutes(5), statistic="Sum"),
             threshold=0,
             what_to_do="MESH does not accept a mailbox's credentials. Compare its secret, its certificate and the "
             "shared key with what MESH has; the sender's log names the message, and the ledger its mailbox.",
@@ -116,13 +100,7 @@ class Alarms(Construct):
         """Tell a person that PDS does not accept the application, after its secret was read afresh."""
         self._alarm(
             "PdsNotAuthorised",
-            cloudwatch.Metric(
-                namespace=METRICS_NAMESPACE,
-                metric_name="PdsNotAuthorised",
-                dimensions_map={"service": "builder"},
-                period=Duration.minutes(5),
-                statistic="Sum",
-            ),
+            _measured("PdsNotAuthorised", by="builder", every=Duration.minutes(5), statistic="Sum"),
             threshold=0,
             what_to_do="PDS does not accept the application, so requests of the mailboxes that ask it stay held. "
             "The builder's log says what to correct: the secret, the registered key, or a clock.",
@@ -132,13 +110,7 @@ class Alarms(Construct):
         """Tell a person that a day's requests are not all accounted for."""
         self._alarm(
             "Imbalance",
-            cloudwatch.Metric(
-                namespace=METRICS_NAMESPACE,
-                metric_name="Imbalance",
-                dimensions_map={"service": "poller"},
-                period=Duration.hours(1),
-                statistic="Maximum",
-            ),
+            _measured("Imbalance", by="poller", every=Duration.hours(1), statistic="Maximum"),
             threshold=0,
             what_to_do="Requests that were received on a day are not all accounted for. Read the day's balance in the "
             "evidence bucket, under balances/: it lists each of them, and the notice says what to do.",
@@ -168,3 +140,14 @@ class Alarms(Construct):
         alarm.add_alarm_action(action or self._action)
         alarm.add_ok_action(action or self._action)
         return alarm
+
+
+def _measured(name: str, *, by: str, every: Duration, statistic: str, **dimensions: str) -> cloudwatch.Metric:
+    """Name a metric that a function of ours gives."""
+    return cloudwatch.Metric(
+        namespace=METRICS_NAMESPACE,
+        metric_name=name,
+        dimensions_map={"service": by, **dimensions},
+        period=every,
+        statistic=statistic,
+    )
