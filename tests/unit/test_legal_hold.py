@@ -12,6 +12,15 @@ from gpconnect_messaging.legal_hold import LegalHold
 from tests.unit.steps.holding import WINDOW, Product
 
 
+def hold_over(product: Product) -> LegalHold:
+    client: Any = product.table
+    s3: Any = product.bucket
+    return LegalHold(
+        items=HeldItems(client, "ledger", product.time), trail=AuditTrail(client, "ledger", product.time), s3=s3,
+        outbox_bucket="outbox", evidence_bucket="evidence",
+    )  # fmt: skip
+
+
 @pytest.mark.requirement("GPC-SD09", "GPCM-SD-CS-077")
 def test_the_warning_of_a_withdrawal_is_held_with_the_message_that_it_warns_of() -> None:
     product = Product()
@@ -21,13 +30,23 @@ def test_the_warning_of_a_withdrawal_is_held_with_the_message_that_it_warns_of()
     withdrawal = product.withdraws()
     assert withdrawal.status is Status.TELL_PRACTICE
     product.asks(encounter="another")
-    client: Any = product.table
-    s3: Any = product.bucket
-    hold = LegalHold(
-        items=HeldItems(client, "ledger", product.time), trail=AuditTrail(client, "ledger", product.time), s3=s3,
-        outbox_bucket="outbox", evidence_bucket="evidence",
-    )  # fmt: skip
+    hold = hold_over(product)
     hold.place(message.message_id, "a.solicitor", "a complaint")
     assert product.bucket.under_hold == {f"requests/{request.message_id}.json", f"warnings/{withdrawal.message_id}.txt"}
+    hold.lift(message.message_id, "a.solicitor", "settled")
+    assert product.bucket.under_hold == set()
+
+
+@pytest.mark.requirement("GPC-SD09")
+def test_what_pds_had_otherwise_is_held_with_the_message() -> None:
+    product = Product()
+    request = product.asks()
+    product.later(WINDOW + timedelta(minutes=1))
+    (message,) = product.messages(request)
+    compared = f"comparisons/{request.message_id}.json"
+    product.bucket.put_object(Key=compared, Body=b"{}")
+    hold = hold_over(product)
+    hold.place(message.message_id, "a.solicitor", "a complaint")
+    assert product.bucket.under_hold == {f"requests/{request.message_id}.json", compared}
     hold.lift(message.message_id, "a.solicitor", "settled")
     assert product.bucket.under_hold == set()

@@ -50,7 +50,7 @@ class LegalHold:
     def _set(self, message_id: str, held: Held, status: Literal["ON", "OFF"]) -> int:
         places = [
             *((self.outbox_bucket, f"messages/{message_id}.{kind}") for kind in ("xml", "json")),
-            (self.evidence_bucket, f"requests/{held.request_id}.json"),
+            *((self.evidence_bucket, f"{kind}/{held.request_id}.json") for kind in ("requests", "comparisons")),
             *(
                 (self.evidence_bucket, f"received/{held.mailbox}/{each}{end}")
                 for each in held.came
