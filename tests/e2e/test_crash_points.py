@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -32,40 +31,12 @@ from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.send import Sender
 from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
 from infra.local.run import LocalRun
+from tests.dying import Crasher
 from tests.e2e.conftest import PDF, Product
 from tests.examples import request_data
 
 PATIENCE = Patience(stale=timedelta(seconds=15), uncertain=timedelta(seconds=10))
 MAILBOX = "Y90001OT001"
-
-
-class Died(BaseException):
-    """The process is gone: nothing may catch this, and nothing after it runs."""
-
-
-class Crasher:
-    """Counts the effects of a step, and ends it at one of them."""
-
-    def __init__(self) -> None:
-        self.seen = 0
-        self.at: int | None = None
-
-    def effect(self, *_: Any, **__: Any) -> None:
-        """Note an effect's beginning or end; die if this is the one."""
-        self.seen += 1
-        if self.seen == self.at:
-            raise Died
-
-    @contextmanager
-    def dying_at(self, point: int | None) -> Iterator[None]:
-        """Run a step that dies at a point; None lets it live."""
-        self.seen, self.at = 0, point
-        try:
-            yield
-        except Died:
-            assert point is not None
-        finally:
-            self.at = None
 
 
 class NoQueue:

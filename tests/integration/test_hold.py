@@ -4,9 +4,8 @@ The crash points are not chosen by hand: each call of the real adapters to a sto
 before it and after it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.steps.build import Built
+from tests.dying import Crasher
 from tests.examples import request_data
 from tests.unit.steps.holding import SAMPLE, WINDOW, Product
 
@@ -30,44 +30,24 @@ EFFECTS = {
 }
 
 
-class Died(BaseException):
-    """The process is gone: nothing may catch this."""
+def watched(product: Product) -> Crasher:
+    """Make every effect of the product's steps a place where they may die, before it and after it."""
+    crasher = Crasher()
 
-
-class Crasher:
-    """Counts the effects of the product's steps, and ends a step at one of them."""
-
-    def __init__(self, product: Product) -> None:
-        self.seen = 0
-        self.at: int | None = None
-        for part, names in EFFECTS.items():
-            for name in names:
-                target = getattr(product, part)
-                setattr(target, name, self._watched(getattr(target, name)))
-
-    def _watched(self, effect: Callable[..., Any]) -> Callable[..., Any]:
+    def with_places(effect: Callable[..., Any]) -> Callable[..., Any]:
         def act(*arguments: Any, **settings: Any) -> Any:
-            self._point()
+            crasher.effect()
             done = effect(*arguments, **settings)
-            self._point()
+            crasher.effect()
             return done
 
         return act
 
-    def _point(self) -> None:
-        self.seen += 1
-        if self.seen == self.at:
-            raise Died
-
-    @contextmanager
-    def dying_at(self, point: int | None) -> Iterator[None]:
-        self.seen, self.at = 0, point
-        try:
-            yield
-        except Died:
-            assert point is not None
-        finally:
-            self.at = None
+    for part, names in EFFECTS.items():
+        for name in names:
+            target = getattr(product, part)
+            setattr(target, name, with_places(getattr(target, name)))
+    return crasher
 
 
 def one_round(product: Product) -> None:
@@ -98,14 +78,14 @@ def begun() -> tuple[Product, str]:
 @pytest.mark.requirement("GPCM-SD-CS-075", "GPCM-SD-CS-076")
 def test_whoever_dies_between_holding_and_sending_the_newest_is_sent_once() -> None:
     product, _ = begun()
-    crasher = Crasher(product)
+    crasher = watched(product)
     with crasher.dying_at(None):
         one_round(product)
     points = crasher.seen
     assert points > 30
     for point in range(1, points + 1):
         product, first = begun()
-        crasher = Crasher(product)
+        crasher = watched(product)
         with crasher.dying_at(point):
             one_round(product)
         healed(product)
@@ -126,7 +106,7 @@ def test_a_withdrawal_that_dies_anywhere_stops_what_is_held_and_warns_once() -> 
         product.asks()
         product.later(WINDOW + MINUTE)
         product.asks()
-        crasher = Crasher(product)
+        crasher = watched(product)
         with crasher.dying_at(point or None):
             withdrawal = product.withdraws(request_id="withdraw-1")
         if not point:

@@ -21,8 +21,8 @@ from infra.local.practice.reading import Reading
 from infra.local.practice.responding import Practice, Shape, write
 from tests.in_memory import Bucket, Secrets
 from tests.local_mesh import COMMUNITY, PRACTICE, SENDER, TO_PRACTICE, WORKFLOW, LocalMesh, local_mesh, secrets
+from tests.secrecy import everything
 from tests.steps_in_memory import SUBJECT, Product
-from tests.unit.mesh.test_secrecy import everything
 
 LONG = 30_000  # four chunks, as the steps in memory cut
 SHORT = 2_000

@@ -15,12 +15,9 @@ from typing import Any
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from gpconnect_messaging.mesh.errors import Busy, NeverLeft, Uncertain
+from tests.dying import Died
 
 _PRODUCT = "gpconnect_messaging."
-
-
-class Died(BaseException):
-    """The process is gone: nothing may catch this, and nothing after it has an effect."""
 
 
 class Ending(Enum):

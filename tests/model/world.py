@@ -40,9 +40,10 @@ from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
 from infra.local.practice import responding
 from infra.local.practice.answering import Answer
 from infra.local.practice.reading import Reading
+from tests.dying import Died
 from tests.examples import REQUESTS, request_data
 from tests.in_memory import Bucket, Clock, Table, Topic
-from tests.model.effects import Died, Ending, Process, Watched
+from tests.model.effects import Ending, Process, Watched
 from tests.model.mesh import Connections, Mesh, Upload
 
 MAILBOX, PRACTICE, STRANGER = "Y90001OT001", "A20047OT001", "B30099OT001"

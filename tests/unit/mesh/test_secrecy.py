@@ -3,13 +3,13 @@
 import logging
 import socket
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 
 from gpconnect_messaging.mesh import MeshClient, MeshError, Outgoing
+from tests.secrecy import everything
 from tests.unit.mesh.conftest import BODY, SECRETS, SUBJECT, TO, Handler, Pretended, Serve, answer
 
 Pretend = Callable[[Handler], tuple[MeshClient, Pretended]]
@@ -18,17 +18,6 @@ ECHO = {
     "message_id": TO,
     "subject": SUBJECT,
 }
-
-
-def everything(error: BaseException) -> Iterator[str]:
-    """Give every text that a logger, a tracker of errors or a person could get out of an exception."""
-    yield from (str(error), repr(error), repr(vars(error)), repr(error.args))
-    yield from traceback.format_exception(error)
-    for linked in (error.__cause__, error.__context__):
-        if linked is not None:
-            yield from everything(linked)
-            request = getattr(linked, "_request", None)
-            assert request is None, "an httpx exception holds the request with all its headers"
 
 
 def assert_silent(texts: Iterator[str] | list[str]) -> None:

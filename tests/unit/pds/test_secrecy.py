@@ -1,14 +1,13 @@
 """No NHS number, name, token, JWT or key in a log line, an exception or a repr, however a lookup goes."""
 
 import logging
-import traceback
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from gpconnect_messaging.pds.errors import CredentialsError, PdsError
 from tests.local_pds import World, secret
+from tests.secrecy import everything
 
 PERSONAL = ("9658218865", "WRIGHT", "Garth", "1933-11-14", "19331114")
 
@@ -19,15 +18,6 @@ def telling(world: World) -> tuple[str, ...]:
     bodies = [request.content.decode().rpartition("client_assertion=")[2] for request in world.seen if request.content]
     key = secret("one")["private_key"].splitlines()[1]
     return (*PERSONAL, *tokens, *bodies, key)
-
-
-def everything(error: BaseException) -> Iterator[str]:
-    yield from (str(error), repr(error), repr(vars(error)), repr(error.args))
-    yield from traceback.format_exception(error)
-    for linked in (error.__cause__, error.__context__):
-        if linked is not None:
-            yield from everything(linked)
-            assert getattr(linked, "_request", None) is None, "an httpx exception holds the request, URL included"
 
 
 @pytest.mark.parametrize("mode", ["busy", "timeout", "down", "nonsense", "refused"])
