@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ import httpx
 
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialVault
-from gpconnect_messaging.mesh import MailboxCredentials, MeshClient
+from gpconnect_messaging.mesh import MailboxCredentials, MeshClient, Outgoing
 from infra.local.environments import environment
 from infra.local.mesh.configuration import DEFAULT_COMMUNITY, Community
+from infra.local.practice.answering import Answer
+from infra.local.practice.reading import Reading
+from infra.local.practice.responding import Practice, Shape, write
 from infra.local.processes import Keeper
 from tests.examples import ROOT
 from tests.in_memory import Secrets
@@ -117,3 +121,13 @@ def local_mesh(folder: Path, *arguments: str) -> Iterator[LocalMesh]:
         mesh = LocalMesh(program.url)
         yield mesh
         mesh.http.close()
+
+
+def answer(practice: MeshClient, message_id: str, *codes: str) -> None:
+    """Answer a message as the practice does: a response for each code, to the sender."""
+    for code in codes:
+        response = write(
+            Answer(code), Reading(message_id=message_id), Practice("A20047", PRACTICE), shape=Shape.STANDARD,
+            now=datetime.now(UTC),
+        )  # fmt: skip
+        practice.send(Outgoing(to=SENDER, workflow_id=f"{WORKFLOW}_ACK", local_id="A20047"), response.content)

@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,11 +16,8 @@ from gpconnect_messaging.mesh.chunking import Chunking
 from gpconnect_messaging.steps import send as send_module
 from gpconnect_messaging.steps.send import NotAuthorisedError, PostponedError
 from gpconnect_messaging.storage import DamagedMessageError
-from infra.local.practice.answering import Answer
-from infra.local.practice.reading import Reading
-from infra.local.practice.responding import Practice, Shape, write
 from tests.in_memory import Bucket, Secrets
-from tests.local_mesh import COMMUNITY, PRACTICE, SENDER, TO_PRACTICE, WORKFLOW, LocalMesh, local_mesh, secrets
+from tests.local_mesh import COMMUNITY, PRACTICE, SENDER, TO_PRACTICE, WORKFLOW, LocalMesh, answer, local_mesh, secrets
 from tests.secrecy import everything
 from tests.steps_in_memory import SUBJECT, Product
 
@@ -76,12 +73,7 @@ def uploads(mesh: LocalMesh) -> list[tuple[str, str]]:
 
 def respond(mesh: LocalMesh, message_id: str, *codes: str) -> None:
     with mesh.client(PRACTICE) as practice:
-        for code in codes:
-            response = write(
-                Answer(code), Reading(message_id=message_id), Practice("A20047", PRACTICE), shape=Shape.STANDARD,
-                now=datetime.now(UTC),
-            )  # fmt: skip
-            practice.send(Outgoing(to=SENDER, workflow_id=f"{WORKFLOW}_ACK", local_id="A20047"), response.content)
+        answer(practice, message_id, *codes)
 
 
 def test_a_long_message_goes_in_chunks_each_compressed_on_its_own_and_arrives_whole(

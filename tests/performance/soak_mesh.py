@@ -17,15 +17,12 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from gpconnect_messaging.ledger.lifecycle import FactKind, Status
-from gpconnect_messaging.mesh import Gone, MeshClient, MeshError, Outgoing
-from infra.local.practice.answering import Answer
-from infra.local.practice.reading import Reading
-from infra.local.practice.responding import Practice, Shape, write
-from tests.local_mesh import PRACTICE, SENDER, WORKFLOW, LocalMesh, local_mesh
+from gpconnect_messaging.mesh import Gone, MeshClient, MeshError
+from tests.local_mesh import PRACTICE, SENDER, LocalMesh, answer, local_mesh
 from tests.steps_in_memory import Product
 
 ENDED = {Status.DELIVERED, Status.REFUSED}
@@ -68,12 +65,7 @@ def answer_all(practice: MeshClient, answered: set[str]) -> None:
         name = message.file_name.removesuffix(".xml")
         codes = ("20007",) if name in answered else ("20013", "30001")
         answered.add(name)
-        for code in codes:
-            response = write(
-                Answer(code), Reading(message_id=name), Practice("A20047", PRACTICE), shape=Shape.STANDARD,
-                now=datetime.now(UTC),
-            )  # fmt: skip
-            practice.send(Outgoing(to=SENDER, workflow_id=f"{WORKFLOW}_ACK", local_id="A20047"), response.content)
+        answer(practice, name, *codes)
         practice.acknowledge(mesh_message_id)
 
 
