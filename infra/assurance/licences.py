@@ -25,6 +25,7 @@ SPDX = {
     "Apache License 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
     "BSD License": "BSD-3-Clause",
+    "ISC License (ISCL)": "ISC",
     "GNU Library or Lesser General Public License (LGPL)": "LGPL-2.1-or-later",
     "MIT License": "MIT",
     "MIT No Attribution License (MIT-0)": "MIT-0",

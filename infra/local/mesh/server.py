@@ -20,7 +20,7 @@ _open_connections: dict[tuple[str, int], asyncio.Transport] = {}
 class CuttableProtocol(H11Protocol):
     """Uvicorn's protocol, which also notes its transport by the client's address and port."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Note the connection."""
         super().connection_made(transport)
         _open_connections[transport.get_extra_info("peername")[:2]] = transport
