@@ -89,9 +89,11 @@ _WORDS = {
     ),
     NoticeKind.STUCK: _Words(
         "A message cannot be sent",
-        "Again and again the message could not be uploaded to MESH. We go on trying.",
+        "Again and again the message could not be uploaded to MESH, or three hours since its consultation's last "
+        "update are nearly over. We go on trying.",
         "Check MESH's service status, the mailbox's credentials and certificate, the network, and the dead letters of "
-        "both queues. It may wait for an earlier version of its encounter, which must leave before it.",
+        "both queues. It may wait for an earlier version of its encounter, which must leave before it: where that one "
+        "never will, let this one pass it.",
     ),
     NoticeKind.CONTRADICTION: _Words(
         "Answers to a message contradict each other",
@@ -125,9 +127,10 @@ _WORDS = {
     ),
     NoticeKind.NOT_RELEASED: _Words(
         "A held request is not being sent",
-        "The time to send it has come, and it cannot be built, or PDS gives no answer about its patient. We go on "
-        "trying.",
-        "Look at the builder's log, at PDS's service status, and at the intake queue's dead letters. Inform the "
+        "The time to send it has come, and it cannot be built, PDS gives no answer about its patient, or nobody has "
+        "released it. We go on trying.",
+        "Release it, where a person must. Else look at the builder's log, at PDS's service status, and at the intake "
+        "queue's dead letters. A report must be sent within three hours of the consultation's last update: inform the "
         "practice another way if it cannot be mended in time.",
     ),
     NoticeKind.TELL_PRACTICE: _Words(
@@ -148,6 +151,13 @@ _WORDS = {
         "A withdrawn message reached MESH",
         "A message was withdrawn while it was being sent, and MESH has it.",
         "Tell the practice that the consultation was deleted: the withdrawal's own warning names it.",
+    ),
+    NoticeKind.SENT_ALTHOUGH_GIVEN_UP: _Words(
+        "A version that was given up had reached MESH",
+        "An earlier version of a document was given up so that a newer one could go, and MESH had taken it already. It "
+        "came before the newer one.",
+        "Nothing, where the newer one was delivered: it takes the place of this one.",
+        Severity.ATTENTION,
     ),
     NoticeKind.SUSPICIOUS: _Words(
         "An answer came from somewhere else",

@@ -8,6 +8,7 @@
 | SENDING | the lease ended: the sender died, and the upload is UNCERTAIN |
 | UNCERTAIN | the wait is over: queue it to send the same bytes again, a possible duplicate, recorded |
 | SENT, ACKNOWLEDGED | an acknowledgement is late: OVERDUE, and a person is told |
+| any before SENT | three hours are nearly over (GPCM-SD-CS-075): a person is told, once |
 
 It also tells every notice that a crash left untold. A message that cannot be healed does not hold up the others.
 """
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, Patience, Status, due_at
+from gpconnect_messaging.ledger.lifecycle import NOT_LEFT, Fact, FactKind, History, Patience, Status, due_at
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.notices import Notifier
@@ -36,6 +37,7 @@ class Swept:
     queued_again: int = 0
     leases_ended: int = 0
     overdue: int = 0
+    running_late: int = 0
     notices_told: int = 0
     left: int = 0
     """Still due: time ran out."""
@@ -81,6 +83,11 @@ class Sweep:
         now = self.now()
         if not self._is_due(record.history):
             return  # it moved on between the index and the message
+        if (warn_at := record.history.warn_at) and warn_at <= now and record.status in NOT_LEFT:
+            if self._record(record, lifecycle.running_late(at=now)) and (again := self.ledger.find(record.message_id)):
+                swept.running_late += 1
+                self._heal(again, swept)
+            return
         match record.status:
             case Status.BUILT | Status.UNCERTAIN | Status.HELD | Status.RELEASING:
                 times = len(record.history.of(FactKind.QUEUED_AGAIN)) + 1
