@@ -5,7 +5,7 @@ crash left untold. A notice names ids, statuses and codes, never a patient. Its 
 have its own: `route` is the mailbox and whether it is the first telling or an escalation, such as `Y90001OT001/first`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -190,21 +190,27 @@ class Notifier:
         self._topic_arn = topic_arn
         self._ledger = ledger
 
-    def tell(self, notices: Iterable[Notice]) -> int:
-        """Tell each notice that nobody else is telling; return how many were told.
+    def tell(self, notices: Iterable[Notice], time_left: Callable[[], bool] = lambda: True) -> int:
+        """Tell each notice that nobody else is telling, while there is time; return how many were told.
 
         Told at least once: a crash after publishing and before recording it means a second copy, never none. One that
-        SNS does not take does not hold up the others; its error is raised when they are told.
+        SNS does not take does not hold up the others; its error is raised when they are told. Where SNS cannot be
+        reached, the others are left for the next sweep.
         """
         told = 0
         failure: Exception | None = None
         for notice in notices:
+            if not time_left():
+                break
             if self._ledger.take_notice(notice):
                 try:
                     self._publish(notice, Telling.FIRST)
-                except (ClientError, BotoCoreError) as error:
+                except ClientError as error:
                     failure = error
                     continue
+                except BotoCoreError as error:
+                    failure = error
+                    break
                 self._ledger.notice_told(notice)
                 told += 1
         if failure is not None:

@@ -479,9 +479,9 @@ class Ledger(LedgerTable):
         """Find the messages in a status, longest-standing first."""
         return list(self._load(self._standing(status.value)))
 
-    def due_messages(self, now: datetime) -> list[str]:
-        """List the ids of the messages that the sweep must look at."""
-        return [item["message_id"] for item in self._due("message", now)]
+    def due_messages(self, now: datetime) -> dict[str, Status]:
+        """List the ids of the messages that the sweep must look at, and the status of each as the index has it."""
+        return {item["message_id"]: Status(item["status"]) for item in self._due("message", now)}
 
     def due_notices(self, now: datetime) -> list[Notice]:
         """List the notices that were raised and not yet told."""
