@@ -1,4 +1,4 @@
-"""The whole product on this machine, once for all tests of this folder."""
+"""The words that the tests of the whole product are written in."""
 
 import time
 import uuid
@@ -73,10 +73,10 @@ class Product:
 
 
 @pytest.fixture(scope="session")
-def run() -> Iterator[LocalRun]:
-    with LocalRun(rest_seconds=0.5) as running:
-        running.redeliver_after(8)
-        yield running
+def run(local_run: LocalRun) -> LocalRun:
+    """The running product, whose queues are quick to hand out again what a killed function left."""
+    local_run.redeliver_after(8)
+    return local_run
 
 
 @pytest.fixture
