@@ -136,6 +136,9 @@ class Table:
     ) -> Item:
         if IndexName and ConsistentRead:
             raise _failed("Query", "ValidationException")
+        expressions = f"{KeyConditionExpression} {FilterExpression}"
+        if any(name not in expressions for name in (*(ExpressionAttributeNames or ()), *ExpressionAttributeValues)):
+            raise _failed("Query", "ValidationException")
         partition, sort = INDEXES[IndexName] if IndexName else ("pk", "sk")
         names, values = ExpressionAttributeNames or {}, _all(_plain, ExpressionAttributeValues)
         holds = condition(KeyConditionExpression, names, values)

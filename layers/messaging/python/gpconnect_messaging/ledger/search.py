@@ -251,7 +251,7 @@ class Search(LedgerTable):
             condition += " AND #sort <= :latest"
         values |= {":since": text(since)} if since else {}
         values |= {":latest": text(latest)} if latest else {}
-        names = {"#partition": partition, "#sort": sort}
+        names = {"#partition": partition} | ({"#sort": sort} if since or latest else {})
         filters = []
         if beginnings:
             kinds = {f":kind{number}": kind.value for number, kind in enumerate(_FIRST_FACTS)}
