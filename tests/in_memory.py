@@ -136,7 +136,7 @@ class Table:
     ) -> Item:
         if IndexName and ConsistentRead:
             raise _failed("Query", "ValidationException")
-        expressions = f"{KeyConditionExpression} {FilterExpression}"
+        expressions = f"{KeyConditionExpression} {FilterExpression} {how.get('ProjectionExpression')}"
         if any(name not in expressions for name in (*(ExpressionAttributeNames or ()), *ExpressionAttributeValues)):
             raise _failed("Query", "ValidationException")
         partition, sort = INDEXES[IndexName] if IndexName else ("pk", "sk")

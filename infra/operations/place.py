@@ -68,11 +68,12 @@ class UnknownMessageError(PlaceError):
 
 
 class AmbiguousError(PlaceError):
-    """More than one message goes by that name: `found` has them."""
+    """More than one message goes by that name: `found` has them, and `rows` as a list shows them."""
 
-    def __init__(self, sentence: str, found: Sequence[Summary]) -> None:
+    def __init__(self, sentence: str, found: Sequence[Summary], rows: Sequence[Row]) -> None:
         super().__init__(sentence)
         self.found = tuple(found)
+        self.rows = tuple(rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -340,7 +341,7 @@ class Place:
                 "message id; `gpcm list` shows what there is."
             )
         if len(found) > 1:
-            raise AmbiguousError(f"{len(found)} messages go by that name; name one of them.", found)
+            raise AmbiguousError(f"{len(found)} messages go by that name; name one of them.", found, self.rows(found))
         return found[0]
 
     def message(self, summary: Summary, *, reveal_encounter: bool = False) -> Message:
