@@ -834,7 +834,13 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 
-_TOLD_ON_ENTERING = {
+
+def rule_of(status: Status) -> Rule:
+    """Find the rule by which a status stands: what it means, and what an operator does about it."""
+    return next(rule for rule in RULES if rule.status is status)
+
+
+TOLD_ON_ENTERING = {
     Status.INVALID: NoticeKind.INVALID,
     Status.REFUSED: NoticeKind.REFUSED,
     Status.UNDELIVERED: NoticeKind.UNDELIVERED,
@@ -842,11 +848,12 @@ _TOLD_ON_ENTERING = {
     Status.OVERDUE: NoticeKind.OVERDUE,
     Status.TELL_PRACTICE: NoticeKind.TELL_PRACTICE,
 }
+"""What a person is told because of a status itself."""
 
 
 def notices_due(history: History) -> frozenset[NoticeKind]:
     """Say which notices the facts call for (GPCM-SD-044, GPCM-SD-045); the ledger sends each at most once."""
-    called_for = {_TOLD_ON_ENTERING[history.status]} if history.status in _TOLD_ON_ENTERING else set()
+    called_for = {TOLD_ON_ENTERING[history.status]} if history.status in TOLD_ON_ENTERING else set()
     if history.status is Status.REFUSED and history.unresolved:
         called_for = {NoticeKind.UNRESOLVED}
     if history.void:

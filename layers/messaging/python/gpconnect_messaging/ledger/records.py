@@ -38,6 +38,29 @@ class MessageRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A message's row without its facts: what a list shows. `encounter` is as in `MessageRecord`.
+
+    `changed_at` is when the last fact was recorded, `due_at` when the sweep looks at it next, if ever. `became` are the
+    messages that a held request was released as.
+    """
+
+    message_id: str
+    request_id: str
+    mailbox: str
+    encounter: str = field(repr=False)
+    version: int
+    recipient: str
+    status: Status
+    created_at: datetime
+    changed_at: datetime
+    due_at: datetime | None
+    mesh_message_ids: tuple[str, ...]
+    became: tuple[str, ...]
+    legal_hold: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """What a request was given, once: its encounter's next version, and the time that its message will bear.
 

@@ -5,6 +5,7 @@
 | message (a projection of its facts) | `MESSAGE#{message id}` | `MESSAGE` |
 | fact, append-only | the message's | `EVENT#{identity}` |
 | notice | its subject's | `NOTICE#{kind}` |
+| a message by the beginning of its id | `ID#{eight characters}` | `{message id}` |
 | claim of a request | `REQUEST#{request id}` | `REQUEST` |
 | where a held request's documents are | the same | `ORIGIN` |
 | where an encounter stands | `ENCOUNTER#{encounter key}` | `ENCOUNTER` |
@@ -65,6 +66,7 @@ from gpconnect_messaging.ledger.table import (
     LedgerBusyError,
     LedgerTable,
     as_notice,
+    beginning,
     in_time,
     notice_place,
 )
@@ -628,6 +630,10 @@ class Ledger(LedgerTable):
     def _put_claim(
         self, claim: Claim, encounter: Encounter, recipients: Sequence[str], *, held: bool = False
     ) -> list[Item]:
+        message_ids = [
+            str(identity.message_id(encounter.mailbox, encounter.encounter, claim.version, recipient))
+            for recipient in recipients
+        ]
         claimed = {
             "pk": f"REQUEST#{claim.request_id}",
             "sk": "REQUEST",
@@ -635,12 +641,9 @@ class Ledger(LedgerTable):
             "created_at": _text(claim.created_at),
             "document_versions": list(claim.document_versions),
             "registration": dict(claim.registration),
+            "message_ids": message_ids,
             **({} if held else self._expiry(self._now())),
         }
-        message_ids = [
-            str(identity.message_id(encounter.mailbox, encounter.encounter, claim.version, recipient))
-            for recipient in recipients
-        ]
         version = {
             "pk": f"ENCOUNTER#{encounter_key(encounter.mailbox, encounter.encounter)}",
             "sk": f"VERSION#{claim.version}",
@@ -697,6 +700,9 @@ class Ledger(LedgerTable):
         if (due := due_at(history, self._patience)) is not None:
             summary |= {"due_shard": f"message#{shard}", "due_at": _text(due)}
         puts = [self._put_if(summary, "revision", record.revision or None)]
+        if not record.revision:  # a new row
+            named = {"pk": beginning(record.message_id), "sk": record.message_id}
+            puts.append(self._put(named | self._expiry(self._now())))
         for fact in facts:
             kept = {} if record.legal_hold else self._expiry(fact.at)
             puts.append(self._put(_event(record, fact) | kept, "attribute_not_exists(pk)"))
