@@ -4,6 +4,7 @@ Each metric is there for the service, and for each of its mailboxes. A function 
 measurements with it; the ledger has what they were taken of.
 """
 
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -12,6 +13,9 @@ from typing import ParamSpec, TypeVar
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from gpconnect_messaging.measurements import Measurement, Measurements
+
+# A run that measured nothing is no fault, and would say so in the log of every new process.
+warnings.filterwarnings("ignore", message="No application metrics to publish", category=UserWarning)
 
 P = ParamSpec("P")
 T = TypeVar("T")
