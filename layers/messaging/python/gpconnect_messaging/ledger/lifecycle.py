@@ -275,12 +275,14 @@ def built(
     to_mailbox: str | None = None,
     to_organisation: str | None = None,
     registration: Mapping[str, Any] | None = None,
+    arrived: datetime | None = None,
 ) -> Fact:
     """The message is stored: its hash (hex), its size in bytes, and how long after sending each answer is due.
 
     `advice` says what a requirement advises against and was done all the same. `to_mailbox` and `to_organisation` (ODS
     code) say where it goes, as far as that is known: who else answers is suspicious. `registration` says what is known
-    of the patient's practice (`ods_code`, `name`, `deceased`), and from whom: `source` is PDS or the request.
+    of the patient's practice (`ods_code`, `name`, `deceased`), and from whom: `source` is PDS or the request. `arrived`
+    is when its request reached us (UTC), from which the time to send counts.
     """
     return Fact(
         kind=FactKind.BUILT, identity="built", at=at, source="builder",
@@ -293,6 +295,7 @@ def built(
             **({"to_mailbox": to_mailbox} if to_mailbox else {}),
             **({"to_organisation": to_organisation} if to_organisation else {}),
             **({"registration": dict(registration)} if registration else {}),
+            **({"arrived": arrived.isoformat()} if arrived else {}),
         },
     )  # fmt: skip
 

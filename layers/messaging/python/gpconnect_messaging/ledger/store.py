@@ -101,8 +101,20 @@ class Change:
     notices: tuple[Notice, ...] = ()
 
 
+class _Projection(dict[str, Any]):
+    """How to write a message's item, beside the message as it will be and the facts that are new."""
+
+    def __init__(self, put: Item, record: MessageRecord, facts: tuple[Fact, ...]) -> None:
+        super().__init__(put)
+        self.record = record
+        self.facts = facts
+
+
 class Ledger(LedgerTable):
-    """The store. All its methods may raise botocore's ClientError for faults of DynamoDB itself."""
+    """The store. All its methods may raise botocore's ClientError for faults of DynamoDB itself.
+
+    `watch` is told of every message that a change was written of, by whichever method, and of the facts that were new.
+    """
 
     def __init__(
         self,
@@ -111,9 +123,11 @@ class Ledger(LedgerTable):
         patience: Patience,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         kept_for: timedelta | None = None,
+        watch: Callable[[MessageRecord, Sequence[Fact]], None] = lambda _record, _facts: None,
     ) -> None:
         super().__init__(client, table, now, kept_for)
         self._patience = patience
+        self._watch = watch
 
     def claim(
         self,
@@ -674,7 +688,15 @@ class Ledger(LedgerTable):
         }
         return self._put(item, "attribute_not_exists(pk)")
 
-    def _puts(self, record: MessageRecord, facts: Iterable[Fact], notices: Iterable[Notice]) -> list[Item]:
+    def _write(self, puts: Sequence[Item]) -> bool:
+        written = super()._write(puts)
+        if written:
+            for put in puts:
+                if isinstance(put, _Projection):
+                    self._watch(put.record, put.facts)
+        return written
+
+    def _puts(self, record: MessageRecord, facts: Sequence[Fact], notices: Iterable[Notice]) -> list[Item]:
         history, shard = record.history, _shard(record.message_id)
         summary: Item = {
             "pk": f"MESSAGE#{record.message_id}",
@@ -699,7 +721,8 @@ class Ledger(LedgerTable):
         }
         if (due := due_at(history, self._patience)) is not None:
             summary |= {"due_shard": f"message#{shard}", "due_at": _text(due)}
-        puts = [self._put_if(summary, "revision", record.revision or None)]
+        put = self._put_if(summary, "revision", record.revision or None)
+        puts: list[Item] = [_Projection(put, record, tuple(facts))]
         if not record.revision:  # a new row
             named = {"pk": beginning(record.message_id), "sk": record.message_id}
             puts.append(self._put(named | self._expiry(self._now())))

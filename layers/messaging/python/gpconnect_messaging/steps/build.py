@@ -175,7 +175,7 @@ class Builder:
         if claim is None:
             return self._as_recorded(self.ledger.find(request_id) or row)
         try:
-            return self._released(request_id, self._stored(request_id, trials, composed, claim, found))
+            return self._released(request_id, self._stored(request_id, trials, composed, claim, found, row.created_at))
         except RequestRefusedError as refused:
             return self._refuse_held(row, refused.reasons, claim)
 
@@ -234,7 +234,7 @@ class Builder:
             if claim.document_versions != found.versions:
                 # Another builder claimed it meanwhile: read what it read.
                 found = self._gather(request, folder or "", claim.document_versions)
-            return self._stored(str(request_id), trials, composed, claim, found)
+            return self._stored(str(request_id), trials, composed, claim, found, arrived)
         except RequestRefusedError as refused:
             return self._refuse(request_id, asked, refused.reasons)
 
@@ -294,6 +294,7 @@ class Builder:
         composed: Sequence["_Composed"],
         claim: Claim,
         found: "_Found",
+        arrived: datetime,
     ) -> Built:
         """Store the messages in the version and at the time that were claimed for them, and queue them.
 
@@ -306,7 +307,7 @@ class Builder:
         documents = found.documents
         if messages != list(trials) or any(each.documents != documents for each in composed):
             composed = self._compose_checked(messages, found)
-        return _together([self._store(request_id, each, claim) for each in composed])
+        return _together([self._store(request_id, each, claim, arrived) for each in composed])
 
     def _place(
         self,
@@ -487,7 +488,7 @@ class Builder:
     def _read(self, source: "DropFile | RenderedReport") -> Iterable[bytes]:
         return source.chunks() if isinstance(source, RenderedReport) else self.drop.chunks(source)
 
-    def _store(self, request_id: str, composed: _Composed, claim: Claim) -> Built:
+    def _store(self, request_id: str, composed: _Composed, claim: Claim, arrived: datetime) -> Built:
         message, sources = composed.message, composed.sources
         message_id = str(message.message_id)
         sha256 = self.outbox.put(
@@ -503,6 +504,7 @@ class Builder:
             to_mailbox=message.recipient.mailbox,
             to_organisation=message.recipient.ods_code or known_practice(message.request),
             registration=claim.registration,
+            arrived=arrived,
         )
         change = self.ledger.create(
             MessageRecord(
