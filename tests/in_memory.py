@@ -338,12 +338,20 @@ class Queue:
 
 @dataclass
 class Intake:
-    """An intake queue: the ids of held requests that wait, each once."""
+    """An intake queue: the ids of held requests that wait, and of those to be taken in again, each once."""
 
     waiting: dict[str, None] = field(default_factory=dict)
+    ordered: dict[str, None] = field(default_factory=dict)
 
     def release(self, request_id: str, mailbox: str) -> None:
         self.waiting[request_id] = None
+
+    def again(self, request_id: str, mailbox: str) -> None:
+        self.ordered[request_id] = None
+
+    def take_ordered(self) -> list[str]:
+        taken, self.ordered = list(self.ordered), {}
+        return taken
 
     def take(self) -> list[str]:
         taken, self.waiting = list(self.waiting), {}

@@ -34,6 +34,7 @@ from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
+from gpconnect_messaging.replay.tools import ReplayTools, replay_tools
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings, SettingsError
 from gpconnect_messaging.steps.by_hand import ByHand
 from gpconnect_messaging.steps.reconcile import Reconciliation
@@ -230,6 +231,13 @@ class Place:
     def by_hand(self) -> ByHand:
         """What a person decides: release, practice told, accept a response."""
         return ByHand(ledger=self.ledger, notifier=self.notifier, now=self.now)
+
+    @cached_property
+    def replay(self) -> ReplayTools:
+        """Sends again, and redrives dead letters."""
+        session: Any = self  # a place gives clients by name, which is all that is asked of a session
+        its = self.poller_settings
+        return replay_tools(session, self.outputs, patience=its.patience, kept_for=its.audit_kept)
 
     @cached_property
     def legal_hold(self) -> LegalHold:
