@@ -136,6 +136,9 @@ class Table:
     ) -> Item:
         if IndexName and ConsistentRead:
             raise _failed("Query", "ValidationException")
+        expressions = f"{KeyConditionExpression} {FilterExpression} {how.get('ProjectionExpression')}"
+        if any(name not in expressions for name in (*(ExpressionAttributeNames or ()), *ExpressionAttributeValues)):
+            raise _failed("Query", "ValidationException")
         partition, sort = INDEXES[IndexName] if IndexName else ("pk", "sk")
         names, values = ExpressionAttributeNames or {}, _all(_plain, ExpressionAttributeValues)
         holds = condition(KeyConditionExpression, names, values)
@@ -335,12 +338,20 @@ class Queue:
 
 @dataclass
 class Intake:
-    """An intake queue: the ids of held requests that wait, each once."""
+    """An intake queue: the ids of held requests that wait, and of those to be taken in again, each once."""
 
     waiting: dict[str, None] = field(default_factory=dict)
+    ordered: dict[str, None] = field(default_factory=dict)
 
     def release(self, request_id: str, mailbox: str) -> None:
         self.waiting[request_id] = None
+
+    def again(self, request_id: str, mailbox: str) -> None:
+        self.ordered[request_id] = None
+
+    def take_ordered(self) -> list[str]:
+        taken, self.ordered = list(self.ordered), {}
+        return taken
 
     def take(self) -> list[str]:
         taken, self.waiting = list(self.waiting), {}

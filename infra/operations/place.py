@@ -34,6 +34,7 @@ from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
+from gpconnect_messaging.replay.tools import ReplayTools, replay_tools
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings, SettingsError
 from gpconnect_messaging.steps.by_hand import ByHand
 from gpconnect_messaging.steps.reconcile import Reconciliation
@@ -68,11 +69,12 @@ class UnknownMessageError(PlaceError):
 
 
 class AmbiguousError(PlaceError):
-    """More than one message goes by that name: `found` has them."""
+    """More than one message goes by that name: `found` has them, and `rows` as a list shows them."""
 
-    def __init__(self, sentence: str, found: Sequence[Summary]) -> None:
+    def __init__(self, sentence: str, found: Sequence[Summary], rows: Sequence[Row]) -> None:
         super().__init__(sentence)
         self.found = tuple(found)
+        self.rows = tuple(rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,6 +233,13 @@ class Place:
         return ByHand(ledger=self.ledger, notifier=self.notifier, now=self.now)
 
     @cached_property
+    def replay(self) -> ReplayTools:
+        """Sends again, and redrives dead letters."""
+        session: Any = self  # a place gives clients by name, which is all that is asked of a session
+        its = self.poller_settings
+        return replay_tools(session, self.outputs, patience=its.patience, kept_for=its.audit_kept)
+
+    @cached_property
     def legal_hold(self) -> LegalHold:
         """Places and lifts legal holds."""
         items = HeldItems(self.client("dynamodb"), self.table, self.now, self.poller_settings.audit_kept)
@@ -340,7 +349,7 @@ class Place:
                 "message id; `gpcm list` shows what there is."
             )
         if len(found) > 1:
-            raise AmbiguousError(f"{len(found)} messages go by that name; name one of them.", found)
+            raise AmbiguousError(f"{len(found)} messages go by that name; name one of them.", found, self.rows(found))
         return found[0]
 
     def message(self, summary: Summary, *, reveal_encounter: bool = False) -> Message:

@@ -128,6 +128,7 @@ _WORDS: dict[FactKind, Callable[[Details], str]] = {
     FactKind.UPLOAD_UNCERTAIN: lambda it: f"nobody knows whether the upload arrived: {it['why']}",
     FactKind.RECIPIENT_UNRESOLVED: _unresolved,
     FactKind.QUEUED_AGAIN: lambda it: f"put on the queue once more: {it['why']}",
+    FactKind.RESEND_ORDERED: lambda it: f"{it['actor']} ordered it to be sent again, with identical bytes",
     FactKind.RESPONSE: _response,
     FactKind.RESPONSE_ACCEPTED: lambda it: f"{it['actor']} made sure that answer {it['mesh_message_id']} is genuine",
     FactKind.REPORT: _report,

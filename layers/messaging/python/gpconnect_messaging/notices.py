@@ -159,6 +159,12 @@ WORDS = {
         "it is; else report it as a security incident.",
         Severity.ATTENTION,
     ),
+    NoticeKind.SENT_AGAIN_IN_VAIN: Words(
+        "A message was sent again in vain",
+        "An operator had the message sent again, and MESH refused it or reported it once more.",
+        "What stood in its way is not mended, or is in the message itself. Correct the request and drop it again, or "
+        "inform the practice another way.",
+    ),
     NoticeKind.UNMATCHED: Words(
         "Something came in that belongs to no message",
         "A MESH message came to one of our mailboxes and could not be matched. It is kept as it came.",

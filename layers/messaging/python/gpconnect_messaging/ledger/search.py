@@ -193,22 +193,28 @@ class Search(LedgerTable):
                 totals[status] += count
         return Counted(totals, settled_since, at)
 
-    def oldest(self, status: Status) -> datetime | None:
-        """Tell since when the longest-standing row of a status has it; None where there is none."""
+    def longest(self, status: Status, limit: int) -> list[Summary]:
+        """List the rows that have stood in a status longest, longest first."""
 
         def first(number: int) -> list[Item]:
             answer: Any = self._client.query(
                 TableName=self._table,
                 IndexName="by_status",
-                Limit=1,
+                Limit=limit,
                 KeyConditionExpression="status_shard = :shard",
                 ExpressionAttributeValues=item({":shard": f"{status.value}#{number}"}),
             )
             return [plain(each) for each in answer["Items"]]
 
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            found = [each["changed_at"] for some in threads.map(first, range(SHARDS)) for each in some]
-        return time(min(found)) if found else None
+            found = [each for some in threads.map(first, range(SHARDS)) for each in some]
+        found.sort(key=lambda each: str(each["changed_at"]))
+        return [_summary(each) for each in found[:limit]]
+
+    def oldest(self, status: Status) -> datetime | None:
+        """Tell since when the longest-standing row of a status has it; None where there is none."""
+        found = self.longest(status, 1)
+        return found[0].changed_at if found else None
 
     def _count(self, status: Status, number: int, settled_since: datetime) -> int:
         values: Item = {":shard": f"{status.value}#{number}"}
@@ -251,7 +257,7 @@ class Search(LedgerTable):
             condition += " AND #sort <= :latest"
         values |= {":since": text(since)} if since else {}
         values |= {":latest": text(latest)} if latest else {}
-        names = {"#partition": partition, "#sort": sort}
+        names = {"#partition": partition} | ({"#sort": sort} if since or latest or beginnings else {})
         filters = []
         if beginnings:
             kinds = {f":kind{number}": kind.value for number, kind in enumerate(_FIRST_FACTS)}
@@ -270,6 +276,8 @@ class Search(LedgerTable):
             "ExpressionAttributeNames": names,
             "ScanIndexForward": False,
             **({"FilterExpression": " AND ".join(filters)} if filters else {}),
+            # Of a fact no more than its place: what it says would only be read to be thrown away.
+            **({"ProjectionExpression": "pk, #sort, #kind, message_id"} if beginnings else {}),
         }
         # A share of the page from each shard, and some more: their shares are not alike.
         share = max(4, 2 * limit // len(shards)) * (6 if beginnings else 1)

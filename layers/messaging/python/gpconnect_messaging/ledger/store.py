@@ -7,7 +7,8 @@
 | notice | its subject's | `NOTICE#{kind}` |
 | a message by the beginning of its id | `ID#{eight characters}` | `{message id}` |
 | claim of a request | `REQUEST#{request id}` | `REQUEST` |
-| where a held request's documents are | the same | `ORIGIN` |
+| where a held or refused request's documents are | the same | `ORIGIN` |
+| an operator's order to take it in again (`ledger.orders`) | the new request's | `ORDER` |
 | where an encounter stands | `ENCOUNTER#{encounter key}` | `ENCOUNTER` |
 | who has a version of it | the same | `VERSION#{number}` |
 | MESH's id of a message of ours | `MESH#{MESH message id}` | `MESH` |
@@ -50,12 +51,14 @@ from gpconnect_messaging.ledger.lifecycle import (
     withdrawal,
     withdrawn,
 )
+from gpconnect_messaging.ledger.orders import as_order, origin_item, read_origin
 from gpconnect_messaging.ledger.records import (
     SET_ASIDE,
     Claim,
     Encounter,
     MessageRecord,
     Notice,
+    Order,
     Origin,
     Received,
     Version,
@@ -126,6 +129,7 @@ class Ledger(LedgerTable):
         asked_at: datetime | None = None,
         recipients: Sequence[str] = (REGISTERED_PRACTICE,),
         registration: Mapping[str, Any] | None = None,
+        origin: Origin | None = None,
     ) -> Claim | None:
         """Give a request its encounter's next version, once; a repeat gets back what the first call gave.
 
@@ -152,7 +156,7 @@ class Ledger(LedgerTable):
                 before, version=claim.version, newest_at=asked_at, newest_request_id=request_id, held_request_id=""
             )
             puts = [
-                *self._put_claim(claim, after, recipients),
+                *self._put_claim(claim, after, recipients, origin=origin),
                 self._put_encounter(after),
                 *self._superseded(before.held_request_id, request_id),
             ]
@@ -289,10 +293,11 @@ class Ledger(LedgerTable):
         for number in range(encounter.version, 0, -1):
             for found in self._messages_of(encounter, number):
                 match found[0].status:
-                    case Status.BUILT:
+                    case Status.BUILT if not found[0].history.may_have_arrived:
                         stop(found)
                         stopped.append(found[0].message_id)
-                    case Status.SENDING | Status.UNCERTAIN:  # it may have arrived, and must not go again
+                    # It may have arrived, and must not go again.
+                    case Status.BUILT | Status.SENDING | Status.UNCERTAIN:
                         stop(found)
                         sent.append(found[0])
                     case Status.WITHDRAWN | Status.REFUSED | Status.UNDELIVERED:
@@ -354,9 +359,14 @@ class Ledger(LedgerTable):
         return Version(number=number, request_id=item["request_id"], message_ids=tuple(item["message_ids"]))
 
     def find_origin(self, request_id: str) -> Origin | None:
-        """Find where a held request's documents are; None for a request that was never held."""
-        item = self._get(f"REQUEST#{request_id}", "ORIGIN")
-        return Origin(folder=item["folder"], document_versions=tuple(item["document_versions"])) if item else None
+        """Find where a request's documents are; None where that is not known."""
+        item = self._get(f"REQUEST#{request_id}", "ORIGIN") or self._get(f"REQUEST#{request_id}", "REQUEST")
+        return read_origin(item) if item else None
+
+    def find_order(self, request_id: str) -> Order | None:
+        """Find the order by which a request is taken in again under this id; None where nobody gave it."""
+        item = self._get(f"REQUEST#{request_id}", "ORDER")
+        return as_order(request_id, item) if item else None
 
     def find_claim(self, request_id: str) -> Claim | None:
         """Find what a request was given before; None for one that is new."""
@@ -371,23 +381,31 @@ class Ledger(LedgerTable):
             registration=item.get("registration", {}),
         )
 
-    def create(self, record: MessageRecord) -> Change:
+    def create(self, record: MessageRecord, origin: Origin | None = None) -> Change:
         """Store a new message with its first facts; a repeat changes nothing and returns what is there."""
         for _ in self._tries():
             if known := self.find(record.message_id):
                 return Change(record=known, before=known.status, recorded=False)
             notices = self._notices_raised(record, frozenset())
-            if self._write(self._puts(record, record.history.facts, notices)):
+            puts = self._puts(record, record.history.facts, notices)
+            if origin:
+                puts.append(self._put_origin(record.message_id, origin))
+            if self._write(puts):
                 return Change(record=replace(record, revision=1), before=None, notices=notices)
         raise LedgerBusyError("the message changed on every try")
 
     def record(
-        self, message_id: str, fact: Fact, *, only_if: Callable[[History], bool] = lambda _: True
+        self,
+        message_id: str,
+        fact: Fact,
+        *,
+        only_if: Callable[[History], bool] = lambda _: True,
+        while_newest: bool = False,
     ) -> Change | None:
         """Add a fact to a message; known facts change nothing.
 
-        Returns None, with nothing written, where the message is unknown or `only_if` does not hold of its history at
-        the moment of writing.
+        Returns None, with nothing written, where the message is unknown or, at the moment of writing, `only_if` does
+        not hold of its history or, with `while_newest`, its request is not the encounter's newest.
 
         Raises LedgerBusyError when others kept changing the message.
         """
@@ -401,9 +419,24 @@ class Ledger(LedgerTable):
             if not only_if(record.history):
                 return None
             changed, puts, notices = self._puts_with(record, fact, told)
+            if while_newest:
+                if self.encounter(record.mailbox, record.encounter).newest_request_id != record.request_id:
+                    return None
+                puts.append(self._still_newest(record))
             if self._write(puts):
                 return Change(record=changed, before=record.status, notices=notices)
         raise LedgerBusyError("the message changed on every try")
+
+    def _still_newest(self, record: MessageRecord) -> Item:
+        key = f"ENCOUNTER#{encounter_key(record.mailbox, record.encounter)}"
+        return {
+            "ConditionCheck": {
+                "TableName": self._table,
+                "Key": _item({"pk": key, "sk": "ENCOUNTER"}),
+                "ConditionExpression": "newest_request_id = :request",
+                "ExpressionAttributeValues": _item({":request": record.request_id}),
+            }
+        }
 
     def find(self, message_id: str) -> MessageRecord | None:
         """Read a message and all its facts; None if there is none."""
@@ -628,7 +661,13 @@ class Ledger(LedgerTable):
         return self._puts_with(found[0], superseded(at=self._now(), by_request_id=by_request_id), found[1])[1]
 
     def _put_claim(
-        self, claim: Claim, encounter: Encounter, recipients: Sequence[str], *, held: bool = False
+        self,
+        claim: Claim,
+        encounter: Encounter,
+        recipients: Sequence[str],
+        *,
+        held: bool = False,
+        origin: Origin | None = None,
     ) -> list[Item]:
         message_ids = [
             str(identity.message_id(encounter.mailbox, encounter.encounter, claim.version, recipient))
@@ -642,6 +681,7 @@ class Ledger(LedgerTable):
             "document_versions": list(claim.document_versions),
             "registration": dict(claim.registration),
             "message_ids": message_ids,
+            **(origin_item(replace(origin, document_versions=claim.document_versions)) if origin else {}),
             **({} if held else self._expiry(self._now())),
         }
         version = {
@@ -668,8 +708,7 @@ class Ledger(LedgerTable):
         item = {
             "pk": f"REQUEST#{request_id}",
             "sk": "ORIGIN",
-            "folder": origin.folder,
-            "document_versions": list(origin.document_versions),
+            **origin_item(origin),
             **self._expiry(self._now()),
         }
         return self._put(item, "attribute_not_exists(pk)")
@@ -733,6 +772,8 @@ def _explanation(history: History, kind: NoticeKind) -> dict[str, str]:
         case NoticeKind.DIFFERS | NoticeKind.DIFFERS_MORE:
             found = history.of(FactKind.DIFFERS)[-1].details
             details = {"fields": ", ".join(found["fields"]), "evidence_key": found["comparison"]}
+        case NoticeKind.SENT_AGAIN_IN_VAIN:
+            details = {"attempts": history.attempts, "actor": history.of(FactKind.RESEND_ORDERED)[-1].details["actor"]}
         case NoticeKind.STUCK:
             details = {"attempts": history.attempts}
         case NoticeKind.WAITING:
