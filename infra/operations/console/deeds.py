@@ -9,6 +9,9 @@ from starlette.responses import Response
 
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.replay.pace import Pace
+from gpconnect_messaging.replay.policy import Action, Way, line_for
+from gpconnect_messaging.replay.resend import Choice
 from gpconnect_messaging.steps.by_hand import NotPossibleError
 from infra.operations.console.answering import Form, back_to, checked_reason
 from infra.operations.console.desk import Desk
@@ -20,10 +23,14 @@ from infra.operations.place import Place, PlaceError
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a deed would do, in sentences, found without doing it; `stopped` says why it cannot be done."""
+    """What a deed would do, in sentences, found without doing it; `stopped` says why it cannot be done.
+
+    `kind` tells plans apart: what is confirmed is done only while the plan is still of the kind that was shown.
+    """
 
     will: Sequence[str]
     stopped: str | None = None
+    kind: str = "as shown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +117,67 @@ _ACCEPT = Deed(
     do=_accept_all,
 )
 
-DEEDS = (_RELEASE, _PRACTICE_TOLD, _ACCEPT)
+
+def _resend_plan(way: Way) -> Callable[[Place, MessageRecord], Plan]:
+    def plan(place: Place, record: MessageRecord) -> Plan:
+        [proposal] = place.replay.resend.plan(Choice(ids=(record.message_id,)), way)
+        if proposal.action is Action.NONE:
+            return Plan((), proposal.why)
+        what = "request" if record.version == 0 or proposal.action is Action.TAKE_IN_AGAIN else "message"
+        return Plan(
+            [
+                f"The {what} is {proposal.action.value}.",
+                proposal.why,
+                *([f"It becomes request {proposal.becomes}."] if proposal.becomes else []),
+                "Your id and the reason are recorded. It is judged once more at that moment, and left as it is if it "
+                "has moved on.",
+            ],
+            kind=proposal.action.value,
+        )
+
+    return plan
+
+
+def _resend(way: Way) -> Callable[[Place, MessageRecord, str, str], None]:
+    def do(place: Place, record: MessageRecord, actor: str, reason: str) -> None:
+        tool = place.replay.resend
+        planned = list(tool.plan(Choice(ids=(record.message_id,)), way))
+        [done] = tool.carry_out(planned, way, actor=actor, reason=reason, pace=Pace(1))
+        if done.action is Action.NONE:
+            raise NotPossibleError(done.why)
+
+    return do
+
+
+_SEND_AGAIN = Deed(
+    path="send-again",
+    name="Send it again",
+    question="Send this again, unchanged?",
+    sure="I know why it did not arrive, and it may be sent again",
+    done="It is sent again: it goes out within a minute or two.",
+    applies=lambda record: (
+        line_for(record.status, Way.UNCHANGED).action not in {Action.NONE, Action.TAKE_IN_AGAIN}
+        and not record.history.waits_for_a_person
+    ),
+    plan=_resend_plan(Way.UNCHANGED),
+    do=_resend(Way.UNCHANGED),
+    wants_reason=True,
+    grave=True,
+)
+_TAKE_IN_AGAIN = Deed(
+    path="take-in-again",
+    name="Take its request in again",
+    question="Take the request in again?",
+    sure="What stood in its way is mended",
+    done="The request is taken in again. It shows in the list under its new id in a moment.",
+    applies=lambda record: line_for(record.status, Way.REBUILT).action is Action.TAKE_IN_AGAIN,
+    plan=_resend_plan(Way.REBUILT),
+    do=_resend(Way.REBUILT),
+    wants_reason=True,
+    grave=True,
+)
+
+DEEDS = (_RELEASE, _PRACTICE_TOLD, _ACCEPT, _SEND_AGAIN, _TAKE_IN_AGAIN)
 DONE = {deed.path: deed.done for deed in DEEDS}
 
 
@@ -133,42 +200,54 @@ class Doing:
     def do(self, request: Request, form: Form) -> Response:
         """Do it, once it is confirmed."""
         deed, record = _deed(request), found_record(self._desk, request)
-        if not deed.applies(record):
-            return self._ask(request, deed, record, {})
         problems: dict[str, str] = {}
+        plan = self._plan(deed, record)
+        if plan.stopped:
+            return self._ask(request, deed, record, problems)
+        if form.get("kind") != plan.kind:
+            problems["sure"] = "It has changed since you looked: read once more what will happen, then confirm it"
         reason = form.get("reason", "")
         if deed.wants_reason:
             try:
                 reason = checked_reason(reason)
             except ValueError as error:
-                problems["reason"] = str(error)
+                problems["reason"], reason = str(error), ""
         if form.get("sure") != "yes":
             problems["sure"] = "Confirm it, or go back to the message"
         if problems:
-            return self._ask(request, deed, record, problems)
+            return self._ask(request, deed, record, problems, reason)
         try:
             deed.do(self._desk.place, record, operator_of(request).actor, reason)
-        except NotPossibleError:
-            raise PlaceError("It is not possible any more: the message has moved on. Look at it again.") from None
+        except NotPossibleError as error:
+            raise PlaceError(
+                f"It is not possible any more. {_sentence(str(error))} Look at the message again."
+            ) from None
         self._desk.board.look_again()
         return back_to(request, f"/messages/{record.message_id}?done={deed.path}")
 
-    def _ask(self, request: Request, deed: Deed, record: MessageRecord, problems: Mapping[str, str]) -> Response:
-        applies = deed.applies(record)
-        plan = deed.plan(self._desk.place, record) if applies else Plan((), _MOVED_ON)
+    def _plan(self, deed: Deed, record: MessageRecord) -> Plan:
+        return deed.plan(self._desk.place, record) if deed.applies(record) else Plan((), _MOVED_ON)
+
+    def _ask(
+        self, request: Request, deed: Deed, record: MessageRecord, problems: Mapping[str, str], reason: str = ""
+    ) -> Response:
+        plan = self._plan(deed, record)
         return self._screens.page(
             request,
             "deed.html",
-            code=422 if problems else 200 if applies else 409,
+            code=422 if problems else 409 if plan.stopped else 200,
             section="messages",
             deed=deed,
-            will=plan.will,
-            stopped=plan.stopped,
+            plan=plan,
             message_id=record.message_id,
             short_id=record.message_id[:8],
-            reason="",
+            reason=reason,
             found=problems,
         )
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}".rstrip(".") + "."
 
 
 _MOVED_ON = "The message has moved on, so there is nothing of the kind to do. Look at it again."

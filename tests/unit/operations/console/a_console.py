@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -20,7 +21,7 @@ from infra.operations.console.desk import Desk, LedgerSource
 from infra.operations.console.operators import OperatorsAtThisMachine
 from tests.examples import a_message, written
 from tests.unit.ledger import facts
-from tests.unit.operations.a_place import MAILBOX, PlaceInMemory
+from tests.unit.operations.a_place import ENCOUNTER, MAILBOX, PlaceInMemory
 
 HOST = "127.0.0.1:8765"
 ORIGIN = {"Origin": f"http://{HOST}"}
@@ -92,6 +93,11 @@ class Console:
         """Send a form of the operator's, as its page would."""
         return self.browser.post(f"{self.base}{path}", data={"form": self.signed_in.form_token, **fields})
 
+    def confirm(self, path: str, **fields: str) -> httpx.Response:
+        """Confirm what a page says will happen."""
+        [kind] = re.findall(r'name="kind" value="([^"]*)"', self.get(path).text) or [""]
+        return self.post(path, kind=kind, sure="yes", **fields)
+
     def events(self, message_id: str) -> list[AuditEvent]:
         """What the audit trail has of a message."""
         return self.place.trail.of_message(message_id)
@@ -143,7 +149,8 @@ def _busy() -> Console:
     sent = (facts.started(), facts.accepted())
     it.have_sample(DELIVERED, *sent, facts.response("20013"), facts.response("30001"), encounter="Visit of G. Wright")
     it.have_sample(REJECTED, *sent, facts.response("20013"), facts.response("30002"))
-    it.place.have(UNDELIVERED, facts.BUILT, *sent, facts.reported(), mailbox=OTHER_MAILBOX)
+    it.place.ledger.claim(UNDELIVERED, OTHER_MAILBOX, ENCOUNTER, (), facts.at(0))
+    it.have_sample(UNDELIVERED, *sent, facts.reported(), mailbox=OTHER_MAILBOX)
     it.place.have(OVERDUE, facts.BUILT, *sent, facts.response("20013"), facts.OVERDUE)
     it.place.have(SENT, facts.BUILT, *sent, mailbox=OTHER_MAILBOX)
     it.place.have(HELD, facts.HELD, version=0)

@@ -43,6 +43,7 @@ PAGES = (
     f"/messages/{WAITS}/release",
     f"/messages/{TELL}/practice-told",
     f"/messages/{ELSEWHERE}/accept-answer",
+    f"/messages/{UNDELIVERED}/send-again",
 )
 
 
@@ -459,20 +460,77 @@ def test_what_a_person_decides_is_asked_for_confirmed_and_done_once(
         assert record
         return [each.details["actor"] for each in record.history.of(kind)]
 
-    unconfirmed = it.post(path)
+    unconfirmed = it.post(path, kind="as shown")
     assert unconfirmed.status_code == 422
     assert "Confirm it, or go back" in text(unconfirmed)
     assert done() == []
-    assert it.post(path, sure="yes").headers["Location"] == f"{it.base}/messages/{message_id}?done={deed}"
+    assert it.confirm(path).headers["Location"] == f"{it.base}/messages/{message_id}?done={deed}"
     assert done() == [ACTOR]
     page = it.get(f"/messages/{message_id}?done={deed}")
     assert "Done" in text(page)
     assert f'href="{it.base}{path}"' not in page.text
-    assert it.post(path, sure="yes").status_code == 409
+    assert it.post(path, kind="as shown", sure="yes").status_code == 409
     assert done() == [ACTOR]
 
 
-@pytest.mark.parametrize("deed", ["release", "practice-told", "accept-answer"])
+REASON = "INC0012345: MESH can route it by now"
+
+
+def test_a_message_is_sent_again_only_after_it_is_said_what_will_happen_and_confirmed(it: Console) -> None:
+    path = f"/messages/{UNDELIVERED}/send-again"
+    said = text(it.get(path))
+    assert "sent again with identical bytes" in said
+    assert "MESH reports that no practice has it" in said
+    assert it.place.queue_depths.sent == [], "to look changes nothing"
+    assert it.confirm(path, reason=REASON).headers["Location"].endswith("?done=send-again")
+    [(queue, body)] = it.place.queue_depths.sent
+    assert (queue, body) == ("https://queues/send", {"message_id": UNDELIVERED})
+    [event] = [each for each in it.events(UNDELIVERED) if each.what == "re-send"]
+    assert (event.actor, event.details["reason"]) == (ACTOR, REASON)
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"reason": REASON}, "Confirm it, or go back"),
+        ({"sure": "yes"}, "Say why"),
+        ({"sure": "yes", "reason": "for 9658218865"}, "Leave the NHS number out"),
+    ],
+)
+def test_nothing_is_sent_again_unconfirmed_or_without_a_reason_that_may_be_kept(
+    it: Console, fields: dict[str, str], sentence: str
+) -> None:
+    page = it.post(f"/messages/{UNDELIVERED}/send-again", kind="sent again with identical bytes", **fields)
+    assert page.status_code == 422
+    assert sentence in text(page)
+    assert it.place.queue_depths.sent == []
+    assert "9658218865" not in page.text
+
+
+def test_what_has_changed_since_it_was_shown_is_shown_anew_instead_of_done(it: Console) -> None:
+    page = it.post(f"/messages/{UNDELIVERED}/send-again", kind="put on the send queue again", sure="yes", reason=REASON)
+    assert page.status_code == 422
+    assert "It has changed since you looked" in text(page)
+    assert it.place.queue_depths.sent == []
+
+
+def test_why_a_message_cannot_be_sent_again_is_said_with_what_to_do_instead(it: Console) -> None:
+    path = f"/messages/{OVERDUE}/send-again"
+    page = it.get(path)
+    assert page.status_code == 409
+    assert "so it has the document: ask the practice" in text(page)
+    assert it.post(path, kind="", sure="yes", reason=REASON).status_code == 409
+    assert it.place.queue_depths.sent == []
+
+
+def test_a_refused_request_is_not_taken_in_again_where_it_is_not_kept(it: Console) -> None:
+    assert f"/messages/{INVALID}/take-in-again" in it.get(f"/messages/{INVALID}").text
+    page = it.get(f"/messages/{INVALID}/take-in-again")
+    assert page.status_code == 409
+    assert "have the sender drop the request again" in text(page)
+
+
+@pytest.mark.parametrize("deed", ["release", "practice-told", "accept-answer", "send-again", "take-in-again"])
 def test_what_cannot_be_done_about_a_message_is_not_offered_and_says_so(seen: Console, deed: str) -> None:
     assert f"/{deed}" not in seen.get(f"/messages/{DELIVERED}").text
     page = seen.get(f"/messages/{DELIVERED}/{deed}")

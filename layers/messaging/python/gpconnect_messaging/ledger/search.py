@@ -209,7 +209,7 @@ class Search(LedgerTable):
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             found = [each for some in threads.map(first, range(SHARDS)) for each in some]
         found.sort(key=lambda each: str(each["changed_at"]))
-        return [_summary(each) for each in found[:limit]]
+        return [as_summary(each) for each in found[:limit]]
 
     def oldest(self, status: Status) -> datetime | None:
         """Tell since when the longest-standing row of a status has it; None where there is none."""
