@@ -74,13 +74,15 @@ class Guard:
         if refusal := self._refusal(scope["method"], headers):
             await refusal(scope, receive, guarded)
             return
-        first, _, rest = scope["path"].removeprefix("/").partition("/")
+        first, stroke, _ = scope["path"].removeprefix("/").partition("/")
         operator = self._operators.who(first, _cookie(headers))
-        if operator is not None:
+        if operator is not None and not stroke:
+            await RedirectResponse(f"/{first}/", status_code=303)(scope, receive, guarded)
+        elif operator is not None:
             inner = {**scope, "root_path": f"/{first}", "state": {**scope.get("state", {}), "operator": operator}}
             await self._private(inner, receive, guarded)
-        elif rest and first != "static":
-            # A page of somebody who is not signed in any more: whatever was asked, the way in comes first.
+        elif first not in {"", "static"}:
+            # Somebody who is not signed in, or not any more: whatever was asked, the way in comes first.
             await RedirectResponse("/?again=yes", status_code=303)(scope, receive, guarded)
         else:
             await self._public(scope, receive, guarded)
