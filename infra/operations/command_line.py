@@ -8,11 +8,12 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from functools import cached_property
 from typing import Annotated, Any
 
 import typer
+import typer.completion
 from botocore.exceptions import BotoCoreError, ClientError
 
 from gpconnect_messaging.ledger.search import CursorError, SearchBusyError
@@ -46,6 +47,16 @@ class Ended(IntEnum):
     INTERRUPTED = 130
 
 
+class Panel(StrEnum):
+    """What the commands are for, in the order in which they are listed."""
+
+    LOOK = "Look"
+    ACT = "Act"
+    SEND = "Ask for messages"
+    CHECK = "Check"
+    MACHINE = "This machine"
+
+
 class InputError(Exception):
     """What was given cannot be used. The message is a sentence that says what to give."""
 
@@ -60,7 +71,7 @@ app = typer.Typer(
     help="GP Connect Messaging: find any message, know what to do next.",
     epilog=f"Example: gpcm list --status REJECTED. {EXIT_STATUSES}",
     no_args_is_help=True,
-    add_completion=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -145,7 +156,7 @@ Body = Callable[..., int | None]
 
 
 def command(
-    *, example: str, on: typer.Typer = app, name: str | None = None, placed: bool = True
+    *, example: str, panel: Panel, on: typer.Typer = app, name: str | None = None, placed: bool = True
 ) -> Callable[[Body], Body]:
     """Make a function a command: its docstring is the help, `example` stands below it.
 
@@ -172,7 +183,8 @@ def command(
         run.__annotations__ = {each.name: each.annotation for each in parameters}
         run.__doc__ = body.__doc__
         called = name or body.__name__.strip("_").replace("_", "-")
-        on.command(called, epilog=f"Example: {example}")(run)
+        in_panel = panel.value if on is app else None
+        on.command(called, epilog=f"Example: {example}", rich_help_panel=in_panel)(run)
         return body
 
     return register
@@ -215,6 +227,8 @@ def _ended(work: Callable[[], int | None]) -> int:
 
 def main() -> None:
     """Run the command line."""
+    # What `gpcm completion` prints calls us again to be told how to go on; Typer's own options for that are left out.
+    typer.completion.completion_init()  # type: ignore[attr-defined]
     try:
         app(prog_name="gpcm")
     except KeyboardInterrupt:

@@ -181,7 +181,7 @@ def _names(message: Message, now: datetime) -> Padding:
     to = "the registered practice" if row.recipient == "registered-practice" else row.recipient
     entries = (
         ("request", row.request_id),
-        ("mailbox", row.mailbox),
+        ("mailbox", row.mailbox.strip("-")),
         ("to", to),
         ("practice", practice),
         ("version", str(row.version) if row.version else ""),

@@ -37,7 +37,8 @@ def period(time: timedelta) -> str:
     return f"{minutes} min" if minutes else f"{seconds} s"
 
 
-def _plural(number: int, thing: str) -> str:
+def plural(number: int, thing: str) -> str:
+    """Write a number of things."""
     return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
@@ -52,7 +53,7 @@ def _held(details: Details) -> str:
 
 def _withdrawal(details: Details) -> str:
     did = [
-        f"{_plural(len(details[name]), 'message')} {words}"
+        f"{plural(len(details[name]), 'message')} {words}"
         for name, words in (("stopped", "stopped"), ("sent", "sent before"))
         if details[name]
     ]
@@ -97,7 +98,7 @@ def _accepted(details: Details) -> str:
 
 
 def _unresolved(details: Details) -> str:
-    return f"MESH names {_plural(details['mailboxes'], 'mailbox').replace('xs', 'xes')} for {details['organisation']}"
+    return f"MESH names {plural(details['mailboxes'], 'mailbox').replace('xs', 'xes')} for {details['organisation']}"
 
 
 def _upload(details: Details) -> str:
@@ -111,7 +112,7 @@ _WORDS: dict[FactKind, Callable[[Details], str]] = {
     FactKind.HELD: _held,
     FactKind.RELEASED_BY_A_PERSON: _released_by,
     FactKind.RELEASE_STARTED: lambda it: f"the hold is over: it becomes version {it['version']}",
-    FactKind.RELEASED: lambda it: f"it became {_plural(len(it['message_ids']), 'message')}",
+    FactKind.RELEASED: lambda it: f"it became {plural(len(it['message_ids']), 'message')}",
     FactKind.SUPERSEDED: lambda it: f"a newer request took its place: {it['by_request_id']}",
     FactKind.DIFFERS: lambda it: f"PDS has otherwise: {', '.join(it['fields'])}",
     FactKind.LOOKUP_UNANSWERED: lambda it: f"PDS gave no answer: {it['why']}",

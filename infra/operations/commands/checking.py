@@ -12,7 +12,7 @@ from gpconnect_messaging.ledger.lifecycle import FactKind
 from gpconnect_messaging.requests.models import parse
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.storage import NotThereError
-from infra.operations.command_line import Ended, Given, InputError, command
+from infra.operations.command_line import Ended, Given, InputError, Panel, command
 from infra.operations.commands.looking import Actor
 from infra.operations.examining import examined
 from infra.operations.place import Place, UnknownMessageError
@@ -25,7 +25,7 @@ MessageOrFile = Annotated[
 ]
 
 
-@command(example="gpcm validate my-report/request.json")
+@command(example="gpcm validate my-report/request.json", panel=Panel.CHECK)
 def validate(
     given: Given,
     what: MessageOrFile,
@@ -93,7 +93,7 @@ def _validate_request(given: Given, content: bytes) -> int | None:
     return None
 
 
-@command(example="gpcm render 1a2b3c4d --reveal --page report.html")
+@command(example="gpcm render 1a2b3c4d --reveal --page report.html", panel=Panel.CHECK)
 def render(
     given: Given,
     what: MessageOrFile,
@@ -161,7 +161,7 @@ def _no_such_file(what: str) -> None:
         raise InputError("There is no such file.")
 
 
-@command(example="gpcm doctor --environment int")
+@command(example="gpcm doctor --environment int", panel=Panel.CHECK)
 def doctor(given: Given) -> int | None:
     """Is everything in order: stack, functions, queues, schedules, mailboxes, secrets, certificates, notices, PDS."""
     found = list(examined(given.place))

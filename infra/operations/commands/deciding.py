@@ -6,17 +6,22 @@ import typer
 from rich.text import Text
 
 from gpconnect_messaging.ledger.lifecycle import Status
-from infra.operations.command_line import Given, InputError, app, command
+from infra.operations.command_line import Given, InputError, Panel, app, command
 from infra.operations.commands.dropping import Yes
 from infra.operations.commands.looking import Actor, MessageName
 
 hold = typer.Typer(help="A legal hold: nothing of a message expires until it is lifted.", no_args_is_help=True)
-app.add_typer(hold, name="hold", epilog="Example: gpcm hold place 1a2b3c4d --reason 'complaint 17'")
+app.add_typer(
+    hold,
+    name="hold",
+    rich_help_panel=Panel.ACT.value,
+    epilog="Example: gpcm hold place 1a2b3c4d --reason 'complaint 17'",
+)
 
 Reason = Annotated[str, typer.Option("--reason", metavar="WORDS", help="Why; is recorded. Name no patient.")]
 
 
-@command(example="gpcm release 1a2b3c4d")
+@command(example="gpcm release 1a2b3c4d", panel=Panel.ACT)
 def release(given: Given, message: MessageName, yes: Yes = False, actor: Actor = None) -> None:
     """Release a held request, which goes out when its hold window is over."""
     place = given.place
@@ -25,7 +30,7 @@ def release(given: Given, message: MessageName, yes: Yes = False, actor: Actor =
     _told(given, summary.message_id, place.by_hand.release(summary.message_id, given.actor(actor)))
 
 
-@command(example="gpcm practice-told 1a2b3c4d")
+@command(example="gpcm practice-told 1a2b3c4d", panel=Panel.ACT)
 def practice_told(given: Given, withdrawal: MessageName, yes: Yes = False, actor: Actor = None) -> None:
     """Record that you told the practice of a deleted consultation whose report was sent (status TELL_PRACTICE)."""
     place = given.place
@@ -34,7 +39,7 @@ def practice_told(given: Given, withdrawal: MessageName, yes: Yes = False, actor
     _told(given, summary.message_id, place.by_hand.practice_told(summary.message_id, given.actor(actor)))
 
 
-@command(example="gpcm accept 1a2b3c4d 20261122140501234567_ABCDEF")
+@command(example="gpcm accept 1a2b3c4d 20261122140501234567_ABCDEF", panel=Panel.ACT)
 def accept(
     given: Given,
     message: MessageName,
@@ -57,7 +62,7 @@ def _told(given: Given, message_id: str, status: Status) -> None:
     )
 
 
-@command(example="gpcm hold place 1a2b3c4d --reason 'complaint 17'", on=hold, name="place")
+@command(example="gpcm hold place 1a2b3c4d --reason 'complaint 17'", panel=Panel.ACT, on=hold, name="place")
 def place_hold(given: Given, message: MessageName, reason: Reason, yes: Yes = False, actor: Actor = None) -> None:
     """Keep everything of a message until the hold is lifted."""
     summary = given.place.find(message)
@@ -71,7 +76,7 @@ def place_hold(given: Given, message: MessageName, reason: Reason, yes: Yes = Fa
     )
 
 
-@command(example="gpcm hold lift 1a2b3c4d --reason 'complaint 17 is closed'", on=hold, name="lift")
+@command(example="gpcm hold lift 1a2b3c4d --reason 'complaint 17 is closed'", panel=Panel.ACT, on=hold, name="lift")
 def lift_hold(given: Given, message: MessageName, reason: Reason, yes: Yes = False, actor: Actor = None) -> None:
     """Let a message expire again, counted from now."""
     summary = given.place.find(message)

@@ -18,7 +18,7 @@ from gpconnect_messaging.requests.models import parse
 from gpconnect_messaging.requests.nhs_number import is_nhs_number
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from infra.local.requests import REQUESTS, Dropped, drop, drop_folder
-from infra.operations.command_line import Ended, Given, InputError, command
+from infra.operations.command_line import Ended, Given, InputError, Panel, command
 from infra.operations.commands.looking import Actor, MessageName
 from infra.operations.messages import Mood, mood
 from infra.operations.place import Place
@@ -32,7 +32,7 @@ _LOOKS_EVERY_SECONDS = 0.5
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether to do it.")]
 
 
-@command(example="gpcm drop my-report/request.json my-report/report.pdf", name="drop")
+@command(example="gpcm drop my-report/request.json my-report/report.pdf", panel=Panel.SEND, name="drop")
 def drop_(
     given: Given,
     request: Annotated[
@@ -122,7 +122,7 @@ def _rests(status: Status) -> bool:
     return status.settled or status in {Status.HELD, Status.TELL_PRACTICE}
 
 
-@command(example="gpcm withdraw 1a2b3c4d")
+@command(example="gpcm withdraw 1a2b3c4d", panel=Panel.ACT)
 def withdraw(given: Given, message: MessageName, yes: Yes = False, actor: Actor = None) -> int | None:
     """Withdraw the consultation of a message: what is held is stopped, for what was sent a warning is written."""
     place = given.place
@@ -135,7 +135,7 @@ def withdraw(given: Given, message: MessageName, yes: Yes = False, actor: Actor 
     return _follow(given, place, dropped, 60)
 
 
-@command(example="gpcm new-request my-report", placed=False)
+@command(example="gpcm new-request my-report", panel=Panel.SEND, placed=False)
 def new_request(
     given: Given,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write request.json; made if need be.")],

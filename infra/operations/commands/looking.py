@@ -1,5 +1,6 @@
 """Looking: how things stand, which messages there are, and all about one."""
 
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ from rich.text import Text
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import Summary
 from gpconnect_messaging.ledger.search import Page
-from infra.operations.command_line import Ended, Given, InputError, command
+from infra.operations.command_line import Ended, Given, InputError, Panel, command
 from infra.operations.logs import LogLine
 from infra.operations.moments import FORMS, MomentError, moment_of
 from infra.operations.place import Place
@@ -27,6 +28,7 @@ from infra.operations.screen import (
     rows_table,
     sentences,
 )
+from infra.operations.wording import plural
 
 MessageName = Annotated[
     str,
@@ -40,7 +42,7 @@ Mailbox = Annotated[str | None, typer.Option("--mailbox", metavar="ID", help="Of
 _OPEN_FACTS_KEPT = timedelta(minutes=5)
 
 
-@command(example="gpcm status --watch 5")
+@command(example="gpcm status --watch 5", panel=Panel.LOOK)
 def status(
     given: Given,
     watch: Annotated[
@@ -83,9 +85,9 @@ def _standing(place: Place) -> tuple[dict[str, Any], list[RenderableType]]:
     }
     dead = sum(each.waiting for each in queues if "dead letters" in each.name)
     todo = [
-        *([f"{len(notices)} notices wait for somebody to take them: gpcm notices list"] if notices else []),
-        *([f"{dead} dead letters: gpcm redrive"] if dead else []),
-        *([f"{len(late)} messages are late, which the sweep should have seen to: gpcm doctor"] if late else []),
+        *([f"{plural(len(notices), 'notice')} to take on: gpcm notices list"] if notices else []),
+        *([f"{plural(dead, 'dead letter')}: gpcm redrive --dry-run"] if dead else []),
+        *([f"{plural(len(late), 'message')} that the sweep should have seen to: gpcm doctor"] if late else []),
     ]
     shown: list[RenderableType] = [
         heading(f"Messages in {place.name}"),
@@ -103,7 +105,7 @@ def _late(place: Place, status_: Status) -> list[Any]:
     return [row for row in place.rows(place.search.longest(status_, 20)) if row.late]
 
 
-@command(example="gpcm list --status REJECTED --since 2d", name="list")
+@command(example="gpcm list --status REJECTED --since 2d", panel=Panel.LOOK, name="list")
 def list_(
     given: Given,
     status: Annotated[
@@ -136,6 +138,8 @@ def list_(
         page = find(limit=limit, cursor=cursor, **span)
     rows = place.rows(page.rows)
     more = [Text(f"\nMore: add --cursor {page.cursor}", "dim")] if page.cursor else []
+    if not page.cursor and status is None and encounter is None and since is None:
+        more = [Text("\nThat is what came in within three days; --since 31d looks further back.", "dim")]
     given.screen.result(
         {"messages": [row.as_json() for row in rows], "cursor": page.cursor},
         rows_table(rows) if rows else Text("No such messages."),
@@ -149,7 +153,7 @@ def _by_status(place: Place, status: Status) -> Any:
 
 def _of_encounter(place: Place, encounter: str, mailbox: str | None, status: Status | None) -> list[Summary]:
     if encounter == "-":
-        encounter = typer.prompt("Encounter, in the sender's words", err=True)
+        encounter = typer.prompt("Encounter, in the sender's words", hide_input=True, err=True)
     mailboxes = [mailbox] if mailbox else place.mailbox_names()
     found = [each for name in mailboxes for each in place.search.of_encounter(name, encounter)]
     return [each for each in found if status in (None, each.status)]
@@ -162,7 +166,7 @@ def _moment(place: Place, typed: str | None) -> datetime | None:
         raise InputError(str(error)) from None
 
 
-@command(example="gpcm show 1a2b3c4d")
+@command(example="gpcm show 1a2b3c4d", panel=Panel.LOOK)
 def show(
     given: Given,
     message: MessageName,
@@ -192,7 +196,7 @@ def show(
         value |= {"address": envelope.to, "subject": envelope.subject}
         shown += [Text(), heading("MESH"), sentences([f"to {envelope.to or envelope.organisation}", envelope.subject])]
     if audit:
-        events = [each for each in place.trail.of_message(summary.message_id) if each.actor not in _FUNCTIONS]
+        events = [each for each in place.trail.of_message(summary.message_id) if not _FUNCTION.match(each.actor)]
         value["audit"] = [
             {"at": each.at.isoformat(), "actor": each.actor, "what": each.what, "details": dict(each.details)}
             for each in events
@@ -205,10 +209,11 @@ def show(
     given.screen.result(value, *shown)
 
 
-_FUNCTIONS = frozenset({"builder", "sender", "poller"})
+_FUNCTION = re.compile(r"(builder|sender|poller)$|MESH ")
+"""What is among a message's facts, and shown with them."""
 
 
-@command(example="gpcm trace 1a2b3c4d")
+@command(example="gpcm trace 1a2b3c4d", panel=Panel.LOOK)
 def trace(
     given: Given,
     message: MessageName,
@@ -246,6 +251,7 @@ _EVERYWHERE = frozenset(
     {
         "timestamp", "time", "level", "message", "location", "service", "cold_start", "function_name", "function_arn",
         "function_memory_size", "function_request_id", "xray_trace_id", "sampling_rate", "correlation_id", "type",
+        "message_id",
     }
 )  # fmt: skip
 """Fields of our log lines that say nothing of a message."""

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from infra.operations.command_line import Ended, Given, InputError, app, command
+from infra.operations.command_line import Ended, Given, InputError, Panel, app, command
 from infra.operations.commands.dropping import Yes
 from infra.operations.commands.looking import Actor
 from infra.operations.examining import mailbox_examined
@@ -13,10 +13,12 @@ from infra.operations.place import UnknownMessageError
 from infra.operations.screen import plain_table
 
 mailbox = typer.Typer(help="A sending mailbox: check it, let in what was set aside.", no_args_is_help=True)
-app.add_typer(mailbox, name="mailbox", epilog="Example: gpcm mailbox check Y90001OT001")
+app.add_typer(
+    mailbox, name="mailbox", rich_help_panel=Panel.CHECK.value, epilog="Example: gpcm mailbox check Y90001OT001"
+)
 
 
-@command(example="gpcm mailbox check Y90001OT001 --practice A20047", on=mailbox)
+@command(example="gpcm mailbox check Y90001OT001 --practice A20047", panel=Panel.CHECK, on=mailbox)
 def check(
     given: Given,
     name: Annotated[
@@ -45,7 +47,7 @@ def check(
     return None if all(each.well for each in found) else Ended.THE_ANSWER_IS_NO
 
 
-@command(example="gpcm mailbox let-in Y90001OT001 20261122140501234567_ABCDEF", on=mailbox)
+@command(example="gpcm mailbox let-in Y90001OT001 20261122140501234567_ABCDEF", panel=Panel.CHECK, on=mailbox)
 def let_in(
     given: Given,
     name: Annotated[str, typer.Argument(metavar="MAILBOX", help="The mailbox that it came to.")],

@@ -1,4 +1,4 @@
-"""Sending again: messages by what chooses them, and dead letters. First what would happen, then, if wanted, it is done."""
+"""Sending again: messages, and dead letters. First what would happen is shown, then, if wanted, it is done."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from gpconnect_messaging.replay.pace import Pace
 from gpconnect_messaging.replay.policy import Action, Way
 from gpconnect_messaging.replay.redrive import DeadLetter, Lane
 from gpconnect_messaging.replay.resend import Choice, ChoiceError, Proposal
-from infra.operations.command_line import Ended, Given, InputError, command
+from infra.operations.command_line import Ended, Given, InputError, Panel, command
 from infra.operations.commands.dropping import Yes
 from infra.operations.commands.looking import Actor, Mailbox
 from infra.operations.moments import FORMS, MomentError, moment_of
@@ -27,7 +27,7 @@ Reason = Annotated[
 Rate = Annotated[float, typer.Option("--rate", min=0.01, max=100, metavar="NUMBER", help="How many a second at most.")]
 
 
-@command(example="gpcm resend 1a2b3c4d --reason 'the practice has no such document'")
+@command(example="gpcm resend 1a2b3c4d --reason 'the practice has no such document'", panel=Panel.ACT)
 def resend(
     given: Given,
     messages: Annotated[
@@ -55,7 +55,7 @@ def resend(
     """Send messages again, or take refused requests in again. docs/resend.md says what each status allows."""
     place = given.place
     if encounter == "-":
-        encounter = typer.prompt("Encounter, in the sender's words", err=True)
+        encounter = typer.prompt("Encounter, in the sender's words", hide_input=True, err=True)
     try:
         choice = Choice(
             ids=tuple(place.find(each).message_id for each in messages or ()),
@@ -74,7 +74,7 @@ def resend(
     given.confirm(f"Do this to {len(doable)} of {len(plan)}?", yes=yes)
     done = list(place.replay.resend.carry_out(plan, way, actor=given.actor(actor), reason=why, pace=Pace(rate)))
     given.screen.result([_proposal(each) for each in done], *_proposals(done))
-    return None
+    return None if any(each.action is not Action.NONE for each in done) else Ended.NOT_POSSIBLE
 
 
 def _window(place: Place, since: str | None, until: str | None) -> dict[str, datetime]:
@@ -124,7 +124,7 @@ class Lanes(StrEnum):
     BOTH = "both"
 
 
-@command(example="gpcm redrive --dry-run")
+@command(example="gpcm redrive --dry-run", panel=Panel.ACT)
 def redrive(
     given: Given,
     lane: Annotated[Lanes, typer.Argument(metavar="LANE", help="intake, send, or both.")] = Lanes.BOTH,

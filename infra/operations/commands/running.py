@@ -10,12 +10,12 @@ from rich.text import Text
 from infra.local import demo as local_demo
 from infra.local import kept
 from infra.local.scenarios import SCENARIOS
-from infra.operations.command_line import Given, app, command
+from infra.operations.command_line import Given, Panel, app, command
 
 _NAMES = [scenario.name for scenario in SCENARIOS]
 
 
-@command(example="gpcm demo --keep", placed=False)
+@command(example="gpcm demo --keep", panel=Panel.MACHINE, placed=False)
 def demo(
     given: Given,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running afterwards.")] = False,
@@ -31,7 +31,7 @@ def demo(
     return local_demo.main([*options, *(word for name in only or [] for word in ("--only", name))])
 
 
-@command(example="gpcm stop", placed=False)
+@command(example="gpcm stop", panel=Panel.MACHINE, placed=False)
 def stop(given: Given) -> None:
     """End the run that was kept on this machine."""
     ended = kept.stop()
@@ -50,7 +50,7 @@ class Shell(StrEnum):
     FISH = "fish"
 
 
-@app.command(epilog="Example: gpcm completion bash >> ~/.bash_completion")
+@app.command(rich_help_panel=Panel.MACHINE.value, epilog="Example: gpcm completion bash >> ~/.bash_completion")
 def completion(
     shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
 ) -> None:

@@ -12,7 +12,7 @@ from gpconnect_messaging.ledger.notices import UnknownNoticeError
 from gpconnect_messaging.ledger.records import OpenNotice
 from gpconnect_messaging.notices import WORDS
 from infra.local.schedules import FunctionFailedError, invoke
-from infra.operations.command_line import Ended, Given, InputError, app, command
+from infra.operations.command_line import Ended, Given, InputError, Panel, app, command
 from infra.operations.commands.looking import Actor
 from infra.operations.moments import MomentError, day_of
 from infra.operations.place import PlaceError
@@ -20,10 +20,10 @@ from infra.operations.screen import heading, plain_table, sentences
 from infra.operations.wording import period
 
 notices = typer.Typer(help="Notices that wait for somebody to take them on.", no_args_is_help=True)
-app.add_typer(notices, name="notices", epilog="Example: gpcm notices list")
+app.add_typer(notices, name="notices", rich_help_panel=Panel.LOOK.value, epilog="Example: gpcm notices list")
 
 
-@command(example="gpcm notices list", on=notices, name="list")
+@command(example="gpcm notices list", panel=Panel.LOOK, on=notices, name="list")
 def list_notices(given: Given) -> None:
     """Notices that nobody has taken on, oldest first: what happened, and what to do."""
     now, found = given.place.now(), given.place.notices.open()
@@ -57,7 +57,7 @@ def _as_json(each: OpenNotice) -> dict[str, Any]:
     }
 
 
-@command(example="gpcm notices take 'MESSAGE#1a2b3c4d-…/rejected'", on=notices)
+@command(example="gpcm notices take 'MESSAGE#1a2b3c4d-…/rejected'", panel=Panel.LOOK, on=notices)
 def take(
     given: Given,
     notice: Annotated[str, typer.Argument(metavar="NOTICE", help="The notice's id, as it says at its end.")],
@@ -82,7 +82,7 @@ _WRONG = {
 }
 
 
-@command(example="gpcm reconcile yesterday")
+@command(example="gpcm reconcile yesterday", panel=Panel.LOOK)
 def reconcile(
     given: Given,
     day: Annotated[str, typer.Argument(metavar="DAY", help="A day (UTC): 2026-11-22, today, yesterday.")] = "yesterday",

@@ -8,6 +8,7 @@ from gpconnect_messaging.ledger.lifecycle import Fact, History
 from gpconnect_messaging.ledger.records import MessageRecord
 from infra.operations.place import Place
 from tests.in_memory import Bucket, Clock, Table, Topic
+from tests.unit.ledger.facts import at
 
 MAILBOX = "Y90001OT001"
 TABLE = "ledger"
@@ -86,7 +87,7 @@ class PlaceInMemory(Place):
     """A place over fakes, and what tests do behind its back."""
 
     def __init__(self) -> None:
-        self.clock = Clock()
+        self.clock = Clock(at(180))
         self.dynamodb, self.bucket, self.topic, self.queue_depths = Table(), Bucket(self.clock), Topic(), Queues()
         self.parameters = Parameters()
         clients: dict[str, Any] = {

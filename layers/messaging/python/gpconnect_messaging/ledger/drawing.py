@@ -256,7 +256,7 @@ A notice is raised in the same transaction as the fact that calls for it, so tha
 
 A message that cannot even be taken in, five polls running, is set aside: it stays in MESH, no poll tries it again, and
 the notice names it. When what stood in its way is mended, an operator lets it in again:
-`PYTHONPATH=layers/messaging/python .venv/bin/python -m infra.operations.release --table LEDGER MAILBOX MESSAGE`.
+`gpcm mailbox let-in MAILBOX MESSAGE` ([Operations](operations.md)).
 """
 
 if __name__ == "__main__":
