@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gpconnect_messaging.ledger.lifecycle import FactKind
-from gpconnect_messaging.ledger.table import Item, LedgerTable
+from gpconnect_messaging.ledger.table import Item, LedgerTable, beginning
 
 
 class UnknownMessageError(Exception):
@@ -85,6 +85,7 @@ class HeldItems(LedgerTable):
         places |= {(f"MESH#{each}", "MESH") for each in row["mesh_message_ids"]}
         places |= {(f"RECEIVED#{mailbox}#{each}", "RECEIVED") for each in came}
         places |= {(f"MESH#{each}", "RECEIVED") for each in came}
+        places |= {(beginning(each), each) for each in {str(message_id), str(request_id)}}
         encounter = self._query_index("by_encounter", "encounter_key", row["encounter_key"])
         ids = tuple(sorted(each["message_id"] for each in encounter))
         return Held(request_id, mailbox, came, ids), places
