@@ -77,6 +77,15 @@ class Table:
         found = self._items.get(_key(Key))
         return {"Item": dict(found)} if found else {}
 
+    def batch_get_item(self, *, RequestItems: Item) -> Item:
+        ((table, how),) = RequestItems.items()
+        keys = [_key(each) for each in how["Keys"]]
+        if not 1 <= len(keys) <= 100 or len(set(keys)) < len(keys):
+            raise _failed("BatchGetItem", "ValidationException")
+        with self._lock:
+            found = [dict(self._items[key]) for key in keys if key in self._items]
+        return {"Responses": {table: found}, "UnprocessedKeys": {}}
+
     def put_item(self, *, Item: Item, **how: Any) -> Item:
         return self._alone("PutItem", {"Put": {"Item": Item, **how}})
 
@@ -126,6 +135,9 @@ class Table:
         **how: Any,
     ) -> Item:
         if IndexName and ConsistentRead:
+            raise _failed("Query", "ValidationException")
+        expressions = f"{KeyConditionExpression} {FilterExpression} {how.get('ProjectionExpression')}"
+        if any(name not in expressions for name in (*(ExpressionAttributeNames or ()), *ExpressionAttributeValues)):
             raise _failed("Query", "ValidationException")
         partition, sort = INDEXES[IndexName] if IndexName else ("pk", "sk")
         names, values = ExpressionAttributeNames or {}, _all(_plain, ExpressionAttributeValues)
@@ -326,12 +338,20 @@ class Queue:
 
 @dataclass
 class Intake:
-    """An intake queue: the ids of held requests that wait, each once."""
+    """An intake queue: the ids of held requests that wait, and of those to be taken in again, each once."""
 
     waiting: dict[str, None] = field(default_factory=dict)
+    ordered: dict[str, None] = field(default_factory=dict)
 
     def release(self, request_id: str, mailbox: str) -> None:
         self.waiting[request_id] = None
+
+    def again(self, request_id: str, mailbox: str) -> None:
+        self.ordered[request_id] = None
+
+    def take_ordered(self) -> list[str]:
+        taken, self.ordered = list(self.ordered), {}
+        return taken
 
     def take(self) -> list[str]:
         taken, self.waiting = list(self.waiting), {}

@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from gpconnect_messaging import wiring
 from gpconnect_messaging.faults import StepFailedError, describe
+from gpconnect_messaging.metrics import measured
 from gpconnect_messaging.settings import PollerSettings
 
 _RESERVE_MILLISECONDS = 10_000
@@ -24,6 +25,7 @@ escalation = wiring.escalation(settings)
 
 
 @metrics.log_metrics
+@measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Do the task that the event names.
 
@@ -47,12 +49,18 @@ def _run(event: dict[str, Any], time_left: Callable[[], bool]) -> dict[str, Any]
     match event:
         case {"task": "mailbox", "mailbox": str(mailbox)}:
             _measure_certificate(mailbox)
-            return asdict(poll.poll(mailbox, time_left))
+            polled = poll.poll(mailbox, time_left)
+            if not polled.polled_elsewhere:
+                _measure_poll(mailbox)
+            return asdict(polled)
         case {"task": "due"}:
             # First: it must be known most of all when nothing can be told.
             waited = escalation.oldest_untold().total_seconds()
             metrics.add_metric(name="OldestUntoldNotice", unit=MetricUnit.Seconds, value=waited)
-            return asdict(sweep.run(time_left)) | asdict(escalation.run(time_left))
+            done = asdict(sweep.run(time_left)) | asdict(escalation.run(time_left))
+            # Not to be heard of is how anybody learns that the sweep stopped.
+            metrics.add_metric(name="DueWorkDone", unit=MetricUnit.Count, value=1)
+            return done
         case {"task": "reconcile", **day}:
             return _reconcile(day.get("day"), time_left)
         case {"task": "acknowledge", "notice": str(notice), "actor": str(actor)}:
@@ -78,6 +86,12 @@ def _reconcile(day: str | None, time_left: Callable[[], bool]) -> dict[str, Any]
         "day": made.day.isoformat(),
         **{name: made.total(name) for name in ("received", "settled", "open", "wrong")},
     }
+
+
+def _measure_poll(mailbox: str) -> None:
+    """Say that the mailbox's inbox was emptied: not to be heard of is how anybody learns that it is not."""
+    with single_metric(name="MailboxPolled", unit=MetricUnit.Count, value=1) as metric:
+        metric.add_dimension(name="mailbox", value=mailbox)
 
 
 def _measure_certificate(mailbox: str) -> None:

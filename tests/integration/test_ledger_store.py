@@ -7,13 +7,16 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from gpconnect_messaging.ledger.lifecycle import Fact, History, NoticeKind, Patience, Status
 from gpconnect_messaging.ledger.records import MessageRecord, Origin, Received
+from gpconnect_messaging.ledger.search import Search
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from infra.local.run import LocalRun
@@ -42,6 +45,12 @@ def ledger(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         if not isinstance(client, Table):
             create_ledger_table(client, table)
         yield Ledger(client, table, PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def search(ledger: Ledger) -> Search:
+    """The search over the same table, as if it were a minute after the facts."""
+    return Search(ledger._client, ledger._table, lambda: at(60))
 
 
 def a_record(**changes: Any) -> MessageRecord:
@@ -84,6 +93,58 @@ def test_a_message_comes_back_as_it_was_stored(ledger: Ledger) -> None:
     assert found.history.facts == (BUILT, started(), accepted(), response("20013"), response("30001"))
     assert found.status is Status.DELIVERED
     assert (found.encounter, found.version, found.created_at, found.revision) == (record.encounter, 1, START, 5)
+
+
+def test_pages_by_status_and_by_time_show_each_message_once_newest_first(ledger: Ledger, search: Search) -> None:
+    mailbox = f"Y{uuid.uuid4().hex[:8].upper()}"
+    made = []
+    for minute in range(9):
+        built = replace(BUILT, at=at(minute))
+        made.append(a_record(mailbox=mailbox, created_at=at(minute), history=History((built,))))
+        ledger.create(made[-1])
+    newest_first = [each.message_id for each in reversed(made)]
+    for read in (search.by_time, partial(search.by_status, Status.BUILT)):
+        page = read(limit=4, mailbox=mailbox)
+        shown = [row.message_id for row in page.rows]
+        while page.cursor:
+            page = read(limit=4, mailbox=mailbox, cursor=page.cursor)
+            shown += [row.message_id for row in page.rows]
+        assert shown == newest_first
+    some = search.by_time(mailbox=mailbox, since=at(2), until=at(4))
+    assert [row.message_id for row in some.rows] == newest_first[4:7]
+
+
+def test_a_message_is_found_by_the_beginning_of_its_id_and_by_its_request(ledger: Ledger, search: Search) -> None:
+    encounter, request_id = str(uuid.uuid4()), str(uuid.uuid4())
+    claim = ledger.claim(request_id, MAILBOX, encounter, (), START)
+    assert claim is not None
+    version = ledger.find_version(MAILBOX, encounter, claim.version)
+    assert version is not None
+    record = a_record(message_id=version.message_ids[0], request_id=request_id, encounter=encounter)
+    ledger.create(record)
+    for name in (record.message_id, record.message_id[:8], record.message_id[:15], request_id):
+        [found] = search.named(name)
+        assert (found.message_id, found.status, found.encounter) == (record.message_id, Status.BUILT, encounter)
+    assert [each.message_id for each in search.of_encounter(MAILBOX, encounter)] == [record.message_id]
+    assert search.named(str(uuid.uuid4())) == []
+
+
+def test_statuses_are_counted_and_the_longest_standing_is_told(ledger: Ledger, search: Search) -> None:
+    since = datetime.now(UTC)
+    before = search.counts(since).by_status
+    records = [a_record() for _ in range(3)]
+    for record in records:
+        ledger.create(record)
+        ledger.record(record.message_id, started())
+    for fact in (accepted(mesh_message_id=uuid.uuid4().hex), response("20013"), response("30001")):
+        ledger.record(records[0].message_id, fact)
+    after = search.counts(since).by_status
+    assert after[Status.SENDING] - before[Status.SENDING] == 2
+    assert after[Status.DELIVERED] - before[Status.DELIVERED] == 1
+    assert search.counts(datetime.now(UTC)).by_status[Status.DELIVERED] == 0
+    oldest = search.oldest(Status.SENDING)
+    assert oldest is not None
+    assert oldest <= search.summaries([records[1].message_id])[0].changed_at
 
 
 def test_creating_or_recording_again_changes_nothing(ledger: Ledger) -> None:

@@ -50,6 +50,9 @@ class OutboxInMind:
         self.messages[message_id], self.envelopes[message_id] = b"".join(content), envelope
         return "hash"
 
+    def holds(self, message_id: str) -> bool:
+        return message_id in self.messages
+
     def envelope(self, message_id: str) -> Envelope:
         return self.envelopes[message_id]
 

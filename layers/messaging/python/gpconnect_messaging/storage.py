@@ -128,6 +128,10 @@ class Outbox:
         """Read a message's envelope. Raises NotThereError."""
         return Envelope.from_json(self._get(_envelope_key(message_id)).read())
 
+    def holds(self, message_id: str) -> bool:
+        """Say whether a message is still stored. Raises StorageError."""
+        return _is_there(self._client, self._bucket, _message_key(message_id))
+
     def copy_message(self, message_id: str, sha256: str, target: IO[bytes]) -> None:
         """Copy a message into a file and rewind it.
 
@@ -219,6 +223,10 @@ class Evidence:
         except ClientError as error:
             raise _meaning(error) from None
         return found
+
+    def holds_request(self, request_id: str) -> bool:
+        """Say whether a request is still kept. Raises StorageError."""
+        return _is_there(self._client, self._bucket, f"requests/{request_id}.json")
 
     def keep_warning(self, withdrawal_id: str, text: str) -> str:
         """Keep the warning of a withdrawal, which names the patient; return its key. A repeat writes it again."""
@@ -323,6 +331,17 @@ def _mailbox_of(raw: bytes) -> str:
     except (ValueError, TypeError, KeyError, RecursionError):
         return "-"
     return named if isinstance(named, str) and _MAILBOX_ID.fullmatch(named) else "-"
+
+
+def _is_there(client: "S3Client", bucket: str, key: str) -> bool:
+    try:
+        client.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        meaning = _meaning(error)
+        if isinstance(meaning, NotThereError):
+            return False
+        raise meaning from None
+    return True
 
 
 def _message_key(message_id: str) -> str:

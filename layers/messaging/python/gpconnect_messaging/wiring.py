@@ -15,6 +15,7 @@ from botocore.config import Config
 
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
+from gpconnect_messaging.metrics import measurements
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings
@@ -157,7 +158,13 @@ def _dynamodb() -> "DynamoDBClient":
 
 @cache
 def _ledger(settings: BuilderSettings | SenderSettings | PollerSettings) -> Ledger:
-    return Ledger(_dynamodb(), settings.ledger_table, settings.patience, kept_for=settings.audit_kept)
+    return Ledger(
+        _dynamodb(),
+        settings.ledger_table,
+        settings.patience,
+        kept_for=settings.audit_kept,
+        watch=measurements.watch,
+    )
 
 
 @cache

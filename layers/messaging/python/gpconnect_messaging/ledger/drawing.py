@@ -87,6 +87,8 @@ _GOOD = _response("30001", Level.BUSINESS, Verdict.POSITIVE)
 _BAD = _response("30002", Level.BUSINESS, Verdict.NEGATIVE)
 _LATE = lifecycle.acknowledgement_overdue(at=_AT, missing=[])
 _REPORT = lifecycle.report(at=_AT, mesh_message_id="", linked_mesh_message_id="M1", code="EPL-153", description="")
+_ORDERED = lifecycle.resend_ordered(at=_AT, actor="operator", attempts=1)
+_NO_AGAIN = lifecycle.upload_refused(at=_AT, attempt=2, http_status=417, error="")
 _MESSAGE = (
     _step("a sender takes the lease", _STARTED, [_BUILT], [_WITHDRAWN]),
     _step("MESH took it", _ACCEPTED, [_STARTED], [_POSTPONED, _NO, _NOBODY]),
@@ -95,7 +97,15 @@ _MESSAGE = (
     _step("MESH answered no", _NO, [_STARTED], _OUTCOMES),
     _step("no single mailbox", _NOBODY, [_STARTED], _OUTCOMES),
     _step("a sender takes the lease", _AGAIN, [_POSTPONED, _UNCERTAIN], [_WITHDRAWN, _ACCEPTED, _SUCCESS, _GOOD, _BAD]),
-    _step("MESH took it", _ACCEPTED_AGAIN, [_AGAIN]),
+    _step(
+        "a person orders a re-send",
+        _ORDERED,
+        [_NO, _NOBODY, _REPORT, _LATE],
+        [_AGAIN, _WITHDRAWN, _SUCCESS, _GOOD, _BAD],
+    ),
+    _step("a sender takes the lease", _AGAIN, [_ORDERED], [_WITHDRAWN, _SUCCESS, _GOOD, _BAD]),
+    _step("MESH answered no", _NO_AGAIN, [_AGAIN], [_ACCEPTED_AGAIN, _POSTPONED, _UNCERTAIN]),
+    _step("MESH took it", _ACCEPTED_AGAIN, [_AGAIN], [_NO_AGAIN]),
     _step("20013", _SUCCESS, _THERE),
     _step("a positive business code", _GOOD, _THERE),
     _step("a negative code", _BAD, _THERE),
@@ -214,6 +224,12 @@ finished once more; a `BUILT` message that no sender took is queued again; a `SE
 MESH may hold (`possible_copies`), so that a receiver's 20007 (duplicate) is no failure then; a `SENT` or `ACKNOWLEDGED`
 one whose acknowledgement is late is `OVERDUE`.
 
+## What an operator sends again
+
+A `REFUSED`, `UNDELIVERED` or `OVERDUE` message goes again with identical bytes where a person orders it: it is `BUILT`
+until a sender takes it, and then what any upload can become. An answer that comes meanwhile ends the order. Whatever
+else can be done, by status and why, is in [Send again](resend.md).
+
 ## Holding, and the order of versions
 
 Of an encounter's requests the newest is the one whose consultation was updated last (`consultation.updated`, or when
@@ -240,7 +256,7 @@ A notice is raised in the same transaction as the fact that calls for it, so tha
 
 A message that cannot even be taken in, five polls running, is set aside: it stays in MESH, no poll tries it again, and
 the notice names it. When what stood in its way is mended, an operator lets it in again:
-`PYTHONPATH=layers/messaging/python .venv/bin/python -m infra.operations.release --table LEDGER MAILBOX MESSAGE`.
+`gpcm mailbox let-in MAILBOX MESSAGE` ([Operations](operations.md)).
 """
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gpconnect_messaging.ledger.lifecycle import FactKind
-from gpconnect_messaging.ledger.table import Item, LedgerTable
+from gpconnect_messaging.ledger.table import Item, LedgerTable, beginning
 
 
 class UnknownMessageError(Exception):
@@ -54,6 +54,7 @@ class HeldItems(LedgerTable):
         places += [(f"MESH#{each}", "MESH") for each in row["mesh_message_ids"]]
         places += [(f"RECEIVED#{row['mailbox']}#{each}", "RECEIVED") for each in came]
         places += [(f"MESH#{each}", "RECEIVED") for each in came]
+        places += [(beginning(each), each) for each in {message_id, str(row["request_id"])}]
         for place in places if change else ():
             self._update(*place, change, there, values)
         encounter = self._query_index("by_encounter", "encounter_key", row["encounter_key"])

@@ -105,6 +105,7 @@ class FactKind(StrEnum):
     REPORT = "report"
     ACKNOWLEDGEMENT_OVERDUE = "acknowledgement overdue"
     VOIDED = "voided"
+    RESEND_ORDERED = "re-send ordered by a person"
 
 
 class NoticeKind(StrEnum):
@@ -130,6 +131,7 @@ class NoticeKind(StrEnum):
     SENT_ALTHOUGH_WITHDRAWN = "sent although withdrawn"
     SUSPICIOUS = "suspicious response"
     IMBALANCE = "imbalance"
+    SENT_AGAIN_IN_VAIN = "sent again in vain"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,12 +277,14 @@ def built(
     to_mailbox: str | None = None,
     to_organisation: str | None = None,
     registration: Mapping[str, Any] | None = None,
+    arrived: datetime | None = None,
 ) -> Fact:
     """The message is stored: its hash (hex), its size in bytes, and how long after sending each answer is due.
 
     `advice` says what a requirement advises against and was done all the same. `to_mailbox` and `to_organisation` (ODS
     code) say where it goes, as far as that is known: who else answers is suspicious. `registration` says what is known
-    of the patient's practice (`ods_code`, `name`, `deceased`), and from whom: `source` is PDS or the request.
+    of the patient's practice (`ods_code`, `name`, `deceased`), and from whom: `source` is PDS or the request. `arrived`
+    is when its request reached us (UTC), from which the time to send counts.
     """
     return Fact(
         kind=FactKind.BUILT, identity="built", at=at, source="builder",
@@ -293,6 +297,7 @@ def built(
             **({"to_mailbox": to_mailbox} if to_mailbox else {}),
             **({"to_organisation": to_organisation} if to_organisation else {}),
             **({"registration": dict(registration)} if registration else {}),
+            **({"arrived": arrived.isoformat()} if arrived else {}),
         },
     )  # fmt: skip
 
@@ -421,6 +426,14 @@ def voided(*, at: datetime, by_message_id: str) -> Fact:
     )  # fmt: skip
 
 
+def resend_ordered(*, at: datetime, actor: str, attempts: int) -> Fact:
+    """An operator, by id, wants the identical bytes sent once more, after so many uploads."""
+    return Fact(
+        kind=FactKind.RESEND_ORDERED, identity=f"resend-ordered-{attempts}", at=at, source="operator",
+        details={"attempts": attempts, "actor": actor},
+    )  # fmt: skip
+
+
 def _outcome(kind: FactKind, at: datetime, attempt: int, source: str, **details: Any) -> Fact:
     return Fact(
         kind=kind, identity=f"{kind.value.replace(' ', '-')}-{attempt}", at=at, source=source,
@@ -493,11 +506,15 @@ class History:
 
     @cached_property
     def begun(self) -> tuple[Begun, ...]:
-        """The chunked uploads that MESH may still have, the one with most chunks last."""
+        """The chunked uploads that MESH may still have, and that may be continued, the one with most chunks last."""
+        # What a person ordered is a copy of its own: it must not be the end of one that is there already.
+        return self._begun(after=self.attempts_before_order or 0)
+
+    def _begun(self, after: int = 0) -> tuple[Begun, ...]:
         abandoned = {fact.details.get("abandoned") for fact in self.of(FactKind.UPLOAD_POSTPONED)}
         there: dict[str, dict[int, Fact]] = {}
         for fact in self.of(FactKind.CHUNK_ACCEPTED):
-            if fact.details["mesh_message_id"] not in abandoned:
+            if fact.details["mesh_message_id"] not in abandoned and fact.details["attempt"] > after:
                 there.setdefault(fact.details["mesh_message_id"], {})[fact.details["number"]] = fact
         found = []
         for mesh_message_id, chunks in there.items():
@@ -522,7 +539,7 @@ class History:
         started = self.of(FactKind.UPLOAD_STARTED)
         whole = {fact.details["attempt"] for fact in started if fact.details.get("chunks", 1) == 1} - harmless
         in_chunks = {fact.details["attempt"] for fact in started} - whole - harmless
-        completed = {begun.mesh_message_id for begun in self.begun if begun.accepted >= begun.chunks - 1}
+        completed = {begun.mesh_message_id for begun in self._begun() if begun.accepted >= begun.chunks - 1}
         completed |= {accepted[attempt] for attempt in in_chunks if attempt in accepted}
         return len(whole) + (len(completed) if in_chunks else 0)
 
@@ -589,7 +606,7 @@ class History:
     def undelivered(self) -> bool:
         """MESH reported every copy that it is known to have taken, and no other can be on its way."""
         reported = {fact.details["linked_mesh_message_id"] for fact in self.of(FactKind.REPORT)}
-        under_way = self.attempts > 0 and (self.last_outcome is None or self.left_uncertain)
+        under_way = self.attempts > 0 and (self.last_outcome is None or self.left_uncertain or self.sending_again)
         return bool(reported) and reported >= set(self.mesh_message_ids) and not under_way
 
     @cached_property
@@ -617,6 +634,38 @@ class History:
     def unresolved(self) -> bool:
         """The recipient has no mailbox that we may choose."""
         return self.last_outcome is not None and self.last_outcome.kind is FactKind.RECIPIENT_UNRESOLVED
+
+    @cached_property
+    def attempts_before_order(self) -> int | None:
+        """How many uploads were started before a person last ordered one more; None where nobody did."""
+        return max((fact.details["attempts"] for fact in self.of(FactKind.RESEND_ORDERED)), default=None)
+
+    @cached_property
+    def sending_again(self) -> bool:
+        """A person ordered one more upload, and MESH has neither taken nor refused it yet.
+
+        What the receiver answers meanwhile, or a withdrawal before the upload, ends it.
+        """
+        before = self.attempts_before_order
+        if before is None or self.infrastructure_positive or self.business_positive:
+            return False
+        ended = self.attempts > before and self.last_outcome is not None
+        if self.of(FactKind.WITHDRAWN) and (ended or self.attempts == before):
+            return False
+        return not ended or (
+            self.last_outcome is not None
+            and self.last_outcome.kind in (FactKind.UPLOAD_UNCERTAIN, FactKind.UPLOAD_POSTPONED)
+        )
+
+    @property
+    def sent_again_in_vain(self) -> bool:
+        """What a person ordered to be sent again was refused or reported once more."""
+        before = self.attempts_before_order
+        return before is not None and self.attempts > before and self._failed
+
+    @property
+    def _failed(self) -> bool:
+        return not self.sending_again and (self.refused_by_mesh or self.unresolved or self.undelivered)
 
     @property
     def void(self) -> bool:
@@ -742,7 +791,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Status.OVERDUE,
-        _has(FactKind.ACKNOWLEDGEMENT_OVERDUE),
+        lambda history: bool(history.of(FactKind.ACKNOWLEDGEMENT_OVERDUE)) and not history.sending_again,
         "an expected acknowledgement is late; a late one still lands",
         "GPCM-SD-045",
         "Ask the practice whether it has the document.",
@@ -756,14 +805,14 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Status.SENT,
-        lambda history: bool(history.mesh_message_ids) or history.business_positive,
+        lambda history: (bool(history.mesh_message_ids) and not history.sending_again) or history.business_positive,
         "MESH took the message, or somebody who can only have it from MESH answered",
         "design: ledger before upload",
         "Nothing yet: it becomes OVERDUE by itself.",
     ),
     Rule(
         Status.REFUSED,
-        lambda history: history.refused_by_mesh or history.unresolved,
+        lambda history: (history.refused_by_mesh or history.unresolved) and not history.sending_again,
         "MESH answered no, or knows no single mailbox of the recipient: never retried unchanged",
         "GPCM-SD-044, GPCM-SD-OC-159, GPCM-SD-GE-286",
         "Look at MESH's error: the workflow, the address or the mailbox; then drop a corrected request.",
@@ -834,7 +883,13 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 
-_TOLD_ON_ENTERING = {
+
+def rule_of(status: Status) -> Rule:
+    """Find the rule by which a status stands: what it means, and what an operator does about it."""
+    return next(rule for rule in RULES if rule.status is status)
+
+
+TOLD_ON_ENTERING = {
     Status.INVALID: NoticeKind.INVALID,
     Status.REFUSED: NoticeKind.REFUSED,
     Status.UNDELIVERED: NoticeKind.UNDELIVERED,
@@ -842,11 +897,12 @@ _TOLD_ON_ENTERING = {
     Status.OVERDUE: NoticeKind.OVERDUE,
     Status.TELL_PRACTICE: NoticeKind.TELL_PRACTICE,
 }
+"""What a person is told because of a status itself."""
 
 
 def notices_due(history: History) -> frozenset[NoticeKind]:
     """Say which notices the facts call for (GPCM-SD-044, GPCM-SD-045); the ledger sends each at most once."""
-    called_for = {_TOLD_ON_ENTERING[history.status]} if history.status in _TOLD_ON_ENTERING else set()
+    called_for = {TOLD_ON_ENTERING[history.status]} if history.status in TOLD_ON_ENTERING else set()
     if history.status is Status.REFUSED and history.unresolved:
         called_for = {NoticeKind.UNRESOLVED}
     if history.void:
@@ -865,6 +921,8 @@ def notices_due(history: History) -> frozenset[NoticeKind]:
     if history.status is Status.BUILT and offered >= OFFERS_BEFORE_TOLD:
         # No upload may even have been tried: it waits behind an earlier version, or what was stored is not there.
         called_for.add(NoticeKind.STUCK)
+    if history.sent_again_in_vain:
+        called_for.add(NoticeKind.SENT_AGAIN_IN_VAIN)
     if any(not (fact.details["stopped"] or fact.details["sent"]) for fact in history.of(FactKind.WITHDRAWAL)):
         called_for.add(NoticeKind.NOTHING_WITHDRAWN)
     if history.of(FactKind.WITHDRAWN) and history.reached_mesh:
@@ -912,11 +970,13 @@ def due_at(history: History, patience: Patience) -> datetime | None:
 
 
 def acknowledgements_due(history: History) -> datetime | None:
-    """Say when the next missing acknowledgement is late, counted from the first upload."""
+    """Say when the next missing acknowledgement is late, counted from the first upload, or the first of an order."""
     prescribed = history.of(FactKind.BUILT)
     if not prescribed:
         return None
-    since = min(fact.at for fact in history.of(FactKind.UPLOAD_ACCEPTED, FactKind.UPLOAD_STARTED) or prescribed)
+    uploads = history.of(FactKind.UPLOAD_ACCEPTED, FactKind.UPLOAD_STARTED)
+    ordered = [fact for fact in uploads if fact.details["attempt"] > (history.attempts_before_order or 0)]
+    since = min(fact.at for fact in ordered or uploads or prescribed)
     return min(
         (
             since + timedelta(seconds=prescribed[0].details[f"{name}_seconds"])

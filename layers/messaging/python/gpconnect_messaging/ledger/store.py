@@ -5,8 +5,10 @@
 | message (a projection of its facts) | `MESSAGE#{message id}` | `MESSAGE` |
 | fact, append-only | the message's | `EVENT#{identity}` |
 | notice | its subject's | `NOTICE#{kind}` |
+| a message by the beginning of its id | `ID#{eight characters}` | `{message id}` |
 | claim of a request | `REQUEST#{request id}` | `REQUEST` |
-| where a held request's documents are | the same | `ORIGIN` |
+| where a held or refused request's documents are | the same | `ORIGIN` |
+| an operator's order to take it in again (`ledger.orders`) | the new request's | `ORDER` |
 | where an encounter stands | `ENCOUNTER#{encounter key}` | `ENCOUNTER` |
 | who has a version of it | the same | `VERSION#{number}` |
 | MESH's id of a message of ours | `MESH#{MESH message id}` | `MESH` |
@@ -49,12 +51,14 @@ from gpconnect_messaging.ledger.lifecycle import (
     withdrawal,
     withdrawn,
 )
+from gpconnect_messaging.ledger.orders import as_order, origin_item, read_origin
 from gpconnect_messaging.ledger.records import (
     SET_ASIDE,
     Claim,
     Encounter,
     MessageRecord,
     Notice,
+    Order,
     Origin,
     Received,
     Version,
@@ -65,6 +69,7 @@ from gpconnect_messaging.ledger.table import (
     LedgerBusyError,
     LedgerTable,
     as_notice,
+    beginning,
     in_time,
     notice_place,
 )
@@ -99,8 +104,20 @@ class Change:
     notices: tuple[Notice, ...] = ()
 
 
+class _Projection(dict[str, Any]):
+    """How to write a message's item, beside the message as it will be and the facts that are new."""
+
+    def __init__(self, put: Item, record: MessageRecord, facts: tuple[Fact, ...]) -> None:
+        super().__init__(put)
+        self.record = record
+        self.facts = facts
+
+
 class Ledger(LedgerTable):
-    """The store. All its methods may raise botocore's ClientError for faults of DynamoDB itself."""
+    """The store. All its methods may raise botocore's ClientError for faults of DynamoDB itself.
+
+    `watch` is told of every message that a change was written of, by whichever method, and of the facts that were new.
+    """
 
     def __init__(
         self,
@@ -109,9 +126,11 @@ class Ledger(LedgerTable):
         patience: Patience,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         kept_for: timedelta | None = None,
+        watch: Callable[[MessageRecord, Sequence[Fact]], None] = lambda _record, _facts: None,
     ) -> None:
         super().__init__(client, table, now, kept_for)
         self._patience = patience
+        self._watch = watch
 
     def claim(
         self,
@@ -124,6 +143,7 @@ class Ledger(LedgerTable):
         asked_at: datetime | None = None,
         recipients: Sequence[str] = (REGISTERED_PRACTICE,),
         registration: Mapping[str, Any] | None = None,
+        origin: Origin | None = None,
     ) -> Claim | None:
         """Give a request its encounter's next version, once; a repeat gets back what the first call gave.
 
@@ -150,7 +170,7 @@ class Ledger(LedgerTable):
                 before, version=claim.version, newest_at=asked_at, newest_request_id=request_id, held_request_id=""
             )
             puts = [
-                *self._put_claim(claim, after, recipients),
+                *self._put_claim(claim, after, recipients, origin=origin),
                 self._put_encounter(after),
                 *self._superseded(before.held_request_id, request_id),
             ]
@@ -287,10 +307,11 @@ class Ledger(LedgerTable):
         for number in range(encounter.version, 0, -1):
             for found in self._messages_of(encounter, number):
                 match found[0].status:
-                    case Status.BUILT:
+                    case Status.BUILT if not found[0].history.may_have_arrived:
                         stop(found)
                         stopped.append(found[0].message_id)
-                    case Status.SENDING | Status.UNCERTAIN:  # it may have arrived, and must not go again
+                    # It may have arrived, and must not go again.
+                    case Status.BUILT | Status.SENDING | Status.UNCERTAIN:
                         stop(found)
                         sent.append(found[0])
                     case Status.WITHDRAWN | Status.REFUSED | Status.UNDELIVERED:
@@ -352,9 +373,14 @@ class Ledger(LedgerTable):
         return Version(number=number, request_id=item["request_id"], message_ids=tuple(item["message_ids"]))
 
     def find_origin(self, request_id: str) -> Origin | None:
-        """Find where a held request's documents are; None for a request that was never held."""
-        item = self._get(f"REQUEST#{request_id}", "ORIGIN")
-        return Origin(folder=item["folder"], document_versions=tuple(item["document_versions"])) if item else None
+        """Find where a request's documents are; None where that is not known."""
+        item = self._get(f"REQUEST#{request_id}", "ORIGIN") or self._get(f"REQUEST#{request_id}", "REQUEST")
+        return read_origin(item) if item else None
+
+    def find_order(self, request_id: str) -> Order | None:
+        """Find the order by which a request is taken in again under this id; None where nobody gave it."""
+        item = self._get(f"REQUEST#{request_id}", "ORDER")
+        return as_order(request_id, item) if item else None
 
     def find_claim(self, request_id: str) -> Claim | None:
         """Find what a request was given before; None for one that is new."""
@@ -369,23 +395,31 @@ class Ledger(LedgerTable):
             registration=item.get("registration", {}),
         )
 
-    def create(self, record: MessageRecord) -> Change:
+    def create(self, record: MessageRecord, origin: Origin | None = None) -> Change:
         """Store a new message with its first facts; a repeat changes nothing and returns what is there."""
         for _ in self._tries():
             if known := self.find(record.message_id):
                 return Change(record=known, before=known.status, recorded=False)
             notices = self._notices_raised(record, frozenset())
-            if self._write(self._puts(record, record.history.facts, notices)):
+            puts = self._puts(record, record.history.facts, notices)
+            if origin:
+                puts.append(self._put_origin(record.message_id, origin))
+            if self._write(puts):
                 return Change(record=replace(record, revision=1), before=None, notices=notices)
         raise LedgerBusyError("the message changed on every try")
 
     def record(
-        self, message_id: str, fact: Fact, *, only_if: Callable[[History], bool] = lambda _: True
+        self,
+        message_id: str,
+        fact: Fact,
+        *,
+        only_if: Callable[[History], bool] = lambda _: True,
+        while_newest: bool = False,
     ) -> Change | None:
         """Add a fact to a message; known facts change nothing.
 
-        Returns None, with nothing written, where the message is unknown or `only_if` does not hold of its history at
-        the moment of writing.
+        Returns None, with nothing written, where the message is unknown or, at the moment of writing, `only_if` does
+        not hold of its history or, with `while_newest`, its request is not the encounter's newest.
 
         Raises LedgerBusyError when others kept changing the message.
         """
@@ -399,9 +433,24 @@ class Ledger(LedgerTable):
             if not only_if(record.history):
                 return None
             changed, puts, notices = self._puts_with(record, fact, told)
+            if while_newest:
+                if self.encounter(record.mailbox, record.encounter).newest_request_id != record.request_id:
+                    return None
+                puts.append(self._still_newest(record))
             if self._write(puts):
                 return Change(record=changed, before=record.status, notices=notices)
         raise LedgerBusyError("the message changed on every try")
+
+    def _still_newest(self, record: MessageRecord) -> Item:
+        key = f"ENCOUNTER#{encounter_key(record.mailbox, record.encounter)}"
+        return {
+            "ConditionCheck": {
+                "TableName": self._table,
+                "Key": _item({"pk": key, "sk": "ENCOUNTER"}),
+                "ConditionExpression": "newest_request_id = :request",
+                "ExpressionAttributeValues": _item({":request": record.request_id}),
+            }
+        }
 
     def find(self, message_id: str) -> MessageRecord | None:
         """Read a message and all its facts; None if there is none."""
@@ -626,8 +675,18 @@ class Ledger(LedgerTable):
         return self._puts_with(found[0], superseded(at=self._now(), by_request_id=by_request_id), found[1])[1]
 
     def _put_claim(
-        self, claim: Claim, encounter: Encounter, recipients: Sequence[str], *, held: bool = False
+        self,
+        claim: Claim,
+        encounter: Encounter,
+        recipients: Sequence[str],
+        *,
+        held: bool = False,
+        origin: Origin | None = None,
     ) -> list[Item]:
+        message_ids = [
+            str(identity.message_id(encounter.mailbox, encounter.encounter, claim.version, recipient))
+            for recipient in recipients
+        ]
         claimed = {
             "pk": f"REQUEST#{claim.request_id}",
             "sk": "REQUEST",
@@ -635,12 +694,10 @@ class Ledger(LedgerTable):
             "created_at": _text(claim.created_at),
             "document_versions": list(claim.document_versions),
             "registration": dict(claim.registration),
+            "message_ids": message_ids,
+            **(origin_item(replace(origin, document_versions=claim.document_versions)) if origin else {}),
             **({} if held else self._expiry(self._now())),
         }
-        message_ids = [
-            str(identity.message_id(encounter.mailbox, encounter.encounter, claim.version, recipient))
-            for recipient in recipients
-        ]
         version = {
             "pk": f"ENCOUNTER#{encounter_key(encounter.mailbox, encounter.encounter)}",
             "sk": f"VERSION#{claim.version}",
@@ -665,13 +722,20 @@ class Ledger(LedgerTable):
         item = {
             "pk": f"REQUEST#{request_id}",
             "sk": "ORIGIN",
-            "folder": origin.folder,
-            "document_versions": list(origin.document_versions),
+            **origin_item(origin),
             **self._expiry(self._now()),
         }
         return self._put(item, "attribute_not_exists(pk)")
 
-    def _puts(self, record: MessageRecord, facts: Iterable[Fact], notices: Iterable[Notice]) -> list[Item]:
+    def _write(self, puts: Sequence[Item]) -> bool:
+        written = super()._write(puts)
+        if written:
+            for put in puts:
+                if isinstance(put, _Projection):
+                    self._watch(put.record, put.facts)
+        return written
+
+    def _puts(self, record: MessageRecord, facts: Sequence[Fact], notices: Iterable[Notice]) -> list[Item]:
         history, shard = record.history, _shard(record.message_id)
         summary: Item = {
             "pk": f"MESSAGE#{record.message_id}",
@@ -696,7 +760,11 @@ class Ledger(LedgerTable):
         }
         if (due := due_at(history, self._patience)) is not None:
             summary |= {"due_shard": f"message#{shard}", "due_at": _text(due)}
-        puts = [self._put_if(summary, "revision", record.revision or None)]
+        put = self._put_if(summary, "revision", record.revision or None)
+        puts: list[Item] = [_Projection(put, record, tuple(facts))]
+        if not record.revision:  # a new row
+            named = {"pk": beginning(record.message_id), "sk": record.message_id}
+            puts.append(self._put(named | self._expiry(self._now())))
         for fact in facts:
             kept = {} if record.legal_hold else self._expiry(fact.at)
             puts.append(self._put(_event(record, fact) | kept, "attribute_not_exists(pk)"))
@@ -727,6 +795,8 @@ def _explanation(history: History, kind: NoticeKind) -> dict[str, str]:
         case NoticeKind.DIFFERS | NoticeKind.DIFFERS_MORE:
             found = history.of(FactKind.DIFFERS)[-1].details
             details = {"fields": ", ".join(found["fields"]), "evidence_key": found["comparison"]}
+        case NoticeKind.SENT_AGAIN_IN_VAIN:
+            details = {"attempts": history.attempts, "actor": history.of(FactKind.RESEND_ORDERED)[-1].details["actor"]}
         case NoticeKind.STUCK:
             details = {"attempts": history.attempts}
         case NoticeKind.WAITING:

@@ -135,6 +135,23 @@ class Builder:
         """
         return self._build(identity.queued_request_id(raw), raw, None, arrived or self.now())
 
+    def again(self, request_id: str) -> Built:
+        """Take in once more, under an id of its own, the kept request that an operator ordered so.
+
+        It is checked and decided on as if it came now, but stands among its encounter's requests where it first came.
+        Raises UnknownRequestError; LedgerBusyError.
+        """
+        order = self.ledger.find_order(request_id)
+        if order is None:
+            raise UnknownRequestError("nobody ordered this request to be taken in again")
+        try:
+            raw = self.evidence.request(order.of)
+        except NotThereError:
+            return self._refuse(UUID(request_id), None, [Reason("request", "is not kept any longer")])
+        origin = order.origin
+        arrived = origin.arrived or self.now()
+        return self._build(UUID(request_id), raw, origin.folder, arrived, origin.document_versions or None)
+
     def release(self, request_id: str) -> Built:
         """Build a held request whose time has come; one that is not held any more is left as it is.
 
@@ -175,11 +192,19 @@ class Builder:
         if claim is None:
             return self._as_recorded(self.ledger.find(request_id) or row)
         try:
-            return self._released(request_id, self._stored(request_id, trials, composed, claim, found))
+            return self._released(request_id, self._stored(request_id, trials, composed, claim, found, row.created_at))
         except RequestRefusedError as refused:
             return self._refuse_held(row, refused.reasons, claim)
 
-    def _build(self, request_id: UUID, raw: bytes, folder: str | None, arrived: datetime) -> Built:
+    def _build(
+        self,
+        request_id: UUID,
+        raw: bytes,
+        folder: str | None,
+        arrived: datetime,
+        versions: tuple[str, ...] | None = None,
+    ) -> Built:
+        """`versions` are the documents' as they were checked before; None: the newest."""
         self.evidence.keep_request(str(request_id), raw)
         if seen_before := self.ledger.find(str(request_id)):
             return self._as_recorded(seen_before)
@@ -197,13 +222,15 @@ class Builder:
             claim = self.ledger.find_claim(str(request_id))
             if claim and (known := self._known(request, mailbox, claim)):
                 return known
-            found = self._gather(request, folder or "", claim.document_versions if claim else None)
+            found = self._gather(request, folder or "", claim.document_versions if claim else versions)
             looked = self._look_up(request_id, request, mailbox, claim)
             asked = request = looked.of(request)
             trials = self._trials(request, mailbox, found)
             composed = self._check(trials, found)
         except RequestRefusedError as refused:
-            return self._refuse(request_id, asked, refused.reasons)
+            return self._refuse(
+                request_id, asked, refused.reasons, Origin(folder=folder or "", document_versions=(), arrived=arrived)
+            )
         if claim is None:
             decision = decide(
                 request,
@@ -214,7 +241,7 @@ class Builder:
             )
             decision, facts = self._first_look_at(looked, decision)
             asked_at = _asked_at(request.consultation.updated, arrived)
-            origin = Origin(folder=folder or "", document_versions=found.versions)
+            origin = Origin(folder=folder or "", document_versions=found.versions, arrived=arrived)
             if decision.course is not Course.SEND:
                 placed = self._place(request_id, request, decision, asked_at, origin, facts)
                 return replace(placed, unanswered=looked.unanswered)
@@ -227,6 +254,7 @@ class Builder:
                 asked_at=asked_at,
                 recipients=[each.recipient.key for each in trials],
                 registration=looked.details,
+                origin=origin,
             )
             if claim is None:  # a newer request came first: this one becomes no message
                 return self._place(request_id, request, decision, asked_at, origin)
@@ -234,7 +262,7 @@ class Builder:
             if claim.document_versions != found.versions:
                 # Another builder claimed it meanwhile: read what it read.
                 found = self._gather(request, folder or "", claim.document_versions)
-            return self._stored(str(request_id), trials, composed, claim, found)
+            return self._stored(str(request_id), trials, composed, claim, found, arrived)
         except RequestRefusedError as refused:
             return self._refuse(request_id, asked, refused.reasons)
 
@@ -294,6 +322,7 @@ class Builder:
         composed: Sequence["_Composed"],
         claim: Claim,
         found: "_Found",
+        arrived: datetime,
     ) -> Built:
         """Store the messages in the version and at the time that were claimed for them, and queue them.
 
@@ -306,7 +335,7 @@ class Builder:
         documents = found.documents
         if messages != list(trials) or any(each.documents != documents for each in composed):
             composed = self._compose_checked(messages, found)
-        return _together([self._store(request_id, each, claim) for each in composed])
+        return _together([self._store(request_id, each, claim, arrived) for each in composed])
 
     def _place(
         self,
@@ -481,7 +510,7 @@ class Builder:
     def _read(self, source: "DropFile | RenderedReport") -> Iterable[bytes]:
         return source.chunks() if isinstance(source, RenderedReport) else self.drop.chunks(source)
 
-    def _store(self, request_id: str, composed: _Composed, claim: Claim) -> Built:
+    def _store(self, request_id: str, composed: _Composed, claim: Claim, arrived: datetime) -> Built:
         message, sources = composed.message, composed.sources
         message_id = str(message.message_id)
         sha256 = self.outbox.put(
@@ -497,6 +526,7 @@ class Builder:
             to_mailbox=message.recipient.mailbox,
             to_organisation=message.recipient.ods_code or known_practice(message.request),
             registration=claim.registration,
+            arrived=arrived,
         )
         change = self.ledger.create(
             MessageRecord(
@@ -527,11 +557,17 @@ class Builder:
         late = original is not None and message.created_at - original.created_at > REPLACEMENT_WINDOW
         return ("GPCM-SD-037: the replacement comes more than 24 hours after the original",) if late else ()
 
-    def _refuse(self, request_id: UUID, asked: Request | Withdrawal | None, reasons: Sequence[Reason]) -> Built:
+    def _refuse(
+        self,
+        request_id: UUID,
+        asked: Request | Withdrawal | None,
+        reasons: Sequence[Reason],
+        origin: Origin | None = None,
+    ) -> Built:
         if asked is None:  # it may be one that could not be read at all, and so was not received yet
             self.evidence.receipt(str(request_id), b"")
         fact = lifecycle.request_refused(at=self.now(), reasons=_listed(reasons))
-        change = self.ledger.create(self._row(request_id, asked, (fact,)))
+        change = self.ledger.create(self._row(request_id, asked, (fact,)), origin)
         self.notifier.tell(change.notices)
         return Built(str(request_id), change.record.status)
 
