@@ -1,30 +1,12 @@
-"""Reference pages from tables and sources: response codes, notices, metrics, what `make` can do."""
+"""Reference pages from tables and sources: response codes, notices, what `make` can do."""
 
-import ast
 import re
 
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Verdict
-from gpconnect_messaging.ledger.lifecycle import NoticeKind, Status
+from gpconnect_messaging.ledger.lifecycle import NoticeKind
 from gpconnect_messaging.notices import write
 from infra.assurance.tools import PROJECT
 from infra.documentation.tables import code, page, table
-
-_MEANINGS = {
-    "MessageSTATUS": "messages that the function brought into the status, such as `MessageSent`",
-    "PdsNotAuthorised": "PDS does not accept the application, after its secret was read afresh",
-    "PdsUnanswered": "PDS gave no answer about a patient; the request is held and PDS asked again",
-    "NotAuthorised": "MESH does not accept a mailbox's credentials, or they cannot be used",
-    "CertificateDaysLeft": "how long the mailbox's client certificate is good for",
-    "OldestUntoldNotice": "how long the oldest notice has waited that could not be published; 0 is measured, too",
-    "Imbalance": "requests and messages of a day that are not accounted for; 0 is measured, too",
-    "RequestsNAME": "the daily balance: `RequestsReceived`, `RequestsSettled`, `RequestsOpen`",
-    "NAME": "what a poll or a sweep found and did, each count above 0 by its name",
-}
-_NAME = {"Message": "MessageSTATUS", "Requests": "RequestsNAME", "": "NAME"}
-
-
-class UndescribedMetricError(Exception):
-    """A function gives a metric of which the reference says nothing: describe it in `_MEANINGS`."""
 
 
 def response_codes_page() -> str:
@@ -63,31 +45,6 @@ def notices_page() -> str:
     )
 
 
-def metrics_page() -> str:
-    """Every metric of our own, from the functions' sources.
-
-    Raises UndescribedMetricError.
-    """
-    rows = []
-    for function in ("builder", "sender", "poller"):
-        source = (PROJECT / "functions" / function / "handler.py").read_text(encoding="utf-8")
-        dimension = "`service`, `mailbox`" if "single_metric" in source else "`service`"
-        for call, names, unit in _metrics(source):
-            for name in names:
-                if name not in _MEANINGS:
-                    raise UndescribedMetricError(name)
-                of = dimension if call == "single_metric" else "`service`"
-                rows.append((code(name), function, unit.lower(), of, _MEANINGS[name]))
-    return page(
-        "Metrics",
-        "the functions' sources",
-        "In CloudWatch under the namespace `GPConnectMessaging`; `service` is the function. None has a dimension that "
-        "could name a patient. `STATUS` is one of the statuses of [Lifecycle](../lifecycle.md) "
-        f"({len(Status)}), written together: `MessageNotRequired`.",
-        table(("metric", "from", "unit", "dimensions", "what it counts"), dict.fromkeys(rows)),
-    )
-
-
 def make_page() -> str:
     """Every word that `make` knows, as it says itself."""
     text = (PROJECT / "Makefile").read_text(encoding="utf-8")
@@ -98,24 +55,3 @@ def make_page() -> str:
         "Each word makes the development environment in `.venv` first, if it is not there yet.",
         table(("command", "what it does"), rows),
     )
-
-
-def _metrics(source: str) -> list[tuple[str, list[str], str]]:
-    """Find the calls that give a metric: which call, the names that it can give, and the unit."""
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call):
-            call = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            given = {each.arg: each.value for each in node.keywords}
-            if call in ("add_metric", "single_metric") and isinstance(unit := given.get("unit"), ast.Attribute):
-                found.append((call, _names(given["name"]), unit.attr))
-    return found
-
-
-def _names(node: ast.expr) -> list[str]:
-    if isinstance(node, ast.IfExp):
-        return [*_names(node.body), *_names(node.orelse)]
-    if isinstance(node, ast.Constant):
-        return [str(node.value)]
-    first = node.values[0] if isinstance(node, ast.JoinedStr) else None
-    return [_NAME[str(first.value) if isinstance(first, ast.Constant) else ""]]

@@ -40,6 +40,7 @@ def alarms_page(template: Body) -> str:
     for logical_id, properties in _of_type(template, "CloudWatch::Alarm"):
         name = _MAILBOX.sub("MAILBOX", _HASH.sub("", logical_id).removeprefix("Alarms"))
         says = _MAILBOX.sub("MAILBOX", _text(properties["AlarmDescription"]))
+        says = re.sub(r"Runbook: \S*runbook\.md(#\S+)", r"[Runbook](../runbook.md\1)", says)
         alarms[name] = (code(name), _rings(properties), says)
     return page(
         "Alarms",

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.assurance.tools import PROJECT
-from infra.documentation.from_code import make_page, metrics_page, notices_page, response_codes_page
+from infra.documentation.from_code import make_page, notices_page, response_codes_page
+from infra.documentation.from_commands import commands_page
 from infra.documentation.from_models import configuration_page, environment_page, request_page
 from infra.documentation.from_requirements import conformance_page
 from infra.documentation.from_template import alarms_page, stores_page
@@ -16,7 +17,7 @@ FROM_CODE: dict[str, Callable[[], str]] = {
     "reference/environment.md": environment_page,
     "reference/response-codes.md": response_codes_page,
     "reference/notices.md": notices_page,
-    "reference/metrics.md": metrics_page,
+    "reference/commands.md": commands_page,
     "reference/make.md": make_page,
     "conformance.md": conformance_page,
 }
