@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger model soak-mesh
+.PHONY: docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger model soak-mesh
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -125,9 +125,16 @@ lock: $(READY) ## Lock the dependencies afresh, with hashes (UPGRADE= for the le
 	@for each in cfn-lint checkov secrets; do \
 		$(COMPILE) infra/assurance/requirements-$$each.in -o infra/assurance/requirements-$$each.txt || exit; done
 	@$(COMPILE) infra/local/requirements-runtime.in -c $(LAYER) -o infra/local/requirements-runtime.txt
+	@$(COMPILE) docs/requirements.in -o docs/requirements.txt
 
 schema: $(READY) ## Publish the request's JSON Schema in events/
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.requests.schema > events/request.schema.json
+
+docs: $(READY) ## Build the documentation as a site in .build/docs; a broken link stops it
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m infra.documentation.site
+
+reference: $(READY) ## Write the pages of docs/ that come from the code
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m infra.documentation.reference
 
 lifecycle: $(READY) ## Draw the message lifecycle in docs/lifecycle.md, and what a re-send does in docs/resend.md
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.ledger.drawing > docs/lifecycle.md
