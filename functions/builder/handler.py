@@ -1,6 +1,7 @@
 """Builder: turns each request on the intake queue into a message.
 
-It comes as an S3 "Object Created" event, whole, or as the id of a held request whose time has come.
+It comes as an S3 "Object Created" event, whole, or as the id of a held request whose time has come, or of one that an
+operator ordered to be taken in again.
 """
 
 import json
@@ -16,7 +17,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from gpconnect_messaging import wiring
 from gpconnect_messaging.faults import describe
-from gpconnect_messaging.pds.errors import Authentication, CredentialsError
+from gpconnect_messaging.metrics import measured
+from gpconnect_messaging.pds.errors import Authentication, Busy, CredentialsError
 from gpconnect_messaging.settings import BuilderSettings
 from gpconnect_messaging.steps.build import Built
 
@@ -28,6 +30,7 @@ builder = wiring.builder(BuilderSettings.from_environment())
 
 
 @metrics.log_metrics
+@measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Build each record; what fails goes back to the queue alone."""
     answer = process_partial_response(event=event, record_handler=_record, processor=processor, context=context)
@@ -41,13 +44,11 @@ def _record(record: SQSRecord) -> None:
         logger.error("a request could not be built; the queue will bring it again", extra=describe(error))
         raise
     if built.unanswered:
-        refused = isinstance(built.unanswered, Authentication | CredentialsError)
-        metrics.add_metric(name="PdsNotAuthorised" if refused else "PdsUnanswered", unit=MetricUnit.Count, value=1)
+        metrics.add_metric(name=_unanswered(built.unanswered), unit=MetricUnit.Count, value=1)
         logger.warning(
             "PDS gave no answer; the request is held", message_id=built.message_id, extra=describe(built.unanswered)
         )
     for message in (built, *built.copies):
-        metrics.add_metric(name=f"Message{message.status.title().replace('_', '')}", unit=MetricUnit.Count, value=1)
         logger.info("a request was dealt with", message_id=message.message_id, status=message.status)
 
 
@@ -55,6 +56,8 @@ def _build(body: str, queued_at: datetime | None) -> Built:
     match _envelope(body):
         case {"release": str(request_id), **others} if not others and _ID.fullmatch(request_id):
             return builder.release(request_id)
+        case {"again": str(request_id), **others} if not others and _ID.fullmatch(request_id):
+            return builder.again(request_id)
         case {"source": "aws.s3", "detail-type": str(), "detail": dict(detail), **event}:
             dropped = detail["object"]
             return builder.dropped(
@@ -62,6 +65,13 @@ def _build(body: str, queued_at: datetime | None) -> Built:
             )
         case _:
             return builder.queued(body.encode(), queued_at)
+
+
+def _unanswered(error: Exception) -> str:
+    """Name the metric of a question that PDS gave no answer to, by who can mend it."""
+    if isinstance(error, Authentication | CredentialsError):
+        return "PdsNotAuthorised"
+    return "PdsBusy" if isinstance(error, Busy) else "PdsUnanswered"
 
 
 def _envelope(body: str) -> Any:
@@ -82,6 +92,9 @@ def _time(text: Any) -> datetime | None:
 
 
 def _queued_at(record: SQSRecord) -> datetime | None:
-    """When a message was put on the queue."""
+    """When a message was first put on the queue: what comes back from the dead letters came earlier than SQS says."""
     sent = record.attributes.sent_timestamp
-    return datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None
+    at = datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None
+    first = record.message_attributes["QueuedAt"]
+    before = _time(first.string_value) if first else None
+    return min((each for each in (at, before) if each), default=None)

@@ -19,7 +19,9 @@ from tests.permissions.scenarios import SCENARIOS, function_of
 @pytest.fixture(scope="module")
 def bench(local_run: LocalRun) -> Iterator[Bench]:
     local_run.redeliver_after(STARTED_SECONDS)
-    yield Bench(local_run)
+    bench = Bench(local_run)
+    with bench.unnoticed():
+        yield bench
     local_run.redeliver_after(8)
 
 
