@@ -30,8 +30,9 @@ $(GPCM): infra/operations/gpcm $(READY)
 demo: $(READY) $(GPCM) ## Run the product on this machine and watch six requests (KEEP=1 leaves it running)
 	@$(BIN)/python -m infra.local.demo $(if $(KEEP),--keep)
 
-test: $(READY) ## Run all tests
-	@$(BIN)/python -m pytest
+# Each process that comes to the end-to-end tests starts a whole run of its own: a gigabyte, and a core and a half.
+test: $(READY) ## Run all tests, on up to four processors
+	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 check: $(READY) ## Format, lint, types and unit tests: under a minute
 	@$(BIN)/ruff format --check --quiet .
