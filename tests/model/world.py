@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
+from gpconnect_messaging import checked
 from gpconnect_messaging.conformance import broken_musts
 from gpconnect_messaging.itk3.compose import compose
 from gpconnect_messaging.itk3.envelope import Envelope
@@ -78,7 +79,7 @@ _PDF = (REQUESTS / "consultation-report-2.0" / "report.pdf").read_bytes()
 def composed_once() -> Iterator[None]:
     """Let the builder compose and check equal messages once: both are pure, and take nearly all of its time."""
     known: dict[Any, Any] = {}
-    checked: dict[int, Any] = {}
+    examined: dict[int, Any] = {}
 
     def remembered(message: Message, sizes: Sequence[int]) -> Any:
         key = (message.message_id, message.created_at, tuple(sizes))
@@ -87,11 +88,11 @@ def composed_once() -> Iterator[None]:
         return known[key]
 
     def checked_once(written: Any, *of: Any) -> Any:
-        if id(written) not in checked:
-            checked[id(written)] = broken_musts(written, *of)
-        return checked[id(written)]
+        if id(written) not in examined:
+            examined[id(written)] = broken_musts(written, *of)
+        return examined[id(written)]
 
-    with patch.multiple(build, compose=remembered, broken_musts=checked_once):
+    with patch.object(build, "compose", remembered), patch.object(checked, "broken_musts", checked_once):
         yield
 
 

@@ -46,7 +46,7 @@ WORK_SECONDS = 3
 READ_SECONDS = 20
 """How often the ledger is read whole towards the end."""
 REPORT_SECONDS = 15
-POLLER_SECONDS, BALANCE_SECONDS = 30, 300
+POLLER_SECONDS, BALANCE_SECONDS = 30, 110
 """The poller's timeout in the local run, and what it may take here: the balance reads every shard of every status."""
 DEADLINE_SECONDS = 60
 """How long an acknowledgement is waited for, so that a busy machine's practice is not taken for a silent one."""
