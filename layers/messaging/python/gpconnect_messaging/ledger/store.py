@@ -547,16 +547,21 @@ class Ledger(LedgerTable):
         )
 
     def notice_told(self, notice: Notice) -> None:
-        """Record that a notice was published; until somebody acknowledges it, its escalation is due now."""
+        """Record, once, that a notice was published; until somebody acknowledges it, its escalation is due now.
+
+        Whoever was held up in telling it, and records that after another did, changes nothing.
+        """
         place, now = notice_place(notice), _text(self._now())
         escalation = {":shard": f"escalation#{_shard(notice.subject_key)}"}
         if not self._update(
             *place,
             "SET told_at = :now, due_shard = :shard, due_at = :now",
-            "attribute_not_exists(acknowledged_at)",
+            "attribute_not_exists(acknowledged_at) AND attribute_not_exists(told_at)",
             {":now": now, **escalation},
         ):
-            self._update(*place, "SET told_at = :now REMOVE due_shard, due_at", None, {":now": now})
+            self._update(
+                *place, "SET told_at = :now REMOVE due_shard, due_at", "attribute_not_exists(told_at)", {":now": now}
+            )
 
     def received(self, received: Received, unmatched_because: str | None = None) -> tuple[Notice, ...]:
         """Record what came in; where it belongs to no message of ours, raise a notice with the reason.

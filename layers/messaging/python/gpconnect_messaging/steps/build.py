@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from uuid import UUID
 
-from gpconnect_messaging.conformance import broken_musts
+from gpconnect_messaging.checked import require_conformance
 from gpconnect_messaging.decision import Course, Decision, decide, known_practice, warn_at
 from gpconnect_messaging.documents.report import RenderedReport, ReportRenderer, with_report
 from gpconnect_messaging.documents.types import PROBE_BYTES, mismatch
@@ -496,13 +496,7 @@ class Builder:
         except NotFhirError as error:
             raise RequestRefusedError.because("request", f"cannot be written as FHIR: see {error}") from None
         for each in composed:
-            limit = each.message.mailbox.max_message_bytes
-            broken = broken_musts(each.written, envelope(each.message), each.message.mailbox.specification)
-            if broken:
-                raise RequestRefusedError([Reason(rule.id, f"{rule.message} ({rule.path})") for rule in broken])
-            if each.written.size > limit:
-                size = f"make a message of {each.written.size} bytes"
-                raise RequestRefusedError.because("documents", f"{size}, more than the mailbox's limit of {limit}")
+            require_conformance(each.message, each.written)
         return composed
 
     def _compose(self, message: Message, found: _Found) -> _Composed:
