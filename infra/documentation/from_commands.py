@@ -65,4 +65,4 @@ def _named(parameter: Any) -> str:
 
 
 def _is_argument(parameter: Any) -> bool:
-    return parameter.param_type_name == "argument"
+    return bool(parameter.param_type_name == "argument")

@@ -29,6 +29,9 @@ ACCOUNT = "123456789012"
 DENIALS = "denials.jsonl"
 """File of the logs folder that has each refused call; see `gateway`."""
 
+PERMISSIONS = "permissions.jsonl"
+"""File of the logs folder that has each permission that was used; see `gateway`."""
+
 
 @dataclass(frozen=True)
 class Access:
@@ -149,6 +152,7 @@ def start(keeper: Keeper, tool: Environment) -> Access:
             "STATE_DIR": str(keeper.scratch / "state"),
             "S3_DATA_DIR": str(keeper.scratch / "objects"),
             "DENIALS": str(keeper.logs / DENIALS),
+            "PERMISSIONS": str(keeper.logs / PERMISSIONS),
             "PYTHONPATH": str(ROOT),
         },
         directory=keeper.scratch,

@@ -201,8 +201,7 @@ def _ended(work: Callable[[], int | None]) -> int:
         complain(f"{str(error)[:1].upper()}{str(error)[1:]}.")
         return Ended.WRONG_INPUT
     except AmbiguousError as error:
-        complain(str(error))
-        Screen(as_json=False).console.print(rows_table(error.rows))
+        complain(str(error), rows_table(error.rows))
         return Ended.NOT_POSSIBLE
     except (UnknownMessageError, NotPossibleError) as error:
         complain(f"{error!s}".rstrip(".") + ".")

@@ -20,6 +20,7 @@ class Personal(StrEnum):
     """What of a message is personal data, or can be."""
 
     ENCOUNTER = "the sender's word for the encounter"
+    WHO = "who the message is about and who wrote it"
     REQUEST = "the request"
     DOCUMENT = "the document"
     ADDRESS = "the MESH address and subject"
@@ -29,9 +30,13 @@ class Personal(StrEnum):
 
 
 def reveal(
-    trail: AuditTrail, *, actor: str, message_id: str, what: Personal, read: Callable[[], _Value]
+    trail: AuditTrail, *, actor: str, message_id: str, what: Personal, read: Callable[[], _Value], reason: str = ""
 ) -> _Value:  # fmt: skip
-    """Record that an operator sees something, then read it. Raises ActorError, and what `read` raises."""
+    """Record that an operator sees something, then read it. Raises ActorError, and what `read` raises.
+
+    `reason` is why, in the operator's own words; it is kept, and must name no patient.
+    """
     checked_actor(actor)
-    trail.record(actor, REVEALED, message_id=message_id, details={"what": what.value})
+    why = {"reason": reason} if reason else {}
+    trail.record(actor, REVEALED, message_id=message_id, details={"what": what.value, **why})
     return read()

@@ -106,7 +106,7 @@ class Search(LedgerTable):
         after = _read(cursor)
         shards = [f"{status.value}#{number}" for number in range(SHARDS)]
         found = self._newest("by_status", ("status_shard", "changed_at"), shards, limit, after, since, until, mailbox)
-        return _page((_summary(each) for each in found), limit, after, lambda row: row.changed_at)
+        return _page((as_summary(each) for each in found), limit, after, lambda row: row.changed_at)
 
     def by_time(
         self,
@@ -145,12 +145,12 @@ class Search(LedgerTable):
     def of_encounter(self, mailbox: str, encounter: str) -> list[Summary]:
         """Find the rows of an encounter, newest first. `encounter` is the sender's own word for it."""
         found = self._query_index("by_encounter", "encounter_key", encounter_key(mailbox, encounter))
-        return sorted(map(_summary, found), key=lambda row: (row.version, row.created_at), reverse=True)
+        return sorted(map(as_summary, found), key=lambda row: (row.version, row.created_at), reverse=True)
 
     def summaries(self, message_ids: Sequence[str]) -> list[Summary]:
         """Read rows by their ids, in that order; one that is not there is left out."""
         found = self._batch([(f"MESSAGE#{each}", "MESSAGE") for each in dict.fromkeys(message_ids)])
-        rows = {str(each["message_id"]): _summary(each) for each in found}
+        rows = {str(each["message_id"]): as_summary(each) for each in found}
         return [rows[each] for each in dict.fromkeys(message_ids) if each in rows]
 
     def named(self, reference: str) -> list[Summary]:
@@ -209,7 +209,7 @@ class Search(LedgerTable):
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             found = [each for some in threads.map(first, range(SHARDS)) for each in some]
         found.sort(key=lambda each: str(each["changed_at"]))
-        return [_summary(each) for each in found[:limit]]
+        return [as_summary(each) for each in found[:limit]]
 
     def oldest(self, status: Status) -> datetime | None:
         """Tell since when the longest-standing row of a status has it; None where there is none."""
@@ -388,7 +388,8 @@ def _take(items: Iterator[Item], size: int) -> list[Item]:
     return [each for _, each in zip(range(size), items, strict=False)]
 
 
-def _summary(values: Item) -> Summary:
+def as_summary(values: Item) -> Summary:
+    """Read a message's row."""
     return Summary(
         message_id=values["message_id"],
         request_id=values["request_id"],
