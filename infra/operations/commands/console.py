@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from infra.operations.command_line import Given, command
+from infra.operations.command_line import Given, Panel, command
 from infra.operations.commands.looking import Actor
 
 
-@command(example="gpcm console --environment int")
+@command(example="gpcm console --environment int", panel=Panel.LOOK)
 def console(
     given: Given,
     port: Annotated[
