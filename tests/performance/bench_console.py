@@ -20,6 +20,7 @@ from typing import Any
 from gpconnect_messaging.ledger.following import Following
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.table import in_time, item, shard, text
+from gpconnect_messaging.requests.identity import encounter_key
 from infra.local import emulator
 from infra.local.emulator import LocalSession
 from infra.local.environments import environment
@@ -46,9 +47,10 @@ def rows(count: int, now: datetime) -> Iterator[dict[str, Any]]:
         message_id = str(uuid.UUID(int=some.getrandbits(128), version=5))
         status = Status.DELIVERED if number % 20 else some.choice([Status.REJECTED, Status.OVERDUE, Status.SENT])
         pk, mailbox = f"MESSAGE#{message_id}", some.choice(_MAILBOXES)
+        encounter = encounter_key(mailbox, message_id)
         yield {
             "pk": pk, "sk": "MESSAGE", "message_id": message_id, "request_id": message_id, "mailbox": mailbox,
-            "encounter": message_id, "encounter_key": message_id, "version": 1, "created_at": text(at), "revision": 3,
+            "encounter": message_id, "encounter_key": encounter, "version": 1, "created_at": text(at), "revision": 3,
             "status": status.value, "status_shard": f"{status.value}#{shard(message_id)}", "changed_at": text(at),
             "mesh_message_ids": [], "possible_copies": 1, "messages": 1,
         }  # fmt: skip

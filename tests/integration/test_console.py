@@ -1,6 +1,6 @@
-"""The console in a real browser, on the running product: by keyboard, held against axe-core, narrow, dark and printed.
+"""The console in a real browser, on a deployed stack: by keyboard, held against axe-core, narrow, dark and printed.
 
-Its pictures stay in `.build/reports/console`.
+What the ledger has is put there by the ledger's own hand. The pictures stay in `.build/reports/console`.
 """
 
 import json
@@ -9,23 +9,31 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from gpconnect_messaging.itk3.envelope import Envelope
+from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger.lifecycle import Fact, History
+from gpconnect_messaging.ledger.records import MessageRecord
 from infra.local.environments import BUILD, ROOT
 from infra.local.run import LocalRun
 from infra.operations.place import Place, of_product
 from infra.operations.revealing import REVEALED
 from tests.accessibility.axe import violations
-from tests.e2e.conftest import Product
+from tests.examples import a_message, written
+from tests.unit.ledger.facts import INVALID, START, accepted, at, reported, response, started
 
 PICTURES = BUILD / "reports" / "console"
-ACTOR = "a.nurse"
+ACTOR, MAILBOX = "a.nurse", "Y90001OT001"
 PERSONAL = ("WRIGHT", "9658218865", "965 821 8865", "1933-11-14")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _QUIET = (
@@ -62,12 +70,41 @@ class Served:
         page.keyboard.type(ACTOR)
         go(page, "Enter")
         assert page.title().startswith("Today")
+        end = time.monotonic() + 120
+        while "The ledger is still being read" in page.content():
+            assert time.monotonic() < end
+            page.reload()
         return page
 
     def open(self, page: Page, path: str) -> None:
         """Open a page of the operator's."""
         base = "/".join(page.url.split("/")[:4])
         page.goto(f"{base}{path}")
+
+
+def have(place: Place, *facts: Fact) -> str:
+    """Have a message, with its document unless it was refused, to which these things happened; give its id."""
+    message_id, encounter = str(uuid.uuid4()), str(uuid.uuid4())
+    first, *later = facts
+    if first is not INVALID:
+        content = written(a_message(), "consultation-report-2.0")
+        envelope = Envelope(mailbox=MAILBOX, to="X", workflow_id="W", subject="S", local_id="L", file_name="F")
+        sha256 = place.outbox.put(message_id, envelope, [content])
+        due = timedelta(hours=1)
+        built = lifecycle.built(
+            at=at(0), sha256=sha256, size=len(content), infrastructure_due=due, business_due=due
+        )  # fmt: skip
+        first, later = built, list(facts)
+    place.ledger.claim(message_id, MAILBOX, encounter, (), START)
+    place.ledger.create(
+        MessageRecord(
+            message_id=message_id, request_id=message_id, mailbox=MAILBOX, encounter=encounter, version=1,
+            created_at=datetime.now(UTC), history=History((first,)),
+        )
+    )  # fmt: skip
+    for fact in later:
+        place.ledger.record(message_id, fact)
+    return message_id
 
 
 @pytest.fixture(scope="module")
@@ -83,19 +120,18 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def console(run: LocalRun, browser: Browser) -> Iterator[Served]:
+def console(local_run: LocalRun, browser: Browser) -> Iterator[Served]:
     """`gpcm console`, as an operator starts it on a deployed stack."""
-    product = Product(run)
-    dropped = {name: product.drop(name) for name in ("consultation-report-2.0", "patient-not-known", "invalid",
-                                                     "unknown-nhs-number")}  # fmt: skip
-    fates = ("DELIVERED", "REJECTED", "INVALID", "UNDELIVERED")
-    delivered, rejected, invalid, undelivered = (
-        product.reaches(each, fate).message_id for each, fate in zip(dropped.values(), fates, strict=True)
-    )
+    place = of_product(local_run)
+    sent = (started(), accepted())
+    delivered = have(place, *sent, response("20013"), response("30001"))
+    rejected = have(place, *sent, response("20013"), response("30002"))
+    undelivered = have(place, *sent, reported())
+    invalid = have(place, INVALID)
     environment = {
-        **run.state.access.environment(),
+        **local_run.state.access.environment(),
         "PATH": os.environ["PATH"],
-        "HOME": str(run.state.scratch),
+        "HOME": str(local_run.state.scratch),
         "PYTHONPATH": f"{ROOT}:{ROOT / 'layers' / 'messaging' / 'python'}",
     }
     served = subprocess.Popen(
@@ -105,7 +141,7 @@ def console(run: LocalRun, browser: Browser) -> Iterator[Served]:
     assert served.stdout is not None
     try:
         told = json.loads("".join(iter(served.stdout.readline, "}\n")) + "}")
-        yield Served(**told, place=of_product(run), delivered=delivered, rejected=rejected,
+        yield Served(**told, place=place, delivered=delivered, rejected=rejected,
                      undelivered=undelivered, invalid=invalid)  # fmt: skip
         served.send_signal(signal.SIGINT)
         assert served.wait(timeout=30) in {0, 130}, "Ctrl-C ends it"
