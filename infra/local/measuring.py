@@ -113,7 +113,8 @@ class Meter:
         self._functions = {physical: name for name, physical in run.state.deployment.functions.items()}
         self._read = 0
         self._logged = 0
-        self._computed = dict.fromkeys(FUNCTIONS, 0.0)
+        self._computed: dict[int, float] = {}
+        self._start = dict.fromkeys(FUNCTIONS, float("inf"))
         self.take()
 
     def take(self) -> Counted:
@@ -135,12 +136,23 @@ class Meter:
         logged = sum((self._run.logs_folder / f"{name}.log").stat().st_size for name in FUNCTIONS)
         counted.log_bytes, self._logged = logged - self._logged, logged
         for name in FUNCTIONS:
-            computed = sum(map(_computed, self._run.handler_processes(name)))
+            computed = self._computed_since(name)
             if name in counted.runs:
-                # A process that ended since took its time with it.
-                counted.runs[name][1] = max(computed - self._computed[name], 0)
-            self._computed[name] = computed
+                counted.runs[name][1] = computed
         return counted
+
+    def _computed_since(self, function: str) -> float:
+        """Give how long a function's processes computed since the last time, without what starting one takes.
+
+        A start is shared by thousands of messages, not by these few; the least that any process ever took stands for it.
+        """
+        now = {process: _computed(process) for process in self._run.handler_processes(function)}
+        self._start[function] = min([self._start[function], *now.values()])
+        since = sum(
+            max(seconds - self._computed.get(process, self._start[function]), 0) for process, seconds in now.items()
+        )
+        self._computed |= now
+        return since
 
 
 def measure(messages: int) -> Measurement:
