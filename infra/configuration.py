@@ -78,6 +78,8 @@ class MailboxSettings(Settings):
     """How long after it was told a notice about this mailbox goes to whom it escalates, unless it is acknowledged."""
     # Sent within three hours of the last update, and only the newest of that time: GPCM-SD-CS-075, GPCM-SD-CS-076.
     hold_window_seconds: int = Field(default=9_900, ge=0, le=10_800)
+    warn_before_seconds: int = Field(default=600, gt=0, lt=10_800)
+    """How long before three hours are over a person is told of a report that has not left (GPCM-SD-CS-075)."""
     release: Literal["automatic", "by a person"] = "automatic"
     """Who lets a held request go (GPCM-SD-CS-074)."""
     further_ods_codes: tuple[OdsCode, ...] = ()

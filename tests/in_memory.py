@@ -77,6 +77,15 @@ class Table:
         found = self._items.get(_key(Key))
         return {"Item": dict(found)} if found else {}
 
+    def batch_get_item(self, *, RequestItems: Item) -> Item:
+        ((table, how),) = RequestItems.items()
+        keys = [_key(each) for each in how["Keys"]]
+        if not 1 <= len(keys) <= 100 or len(set(keys)) < len(keys):
+            raise _failed("BatchGetItem", "ValidationException")
+        with self._lock:
+            found = [dict(self._items[key]) for key in keys if key in self._items]
+        return {"Responses": {table: found}, "UnprocessedKeys": {}}
+
     def put_item(self, *, Item: Item, **how: Any) -> Item:
         return self._alone("PutItem", {"Put": {"Item": Item, **how}})
 
@@ -126,6 +135,9 @@ class Table:
         **how: Any,
     ) -> Item:
         if IndexName and ConsistentRead:
+            raise _failed("Query", "ValidationException")
+        expressions = f"{KeyConditionExpression} {FilterExpression} {how.get('ProjectionExpression')}"
+        if any(name not in expressions for name in (*(ExpressionAttributeNames or ()), *ExpressionAttributeValues)):
             raise _failed("Query", "ValidationException")
         partition, sort = INDEXES[IndexName] if IndexName else ("pk", "sk")
         names, values = ExpressionAttributeNames or {}, _all(_plain, ExpressionAttributeValues)
@@ -224,13 +236,19 @@ class Bucket:
         self.clock = clock or Clock()
         self.written: dict[str, datetime] = {}
         self.objects: dict[str, bytes] = {}
+        self.metadata: dict[str, Item] = {}
         self.parts: dict[str, dict[int, bytes]] = defaultdict(dict)
         self.largest_body = 0
         self._versions: dict[str, list[bytes]] = defaultdict(list)
         self.under_hold: set[str] = set()
 
-    def put_object(self, *, Key: str, Body: bytes, **_: Any) -> Item:
+    def put_object(
+        self, *, Key: str, Body: bytes, Metadata: Item | None = None, IfNoneMatch: str | None = None, **_: Any
+    ) -> Item:
+        if IfNoneMatch == "*" and Key in self.objects:
+            raise _failed("PutObject", "PreconditionFailed")
         self.largest_body = max(self.largest_body, len(Body))
+        self.metadata[Key] = Metadata or {}
         return self._store(Key, bytes(Body))
 
     def get_object(self, *, Key: str, Range: str | None = None, VersionId: str | None = None, **_: Any) -> Item:
@@ -242,7 +260,8 @@ class Bucket:
 
     def head_object(self, *, Key: str, VersionId: str | None = None, **_: Any) -> Item:
         content = self._content("HeadObject", Key, VersionId)
-        return {"ContentLength": len(content), "VersionId": VersionId or str(len(self._versions[Key]))}
+        version = VersionId or str(len(self._versions[Key]))
+        return {"ContentLength": len(content), "VersionId": version, "Metadata": self.metadata.get(Key, {})}
 
     def upload_fileobj(self, file: Any, bucket: str, key: str, **_: Any) -> None:
         self.put_object(Key=key, Body=file.read())
@@ -326,12 +345,20 @@ class Queue:
 
 @dataclass
 class Intake:
-    """An intake queue: the ids of held requests that wait, each once."""
+    """An intake queue: the ids of held requests that wait, and of those to be taken in again, each once."""
 
     waiting: dict[str, None] = field(default_factory=dict)
+    ordered: dict[str, None] = field(default_factory=dict)
 
     def release(self, request_id: str, mailbox: str) -> None:
         self.waiting[request_id] = None
+
+    def again(self, request_id: str, mailbox: str) -> None:
+        self.ordered[request_id] = None
+
+    def take_ordered(self) -> list[str]:
+        taken, self.ordered = list(self.ordered), {}
+        return taken
 
     def take(self) -> list[str]:
         taken, self.waiting = list(self.waiting), {}

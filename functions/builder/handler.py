@@ -1,6 +1,7 @@
 """Builder: turns each request on the intake queue into a message.
 
-It comes as an S3 "Object Created" event, whole, or as the id of a held request whose time has come.
+It comes as an S3 "Object Created" event, whole, or as the id of a held request whose time has come, or of one that an
+operator ordered to be taken in again.
 """
 
 import json
@@ -55,6 +56,8 @@ def _build(body: str, queued_at: datetime | None) -> Built:
     match _envelope(body):
         case {"release": str(request_id), **others} if not others and _ID.fullmatch(request_id):
             return builder.release(request_id)
+        case {"again": str(request_id), **others} if not others and _ID.fullmatch(request_id):
+            return builder.again(request_id)
         case {"source": "aws.s3", "detail-type": str(), "detail": dict(detail), **event}:
             dropped = detail["object"]
             return builder.dropped(
@@ -89,6 +92,9 @@ def _time(text: Any) -> datetime | None:
 
 
 def _queued_at(record: SQSRecord) -> datetime | None:
-    """When a message was put on the queue."""
+    """When a message was first put on the queue: what comes back from the dead letters came earlier than SQS says."""
     sent = record.attributes.sent_timestamp
-    return datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None
+    at = datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None
+    first = record.message_attributes["QueuedAt"]
+    before = _time(first.string_value) if first else None
+    return min((each for each in (at, before) if each), default=None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics, single_metric
@@ -54,13 +54,7 @@ def _run(event: dict[str, Any], time_left: Callable[[], bool]) -> dict[str, Any]
                 _measure_poll(mailbox)
             return asdict(polled)
         case {"task": "due"}:
-            # First: it must be known most of all when nothing can be told.
-            waited = escalation.oldest_untold().total_seconds()
-            metrics.add_metric(name="OldestUntoldNotice", unit=MetricUnit.Seconds, value=waited)
-            done = asdict(sweep.run(time_left)) | asdict(escalation.run(time_left))
-            # Not to be heard of is how anybody learns that the sweep stopped.
-            metrics.add_metric(name="DueWorkDone", unit=MetricUnit.Count, value=1)
-            return done
+            return _due(time_left)
         case {"task": "reconcile", **day}:
             return _reconcile(day.get("day"), time_left)
         case {"task": "acknowledge", "notice": str(notice), "actor": str(actor)}:
@@ -70,6 +64,21 @@ def _run(event: dict[str, Any], time_left: Callable[[], bool]) -> dict[str, Any]
                 "the event names no task: give {'task': 'mailbox', 'mailbox': …}, {'task': 'due'}, "
                 "{'task': 'reconcile'} or {'task': 'acknowledge', 'notice': …, 'actor': …}"
             )
+
+
+def _due(time_left: Callable[[], bool]) -> dict[str, Any]:
+    """Escalate and sweep, each whatever becomes of the other, escalations first: messages can take all the time."""
+    untold = sweep.untold()
+    # Before anything else: it must be known most of all when nothing can be told.
+    waited = max((datetime.now(UTC) - notice.raised_at for notice in untold), default=timedelta())
+    metrics.add_metric(name="OldestUntoldNotice", unit=MetricUnit.Seconds, value=waited.total_seconds())
+    try:
+        escalated = asdict(escalation.run(time_left))
+    finally:
+        swept = asdict(sweep.run(time_left, untold))
+    # Not to be heard of is how anybody learns that the sweep stopped.
+    metrics.add_metric(name="DueWorkDone", unit=MetricUnit.Count, value=1)
+    return swept | escalated
 
 
 def _reconcile(day: str | None, time_left: Callable[[], bool]) -> dict[str, Any]:

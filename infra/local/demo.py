@@ -1,7 +1,7 @@
 """Run the whole product on this machine and send a handful of requests through it: `make demo`.
 
 Nothing leaves the machine, and no account is needed. The command ends with status 0 only if every message reached the
-status that it should.
+status that it should. `gpcm` works with a run that was kept (see `infra.operations`).
 """
 
 import argparse
@@ -10,19 +10,18 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from infra.local.processes import LocalRunError
 from infra.local.scenarios import COMMAND, SCENARIOS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit status."""
+    """Run the demonstration; return the exit status."""
     given = _parser().parse_args(arguments)
     try:
         # Only now: this takes a second, in which Ctrl-C must be heard already, and `--help` need not wait.
         demonstration = importlib.import_module("infra.local.demonstration")
-        return int(getattr(demonstration, given.command)(given))
+        return int(demonstration.demonstrate(given))
     except KeyboardInterrupt:
         print("\nStopped. Nothing is left running.", file=sys.stderr)
         return 130
@@ -55,26 +54,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="rest between two rounds of the schedules (default: 1)",
     )
-    parser.set_defaults(command="demonstrate")
-    commands = parser.add_subparsers(title="commands for a run that was kept (--keep)", metavar="COMMAND")
-
-    dropping = commands.add_parser("drop", help="drop a request of your own", description="Drop a request of your own.")
-    dropping.add_argument("folder", type=Path, help="folder with request.json and its documents; or a sample's name")
-    dropping.add_argument("--wait", type=float, default=60.0, metavar="SECONDS", help="follow it so long (0: do not)")
-    dropping.add_argument("--json", action="store_true", help="print the result as JSON")
-    dropping.set_defaults(command="drop")
-
-    status = commands.add_parser("status", help="list the messages", description="List the messages.")
-    status.add_argument("--json", action="store_true", help="print them as JSON")
-    status.set_defaults(command="status")
-
-    show = commands.add_parser("show", help="tell all about one message", description="Tell all about one message.")
-    show.add_argument("reference", help="message id or request id, or how it begins")
-    show.add_argument("--json", action="store_true", help="print the ledger's items as JSON")
-    show.set_defaults(command="show")
-
-    stop = commands.add_parser("stop", help="end it", description="End the kept run.")
-    stop.set_defaults(command="stop")
     return parser
 
 

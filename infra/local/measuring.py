@@ -144,7 +144,7 @@ class Meter:
     def _computed_since(self, function: str) -> float:
         """Give how long a function's processes computed since the last time, without what starting one takes.
 
-        A start is shared by thousands of messages, not by these few; the least that any process ever took stands for it.
+        A start is shared by thousands of messages, not by these few; the least that any process took stands for it.
         """
         now = {process: _computed(process) for process in self._run.handler_processes(function)}
         self._start[function] = min([self._start[function], *now.values()])

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from infra.local.emulator import LocalSession
+from infra.local.clients import Clients
 from infra.local.environments import ROOT
 from infra.local.library import dropped_request_id
 from infra.local.processes import LocalRunError
@@ -32,7 +32,9 @@ class Dropped:
     at: datetime
 
 
-def drop_folder(session: LocalSession, bucket: str, folder: Path, changes: Mapping[str, Any] | None = None) -> Dropped:
+def drop_folder(
+    session: Clients, bucket: str, folder: Path, changes: Mapping[str, Any] | None = None, *, into: str = "local"
+) -> Dropped:
     """Drop the request of a folder: `request.json`, and every file beside it.
 
     `changes` replace top-level fields of the request, for a sender who asks for nearly the same.
@@ -52,15 +54,24 @@ def drop_folder(session: LocalSession, bucket: str, folder: Path, changes: Mappi
         for file in sorted(folder.rglob("*"))
         if file.is_file() and file != request
     }
-    return drop(session, bucket, body, documents, name=folder.name)
+    return drop(session, bucket, body, documents, name=folder.name, into=into)
 
 
 def drop(
-    session: LocalSession, bucket: str, request: bytes, documents: Mapping[str, bytes], *, name: str = "request"
+    session: Clients,
+    bucket: str,
+    request: bytes,
+    documents: Mapping[str, bytes],
+    *,
+    name: str = "request",
+    into: str = "local",
 ) -> Dropped:
-    """Drop a request (the bytes of `request.json`) and its documents (by path relative to it)."""
+    """Drop a request (the bytes of `request.json`) and its documents (by path relative to it).
+
+    `into` is the folder of the bucket in which each gets one of its own.
+    """
     store = session.client("s3")
-    folder = f"local/{uuid.uuid4()}"
+    folder = f"{into}/{uuid.uuid4()}"
     for path, content in documents.items():
         content_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
         store.put_object(Bucket=bucket, Key=f"{folder}/{path}", Body=content, ContentType=content_type)

@@ -14,6 +14,8 @@ def _interpreter() -> str:
 
 
 COMMAND = f"{_interpreter()} -m infra.local.demo"
+GPCM = ".venv/bin/gpcm"
+"""The operator's command line, as `make setup` leaves it."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.local.clients import Clients
 from infra.local.deployment import Schedule
 from infra.local.emulator import Access, LocalSession
 
@@ -22,7 +23,7 @@ class FunctionFailedError(Exception):
     """A function ended with an error of its own; the message is what it reported."""
 
 
-def invoke(session: LocalSession, function: str, payload: str) -> Any:
+def invoke(session: Clients, function: str, payload: str) -> Any:
     """Invoke a function and return its answer.
 
     Raises:

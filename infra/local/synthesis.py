@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.local.environments import BUILD, ROOT
+from infra.local.environments import BUILD, ROOT, alone
 from infra.local.processes import Keeper, LocalRunError
 
 ENVIRONMENT = "local"
@@ -46,15 +46,16 @@ def synthesize(keeper: Keeper, *, account: str, region: str) -> Synthesized:
     output = BUILD / "local" / "cdk.out"
     inputs = output / "inputs.sha256"
     digest = fingerprint(ROOT)
-    if not inputs.exists() or inputs.read_text() != digest:
-        inputs.unlink(missing_ok=True)
-        keeper.complete(
-            "synthesis",
-            [sys.executable, "-m", "infra.app", "--environment", ENVIRONMENT, "--output", output],
-            environment={**os.environ, "PYTHONPATH": str(ROOT)},
-            directory=ROOT,
-        )
-        inputs.write_text(digest)
+    with alone(output.with_suffix(".lock")):
+        if not inputs.exists() or inputs.read_text() != digest:
+            inputs.unlink(missing_ok=True)
+            keeper.complete(
+                "synthesis",
+                [sys.executable, "-m", "infra.app", "--environment", ENVIRONMENT, "--output", output],
+                environment={**os.environ, "PYTHONPATH": str(ROOT)},
+                directory=ROOT,
+            )
+            inputs.write_text(digest)
     return read_assembly(output, account=account, region=region)
 
 

@@ -7,15 +7,18 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from gpconnect_messaging.ledger.lifecycle import Fact, History, NoticeKind, Patience, Status
-from gpconnect_messaging.ledger.records import MessageRecord, Origin, Received
+from gpconnect_messaging.ledger.notices import NoticeBook
+from gpconnect_messaging.ledger.records import MessageRecord, OpenNotice, Origin, Received
+from gpconnect_messaging.ledger.search import Search
 from gpconnect_messaging.ledger.store import Ledger
-from gpconnect_messaging.ledger.table import LedgerBusyError
 from infra.local.run import LocalRun
 from tests.dynamodb_local.engine import EngineUnavailableError, dynamodb_local
 from tests.in_memory import Table
@@ -42,6 +45,12 @@ def ledger(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         if not isinstance(client, Table):
             create_ledger_table(client, table)
         yield Ledger(client, table, PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def search(ledger: Ledger) -> Search:
+    """The search over the same table, as if it were a minute after the facts."""
+    return Search(ledger._client, ledger._table, lambda: at(60))
 
 
 def a_record(**changes: Any) -> MessageRecord:
@@ -84,6 +93,58 @@ def test_a_message_comes_back_as_it_was_stored(ledger: Ledger) -> None:
     assert found.history.facts == (BUILT, started(), accepted(), response("20013"), response("30001"))
     assert found.status is Status.DELIVERED
     assert (found.encounter, found.version, found.created_at, found.revision) == (record.encounter, 1, START, 5)
+
+
+def test_pages_by_status_and_by_time_show_each_message_once_newest_first(ledger: Ledger, search: Search) -> None:
+    mailbox = f"Y{uuid.uuid4().hex[:8].upper()}"
+    made = []
+    for minute in range(9):
+        built = replace(BUILT, at=at(minute))
+        made.append(a_record(mailbox=mailbox, created_at=at(minute), history=History((built,))))
+        ledger.create(made[-1])
+    newest_first = [each.message_id for each in reversed(made)]
+    for read in (search.by_time, partial(search.by_status, Status.BUILT)):
+        page = read(limit=4, mailbox=mailbox)
+        shown = [row.message_id for row in page.rows]
+        while page.cursor:
+            page = read(limit=4, mailbox=mailbox, cursor=page.cursor)
+            shown += [row.message_id for row in page.rows]
+        assert shown == newest_first
+    some = search.by_time(mailbox=mailbox, since=at(2), until=at(4))
+    assert [row.message_id for row in some.rows] == newest_first[4:7]
+
+
+def test_a_message_is_found_by_the_beginning_of_its_id_and_by_its_request(ledger: Ledger, search: Search) -> None:
+    encounter, request_id = str(uuid.uuid4()), str(uuid.uuid4())
+    claim = ledger.claim(request_id, MAILBOX, encounter, (), START)
+    assert claim is not None
+    version = ledger.find_version(MAILBOX, encounter, claim.version)
+    assert version is not None
+    record = a_record(message_id=version.message_ids[0], request_id=request_id, encounter=encounter)
+    ledger.create(record)
+    for name in (record.message_id, record.message_id[:8], record.message_id[:15], request_id):
+        [found] = search.named(name)
+        assert (found.message_id, found.status, found.encounter) == (record.message_id, Status.BUILT, encounter)
+    assert [each.message_id for each in search.of_encounter(MAILBOX, encounter)] == [record.message_id]
+    assert search.named(str(uuid.uuid4())) == []
+
+
+def test_statuses_are_counted_and_the_longest_standing_is_told(ledger: Ledger, search: Search) -> None:
+    since = datetime.now(UTC)
+    before = search.counts(since).by_status
+    records = [a_record() for _ in range(3)]
+    for record in records:
+        ledger.create(record)
+        ledger.record(record.message_id, started())
+    for fact in (accepted(mesh_message_id=uuid.uuid4().hex), response("20013"), response("30001")):
+        ledger.record(records[0].message_id, fact)
+    after = search.counts(since).by_status
+    assert after[Status.SENDING] - before[Status.SENDING] == 2
+    assert after[Status.DELIVERED] - before[Status.DELIVERED] == 1
+    assert search.counts(datetime.now(UTC)).by_status[Status.DELIVERED] == 0
+    oldest = search.oldest(Status.SENDING)
+    assert oldest is not None
+    assert oldest <= search.summaries([records[1].message_id])[0].changed_at
 
 
 def test_creating_or_recording_again_changes_nothing(ledger: Ledger) -> None:
@@ -193,9 +254,6 @@ def test_a_withdrawal_stops_and_lists_in_one_change(ledger: Ledger) -> None:
     )
     asked = a_record(encounter=encounter, version=0, history=History(()))
     ledger.create(sent)
-    with pytest.raises(LedgerBusyError):
-        ledger.withdraw(asked, START, lambda _: "warnings/x.txt")
-    ledger.create(built)
     for fact in (started(), accepted()):
         ledger.record(sent.message_id, fact)
     held = a_record(encounter=encounter, version=0, history=History((HELD,)))
@@ -208,6 +266,29 @@ def test_a_withdrawal_stops_and_lists_in_one_change(ledger: Ledger) -> None:
         found = ledger.find(record.message_id)
         assert found is not None
         assert found.status is Status.WITHDRAWN
+    late = ledger.create(built)
+    assert (late.recorded, late.record.status) == (False, Status.WITHDRAWN), "whoever stores it later finds it stopped"
+    assert late.record.recipient == keys[1]
+
+
+def test_a_version_that_passes_gives_up_all_that_it_waited_for_in_one_change(ledger: Ledger) -> None:
+    encounter = str(uuid.uuid4())
+    for _ in range(3):
+        ledger.claim(str(uuid.uuid4()), MAILBOX, encounter, ("v",), START)
+    ids = [
+        version.message_ids[0] for number in (1, 2, 3) if (version := ledger.find_version(MAILBOX, encounter, number))
+    ]
+    second, third = (a_record(message_id=ids[number - 1], encounter=encounter, version=number) for number in (2, 3))
+    ledger.create(second)
+    ledger.create(third)
+    assert not ledger.earlier_left(third)
+    by_hand: Any = {"at": START, "actor": "operator-7", "reason": "damaged"}
+    assert ledger.let_pass(third.message_id, **by_hand)
+    assert ledger.earlier_left(third)
+    assert [found and found.status for found in map(ledger.find, ids)] == [
+        Status.SUPERSEDED, Status.SUPERSEDED, Status.BUILT,
+    ]  # fmt: skip
+    assert ledger.let_pass(third.message_id, **by_hand) is None, "it waits for none any more"
 
 
 def test_of_two_senders_only_one_gets_the_message(ledger: Ledger) -> None:
@@ -253,6 +334,26 @@ def test_a_notice_is_raised_once_taken_by_one_and_due_until_it_is_told(ledger: L
     ledger.notice_told(notice)
     assert notice not in ledger.due_notices(tomorrow)
     assert not ledger.take_notice(notice)
+
+
+def test_a_notice_that_a_slow_teller_notes_after_its_escalation_is_not_due_again(ledger: Ledger) -> None:
+    book = NoticeBook(ledger._client, ledger._table)
+    record = a_record()
+    ledger.create(record)
+    for fact in (started(), accepted(), OVERDUE):
+        change = ledger.record(record.message_id, fact)
+    assert change is not None
+    (notice,) = change.notices
+
+    def waiting() -> list[OpenNotice]:
+        return [each for each in book.due_escalations(datetime.now(UTC)) if each.notice == notice]
+
+    ledger.notice_told(notice)
+    (due,) = waiting()
+    assert book.take_escalation(due)
+    book.escalated(due)
+    ledger.notice_told(notice)
+    assert waiting() == []
 
 
 def test_what_came_in_is_recorded_once(ledger: Ledger) -> None:

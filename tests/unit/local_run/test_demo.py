@@ -1,7 +1,6 @@
 """The demonstration's command line, and what it calls a good end."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -38,21 +37,11 @@ def test_the_scenarios_end_in_every_way_that_needs_no_fault() -> None:
     assert {scenario.status for scenario in SCENARIOS} == {"DELIVERED", "REJECTED", "UNDELIVERED", "INVALID", "OVERDUE"}
 
 
-@pytest.mark.parametrize("command", [[], ["drop"], ["status"], ["show"], ["stop"]], ids=" ".join)
-def test_every_command_explains_itself(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main([*command, "--help"])
+        main(["--help"])
     assert ended.value.code == 0
     assert " -m infra.local.demo" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("command", [["status"], ["show", "1"], ["drop", "invalid"]], ids=" ".join)
-def test_without_a_kept_run_its_commands_say_how_to_start_one(
-    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(demonstration, "KEPT", tmp_path / "kept.json")
-    assert main(command) == 1
-    assert "make demo KEEP=1" in capsys.readouterr().err
 
 
 def test_a_failure_names_the_message_and_the_missing_permission() -> None:

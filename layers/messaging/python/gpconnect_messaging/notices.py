@@ -5,7 +5,7 @@ crash left untold. A notice names ids, statuses and codes, never a patient. Its 
 have its own: `route` is the mailbox and whether it is the first telling or an escalation, such as `Y90001OT001/first`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -40,103 +40,108 @@ class Telling(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
+class Words:
+    """What a notice of some kind says: its subject, what happened, what to do, and how bad it is."""
+
     subject: str
     what: str
     todo: str
     severity: Severity = Severity.FAILURE
 
 
-_WORDS = {
-    NoticeKind.INVALID: _Words(
+WORDS = {
+    NoticeKind.INVALID: Words(
         "A request was refused",
         "A request breaks the rules below, so no message was made of it. The request is kept.",
         "Correct the request at its source and drop it again.",
     ),
-    NoticeKind.REFUSED: _Words(
+    NoticeKind.REFUSED: Words(
         "MESH refused a message",
         "MESH did not take the message. It will not be sent again unchanged.",
         "Look at MESH's error below: most often the mailbox may not use the workflow, or the address is malformed. "
         "Inform the practice another way if it cannot be mended in time.",
     ),
-    NoticeKind.UNRESOLVED: _Words(
+    NoticeKind.UNRESOLVED: Words(
         "A recipient has no single mailbox",
         "MESH names no mailbox, or more than one, of the care provider for such messages. Nothing was sent to it.",
         "Ask the care provider for its MESH mailbox and name it in a new request, or inform it another way. The copy "
         "to the registered practice is a message of its own.",
     ),
-    NoticeKind.UNDELIVERED: _Words(
+    NoticeKind.UNDELIVERED: Words(
         "A message was not delivered",
         "MESH reports that the message did not reach a practice.",
         "Check the patient's details and registered practice with PDS, correct the request and drop it again, or "
         "inform the practice another way.",
     ),
-    NoticeKind.REJECTED: _Words(
+    NoticeKind.REJECTED: Words(
         "A practice rejected a message",
         "The receiving practice answered with a negative code. The document is not in the patient's record.",
         "Look the code up, correct what it names, and send again, or inform the practice another way.",
     ),
-    NoticeKind.VOIDED: _Words(
+    NoticeKind.VOIDED: Words(
         "A document is void",
         "A replacement of the document could not be processed (20014), so that neither may be relied on, whatever was "
         "answered before.",
         "Send the document again as a new encounter, or inform the practice another way.",
     ),
-    NoticeKind.OVERDUE: _Words(
+    NoticeKind.OVERDUE: Words(
         "An acknowledgement is overdue",
         "The message was sent, but an expected acknowledgement has not come. It may not have been read.",
         "Ask the practice whether it has the document; a late acknowledgement will still be recorded.",
     ),
-    NoticeKind.STUCK: _Words(
+    NoticeKind.STUCK: Words(
         "A message cannot be sent",
-        "Again and again the message could not be uploaded to MESH. We go on trying.",
+        "Again and again the message could not be uploaded to MESH, or three hours since its consultation's last "
+        "update are nearly over. We go on trying.",
         "Check MESH's service status, the mailbox's credentials and certificate, the network, and the dead letters of "
-        "both queues. It may wait for an earlier version of its encounter, which must leave before it.",
+        "both queues. It may wait for an earlier version of its encounter, which must leave before it: where that one "
+        "never will, let this one pass it.",
     ),
-    NoticeKind.CONTRADICTION: _Words(
+    NoticeKind.CONTRADICTION: Words(
         "Answers to a message contradict each other",
         "What came back about the message cannot all be true. Its status follows the worse answer.",
         "Ask the practice what became of the document.",
     ),
-    NoticeKind.UNKNOWN_CODE: _Words(
+    NoticeKind.UNKNOWN_CODE: Words(
         "An answer has a code that is not known",
         "A response to the message has no code, or one that is not in the table of ITK3 response codes.",
         "Read the response in the evidence store and decide; the message's status does not count it.",
         Severity.ATTENTION,
     ),
-    NoticeKind.WAITING: _Words(
+    NoticeKind.WAITING: Words(
         "A request waits for a person",
         "A request was checked and is held until somebody releases it, as the organisation has chosen.",
         "Look at the request in the evidence store, then release it or have it withdrawn. A report must be sent within "
         "three hours of the consultation's last update.",
         Severity.ATTENTION,
     ),
-    NoticeKind.DIFFERS: _Words(
+    NoticeKind.DIFFERS: Words(
         "A patient's details differ from PDS",
         "PDS has the fields below otherwise than a request. It may be about another person, so it is held.",
         "Compare both values under their key in the evidence store. Correct the patient's record and drop the request "
         "again, or release it as it is. A report must be sent within three hours of the consultation's last update.",
     ),
-    NoticeKind.DIFFERS_MORE: _Words(
+    NoticeKind.DIFFERS_MORE: Words(
         "More of a patient's details differ from PDS",
         "Since a request was released as it is, PDS was found to have more fields of it otherwise. It is held again.",
         "Compare both values under their key in the evidence store, then decide once more: correct the patient's "
         "record and drop the request again, or release it as it is.",
     ),
-    NoticeKind.NOT_RELEASED: _Words(
+    NoticeKind.NOT_RELEASED: Words(
         "A held request is not being sent",
-        "The time to send it has come, and it cannot be built, or PDS gives no answer about its patient. We go on "
-        "trying.",
-        "Look at the builder's log, at PDS's service status, and at the intake queue's dead letters. Inform the "
+        "The time to send it has come, and it cannot be built, PDS gives no answer about its patient, or nobody has "
+        "released it. We go on trying.",
+        "Release it, where a person must. Else look at the builder's log, at PDS's service status, and at the intake "
+        "queue's dead letters. A report must be sent within three hours of the consultation's last update: inform the "
         "practice another way if it cannot be mended in time.",
     ),
-    NoticeKind.TELL_PRACTICE: _Words(
+    NoticeKind.TELL_PRACTICE: Words(
         "A consultation was deleted after its report was sent",
         "The practice has, or may have, the report of a consultation that was deleted since.",
         "Read the warning under its key in the evidence store: it names the patient, the consultation and the "
         "practice. Tell the practice, and record that it was told.",
     ),
-    NoticeKind.NOTHING_WITHDRAWN: _Words(
+    NoticeKind.NOTHING_WITHDRAWN: Words(
         "A withdrawal found nothing to withdraw",
         "A consultation was said to be deleted, and nothing was stopped: nothing of it is held or was sent, or a newer "
         "request for it stands.",
@@ -144,12 +149,19 @@ _WORDS = {
         "taken up again after it was deleted, withdraw it once more; otherwise nothing is left to do.",
         Severity.ATTENTION,
     ),
-    NoticeKind.SENT_ALTHOUGH_WITHDRAWN: _Words(
+    NoticeKind.SENT_ALTHOUGH_WITHDRAWN: Words(
         "A withdrawn message reached MESH",
         "A message was withdrawn while it was being sent, and MESH has it.",
         "Tell the practice that the consultation was deleted: the withdrawal's own warning names it.",
     ),
-    NoticeKind.SUSPICIOUS: _Words(
+    NoticeKind.SENT_ALTHOUGH_GIVEN_UP: Words(
+        "A version that was given up had reached MESH",
+        "An earlier version of a document was given up so that a newer one could go, and MESH had taken it already. It "
+        "came before the newer one.",
+        "Nothing, where the newer one was delivered: it takes the place of this one.",
+        Severity.ATTENTION,
+    ),
+    NoticeKind.SUSPICIOUS: Words(
         "An answer came from somewhere else",
         "A response to a message came from another mailbox or organisation than the message went to. It is kept, and "
         "does not count.",
@@ -157,13 +169,19 @@ _WORDS = {
         "it is; else report it as a security incident.",
         Severity.ATTENTION,
     ),
-    NoticeKind.UNMATCHED: _Words(
+    NoticeKind.SENT_AGAIN_IN_VAIN: Words(
+        "A message was sent again in vain",
+        "An operator had the message sent again, and MESH refused it or reported it once more.",
+        "What stood in its way is not mended, or is in the message itself. Correct the request and drop it again, or "
+        "inform the practice another way.",
+    ),
+    NoticeKind.UNMATCHED: Words(
         "Something came in that belongs to no message",
         "A MESH message came to one of our mailboxes and could not be matched. It is kept as it came.",
         "Read it in the evidence store and decide what it is about.",
         Severity.ATTENTION,
     ),
-    NoticeKind.IMBALANCE: _Words(
+    NoticeKind.IMBALANCE: Words(
         "The day's balance does not add up",
         "What was received on a day is not all accounted for: something was lost, or waits where nothing will move it.",
         "Read the day's balance: it lists each request and message concerned. A request that made no message is still "
@@ -180,21 +198,27 @@ class Notifier:
         self._topic_arn = topic_arn
         self._ledger = ledger
 
-    def tell(self, notices: Iterable[Notice]) -> int:
-        """Tell each notice that nobody else is telling; return how many were told.
+    def tell(self, notices: Iterable[Notice], time_left: Callable[[], bool] = lambda: True) -> int:
+        """Tell each notice that nobody else is telling, while there is time; return how many were told.
 
         Told at least once: a crash after publishing and before recording it means a second copy, never none. One that
-        SNS does not take does not hold up the others; its error is raised when they are told.
+        SNS does not take does not hold up the others; its error is raised when they are told. Where SNS cannot be
+        reached, the others are left for the next sweep.
         """
         told = 0
         failure: Exception | None = None
         for notice in notices:
+            if not time_left():
+                break
             if self._ledger.take_notice(notice):
                 try:
                     self._publish(notice, Telling.FIRST)
-                except (ClientError, BotoCoreError) as error:
+                except ClientError as error:
                     failure = error
                     continue
+                except BotoCoreError as error:
+                    failure = error
+                    break
                 self._ledger.notice_told(notice)
                 told += 1
         if failure is not None:
@@ -210,7 +234,7 @@ class Notifier:
         attributes = {
             "mailbox": notice.mailbox or NOBODY,
             "kind": notice.kind.value,
-            "severity": _WORDS[notice.kind].severity.value,
+            "severity": WORDS[notice.kind].severity.value,
             "telling": telling.value,
             "route": f"{notice.mailbox or NOBODY}/{telling.value}",
         }
@@ -228,7 +252,7 @@ def write(
     kind: NoticeKind, facts: Mapping[str, str], *, notice_id: str = "", telling: Telling = Telling.FIRST
 ) -> tuple[str, str]:
     """Write a notice: a subject of at most 100 ASCII characters (SNS's limit), and a body in plain words."""
-    words = _WORDS[kind]
+    words = WORDS[kind]
     known = [f"{name.replace('_', ' ')}: {value}" for name, value in sorted(facts.items()) if value]
     body = [
         words.what,

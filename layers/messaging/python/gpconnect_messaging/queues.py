@@ -33,3 +33,9 @@ class IntakeQueue:
         self._client.send_message(
             QueueUrl=self._url, MessageBody=json.dumps({"release": request_id}), MessageGroupId=mailbox
         )
+
+    def again(self, request_id: str, mailbox: str) -> None:
+        """Have the builder take in once more what an operator ordered under this id."""
+        self._client.send_message(
+            QueueUrl=self._url, MessageBody=json.dumps({"again": request_id}), MessageGroupId=mailbox
+        )

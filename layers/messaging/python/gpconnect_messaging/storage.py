@@ -128,6 +128,10 @@ class Outbox:
         """Read a message's envelope. Raises NotThereError."""
         return Envelope.from_json(self._get(_envelope_key(message_id)).read())
 
+    def holds(self, message_id: str) -> bool:
+        """Say whether a message is still stored. Raises StorageError."""
+        return _is_there(self._client, self._bucket, _message_key(message_id))
+
     def copy_message(self, message_id: str, sha256: str, target: IO[bytes]) -> None:
         """Copy a message into a file and rewind it.
 
@@ -163,6 +167,10 @@ class Outbox:
             raise StorageError(f"S3 could not be reached: {type(error).__name__}") from None
 
 
+_ARRIVED = "arrived"
+"""Metadata of a kept request: when it first came."""
+
+
 class Evidence:
     """Keeps, unchanged, what was asked of us and what was sent to us."""
 
@@ -173,13 +181,25 @@ class Evidence:
         self._bucket = bucket
         self._now = now
 
-    def keep_request(self, request_id: str, raw: bytes) -> str:
-        """Keep a request as it came; return its key. A repeat writes the same again.
+    def keep_request(self, request_id: str, raw: bytes, arrived: datetime) -> datetime:
+        """Keep a request as it came, once; return when it arrived (UTC), as was said when it was first kept.
 
-        The receipt comes first: a request of which nothing else is kept must be missed.
+        A request that comes back from the dead letters arrives anew, by its queue's word, and would pass for newer than
+        what came after it. The receipt comes first: a request of which nothing else is kept must be missed.
         """
         self.receipt(request_id, raw)
-        return self._keep(f"requests/{request_id}.json", raw)
+        key = f"requests/{request_id}.json"
+        try:
+            self._client.put_object(
+                Bucket=self._bucket, Key=key, Body=raw, ContentType="application/json",
+                Metadata={_ARRIVED: arrived.isoformat()}, IfNoneMatch="*",
+            )  # fmt: skip
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "PreconditionFailed":
+                raise
+            first = self._client.head_object(Bucket=self._bucket, Key=key)["Metadata"].get(_ARRIVED)
+            return datetime.fromisoformat(first) if first else arrived
+        return arrived
 
     def keep_comparison(self, request_id: str, text: str) -> str:
         """Keep what PDS has otherwise than a request, which is personal data; return its key. A repeat writes anew."""
@@ -219,6 +239,10 @@ class Evidence:
         except ClientError as error:
             raise _meaning(error) from None
         return found
+
+    def holds_request(self, request_id: str) -> bool:
+        """Say whether a request is still kept. Raises StorageError."""
+        return _is_there(self._client, self._bucket, f"requests/{request_id}.json")
 
     def keep_warning(self, withdrawal_id: str, text: str) -> str:
         """Keep the warning of a withdrawal, which names the patient; return its key. A repeat writes it again."""
@@ -323,6 +347,17 @@ def _mailbox_of(raw: bytes) -> str:
     except (ValueError, TypeError, KeyError, RecursionError):
         return "-"
     return named if isinstance(named, str) and _MAILBOX_ID.fullmatch(named) else "-"
+
+
+def _is_there(client: "S3Client", bucket: str, key: str) -> bool:
+    try:
+        client.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        meaning = _meaning(error)
+        if isinstance(meaning, NotThereError):
+            return False
+        raise meaning from None
+    return True
 
 
 def _message_key(message_id: str) -> str:

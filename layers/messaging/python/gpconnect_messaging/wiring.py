@@ -125,9 +125,7 @@ def escalation(settings: PollerSettings) -> "Escalation":
     from gpconnect_messaging.ledger.notices import NoticeBook
     from gpconnect_messaging.steps.escalate import Escalation
 
-    ledger = _ledger(settings)
     return Escalation(
-        ledger=ledger,
         book=NoticeBook(_dynamodb(), settings.ledger_table, kept_for=settings.audit_kept),
         mailboxes=MailboxDirectory(boto3.client("ssm", config=_CONFIG), settings.mailbox_parameters),
         notifier=_notifier(settings),

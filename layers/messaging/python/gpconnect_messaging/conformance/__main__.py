@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         print(f"cannot be read: {error.strerror}: {error.filename}", file=sys.stderr)
         return EXIT_UNREADABLE
-    print(_json(transmission, findings) if given.json else _text(transmission, findings, everything=given.all))
+    print(as_json(transmission, findings) if given.json else as_text(transmission, findings, everything=given.all))
     return EXIT_BROKEN if any(each.is_broken_must for each in findings) else EXIT_CONFORMANT
 
 
@@ -68,7 +68,8 @@ def _summary(findings: list[Finding]) -> dict[str, int]:
     }
 
 
-def _json(transmission: Transmission, findings: list[Finding]) -> str:
+def as_json(transmission: Transmission, findings: list[Finding]) -> str:
+    """Write what was found for a program."""
     report = {
         "kind": "response" if transmission.is_response else "message",
         "specification": transmission.specification,
@@ -81,7 +82,8 @@ def _json(transmission: Transmission, findings: list[Finding]) -> str:
     return json.dumps(report, indent=2, ensure_ascii=False)
 
 
-def _text(transmission: Transmission, findings: list[Finding], *, everything: bool) -> str:
+def as_text(transmission: Transmission, findings: list[Finding], *, everything: bool) -> str:
+    """Write what was found for a person: what is broken, or `everything`."""
     kind = "ITK3 Response" if transmission.is_response else "Send Document message"
     held_to = str(transmission.specification)
     if transmission.specification is Version.V1_5:

@@ -33,7 +33,7 @@ def day(when: date) -> str:
 
 def moment(when: datetime) -> str:
     """Write `dd-MMM-yyyy hh:mm` in UK local time, which is what the practice's clocks show."""
-    local = _uk_local(when)
+    local = uk_local(when)
     return f"{day(local)} {local.hour:02d}:{local.minute:02d}"
 
 
@@ -74,7 +74,7 @@ def size(count: int) -> str:
     return f"{count} bytes"
 
 
-def _uk_local(when: datetime) -> datetime:
+def uk_local(when: datetime) -> datetime:
     """Move to UK local time: an hour ahead between the last Sundays of March and October, 01:00 UTC.
 
     The rule stands here because the functions' machines need not have a time zone database.

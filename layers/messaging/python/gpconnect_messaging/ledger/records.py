@@ -38,6 +38,29 @@ class MessageRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A message's row without its facts: what a list shows. `encounter` is as in `MessageRecord`.
+
+    `changed_at` is when the last fact was recorded, `due_at` when the sweep looks at it next, if ever. `became` are the
+    messages that a held request was released as.
+    """
+
+    message_id: str
+    request_id: str
+    mailbox: str
+    encounter: str = field(repr=False)
+    version: int
+    recipient: str
+    status: Status
+    created_at: datetime
+    changed_at: datetime
+    due_at: datetime | None
+    mesh_message_ids: tuple[str, ...]
+    became: tuple[str, ...]
+    legal_hold: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """What a request was given, once: its encounter's next version, and the time that its message will bear.
 
@@ -55,23 +78,40 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a held request's documents are: its folder in the drop, and their S3 object versions, as in a claim.
+    """Where a request's documents are: its folder in the drop, and their S3 object versions, as in a claim.
 
-    What is sent is what was there when the request was checked, whatever is written over it later. The folder is the
-    sender's own word and can name a person: it is stored, never logged.
+    What is sent is what was there when the request was checked, whatever is written over it later; a request that was
+    refused has no versions. The folder is the sender's own word and can name a person: it is stored, never logged.
+    `arrived` (UTC) is when the request came, by which it stands among those of its encounter.
     """
 
     folder: str = field(repr=False)
     document_versions: tuple[str, ...]
+    arrived: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An operator's order to take a kept request in again, as a new one with an id of its own."""
+
+    request_id: str
+    """The new one's."""
+    of: str
+    """The id under which the evidence store has the request."""
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A version of an encounter: the request that it was given to, and the messages that are made of it."""
+    """A version of an encounter: the request that it was given to, and the messages that are made of it.
+
+    `recipients` are whom the messages are for, in the same order.
+    """
 
     number: int
     request_id: str
     message_ids: tuple[str, ...]
+    recipients: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

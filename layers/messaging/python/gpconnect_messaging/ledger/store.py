@@ -5,8 +5,10 @@
 | message (a projection of its facts) | `MESSAGE#{message id}` | `MESSAGE` |
 | fact, append-only | the message's | `EVENT#{identity}` |
 | notice | its subject's | `NOTICE#{kind}` |
+| a message by the beginning of its id | `ID#{eight characters}` | `{message id}` |
 | claim of a request | `REQUEST#{request id}` | `REQUEST` |
-| where a held request's documents are | the same | `ORIGIN` |
+| where a held or refused request's documents are | the same | `ORIGIN` |
+| an operator's order to take it in again (`ledger.orders`) | the new request's | `ORDER` |
 | where an encounter stands | `ENCOUNTER#{encounter key}` | `ENCOUNTER` |
 | who has a version of it | the same | `VERSION#{number}` |
 | MESH's id of a message of ours | `MESH#{MESH message id}` | `MESH` |
@@ -46,15 +48,18 @@ from gpconnect_messaging.ledger.lifecycle import (
     notices_due,
     release_started,
     superseded,
+    waits_no_longer,
     withdrawal,
     withdrawn,
 )
+from gpconnect_messaging.ledger.orders import as_order, origin_item, read_origin
 from gpconnect_messaging.ledger.records import (
     SET_ASIDE,
     Claim,
     Encounter,
     MessageRecord,
     Notice,
+    Order,
     Origin,
     Received,
     Version,
@@ -65,6 +70,7 @@ from gpconnect_messaging.ledger.table import (
     LedgerBusyError,
     LedgerTable,
     as_notice,
+    beginning,
     in_time,
     notice_place,
 )
@@ -84,6 +90,8 @@ UNMATCHED = "UNMATCHED"
 # MESH deletes a message after 30 days; DynamoDB removes the count of its tries some time later.
 _TRIES_KEPT = timedelta(days=40)
 _CODE = re.compile(r"[A-Za-z0-9]{3,50}")
+_Found = tuple[MessageRecord, frozenset[NoticeKind]]
+"""A message, and of what kinds it has notices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +146,7 @@ class Ledger(LedgerTable):
         asked_at: datetime | None = None,
         recipients: Sequence[str] = (REGISTERED_PRACTICE,),
         registration: Mapping[str, Any] | None = None,
+        origin: Origin | None = None,
     ) -> Claim | None:
         """Give a request its encounter's next version, once; a repeat gets back what the first call gave.
 
@@ -164,7 +173,7 @@ class Ledger(LedgerTable):
                 before, version=claim.version, newest_at=asked_at, newest_request_id=request_id, held_request_id=""
             )
             puts = [
-                *self._put_claim(claim, after, recipients),
+                *self._put_claim(claim, after, recipients, origin=origin),
                 self._put_encounter(after),
                 *self._superseded(before.held_request_id, request_id),
             ]
@@ -254,7 +263,9 @@ class Ledger(LedgerTable):
         `warn` is given the messages that the practice has or may have, newest first, and returns where the warning of
         them is kept. A withdrawal that is older than the encounter's newest request is superseded by it, and told.
 
-        Raises LedgerBusyError where the encounter keeps changing, or a message of it is being built just now.
+        A version that was given and that no builder has stored is stopped, too: the builder finds it withdrawn.
+
+        Raises LedgerBusyError where the encounter keeps changing.
         """
         for _ in self._tries():
             if known := self.find(record.message_id):
@@ -290,7 +301,7 @@ class Ledger(LedgerTable):
         sent: list[MessageRecord] = []
         puts: list[Item] = []
 
-        def stop(found: tuple[MessageRecord, frozenset[NoticeKind]]) -> None:
+        def stop(found: _Found) -> None:
             fact = withdrawn(at=self._now(), by_request_id=record.message_id)
             puts.extend(self._puts_with(found[0], fact, found[1])[1])
 
@@ -301,43 +312,91 @@ class Ledger(LedgerTable):
         for number in range(encounter.version, 0, -1):
             for found in self._messages_of(encounter, number):
                 match found[0].status:
-                    case Status.BUILT:
+                    case Status.BUILT if not found[0].history.may_have_arrived:
                         stop(found)
                         stopped.append(found[0].message_id)
-                    case Status.SENDING | Status.UNCERTAIN:  # it may have arrived, and must not go again
+                    # It may have arrived, and must not go again.
+                    case Status.BUILT | Status.SENDING | Status.UNCERTAIN:
                         stop(found)
                         sent.append(found[0])
                     case Status.WITHDRAWN | Status.REFUSED | Status.UNDELIVERED:
                         pass  # nobody has it
+                    case Status.SUPERSEDED if not found[0].history.may_have_arrived:
+                        pass
                     case _:
                         sent.append(found[0])
         return stopped, sent, puts
 
-    def _messages_of(self, encounter: Encounter, number: int) -> list[tuple[MessageRecord, frozenset[NoticeKind]]]:
+    def _messages_of(self, encounter: Encounter, number: int) -> Iterator[_Found]:
+        """Give a version's messages; one that no builder has stored yet as if it had just been."""
         version = self.find_version(encounter.mailbox, encounter.encounter, number)
-        found = [self._find_with_notices(message_id) for message_id in version.message_ids] if version else []
-        if version and None in found and not self._was_refused(version):
-            raise LedgerBusyError("a message of the encounter is being built: try again")
-        return [each for each in found if each]
+        for message_id in version.message_ids if version else ():
+            if found := self._find_with_notices(message_id):
+                yield found
+            elif version and not self._was_refused(version):
+                yield self._not_stored(encounter.mailbox, encounter.encounter, version, message_id)
+
+    def _not_stored(self, mailbox: str, encounter: str, version: Version, message_id: str) -> _Found:
+        """Make the row of a claimed message that no builder has stored: who writes it first decides what it becomes."""
+        claim = self.find_claim(version.request_id)
+        record = MessageRecord(
+            message_id=message_id,
+            request_id=version.request_id,
+            mailbox=mailbox,
+            encounter=encounter,
+            version=version.number,
+            recipient=version.recipients[version.message_ids.index(message_id)],
+            created_at=claim.created_at if claim else self._now(),
+            history=History(()),
+            messages=len(version.message_ids),
+        )
+        return record, frozenset()
 
     def earlier_left(self, record: MessageRecord) -> bool:
         """Say whether the version before this one has left for the same recipient, or never will.
 
         Versions of one encounter must not overtake each other; by induction the nearest earlier one is enough.
         """
+        return next(self._not_left_before(record), None) is None
+
+    def _not_left_before(self, record: MessageRecord) -> Iterator[_Found]:
+        """Give the earlier versions for the same recipient that may still leave, nearest first, until one that has."""
         for number in range(record.version - 1, 0, -1):
             version = self.find_version(record.mailbox, record.encounter, number)
             own = str(identity.message_id(record.mailbox, record.encounter, number, record.recipient))
             if version is None or own not in version.message_ids:
                 continue  # that version did not go to this recipient
-            earlier = self.find(own)
-            if earlier is None:
-                if self._was_refused(version):
-                    continue
-                return False  # it is being built
-            if earlier.status is not Status.WITHDRAWN:
-                return earlier.status not in {Status.BUILT, Status.SENDING, Status.UNCERTAIN}
-        return True
+            found = self._find_with_notices(own)
+            if found is None:
+                if not self._was_refused(version):
+                    yield self._not_stored(record.mailbox, record.encounter, version, own)
+            elif found[0].status in {Status.BUILT, Status.SENDING, Status.UNCERTAIN}:
+                yield found
+            elif found[0].status not in {Status.WITHDRAWN, Status.SUPERSEDED}:
+                return
+
+    def let_pass(self, message_id: str, *, at: datetime, actor: str, reason: str) -> Change | None:
+        """Give up the earlier versions that a message waits for, and never send them, so that it can go.
+
+        None, with nothing written, where it waits for none, or where one of them is being sent just now.
+
+        Raises LedgerBusyError when others kept changing the messages.
+        """
+        for _ in self._tries():
+            found = self._find_with_notices(message_id)
+            waits_for = list(self._not_left_before(found[0])) if found and found[0].status is Status.BUILT else []
+            if not found or not waits_for or any(record.status is Status.SENDING for record, _ in waits_for):
+                return None
+            given_up = superseded(at=at, by_request_id=found[0].request_id, actor=actor, reason=reason)
+            fact = waits_no_longer(
+                at=at, actor=actor, reason=reason, given_up=[record.message_id for record, _ in waits_for]
+            )  # fmt: skip
+            changed, puts, notices = self._puts_with(found[0], fact, found[1])
+            for record, told in waits_for:
+                puts += self._puts_with(record, given_up, told)[1]
+            if self._write(puts):
+                return Change(record=changed, before=found[0].status, notices=notices)
+        raise LedgerBusyError("the encounter's messages changed on every try")
 
     def _was_refused(self, version: Version) -> bool:
         request = self.find(version.request_id)
@@ -363,12 +422,22 @@ class Ledger(LedgerTable):
         item = self._get(f"ENCOUNTER#{encounter_key(mailbox, encounter)}", f"VERSION#{number}")
         if item is None:
             return None
-        return Version(number=number, request_id=item["request_id"], message_ids=tuple(item["message_ids"]))
+        return Version(
+            number=number,
+            request_id=item["request_id"],
+            message_ids=tuple(item["message_ids"]),
+            recipients=tuple(item["recipients"]),
+        )
 
     def find_origin(self, request_id: str) -> Origin | None:
-        """Find where a held request's documents are; None for a request that was never held."""
-        item = self._get(f"REQUEST#{request_id}", "ORIGIN")
-        return Origin(folder=item["folder"], document_versions=tuple(item["document_versions"])) if item else None
+        """Find where a request's documents are; None where that is not known."""
+        item = self._get(f"REQUEST#{request_id}", "ORIGIN") or self._get(f"REQUEST#{request_id}", "REQUEST")
+        return read_origin(item) if item else None
+
+    def find_order(self, request_id: str) -> Order | None:
+        """Find the order by which a request is taken in again under this id; None where nobody gave it."""
+        item = self._get(f"REQUEST#{request_id}", "ORDER")
+        return as_order(request_id, item) if item else None
 
     def find_claim(self, request_id: str) -> Claim | None:
         """Find what a request was given before; None for one that is new."""
@@ -383,23 +452,31 @@ class Ledger(LedgerTable):
             registration=item.get("registration", {}),
         )
 
-    def create(self, record: MessageRecord) -> Change:
+    def create(self, record: MessageRecord, origin: Origin | None = None) -> Change:
         """Store a new message with its first facts; a repeat changes nothing and returns what is there."""
         for _ in self._tries():
             if known := self.find(record.message_id):
                 return Change(record=known, before=known.status, recorded=False)
             notices = self._notices_raised(record, frozenset())
-            if self._write(self._puts(record, record.history.facts, notices)):
+            puts = self._puts(record, record.history.facts, notices)
+            if origin:
+                puts.append(self._put_origin(record.message_id, origin))
+            if self._write(puts):
                 return Change(record=replace(record, revision=1), before=None, notices=notices)
         raise LedgerBusyError("the message changed on every try")
 
     def record(
-        self, message_id: str, fact: Fact, *, only_if: Callable[[History], bool] = lambda _: True
+        self,
+        message_id: str,
+        fact: Fact,
+        *,
+        only_if: Callable[[History], bool] = lambda _: True,
+        while_newest: bool = False,
     ) -> Change | None:
         """Add a fact to a message; known facts change nothing.
 
-        Returns None, with nothing written, where the message is unknown or `only_if` does not hold of its history at
-        the moment of writing.
+        Returns None, with nothing written, where the message is unknown or, at the moment of writing, `only_if` does
+        not hold of its history or, with `while_newest`, its request is not the encounter's newest.
 
         Raises LedgerBusyError when others kept changing the message.
         """
@@ -413,9 +490,24 @@ class Ledger(LedgerTable):
             if not only_if(record.history):
                 return None
             changed, puts, notices = self._puts_with(record, fact, told)
+            if while_newest:
+                if self.encounter(record.mailbox, record.encounter).newest_request_id != record.request_id:
+                    return None
+                puts.append(self._still_newest(record))
             if self._write(puts):
                 return Change(record=changed, before=record.status, notices=notices)
         raise LedgerBusyError("the message changed on every try")
+
+    def _still_newest(self, record: MessageRecord) -> Item:
+        key = f"ENCOUNTER#{encounter_key(record.mailbox, record.encounter)}"
+        return {
+            "ConditionCheck": {
+                "TableName": self._table,
+                "Key": _item({"pk": key, "sk": "ENCOUNTER"}),
+                "ConditionExpression": "newest_request_id = :request",
+                "ExpressionAttributeValues": _item({":request": record.request_id}),
+            }
+        }
 
     def find(self, message_id: str) -> MessageRecord | None:
         """Read a message and all its facts; None if there is none."""
@@ -436,9 +528,9 @@ class Ledger(LedgerTable):
         """Find the messages in a status, longest-standing first."""
         return list(self._load(self._standing(status.value)))
 
-    def due_messages(self, now: datetime) -> list[str]:
-        """List the ids of the messages that the sweep must look at."""
-        return [item["message_id"] for item in self._due("message", now)]
+    def due_messages(self, now: datetime) -> dict[str, Status]:
+        """List the ids of the messages that the sweep must look at, and the status of each as the index has it."""
+        return {item["message_id"]: Status(item["status"]) for item in self._due("message", now)}
 
     def due_notices(self, now: datetime) -> list[Notice]:
         """List the notices that were raised and not yet told."""
@@ -455,16 +547,21 @@ class Ledger(LedgerTable):
         )
 
     def notice_told(self, notice: Notice) -> None:
-        """Record that a notice was published; until somebody acknowledges it, its escalation is due now."""
+        """Record, once, that a notice was published; until somebody acknowledges it, its escalation is due now.
+
+        Whoever was held up in telling it, and records that after another did, changes nothing.
+        """
         place, now = notice_place(notice), _text(self._now())
         escalation = {":shard": f"escalation#{_shard(notice.subject_key)}"}
         if not self._update(
             *place,
             "SET told_at = :now, due_shard = :shard, due_at = :now",
-            "attribute_not_exists(acknowledged_at)",
+            "attribute_not_exists(acknowledged_at) AND attribute_not_exists(told_at)",
             {":now": now, **escalation},
         ):
-            self._update(*place, "SET told_at = :now REMOVE due_shard, due_at", None, {":now": now})
+            self._update(
+                *place, "SET told_at = :now REMOVE due_shard, due_at", "attribute_not_exists(told_at)", {":now": now}
+            )
 
     def received(self, received: Received, unmatched_because: str | None = None) -> tuple[Notice, ...]:
         """Record what came in; where it belongs to no message of ours, raise a notice with the reason.
@@ -585,7 +682,7 @@ class Ledger(LedgerTable):
             if record := self.find(item["message_id"]):
                 yield record
 
-    def _find_with_notices(self, message_id: str) -> tuple[MessageRecord, frozenset[NoticeKind]] | None:
+    def _find_with_notices(self, message_id: str) -> _Found | None:
         summary: Item | None = None
         facts: list[Fact] = []
         told: set[NoticeKind] = set()
@@ -640,8 +737,18 @@ class Ledger(LedgerTable):
         return self._puts_with(found[0], superseded(at=self._now(), by_request_id=by_request_id), found[1])[1]
 
     def _put_claim(
-        self, claim: Claim, encounter: Encounter, recipients: Sequence[str], *, held: bool = False
+        self,
+        claim: Claim,
+        encounter: Encounter,
+        recipients: Sequence[str],
+        *,
+        held: bool = False,
+        origin: Origin | None = None,
     ) -> list[Item]:
+        message_ids = [
+            str(identity.message_id(encounter.mailbox, encounter.encounter, claim.version, recipient))
+            for recipient in recipients
+        ]
         claimed = {
             "pk": f"REQUEST#{claim.request_id}",
             "sk": "REQUEST",
@@ -649,17 +756,16 @@ class Ledger(LedgerTable):
             "created_at": _text(claim.created_at),
             "document_versions": list(claim.document_versions),
             "registration": dict(claim.registration),
+            "message_ids": message_ids,
+            **(origin_item(replace(origin, document_versions=claim.document_versions)) if origin else {}),
             **({} if held else self._expiry(self._now())),
         }
-        message_ids = [
-            str(identity.message_id(encounter.mailbox, encounter.encounter, claim.version, recipient))
-            for recipient in recipients
-        ]
         version = {
             "pk": f"ENCOUNTER#{encounter_key(encounter.mailbox, encounter.encounter)}",
             "sk": f"VERSION#{claim.version}",
             "request_id": claim.request_id,
             "message_ids": message_ids,
+            "recipients": list(recipients),
         }
         return [self._put(claimed, "attribute_not_exists(pk)"), self._put(version, "attribute_not_exists(pk)")]
 
@@ -679,8 +785,7 @@ class Ledger(LedgerTable):
         item = {
             "pk": f"REQUEST#{request_id}",
             "sk": "ORIGIN",
-            "folder": origin.folder,
-            "document_versions": list(origin.document_versions),
+            **origin_item(origin),
             **self._expiry(self._now()),
         }
         return self._put(item, "attribute_not_exists(pk)")
@@ -720,6 +825,9 @@ class Ledger(LedgerTable):
             summary |= {"due_shard": f"message#{shard}", "due_at": _text(due)}
         put = self._put_if(summary, "revision", record.revision or None)
         puts: list[Item] = [_Projection(put, record, tuple(facts))]
+        if not record.revision:  # a new row
+            named = {"pk": beginning(record.message_id), "sk": record.message_id}
+            puts.append(self._put(named | self._expiry(self._now())))
         for fact in facts:
             kept = {} if record.legal_hold else self._expiry(fact.at)
             puts.append(self._put(_event(record, fact) | kept, "attribute_not_exists(pk)"))
@@ -750,6 +858,8 @@ def _explanation(history: History, kind: NoticeKind) -> dict[str, str]:
         case NoticeKind.DIFFERS | NoticeKind.DIFFERS_MORE:
             found = history.of(FactKind.DIFFERS)[-1].details
             details = {"fields": ", ".join(found["fields"]), "evidence_key": found["comparison"]}
+        case NoticeKind.SENT_AGAIN_IN_VAIN:
+            details = {"attempts": history.attempts, "actor": history.of(FactKind.RESEND_ORDERED)[-1].details["actor"]}
         case NoticeKind.STUCK:
             details = {"attempts": history.attempts}
         case NoticeKind.WAITING:

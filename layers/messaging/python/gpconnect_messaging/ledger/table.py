@@ -185,6 +185,11 @@ def as_notice(values: Item) -> Notice:
     )
 
 
+def beginning(own_id: str) -> str:
+    """Give the partition under which a message is found by the first eight characters of its id, or more of them."""
+    return f"ID#{own_id[:8]}"
+
+
 def shard(key: str, shards: int = SHARDS) -> int:
     """Tell which shard a key belongs to."""
     return zlib.crc32(key.encode()) % shards

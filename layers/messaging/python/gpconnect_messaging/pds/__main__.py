@@ -16,7 +16,7 @@ from gpconnect_messaging.pds.errors import Busy, CredentialsError, PdsError
 from gpconnect_messaging.pds.vault import ApplicationVault
 
 
-class _Unlimited:
+class Unlimited:
     """No budget: a token does not count towards the application's rate."""
 
     def reserve(self, longest: float) -> float:
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None, open_client: Callable[[str, str
 def _open(url: str, secret: str) -> PdsClient:
     import boto3
 
-    return PdsClient(url, ApplicationVault(boto3.client("secretsmanager"), secret), _Unlimited())
+    return PdsClient(url, ApplicationVault(boto3.client("secretsmanager"), secret), Unlimited())
 
 
 if __name__ == "__main__":

@@ -31,6 +31,11 @@ def queued_request_id(raw: bytes) -> UUID:
     return _derive("queued request", hashlib.sha256(raw).hexdigest())
 
 
+def request_again_id(request_id: str) -> UUID:
+    """Name the request as which a kept one is taken in again: each can be once, and then its successor."""
+    return _derive("request again", request_id)
+
+
 def message_id(mailbox: str, encounter: str, version: int, recipient: str = REGISTERED_PRACTICE) -> UUID:
     """Derive MessageHeader.id, which is Bundle.id and Bundle.identifier.value too."""
     return _derive("message", mailbox, encounter, version, recipient)

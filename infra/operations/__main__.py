@@ -1,0 +1,7 @@
+"""`python -m infra.operations` is `gpcm`."""
+
+import infra.operations.commands  # noqa: F401 - makes the commands known
+from infra.operations.command_line import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,238 @@
+"""`gpcm`: the operator's command line, for a run on this machine and for AWS alike.
+
+A command is a function that is given `Given` (the place, opened when first used; the screen) and its own options. What
+is the same for all, where to work and whether to write JSON, `command` adds. Exit statuses are `Ended`'s.
+"""
+
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from enum import IntEnum, StrEnum
+from functools import cached_property
+from typing import Annotated, Any
+
+import typer
+import typer.completion
+from botocore.exceptions import BotoCoreError, ClientError
+
+from gpconnect_messaging.ledger.search import CursorError, SearchBusyError
+from gpconnect_messaging.ledger.table import LedgerBusyError
+from gpconnect_messaging.operators import ActorError
+from gpconnect_messaging.steps.by_hand import NotPossibleError
+from infra.local.processes import LocalRunError
+from infra.operations.place import (
+    AmbiguousError,
+    Place,
+    PlaceError,
+    UnknownMessageError,
+    Where,
+    open_place,
+    operator_name,
+)
+from infra.operations.screen import Screen, complain, rows_table
+
+
+class Ended(IntEnum):
+    """How a command ended."""
+
+    WELL = 0
+    THE_ANSWER_IS_NO = 1
+    """It did its work, and what it looked at is not as it should be."""
+    WRONG_INPUT = 2
+    NO_PLACE = 3
+    """There is no such run or stack, or it does not answer, or refuses."""
+    NOT_POSSIBLE = 4
+    """There is no such message, or it is past that point; nothing was changed."""
+    INTERRUPTED = 130
+
+
+class Panel(StrEnum):
+    """What the commands are for, in the order in which they are listed."""
+
+    LOOK = "Look"
+    ACT = "Act"
+    SEND = "Ask for messages"
+    CHECK = "Check"
+    MACHINE = "This machine"
+
+
+class InputError(Exception):
+    """What was given cannot be used. The message is a sentence that says what to give."""
+
+
+EXIT_STATUSES = (
+    "Exit status: 0 done; 1 done, and what was looked at is not as it should be; 2 wrong input; 3 the place is not "
+    "there, or refuses; 4 no such message, or not possible for it any more."
+)
+
+app = typer.Typer(
+    name="gpcm",
+    help="GP Connect Messaging: find any message, know what to do next.",
+    epilog=f"Example: gpcm list --status REJECTED. {EXIT_STATUSES}",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Given:
+    """What every command is given."""
+
+    def __init__(self, where: Where, opener: Callable[[Where], Place], *, as_json: bool, yes: bool = False) -> None:
+        self.where = where
+        self.screen = Screen(as_json=as_json)
+        self._opener = opener
+        self._yes = yes
+
+    @cached_property
+    def place(self) -> Place:
+        """The place, opened when it is first wanted. Raises PlaceError."""
+        return self._opener(self.where)
+
+    def actor(self, given: str | None) -> str:
+        """Say who acts; it is recorded with what they do."""
+        return operator_name(given)
+
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Ask before something is changed. Raises InputError where nobody can be asked, and Exit at a no."""
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise InputError(f"{question} Nobody can be asked here: add --yes to do it.")
+        if not typer.confirm(question, err=True):
+            raise typer.Exit(Ended.NOT_POSSIBLE)
+
+
+_WHERE = "Where (a kept local run, if nothing is said)"
+_SHARED: dict[str, tuple[Any, Any]] = {
+    "as_json": (
+        Annotated[bool, typer.Option("--json", help="Write JSON for a program.", rich_help_panel="Output")],
+        False,
+    ),
+    "local": (
+        Annotated[bool, typer.Option("--local", help="The run kept by `make demo KEEP=1`.", rich_help_panel=_WHERE)],
+        False,
+    ),
+    "environment": (
+        Annotated[
+            str | None,
+            typer.Option(
+                "--environment", "-e", envvar="GPCM_ENVIRONMENT", metavar="NAME", rich_help_panel=_WHERE,
+                help="A deployed environment: dev, int, prod.", show_envvar=False,
+            ),
+        ],
+        None,
+    ),
+    "stack": (
+        Annotated[
+            str | None,
+            typer.Option("--stack", metavar="NAME", help="A stack of another name.", rich_help_panel=_WHERE),
+        ],
+        None,
+    ),
+    "profile": (
+        Annotated[
+            str | None,
+            typer.Option("--profile", metavar="NAME", help="AWS credentials' profile.", rich_help_panel=_WHERE),
+        ],
+        None,
+    ),
+    "region": (
+        Annotated[str | None, typer.Option("--region", metavar="NAME", help="AWS region.", rich_help_panel=_WHERE)],
+        None,
+    ),
+    "endpoint_url": (
+        Annotated[
+            str | None,
+            typer.Option("--endpoint-url", metavar="URL", help="Another AWS endpoint.", rich_help_panel=_WHERE),
+        ],
+        None,
+    ),
+}  # fmt: skip
+
+Body = Callable[..., int | None]
+
+
+def command(
+    *, example: str, panel: Panel, on: typer.Typer = app, name: str | None = None, placed: bool = True
+) -> Callable[[Body], Body]:
+    """Make a function a command: its docstring is the help, `example` stands below it.
+
+    The function's first parameter is `Given`. `placed` says whether it works at a place; else it has --json alone.
+    """
+
+    def register(body: Body) -> Body:
+        own = list(inspect.signature(body).parameters.values())[1:]
+        shared = {each: _SHARED[each] for each in _SHARED if placed or each == "as_json"}
+
+        def run(ctx: typer.Context, **options: Any) -> None:
+            said = {each: options.pop(each) for each in shared}
+            as_json = said.pop("as_json")
+            given = Given(Where(**said), ctx.obj or open_place, as_json=as_json)
+            raise typer.Exit(_ended(lambda: body(given, **options)))
+
+        parameters = [inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
+        parameters += [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
+        parameters += [
+            inspect.Parameter(each, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            for each, (annotation, default) in shared.items()
+        ]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        run.__doc__ = body.__doc__
+        called = name or body.__name__.strip("_").replace("_", "-")
+        in_panel = panel.value if on is app else None
+        on.command(called, epilog=f"Example: {example}", rich_help_panel=in_panel)(run)
+        return body
+
+    return register
+
+
+def _ended(work: Callable[[], int | None]) -> int:
+    """Do the work, and turn what went wrong into one sentence and an exit status."""
+    try:
+        return int(work() or Ended.WELL)
+    except InputError as error:
+        complain(str(error))
+        return Ended.WRONG_INPUT
+    except (CursorError, ActorError) as error:
+        complain(f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        return Ended.WRONG_INPUT
+    except AmbiguousError as error:
+        complain(str(error), rows_table(error.rows))
+        return Ended.NOT_POSSIBLE
+    except (UnknownMessageError, NotPossibleError) as error:
+        complain(f"{error!s}".rstrip(".") + ".")
+        return Ended.NOT_POSSIBLE
+    except (PlaceError, LocalRunError) as error:
+        complain(str(error))
+        return Ended.NO_PLACE
+    except (LedgerBusyError, SearchBusyError):
+        complain("Others keep changing the same message just now. Nothing was changed: try again.")
+        return Ended.NOT_POSSIBLE
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        complain(
+            f"AWS refuses {error.operation_name} ({code}). Check --profile, that your credentials are current, and "
+            "that they may do this: docs/operations.md lists the permissions."
+        )
+        return Ended.NO_PLACE
+    except BotoCoreError as error:
+        complain(f"AWS cannot be reached ({type(error).__name__}). Check --region, the network and your credentials.")
+        return Ended.NO_PLACE
+
+
+def main() -> None:
+    """Run the command line."""
+    # What `gpcm completion` prints calls us again to be told how to go on; Typer's own options for that are left out.
+    typer.completion.completion_init()  # type: ignore[attr-defined]
+    try:
+        app(prog_name="gpcm")
+    except KeyboardInterrupt:
+        complain("Stopped.")
+        sys.exit(Ended.INTERRUPTED)
+    except BrokenPipeError:  # whoever read our output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Ended.THE_ANSWER_IS_NO)

@@ -1,0 +1,177 @@
+"""Checking: a request or a message against its rules, a message as a page, and the whole environment."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from gpconnect_messaging.ledger.lifecycle import FactKind
+from gpconnect_messaging.requests.models import parse
+from gpconnect_messaging.requests.refusal import RequestRefusedError
+from gpconnect_messaging.storage import NotThereError
+from infra.operations.command_line import Ended, Given, InputError, Panel, command
+from infra.operations.commands.looking import Actor
+from infra.operations.examining import examined
+from infra.operations.place import Place, UnknownMessageError
+from infra.operations.revealing import Personal, reveal
+from infra.operations.screen import plain_table, sentences
+
+MessageOrFile = Annotated[
+    str,
+    typer.Argument(metavar="MESSAGE|FILE", help="A message by its id, as `gpcm show` takes it; or a file of yours."),
+]
+
+
+@command(example="gpcm validate my-report/request.json", panel=Panel.CHECK)
+def validate(
+    given: Given,
+    what: MessageOrFile,
+    envelope: Annotated[
+        Path | None, typer.Option("--envelope", metavar="FILE", help="The MESH headers of a message's file.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also what holds and what does not apply.")] = False,
+) -> int | None:
+    """A request, or a message or response, held to its rules; nothing that is printed repeats what it says."""
+    from gpconnect_messaging.conformance.headers import Headers, read_headers
+
+    file = Path(what)
+    if file.is_file():
+        content = file.read_bytes()
+        if _is_request(content):
+            return _validate_request(given, content)
+        headers = read_headers(envelope.read_bytes()) if envelope else None
+    else:
+        _no_such_file(what)
+        message_id = given.place.find(what).message_id
+        content = _stored(given.place, message_id)
+        headers = Headers.of(given.place.outbox.envelope(message_id))
+    return _validate_message(given, content, headers, everything=everything)
+
+
+def _validate_message(given: Given, content: bytes, headers: Any, *, everything: bool) -> int | None:
+    # Only here: it reads all tables of requirements.
+    from gpconnect_messaging.conformance.__main__ import as_json, as_text
+    from gpconnect_messaging.conformance.examination import examine_bytes
+    from gpconnect_messaging.conformance.tree import UnreadableMessageError
+
+    try:
+        transmission, findings = examine_bytes(content, headers)
+    except UnreadableMessageError as unreadable:
+        raise InputError(f"It cannot be checked: {unreadable}.") from None
+    text = Text(as_text(transmission, findings, everything=everything))
+    given.screen.result(json.loads(as_json(transmission, findings)), text)
+    return Ended.THE_ANSWER_IS_NO if any(each.is_broken_must for each in findings) else None
+
+
+def _is_request(content: bytes) -> bool:
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and "resourceType" not in found
+
+
+def _validate_request(given: Given, content: bytes) -> int | None:
+    """Hold a request to the rules that it can be held to by itself; the mailbox's own are the builder's."""
+    try:
+        parse(content)
+    except RequestRefusedError as refused:
+        reasons = [str(each) for each in refused.reasons]
+        given.screen.result(
+            {"kind": "request", "valid": False, "reasons": reasons},
+            Text("The request would be refused:", "bold red"),
+            sentences(reasons, mark="·"),
+        )
+        return Ended.THE_ANSWER_IS_NO
+    given.screen.result(
+        {"kind": "request", "valid": True, "reasons": []},
+        Text("The request is in order, as far as it can say by itself."),
+    )
+    return None
+
+
+@command(example="gpcm render 1a2b3c4d --reveal --page report.html", panel=Panel.CHECK)
+def render(
+    given: Given,
+    what: MessageOrFile,
+    page: Annotated[Path, typer.Option("--page", metavar="FILE", help="Where to write the page: HTML, for you alone.")],
+    clinical: Annotated[
+        bool, typer.Option("--clinical", help="All of it; otherwise clinical content is left out.")
+    ] = False,
+    extract: Annotated[
+        Path | None, typer.Option("--extract", metavar="FOLDER", help="Write the documents there, too (--clinical).")
+    ] = None,
+    reveal_: Annotated[
+        bool, typer.Option("--reveal", help="The page names the patient: needed for a stored message, and recorded.")
+    ] = False,
+    actor: Actor = None,
+) -> None:
+    """A message as a page for a person. The page holds personal data: mind where it goes."""
+    from gpconnect_messaging.documents import render as drawing
+    from gpconnect_messaging.documents.page import View
+    from gpconnect_messaging.documents.page import page as drawn
+    from gpconnect_messaging.documents.reading import UnreadableMessageError, read_message
+
+    if extract and not clinical:
+        raise InputError("Documents are clinical content: add --clinical to extract them.")
+    file = Path(what)
+    if file.is_file():
+        content = file.read_bytes()
+    else:
+        _no_such_file(what)
+        place, message_id = given.place, given.place.find(what).message_id
+        if not reveal_:
+            raise InputError("The page names the patient. Add --reveal to have it; that is recorded.")
+        content = reveal(
+            place.trail, actor=given.actor(actor), message_id=message_id, what=Personal.DOCUMENT,
+            read=lambda: _stored(place, message_id),
+        )  # fmt: skip
+    try:
+        reading = read_message(content)
+    except UnreadableMessageError as error:
+        raise InputError(f"That is no ITK3 message: {error}.") from None
+    files = drawing.extract(reading.documents, extract) if extract else {}
+    names = {each: Path(os.path.relpath(file, page.parent)).as_posix() for each, file in files.items()}
+    written = drawn(reading, View.CLINICAL if clinical else View.ADMINISTRATIVE, names)
+    descriptor = os.open(page, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as target:
+        target.write(written.encode())
+    documents = [str(each) for each in files.values()]
+    given.screen.result(
+        {"page": str(page), "documents": documents}, Text("\n".join(f"Written: {each}" for each in (page, *documents)))
+    )
+
+
+def _stored(place: Place, message_id: str) -> bytes:
+    record = place.ledger.find(message_id)
+    built = record.history.of(FactKind.BUILT) if record else []
+    if not built:
+        raise UnknownMessageError("That is a request of which no message was made: there is nothing to read.")
+    try:
+        return b"".join(place.outbox.read(message_id, 0, int(built[0].details["size"])))
+    except NotThereError:
+        raise UnknownMessageError("The message is not kept any more; its retention has passed.") from None
+
+
+def _no_such_file(what: str) -> None:
+    if "/" in what or what.endswith((".xml", ".json")):
+        raise InputError("There is no such file.")
+
+
+@command(example="gpcm doctor --environment int", panel=Panel.CHECK)
+def doctor(given: Given) -> int | None:
+    """Is everything in order: stack, functions, queues, schedules, mailboxes, secrets, certificates, notices, PDS."""
+    found = list(examined(given.place))
+    table = plain_table("", "what", "how it is")
+    for each in found:
+        mark = Text("✓", "green") if each.well else Text("✗", "bold red")
+        table.add_row(mark, each.what, Text(each.words))
+    wrong = [each for each in found if not each.well]
+    verdict = "All is in order." if not wrong else f"{len(wrong)} of {len(found)} need somebody."
+    given.screen.result(
+        [{"what": each.what, "well": each.well, "words": each.words} for each in found], table, Text(f"\n{verdict}")
+    )
+    return Ended.THE_ANSWER_IS_NO if wrong else None

@@ -1,0 +1,239 @@
+"""Asking for messages: drop a request, write one, withdraw one."""
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.records import Summary
+from gpconnect_messaging.requests.models import parse
+from gpconnect_messaging.requests.nhs_number import is_nhs_number
+from gpconnect_messaging.requests.refusal import RequestRefusedError
+from infra.local.requests import REQUESTS, Dropped, drop, drop_folder
+from infra.operations.command_line import Ended, Given, InputError, Panel, command
+from infra.operations.commands.looking import Actor, MessageName
+from infra.operations.messages import Mood, mood
+from infra.operations.place import Place
+from infra.operations.screen import sentences, status_text
+
+_FOLDER = "gpcm"
+"""The folder of the drop bucket that these requests go to."""
+
+_LOOKS_EVERY_SECONDS = 0.5
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether to do it.")]
+
+
+@command(example="gpcm drop my-report/request.json my-report/report.pdf", panel=Panel.SEND, name="drop")
+def drop_(
+    given: Given,
+    request: Annotated[
+        Path,
+        typer.Argument(
+            metavar="REQUEST",
+            help="A folder with request.json and its documents; a request's file; or a sample's name.",
+        ),
+    ],
+    documents: Annotated[
+        list[Path] | None, typer.Argument(metavar="DOCUMENTS", help="Its documents, where REQUEST is a file.")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option("--wait", min=0, metavar="SECONDS", help="Follow what becomes of it so long; 0: do not.")
+    ] = 60,
+) -> int | None:
+    """Drop a request and its documents, and follow what becomes of it."""
+    place = given.place
+    body, files = _read(request, documents or [])
+    if body is None:
+        dropped = drop_folder(place, place.output("DropBucketName"), _folder(request), into=_FOLDER)
+    else:
+        dropped = drop(place, place.output("DropBucketName"), body, files, into=_FOLDER)
+    given.screen.say(f"Dropped as request {dropped.request_id}.")
+    return _follow(given, place, dropped, wait)
+
+
+def _read(request: Path, documents: Sequence[Path]) -> tuple[bytes | None, dict[str, bytes]]:
+    """Read a request's file and its documents; None for a folder."""
+    if not request.is_file():
+        if documents:
+            raise InputError("Documents are named only beside a request's file; of a folder all files are dropped.")
+        return None, {}
+    missing = [each.name for each in documents if not each.is_file()]
+    if missing:
+        raise InputError(f"There is no such file: {', '.join(missing)}.")
+    return request.read_bytes(), {each.name: each.read_bytes() for each in documents}
+
+
+def _folder(request: Path) -> Path:
+    for folder in (request, REQUESTS / request):
+        if (folder / "request.json").is_file():
+            return folder
+    samples = ", ".join(sorted(each.name for each in REQUESTS.iterdir() if (each / "request.json").is_file()))
+    raise InputError(
+        "There is no request.json there. Give a folder that has one, the file itself, or the name of a sample: "
+        f"{samples}."
+    )
+
+
+def _follow(given: Given, place: Place, dropped: Dropped, wait: float) -> int | None:
+    """Tell each change of a request's messages until all have come to rest, or the time is over."""
+    deadline = time.monotonic() + wait
+    found: list[Summary] = []
+    shown: dict[str, Status] = {}
+    while True:
+        found = place.search.named(dropped.request_id)
+        for each in found:
+            if shown.get(each.message_id) is not each.status:
+                shown[each.message_id] = each.status
+                given.screen.say(f"{each.message_id[:8]}  {each.status.value}")
+        resting = [each for each in found if _rests(each.status)]
+        if (found and len(resting) == len(found)) or time.monotonic() >= deadline:
+            break
+        time.sleep(_LOOKS_EVERY_SECONDS)
+    rows = place.rows(found)
+    messages = [place.message(each) for each in found]
+    value = {
+        "request_id": dropped.request_id,
+        "messages": [
+            each.row.as_json() | {"causes": list(each.explanation.causes), "what_to_do": list(each.explanation.todo)}
+            for each in messages
+        ],
+    }
+    parts: list[Any] = []
+    for row, message in zip(rows, messages, strict=True):
+        parts += [Text.assemble(row.short_id, "  ", status_text(row)), sentences(message.explanation.causes)]
+        parts.append(Text(f"  All about it: gpcm show {row.short_id}", "dim"))
+    if not found:
+        parts.append(Text("Nothing has become of it yet. Look again: gpcm list", "dim"))
+    given.screen.result(value, *parts)
+    bad = any(mood(row.status) is Mood.BAD for row in rows)
+    return Ended.THE_ANSWER_IS_NO if bad else None
+
+
+def _rests(status: Status) -> bool:
+    return status.settled or status in {Status.HELD, Status.TELL_PRACTICE}
+
+
+@command(example="gpcm withdraw 1a2b3c4d", panel=Panel.ACT)
+def withdraw(given: Given, message: MessageName, yes: Yes = False, actor: Actor = None) -> int | None:
+    """Withdraw the consultation of a message: what is held is stopped, for what was sent a warning is written."""
+    place = given.place
+    summary = place.find(message)
+    given.confirm("Withdraw all messages of this encounter?", yes=yes)
+    place.trail.record(given.actor(actor), "withdrawal asked for", message_id=summary.message_id)
+    body = {"kind": "withdraw", "mailbox": summary.mailbox, "encounter": summary.encounter}
+    dropped = drop(place, place.output("DropBucketName"), json.dumps(body).encode(), {}, into=_FOLDER)
+    given.screen.say(f"Asked for as request {dropped.request_id}.")
+    return _follow(given, place, dropped, 60)
+
+
+@command(example="gpcm new-request my-report", panel=Panel.SEND, placed=False)
+def new_request(
+    given: Given,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write request.json; made if need be.")],
+) -> None:
+    """Ask for what a consultation report needs, and write the request: for `gpcm drop`.
+
+    What is typed stays out of the shell's history, and the file is readable by you alone.
+    """
+    target = folder / "request.json"
+    if target.exists():
+        raise InputError("There is a request.json already. Name another folder, or remove it first.")
+    asked = _ask()
+    body = json.dumps(asked, indent=2, ensure_ascii=False).encode()
+    try:
+        parse(body)
+    except RequestRefusedError as error:
+        raise InputError(f"That makes no request: {'; '.join(str(each) for each in error.reasons)}.") from None
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(body + b"\n")
+    given.screen.result({"written": str(target)}, Text(f"Written: {target}. Send it: gpcm drop {folder}"))
+
+
+def _ask() -> dict[str, Any]:
+    """Ask the questions of a consultation report whose document is rendered from what is written here."""
+    return {
+        "use_case": "consultation_report",
+        "mailbox": _one("Sending MESH mailbox", _word),
+        "encounter": _one("Encounter (your own id of it, of no person)", str, default=str(uuid.uuid4())),
+        "patient": {
+            "nhs_number": _one("Patient's NHS number", _nhs_number),
+            "name": {"given": _one("Forename(s)", str).split(), "family": _one("Family name", str)},
+            "birth_date": _one("Date of birth (YYYY-MM-DD)", _day),
+        },
+        "practitioner": {
+            "sds_user_id": _one("Clinician's SDS user id (12 digits)", _digits(12)),
+            "name": {
+                "given": _one("Clinician's forename(s)", str).split(),
+                "family": _one("Clinician's family name", str),
+            },
+        },
+        "organisation": {
+            "ods_code": _one("Your organisation's ODS code", _word),
+            "name": _one("Your organisation's name", str),
+            "phone": _one("Your organisation's phone", str),
+        },
+        "registered_practice": {"ods_code": _one("ODS code of the patient's practice", _word)},
+        "consultation": {
+            "start": _one("When the consultation began (YYYY-MM-DDTHH:MM)", _time),
+            "sections": [{"title": _one("Heading of what was found", str, default="Consultation"),
+                          "text": _one("What was found and advised", str)}],
+        },
+    }  # fmt: skip
+
+
+def _one(question: str, read: Callable[[str], str], default: str | None = None) -> str:
+    """Ask until the answer can be read."""
+    while True:
+        answer: str = typer.prompt(question, default=default, err=True)
+        try:
+            return read(answer.strip())
+        except ValueError as error:
+            typer.echo(f"  {error}", err=True)
+
+
+def _word(typed: str) -> str:
+    if not typed.isascii() or not typed.isalnum():
+        raise ValueError("Letters and digits only.")
+    return typed.upper()
+
+
+def _digits(count: int) -> Callable[[str], str]:
+    def read(typed: str) -> str:
+        if len(typed) != count or not typed.isascii() or not typed.isdecimal():
+            raise ValueError(f"It has {count} digits.")
+        return typed
+
+    return read
+
+
+def _nhs_number(typed: str) -> str:
+    number = typed.replace(" ", "").replace("-", "")
+    if not is_nhs_number(number):
+        raise ValueError("That is no NHS number: ten digits, the last of which fits the others.")
+    return number
+
+
+def _day(typed: str) -> str:
+    try:
+        return date.fromisoformat(typed).isoformat()
+    except ValueError:
+        raise ValueError("Give it as 1933-11-14.") from None
+
+
+def _time(typed: str) -> str:
+    try:
+        read = datetime.fromisoformat(typed)
+    except ValueError:
+        raise ValueError("Give it as 2026-11-22T14:30.") from None
+    return (read if read.tzinfo else read.astimezone()).astimezone(UTC).isoformat()

@@ -1,0 +1,267 @@
+"""Looking: how things stand, which messages there are, and all about one."""
+
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.records import Summary
+from gpconnect_messaging.ledger.search import Page
+from infra.operations.command_line import Ended, Given, InputError, Panel, command
+from infra.operations.logs import LogLine
+from infra.operations.moments import FORMS, MomentError, moment_of
+from infra.operations.place import Place
+from infra.operations.revealing import Personal, reveal
+from infra.operations.screen import (
+    counts_table,
+    heading,
+    message_shown,
+    moment,
+    plain_table,
+    queues_table,
+    rows_table,
+    sentences,
+)
+from infra.operations.wording import plural
+
+MessageName = Annotated[
+    str,
+    typer.Argument(metavar="MESSAGE", help="Message id or its first 8 characters, request id, or MESH's id."),
+]
+Actor = Annotated[
+    str | None, typer.Option("--actor", metavar="ID", envvar="GPCM_ACTOR", help="Who you are, for the audit trail.")
+]
+Mailbox = Annotated[str | None, typer.Option("--mailbox", metavar="ID", help="Of one sending mailbox only.")]
+
+_OPEN_FACTS_KEPT = timedelta(minutes=5)
+
+
+@command(example="gpcm status --watch 5", panel=Panel.LOOK)
+def status(
+    given: Given,
+    watch: Annotated[
+        int | None,
+        typer.Option("--watch", min=1, metavar="SECONDS", help="Show it again every so often, until Ctrl-C."),
+    ] = None,
+) -> int | None:
+    """How everything stands: messages by status, what is late, queues, dead letters, notices to take."""
+    if watch is None:
+        value, shown = _standing(given.place)
+        given.screen.result(value, *shown)
+        return None
+    if given.screen.as_json:
+        raise InputError("--watch is for a person: call `gpcm status --json` again instead.")
+    with Live(console=given.screen.console, auto_refresh=False) as live:
+        while True:
+            _, shown = _standing(given.place)
+            live.update(Group(*shown, Text(f"\n{moment(given.place.now())} UTC", "dim")), refresh=True)
+            time.sleep(watch)
+
+
+def _standing(place: Place) -> tuple[dict[str, Any], list[RenderableType]]:
+    now = place.now()
+    counts, queues, notices = place.counts(), place.queues(), place.notices.open()
+    late = [row for each in counts if not each.status.settled for row in _late(place, each.status)]
+    value = {
+        "place": place.name,
+        "at": now.isoformat(),
+        "messages": [
+            {
+                "status": each.status.value,
+                "count": each.count,
+                "longest_seconds": int((now - each.oldest).total_seconds()) if each.oldest else None,
+            }
+            for each in counts
+        ],
+        "late": [row.as_json() for row in late],
+        "queues": [{"queue": each.name, "waiting": each.waiting, "in_work": each.in_work} for each in queues],
+        "open_notices": len(notices),
+    }
+    dead = sum(each.waiting for each in queues if "dead letters" in each.name)
+    todo = [
+        *([f"{plural(len(notices), 'notice')} to take on: gpcm notices list"] if notices else []),
+        *([f"{plural(dead, 'dead letter')}: gpcm redrive --dry-run"] if dead else []),
+        *([f"{plural(len(late), 'message')} that the sweep should have seen to: gpcm doctor"] if late else []),
+    ]
+    shown: list[RenderableType] = [
+        heading(f"Messages in {place.name}"),
+        counts_table(counts, now) if counts else Text("  none"),
+        Text(),
+        queues_table(queues),
+    ]
+    if todo:
+        shown += [Text(), heading("What to do"), sentences(todo)]
+    return value, shown
+
+
+def _late(place: Place, status_: Status) -> list[Any]:
+    """Find the late ones among those that have stood longest."""
+    return [row for row in place.rows(place.search.longest(status_, 20)) if row.late]
+
+
+@command(example="gpcm list --status REJECTED --since 2d", panel=Panel.LOOK, name="list")
+def list_(
+    given: Given,
+    status: Annotated[
+        Status | None,
+        typer.Option("--status", case_sensitive=False, metavar="STATUS", help="In one status, such as REJECTED."),
+    ] = None,
+    mailbox: Mailbox = None,
+    encounter: Annotated[
+        str | None,
+        typer.Option(
+            "--encounter",
+            metavar="ID|-",
+            help="Of one encounter of the sender's; - asks for it, and keeps it out of the shell's history.",
+        ),
+    ] = None,
+    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help=f"From then on: {FORMS}.")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Until then.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, metavar="NUMBER", help="How many.")] = 25,
+    cursor: Annotated[
+        str | None, typer.Option("--cursor", metavar="CURSOR", help="Go on where the last page ended.")
+    ] = None,
+) -> None:
+    """Messages, newest first. Without --status by when they came in, with it by when they came to it."""
+    place = given.place
+    if encounter is not None:
+        page = Page(tuple(_of_encounter(place, encounter, mailbox, status)))
+    else:
+        span: dict[str, Any] = {"since": _moment(place, since), "until": _moment(place, until), "mailbox": mailbox}
+        find = place.search.by_time if status is None else _by_status(place, status)
+        page = find(limit=limit, cursor=cursor, **span)
+    rows = place.rows(page.rows)
+    more = [Text(f"\nMore: add --cursor {page.cursor}", "dim")] if page.cursor else []
+    if not page.cursor and status is None and encounter is None and since is None:
+        more = [Text("\nThat is what came in within three days; --since 31d looks further back.", "dim")]
+    given.screen.result(
+        {"messages": [row.as_json() for row in rows], "cursor": page.cursor},
+        rows_table(rows) if rows else Text("No such messages."),
+        *more,
+    )
+
+
+def _by_status(place: Place, status: Status) -> Any:
+    return lambda **page: place.search.by_status(status, **page)
+
+
+def _of_encounter(place: Place, encounter: str, mailbox: str | None, status: Status | None) -> list[Summary]:
+    if encounter == "-":
+        encounter = typer.prompt("Encounter, in the sender's words", hide_input=True, err=True)
+    mailboxes = [mailbox] if mailbox else place.mailbox_names()
+    found = [each for name in mailboxes for each in place.search.of_encounter(name, encounter)]
+    return [each for each in found if status in (None, each.status)]
+
+
+def _moment(place: Place, typed: str | None) -> datetime | None:
+    try:
+        return moment_of(typed, place.now()) if typed else None
+    except MomentError as error:
+        raise InputError(str(error)) from None
+
+
+@command(example="gpcm show 1a2b3c4d", panel=Panel.LOOK)
+def show(
+    given: Given,
+    message: MessageName,
+    reveal_: Annotated[
+        bool,
+        typer.Option("--reveal", help="Show personal data too: encounter, MESH address and subject. Is recorded."),
+    ] = False,
+    audit: Annotated[bool, typer.Option("--audit", help="Show who did what, too.")] = False,
+    actor: Actor = None,
+) -> None:
+    """All about one message: what its status means, what to do, both acknowledgements, what happened."""
+    place = given.place
+    summary = place.find(message)
+    if reveal_:
+        whole = reveal(
+            place.trail, actor=given.actor(actor), message_id=summary.message_id, what=Personal.ENCOUNTER,
+            read=lambda: place.message(summary, reveal_encounter=True),
+        )  # fmt: skip
+    else:
+        whole = place.message(summary)
+    value, shown = whole.as_json(), message_shown(whole, place.now())
+    if reveal_ and whole.sha256 is not None:
+        envelope = reveal(
+            place.trail, actor=given.actor(actor), message_id=summary.message_id, what=Personal.ADDRESS,
+            read=lambda: place.outbox.envelope(summary.message_id),
+        )  # fmt: skip
+        value |= {"address": envelope.to, "subject": envelope.subject}
+        shown += [Text(), heading("MESH"), sentences([f"to {envelope.to or envelope.organisation}", envelope.subject])]
+    if audit:
+        events = [each for each in place.trail.of_message(summary.message_id) if not _FUNCTION.match(each.actor)]
+        value["audit"] = [
+            {"at": each.at.isoformat(), "actor": each.actor, "what": each.what, "details": dict(each.details)}
+            for each in events
+        ]
+        table = plain_table("when (UTC)", "who", "what")
+        for each in events:
+            details = ", ".join(f"{name}: {detail}" for name, detail in each.details.items())
+            table.add_row(moment(each.at), Text(each.actor), Text(f"{each.what} {details}"))
+        shown += [Text(), heading("Who did what"), table]
+    given.screen.result(value, *shown)
+
+
+_FUNCTION = re.compile(r"(builder|sender|poller)$|MESH ")
+"""What is among a message's facts, and shown with them."""
+
+
+@command(example="gpcm trace 1a2b3c4d", panel=Panel.LOOK)
+def trace(
+    given: Given,
+    message: MessageName,
+    whole: Annotated[bool, typer.Option("--whole", help="Show each line as it was written.")] = False,
+) -> int | None:
+    """Every log line about a message, across builder, sender and poller."""
+    place = given.place
+    summary = place.find(message)
+    record = place.ledger.find(summary.message_id)
+    came = [] if record is None else [fact.source.removeprefix("MESH ") for fact in record.history.facts
+                                      if fact.source.startswith("MESH ")]  # fmt: skip
+    words = list(dict.fromkeys([summary.message_id, summary.request_id, *summary.mesh_message_ids, *came]))
+    since = summary.created_at - _OPEN_FACTS_KEPT
+    until = min(place.now(), summary.changed_at + timedelta(days=1))
+    lines = place.logs.lines(words, since, until + timedelta(minutes=1))
+    table = plain_table("when (UTC)", "function", "what")
+    for line in lines:
+        what = line.text if whole else _brief(line)
+        table.add_row(moment(line.at.astimezone(UTC)) if line.at else "", line.function, Text(what))
+    given.screen.result(
+        [
+            {
+                "at": line.at.isoformat() if line.at else None,
+                "function": line.function,
+                "line": line.fields or line.text,
+            }
+            for line in lines
+        ],
+        table if lines else Text("No log line names it: perhaps the logs of that time are gone."),
+    )
+    return None if lines else Ended.THE_ANSWER_IS_NO
+
+
+_EVERYWHERE = frozenset(
+    {
+        "timestamp", "time", "level", "message", "location", "service", "cold_start", "function_name", "function_arn",
+        "function_memory_size", "function_request_id", "xray_trace_id", "sampling_rate", "correlation_id", "type",
+        "message_id",
+    }
+)  # fmt: skip
+"""Fields of our log lines that say nothing of a message."""
+
+
+def _brief(line: LogLine) -> str:
+    """Say what a line says: its message, then what it names."""
+    fields = line.fields
+    if "message" not in fields:
+        return line.text
+    level = "" if fields.get("level", "INFO") == "INFO" else f"{fields['level']} "
+    named = ", ".join(f"{name} {value}" for name, value in fields.items() if name not in _EVERYWHERE and value)
+    return f"{level}{fields['message']}" + (f" ({named})" if named else "")

@@ -1,0 +1,188 @@
+"""Sending again: messages, and dead letters. First what would happen is shown, then, if wanted, it is done."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.replay.pace import Pace
+from gpconnect_messaging.replay.policy import Action, Way
+from gpconnect_messaging.replay.redrive import DeadLetter, Lane
+from gpconnect_messaging.replay.resend import Choice, ChoiceError, Proposal
+from infra.operations.command_line import Ended, Given, InputError, Panel, command
+from infra.operations.commands.dropping import Yes
+from infra.operations.commands.looking import Actor, Mailbox
+from infra.operations.moments import FORMS, MomentError, moment_of
+from infra.operations.place import Place
+from infra.operations.screen import moment, plain_table
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would happen, and why or why not.")]
+Reason = Annotated[
+    str | None, typer.Option("--reason", metavar="WORDS", help="Why; is recorded, and needed. Name no patient.")
+]
+Rate = Annotated[float, typer.Option("--rate", min=0.01, max=100, metavar="NUMBER", help="How many a second at most.")]
+
+
+@command(example="gpcm resend 1a2b3c4d --reason 'the practice has no such document'", panel=Panel.ACT)
+def resend(
+    given: Given,
+    messages: Annotated[
+        list[str] | None, typer.Argument(metavar="MESSAGES", help="Messages by their ids, as `gpcm show` takes them.")
+    ] = None,
+    status: Annotated[
+        Status | None, typer.Option("--status", case_sensitive=False, metavar="STATUS", help="What is in a status.")
+    ] = None,
+    mailbox: Mailbox = None,
+    encounter: Annotated[
+        str | None, typer.Option("--encounter", metavar="ID|-", help="Of one encounter of --mailbox; - asks for it.")
+    ] = None,
+    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help=f"In a time, from: {FORMS}.")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="And until; now, if not said.")] = None,
+    rebuilt: Annotated[
+        bool,
+        typer.Option("--rebuilt", help="Take the kept request in again, as the next version; else the same bytes."),
+    ] = False,
+    dry_run: DryRun = False,
+    reason: Reason = None,
+    rate: Rate = 5,
+    yes: Yes = False,
+    actor: Actor = None,
+) -> int | None:
+    """Send messages again, or take refused requests in again. docs/resend.md says what each status allows."""
+    place = given.place
+    if encounter == "-":
+        encounter = typer.prompt("Encounter, in the sender's words", hide_input=True, err=True)
+    try:
+        choice = Choice(
+            ids=tuple(place.find(each).message_id for each in messages or ()),
+            mailbox=mailbox, encounter=encounter, status=status, **_window(place, since, until),
+        )  # fmt: skip
+    except ChoiceError as error:
+        raise InputError(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
+    way = Way.REBUILT if rebuilt else Way.UNCHANGED
+    plan = list(place.replay.resend.plan(choice, way))
+    doable = [each for each in plan if each.action is not Action.NONE]
+    if dry_run or not doable:
+        given.screen.result([_proposal(each) for each in plan], *_proposals(plan))
+        return None if doable else Ended.NOT_POSSIBLE
+    why = _reason(reason)
+    given.screen.say(*(f"{each.message_id[:8]}  {each.action.value}. {each.why}" for each in plan))
+    given.confirm(f"Do this to {len(doable)} of {len(plan)}?", yes=yes)
+    done = list(place.replay.resend.carry_out(plan, way, actor=given.actor(actor), reason=why, pace=Pace(rate)))
+    given.screen.result([_proposal(each) for each in done], *_proposals(done))
+    return None if any(each.action is not Action.NONE for each in done) else Ended.NOT_POSSIBLE
+
+
+def _window(place: Place, since: str | None, until: str | None) -> dict[str, datetime]:
+    if since is None and until is None:
+        return {}
+    if since is None:
+        raise InputError("A time window begins somewhere: add --since.")
+    try:
+        begin = moment_of(since, place.now())
+        return {"since": begin, "until": moment_of(until, place.now()) if until else place.now()}
+    except MomentError as error:
+        raise InputError(str(error)) from None
+
+
+def _reason(reason: str | None) -> str:
+    if not reason or not reason.strip():
+        raise InputError("Say why with --reason: it is recorded with your name.")
+    return reason
+
+
+def _proposal(each: Proposal) -> dict[str, Any]:
+    return {
+        "message_id": each.message_id,
+        "status": each.status.value if each.status else None,
+        "action": each.action.value,
+        "why": each.why,
+        "becomes": each.becomes,
+    }
+
+
+def _proposals(plan: Sequence[Proposal]) -> list[Any]:
+    if not plan:
+        return [Text("No such messages.")]
+    table = plain_table("message", "status", "what", "why, or why not")
+    for each in plan:
+        becomes = f" It is request {each.becomes} now." if each.becomes else ""
+        status = each.status.value if each.status else "unknown"
+        table.add_row(each.message_id[:8], status, each.action.value, Text(f"{each.why}{becomes}"))
+    return [table]
+
+
+class Lanes(StrEnum):
+    """Which dead letters are meant."""
+
+    INTAKE = "intake"
+    SEND = "send"
+    BOTH = "both"
+
+
+@command(example="gpcm redrive --dry-run", panel=Panel.ACT)
+def redrive(
+    given: Given,
+    lane: Annotated[Lanes, typer.Argument(metavar="LANE", help="intake, send, or both.")] = Lanes.BOTH,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="ID", help="Only this one, by SQS's id or ours; repeat it.")
+    ] = None,
+    dry_run: DryRun = False,
+    reason: Reason = None,
+    rate: Rate = 5,
+    yes: Yes = False,
+    actor: Actor = None,
+) -> int | None:
+    """Put dead letters back on the queue that they came from, once what stood in their way is mended."""
+    chosen = [Lane(lane.value)] if lane is not Lanes.BOTH else list(Lane)
+    tools = given.place.replay.redrives
+    there = {each: tools[each].look() for each in chosen}
+    wanted = {
+        each: [letter for letter in found if not only or letter.id in only or letter.subject in only]
+        for each, found in there.items()
+    }
+    count = sum(letter.moves for found in wanted.values() for letter in found)
+    if dry_run or not count:
+        given.screen.result(_letters_as_json(wanted.items()), *_letters(wanted.items()))
+        return None
+    why = _reason(reason)
+    given.confirm(f"Move {count} dead letters back?", yes=yes)
+    who = given.actor(actor)
+    moved = {
+        each: list(tools[each].run(actor=who, reason=why, pace=Pace(rate), chosen=set(only) if only else None))
+        for each in chosen
+    }
+    given.screen.result(_letters_as_json(moved.items()), *_letters(moved.items()))
+    return None
+
+
+def _letters_as_json(found: Iterable[tuple[Lane, Sequence[DeadLetter]]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "lane": lane.value,
+            "id": letter.id,
+            "kind": letter.kind.value,
+            "subject": letter.subject,
+            "queued_at": letter.queued_at.isoformat(),
+            "status": letter.status.value if letter.status else None,
+            "moves": letter.moves,
+            "moved": letter.moved,
+            "why": letter.why,
+        }
+        for lane, letters in found
+        for letter in letters
+    ]
+
+
+def _letters(found: Iterable[tuple[Lane, Sequence[DeadLetter]]]) -> list[Any]:
+    table = plain_table("queue", "what", "since (UTC)", "status", "moved", "what becomes of it, or why not")
+    for lane, letters in found:
+        for letter in letters:
+            about = f"{letter.kind.value} {(letter.subject or '')[:8]}".strip()
+            cells = (lane.value, about, moment(letter.queued_at), letter.status.value if letter.status else "")
+            table.add_row(*cells, "yes" if letter.moved else "no", Text(letter.why or letter.error or ""))
+    return [table] if table.row_count else [Text("No dead letters.")]

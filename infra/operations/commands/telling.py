@@ -1,0 +1,130 @@
+"""What people are told: notices to take, and the daily balance."""
+
+import json
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+
+from gpconnect_messaging.ledger.notices import UnknownNoticeError
+from gpconnect_messaging.ledger.records import OpenNotice
+from gpconnect_messaging.notices import WORDS
+from infra.local.schedules import FunctionFailedError, invoke
+from infra.operations.command_line import Ended, Given, InputError, Panel, app, command
+from infra.operations.commands.looking import Actor
+from infra.operations.moments import MomentError, day_of
+from infra.operations.place import PlaceError
+from infra.operations.screen import heading, plain_table, sentences
+from infra.operations.wording import period
+
+notices = typer.Typer(help="Notices that wait for somebody to take them on.", no_args_is_help=True)
+app.add_typer(notices, name="notices", rich_help_panel=Panel.LOOK.value, epilog="Example: gpcm notices list")
+
+
+@command(example="gpcm notices list", panel=Panel.LOOK, on=notices, name="list")
+def list_notices(given: Given) -> None:
+    """Notices that nobody has taken on, oldest first: what happened, and what to do."""
+    now, found = given.place.now(), given.place.notices.open()
+    shown: list[RenderableType] = [] if found else [Text("No notice waits for anybody.")]
+    for each in found:
+        notice, words = each.notice, WORDS[each.notice.kind]
+        shown += [
+            Text.assemble((words.subject, "bold"), f"  {period(now - notice.raised_at)} ago"),
+            sentences([words.todo, _about(each), f"Take it on: gpcm notices take '{notice.id}'"]),
+            Text(),
+        ]
+    given.screen.result([_as_json(each) for each in found], *shown)
+
+
+def _about(each: OpenNotice) -> str:
+    facts = each.notice.facts
+    names = ("message_id", "mailbox", "mesh_message_id", "day", "practice", "codes", "code", "missing", "reason")
+    return ", ".join(f"{name.replace('_', ' ')} {facts[name]}" for name in names if facts.get(name))
+
+
+def _as_json(each: OpenNotice) -> dict[str, Any]:
+    return {
+        "notice": each.notice.id,
+        "kind": each.notice.kind.value,
+        "subject": WORDS[each.notice.kind].subject,
+        "what_to_do": WORDS[each.notice.kind].todo,
+        "raised_at": each.notice.raised_at.isoformat(),
+        "told_at": each.told_at.isoformat() if each.told_at else None,
+        "escalated_at": each.escalated_at.isoformat() if each.escalated_at else None,
+        "facts": dict(each.notice.facts),
+    }
+
+
+@command(example="gpcm notices take 'MESSAGE#1a2b3c4d-…/rejected'", panel=Panel.LOOK, on=notices)
+def take(
+    given: Given,
+    notice: Annotated[str, typer.Argument(metavar="NOTICE", help="The notice's id, as it says at its end.")],
+    actor: Actor = None,
+) -> None:
+    """Take a notice on: recorded with your name, and not escalated any more."""
+    try:
+        taken = given.place.notices.acknowledge(notice, given.actor(actor), given.place.now())
+    except UnknownNoticeError:
+        raise InputError("There is no notice of that id: take it from `gpcm notices list`.") from None
+    words = "It is yours." if taken else "Somebody has taken it on before; nothing was changed."
+    given.screen.result({"notice": notice, "taken": taken}, Text(words))
+
+
+_WRONG = {
+    "lost": "received, and the ledger has nothing of it",
+    "incomplete": "the ledger has not all of its messages",
+    "without_receipt": "in the ledger, and never received",
+    "unattended": "open, and the sweep does not come by",
+    "vanished": "left open by an earlier balance, and gone",
+    "unknown_to_mesh": "called sent, and MESH does not know it",
+}
+
+
+@command(example="gpcm reconcile yesterday", panel=Panel.LOOK)
+def reconcile(
+    given: Given,
+    day: Annotated[str, typer.Argument(metavar="DAY", help="A day (UTC): 2026-11-22, today, yesterday.")] = "yesterday",
+    again: Annotated[bool, typer.Option("--again", help="Reckon it afresh, in place of what was made.")] = False,
+) -> int | None:
+    """The balance of a day: is every request accounted for? Made if it was not made yet."""
+    place = given.place
+    try:
+        which = day_of(day, place.now())
+    except MomentError as error:
+        raise InputError(str(error)) from None
+    if which > place.now().date():
+        raise InputError("That day is still to come.")
+    key = place.balances.evidence_key(which)
+    if key is None or again or which > place.now().date() - timedelta(days=1):
+        # The poller makes it, with its own permissions: an operator need not have the mailboxes' credentials.
+        try:
+            invoke(place, place.output("PollerFunctionName"), json.dumps({"task": "reconcile", "day": str(which)}))
+        except FunctionFailedError as error:
+            raise PlaceError(f"The balance could not be made: {error}. See the poller's log.") from None
+        key = place.balances.evidence_key(which)
+    if key is None:
+        raise PlaceError("The poller made no balance. See its log.")
+    made = json.loads(place.evidence.read_balance(key))
+    given.screen.result(made, *_balance(made))
+    return None if made["balanced"] else Ended.THE_ANSWER_IS_NO
+
+
+def _balance(made: dict[str, Any]) -> list[RenderableType]:
+    table = plain_table("mailbox", "received", "settled", "open", "arriving", "wrong",
+                        right=["received", "settled", "open", "arriving", "wrong"])  # fmt: skip
+    wrong: list[str] = []
+    for mailbox, its in made["mailboxes"].items():
+        out = [f"{mailbox}: {each}: {words}" for name, words in _WRONG.items() for each in its[name]]
+        counts = (its["received"], its["settled"], its["open"], len(its["arriving"]), len(out))
+        table.add_row(mailbox, *map(str, counts))
+        wrong += out
+    verdict = "It balances." if made["balanced"] else f"It does not balance: {made['wrong']} are not accounted for."
+    shown: list[RenderableType] = [
+        Text.assemble((f"Balance of {made['day']}  ", "bold"), (verdict, "green" if made["balanced"] else "bold red")),
+        table if made["mailboxes"] else Text("  Nothing was received."),
+    ]
+    if wrong:
+        shown += [Text(), heading("Not accounted for"), sentences(wrong)]
+    return shown

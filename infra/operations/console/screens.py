@@ -1,0 +1,116 @@
+"""Makes the pages out of the templates: the words and times of the console, and what every page has."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from gpconnect_messaging.documents.wording import uk_local
+from gpconnect_messaging.ledger.lifecycle import Status
+from infra.operations.console.board import Board
+from infra.operations.console.guard import operator_of
+from infra.operations.messages import ORDER, mood
+from infra.operations.wording import period
+
+FOLDER = Path(__file__).parent
+STATIC = FOLDER / "static"
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_HOUR = timedelta(hours=1)
+
+
+def moment(when: datetime) -> str:
+    """Write a time as UK clocks show it, and name the zone: `22 Nov 2026, 14:05:10 GMT`."""
+    local = uk_local(when)
+    zone = "GMT" if local == when.astimezone(UTC) else "BST"
+    return f"{local.day} {_MONTHS[local.month - 1]} {local.year}, {local:%H:%M:%S} {zone}"
+
+
+def from_uk(written: str) -> datetime:
+    """Read `2026-11-22T14:05`, or a date alone, as a time of UK clocks. Raises ValueError.
+
+    The hour that comes twice in autumn is taken as the first.
+    """
+    read = datetime.fromisoformat(written)
+    if read.tzinfo is not None:
+        raise ValueError("a time of UK clocks has no zone")
+    local = read.replace(tzinfo=UTC)
+    return local - _HOUR if uk_local(local - _HOUR) == local else local
+
+
+def to_uk(when: datetime) -> str:
+    """Write a time as `from_uk` reads it, to the minute."""
+    return f"{uk_local(when):%Y-%m-%dT%H:%M}"
+
+
+def midnight(now: datetime) -> datetime:
+    """Give the moment at which the UK's day began."""
+    local = uk_local(now)
+    return from_uk(f"{local:%Y-%m-%d}")
+
+
+def status_name(status: Status) -> str:
+    """Write a status for a person: `Tell practice`."""
+    return status.value.replace("_", " ").capitalize()
+
+
+@cache
+def _templates() -> Environment:
+    """The templates, read and compiled once. Whatever comes from elsewhere is escaped, and what is missing an error."""
+    templates = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        auto_reload=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = hashlib.sha256((STATIC / "console.css").read_bytes()).hexdigest()[:12]
+    templates.globals["stylesheet"] = f"/static/console.css?{style}"
+    templates.filters |= {
+        "moment": moment,
+        "period": period,
+        "mood": mood,
+        "status_name": status_name,
+        "number": lambda number: f"{number:,}",
+        "css": lambda words: str(words).replace(" ", "-"),
+        "slug": lambda words: re.sub(r"[^A-Za-z0-9]+", "-", str(words)).strip("-"),
+        "sentence": lambda words: f"{words[:1].upper()}{words[1:]}".rstrip(".") + ".",
+        "plain": lambda words: f"{words[:1].upper()}{words[1:]}".replace("-", " "),
+        "ordered": lambda statuses: sorted(statuses, key=ORDER.index),
+        "merged": lambda attributes, more: {**attributes, **more},
+    }
+    return templates
+
+
+class Screens:
+    """Writes pages."""
+
+    def __init__(self, environment: str, board: Board) -> None:
+        """`environment` is what the pages call the place that they work on."""
+        self._board = board
+        self._environment = environment
+
+    def page(self, request: Request, template: str, *, code: int = 200, **values: Any) -> HTMLResponse:
+        """Write a page for whoever asks."""
+        signed_in = "operator" in request.scope.get("state", {})
+        found: Mapping[str, str] = values.pop("found", None) or {}
+        known = {
+            "request": request,
+            "environment": self._environment,
+            "operator": operator_of(request) if signed_in else None,
+            "view": self._board.view() if signed_in else None,
+            "base": request.scope.get("root_path", ""),
+            "section": "",
+            "done": "",
+            "found": found,
+            "failed": bool(found),
+        }
+        written = _templates().get_template(template).render(**(known | values))
+        return HTMLResponse(written, status_code=code)

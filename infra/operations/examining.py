@@ -1,0 +1,229 @@
+"""Whether a place is in order, part by part: what `gpcm doctor` and `gpcm mailbox check` ask.
+
+Nothing here changes anything, and nothing says a secret or a patient's name. A part that cannot be asked is not in
+order, and the words say what to do.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from gpconnect_messaging.mailboxes.directory import CredentialsError, UnknownMailboxError
+from gpconnect_messaging.mailboxes.settings import MailboxSettings, MailboxSettingsError
+from gpconnect_messaging.mesh.errors import Authentication, MeshError
+from infra.operations.place import FUNCTIONS, Place, PlaceError
+
+_SOON = timedelta(days=30)
+"""How long before it ends a certificate needs somebody (docs/watching.md: 60, 30 and 7 days are alarms)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One part: whether it is in order, and how it is, or what to do."""
+
+    what: str
+    well: bool
+    words: str
+
+
+Look = Callable[[], tuple[bool, str]]
+
+
+def examined(place: Place) -> Iterator[Finding]:
+    """Look at all parts of a place. MESH itself is asked by `mailbox_examined` alone."""
+    yield from (_finding(f"function {name}", lambda name=name: _function(place, name)) for name in FUNCTIONS)  # type: ignore[misc]
+    yield _finding("ledger", lambda: _ledger(place))
+    for bucket in ("DropBucketName", "OutboxBucketName", "EvidenceBucketName"):
+        named = bucket.removesuffix("BucketName").lower()
+        yield _finding(f"{named} bucket", lambda bucket=bucket: _bucket(place, bucket))  # type: ignore[misc]
+    yield _finding("queues", lambda: _queues(place))
+    yield _finding("schedules", lambda: _schedules(place))
+    yield _finding("contacts", lambda: _contacts(place))
+    yield _finding("notices", lambda: _notices(place))
+    yield from _pds(place)
+    try:
+        mailboxes = place.mailbox_names()
+    except (ClientError, BotoCoreError, PlaceError) as error:
+        yield Finding("mailboxes", False, _words(error))
+        return
+    if not mailboxes:
+        yield Finding("mailboxes", False, "None is configured: name one in infra/environments and deploy.")
+    for mailbox in mailboxes:
+        yield _finding(f"mailbox {mailbox}", lambda mailbox=mailbox: _mailbox(place, mailbox))  # type: ignore[misc]
+
+
+def mailbox_examined(place: Place, mailbox: str, practice: str | None) -> Iterator[Finding]:
+    """Look at one mailbox as MESH sees it; `practice` is an ODS code that is looked up for its workflow."""
+    try:
+        settings = place.mailboxes.settings(mailbox)
+    except (UnknownMailboxError, MailboxSettingsError) as error:
+        yield Finding("settings", False, f"{_sentence(error)} Name it in infra/environments and deploy.")
+        return
+    version = settings.specification.value
+    yield Finding("settings", True, f"{settings.ods_code}, Send Document {version}, release {settings.release.value}")
+    yield _finding("credentials", lambda: _mailbox(place, mailbox))
+    yield _finding("handshake", lambda: _handshake(place, mailbox))
+    prescribed = settings.prescribed
+    yield _finding("receives answers", lambda: _receives(place, settings, prescribed.response_workflow_id))
+    if practice:
+        yield _finding(f"lookup of {practice}", lambda: _lookup(place, mailbox, practice, prescribed.workflow_id))
+
+
+def _finding(what: str, look: Look) -> Finding:
+    try:
+        return Finding(what, *look())
+    except (ClientError, BotoCoreError, PlaceError, CredentialsError, MeshError) as error:
+        return Finding(what, False, _words(error))
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, ClientError):
+        return f"AWS refuses {error.operation_name} ({error.response['Error']['Code']}): check your permissions."
+    if isinstance(error, BotoCoreError):
+        return f"AWS cannot be reached ({type(error).__name__})."
+    return _sentence(error)
+
+
+def _sentence(error: Exception) -> str:
+    words = str(error)
+    return f"{words[:1].upper()}{words[1:]}".rstrip(".") + "."
+
+
+def _function(place: Place, name: str) -> tuple[bool, str]:
+    found = place.client("lambda").get_function_configuration(FunctionName=place.output(f"{name.title()}FunctionName"))
+    getattr(place, f"{name}_settings")  # raises where it is not configured
+    state = str(found.get("State", "Active"))
+    well = state == "Active" or (state == "Inactive" and found.get("StateReasonCode") == "Idle")
+    return well, f"{state.lower()}, {found.get('MemorySize')} MB, {found.get('Timeout')} s"
+
+
+def _ledger(place: Place) -> tuple[bool, str]:
+    table = place.client("dynamodb").describe_table(TableName=place.table)["Table"]
+    wanted = {"by_status", "by_time", "by_encounter", "by_due"}
+    there = {
+        each["IndexName"] for each in table.get("GlobalSecondaryIndexes", ())
+        if each.get("IndexStatus", "ACTIVE") == "ACTIVE"
+    }  # fmt: skip
+    if missing := wanted - there:
+        return False, f"index {', '.join(sorted(missing))} is not there (yet): deploy the present version."
+    return table["TableStatus"] == "ACTIVE", f"{table['TableStatus'].lower()}, {len(there)} indexes"
+
+
+def _bucket(place: Place, output: str) -> tuple[bool, str]:
+    place.client("s3").head_bucket(Bucket=place.output(output))
+    return True, "there"
+
+
+def _queues(place: Place) -> tuple[bool, str]:
+    depths = {each.name: each.waiting for each in place.queues()}
+    dead = {name: count for name, count in depths.items() if "dead letters" in name and count}
+    if dead:
+        named = ", ".join(f"{count} in {name}" for name, count in dead.items())
+        return False, f"{named}: find out why in the logs, mend it, then `gpcm redrive`."
+    return True, ", ".join(f"{name} {count}" for name, count in depths.items())
+
+
+def _schedules(place: Place) -> tuple[bool, str]:
+    found = place.schedules()
+    if not found:
+        return False, "None starts the poller: deploy the present version."
+    off = [each.name for each in found if not each.on]
+    if off:
+        return False, f"switched off: {', '.join(off)}. Nothing is collected or chased by these."
+    return True, f"{len(found)}, all on"
+
+
+def _contacts(place: Place) -> tuple[bool, str]:
+    pages = place.client("sns").get_paginator("list_subscriptions_by_topic").paginate(
+        TopicArn=place.output("NoticesTopicArn")
+    )  # fmt: skip
+    arns = [each["SubscriptionArn"] for page in pages for each in page["Subscriptions"]]
+    if not arns:
+        return False, "Nobody is told of notices: name contacts in infra/environments and deploy."
+    waiting = sum("PendingConfirmation" in arn for arn in arns)
+    if waiting:
+        return False, f"{waiting} of {len(arns)} have not confirmed: each must follow the link that SNS sent."
+    return True, f"{len(arns)}, all confirmed"
+
+
+def _notices(place: Place) -> tuple[bool, str]:
+    found = place.notices.open()
+    untold = [each for each in found if each.told_at is None and place.now() - each.notice.raised_at > _UNTOLD]
+    if untold:
+        return False, f"{len(untold)} could not be told: see the poller's log and the alarm NoticesFailed."
+    return True, f"{len(found)} wait for somebody to take them" if found else "none waits for anybody"
+
+
+_UNTOLD = timedelta(minutes=10)
+
+
+def _pds(place: Place) -> Iterator[Finding]:
+    try:
+        settings = place.builder_settings
+    except (ClientError, BotoCoreError, PlaceError) as error:
+        yield Finding("PDS", False, _words(error))
+        return
+    if not settings.pds_url:
+        yield Finding("PDS", True, "not used here")
+        return
+
+    def look() -> tuple[bool, str]:
+        from gpconnect_messaging.pds.__main__ import Unlimited, check
+        from gpconnect_messaging.pds.client import PdsClient
+        from gpconnect_messaging.pds.vault import ApplicationVault
+
+        vault = ApplicationVault(place.client("secretsmanager"), settings.pds_secret)
+        problem = check(PdsClient(settings.pds_url, vault, Unlimited()))
+        return problem is None, problem or "accepts the application's credentials"
+
+    yield _finding("PDS", look)
+
+
+def _mailbox(place: Place, mailbox: str) -> tuple[bool, str]:
+    try:
+        place.mailboxes.settings(mailbox)
+    except MailboxSettingsError as error:
+        return False, _sentence(error)
+    credentials = place.vault.credentials(mailbox)
+    try:
+        credentials.tls_context()
+    except ValueError as error:
+        return False, f"{_sentence(error)} Put the right one into its secret."
+    expires = credentials.certificate_expires
+    if expires is None:
+        return True, "credentials there, no client certificate"
+    left = expires - place.now()
+    words = f"its certificate ends on {expires:%d %b %Y}, in {left.days} days"
+    return left > _SOON, words if left > _SOON else f"{words}: put a new one into its secret (docs/deploy.md)."
+
+
+def _handshake(place: Place, mailbox: str) -> tuple[bool, str]:
+    try:
+        place.mesh.authorised(mailbox, lambda client: client.handshake())
+    except Authentication as error:
+        return False, f"{_sentence(error)} Compare the mailbox's password and the shared key with what MESH gave you."
+    return True, "MESH accepts the mailbox"
+
+
+def _receives(place: Place, settings: MailboxSettings, workflow_id: str) -> tuple[bool, str]:
+    found = place.mesh.authorised(
+        settings.mailbox, lambda client: client.endpoint_lookup(settings.ods_code, workflow_id)
+    )
+    named = [each.mailbox_id for each in found.mailboxes]
+    if settings.mailbox in named:
+        return True, f"MESH sends {workflow_id} here"
+    others = f" MESH names {', '.join(named)} instead." if named else ""
+    return False, f"MESH does not send {workflow_id} here: ask for the workflow to be added.{others}"
+
+
+def _lookup(place: Place, mailbox: str, practice: str, workflow_id: str) -> tuple[bool, str]:
+    found: Any = place.mesh.authorised(mailbox, lambda client: client.endpoint_lookup(practice, workflow_id))
+    named: Sequence[str] = [each.mailbox_id for each in found.mailboxes]
+    if len(named) == 1:
+        return True, f"takes {workflow_id} at {named[0]}"
+    if not named:
+        return False, f"takes no {workflow_id}: it is not enabled for GP Connect Send Document."
+    return False, f"has several mailboxes for {workflow_id}: {', '.join(named)}. Name the right one in the request."

@@ -1,0 +1,48 @@
+"""An operator's orders to take a kept request in again; each is recorded before anybody acts on it.
+
+Whoever may write to the intake queue could ask for it there: the order in the ledger is what allows it.
+"""
+
+from gpconnect_messaging.ledger.audit import audit_item
+from gpconnect_messaging.ledger.records import AuditEvent, Order, Origin
+from gpconnect_messaging.ledger.table import Item, LedgerTable, text, time
+
+
+class OrderBook(LedgerTable):
+    """Where an operator's orders are placed."""
+
+    def place(self, order: Order, event: AuditEvent) -> bool:
+        """Record an order with its audit event, both or neither; False where it was given before."""
+        item = {
+            "pk": f"REQUEST#{order.request_id}",
+            "sk": "ORDER",
+            "of": order.of,
+            **origin_item(order.origin),
+            **self._expiry(event.at),
+        }
+        return self._write(
+            [self._put(item, "attribute_not_exists(pk)"), self._put(audit_item(event) | self._expiry(event.at))]
+        )
+
+
+def origin_item(origin: Origin) -> Item:
+    """Write where a request's documents are, as attributes of an item."""
+    arrived = {"arrived": text(origin.arrived)} if origin.arrived else {}
+    return {"folder": origin.folder, "document_versions": list(origin.document_versions), **arrived}
+
+
+def read_origin(item: Item) -> Origin | None:
+    """Read what `origin_item` wrote; None from an item that was written without."""
+    if "folder" not in item:
+        return None
+    return Origin(
+        folder=item["folder"],
+        document_versions=tuple(item["document_versions"]),
+        arrived=time(item["arrived"]) if "arrived" in item else None,
+    )
+
+
+def as_order(request_id: str, item: Item) -> Order | None:
+    """Read an order's item."""
+    origin = read_origin(item)
+    return Order(request_id=request_id, of=item["of"], origin=origin) if origin else None

@@ -1,0 +1,62 @@
+"""An operator's tools on a deployed environment, from the stack's outputs and the operator's own credentials."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from gpconnect_messaging.ledger.audit import AuditTrail
+from gpconnect_messaging.ledger.lifecycle import Patience
+from gpconnect_messaging.ledger.orders import OrderBook
+from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.queues import IntakeQueue, SendQueue
+from gpconnect_messaging.replay.redrive import Lane, Redrive
+from gpconnect_messaging.replay.resend import Resend
+from gpconnect_messaging.storage import Evidence, Outbox
+
+if TYPE_CHECKING:
+    import boto3
+
+_QUEUES = {
+    Lane.INTAKE: ("IntakeDeadLetterQueueUrl", "IntakeQueueUrl"),
+    Lane.SEND: ("SendDeadLetterQueueUrl", "SendQueueUrl"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayTools:
+    """Sending again, and redriving each dead-letter queue that the stack has."""
+
+    resend: Resend
+    redrives: Mapping[Lane, Redrive]
+
+
+def replay_tools(
+    session: "boto3.Session", outputs: Mapping[str, str], *, patience: Patience, kept_for: timedelta | None
+) -> ReplayTools:
+    """Make the tools. `patience` and `kept_for` are the environment's, as its functions have them.
+
+    Raises KeyError where the stack has not the outputs that it should.
+    """
+    dynamodb, s3, sqs = session.client("dynamodb"), session.client("s3"), session.client("sqs")
+    table = outputs["LedgerTableName"]
+    ledger = Ledger(dynamodb, table, patience, kept_for=kept_for)
+    trail = AuditTrail(dynamodb, table, kept_for=kept_for)
+    return ReplayTools(
+        resend=Resend(
+            ledger=ledger,
+            trail=trail,
+            orders=OrderBook(dynamodb, table, kept_for=kept_for),
+            outbox=Outbox(s3, outputs["OutboxBucketName"]),
+            evidence=Evidence(s3, outputs["EvidenceBucketName"]),
+            send_queue=SendQueue(sqs, outputs["SendQueueUrl"]),
+            intake_queue=IntakeQueue(sqs, outputs["IntakeQueueUrl"]),
+            patience=patience,
+        ),
+        redrives={
+            lane: Redrive(
+                lane=lane, sqs=sqs, dead_letters_url=outputs[dead], queue_url=outputs[live], ledger=ledger, trail=trail
+            )
+            for lane, (dead, live) in _QUEUES.items()
+        },
+    )

@@ -1,0 +1,139 @@
+"""An operator at the deployed product: dead letters redriven, messages sent again, on the emulator's own services."""
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from gpconnect_messaging.ledger.lifecycle import Patience, Status
+from gpconnect_messaging.replay.pace import Pace
+from gpconnect_messaging.replay.policy import Action, Way
+from gpconnect_messaging.replay.redrive import Lane
+from gpconnect_messaging.replay.resend import Choice
+from gpconnect_messaging.replay.tools import ReplayTools, replay_tools
+from infra.local.ledger import Message
+from infra.local.requests import Dropped
+from infra.local.run import LocalRun
+from tests.examples import REQUESTS, request_data
+
+PDF = (REQUESTS / "consultation-report-2.0" / "report.pdf").read_bytes()
+BY: dict[str, Any] = {"actor": "operator-7", "reason": "what stood in its way is mended"}
+
+
+@pytest.fixture(scope="module")
+def tools(local_run: LocalRun) -> ReplayTools:
+    patience = Patience(stale=timedelta(seconds=15), uncertain=timedelta(seconds=10))
+    return replay_tools(local_run.session, local_run.outputs, patience=patience, kept_for=timedelta(days=2922))
+
+
+@pytest.fixture(autouse=True)
+def _mesh_as_it_was(local_run: LocalRun) -> Iterator[None]:
+    yield
+    httpx.request("DELETE", f"{local_run.mesh_url}/control/faults", timeout=10).raise_for_status()
+
+
+def drop(run: LocalRun, documents: dict[str, bytes]) -> Dropped:
+    return run.drop_request(request_data(encounter=str(uuid.uuid4())), documents)
+
+
+def reaches(run: LocalRun, wanted: Status, *, request: str | None = None, message: str | None = None) -> Message:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        for each in run.messages():
+            if each.status == wanted and (each.message_id == message or each.request_id == request):
+                return each
+        run.poll()
+    known = {each.message_id: each.status for each in run.messages()}
+    pytest.fail(f"{request or message} is not {wanted}: {known}; denials: {run.denials()}")
+
+
+def put(run: LocalRun, queue: str, body: dict[str, Any]) -> None:
+    run.session.client("sqs").send_message(
+        QueueUrl=run.outputs[queue], MessageBody=json.dumps(body), MessageGroupId="Y90001OT001"
+    )
+
+
+def test_a_request_without_its_document_is_taken_in_once_the_document_is_there(
+    local_run: LocalRun, tools: ReplayTools
+) -> None:
+    dropped = drop(local_run, {})
+    reaches(local_run, Status.INVALID, request=dropped.request_id)
+    key = dropped.key.replace("request.json", "report.pdf")
+    local_run.session.client("s3").put_object(Bucket=local_run.outputs["DropBucketName"], Key=key, Body=PDF)
+    plan = list(tools.resend.plan(Choice(ids=(dropped.request_id,))))
+    (done,) = tools.resend.carry_out(plan, Way.UNCHANGED, **BY, pace=Pace(5))
+    assert done.action is Action.TAKE_IN_AGAIN
+    message = reaches(local_run, Status.DELIVERED, request=done.becomes)
+    assert message.item["version"] == 1
+    events = tools.resend.trail.of_message(dropped.request_id)
+    assert [each.actor for each in events if each.what == "re-send"] == ["operator-7"]
+    (again,) = tools.resend.plan(Choice(ids=(dropped.request_id,)))
+    assert (again.action, again.becomes) == (Action.NONE, done.becomes)
+
+
+@pytest.mark.parametrize("way", Way)
+def test_a_refused_message_is_delivered_once_mesh_takes_it(local_run: LocalRun, tools: ReplayTools, way: Way) -> None:
+    fault = {"fault": "refuse", "kind": "send"}
+    httpx.post(f"{local_run.mesh_url}/control/faults/next", json=fault, timeout=10).raise_for_status()
+    begun = datetime.now(UTC)
+    dropped = drop(local_run, {"report.pdf": PDF})
+    refused = reaches(local_run, Status.REFUSED, request=dropped.request_id)
+    choice = Choice(status=Status.REFUSED, since=begun, until=datetime.now(UTC) + timedelta(minutes=1))
+    plan = [each for each in tools.resend.plan(choice, way) if each.message_id == refused.message_id]
+    (done,) = tools.resend.carry_out(plan, way, **BY, pace=Pace(5))
+    if way is Way.UNCHANGED:
+        assert done.action is Action.SEND_AGAIN
+        reaches(local_run, Status.DELIVERED, message=refused.message_id)
+    else:
+        assert done.action is Action.TAKE_IN_AGAIN
+        assert reaches(local_run, Status.DELIVERED, request=done.becomes).item["version"] == 2
+
+
+def test_dead_letters_of_the_intake_become_messages_and_are_harmless_twice(
+    local_run: LocalRun, tools: ReplayTools
+) -> None:
+    redrive = tools.redrives[Lane.INTAKE]
+    known = drop(local_run, {"report.pdf": PDF})
+    reaches(local_run, Status.DELIVERED, request=known.request_id)
+    store, bucket = local_run.session.client("s3"), local_run.outputs["DropBucketName"]
+    version = store.head_object(Bucket=bucket, Key=known.key)["VersionId"]
+    fresh = f"{uuid.uuid4()}/"
+    request = request_data(encounter=str(uuid.uuid4()), request_id=str(uuid.uuid4()))
+    request["documents"][0]["key"] = f"{fresh}report.pdf"
+    store.put_object(Bucket=bucket, Key=f"{fresh}report.pdf", Body=PDF)
+    put(local_run, "IntakeDeadLetterQueueUrl", request)
+    event = {
+        "source": "aws.s3", "detail-type": "Object Created", "time": datetime.now(UTC).isoformat(),
+        "detail": {"bucket": {"name": bucket}, "object": {"key": known.key, "version-id": version}},
+    }  # fmt: skip
+    put(local_run, "IntakeDeadLetterQueueUrl", event)
+    put(local_run, "IntakeDeadLetterQueueUrl", {"again": str(uuid.uuid4())})
+    looked = {each.id: each for each in redrive.look()}
+    assert len(looked) == 3
+    assert {each.id for each in redrive.look()} == set(looked), "looking consumes nothing"
+    moved = {each.id: each for each in redrive.run(**BY, pace=Pace(50))}
+    assert sorted(each.moved for each in moved.values()) == [False, True, True]
+    (new,) = (each for each in moved.values() if each.moved and each.subject != known.request_id)
+    reaches(local_run, Status.DELIVERED, request=new.subject)
+    assert len([each for each in local_run.messages() if each.request_id == known.request_id]) == 1
+    (left,) = redrive.look()
+    assert not left.moves
+
+
+def test_a_dead_letter_of_the_send_queue_is_sent(local_run: LocalRun, tools: ReplayTools) -> None:
+    redrive = tools.redrives[Lane.SEND]
+    dropped = drop(local_run, {"report.pdf": PDF})
+    message = reaches(local_run, Status.DELIVERED, request=dropped.request_id)
+    put(local_run, "SendDeadLetterQueueUrl", {"message_id": message.message_id})
+    (letter,) = redrive.look()
+    assert letter.status is Status.DELIVERED
+    (moved,) = redrive.run(**BY, pace=Pace(50), chosen={message.message_id})
+    assert moved.moved
+    assert redrive.look() == []
+    copies = httpx.get(f"{local_run.mesh_url}/control/messages", timeout=10).json()
+    assert len([each for each in copies if f"{message.message_id}.xml" in str(each["headers"])]) == 1

@@ -1,0 +1,108 @@
+"""An operator's order to send once more: what the lifecycle makes of it, in any order of facts."""
+
+from datetime import timedelta
+from itertools import permutations
+
+import pytest
+
+from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger.lifecycle import (
+    Fact,
+    History,
+    NoticeKind,
+    Patience,
+    Status,
+    acknowledgements_due,
+    due_at,
+    notices_due,
+)
+from tests.unit.ledger.facts import (
+    BUILT,
+    OVERDUE,
+    WITHDRAWN,
+    accepted,
+    at,
+    chunk,
+    postponed,
+    refused,
+    reported,
+    response,
+    started,
+    uncertain,
+)
+
+REFUSED = (BUILT, started(), refused())
+UNDELIVERED = (BUILT, started(), accepted(), reported())
+LATE = (BUILT, started(), accepted(), OVERDUE)
+PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+
+
+def ordered(attempts: int = 1, minutes: float = 200) -> Fact:
+    return lifecycle.resend_ordered(at=at(minutes), actor="operator-7", attempts=attempts)
+
+
+def status(*facts: Fact) -> Status:
+    found = {History(each).status for each in permutations(facts)} if len(facts) < 7 else {History(facts).status}
+    assert len(found) == 1, "the order in which facts arrive does not matter"
+    return found.pop()
+
+
+@pytest.mark.parametrize("before", [REFUSED, UNDELIVERED, LATE], ids=["REFUSED", "UNDELIVERED", "OVERDUE"])
+def test_what_is_ordered_waits_for_a_sender_and_for_the_sweep(before: tuple[Fact, ...]) -> None:
+    assert status(*before, ordered()) is Status.BUILT
+    assert due_at(History((*before, ordered())), PATIENCE) == at(210)
+    again = (*before, ordered(), started(2, 201))
+    assert status(*again) is Status.SENDING
+    assert status(*again, uncertain(2, 202)) is Status.UNCERTAIN
+    assert status(*again, postponed(2, 202)) is Status.BUILT
+
+
+def test_what_was_refused_or_reported_is_sent_then_and_its_answers_are_awaited_anew() -> None:
+    for before in (REFUSED, UNDELIVERED):
+        history = History((*before, ordered(), started(2, 201), accepted(2, 202)))
+        assert history.status is Status.SENT
+        assert acknowledgements_due(history) == at(201) + timedelta(hours=1)
+        assert not notices_due(history) - {NoticeKind.REFUSED, NoticeKind.UNDELIVERED}
+
+
+def test_what_was_overdue_stays_so_until_an_answer_comes() -> None:
+    again = (*LATE, ordered(), started(2, 201), accepted(2, 202))
+    assert History(again).status is Status.OVERDUE
+    answered = History((*again, response("20013", 300), response("30001", 301), response("20007", 302)))
+    assert answered.status is Status.DELIVERED, "the second copy's 20007 is no failure"
+
+
+@pytest.mark.parametrize("answer", ["20013", "30001"])
+def test_an_answer_that_comes_meanwhile_ends_the_order(answer: str) -> None:
+    assert status(*LATE, ordered(), response(answer, 201)) is Status.OVERDUE
+    assert status(*LATE, ordered(), response("20009", 201)) is Status.REJECTED
+
+
+def test_a_withdrawal_ends_the_order_before_the_upload() -> None:
+    assert status(*LATE, ordered(), WITHDRAWN) is Status.OVERDUE
+    assert status(*REFUSED, ordered(), WITHDRAWN) is Status.REFUSED
+
+
+@pytest.mark.requirement("1.5:GPCM-SD-044")
+def test_a_person_is_told_of_what_was_sent_again_in_vain() -> None:
+    once_more = (*REFUSED, ordered(), started(2, 201), refused(2, 202))
+    assert NoticeKind.SENT_AGAIN_IN_VAIN in notices_due(History(once_more))
+    reported_again = (*UNDELIVERED, ordered(), started(2, 201), accepted(2, 202), reported(2, 203))
+    assert NoticeKind.SENT_AGAIN_IN_VAIN in notices_due(History(reported_again))
+    for not_yet in (REFUSED, (*REFUSED, ordered()), (*REFUSED, ordered(), started(2, 201))):
+        assert NoticeKind.SENT_AGAIN_IN_VAIN not in notices_due(History(not_yet))
+
+
+def test_a_second_order_is_another_only_after_an_upload() -> None:
+    history = History((*REFUSED, ordered()))
+    assert history.with_fact(ordered(minutes=300)) is history
+    again = (*REFUSED, ordered(), started(2, 201), refused(2, 202), ordered(2, 300))
+    assert History(again).status is Status.BUILT
+
+
+def test_an_ordered_copy_does_not_go_on_with_the_chunks_of_the_copy_before() -> None:
+    before = (BUILT, started(chunks=3), chunk(1), chunk(2), accepted(), OVERDUE)
+    assert [begun.accepted for begun in History(before).begun] == [2]
+    history = History((*before, ordered()))
+    assert history.begun == ()
+    assert history.possible_copies == 1

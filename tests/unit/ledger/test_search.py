@@ -1,0 +1,177 @@
+"""Finding messages by the ledger's indexes, in memory; tests/integration/test_ledger_store.py has the real engines."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger.lifecycle import Fact, History, Patience, Status, built, request_refused
+from gpconnect_messaging.ledger.records import MessageRecord, Received
+from gpconnect_messaging.ledger.search import CursorError, Page, Search
+from gpconnect_messaging.ledger.store import Ledger
+from tests.in_memory import Clock, Table
+from tests.unit.ledger.facts import accepted, response, started
+
+MAILBOX, OTHER = "Y90001OT001", "Y90002OT001"
+START = datetime(2026, 11, 20, 12, tzinfo=UTC)
+PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+
+
+class Kept:
+    """A ledger in memory, and the search over it."""
+
+    def __init__(self) -> None:
+        self.clock = Clock(START)
+        table: Any = Table()
+        self.ledger = Ledger(table, "ledger", PATIENCE, self.clock)
+        self.search = Search(table, "ledger", self.clock)
+
+    def built(self, mailbox: str = MAILBOX, **changes: Any) -> str:
+        """Have a message built, a minute after the one before."""
+        self.clock.advance(timedelta(minutes=1))
+        hour = timedelta(hours=1)
+        fact = built(at=self.clock(), sha256="00", size=1, infrastructure_due=hour, business_due=hour)
+        return self.row(fact, mailbox=mailbox, **changes)
+
+    def row(self, fact: Fact, **changes: Any) -> str:
+        given: dict[str, Any] = {
+            "message_id": str(uuid.uuid4()),
+            "request_id": str(uuid.uuid4()),
+            "mailbox": MAILBOX,
+            "encounter": "encounter",
+            "version": 1,
+            "created_at": self.clock(),
+            "history": History((fact,)),
+        }
+        record = MessageRecord(**(given | changes))
+        self.ledger.create(record)
+        return record.message_id
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+def ids(page: Page) -> list[str]:
+    return [row.message_id for row in page.rows]
+
+
+def turned(read: Any, limit: int) -> list[str]:
+    """Turn all pages, and say what they show."""
+    page = read(limit=limit)
+    shown = ids(page)
+    while page.cursor:
+        assert len(page.rows) == limit
+        page = read(limit=limit, cursor=page.cursor)
+        shown += ids(page)
+    return shown
+
+
+def newest_first(made: Sequence[str]) -> list[str]:
+    return list(reversed(made))
+
+
+@pytest.mark.parametrize("limit", [1, 7, 100])
+def test_pages_by_status_show_each_message_once_newest_first(kept: Kept, limit: int) -> None:
+    made = [kept.built() for _ in range(24)]
+    assert turned(lambda **page: kept.search.by_status(Status.BUILT, **page), limit) == newest_first(made)
+    assert kept.search.by_status(Status.SENT).rows == ()
+
+
+@pytest.mark.parametrize("limit", [1, 7, 100])
+def test_pages_of_everything_go_over_days_and_statuses(kept: Kept, limit: int) -> None:
+    made = []
+    for _ in range(12):
+        made.append(kept.built())
+        kept.clock.advance(timedelta(hours=5))
+        kept.ledger.record(made[-1], started())
+    assert turned(kept.search.by_time, limit) == newest_first(made)
+
+
+def test_a_page_is_of_one_mailbox_and_one_time_where_that_is_asked(kept: Kept) -> None:
+    made = [kept.built(mailbox) for mailbox in (MAILBOX, OTHER) * 5]
+    assert ids(kept.search.by_status(Status.BUILT, mailbox=OTHER)) == newest_first(made[1::2])
+    assert ids(kept.search.by_time(mailbox=OTHER, limit=3)) == newest_first(made[1::2])[:3]
+    first, last = START + timedelta(minutes=3), START + timedelta(minutes=5, seconds=30)
+    for found in (
+        kept.search.by_time(since=first, until=last),
+        kept.search.by_status(Status.BUILT, since=first, until=last),
+    ):
+        assert ids(found) == newest_first(made[2:5])
+
+
+def test_a_held_request_that_is_refused_later_is_listed_once_where_it_came_in(kept: Kept) -> None:
+    held = kept.row(lifecycle.held(at=START, release_at=START, by_a_person=False, requirement="", why="open"))
+    after = kept.built()
+    kept.clock.advance(timedelta(hours=1))
+    kept.ledger.record(held, request_refused(at=kept.clock(), reasons=["patient: is missing"]))
+    refused = kept.row(request_refused(at=kept.clock(), reasons=["patient: is missing"]))
+    assert ids(kept.search.by_time()) == [refused, after, held]
+
+
+def test_a_message_is_found_by_its_id_or_the_beginning_of_it_in_any_case(kept: Kept) -> None:
+    wanted, *_ = [kept.built() for _ in range(20)]
+    for name in (wanted, wanted[:8], wanted[:13], wanted[:20].upper(), f" {wanted} "):
+        assert [row.message_id for row in kept.search.named(name)] == [wanted]
+    for name in (wanted[:7], wanted[:8] + "-zzzz", str(uuid.uuid4()), "", "Wright"):
+        assert kept.search.named(name) == []
+
+
+def test_all_messages_of_a_beginning_are_found(kept: Kept) -> None:
+    made = [kept.built(message_id=f"0000abcd-0000-5000-8000-00000000000{number}") for number in (1, 2)]
+    assert [row.message_id for row in kept.search.named("0000abcd")] == made
+
+
+def test_a_message_is_found_by_its_request_and_by_what_mesh_calls_it_or_its_answer(kept: Kept) -> None:
+    request_id = str(uuid.uuid4())
+    claim = kept.ledger.claim(request_id, MAILBOX, "encounter", (), START, recipients=("registered-practice", "FA565"))
+    assert claim is not None
+    assert kept.search.named(request_id) == [], "nothing is built yet"
+    pair = list(kept.ledger.find_version(MAILBOX, "encounter", claim.version).message_ids)  # type: ignore[union-attr]
+    for message_id in pair:
+        kept.built(message_id=message_id, request_id=request_id)
+    assert [row.message_id for row in kept.search.named(request_id)] == pair
+    kept.ledger.record(pair[0], started())
+    kept.ledger.record(pair[0], accepted(mesh_message_id="20261120_MESH"))
+    kept.ledger.received(
+        Received(
+            mailbox=MAILBOX, mesh_message_id="20261120_ANSWER", at=kept.clock(), evidence_key="", outcome=pair[0]
+        )
+    )  # fmt: skip
+    for name in ("20261120_MESH", "20261120_ANSWER"):
+        assert [row.message_id for row in kept.search.named(name)] == [pair[0]]
+
+
+def test_an_encounters_rows_are_found_newest_version_first(kept: Kept) -> None:
+    made = [kept.built(version=version, encounter="E1") for version in (1, 2, 3)]
+    kept.built(encounter="E2")
+    assert [row.message_id for row in kept.search.of_encounter(MAILBOX, "E1")] == newest_first(made)
+    assert kept.search.of_encounter(OTHER, "E1") == []
+
+
+def test_open_statuses_are_counted_in_all_and_settled_ones_since_a_moment(kept: Kept) -> None:
+    made = [kept.built() for _ in range(5)]
+    for message_id in made[:2]:
+        for fact in (started(), accepted(), response("20013"), response("30001")):
+            kept.ledger.record(message_id, fact)
+    kept.clock.advance(timedelta(days=2))
+    kept.row(request_refused(at=kept.clock(), reasons=[]))
+    counted = kept.search.counts(kept.clock() - timedelta(days=1))
+    assert {status: count for status, count in counted.by_status.items() if count} == {
+        Status.BUILT: 3,
+        Status.INVALID: 1,
+    }
+    whole = kept.search.counts(START)
+    assert whole.by_status[Status.DELIVERED] == 2
+    built_at = kept.search.summaries([made[2]])[0].changed_at
+    assert kept.search.oldest(Status.BUILT) == built_at
+    assert kept.search.oldest(Status.SENT) is None
+
+
+def test_a_cursor_that_is_none_is_refused(kept: Kept) -> None:
+    with pytest.raises(CursorError):
+        kept.search.by_time(cursor="the second page")

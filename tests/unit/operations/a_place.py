@@ -1,0 +1,118 @@
+"""A place in memory: the product's own adapters over fakes, as an operator's commands and pages see it."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from gpconnect_messaging.ledger.lifecycle import Fact, History
+from gpconnect_messaging.ledger.records import MessageRecord
+from infra.operations.place import Place
+from tests.in_memory import Bucket, Clock, Table, Topic
+from tests.unit.ledger.facts import at
+
+MAILBOX = "Y90001OT001"
+TABLE = "ledger"
+ENCOUNTER = "Mrs Wright on Tuesday"
+"""What a careless sender calls an encounter: it must not be shown."""
+
+_OUTPUTS = {
+    "LedgerTableName": TABLE,
+    "DropBucketName": "drop",
+    "OutboxBucketName": "outbox",
+    "EvidenceBucketName": "evidence",
+    "IntakeQueueUrl": "https://queues/intake",
+    "SendQueueUrl": "https://queues/send",
+    "IntakeDeadLetterQueueUrl": "https://queues/intake-dead",
+    "SendDeadLetterQueueUrl": "https://queues/send-dead",
+    "NoticesTopicArn": "topic",
+    "BuilderFunctionName": "builder",
+    "SenderFunctionName": "sender",
+    "PollerFunctionName": "poller",
+    "MailboxParameters": "/mailboxes",
+    "MailboxSecrets": "mailboxes",
+    "MeshSecretName": "mesh",
+}
+_POLLER = {
+    "LEDGER_TABLE": TABLE,
+    "NOTICES_TOPIC_ARN": "topic",
+    "EVIDENCE_BUCKET": "evidence",
+    "INTAKE_QUEUE_URL": "https://queues/intake",
+    "SEND_QUEUE_URL": "https://queues/send",
+    "MAILBOX_PARAMETERS": "/mailboxes",
+    "MESH_URL": "http://localhost:1",
+    "MAILBOX_SECRETS": "mailboxes",
+    "MESH_SECRET": "mesh",
+}
+
+
+class Functions:
+    """Lambda, as far as it tells what a function is told."""
+
+    def get_function_configuration(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803
+        assert FunctionName == "poller"
+        return {"Environment": {"Variables": _POLLER}}
+
+
+class Queues:
+    """SQS: how much waits in each queue."""
+
+    def __init__(self) -> None:
+        self.depths: dict[str, tuple[int, int]] = {}
+        self.sent: list[tuple[str, Any]] = []
+
+    def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:  # noqa: N803
+        return {"Attributes": dict(zip(AttributeNames, map(str, self.depths.get(QueueUrl, (0, 0))), strict=True))}
+
+    def send_message(self, *, QueueUrl: str, MessageBody: str, **_: Any) -> None:  # noqa: N803
+        self.sent.append((QueueUrl, json.loads(MessageBody)))
+
+
+class Parameters:
+    """Parameter Store: the mailboxes' settings."""
+
+    def __init__(self) -> None:
+        self.values = {f"/mailboxes/{MAILBOX}": json.dumps({"mailbox": MAILBOX, "ods_code": "Y90001"})}
+
+    def get_parameter(self, *, Name: str) -> dict[str, Any]:  # noqa: N803
+        return {"Parameter": {"Value": self.values[Name]}}
+
+    def get_paginator(self, _operation: str) -> "Parameters":
+        return self
+
+    def paginate(self, *, Path: str) -> list[dict[str, Any]]:  # noqa: N803
+        return [{"Parameters": [{"Name": name} for name in self.values if name.startswith(Path)]}]
+
+
+class PlaceInMemory(Place):
+    """A place over fakes, and what tests do behind its back."""
+
+    def __init__(self) -> None:
+        self.clock = Clock(at(180))
+        self.dynamodb, self.bucket, self.topic, self.queue_depths = Table(), Bucket(self.clock), Topic(), Queues()
+        self.parameters = Parameters()
+        clients: dict[str, Any] = {
+            "dynamodb": self.dynamodb,
+            "s3": self.bucket,
+            "sns": self.topic,
+            "sqs": self.queue_depths,
+            "lambda": Functions(),
+            "ssm": self.parameters,
+        }
+        super().__init__(name="a test", client=clients.__getitem__, outputs=_OUTPUTS, now=self.clock)
+
+    def have(self, message_id: str, *facts: Fact, **changes: Any) -> str:
+        """Have a message to which these things happened; give its id."""
+        given: dict[str, Any] = {
+            "message_id": message_id,
+            "request_id": message_id,
+            "mailbox": MAILBOX,
+            "encounter": ENCOUNTER,
+            "version": 1,
+            "created_at": self.clock(),
+            "history": History(facts[:1]),
+        }
+        self.ledger.create(MessageRecord(**(given | changes)))
+        for fact in facts[1:]:
+            self.ledger.record(message_id, fact)
+        self.clock.advance(timedelta(seconds=1))
+        return message_id

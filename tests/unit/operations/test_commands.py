@@ -1,0 +1,402 @@
+"""gpcm on a place in memory: what it says, to a person and to a program, and how it ends."""
+
+import json
+import re
+import stat
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+import infra.operations.commands  # noqa: F401 - makes the commands known
+from gpconnect_messaging.itk3.envelope import Envelope
+from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger.lifecycle import NoticeKind, Status
+from gpconnect_messaging.ledger.records import SET_ASIDE, Received
+from gpconnect_messaging.notices import WORDS
+from infra.operations.command_line import Ended, app
+from infra.operations.place import PlaceError
+from infra.operations.revealing import REVEALED
+from tests.examples import REQUESTS
+from tests.in_memory import Clock
+from tests.unit.ledger.facts import (
+    BUILT,
+    INVALID,
+    OVERDUE,
+    WAITS,
+    WARNED,
+    accepted,
+    refused,
+    reported,
+    response,
+    started,
+    unresolved,
+)
+from tests.unit.operations.a_place import ENCOUNTER, MAILBOX, PlaceInMemory
+
+SENT = (BUILT, started(), accepted())
+SUBJECT = "Consultation report for Garth WRIGHT, NHS Number 9658218865"
+ADDRESS = "GPPROVIDER_9658218865_19331114_WRIGHT"
+PERSONAL = (ENCOUNTER, "WRIGHT", "9658218865", "19331114")
+
+
+class Terminal:
+    """gpcm, and the place that it works at."""
+
+    def __init__(self) -> None:
+        self.place = PlaceInMemory()
+
+    def run(self, *arguments: str, answer: str | None = None) -> Any:
+        return CliRunner().invoke(
+            app, list(arguments), obj=lambda _where: self.place, input=answer,
+            env={"GPCM_ACTOR": "j.doe", "COLUMNS": "120"}, prog_name="gpcm",
+        )  # fmt: skip
+
+    def well(self, *arguments: str, **how: Any) -> str:
+        """Run a command that ends well; give what it says."""
+        ended = self.run(*arguments, **how)
+        assert ended.exit_code == Ended.WELL, ended.output
+        return str(ended.stdout)
+
+    def value(self, *arguments: str) -> Any:
+        """Run a command for a program; give what it says."""
+        return json.loads(self.run(*arguments, "--json").stdout)
+
+
+@pytest.fixture
+def terminal() -> Terminal:
+    return Terminal()
+
+
+def plain(text: str) -> str:
+    """A screen's text without its layout."""
+    return re.sub(r"\s+", " ", re.sub(r"[│╭╮╰╯─·]", " ", text))
+
+
+def commands() -> Iterator[tuple[str, ...]]:
+    whole: Any = get_command(app)
+    for name, command in whole.commands.items():
+        yield (name,)
+        for inner in getattr(command, "commands", {}):
+            yield (name, inner)
+
+
+@pytest.mark.parametrize("command", list(commands()), ids=" ".join)
+def test_every_command_has_help_with_an_example(terminal: Terminal, command: tuple[str, ...]) -> None:
+    said = plain(terminal.well(*command, "--help"))
+    example = said.partition("Example: gpcm ")[2].split()
+    assert example[: len(command)] == list(command), said
+
+
+def test_the_help_says_what_the_exit_statuses_mean(terminal: Terminal) -> None:
+    said = plain(terminal.well("--help"))
+    for number in (0, 1, 2, 3, 4):
+        assert f"{number} " in said.partition("Exit status:")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["list", "--since", "long ago"], "Give a time as"),
+        (["list", "--status", "LOST"], "is not one of"),
+        (["list", "--cursor", "page 2"], "not where a page ended"),
+        (["show"], "Missing argument"),
+        (["drop", "no-such-sample"], "Give a folder that has one"),
+        (["drop", "no-such-folder", "report.pdf"], "only beside a request's file"),
+        (["render", "0000abcd", "--page", "x.html", "--extract", "x"], "add --clinical"),
+        (["validate", "no/such/file.xml"], "no such file"),
+        (["reconcile", "tomorrow"], "Give a day as"),
+        (["reconcile", "2999-01-01"], "still to come"),
+        (["notices", "take", "mine"], "gpcm notices list"),
+        (["status", "--watch", "1", "--json"], "for a person"),
+        (["resend"], "choose by message"),
+        (["resend", "--until", "today"], "add --since"),
+        (["resend", "--encounter", "x"], "name that, too"),
+        (["demo", "--only", "nothing"], "choose from"),
+        (["mailbox", "check"], "Name one of the mailboxes"),
+    ],
+)  # fmt: skip
+def test_wrong_input_gets_a_sentence_that_says_what_to_do(
+    terminal: Terminal, arguments: list[str], sentence: str
+) -> None:
+    terminal.place.parameters.values[f"/mailboxes/{MAILBOX[:-1]}2"] = "{}"
+    ended = terminal.run(*arguments)
+    assert ended.exit_code == Ended.WRONG_INPUT
+    assert sentence.lower() in plain(ended.stderr).lower()
+    assert "Traceback" not in ended.output
+
+
+@pytest.mark.parametrize("command", ["show", "trace", "release", "withdraw", "practice-told", "validate"])
+def test_a_message_that_is_not_there_says_so_without_repeating_what_was_typed(terminal: Terminal, command: str) -> None:
+    ended = terminal.run(command, "Wright")
+    assert ended.exit_code == Ended.NOT_POSSIBLE
+    assert "message id" in plain(ended.stderr)
+    assert "Wright" not in ended.output
+
+
+def test_a_place_that_is_not_there_says_how_to_get_one() -> None:
+    def closed(_where: object) -> Any:
+        raise PlaceError("No local run is being kept. Start one with `make demo KEEP=1`.")
+
+    ended = CliRunner().invoke(app, ["list"], obj=closed)
+    assert ended.exit_code == Ended.NO_PLACE
+    assert "make demo KEEP=1" in ended.stderr
+    assert not ended.stdout
+
+
+def test_several_messages_of_one_name_are_listed(terminal: Terminal) -> None:
+    for number in (1, 2):
+        terminal.place.have(f"0000abcd-0000-5000-8000-00000000000{number}", BUILT)
+    ended = terminal.run("show", "0000abcd")
+    assert ended.exit_code == Ended.NOT_POSSIBLE
+    assert ended.stderr.count("0000abcd") == 2
+    assert not ended.stdout
+
+
+def a_message(terminal: Terminal, *facts: lifecycle.Fact, **changes: Any) -> str:
+    """Have a message whose envelope names the patient, as envelopes do."""
+    message_id = terminal.place.have(str(uuid.uuid4()), *facts, **changes)
+    envelope = Envelope(
+        mailbox=MAILBOX, to=ADDRESS, workflow_id="W", subject=SUBJECT, local_id="Y90001", file_name="x.xml"
+    )
+    terminal.place.bucket.put_object(Key=f"messages/{message_id}.json", Body=envelope.to_json())
+    return message_id
+
+
+FAILURES = {
+    Status.INVALID: ((INVALID,), NoticeKind.INVALID, "patient: is missing"),
+    Status.REJECTED: ((*SENT, response("30002")), NoticeKind.REJECTED, "30002, the patient is not known here"),
+    Status.UNDELIVERED: ((*SENT, reported()), NoticeKind.UNDELIVERED, "EPL-153: not found"),
+    Status.OVERDUE: ((*SENT, OVERDUE), NoticeKind.OVERDUE, "no business acknowledgement"),
+    Status.REFUSED: ((BUILT, started(), refused()), NoticeKind.REFUSED, "417 SEND 12"),
+}
+
+
+@pytest.mark.parametrize("status", FAILURES)
+@pytest.mark.parametrize("width", ["80", "120"])
+def test_one_show_explains_a_failure(terminal: Terminal, status: Status, width: str) -> None:
+    facts, notice, cause = FAILURES[status]
+    message_id = a_message(terminal, *facts)
+    said = CliRunner().invoke(
+        app, ["show", message_id[:8]], obj=lambda _where: terminal.place, env={"COLUMNS": width}
+    ).stdout  # fmt: skip
+    assert max(map(len, said.splitlines())) <= int(width)
+    for expected in (message_id, status.value, WORDS[notice].what, cause, "What to do", WORDS[notice].todo):
+        assert expected.lower() in plain(said).lower()
+
+
+def test_show_for_a_program_says_the_same(terminal: Terminal) -> None:
+    value = terminal.value("show", a_message(terminal, *SENT, response("20013"), response("30002")))
+    assert value["status"] == "REJECTED"
+    assert value["what_to_do"] == [WORDS[NoticeKind.REJECTED].todo]
+    assert value["acknowledgements"]["infrastructure"]["state"] == "positive"
+    assert value["acknowledgements"]["business"]["state"] == "negative"
+    assert value["timeline"][0]["kind"] == "built"
+
+
+def test_a_list_is_filtered_and_turned_page_by_page(terminal: Terminal) -> None:
+    made = [a_message(terminal, *(SENT if number % 2 else (BUILT,))) for number in range(4)]
+    every = terminal.value("list", "--limit", "3")
+    rest = terminal.value("list", "--limit", "3", "--cursor", every["cursor"])
+    assert {each["message_id"] for page in (every, rest) for each in page["messages"]} == set(made)
+    assert len(every["messages"]) == 3
+    sent = terminal.value("list", "--status", "sent")
+    assert {each["message_id"] for each in sent["messages"]} == set(made[1::2])
+    assert terminal.value("list", "--status", "SENT", "--mailbox", "Y90002OT001")["messages"] == []
+    assert made[1][:8] in terminal.well("list", "--status", "SENT")
+
+
+def test_an_encounter_is_asked_for_and_stays_off_the_screen(terminal: Terminal) -> None:
+    message_id = a_message(terminal, BUILT)
+    said = terminal.run("list", "--encounter", "-", answer=f"{ENCOUNTER}\n")
+    assert message_id[:8] in said.stdout
+    assert ENCOUNTER not in said.stdout
+
+
+def test_status_counts_and_says_what_to_do(terminal: Terminal) -> None:
+    a_message(terminal, *SENT, response("30002"))
+    a_message(terminal, BUILT)
+    terminal.place.queue_depths.depths["https://queues/intake-dead"] = (2, 0)
+    terminal.place.clock.advance(timedelta(hours=1))
+    said = plain(terminal.well("status"))
+    for expected in ("BUILT 1 1 h", "REJECTED 1", "intake dead letters 2", "1 notice to take on", "2 dead letters",
+                     "1 message that the sweep should have seen to"):  # fmt: skip
+        assert expected in said
+    value = terminal.value("status")
+    assert value["open_notices"] == 1
+    assert [each["status"] for each in value["late"]] == ["BUILT"]
+
+
+def test_nothing_personal_is_shown_unless_it_is_revealed(terminal: Terminal) -> None:
+    message_id = a_message(terminal, *SENT, response("30002"))
+    for command in (["show", message_id], ["show", message_id, "--audit"], ["list"], ["status"], ["notices", "list"],
+                    ["resend", message_id, "--dry-run"]):  # fmt: skip
+        for more in ([], ["--json"]):
+            said = terminal.run(*command, *more).output
+            assert not [each for each in PERSONAL if each in said]
+
+
+def test_what_is_revealed_is_recorded(terminal: Terminal) -> None:
+    message_id = a_message(terminal, *SENT)
+    said = terminal.well("show", message_id, "--reveal", "--actor", "a.nurse")
+    assert ENCOUNTER in said
+    assert ADDRESS in said
+    events = [each for each in terminal.place.trail.of_message(message_id) if each.what == REVEALED]
+    assert {each.actor for each in events} == {"a.nurse"}
+    assert REVEALED in plain(terminal.well("show", message_id, "--audit"))
+
+
+def test_a_patients_number_is_no_operators_name(terminal: Terminal) -> None:
+    message_id = a_message(terminal, *SENT)
+    ended = terminal.run("show", message_id, "--reveal", "--actor", "9658218865")
+    assert ended.exit_code == Ended.WRONG_INPUT
+    assert ENCOUNTER not in ended.output
+    assert "9658218865" not in ended.output
+
+
+def test_a_stored_message_is_drawn_only_if_it_is_revealed(terminal: Terminal, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    ended = terminal.run("render", a_message(terminal, *SENT), "--page", str(page))
+    assert ended.exit_code == Ended.WRONG_INPUT
+    assert "--reveal" in ended.stderr
+    assert not page.exists()
+
+
+def test_nothing_is_changed_where_nobody_can_be_asked(terminal: Terminal) -> None:
+    held = a_message(terminal, WAITS, version=0)
+    ended = terminal.run("release", held)
+    assert ended.exit_code == Ended.WRONG_INPUT
+    assert "--yes" in ended.stderr
+    assert terminal.place.find(held).status is Status.HELD
+
+
+def test_a_held_request_is_released_with_the_operators_name(terminal: Terminal) -> None:
+    held = a_message(terminal, WAITS, version=0)
+    assert terminal.run("release", held, "--yes").exit_code == Ended.WELL
+    assert "released by j.doe" in plain(terminal.well("show", held))
+    again = terminal.run("release", a_message(terminal, *SENT), "--yes")
+    assert again.exit_code == Ended.NOT_POSSIBLE
+    assert "is not held" in again.stderr
+
+
+def test_a_practice_that_was_told_is_recorded(terminal: Terminal) -> None:
+    withdrawal = a_message(terminal, WARNED, version=0)
+    terminal.well("practice-told", withdrawal, "--yes")
+    assert terminal.place.find(withdrawal).status is Status.WITHDRAWN
+
+
+def test_a_suspicious_answer_counts_once_a_person_accepts_it(terminal: Terminal) -> None:
+    built = lifecycle.built(
+        at=BUILT.at, sha256="00", size=1, infrastructure_due=timedelta(hours=1), business_due=timedelta(hours=5),
+        to_mailbox="A20047OT001",
+    )  # fmt: skip
+    answer = response("20013", from_mailbox="B99999OT001")
+    message_id = a_message(terminal, built, started(), accepted(), answer)
+    said = plain(terminal.well("show", message_id))
+    assert "suspicious, does not count" in said
+    terminal.well("accept", message_id, answer.details["mesh_message_id"], "--yes")
+    assert terminal.place.find(message_id).status is Status.ACKNOWLEDGED
+
+
+def test_a_legal_hold_is_placed_and_lifted_with_a_reason(terminal: Terminal) -> None:
+    message_id = a_message(terminal, *SENT)
+    assert terminal.run("hold", "place", message_id, "--reason", " ", "--yes").exit_code == Ended.WRONG_INPUT
+    terminal.well("hold", "place", message_id, "--reason", "complaint 17", "--yes")
+    assert "nothing of it expires" in terminal.well("show", message_id)
+    terminal.well("hold", "lift", message_id, "--reason", "closed", "--yes")
+    assert not terminal.place.find(message_id).legal_hold
+
+
+def test_a_notice_is_taken_on_once(terminal: Terminal) -> None:
+    a_message(terminal, *SENT, response("30002"))
+    [notice] = terminal.value("notices", "list")
+    assert notice["what_to_do"] == WORDS[NoticeKind.REJECTED].todo
+    assert notice["notice"] in plain(terminal.well("notices", "list"))
+    assert terminal.value("notices", "take", notice["notice"])["taken"]
+    assert not terminal.value("notices", "take", notice["notice"])["taken"]
+    assert "No notice" in terminal.well("notices", "list")
+
+
+def test_a_released_message_is_new_again_and_who_did_it_is_recorded(terminal: Terminal) -> None:
+    mesh_message_id = "20260304120000000001_AB12CD"
+    received = Received(
+        mailbox=MAILBOX, mesh_message_id=mesh_message_id, at=Clock()(), evidence_key="", outcome=SET_ASIDE
+    )
+    for _ in range(6):
+        terminal.place.ledger.try_received(MAILBOX, mesh_message_id)
+    terminal.place.ledger.received(received, unmatched_because="it could not be taken in")
+    terminal.well("mailbox", "let-in", MAILBOX, mesh_message_id, "--yes")
+    assert terminal.place.ledger.find_received(MAILBOX, mesh_message_id) is None
+    assert terminal.place.ledger.try_received(MAILBOX, mesh_message_id) == 1
+    now = terminal.place.now()
+    events = list(terminal.place.trail.between(now - timedelta(minutes=5), now + timedelta(minutes=5)))
+    assert [each.actor for each in events if each.what == "let in what was set aside"] == ["j.doe"]
+    again = terminal.run("mailbox", "let-in", MAILBOX, mesh_message_id, "--yes")
+    assert again.exit_code == Ended.NOT_POSSIBLE
+    assert "set aside" in again.stderr
+
+
+def test_a_re_send_is_shown_first_and_done_only_with_a_reason(terminal: Terminal) -> None:
+    message_id = a_message(terminal, BUILT)
+    terminal.place.bucket.put_object(Key=f"messages/{message_id}.xml", Body=b"message")
+    [plan] = terminal.value("resend", message_id, "--dry-run")
+    assert plan["action"] == "put on the send queue again"
+    ended = terminal.run("resend", message_id, "--yes")
+    assert ended.exit_code == Ended.WRONG_INPUT
+    assert "--reason" in ended.stderr
+    assert not terminal.place.queue_depths.sent
+    terminal.well("resend", message_id, "--reason", "the sender was switched off", "--yes")
+    assert terminal.place.queue_depths.sent == [("https://queues/send", {"message_id": message_id})]
+
+
+def test_what_cannot_be_sent_again_says_what_to_do_instead(terminal: Terminal) -> None:
+    message_id = a_message(terminal, *SENT)
+    ended = terminal.run("resend", message_id, "--reason", "why not", "--yes")
+    assert ended.exit_code == Ended.NOT_POSSIBLE
+    assert "Wait until it is OVERDUE" in plain(ended.stdout)
+
+
+def test_an_unresolved_recipient_is_explained(terminal: Terminal) -> None:
+    said = plain(terminal.well("show", a_message(terminal, BUILT, started(), unresolved(mailboxes=2))))
+    assert "2 mailboxes for FA565" in said
+    assert WORDS[NoticeKind.UNRESOLVED].todo in said
+
+
+@pytest.mark.parametrize(("sample", "status"), [("consultation-report-2.0", Ended.WELL), ("invalid", 1)])
+def test_a_request_is_held_to_its_rules(terminal: Terminal, sample: str, status: int) -> None:
+    ended = terminal.run("validate", str(REQUESTS / sample / "request.json"))
+    assert ended.exit_code == status
+    assert ("refused" in ended.stdout) is (status != Ended.WELL)
+
+
+def test_a_request_is_written_from_answers_and_only_its_writer_can_read_it(terminal: Terminal, tmp_path: Path) -> None:
+    answers = ["y90001ot001", "", "9658218866", "965 821 8865", "Garth", "WRIGHT", "14/11/1933", "1933-11-14",
+               "555000000101", "Ada", "Okafor", "Y90001", "Riverside Out of Hours", "0113 496 0100", "A20047",
+               "2026-11-20T19:40+00:00", "", "A sore throat."]  # fmt: skip
+    folder = tmp_path / "report"
+    terminal.well("new-request", str(folder), answer="\n".join(answers) + "\n")
+    written = folder / "request.json"
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    request = json.loads(written.read_text())
+    assert request["patient"]["nhs_number"] == "9658218865"
+    assert request["mailbox"] == MAILBOX
+    terminal.well("validate", str(written))
+    assert terminal.run("new-request", str(folder)).exit_code == Ended.WRONG_INPUT
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_printed_for_a_shell(terminal: Terminal, shell: str) -> None:
+    assert "_GPCM_COMPLETE" in terminal.well("completion", shell)
+
+
+def test_a_request_is_dropped_and_told_of(terminal: Terminal) -> None:
+    ended = terminal.run("drop", "consultation-report-2.0", "--wait", "0")
+    assert ended.exit_code == Ended.WELL
+    assert "Dropped as request" in ended.stdout
+    assert any(key.endswith("/request.json") for key in terminal.place.bucket.objects)
+    assert not [each for each in PERSONAL if each in ended.output]
