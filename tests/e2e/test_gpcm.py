@@ -159,6 +159,11 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
     assert gpcm.run("practice-told", delivered, "--yes").exit_code == Ended.NOT_POSSIBLE
     assert gpcm.run("release", delivered, "--yes").exit_code == Ended.NOT_POSSIBLE
     assert gpcm.run("accept", delivered, "20260101", "--yes").exit_code == Ended.NOT_POSSIBLE
+    for bucket in ("OutboxBucketName", "EvidenceBucketName"):
+        # The template says so, and a test of it that it does; the emulator's CloudFormation leaves it out.
+        product.run.session.client("s3").put_object_lock_configuration(
+            Bucket=product.run.outputs[bucket], ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"}
+        )
     assert gpcm.value("hold", "place", delivered, "--reason", "complaint 17", "--yes")["objects_held"] > 2
     assert "Lifted" in gpcm.well("hold", "lift", delivered, "--reason", "closed", "--yes")
     [plan] = gpcm.value("resend", undelivered, "--dry-run")
