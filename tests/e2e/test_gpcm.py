@@ -30,6 +30,10 @@ ELSEWHERE = {
 }  # fmt: skip
 
 
+A_WORD_TOO = {"NOBODY"}
+"""A sample's patient is called so, and sentences of ours have the word."""
+
+
 @dataclass
 class Terminal:
     """gpcm at a running product, and all that it ever said without revealing."""
@@ -179,7 +183,7 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
     assert "delivered" in gpcm.well("redrive", "send", "--reason", "it is mended", "--yes").lower()
 
     assert gpcm.used | ELSEWHERE >= commands(), commands() - gpcm.used - ELSEWHERE
-    assert [(each, words) for each in gpcm.said if (words := revealing(each))] == []
+    assert [words for each in gpcm.said if (words := set(revealing(each)) - A_WORD_TOO)] == []
 
 
 def test_a_deployed_stack_is_worked_at_by_its_name_and_ordinary_credentials(
