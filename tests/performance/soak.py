@@ -405,12 +405,10 @@ def statuses_over_time(messages: Iterable[Message]) -> list[tuple[datetime, Stat
 
 
 def at_length(template: dict[str, Any]) -> None:
-    """Let acknowledgements and the balance take their time, since all is on one machine; and give whole batches."""
+    """Let acknowledgements and the balance take their time, since all is on one machine."""
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Lambda::Function" and resource["Properties"].get("Timeout") == POLLER_SECONDS:
             resource["Properties"]["Timeout"] = BALANCE_SECONDS
-        if resource["Type"] == "AWS::Lambda::EventSourceMapping":
-            resource["Properties"]["BatchSize"] = 10
         if resource["Type"] == "AWS::SSM::Parameter":
             settings = json.loads(resource["Properties"]["Value"])
             for name in ("infrastructure_acknowledgement_seconds", "business_acknowledgement_seconds"):
