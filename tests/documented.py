@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -124,19 +125,25 @@ class Place:
         (self.memory / "environment.json").write_text(json.dumps(kept))
         (self.memory / "folder").write_text(str(self.folder))
 
-    def type(self, command: str, seconds: float = 180) -> tuple[int, str]:
+    def type(self, command: str, seconds: float = 600) -> tuple[int, str]:
         """Type a command; give its status and what it printed. Folder and exported variables are remembered."""
         written = self.memory / "environment.json"
         remember = f"{sys.executable} -c 'import json, os; print(json.dumps(dict(os.environ)))' > {written}"
         script = f"{command}\nstatus=$?\npwd > {self.memory}/folder\n{remember}\nexit $status"
-        done = subprocess.run(
+        with subprocess.Popen(
             ["bash", "-c", script],
             cwd=(self.memory / "folder").read_text().strip(),
             env=json.loads((self.memory / "environment.json").read_text()),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds,
-            check=False,
-        )  # fmt: skip
-        return done.returncode, done.stdout
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True,
+        ) as typed:  # fmt: skip
+            try:
+                printed, _ = typed.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired:
+                # All that it started, and nothing else: a demonstration would go on by itself.
+                os.killpg(typed.pid, signal.SIGTERM)
+                raise
+        return typed.returncode, printed
 
     def run(self, program: str) -> tuple[int, str]:
         """Run a Python program."""
