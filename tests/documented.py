@@ -6,7 +6,7 @@
     ```json              is JSON
 
 In what is printed `…` stands for anything within a line, and alone for any lines. A comment above a block may say
-`<!-- ends with 1 -->`, or `<!-- not run: REASON -->` with one of `REASONS`.
+`<!-- ends with 1 -->`, `<!-- save as: FILE -->`, or `<!-- not run: REASON -->` with one of `REASONS`.
 """
 
 import json
@@ -23,6 +23,8 @@ from tests.examples import ROOT
 
 REASONS = {
     "needs an AWS account": "the local run and the emulator stand in for one elsewhere: tests/integration/test_cdk.py",
+    "needs a running product": "the tutorial has one, and types the same commands: tests/e2e/test_tutorial.py",
+    "needs the repository's address": "a clean copy of the checkout stands in for the clone",
     "needs NHS England": "its services are not reached from a test",
     "runs the tests": "this is one of them",
     "fetches packages": "tests/integration/test_library.py installs the library; CI sets up a clean clone",
@@ -33,7 +35,7 @@ REASONS = {
 _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<kind>[\w-]*)[^\n]*\n(?P<body>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
 )
-_COMMENT = re.compile(r"<!-- (not run|ends with): ?([^>]+?) -->\s*$|<!-- (ends with) (\d+) -->\s*$")
+_COMMENT = re.compile(r"<!-- (not run:|save as:|ends with) ([^>]+?) -->")
 _RUN = {"console", "sh", "python", "json"}
 KINDS = _RUN | {"text", "mermaid", ""}
 
@@ -47,6 +49,7 @@ class Block:
     kind: str
     body: str = field(repr=False)
     not_run: str | None
+    save_as: str | None
     status: int
     printed: str | None = field(repr=False)
 
@@ -73,7 +76,8 @@ def blocks(page: str) -> list[Block]:
     found = []
     for match in _FENCE.finditer(text):
         above = text[: match.start()].rstrip("\n").rpartition("\n")[2].strip()
-        says = _COMMENT.fullmatch(above)
+        said = _COMMENT.fullmatch(above)
+        says = {said[1]: said[2]} if said else {}
         following = re.match(r"\s*```text\n(.*?)^```$", text[match.end() :], re.MULTILINE | re.DOTALL)
         found.append(
             Block(
@@ -81,8 +85,9 @@ def blocks(page: str) -> list[Block]:
                 line=text.count("\n", 0, match.start()) + 1,
                 kind=match["kind"],
                 body=re.sub(f"^{match['indent']}", "", match["body"], flags=re.MULTILINE),
-                not_run=says[2] if says and says[1] == "not run" else None,
-                status=int(says[4]) if says and says[3] else 0,
+                not_run=says.get("not run:"),
+                save_as=says.get("save as:"),
+                status=int(says.get("ends with", "0")),
                 printed=following[1] if following and match["kind"] == "python" else None,
             )
         )
@@ -174,3 +179,27 @@ def _borrow_environment(work: Path) -> None:
             (work / ".build").mkdir(exist_ok=True)
             (work / ".build" / name).symlink_to(ROOT / ".build" / name)
     (work / ".venv" / ".ready").touch()
+
+
+def follow(place: Place, block: Block) -> None:
+    """Do what a block says, and see that what happens is what the page says."""
+    if block.not_run is not None:
+        return
+    if block.save_as is not None:
+        file = Path((place.memory / "folder").read_text().strip()) / block.save_as
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(block.body, encoding="utf-8")
+    if block.kind == "json":
+        json.loads(block.body)
+    elif block.kind == "console":
+        for command, printed in block.commands():
+            _hold(block, command, printed, *place.type(command))
+    elif block.kind == "sh":
+        _hold(block, block.body, "", *place.type(f"set -e\n{block.body}"))
+    elif block.kind == "python":
+        _hold(block, block.body, block.printed or "", *place.run(block.body))
+
+
+def _hold(block: Block, typed: str, expected: str, status: int, printed: str) -> None:
+    assert status == block.status, f"{block.where}: {typed}\nended with {status}:\n{printed}"
+    assert agrees(expected, printed), f"{block.where}: {typed}\nThe page says:\n{expected}\nIt prints:\n{printed}"

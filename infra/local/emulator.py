@@ -32,6 +32,9 @@ DENIALS = "denials.jsonl"
 CALLS = "calls.jsonl"
 """File of the logs folder that has each call and run of a function, where they are counted; see `metering`."""
 
+PERMISSIONS = "permissions.jsonl"
+"""File of the logs folder that has each permission that was used; see `gateway`."""
+
 
 @dataclass(frozen=True)
 class Access:
@@ -154,6 +157,7 @@ def start(keeper: Keeper, tool: Environment, *, count_calls: bool = False) -> Ac
             "S3_DATA_DIR": str(keeper.scratch / "objects"),
             "DENIALS": str(keeper.logs / DENIALS),
             "CALLS": str(keeper.logs / CALLS),
+            "PERMISSIONS": str(keeper.logs / PERMISSIONS),
             "PYTHONPATH": str(ROOT),
         },
         directory=keeper.scratch,

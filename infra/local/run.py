@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ from typing import Any, Self, TypeVar
 
 from infra.local import emulator, ledger
 from infra.local.denials import Denial, noted
-from infra.local.deployment import Deployment, Runtime, Schedule, deploy
+from infra.local.deployment import Deployment, Runtime, Schedule, deploy, update
 from infra.local.emulator import Access, LocalSession
 from infra.local.environments import BUILD, ROOT, TOOLS, Environment, environment
 from infra.local.ledger import Message
@@ -269,6 +269,24 @@ class LocalRun(Product):
         self.state.write(file)
         return keeper_process
 
+    def release(self, source: Path) -> None:
+        """Deploy another checkout of the product over what runs, as the deployment of its next version does.
+
+        A new mailbox's secret has no value yet that opens anything: see `put_credentials`.
+
+        Raises:
+            ProgramFailedError: CDK refused it.
+            DeploymentFailedError: CloudFormation did not complete.
+
+        """
+        made = synthesize(self.keeper, account=emulator.ACCOUNT, region=emulator.REGION, source=source)
+        parameters = {"MeshUrl": self.mesh_url, "PdsUrl": self.pds_url}
+        self.state = replace(self.state, deployment=update(self.session, made, self._runtime, parameters=parameters))
+
+    def put_credentials(self) -> None:
+        """Put the passwords of all sending mailboxes into their secrets, as a person does."""
+        _put_credentials(self.session, self.outputs)
+
     def _end(self) -> None:
         self.keeper.close()  # first: threads that wait for a program then end as well
         self._threads.shutdown(wait=True, cancel_futures=True)
@@ -291,6 +309,7 @@ class LocalRun(Product):
         with self._stage("stack"):
             runtime = Runtime(tools["runtime"], logs=self.folder / "logs", marks=self.folder / "marks")
             deployment = deploy(session, synthesized, runtime, parameters={"MeshUrl": mesh_url, "PdsUrl": pds_url})
+        self._runtime = runtime
         with self._stage("credentials"):
             _put_credentials(session, deployment.outputs)
             session.client("secretsmanager").put_secret_value(

@@ -56,6 +56,8 @@ _QUEUES = {
 _CONFIG = Config(
     connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 4}, max_pool_connections=32
 )
+# A balance takes the poller minutes, and must not be asked for again meanwhile.
+_OF_LAMBDA = _CONFIG.merge(Config(read_timeout=900, retries={"total_max_attempts": 1}))
 _Settings = TypeVar("_Settings", BuilderSettings, SenderSettings, PollerSettings)
 _ENVIRONMENT = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
@@ -442,7 +444,8 @@ def _clients(session: boto3.Session, endpoint_url: str | None) -> Callable[[str]
     def client(service: str) -> Any:
         with making:
             if service not in made:
-                made[service] = session.client(service, endpoint_url=endpoint_url, config=_CONFIG)  # type: ignore[call-overload]
+                config = _OF_LAMBDA if service == "lambda" else _CONFIG
+                made[service] = session.client(service, endpoint_url=endpoint_url, config=config)  # type: ignore[call-overload]
             return made[service]
 
     return client
