@@ -211,6 +211,13 @@ class Deployment(Settings):
     """The account of the pipeline, which may drop a report about a test person here and read how it fared."""
 
 
+class Backfill(Settings):
+    """A state machine that puts the requests under a prefix of the drop bucket through the intake."""
+
+    requests_per_second: int = Field(default=5, ge=1, le=1000)
+    """At most; the builders, PDS and MESH must bear it beside what is dropped meanwhile."""
+
+
 class Configuration(Settings):
     """One environment."""
 
@@ -234,6 +241,8 @@ class Configuration(Settings):
     keep_data: bool
     """Whether buckets, table, keys and secrets outlive the stack."""
     retention: Retention = Retention()
+    backfill: Backfill | None = None
+    """None: no state machine is made."""
     timings: Timings = Timings()
     alarms: AlarmThresholds = AlarmThresholds()
     builder: QueueFunctionLimits = QueueFunctionLimits(

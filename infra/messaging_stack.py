@@ -6,6 +6,7 @@ from constructs import Construct
 
 from infra.configuration import Configuration
 from infra.constructs.alarms import Alarms
+from infra.constructs.backfill import BackfillMachine
 from infra.constructs.dashboard import Dashboard
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.intake import Intake
@@ -214,6 +215,18 @@ class MessagingStack(Stack):
             "MeshSecretName": mailboxes.mesh_secret_name,
             **({"PdsSecretName": pds.secret_name} if pds else {}),
         }
+        if configuration.backfill is not None:
+            backfill = BackfillMachine(
+                self,
+                "Backfill",
+                configuration=configuration,
+                backfill=configuration.backfill,
+                storage=storage,
+                intake=intake,
+                records_key=records_key,
+                logs_key=logs_key,
+            )
+            names["BackfillStateMachineArn"] = backfill.machine_arn
         pipeline_account = configuration.deployment.synthetic_reports_from
         if pipeline_account is not None:
             reports = SyntheticReports(

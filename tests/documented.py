@@ -6,13 +6,14 @@
     ```json              is JSON
 
 In what is printed `…` stands for anything within a line, and alone for any lines. A comment above a block may say
-`<!-- ends with 1 -->`, or `<!-- not run: REASON -->` with one of `REASONS`.
+`<!-- ends with 1 -->`, `<!-- save as: FILE -->`, or `<!-- not run: REASON -->` with one of `REASONS`.
 """
 
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from tests.examples import ROOT
 
 REASONS = {
     "needs an AWS account": "the local run and the emulator stand in for one elsewhere: tests/integration/test_cdk.py",
+    "needs a running product": "the tutorial has one, and types the same commands: tests/e2e/test_tutorial.py",
+    "needs the repository's address": "a clean copy of the checkout stands in for the clone",
     "needs NHS England": "its services are not reached from a test",
     "runs the tests": "this is one of them",
     "fetches packages": "tests/integration/test_library.py installs the library; CI sets up a clean clone",
@@ -33,7 +36,7 @@ REASONS = {
 _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<kind>[\w-]*)[^\n]*\n(?P<body>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
 )
-_COMMENT = re.compile(r"<!-- (not run|ends with): ?([^>]+?) -->\s*$|<!-- (ends with) (\d+) -->\s*$")
+_COMMENT = re.compile(r"<!-- (not run:|save as:|ends with) ([^>]+?) -->")
 _RUN = {"console", "sh", "python", "json"}
 KINDS = _RUN | {"text", "mermaid", ""}
 
@@ -47,6 +50,7 @@ class Block:
     kind: str
     body: str = field(repr=False)
     not_run: str | None
+    save_as: str | None
     status: int
     printed: str | None = field(repr=False)
 
@@ -73,7 +77,8 @@ def blocks(page: str) -> list[Block]:
     found = []
     for match in _FENCE.finditer(text):
         above = text[: match.start()].rstrip("\n").rpartition("\n")[2].strip()
-        says = _COMMENT.fullmatch(above)
+        said = _COMMENT.fullmatch(above)
+        says = {said[1]: said[2]} if said else {}
         following = re.match(r"\s*```text\n(.*?)^```$", text[match.end() :], re.MULTILINE | re.DOTALL)
         found.append(
             Block(
@@ -81,8 +86,9 @@ def blocks(page: str) -> list[Block]:
                 line=text.count("\n", 0, match.start()) + 1,
                 kind=match["kind"],
                 body=re.sub(f"^{match['indent']}", "", match["body"], flags=re.MULTILINE),
-                not_run=says[2] if says and says[1] == "not run" else None,
-                status=int(says[4]) if says and says[3] else 0,
+                not_run=says.get("not run:"),
+                save_as=says.get("save as:"),
+                status=int(says.get("ends with", "0")),
                 printed=following[1] if following and match["kind"] == "python" else None,
             )
         )
@@ -119,19 +125,25 @@ class Place:
         (self.memory / "environment.json").write_text(json.dumps(kept))
         (self.memory / "folder").write_text(str(self.folder))
 
-    def type(self, command: str, seconds: float = 180) -> tuple[int, str]:
+    def type(self, command: str, seconds: float = 600) -> tuple[int, str]:
         """Type a command; give its status and what it printed. Folder and exported variables are remembered."""
         written = self.memory / "environment.json"
         remember = f"{sys.executable} -c 'import json, os; print(json.dumps(dict(os.environ)))' > {written}"
         script = f"{command}\nstatus=$?\npwd > {self.memory}/folder\n{remember}\nexit $status"
-        done = subprocess.run(
+        with subprocess.Popen(
             ["bash", "-c", script],
             cwd=(self.memory / "folder").read_text().strip(),
             env=json.loads((self.memory / "environment.json").read_text()),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds,
-            check=False,
-        )  # fmt: skip
-        return done.returncode, done.stdout
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True,
+        ) as typed:  # fmt: skip
+            try:
+                printed, _ = typed.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired:
+                # All that it started, and nothing else: a demonstration would go on by itself.
+                os.killpg(typed.pid, signal.SIGTERM)
+                raise
+        return typed.returncode, printed
 
     def run(self, program: str) -> tuple[int, str]:
         """Run a Python program."""
@@ -174,3 +186,27 @@ def _borrow_environment(work: Path) -> None:
             (work / ".build").mkdir(exist_ok=True)
             (work / ".build" / name).symlink_to(ROOT / ".build" / name)
     (work / ".venv" / ".ready").touch()
+
+
+def follow(place: Place, block: Block) -> None:
+    """Do what a block says, and see that what happens is what the page says."""
+    if block.not_run is not None:
+        return
+    if block.save_as is not None:
+        file = Path((place.memory / "folder").read_text().strip()) / block.save_as
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(block.body, encoding="utf-8")
+    if block.kind == "json":
+        json.loads(block.body)
+    elif block.kind == "console":
+        for command, printed in block.commands():
+            _hold(block, command, printed, *place.type(command))
+    elif block.kind == "sh":
+        _hold(block, block.body, "", *place.type(f"set -e\n{block.body}"))
+    elif block.kind == "python":
+        _hold(block, block.body, block.printed or "", *place.run(block.body))
+
+
+def _hold(block: Block, typed: str, expected: str, status: int, printed: str) -> None:
+    assert status == block.status, f"{block.where}: {typed}\nended with {status}:\n{printed}"
+    assert agrees(expected, printed), f"{block.where}: {typed}\nThe page says:\n{expected}\nIt prints:\n{printed}"

@@ -83,10 +83,13 @@ def _envelope(body: str) -> Any:
 
 
 def _time(text: Any) -> datetime | None:
-    """Read EventBridge's time of an event, which is when the object was dropped; None where it is not to be read."""
+    """Read when the object of an event was dropped; None where it is not to be read.
+
+    EventBridge writes it as text, and a backfill as seconds since 1970, as Step Functions lists objects.
+    """
     try:
-        time = datetime.fromisoformat(str(text))
-    except ValueError:
+        time = datetime.fromtimestamp(text, UTC) if isinstance(text, int) else datetime.fromisoformat(str(text))
+    except (ValueError, OverflowError, OSError):
         return None
     return time if time.tzinfo else None
 

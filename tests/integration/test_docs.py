@@ -1,6 +1,5 @@
 """Every command and program of the documentation does what the page says, typed in a clean checkout."""
 
-import json
 import re
 import shutil
 from collections import Counter
@@ -8,7 +7,7 @@ from collections import Counter
 import pytest
 
 from infra.documentation.site import pages
-from tests.documented import KINDS, REASONS, Block, Place, agrees, blocks, checkout
+from tests.documented import KINDS, REASONS, Place, agrees, blocks, checkout, follow
 
 TUTORIAL = "docs/tutorial.md"
 """Typed from its first line to its last, with the product running: tests/e2e/test_tutorial.py."""
@@ -18,7 +17,10 @@ MOST_NOT_RUN = 20
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return checkout(tmp_path_factory.mktemp("documentation"))
+    place = checkout(tmp_path_factory.mktemp("documentation"))
+    status, printed = place.type("make setup")
+    assert status == 0, printed
+    return place
 
 
 def test_what_is_not_run_says_why_and_is_little() -> None:
@@ -39,25 +41,7 @@ def test_what_a_page_tells_its_readers_to_type_does_what_it_says(place: Place, p
     place.forget()
     place.type(f"export PATH={place.folder}/.venv/bin:$PATH PYTHONPATH=.:layers/messaging/python")
     for block in blocks(page):
-        if block.not_run is None:
-            follow(place, block)
-
-
-def follow(place: Place, block: Block) -> None:
-    if block.kind == "json":
-        json.loads(block.body)
-    elif block.kind == "console":
-        for command, printed in block.commands():
-            hold(block, command, printed, *place.type(command))
-    elif block.kind == "sh":
-        hold(block, block.body, "", *place.type(f"set -e\n{block.body}"))
-    elif block.kind == "python":
-        hold(block, block.body, block.printed or "", *place.run(block.body))
-
-
-def hold(block: Block, typed: str, expected: str, status: int, printed: str) -> None:
-    assert status == block.status, f"{block.where}: {typed}\n{printed}"
-    assert agrees(expected, printed), f"{block.where}: {typed}\nThe page says:\n{expected}\nIt prints:\n{printed}"
+        follow(place, block)
 
 
 @pytest.mark.parametrize(

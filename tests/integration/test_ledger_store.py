@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from gpconnect_messaging.ledger.following import Following
 from gpconnect_messaging.ledger.lifecycle import Fact, History, NoticeKind, Patience, Status
 from gpconnect_messaging.ledger.notices import NoticeBook
 from gpconnect_messaging.ledger.records import MessageRecord, OpenNotice, Origin, Received
@@ -23,7 +24,7 @@ from infra.local.run import LocalRun
 from tests.dynamodb_local.engine import EngineUnavailableError, dynamodb_local
 from tests.in_memory import Table
 from tests.ledger_table import INDEXES, KEYS, create_ledger_table
-from tests.unit.ledger.facts import BUILT, HELD, OVERDUE, START, accepted, at, response, started, uncertain
+from tests.unit.ledger.facts import BUILT, HELD, INVALID, OVERDUE, START, accepted, at, response, started, uncertain
 
 MAILBOX = "Y90001OT001"
 PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
@@ -127,6 +128,25 @@ def test_a_message_is_found_by_the_beginning_of_its_id_and_by_its_request(ledger
         assert (found.message_id, found.status, found.encounter) == (record.message_id, Status.BUILT, encounter)
     assert [each.message_id for each in search.of_encounter(MAILBOX, encounter)] == [record.message_id]
     assert search.named(str(uuid.uuid4())) == []
+
+
+def test_whoever_follows_the_ledger_reads_all_that_stands_once_and_then_only_what_changed(ledger: Ledger) -> None:
+    settled_since = datetime.now(UTC)
+    following = Following(ledger._client, ledger._table)
+    is_open, settled = a_record(), a_record(history=History((INVALID,)))
+    for record in (is_open, settled):
+        ledger.create(record)
+    standing = {row.message_id: row.status for row in following.standing(settled_since)}
+    assert standing[is_open.message_id] is Status.BUILT
+    assert standing[settled.message_id] is Status.INVALID
+    since_later = {row.message_id for row in following.standing(datetime.now(UTC) + timedelta(minutes=1))}
+    assert is_open.message_id in since_later, "what is open is given whenever it changed"
+    assert settled.message_id not in since_later
+    now = datetime.now(UTC)
+    ledger.record(is_open.message_id, replace(started(), at=now))
+    happened = [each for each in following.happened(now) if each.message_id in standing]
+    assert [(each.message_id, each.at) for each in happened] == [(is_open.message_id, now)]
+    assert [row.status for row in following.summaries([is_open.message_id])] == [Status.SENDING]
 
 
 def test_statuses_are_counted_and_the_longest_standing_is_told(ledger: Ledger, search: Search) -> None:

@@ -15,9 +15,11 @@ class NotEmulated:
     resource: str
     because: str
     condition: str = "*"
+    role: str = "*"
 
 
 EXCEPTIONS = (
+    NotEmulated("*", "*", "the emulator's Step Functions works as itself, and not as its role", role="*-Backfill*"),
     NotEmulated("kms:*", "*", "the emulator encrypts nothing, and asks no key for permission"),
     NotEmulated("xray:*", "*", "Lambda itself sends the traces on AWS; the emulator keeps none"),
     NotEmulated("logs:*", "*", "Lambda itself writes the logs on AWS, as the role; the emulator writes them as itself"),
@@ -40,7 +42,8 @@ def excepted(permission: Permission) -> NotEmulated | None:
         (
             each
             for each in EXCEPTIONS
-            if fnmatchcase(permission.action, each.action)
+            if fnmatchcase(permission.role, each.role)
+            and fnmatchcase(permission.action, each.action)
             and fnmatchcase(permission.resource, each.resource)
             and fnmatchcase(permission.condition, each.condition)
         ),

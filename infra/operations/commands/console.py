@@ -1,5 +1,6 @@
 """The console: a page for operations staff, served on this machine."""
 
+import sys
 from datetime import timedelta
 from typing import Annotated
 
@@ -35,5 +36,6 @@ def console(
             Text(f"Sign in with the code {code}"),
             Text("Ctrl-C ends it."),
         )
+        sys.stdout.flush()  # whoever reads it through a pipe waits for it
 
     serve(given.place, port=port, window=timedelta(days=days), actor=given.actor(actor), tell=tell)

@@ -114,6 +114,7 @@ def test_the_help_says_what_the_exit_statuses_mean(terminal: Terminal) -> None:
         (["reconcile", "2999-01-01"], "still to come"),
         (["notices", "take", "mine"], "gpcm notices list"),
         (["status", "--watch", "1", "--json"], "for a person"),
+        (["backfill", "2026/"], "has no backfill"),
         (["resend"], "choose by message"),
         (["resend", "--until", "today"], "add --since"),
         (["resend", "--encounter", "x"], "name that, too"),
