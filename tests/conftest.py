@@ -1,18 +1,22 @@
-"""Reports which tests prove which requirement: `.build/reports/requirements.json`.
+"""What all tests share: the evidence that they give, how they are spread over processes, and the running product.
 
-A run of all tests writes it, and one with `--evidence`; a run of some tests leaves it alone, since it would make met
-requirements look open.
+`.build/reports/requirements.json` says which tests prove which requirement. A run of all tests writes it, and one with
+`--evidence`; a run of some tests leaves it alone, since it would make met requirements look open.
 """
 
 import json
 import os
 import signal
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from infra.local.run import LocalRun
+from tests.by_file import ByFile
 
 REPORT = Path(__file__).parents[1] / ".build" / "reports" / "requirements.json"
 _PROPERTY = "requirement"
@@ -66,3 +70,20 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         REPORT.parent.mkdir(parents=True, exist_ok=True)
         proven = {requirement: dict(sorted(tests.items())) for requirement, tests in sorted(_OUTCOMES.items())}
         REPORT.write_text(json.dumps(proven, indent=2) + "\n", encoding="utf-8")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
+    """Spread the tests when a run asks for it with `--dist loadfile`, as `make test` does."""
+    return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.fixture(scope="session")
+def local_run() -> Iterator[LocalRun]:
+    """The deployed stack on the emulator, MESH, PDS and a practice, started once in each process that needs it.
+
+    Nothing works the schedules: a test calls `poll()` when it is time. Tests share it, so each drops its own requests
+    (`changes={"encounter": …}`) and looks at those alone.
+    """
+    with LocalRun(rest_seconds=0.5) as run:
+        yield run

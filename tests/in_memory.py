@@ -236,13 +236,19 @@ class Bucket:
         self.clock = clock or Clock()
         self.written: dict[str, datetime] = {}
         self.objects: dict[str, bytes] = {}
+        self.metadata: dict[str, Item] = {}
         self.parts: dict[str, dict[int, bytes]] = defaultdict(dict)
         self.largest_body = 0
         self._versions: dict[str, list[bytes]] = defaultdict(list)
         self.under_hold: set[str] = set()
 
-    def put_object(self, *, Key: str, Body: bytes, **_: Any) -> Item:
+    def put_object(
+        self, *, Key: str, Body: bytes, Metadata: Item | None = None, IfNoneMatch: str | None = None, **_: Any
+    ) -> Item:
+        if IfNoneMatch == "*" and Key in self.objects:
+            raise _failed("PutObject", "PreconditionFailed")
         self.largest_body = max(self.largest_body, len(Body))
+        self.metadata[Key] = Metadata or {}
         return self._store(Key, bytes(Body))
 
     def get_object(self, *, Key: str, Range: str | None = None, VersionId: str | None = None, **_: Any) -> Item:
@@ -254,7 +260,8 @@ class Bucket:
 
     def head_object(self, *, Key: str, VersionId: str | None = None, **_: Any) -> Item:
         content = self._content("HeadObject", Key, VersionId)
-        return {"ContentLength": len(content), "VersionId": VersionId or str(len(self._versions[Key]))}
+        version = VersionId or str(len(self._versions[Key]))
+        return {"ContentLength": len(content), "VersionId": version, "Metadata": self.metadata.get(Key, {})}
 
     def upload_fileobj(self, file: Any, bucket: str, key: str, **_: Any) -> None:
         self.put_object(Key=key, Body=file.read())

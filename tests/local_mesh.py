@@ -123,11 +123,11 @@ def local_mesh(folder: Path, *arguments: str) -> Iterator[LocalMesh]:
         mesh.http.close()
 
 
-def answer(practice: MeshClient, message_id: str, *codes: str) -> None:
-    """Answer a message as the practice does: a response for each code, to the sender."""
+def answer(practice: MeshClient, message_id: str, *codes: str, organisation: str = "A20047") -> None:
+    """Answer a message as the practice does, or whoever else: a response for each code, to the sender."""
     for code in codes:
         response = write(
-            Answer(code), Reading(message_id=message_id), Practice("A20047", PRACTICE), shape=Shape.STANDARD,
+            Answer(code), Reading(message_id=message_id), Practice(organisation, PRACTICE), shape=Shape.STANDARD,
             now=datetime.now(UTC),
         )  # fmt: skip
         practice.send(Outgoing(to=SENDER, workflow_id=f"{WORKFLOW}_ACK", local_id="A20047"), response.content)

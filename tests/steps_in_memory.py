@@ -47,12 +47,12 @@ class Product:
             patience=PATIENCE, now=self.clock,
         )  # fmt: skip
 
-    def build(self, size: int) -> str:
+    def build(self, size: int, to: str = TO_PRACTICE) -> str:
         """Store a message of some size, as the builder does."""
         message_id = str(uuid.uuid4())
         content = f"<message id='{message_id}'>".encode() + random.Random(message_id).randbytes(size)
         envelope = Envelope(
-            mailbox=SENDER, to=TO_PRACTICE, workflow_id=WORKFLOW, subject=SUBJECT, local_id="Y90001",
+            mailbox=SENDER, to=to, workflow_id=WORKFLOW, subject=SUBJECT, local_id="Y90001",
             file_name=f"{message_id}.xml",
         )  # fmt: skip
         self.bucket.objects[f"messages/{message_id}.json"] = envelope.to_json()

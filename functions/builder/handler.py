@@ -17,7 +17,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from gpconnect_messaging import wiring
 from gpconnect_messaging.faults import describe
-from gpconnect_messaging.pds.errors import Authentication, CredentialsError
+from gpconnect_messaging.metrics import measured
+from gpconnect_messaging.pds.errors import Authentication, Busy, CredentialsError
 from gpconnect_messaging.settings import BuilderSettings
 from gpconnect_messaging.steps.build import Built
 
@@ -29,6 +30,7 @@ builder = wiring.builder(BuilderSettings.from_environment())
 
 
 @metrics.log_metrics
+@measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Build each record; what fails goes back to the queue alone."""
     answer = process_partial_response(event=event, record_handler=_record, processor=processor, context=context)
@@ -42,13 +44,11 @@ def _record(record: SQSRecord) -> None:
         logger.error("a request could not be built; the queue will bring it again", extra=describe(error))
         raise
     if built.unanswered:
-        refused = isinstance(built.unanswered, Authentication | CredentialsError)
-        metrics.add_metric(name="PdsNotAuthorised" if refused else "PdsUnanswered", unit=MetricUnit.Count, value=1)
+        metrics.add_metric(name=_unanswered(built.unanswered), unit=MetricUnit.Count, value=1)
         logger.warning(
             "PDS gave no answer; the request is held", message_id=built.message_id, extra=describe(built.unanswered)
         )
     for message in (built, *built.copies):
-        metrics.add_metric(name=f"Message{message.status.title().replace('_', '')}", unit=MetricUnit.Count, value=1)
         logger.info("a request was dealt with", message_id=message.message_id, status=message.status)
 
 
@@ -67,6 +67,13 @@ def _build(body: str, queued_at: datetime | None) -> Built:
             return builder.queued(body.encode(), queued_at)
 
 
+def _unanswered(error: Exception) -> str:
+    """Name the metric of a question that PDS gave no answer to, by who can mend it."""
+    if isinstance(error, Authentication | CredentialsError):
+        return "PdsNotAuthorised"
+    return "PdsBusy" if isinstance(error, Busy) else "PdsUnanswered"
+
+
 def _envelope(body: str) -> Any:
     """Read what there is around a request or instead of one; None where the body is no JSON."""
     try:
@@ -76,10 +83,13 @@ def _envelope(body: str) -> Any:
 
 
 def _time(text: Any) -> datetime | None:
-    """Read EventBridge's time of an event, which is when the object was dropped; None where it is not to be read."""
+    """Read when the object of an event was dropped; None where it is not to be read.
+
+    EventBridge writes it as text, and a backfill as seconds since 1970, as Step Functions lists objects.
+    """
     try:
-        time = datetime.fromisoformat(str(text))
-    except ValueError:
+        time = datetime.fromtimestamp(text, UTC) if isinstance(text, int) else datetime.fromisoformat(str(text))
+    except (ValueError, OverflowError, OSError):
         return None
     return time if time.tzinfo else None
 

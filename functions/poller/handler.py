@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics, single_metric
@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from gpconnect_messaging import wiring
 from gpconnect_messaging.faults import StepFailedError, describe
+from gpconnect_messaging.metrics import measured
 from gpconnect_messaging.settings import PollerSettings
 
 _RESERVE_MILLISECONDS = 10_000
@@ -24,6 +25,7 @@ escalation = wiring.escalation(settings)
 
 
 @metrics.log_metrics
+@measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Do the task that the event names.
 
@@ -47,12 +49,12 @@ def _run(event: dict[str, Any], time_left: Callable[[], bool]) -> dict[str, Any]
     match event:
         case {"task": "mailbox", "mailbox": str(mailbox)}:
             _measure_certificate(mailbox)
-            return asdict(poll.poll(mailbox, time_left))
+            polled = poll.poll(mailbox, time_left)
+            if not polled.polled_elsewhere:
+                _measure_poll(mailbox)
+            return asdict(polled)
         case {"task": "due"}:
-            # First: it must be known most of all when nothing can be told.
-            waited = escalation.oldest_untold().total_seconds()
-            metrics.add_metric(name="OldestUntoldNotice", unit=MetricUnit.Seconds, value=waited)
-            return asdict(sweep.run(time_left)) | asdict(escalation.run(time_left))
+            return _due(time_left)
         case {"task": "reconcile", **day}:
             return _reconcile(day.get("day"), time_left)
         case {"task": "acknowledge", "notice": str(notice), "actor": str(actor)}:
@@ -62,6 +64,21 @@ def _run(event: dict[str, Any], time_left: Callable[[], bool]) -> dict[str, Any]
                 "the event names no task: give {'task': 'mailbox', 'mailbox': …}, {'task': 'due'}, "
                 "{'task': 'reconcile'} or {'task': 'acknowledge', 'notice': …, 'actor': …}"
             )
+
+
+def _due(time_left: Callable[[], bool]) -> dict[str, Any]:
+    """Escalate and sweep, each whatever becomes of the other, escalations first: messages can take all the time."""
+    untold = sweep.untold()
+    # Before anything else: it must be known most of all when nothing can be told.
+    waited = max((datetime.now(UTC) - notice.raised_at for notice in untold), default=timedelta())
+    metrics.add_metric(name="OldestUntoldNotice", unit=MetricUnit.Seconds, value=waited.total_seconds())
+    try:
+        escalated = asdict(escalation.run(time_left))
+    finally:
+        swept = asdict(sweep.run(time_left, untold))
+    # Not to be heard of is how anybody learns that the sweep stopped.
+    metrics.add_metric(name="DueWorkDone", unit=MetricUnit.Count, value=1)
+    return swept | escalated
 
 
 def _reconcile(day: str | None, time_left: Callable[[], bool]) -> dict[str, Any]:
@@ -78,6 +95,12 @@ def _reconcile(day: str | None, time_left: Callable[[], bool]) -> dict[str, Any]
         "day": made.day.isoformat(),
         **{name: made.total(name) for name in ("received", "settled", "open", "wrong")},
     }
+
+
+def _measure_poll(mailbox: str) -> None:
+    """Say that the mailbox's inbox was emptied: not to be heard of is how anybody learns that it is not."""
+    with single_metric(name="MailboxPolled", unit=MetricUnit.Count, value=1) as metric:
+        metric.add_dimension(name="mailbox", value=mailbox)
 
 
 def _measure_certificate(mailbox: str) -> None:

@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from gpconnect_messaging import wiring
 from gpconnect_messaging.faults import describe
 from gpconnect_messaging.mailboxes.directory import CredentialsError
+from gpconnect_messaging.metrics import measured
 from gpconnect_messaging.settings import SenderSettings
 from gpconnect_messaging.steps.send import NotAuthorisedError
 
@@ -25,6 +26,7 @@ sender = wiring.sender(SenderSettings.from_environment())
 
 
 @metrics.log_metrics
+@measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Send each record; what fails goes back to the queue alone."""
     answer = process_partial_response(event=event, record_handler=_record, processor=processor, context=context)
@@ -40,5 +42,4 @@ def _record(record: SQSRecord, lambda_context: LambdaContext) -> None:
             metrics.add_metric(name="NotAuthorised", unit=MetricUnit.Count, value=1)
         logger.error("a message could not be sent", message_id=message_id, extra=describe(error))
         raise
-    metrics.add_metric(name=f"Message{status.title()}", unit=MetricUnit.Count, value=1)
     logger.info("a message was dealt with", message_id=message_id, status=status)

@@ -20,7 +20,11 @@ def run(tool: str, *arguments: str | Path, good: tuple[int, ...] = (0,)) -> str:
     Raises:
         ToolFailedError: it ended with a status that is not among the good ones, or could not be installed.
     """
-    lock = Path(__file__).with_name(f"requirements-{tool}.txt")
+    return run_locked(Path(__file__).with_name(f"requirements-{tool}.txt"), *arguments, good=good)
+
+
+def run_locked(lock: Path, *arguments: str | Path, good: tuple[int, ...] = (0,)) -> str:
+    """Run a program with the packages of a lock in the checkout, and give what it printed. Raises ToolFailedError."""
     command = [
         *(uv.find_uv_bin(), "run", "--quiet", "--no-project", "--isolated", "--python", sys.executable),
         *("--with-requirements", lock, *arguments),
@@ -29,5 +33,7 @@ def run(tool: str, *arguments: str | Path, good: tuple[int, ...] = (0,)) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode not in good:
-        raise ToolFailedError(f"{tool} ended with status {done.returncode}:\n{done.stdout}{done.stderr}".strip())
+        raise ToolFailedError(
+            f"{arguments[0]} ended with status {done.returncode}:\n{done.stdout}{done.stderr}".strip()
+        )
     return done.stdout

@@ -1,32 +1,52 @@
-"""Alarms: each tells a person of something that only a person can put right, and what to look at first."""
+"""Alarms: each tells a person of something that only a person can put right, and what to do first.
+
+Where an alarm is about messages, it is about many at once: each single message that fails has a notice of its own,
+which goes to its organisation. An alarm's description ends in the link to its section of the runbook.
+"""
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.constructs.functions import METRICS_NAMESPACE, MessagingFunction
+from infra.configuration import AlarmThresholds, Configuration
+from infra.constructs.functions import MessagingFunction
+from infra.constructs.metrics import measured
 from infra.constructs.notices import Notices
 from infra.constructs.queues import WorkQueue
 
 UNTOLD = Duration.minutes(10)
 """How long a notice may wait to be told: the sweep tries every minute."""
 
+PROMISE = Duration.hours(3)
+"""Within which a report must be sent (GPCM-SD-CS-075)."""
+
+_FIVE_MINUTES = Duration.minutes(5)
+_AT_ONCE = 1
+_LASTING = 3
+"""Periods that something must last which mends itself when it is short: a burst, or a service's bad minute."""
+
 
 class Alarms(Construct):
     """Alarms that publish to the notices topic when they start and when they end."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, notices: Notices) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, notices: Notices, configuration: Configuration) -> None:
         super().__init__(scope, construct_id)
         self._notices = notices
+        self._thresholds: AlarmThresholds = configuration.alarms
+        self._timings = configuration.timings
         self._action = actions.SnsAction(notices.topic)
+        self.of_the_environment: list[cloudwatch.Alarm] = []
+        """Every alarm that is about no single mailbox, in the order in which they were asked for."""
 
     def watch_notices(self) -> None:
         """Tell a person, past the notices topic, that notices do not reach anybody."""
         path = actions.SnsAction(self._notices.path_topic)
         self._alarm(
             "NoticesFailed",
-            self._notices.topic.metric_number_of_notifications_failed(period=Duration.minutes(5), statistic="Sum"),
+            "Notices failed",
+            self._notices.topic.metric_number_of_notifications_failed(period=_FIVE_MINUTES, statistic="Sum"),
             threshold=0,
             what_to_do="SNS could not deliver a notice to a contact: a webhook does not answer, or an address refuses. "
             "Read the open notices in the ledger, acknowledge them, and mend the contact.",
@@ -34,7 +54,8 @@ class Alarms(Construct):
         )
         self._alarm(
             "NoticesUntold",
-            _measured("OldestUntoldNotice", by="poller", every=Duration.minutes(5), statistic="Maximum"),
+            "Notices untold",
+            measured("OldestUntoldNotice", by="poller", every=_FIVE_MINUTES, statistic="Maximum"),
             threshold=UNTOLD.to_seconds(),
             what_to_do=f"A notice has waited longer than {UNTOLD.to_minutes():g} minutes to be told. Find in the "
             "poller's log why it cannot publish (the topic, its key, its role), and read the open notices meanwhile.",
@@ -45,16 +66,18 @@ class Alarms(Construct):
         """Tell a person of any dead letter (the alarm that is given), and of work that waits longer than `oldest`."""
         dead_letters = self._alarm(
             f"{name}DeadLetters",
-            work.dead_letters.metric_approximate_number_of_messages_visible(
-                period=Duration.minutes(1), statistic="Maximum"
-            ),
+            f"{name} dead letters",
+            visible(work.dead_letters, Duration.minutes(1)),
+            # Five tries failed. None is normal, and each is a report that goes nowhere by itself.
             threshold=0,
             what_to_do=f"Work of {name.lower()} failed repeatedly and waits in the dead-letter queue until it expires. "
             "Find the cause in the function's log, mend it, then redrive the queue.",
         )
         self._alarm(
             f"{name}Age",
-            work.queue.metric_approximate_age_of_oldest_message(period=Duration.minutes(1), statistic="Maximum"),
+            f"{name} age",
+            age(work.queue, Duration.minutes(1)),
+            # Well inside the three hours, of which the hold may have taken all but a quarter of an hour.
             threshold=oldest.to_seconds(),
             what_to_do=f"Work of {name.lower()} has waited longer than {oldest.to_minutes():g} minutes; reports are "
             "due within three hours. Look for throttling, for errors of the function, and for an outage of MESH.",
@@ -62,24 +85,142 @@ class Alarms(Construct):
         return dead_letters
 
     def watch_function(self, name: str, function: MessagingFunction) -> cloudwatch.Alarm:
-        """Tell a person of any failed run."""
-        return self._alarm(
+        """Tell a person of any failed run (the alarm that is given), and of runs that are turned away for long."""
+        failed = self._alarm(
             f"{name}Errors",
-            function.function.metric_errors(period=Duration.minutes(5), statistic="Sum"),
+            f"{name} errors",
+            function.function.metric_errors(period=_FIVE_MINUTES, statistic="Sum"),
+            # A record that fails is no error, for it goes back to the queue alone: an error is a run that broke.
             threshold=0,
             what_to_do=f"The {name.lower()} failed or ran out of time. Nothing is lost yet: find the cause in its log "
             "before its work reaches the dead-letter queue.",
         )
+        self._alarm(
+            f"{name}Throttles",
+            f"{name} throttles",
+            function.function.metric_throttles(period=_FIVE_MINUTES, statistic="Sum"),
+            # Lambda tries again by itself; a quarter of an hour of it means that there is too little to go round.
+            threshold=0,
+            lasting=_LASTING,
+            what_to_do=f"Lambda has turned runs of the {name.lower()} away for a quarter of an hour. Compare the "
+            "account's concurrency with what is in use and what is set aside, then ask AWS for more.",
+        )
+        return failed
+
+    def watch_messages(self) -> None:
+        """Tell a person that messages fail together: what one alone does, its own notice tells."""
+        hour = Duration.hours(1)
+        most = self._thresholds
+        self._alarm(
+            "SentLate",
+            "Sent late",
+            measured("TimeToSend", by="sender", every=_FIVE_MINUTES, statistic="Maximum"),
+            threshold=PROMISE.to_seconds(),
+            what_to_do="A report reached MESH later than three hours after its request came. Find out what it waited "
+            "for, and whether more wait behind it: the practice may have seen the patient without it.",
+        )
+        self._alarm(
+            "Undelivered",
+            "Undelivered",
+            measured("MessageUndelivered", by="poller", every=hour, statistic="Sum"),
+            threshold=most.undelivered_an_hour,
+            what_to_do="MESH reports within an hour that many messages did not reach a practice. Look for one cause: "
+            "one practice, one reason (EPL code), or a wrong address format. No document of these is with a GP.",
+        )
+        self._alarm(
+            "Overdue",
+            "Overdue",
+            measured("MessageOverdue", by="poller", every=hour, statistic="Sum"),
+            threshold=most.overdue_an_hour,
+            what_to_do="Acknowledgements of many messages became overdue within an hour. Look whether one practice or "
+            "one supplier's system is silent, and whether our mailboxes are polled; then ask the practices.",
+        )
+        self._alarm(
+            "Rejected",
+            "Rejected",
+            # Of many ones and zeros the 90th percentile is one as soon as a tenth of them are. CloudWatch takes a
+            # percentile seriously from ten values above it on, so from a hundred answers on; fewer change nothing.
+            measured("AnsweredNo", by="poller", every=Duration.hours(6), statistic="p90"),
+            threshold=0.5,
+            ignore_few=True,
+            what_to_do="Of the last six hours' answers a tenth or more are rejections. Look for the code they have in "
+            "common: the same code from many practices is our mistake, many codes from one practice are theirs.",
+        )
+        self._alarm(
+            "Unmatched",
+            "Unmatched",
+            measured("Unmatched", by="poller", every=hour, statistic="Sum"),
+            threshold=most.unmatched_an_hour,
+            what_to_do="Within an hour many things came in that belong to no message of ours. Read one in the evidence "
+            "bucket: a receiver's system may not name the message that it answers, or a mailbox is used by another.",
+        )
+        self._alarm(
+            "SetAside",
+            "Set aside",
+            measured("SetAside", by="poller", every=_FIVE_MINUTES, statistic="Maximum"),
+            threshold=0,
+            what_to_do="Something that came in could not be taken in, five times. It stays in MESH for 30 days at most "
+            "and is an answer that does not count. Find the cause in the poller's log, then release it.",
+        )
+
+    def watch_schedules(self, mailboxes: tuple[str, ...]) -> None:
+        """Tell a person that a schedule's work is not done, whether its runs fail or never start: no data alarms."""
+        due, poll = self._timings.due_work_minutes, self._timings.mailbox_poll_minutes
+        self._alarm(
+            "DueWorkSilent",
+            "Due work silent",
+            measured("DueWorkDone", by="poller", every=Duration.minutes(due), statistic="SampleCount"),
+            threshold=1,
+            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            # The hold leaves a quarter of an hour of the three hours: a third of it may pass before a person knows.
+            lasting=5,
+            silence_alarms=True,
+            what_to_do="The sweep does not run or does not end. Held reports are not released, notices are not told, "
+            "overdue answers are not chased. Look at the poller's errors and throttles, then at its schedule.",
+        )
+        for mailbox in mailboxes:
+            self._alarm(
+                "MailboxSilent",
+                "Mailbox silent",
+                measured(
+                    "MailboxPolled",
+                    by="poller",
+                    mailbox=mailbox,
+                    every=Duration.minutes(poll),
+                    statistic="SampleCount",
+                ),
+                threshold=1,
+                comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+                # MESH keeps what waits for 5 days; three polls missed are no accident any more.
+                lasting=_LASTING,
+                silence_alarms=True,
+                mailbox=mailbox,
+                what_to_do=f"Mailbox {mailbox} has not been emptied, three polls running: answers wait in MESH, and "
+                "failures are not heard of. Look for refused credentials, an ended certificate, or a MESH outage.",
+            )
+        self._alarm(
+            "BalanceSilent",
+            "Balance silent",
+            measured("Imbalance", by="poller", every=Duration.days(1), statistic="SampleCount"),
+            threshold=1,
+            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            silence_alarms=True,
+            what_to_do="No day was reckoned within the last day, so that a lost request would not be found. Look in "
+            "the poller's log for its nightly runs (03:20 to 06:20 UTC), then reckon the day by hand.",
+        )
 
     def watch_credentials(self, mailbox: str) -> None:
         """Tell a person 60, 30 and 7 days before a mailbox's client certificate ends."""
-        metric = _measured(
+        metric = measured(
             "CertificateDaysLeft", by="poller", mailbox=mailbox, every=Duration.hours(1), statistic="Minimum"
         )
+        # NHS England takes days to weeks to issue one: 60 to ask for it, 30 to chase it, 7 to drop everything else.
         for days in (60, 30, 7):
             self._alarm(
-                f"Certificate{days}Days{mailbox}",
+                f"Certificate{days}Days",
+                "Certificate ends",
                 metric,
+                mailbox=mailbox,
                 threshold=days,
                 comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
                 what_to_do=f"The MESH client certificate of mailbox {mailbox} ends in less than {days} days. Ask for a "
@@ -90,27 +231,49 @@ class Alarms(Construct):
         """Tell a person that MESH refused a mailbox's credentials, after the secret was read afresh."""
         self._alarm(
             "NotAuthorised",
-            _measured("NotAuthorised", by="sender", every=Duration.minutes(5), statistic="Sum"),
+            "Not authorised",
+            measured("NotAuthorised", by="sender", every=_FIVE_MINUTES, statistic="Sum"),
             threshold=0,
             what_to_do="MESH does not accept a mailbox's credentials. Compare its secret, its certificate and the "
             "shared key with what MESH has; the sender's log names the message, and the ledger its mailbox.",
         )
 
-    def watch_refused_application(self) -> None:
-        """Tell a person that PDS does not accept the application, after its secret was read afresh."""
+    def watch_pds(self) -> None:
+        """Tell a person that PDS does not accept the application, does not answer, or is asked more than it allows."""
         self._alarm(
             "PdsNotAuthorised",
-            _measured("PdsNotAuthorised", by="builder", every=Duration.minutes(5), statistic="Sum"),
+            "PDS not authorised",
+            measured("PdsNotAuthorised", by="builder", every=_FIVE_MINUTES, statistic="Sum"),
             threshold=0,
             what_to_do="PDS does not accept the application, so requests of the mailboxes that ask it stay held. "
             "The builder's log says what to correct: the secret, the registered key, or a clock.",
+        )
+        # One question unanswered is asked again after two minutes; only for so long is it worth a person's time.
+        self._alarm(
+            "PdsBudget",
+            "PDS budget",
+            measured("PdsBusy", by="builder", every=_FIVE_MINUTES, statistic="Sum"),
+            threshold=0,
+            lasting=_LASTING,
+            what_to_do="For a quarter of an hour the rate that PDS allows us has not been enough, and requests stay "
+            "held. Compare the requests received with pds.requests_per_second, and ask NHS England for a higher rate.",
+        )
+        self._alarm(
+            "PdsUnanswered",
+            "PDS unanswered",
+            measured("PdsUnanswered", by="builder", every=_FIVE_MINUTES, statistic="Sum"),
+            threshold=0,
+            lasting=_LASTING,
+            what_to_do="PDS has not answered for a quarter of an hour, so requests of the mailboxes that ask it stay "
+            "held. Look at NHS England's service status, then at the builder's log.",
         )
 
     def watch_balance(self) -> None:
         """Tell a person that a day's requests are not all accounted for."""
         self._alarm(
             "Imbalance",
-            _measured("Imbalance", by="poller", every=Duration.hours(1), statistic="Maximum"),
+            "Imbalance",
+            measured("Imbalance", by="poller", every=Duration.hours(1), statistic="Maximum"),
             threshold=0,
             what_to_do="Requests that were received on a day are not all accounted for. Read the day's balance in the "
             "evidence bucket, under balances/: it lists each of them, and the notice says what to do.",
@@ -119,35 +282,48 @@ class Alarms(Construct):
     def _alarm(
         self,
         construct_id: str,
+        section: str,
         metric: cloudwatch.IMetric,
         *,
         threshold: float,
         what_to_do: str,
         comparison: cloudwatch.ComparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+        lasting: int = _AT_ONCE,
+        silence_alarms: bool = False,
+        ignore_few: bool = False,
+        mailbox: str | None = None,
         action: cloudwatch.IAlarmAction | None = None,
     ) -> cloudwatch.Alarm:
+        missing = cloudwatch.TreatMissingData
         alarm = cloudwatch.Alarm(
             self,
-            construct_id,
+            construct_id + (mailbox or ""),
             metric=metric,
             threshold=threshold,
             comparison_operator=comparison,
-            evaluation_periods=1,
-            # No data means an empty queue or an idle function.
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            alarm_description=what_to_do,
+            evaluation_periods=lasting,
+            # No data means an empty queue, an idle function, or nothing of the kind; except where it is the news.
+            treat_missing_data=missing.BREACHING if silence_alarms else missing.NOT_BREACHING,
+            evaluate_low_sample_count_percentile="ignore" if ignore_few else None,
+            alarm_description=f"{what_to_do} Runbook: {self._thresholds.runbook}#{anchor(section)}",
         )
         alarm.add_alarm_action(action or self._action)
         alarm.add_ok_action(action or self._action)
+        if mailbox is None:
+            self.of_the_environment.append(alarm)
         return alarm
 
 
-def _measured(name: str, *, by: str, every: Duration, statistic: str, **dimensions: str) -> cloudwatch.Metric:
-    """Name a metric that a function of ours gives."""
-    return cloudwatch.Metric(
-        namespace=METRICS_NAMESPACE,
-        metric_name=name,
-        dimensions_map={"service": by, **dimensions},
-        period=every,
-        statistic=statistic,
-    )
+def anchor(section: str) -> str:
+    """Give the anchor of a runbook's section: its heading as GitHub and MkDocs both write it in a link."""
+    return section.lower().replace(" ", "-")
+
+
+def visible(queue: sqs.IQueue, every: Duration) -> cloudwatch.Metric:
+    """How many messages of a queue wait."""
+    return queue.metric_approximate_number_of_messages_visible(period=every, statistic="Maximum")
+
+
+def age(queue: sqs.IQueue, every: Duration) -> cloudwatch.Metric:
+    """How long the oldest of a queue's messages has waited, in seconds."""
+    return queue.metric_approximate_age_of_oldest_message(period=every, statistic="Maximum")

@@ -32,7 +32,7 @@ _NHS_NUMBERS = logs.DataProtectionPolicy(
     ],
 )
 
-_LOG_RETENTION = {
+LOG_RETENTION = {
     1: logs.RetentionDays.ONE_DAY,
     3: logs.RetentionDays.THREE_DAYS,
     7: logs.RetentionDays.ONE_WEEK,
@@ -68,7 +68,7 @@ class MessagingFunction(Construct):
         self.log_group = logs.LogGroup(
             self,
             "Logs",
-            retention=_LOG_RETENTION[configuration.retention.log_days],
+            retention=LOG_RETENTION[configuration.retention.log_days],
             encryption_key=logs_key,
             data_protection_policy=_NHS_NUMBERS,
             removal_policy=removal,

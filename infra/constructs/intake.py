@@ -21,7 +21,7 @@ class Intake(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration, drop: s3.IBucket) -> None:
         super().__init__(scope, construct_id)
         retention = configuration.retention
-        key = ContentKey(
+        self.key = key = ContentKey(
             self, "Key", content="requests on their way in", keep=configuration.keep_data, through=("sqs",)
         )
         key.let_service_deliver("events.amazonaws.com")

@@ -23,7 +23,7 @@ CACHE = PROJECT / ".build" / "dependencies"
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 ARCHITECTURE = lambda_.Architecture.ARM_64
-SOURCE_ONLY = ("**/__pycache__", "**/*.pyc", "**/.DS_Store")
+SOURCE_ONLY = ("**/__pycache__", "**/*.pyc", "**/.DS_Store", "**/*.egg-info")
 
 # Part of the asset's hash: change what is installed or removed, and the layer is built and published anew.
 _INSTALL = (

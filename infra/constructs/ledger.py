@@ -56,7 +56,6 @@ class Ledger(Construct):
     def grant_record(self, function: MessagingFunction, *, query: tuple[str, ...] = ()) -> None:
         """Let a function read and record facts, but not delete or scan; and query the indexes that it names."""
         function.allow(
-            "dynamodb:ConditionCheckItem",
             "dynamodb:GetItem",
             "dynamodb:PutItem",
             "dynamodb:Query",

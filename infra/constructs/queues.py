@@ -1,7 +1,6 @@
 """A queue that feeds one function, and the dead-letter queue behind it."""
 
-from aws_cdk import Duration, RemovalPolicy
-from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import Duration, Names, RemovalPolicy
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -62,14 +61,17 @@ class WorkQueue(Construct):
 
     def feed(self, consumer: MessagingFunction) -> None:
         """Make a function the consumer, and let it consume."""
-        consumer.live.add_event_source(
-            sources.SqsEventSource(
-                self.queue,
-                batch_size=self._limits.batch_size,
-                max_concurrency=self._limits.maximum_concurrency,
-                report_batch_item_failures=True,
-            )
+        consumer.live.add_event_source_mapping(
+            f"SqsEventSource:{Names.node_unique_id(self.queue.node)}",
+            event_source_arn=self.queue.queue_arn,
+            batch_size=self._limits.batch_size,
+            max_concurrency=self._limits.maximum_concurrency,
+            report_batch_item_failures=True,
         )
+        # What Lambda asks of the role for this, and not what CDK's event source gives: that also lets the function
+        # hide messages for longer, and find queues by name.
+        consumer.allow("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", on=[self.queue.queue_arn])
+        self._key.grant_through("sqs", consumer, "kms:Decrypt")
         acknowledge(
             consumer,
             "Serverless-LambdaEventSourceMappingDestination",

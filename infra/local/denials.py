@@ -22,6 +22,11 @@ class Denial:
     resource: str
     """ARN, as far as the answer names it; without an object's key, which senders choose."""
 
+    @property
+    def role(self) -> str:
+        """The name of the caller's role; empty where it is none."""
+        return self.who.split("/")[1] if ":assumed-role/" in self.who else ""
+
     def __str__(self) -> str:
         caller = " / ".join(self.who.rsplit(":", 1)[-1].split("/")[1:])
         return f"{caller} may not {self.action}" + (f" on {self.resource}" if self.resource else "")
@@ -44,8 +49,7 @@ def note(denial: Denial, file: Path) -> None:
         lines.write(json.dumps(asdict(denial)) + "\n")
 
 
-def noted(file: Path) -> list[Denial]:
-    """Return each different denial in a file, in order; none if there is no file."""
-    if not file.exists():
-        return []
-    return list(dict.fromkeys(Denial(**json.loads(line)) for line in file.read_text().splitlines()))
+def noted(file: Path, after: int = 0) -> list[Denial]:
+    """Return each different denial in a file, in order, `after` so many lines; none if there is no file."""
+    lines = file.read_text().splitlines()[after:] if file.exists() else []
+    return list(dict.fromkeys(Denial(**json.loads(line)) for line in lines))

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.emulator import REGION, LocalSession
-from infra.local.environments import ROOT, Environment
+from infra.local.environments import Environment
 from infra.local.processes import LocalRunError
 from infra.local.synthesis import Synthesized
 from infra.local.template import for_emulator, resources
 
-LIBRARY = ROOT / "layers" / "messaging" / "python"
+LIBRARY = Path("layers", "messaging", "python")
+"""Where a checkout has our library."""
 ASSEMBLY_TIME = (2020, 1, 1, 0, 0, 0)
 
 
@@ -67,13 +68,37 @@ def deploy(
         DeploymentFailedError: CloudFormation did not complete.
 
     """
+    return _deploy(session, synthesized, runtime, parameters, update=False)
+
+
+def update(
+    session: LocalSession, synthesized: Synthesized, runtime: Runtime, *, parameters: Mapping[str, str]
+) -> Deployment:
+    """Upload the assets, update the stack that is there, and read what it has become.
+
+    Raises:
+        DeploymentFailedError: CloudFormation did not complete.
+
+    """
+    return _deploy(session, synthesized, runtime, parameters, update=True)
+
+
+def _deploy(
+    session: LocalSession,
+    synthesized: Synthesized,
+    runtime: Runtime,
+    parameters: Mapping[str, str],
+    *,
+    update: bool,
+) -> Deployment:
     template = for_emulator(synthesized.template)
     folders = _upload(session, synthesized, runtime)
     # In a bucket, as `cdk` does: CloudFormation takes no template above 51,200 characters in the call itself.
     place = synthesized.assets[0].bucket
     key = f"{synthesized.name}.template.json"
     session.client("s3").put_object(Bucket=place, Key=key, Body=json.dumps(template).encode())
-    _create(session, synthesized.name, f"https://s3.{REGION}.amazonaws.com/{place}/{key}", template, parameters)
+    url = f"https://s3.{REGION}.amazonaws.com/{place}/{key}"
+    _apply(session, synthesized.name, url, template, parameters, update=update)
     physical = {
         str(resource["LogicalResourceId"]): str(resource.get("PhysicalResourceId", ""))
         for page in session.client("cloudformation")
@@ -101,10 +126,14 @@ def _upload(session: LocalSession, synthesized: Synthesized, runtime: Runtime) -
     for asset in synthesized.assets:
         if not (asset.folder / "handler.py").is_file():
             continue  # a layer
-        folder = _function_folder(asset.folder)
+        folder = _function_folder(asset.folder, synthesized.source)
         with suppress(store.exceptions.BucketAlreadyOwnedByYou):
             store.create_bucket(Bucket=asset.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-2"})
-        store.put_object(Bucket=asset.bucket, Key=asset.key, Body=package(asset.folder, bootstrap(folder, runtime)))
+        store.put_object(
+            Bucket=asset.bucket,
+            Key=asset.key,
+            Body=package(asset.folder, bootstrap(folder, runtime, synthesized.source)),
+        )
         folders[asset.key] = folder
     # The version that CDK's own bootstrap stack would have left; templates refuse an older one.
     session.client("ssm").put_parameter(
@@ -113,10 +142,10 @@ def _upload(session: LocalSession, synthesized: Synthesized, runtime: Runtime) -
     return folders
 
 
-def _function_folder(asset: Path) -> str:
+def _function_folder(asset: Path, source: Path) -> str:
     """Tell which of the functions an asset was made from."""
     handler = (asset / "handler.py").read_bytes()
-    for candidate in sorted((ROOT / "functions").glob("*/handler.py")):
+    for candidate in sorted((source / "functions").glob("*/handler.py")):
         if candidate.read_bytes() == handler:
             return candidate.parent.name
     raise DeploymentFailedError(f"no folder of functions/ holds the handler of {asset}")
@@ -140,8 +169,8 @@ def _entry(name: str, mode: int) -> zipfile.ZipInfo:
     return entry
 
 
-def bootstrap(function: str, runtime: Runtime) -> str:
-    """Return the script that runs a handler under AWS's runtime client.
+def bootstrap(function: str, runtime: Runtime, source: Path) -> str:
+    """Return the script that runs a handler under AWS's runtime client, with a checkout's library.
 
     `exec` keeps the process id: what the emulator stops is the handler itself. Each process leaves its id behind, so
     that a test can kill it in the middle of its work. Output goes straight to the log file: it survives such a death.
@@ -153,19 +182,26 @@ def bootstrap(function: str, runtime: Runtime) -> str:
             "#!/bin/sh",
             f"exec >> {log} 2>&1",
             f"mkdir -p {mark} && : > {mark}/$$",
-            f'export PYTHONPATH="$LAMBDA_TASK_ROOT":{shlex.quote(str(LIBRARY))}',
+            f'export PYTHONPATH="$LAMBDA_TASK_ROOT":{shlex.quote(str(source / LIBRARY))}',
             f'exec {shlex.quote(str(runtime.environment.python))} -m awslambdaric "$_HANDLER"',
             "",
         )
     )
 
 
-def _create(
-    session: LocalSession, name: str, url: str, template: Mapping[str, Any], parameters: Mapping[str, str]
+def _apply(
+    session: LocalSession,
+    name: str,
+    url: str,
+    template: Mapping[str, Any],
+    parameters: Mapping[str, str],
+    *,
+    update: bool,
 ) -> None:
     formation = session.client("cloudformation")
     declared = template.get("Parameters", {})
-    formation.create_stack(
+    done = "UPDATE_COMPLETE" if update else "CREATE_COMPLETE"
+    (formation.update_stack if update else formation.create_stack)(
         StackName=name,
         TemplateURL=url,
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
@@ -177,12 +213,12 @@ def _create(
     while time.monotonic() < deadline:
         [stack] = formation.describe_stacks(StackName=name)["Stacks"]
         status = stack["StackStatus"]
-        if status == "CREATE_COMPLETE":
+        if status == done:
             return
-        if not status.endswith("_IN_PROGRESS") or status.startswith("ROLLBACK"):
+        if not status.endswith("_IN_PROGRESS") or "ROLLBACK" in status:
             break
         time.sleep(0.1)
-    raise DeploymentFailedError(f"the stack {name} was not created:\n{_failures(session, name)}")
+    raise DeploymentFailedError(f"the stack {name} is not {done}:\n{_failures(session, name)}")
 
 
 def _failures(session: LocalSession, name: str) -> str:

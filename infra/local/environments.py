@@ -64,7 +64,7 @@ def environment(tool: Tool, keeper: Keeper) -> Environment:
     complete = folder / "complete"
     if complete.exists():
         return Environment(folder)
-    with _alone(folder.with_suffix(".lock")):
+    with alone(folder.with_suffix(".lock")):
         if not complete.exists():
             _make(tool, folder, lock, keeper)
             complete.touch()
@@ -113,8 +113,8 @@ def _uv() -> str:
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Hold a lock file, so that two runs do not make the same environment at once."""
+def alone(lock: Path) -> Iterator[None]:
+    """Hold a lock file, so that two runs do not make the same thing at once."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

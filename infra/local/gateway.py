@@ -2,26 +2,31 @@
 
 - Every refusal for lack of permission is written down, in the file that `DENIALS` names: a function may report one in
   its own words, or not at all.
+- Every permission that a call rested on is written down, in the file that `PERMISSIONS` names.
 - S3's events carry the object's version, as EventBridge documents for a versioned bucket; the emulator leaves it out.
 """
 
 import json
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ministack.app import app as emulated
+from ministack.core import iam_evaluator
 from ministack.services import eventbridge, s3
 
 from infra.local.denials import Denial, note
+from infra.local.permissions import Permission, Used, condition_text
 
 Event = MutableMapping[str, Any]
 Send = Callable[[Event], Awaitable[None]]
 Receive = Callable[[], Awaitable[Event]]
 
 DENIALS = Path(os.environ["DENIALS"])
+USED = Used(Path(os.environ["PERMISSIONS"]))
 
 
 async def app(scope: Event, receive: Receive, send: Send) -> None:
@@ -63,3 +68,29 @@ def _dispatch_with_version(event: dict[str, Any], *arguments: Any, **named: Any)
 
 
 s3._fire_s3_event, eventbridge._dispatch_event = _fire_with_version, _dispatch_with_version  # noqa: SLF001
+
+
+_evaluate, _first_match = iam_evaluator.evaluate, iam_evaluator._first_match  # noqa: SLF001 - as above
+
+
+def _evaluate_and_note(call: Any, policies: Any, *limits: Any) -> Any:
+    result = _evaluate(call, policies, *limits)
+    if result.decision == "Allow" and ":assumed-role/" in call.principal_arn:
+        for permission in _rested_on(call, [statement for policy in policies for statement in policy]):
+            USED.note(permission)
+    return result
+
+
+def _rested_on(call: Any, statements: list[Any]) -> Iterator[Permission]:
+    role = call.principal_arn.split("/")[1]
+    for statement in statements:
+        if _first_match(call, [statement], "Allow") is None:
+            continue
+        for action in statement.actions:
+            for resource in statement.resources:
+                alone = replace(statement, actions=[action], resources=[resource])
+                if _first_match(call, [alone], "Allow") is not None:
+                    yield Permission(role, action, resource, condition_text(statement.conditions))
+
+
+iam_evaluator.evaluate = _evaluate_and_note

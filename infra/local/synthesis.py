@@ -5,11 +5,11 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from infra.local.environments import BUILD, ROOT
+from infra.local.environments import BUILD, ROOT, alone
 from infra.local.processes import Keeper, LocalRunError
 
 ENVIRONMENT = "local"
@@ -34,28 +34,31 @@ class Synthesized:
     name: str
     template: dict[str, Any]
     assets: tuple[Asset, ...]
+    source: Path = ROOT
+    """The checkout that it was made from."""
 
 
-def synthesize(keeper: Keeper, *, account: str, region: str) -> Synthesized:
-    """Return the local environment's stack.
+def synthesize(keeper: Keeper, *, account: str, region: str, source: Path = ROOT) -> Synthesized:
+    """Return the local environment's stack, of this checkout or another.
 
     Raises:
         ProgramFailedError: CDK refused it; its log has the reason.
 
     """
-    output = BUILD / "local" / "cdk.out"
+    output = (BUILD / "local" if source == ROOT else source) / "cdk.out"
     inputs = output / "inputs.sha256"
-    digest = fingerprint(ROOT)
-    if not inputs.exists() or inputs.read_text() != digest:
-        inputs.unlink(missing_ok=True)
-        keeper.complete(
-            "synthesis",
-            [sys.executable, "-m", "infra.app", "--environment", ENVIRONMENT, "--output", output],
-            environment={**os.environ, "PYTHONPATH": str(ROOT)},
-            directory=ROOT,
-        )
-        inputs.write_text(digest)
-    return read_assembly(output, account=account, region=region)
+    digest = fingerprint(source)
+    with alone(output.with_suffix(".lock")):
+        if not inputs.exists() or inputs.read_text() != digest:
+            inputs.unlink(missing_ok=True)
+            keeper.complete(
+                "synthesis",
+                [sys.executable, "-m", "infra.app", "--environment", ENVIRONMENT, "--output", output],
+                environment={**os.environ, "PYTHONPATH": str(source)},
+                directory=source,
+            )
+            inputs.write_text(digest)
+    return replace(read_assembly(output, account=account, region=region), source=source)
 
 
 def fingerprint(root: Path) -> str:

@@ -91,6 +91,11 @@ class Given:
         """The place, opened when it is first wanted. Raises PlaceError."""
         return self._opener(self.where)
 
+    def close(self) -> None:
+        """Close the place, if it was opened."""
+        if "place" in self.__dict__:
+            self.place.close()
+
     def actor(self, given: str | None) -> str:
         """Say who acts; it is recorded with what they do."""
         return operator_name(given)
@@ -171,7 +176,11 @@ def command(
             said = {each: options.pop(each) for each in shared}
             as_json = said.pop("as_json")
             given = Given(Where(**said), ctx.obj or open_place, as_json=as_json)
-            raise typer.Exit(_ended(lambda: body(given, **options)))
+            try:
+                status = _ended(lambda: body(given, **options))
+            finally:
+                given.close()
+            raise typer.Exit(status)
 
         parameters = [inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
         parameters += [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
@@ -201,8 +210,7 @@ def _ended(work: Callable[[], int | None]) -> int:
         complain(f"{str(error)[:1].upper()}{str(error)[1:]}.")
         return Ended.WRONG_INPUT
     except AmbiguousError as error:
-        complain(str(error))
-        Screen(as_json=False).console.print(rows_table(error.rows))
+        complain(str(error), rows_table(error.rows))
         return Ended.NOT_POSSIBLE
     except (UnknownMessageError, NotPossibleError) as error:
         complain(f"{error!s}".rstrip(".") + ".")

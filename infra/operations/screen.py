@@ -53,9 +53,10 @@ class Screen:
             where.print(Text(line))
 
 
-def complain(sentence: str) -> None:
+def complain(sentence: str, *more: RenderableType) -> None:
     """Say on standard error what went wrong, and what to do about it."""
-    _console(error=True).print(Text(sentence))
+    console = _console(error=True)
+    console.print(Text(sentence), *more)
 
 
 def _console(*, error: bool) -> Console:

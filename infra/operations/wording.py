@@ -97,6 +97,18 @@ def _accepted(details: Details) -> str:
     return f"MESH took the message{resolved} and calls it {details['mesh_message_id']}"
 
 
+def _superseded(details: Details) -> str:
+    if details.get("actor"):
+        return f"{details['actor']} gave it up, so that a newer version can pass: {details['by_request_id']}"
+    return f"a newer request took its place: {details['by_request_id']}"
+
+
+def _routed(details: Details) -> str:
+    if details["mailbox"]:
+        return f"MESH says that it took the message to mailbox {details['mailbox']}"
+    return "MESH was asked which mailbox it took the message to, and does not say"
+
+
 def _unresolved(details: Details) -> str:
     return f"MESH names {plural(details['mailboxes'], 'mailbox').replace('xs', 'xes')} for {details['organisation']}"
 
@@ -113,7 +125,9 @@ _WORDS: dict[FactKind, Callable[[Details], str]] = {
     FactKind.RELEASED_BY_A_PERSON: _released_by,
     FactKind.RELEASE_STARTED: lambda it: f"the hold is over: it becomes version {it['version']}",
     FactKind.RELEASED: lambda it: f"it became {plural(len(it['message_ids']), 'message')}",
-    FactKind.SUPERSEDED: lambda it: f"a newer request took its place: {it['by_request_id']}",
+    FactKind.SUPERSEDED: _superseded,
+    FactKind.WAITS_NO_LONGER: lambda it: f"{it['actor']} let it pass {plural(len(it['given_up']), 'earlier version')}",
+    FactKind.RUNNING_LATE: lambda _it: "it has not left, and its three hours are nearly over",
     FactKind.DIFFERS: lambda it: f"PDS has otherwise: {', '.join(it['fields'])}",
     FactKind.LOOKUP_UNANSWERED: lambda it: f"PDS gave no answer: {it['why']}",
     FactKind.WITHDRAWAL: _withdrawal,
@@ -124,6 +138,7 @@ _WORDS: dict[FactKind, Callable[[Details], str]] = {
     FactKind.CHUNK_ACCEPTED: lambda it: f"MESH took chunk {it['number']} of {it['chunks']}",
     FactKind.UPLOAD_TRACKED: lambda it: f"MESH was asked about upload {it['attempt']}: {it['mesh_status']}",
     FactKind.UPLOAD_ACCEPTED: _accepted,
+    FactKind.ROUTED: _routed,
     FactKind.UPLOAD_REFUSED: _refused,
     FactKind.UPLOAD_POSTPONED: _postponed,
     FactKind.UPLOAD_UNCERTAIN: lambda it: f"nobody knows whether the upload arrived: {it['why']}",

@@ -15,6 +15,7 @@ from gpconnect_messaging.legal_hold import LegalHold
 from infra.local.ledger import Message
 from infra.local.run import LocalRun
 from tests.e2e.conftest import Product
+from tests.metrics import Metric, documented, logged
 
 
 class Desk:
@@ -171,3 +172,36 @@ def product_reconciled(product: Product, day: str, request_id: str) -> dict[str,
 
     product.wait(missed, seconds=60)
     return found
+
+
+def test_every_metric_that_the_functions_log_is_documented_and_those_of_every_day_are_logged(
+    product: Product, message: Message
+) -> None:
+    run = product.run
+    product.next_upload("refuse")
+    refused = product.drop()
+    product.reaches(refused, "REFUSED")
+    product.next_upload("busy")
+    expected = {
+        product.drop(): "DELIVERED",
+        product.drop(practitioner__name={"family": "Test Harness", "given": ["20009"]}): "REJECTED",
+        product.drop(practitioner__name={"family": "Test Harness", "given": ["noresponse"]}): "OVERDUE",
+        product.drop(mailbox="NOBODYS01"): "INVALID",
+    }
+    for dropped, status in expected.items():
+        product.reaches(dropped, status, seconds=120)
+    run.invoke("poller", {"task": "reconcile", "day": datetime.now(UTC).date().isoformat()})
+    lines = run.logs()
+    found = logged(lines)
+    assert found <= documented()
+    assert {(metric.service, metric.name) for metric in found} >= {
+        ("builder", "MessageBuilt"), ("builder", "MessageInvalid"), ("sender", "MessageSending"),
+        ("sender", "MessageSent"), ("sender", "MessageRefused"), ("sender", "TimeToSend"),
+        ("sender", "UploadPostponed"), ("sender", "UploadRefused"), ("poller", "MessageAcknowledged"),
+        ("poller", "MessageDelivered"), ("poller", "MessageRejected"), ("poller", "MessageOverdue"),
+        ("poller", "TimeToAcknowledge"), ("poller", "AnsweredNo"), ("poller", "MailboxPolled"),
+        ("poller", "DueWorkDone"), ("poller", "OldestUntoldNotice"), ("poller", "Imbalance"), ("poller", "Matched"),
+        ("poller", "RequestsReceived"),
+    }  # fmt: skip
+    assert Metric("MessageInvalid", "builder", of_one_mailbox=True, unit="Count") not in found, "its sender's word"
+    assert message.message_id not in " ".join(line for line in lines if '"_aws"' in line)

@@ -11,6 +11,7 @@ from aws_cdk import App
 from infra import app as command
 from infra import environments
 from infra.configuration import (
+    Backfill,
     Configuration,
     Deployment,
     MailboxSettings,
@@ -110,7 +111,7 @@ def production() -> Configuration:
 def fortified() -> Configuration:
     """Production in an organisation with rules of its own: everything optional is asked for."""
     return with_deployment(
-        production(),
+        with_changes(production(), backfill=Backfill(requests_per_second=20)),
         traffic_shift="linear",
         permissions_boundary="arn:aws:iam::444455556666:policy/boundary",
         network=Network(

@@ -185,6 +185,7 @@ def test_mailboxes_default_to_the_current_specification() -> None:
         "pds_lookup": False,
         "escalate_after_seconds": 14_400,
         "hold_window_seconds": 9_900,
+        "warn_before_seconds": 600,
         "release": "automatic",
         "further_ods_codes": (),
     }

@@ -15,8 +15,11 @@ from infra import environments
 from infra.constructs.synthetic_reports import PIPELINE_ROLE
 from infra.pipeline.configuration import DELIVERY, Delivery
 from infra.pipeline.stack import CDK_VERSION, STACK_NAME
+from tests.infra.test_command import run
 
 Template = Mapping[str, Any]
+
+COMPARED = (".template.json", ".assets.json")
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +65,15 @@ def commands(pipeline: Template) -> dict[str, str]:
         for project in of_type(pipeline, "CodeBuild::Project")
         if isinstance(project["Source"].get("BuildSpec"), str)
     }
+
+
+def test_two_syntheses_of_the_pipeline_and_of_all_its_environments_are_identical(folder: Path, tmp_path: Path) -> None:
+    done = run("--environment", "pipeline", path="", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    written = sorted(path.relative_to(folder) for path in folder.rglob("*.json") if path.name.endswith(COMPARED))
+    assert {path.parent.name for path in written} == {"", "assembly-Dev", "assembly-Int", "assembly-Prod"}
+    for path in written:
+        assert (tmp_path / "cdk.out" / path).read_bytes() == (folder / path).read_bytes(), path
 
 
 def test_a_change_is_built_then_changes_the_pipeline_and_then_goes_from_dev_to_int_to_prod(

@@ -1,4 +1,7 @@
-"""The README's words for deploying, with the real command line of CDK, against the emulator: nothing is rewritten."""
+"""The README's words for deploying, with the real command line of CDK, against the emulator: nothing is rewritten.
+
+`make try-deploy` runs it, and CI does: each word synthesizes afresh, as it does for a person.
+"""
 
 import os
 import subprocess
@@ -39,7 +42,7 @@ def make(word: str, access: Access, *settings: str, folder: Path = ROOT) -> subp
 
 @pytest.mark.skipif(
     os.environ.get("CDK_ON_THE_EMULATOR") != "1",
-    reason="takes minutes and the npm registry; CDK_ON_THE_EMULATOR=1 asks for it",
+    reason="takes more than a minute and the npm registry: `make try-deploy` asks for it, as CI does",
 )
 def test_an_account_is_prepared_deployed_to_compared_and_cleared_by_the_readmes_words(access: Access) -> None:
     prepared = make("bootstrap", access)

@@ -16,10 +16,10 @@ import pytest
 
 from gpconnect_messaging.ledger.following import Following
 from gpconnect_messaging.ledger.lifecycle import Fact, History, NoticeKind, Patience, Status
-from gpconnect_messaging.ledger.records import MessageRecord, Origin, Received
+from gpconnect_messaging.ledger.notices import NoticeBook
+from gpconnect_messaging.ledger.records import MessageRecord, OpenNotice, Origin, Received
 from gpconnect_messaging.ledger.search import Search
 from gpconnect_messaging.ledger.store import Ledger
-from gpconnect_messaging.ledger.table import LedgerBusyError
 from infra.local.run import LocalRun
 from tests.dynamodb_local.engine import EngineUnavailableError, dynamodb_local
 from tests.in_memory import Table
@@ -274,9 +274,6 @@ def test_a_withdrawal_stops_and_lists_in_one_change(ledger: Ledger) -> None:
     )
     asked = a_record(encounter=encounter, version=0, history=History(()))
     ledger.create(sent)
-    with pytest.raises(LedgerBusyError):
-        ledger.withdraw(asked, START, lambda _: "warnings/x.txt")
-    ledger.create(built)
     for fact in (started(), accepted()):
         ledger.record(sent.message_id, fact)
     held = a_record(encounter=encounter, version=0, history=History((HELD,)))
@@ -289,6 +286,29 @@ def test_a_withdrawal_stops_and_lists_in_one_change(ledger: Ledger) -> None:
         found = ledger.find(record.message_id)
         assert found is not None
         assert found.status is Status.WITHDRAWN
+    late = ledger.create(built)
+    assert (late.recorded, late.record.status) == (False, Status.WITHDRAWN), "whoever stores it later finds it stopped"
+    assert late.record.recipient == keys[1]
+
+
+def test_a_version_that_passes_gives_up_all_that_it_waited_for_in_one_change(ledger: Ledger) -> None:
+    encounter = str(uuid.uuid4())
+    for _ in range(3):
+        ledger.claim(str(uuid.uuid4()), MAILBOX, encounter, ("v",), START)
+    ids = [
+        version.message_ids[0] for number in (1, 2, 3) if (version := ledger.find_version(MAILBOX, encounter, number))
+    ]
+    second, third = (a_record(message_id=ids[number - 1], encounter=encounter, version=number) for number in (2, 3))
+    ledger.create(second)
+    ledger.create(third)
+    assert not ledger.earlier_left(third)
+    by_hand: Any = {"at": START, "actor": "operator-7", "reason": "damaged"}
+    assert ledger.let_pass(third.message_id, **by_hand)
+    assert ledger.earlier_left(third)
+    assert [found and found.status for found in map(ledger.find, ids)] == [
+        Status.SUPERSEDED, Status.SUPERSEDED, Status.BUILT,
+    ]  # fmt: skip
+    assert ledger.let_pass(third.message_id, **by_hand) is None, "it waits for none any more"
 
 
 def test_of_two_senders_only_one_gets_the_message(ledger: Ledger) -> None:
@@ -334,6 +354,26 @@ def test_a_notice_is_raised_once_taken_by_one_and_due_until_it_is_told(ledger: L
     ledger.notice_told(notice)
     assert notice not in ledger.due_notices(tomorrow)
     assert not ledger.take_notice(notice)
+
+
+def test_a_notice_that_a_slow_teller_notes_after_its_escalation_is_not_due_again(ledger: Ledger) -> None:
+    book = NoticeBook(ledger._client, ledger._table)
+    record = a_record()
+    ledger.create(record)
+    for fact in (started(), accepted(), OVERDUE):
+        change = ledger.record(record.message_id, fact)
+    assert change is not None
+    (notice,) = change.notices
+
+    def waiting() -> list[OpenNotice]:
+        return [each for each in book.due_escalations(datetime.now(UTC)) if each.notice == notice]
+
+    ledger.notice_told(notice)
+    (due,) = waiting()
+    assert book.take_escalation(due)
+    book.escalated(due)
+    ledger.notice_told(notice)
+    assert waiting() == []
 
 
 def test_what_came_in_is_recorded_once(ledger: Ledger) -> None:

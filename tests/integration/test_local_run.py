@@ -31,7 +31,7 @@ def waited_for(run: LocalRun, dropped: Dropped, *statuses: str, seconds: float =
         message = run.message(dropped)
         if message is not None and message.status in statuses:
             return message
-        run.poll()
+        run.poll(mailboxes_only=True)
     pytest.fail(f"{dropped.name} is {message.status if message else 'not known'}, not {' or '.join(statuses)}")
 
 

@@ -19,21 +19,22 @@ from infra.local.environments import BUILD
 from tests.model.effects import Ending, Watched
 from tests.model.machine import Messaging
 from tests.model.scenarios import SCENARIOS, Scenario, an_hour, another, disturbed, result, sweep
-from tests.model.world import composed_once
+from tests.model.world import composed_once, few_shards
 
 MINUTES = float(os.environ.get("MODEL_MINUTES", "0"))
 """How long the story-teller goes on; with any, every scenario is disturbed in every way."""
 
 REPORT = BUILD / "reports" / "places.json"
 TOGETHER = ("a request", "a replacement, a day late", "an upload", "an upload in chunks", "a rejection",
-            "both acknowledgements, business first", "no acknowledgement")  # fmt: skip
+            "both acknowledgements, business first", "no acknowledgement", "a notice that nobody takes on",
+            "a day on which a request was lost")  # fmt: skip
 
 only_at_length = pytest.mark.skipif(not MINUTES, reason="tried by `make model`")
 
 
 @pytest.fixture(autouse=True)
-def _quick_builder() -> Iterator[None]:
-    with composed_once():
+def _quick_steps() -> Iterator[None]:
+    with composed_once(), few_shards():
         yield
 
 
@@ -80,7 +81,7 @@ def test_two_at_once_on_the_same_work_come_to_what_one_comes_to() -> None:
         if scenario.only_once:
             assert all(each == undisturbed for each in rest), scenario.name
     steps = Counter(place.step for place in watched.tried[Ending.PAUSES])
-    assert set(steps) == {"builder", "sender", "poller", "sweep"}
+    assert set(steps) == {"builder", "sender", "poller", "sweep", "escalate", "reconcile"}
     print(f"one of two held up at {sum(steps.values())} places: {dict(sorted(steps.items()))}")
 
 

@@ -240,6 +240,69 @@ def test_a_first_upload_whose_answer_was_lost_is_repeated_after_the_wait_and_its
     assert product.history(message_id).status is Status.DELIVERED
 
 
+STRANGER = "FA565OT001"
+GOOD = ("20013", "30001")
+
+
+@pytest.mark.parametrize("organisation", ["A20047", ""], ids=["our own practice's code", "none"])
+def test_an_answer_from_another_mailbox_than_mesh_routed_to_counts_for_nothing_whatever_it_says_of_itself(
+    organisation: str, mesh: LocalMesh, product: Product
+) -> None:
+    message_id = product.build(SHORT)
+    product.send(message_id)
+    with mesh.client(STRANGER) as stranger:
+        answer(stranger, message_id, *GOOD, organisation=organisation)
+    product.poller.poll(SENDER)
+    assert product.history(message_id).status is Status.SENT
+    assert [fact.details["from_mailbox"] for fact in product.facts(message_id, FactKind.RESPONSE)] == [STRANGER] * 2
+    (notice,) = product.topic.told
+    assert "came from somewhere else" in notice
+    assert STRANGER in notice
+    assert waiting_for(mesh) == [], "it is kept, and does not stay in MESH"
+    respond(mesh, message_id, *GOOD)
+    product.poller.poll(SENDER)
+    assert product.history(message_id).status is Status.DELIVERED, "the true one still lands"
+
+
+def test_mesh_is_asked_once_where_it_took_a_message_and_its_address_is_never_recorded(
+    mesh: LocalMesh, product: Product
+) -> None:
+    message_id = product.build(SHORT)
+    product.send(message_id)
+    for code in GOOD:  # those that come together may ask together
+        respond(mesh, message_id, code)
+        product.poller.poll(SENDER)
+    assert [fact.details["mailbox"] for fact in product.facts(message_id, FactKind.ROUTED)] == [PRACTICE]
+    assert [each["kind"] for each in mesh.requests() if each["kind"] == "tracking"] == ["tracking"]
+    assert product.history(message_id).status is Status.DELIVERED
+
+
+def test_an_answer_waits_in_mesh_while_mesh_does_not_say_where_its_message_went(
+    mesh: LocalMesh, product: Product
+) -> None:
+    message_id = product.build(SHORT)
+    product.send(message_id)
+    with mesh.client(STRANGER) as stranger:
+        answer(stranger, message_id, "20013")
+    mesh.next_fault("busy", "tracking")
+    with pytest.raises(MeshError):
+        product.poller.poll(SENDER)
+    assert (len(waiting_for(mesh)), product.facts(message_id, FactKind.RESPONSE)) == (1, [])
+    product.poller.poll(SENDER)
+    assert product.history(message_id).status is Status.SENT
+    assert waiting_for(mesh) == []
+
+
+def test_a_message_whose_address_leads_nowhere_says_no_mailbox_and_no_patient(
+    mesh: LocalMesh, product: Product
+) -> None:
+    message_id = product.build(SHORT, to="GPPROVIDER_9990000042_19700101_NOBODY")
+    product.send(message_id)
+    respond(mesh, message_id, "20013")
+    product.poller.poll(SENDER)
+    assert [fact.details["mailbox"] for fact in product.facts(message_id, FactKind.ROUTED)] == [None]
+
+
 class Rotating(Secrets):
     """A secret that is right only from the second reading on."""
 

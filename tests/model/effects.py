@@ -84,8 +84,8 @@ class Process:
         result = call()
         if name == "sns.publish":
             self.unnoted += 1
-        elif path.endswith(" notice_told"):
-            self.unnoted -= 1
+        elif " notice_told >" in path or " escalated >" in path:
+            self.unnoted = 0
         self._reach(Place(self.step, path, name, after=True))
         return result
 

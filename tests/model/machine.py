@@ -80,6 +80,20 @@ class Messaging(RuleBasedStateMachine):
     def the_due_work_is_swept(self, at: int, ending: Ending) -> None:
         self.world.sweep(self._process("sweep", at, ending))
 
+    @rule(at=PLACES, ending=ENDINGS)
+    def open_notices_are_escalated(self, at: int, ending: Ending) -> None:
+        self.world.escalate(self._process("escalate", at, ending))
+
+    @precondition(lambda self: self.world.open_notices())
+    @rule(which=ANY, at=PLACES, ending=ENDINGS)
+    def somebody_takes_a_notice_on(self, which: int, at: int, ending: Ending) -> None:
+        notices = self.world.open_notices()
+        self.world.take_on(self._process("person", at, ending), notices[which % len(notices)])
+
+    @rule(at=PLACES | st.integers(1, 2_000), ending=ENDINGS)
+    def the_day_is_reckoned(self, at: int, ending: Ending) -> None:
+        self.world.reconcile(self._process("reconcile", at, ending))
+
     @precondition(lambda self: self.world.queue.waiting)
     @rule(at=PLACES, minutes=st.sampled_from([0, 6, 60]))
     def a_sender_is_held_up_while_all_goes_on(self, at: int, minutes: int) -> None:

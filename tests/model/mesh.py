@@ -59,6 +59,8 @@ class Mesh:
     acknowledged: list[tuple[str, str]] = field(default_factory=list)
     """Mailbox and MESH id, in order."""
     before_acknowledging: Callable[[str, str], None] = lambda _mailbox, _mesh_message_id: None
+    practice: str = "A20047OT001"
+    """Where all messages of ours are routed to."""
     delivered_ever: dict[str, tuple[MessageHeaders, bytes]] = field(default_factory=dict)
 
     def deliver(self, mailbox: str, body: bytes, **headers: Any) -> str:
@@ -122,7 +124,8 @@ class Client:
         if mesh_message_id not in self.mesh.uploads:
             raise Gone("tracking", "unknown")
         complete = self.mesh.uploads[mesh_message_id].complete
-        return Tracking(message_id=mesh_message_id, status="accepted" if complete else "uploading")
+        status = "accepted" if complete else "uploading"
+        return Tracking(message_id=mesh_message_id, status=status, recipient=self.mesh.practice)
 
     def _waiting(self, mesh_message_id: str) -> tuple[MessageHeaders, bytes]:
         try:

@@ -4,17 +4,20 @@ A place that any step passes in any scenario and that no scenario's own step is 
 so a new effect in the product asks for a scenario here.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from gpconnect_messaging.ledger.lifecycle import Status
-from tests.model.effects import Ending, Process, Watched
+from tests.model.effects import Ending, Place, Process, Watched
 from tests.model.mesh import Mood
-from tests.model.world import LATE, STRANGER, WINDOW, Dropped, World
+from tests.model.world import LATE, STRANGER, UNACKNOWLEDGED, WINDOW, Dropped, World
 
+READ_AT_MOST = 2
+"""At how many of its turns a loop that reads is disturbed."""
 Situation = Callable[[World], Any]
 
 
@@ -58,7 +61,12 @@ def disturbed(
     scenario.act(world, passed)
     world.settle()
     yield world
+    passes: Counter[Place] = Counter()
     for at, place in enumerate(passed.places, 1):
+        # Shard after shard is read in one place; to die at the third of them is to die at the second.
+        passes[place] += 1
+        if place.effect.endswith(".paginate") and passes[place] > READ_AT_MOST:
+            continue
         # Nothing happens between an effect and the next, so to die after the one is to die before the other.
         if ending is not Ending.FAILS and not place.after and at > 1 and passed.places[at - 2].after:
             watched.tried[ending].add(place)
@@ -125,6 +133,18 @@ def _sweep(world: World, process: Process) -> None:
     world.sweep(process)
 
 
+def _escalate(world: World, process: Process) -> None:
+    world.escalate(process)
+
+
+def _take_on(world: World, process: Process) -> None:
+    world.take_on(process, NOTICE)
+
+
+def _reconcile(world: World, process: Process) -> None:
+    world.reconcile(process)
+
+
 def _stored(*moods: Mood, chunked: bool = False) -> Situation:
     def situation(world: World) -> None:
         world.queue.waiting.append(world.store(chunked=chunked))
@@ -180,8 +200,8 @@ def _fifth_attempt(world: World) -> None:
         world.deliver_send(world.process("sender"))
 
 
-def _sent(world: World, *, version: int = 1) -> str:
-    message_id = world.store(version=version)
+def _sent(world: World, encounter: str = "stored") -> str:
+    message_id = world.store(encounter=encounter)
     world.send(world.process("sender"), message_id)
     return message_id
 
@@ -380,6 +400,86 @@ def _half_answered(world: World) -> None:
     world.clock.advance(LATE)
 
 
+NOTICE = "MESSAGE#00000000-0000-5000-8000-000000000001/overdue"
+"""The notice of the first message that is stored and never answered."""
+
+
+def _told(world: World) -> None:
+    """A message is overdue, and somebody was told."""
+    _unacknowledged(world)
+    world.sweep(world.process("sweep"))
+    assert world.open_notices() == [NOTICE]
+
+
+def _told_long_ago(world: World) -> None:
+    _told(world)
+    world.escalate(world.process("escalate"))
+    world.clock.advance(UNACKNOWLEDGED)
+
+
+def _taken_on(world: World) -> None:
+    _told(world)
+    world.take_on(world.process("person"), NOTICE)
+
+
+def _claimed_and_withdrawn(world: World) -> None:
+    """A builder claimed a version and never came back; its request is among the dead letters."""
+    world.drop("encounter")
+    _died(world, _build, "s3.upload_fileobj")
+    world.queue.intake.clear()
+    world.withdraw("encounter")
+
+
+def _claimed_withdrawn_and_redriven(world: World) -> None:
+    world.drop("encounter")
+    lost = list(world.queue.intake)
+    _died(world, _build, "s3.upload_fileobj")
+    world.queue.intake.clear()
+    world.withdraw("encounter")
+    world.deliver_intake(world.process("builder"))
+    world.queue.intake += lost
+
+
+def _morning(world: World) -> None:
+    """It is twenty past three of the next day."""
+    morning = datetime(2026, 11, 21, 3, 20, tzinfo=UTC)
+    while world.clock.time >= morning:
+        morning += timedelta(days=1)
+    world.clock.time = morning
+
+
+def _day_of(*work: Callable[[World], object]) -> Situation:
+    """A day with this work, and the night after."""
+
+    def situation(world: World) -> None:
+        for each in work:
+            each(world)
+        _morning(world)
+
+    return situation
+
+
+def _days_work(world: World) -> None:
+    """One that was sent and is unanswered, one refused, one that came from nobody."""
+    _sent(world, f"of {world.clock.time.date()}")
+    world.drop("wrong", valid=False)
+    _stray(world)
+    world.round()
+
+
+def _day_before(world: World) -> None:
+    """A day whose balance left something open."""
+    _days_work(world)
+    _morning(world)
+    world.reconcile(world.process("reconcile"))
+
+
+def _released_over_night(world: World) -> None:
+    _held(world)
+    world.clock.advance(WINDOW)
+    world.round()
+
+
 SCENARIOS = (
     Scenario("a request", "builder", lambda world: world.drop("encounter"), _build),
     Scenario("a replacement, a day late", "builder", _replacement, _build),
@@ -396,6 +496,8 @@ SCENARIOS = (
     Scenario("a withdrawal of what is held", "builder", _held_and_withdrawn, _build, hold=WINDOW),
     Scenario("a withdrawal of what was sent", "builder", _sent_and_withdrawn, _build),
     Scenario("a withdrawal of nothing", "builder", lambda world: world.withdraw("encounter"), _build),
+    Scenario("a withdrawal of what no builder ever stored", "builder", _claimed_and_withdrawn, _build),
+    Scenario("a version withdrawn before it was stored", "builder", _claimed_withdrawn_and_redriven, _build),
     Scenario("a second version before the first", "sender", _second_version_first, _send),
     Scenario("an upload", "sender", _stored(), _send),
     Scenario("a refused upload", "sender", _stored(Mood.REFUSES), _send, only_once=False),
@@ -441,4 +543,13 @@ SCENARIOS = (
     Scenario("no acknowledgement", "sweep", _unacknowledged, _sweep),
     Scenario("half an acknowledgement", "sweep", _half_answered, _sweep),
     Scenario("a notice that nobody told", "sweep", _untold, _sweep),
+    Scenario("a notice that was told just now", "escalate", _told, _escalate),
+    Scenario("a notice that nobody takes on", "escalate", _told_long_ago, _escalate),
+    Scenario("a notice that somebody takes on", "person", _told, _take_on, only_once=False),
+    Scenario("a notice that was taken on before", "person", _taken_on, _take_on),
+    Scenario("a day that balances", "reconcile", _day_of(_days_work), _reconcile),
+    Scenario("a day after one that left something open", "reconcile", _day_of(_day_before, _days_work), _reconcile),
+    Scenario("a day with a released request", "reconcile", _day_of(_released_over_night), _reconcile, hold=WINDOW),
+    Scenario("a day on which a request was lost", "reconcile", _day_of(World.ghost), _reconcile),
+    Scenario("a day whose balance was made", "reconcile", _day_before, _reconcile),
 )  # fmt: skip

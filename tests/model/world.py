@@ -8,33 +8,41 @@ asked and answered, from outside: the invariants hold the ledger against that, n
 import hashlib
 import json
 import threading
+import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
+from gpconnect_messaging import checked
 from gpconnect_messaging.conformance import broken_musts
 from gpconnect_messaging.itk3.compose import compose
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level, Verdict
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import FactKind, History, NoticeKind, Patience, Status
+from gpconnect_messaging.ledger import lifecycle, table
+from gpconnect_messaging.ledger.audit import AuditTrail
+from gpconnect_messaging.ledger.balances import Balances
+from gpconnect_messaging.ledger.lifecycle import FactKind, History, Patience, Status
+from gpconnect_messaging.ledger.notices import NoticeBook
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.ledger.table import time
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory
 from gpconnect_messaging.mesh.chunking import Chunking
-from gpconnect_messaging.notices import Notifier, write
+from gpconnect_messaging.notices import Notifier, Telling
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.requests.identity import dropped_request_id
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.steps import build
 from gpconnect_messaging.steps.build import Builder
 from gpconnect_messaging.steps.due_work import Sweep
+from gpconnect_messaging.steps.escalate import Escalation
 from gpconnect_messaging.steps.poll import Poller
+from gpconnect_messaging.steps.reconcile import Reconciliation
 from gpconnect_messaging.steps.send import Sender
 from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
 from infra.local.practice import responding
@@ -54,6 +62,9 @@ LEASE = timedelta(minutes=3)
 LATE = timedelta(days=31)
 """Longer than any acknowledgement is waited for."""
 CHUNKING = Chunking(largest_whole=100_000, chunk_bytes=40_000, smallest_chunk=0)
+UNACKNOWLEDGED = timedelta(hours=4)
+"""How long a notice may wait for somebody before it is escalated."""
+NURSE = "a.nurse"
 WINDOW = timedelta(minutes=30)
 """How long a request is held, where the world holds any."""
 OF_REQUESTS = {
@@ -62,14 +73,13 @@ OF_REQUESTS = {
 """Where the row of a request that is no message, or was stopped, ends."""
 ENDED = OF_REQUESTS | {Status.REFUSED, Status.UNDELIVERED, Status.REJECTED, Status.DELIVERED}
 _PDF = (REQUESTS / "consultation-report-2.0" / "report.pdf").read_bytes()
-_SUBJECTS = {write(kind, {})[0]: kind for kind in NoticeKind}
 
 
 @contextmanager
 def composed_once() -> Iterator[None]:
     """Let the builder compose and check equal messages once: both are pure, and take nearly all of its time."""
     known: dict[Any, Any] = {}
-    checked: dict[int, Any] = {}
+    examined: dict[int, Any] = {}
 
     def remembered(message: Message, sizes: Sequence[int]) -> Any:
         key = (message.message_id, message.created_at, tuple(sizes))
@@ -78,11 +88,18 @@ def composed_once() -> Iterator[None]:
         return known[key]
 
     def checked_once(written: Any, *of: Any) -> Any:
-        if id(written) not in checked:
-            checked[id(written)] = broken_musts(written, *of)
-        return checked[id(written)]
+        if id(written) not in examined:
+            examined[id(written)] = broken_musts(written, *of)
+        return examined[id(written)]
 
-    with patch.multiple(build, compose=remembered, broken_musts=checked_once):
+    with patch.object(build, "compose", remembered), patch.object(checked, "broken_musts", checked_once):
+        yield
+
+
+@contextmanager
+def few_shards(number: int = 2) -> Iterator[None]:
+    """Let the ledger's indexes have few shards: each is one more read, and no more to see."""
+    with patch.object(table, "SHARDS", number), patch.object(table.shard, "__defaults__", (number,)):
         yield
 
 
@@ -139,6 +156,7 @@ class Parameters:
             "ods_code": "Y90001",
             "specification": "2.0",
             "hold_window_seconds": int(self.hold.total_seconds()),
+            "escalate_after_seconds": int(UNACKNOWLEDGED.total_seconds()),
         }
         return {"Parameter": {"Value": json.dumps(settings)}}
 
@@ -167,6 +185,10 @@ class Truth:
     """Message id, and the uploads of it that MESH reported as undelivered."""
     strays: set[str] = field(default_factory=set)
     """MESH ids of what came and belongs to no message of ours."""
+    ghosts: dict[str, datetime] = field(default_factory=dict)
+    """Receipts of requests that were lost before this story: the balance must find them."""
+    acknowledged: dict[str, datetime] = field(default_factory=dict)
+    """When somebody took a notice on, by its id."""
 
 
 class World:
@@ -176,15 +198,26 @@ class World:
         self.watched = watched or Watched()
         self.hold = hold
         self.clock = Clock(START)
-        self.table, self.bucket, self.queue, self.topic = Table(), Bucket(), Queues(), Topic()
+        self.table, self.bucket, self.queue, self.topic = Table(), Bucket(self.clock), Queues(), Topic()
         self.mesh = Mesh(before_acknowledging=self._kept_and_recorded)
         self.truth = Truth()
         self.ledger = Ledger(self.table, "ledger", PATIENCE, self.clock)  # type: ignore[arg-type]
+        self.evidence = Evidence(self.bucket, "evidence", self.clock)  # type: ignore[arg-type]
+        self.reconciliation = Reconciliation(
+            evidence=self.evidence,
+            balances=Balances(self.table, "ledger", self.clock),  # type: ignore[arg-type]
+            mesh=Connections(self.mesh, lambda _, client: client),  # type: ignore[arg-type]
+            notifier=Notifier(self.topic, "topic", self.ledger),  # type: ignore[arg-type]
+            patience=PATIENCE,
+            now=self.clock,
+        )
+        self.trail = AuditTrail(self.table, "ledger", self.clock)  # type: ignore[arg-type]
         self._reached: dict[str, tuple[Status, frozenset[str]]] = {}
         """Each message's status, and the notices that there were when it came to it."""
         self._facts_of_all: dict[str, frozenset[str]] = {}
         self._latest: list[MessageRecord] = []
         self._tellings_broken_off = 0
+        self._audited: dict[str, frozenset[tuple[datetime, str, str]]] = {}
 
     # What the world does
 
@@ -230,6 +263,7 @@ class World:
                 created_at=self.clock(), history=History((fact,)),
             )
         )  # fmt: skip
+        self.evidence.receipt(message_id, json.dumps({"mailbox": MAILBOX}).encode())
         self.truth.requests[message_id] = Asked(encounter, valid=True, at=self.clock.time)
         self._facts_of_all[message_id] = frozenset()
         return message_id
@@ -237,11 +271,14 @@ class World:
     def answer(
         self, message_id: str, code: str, *, sender: str = PRACTICE, malformed: bool = False, stray: bool = False
     ) -> str:
-        """An answer comes to our inbox, from the practice or from somebody else; return its MESH id."""
+        """An answer comes to our inbox, from the practice or from somebody else; return its MESH id.
+
+        Whoever it comes from, it says that it is the practice's.
+        """
         shape = responding.Shape.STANDARD
         written = responding.write(
             Answer(code, malformed=malformed), Reading(message_id=message_id),
-            responding.Practice(sender[:6], sender), shape=shape, now=self.clock.time,
+            responding.Practice(PRACTICE[:6], PRACTICE), shape=shape, now=self.clock.time,
         )  # fmt: skip
         mesh_message_id = self.mesh.deliver(
             MAILBOX, written.content, sender=sender, workflow_id=f"{WORKFLOW}_ACK", message_type="DATA"
@@ -261,6 +298,17 @@ class World:
             MAILBOX, b"", message_type="REPORT", workflow_id=WORKFLOW, linked_message_id=upload.id, status_code=code,
             status_event="SEND", status_success=False,
         )  # fmt: skip
+
+    def ghost(self) -> None:
+        """A request was received, and all else of it was lost."""
+        request_id = str(uuid.uuid5(uuid.NAMESPACE_OID, str(self.clock.time)))
+        self.truth.ghosts[request_id] = self.clock.time
+        self.evidence.receipt(request_id, json.dumps({"mailbox": MAILBOX}).encode())
+
+    def open_notices(self) -> list[str]:
+        """The ids of the notices that nobody has taken on."""
+        items = [self.table.item(pk, sk) for pk, sk in self.table.item_keys() if sk.startswith("NOTICE#")]
+        return [_id(each) for each in items if "acknowledged_at" not in each]
 
     # What the steps do
 
@@ -303,6 +351,29 @@ class World:
         with self._life(process):
             Sweep(
                 ledger=parts["ledger"], send_queue=parts["send_queue"], intake_queue=parts["intake_queue"],
+                notifier=parts["notifier"], patience=PATIENCE, at_once=1, now=self.clock,
+            ).run()  # fmt: skip
+
+    def escalate(self, process: Process) -> None:
+        parts = self._parts(process)
+        ssm = process.port("ssm", Parameters(self.hold))
+        with self._life(process):
+            Escalation(
+                book=parts["book"], mailboxes=MailboxDirectory(ssm, "mailboxes"), notifier=parts["notifier"],
+                wait=UNACKNOWLEDGED, now=self.clock,
+            ).run()  # fmt: skip
+
+    def take_on(self, process: Process, notice_id: str) -> None:
+        """Somebody takes a notice on, as the poller's task `acknowledge` records it."""
+        with self._life(process):
+            if self._parts(process)["book"].acknowledge(notice_id, NURSE, self.clock()):
+                self.truth.acknowledged.setdefault(notice_id, self.clock.time)
+
+    def reconcile(self, process: Process) -> None:
+        parts = self._parts(process)
+        with self._life(process):
+            Reconciliation(
+                evidence=parts["evidence"], balances=parts["balances"], mesh=parts["mesh"],
                 notifier=parts["notifier"], patience=PATIENCE, now=self.clock,
             ).run()  # fmt: skip
 
@@ -311,8 +382,10 @@ class World:
         ledger = Ledger(process.port("dynamodb", self.table), "ledger", PATIENCE, self.clock)
         return {
             "outbox": Outbox(s3, "outbox"),
-            "evidence": Evidence(s3, "evidence"),
+            "evidence": Evidence(s3, "evidence", self.clock),
             "ledger": ledger,
+            "book": NoticeBook(process.port("dynamodb", self.table), "ledger", self.clock),
+            "balances": Balances(process.port("dynamodb", self.table), "ledger", self.clock),
             "send_queue": SendQueue(process.port("sqs", self.queue), "send"),
             "intake_queue": IntakeQueue(process.port("sqs", self.queue), "intake"),
             "notifier": Notifier(process.port("sns", self.topic), "topic", ledger),
@@ -330,7 +403,8 @@ class World:
         except Exception:  # noqa: BLE001 - as the handler does: whatever it was, the queue brings the work again
             process.failed = True
         # A notice is told again where its teller ended, or stood still for long, in the middle of telling it.
-        within = process.struck_at is not None and " tell" in process.struck_at.path
+        struck = process.struck_at.path if process.struck_at else ""
+        within = " tell" in struck or " escalate" in struck
         self._tellings_broken_off += process.unnoted or within
 
     # The queues, as SQS has them: what fails comes again
@@ -390,6 +464,8 @@ class World:
             raise BrokenError(f"it does not come to rest: {self._moving()}")
         self.clock.advance(LATE)
         self.round()
+        self.clock.advance(UNACKNOWLEDGED)
+        self.round()
         self.check()
         self._check_settled()
 
@@ -402,6 +478,7 @@ class World:
         if self.inbox():
             self.poll(self.process("poller"))
         self.sweep(self.process("sweep"))
+        self.escalate(self.process("escalate"))
         self.clock.advance(timedelta(minutes=6))
 
     def _moving(self) -> list[str]:
@@ -442,6 +519,7 @@ class World:
         for record in records:
             self._check_evidence(record)
             self._check_copies(record)
+            self._check_audit(record)
             self._check_flip(record)
         self._check_versions(records)
         self._check_notices()
@@ -504,6 +582,17 @@ class World:
             if copy.sha256 != record.history.of(FactKind.BUILT)[0].details["sha256"]:
                 raise BrokenError("what was sent is not what was built")
 
+    def _check_audit(self, record: MessageRecord) -> None:
+        """Everything that the message is has an event that says when and who; none is ever gone or another."""
+        events = frozenset((each.at, each.actor, each.what) for each in self.trail.of_message(record.message_id))
+        if not all(actor for _, actor, _ in events):
+            raise BrokenError("something was done, and nobody knows who did it")
+        if not {(fact.at, fact.kind.value) for fact in record.history.facts} <= {(at, what) for at, _, what in events}:
+            raise BrokenError("a status came about, and the audit trail does not say how")
+        if not (known := self._audited.get(record.message_id, frozenset())) <= events:
+            raise BrokenError(f"audit events are gone: {known - events}")
+        self._audited[record.message_id] = events
+
     def _check_flip(self, record: MessageRecord) -> None:
         """A status that was final becomes another only where a person was told something since it was reached."""
         before, told_then = self._reached.get(record.message_id, (None, frozenset()))
@@ -565,13 +654,39 @@ class World:
         told = {_told(each) for each in self.topic.told}
         for pk, sk in self.table.item_keys():
             if sk.startswith("NOTICE#"):
-                notice = self.table.item(pk, sk)
-                subject = notice["facts"].get("message_id") or notice["facts"]["mesh_message_id"]
-                if (subject, NoticeKind(notice["kind"])) not in told:
-                    raise BrokenError(f"nobody was told: {notice['kind']}")
+                self._check_notice(self.table.item(pk, sk), told)
         for stray in self.truth.strays:
-            if (stray, NoticeKind.UNMATCHED) not in told:
+            if (f"RECEIVED#{MAILBOX}#{stray}/unmatched", Telling.FIRST) not in told:
                 raise BrokenError("something came that belongs to no message, and nobody was told")
+        self._check_balances()
+
+    def _check_notice(self, notice: Mapping[str, Any], told: set[tuple[str, Telling]]) -> None:
+        """Told, and then taken on by somebody or told to a second person, not before its time; nothing is due of it."""
+        name = _id(notice)
+        if (name, Telling.FIRST) not in told:
+            raise BrokenError(f"nobody was told: {name}")
+        if "due_shard" in notice:
+            raise BrokenError(f"somebody looks at a notice for ever: {name}")
+        if "acknowledged_at" not in notice and "escalated_at" not in notice:
+            raise BrokenError(f"nobody acknowledged it, and it was not escalated: {name}")
+        if name in self.truth.acknowledged and notice.get("acknowledged_by") != NURSE:
+            raise BrokenError(f"somebody took it on, and nobody knows: {name}")
+        if "escalated_at" in notice:
+            if (name, Telling.ESCALATION) not in told:
+                raise BrokenError(f"called escalated, and nobody was told: {name}")
+            if time(notice["escalated_at"]) < time(notice["told_at"]) + UNACKNOWLEDGED:
+                raise BrokenError(f"escalated before its time: {name}")
+
+    def _check_balances(self) -> None:
+        """The balance of every day on which anything was received adds up, when everything had its time."""
+        days = {key.split("/")[1] for key in self.bucket.objects if key.startswith("receipts/")}
+        for day in sorted(map(date.fromisoformat, days)):
+            made = self.reconciliation.run(day)
+            assert made is not None
+            lost = [each for its in made.mailboxes.values() for each in its.lost]
+            ghosts = {each for each, at in self.truth.ghosts.items() if at.date() == day}
+            if set(lost) != ghosts or made.wrong != len(ghosts):
+                raise BrokenError(f"{day} does not balance: {made.as_json()}")
 
     def _check_answers(self, record: MessageRecord) -> None:
         """Every answer that was taken out of the inbox is among the message's facts."""
@@ -594,8 +709,13 @@ class World:
             raise BrokenError("acknowledged in MESH before it was kept and recorded")
 
 
-def _told(text: str) -> tuple[str, NoticeKind]:
-    """Which subject a notice was about, and of which kind it was."""
+def _told(text: str) -> tuple[str, Telling]:
+    """Which notice was told, by its id, and whether for the first time or the second."""
     subject, _, body = text.partition("\n")
     known = dict(line.split(": ", 1) for line in body.splitlines() if ": " in line)
-    return known.get("message id") or known["mesh message id"], _SUBJECTS[subject]
+    return known["This notice"], Telling.ESCALATION if ", escalated:" in subject else Telling.FIRST
+
+
+def _id(item: Mapping[str, Any]) -> str:
+    """What a person names the notice of an item by."""
+    return f"{item['pk']}/{item['kind']}".replace(" ", "-")

@@ -2,7 +2,8 @@
 
 The deployed functions, queues, buckets and ledger on the emulator; the local MESH with its faults on; a practice that
 answers. Then four books are held against each other: what was asked (here), the ledger, MESH's own store, and what the
-practice received and answered. Ends with status 1 where they do not balance.
+practice received and answered; and against them the product's own daily reconciliation, which knows nothing of the
+soak. Ends with status 1 where they do not balance.
 
     python -m tests.performance.soak [--messages 10000] [--rate 0.1] [--seed 1]
 
@@ -19,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,13 @@ from tests.examples import REQUESTS, request_data
 from tests.performance.flow import picture
 
 REPORTS = BUILD / "reports"
+MAILBOX = "Y90001OT001"
 WAITING_AT_MOST = 60
 """Requests and messages on the queues: the next are asked for when there are fewer."""
+WORK_SECONDS = 3
+"""How often the schedules' work is done: the emulator has one thread, which the messages need as well."""
+READ_SECONDS = 20
+"""How often the ledger is read whole towards the end."""
 REPORT_SECONDS = 15
 DEADLINE_SECONDS = 60
 """How long an acknowledgement is waited for, so that a busy machine's practice is not taken for a silent one."""
@@ -82,6 +88,8 @@ class Books:
     second_copies: int = 0
     faults: int = 0
     notices: int = 0
+    reconciled: Counter[str] = field(default_factory=Counter)
+    """What the product's own reconciliation says of the same requests."""
     open: Counter[str] = field(default_factory=Counter)
     """Messages that wait for something, by what they wait for."""
     wrong: list[str] = field(default_factory=list)
@@ -99,6 +107,7 @@ class Books:
             f"  MESH        {self.uploads} messages of ours, {self.second_copies} of them second copies",
             f"  practice    {self.received} received, {self.answers} answers",
             f"  told        {self.notices} notices",
+            f"  reconciled  {_listed(self.reconciled)}",
             f"  open        {_listed(self.open) or 'none'}",
             "the books balance" if not self.wrong else f"{len(self.wrong)} WRONG: " + "; ".join(self.wrong[:10]),
         ]
@@ -150,52 +159,126 @@ def waiting(run: Product) -> int:
     return total
 
 
-def work(run: Product) -> None:
-    """Do the schedules' work once; what fails for the faults comes round again."""
-    for schedule in run.state.deployment.schedules:
-        with suppress(FunctionFailedError):
-            invoke(run.session, schedule.function, schedule.input)
+@dataclass
+class Pace:
+    """Does the schedules' work now and then, counts MESH's faults, and says how far the soak is."""
+
+    run: Product
+    report: Any
+    begun: float = field(default_factory=time.monotonic)
+    faults: int = 0
+    _worked: float = 0.0
+    _reported: float = field(default_factory=time.monotonic)
+
+    def rest(self) -> None:
+        """Let the product work for a moment; do the schedules' work if it is time."""
+        if time.monotonic() - self._worked > WORK_SECONDS:
+            self.work()
+        else:
+            time.sleep(0.1)
+
+    def work(self) -> None:
+        """Do the schedules' work of the one mailbox once; what fails for the faults comes round again."""
+        self._worked = time.monotonic()
+        for schedule in self.run.state.deployment.schedules:
+            task = json.loads(schedule.input)
+            if task["task"] == "due" or task.get("mailbox") == MAILBOX:
+                with suppress(FunctionFailedError):
+                    invoke(self.run.session, schedule.function, schedule.input)
+
+    def say(self, done: int, of: int, what: str) -> None:
+        """Report now and then: how many, how fast, and how long it will take at that speed."""
+        if time.monotonic() - self._reported > REPORT_SECONDS:
+            self._reported = time.monotonic()
+            seconds = self._reported - self.begun
+            left = (of - done) * seconds / done if done else 0
+            self.report(
+                f"  {done} of {of} {what} after {seconds:.0f} s, {done / seconds:.1f} a second, {left:.0f} s to go"
+            )
+            self.count_faults()
+
+    def count_faults(self) -> None:
+        """Count the faults that struck since last time; MESH remembers only so many requests."""
+        self.faults += sum(bool(each["fault"]) for each in control(self.run, "GET", "requests"))
+        control(self.run, "DELETE", "requests")
 
 
 def soak(run: Product, *, messages: int, rate: float, seed: int, report: Any = print) -> tuple[Books, list[Message]]:
     """Feed, wait until every message is where it should be or time is up, and balance."""
-    begun = time.monotonic()
     plan = {"rate": rate, "seed": seed, "stall_seconds": 0.1, "retry_after_seconds": 0}
     control(run, "PUT", "behaviour", {"keep_content": False})
     control(run, "PUT", "faults", plan)
     asked: dict[str, Kind] = {}
-    last = begun
+    first_day = datetime.now(UTC).date()
+    before = reckoned(run, first_day)
+    pace = Pace(run, report)
     try:
         for batch in feed(run, messages, random.Random(seed)):
             asked |= batch
             while waiting(run) >= WAITING_AT_MOST:
-                work(run)
-            if time.monotonic() - last > REPORT_SECONDS:
-                last = time.monotonic()
-                report(f"  {len(asked)} asked for after {last - begun:.0f} s")
-                work(run)
-        fed = time.monotonic() - begun
+                pace.rest()
+            pace.say(len(asked), messages, "asked for")
+        fed = time.monotonic() - pace.begun
         end = time.monotonic() + 180 + messages / 20
         while True:
-            work(run)
+            pace.work()
+            if waiting(run) and time.monotonic() < end:
+                continue
+            read = time.monotonic()
             found = _of(run, asked)
-            settled = sum(message.status == asked[message.request_id].ends for message in found)
-            if time.monotonic() - last > REPORT_SECONDS:
-                last = time.monotonic()
-                report(f"  {settled} of {len(asked)} at their end after {last - begun:.0f} s")
             # A message that MESH refused for a fault never comes to the end that was meant for it.
-            refused = sum(message.status == Status.REFUSED for message in found)
-            if settled + refused >= len(asked) or time.monotonic() > end:
+            settled = sum(each.status in {asked[each.request_id].ends, Status.REFUSED} for each in found)
+            pace.say(settled, len(asked), "at their end")
+            if settled >= len(asked) or time.monotonic() > end:
                 break
-            time.sleep(1)
+            # To read it whole takes the emulator as long as so many messages do.
+            while time.monotonic() - read < min(READ_SECONDS, len(asked) / 100):
+                pace.rest()
     finally:
-        faults = sum(bool(each["fault"]) for each in control(run, "GET", "requests"))
+        pace.count_faults()
         control(run, "DELETE", "faults")
         control(run, "PUT", "behaviour", {"keep_content": True})
-    work(run)
+    pace.work()
     books = balance(run, asked)
-    books.faults, books.fed_seconds, books.seconds = faults, fed, time.monotonic() - begun
+    books.faults, books.fed_seconds, books.seconds = pace.faults, fed, time.monotonic() - pace.begun
+    compare(books, before, reckoned(run, first_day), one_day=datetime.now(UTC).date() == first_day)
     return books, _of(run, asked)
+
+
+def reckoned(run: Product, first_day: date) -> Counter[str]:
+    """Have the product make its own balance of each day since the first, and add them up for the one mailbox."""
+    found: Counter[str] = Counter()
+    store, day = run.session.client("s3"), first_day
+    while day <= datetime.now(UTC).date():
+        for more in (True, True, False):
+            try:
+                run.invoke("poller", {"task": "reconcile", "day": day.isoformat()})
+                break
+            except FunctionFailedError:  # a busy machine; the schedule comes again, too
+                if not more:
+                    raise
+        kept = store.get_object(Bucket=run.outputs["EvidenceBucketName"], Key=f"balances/{day}.json")
+        made = json.loads(kept["Body"].read())
+        its = made["mailboxes"].get(MAILBOX, {})
+        found.update({name: its.get(name, 0) for name in ("received", "settled", "open")})
+        found.update(arriving=len(its.get("arriving", ())), wrong=made["wrong"])
+        day += timedelta(days=1)
+    return found
+
+
+def compare(books: Books, before: Counter[str], after: Counter[str], *, one_day: bool) -> None:
+    """Hold the product's own balance against the books, less what it had before.
+
+    A request that came before midnight and was tried again after it is in the balance of both days.
+    """
+    books.reconciled = Counter({name: after[name] - before[name] for name in after})
+    received = books.reconciled["received"]
+    if books.reconciled["wrong"] > 0:
+        books.wrong.append(f"the product's own balance is out by {books.reconciled['wrong']}")
+    if received < books.messages or (received > books.messages and one_day):
+        books.wrong.append(f"the product received {received}, {books.messages} were asked for")
+    if one_day and not before["open"] and after["open"] != books.open.total():
+        books.wrong.append(f"{books.open.total()} are open, the product's own balance has {after['open']}")
 
 
 def _of(run: Product, asked: Mapping[str, Kind]) -> list[Message]:
@@ -272,7 +355,7 @@ def _history(facts: Iterable[Fact]) -> History:
 
 def _uploads(run: Product, messages: Mapping[str, Message]) -> Iterator[str]:
     """The message id of every copy that MESH took from us."""
-    for stored in control(run, "GET", "messages?from=Y90001OT001"):
+    for stored in control(run, "GET", f"messages?from={MAILBOX}"):
         message_id = dict(stored["headers"]).get("mex-filename", "").removesuffix(".xml")
         if message_id in messages or stored["status"] == "accepted":
             yield message_id
@@ -319,7 +402,7 @@ def statuses_over_time(messages: Iterable[Message]) -> list[tuple[datetime, Stat
     return sorted(changes, key=lambda change: change[0])
 
 
-def waits_longer(template: dict[str, Any]) -> None:
+def at_length(template: dict[str, Any]) -> None:
     """Let acknowledgements take their time: this machine's practice has one thread."""
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::SSM::Parameter":
@@ -337,7 +420,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=0.1, help="share of requests to MESH that meet a fault")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    with LocalRun(rest_seconds=0.5, adjust=waits_longer) as run:
+    with LocalRun(rest_seconds=0.5, adjust=at_length) as run:
         run.redeliver_after(20)
         books, messages = soak(run, messages=arguments.messages, rate=arguments.rate, seed=arguments.seed)
     REPORTS.mkdir(parents=True, exist_ok=True)

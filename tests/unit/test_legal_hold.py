@@ -50,3 +50,20 @@ def test_what_pds_had_otherwise_is_held_with_the_message() -> None:
     assert product.bucket.under_hold == {f"requests/{request.message_id}.json", compared}
     hold.lift(message.message_id, "a.solicitor", "settled")
     assert product.bucket.under_hold == set()
+
+
+@pytest.mark.requirement("GPC-SD09", "GPCM-SD-CS-077")
+def test_lifting_one_hold_leaves_what_another_held_version_shares_with_it() -> None:
+    product = Product(hold_window_seconds=0)
+    first, second = product.asks(), product.asks()
+    product.works()
+    withdrawal = product.withdraws()
+    warning = f"warnings/{withdrawal.message_id}.txt"
+    hold = hold_over(product)
+    for each in (first, second):
+        hold.place(each.message_id, "a.solicitor", "a complaint")
+    assert len(product.bucket.under_hold) == 3, "two requests, one warning of both"
+    assert hold.lift(first.message_id, "a.solicitor", "settled") == 1
+    assert warning in product.bucket.under_hold
+    assert hold.lift(second.message_id, "a.solicitor", "settled") == 2
+    assert product.bucket.under_hold == set()

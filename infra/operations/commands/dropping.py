@@ -66,9 +66,9 @@ def _read(request: Path, documents: Sequence[Path]) -> tuple[bytes | None, dict[
         if documents:
             raise InputError("Documents are named only beside a request's file; of a folder all files are dropped.")
         return None, {}
-    missing = [each.name for each in documents if not each.is_file()]
-    if missing:
-        raise InputError(f"There is no such file: {', '.join(missing)}.")
+    for number, each in enumerate(documents, 1):
+        if not each.is_file():  # its name is not repeated: it can name a patient
+            raise InputError(f"There is no such file as document {number}. Name files that are there.")
     return request.read_bytes(), {each.name: each.read_bytes() for each in documents}
 
 

@@ -1,4 +1,4 @@
-"""Sending again: messages, and dead letters. First what would happen is shown, then, if wanted, it is done."""
+"""Sending again: messages, dead letters, and what was never taken in. What would happen is shown before it is done."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.replay.backfill import BackfillError
 from gpconnect_messaging.replay.pace import Pace
 from gpconnect_messaging.replay.policy import Action, Way
 from gpconnect_messaging.replay.redrive import DeadLetter, Lane
@@ -186,3 +187,33 @@ def _letters(found: Iterable[tuple[Lane, Sequence[DeadLetter]]]) -> list[Any]:
             cells = (lane.value, about, moment(letter.queued_at), letter.status.value if letter.status else "")
             table.add_row(*cells, "yes" if letter.moved else "no", Text(letter.why or letter.error or ""))
     return [table] if table.row_count else [Text("No dead letters.")]
+
+
+@command(example="gpcm backfill 2026/11/22/ --reason 'the rule was off that day'", panel=Panel.ACT)
+def backfill(
+    given: Given,
+    prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="How the keys in the drop bucket begin.")],
+    dry_run: DryRun = False,
+    reason: Reason = None,
+    yes: Yes = False,
+    actor: Actor = None,
+) -> int | None:
+    """Take in the requests that lie in the drop bucket, each once, at the environment's rate. See docs/backfill.md."""
+    tool = given.place.replay.backfill
+    if tool is None:
+        raise InputError("This environment has no backfill: set `backfill` in its configuration, and deploy.")
+    count = tool.count(prefix)
+    if dry_run or not count:
+        given.screen.result({"requests": count, "started": False}, Text(f"{count} requests lie there."))
+        return None
+    why = _reason(reason)
+    given.confirm(f"Take in {count} requests, as far as they were not before?", yes=yes)
+    try:
+        execution = tool.start(prefix, actor=given.actor(actor), reason=why)
+        given.screen.say(f"Started: {execution}")
+        tool.follow(execution)
+    except BackfillError as error:
+        given.screen.say(str(error))
+        return Ended.NOT_POSSIBLE
+    given.screen.result({"requests": count, "started": True}, Text(f"{count} requests are on the intake queue."))
+    return None

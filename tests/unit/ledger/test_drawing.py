@@ -11,7 +11,12 @@ CLOSED = {
     Status.UNDELIVERED, Status.DELIVERED, Status.REJECTED,
 }  # fmt: skip
 
-SAY_SO = {NoticeKind.CONTRADICTION, NoticeKind.VOIDED, NoticeKind.SENT_ALTHOUGH_WITHDRAWN}
+SAY_SO = {
+    NoticeKind.CONTRADICTION,
+    NoticeKind.VOIDED,
+    NoticeKind.SENT_ALTHOUGH_WITHDRAWN,
+    NoticeKind.SENT_ALTHOUGH_GIVEN_UP,
+}
 BY_A_PERSON = "a person orders a re-send"
 
 

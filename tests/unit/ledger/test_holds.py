@@ -119,6 +119,43 @@ def test_a_lifted_hold_lets_everything_expire_again() -> None:
     assert not record.legal_hold
 
 
+@pytest.mark.requirement("GPC-SD09")
+def test_what_another_held_message_of_the_encounter_needs_stays_when_one_is_lifted() -> None:
+    kept = Kept()
+    kept.ledger.create(
+        MessageRecord(
+            message_id="copy", request_id="request", mailbox=MAILBOX, encounter="e", version=1, recipient="other",
+            created_at=at(0), history=History((BUILT,)),
+        )
+    )  # fmt: skip
+    before = kept.expiring()
+    kept.items.place("message")
+    kept.items.place("copy")
+    lifted = kept.items.lift("message")
+    assert (lifted.freed.request_id, set(lifted.still_held)) == ("request", {"copy"})
+    places = {"REQUEST#request", "MESSAGE#request", "MESSAGE#copy", "ID#request", "ID#copy"}
+    shared = {key for key in before if key[0] in places}
+    assert shared
+    assert kept.expiring() == before - shared
+    kept.items.lift("copy")
+    assert kept.expiring() == before
+
+
+@pytest.mark.requirement("GPC-SD09")
+@pytest.mark.parametrize("lifted", ["request", "message"])
+def test_a_request_and_the_message_that_it_became_can_each_be_held_for_itself(lifted: str) -> None:
+    kept = Kept()
+    for each in ("request", "message"):
+        kept.items.place(each)
+    kept.items.lift(lifted)
+    held_rows = {("MESSAGE#request", "MESSAGE"), ("REQUEST#request", "REQUEST")}
+    if lifted == "request":
+        held_rows |= {("MESSAGE#message", "MESSAGE")}
+    assert kept.expiring() & held_rows == set()
+    kept.items.lift("message" if lifted == "request" else "request")
+    assert held_rows <= kept.expiring()
+
+
 def test_an_unknown_message_cannot_be_held() -> None:
     with pytest.raises(UnknownMessageError):
         Kept().items.place("another")

@@ -171,15 +171,21 @@ def test_one_undelivered_copy_of_two_is_not_the_end() -> None:
 
 EXPECTING = built_for("A20047OT001")
 FORGED = [response(code, mesh_message_id="F", from_mailbox="ELSEWHERE") for code in ("20013", "30001", "20009")]
+WARNED_OF = lifecycle.held(
+    at=at(0), release_at=at(165), by_a_person=False, requirement="GPCM-SD-CS-076", why="open", warn_at=at(170)
+)
+RUNNING_LATE = lifecycle.running_late(at=at(170))
+WAITS_NO_LONGER = lifecycle.waits_no_longer(at=at(20), actor="operator-7", reason="damaged", given_up=["5f0e7f58"])
 ANY_FACT = st.sampled_from(
     [
         EXPECTING, INVALID, OVERDUE, started(), started(2, 20), accepted(), accepted(2, 21), refused(), refused(2),
         postponed(), postponed(2), uncertain(), uncertain(2), response("20013"), response("20009"), response("20007"),
         response("30001"), response("30002"), response("30004"), response("30014"), response("99999"), response(None),
-        HELD, BY_A_PERSON, RELEASING, RELEASED, SUPERSEDED, WITHDRAWN, NOT_REQUIRED, WARNED, PRACTICE_TOLD,
+        WARNED_OF, BY_A_PERSON, RELEASING, RELEASED, SUPERSEDED, WITHDRAWN, NOT_REQUIRED, WARNED, PRACTICE_TOLD,
         QUEUED_AGAIN, *FORGED, response_accepted("F20013"),
         reported(), reported(2), chunk(1), chunk(2), chunk(1, 2, mesh_message_id="MESH2"), tracked(),
-        started(3, 30, chunks=3), postponed(3, abandoned="MESH1"),
+        started(3, 30, chunks=3), postponed(3, abandoned="MESH1"), RUNNING_LATE, WAITS_NO_LONGER,
+        lifecycle.routed(at=at(3), mesh_message_id="MESH1", mailbox="A20047OT001"),
     ]
 )  # fmt: skip
 
@@ -257,6 +263,10 @@ def test_a_message_that_is_not_closed_is_always_due_or_was_told(facts: list[Fact
         ([BUILT, started(), WITHDRAWN, accepted()], {NoticeKind.SENT_ALTHOUGH_WITHDRAWN}),
         (SENT, set()),
         ([BUILT, started(), uncertain()], set()),
+        ([WARNED_OF, RUNNING_LATE], {NoticeKind.NOT_RELEASED}),
+        ([BUILT, RUNNING_LATE], {NoticeKind.STUCK}),
+        ([*SENT, RUNNING_LATE], set()),
+        ([BUILT, started(), SUPERSEDED, accepted()], {NoticeKind.SENT_ALTHOUGH_GIVEN_UP}),
     ],
 )
 def test_a_person_is_told_of_every_failure(facts: list[Fact], kinds: set[NoticeKind]) -> None:

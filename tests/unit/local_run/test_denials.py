@@ -50,4 +50,6 @@ def test_each_denial_is_told_once(tmp_path: Path) -> None:
     for denial in (first, second, first):
         note(denial, file)
     assert noted(file) == [first, second]
+    assert noted(file, after=1) == [second, first]
+    assert {denial.role for denial in noted(file)} == {"stack-SenderRole-1"}
     assert noted(tmp_path / "none") == []

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.deployment import Runtime, bootstrap, package
-from infra.local.environments import Environment
+from infra.local.environments import ROOT, Environment
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_the_bootstrap_hands_its_own_process_to_the_runtime_client(runtime: Runt
     python.chmod(0o755)
     runtime.logs.mkdir()
     script = tmp_path / "bootstrap"
-    script.write_text(bootstrap("builder", runtime))
+    script.write_text(bootstrap("builder", runtime, ROOT))
     script.chmod(0o755)
 
     process = subprocess.Popen([script], env={"LAMBDA_TASK_ROOT": "/the/task", "_HANDLER": "handler.handler"})

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level
+from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.drawing import transitions
 from gpconnect_messaging.ledger.lifecycle import RULES, Fact, FactKind, History, NoticeKind, Status, notices_due
 from gpconnect_messaging.notices import WORDS
@@ -120,7 +121,12 @@ def test_the_code_of_an_acknowledgement_is_told_with_its_meaning() -> None:
 
 def test_every_kind_of_fact_has_words() -> None:
     kinds = {fact.kind for history in HISTORIES for fact in history.facts}
-    more = (facts.chunk(1), facts.tracked(), facts.QUEUED_AGAIN, facts.response_accepted("M"), facts.SUPERSEDED)
+    more = (
+        *(facts.chunk(1), facts.tracked(), facts.QUEUED_AGAIN, facts.response_accepted("M"), facts.SUPERSEDED),
+        lifecycle.waits_no_longer(at=at(1), actor="operator", reason="it never will", given_up=["earlier"]),
+        lifecycle.running_late(at=at(1)),
+        lifecycle.routed(at=at(1), mesh_message_id="M", mailbox=None),
+    )
     named = {**{fact.kind: fact for history in HISTORIES for fact in history.facts}, **{f.kind: f for f in more}}
     assert kinds | set(named) >= set(FactKind) - {FactKind.DIFFERS, FactKind.LOOKUP_UNANSWERED}
     for fact in named.values():

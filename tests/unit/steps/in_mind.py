@@ -16,6 +16,8 @@ class DropInMind:
     folder: Path
     version: str = "1"
     reads: list[tuple[str, str]] = field(default_factory=list)
+    fails: int = 0
+    """How many of the next looks at a file fail."""
 
     def read(self, key: str, version: str, limit: int) -> bytes:
         self.reads.append((key, version))
@@ -25,6 +27,9 @@ class DropInMind:
         return content
 
     def stat(self, key: str, version: str | None = None) -> DropFile:
+        if self.fails:
+            self.fails -= 1
+            raise OSError("the drop does not answer")
         return DropFile(key=key, version=version or self.version, size=self._path(key).stat().st_size)
 
     def ends(self, file: DropFile, length: int) -> tuple[bytes, bytes]:
@@ -45,8 +50,13 @@ class DropInMind:
 class OutboxInMind:
     messages: dict[str, bytes] = field(default_factory=dict)
     envelopes: dict[str, Envelope] = field(default_factory=dict)
+    fails: int = 0
+    """How many of the next messages it does not take."""
 
     def put(self, message_id: str, envelope: Envelope, content: Iterable[bytes]) -> str:
+        if self.fails:
+            self.fails -= 1
+            raise OSError("the outbox does not answer")
         self.messages[message_id], self.envelopes[message_id] = b"".join(content), envelope
         return "hash"
 

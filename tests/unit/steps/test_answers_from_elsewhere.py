@@ -1,12 +1,15 @@
 """A response from another mailbox or organisation than the message went to, through the poller's own steps."""
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
 
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.itk3.responses import Outcome
+from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.mesh.errors import Gone, MeshError, Refused
 from gpconnect_messaging.mesh.models import ReceivedMessage
 from gpconnect_messaging.steps.by_hand import NotPossibleError
 from gpconnect_messaging.steps.poll import Poller
@@ -16,22 +19,25 @@ GOOD = [("20013", Level.INFRASTRUCTURE, Verdict.POSITIVE), ("30001", Level.BUSIN
 VOID = ("20014", Level.INFRASTRUCTURE, Verdict.NEGATIVE)
 
 
-def answers(
-    product: Product, message_id: str, *outcomes: tuple[str, Level, Verdict], organisation: str, name: str = "R"
-) -> None:
-    """One MESH message with these outcomes comes from an organisation."""
-    poller = Poller(
+def poller(product: Product) -> Poller:
+    return Poller(
         evidence=product.evidence,
         ledger=product.ledger,
         mesh=cast("Any", product.mesh),
         notifier=product.by_hand.notifier,
         now=product.time,
     )
+
+
+def answers(
+    product: Product, message_id: str, *outcomes: tuple[str, Level, Verdict], organisation: str, name: str = "R"
+) -> None:
+    """One MESH message with these outcomes comes from an organisation."""
     given = tuple(Outcome(level=level, verdict=verdict, code=code) for code, level, verdict in outcomes)
     response = type("Response", (), {"outcomes": given, "sender_ods_code": organisation})
     received = ReceivedMessage(message_id=name, sender=f"{organisation}OT001")
-    facts = poller._responses(received, cast("Any", response))
-    poller._land(product.mailbox.mailbox, name, "key", (product.row(message_id), facts))
+    facts = poller(product)._responses(received, cast("Any", response))
+    poller(product)._land(product.mailbox.mailbox, name, "key", (product.row(message_id), facts))
 
 
 def sent(product: Product) -> str:
@@ -80,3 +86,53 @@ def test_it_voids_nothing_until_a_person_accepts_it() -> None:
     assert product.row(first).status is Status.REJECTED
     (fact,) = product.row(second).history.of(FactKind.RESPONSE_ACCEPTED)
     assert fact.details["actor"] == "operator-7"
+
+
+@dataclass
+class Tracking:
+    """A MESH that says where it took a message, or does not."""
+
+    recipient: str | MeshError
+
+    def tracking(self, mesh_message_id: str) -> Any:
+        if isinstance(self.recipient, MeshError):
+            raise self.recipient
+        return type("Tracking", (), {"recipient": self.recipient})
+
+
+@pytest.mark.parametrize(
+    "said", ["", "GPPROVIDER_9658218865_19331114_WRIGHT", Gone("tracking", "20"), Refused("tracking", "no", status=400)]
+)
+def test_what_mesh_does_not_say_is_asked_once_and_held_against_nobody(said: str | MeshError) -> None:
+    product = Product(hold_window_seconds=0)
+    message_id = product.asks(registered_practice=None).message_id
+    product.works()
+    (fact,) = poller(product)._routes(cast("Any", Tracking(said)), product.row(message_id))
+    assert fact.details == {"mesh_message_id": "MESH1", "mailbox": None}
+    product.ledger.record(message_id, fact)
+    assert poller(product)._routes(cast("Any", Tracking("never")), product.row(message_id)) == []
+    answers(product, message_id, *GOOD, organisation="B86071")
+    assert product.row(message_id).status is Status.DELIVERED
+
+
+def test_an_answer_that_was_judged_too_early_is_judged_again_when_mesh_says_where_the_message_went() -> None:
+    product = Product(hold_window_seconds=0)
+    message_id = product.asks(registered_practice=None).message_id
+    product.works()
+    answers(product, message_id, GOOD[0], organisation="B86071")
+    assert product.row(message_id).status is Status.ACKNOWLEDGED
+    (fact,) = poller(product)._routes(cast("Any", Tracking("A20047OT001")), product.row(message_id))
+    change = product.ledger.record(message_id, fact)
+    assert change is not None
+    assert change.record.status is Status.SENT
+    assert [notice.kind for notice in change.notices] == ["suspicious response"], "not in silence"
+
+
+def test_a_copy_that_was_looked_up_is_not_asked_about() -> None:
+    product = Product(hold_window_seconds=0)
+    message_id = sent(product)
+    again = lifecycle.upload_accepted(
+        at=product.time(), attempt=2, mesh_message_id="MESH2", resolved_mailbox="A20047OT001"
+    )  # fmt: skip
+    product.ledger.record(message_id, again)
+    assert product.row(message_id).history.unrouted == ()

@@ -1,12 +1,15 @@
 """The sweep comes to every message that is due, whatever one of them does, and what never moves on is told."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from gpconnect_messaging.ledger.lifecycle import OFFERS_BEFORE_TOLD, FactKind, Status
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.steps import due_work
 from tests.unit.steps.holding import PATIENCE, WINDOW, Product
 
 MINUTE = timedelta(minutes=1)
@@ -79,3 +82,43 @@ def test_a_message_that_never_leaves_is_told_even_where_no_upload_was_tried() ->
     assert product.told() == ["A message cannot be sent"]
     product.later(PATIENCE.stale + MINUTE)
     assert len(product.told()) == 1
+
+
+def test_thousands_of_one_kind_do_not_hold_up_the_few_of_another() -> None:
+    """Fifty BUILT messages and one request to release are due, and there is time for four."""
+    product = Product(hold_window_seconds=0)
+    for number in range(50):
+        product.asks(encounter=f"built-{number}")
+    product.queue.take()
+    product.mailbox = replace(product.mailbox, hold_window_seconds=int(WINDOW.total_seconds()))
+    held = product.asks(encounter="held")
+    product.time.advance(WINDOW + MINUTE)
+    time_left = iter([True] * 4)
+    swept = product.sweep.run(lambda: next(time_left, False))
+    assert product.intake.take() == [held.message_id]
+    assert (swept.released, swept.queued_again, swept.left) == (1, 3, 47)
+
+
+def test_notices_are_told_and_messages_are_healed_whatever_time_the_other_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(due_work, "MOST_TOLD", 2)
+    product = Product(hold_window_seconds=0)
+    monkeypatch.setattr(product.topic, "publish", unreachable)
+    for number in range(3):
+        with pytest.raises(EndpointConnectionError):
+            product.asks(encounter=f"wrong-{number}", patient__birth_date="2999-01-01")
+    built = product.asks()
+    product.queue.take()
+    product.time.advance(PATIENCE.stale + MINUTE)
+    with pytest.raises(EndpointConnectionError):
+        product.sweep.run()
+    assert product.queue.take() == [built.message_id], "although SNS is away"
+    monkeypatch.undo()
+    monkeypatch.setattr(due_work, "MOST_TOLD", 2)
+    product.time.advance(PATIENCE.stale + MINUTE)
+    assert [product.sweep.run().notices_told, product.sweep.run().notices_told] == [2, 1]
+
+
+def unreachable(**_: object) -> None:
+    raise EndpointConnectionError(endpoint_url="sns")

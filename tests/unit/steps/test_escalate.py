@@ -14,6 +14,7 @@ from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.steps.due_work import Sweep
 from gpconnect_messaging.steps.escalate import Escalation
 from tests.in_memory import Clock, Table, Topic
 from tests.unit.ledger.facts import BUILT, OVERDUE, accepted, at, refused, started
@@ -44,7 +45,7 @@ class Watch:
         self.trail = AuditTrail(self.table, "ledger", self.clock)
         self.notifier = Notifier(self.topic, "topic", self.ledger)  # type: ignore[arg-type]
         self.escalation = Escalation(
-            ledger=self.ledger, book=self.book, mailboxes=Directory(), notifier=self.notifier,  # type: ignore[arg-type]
+            book=self.book, mailboxes=Directory(), notifier=self.notifier,  # type: ignore[arg-type]
             wait=timedelta(hours=8), now=self.clock,
         )  # fmt: skip
 
@@ -94,7 +95,7 @@ def test_what_waits_for_a_person_is_escalated_though_the_sweep_never_comes_back_
     watch: Watch, fact: Fact, kind: str, severity: str
 ) -> None:
     assert watch.fail(facts=(fact,)) == f"MESSAGE#4711/{kind}"
-    assert watch.ledger.due_messages(watch.clock() + timedelta(days=365)) == []
+    assert watch.ledger.due_messages(watch.clock() + timedelta(days=365)) == {}
     assert [watch.after(timedelta(minutes=20)) for _ in range(6)] == [0, 0, 1, 0, 0, 0]
     assert [(each["telling"], each["severity"]) for each in watch.topic.attributes] == [
         ("first", severity),
@@ -158,15 +159,20 @@ def test_an_unknown_notice_cannot_be_acknowledged(watch: Watch) -> None:
         watch.book.acknowledge("MESSAGE#4711/refused", " ", watch.clock())
 
 
-def test_the_oldest_untold_notice_is_measured_while_somebody_tries_to_tell_it(watch: Watch) -> None:
-    assert watch.escalation.oldest_untold() == timedelta()
+def test_an_untold_notice_is_listed_while_somebody_tries_to_tell_it(watch: Watch) -> None:
+    nobody: Any = None
+    sweep = Sweep(
+        ledger=watch.ledger, send_queue=nobody, intake_queue=nobody, notifier=watch.notifier, patience=PATIENCE,
+        now=watch.clock,
+    )  # fmt: skip
+    assert sweep.untold() == []
     received = Received(mailbox=MAILBOX, mesh_message_id="m1", at=watch.clock(), evidence_key="k", outcome="unmatched")
     (notice,) = watch.ledger.received(received, unmatched_because="it names no message of ours")
     watch.clock.advance(timedelta(minutes=7))
     assert watch.ledger.take_notice(notice)
-    assert round(watch.escalation.oldest_untold() / timedelta(minutes=1)) == 7
+    assert sweep.untold() == [notice]
     watch.ledger.notice_told(notice)
-    assert watch.escalation.oldest_untold() == timedelta()
+    assert sweep.untold() == []
     assert not watch.ledger.take_notice(notice), "due for escalation now, and not to be told a second time"
 
 

@@ -3,13 +3,16 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 
+from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.lifecycle import FactKind, Status
 from gpconnect_messaging.mailboxes.settings import Release
 from gpconnect_messaging.operators import ActorError
-from gpconnect_messaging.steps.build import UnknownRequestError
+from gpconnect_messaging.steps.build import Built, UnknownRequestError
 from gpconnect_messaging.steps.by_hand import NotPossibleError
 from tests.examples import request_data
 from tests.unit.steps.holding import PATIENCE, SAMPLE, WINDOW, Product
@@ -192,6 +195,62 @@ def test_a_builder_that_never_comes_back_is_told_while_the_sweep_goes_on_trying(
     assert product.status(held) is Status.RELEASED
 
 
+def minutes_until_told(product: Product) -> list[int]:
+    """Let the sweep come every minute for four hours, and nobody else; say after how many minutes it told."""
+    told: list[int] = []
+    for minute in range(1, 241):
+        product.time.advance(MINUTE)
+        product.sweep.run()
+        told += [minute] * (len(product.topic.told) - len(told))
+    return told
+
+
+@pytest.mark.requirement("GPCM-SD-CS-075")
+@pytest.mark.parametrize(("settings", "told_after"), [({}, 170), ({"warn_before_seconds": 300}, 175)])
+def test_a_held_request_that_does_not_go_is_told_once_while_three_hours_can_still_be_kept(
+    settings: dict[str, int], told_after: int
+) -> None:
+    product = Product(**settings)
+    product.asks()
+    assert minutes_until_told(product) == [pytest.approx(told_after, abs=1)]
+    assert product.told() == ["A held request is not being sent"]
+
+
+def test_a_window_of_all_three_hours_leaves_the_builder_two_minutes() -> None:
+    product = Product(hold_window_seconds=3 * 3600)
+    product.asks()
+    assert minutes_until_told(product) == [pytest.approx(182, abs=1)]
+
+
+def test_whoever_was_asked_to_release_a_request_is_reminded_before_it_is_late() -> None:
+    product = Product(release=Release.BY_A_PERSON)
+    product.asks()
+    assert minutes_until_told(product) == [1, pytest.approx(170, abs=1)]
+    assert product.told() == ["A request waits for a person", "A held request is not being sent"]
+
+
+@pytest.mark.requirement("GPCM-SD-CS-075")
+def test_a_message_that_no_sender_takes_is_told_in_time_as_well() -> None:
+    product = Product()
+    held = product.asks()
+    product.time.advance(WINDOW + MINUTE)
+    product.sweep.run()
+    product.builder.release(held.message_id)
+    product.time.advance(4 * MINUTE)
+    product.sweep.run()
+    assert product.told() == ["A message cannot be sent"]
+    product.later(MINUTE)
+    assert [each.status for each in product.messages(held)] == [Status.SENT]
+
+
+def test_what_comes_hours_late_is_not_told_of_before_it_fails() -> None:
+    product = Product(hold_window_seconds=0)
+    product.asks(consultation__updated=(product.time() - timedelta(hours=5)).isoformat())
+    product.time.advance(5 * MINUTE)
+    product.sweep.run()
+    assert product.told() == []
+
+
 def test_a_version_does_not_leave_before_the_one_before_it() -> None:
     product = Product(hold_window_seconds=0)
     first, second = product.asks(), product.asks()
@@ -209,3 +268,87 @@ def test_a_version_waits_for_one_that_was_claimed_and_is_being_built() -> None:
     second = product.asks()
     assert product.sender.send(second.message_id) is Status.BUILT
     assert product.row(second.message_id).version == 2
+
+
+def stuck(product: Product) -> tuple[Built, Built]:
+    """Two versions, the first of which is stored damaged and cannot be sent."""
+    first, second = product.asks(), product.asks()
+    del product.outbox.envelopes[first.message_id]
+    return first, second
+
+
+def test_an_operator_lets_a_version_pass_the_one_that_never_leaves_which_is_then_never_sent() -> None:
+    product = Product(hold_window_seconds=0)
+    first, second = stuck(product)
+    with pytest.raises(KeyError):
+        product.sender.send(first.message_id)
+    assert product.sender.send(second.message_id) is Status.BUILT
+    product.queue.take()
+    product.time.advance(PATIENCE.stale)
+    assert product.by_hand.let_pass(second.message_id, "operator-7", "damaged in store") is Status.BUILT
+    product.works()
+    assert product.mesh.sent == [second.message_id], "at the next sweep"
+    assert product.sender.send(first.message_id) is Status.SUPERSEDED
+    assert [each.details["actor"] for each in product.row(first.message_id).history.of(FactKind.SUPERSEDED)] == [
+        "operator-7"
+    ]
+    trail = AuditTrail(cast("Any", product.table), "ledger", now=product.time)
+    deeds = {(each.actor, each.what) for message in (first, second) for each in trail.of_message(message.message_id)}
+    assert {("operator-7", "superseded"), ("operator-7", "waits no longer")} <= deeds
+
+
+def test_it_passes_all_versions_before_it_even_one_that_was_never_stored() -> None:
+    product = Product(hold_window_seconds=0)
+    product.outbox.fails = 1
+    lost = product.prepares()
+    with pytest.raises(OSError, match="outbox"):
+        product.builder.queued(*lost)
+    second, third = stuck(product)
+    product.by_hand.let_pass(third.message_id, "operator-7", "both are stuck")
+    product.later(PATIENCE.stale)
+    assert product.mesh.sent == [third.message_id]
+    assert product.status(second) is Status.SUPERSEDED
+    assert product.builder.queued(*lost).status is Status.SUPERSEDED, "whenever it is built, it is not sent"
+
+
+def test_only_a_message_that_waits_passes_and_none_that_is_being_sent_is_passed() -> None:
+    product = Product(hold_window_seconds=0)
+    first, second = product.asks(), product.asks()
+    for message, actor, reason in ((first, "operator-7", "x"), (second, "Mrs Smith", "x"), (second, "operator-7", " ")):
+        with pytest.raises((NotPossibleError, ActorError, ValueError)):
+            product.by_hand.let_pass(message.message_id, actor, reason)
+    started = lifecycle.upload_started(at=product.time(), attempt=1, lease=timedelta(minutes=3))
+    product.ledger.record(first.message_id, started)
+    with pytest.raises(NotPossibleError):
+        product.by_hand.let_pass(second.message_id, "operator-7", "it takes long")
+    assert product.status(first) is Status.SENDING
+
+
+def test_a_version_that_was_given_up_and_had_reached_mesh_is_told() -> None:
+    product = Product(hold_window_seconds=0)
+    first, second = product.asks(), product.asks()
+    started = lifecycle.upload_started(at=product.time(), attempt=1, lease=timedelta(minutes=3))
+    product.ledger.record(first.message_id, started)
+    lost = lifecycle.upload_uncertain(at=product.time(), attempt=1, why="", source="sender")
+    product.ledger.record(first.message_id, lost)
+    product.by_hand.let_pass(second.message_id, "operator-7", "MESH does not answer")
+    assert product.withdraws().status is Status.TELL_PRACTICE, "it may have arrived"
+    late = lifecycle.upload_accepted(at=product.time(), attempt=1, mesh_message_id="MESH1")
+    change = product.ledger.record(first.message_id, late)
+    assert change is not None
+    assert change.record.status is Status.SENT
+    assert "sent although given up" in [notice.kind for notice in change.notices]
+
+
+def test_a_request_from_the_dead_letters_is_as_old_as_when_it_first_came() -> None:
+    product = Product()
+    arrived = product.time()
+    older = product.prepares(consultation__updated=None)[0]
+    product.drop.fails = 1
+    with pytest.raises(OSError, match="drop"):
+        product.builder.queued(older, arrived)
+    product.time.advance(MINUTE)
+    newer = product.asks(consultation__updated=None)
+    product.time.advance(MINUTE)
+    assert product.builder.queued(older, product.time()).status is Status.SUPERSEDED
+    assert product.status(newer) is Status.HELD

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from gpconnect_messaging import checked
 from gpconnect_messaging.conformance import Finding
 from gpconnect_messaging.conformance.checks.check import Level as Binding
 from gpconnect_messaging.conformance.examination import Verdict as Judged
@@ -23,7 +24,6 @@ from gpconnect_messaging.mesh.errors import Busy, MeshError, Refused
 from gpconnect_messaging.mesh.models import EndpointLookup, Mailbox, Outgoing, ReceivedMessage, Sent
 from gpconnect_messaging.notices import Notifier, write
 from gpconnect_messaging.requests.nhs_number import NumberRange
-from gpconnect_messaging.steps import build
 from gpconnect_messaging.steps.build import Builder, Built
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.send import NotAuthorisedError, PostponedError, Sender
@@ -288,7 +288,7 @@ def test_a_replacement_is_checked_as_it_is_stored_and_not_only_the_trial_before_
         broken = any(b"<relatesTo>" in piece for piece in written.pieces if isinstance(piece, bytes))
         return [FAULT] if broken else []
 
-    monkeypatch.setattr(build, "broken_musts", broken_by_replacing)
+    monkeypatch.setattr(checked, "broken_musts", broken_by_replacing)
     assert product.built("1").status is Status.BUILT
     refused = product.built("2")
     assert refused.status is Status.INVALID

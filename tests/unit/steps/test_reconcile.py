@@ -83,7 +83,7 @@ class Night:
         )  # fmt: skip
 
     def receive(self, request_id: str, mailbox: str = MAILBOX) -> None:
-        self.evidence.keep_request(request_id, json.dumps({"mailbox": mailbox}).encode())
+        self.evidence.keep_request(request_id, json.dumps({"mailbox": mailbox}).encode(), self.clock())
 
     def store(self, message_id: str, request_id: str, *facts: Fact, messages: int = 1) -> None:
         self.ledger.create(
@@ -378,7 +378,7 @@ def test_the_balance_is_made_once_and_told_once_however_often_the_schedule_comes
     "raw", [b"", b"\xff", b"[]", b'{"mailbox": "SMITH"}', b'{"mailbox": "9658218865"}', b'{"mailbox": "../x1A"}', b"1"]
 )
 def test_what_could_name_a_person_is_not_written_into_a_receipts_key(night: Night, raw: bytes) -> None:
-    night.evidence.keep_request("request-a", raw)
+    night.evidence.keep_request("request-a", raw, night.clock())
     assert [key for key in night.bucket.objects if key.startswith("receipts/")] == [f"receipts/{DAY}/-/request-a"]
 
 

@@ -6,10 +6,8 @@ import pytest
 
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import FactKind, Status
-from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.steps.by_hand import NotPossibleError
-from tests.examples import request_data
-from tests.unit.steps.holding import SAMPLE, WINDOW, Product
+from tests.unit.steps.holding import WINDOW, Product
 
 MINUTE = timedelta(minutes=1)
 pytestmark = pytest.mark.requirement("GPCM-SD-CS-077")
@@ -94,12 +92,41 @@ def test_a_message_that_is_being_sent_may_arrive_so_the_practice_is_to_be_told()
     assert [notice.kind for notice in change.notices] == ["sent although withdrawn"], "it never flips in silence"
 
 
-def test_a_message_that_is_being_built_makes_the_withdrawal_wait() -> None:
+def test_a_version_that_no_builder_ever_stores_is_withdrawn_for_whoever_still_tries() -> None:
     product = Product(hold_window_seconds=0)
-    encounter = request_data(SAMPLE)["encounter"]
-    product.ledger.claim("in-flight", product.mailbox.mailbox, encounter, ("1",), product.time())
-    with pytest.raises(LedgerBusyError):
-        product.withdraws()
+    product.outbox.fails = 1
+    request = product.prepares()
+    with pytest.raises(OSError, match="outbox"):
+        product.builder.queued(*request)
+    withdrawal = product.withdraws()
+    assert withdrawal.status is Status.WITHDRAWN
+    (fact,) = product.row(withdrawal.message_id).history.of(FactKind.WITHDRAWAL)
+    (stopped,) = fact.details["stopped"]
+    assert (product.row(stopped).status, product.row(stopped).version) == (Status.WITHDRAWN, 1)
+    product.time.advance(timedelta(days=2))
+    assert product.builder.queued(*request).status is Status.WITHDRAWN, "as the dead letters bring it"
+    product.works()
+    assert (product.mesh.sent, product.told()) == ([], [])
+    again = product.asks()
+    product.works()
+    assert product.mesh.sent == [again.message_id], "what comes after it does not wait for it"
+    assert product.row(again.message_id).version == 2
+
+
+def test_a_held_request_whose_build_keeps_failing_is_withdrawn_too_and_comes_to_rest() -> None:
+    product = Product()
+    held = product.asks()
+    product.outbox.fails = 1
+    product.time.advance(WINDOW + MINUTE)
+    product.sweep.run()
+    with pytest.raises(OSError, match="outbox"):
+        product.builder.release(held.message_id)
+    assert product.status(held) is Status.RELEASING
+    assert product.withdraws().status is Status.WITHDRAWN
+    product.later(timedelta(hours=1))
+    assert product.status(held) is Status.RELEASED
+    assert [message.status for message in product.messages(held)] == [Status.WITHDRAWN]
+    assert product.mesh.sent == []
 
 
 def test_a_withdrawal_of_nothing_is_told_since_the_encounter_may_be_mistyped() -> None:

@@ -14,8 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from gpconnect_messaging.mailboxes.settings import MailboxSettings, Release
+from gpconnect_messaging.mailboxes.settings import LONGEST_HOLD, MailboxSettings, Release
 from gpconnect_messaging.requests.models import Request
+
+TIME_TO_BUILD = timedelta(minutes=2)
+"""How long after its window is over a held request may take to become a message before anybody is told."""
 
 
 class Course(StrEnum):
@@ -73,6 +76,17 @@ def decide(
     return Decision(
         course=Course.SEND, requirement="GPCM-SD-CS-075", why="the hold window is over", release_at=release_at
     )
+
+
+def warn_at(request: Request, mailbox: MailboxSettings, *, arrived: datetime, now: datetime) -> datetime | None:
+    """Say when a person must know that a report has not left, to keep the three hours of GPCM-SD-CS-075 by other means.
+
+    None where that time has passed already: what comes late is told of when it fails. `arrived` is as in `decide`.
+    """
+    asked = request.consultation.updated or arrived
+    tell_at = asked + timedelta(seconds=LONGEST_HOLD - mailbox.warn_before_seconds)
+    released = asked + timedelta(seconds=mailbox.hold_window_seconds) + TIME_TO_BUILD
+    return max(tell_at, released) if tell_at > now else None
 
 
 def known_practice(request: Request) -> str | None:

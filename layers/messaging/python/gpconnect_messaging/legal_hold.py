@@ -35,20 +35,26 @@ class LegalHold:
         checked_actor(actor)
         if not reason.strip():
             raise ValueError("say why")
-        held = self._set(message_id, self.items.place(message_id), "ON")
+        held = self._set(self._places(message_id, self.items.place(message_id)), "ON")
         self.trail.record(actor, "legal hold placed", message_id=message_id, details={"reason": reason})
         return held
 
     def lift(self, message_id: str, actor: str, reason: str) -> int:
-        """Lift the hold; return how many object versions are free. Recorded, and raises, as placing it is and does."""
+        """Lift the hold; return how many object versions are free. Recorded, and raises, as placing it is and does.
+
+        What another held message of the encounter needs stays held.
+        """
         checked_actor(actor)
         if not reason.strip():
             raise ValueError("say why")
         self.trail.record(actor, "legal hold lifted", message_id=message_id, details={"reason": reason})
-        return self._set(message_id, self.items.lift(message_id), "OFF")
+        lifted = self.items.lift(message_id)
+        shared = {place for each, held in lifted.still_held.items() for place in self._places(each, held)}
+        return self._set(self._places(message_id, lifted.freed) - shared, "OFF")
 
-    def _set(self, message_id: str, held: Held, status: Literal["ON", "OFF"]) -> int:
-        places = [
+    def _places(self, message_id: str, held: Held) -> set[tuple[str, str]]:
+        """Bucket and key of all that S3 may have of a message."""
+        return {
             *((self.outbox_bucket, f"messages/{message_id}.{kind}") for kind in ("xml", "json")),
             *((self.evidence_bucket, f"{kind}/{held.request_id}.json") for kind in ("requests", "comparisons")),
             *(
@@ -57,9 +63,11 @@ class LegalHold:
                 for end in ("", ".json")
             ),
             *((self.evidence_bucket, f"warnings/{each}.txt") for each in held.encounter),
-        ]
+        }
+
+    def _set(self, places: set[tuple[str, str]], status: Literal["ON", "OFF"]) -> int:
         versions = 0
-        for bucket, key in places:
+        for bucket, key in sorted(places):
             for version in self._versions(bucket, key):
                 self.s3.put_object_legal_hold(
                     Bucket=bucket, Key=key, VersionId=version, LegalHold={"Status": status}

@@ -5,7 +5,7 @@ crash left untold. A notice names ids, statuses and codes, never a patient. Its 
 have its own: `route` is the mailbox and whether it is the first telling or an escalation, such as `Y90001OT001/first`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -91,9 +91,11 @@ WORDS = {
     ),
     NoticeKind.STUCK: Words(
         "A message cannot be sent",
-        "Again and again the message could not be uploaded to MESH. We go on trying.",
+        "Again and again the message could not be uploaded to MESH, or three hours since its consultation's last "
+        "update are nearly over. We go on trying.",
         "Check MESH's service status, the mailbox's credentials and certificate, the network, and the dead letters of "
-        "both queues. It may wait for an earlier version of its encounter, which must leave before it.",
+        "both queues. It may wait for an earlier version of its encounter, which must leave before it: where that one "
+        "never will, let this one pass it.",
     ),
     NoticeKind.CONTRADICTION: Words(
         "Answers to a message contradict each other",
@@ -127,9 +129,10 @@ WORDS = {
     ),
     NoticeKind.NOT_RELEASED: Words(
         "A held request is not being sent",
-        "The time to send it has come, and it cannot be built, or PDS gives no answer about its patient. We go on "
-        "trying.",
-        "Look at the builder's log, at PDS's service status, and at the intake queue's dead letters. Inform the "
+        "The time to send it has come, and it cannot be built, PDS gives no answer about its patient, or nobody has "
+        "released it. We go on trying.",
+        "Release it, where a person must. Else look at the builder's log, at PDS's service status, and at the intake "
+        "queue's dead letters. A report must be sent within three hours of the consultation's last update: inform the "
         "practice another way if it cannot be mended in time.",
     ),
     NoticeKind.TELL_PRACTICE: Words(
@@ -150,6 +153,13 @@ WORDS = {
         "A withdrawn message reached MESH",
         "A message was withdrawn while it was being sent, and MESH has it.",
         "Tell the practice that the consultation was deleted: the withdrawal's own warning names it.",
+    ),
+    NoticeKind.SENT_ALTHOUGH_GIVEN_UP: Words(
+        "A version that was given up had reached MESH",
+        "An earlier version of a document was given up so that a newer one could go, and MESH had taken it already. It "
+        "came before the newer one.",
+        "Nothing, where the newer one was delivered: it takes the place of this one.",
+        Severity.ATTENTION,
     ),
     NoticeKind.SUSPICIOUS: Words(
         "An answer came from somewhere else",
@@ -188,21 +198,27 @@ class Notifier:
         self._topic_arn = topic_arn
         self._ledger = ledger
 
-    def tell(self, notices: Iterable[Notice]) -> int:
-        """Tell each notice that nobody else is telling; return how many were told.
+    def tell(self, notices: Iterable[Notice], time_left: Callable[[], bool] = lambda: True) -> int:
+        """Tell each notice that nobody else is telling, while there is time; return how many were told.
 
         Told at least once: a crash after publishing and before recording it means a second copy, never none. One that
-        SNS does not take does not hold up the others; its error is raised when they are told.
+        SNS does not take does not hold up the others; its error is raised when they are told. Where SNS cannot be
+        reached, the others are left for the next sweep.
         """
         told = 0
         failure: Exception | None = None
         for notice in notices:
+            if not time_left():
+                break
             if self._ledger.take_notice(notice):
                 try:
                     self._publish(notice, Telling.FIRST)
-                except (ClientError, BotoCoreError) as error:
+                except ClientError as error:
                     failure = error
                     continue
+                except BotoCoreError as error:
+                    failure = error
+                    break
                 self._ledger.notice_told(notice)
                 told += 1
         if failure is not None:

@@ -167,6 +167,10 @@ class Outbox:
             raise StorageError(f"S3 could not be reached: {type(error).__name__}") from None
 
 
+_ARRIVED = "arrived"
+"""Metadata of a kept request: when it first came."""
+
+
 class Evidence:
     """Keeps, unchanged, what was asked of us and what was sent to us."""
 
@@ -177,13 +181,25 @@ class Evidence:
         self._bucket = bucket
         self._now = now
 
-    def keep_request(self, request_id: str, raw: bytes) -> str:
-        """Keep a request as it came; return its key. A repeat writes the same again.
+    def keep_request(self, request_id: str, raw: bytes, arrived: datetime) -> datetime:
+        """Keep a request as it came, once; return when it arrived (UTC), as was said when it was first kept.
 
-        The receipt comes first: a request of which nothing else is kept must be missed.
+        A request that comes back from the dead letters arrives anew, by its queue's word, and would pass for newer than
+        what came after it. The receipt comes first: a request of which nothing else is kept must be missed.
         """
         self.receipt(request_id, raw)
-        return self._keep(f"requests/{request_id}.json", raw)
+        key = f"requests/{request_id}.json"
+        try:
+            self._client.put_object(
+                Bucket=self._bucket, Key=key, Body=raw, ContentType="application/json",
+                Metadata={_ARRIVED: arrived.isoformat()}, IfNoneMatch="*",
+            )  # fmt: skip
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "PreconditionFailed":
+                raise
+            first = self._client.head_object(Bucket=self._bucket, Key=key)["Metadata"].get(_ARRIVED)
+            return datetime.fromisoformat(first) if first else arrived
+        return arrived
 
     def keep_comparison(self, request_id: str, text: str) -> str:
         """Keep what PDS has otherwise than a request, which is personal data; return its key. A repeat writes anew."""

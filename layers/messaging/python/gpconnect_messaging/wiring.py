@@ -15,6 +15,7 @@ from botocore.config import Config
 
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
+from gpconnect_messaging.metrics import measurements
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings
@@ -124,9 +125,7 @@ def escalation(settings: PollerSettings) -> "Escalation":
     from gpconnect_messaging.ledger.notices import NoticeBook
     from gpconnect_messaging.steps.escalate import Escalation
 
-    ledger = _ledger(settings)
     return Escalation(
-        ledger=ledger,
         book=NoticeBook(_dynamodb(), settings.ledger_table, kept_for=settings.audit_kept),
         mailboxes=MailboxDirectory(boto3.client("ssm", config=_CONFIG), settings.mailbox_parameters),
         notifier=_notifier(settings),
@@ -157,7 +156,13 @@ def _dynamodb() -> "DynamoDBClient":
 
 @cache
 def _ledger(settings: BuilderSettings | SenderSettings | PollerSettings) -> Ledger:
-    return Ledger(_dynamodb(), settings.ledger_table, settings.patience, kept_for=settings.audit_kept)
+    return Ledger(
+        _dynamodb(),
+        settings.ledger_table,
+        settings.patience,
+        kept_for=settings.audit_kept,
+        watch=measurements.watch,
+    )
 
 
 @cache

@@ -125,9 +125,8 @@ def _events(values: Item) -> Iterator[AuditEvent]:
     about: dict[str, Any] = {name: values.get(name) for name in ("message_id", "mailbox", "sha256")}
     if sk.startswith("EVENT#"):
         details = json.loads(values["details"])
-        yield AuditEvent(
-            at=time(values["at"]), actor=values["source"], what=values["kind"], details=details, **about
-        )  # fmt: skip
+        actor = details.get("actor", values["source"])  # what a person decided says who it was
+        yield AuditEvent(at=time(values["at"]), actor=actor, what=values["kind"], details=details, **about)
     elif sk.startswith("AUDIT#"):
         details = json.loads(values["details"])
         yield AuditEvent(at=time(values["at"]), actor=values["actor"], what=values["what"], details=details, **about)

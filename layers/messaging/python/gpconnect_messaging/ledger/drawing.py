@@ -80,6 +80,7 @@ _POSTPONED = lifecycle.upload_postponed(at=_AT, attempt=1, why="")
 _UNCERTAIN = lifecycle.upload_uncertain(at=_AT, attempt=1, why="", source="")
 _NO = lifecycle.upload_refused(at=_AT, attempt=1, http_status=417, error="")
 _NOBODY = lifecycle.recipient_unresolved(at=_AT, attempt=1, organisation="", mailboxes=0)
+_GIVEN_UP = lifecycle.superseded(at=_AT, by_request_id="", actor="operator", reason="damaged")
 _OUTCOMES = (_ACCEPTED, _POSTPONED, _UNCERTAIN, _NO, _NOBODY)
 _THERE = (_ACCEPTED, _ACCEPTED_AGAIN, _UNCERTAIN)
 _SUCCESS = _response("20013", Level.INFRASTRUCTURE, Verdict.POSITIVE)
@@ -90,20 +91,25 @@ _REPORT = lifecycle.report(at=_AT, mesh_message_id="", linked_mesh_message_id="M
 _ORDERED = lifecycle.resend_ordered(at=_AT, actor="operator", attempts=1)
 _NO_AGAIN = lifecycle.upload_refused(at=_AT, attempt=2, http_status=417, error="")
 _MESSAGE = (
-    _step("a sender takes the lease", _STARTED, [_BUILT], [_WITHDRAWN]),
+    _step("a sender takes the lease", _STARTED, [_BUILT], [_WITHDRAWN, _GIVEN_UP]),
     _step("MESH took it", _ACCEPTED, [_STARTED], [_POSTPONED, _NO, _NOBODY]),
     _step("never left, or MESH busy", _POSTPONED, [_STARTED], _OUTCOMES),
     _step("answer lost, or lease ended", _UNCERTAIN, [_STARTED], _OUTCOMES),
     _step("MESH answered no", _NO, [_STARTED], _OUTCOMES),
     _step("no single mailbox", _NOBODY, [_STARTED], _OUTCOMES),
-    _step("a sender takes the lease", _AGAIN, [_POSTPONED, _UNCERTAIN], [_WITHDRAWN, _ACCEPTED, _SUCCESS, _GOOD, _BAD]),
+    _step(
+        "a sender takes the lease",
+        _AGAIN,
+        [_POSTPONED, _UNCERTAIN],
+        [_WITHDRAWN, _GIVEN_UP, _ACCEPTED, _SUCCESS, _GOOD, _BAD],
+    ),
     _step(
         "a person orders a re-send",
         _ORDERED,
         [_NO, _NOBODY, _REPORT, _LATE],
-        [_AGAIN, _WITHDRAWN, _SUCCESS, _GOOD, _BAD],
+        [_AGAIN, _WITHDRAWN, _GIVEN_UP, _SUCCESS, _GOOD, _BAD],
     ),
-    _step("a sender takes the lease", _AGAIN, [_ORDERED], [_WITHDRAWN, _SUCCESS, _GOOD, _BAD]),
+    _step("a sender takes the lease", _AGAIN, [_ORDERED], [_WITHDRAWN, _GIVEN_UP, _SUCCESS, _GOOD, _BAD]),
     _step("MESH answered no", _NO_AGAIN, [_AGAIN], [_ACCEPTED_AGAIN, _POSTPONED, _UNCERTAIN]),
     _step("MESH took it", _ACCEPTED_AGAIN, [_AGAIN], [_NO_AGAIN]),
     _step("20013", _SUCCESS, _THERE),
@@ -114,7 +120,13 @@ _MESSAGE = (
     _step(
         "20014 to its replacement", lifecycle.voided(at=_AT, by_message_id=""), [_ACCEPTED, _ACCEPTED_AGAIN], [_REPORT]
     ),
-    _step("consultation deleted", _WITHDRAWN, [_BUILT], [*_THERE[:2], _SUCCESS, _GOOD, _BAD, _NO, _NOBODY]),
+    _step("consultation deleted", _WITHDRAWN, [_BUILT], [*_THERE[:2], _SUCCESS, _GOOD, _BAD, _NO, _NOBODY, _GIVEN_UP]),
+    _step(
+        "an operator lets a newer version pass",
+        _GIVEN_UP,
+        [_BUILT],
+        [*_THERE[:2], _SUCCESS, _GOOD, _BAD, _NO, _NOBODY, _WITHDRAWN],
+    ),
 )
 _BEGINNINGS: tuple[tuple[str, Fact, tuple[_Step, ...]], ...] = (
     ("request breaks a rule", lifecycle.request_refused(at=_AT, reasons=[]), ()),
@@ -122,6 +134,7 @@ _BEGINNINGS: tuple[tuple[str, Fact, tuple[_Step, ...]], ...] = (
     ("checked, not to go yet", _HELD, _REQUEST),
     ("checked, a person must release it", _WAITS, _REQUEST),
     ("message stored", _BUILT, _MESSAGE),
+    ("given a version, and withdrawn before it was stored", _WITHDRAWN, ()),
     ("withdrawal, nothing was sent", lifecycle.withdrawal(at=_AT, stopped=["held"], sent=[], warning_key=None), ()),
     ("withdrawal, too late", _WARNED, _WITHDRAWAL),
 )
@@ -222,7 +235,8 @@ Every minute: a `HELD` request whose window is over is offered to the builder, a
 finished once more; a `BUILT` message that no sender took is queued again; a `SENDING` one whose lease ended is
 `UNCERTAIN`; an `UNCERTAIN` one is sent again with identical bytes after its wait, and the ledger counts the copies that
 MESH may hold (`possible_copies`), so that a receiver's 20007 (duplicate) is no failure then; a `SENT` or `ACKNOWLEDGED`
-one whose acknowledgement is late is `OVERDUE`.
+one whose acknowledgement is late is `OVERDUE`. Of what has not left ten minutes before the three hours of
+GPCM-SD-CS-075 are over (`warn_before_seconds` of the mailbox), a person is told, once, while there is time.
 
 ## What an operator sends again
 
@@ -238,11 +252,22 @@ later. One that is older than the newest becomes `SUPERSEDED`, before as after s
 person is told, since the report goes out all the same. A version is given when a request leaves the hold, so that the
 versions sent are consecutive, and no version is uploaded before the one before it has left or is known never to.
 
+A version that waits for one that never leaves (damaged in store, say, or never stored) waits until an operator lets it
+pass: `ByHand.let_pass`, with the operator's id and a reason. What it waited for becomes `SUPERSEDED` and is never sent,
+since it would take the newer one's place; if MESH had it after all, that is told.
+
+A withdrawal stops a version that was given and is not stored yet, too: whoever still builds it finds it `WITHDRAWN`.
+
 ## Answers from elsewhere
 
-A response counts only if it comes from where the message went: the mailbox, where it was named or looked up; the
-organisation, where it is known from the request. Any other is kept, counts for nothing, and is told; a person can
-accept it, since a patient may have moved. A response that contradicts a closed status never flips it in silence.
+A response counts only if it comes from where the message went: the mailbox, where it was named or looked up, or where
+MESH says that it routed the message to (message tracking, asked when the first answer comes); the organisation, where
+it is known from the request. Any other is kept, counts for nothing, and is told; a person can accept it, since a
+patient may have moved. A response that contradicts a closed status never flips it in silence.
+
+What cannot be decided: where MESH's tracking names no mailbox of a routed message, only the organisation is compared,
+which a response says of itself; where the request names no practice either, nothing is. An answer to an upload whose
+own answer was lost has no MESH id to ask about: it counts, and is judged again if the id becomes known later.
 
 ## What a person is told
 

@@ -1,6 +1,6 @@
 """The ledger's part of a legal hold: nothing that it has of a message expires."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gpconnect_messaging.ledger.lifecycle import FactKind
@@ -24,42 +24,71 @@ class Held:
     encounter: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """What belonged to a message whose hold was lifted, and to those of its encounter that are still held, by id."""
+
+    freed: Held
+    still_held: Mapping[str, Held]
+
+
 class HeldItems(LedgerTable):
-    """Places and lifts holds on the items of a message."""
+    """Places and lifts holds on the items of a message.
+
+    Messages of an encounter share some: copies have one request, and every version the encounter's withdrawal. What
+    another held message needs is not freed with this one.
+    """
 
     def place(self, message_id: str) -> Held:
         """Keep everything of a message, and what is recorded of it later. Raises UnknownMessageError."""
         row = "SET legal_hold = :held REMOVE expires_at ADD revision :one"
-        return self._change(message_id, row, {":held": True}, "REMOVE expires_at", {})
+        held, places = self._change_row(message_id, row, {":held": True})
+        self._change(places, "REMOVE expires_at", {})
+        return held
 
-    def lift(self, message_id: str) -> Held:
+    def lift(self, message_id: str) -> Lifted:
         """Let a message's items expire again, counted from now. Raises UnknownMessageError."""
         expiry = {f":{name}": value for name, value in self._expiry(self._now()).items()}
-        again = "SET expires_at = :expires_at" if expiry else ""
-        return self._change(message_id, f"{again} REMOVE legal_hold ADD revision :one".strip(), expiry, again, expiry)
+        held, places = self._change_row(message_id, "REMOVE legal_hold ADD revision :one", {})
+        others: dict[str, Held] = {}
+        shared: set[tuple[str, str]] = set()
+        for each in held.encounter:
+            row = self._get(f"MESSAGE#{each}", "MESSAGE") if each != message_id else None
+            if row and "legal_hold" in row:
+                others[each], needs = self._belongings(row)
+                shared |= {(f"MESSAGE#{each}", "MESSAGE"), *needs}
+        if expiry:
+            own = {(f"MESSAGE#{message_id}", "MESSAGE"), *places}
+            self._change(own - shared, "SET expires_at = :expires_at", expiry)
+        return Lifted(held, others)
 
-    def _change(self, message_id: str, row_change: str, row_values: Item, change: str, values: Item) -> Held:
-        pk, there = f"MESSAGE#{message_id}", "attribute_exists(pk)"
-        # The row first, as a revision of its own: whoever records a fact at the same time has to read it again.
-        if not self._update(pk, "MESSAGE", row_change, there, {":one": 1, **row_values}):
+    def _change_row(self, message_id: str, change: str, values: Item) -> tuple[Held, set[tuple[str, str]]]:
+        """Change the row first, as a revision of its own: whoever records a fact at the same time must read again."""
+        pk = f"MESSAGE#{message_id}"
+        if not self._update(pk, "MESSAGE", change, "attribute_exists(pk)", {":one": 1, **values}):
             raise UnknownMessageError("the ledger has no such message")
-        items = list(self._partition(pk))
-        row = next(each for each in items if each["sk"] == "MESSAGE")
+        return self._belongings(self._get(pk, "MESSAGE") or {})
+
+    def _change(self, places: set[tuple[str, str]], change: str, values: Item) -> None:
+        for place in sorted(places):
+            self._update(*place, change, "attribute_exists(pk)", values)
+
+    def _belongings(self, row: Item) -> tuple[Held, set[tuple[str, str]]]:
+        """What belongs to a message beside its row, elsewhere and in the ledger."""
+        message_id, request_id, mailbox = row["message_id"], row["request_id"], row["mailbox"]
+        items = [each for each in self._partition(f"MESSAGE#{message_id}") if each["sk"] != "MESSAGE"]
         came = tuple(sorted(set(_mesh_ids_of_answers(items))))
-        others = [each for each in items if each["sk"] != "MESSAGE"]
-        others += self._partition(f"REQUEST#{row['request_id']}")
-        if row["request_id"] != message_id:  # a request that was held has a row of its own
-            others += self._partition(f"MESSAGE#{row['request_id']}")
-        places = [(str(each["pk"]), str(each["sk"])) for each in others]
-        places += [(f"MESH#{each}", "MESH") for each in row["mesh_message_ids"]]
-        places += [(f"RECEIVED#{row['mailbox']}#{each}", "RECEIVED") for each in came]
-        places += [(f"MESH#{each}", "RECEIVED") for each in came]
-        places += [(beginning(each), each) for each in {message_id, str(row["request_id"])}]
-        for place in places if change else ():
-            self._update(*place, change, there, values)
+        items += self._partition(f"REQUEST#{request_id}")
+        if request_id != message_id:  # a request that was held has a row of its own
+            items += self._partition(f"MESSAGE#{request_id}")
+        places = {(str(each["pk"]), str(each["sk"])) for each in items}
+        places |= {(f"MESH#{each}", "MESH") for each in row["mesh_message_ids"]}
+        places |= {(f"RECEIVED#{mailbox}#{each}", "RECEIVED") for each in came}
+        places |= {(f"MESH#{each}", "RECEIVED") for each in came}
+        places |= {(beginning(each), each) for each in {str(message_id), str(request_id)}}
         encounter = self._query_index("by_encounter", "encounter_key", row["encounter_key"])
         ids = tuple(sorted(each["message_id"] for each in encounter))
-        return Held(row["request_id"], row["mailbox"], came, ids)
+        return Held(request_id, mailbox, came, ids), places
 
 
 def _mesh_ids_of_answers(items: list[Item]) -> Iterator[str]:

@@ -99,7 +99,10 @@ class FactKind(StrEnum):
     UPLOAD_POSTPONED = "upload postponed"
     UPLOAD_UNCERTAIN = "upload uncertain"
     RECIPIENT_UNRESOLVED = "recipient unresolved"
+    WAITS_NO_LONGER = "waits no longer"
+    RUNNING_LATE = "running late"
     QUEUED_AGAIN = "queued again"
+    ROUTED = "routed"
     RESPONSE = "response"
     RESPONSE_ACCEPTED = "response accepted by a person"
     REPORT = "report"
@@ -129,6 +132,7 @@ class NoticeKind(StrEnum):
     TELL_PRACTICE = "tell the practice"
     NOTHING_WITHDRAWN = "nothing withdrawn"
     SENT_ALTHOUGH_WITHDRAWN = "sent although withdrawn"
+    SENT_ALTHOUGH_GIVEN_UP = "sent although given up"
     SUSPICIOUS = "suspicious response"
     IMBALANCE = "imbalance"
     SENT_AGAIN_IN_VAIN = "sent again in vain"
@@ -166,8 +170,19 @@ def not_required(*, at: datetime, requirement: str, why: str) -> Fact:
     )  # fmt: skip
 
 
-def held(*, at: datetime, release_at: datetime, by_a_person: bool, requirement: str, why: str) -> Fact:
-    """The request is checked and waits until `release_at` (UTC), and for a person's release where that is wanted."""
+def held(
+    *,
+    at: datetime,
+    release_at: datetime,
+    by_a_person: bool,
+    requirement: str,
+    why: str,
+    warn_at: datetime | None = None,
+) -> Fact:
+    """The request is checked and waits until `release_at` (UTC), and for a person's release where that is wanted.
+
+    `warn_at` is when a person must know that it has not left (see `decision.warn_at`).
+    """
     return Fact(
         kind=FactKind.HELD, identity="held", at=at, source="builder",
         details={
@@ -175,6 +190,7 @@ def held(*, at: datetime, release_at: datetime, by_a_person: bool, requirement: 
             "by_a_person": by_a_person,
             "requirement": requirement,
             "why": why,
+            **({"warn_at": warn_at.isoformat()} if warn_at else {}),
         },
     )  # fmt: skip
 
@@ -225,12 +241,29 @@ def released(*, at: datetime, message_ids: Iterable[str]) -> Fact:
     )
 
 
-def superseded(*, at: datetime, by_request_id: str) -> Fact:
-    """A newer request for the same encounter took this one's place before it was sent (GPCM-SD-CS-076)."""
+def superseded(*, at: datetime, by_request_id: str, actor: str | None = None, reason: str = "") -> Fact:
+    """A newer request for the same encounter took this one's place before it was sent (GPCM-SD-CS-076).
+
+    With an `actor`: an operator, by id, gave an earlier version up, so that the newer one can go.
+    """
+    by_hand = {"actor": actor, "reason": reason} if actor else {}
     return Fact(
-        kind=FactKind.SUPERSEDED, identity="superseded", at=at, source="builder",
-        details={"by_request_id": by_request_id},
+        kind=FactKind.SUPERSEDED, identity="superseded", at=at, source="operator" if actor else "builder",
+        details={"by_request_id": by_request_id, **by_hand},
     )  # fmt: skip
+
+
+def waits_no_longer(*, at: datetime, actor: str, reason: str, given_up: Iterable[str]) -> Fact:
+    """An operator, by id, gave up the earlier versions that this message waited for, by their message ids."""
+    return Fact(
+        kind=FactKind.WAITS_NO_LONGER, identity="waits-no-longer", at=at, source="operator",
+        details={"actor": actor, "reason": reason, "given_up": list(given_up)},
+    )  # fmt: skip
+
+
+def running_late(*, at: datetime) -> Fact:
+    """It has not left, and the three hours of GPCM-SD-CS-075 are nearly over: a person must know."""
+    return Fact(kind=FactKind.RUNNING_LATE, identity="running-late", at=at, source="poller", details={})
 
 
 def withdrawal(*, at: datetime, stopped: Iterable[str], sent: Iterable[str], warning_key: str | None) -> Fact:
@@ -277,12 +310,16 @@ def built(
     to_mailbox: str | None = None,
     to_organisation: str | None = None,
     registration: Mapping[str, Any] | None = None,
+    arrived: datetime | None = None,
+    warn_at: datetime | None = None,
 ) -> Fact:
     """The message is stored: its hash (hex), its size in bytes, and how long after sending each answer is due.
 
     `advice` says what a requirement advises against and was done all the same. `to_mailbox` and `to_organisation` (ODS
     code) say where it goes, as far as that is known: who else answers is suspicious. `registration` says what is known
-    of the patient's practice (`ods_code`, `name`, `deceased`), and from whom: `source` is PDS or the request.
+    of the patient's practice (`ods_code`, `name`, `deceased`), and from whom: `source` is PDS or the request. `arrived`
+    is when its request reached us (UTC), from which the time to send counts. `warn_at` is when a person must know that
+    it has not left (see `decision.warn_at`).
     """
     return Fact(
         kind=FactKind.BUILT, identity="built", at=at, source="builder",
@@ -295,6 +332,8 @@ def built(
             **({"to_mailbox": to_mailbox} if to_mailbox else {}),
             **({"to_organisation": to_organisation} if to_organisation else {}),
             **({"registration": dict(registration)} if registration else {}),
+            **({"arrived": arrived.isoformat()} if arrived else {}),
+            **({"warn_at": warn_at.isoformat()} if warn_at else {}),
         },
     )  # fmt: skip
 
@@ -373,6 +412,14 @@ def queued_again(*, at: datetime, times: int, why: str) -> Fact:
     return Fact(
         kind=FactKind.QUEUED_AGAIN, identity=f"queued-again-{times}", at=at, source="poller", details={"why": why}
     )
+
+
+def routed(*, at: datetime, mesh_message_id: str, mailbox: str | None) -> Fact:
+    """MESH says to which mailbox it took a copy that it routed itself; None where it does not say."""
+    return Fact(
+        kind=FactKind.ROUTED, identity=f"routed-{mesh_message_id}", at=at, source="poller",
+        details={"mesh_message_id": mesh_message_id, "mailbox": mailbox},
+    )  # fmt: skip
 
 
 def response(
@@ -541,34 +588,50 @@ class History:
         return len(whole) + (len(completed) if in_chunks else 0)
 
     @cached_property
+    def destinations(self) -> frozenset[str]:
+        """The mailboxes that the message went to, as far as they are known: named, looked up, or told by MESH."""
+        return frozenset(
+            mailbox.upper()
+            for fact in self.of(FactKind.BUILT, FactKind.UPLOAD_ACCEPTED, FactKind.ROUTED)
+            for name in ("to_mailbox", "resolved_mailbox", "mailbox")
+            if (mailbox := fact.details.get(name))
+        )
+
+    @property
+    def unrouted(self) -> tuple[str, ...]:
+        """MESH's ids of the copies that it routed itself, and was not asked about where to."""
+        if any(
+            fact.details.get(name)
+            for fact in self.of(FactKind.BUILT, FactKind.UPLOAD_ACCEPTED)
+            for name in ("to_mailbox", "resolved_mailbox")
+        ):
+            return ()
+        asked = {fact.details["mesh_message_id"] for fact in self.of(FactKind.ROUTED)}
+        return tuple(each for each in self.mesh_message_ids if each not in asked)
+
+    @cached_property
     def suspicious(self) -> tuple[Fact, ...]:
         """The responses from another mailbox or organisation than the message went to, that no person has accepted.
 
-        MESH vouches for the mailbox; a direct or looked-up one is known exactly. With automatic routing only the
-        organisation is known, from PDS or from the request. What is not known, on either side, is not held against
-        anybody.
+        MESH vouches for the mailbox that a response comes from; what it says of its organisation is its own word. Where
+        neither is known of the message (MESH routed it and does not say where to, and the request names no practice),
+        nothing is held against anybody.
         """
-        expected = self.of(FactKind.BUILT, FactKind.UPLOAD_ACCEPTED)
-        mailboxes = {
-            mailbox
-            for fact in expected
-            for name in ("to_mailbox", "resolved_mailbox")
-            if (mailbox := fact.details.get(name))
-        }
-        organisations = {each for fact in expected if (each := fact.details.get("to_organisation"))}
+        organisations = {each for fact in self.of(FactKind.BUILT) if (each := fact.details.get("to_organisation"))}
         accepted = {fact.details["mesh_message_id"] for fact in self.of(FactKind.RESPONSE_ACCEPTED)}
 
-        def elsewhere(known: set[str], given: str | None) -> bool:
-            return bool(known and given) and str(given).strip().upper() not in known
+        def elsewhere(response: Fact) -> bool:
+            mailbox, organisation = (
+                str(response.details[name] or "").strip().upper() for name in ("from_mailbox", "from_organisation")
+            )
+            return (bool(self.destinations) and mailbox not in self.destinations) or (
+                bool(organisations and organisation) and organisation not in organisations
+            )
 
         return tuple(
             fact
             for fact in self.of(FactKind.RESPONSE)
-            if fact.details["mesh_message_id"] not in accepted
-            and (
-                elsewhere(mailboxes, fact.details["from_mailbox"])
-                or elsewhere(organisations, fact.details["from_organisation"])
-            )
+            if fact.details["mesh_message_id"] not in accepted and elsewhere(fact)
         )
 
     @cached_property
@@ -701,6 +764,14 @@ class History:
     def release_at(self) -> datetime | None:
         """When a held request's window is over; None for what was never held."""
         return next((datetime.fromisoformat(fact.details["release_at"]) for fact in self.of(FactKind.HELD)), None)
+
+    @property
+    def warn_at(self) -> datetime | None:
+        """When a person must know that it has not left; None where somebody does, or nothing was promised."""
+        if self.of(FactKind.RUNNING_LATE):
+            return None
+        said = (fact.details.get("warn_at") for fact in self.of(FactKind.HELD, FactKind.BUILT))
+        return next((datetime.fromisoformat(each) for each in said if each), None)
 
     @property
     def reached_mesh(self) -> bool:
@@ -838,7 +909,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         Status.SUPERSEDED,
         _has(FactKind.SUPERSEDED),
-        "a newer request for the same encounter took its place before it was sent; kept with its evidence",
+        "a newer request for the same encounter took its place before it was sent, or an operator let a newer version "
+        "pass it; kept with its evidence",
         "GPCM-SD-CS-076",
         "Nothing: look at the request that its fact names.",
     ),
@@ -896,6 +968,17 @@ TOLD_ON_ENTERING = {
 }
 """What a person is told because of a status itself."""
 
+NOT_LEFT = {
+    Status.HELD: NoticeKind.NOT_RELEASED,
+    Status.RELEASING: NoticeKind.NOT_RELEASED,
+    Status.BUILT: NoticeKind.STUCK,
+    Status.UNCERTAIN: NoticeKind.STUCK,
+}
+"""Where a message or its request may still be when it runs late, and what a person is told then.
+
+An upload that is under way ends in minutes; it is looked at then.
+"""
+
 
 def notices_due(history: History) -> frozenset[NoticeKind]:
     """Say which notices the facts call for (GPCM-SD-044, GPCM-SD-045); the ledger sends each at most once."""
@@ -920,10 +1003,14 @@ def notices_due(history: History) -> frozenset[NoticeKind]:
         called_for.add(NoticeKind.STUCK)
     if history.sent_again_in_vain:
         called_for.add(NoticeKind.SENT_AGAIN_IN_VAIN)
+    if history.of(FactKind.RUNNING_LATE) and history.status in NOT_LEFT:
+        called_for.add(NOT_LEFT[history.status])
     if any(not (fact.details["stopped"] or fact.details["sent"]) for fact in history.of(FactKind.WITHDRAWAL)):
         called_for.add(NoticeKind.NOTHING_WITHDRAWN)
     if history.of(FactKind.WITHDRAWN) and history.reached_mesh:
         called_for.add(NoticeKind.SENT_ALTHOUGH_WITHDRAWN)
+    if history.of(FactKind.SUPERSEDED) and history.reached_mesh:
+        called_for.add(NoticeKind.SENT_ALTHOUGH_GIVEN_UP)
     if history.suspicious:
         called_for.add(NoticeKind.SUSPICIOUS)
     if history.attempts >= ATTEMPTS_BEFORE_TOLD and not history.mesh_message_ids:
@@ -941,13 +1028,24 @@ class Patience:
     """An UNCERTAIN upload is sent again."""
 
 
+_MOVES_NOTHING = {FactKind.WAITS_NO_LONGER, FactKind.RUNNING_LATE}
+"""Facts after which nobody is given new time to do what is due."""
+
+
 def due_at(history: History, patience: Patience) -> datetime | None:
     """Say when the sweep must look at the message next; None when nothing more is expected of us."""
+    next_step = _next_step_at(history, patience)
+    warn_at = history.warn_at if history.status in NOT_LEFT else None
+    return min((each for each in (next_step, warn_at) if each), default=None)
+
+
+def _next_step_at(history: History, patience: Patience) -> datetime | None:
     status = history.status
+    moved = [fact.at for fact in history.facts if fact.kind not in _MOVES_NOTHING]
     if status in {Status.BUILT, Status.UNCERTAIN}:
         wait = patience.stale if status is Status.BUILT else patience.uncertain
         asked = [history.not_before] if history.not_before else []
-        return max((*asked, *(fact.at + wait for fact in history.facts)), default=None)
+        return max((*asked, *(at + wait for at in moved)), default=None)
     if status is Status.SENDING:
         return datetime.fromisoformat(max(fact.details["lease_until"] for fact in history.of(FactKind.UPLOAD_STARTED)))
     if status in {Status.SENT, Status.ACKNOWLEDGED}:
@@ -962,7 +1060,7 @@ def due_at(history: History, patience: Patience) -> datetime | None:
             return max(history.release_at, unanswered + (min(LOOKUP_AGAIN, patience.stale) if soon else patience.stale))
         return max(history.release_at, queued + patience.stale) if queued else history.release_at
     if status is Status.RELEASING:
-        return max(fact.at + patience.stale for fact in history.facts)
+        return max(at + patience.stale for at in moved)
     return None
 
 

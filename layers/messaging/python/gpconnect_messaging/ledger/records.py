@@ -103,11 +103,15 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A version of an encounter: the request that it was given to, and the messages that are made of it."""
+    """A version of an encounter: the request that it was given to, and the messages that are made of it.
+
+    `recipients` are whom the messages are for, in the same order.
+    """
 
     number: int
     request_id: str
     message_ids: tuple[str, ...]
+    recipients: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

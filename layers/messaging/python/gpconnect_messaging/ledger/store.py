@@ -48,6 +48,7 @@ from gpconnect_messaging.ledger.lifecycle import (
     notices_due,
     release_started,
     superseded,
+    waits_no_longer,
     withdrawal,
     withdrawn,
 )
@@ -89,6 +90,8 @@ UNMATCHED = "UNMATCHED"
 # MESH deletes a message after 30 days; DynamoDB removes the count of its tries some time later.
 _TRIES_KEPT = timedelta(days=40)
 _CODE = re.compile(r"[A-Za-z0-9]{3,50}")
+_Found = tuple[MessageRecord, frozenset[NoticeKind]]
+"""A message, and of what kinds it has notices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +107,20 @@ class Change:
     notices: tuple[Notice, ...] = ()
 
 
+class _Projection(dict[str, Any]):
+    """How to write a message's item, beside the message as it will be and the facts that are new."""
+
+    def __init__(self, put: Item, record: MessageRecord, facts: tuple[Fact, ...]) -> None:
+        super().__init__(put)
+        self.record = record
+        self.facts = facts
+
+
 class Ledger(LedgerTable):
-    """The store. All its methods may raise botocore's ClientError for faults of DynamoDB itself."""
+    """The store. All its methods may raise botocore's ClientError for faults of DynamoDB itself.
+
+    `watch` is told of every message that a change was written of, by whichever method, and of the facts that were new.
+    """
 
     def __init__(
         self,
@@ -114,9 +129,11 @@ class Ledger(LedgerTable):
         patience: Patience,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         kept_for: timedelta | None = None,
+        watch: Callable[[MessageRecord, Sequence[Fact]], None] = lambda _record, _facts: None,
     ) -> None:
         super().__init__(client, table, now, kept_for)
         self._patience = patience
+        self._watch = watch
 
     def claim(
         self,
@@ -246,7 +263,9 @@ class Ledger(LedgerTable):
         `warn` is given the messages that the practice has or may have, newest first, and returns where the warning of
         them is kept. A withdrawal that is older than the encounter's newest request is superseded by it, and told.
 
-        Raises LedgerBusyError where the encounter keeps changing, or a message of it is being built just now.
+        A version that was given and that no builder has stored is stopped, too: the builder finds it withdrawn.
+
+        Raises LedgerBusyError where the encounter keeps changing.
         """
         for _ in self._tries():
             if known := self.find(record.message_id):
@@ -282,7 +301,7 @@ class Ledger(LedgerTable):
         sent: list[MessageRecord] = []
         puts: list[Item] = []
 
-        def stop(found: tuple[MessageRecord, frozenset[NoticeKind]]) -> None:
+        def stop(found: _Found) -> None:
             fact = withdrawn(at=self._now(), by_request_id=record.message_id)
             puts.extend(self._puts_with(found[0], fact, found[1])[1])
 
@@ -302,35 +321,82 @@ class Ledger(LedgerTable):
                         sent.append(found[0])
                     case Status.WITHDRAWN | Status.REFUSED | Status.UNDELIVERED:
                         pass  # nobody has it
+                    case Status.SUPERSEDED if not found[0].history.may_have_arrived:
+                        pass
                     case _:
                         sent.append(found[0])
         return stopped, sent, puts
 
-    def _messages_of(self, encounter: Encounter, number: int) -> list[tuple[MessageRecord, frozenset[NoticeKind]]]:
+    def _messages_of(self, encounter: Encounter, number: int) -> Iterator[_Found]:
+        """Give a version's messages; one that no builder has stored yet as if it had just been."""
         version = self.find_version(encounter.mailbox, encounter.encounter, number)
-        found = [self._find_with_notices(message_id) for message_id in version.message_ids] if version else []
-        if version and None in found and not self._was_refused(version):
-            raise LedgerBusyError("a message of the encounter is being built: try again")
-        return [each for each in found if each]
+        for message_id in version.message_ids if version else ():
+            if found := self._find_with_notices(message_id):
+                yield found
+            elif version and not self._was_refused(version):
+                yield self._not_stored(encounter.mailbox, encounter.encounter, version, message_id)
+
+    def _not_stored(self, mailbox: str, encounter: str, version: Version, message_id: str) -> _Found:
+        """Make the row of a claimed message that no builder has stored: who writes it first decides what it becomes."""
+        claim = self.find_claim(version.request_id)
+        record = MessageRecord(
+            message_id=message_id,
+            request_id=version.request_id,
+            mailbox=mailbox,
+            encounter=encounter,
+            version=version.number,
+            recipient=version.recipients[version.message_ids.index(message_id)],
+            created_at=claim.created_at if claim else self._now(),
+            history=History(()),
+            messages=len(version.message_ids),
+        )
+        return record, frozenset()
 
     def earlier_left(self, record: MessageRecord) -> bool:
         """Say whether the version before this one has left for the same recipient, or never will.
 
         Versions of one encounter must not overtake each other; by induction the nearest earlier one is enough.
         """
+        return next(self._not_left_before(record), None) is None
+
+    def _not_left_before(self, record: MessageRecord) -> Iterator[_Found]:
+        """Give the earlier versions for the same recipient that may still leave, nearest first, until one that has."""
         for number in range(record.version - 1, 0, -1):
             version = self.find_version(record.mailbox, record.encounter, number)
             own = str(identity.message_id(record.mailbox, record.encounter, number, record.recipient))
             if version is None or own not in version.message_ids:
                 continue  # that version did not go to this recipient
-            earlier = self.find(own)
-            if earlier is None:
-                if self._was_refused(version):
-                    continue
-                return False  # it is being built
-            if earlier.status is not Status.WITHDRAWN:
-                return earlier.status not in {Status.BUILT, Status.SENDING, Status.UNCERTAIN}
-        return True
+            found = self._find_with_notices(own)
+            if found is None:
+                if not self._was_refused(version):
+                    yield self._not_stored(record.mailbox, record.encounter, version, own)
+            elif found[0].status in {Status.BUILT, Status.SENDING, Status.UNCERTAIN}:
+                yield found
+            elif found[0].status not in {Status.WITHDRAWN, Status.SUPERSEDED}:
+                return
+
+    def let_pass(self, message_id: str, *, at: datetime, actor: str, reason: str) -> Change | None:
+        """Give up the earlier versions that a message waits for, and never send them, so that it can go.
+
+        None, with nothing written, where it waits for none, or where one of them is being sent just now.
+
+        Raises LedgerBusyError when others kept changing the messages.
+        """
+        for _ in self._tries():
+            found = self._find_with_notices(message_id)
+            waits_for = list(self._not_left_before(found[0])) if found and found[0].status is Status.BUILT else []
+            if not found or not waits_for or any(record.status is Status.SENDING for record, _ in waits_for):
+                return None
+            given_up = superseded(at=at, by_request_id=found[0].request_id, actor=actor, reason=reason)
+            fact = waits_no_longer(
+                at=at, actor=actor, reason=reason, given_up=[record.message_id for record, _ in waits_for]
+            )  # fmt: skip
+            changed, puts, notices = self._puts_with(found[0], fact, found[1])
+            for record, told in waits_for:
+                puts += self._puts_with(record, given_up, told)[1]
+            if self._write(puts):
+                return Change(record=changed, before=found[0].status, notices=notices)
+        raise LedgerBusyError("the encounter's messages changed on every try")
 
     def _was_refused(self, version: Version) -> bool:
         request = self.find(version.request_id)
@@ -356,7 +422,12 @@ class Ledger(LedgerTable):
         item = self._get(f"ENCOUNTER#{encounter_key(mailbox, encounter)}", f"VERSION#{number}")
         if item is None:
             return None
-        return Version(number=number, request_id=item["request_id"], message_ids=tuple(item["message_ids"]))
+        return Version(
+            number=number,
+            request_id=item["request_id"],
+            message_ids=tuple(item["message_ids"]),
+            recipients=tuple(item["recipients"]),
+        )
 
     def find_origin(self, request_id: str) -> Origin | None:
         """Find where a request's documents are; None where that is not known."""
@@ -457,9 +528,9 @@ class Ledger(LedgerTable):
         """Find the messages in a status, longest-standing first."""
         return list(self._load(self._standing(status.value)))
 
-    def due_messages(self, now: datetime) -> list[str]:
-        """List the ids of the messages that the sweep must look at."""
-        return [item["message_id"] for item in self._due("message", now)]
+    def due_messages(self, now: datetime) -> dict[str, Status]:
+        """List the ids of the messages that the sweep must look at, and the status of each as the index has it."""
+        return {item["message_id"]: Status(item["status"]) for item in self._due("message", now)}
 
     def due_notices(self, now: datetime) -> list[Notice]:
         """List the notices that were raised and not yet told."""
@@ -476,16 +547,21 @@ class Ledger(LedgerTable):
         )
 
     def notice_told(self, notice: Notice) -> None:
-        """Record that a notice was published; until somebody acknowledges it, its escalation is due now."""
+        """Record, once, that a notice was published; until somebody acknowledges it, its escalation is due now.
+
+        Whoever was held up in telling it, and records that after another did, changes nothing.
+        """
         place, now = notice_place(notice), _text(self._now())
         escalation = {":shard": f"escalation#{_shard(notice.subject_key)}"}
         if not self._update(
             *place,
             "SET told_at = :now, due_shard = :shard, due_at = :now",
-            "attribute_not_exists(acknowledged_at)",
+            "attribute_not_exists(acknowledged_at) AND attribute_not_exists(told_at)",
             {":now": now, **escalation},
         ):
-            self._update(*place, "SET told_at = :now REMOVE due_shard, due_at", None, {":now": now})
+            self._update(
+                *place, "SET told_at = :now REMOVE due_shard, due_at", "attribute_not_exists(told_at)", {":now": now}
+            )
 
     def received(self, received: Received, unmatched_because: str | None = None) -> tuple[Notice, ...]:
         """Record what came in; where it belongs to no message of ours, raise a notice with the reason.
@@ -606,7 +682,7 @@ class Ledger(LedgerTable):
             if record := self.find(item["message_id"]):
                 yield record
 
-    def _find_with_notices(self, message_id: str) -> tuple[MessageRecord, frozenset[NoticeKind]] | None:
+    def _find_with_notices(self, message_id: str) -> _Found | None:
         summary: Item | None = None
         facts: list[Fact] = []
         told: set[NoticeKind] = set()
@@ -689,6 +765,7 @@ class Ledger(LedgerTable):
             "sk": f"VERSION#{claim.version}",
             "request_id": claim.request_id,
             "message_ids": message_ids,
+            "recipients": list(recipients),
         }
         return [self._put(claimed, "attribute_not_exists(pk)"), self._put(version, "attribute_not_exists(pk)")]
 
@@ -713,7 +790,15 @@ class Ledger(LedgerTable):
         }
         return self._put(item, "attribute_not_exists(pk)")
 
-    def _puts(self, record: MessageRecord, facts: Iterable[Fact], notices: Iterable[Notice]) -> list[Item]:
+    def _write(self, puts: Sequence[Item]) -> bool:
+        written = super()._write(puts)
+        if written:
+            for put in puts:
+                if isinstance(put, _Projection):
+                    self._watch(put.record, put.facts)
+        return written
+
+    def _puts(self, record: MessageRecord, facts: Sequence[Fact], notices: Iterable[Notice]) -> list[Item]:
         history, shard = record.history, _shard(record.message_id)
         summary: Item = {
             "pk": f"MESSAGE#{record.message_id}",
@@ -738,7 +823,8 @@ class Ledger(LedgerTable):
         }
         if (due := due_at(history, self._patience)) is not None:
             summary |= {"due_shard": f"message#{shard}", "due_at": _text(due)}
-        puts = [self._put_if(summary, "revision", record.revision or None)]
+        put = self._put_if(summary, "revision", record.revision or None)
+        puts: list[Item] = [_Projection(put, record, tuple(facts))]
         if not record.revision:  # a new row
             named = {"pk": beginning(record.message_id), "sk": record.message_id}
             puts.append(self._put(named | self._expiry(self._now())))

@@ -52,6 +52,8 @@ class MailboxSettings:
     """SNOMED CT codes of document types that NHS England approved for this sender beside the specification's own."""
     hold_window_seconds: int = 9_900
     """How long a request waits for a newer one of its encounter (GPCM-SD-CS-076): 2 h 45 min leave time to send."""
+    warn_before_seconds: int = 600
+    """How long before three hours are over a person is told of a report that has not left (GPCM-SD-CS-075)."""
     release: Release = Release.AUTOMATIC
     further_ods_codes: frozenset[str] = frozenset()
     """ODS codes of the sending organisation beside `ods_code`: nothing is sent to itself (GPCM-SD-CS-071)."""
@@ -167,6 +169,7 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "escalate_after_seconds": _count,
     "document_types": _concepts,
     "hold_window_seconds": _hold_window,
+    "warn_before_seconds": _count,
     "release": _one_of(Release),
     "further_ods_codes": _ods_codes,
     "pds_lookup": _switch,

@@ -10,6 +10,7 @@ from gpconnect_messaging.ledger.lifecycle import Patience
 from gpconnect_messaging.ledger.orders import OrderBook
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
+from gpconnect_messaging.replay.backfill import Backfill
 from gpconnect_messaging.replay.redrive import Lane, Redrive
 from gpconnect_messaging.replay.resend import Resend
 from gpconnect_messaging.storage import Evidence, Outbox
@@ -25,10 +26,11 @@ _QUEUES = {
 
 @dataclass(frozen=True, slots=True)
 class ReplayTools:
-    """Sending again, and redriving each dead-letter queue that the stack has."""
+    """Sending again, redriving each dead-letter queue that the stack has, and a backfill where it has one."""
 
     resend: Resend
     redrives: Mapping[Lane, Redrive]
+    backfill: Backfill | None
 
 
 def replay_tools(
@@ -42,7 +44,17 @@ def replay_tools(
     table = outputs["LedgerTableName"]
     ledger = Ledger(dynamodb, table, patience, kept_for=kept_for)
     trail = AuditTrail(dynamodb, table, kept_for=kept_for)
+    machine = outputs.get("BackfillStateMachineArn")
     return ReplayTools(
+        backfill=Backfill(
+            states=session.client("stepfunctions"),
+            s3=s3,
+            trail=trail,
+            machine_arn=machine,
+            drop_bucket=outputs["DropBucketName"],
+        )
+        if machine
+        else None,
         resend=Resend(
             ledger=ledger,
             trail=trail,

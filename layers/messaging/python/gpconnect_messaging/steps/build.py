@@ -16,8 +16,8 @@ from functools import cache
 from pathlib import Path
 from uuid import UUID
 
-from gpconnect_messaging.conformance import broken_musts
-from gpconnect_messaging.decision import Course, Decision, decide, known_practice
+from gpconnect_messaging.checked import require_conformance
+from gpconnect_messaging.decision import Course, Decision, decide, known_practice, warn_at
 from gpconnect_messaging.documents.report import RenderedReport, ReportRenderer, with_report
 from gpconnect_messaging.documents.types import PROBE_BYTES, mismatch
 from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose, envelope
@@ -192,7 +192,10 @@ class Builder:
         if claim is None:
             return self._as_recorded(self.ledger.find(request_id) or row)
         try:
-            return self._released(request_id, self._stored(request_id, trials, composed, claim, found))
+            stored = self._stored(
+                request_id, trials, composed, claim, found, arrived=row.created_at, tell_at=row.history.warn_at
+            )
+            return self._released(request_id, stored)
         except RequestRefusedError as refused:
             return self._refuse_held(row, refused.reasons, claim)
 
@@ -205,7 +208,7 @@ class Builder:
         versions: tuple[str, ...] | None = None,
     ) -> Built:
         """`versions` are the documents' as they were checked before; None: the newest."""
-        self.evidence.keep_request(str(request_id), raw)
+        arrived = self.evidence.keep_request(str(request_id), raw, arrived)
         if seen_before := self.ledger.find(str(request_id)):
             return self._as_recorded(seen_before)
         asked: Request | Withdrawal | None = None
@@ -231,6 +234,7 @@ class Builder:
             return self._refuse(
                 request_id, asked, refused.reasons, Origin(folder=folder or "", document_versions=(), arrived=arrived)
             )
+        tell_at = warn_at(request, mailbox, arrived=arrived, now=self.now())
         if claim is None:
             decision = decide(
                 request,
@@ -243,7 +247,7 @@ class Builder:
             asked_at = _asked_at(request.consultation.updated, arrived)
             origin = Origin(folder=folder or "", document_versions=found.versions, arrived=arrived)
             if decision.course is not Course.SEND:
-                placed = self._place(request_id, request, decision, asked_at, origin, facts)
+                placed = self._place(request_id, request, decision, asked_at, origin, facts, tell_at)
                 return replace(placed, unanswered=looked.unanswered)
             claim = self.ledger.claim(
                 str(request_id),
@@ -262,7 +266,7 @@ class Builder:
             if claim.document_versions != found.versions:
                 # Another builder claimed it meanwhile: read what it read.
                 found = self._gather(request, folder or "", claim.document_versions)
-            return self._stored(str(request_id), trials, composed, claim, found)
+            return self._stored(str(request_id), trials, composed, claim, found, arrived=arrived, tell_at=tell_at)
         except RequestRefusedError as refused:
             return self._refuse(request_id, asked, refused.reasons)
 
@@ -322,6 +326,9 @@ class Builder:
         composed: Sequence["_Composed"],
         claim: Claim,
         found: "_Found",
+        *,
+        arrived: datetime,
+        tell_at: datetime | None,
     ) -> Built:
         """Store the messages in the version and at the time that were claimed for them, and queue them.
 
@@ -334,7 +341,7 @@ class Builder:
         documents = found.documents
         if messages != list(trials) or any(each.documents != documents for each in composed):
             composed = self._compose_checked(messages, found)
-        return _together([self._store(request_id, each, claim) for each in composed])
+        return _together([self._store(request_id, each, claim, arrived, tell_at) for each in composed])
 
     def _place(
         self,
@@ -344,6 +351,7 @@ class Builder:
         asked_at: datetime,
         origin: Origin,
         more: tuple[Fact, ...] = (),
+        tell_at: datetime | None = None,
     ) -> Built:
         """Give a request that is not sent now its row: held or not required, or superseded at once."""
         now = self.now()
@@ -356,6 +364,7 @@ class Builder:
                 by_a_person=decision.by_a_person,
                 requirement=decision.requirement,
                 why=decision.why,
+                warn_at=tell_at,
             )
         )
         change = self.ledger.place(self._row(request_id, request, (fact, *more)), asked_at, origin)
@@ -487,13 +496,7 @@ class Builder:
         except NotFhirError as error:
             raise RequestRefusedError.because("request", f"cannot be written as FHIR: see {error}") from None
         for each in composed:
-            limit = each.message.mailbox.max_message_bytes
-            broken = broken_musts(each.written, envelope(each.message), each.message.mailbox.specification)
-            if broken:
-                raise RequestRefusedError([Reason(rule.id, f"{rule.message} ({rule.path})") for rule in broken])
-            if each.written.size > limit:
-                size = f"make a message of {each.written.size} bytes"
-                raise RequestRefusedError.because("documents", f"{size}, more than the mailbox's limit of {limit}")
+            require_conformance(each.message, each.written)
         return composed
 
     def _compose(self, message: Message, found: _Found) -> _Composed:
@@ -515,7 +518,9 @@ class Builder:
     def _read(self, source: "DropFile | RenderedReport") -> Iterable[bytes]:
         return source.chunks() if isinstance(source, RenderedReport) else self.drop.chunks(source)
 
-    def _store(self, request_id: str, composed: _Composed, claim: Claim) -> Built:
+    def _store(
+        self, request_id: str, composed: _Composed, claim: Claim, arrived: datetime, tell_at: datetime | None
+    ) -> Built:
         message, sources = composed.message, composed.sources
         message_id = str(message.message_id)
         sha256 = self.outbox.put(
@@ -531,6 +536,8 @@ class Builder:
             to_mailbox=message.recipient.mailbox,
             to_organisation=message.recipient.ods_code or known_practice(message.request),
             registration=claim.registration,
+            arrived=arrived,
+            warn_at=tell_at if tell_at and tell_at > self.now() else None,
         )
         change = self.ledger.create(
             MessageRecord(

@@ -1,4 +1,4 @@
-"""What a person decides: release a held request, say that a practice was told, accept an answer from elsewhere.
+"""What a person decides: release a request, say that a practice was told, accept an answer, let a version pass.
 
 Each is one fact with the operator's id; the due-work sweep does what follows from it.
 """
@@ -70,6 +70,21 @@ class ByHand:
         if any(voids(each, record) for each in accepted):
             void_what_it_replaced(self.ledger, self.notifier, record, self.now())
         return record.status
+
+    def let_pass(self, message_id: str, actor: str, reason: str) -> Status:
+        """Let a message go that waits for an earlier version of its encounter: what it waits for is never sent.
+
+        Those are given up for good (SUPERSEDED), since a version that came after a newer one would take its place with
+        the practice. `reason` is for whoever asks later, and names nobody. Raises NotPossibleError where it waits for
+        none, or where one of them is being sent just now; ActorError, and ValueError without a reason.
+        """
+        if not reason.strip():
+            raise ValueError("say why")
+        change = self.ledger.let_pass(message_id, at=self.now(), actor=checked_actor(actor), reason=reason)
+        if change is None:
+            raise NotPossibleError(f"{message_id} waits for no earlier version, or for one that is being sent just now")
+        self.notifier.tell(change.notices)
+        return change.record.status
 
     def _record(self, row_id: str, fact: Fact, possible: Callable[[History], bool], otherwise: str) -> MessageRecord:
         change = self.ledger.record(row_id, fact, only_if=possible)

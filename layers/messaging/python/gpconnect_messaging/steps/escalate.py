@@ -7,16 +7,16 @@ telling and recording it tells twice, never not at all.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from gpconnect_messaging.ledger.notices import NoticeBook
 from gpconnect_messaging.ledger.records import OpenNotice
-from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory, UnknownMailboxError
 from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
 from gpconnect_messaging.notices import Notifier
 
-_FAR = timedelta(days=1)
-"""Beyond any lease: what is being told just now is not told yet."""
+MOST_LOOKED_AT = 200
+"""Notices that are put off or escalated in one run: seconds, of which the other due work must have some, too."""
 
 
 @dataclass(slots=True)
@@ -30,7 +30,6 @@ class Escalated:
 class Escalation:
     """The escalation step and what it works with. `wait` is for notices that are about no mailbox of ours."""
 
-    ledger: Ledger
     book: NoticeBook
     mailboxes: MailboxDirectory
     notifier: Notifier
@@ -40,7 +39,7 @@ class Escalation:
     def run(self, time_left: Callable[[], bool] = lambda: True) -> Escalated:
         """Escalate what is due, while `time_left` says that there is time for one more."""
         done = Escalated()
-        for each in self.book.due_escalations(self.now()):
+        for each in islice(self.book.due_escalations(self.now()), MOST_LOOKED_AT):
             if not time_left():
                 break
             since = each.told_at or each.notice.raised_at
@@ -52,11 +51,6 @@ class Escalation:
                 self.book.escalated(each)
                 done.notices_escalated += 1
         return done
-
-    def oldest_untold(self) -> timedelta:
-        """How long the oldest notice has waited to be told at all; nothing where none waits."""
-        waiting = self.ledger.due_notices(self.now() + _FAR)
-        return max((self.now() - notice.raised_at for notice in waiting), default=timedelta())
 
     def _wait(self, open_notice: OpenNotice) -> timedelta:
         mailbox = open_notice.notice.mailbox

@@ -8,6 +8,7 @@ Several messages are taken in at once. That is safe, as two pollers of one mailb
 taking a message in can be repeated; the lease on the mailbox only saves the work.
 """
 
+import re
 import uuid
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -27,7 +28,15 @@ from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mesh.client import MeshClient
-from gpconnect_messaging.mesh.errors import ERROR_CODES, Authentication, Busy, DamagedContent, Gone, NeverLeft
+from gpconnect_messaging.mesh.errors import (
+    ERROR_CODES,
+    Authentication,
+    Busy,
+    DamagedContent,
+    Gone,
+    NeverLeft,
+    Refused,
+)
 from gpconnect_messaging.mesh.models import MessageHeaders
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.specification import RESPONSE_WORKFLOW_IDS
@@ -38,6 +47,8 @@ LARGEST_RECEIVED = 20_000_000_000
 """What MESH carries in all chunks of a message, in bytes; what is longer decompressed, is a bomb."""
 
 _CLOSED = {Status.DELIVERED, Status.REJECTED}
+# An address for automatic routing, which holds personal data, is none.
+_MAILBOX_ID = re.compile(r"[A-Za-z0-9]{1,50}")
 # Failures of MESH, of the network and of AWS: they say nothing of the message that was being taken in.
 _PASSING = (Authentication, Busy, NeverLeft, LedgerBusyError, ClientError, BotoCoreError)
 
@@ -134,7 +145,7 @@ class Poller:
         except Gone:
             return _Taken.GONE
         key = kept.keep(headers)
-        found = _Unmatched(damage) if damage else self._understand(client.mailbox, headers, kept.whole)
+        found = _Unmatched(damage) if damage else self._understand(client, headers, kept.whole)
         return self._land(client.mailbox, mesh_message_id, key, found)
 
     def _set_aside(self, mailbox: str, mesh_message_id: str) -> _Taken:
@@ -187,7 +198,7 @@ class Poller:
         return _Taken.MATCHED
 
     def _understand(
-        self, mailbox: str, message: MessageHeaders, body: bytes | None
+        self, client: MeshClient, message: MessageHeaders, body: bytes | None
     ) -> tuple[MessageRecord, list[Fact]] | _Unmatched:
         if message.is_report:
             return self._report(message)
@@ -199,13 +210,23 @@ class Poller:
             response = read_response(body)
         except UnreadableResponse as error:
             return _Unmatched(str(error))
-        record = self._original(mailbox, response)
+        record = self._original(client.mailbox, response)
         if record is None:
             why = "could not read our message's id" if response.original_unreadable else "names no message of ours"
             return _Unmatched(f"it is a response that {why}")
-        if record.mailbox != mailbox:
+        if record.mailbox != client.mailbox:
             return _Unmatched("it answers a message of another mailbox")
-        return record, self._responses(message, response)
+        return record, [*self._routes(client, record), *self._responses(message, response)]
+
+    def _routes(self, client: MeshClient, record: MessageRecord) -> list[Fact]:
+        """Ask MESH, once, where it took a message that it routed itself, before any answer to it is judged.
+
+        Whoever answers has collected the message, so that MESH knows by now.
+        """
+        return [
+            lifecycle.routed(at=self.now(), mesh_message_id=each, mailbox=_recipient(client, each))
+            for each in record.history.unrouted
+        ]
 
     def _report(self, message: MessageHeaders) -> tuple[MessageRecord, list[Fact]] | _Unmatched:
         record = self.ledger.find_by_mesh_message_id(message.linked_message_id) if message.linked_message_id else None
@@ -249,6 +270,15 @@ class Poller:
             )
             for outcome in outcomes
         ]
+
+
+def _recipient(client: MeshClient, mesh_message_id: str) -> str | None:
+    """Say which mailbox MESH took a message to; None where it does not say. What may pass is raised."""
+    try:
+        recipient = client.tracking(mesh_message_id).recipient
+    except (Gone, Refused):
+        return None
+    return recipient if _MAILBOX_ID.fullmatch(recipient) else None
 
 
 @dataclass

@@ -1,0 +1,13 @@
+"""Build and validate a message without AWS, MESH or a network: run it in a checkout, with the library installed."""
+
+from pathlib import Path
+
+from gpconnect_messaging.checked import checked_messages
+from gpconnect_messaging.mailboxes.settings import MailboxSettings
+
+folder = Path("events/requests/consultation-report-2.0")
+mailbox = MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001")
+request = (folder / "request.json").read_bytes()
+(message,) = checked_messages(request, mailbox, read=lambda key: (folder / key).read_bytes())
+Path("message.xml").write_bytes(message.xml)
+print(message.message_id, message.envelope.workflow_id, len(message.xml), "bytes")

@@ -1,0 +1,212 @@
+"""Backfill: requests that lie in the drop bucket under a prefix go through the intake as if they were dropped now.
+
+A Step Functions Distributed Map (docs/adr/0023): it lists the prefix, and puts for each request the event on the intake
+queue that S3 would have sent, with the object's version and time, so that one that was taken in before is found. At
+most so many children run at once and each lives for a second at least after its message, which is the rate's limit.
+"""
+
+from typing import Any
+
+from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as stepfunctions
+from constructs import Construct
+
+from infra.configuration import Backfill, Configuration
+from infra.constructs.acknowledgement import acknowledge_own_policies, acknowledge_wildcard
+from infra.constructs.functions import LOG_RETENTION
+from infra.constructs.intake import Intake
+from infra.constructs.storage import Storage
+
+_REQUESTS = "*request.json"
+"""What the rule of the drop bucket announces, too."""
+_MAP = "EachObject"
+_RETRY = [
+    {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 2, "MaxAttempts": 5, "BackoffRate": 2, "JitterStrategy": "FULL"}
+]
+
+
+class BackfillMachine(Construct):
+    """The state machine, which an operator starts with a prefix, and its role."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        configuration: Configuration,
+        backfill: Backfill,
+        storage: Storage,
+        intake: Intake,
+        records_key: kms.IKey,
+        logs_key: kms.IKey,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        stack = Stack.of(self)
+        self._storage, self._intake = storage, intake
+        name = f"gpconnect-messaging-{configuration.name}-backfill"
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            retention=LOG_RETENTION[configuration.retention.log_days],
+            encryption_key=logs_key,
+            removal_policy=RemovalPolicy.RETAIN if configuration.keep_data else RemovalPolicy.DESTROY,
+        )
+        self.machine_arn = stack.format_arn(service="states", resource="stateMachine:" + name)
+        self._role = iam.Role(
+            self,
+            "Role",
+            description=f"GP Connect Messaging {configuration.name}: backfill",
+            assumed_by=iam.ServicePrincipal(
+                "states.amazonaws.com",
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": stack.account},
+                    # The children of its map are a state machine of their own.
+                    "ArnEquals": {"aws:SourceArn": [self.machine_arn, f"{self.machine_arn}/{_MAP}"]},
+                },
+            ),
+        )
+        acknowledge_own_policies(self)
+        self._allow_work(name, records_key)
+        watched = self._allow_logs_and_traces()
+        machine = stepfunctions.CfnStateMachine(
+            self,
+            "Machine",
+            state_machine_name=name,
+            role_arn=self._role.role_arn,
+            definition_string=stack.to_json_string(self._definition(backfill.requests_per_second)),
+            # Without execution data: keys are the senders' own, and may name a patient.
+            logging_configuration=stepfunctions.CfnStateMachine.LoggingConfigurationProperty(
+                level="ALL",
+                include_execution_data=False,
+                destinations=[
+                    stepfunctions.CfnStateMachine.LogDestinationProperty(
+                        cloud_watch_logs_log_group=stepfunctions.CfnStateMachine.CloudWatchLogsLogGroupProperty(
+                            log_group_arn=log_group.log_group_arn
+                        )
+                    )
+                ],
+            ),
+            tracing_configuration=stepfunctions.CfnStateMachine.TracingConfigurationProperty(enabled=True),
+        )
+        machine.node.add_dependency(watched)
+
+    def _definition(self, requests_per_second: int) -> dict[str, Any]:
+        bucket, queue = self._storage.drop.bucket_name, self._intake.work.queue.queue_url
+        event = {
+            "source": "aws.s3",
+            "detail-type": "Object Created",
+            "time.$": "$.LastModified",
+            "detail": {
+                "bucket": {"name": bucket},
+                "object": {"key.$": "$.Key", "version-id.$": "$.found.VersionId"},
+            },
+        }
+        child = {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
+            "StartAt": "IsRequest",
+            "States": {
+                "IsRequest": {
+                    "Type": "Choice",
+                    "Choices": [{"Variable": "$.Key", "StringMatches": _REQUESTS, "Next": "FindVersion"}],
+                    "Default": "Done",
+                },
+                "FindVersion": {
+                    "Type": "Task",
+                    "Resource": "arn:aws:states:::aws-sdk:s3:headObject",
+                    "Parameters": {"Bucket": bucket, "Key.$": "$.Key"},
+                    "ResultSelector": {"VersionId.$": "$.VersionId"},
+                    "ResultPath": "$.found",
+                    "Retry": _RETRY,
+                    "Next": "PutOnIntakeQueue",
+                },
+                "PutOnIntakeQueue": {
+                    "Type": "Task",
+                    "Resource": "arn:aws:states:::sqs:sendMessage",
+                    # A group of its own, so that what is dropped now does not wait behind it.
+                    "Parameters": {"QueueUrl": queue, "MessageBody": event, "MessageGroupId": "backfill"},
+                    "Retry": _RETRY,
+                    "Next": "KeepPace",
+                },
+                "KeepPace": {"Type": "Wait", "Seconds": 1, "Next": "Done"},
+                # Nothing, which the map's result is flattened to: a million results would not fit into its output.
+                "Done": {"Type": "Pass", "Result": [], "End": True},
+            },
+        }
+        return {
+            "Comment": "Put each request under a prefix on the intake queue.",
+            "StartAt": _MAP,
+            "States": {
+                _MAP: {
+                    "Type": "Map",
+                    "Label": _MAP,
+                    "ItemReader": {
+                        "Resource": "arn:aws:states:::s3:listObjectsV2",
+                        "Parameters": {"Bucket": bucket, "Prefix.$": "$.prefix"},
+                    },
+                    "MaxConcurrency": requests_per_second,
+                    "ItemProcessor": child,
+                    "ResultWriter": {"WriterConfig": {"Transformation": "FLATTEN", "OutputType": "JSON"}},
+                    "End": True,
+                }
+            },
+        }
+
+    def _allow_work(self, name: str, records_key: kms.IKey) -> None:
+        stack = Stack.of(self)
+        drop, queue = self._storage.drop, self._intake.work.queue
+        requests = drop.arn_for_objects(_REQUESTS)
+        self._allow(["s3:ListBucket"], drop.bucket_arn)
+        self._allow(["s3:GetObject"], requests)
+        acknowledge_wildcard(
+            self, requests, because="Senders choose the folders of their requests; what lies beside one is not allowed."
+        )
+        self._allow(["kms:Decrypt"], records_key.key_arn, through="s3")
+        self._allow(["sqs:SendMessage"], queue.queue_arn)
+        self._allow(["kms:Decrypt", "kms:GenerateDataKey"], self._intake.key.key_arn, through="sqs")
+        self._allow(["states:StartExecution"], self.machine_arn)
+        for executions in (name, f"{name}/{_MAP}"):
+            each = stack.format_arn(service="states", resource=f"execution:{executions}:*")
+            self._allow(["states:DescribeExecution", "states:StopExecution"], each)
+            acknowledge_wildcard(
+                self, each, because="The map names each of its children itself; no others of the account are allowed."
+            )
+
+    def _allow_logs_and_traces(self) -> iam.Policy:
+        policy = iam.Policy(
+            self,
+            "LogsAndTraces",
+            roles=[self._role],
+            statements=[
+                iam.PolicyStatement(
+                    actions=[
+                        "logs:CreateLogDelivery",
+                        "logs:DeleteLogDelivery",
+                        "logs:DescribeLogGroups",
+                        "logs:DescribeResourcePolicies",
+                        "logs:GetLogDelivery",
+                        "logs:ListLogDeliveries",
+                        "logs:PutResourcePolicy",
+                        "logs:UpdateLogDelivery",
+                        "xray:GetSamplingRules",
+                        "xray:GetSamplingTargets",
+                        "xray:PutTelemetryRecords",
+                        "xray:PutTraceSegments",
+                    ],
+                    resources=["*"],
+                )
+            ],
+        )
+        acknowledge_wildcard(
+            policy,
+            "*",
+            because="Step Functions delivers its log and its traces by these, and AWS documents only * for them.",
+        )
+        return policy
+
+    def _allow(self, actions: list[str], resource: str, *, through: str | None = None) -> None:
+        service = f"{through}.{Stack.of(self).region}.amazonaws.com"
+        conditions = {"StringEquals": {"kms:ViaService": service}} if through else None
+        self._role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[resource], conditions=conditions))

@@ -1,0 +1,220 @@
+"""Reference pages from production's template: its alarms, and what is kept where, for how long, open to whom.
+
+The template is what is deployed, so that nothing is said here that the stack does not do.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from infra.documentation.tables import code, page, table
+
+Body = Mapping[str, Any]
+
+_MAILBOX = re.compile(r"[A-Z0-9]{6}OT\d{3}")
+_HASH = re.compile(r"[0-9A-F]{8}$")
+_HOLDS = {
+    ("Drop", ""): "requests and documents as senders drop them: **patients' data**",
+    ("Outbox", "messages/"): "messages, and their MESH addresses and subjects: **patients' data**",
+    ("Evidence", "requests/"): "requests as they came: **patients' data**",
+    ("Evidence", "received/"): "responses and reports as they came from MESH: **patients' data**",
+    ("Evidence", "warnings/"): "warnings of deleted consultations, with the patient's name: **patients' data**",
+    ("Evidence", "comparisons/"): "what PDS has otherwise than a request: **patients' data**",
+    ("Evidence", "receipts/"): "empty objects named by day, mailbox and request id",
+    ("Evidence", "balances/"): "the daily balances: ids, statuses and times",
+    ("AccessLogs", ""): "who asked S3 for which key; senders choose keys, which may name a patient",
+}
+_READING, _WRITING = {"s3:GetObject", "dynamodb:GetItem", "sqs:ReceiveMessage"}, {
+    "s3:PutObject", "dynamodb:PutItem", "sqs:SendMessage",
+}  # fmt: skip
+
+
+class UndescribedPlaceError(Exception):
+    """The stack keeps something of which the reference says nothing: describe it in `_HOLDS`."""
+
+
+def alarms_page(template: Body) -> str:
+    """Every alarm: what it watches, when it rings, and what to do."""
+    alarms: dict[str, tuple[str, ...]] = {}
+    for logical_id, properties in _of_type(template, "CloudWatch::Alarm"):
+        name = _MAILBOX.sub("MAILBOX", _HASH.sub("", logical_id).removeprefix("Alarms"))
+        says = _MAILBOX.sub("MAILBOX", _text(properties["AlarmDescription"]))
+        says = re.sub(r"Runbook: \S*runbook\.md(#\S+)", r"[Runbook](../runbook.md\1)", says)
+        alarms[name] = (code(name), _rings(properties), says)
+    return page(
+        "Alarms",
+        "production's template",
+        "Each alarm tells of something that only a person can put right. They go to the environment's contacts, when "
+        "they begin and when they end; those of the notice path go by a topic of their own. `MAILBOX` stands for each "
+        "mailbox.",
+        table(("alarm", "rings when", "what to do"), (row for _, row in sorted(alarms.items()))),
+    )
+
+
+def stores_page(template: Body) -> str:
+    """Every place that keeps something: what, for how long, under which key, and which functions may touch it.
+
+    Raises UndescribedPlaceError.
+    """
+    return page(
+        "What is kept where",
+        "production's template",
+        "Days and hours are the [configuration's defaults](configuration.md#retention): the data's controller decides "
+        "them. `read` and `write` are the functions whose roles allow it; whoever else may read is up to the account's "
+        "own roles ([Security](../security.md)). No role of ours may delete an object or an item of the ledger.",
+        table(
+            ("place", "what", "kept", "key", "read", "write"),
+            [*_buckets(template), *_tables(template), *_queues(template)],
+        ),
+        "## Besides",
+        table(("place", "what", "kept", "key"), [*_logs(template), *_secrets(template), *_topics(template)]),
+        "Replaced or deleted versions of an object stay for "
+        f"{_replaced(template)} days, so that a mistake can be undone, and go then.",
+    )
+
+
+def _buckets(template: Body) -> Iterator[tuple[str, ...]]:
+    for logical_id, properties in _of_type(template, "S3::Bucket"):
+        name = _HASH.sub("", logical_id).removeprefix("Storage")
+        for rule in properties["LifecycleConfiguration"]["Rules"]:
+            folder = rule.get("Prefix", "messages/" if name == "Outbox" else "")
+            if (name, folder) not in _HOLDS:
+                raise UndescribedPlaceError(f"{name} {folder}")
+            yield (
+                f"{name} bucket {code(folder) if folder else ''}",
+                _HOLDS[name, folder],
+                f"{rule['ExpirationInDays']} days" if "ExpirationInDays" in rule else "until it is removed",
+                _key(properties["BucketEncryption"]),
+                _roles(template, _READING, logical_id, f"/{folder}*"),
+                _roles(template, _WRITING, logical_id, f"/{folder}*") if name != "Drop" else "senders",
+            )
+
+
+def _tables(template: Body) -> Iterator[tuple[str, ...]]:
+    for logical_id, properties in _of_type(template, "DynamoDB::Table"):
+        yield (
+            "Ledger table",
+            "facts, notices and ids; no patient, but the encounter's id is the sender's own word",
+            f"{_days_of_audit(template)} days from its last change; an encounter's own item for ever",
+            _key(properties["SSESpecification"]),
+            _roles(template, _READING, logical_id, ""),
+            _roles(template, _WRITING, logical_id, ""),
+        )
+
+
+def _queues(template: Body) -> Iterator[tuple[str, ...]]:
+    for logical_id, properties in _of_type(template, "SQS::Queue"):
+        name = _HASH.sub("", logical_id).replace("WorkQueue", " queue").replace("WorkDeadLetters", " dead letters")
+        holds = (
+            "references to dropped requests, and whole requests that were queued: **patients' data**"
+            if name.startswith("Intake")
+            else "message ids"
+        )
+        yield (
+            name,
+            holds,
+            _time(properties["MessageRetentionPeriod"]),
+            _key(properties["KmsMasterKeyId"]),
+            _roles(template, _READING, logical_id, ""),
+            _roles(template, _WRITING, logical_id, ""),
+        )
+
+
+def _logs(template: Body) -> Iterator[tuple[str, ...]]:
+    for logical_id, properties in _of_type(template, "Logs::LogGroup"):
+        name = _HASH.sub("", logical_id).replace("Logs", "'s log")
+        yield (
+            name,
+            "ids, statuses, reasons; what looks like an NHS number is masked",
+            f"{properties['RetentionInDays']} days",
+            _key(properties["KmsKeyId"]),
+        )
+
+
+def _secrets(template: Body) -> Iterator[tuple[str, ...]]:
+    for logical_id, properties in _of_type(template, "SecretsManager::Secret"):
+        name = _MAILBOX.sub("MAILBOX", _HASH.sub("", logical_id))
+        yield (f"Secret {code(name)}", "credentials", "until it is removed", _key(properties["KmsKeyId"]))
+
+
+def _topics(template: Body) -> Iterator[tuple[str, ...]]:
+    for logical_id, properties in _of_type(template, "SNS::Topic"):
+        yield (
+            f"Topic {code(_HASH.sub('', logical_id))}",
+            "notices and alarms: ids, statuses and codes",
+            "not kept",
+            _key(properties["KmsMasterKeyId"]),
+        )
+
+
+def _roles(template: Body, actions: set[str], logical_id: str, part: str) -> str:
+    """Which functions' roles allow one of the actions on a part of a resource."""
+    found = set()
+    for policy, properties in _of_type(template, "IAM::Policy"):
+        for statement in properties["PolicyDocument"]["Statement"]:
+            given = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+            written = [json.dumps(each) for each in resources]
+            if actions & set(given) and any(logical_id in each and _covers(each, part) for each in written):
+                found.add(policy.partition("Role")[0].lower())
+    return ", ".join(sorted(found)) or "nobody"
+
+
+def _covers(resource: str, part: str) -> bool:
+    return not part or f'"{part}"' in resource
+
+
+def _rings(alarm: Body) -> str:
+    if "Metrics" in alarm:
+        return "an expression over several metrics holds"
+    sign = {"GreaterThanThreshold": "above", "LessThanThreshold": "below", "GreaterThanOrEqualToThreshold": "at least",
+            "LessThanOrEqualToThreshold": "at most"}[alarm["ComparisonOperator"]]  # fmt: skip
+    times = alarm["EvaluationPeriods"]
+    within = _time(alarm["Period"]) + (f", {times} times in a row" if times > 1 else "")
+    return f"{code(alarm['MetricName'])} is {sign} {alarm['Threshold']:g} (looked at every {within})"
+
+
+def _key(encryption: Any) -> str:
+    found = re.search(r'"(\w*?)Key[0-9A-F]{8}"', json.dumps(encryption))
+    return found[1].replace("Mailboxes", "").lower() if found else "S3's own"
+
+
+def _days_of_audit(template: Body) -> int:
+    found = {
+        properties["Environment"]["Variables"]["AUDIT_DAYS"]
+        for _, properties in _of_type(template, "Lambda::Function")
+        if "AUDIT_DAYS" in properties["Environment"]["Variables"]
+    }
+    (days,) = found
+    return int(days)
+
+
+def _replaced(template: Body) -> int:
+    found = {
+        rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
+        for _, properties in _of_type(template, "S3::Bucket")
+        for rule in properties["LifecycleConfiguration"]["Rules"]
+    }
+    (days,) = found
+    return int(days)
+
+
+def _time(seconds: int) -> str:
+    for length, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds % length == 0:
+            count = seconds // length
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{seconds} seconds"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else re.sub(r'[\[\]{}"]|Fn::Join:?|Ref:?', "", json.dumps(value))
+
+
+def _of_type(template: Body, kind: str) -> list[tuple[str, Any]]:
+    return [
+        (logical_id, resource.get("Properties", {}))
+        for logical_id, resource in template["Resources"].items()
+        if resource["Type"] == f"AWS::{kind}"
+    ]

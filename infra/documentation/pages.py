@@ -1,0 +1,33 @@
+"""Which page of docs/ is written from the code, and by what. A test fails where a page and the code differ."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from infra.assurance.tools import PROJECT
+from infra.documentation.from_code import make_page, notices_page, response_codes_page
+from infra.documentation.from_commands import commands_page
+from infra.documentation.from_models import configuration_page, environment_page, request_page
+from infra.documentation.from_requirements import conformance_page
+from infra.documentation.from_template import alarms_page, stores_page
+
+FROM_CODE: dict[str, Callable[[], str]] = {
+    "reference/request.md": request_page,
+    "reference/configuration.md": configuration_page,
+    "reference/environment.md": environment_page,
+    "reference/response-codes.md": response_codes_page,
+    "reference/notices.md": notices_page,
+    "reference/commands.md": commands_page,
+    "reference/make.md": make_page,
+    "conformance.md": conformance_page,
+}
+FROM_TEMPLATE: dict[str, Callable[[Any], str]] = {
+    "reference/alarms.md": alarms_page,
+    "reference/stores.md": stores_page,
+}
+"""Pages that are written from production's template."""
+
+
+def published(name: str) -> Path:
+    """Where a page lies."""
+    return PROJECT / "docs" / name

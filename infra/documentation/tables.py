@@ -1,0 +1,26 @@
+"""Markdown of the generated pages."""
+
+from collections.abc import Iterable, Sequence
+
+NEW_LINE = "<br>"
+
+
+def page(title: str, source: str, *parts: str) -> str:
+    """Put a page together: its title, where it was written from, and its parts with a line between them."""
+    written = f"<!-- Written by `make reference` from {source}: change that. -->"
+    return "\n\n".join([f"# {title}", written, *(part.strip() for part in parts if part.strip())]) + "\n"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a table; what stands in a cell stays in it."""
+    lines = [_row(head), "|" + "---|" * len(head), *(_row(row) for row in rows)]
+    return "\n".join(lines)
+
+
+def code(text: object) -> str:
+    """Write something as it is typed."""
+    return f"`{text}`"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(" ".join(str(cell).split()).replace("|", "\\|") for cell in cells) + " |"

@@ -1,0 +1,126 @@
+"""From a request to its messages in memory, checked as the builder checks them: no AWS, no MESH, no ledger.
+
+For whoever uses the library without the product: a sender who wants to know beforehand whether a request is in order,
+or a system that has a transport of its own. What leaves memory, and when, is the caller's to decide.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from gpconnect_messaging.conformance import broken_musts
+from gpconnect_messaging.documents.report import ReportRenderer, with_report
+from gpconnect_messaging.documents.types import PROBE_BYTES, mismatch
+from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose, envelope
+from gpconnect_messaging.itk3.envelope import Envelope
+from gpconnect_messaging.itk3.message import Message
+from gpconnect_messaging.itk3.supplied import Supplied, read_supplied
+from gpconnect_messaging.mailboxes.settings import MailboxSettings
+from gpconnect_messaging.requests.models import Request, parse_request
+from gpconnect_messaging.requests.nhs_number import NumberRange
+from gpconnect_messaging.requests.redaction import redacted
+from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
+from gpconnect_messaging.requests.rules import broken_rules
+from gpconnect_messaging.routing.recipients import recipients
+from gpconnect_messaging.usecases import USE_CASES
+
+Read = Callable[[str], bytes]
+"""Gives the content of a file that the request names, by its key. What it raises comes out as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedMessage:
+    """A message to one recipient that keeps every MUST that it can show.
+
+    `message_id` is MessageHeader.id; `xml` is the whole message in UTF-8, FHIR STU3. It and the envelope hold personal
+    data, and do not show themselves.
+    """
+
+    message_id: str
+    envelope: Envelope
+    xml: bytes = field(repr=False)
+
+
+def checked_messages(
+    raw: bytes,
+    mailbox: MailboxSettings,
+    read: Read,
+    *,
+    version: int = 1,
+    numbers: NumberRange = NumberRange.TEST,
+    now: datetime | None = None,
+) -> tuple[CheckedMessage, ...]:
+    """Make the messages of a request (JSON), one for each recipient, the primary one first.
+
+    `version` is the encounter's, from 1; `now` is their creation time (UTC, this moment unless given). The same
+    request, version and time give the same bytes. Without a primary document its report is rendered.
+
+    Raises RequestRefusedError with a reason for each rule that is broken; no reason repeats a value.
+    """
+    created_at = (now or datetime.now(UTC)).replace(microsecond=0)
+    request = redacted(parse_request(raw))
+    if request.mailbox != mailbox.mailbox:
+        raise RequestRefusedError.because("mailbox", "is not the mailbox whose settings were given")
+    if reasons := list(broken_rules(request, mailbox, numbers, created_at)):
+        raise RequestRefusedError(reasons)
+    documents = _documents(request, read)
+    message = Message(
+        request=request, mailbox=mailbox, version=version, created_at=created_at, supplied=_supplied(request, read)
+    )
+    if request.primary is None:
+        renderer = ReportRenderer(message.specification.report, mailbox.report_page)
+        documents = [renderer.render(request, version, read).content, *documents]
+        message = replace(message, request=with_report(request))
+    return tuple(_checked(replace(message, recipient=each), documents) for each in recipients(request))
+
+
+def require_conformance(message: Message, written: ComposedMessage) -> None:
+    """See that a message, as it is written, keeps every MUST that it can show, and its mailbox's limit.
+
+    Raises RequestRefusedError.
+    """
+    broken = broken_musts(written, envelope(message), message.mailbox.specification)
+    if broken:
+        raise RequestRefusedError([Reason(rule.id, f"{rule.message} ({rule.path})") for rule in broken])
+    limit = message.mailbox.max_message_bytes
+    if written.size > limit:
+        size = f"make a message of {written.size} bytes"
+        raise RequestRefusedError.because("documents", f"{size}, more than the mailbox's limit of {limit}")
+
+
+def _documents(request: Request, read: Read) -> list[bytes]:
+    """Read the documents, primary first, and see that each is what the request says it is."""
+    documents, reasons = [], []
+    for document in request.documents_in_order:
+        content = read(document.key)
+        if wrong := mismatch(document.content_type, content[:PROBE_BYTES], content[-PROBE_BYTES:]):
+            reasons.append(Reason(f"documents[{request.documents.index(document)}]", wrong))
+        documents.append(content)
+    if reasons:
+        raise RequestRefusedError(reasons)
+    return documents
+
+
+def _supplied(request: Request, read: Read) -> tuple[Supplied, ...]:
+    """Read the ready resources, without those that are kept back."""
+    allowed = USE_CASES[request.use_case].resource_types
+    taken = []
+    for place, resource in enumerate(request.resources):
+        raw = read(str(resource.key)) if resource.content is None else resource.content.encode()
+        supplied = read_supplied(place, resource.content_type, raw, allowed)
+        if not (resource.confidential or supplied.labelled_confidential):
+            taken.append(supplied)
+    return tuple(taken)
+
+
+def _checked(message: Message, documents: list[bytes]) -> CheckedMessage:
+    try:
+        written = compose(message, map(len, documents))
+    except NotFhirError as error:
+        raise RequestRefusedError.because("request", f"cannot be written as FHIR: see {error}") from None
+    require_conformance(message, written)
+    return CheckedMessage(
+        message_id=str(message.message_id),
+        envelope=envelope(message),
+        xml=b"".join(written.stream(lambda index: [documents[index]])),
+    )

@@ -1,0 +1,259 @@
+"""Alarms, their runbook and the dashboard: each alarm is written about, and each metric is one that somebody gives."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import environments
+from infra.configuration import AlarmThresholds, MailboxSettings
+from infra.local.measuring import resources
+from infra.operations.cost import usage
+from tests.infra.templates import Properties, Template, referred, synthesize, with_changes
+from tests.metrics import NAMESPACE, documented
+
+RUNBOOK = Path(__file__).resolve().parents[2] / "docs" / "runbook.md"
+DEAD_LETTER_QUEUES = ("IntakeDeadLetterQueueUrl", "SendDeadLetterQueueUrl")
+
+# What AWS documents: the user guide of each service, "metrics and dimensions".
+AWS = {
+    "AWS/Lambda": ({"Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"}, {"FunctionName"}),
+    "AWS/SQS": ({"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"}, {"QueueName"}),
+    "AWS/SNS": ({"NumberOfMessagesPublished", "NumberOfNotificationsFailed"}, {"TopicName"}),
+    "AWS/DynamoDB": (
+        {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits", "ReadThrottleEvents", "WriteThrottleEvents"},
+        {"TableName"},
+    ),
+}
+
+
+def alarms(template: Template) -> list[Properties]:
+    return list(template.of_type("CloudWatch::Alarm").values())
+
+
+def sections() -> dict[str, str]:
+    """The runbook's sections by anchor."""
+    parts = re.split(r"^## (.+)$", RUNBOOK.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    return {
+        heading.lower().replace(" ", "-"): body for heading, body in zip(parts[::2], parts[1::2], strict=True)
+    }  # fmt: skip
+
+
+def link(alarm: Properties) -> str:
+    found = re.fullmatch(r".{80,} Runbook: (\S+)#([a-z-]+)", alarm["AlarmDescription"])
+    assert found, f"says too little, or links to nothing: {alarm['AlarmDescription']}"
+    return found[2]
+
+
+# The runbook
+
+
+@pytest.mark.parametrize("name", ["dev", "prod", "fortified"])
+def test_every_alarm_has_its_section_of_the_runbook(name: str, templates: dict[str, Template]) -> None:
+    template = templates[name]
+    assert {link(alarm) for alarm in alarms(template)} <= set(sections())
+    for alarm in alarms(template):
+        page = template.configuration.alarms.runbook
+        assert f"{page}#" in alarm["AlarmDescription"]
+        assert len(alarm["AlarmDescription"]) <= 1024, "CloudWatch's limit"
+
+
+@pytest.mark.parametrize("name", ["prod", "fortified"])
+def test_every_section_of_the_runbook_has_its_alarm(name: str, templates: dict[str, Template]) -> None:
+    assert {link(alarm) for alarm in alarms(templates[name])} == set(sections())
+
+
+def test_every_section_says_what_it_means_for_a_patient_what_to_do_and_when_it_is_over() -> None:
+    for heading, body in sections().items():
+        said = re.findall(r"^\*\*([\w ]+):\*\*", body, flags=re.MULTILINE)
+        assert " ".join(said).replace("Look at and do", "Look at Do") == "Means For a patient Look at Do Over", heading
+
+
+def test_the_runbooks_own_links_lead_to_its_sections() -> None:
+    linked = set(re.findall(r"\]\(#([a-z-]+)\)", RUNBOOK.read_text(encoding="utf-8")))
+    assert linked
+    assert linked <= set(sections())
+
+
+def test_an_organisation_may_publish_the_runbook_elsewhere(tmp_path: Path) -> None:
+    page = "https://example.org/gpconnect/runbook"
+    template = synthesize(with_changes(environments.load("dev"), alarms=AlarmThresholds(runbook=page)), tmp_path)
+    assert all(f"{page}#" in alarm["AlarmDescription"] for alarm in alarms(template))
+
+
+# Alarms
+
+
+def test_every_queue_that_nothing_reads_has_an_alarm(template: Template) -> None:
+    dead = {name for name, queue in template.of_type("SQS::Queue").items() if "RedrivePolicy" not in queue}
+    assert dead == {template.output(name) for name in DEAD_LETTER_QUEUES}
+    watched = {
+        referred(alarm["Dimensions"][0]["Value"])
+        for alarm in alarms(template)
+        if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible" and alarm["Threshold"] == 0
+    }
+    assert watched == dead
+
+
+def test_every_function_has_alarms_of_its_errors_and_throttles(template: Template) -> None:
+    for metric, lasting in (("Errors", 1), ("Throttles", 3)):
+        found = [alarm for alarm in alarms(template) if alarm["MetricName"] == metric]
+        assert {referred(alarm["Dimensions"][0]["Value"]) for alarm in found} == set(
+            template.of_type("Lambda::Function")
+        )
+        assert all(alarm["EvaluationPeriods"] == lasting and alarm["Threshold"] == 0 for alarm in found)
+
+
+def test_missing_data_is_bad_news_where_silence_is_and_good_news_everywhere_else(template: Template) -> None:
+    silent: dict[str, int] = {}
+    for alarm in alarms(template):
+        if alarm["TreatMissingData"] == "breaching":
+            assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == (
+                "SampleCount", "LessThanThreshold", 1,
+            )  # fmt: skip
+            silent[alarm["MetricName"]] = silent.get(alarm["MetricName"], 0) + 1
+        else:
+            assert alarm["TreatMissingData"] == "notBreaching"
+    assert silent == {"DueWorkDone": 1, "Imbalance": 1, "MailboxPolled": len(template.configuration.mailboxes)}
+
+
+def test_a_silent_schedule_is_told_before_the_hold_s_spare_quarter_of_an_hour_is_over(prod: Template) -> None:
+    spans = {
+        alarm["MetricName"]: alarm["Period"] * alarm["EvaluationPeriods"]
+        for alarm in alarms(prod)
+        if alarm["TreatMissingData"] == "breaching"
+    }
+    assert spans == {"DueWorkDone": 300, "MailboxPolled": 900, "Imbalance": 86_400}
+    [hold] = {each.hold_window_seconds for each in prod.configuration.mailboxes}
+    assert hold + spans["DueWorkDone"] < 3 * 3600
+
+
+def test_alarms_of_messages_ring_at_many_and_at_the_promise(template: Template) -> None:
+    thresholds = template.configuration.alarms
+    watched = {
+        alarm["MetricName"]: (
+            alarm["Threshold"], alarm["Period"], alarm.get("Statistic") or alarm["ExtendedStatistic"],
+        )
+        for alarm in alarms(template)
+        if alarm["Namespace"] == NAMESPACE and alarm["TreatMissingData"] == "notBreaching"
+    }  # fmt: skip
+    assert watched.items() >= {
+        "TimeToSend": (10_800, 300, "Maximum"),
+        "MessageUndelivered": (thresholds.undelivered_an_hour, 3600, "Sum"),
+        "MessageOverdue": (thresholds.overdue_an_hour, 3600, "Sum"),
+        "Unmatched": (thresholds.unmatched_an_hour, 3600, "Sum"),
+        "AnsweredNo": (0.5, 21_600, "p90"),
+        "SetAside": (0, 300, "Maximum"),
+    }.items()  # fmt: skip
+    [rejected] = [alarm for alarm in alarms(template) if alarm["MetricName"] == "AnsweredNo"]
+    assert rejected["EvaluateLowSampleCountPercentile"] == "ignore", "one rejection of one is no rate"
+
+
+def test_pds_is_watched_where_it_is_asked(templates: dict[str, Template]) -> None:
+    def asked(template: Template) -> set[str]:
+        return {alarm["MetricName"] for alarm in alarms(template) if alarm["MetricName"].startswith("Pds")}
+
+    assert asked(templates["prod"]) == {"PdsNotAuthorised", "PdsBusy", "PdsUnanswered"}
+    assert asked(templates["dev"]) == set()
+
+
+def test_every_alarm_tells_somebody_when_it_begins_and_when_it_ends(template: Template) -> None:
+    topics = {template.output(name) for name in ("NoticesTopicArn", "NoticePathTopicArn")}
+    for alarm in alarms(template):
+        assert alarm["AlarmActions"] == alarm["OKActions"]
+        assert {referred(action) for action in alarm["AlarmActions"]} <= topics
+        assert alarm.get("ActionsEnabled", True)
+
+
+# Metrics
+
+
+def named_by_alarms(template: Template) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for alarm in alarms(template):
+        dimensions = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+        yield alarm["Namespace"], alarm["MetricName"], dimensions
+
+
+def named_by_the_dashboard(template: Template) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for widget in widgets(template):
+        for row in widget["properties"].get("metrics", ()):
+            if isinstance(row[0], dict) and "expression" in row[0]:
+                search = re.fullmatch(
+                    r"SEARCH\('\{(\w+),service,mailbox\} MetricName=\"(\w+)\" service=\"(\w+)\"', '\w+', 3600\)",
+                    row[0]["expression"],
+                )
+                assert search, row
+                yield search[1], search[2], {"service": search[3], "mailbox": "any"}
+            else:
+                names = [part for part in row if not isinstance(part, dict)]
+                yield names[0], names[1], dict(zip(names[2::2], names[3::2], strict=True))
+
+
+def widgets(template: Template) -> list[Properties]:
+    [dashboard] = template.of_type("CloudWatch::Dashboard").values()
+    written = "".join(
+        part if isinstance(part, str) else json.dumps(part).replace('"', "")
+        for part in dashboard["DashboardBody"]["Fn::Join"][1]
+    )
+    found: list[Properties] = json.loads(written)["widgets"]
+    return found
+
+
+def test_every_metric_that_an_alarm_or_the_dashboard_names_is_given_by_a_function_or_documented_by_aws(
+    template: Template,
+) -> None:
+    ours = {(metric.name, metric.service, metric.of_one_mailbox) for metric in documented()}
+    for namespace, name, dimensions in (*named_by_alarms(template), *named_by_the_dashboard(template)):
+        if namespace == NAMESPACE:
+            assert set(dimensions) <= {"service", "mailbox"}
+            assert (name, dimensions["service"], "mailbox" in dimensions) in ours
+        else:
+            names, expected = AWS[namespace]
+            assert name in names
+            assert set(dimensions) == expected
+
+
+def test_the_dashboard_shows_reports_above_and_the_system_below(template: Template) -> None:
+    titles = [widget["properties"].get("title", widget["properties"].get("markdown")) for widget in widgets(template)]
+    parts = titles.index("# System")
+    assert titles[0].startswith("# Reports")
+    for title in ("Messages by status", "Time from a request's arrival to MESH", "Time from MESH", "Sent, by mailbox"):
+        assert any(each.startswith(title) for each in titles[:parts]), title
+    for title in ("Waiting", "The oldest waits", "Dead letters", "Duration", "Runs at once", "Uploads that failed",
+                  "Ledger: units used"):  # fmt: skip
+        assert title in titles[parts:], title
+    below = {(widget["y"], widget["properties"].get("title")) for widget in widgets(template)}
+    assert len(below) == len(titles), "no two in one place"
+
+
+def test_a_dashboard_has_no_more_metrics_than_cloudwatch_draws(template: Template) -> None:
+    assert len(list(named_by_the_dashboard(template))) <= 500
+    for widget in widgets(template):
+        assert len(widget["properties"].get("metrics", ())) <= 100
+        assert len(widget["properties"].get("alarms", ())) <= 100
+
+
+def test_the_dashboard_names_no_mailbox_so_that_a_new_one_changes_nothing(template: Template) -> None:
+    written = json.dumps(widgets(template))
+    assert not any(each.mailbox in written for each in template.configuration.mailboxes)
+
+
+# The bill
+
+
+def test_the_measured_bill_counts_what_production_has(prod: Template) -> None:
+    found = resources(prod.body, [each.mailbox for each in prod.configuration.mailboxes])
+    measured = usage.load().fixed.model_dump()
+    assert {name: measured[name] for name in found} == found, "measure again: make cost MEASURE=1"
+
+
+def test_a_mailbox_more_adds_what_the_bill_says(prod: Template, tmp_path: Path) -> None:
+    more = (*prod.configuration.mailboxes, MailboxSettings(mailbox="Y90003OT001", ods_code="Y90003"))
+    two = synthesize(with_changes(prod.configuration, mailboxes=more), tmp_path)
+    fixed = usage.load().fixed
+    for kind, each in (("CloudWatch::Alarm", fixed.alarms_of_a_mailbox), ("SecretsManager::Secret",
+                       fixed.secrets_of_a_mailbox)):  # fmt: skip
+        assert len(two.of_type(kind)) - len(prod.of_type(kind)) == each

@@ -1,0 +1,51 @@
+"""What roles need on AWS and the emulator never refuses: each with its reason, and asserted on the template instead."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from infra.local.permissions import Permission
+
+
+@dataclass(frozen=True)
+class NotEmulated:
+    """Permissions that no run on the emulator can show the need of."""
+
+    action: str
+    """With wildcards."""
+    resource: str
+    because: str
+    condition: str = "*"
+    role: str = "*"
+
+
+EXCEPTIONS = (
+    NotEmulated("*", "*", "the emulator's Step Functions works as itself, and not as its role", role="*-Backfill*"),
+    NotEmulated("kms:*", "*", "the emulator encrypts nothing, and asks no key for permission"),
+    NotEmulated("xray:*", "*", "Lambda itself sends the traces on AWS; the emulator keeps none"),
+    NotEmulated("logs:*", "*", "Lambda itself writes the logs on AWS, as the role; the emulator writes them as itself"),
+    NotEmulated("sqs:DeleteMessage", "*", "Lambda reads the queue on AWS, as the role; the emulator as itself"),
+    NotEmulated("sqs:GetQueueAttributes", "*", "as above"),
+    NotEmulated("sqs:ReceiveMessage", "*", "as above"),
+    NotEmulated("lambda:InvokeFunction", "*", "the local run does the schedules' work as the account's owner"),
+    NotEmulated(
+        "s3:ListBucket",
+        "*",
+        "S3 answers 'not there' only to whoever may list, and else 'denied'; the emulator 'not there' to everybody",
+        condition="",
+    ),
+)
+
+
+def excepted(permission: Permission) -> NotEmulated | None:
+    """Find the exception that a permission falls under."""
+    return next(
+        (
+            each
+            for each in EXCEPTIONS
+            if fnmatchcase(permission.role, each.role)
+            and fnmatchcase(permission.action, each.action)
+            and fnmatchcase(permission.resource, each.resource)
+            and fnmatchcase(permission.condition, each.condition)
+        ),
+        None,
+    )

@@ -1,0 +1,272 @@
+"""What the product does that needs permissions: each scenario with those that it cannot do without.
+
+A scenario begins, and holds once what it is about has happened. Together they use every permission of every role that
+the emulator can refuse; `needs` says which scenario fails where one is missing.
+"""
+
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+from gpconnect_messaging.mesh import MeshClient
+from infra.local.permissions import Permission
+from infra.local.requests import REQUESTS, Dropped
+from infra.local.schedules import FunctionFailedError
+from tests.e2e.conftest import Product
+from tests.local_mesh import PRACTICE, SENDER, answer, credentials
+
+Holds = Callable[[], bool]
+Begin = Callable[[Product], Holds]
+
+HELD_MAILBOX = "Y90001OT002"
+LOOKED_UP = {"mailbox": "Y90003OT001", "organisation__ods_code": "Y90003"}
+FAULTY = {"mailbox": "Y90002OT001", "organisation__ods_code": "Y90002"}
+"""Each of the two meets one fault of MESH, which must not strike another's upload."""
+
+MAILBOX, DUE = {"task": "mailbox", "mailbox": SENDER}, {"task": "due"}
+"""What the poller is asked for."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Something that the product does, and what each function needs for it: actions, and resources with wildcards."""
+
+    name: str
+    begin: Begin
+    needs: Mapping[str, tuple[str, ...]]
+    tasks: tuple[Mapping[str, Any], ...] = (MAILBOX,)
+    """What the poller is asked for, round by round, until the scenario holds."""
+    afresh: bool = False
+    """Whether the functions must start anew: what they read of settings and secrets they keep for five minutes."""
+    waits: float = 0
+    """Seconds that must pass by design, before it fails or holds."""
+
+    @property
+    def at_once(self) -> bool:
+        """Whether its failure shows without a wait."""
+        return not self.afresh and self.waits == 0
+
+    def proves(self, permission: Permission) -> bool:
+        """Whether it fails without a permission."""
+        asked = f"{permission.action} {permission.resource}"
+        return any(fnmatchcase(asked, need) for need in self.needs.get(function_of(permission.role), ()))
+
+    def work(self, product: Product) -> None:
+        """Do what the schedules do; what fails comes round again."""
+        for task in self.tasks:
+            with suppress(FunctionFailedError):
+                product.run.invoke("poller", task)
+
+
+def function_of(role: str) -> str:
+    """Name what a role is for: a function, or `schedules`."""
+    return role.rsplit("-", 2)[-2].partition("Role")[0].lower()
+
+
+def reaches(product: Product, dropped: Dropped, *statuses: str) -> Holds:
+    """Say whether a request, or a message that it became, is where it should be."""
+    return lambda: any(
+        message.request_id == dropped.request_id and message.status in statuses for message in product.run.messages()
+    )
+
+
+def told(product: Product, dropped: Dropped, kind: str, when: str = "told_at") -> Holds:
+    """Say whether a person was told of a request's message, or was when it escalated."""
+    table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
+
+    def holds() -> bool:
+        message = product.run.message(dropped)
+        if message is None:
+            return False
+        key = {"pk": f"MESSAGE#{message.message_id}", "sk": f"NOTICE#{kind}"}
+        return when in table.get_item(Key=key).get("Item", {})
+
+    return holds
+
+
+def a_report(product: Product) -> Holds:
+    return reaches(product, product.drop(), "DELIVERED")
+
+
+def a_second_version(product: Product) -> Holds:
+    encounter = sent(product)
+    return reaches(product, product.drop(encounter=encounter), "SENT", "DELIVERED")
+
+
+def sent(product: Product) -> str:
+    """Send a report, and give its encounter."""
+    encounter = str(uuid.uuid4())
+    product.wait(reaches(product, product.drop(encounter=encounter), "SENT", "DELIVERED"))
+    return encounter
+
+
+def a_refused_request(product: Product) -> Holds:
+    return told(product, product.run.drop(REQUESTS / "invalid"), "invalid")
+
+
+def an_escalation(product: Product) -> Holds:
+    return told(product, product.run.drop(REQUESTS / "invalid"), "invalid", when="escalated_at")
+
+
+def held(product: Product) -> Dropped:
+    return product.drop(mailbox=HELD_MAILBOX, consultation__updated=datetime.now(UTC).isoformat())
+
+
+def a_held_request(product: Product) -> Holds:
+    return reaches(product, held(product), "SENT", "DELIVERED", "OVERDUE")
+
+
+def a_deleted_consultation(product: Product) -> Holds:
+    encounter = sent(product)
+    wanted = {"kind": "withdraw", "mailbox": SENDER, "encounter": encounter, "deleted": datetime.now(UTC).isoformat()}
+    return reaches(product, product.run.drop_request(wanted, {}), "TELL_PRACTICE")
+
+
+def another_name_at_pds(product: Product) -> Holds:
+    return reaches(product, product.drop(**LOOKED_UP, patient__name__family="TESTWRONG"), "HELD")
+
+
+def a_refusal_of_mesh(product: Product) -> Holds:
+    product.next_upload("refuse", mailbox=LOOKED_UP["mailbox"])
+    return told(product, product.drop(**LOOKED_UP), "refused")
+
+
+def a_lost_answer_of_mesh(product: Product) -> Holds:
+    product.next_upload("cut_before", mailbox=FAULTY["mailbox"])
+    dropped = product.drop("consultation-report-1.5", **FAULTY)
+
+    def holds() -> bool:
+        message = product.run.message(dropped)
+        kinds = [fact.kind for fact in message.facts] if message else []
+        return "upload uncertain" in kinds and "upload accepted" in kinds
+
+    return holds
+
+
+def an_answer_to_nothing(product: Product) -> Holds:
+    before = _unmatched(product)
+    with MeshClient(product.run.mesh_url, credentials(PRACTICE)) as practice:
+        answer(practice, str(uuid.uuid4()), "20013")
+    return lambda: bool(_unmatched(product) - before)
+
+
+def _unmatched(product: Product) -> set[str]:
+    """The responses that belong to no message, and that somebody was told of."""
+    table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
+    return {str(item["pk"]) for item in table.scan()["Items"] if item["sk"] == "NOTICE#unmatched" and "told_at" in item}
+
+
+def two_days_balances(product: Product) -> Holds:
+    """The second day's begins with what the first day's left open."""
+    left = ["2026-01-01", "2026-01-02"]
+
+    def holds() -> bool:
+        with suppress(FunctionFailedError):
+            while left:
+                assert product.run.invoke("poller", {"task": "reconcile", "day": left[0]})["day"] == left.pop(0)
+        return not left
+
+    return holds
+
+
+SCENARIOS = (
+    Scenario(
+        "a report is delivered",
+        a_report,
+        {
+            "builder": (
+                *("dynamodb:GetItem *", "dynamodb:PutItem *", "dynamodb:Query *"),
+                *("s3:GetObject *storagedrop*/*", "s3:GetObjectVersion *storagedrop*/*"),
+                *("s3:PutObject */requests/[*]", "s3:PutObject */receipts/[*]", "s3:PutObject */messages/[*]"),
+                "sqs:SendMessage *SendingWork*",
+            ),
+            "sender": ("dynamodb:PutItem *", "dynamodb:Query *", "s3:GetObject */messages/[*]"),
+            "poller": (
+                *("dynamodb:GetItem *", "dynamodb:PutItem *", "dynamodb:Query *LedgerTable*[0-9A-F]"),
+                *("dynamodb:UpdateItem *", "s3:PutObject */received/[*]"),
+            ),
+        },
+    ),
+    Scenario(
+        "functions that start anew send a report",
+        a_report,
+        {
+            "builder": ("ssm:GetParameter *",),
+            "sender": ("secretsmanager:GetSecretValue *",),
+            "poller": ("secretsmanager:GetSecretValue *",),
+        },
+        afresh=True,
+    ),
+    Scenario("a second version follows the first", a_second_version, {"sender": ("dynamodb:GetItem *",)}),
+    Scenario(
+        "a person is told of a request that breaks rules",
+        a_refused_request,
+        {"builder": ("sns:Publish *", "dynamodb:UpdateItem *")},
+    ),
+    Scenario(
+        "a held request is sent when its window is over",
+        a_held_request,
+        {
+            "builder": ("s3:GetObject */requests/[*]",),
+            "poller": ("dynamodb:Query */index/by_due", "sqs:SendMessage *IntakeWork*"),
+        },
+        tasks=(DUE,),
+        waits=4,
+    ),
+    Scenario(
+        "the practice is warned of a deleted consultation",
+        a_deleted_consultation,
+        {"builder": ("s3:PutObject */warnings/[*]",)},
+    ),
+    Scenario(
+        "a person decides where PDS has another name",
+        another_name_at_pds,
+        {"builder": ("s3:PutObject */comparisons/[*]",)},
+    ),
+    Scenario(
+        "a builder that starts anew asks PDS",
+        another_name_at_pds,
+        {"builder": ("secretsmanager:GetSecretValue */pds-??????",)},
+        afresh=True,
+    ),
+    Scenario(
+        "a person is told of a refusal of MESH",
+        a_refusal_of_mesh,
+        {"sender": ("sns:Publish *", "dynamodb:UpdateItem *")},
+    ),
+    Scenario(
+        "an upload whose answer was lost is sent again",
+        a_lost_answer_of_mesh,
+        {"poller": ("sqs:SendMessage *SendingWork*",)},
+        tasks=(DUE,),
+        waits=10,
+    ),
+    Scenario(
+        "a person is told of an answer to no message of ours",
+        an_answer_to_nothing,
+        {"poller": ("dynamodb:Query */index/by_encounter", "sns:Publish *")},
+    ),
+    Scenario(
+        "a notice that nobody takes escalates",
+        an_escalation,
+        {"poller": ("ssm:GetParameter *",)},
+        tasks=(DUE,),
+        afresh=True,
+        waits=6,
+    ),
+    Scenario(
+        "the books of a day are balanced",
+        two_days_balances,
+        {
+            "poller": (
+                "dynamodb:Query */index/by_status",
+                *("s3:ListBucket *storageevidence*", "s3:PutObject */balances/[*]", "s3:GetObject */balances/[*]"),
+            )
+        },
+        tasks=(),
+    ),
+)

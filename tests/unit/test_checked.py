@@ -1,0 +1,93 @@
+"""A request becomes checked messages in memory: what the builder refuses is refused, what it makes is made."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gpconnect_messaging.checked import checked_messages
+from gpconnect_messaging.conformance.examination import examine_bytes
+from gpconnect_messaging.conformance.headers import Headers
+from gpconnect_messaging.mailboxes.settings import MailboxSettings
+from gpconnect_messaging.requests.nhs_number import NumberRange
+from gpconnect_messaging.requests.refusal import RequestRefusedError
+from tests.examples import CREATED_AT, MAILBOXES, REQUESTS, messages_of, request_data, written
+
+MAILBOX = next(iter(MAILBOXES.values()))
+
+
+def raw(name: str) -> bytes:
+    return (REQUESTS / name / "request.json").read_bytes()
+
+
+def beside(name: str) -> Callable[[str], bytes]:
+    return lambda key: (REQUESTS / name / key).read_bytes()
+
+
+def mailbox_of(name: str) -> MailboxSettings:
+    return next(each for each in MAILBOXES.values() if each.mailbox == request_data(name)["mailbox"])
+
+
+@pytest.mark.parametrize("name", ["consultation-report-2.0", "consultation-report-1.5", "generic-document-1.5"])
+def test_a_sample_gives_the_bytes_that_are_sent_of_it(name: str) -> None:
+    (made,) = checked_messages(raw(name), mailbox_of(name), beside(name), now=CREATED_AT)
+    (message,) = messages_of(name)
+    assert made.xml == written(message, name)
+    assert made.message_id == str(message.message_id)
+    _, findings = examine_bytes(made.xml, Headers.of(made.envelope))
+    assert not [each for each in findings if each.is_broken_must]
+
+
+def test_each_recipient_has_its_own_message() -> None:
+    name = "online-consultation-1.5-pharmacy"
+    provider, practice = checked_messages(raw(name), mailbox_of(name), beside(name), now=CREATED_AT)
+    assert provider.message_id != practice.message_id
+    assert practice.envelope.to.startswith("GPPROVIDER_")
+
+
+def test_a_request_without_a_document_gets_its_report_rendered() -> None:
+    name = "rendered-report"
+    (made,) = checked_messages(raw(name), mailbox_of(name), beside(name), now=CREATED_AT)
+    assert b'<contentType value="application/pdf"/>' in made.xml
+
+
+def refused(name: str = "consultation-report-2.0", **options: Any) -> str:
+    given = {"mailbox": mailbox_of(name), "read": beside(name), **options}
+    with pytest.raises(RequestRefusedError) as caught:
+        checked_messages(raw(name), now=CREATED_AT, **given)
+    return str(caught.value)
+
+
+def test_what_the_builder_would_refuse_is_refused_with_its_reasons() -> None:
+    assert "check digit" in refused("invalid", mailbox=MAILBOX)
+    assert "is a test number" in refused(numbers=NumberRange.LIVE)
+    assert "documents[0]: is not a complete PDF" in refused(read=lambda _: b"%PDF- cut short")
+    assert "more than the mailbox's limit of 100" in refused(
+        mailbox=MailboxSettings(mailbox=MAILBOX.mailbox, ods_code=MAILBOX.ods_code, max_message_bytes=100)
+    )
+    assert "mailbox: is not the mailbox whose settings were given" in refused(
+        mailbox=MailboxSettings(mailbox="Y90009OT001", ods_code="Y90009")
+    )
+
+
+def test_neither_the_message_nor_its_envelope_shows_itself() -> None:
+    (made,) = checked_messages(raw("consultation-report-2.0"), MAILBOX, beside("consultation-report-2.0"))
+    patient = request_data()["patient"]
+    assert patient["nhs_number"] not in repr(made)
+    assert patient["name"]["family"].lower() not in repr(made).lower()
+
+
+def test_importing_it_imports_neither_aws_nor_a_transport_nor_what_draws() -> None:
+    heavy = "boto3 botocore httpx aws_lambda_powertools reportlab cryptography jwt PIL"
+    program = (
+        "import sys, gpconnect_messaging.checked;"
+        f"print(*sorted(set('{heavy}'.split()) & set(sys.modules)), sep=',', end='')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=_here())
+    assert done.stdout == ""
+
+
+def _here() -> dict[str, str]:
+    return {"PYTHONPATH": "layers/messaging/python", "PATH": ""}

@@ -1,0 +1,178 @@
+"""What the functions' handlers measure besides what the ledger records; with it, every documented metric is given."""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gpconnect_messaging import wiring
+from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.pds.errors import Authentication, Busy, Unavailable
+from gpconnect_messaging.steps.build import Built
+from gpconnect_messaging.steps.due_work import Swept
+from gpconnect_messaging.steps.escalate import Escalated
+from gpconnect_messaging.steps.poll import Polled
+from gpconnect_messaging.steps.send import NotAuthorisedError
+from tests.metrics import Metric, documented, logged
+
+FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
+MAILBOX = "Y90001OT001"
+RECORDED = ("Message", "Upload", "TimeTo", "AnsweredNo", "RecipientUnresolved")
+"""How the names of what the ledger's changes are measured by begin: see test_measurements."""
+
+Load = Callable[[str], ModuleType]
+
+
+class Context(SimpleNamespace):
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+def queued(*bodies: str) -> dict[str, Any]:
+    return {
+        "Records": [
+            {
+                "messageId": str(number),
+                "body": body,
+                "eventSource": "aws:sqs",
+                "attributes": {"SentTimestamp": "0"},
+                "messageAttributes": {},
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
+    """Load a function's handler as Lambda does, under its own name."""
+    for name in (
+        *("LEDGER_TABLE", "NOTICES_TOPIC_ARN", "MAILBOX_PARAMETERS", "DROP_BUCKET", "OUTBOX_BUCKET", "EVIDENCE_BUCKET"),
+        *("SEND_QUEUE_URL", "INTAKE_QUEUE_URL", "MAILBOX_SECRETS", "MESH_SECRET", "MESH_URL"),
+    ):
+        monkeypatch.setenv(name, name.lower())
+    monkeypatch.setenv("NHS_NUMBERS", "test")
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "GPConnectMessaging")
+    loaded: list[str] = []
+
+    def handler(function: str) -> ModuleType:
+        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", function)
+        name = f"handler_of_the_{function}"
+        spec = importlib.util.spec_from_file_location(name, FUNCTIONS / function / "handler.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        loaded.append(name)
+        spec.loader.exec_module(module)
+        return module
+
+    yield handler
+    for name in loaded:
+        del sys.modules[name]
+
+
+@dataclass
+class Made:
+    """A balance, as far as the handler looks at it."""
+
+    day: date = date(2026, 11, 22)
+    wrong: int = 0
+    mailboxes: dict[str, Any] = field(
+        default_factory=lambda: {MAILBOX: SimpleNamespace(received=3, settled=2, open=1)}
+    )  # fmt: skip
+
+    def total(self, _name: str) -> int:
+        return 0
+
+
+def builder(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = [
+        Built("an-id", Status.HELD, unanswered=error)
+        for error in (Busy("lookup", "used up"), Unavailable("lookup", "away"), Authentication("token", "refused"))
+    ]
+    step = SimpleNamespace(queued=lambda _body, _at: held.pop())
+    monkeypatch.setattr(wiring, "builder", lambda _settings: step)
+    load("builder").handler(queued("{}", "{}", "{}"), Context())
+
+
+def sender(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_message_id: str, _time_left: Callable[[], bool]) -> Status:
+        raise NotAuthorisedError("MESH does not accept the mailbox's credentials")
+
+    monkeypatch.setattr(wiring, "sender", lambda _settings: SimpleNamespace(send=refused))
+    answer = load("sender").handler(queued('{"message_id": "an-id"}'), Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "0"}]}
+
+
+def poller(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_days = datetime.now(UTC) + timedelta(days=42)
+    polled = Polled(
+        matched=1, unmatched=1, seen_before=1, gone=1, set_aside=1, failed=1, left=1, polled_elsewhere=0
+    )  # fmt: skip
+    elsewhere = Polled(polled_elsewhere=1)
+    rounds = [elsewhere, polled]
+    poll = SimpleNamespace(
+        mesh=SimpleNamespace(certificate_expires=lambda _mailbox: in_days),
+        poll=lambda _mailbox, _time_left: rounds.pop(),
+    )
+    sweep = SimpleNamespace(
+        untold=list,
+        run=lambda _time_left, _untold: Swept(
+            released=1, queued_again=1, leases_ended=1, overdue=1, notices_told=1, left=1
+        ),
+    )
+    escalation = SimpleNamespace(run=lambda _time_left: Escalated(notices_escalated=1))
+    reconciliation = SimpleNamespace(run=lambda _day, _time_left: Made())
+    monkeypatch.setattr(wiring, "poller", lambda _settings: (poll, sweep))
+    monkeypatch.setattr(wiring, "escalation", lambda _settings: escalation)
+    monkeypatch.setattr(wiring, "reconciliation", lambda _settings: reconciliation)
+    handler = load("poller").handler
+    for task in ({"task": "mailbox", "mailbox": MAILBOX}, {"task": "mailbox", "mailbox": MAILBOX}, {"task": "due"},
+                 {"task": "reconcile"}):  # fmt: skip
+        handler(task, Context())
+
+
+def test_with_what_the_ledger_records_the_handlers_log_every_metric_that_is_documented_and_no_other(
+    load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for function in (builder, sender, poller):
+        function(load, monkeypatch)
+    found = logged(capsys.readouterr().out.splitlines())
+    assert found == {metric for metric in documented() if not metric.name.startswith(RECORDED)}
+
+
+def test_a_mailbox_that_another_run_polls_was_not_polled_by_this_one(
+    load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    poll = SimpleNamespace(
+        mesh=SimpleNamespace(certificate_expires=lambda _mailbox: None),
+        poll=lambda _mailbox, _time_left: Polled(polled_elsewhere=1),
+    )
+    monkeypatch.setattr(wiring, "poller", lambda _settings: (poll, None))
+    monkeypatch.setattr(wiring, "escalation", lambda _settings: None)
+    load("poller").handler({"task": "mailbox", "mailbox": MAILBOX}, Context())
+    assert logged(capsys.readouterr().out.splitlines()) == {Metric("PolledElsewhere", "poller", False, "Count")}
+
+
+def test_due_work_that_fails_is_not_said_to_be_done(
+    load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(_time_left: Callable[[], bool], _untold: object) -> Swept:
+        raise OSError("a fault")
+
+    escalation = SimpleNamespace(run=lambda _time_left: Escalated())
+    sweep = SimpleNamespace(untold=list, run=failing)
+    monkeypatch.setattr(wiring, "poller", lambda _settings: (None, sweep))
+    monkeypatch.setattr(wiring, "escalation", lambda _settings: escalation)
+    handler = load("poller").handler
+    with suppress(Exception):
+        handler({"task": "due"}, Context())
+    assert {metric.name for metric in logged(capsys.readouterr().out.splitlines())} == {"OldestUntoldNotice"}
