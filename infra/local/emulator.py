@@ -32,6 +32,9 @@ DENIALS = "denials.jsonl"
 PERMISSIONS = "permissions.jsonl"
 """File of the logs folder that has each permission that was used; see `gateway`."""
 
+CALLS = "calls.jsonl"
+"""File of the logs folder that has each call and run of a function, where they are counted; see `metering`."""
+
 
 @dataclass(frozen=True)
 class Access:
@@ -106,8 +109,8 @@ class LocalSession(boto3.Session):
             return self._made[kind, name]
 
 
-def start(keeper: Keeper, tool: Environment) -> Access:
-    """Start the emulator and return once it answers.
+def start(keeper: Keeper, tool: Environment, *, count_calls: bool = False) -> Access:
+    """Start the emulator and return once it answers; `count_calls` has it write down what the functions ask of it.
 
     Raises:
         ProgramFailedError: it ended, or does not answer within a minute.
@@ -133,7 +136,8 @@ def start(keeper: Keeper, tool: Environment) -> Access:
         # Not its own `ministack` command: that one also takes port 443 where it may.
         [
             *(tool.python, "-m", "hypercorn", "--workers", "0", "--bind", f"127.0.0.1:{port}"),
-            *("--certfile", certificate, "--keyfile", key, "infra.local.gateway:app"),
+            *("--certfile", certificate, "--keyfile", key),
+            "infra.local.metering:app" if count_calls else "infra.local.gateway:app",
         ],
         environment={
             **clean_environment(keeper.scratch),
@@ -153,6 +157,7 @@ def start(keeper: Keeper, tool: Environment) -> Access:
             "S3_DATA_DIR": str(keeper.scratch / "objects"),
             "DENIALS": str(keeper.logs / DENIALS),
             "PERMISSIONS": str(keeper.logs / PERMISSIONS),
+            "CALLS": str(keeper.logs / CALLS),
             "PYTHONPATH": str(ROOT),
         },
         directory=keeper.scratch,

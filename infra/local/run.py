@@ -220,13 +220,15 @@ class LocalRun(Product):
         practice: bool = True,
         rest_seconds: float = 1.0,
         adjust: Callable[[dict[str, Any]], None] | None = None,
+        count_calls: bool = False,
         report: Callable[[str, Stage | None], None] = lambda _name, _stage: None,
     ) -> None:
         """Prepare a run.
 
         `folder` keeps the logs (default: a new one under `.build/local`). `practice` says whether a practice answers.
-        `adjust` may change the synthesized template in place, to try what a fault in it would do. `report` is told each
-        stage's name as it begins (with None) and as it ends.
+        `adjust` may change the synthesized template in place, to try what a fault in it would do. `count_calls` has the
+        emulator write down what the functions ask of AWS. `report` is told each stage's name as it begins (with None)
+        and as it ends.
         """
         self.folder = folder or _new_folder()
         self.stages: list[Stage] = []
@@ -234,6 +236,7 @@ class LocalRun(Product):
         self._with_practice = practice
         self._rest_seconds = rest_seconds
         self._adjust = adjust
+        self._count_calls = count_calls
         self._report = report
         self._session: LocalSession | None = None
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="local-run")
@@ -297,7 +300,7 @@ class LocalRun(Product):
         mesh = self._threads.submit(self._start_mesh, tools["mesh"])
         pds = self._threads.submit(self._start_pds, tools["mesh"])
         with self._stage("AWS emulator"):
-            access = emulator.start(self.keeper, tools["emulator"])
+            access = emulator.start(self.keeper, tools["emulator"], count_calls=self._count_calls)
         synthesized = _result(template)
         mesh_url, pds_url = _result(mesh), _result(pds)
         if self._adjust is not None:

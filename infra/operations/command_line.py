@@ -91,6 +91,11 @@ class Given:
         """The place, opened when it is first wanted. Raises PlaceError."""
         return self._opener(self.where)
 
+    def close(self) -> None:
+        """Close the place, if it was opened."""
+        if "place" in self.__dict__:
+            self.place.close()
+
     def actor(self, given: str | None) -> str:
         """Say who acts; it is recorded with what they do."""
         return operator_name(given)
@@ -171,7 +176,11 @@ def command(
             said = {each: options.pop(each) for each in shared}
             as_json = said.pop("as_json")
             given = Given(Where(**said), ctx.obj or open_place, as_json=as_json)
-            raise typer.Exit(_ended(lambda: body(given, **options)))
+            try:
+                status = _ended(lambda: body(given, **options))
+            finally:
+                given.close()
+            raise typer.Exit(status)
 
         parameters = [inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
         parameters += [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]

@@ -5,6 +5,7 @@ order, and the words say what to do.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -176,7 +177,8 @@ def _pds(place: Place) -> Iterator[Finding]:
         from gpconnect_messaging.pds.vault import ApplicationVault
 
         vault = ApplicationVault(place.client("secretsmanager"), settings.pds_secret)
-        problem = check(PdsClient(settings.pds_url, vault, Unlimited()))
+        with closing(PdsClient(settings.pds_url, vault, Unlimited())) as client:
+            problem = check(client)
         return problem is None, problem or "accepts the application's credentials"
 
     yield _finding("PDS", look)

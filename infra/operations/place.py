@@ -127,14 +127,25 @@ class Place:
         outputs: Mapping[str, str],
         product: Product | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        close_clients: Callable[[], None] = lambda: None,
     ) -> None:
-        """`client` gives boto3's client of a service, and the same one again; `product` is the local run's."""
+        """`client` gives boto3's client of a service, and the same one again; `product` is the local run's.
+
+        `close_clients` is called when the place is closed: give it where the clients are the place's own.
+        """
+        self._close_clients = close_clients
         self.name = name
         """What screens call it, such as `the local run` or `prod`."""
         self.client = client
         self.outputs = outputs
         self.product = product
         self.now = now
+
+    def close(self) -> None:
+        """Close the connections that were opened here."""
+        if "mesh" in self.__dict__:
+            self.mesh.close()
+        self._close_clients()
 
     @property
     def local(self) -> bool:
@@ -379,10 +390,12 @@ class Place:
         return status_counts(counted, {status: since for status, since in standing.items() if since})
 
 
-def of_product(product: Product) -> Place:
+def of_product(product: Product, close_clients: Callable[[], None] = lambda: None) -> Place:
     """Make a place of a running product: a local run, kept or a test's own."""
     client: Any = product.session.client  # the stubs know a service by its literal name only
-    return Place(name="the local run", client=client, outputs=product.outputs, product=product)
+    return Place(
+        name="the local run", client=client, outputs=product.outputs, product=product, close_clients=close_clients
+    )
 
 
 def open_place(where: Where, find_kept: Callable[[], State | None] = kept) -> Place:
@@ -403,12 +416,14 @@ def open_place(where: Where, find_kept: Callable[[], State | None] = kept) -> Pl
             "No local run is being kept. Start one with `make demo KEEP=1`, or name a deployed environment: "
             "--environment dev."
         )
-    product = Product(LocalSession(state.access), state)
+    session = LocalSession(state.access)
+    product = Product(session, state)
     try:
         product.session.client("sts").get_caller_identity()
     except (BotoCoreError, ClientError):
+        session.close()
         raise PlaceError("The kept run does not answer. End it with `gpcm stop`, and start another.") from None
-    return of_product(product)
+    return of_product(product, session.close)
 
 
 def _deployed(where: Where) -> Place:
@@ -416,10 +431,13 @@ def _deployed(where: Where) -> Place:
         raise PlaceError("An environment's name is a word in small letters, such as dev, int or prod.")
     stack = where.stack or f"gpconnect-messaging-{where.environment}"
     try:
-        session = boto3.Session(profile_name=where.profile, region_name=where.region)
-        client = _clients(session, where.endpoint_url)
-        [found] = client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+        clients = _Clients(boto3.Session(profile_name=where.profile, region_name=where.region), where.endpoint_url)
+    except BotoCoreError as error:
+        raise PlaceError(f"AWS cannot be asked: {error}. Check --profile and --region.") from None
+    try:
+        [found] = clients.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     except ClientError as error:
+        clients.close()
         code = error.response["Error"]["Code"]
         if code == "ValidationError":
             raise PlaceError(
@@ -431,24 +449,34 @@ def _deployed(where: Where) -> Place:
             "current and may use CloudFormation."
         ) from None
     except BotoCoreError as error:
+        clients.close()
         raise PlaceError(f"AWS cannot be asked: {error}. Check --profile, --region and the network.") from None
     outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
-    return Place(name=where.environment or stack, client=client, outputs=outputs)
+    return Place(
+        name=where.environment or stack, client=clients.client, outputs=outputs, close_clients=clients.close
+    )  # fmt: skip
 
 
-def _clients(session: boto3.Session, endpoint_url: str | None) -> Callable[[str], Any]:
-    """Make each service's client once: clients may be used by many threads, but not made."""
-    made: dict[str, Any] = {}
-    making = RLock()
+class _Clients:
+    """Makes each service's client once: clients may be used by many threads, but not made."""
 
-    def client(service: str) -> Any:
-        with making:
-            if service not in made:
+    def __init__(self, session: boto3.Session, endpoint_url: str | None) -> None:
+        self._session = session
+        self._endpoint_url = endpoint_url
+        self._made: dict[str, Any] = {}
+        self._making = RLock()
+
+    def client(self, service: str) -> Any:
+        with self._making:
+            if service not in self._made:
                 config = _OF_LAMBDA if service == "lambda" else _CONFIG
-                made[service] = session.client(service, endpoint_url=endpoint_url, config=config)  # type: ignore[call-overload]
-            return made[service]
+                make: Any = self._session.client  # the stubs know a service by its literal name only
+                self._made[service] = make(service, endpoint_url=self._endpoint_url, config=config)
+            return self._made[service]
 
-    return client
+    def close(self) -> None:
+        for made in self._made.values():
+            made.close()
 
 
 def operator_name(given: str | None) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from infra import environments
-from infra.configuration import AlarmThresholds
+from infra.configuration import AlarmThresholds, MailboxSettings
+from infra.local.measuring import resources
+from infra.operations.cost import usage
 from tests.infra.templates import Properties, Template, referred, synthesize, with_changes
 from tests.metrics import NAMESPACE, documented
 
@@ -237,3 +239,21 @@ def test_a_dashboard_has_no_more_metrics_than_cloudwatch_draws(template: Templat
 def test_the_dashboard_names_no_mailbox_so_that_a_new_one_changes_nothing(template: Template) -> None:
     written = json.dumps(widgets(template))
     assert not any(each.mailbox in written for each in template.configuration.mailboxes)
+
+
+# The bill
+
+
+def test_the_measured_bill_counts_what_production_has(prod: Template) -> None:
+    found = resources(prod.body, [each.mailbox for each in prod.configuration.mailboxes])
+    measured = usage.load().fixed.model_dump()
+    assert {name: measured[name] for name in found} == found, "measure again: make cost MEASURE=1"
+
+
+def test_a_mailbox_more_adds_what_the_bill_says(prod: Template, tmp_path: Path) -> None:
+    more = (*prod.configuration.mailboxes, MailboxSettings(mailbox="Y90003OT001", ods_code="Y90003"))
+    two = synthesize(with_changes(prod.configuration, mailboxes=more), tmp_path)
+    fixed = usage.load().fixed
+    for kind, each in (("CloudWatch::Alarm", fixed.alarms_of_a_mailbox), ("SecretsManager::Secret",
+                       fixed.secrets_of_a_mailbox)):  # fmt: skip
+        assert len(two.of_type(kind)) - len(prod.of_type(kind)) == each

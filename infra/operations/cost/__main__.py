@@ -1,0 +1,223 @@
+"""Say what a million messages and an idle month cost, from what was measured and the price table.
+
+    python -m infra.operations.cost                     for people
+    python -m infra.operations.cost --json              for programs
+    python -m infra.operations.cost --assume slower=2   with another assumption
+    python -m infra.operations.cost --markdown          the tables of docs/cost.md and docs/scale.md
+
+Exit status: 0, or 2 where an option or a file is wrong.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from infra.operations.cost import prices as price_table
+from infra.operations.cost import scale, usage
+from infra.operations.cost.bill import (
+    MILLION,
+    Assumptions,
+    Bill,
+    bill,
+    changed,
+    of_a_month,
+    of_endpoints,
+    of_message,
+    times,
+)
+from infra.operations.cost.peers import PEERS, our_orchestration
+from infra.operations.cost.prices import Prices
+from infra.operations.cost.usage import Measurement
+
+USUAL = "held"
+"""The way that a report goes in production unless a mailbox says otherwise."""
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+_BEGIN, _END = "<!-- begin: {} -->", "<!-- end: {} -->"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.operations.cost", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--markdown", action="store_true", help="write the tables of docs/cost.md and docs/scale.md")
+    parser.add_argument("--messages", type=int, default=MILLION, help="how many messages (default: a million)")
+    parser.add_argument("--mailboxes", type=int, default=1, help="how many mailboxes (default: 1)")
+    parser.add_argument("--assume", action="append", default=[], metavar="NAME=VALUE", help="change an assumption")
+    parser.add_argument("--measured", type=Path, default=usage.MEASURED, help="another measurement")
+    parser.add_argument("--prices", type=Path, default=price_table.PRICES, help="another price table")
+    given = parser.parse_args(arguments)
+    try:
+        if given.messages < 1 or given.mailboxes < 1:
+            raise ValueError("--messages and --mailboxes must be 1 or more")
+        assumed = changed(Assumptions(), given.assume)
+        measurement, table = usage.load(given.measured), price_table.load(given.prices)
+    except (OSError, ValidationError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    if given.markdown:
+        write_tables(measurement, table, assumed)
+        return 0
+    count = Count(measurement, table, assumed, messages=given.messages, mailboxes=given.mailboxes)
+    print(json.dumps(count.as_json(), indent=2) if given.json else "\n".join(count.as_text()))
+    return 0
+
+
+class Count:
+    """Everything that is said of a number of messages."""
+
+    def __init__(
+        self, measurement: Measurement, table: Prices, given: Assumptions, *, messages: int, mailboxes: int
+    ) -> None:
+        self.measurement = measurement
+        self.table = table
+        self.given = given
+        self.messages = messages
+        self.kinds = {
+            kind: bill(times(of_message(its, measurement.fixed, given), messages), table)
+            for kind, its in measurement.kinds.items()
+        }
+        self.month = bill(of_a_month(measurement, given, mailboxes=mailboxes), table)
+        self.endpoints = bill(of_endpoints(interfaces=7, zones=2), table)
+        self.orchestration = bill(times(our_orchestration(measurement.kinds[USUAL]), messages), table)
+        self.peers = {
+            peer.name: (bill(times(peer.message, messages), table), bill(peer.month, table)) for peer in PEERS
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it all, in dollars."""
+        return {
+            "messages": self.messages,
+            "measured_on": self.measurement.measured_on.isoformat(),
+            "assumptions": asdict(self.given),
+            "kinds": {kind: _as_json(its) for kind, its in self.kinds.items()},
+            "idle_month": _as_json(self.month),
+            "endpoints_month": _as_json(self.endpoints),
+            "orchestration": _as_json(self.orchestration),
+            "peers": {
+                name: {"messages": _as_json(its), "idle_month": _as_json(month)}
+                for name, (its, month) in self.peers.items()
+            },
+            "unsure": [price.item for price in self.table.prices if price.certainty == "derived"],
+        }
+
+    def as_text(self) -> list[str]:
+        """Say it to a person."""
+        lines = [
+            f"{self.messages:,} messages, measured on {self.measurement.measured_on} ({self.measurement.machine}):"
+        ]
+        for kind, its in self.kinds.items():
+            parts = ", ".join(f"{name} {usd:,.2f}" for name, usd in list(its.by_service(self.table).items())[:4])
+            lines.append(f"  {kind:14} ${its.usd:10,.2f}   {parts}")
+        lines += [
+            f"an idle month  ${self.month.usd:10,.2f}   "
+            + ", ".join(f"{name} {usd:,.2f}" for name, usd in list(self.month.by_service(self.table).items())[:4]),
+            f"with a network ${self.endpoints.usd:10,.2f}   more a month: seven interface endpoints in two zones",
+            "",
+            f"What moves a message from step to step, for {self.messages:,} messages and for an idle month:",
+            f"  ${self.orchestration.usd:10,.2f}                this design: queues, events and runs",
+        ]
+        for name, (its, month) in self.peers.items():
+            lines.append(f"  ${its.usd:10,.2f}  ${month.usd:10,.2f}   {name}")
+        unsure = [price.item for price in self.table.prices if price.certainty == "derived"]
+        lines += [
+            "",
+            f"Prices of {self.table.region}, none confirmed with AWS. Worked out, least sure: {', '.join(unsure)}.",
+        ]
+        return lines
+
+
+def write_tables(measurement: Measurement, table: Prices, given: Assumptions, docs: Path = DOCS) -> None:
+    """Write the tables that the documents hold between their marks."""
+    for name, file, content in tables(measurement, table, given):
+        page = docs / file
+        page.write_text(replaced(page.read_text(encoding="utf-8"), name, content), encoding="utf-8")
+
+
+def tables(measurement: Measurement, table: Prices, given: Assumptions) -> list[tuple[str, str, str]]:
+    """Give each generated part: its name, its document, and its content."""
+    count = Count(measurement, table, given, messages=MILLION, mailboxes=1)
+    return [
+        ("million", "cost.md", _million(count)),
+        ("lines", "cost.md", _lines(count.kinds[USUAL], table)),
+        ("month", "cost.md", _lines(count.month, table)),
+        ("peers", "cost.md", _peers(count)),
+        ("prices", "cost.md", _prices(table)),
+        ("rates", "scale.md", _rates(measurement, given)),
+    ]
+
+
+def replaced(page: str, name: str, content: str) -> str:
+    """Put a generated part into a page, between its marks. Raises ValueError where the marks are not there."""
+    begin, end = _BEGIN.format(name), _END.format(name)
+    found, number = re.subn(
+        f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: f"{begin}\n\n{content}\n\n{end}", page, flags=re.DOTALL
+    )
+    if number != 1:
+        raise ValueError(f"the page needs one {begin} … {end}")
+    return found
+
+
+def _rates(measurement: Measurement, given: Assumptions) -> str:
+    needs = scale.needs(measurement, USUAL, given)
+    return scale.as_markdown(needs, scale.of_one_mailbox(measurement, USUAL, given))
+
+
+def _million(count: Count) -> str:
+    services = list(dict.fromkeys(name for its in count.kinds.values() for name in its.by_service(count.table)))
+    names = list(count.kinds)
+    rows = [f"| | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
+    by_kind = {kind: its.by_service(count.table) for kind, its in count.kinds.items()}
+    rows += [
+        f"| {service} | {' | '.join(f'{by_kind[kind].get(service, 0):,.2f}' for kind in names)} |"
+        for service in services
+    ]
+    rows.append(f"| **a million messages** | {' | '.join(f'**{its.usd:,.2f}**' for its in count.kinds.values())} |")
+    return "\n".join(rows)
+
+
+def _lines(its: Bill, table: Prices) -> str:
+    rows = ["| of | how many | dollars |", "|---|---:|---:|"]
+    for line in its.lines:
+        price = table.price(line.item)
+        rows.append(f"| {price.service}: {price.unit} | {_many(line.quantity)} | {line.usd:,.2f} |")
+    rows.append(f"| **together** | | **{its.usd:,.2f}** |")
+    return "\n".join(rows)
+
+
+def _peers(count: Count) -> str:
+    rows = ["| what moves messages | a million messages | an idle month |", "|---|---:|---:|"]
+    rows.append(f"| this design: queues, events, runs | {count.orchestration.usd:,.2f} | within the above |")
+    rows += [f"| {name} | {its.usd:,.2f} | {month.usd:,.2f} |" for name, (its, month) in count.peers.items()]
+    return "\n".join(rows)
+
+
+def _prices(table: Prices) -> str:
+    rows = ["| of | dollars | for each | from | dated | |", "|---|---:|---|---|---|---|"]
+    rows += [
+        f"| {price.service} | {f'{price.usd:.11f}'.rstrip('0').rstrip('.')} | {price.unit} | {price.source} | "
+        f"{price.dated} | {'; '.join(filter(None, [price.certainty, price.note]))} |"
+        for price in table.prices
+    ]
+    return "\n".join(rows)
+
+
+def _many(quantity: float) -> str:
+    return f"{quantity:,.0f}" if quantity >= 100 else f"{quantity:,.2f}"
+
+
+def _as_json(its: Bill) -> dict[str, Any]:
+    return {"usd": round(its.usd, 4), "lines": [asdict(line) for line in its.lines]}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""The same count for designs that others have published: the transport alone, by which they can be compared.
+
+NHS England's serverless MESH client, `NHSDigital/terraform-aws-mesh-client`, is two Standard state machines. Counted
+are the states that one run enters, from its published definitions (`module/stepfunctions_send_message.tf` and
+`module/stepfunctions_get_messages.tf`, commit d4ea6c5c48e424c08f1ba725eee387cc5604fe39), and the functions that they
+invoke. Their time, their logs (every event, with its data) and what they store are not counted, which favours it.
+It moves files: it composes and checks no message, keeps no ledger, and matches no acknowledgement.
+"""
+
+from dataclasses import dataclass
+
+from infra.operations.cost.bill import HOURS_A_MONTH, MINUTES_A_MONTH, Quantities, together
+from infra.operations.cost.usage import Message
+
+SEND_STATES = (
+    "Check send parameters", "Failed?", "Send message chunk", "Completed sending?", "Release Lock", "Success",
+)  # fmt: skip
+"""Of one message in one chunk."""
+SEND_FUNCTIONS = 3
+FETCH_STATES = ("Fetch message chunk", "Is this the last chunk?", "File complete")
+"""Of each message that came."""
+FETCH_FUNCTIONS = 1
+POLL_STATES = ("Poll for messages", "Failed?", "Poll complete release lock", "Poll complete")
+"""Of a poll that finds nothing; one that finds something enters two more."""
+POLL_FUNCTIONS = 2
+ACKNOWLEDGEMENTS = 2
+"""Of each message of ours."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A design beside ours: what one delivered message takes, and what a month without any takes."""
+
+    name: str
+    message: Quantities
+    month: Quantities
+
+
+STATE_MACHINES = Peer(
+    name="NHS England's serverless MESH client (two Standard state machines)",
+    message=together(
+        {"state_transition": len(SEND_STATES), "lambda_request": SEND_FUNCTIONS},
+        {
+            "state_transition": ACKNOWLEDGEMENTS * len(FETCH_STATES),
+            "lambda_request": ACKNOWLEDGEMENTS * FETCH_FUNCTIONS,
+        },
+    ),
+    month={
+        "state_transition": MINUTES_A_MONTH / 5 * len(POLL_STATES),
+        "lambda_request": MINUTES_A_MONTH / 5 * POLL_FUNCTIONS,
+    },
+)
+
+CONTAINER = Peer(
+    name="a container that polls all day (two Fargate tasks of 0.25 vCPU and 0.5 GB)",
+    message={},
+    month={"fargate_vcpu_hour": 2 * 0.25 * HOURS_A_MONTH, "fargate_gb_hour": 2 * 0.5 * HOURS_A_MONTH},
+)
+
+PEERS = (STATE_MACHINES, CONTAINER)
+
+
+def our_orchestration(message: Message) -> Quantities:
+    """Give what does the state machines' work in our design: the queues between the steps, and the runs."""
+    runs = {name: its.runs for name, its in message.use.runs.items()}
+    sent = sum(made.get("sqs:SendMessage", 0) for made in message.use.calls.values())
+    requests = 1 + sent + 2 * (runs.get("builder", 0) + runs.get("sender", 0))
+    return {
+        "lambda_request": sum(runs.values()),
+        "sqs_request": requests,
+        "sqs_fair_request": requests,
+        "eventbridge_event": 2,
+    }

@@ -1,0 +1,268 @@
+"""What a message costs: the sum, the price table, the measured file, and the tables that the documents hold."""
+
+import json
+import re
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from infra.operations.cost import __main__ as command
+from infra.operations.cost import prices as price_table
+from infra.operations.cost import scale, usage
+from infra.operations.cost.bill import (
+    Assumptions,
+    bill,
+    changed,
+    of_a_month,
+    of_message,
+    of_use,
+    seconds,
+    times,
+    together,
+)
+from infra.operations.cost.peers import STATE_MACHINES
+from infra.operations.cost.prices import Item, Prices
+from infra.operations.cost.usage import Measurement, Runs, Use
+
+MEMORY = {"builder": 1024, "sender": 512, "poller": 512}
+ITEMS: tuple[Item, ...] = get_args(Item)
+
+amounts = st.floats(min_value=0, max_value=1e6, allow_nan=False)
+quantities = st.dictionaries(st.sampled_from(ITEMS), amounts)
+
+
+@pytest.fixture(scope="module")
+def prices() -> Prices:
+    return price_table.load()
+
+
+@pytest.fixture(scope="module")
+def measurement() -> Measurement:
+    return usage.load()
+
+
+def use(**changes: Any) -> Use:
+    nothing: dict[str, Any] = {"calls": {}, "sent": {}, "runs": {}, "write_units": 0, "read_units": 0, "log_bytes": 0}
+    return Use(**(nothing | changes))
+
+
+# The sum
+
+PRICES, MEASURED = price_table.load(), usage.load()
+
+
+@given(quantities, quantities)
+def test_a_bill_of_two_together_is_the_sum_of_their_bills(one: Any, other: Any) -> None:
+    both = bill(together(one, other), PRICES).usd
+    assert both == pytest.approx(bill(one, PRICES).usd + bill(other, PRICES).usd)
+
+
+@given(quantities, st.floats(min_value=0, max_value=1000))
+def test_so_many_times_as_much_costs_so_many_times_as_much(some: Any, factor: float) -> None:
+    assert bill(times(some, factor), PRICES).usd == pytest.approx(factor * bill(some, PRICES).usd)
+
+
+@given(quantities, st.sampled_from(ITEMS), st.floats(min_value=1, max_value=1e6))
+def test_more_of_anything_never_costs_less(some: Any, item: Item, more: float) -> None:
+    assert bill(together(some, {item: more}), PRICES).usd > bill(some, PRICES).usd
+
+
+@given(quantities)
+def test_a_bills_lines_and_its_services_add_up_to_it(some: Any) -> None:
+    its = bill(some, PRICES)
+    assert sum(its.by_service(PRICES).values()) == pytest.approx(its.usd)
+    assert {line.item for line in its.lines} == {item for item, count in some.items() if count}
+    assert [line.usd for line in its.lines] == sorted((line.usd for line in its.lines), reverse=True)
+
+
+def test_nothing_costs_nothing() -> None:
+    assert bill(of_use(use(), MEMORY, Assumptions(), {}), PRICES).usd == 0
+
+
+@pytest.mark.parametrize(
+    ("calls", "expected"),
+    [
+        ({"s3:PUT": 3, "s3:LIST GET": 1, "s3:GET": 2, "s3:HEAD": 1}, {"s3_put": 4, "s3_get": 3}),
+        ({"sqs:SendMessage": 2}, {"sqs_request": 2, "sqs_fair_request": 2}),
+        ({"query:Publish": 1}, {"sns_publish": 1, "sns_email": 1}),
+        ({"secretsmanager:GetSecretValue": 1}, {"secrets_request": 1, "kms_request": 1}),
+    ],
+)
+def test_each_call_is_billed_as_what_it_is(calls: dict[str, float], expected: dict[str, float]) -> None:
+    found = of_use(use(calls={"builder": calls}), MEMORY, Assumptions(), {})
+    assert {item: found[item] for item in expected} == expected  # type: ignore[index]
+
+
+def test_a_run_that_a_queue_feeds_takes_a_receive_and_a_delete() -> None:
+    runs = {name: Runs(runs=1, seconds=0) for name in MEMORY}
+    assert of_use(use(runs=runs), MEMORY, Assumptions(), {})["sqs_request"] == 4, "builder and sender, not the poller"
+
+
+def test_a_function_computes_on_its_share_of_a_processor_and_waits_for_others() -> None:
+    its = use(calls={"sender": {"s3:GET": 3}}, runs={"sender": Runs(runs=1, seconds=0.1)})
+    took = seconds(its, "sender", 1769, Assumptions(aws_call_seconds=0.01, mesh_call_seconds=0.2), 1)
+    assert took == pytest.approx(0.1 + 0.03 + 0.2)
+    slow = seconds(its, "sender", 1769 // 2, Assumptions(aws_call_seconds=0, mesh_call_seconds=0, slower=3), 1)
+    assert slow == pytest.approx(0.6, rel=0.01), "half a processor, three times as slow"
+
+
+def test_an_assumption_is_changed_by_its_name_and_nothing_else() -> None:
+    assert changed(Assumptions(), ["slower=2"]) == Assumptions(slower=2)
+    for wrong in ("sloer=2", "slower=fast", "slower=-1", "slower"):
+        with pytest.raises(ValueError, match=r"slower|assumption"):
+            changed(Assumptions(), [wrong])
+
+
+@given(st.floats(min_value=1, max_value=10))
+def test_a_slower_processor_never_makes_a_message_cheaper(slower: float) -> None:
+    for kind in MEASURED.kinds.values():
+        usual = bill(of_message(kind, MEASURED.fixed, Assumptions()), PRICES).usd
+        assert bill(of_message(kind, MEASURED.fixed, Assumptions(slower=slower)), PRICES).usd >= usual
+
+
+# The files
+
+
+def test_every_price_says_where_it_comes_from_and_how_sure_it_is(prices: Prices) -> None:
+    assert {price.item for price in prices.prices} == set(ITEMS)
+    assert "check every price" in prices.note
+    for price in prices.prices:
+        assert date(2020, 1, 1) < price.dated
+        assert price.source
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"usd": 0}, "usd"),
+        ({"usd": "0.1"}, "usd"),
+        ({"item": "lambda"}, "item"),
+        ({"certainty": "sure"}, "certainty"),
+        ({"dated": "last year"}, "dated"),
+        ({"more": 1}, "more"),
+    ],
+)
+def test_a_wrong_price_is_refused_with_its_fields_name(change: dict[str, Any], field: str, tmp_path: Path) -> None:
+    content = json.loads(price_table.PRICES.read_text())
+    content["prices"][0] |= change
+    file = tmp_path / "prices.json"
+    file.write_text(json.dumps(content))
+    with pytest.raises(ValidationError, match=field):
+        price_table.load(file)
+
+
+def test_a_price_that_is_missing_or_there_twice_is_refused(tmp_path: Path) -> None:
+    content = json.loads(price_table.PRICES.read_text())
+    file = tmp_path / "prices.json"
+    for rows in (content["prices"][1:], [*content["prices"], content["prices"][0]]):
+        file.write_text(json.dumps(content | {"prices": rows}))
+        with pytest.raises(ValidationError, match="lambda_request"):
+            price_table.load(file)
+
+
+def test_the_measurement_has_every_way_that_a_report_goes_and_what_each_schedule_takes(
+    measurement: Measurement,
+) -> None:
+    assert set(measurement.kinds) == {"at once", "held", "asked of PDS"}
+    assert set(measurement.schedules) == {"due", "mailbox", "reconcile", "balance"}
+    for kind in measurement.kinds.values():
+        assert set(kind.use.calls) == set(kind.use.runs) == set(MEMORY)
+        assert kind.use.write_units > 20, "a dozen transactions"
+        assert kind.use.calls["builder"]["s3:PUT"] >= 4, "receipt, request, message, envelope"
+        assert min(kind.ledger_bytes, kind.index_bytes, kind.message_bytes) > 1000
+    assert measurement.measured_on <= datetime.now(UTC).date() + timedelta(days=1)
+    held, at_once = measurement.kinds["held"].use, measurement.kinds["at once"].use
+    assert held.write_units > at_once.write_units, "holding and releasing are facts, too"
+
+
+def test_a_measurement_of_the_wrong_shape_is_refused_with_its_fields_name(tmp_path: Path) -> None:
+    content = json.loads(usage.MEASURED.read_text())
+    content["kinds"]["held"]["use"]["write_units"] = -1
+    file = tmp_path / "measured.json"
+    file.write_text(json.dumps(content))
+    with pytest.raises(ValidationError, match="write_units"):
+        usage.load(file)
+
+
+def test_what_is_written_is_read_again(measurement: Measurement, tmp_path: Path) -> None:
+    usage.write(measurement, tmp_path / "measured.json")
+    assert usage.load(tmp_path / "measured.json") == measurement
+    assert (tmp_path / "measured.json").read_text() == usage.MEASURED.read_text(), "and in the same words"
+
+
+# The answers
+
+
+def test_the_published_state_machines_cost_more_for_a_message_than_all_that_moves_one_here(
+    measurement: Measurement, prices: Prices
+) -> None:
+    count = command.Count(measurement, prices, Assumptions(), messages=1_000_000, mailboxes=1)
+    [(theirs, _)] = [its for name, its in count.peers.items() if name == STATE_MACHINES.name]
+    assert STATE_MACHINES.message["state_transition"] == 12, "six to go, three for each of two acknowledgements"
+    assert theirs.usd > 10 * count.orchestration.usd
+
+
+def test_a_month_with_more_mailboxes_costs_more_by_the_same_for_each(measurement: Measurement, prices: Prices) -> None:
+    months = [bill(of_a_month(measurement, Assumptions(), mailboxes=n), prices).usd for n in (1, 2, 3)]
+    assert months[1] - months[0] == pytest.approx(months[2] - months[1])
+    assert months[1] > months[0]
+
+
+@pytest.mark.parametrize(("name", "file", "content"), command.tables(MEASURED, PRICES, Assumptions()))
+def test_the_documents_hold_what_is_worked_out_now(name: str, file: str, content: str) -> None:
+    page = (command.DOCS / file).read_text(encoding="utf-8")
+    assert command.replaced(page, name, content) == page, "write them again: make cost MEASURE=1, or --markdown"
+
+
+def test_a_page_without_the_marks_is_not_written() -> None:
+    with pytest.raises(ValueError, match="begin: million"):
+        command.replaced("a page", "million", "a table")
+
+
+def test_the_command_answers_people_and_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--messages", "1000"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"1,000 messages, measured on \d{4}-\d\d-\d\d", said)
+    assert "none confirmed with AWS" in said
+    assert command.main(["--messages", "1000", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["messages"] == 1000
+    assert told["kinds"]["held"]["usd"] == pytest.approx(
+        sum(line["usd"] for line in told["kinds"]["held"]["lines"]), abs=0.001
+    )
+    assert "dynamodb_write_unit" in told["unsure"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--messages", "0"], ["--mailboxes", "0"], ["--assume", "pace=2"], ["--measured", "/nowhere.json"]]
+)
+def test_the_command_says_what_is_wrong(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(wrong) == 2
+    assert capsys.readouterr().err.strip()
+
+
+# Scale
+
+
+def test_a_rate_of_so_many_times_more_needs_so_many_times_more(measurement: Measurement) -> None:
+    for need in scale.needs(measurement, "held", Assumptions()):
+        shares = [amount / rate for amount, rate in zip(need.amounts, scale.RATES, strict=True)]
+        assert shares == pytest.approx([shares[0]] * len(shares))
+
+
+def test_what_bites_is_more_than_its_quota_and_the_scarcest_comes_first(measurement: Measurement) -> None:
+    found = scale.needs(measurement, "held", Assumptions())
+    by_name = {need.limit.name: need for need in found}
+    for place in range(len(scale.RATES)):
+        biting = scale.first_to_bite(found, place)
+        over = [by_name[name].amounts[place] / (by_name[name].limit.quota or 1) for name in biting]
+        assert over == sorted(over, reverse=True)
+        assert all(share > 1 for share in over)
+        assert {need.limit.name for need in found if need.bites(place)} == set(biting)
+    assert scale.first_to_bite(found, 0) == ["PDS, where a mailbox asks it"]
+    assert "DynamoDB, writes" in scale.first_to_bite(found, 1)
