@@ -84,12 +84,13 @@ bench-pds: $(READY) ## Measure that a hundred builders at once keep within PDS's
 bench-ledger: $(READY) ## What a message costs the ledger on paper, and how many a second this machine records
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench_ledger
 
-bench-console: $(READY) ## Measure the console's pages with MESSAGES (100000) in the table
-	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench_console --messages $(or $(MESSAGES),100000)
 cost: $(READY) ## What MESSAGES (a million) and an idle month cost (MAILBOXES=1, ASSUME=name=value, JSON=1, MEASURE=1)
 	@$(if $(MEASURE),$(BIN)/python -m infra.local.measuring && $(BIN)/python -m infra.operations.cost --markdown)
 	@$(BIN)/python -m infra.operations.cost --messages $(or $(MESSAGES),1000000) --mailboxes $(or $(MAILBOXES),1) \
 		$(if $(ASSUME),--assume $(ASSUME)) $(if $(JSON),--json)
+
+bench-console: $(READY) ## Measure the console's pages with MESSAGES (100000) in the table
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench_console --messages $(or $(MESSAGES),100000)
 
 soak: $(READY) ## Send MESSAGES (10000) through the local run past a failing MESH, and balance the books
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak --messages $(or $(MESSAGES),10000)

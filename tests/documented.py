@@ -29,7 +29,7 @@ REASONS = {
     "needs NHS England": "its services are not reached from a test",
     "runs the tests": "this is one of them",
     "fetches packages": "tests/integration/test_library.py installs the library; CI sets up a clean clone",
-    "starts what does not end": "a server or a watch that a person ends",
+    "starts what does not end": "a server that a person ends; tests of its own try the console",
 }
 """Why a block may not be run, and what is tried instead. Another reason has to be argued for here."""
 

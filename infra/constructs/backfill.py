@@ -16,7 +16,7 @@ from constructs import Construct
 
 from infra.configuration import Backfill, Configuration
 from infra.constructs.acknowledgement import acknowledge_own_policies, acknowledge_wildcard
-from infra.constructs.functions import LOG_RETENTION
+from infra.constructs.functions import LOG_RETENTION, NHS_NUMBERS
 from infra.constructs.intake import Intake
 from infra.constructs.storage import Storage
 
@@ -52,6 +52,7 @@ class BackfillMachine(Construct):
             "Logs",
             retention=LOG_RETENTION[configuration.retention.log_days],
             encryption_key=logs_key,
+            data_protection_policy=NHS_NUMBERS,
             removal_policy=RemovalPolicy.RETAIN if configuration.keep_data else RemovalPolicy.DESTROY,
         )
         self.machine_arn = stack.format_arn(service="states", resource="stateMachine:" + name)

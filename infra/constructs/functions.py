@@ -21,7 +21,7 @@ METRICS_NAMESPACE = "GPConnectMessaging"
 LIVE = "live"
 """The alias that every event source and schedule points at: the version that works."""
 
-_NHS_NUMBERS = logs.DataProtectionPolicy(
+NHS_NUMBERS = logs.DataProtectionPolicy(
     name="nhs-numbers",
     description="A second net: the functions write none, as a test of the whole run shows.",
     identifiers=[
@@ -70,7 +70,7 @@ class MessagingFunction(Construct):
             "Logs",
             retention=LOG_RETENTION[configuration.retention.log_days],
             encryption_key=logs_key,
-            data_protection_policy=_NHS_NUMBERS,
+            data_protection_policy=NHS_NUMBERS,
             removal_policy=removal,
         )
         self.role = iam.Role(

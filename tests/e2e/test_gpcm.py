@@ -24,6 +24,7 @@ from tests.e2e.test_no_personal_data import revealing
 from tests.examples import REQUESTS, request_data
 
 ELSEWHERE = {
+    ("backfill",),  # tests/unit/operations has the command, tests/integration/test_backfill.py what it does
     ("demo",),  # it is what `.ci/run` ends with
     ("stop",), ("new-request",), ("completion",),  # need no product: tests/unit/operations
     ("console",), ("notices",), ("hold",), ("mailbox",),  # a server; groups of commands

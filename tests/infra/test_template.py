@@ -348,7 +348,7 @@ def test_a_function_logs_to_its_own_group_for_the_configured_time(template: Temp
     groups = template.of_type("Logs::LogGroup")
     group = referred(template.named(function)["LoggingConfig"]["LogGroup"])
     assert groups[group]["RetentionInDays"] == template.configuration.retention.log_days
-    assert len(groups) == len(FUNCTIONS)
+    assert len(groups) == len(FUNCTIONS) + (template.configuration.backfill is not None)
     assert referred(groups[group]["KmsKeyId"]) in template.of_type("KMS::Key")
     assert len({referred(template.named(name)["LoggingConfig"]["LogGroup"]) for name in FUNCTIONS}) == len(FUNCTIONS)
 
@@ -726,6 +726,7 @@ def test_outputs_name_everything_that_people_and_tests_look_for(template: Templa
         "MailboxSecrets",
         "MeshSecretName",
         *({"PdsSecretName"} if template.configuration.pds else ()),
+        *({"BackfillStateMachineArn"} if template.configuration.backfill else ()),
     }
 
 

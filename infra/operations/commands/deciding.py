@@ -1,4 +1,4 @@
-"""Deciding about a message: release it, say that the practice was told, accept an answer, keep it from expiring."""
+"""Deciding about a message: release it, let it pass, say that the practice was told, accept an answer, hold it."""
 
 from typing import Annotated
 
@@ -53,6 +53,17 @@ def accept(
     given.confirm("Do you know that this answer is genuine?", yes=yes)
     done = place.by_hand.accept_response(summary.message_id, answer, given.actor(actor))
     _told(given, summary.message_id, done)
+
+
+@command(example="gpcm let-pass 1a2b3c4d --reason 'version 1 cannot be mended'", panel=Panel.ACT)
+def let_pass(given: Given, message: MessageName, reason: Reason, yes: Yes = False, actor: Actor = None) -> None:
+    """Let a message go that waits for earlier versions of its encounter, which are then never sent (SUPERSEDED)."""
+    place = given.place
+    summary = place.find(message)
+    if not reason.strip():
+        raise InputError("Say why with --reason: it is recorded.")
+    given.confirm("Give up the earlier versions that this message waits for?", yes=yes)
+    _told(given, summary.message_id, place.by_hand.let_pass(summary.message_id, given.actor(actor), reason))
 
 
 def _told(given: Given, message_id: str, status: Status) -> None:

@@ -291,6 +291,23 @@ def test_a_practice_that_was_told_is_recorded(terminal: Terminal) -> None:
     assert terminal.place.find(withdrawal).status is Status.WITHDRAWN
 
 
+def test_a_version_passes_an_earlier_one_that_never_leaves(terminal: Terminal) -> None:
+    ledger = terminal.place.ledger
+    for _ in range(2):
+        ledger.claim(str(uuid.uuid4()), MAILBOX, ENCOUNTER, ("v",), BUILT.at)
+    versions = [ledger.find_version(MAILBOX, ENCOUNTER, number) for number in (1, 2)]
+    stuck, second = (
+        terminal.place.have(each.message_ids[0], BUILT, version=number)
+        for number, each in enumerate(versions, 1)
+        if each
+    )
+    assert terminal.run("let-pass", second, "--reason", " ", "--yes").exit_code == Ended.WRONG_INPUT
+    terminal.well("let-pass", second, "--reason", "damaged in store", "--yes")
+    assert terminal.place.find(stuck).status is Status.SUPERSEDED
+    assert "j.doe gave it up" in plain(terminal.well("show", stuck))
+    assert terminal.run("let-pass", second, "--reason", "once more", "--yes").exit_code == Ended.NOT_POSSIBLE
+
+
 def test_a_suspicious_answer_counts_once_a_person_accepts_it(terminal: Terminal) -> None:
     built = lifecycle.built(
         at=BUILT.at, sha256="00", size=1, infrastructure_due=timedelta(hours=1), business_due=timedelta(hours=5),
