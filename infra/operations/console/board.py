@@ -7,11 +7,10 @@ page says so; a message's own page is read from the ledger itself, whenever some
 
 import bisect
 import threading
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -77,6 +76,10 @@ class View:
     complete: bool
     since: datetime
     """Since when settled rows are here; open ones are all here."""
+    by_status: Mapping[Status, tuple[Summary, ...]] = field(default_factory=dict, repr=False)
+    """The same rows by their status, each newest first."""
+    mailboxes: tuple[str, ...] = ()
+    """Every mailbox that has a row."""
     notices: tuple[OpenNotice, ...] = ()
     """The notices that nobody has taken, oldest first."""
     failed: str | None = None
@@ -84,8 +87,7 @@ class View:
 
     def page(self, wanted: Wanted, limit: int, after: str | None = None) -> Rows:
         """Give a page of the rows wanted. What comes in between does not shift the pages that follow."""
-        first, last = self._between(wanted)
-        found = [row for row in self.rows[first:last] if _is(row, wanted)]
+        found = self._wanted(wanted)
         begin = bisect.bisect_right(found, _place_of_cursor(after), key=_place) if after else 0
         page = found[begin : begin + limit]
         more = len(found) > begin + limit
@@ -95,18 +97,19 @@ class View:
 
     def counts(self, wanted: Wanted) -> Mapping[Status, int]:
         """Count the rows wanted by status."""
-        first, last = self._between(wanted)
-        return Counter(row.status for row in self.rows[first:last] if _is(row, wanted))
+        statuses = wanted.statuses or frozenset(self.by_status)
+        return {status: len(self._wanted(replace(wanted, statuses=frozenset({status})))) for status in statuses}
 
-    @cached_property
-    def mailboxes(self) -> list[str]:
-        """Every mailbox that has a row."""
-        return sorted({row.mailbox for row in self.rows})
-
-    def _between(self, wanted: Wanted) -> tuple[int, int]:
-        first = bisect.bisect_right(self.rows, -wanted.until.timestamp(), key=_age) if wanted.until else 0
-        last = bisect.bisect_right(self.rows, -wanted.since.timestamp(), key=_age) if wanted.since else len(self.rows)
-        return first, last
+    def _wanted(self, wanted: Wanted) -> Sequence[Summary]:
+        """Give the rows wanted, newest first, without looking at each where the status alone decides."""
+        found: Sequence[Summary] = self.rows
+        if wanted.statuses is not None:
+            parts = [self.by_status.get(status, ()) for status in wanted.statuses]
+            found = parts[0] if len(parts) == 1 else sorted((row for part in parts for row in part), key=_place)
+        first = bisect.bisect_right(found, -wanted.until.timestamp(), key=_age) if wanted.until else 0
+        last = bisect.bisect_right(found, -wanted.since.timestamp(), key=_age) if wanted.since else len(found)
+        found = found[first:last]
+        return found if wanted.mailbox is None else [row for row in found if row.mailbox == wanted.mailbox]
 
 
 class CursorError(ValueError):
@@ -190,7 +193,18 @@ class Board:
         since = asked - self.window
         self._rows = {key: row for key, row in self._rows.items() if row.changed_at >= since or not row.status.settled}
         rows = tuple(sorted(self._rows.values(), key=_place))
-        self._view = View(rows, asked, complete=complete, since=since, notices=notices)
+        by_status: dict[Status, list[Summary]] = defaultdict(list)
+        for row in rows:
+            by_status[row.status].append(row)
+        self._view = View(
+            rows,
+            asked,
+            complete=complete,
+            since=since,
+            by_status={status: tuple(some) for status, some in by_status.items()},
+            mailboxes=tuple(sorted({row.mailbox for row in rows})),
+            notices=notices,
+        )
 
     def _follow(self) -> None:
         while not self._ended:
@@ -205,10 +219,6 @@ class Board:
             looking = self._now() - self._looked_at < _LOOKING
             self._wake.wait((REFRESHED if looking else IDLE).total_seconds())
             self._wake.clear()
-
-
-def _is(row: Summary, wanted: Wanted) -> bool:
-    return (wanted.statuses is None or row.status in wanted.statuses) and wanted.mailbox in (None, row.mailbox)
 
 
 def _age(row: Summary) -> float:
