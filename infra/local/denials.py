@@ -1,15 +1,9 @@
-"""Calls that were refused for lack of permission: read out of the emulator's answers, kept as lines of JSON."""
+"""Calls that were refused for lack of permission, kept as lines of JSON."""
 
 import json
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
-
-_WORDS = re.compile(
-    rb"User: (?P<who>\S+) is not authorized to perform: (?P<action>[\w:-]+)"
-    rb"(?: on resource: (?:&quot;|\\?\")?(?P<what>[^\s\"&<\\]+))?"
-)
 
 
 @dataclass(frozen=True)
@@ -20,7 +14,7 @@ class Denial:
     """ARN of the caller: a function's session names its role, then the function."""
     action: str
     resource: str
-    """ARN, as far as the answer names it; without an object's key, which senders choose."""
+    """ARN; without an object's key, which senders choose."""
 
     @property
     def role(self) -> str:
@@ -32,15 +26,9 @@ class Denial:
         return f"{caller} may not {self.action}" + (f" on {self.resource}" if self.resource else "")
 
     @classmethod
-    def in_answer(cls, status: int, body: bytes) -> Self | None:
-        """Read a denial out of an answer's status and body (AWS JSON or XML); None if it is none."""
-        found = _WORDS.search(body) if status in (400, 403) else None
-        if found is None:
-            return None
-        resource = (found["what"] or b"").decode(errors="replace")
-        if ":s3:::" in resource:
-            resource = resource.split("/", 1)[0]
-        return cls(found["who"].decode(), found["action"].decode(), resource)
+    def of(cls, who: str, action: str, resource: str) -> Self:
+        """Make a denial of what was asked for; an object's key is left out."""
+        return cls(who, action, resource.split("/", 1)[0] if ":s3:::" in resource else resource)
 
 
 def note(denial: Denial, file: Path) -> None:

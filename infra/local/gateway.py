@@ -1,50 +1,30 @@
 """The emulator's application with what it lacks. Runs in the emulator's environment; nothing installed is changed.
 
 - Every refusal for lack of permission is written down, in the file that `DENIALS` names: a function may report one in
-  its own words, or not at all.
+  its own words, or not at all, and the answer to a HEAD request has no words.
 - Every permission that a call rested on is written down, in the file that `PERMISSIONS` names.
 - S3's events carry the object's version, as EventBridge documents for a versioned bucket; the emulator leaves it out.
 """
 
 import json
 import os
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ministack.app import app as emulated
+from ministack.app import app
 from ministack.core import iam_evaluator
 from ministack.services import eventbridge, s3
 
 from infra.local.denials import Denial, note
 from infra.local.permissions import Permission, Used, condition_text
 
-Event = MutableMapping[str, Any]
-Send = Callable[[Event], Awaitable[None]]
-Receive = Callable[[], Awaitable[Event]]
+__all__ = ["app"]
 
 DENIALS = Path(os.environ["DENIALS"])
 USED = Used(Path(os.environ["PERMISSIONS"]))
-
-
-async def app(scope: Event, receive: Receive, send: Send) -> None:
-    """Answer as the emulator does."""
-    status = 0
-
-    async def noting(event: Event) -> None:
-        nonlocal status
-        if event["type"] == "http.response.start":
-            status = event["status"]
-        elif event["type"] == "http.response.body":
-            denial = Denial.in_answer(status, event.get("body", b""))
-            if denial is not None:
-                note(denial, DENIALS)
-        await send(event)
-
-    await emulated(scope, receive, noting if scope["type"] == "http" else send)
-
 
 _version: ContextVar[str | None] = ContextVar("version", default=None)
 _fire, _dispatch = s3._fire_s3_event, eventbridge._dispatch_event  # noqa: SLF001 - there is no public place for it
@@ -70,7 +50,16 @@ def _dispatch_with_version(event: dict[str, Any], *arguments: Any, **named: Any)
 s3._fire_s3_event, eventbridge._dispatch_event = _fire_with_version, _dispatch_with_version  # noqa: SLF001
 
 
-_evaluate, _first_match = iam_evaluator.evaluate, iam_evaluator._first_match  # noqa: SLF001 - as above
+_enforce, _evaluate, _first_match = iam_evaluator.enforce, iam_evaluator.evaluate, iam_evaluator._first_match  # noqa: SLF001 - as above
+
+
+def _enforce_and_note(
+    access_key: str, action: str, service: str, region: str, resource_arn: str = "*", **how: Any
+) -> Any:
+    refused = _enforce(access_key, action, service, region, resource_arn=resource_arn, **how)
+    if isinstance(refused, iam_evaluator.EvalResult):
+        note(Denial.of(refused.principal_arn, action, resource_arn), DENIALS)
+    return refused
 
 
 def _evaluate_and_note(call: Any, policies: Any, *limits: Any) -> Any:
@@ -93,4 +82,4 @@ def _rested_on(call: Any, statements: list[Any]) -> Iterator[Permission]:
                     yield Permission(role, action, resource, condition_text(statement.conditions))
 
 
-iam_evaluator.evaluate = _evaluate_and_note
+iam_evaluator.enforce, iam_evaluator.evaluate = _enforce_and_note, _evaluate_and_note

@@ -109,7 +109,8 @@ def a_refused_request(product: Product) -> Holds:
 
 
 def an_escalation(product: Product) -> Holds:
-    return told(product, product.run.drop(REQUESTS / "invalid"), "invalid", when="escalated_at")
+    nobody = product.drop(patient__nhs_number="9990000409")
+    return told(product, nobody, "undelivered", when="escalated_at")
 
 
 def a_held_request(product: Product) -> Holds:
@@ -126,7 +127,13 @@ def a_deleted_consultation(product: Product) -> Holds:
 
 
 def another_name_at_pds(product: Product) -> Holds:
-    return reaches(product, product.drop(**LOOKED_UP, patient__name__family="TESTWRONG"), "HELD")
+    dropped = product.drop(**LOOKED_UP, patient__name__family="TESTWRONG")
+
+    def holds() -> bool:
+        message = product.run.message(dropped)
+        return message is not None and "differs from PDS" in [fact.kind for fact in message.facts]
+
+    return holds
 
 
 def a_refusal_of_mesh(product: Product) -> Holds:
@@ -253,7 +260,7 @@ SCENARIOS = (
         "a notice that nobody takes escalates",
         an_escalation,
         {"poller": ("ssm:GetParameter *",)},
-        tasks=(DUE,),
+        tasks=(MAILBOX, DUE),
         afresh=True,
         waits=6,
     ),
