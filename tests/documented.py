@@ -119,8 +119,8 @@ class Place:
 
     def forget(self) -> None:
         """Begin as a new shell in the checkout does."""
-        # What is this test run's own, credentials for AWS above all, is no reader's.
-        own = ("AWS_", "PYTEST_", "GPCM_", "PYTHONPATH", "VIRTUAL_ENV", "MAKE", "CI")
+        # What is this test run's own, credentials for AWS above all, is no reader's; nor is its terminal's width.
+        own = ("AWS_", "PYTEST_", "GPCM_", "PYTHONPATH", "VIRTUAL_ENV", "MAKE", "CI", "COLUMNS")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
         (self.memory / "environment.json").write_text(json.dumps(kept))
         (self.memory / "folder").write_text(str(self.folder))

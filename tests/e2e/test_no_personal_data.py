@@ -92,10 +92,11 @@ def test_no_key_of_ours_names_anyone(sent: Product) -> None:
     assert revealing(" ".join(str(item.get(name)) for item in items for name in indexed)) == []
 
 
-def test_nothing_in_the_ledger_but_the_senders_own_reference_names_anyone(sent: Product) -> None:
+def test_nothing_in_the_ledger_but_the_senders_own_reference_and_folder_names_anyone(sent: Product) -> None:
     table = sent.run.session.resource("dynamodb").Table(sent.run.outputs["LedgerTableName"])
     for item in table.scan()["Items"]:
-        assert revealing(str({name: value for name, value in item.items() if name != "encounter"})) == []
+        ours = {name: value for name, value in item.items() if name not in {"encounter", "folder"}}
+        assert revealing(str(ours)) == []
 
 
 def test_the_send_queue_carries_ids_only(sent: Product) -> None:

@@ -174,7 +174,7 @@ def focused(page: Page) -> str:
 def reach(page: Page, name: str, *, whole: bool = False) -> None:
     """Press Tab until the focus is on what has this name, or one that begins so."""
     passed = []
-    for _ in range(80):
+    for _ in range(400):  # the run that the tests share has notices of other tests
         page.keyboard.press("Tab")
         passed.append(focused(page))
         if passed[-1] == name or (not whole and passed[-1].startswith(name)):

@@ -54,8 +54,8 @@ def next_version(tmp_path: Path) -> Path:
     assert text.count("    ),\n    backfill=") == 1
     text = text.replace("    ),\n    backfill=", NEW_MAILBOX)
     # A slow machine starts two versions of the builder at once: it may take longer than its deployed limit.
-    assert text.count("memory_megabytes=1024, timeout_seconds=15") == 1
-    text = text.replace("memory_megabytes=1024, timeout_seconds=15", "memory_megabytes=1024, timeout_seconds=60")
+    assert text.count("memory_megabytes=1024, timeout_seconds=30") == 1
+    text = text.replace("memory_megabytes=1024, timeout_seconds=30", "memory_megabytes=1024, timeout_seconds=60")
     configuration.write_text(text)
     return source
 

@@ -246,7 +246,10 @@ def soak(run: Product, *, messages: int, rate: float, seed: int, report: Any = p
 
 
 def reckoned(run: Product, first_day: date) -> Counter[str]:
-    """Have the product make its own balance of each day since the first, and add them up for the one mailbox."""
+    """Have the product make its own balance of each day since the first, and add them up.
+
+    Counted are the one mailbox, and `-`: a request that cannot be read has no mailbox in the ledger.
+    """
     found: Counter[str] = Counter()
     store, day = run.session.client("s3"), first_day
     while day <= datetime.now(UTC).date():
@@ -259,9 +262,10 @@ def reckoned(run: Product, first_day: date) -> Counter[str]:
                     raise
         kept = store.get_object(Bucket=run.outputs["EvidenceBucketName"], Key=f"balances/{day}.json")
         made = json.loads(kept["Body"].read())
-        its = made["mailboxes"].get(MAILBOX, {})
-        found.update({name: its.get(name, 0) for name in ("received", "settled", "open")})
-        found.update(arriving=len(its.get("arriving", ())), wrong=made["wrong"])
+        found["wrong"] += made["wrong"]
+        for its in (made["mailboxes"].get(mailbox, {}) for mailbox in (MAILBOX, "-")):
+            found.update({name: its.get(name, 0) for name in ("received", "settled", "open")})
+            found["arriving"] += len(its.get("arriving", ()))
         day += timedelta(days=1)
     return found
 
