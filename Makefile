@@ -60,6 +60,7 @@ destroy: $(READY) ## Delete the stack of ENVIRONMENT (dev); production refuses
 	@$(CDK) destroy --force --context environment=$(or $(ENVIRONMENT),dev)
 
 try-deploy: $(READY) ## Bootstrap, deploy, diff and destroy with the real CDK, against the emulator in place of an account
+	@$(CDK) --version >/dev/null # fetched while npm trusts whom it always does; the test has it trust the emulator alone
 	@CDK_ON_THE_EMULATOR=1 $(BIN)/python -m pytest -q tests/integration/test_cdk.py
 
 security: $(READY) ## Hold the templates to cfn-lint, and to checkov's findings that docs/security.md answers
