@@ -73,6 +73,7 @@ def told_of(message: Message) -> str:
 @pytest.mark.requirement("GPCM-SD-CS-071", "GPCM-SD-CS-072", "GPCM-SD-084")
 def test_each_answer_has_its_outcome(pds: Product) -> None:
     control(pds, "DELETE", "requests")
+    tokens_before = control(pds, "GET", "requests")["tokens"]  # other tests' builders share the run
     dropped = {person: drop(pds, *person) for person in ANSWERS}
     for person, (status, why) in ANSWERS.items():
         message = pds.reaches(dropped[person], status)
@@ -84,7 +85,7 @@ def test_each_answer_has_its_outcome(pds: Product) -> None:
     asked = control(pds, "GET", "requests")
     assert {request["status"] for request in asked["requests"]} <= {200, 404}, "the budget let none be refused"
     assert {request["headers"]["nhsd-end-user-organisation-ods"] for request in asked["requests"]} == {"Y90003"}
-    assert asked["tokens"] <= 2, "each of two builders asked for one"
+    assert asked["tokens"] - tokens_before <= 2, "each of two builders asked for one"
 
 
 def test_both_values_are_kept_for_those_who_decide_and_no_function_can_read_them(pds: Product) -> None:
