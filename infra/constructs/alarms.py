@@ -165,46 +165,33 @@ class Alarms(Construct):
 
     def watch_schedules(self, mailboxes: tuple[str, ...]) -> None:
         """Tell a person that a schedule's work is not done, whether its runs fail or never start: no data alarms."""
-        due, poll = self._timings.due_work_minutes, self._timings.mailbox_poll_minutes
-        self._alarm(
+        self._silence(
             "DueWorkSilent",
             "Due work silent",
-            measured("DueWorkDone", by="poller", every=Duration.minutes(due), statistic="SampleCount"),
-            threshold=1,
-            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            "DueWorkDone",
+            every=Duration.minutes(self._timings.due_work_minutes),
             # The hold leaves a quarter of an hour of the three hours: a third of it may pass before a person knows.
             lasting=5,
-            silence_alarms=True,
             what_to_do="The sweep does not run or does not end. Held reports are not released, notices are not told, "
             "overdue answers are not chased. Look at the poller's errors and throttles, then at its schedule.",
         )
         for mailbox in mailboxes:
-            self._alarm(
+            self._silence(
                 "MailboxSilent",
                 "Mailbox silent",
-                measured(
-                    "MailboxPolled",
-                    by="poller",
-                    mailbox=mailbox,
-                    every=Duration.minutes(poll),
-                    statistic="SampleCount",
-                ),
-                threshold=1,
-                comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+                "MailboxPolled",
+                every=Duration.minutes(self._timings.mailbox_poll_minutes),
                 # MESH keeps what waits for 5 days; three polls missed are no accident any more.
                 lasting=_LASTING,
-                silence_alarms=True,
                 mailbox=mailbox,
                 what_to_do=f"Mailbox {mailbox} has not been emptied, three polls running: answers wait in MESH, and "
                 "failures are not heard of. Look for refused credentials, an ended certificate, or a MESH outage.",
             )
-        self._alarm(
+        self._silence(
             "BalanceSilent",
             "Balance silent",
-            measured("Imbalance", by="poller", every=Duration.days(1), statistic="SampleCount"),
-            threshold=1,
-            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
-            silence_alarms=True,
+            "Imbalance",
+            every=Duration.days(1),
             what_to_do="No day was reckoned within the last day, so that a lost request would not be found. Look in "
             "the poller's log for its nightly runs (03:20 to 06:20 UTC), then reckon the day by hand.",
         )
@@ -277,6 +264,29 @@ class Alarms(Construct):
             threshold=0,
             what_to_do="Requests that were received on a day are not all accounted for. Read the day's balance in the "
             "evidence bucket, under balances/: it lists each of them, and the notice says what to do.",
+        )
+
+    def _silence(
+        self,
+        construct_id: str,
+        section: str,
+        metric: str,
+        *,
+        every: Duration,
+        what_to_do: str,
+        lasting: int = _AT_ONCE,
+        mailbox: str | None = None,
+    ) -> None:
+        self._alarm(
+            construct_id,
+            section,
+            measured(metric, by="poller", mailbox=mailbox, every=every, statistic="SampleCount"),
+            threshold=1,
+            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            lasting=lasting,
+            silence_alarms=True,
+            mailbox=mailbox,
+            what_to_do=what_to_do,
         )
 
     def _alarm(

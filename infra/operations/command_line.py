@@ -100,6 +100,12 @@ class Given:
         """Say who acts; it is recorded with what they do."""
         return operator_name(given)
 
+    def reason(self, given: str | None) -> str:
+        """Say why; it is recorded too. Raises InputError."""
+        if not given or not given.strip():
+            raise InputError("Say why with --reason: it is recorded with your name.")
+        return given
+
     def confirm(self, question: str, *, yes: bool) -> None:
         """Ask before something is changed. Raises InputError where nobody can be asked, and Exit at a no."""
         if yes:

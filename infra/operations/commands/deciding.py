@@ -6,7 +6,7 @@ import typer
 from rich.text import Text
 
 from gpconnect_messaging.ledger.lifecycle import Status
-from infra.operations.command_line import Given, InputError, Panel, app, command
+from infra.operations.command_line import Given, Panel, app, command
 from infra.operations.commands.dropping import Yes
 from infra.operations.commands.looking import Actor, MessageName
 
@@ -60,10 +60,9 @@ def let_pass(given: Given, message: MessageName, reason: Reason, yes: Yes = Fals
     """Let a message go that waits for earlier versions of its encounter, which are then never sent (SUPERSEDED)."""
     place = given.place
     summary = place.find(message)
-    if not reason.strip():
-        raise InputError("Say why with --reason: it is recorded.")
+    why = given.reason(reason)
     given.confirm("Give up the earlier versions that this message waits for?", yes=yes)
-    _told(given, summary.message_id, place.by_hand.let_pass(summary.message_id, given.actor(actor), reason))
+    _told(given, summary.message_id, place.by_hand.let_pass(summary.message_id, given.actor(actor), why))
 
 
 def _told(given: Given, message_id: str, status: Status) -> None:
@@ -77,10 +76,9 @@ def _told(given: Given, message_id: str, status: Status) -> None:
 def place_hold(given: Given, message: MessageName, reason: Reason, yes: Yes = False, actor: Actor = None) -> None:
     """Keep everything of a message until the hold is lifted."""
     summary = given.place.find(message)
-    if not reason.strip():
-        raise InputError("Say why with --reason: it is recorded.")
+    why = given.reason(reason)
     given.confirm("Place a legal hold on this message?", yes=yes)
-    held = given.place.legal_hold.place(summary.message_id, given.actor(actor), reason)
+    held = given.place.legal_hold.place(summary.message_id, given.actor(actor), why)
     given.screen.result(
         {"message_id": summary.message_id, "objects_held": held},
         Text(f"Held: the ledger's items, and {held} versions of objects."),
@@ -91,10 +89,9 @@ def place_hold(given: Given, message: MessageName, reason: Reason, yes: Yes = Fa
 def lift_hold(given: Given, message: MessageName, reason: Reason, yes: Yes = False, actor: Actor = None) -> None:
     """Let a message expire again, counted from now."""
     summary = given.place.find(message)
-    if not reason.strip():
-        raise InputError("Say why with --reason: it is recorded.")
+    why = given.reason(reason)
     given.confirm("Lift the legal hold on this message?", yes=yes)
-    free = given.place.legal_hold.lift(summary.message_id, given.actor(actor), reason)
+    free = given.place.legal_hold.lift(summary.message_id, given.actor(actor), why)
     given.screen.result(
         {"message_id": summary.message_id, "objects_free": free},
         Text(f"Lifted: the ledger's items, and {free} versions of objects."),

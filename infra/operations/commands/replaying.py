@@ -70,7 +70,7 @@ def resend(
     if dry_run or not doable:
         given.screen.result([_proposal(each) for each in plan], *_proposals(plan))
         return None if doable else Ended.NOT_POSSIBLE
-    why = _reason(reason)
+    why = given.reason(reason)
     given.screen.say(*(f"{each.message_id[:8]}  {each.action.value}. {each.why}" for each in plan))
     given.confirm(f"Do this to {len(doable)} of {len(plan)}?", yes=yes)
     done = list(place.replay.resend.carry_out(plan, way, actor=given.actor(actor), reason=why, pace=Pace(rate)))
@@ -88,12 +88,6 @@ def _window(place: Place, since: str | None, until: str | None) -> dict[str, dat
         return {"since": begin, "until": moment_of(until, place.now()) if until else place.now()}
     except MomentError as error:
         raise InputError(str(error)) from None
-
-
-def _reason(reason: str | None) -> str:
-    if not reason or not reason.strip():
-        raise InputError("Say why with --reason: it is recorded with your name.")
-    return reason
 
 
 def _proposal(each: Proposal) -> dict[str, Any]:
@@ -150,7 +144,7 @@ def redrive(
     if dry_run or not count:
         given.screen.result(_letters_as_json(wanted.items()), *_letters(wanted.items()))
         return None
-    why = _reason(reason)
+    why = given.reason(reason)
     given.confirm(f"Move {count} dead letters back?", yes=yes)
     who = given.actor(actor)
     moved = {
@@ -206,7 +200,7 @@ def backfill(
     if dry_run or not count:
         given.screen.result({"requests": count, "started": False}, Text(f"{count} requests lie there."))
         return None
-    why = _reason(reason)
+    why = given.reason(reason)
     given.confirm(f"Take in {count} requests, as far as they were not before?", yes=yes)
     try:
         execution = tool.start(prefix, actor=given.actor(actor), reason=why)

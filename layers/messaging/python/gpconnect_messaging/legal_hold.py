@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.holds import Held, HeldItems
-from gpconnect_messaging.operators import checked_actor
+from gpconnect_messaging.operators import checked_actor, checked_reason
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -33,8 +33,7 @@ class LegalHold:
         Recorded with who and why. Raises UnknownMessageError, ActorError, and ValueError where no reason is named.
         """
         checked_actor(actor)
-        if not reason.strip():
-            raise ValueError("say why")
+        checked_reason(reason)
         held = self._set(self._places(message_id, self.items.place(message_id)), "ON")
         self.trail.record(actor, "legal hold placed", message_id=message_id, details={"reason": reason})
         return held
@@ -45,8 +44,7 @@ class LegalHold:
         What another held message of the encounter needs stays held.
         """
         checked_actor(actor)
-        if not reason.strip():
-            raise ValueError("say why")
+        checked_reason(reason)
         self.trail.record(actor, "legal hold lifted", message_id=message_id, details={"reason": reason})
         lifted = self.items.lift(message_id)
         shared = {place for each, held in lifted.still_held.items() for place in self._places(each, held)}

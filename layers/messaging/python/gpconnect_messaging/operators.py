@@ -1,4 +1,4 @@
-"""How the people who act on messages are named in the ledger: by an id, never by what could be a patient's."""
+"""What the ledger keeps of the people who act on messages: an id, never what could be a patient's, and a reason."""
 
 import re
 
@@ -17,3 +17,10 @@ def checked_actor(actor: str) -> str:
     if not _ACTOR.fullmatch(actor) or any(is_nhs_number(digits) for digits in _DIGITS.findall(actor)):
         raise ActorError("name the operator by an id of one word: letters, digits and @._:/+=-")
     return actor
+
+
+def checked_reason(reason: str) -> str:
+    """Return the reason for what an operator does, as it is. Raises ValueError where it says nothing."""
+    if not reason.strip():
+        raise ValueError("say why")
+    return reason

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gpconnect_messaging.ledger.audit import AuditTrail
-from gpconnect_messaging.operators import checked_actor
+from gpconnect_messaging.operators import checked_actor, checked_reason
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -48,8 +48,7 @@ class Backfill:
         no reason is named.
         """
         checked_actor(actor)
-        if not reason.strip():
-            raise ValueError("say why")
+        checked_reason(reason)
         if self.states.list_executions(stateMachineArn=self.machine_arn, statusFilter="RUNNING")["executions"]:
             raise BackfillError("A backfill is running: wait until it is done, so that its rate is kept.")
         self.trail.record(actor, "backfill", details={"reason": reason})

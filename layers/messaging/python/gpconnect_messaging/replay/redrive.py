@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.store import Ledger
-from gpconnect_messaging.operators import checked_actor
+from gpconnect_messaging.operators import checked_actor, checked_reason
 from gpconnect_messaging.replay.pace import Pace
 from gpconnect_messaging.requests import identity
 
@@ -126,8 +126,7 @@ class Redrive:
         is left.
         """
         checked_actor(actor)
-        if not reason.strip():
-            raise ValueError("say why")
+        checked_reason(reason)
         left: list[_Held] = []
         moved: set[str | None] = set()
         try:

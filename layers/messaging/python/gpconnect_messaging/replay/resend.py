@@ -15,7 +15,7 @@ from gpconnect_messaging.ledger.lifecycle import FactKind, Patience, Status
 from gpconnect_messaging.ledger.orders import OrderBook
 from gpconnect_messaging.ledger.records import AuditEvent, MessageRecord, Order
 from gpconnect_messaging.ledger.store import Ledger
-from gpconnect_messaging.operators import checked_actor
+from gpconnect_messaging.operators import checked_actor, checked_reason
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.replay.pace import Pace
 from gpconnect_messaging.replay.policy import Action, Ruling, Standing, Way, judge
@@ -118,8 +118,7 @@ class Resend:
         is named; ClientError and StorageError break it off: what was not done can be done by the same call again.
         """
         checked_actor(actor)
-        if not reason.strip():
-            raise ValueError("say why")
+        checked_reason(reason)
         for proposed in proposals:
             if proposed.action is Action.NONE:
                 yield proposed

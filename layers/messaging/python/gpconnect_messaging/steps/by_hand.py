@@ -12,7 +12,7 @@ from gpconnect_messaging.ledger.lifecycle import Fact, History, Status
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.notices import Notifier
-from gpconnect_messaging.operators import checked_actor
+from gpconnect_messaging.operators import checked_actor, checked_reason
 from gpconnect_messaging.steps.voiding import void_what_it_replaced, voids
 
 
@@ -78,9 +78,8 @@ class ByHand:
         the practice. `reason` is for whoever asks later, and names nobody. Raises NotPossibleError where it waits for
         none, or where one of them is being sent just now; ActorError, and ValueError without a reason.
         """
-        if not reason.strip():
-            raise ValueError("say why")
-        change = self.ledger.let_pass(message_id, at=self.now(), actor=checked_actor(actor), reason=reason)
+        who, why = checked_actor(actor), checked_reason(reason)
+        change = self.ledger.let_pass(message_id, at=self.now(), actor=who, reason=why)
         if change is None:
             raise NotPossibleError(f"{message_id} waits for no earlier version, or for one that is being sent just now")
         self.notifier.tell(change.notices)
