@@ -80,11 +80,10 @@ app = typer.Typer(
 class Given:
     """What every command is given."""
 
-    def __init__(self, where: Where, opener: Callable[[Where], Place], *, as_json: bool, yes: bool = False) -> None:
+    def __init__(self, where: Where, opener: Callable[[Where], Place], *, as_json: bool) -> None:
         self.where = where
         self.screen = Screen(as_json=as_json)
         self._opener = opener
-        self._yes = yes
 
     @cached_property
     def place(self) -> Place:

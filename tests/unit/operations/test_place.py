@@ -6,7 +6,6 @@ import pytest
 
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.operators import ActorError
-from infra.operations.counting import KeptCount
 from infra.operations.place import AmbiguousError, PlaceError, UnknownMessageError, Where, open_place
 from infra.operations.revealing import REVEALED, Personal, reveal
 from tests.unit.ledger.facts import BUILT, INVALID
@@ -90,21 +89,6 @@ def test_queues_say_what_waits_in_them(place: PlaceInMemory) -> None:
 def test_a_place_that_cannot_be_opened_is_answered_with_what_to_do(where: Where, sentence: str) -> None:
     with pytest.raises(PlaceError, match=sentence):
         open_place(where, find_kept=lambda: None)
-
-
-def test_counts_are_kept_for_some_seconds_and_taken_again_behind_the_page() -> None:
-    now, taken = [0.0], [0]
-
-    def count() -> int:
-        taken[0] += 1
-        return taken[0]
-
-    kept = KeptCount(count, seconds=10, clock=lambda: now[0])
-    assert (kept.get(), kept.get()) == (1, 1)
-    now[0] = 11
-    assert kept.get() == 1, "nobody waits"
-    kept.wait()
-    assert kept.get() == 2
 
 
 def test_an_age_is_never_below_nothing(place: PlaceInMemory) -> None:

@@ -47,9 +47,6 @@ from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE, encounter
 LOOKS_BACK = timedelta(days=3)
 """How far a list goes back where nobody says how far: over a weekend. Each day is sixteen queries, however empty."""
 
-SHORTEST = 8
-"""How many characters of a message id are enough to look it up."""
-
 _AT_ONCE = 16
 _BATCH = 100
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
