@@ -25,7 +25,7 @@ _OUTCOMES: dict[str, dict[str, str]] = defaultdict(dict)
 
 # CI decides about a change, not about luck: there the same examples are tried each time, and new ones by developers.
 # `make check` is to be done within a minute, and tries fewer of them.
-_FEWER = 25 if os.environ.get("EXAMPLES") == "few" else 100
+_FEWER = 10 if os.environ.get("EXAMPLES") == "few" else 100
 settings.register_profile("ci", derandomize=True, max_examples=_FEWER)
 settings.register_profile("here", max_examples=_FEWER)
 settings.load_profile("ci" if os.environ.get("CI") else "here")

@@ -10,12 +10,14 @@ import pytest
 from gpconnect_messaging.mesh import MailboxCredentials
 from gpconnect_messaging.mesh.certificate import expiry
 
+NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+
 
 def made(folder: Path, days: int) -> str:
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("needs the openssl command to make a certificate")
-    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test", "-days", str(days)]
+    command = [openssl, "req", "-x509", *NEW_KEY, "-nodes", "-subj", "/CN=test", "-days", str(days)]
     subprocess.run([*command, "-keyout", folder / "key", "-out", folder / "cert"], check=True, capture_output=True)
     return (folder / "cert").read_text(encoding="ascii")
 
