@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES
+from gpconnect_messaging.replay.policy import Way
 from tests.model.effects import Ending, Process, Watched
 from tests.model.mesh import Mood
-from tests.model.world import MAILBOX, PRACTICE, STRANGER, WINDOW, World
+from tests.model.world import MAILBOX, OPERATOR, PRACTICE, STRANGER, WINDOW, World
 
 ENCOUNTERS = st.sampled_from(["one", "two"])
 PLACES = st.just(0) | st.integers(1, 24) | st.integers(25, 60)
@@ -89,6 +90,27 @@ class Messaging(RuleBasedStateMachine):
     def somebody_takes_a_notice_on(self, which: int, at: int, ending: Ending) -> None:
         notices = self.world.open_notices()
         self.world.take_on(self._process("person", at, ending), notices[which % len(notices)])
+
+    @precondition(lambda self: self.world.records())
+    @rule(which=ANY, way=st.sampled_from(Way), at=PLACES, ending=ENDINGS)
+    def an_operator_sends_again(self, which: int, way: Way, at: int, ending: Ending) -> None:
+        records = self.world.records()
+        self.world.send_again(self._process("operator", at, ending), records[which % len(records)].message_id, way)
+
+    @precondition(lambda self: any(self.world.truth.forgeries.values()))
+    @rule(which=ANY, at=PLACES, ending=ENDINGS)
+    def an_answer_from_elsewhere_turns_out_genuine(self, which: int, at: int, ending: Ending) -> None:
+        found = [(subject, each) for subject, forged in self.world.truth.forgeries.items() for each, _ in forged]
+        self.world.accept(self._process("operator", at, ending), *found[which % len(found)])
+
+    @precondition(lambda self: self.world.records())
+    @rule(which=ANY, at=PLACES, ending=ENDINGS)
+    def an_operator_lets_a_version_pass(self, which: int, at: int, ending: Ending) -> None:
+        records = self.world.records()
+        message_id = records[which % len(records)].message_id
+        self.world.decide(
+            self._process("operator", at, ending), lambda by_hand: by_hand.let_pass(message_id, OPERATOR, "stuck")
+        )
 
     @rule(at=PLACES | st.integers(1, 2_000), ending=ENDINGS)
     def the_day_is_reckoned(self, at: int, ending: Ending) -> None:

@@ -11,7 +11,7 @@ import threading
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -28,17 +28,23 @@ from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.balances import Balances
 from gpconnect_messaging.ledger.lifecycle import FactKind, History, Patience, Status
 from gpconnect_messaging.ledger.notices import NoticeBook
+from gpconnect_messaging.ledger.orders import OrderBook
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import time
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory
+from gpconnect_messaging.mailboxes.settings import Release as ReleasedBy
 from gpconnect_messaging.mesh.chunking import Chunking
 from gpconnect_messaging.notices import Notifier, Telling
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
-from gpconnect_messaging.requests.identity import dropped_request_id
+from gpconnect_messaging.replay.pace import Pace
+from gpconnect_messaging.replay.policy import Way
+from gpconnect_messaging.replay.resend import Choice, Resend
+from gpconnect_messaging.requests.identity import dropped_request_id, request_again_id
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.steps import build
 from gpconnect_messaging.steps.build import Builder
+from gpconnect_messaging.steps.by_hand import ByHand, NotPossibleError
 from gpconnect_messaging.steps.due_work import Sweep
 from gpconnect_messaging.steps.escalate import Escalation
 from gpconnect_messaging.steps.poll import Poller
@@ -65,6 +71,7 @@ CHUNKING = Chunking(largest_whole=100_000, chunk_bytes=40_000, smallest_chunk=0)
 UNACKNOWLEDGED = timedelta(hours=4)
 """How long a notice may wait for somebody before it is escalated."""
 NURSE = "a.nurse"
+OPERATOR = "operator-7"
 WINDOW = timedelta(minutes=30)
 """How long a request is held, where the world holds any."""
 OF_REQUESTS = {
@@ -121,6 +128,10 @@ class Queues:
                 self.waiting.append(message_id)
             case "intake", {"release": request_id}:
                 self.intake.append(Release(request_id))
+            case "intake", {"again": request_id}:
+                self.intake.append(Again(request_id))
+            case _:
+                raise AssertionError("nobody reads that")
 
 
 @dataclass(frozen=True)
@@ -140,7 +151,14 @@ class Release:
     request_id: str
 
 
-Delivery = Dropped | Release
+@dataclass(frozen=True)
+class Again:
+    """An operator wants a kept request to be taken in again, under this id."""
+
+    request_id: str
+
+
+Delivery = Dropped | Release | Again
 
 
 @dataclass
@@ -148,6 +166,7 @@ class Parameters:
     """A Systems Manager client with our mailbox's settings."""
 
     hold: timedelta
+    release: ReleasedBy
 
     def get_parameter(self, *, Name: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
         assert Name.endswith(MAILBOX)
@@ -156,6 +175,7 @@ class Parameters:
             "ods_code": "Y90001",
             "specification": "2.0",
             "hold_window_seconds": int(self.hold.total_seconds()),
+            "release": self.release.value,
             "escalate_after_seconds": int(UNACKNOWLEDGED.total_seconds()),
         }
         return {"Parameter": {"Value": json.dumps(settings)}}
@@ -181,6 +201,8 @@ class Truth:
     """Message id, and for each answer to it that came from the practice: MESH id and code."""
     forgeries: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
     """The same, of answers that came from somebody else."""
+    genuine: set[str] = field(default_factory=set)
+    """MESH ids of answers that came from somebody else, and that an operator vouches for."""
     reports: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Message id, and the uploads of it that MESH reported as undelivered."""
     strays: set[str] = field(default_factory=set)
@@ -197,6 +219,7 @@ class World:
     def __init__(self, watched: Watched | None = None, *, hold: timedelta = timedelta(0)) -> None:
         self.watched = watched or Watched()
         self.hold = hold
+        self.release = ReleasedBy.AUTOMATIC
         self.clock = Clock(START)
         self.table, self.bucket, self.queue, self.topic = Table(), Bucket(self.clock), Queues(), Topic()
         self.mesh = Mesh(before_acknowledging=self._kept_and_recorded)
@@ -213,7 +236,7 @@ class World:
         )
         self.trail = AuditTrail(self.table, "ledger", self.clock)  # type: ignore[arg-type]
         self._reached: dict[str, tuple[Status, frozenset[str]]] = {}
-        """Each message's status, and the notices that there were when it came to it."""
+        """Each message's status, and what people had been told and had decided when it came to it."""
         self._facts_of_all: dict[str, frozenset[str]] = {}
         self._latest: list[MessageRecord] = []
         self._tellings_broken_off = 0
@@ -317,17 +340,25 @@ class World:
 
     def build(self, process: Process, delivery: Delivery) -> None:
         parts = self._parts(process)
-        s3, ssm = process.port("s3", self.bucket), process.port("ssm", Parameters(self.hold))
+        s3, ssm = process.port("s3", self.bucket), process.port("ssm", Parameters(self.hold, self.release))
         with self._life(process):
             builder = Builder(
                 drop=DropBucket(s3, "drop"), outbox=parts["outbox"], evidence=parts["evidence"],
                 ledger=parts["ledger"], mailboxes=MailboxDirectory(ssm, "mailboxes"),
                 send_queue=parts["send_queue"], notifier=parts["notifier"], numbers=NumberRange.TEST, now=self.clock,
             )  # fmt: skip
-            if isinstance(delivery, Release):
-                builder.release(delivery.request_id)
-            else:
-                builder.dropped(delivery.bucket, delivery.key, delivery.version, delivery.at)
+            match delivery:
+                case Release(request_id):
+                    builder.release(request_id)
+                case Again(request_id):
+                    self.truth.requests.setdefault(request_id, self._asked_as(request_id))
+                    builder.again(request_id)
+                case Dropped(bucket, key, version, at):
+                    builder.dropped(bucket, key, version, at)
+
+    def _asked_as(self, again: str) -> Asked:
+        """What was asked by the request that is taken in again under this id."""
+        return next(asked for each, asked in self.truth.requests.items() if str(request_again_id(each)) == again)
 
     def send(self, process: Process, message_id: str) -> None:
         parts = self._parts(process)
@@ -356,7 +387,7 @@ class World:
 
     def escalate(self, process: Process) -> None:
         parts = self._parts(process)
-        ssm = process.port("ssm", Parameters(self.hold))
+        ssm = process.port("ssm", Parameters(self.hold, self.release))
         with self._life(process):
             Escalation(
                 book=parts["book"], mailboxes=MailboxDirectory(ssm, "mailboxes"), notifier=parts["notifier"],
@@ -368,6 +399,29 @@ class World:
         with self._life(process):
             if self._parts(process)["book"].acknowledge(notice_id, NURSE, self.clock()):
                 self.truth.acknowledged.setdefault(notice_id, self.clock.time)
+
+    def decide(self, process: Process, decision: Callable[[ByHand], object]) -> None:
+        """An operator decides about a message; what is not possible any more is left."""
+        parts = self._parts(process)
+        with self._life(process), suppress(NotPossibleError):
+            decision(ByHand(ledger=parts["ledger"], notifier=parts["notifier"], now=self.clock))
+
+    def accept(self, process: Process, message_id: str, mesh_message_id: str) -> None:
+        """An operator has made sure that an answer is the practice's, wherever it came from."""
+        self.truth.genuine.add(mesh_message_id)
+        self.decide(process, lambda by_hand: by_hand.accept_response(message_id, mesh_message_id, OPERATOR))
+
+    def send_again(self, process: Process, message_id: str, way: Way) -> None:
+        """An operator sends a message again, or has a request taken in again."""
+        parts = self._parts(process)
+        with self._life(process):
+            tool = Resend(
+                ledger=parts["ledger"], trail=parts["trail"], orders=parts["orders"], outbox=parts["outbox"],
+                evidence=parts["evidence"], send_queue=parts["send_queue"], intake_queue=parts["intake_queue"],
+                patience=PATIENCE, now=self.clock,
+            )  # fmt: skip
+            plan = list(tool.plan(Choice(ids=(message_id,)), way))
+            list(tool.carry_out(plan, way, actor=OPERATOR, reason="mended", pace=Pace(1_000, sleep=lambda _: None)))
 
     def reconcile(self, process: Process) -> None:
         parts = self._parts(process)
@@ -385,6 +439,8 @@ class World:
             "evidence": Evidence(s3, "evidence", self.clock),
             "ledger": ledger,
             "book": NoticeBook(process.port("dynamodb", self.table), "ledger", self.clock),
+            "trail": AuditTrail(process.port("dynamodb", self.table), "ledger", self.clock),
+            "orders": OrderBook(process.port("dynamodb", self.table), "ledger", self.clock),
             "balances": Balances(process.port("dynamodb", self.table), "ledger", self.clock),
             "send_queue": SendQueue(process.port("sqs", self.queue), "send"),
             "intake_queue": IntakeQueue(process.port("sqs", self.queue), "intake"),
@@ -526,7 +582,7 @@ class World:
 
     def _check_evidence(self, record: MessageRecord) -> None:
         """No status without evidence: each is held against what the world outside really did."""
-        answers = [code for _, code in self.truth.answers[record.message_id]]
+        answers = self._answers_that_count(record)
         verdicts = {(RESPONSE_CODES[code].level, RESPONSE_CODES[code].verdict) for code in answers}
         received = (Level.INFRASTRUCTURE, Verdict.POSITIVE) in verdicts
         accepted = (Level.BUSINESS, Verdict.POSITIVE) in verdicts
@@ -564,15 +620,19 @@ class World:
             raise BrokenError(f"facts were lost: {known - record.history.identities}")
         self._facts_of_all[record.message_id] = record.history.identities
 
+    def _answers_that_count(self, record: MessageRecord) -> list[str]:
+        """The codes of what the practice answered, and of what an operator vouched for, once that is recorded."""
+        accepted = {fact.details["mesh_message_id"] for fact in record.history.of(FactKind.RESPONSE_ACCEPTED)}
+        vouched = [each for each in self.truth.forgeries[record.message_id] if each[0] in accepted & self.truth.genuine]
+        return [code for _, code in [*self.truth.answers[record.message_id], *vouched]]
+
     def _replacement_failed(self, record: MessageRecord) -> bool:
-        if not any(code == "20014" for answers in self.truth.answers.values() for _, code in answers):
+        answered = [*self.truth.answers.values(), *self.truth.forgeries.values()]
+        if not any(code == "20014" for answers in answered for _, code in answers):
             return False
-        later = [
-            each.message_id
-            for each in self.ledger.find_by_encounter(record.mailbox, record.encounter)
-            if each.version > record.version
-        ]
-        return any(code == "20014" for each in later for _, code in self.truth.answers[each])
+        of_its_encounter = self.ledger.find_by_encounter(record.mailbox, record.encounter)
+        later = [each for each in of_its_encounter if each.version > record.version]
+        return any("20014" in self._answers_that_count(each) for each in later)
 
     def _check_copies(self, record: MessageRecord) -> None:
         copies = self.mesh.copies(record.message_id)
@@ -594,9 +654,10 @@ class World:
         self._audited[record.message_id] = events
 
     def _check_flip(self, record: MessageRecord) -> None:
-        """A status that was final becomes another only where a person was told something since it was reached."""
+        """A status that was final becomes another only where a person was told since, or decided so."""
         before, told_then = self._reached.get(record.message_id, (None, frozenset()))
-        told = frozenset(self.notices_of(record.message_id))
+        decided = {fact.identity for fact in record.history.facts if fact.source == "operator"}
+        told = frozenset({*self.notices_of(record.message_id), *decided})
         if before is record.status:
             return
         self._reached[record.message_id] = record.status, told
