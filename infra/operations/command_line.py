@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from gpconnect_messaging.ledger.search import CursorError, SearchBusyError
 from gpconnect_messaging.ledger.table import LedgerBusyError
-from gpconnect_messaging.operators import ActorError
+from gpconnect_messaging.operators import ActorError, ReasonError, checked_reason
 from gpconnect_messaging.steps.by_hand import NotPossibleError
 from infra.local.processes import LocalRunError
 from infra.operations.place import (
@@ -101,9 +101,10 @@ class Given:
 
     def reason(self, given: str | None) -> str:
         """Say why; it is recorded too. Raises InputError."""
-        if not given or not given.strip():
-            raise InputError("Say why with --reason: it is recorded with your name.")
-        return given
+        try:
+            return checked_reason(given or "")
+        except ReasonError as error:
+            raise InputError(f"--reason: {error}. It is recorded with your name.") from None
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Ask before something is changed. Raises InputError where nobody can be asked, and Exit at a no."""

@@ -10,7 +10,6 @@ from starlette.responses import RedirectResponse, Response
 
 from gpconnect_messaging.ledger.search import SearchBusyError
 from gpconnect_messaging.ledger.table import LedgerBusyError
-from gpconnect_messaging.requests.nhs_number import is_nhs_number
 from gpconnect_messaging.storage import StorageError
 from infra.operations.console.guard import form_is_ours, operator_of
 from infra.operations.console.screens import Screens
@@ -19,7 +18,6 @@ from infra.operations.place import PlaceError
 Form = Mapping[str, str]
 Answer = Callable[[Request, Form], Response]
 _FIELDS = 20
-LONGEST_REASON = 200
 
 
 def form(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
@@ -43,19 +41,6 @@ async def fields_of(request: Request) -> Form:
 def back_to(request: Request, path: str) -> RedirectResponse:
     """Send the browser to another page of the operator's, so that going back sends no form again."""
     return RedirectResponse(f"{request.scope['root_path']}{path}", status_code=303)
-
-
-def checked_reason(given: str) -> str:
-    """Return a reason that may be kept. Raises ValueError, with a sentence for the person."""
-    reason = " ".join(given.split())
-    if not reason:
-        raise ValueError("Say why, in a few words")
-    if len(reason) > LONGEST_REASON:
-        raise ValueError(f"Say why in at most {LONGEST_REASON} characters")
-    digits = "".join(each for each in reason if each.isdigit())
-    if any(is_nhs_number(digits[start : start + 10]) for start in range(len(digits) - 9)):
-        raise ValueError("Leave the NHS number out: the reason is kept")
-    return reason
 
 
 def error_pages(screens: Screens) -> Mapping[type[Exception] | int, Callable[[Request, Exception], Response]]:

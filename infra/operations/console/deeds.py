@@ -9,11 +9,12 @@ from starlette.responses import Response
 
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.operators import ReasonError, checked_reason
 from gpconnect_messaging.replay.pace import Pace
 from gpconnect_messaging.replay.policy import Action, Way, line_for
 from gpconnect_messaging.replay.resend import Choice
 from gpconnect_messaging.steps.by_hand import NotPossibleError
-from infra.operations.console.answering import Form, back_to, checked_reason
+from infra.operations.console.answering import Form, back_to
 from infra.operations.console.desk import Desk
 from infra.operations.console.guard import operator_of
 from infra.operations.console.reading import found_record
@@ -210,7 +211,7 @@ class Doing:
         if deed.wants_reason:
             try:
                 reason = checked_reason(reason)
-            except ValueError as error:
+            except ReasonError as error:
                 problems["reason"], reason = str(error), ""
         if form.get("sure") != "yes":
             problems["sure"] = "Confirm it, or go back to the message"

@@ -17,8 +17,9 @@ from gpconnect_messaging.documents.page import View
 from gpconnect_messaging.documents.reading import Document, Facts, Reading, UnreadableMessageError, read_message
 from gpconnect_messaging.ledger.lifecycle import FactKind
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.operators import ReasonError, checked_reason
 from gpconnect_messaging.storage import DamagedMessageError, NotThereError
-from infra.operations.console.answering import Form, checked_reason
+from infra.operations.console.answering import Form
 from infra.operations.console.desk import Desk
 from infra.operations.console.guard import operator_of
 from infra.operations.console.reading import found_record
@@ -91,7 +92,7 @@ class Documents:
             problems["extent-administrative"] = "Choose what you need to see"
         try:
             reason = checked_reason(reason)
-        except ValueError as error:
+        except ReasonError as error:
             problems["reason"], reason = str(error), ""
         if problems:
             return self._hidden(request, record, problems, extent)
@@ -114,7 +115,7 @@ class Documents:
         record = found_record(self._desk, request)
         try:
             reason = checked_reason(form.get("reason", ""))
-        except ValueError as error:
+        except ReasonError as error:
             raise PlaceError(f"{error}. Open the document again, and reveal it first.") from None
         number = form.get("number", "")
         stored = self._reveal(request, record, Personal.DOCUMENT, reason)

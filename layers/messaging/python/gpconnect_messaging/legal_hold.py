@@ -30,10 +30,10 @@ class LegalHold:
     def place(self, message_id: str, actor: str, reason: str) -> int:
         """Hold a message; return how many object versions are held.
 
-        Recorded with who and why. Raises UnknownMessageError, ActorError, and ValueError where no reason is named.
+        Recorded with who and why. Raises UnknownMessageError, ActorError, ReasonError.
         """
         checked_actor(actor)
-        checked_reason(reason)
+        reason = checked_reason(reason)
         held = self._set(self._places(message_id, self.items.place(message_id)), "ON")
         self.trail.record(actor, "legal hold placed", message_id=message_id, details={"reason": reason})
         return held
@@ -44,7 +44,7 @@ class LegalHold:
         What another held message of the encounter needs stays held.
         """
         checked_actor(actor)
-        checked_reason(reason)
+        reason = checked_reason(reason)
         self.trail.record(actor, "legal hold lifted", message_id=message_id, details={"reason": reason})
         lifted = self.items.lift(message_id)
         shared = {place for each, held in lifted.still_held.items() for place in self._places(each, held)}

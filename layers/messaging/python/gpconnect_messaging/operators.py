@@ -6,6 +6,8 @@ from gpconnect_messaging.requests.nhs_number import is_nhs_number
 
 _ACTOR = re.compile(r"[A-Za-z0-9@._:/+=-]{1,128}")
 _DIGITS = re.compile(r"[0-9]{10}")
+_NHS_NUMBER = re.compile(r"(?<![0-9])([0-9]{3})[ .-]?([0-9]{3})[ .-]?([0-9]{4})(?![0-9])")
+LONGEST_REASON = 200
 
 
 class ActorError(ValueError):
@@ -19,8 +21,17 @@ def checked_actor(actor: str) -> str:
     return actor
 
 
+class ReasonError(ValueError):
+    """A reason is a few words and holds no NHS number. The text is a sentence for the person, without its full stop."""
+
+
 def checked_reason(reason: str) -> str:
-    """Return the reason for what an operator does, as it is. Raises ValueError where it says nothing."""
-    if not reason.strip():
-        raise ValueError("say why")
-    return reason
+    """Return the reason for what an operator does, which is kept, its white space made single. Raises ReasonError."""
+    words = " ".join(reason.split())
+    if not words:
+        raise ReasonError("Say why, in a few words")
+    if len(words) > LONGEST_REASON:
+        raise ReasonError(f"Say why in at most {LONGEST_REASON} characters")
+    if any(is_nhs_number("".join(found)) for found in _NHS_NUMBER.findall(words)):
+        raise ReasonError("Leave the NHS number out: the reason is kept")
+    return words

@@ -44,11 +44,10 @@ class Backfill:
     def start(self, prefix: str, *, actor: str, reason: str) -> str:
         """Start it, and give its execution's ARN; recorded with who and why, and without the prefix, a sender's word.
 
-        Raises BackfillError where one is running (two at once would be twice as fast), ActorError, and ValueError where
-        no reason is named.
+        Raises BackfillError where one is running (two at once would be twice as fast), ActorError, ReasonError.
         """
         checked_actor(actor)
-        checked_reason(reason)
+        reason = checked_reason(reason)
         if self.states.list_executions(stateMachineArn=self.machine_arn, statusFilter="RUNNING")["executions"]:
             raise BackfillError("A backfill is running: wait until it is done, so that its rate is kept.")
         self.trail.record(actor, "backfill", details={"reason": reason})

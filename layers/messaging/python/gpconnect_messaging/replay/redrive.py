@@ -122,11 +122,10 @@ class Redrive:
         """Move what can be moved, all of it or the chosen ones (by `id` or `subject`); say of each what was done.
 
         What is left stays where it is. `reason` is kept in the audit trail, and must name no patient. Raises
-        ActorError, and ValueError where no reason is named; ClientError breaks it off: the same call goes on with what
-        is left.
+        ActorError, ReasonError; ClientError breaks it off: the same call goes on with what is left.
         """
         checked_actor(actor)
-        checked_reason(reason)
+        reason = checked_reason(reason)
         left: list[_Held] = []
         moved: set[str | None] = set()
         try:

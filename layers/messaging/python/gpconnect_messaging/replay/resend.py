@@ -114,11 +114,11 @@ class Resend:
     ) -> Iterator[Proposal]:
         """Do what was proposed, and say of each what was done: nothing, where it is not what it was.
 
-        `reason` is kept in the audit trail, and must name no patient. Raises ActorError, and ValueError where no reason
-        is named; ClientError and StorageError break it off: what was not done can be done by the same call again.
+        `reason` is kept in the audit trail, and must name no patient. Raises ActorError, ReasonError;
+        ClientError and StorageError break it off: what was not done can be done by the same call again.
         """
         checked_actor(actor)
-        checked_reason(reason)
+        reason = checked_reason(reason)
         for proposed in proposals:
             if proposed.action is Action.NONE:
                 yield proposed

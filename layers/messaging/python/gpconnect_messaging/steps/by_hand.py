@@ -76,7 +76,7 @@ class ByHand:
 
         Those are given up for good (SUPERSEDED), since a version that came after a newer one would take its place with
         the practice. `reason` is for whoever asks later, and names nobody. Raises NotPossibleError where it waits for
-        none, or where one of them is being sent just now; ActorError, and ValueError without a reason.
+        none, or where one of them is being sent just now; ActorError, ReasonError.
         """
         who, why = checked_actor(actor), checked_reason(reason)
         change = self.ledger.let_pass(message_id, at=self.now(), actor=who, reason=why)
