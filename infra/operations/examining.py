@@ -4,7 +4,7 @@ Nothing here changes anything, and nothing says a secret or a patient's name. A 
 order, and the words say what to do.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from gpconnect_messaging.mailboxes.directory import CredentialsError, UnknownMailboxError
 from gpconnect_messaging.mailboxes.settings import MailboxSettings, MailboxSettingsError
 from gpconnect_messaging.mesh.errors import Authentication, MeshError
-from infra.operations.place import FUNCTIONS, Place, PlaceError
+from infra.operations.place import Place, PlaceError
 
 _SOON = timedelta(days=30)
 """How long before it ends a certificate needs somebody (docs/watching.md: 60, 30 and 7 days are alarms)."""
@@ -35,7 +35,7 @@ Look = Callable[[], tuple[bool, str]]
 
 def examined(place: Place) -> Iterator[Finding]:
     """Look at all parts of a place. MESH itself is asked by `mailbox_examined` alone."""
-    yield from (_finding(f"function {name}", lambda name=name: _function(place, name)) for name in FUNCTIONS)  # type: ignore[misc]
+    yield from (_finding(f"function {name}", lambda name=name: _function(place, name)) for name in _SETTINGS)  # type: ignore[misc]
     yield _finding("ledger", lambda: _ledger(place))
     for bucket in ("DropBucketName", "OutboxBucketName", "EvidenceBucketName"):
         named = bucket.removesuffix("BucketName").lower()
@@ -95,10 +95,18 @@ def _sentence(error: Exception) -> str:
 
 def _function(place: Place, name: str) -> tuple[bool, str]:
     found = place.client("lambda").get_function_configuration(FunctionName=place.output(f"{name.title()}FunctionName"))
-    getattr(place, f"{name}_settings")  # raises where it is not configured
+    _SETTINGS[name](place)
     state = str(found.get("State", "Active"))
     well = state == "Active" or (state == "Inactive" and found.get("StateReasonCode") == "Idle")
     return well, f"{state.lower()}, {found.get('MemorySize')} MB, {found.get('Timeout')} s"
+
+
+_SETTINGS: Mapping[str, Callable[[Place], object]] = {
+    "builder": lambda place: place.builder_settings,
+    "sender": lambda place: place.sender_settings,
+    "poller": lambda place: place.poller_settings,
+}
+"""What each function is told; to ask for it raises PlaceError where it lacks something."""
 
 
 def _ledger(place: Place) -> tuple[bool, str]:

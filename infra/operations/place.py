@@ -35,7 +35,7 @@ from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDire
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.replay.tools import ReplayTools, replay_tools
-from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SettingsError
+from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings, SettingsError
 from gpconnect_messaging.steps.by_hand import ByHand
 from gpconnect_messaging.steps.reconcile import Reconciliation
 from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
@@ -58,7 +58,7 @@ _CONFIG = Config(
 )
 # A balance takes the poller minutes, and must not be asked for again meanwhile.
 _OF_LAMBDA = _CONFIG.merge(Config(read_timeout=900, retries={"total_max_attempts": 1}))
-_Settings = TypeVar("_Settings", BuilderSettings, PollerSettings)
+_Settings = TypeVar("_Settings", BuilderSettings, SenderSettings, PollerSettings)
 _ENVIRONMENT = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
@@ -172,6 +172,11 @@ class Place:
     def builder_settings(self) -> BuilderSettings:
         """What the builder is told. Raises PlaceError."""
         return self._settings(BuilderSettings, "builder")
+
+    @cached_property
+    def sender_settings(self) -> SenderSettings:
+        """What the sender is told. Raises PlaceError."""
+        return self._settings(SenderSettings, "sender")
 
     @cached_property
     def poller_settings(self) -> PollerSettings:
