@@ -212,7 +212,7 @@ def text(time_: datetime) -> str:
 
 def time(written: str) -> datetime:
     """Read a time that `text` wrote."""
-    return datetime.strptime(written, "%Y-%m-%dT%H:%M:%S.%f%z")
+    return datetime.fromisoformat(written)
 
 
 def item(values: Item) -> dict[str, Any]:
