@@ -68,6 +68,15 @@ class Terminal:
         return json.loads(self.run(*arguments, "--json").stdout)
 
 
+GPCM = get_command(app)
+
+
+@pytest.fixture(autouse=True)
+def _made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Typer makes the command anew at each invocation, which takes longer than most commands do."""
+    monkeypatch.setattr("typer.testing._get_command", lambda _app: GPCM)
+
+
 @pytest.fixture
 def terminal() -> Terminal:
     return Terminal()
@@ -79,7 +88,7 @@ def plain(text: str) -> str:
 
 
 def commands() -> Iterator[tuple[str, ...]]:
-    whole: Any = get_command(app)
+    whole: Any = GPCM
     for name, command in whole.commands.items():
         yield (name,)
         for inner in getattr(command, "commands", {}):
