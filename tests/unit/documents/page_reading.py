@@ -6,6 +6,7 @@ Independent of the code that draws: it goes by the file alone (content streams, 
 import io
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pypdf import PdfReader
@@ -30,6 +31,7 @@ class Piece:
         return self.x + self.width
 
 
+@lru_cache(maxsize=4)
 def pieces(pdf: bytes) -> list[Piece]:
     """The text of a PDF, in the order in which it is drawn."""
     return [piece for number, page in enumerate(PdfReader(io.BytesIO(pdf)).pages) for piece in _page(number, page)]
