@@ -1,12 +1,12 @@
 """Read the ledger of a run: where each message is, and when it got there.
 
 Shapes (one table, keys `pk` and `sk`): a message at `MESSAGE#<id>` / `MESSAGE`, its facts at `MESSAGE#<id>` /
-`EVENT#…`. The rest of the table is the product's own business.
+`EVENT#…`; a request at `REQUEST#<id>` / `REQUEST`, with its messages' ids. The rest is the product's own business.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -46,20 +46,44 @@ class Message:
 
 def read(session: LocalSession, table: str) -> list[Message]:
     """Return every message, oldest first. Reads the whole table: a local one is small."""
-    scan = session.resource("dynamodb").meta.client.get_paginator("scan")
+    scan = _client(session).get_paginator("scan")
+    return _messages(item for page in scan.paginate(TableName=table, ConsistentRead=True) for item in page["Items"])
+
+
+def read_of_request(session: LocalSession, table: str, request_id: str) -> list[Message]:
+    """Return what became of a request, oldest first: its own row, where it has one, and its messages."""
+    client = _client(session)
+    key = {"pk": f"REQUEST#{request_id}", "sk": "REQUEST"}
+    claim = client.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {})
+    pages = (
+        client.get_paginator("query").paginate(
+            TableName=table,
+            ConsistentRead=True,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": f"MESSAGE#{each}"},
+        )
+        for each in (request_id, *claim.get("message_ids", ()))
+    )
+    return _messages(item for each in pages for page in each for item in page["Items"])
+
+
+def _client(session: LocalSession) -> Any:
+    """Give the resource's client, which reads plain values; the stubs give it the wire's shape."""
+    return session.resource("dynamodb").meta.client
+
+
+def _messages(items: Iterable[Item]) -> list[Message]:
     messages: dict[str, Item] = {}
     facts: dict[str, list[Fact]] = defaultdict(list)
-    for page in scan.paginate(TableName=table, ConsistentRead=True):
-        items: list[Any] = page["Items"]  # the stubs give the wire's shape, the resource's client plain values
-        for item in items:
-            kind, _, identity = str(item["pk"]).partition("#")
-            if kind != "MESSAGE":
-                continue
-            if item["sk"] == "MESSAGE":
-                messages[identity] = item
-            elif str(item["sk"]).startswith("EVENT#"):
-                at = datetime.fromisoformat(str(item["at"]))
-                facts[identity].append(Fact(str(item["kind"]), at, str(item["source"]), item))
+    for item in items:
+        kind, _, identity = str(item["pk"]).partition("#")
+        if kind != "MESSAGE":
+            continue
+        if item["sk"] == "MESSAGE":
+            messages[identity] = item
+        elif str(item["sk"]).startswith("EVENT#"):
+            at = datetime.fromisoformat(str(item["at"]))
+            facts[identity].append(Fact(str(item["kind"]), at, str(item["source"]), item))
     return [
         Message(
             message_id=message_id,

@@ -151,8 +151,12 @@ class Product:
 
     def message(self, dropped: Dropped | str) -> Message | None:
         """Return what became of a request (as dropped, or its id); None if the ledger has nothing yet."""
+        return next(iter(self.messages_of(dropped)), None)
+
+    def messages_of(self, dropped: Dropped | str) -> list[Message]:
+        """Return everything that became of a request (as dropped, or its id), oldest first."""
         request_id = dropped if isinstance(dropped, str) else dropped.request_id
-        return next((message for message in self.messages() if message.request_id == request_id), None)
+        return ledger.read_of_request(self.session, self.outputs["LedgerTableName"], request_id)
 
     def redeliver_after(self, seconds: int) -> None:
         """Let the queues hand out unfinished work again after so many seconds, in place of the deployed wait.

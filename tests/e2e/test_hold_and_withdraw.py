@@ -29,13 +29,14 @@ def _awake(run: LocalRun) -> None:
 
 def own_row(product: Product, dropped: Dropped) -> Message:
     """A request's own row, and not those of the messages that it became."""
-    (found,) = (each for each in product.run.messages() if each.message_id == dropped.request_id)
+    (found,) = (each for each in product.run.messages_of(dropped) if each.message_id == dropped.request_id)
     return found
 
 
 def becomes(product: Product, dropped: Dropped, status: str) -> Message:
     def there() -> bool:
-        return any(each.message_id == dropped.request_id and each.status == status for each in product.run.messages())
+        found = product.run.messages_of(dropped)
+        return any(each.message_id == dropped.request_id and each.status == status for each in found)
 
     product.wait(there)
     return own_row(product, dropped)
@@ -43,7 +44,7 @@ def becomes(product: Product, dropped: Dropped, status: str) -> Message:
 
 def released_as(product: Product, row: Message) -> Message:
     (message_id,) = next(fact.details["message_ids"] for fact in row.facts if fact.kind == "released")
-    (found,) = (each for each in product.run.messages() if each.message_id == message_id)
+    (found,) = (each for each in product.run.messages_of(row.request_id) if each.message_id == message_id)
     return found
 
 

@@ -24,8 +24,7 @@ def the_two(product: Product, dropped: Dropped, *statuses: str) -> tuple[Message
     """The messages of a request, to the care provider and to the practice, once they have these statuses."""
 
     def found() -> dict[str, Message]:
-        messages = [each for each in product.run.messages() if each.request_id == str(dropped.request_id)]
-        return {str(each.item["recipient"]): each for each in messages}
+        return {str(each.item["recipient"]): each for each in product.run.messages_of(dropped)}
 
     product.wait(lambda: [each.status for _, each in sorted(found().items())] == list(statuses))
     (_, provider), (_, practice) = sorted(found().items())

@@ -98,8 +98,8 @@ def test_both_values_are_kept_for_those_who_decide_and_no_function_can_read_them
 def test_an_outage_keeps_the_request_until_pds_answers(pds: Product) -> None:
     control(pds, "POST", "next", {"mode": "down", "count": 3})
     dropped = drop(pds, *WRIGHT)
-    pds.wait(lambda: "DELIVERED" in {row.status for row in _rows(pds, dropped)})
-    (own,) = (row for row in _rows(pds, dropped) if row.message_id == dropped.request_id)
+    pds.wait(lambda: "DELIVERED" in {row.status for row in pds.run.messages_of(dropped)})
+    (own,) = (row for row in pds.run.messages_of(dropped) if row.message_id == dropped.request_id)
     kinds = [fact.kind for fact in own.facts]
     assert kinds[0] == "held", "its mailbox holds nothing else"
     assert kinds[-1] == "released"
@@ -145,8 +145,3 @@ def test_no_log_line_names_anyone_or_holds_a_token_or_a_key(product: Product) ->
     key = json.loads(held["SecretString"])["private_key"].splitlines()[1]
     telling = [*people, "Bearer ", "eyJ", "/Patient/", "client_assertion", key]
     assert [word for word in telling for line in lines if word in line] == []
-
-
-def _rows(product: Product, dropped: Dropped) -> list[Message]:
-    """A request's own row, and those of the messages that it was released as."""
-    return [message for message in product.run.messages() if message.request_id == dropped.request_id]

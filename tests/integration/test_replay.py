@@ -46,8 +46,8 @@ def drop(run: LocalRun, documents: dict[str, bytes]) -> Dropped:
 def reaches(run: LocalRun, wanted: Status, *, request: str | None = None, message: str | None = None) -> Message:
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
-        for each in run.messages():
-            if each.status == wanted and (each.message_id == message or each.request_id == request):
+        for each in run.messages_of(request or message or ""):
+            if each.status == wanted:
                 return each
         with suppress(FunctionFailedError):  # as on AWS: the schedule comes round again
             run.poll()
