@@ -104,8 +104,10 @@ def _superseded(details: Details) -> str:
 
 
 def _routed(details: Details) -> str:
-    if details["mailbox"]:
+    if details["mailbox"] and details["mesh_message_id"]:
         return f"MESH says that it took the message to mailbox {details['mailbox']}"
+    if details["mailbox"]:
+        return f"MESH lists the practice at mailbox {details['mailbox']}, where a copy without an id must have gone"
     return "MESH was asked which mailbox it took the message to, and does not say"
 
 

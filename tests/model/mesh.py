@@ -13,7 +13,7 @@ from typing import Any
 
 from gpconnect_messaging.mesh.chunking import Part
 from gpconnect_messaging.mesh.errors import Busy, Gone, NeverLeft, Refused, Uncertain
-from gpconnect_messaging.mesh.models import EndpointLookup, MessageHeaders, Outgoing, Sent, Tracking
+from gpconnect_messaging.mesh.models import EndpointLookup, Mailbox, MessageHeaders, Outgoing, Sent, Tracking
 
 
 class Mood(Enum):
@@ -126,6 +126,11 @@ class Client:
         complete = self.mesh.uploads[mesh_message_id].complete
         status = "accepted" if complete else "uploading"
         return Tracking(message_id=mesh_message_id, status=status, recipient=self.mesh.practice)
+
+    def endpoint_lookup(self, ods_code: str, workflow_id: str) -> EndpointLookup:
+        assert workflow_id == "GPCONNECT_SEND_DOCUMENT"
+        listed = (Mailbox(mailbox_id=self.mesh.practice),) if self.mesh.practice.startswith(ods_code) else ()
+        return EndpointLookup(mailboxes=listed)
 
     def _waiting(self, mesh_message_id: str) -> tuple[MessageHeaders, bytes]:
         try:

@@ -390,6 +390,17 @@ def _forged(world: World) -> None:
     world.answer(message.message_id, "20013")
 
 
+def _forged_of_an_unheard_upload(world: World) -> None:
+    """MESH has the message, and nobody knows by which id; somebody else answers first."""
+    world.drop("encounter")
+    world.deliver_intake(world.process("builder"))
+    world.mesh.moods.append(Mood.TAKES_UNHEARD)
+    world.deliver_send(world.process("sender"))
+    (message,) = world.records()
+    world.answer(message.message_id, "30002", sender=STRANGER)
+    world.answer(message.message_id, "20013")
+
+
 def _unacknowledged(world: World) -> None:
     _sent(world)
     world.clock.advance(LATE)
@@ -535,6 +546,7 @@ SCENARIOS = (
     Scenario("a void replacement that failed before", "poller", _tried_before(_replacement_void), _poll),
     Scenario("an answer that fails always", "poller", _tried_before(_answered("20013"), 5), _poll),
     Scenario("an answer from somebody else", "poller", _forged, _poll),
+    Scenario("a forged answer to an unheard upload", "poller", _forged_of_an_unheard_upload, _poll),
     Scenario("an empty inbox", "poller", lambda _world: None, _poll),
     Scenario("a message that nobody sent", "sweep", _stale, _sweep),
     Scenario("a sender that died", "sweep", _lease_ended, _sweep),

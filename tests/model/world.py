@@ -460,7 +460,7 @@ class World:
             process.failed = True
         # A notice is told again where its teller ended, or stood still for long, in the middle of telling it.
         struck = process.struck_at.path if process.struck_at else ""
-        within = " tell" in struck or " escalate" in struck
+        within = any(word in struck for word in (" tell", " escalate", "take_escalation"))
         self._tellings_broken_off += process.unnoted or within
 
     # The queues, as SQS has them: what fails comes again
@@ -722,9 +722,12 @@ class World:
         self._check_balances()
 
     def _check_notice(self, notice: Mapping[str, Any], told: set[tuple[str, Telling]]) -> None:
-        """Told, and then taken on by somebody or told to a second person, not before its time; nothing is due of it."""
+        """Told, and then taken on by somebody or told to a second person, not before its time; nothing is due of it.
+
+        Who finds it in the ledger and takes it on before it was told needs no telling.
+        """
         name = _id(notice)
-        if (name, Telling.FIRST) not in told:
+        if (name, Telling.FIRST) not in told and "acknowledged_at" not in notice:
             raise BrokenError(f"nobody was told: {name}")
         if "due_shard" in notice:
             raise BrokenError(f"somebody looks at a notice for ever: {name}")

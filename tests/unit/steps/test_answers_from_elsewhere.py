@@ -9,13 +9,14 @@ from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.itk3.responses import Outcome
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import FactKind, Status
-from gpconnect_messaging.mesh.errors import Gone, MeshError, Refused
-from gpconnect_messaging.mesh.models import ReceivedMessage
+from gpconnect_messaging.mesh.errors import Gone, MeshError, Refused, Uncertain
+from gpconnect_messaging.mesh.models import EndpointLookup, Mailbox, ReceivedMessage
 from gpconnect_messaging.steps.by_hand import NotPossibleError
 from gpconnect_messaging.steps.poll import Poller
 from tests.unit.steps.holding import Product
 
 GOOD = [("20013", Level.INFRASTRUCTURE, Verdict.POSITIVE), ("30001", Level.BUSINESS, Verdict.POSITIVE)]
+ANSWERED_ON = "GPCONNECT_SEND_DOCUMENT_ACK"
 VOID = ("20014", Level.INFRASTRUCTURE, Verdict.NEGATIVE)
 
 
@@ -30,12 +31,17 @@ def poller(product: Product) -> Poller:
 
 
 def answers(
-    product: Product, message_id: str, *outcomes: tuple[str, Level, Verdict], organisation: str, name: str = "R"
+    product: Product,
+    message_id: str,
+    *outcomes: tuple[str, Level, Verdict],
+    organisation: str,
+    name: str = "R",
+    mailbox: str | None = None,
 ) -> None:
     """One MESH message with these outcomes comes from an organisation."""
     given = tuple(Outcome(level=level, verdict=verdict, code=code) for code, level, verdict in outcomes)
     response = type("Response", (), {"outcomes": given, "sender_ods_code": organisation})
-    received = ReceivedMessage(message_id=name, sender=f"{organisation}OT001")
+    received = ReceivedMessage(message_id=name, sender=mailbox or f"{organisation}OT001")
     facts = poller(product)._responses(received, cast("Any", response))
     poller(product)._land(product.mailbox.mailbox, name, "key", (product.row(message_id), facts))
 
@@ -107,10 +113,10 @@ def test_what_mesh_does_not_say_is_asked_once_and_held_against_nobody(said: str 
     product = Product(hold_window_seconds=0)
     message_id = product.asks(registered_practice=None).message_id
     product.works()
-    (fact,) = poller(product)._routes(cast("Any", Tracking(said)), product.row(message_id))
+    (fact,) = poller(product)._routes(cast("Any", Tracking(said)), product.row(message_id), ANSWERED_ON)
     assert fact.details == {"mesh_message_id": "MESH1", "mailbox": None}
     product.ledger.record(message_id, fact)
-    assert poller(product)._routes(cast("Any", Tracking("never")), product.row(message_id)) == []
+    assert poller(product)._routes(cast("Any", Tracking("never")), product.row(message_id), ANSWERED_ON) == []
     answers(product, message_id, *GOOD, organisation="B86071")
     assert product.row(message_id).status is Status.DELIVERED
 
@@ -121,11 +127,78 @@ def test_an_answer_that_was_judged_too_early_is_judged_again_when_mesh_says_wher
     product.works()
     answers(product, message_id, GOOD[0], organisation="B86071")
     assert product.row(message_id).status is Status.ACKNOWLEDGED
-    (fact,) = poller(product)._routes(cast("Any", Tracking("A20047OT001")), product.row(message_id))
+    (fact,) = poller(product)._routes(cast("Any", Tracking("A20047OT001")), product.row(message_id), ANSWERED_ON)
     change = product.ledger.record(message_id, fact)
     assert change is not None
     assert change.record.status is Status.SENT
     assert [notice.kind for notice in change.notices] == ["suspicious response"], "not in silence"
+
+
+def lost_sight_of(product: Product, **changes: Any) -> str:
+    """MESH may have the message, and nobody knows under which id: the answer to its upload was lost."""
+
+    def lose(*_: object) -> None:
+        raise Uncertain("send", "the answer was lost")
+
+    product.mesh.send = lose  # type: ignore[method-assign, assignment]
+    message_id = product.asks(**changes).message_id
+    product.works()
+    del product.mesh.send
+    assert product.row(message_id).status is Status.UNCERTAIN
+    return message_id
+
+
+@dataclass
+class Directory:
+    """A MESH that lists these mailboxes for the practice's workflow, or does not answer that."""
+
+    listed: tuple[str, ...] | MeshError
+
+    def endpoint_lookup(self, ods_code: str, workflow_id: str) -> EndpointLookup:
+        assert (ods_code, workflow_id) == ("A20047", "GPCONNECT_SEND_DOCUMENT")
+        if isinstance(self.listed, MeshError):
+            raise self.listed
+        return EndpointLookup(mailboxes=tuple(Mailbox(mailbox_id=each) for each in self.listed))
+
+
+def test_an_answer_to_a_copy_that_nobody_knows_the_id_of_counts_from_the_listed_mailbox_alone() -> None:
+    product = Product(hold_window_seconds=0)
+    message_id = lost_sight_of(product)
+    directory = cast("Any", Directory(("A20047OT001",)))
+    (fact,) = poller(product)._routes(directory, product.row(message_id), ANSWERED_ON)
+    assert fact.details == {"mesh_message_id": None, "mailbox": "A20047OT001"}
+    product.ledger.record(message_id, fact)
+    assert poller(product)._routes(directory, product.row(message_id), ANSWERED_ON) == [], "once"
+    answers(product, message_id, *GOOD, organisation="A20047", name="forged", mailbox="B86071OT001")
+    assert product.row(message_id).status is Status.UNCERTAIN
+    assert product.told() == ["An answer came from somewhere else"]
+    answers(product, message_id, *GOOD, organisation="A20047", name="R2")
+    assert product.row(message_id).status is Status.DELIVERED
+
+
+@pytest.mark.parametrize(
+    "listed", [(), ("A20047OT001", "A20047OT002"), Refused("endpoint lookup", "no", status=400)]
+)  # fmt: skip
+def test_what_the_directory_does_not_say_is_asked_once_and_held_against_nobody(
+    listed: tuple[str, ...] | MeshError,
+) -> None:
+    product = Product(hold_window_seconds=0)
+    message_id = lost_sight_of(product)
+    directory = cast("Any", Directory(listed))
+    (fact,) = poller(product)._routes(directory, product.row(message_id), ANSWERED_ON)
+    assert fact.details == {"mesh_message_id": None, "mailbox": None}
+    product.ledger.record(message_id, fact)
+    assert poller(product)._routes(directory, product.row(message_id), ANSWERED_ON) == []
+    answers(product, message_id, *GOOD, organisation="A20047")
+    assert product.row(message_id).status is Status.DELIVERED
+
+
+def test_nobody_is_looked_up_where_the_request_names_no_practice_or_mesh_has_nothing() -> None:
+    product = Product(hold_window_seconds=0)
+    unnamed = lost_sight_of(product, registered_practice=None)
+    waiting = product.asks().message_id
+    never = cast("Any", Directory(("never",)))
+    assert [poller(product)._routes(never, product.row(each), ANSWERED_ON) for each in (unnamed, waiting)] == [[], []]
 
 
 def test_a_copy_that_was_looked_up_is_not_asked_about() -> None:

@@ -414,10 +414,13 @@ def queued_again(*, at: datetime, times: int, why: str) -> Fact:
     )
 
 
-def routed(*, at: datetime, mesh_message_id: str, mailbox: str | None) -> Fact:
-    """MESH says to which mailbox it took a copy that it routed itself; None where it does not say."""
+def routed(*, at: datetime, mesh_message_id: str | None, mailbox: str | None) -> Fact:
+    """MESH says to which mailbox it took a copy that it routed itself; `mailbox` is None where it does not say.
+
+    `mesh_message_id` is None of a copy whose id nobody knows: then it is where MESH lists the practice.
+    """
     return Fact(
-        kind=FactKind.ROUTED, identity=f"routed-{mesh_message_id}", at=at, source="poller",
+        kind=FactKind.ROUTED, identity=f"routed-{mesh_message_id or 'as-listed'}", at=at, source="poller",
         details={"mesh_message_id": mesh_message_id, "mailbox": mailbox},
     )  # fmt: skip
 
@@ -610,6 +613,20 @@ class History:
         return tuple(each for each in self.mesh_message_ids if each not in asked)
 
     @cached_property
+    def organisations(self) -> frozenset[str]:
+        """The ODS codes of those whom the message is for, as far as they are known."""
+        return frozenset(each for fact in self.of(FactKind.BUILT) if (each := fact.details.get("to_organisation")))
+
+    @property
+    def lost_sight_of_at(self) -> str | None:
+        """The organisation at which a copy may be that MESH routed itself and nobody knows the id of.
+
+        None where anything else says where the message went, or MESH was asked already.
+        """
+        known = self.destinations or self.mesh_message_ids or self.of(FactKind.ROUTED)
+        return None if known or not self.possible_copies else next(iter(sorted(self.organisations)), None)
+
+    @cached_property
     def suspicious(self) -> tuple[Fact, ...]:
         """The responses from another mailbox or organisation than the message went to, that no person has accepted.
 
@@ -617,7 +634,6 @@ class History:
         neither is known of the message (MESH routed it and does not say where to, and the request names no practice),
         nothing is held against anybody.
         """
-        organisations = {each for fact in self.of(FactKind.BUILT) if (each := fact.details.get("to_organisation"))}
         accepted = {fact.details["mesh_message_id"] for fact in self.of(FactKind.RESPONSE_ACCEPTED)}
 
         def elsewhere(response: Fact) -> bool:
@@ -625,7 +641,7 @@ class History:
                 str(response.details[name] or "").strip().upper() for name in ("from_mailbox", "from_organisation")
             )
             return (bool(self.destinations) and mailbox not in self.destinations) or (
-                bool(organisations and organisation) and organisation not in organisations
+                bool(self.organisations and organisation) and organisation not in self.organisations
             )
 
         return tuple(

@@ -139,4 +139,5 @@ SPECIFICATIONS = {
     ),
 }
 
-RESPONSE_WORKFLOW_IDS = frozenset(each.response_workflow_id for each in SPECIFICATIONS.values())
+WORKFLOW_ANSWERED_ON = {each.response_workflow_id: each.workflow_id for each in SPECIFICATIONS.values()}
+"""The workflow of the messages that a response's workflow answers."""

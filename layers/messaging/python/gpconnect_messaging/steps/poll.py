@@ -39,7 +39,7 @@ from gpconnect_messaging.mesh.errors import (
 )
 from gpconnect_messaging.mesh.models import MessageHeaders
 from gpconnect_messaging.notices import Notifier
-from gpconnect_messaging.specification import RESPONSE_WORKFLOW_IDS
+from gpconnect_messaging.specification import WORKFLOW_ANSWERED_ON
 from gpconnect_messaging.steps.voiding import void_what_it_replaced, voids
 from gpconnect_messaging.storage import Evidence, KeptMessage
 
@@ -202,7 +202,7 @@ class Poller:
     ) -> tuple[MessageRecord, list[Fact]] | _Unmatched:
         if message.is_report:
             return self._report(message)
-        if message.workflow_id not in RESPONSE_WORKFLOW_IDS:
+        if message.workflow_id not in WORKFLOW_ANSWERED_ON:
             return _Unmatched("it came on a workflow that carries no acknowledgements")
         if body is None:
             return _Unmatched("it is longer than any acknowledgement")
@@ -216,17 +216,22 @@ class Poller:
             return _Unmatched(f"it is a response that {why}")
         if record.mailbox != client.mailbox:
             return _Unmatched("it answers a message of another mailbox")
-        return record, [*self._routes(client, record), *self._responses(message, response)]
+        return record, [*self._routes(client, record, message.workflow_id), *self._responses(message, response)]
 
-    def _routes(self, client: MeshClient, record: MessageRecord) -> list[Fact]:
+    def _routes(self, client: MeshClient, record: MessageRecord, answered_on: str) -> list[Fact]:
         """Ask MESH, once, where it took a message that it routed itself, before any answer to it is judged.
 
-        Whoever answers has collected the message, so that MESH knows by now.
+        Whoever answers has collected the message, so that MESH knows by now. Of a copy whose id was lost with the
+        answer to its upload MESH can only say where it lists the practice.
         """
-        return [
+        facts = [
             lifecycle.routed(at=self.now(), mesh_message_id=each, mailbox=_recipient(client, each))
             for each in record.history.unrouted
         ]
+        if organisation := record.history.lost_sight_of_at:
+            mailbox = _listed(client, organisation, WORKFLOW_ANSWERED_ON[answered_on])
+            facts.append(lifecycle.routed(at=self.now(), mesh_message_id=None, mailbox=mailbox))
+        return facts
 
     def _report(self, message: MessageHeaders) -> tuple[MessageRecord, list[Fact]] | _Unmatched:
         record = self.ledger.find_by_mesh_message_id(message.linked_message_id) if message.linked_message_id else None
@@ -279,6 +284,15 @@ def _recipient(client: MeshClient, mesh_message_id: str) -> str | None:
     except (Gone, Refused):
         return None
     return recipient if _MAILBOX_ID.fullmatch(recipient) else None
+
+
+def _listed(client: MeshClient, organisation: str, workflow_id: str) -> str | None:
+    """Say which mailbox of an organisation takes a workflow; None where there is not one. What may pass is raised."""
+    try:
+        found = client.endpoint_lookup(organisation, workflow_id).mailboxes
+    except (Gone, Refused):
+        return None
+    return found[0].mailbox_id if len(found) == 1 else None
 
 
 @dataclass
