@@ -265,9 +265,11 @@ MESH says that it routed the message to (message tracking, asked when the first 
 it is known from the request. Any other is kept, counts for nothing, and is told; a person can accept it, since a
 patient may have moved. A response that contradicts a closed status never flips it in silence.
 
-What cannot be decided: where MESH's tracking names no mailbox of a routed message, only the organisation is compared,
-which a response says of itself; where the request names no practice either, nothing is. An answer to an upload whose
-own answer was lost has no MESH id to ask about: it counts, and is judged again if the id becomes known later.
+An upload whose own answer was lost has no MESH id to ask about: then it is where MESH's directory lists the practice
+that the request names.
+
+What cannot be decided: where neither MESH's tracking nor its directory names one mailbox, only the organisation is
+compared, which a response says of itself; where the request names no practice either, nothing is.
 
 ## What a person is told
 
