@@ -173,5 +173,6 @@ class Connections:
     def authorised(self, mailbox: str, act: Callable[[Any], Any]) -> Any:
         return act(self.port("mesh", Client(self.mesh, mailbox)))
 
-    def endpoint_lookup(self, _mailbox: str, ods_code: str, _workflow_id: str) -> EndpointLookup:
-        raise NotImplementedError(ods_code)
+    def endpoint_lookup(self, mailbox: str, ods_code: str, workflow_id: str) -> EndpointLookup:
+        found: EndpointLookup = self.authorised(mailbox, lambda client: client.endpoint_lookup(ods_code, workflow_id))
+        return found

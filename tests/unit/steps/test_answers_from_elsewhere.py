@@ -1,6 +1,6 @@
 """A response from another mailbox or organisation than the message went to, through the poller's own steps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import pytest
@@ -106,6 +106,12 @@ class Tracking:
         return type("Tracking", (), {"recipient": self.recipient})
 
 
+def routes(product: Product, mesh: "Tracking | Directory", message_id: str) -> list[lifecycle.Fact]:
+    """What the poller finds out of where a message went, from a MESH that says this."""
+    asking = replace(poller(product), mesh=cast("Any", mesh))
+    return asking._routes(cast("Any", mesh), product.row(message_id), ANSWERED_ON)
+
+
 @pytest.mark.parametrize(
     "said", ["", "GPPROVIDER_9658218865_19331114_WRIGHT", Gone("tracking", "20"), Refused("tracking", "no", status=400)]
 )
@@ -113,10 +119,10 @@ def test_what_mesh_does_not_say_is_asked_once_and_held_against_nobody(said: str 
     product = Product(hold_window_seconds=0)
     message_id = product.asks(registered_practice=None).message_id
     product.works()
-    (fact,) = poller(product)._routes(cast("Any", Tracking(said)), product.row(message_id), ANSWERED_ON)
+    (fact,) = routes(product, Tracking(said), message_id)
     assert fact.details == {"mesh_message_id": "MESH1", "mailbox": None}
     product.ledger.record(message_id, fact)
-    assert poller(product)._routes(cast("Any", Tracking("never")), product.row(message_id), ANSWERED_ON) == []
+    assert routes(product, Tracking("never"), message_id) == []
     answers(product, message_id, *GOOD, organisation="B86071")
     assert product.row(message_id).status is Status.DELIVERED
 
@@ -127,7 +133,7 @@ def test_an_answer_that_was_judged_too_early_is_judged_again_when_mesh_says_wher
     product.works()
     answers(product, message_id, GOOD[0], organisation="B86071")
     assert product.row(message_id).status is Status.ACKNOWLEDGED
-    (fact,) = poller(product)._routes(cast("Any", Tracking("A20047OT001")), product.row(message_id), ANSWERED_ON)
+    (fact,) = routes(product, Tracking("A20047OT001"), message_id)
     change = product.ledger.record(message_id, fact)
     assert change is not None
     assert change.record.status is Status.SENT
@@ -154,8 +160,8 @@ class Directory:
 
     listed: tuple[str, ...] | MeshError
 
-    def endpoint_lookup(self, ods_code: str, workflow_id: str) -> EndpointLookup:
-        assert (ods_code, workflow_id) == ("A20047", "GPCONNECT_SEND_DOCUMENT")
+    def endpoint_lookup(self, mailbox: str, ods_code: str, workflow_id: str) -> EndpointLookup:
+        assert (mailbox, ods_code, workflow_id) == ("Y90001OT001", "A20047", "GPCONNECT_SEND_DOCUMENT")
         if isinstance(self.listed, MeshError):
             raise self.listed
         return EndpointLookup(mailboxes=tuple(Mailbox(mailbox_id=each) for each in self.listed))
@@ -164,11 +170,10 @@ class Directory:
 def test_an_answer_to_a_copy_that_nobody_knows_the_id_of_counts_from_the_listed_mailbox_alone() -> None:
     product = Product(hold_window_seconds=0)
     message_id = lost_sight_of(product)
-    directory = cast("Any", Directory(("A20047OT001",)))
-    (fact,) = poller(product)._routes(directory, product.row(message_id), ANSWERED_ON)
+    (fact,) = routes(product, Directory(("A20047OT001",)), message_id)
     assert fact.details == {"mesh_message_id": None, "mailbox": "A20047OT001"}
     product.ledger.record(message_id, fact)
-    assert poller(product)._routes(directory, product.row(message_id), ANSWERED_ON) == [], "once"
+    assert routes(product, Directory(("A20047OT001",)), message_id) == [], "once"
     answers(product, message_id, *GOOD, organisation="A20047", name="forged", mailbox="B86071OT001")
     assert product.row(message_id).status is Status.UNCERTAIN
     assert product.told() == ["An answer came from somewhere else"]
@@ -177,18 +182,23 @@ def test_an_answer_to_a_copy_that_nobody_knows_the_id_of_counts_from_the_listed_
 
 
 @pytest.mark.parametrize(
-    "listed", [(), ("A20047OT001", "A20047OT002"), Refused("endpoint lookup", "no", status=400)]
+    "listed",
+    [
+        (),
+        ("A20047OT001", "A20047OT002"),
+        ("GPPROVIDER_9658218865_19331114_WRIGHT",),
+        Refused("endpoint lookup", "no", status=400),
+    ],
 )  # fmt: skip
 def test_what_the_directory_does_not_say_is_asked_once_and_held_against_nobody(
     listed: tuple[str, ...] | MeshError,
 ) -> None:
     product = Product(hold_window_seconds=0)
     message_id = lost_sight_of(product)
-    directory = cast("Any", Directory(listed))
-    (fact,) = poller(product)._routes(directory, product.row(message_id), ANSWERED_ON)
+    (fact,) = routes(product, Directory(listed), message_id)
     assert fact.details == {"mesh_message_id": None, "mailbox": None}
     product.ledger.record(message_id, fact)
-    assert poller(product)._routes(directory, product.row(message_id), ANSWERED_ON) == []
+    assert routes(product, Directory(listed), message_id) == []
     answers(product, message_id, *GOOD, organisation="A20047")
     assert product.row(message_id).status is Status.DELIVERED
 
@@ -197,8 +207,7 @@ def test_nobody_is_looked_up_where_the_request_names_no_practice_or_mesh_has_not
     product = Product(hold_window_seconds=0)
     unnamed = lost_sight_of(product, registered_practice=None)
     waiting = product.asks().message_id
-    never = cast("Any", Directory(("never",)))
-    assert [poller(product)._routes(never, product.row(each), ANSWERED_ON) for each in (unnamed, waiting)] == [[], []]
+    assert [routes(product, Directory(("never",)), each) for each in (unnamed, waiting)] == [[], []]
 
 
 def test_a_copy_that_was_looked_up_is_not_asked_about() -> None:

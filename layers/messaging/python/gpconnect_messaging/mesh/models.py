@@ -1,7 +1,10 @@
 """What goes to MESH and what it answers, as values. Fields that can identify a patient stay out of every repr."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
+
+_SENT_TO = re.compile(r"[!-~]{1,100}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,3 +131,10 @@ class EndpointLookup:
     """The mailboxes that take a workflow. None: it is not enabled there. Several: a person decides."""
 
     mailboxes: tuple[Mailbox, ...]
+
+    @property
+    def only(self) -> str | None:
+        """The id of the one mailbox; None where there are none or several, or where it is no id that can be sent to."""
+        if len(self.mailboxes) != 1 or not _SENT_TO.fullmatch(self.mailboxes[0].mailbox_id):
+            return None
+        return self.mailboxes[0].mailbox_id

@@ -229,9 +229,19 @@ class Poller:
             for each in record.history.unrouted
         ]
         if organisation := record.history.lost_sight_of_at:
-            mailbox = _listed(client, organisation, WORKFLOW_ANSWERED_ON[answered_on])
+            mailbox = self._listed(record.mailbox, organisation, WORKFLOW_ANSWERED_ON[answered_on])
             facts.append(lifecycle.routed(at=self.now(), mesh_message_id=None, mailbox=mailbox))
         return facts
+
+    def _listed(self, mailbox: str, organisation: str, workflow_id: str) -> str | None:
+        """Say where MESH lists an organisation for a workflow; None where it names not one mailbox.
+
+        What may pass is raised.
+        """
+        try:
+            return _mailbox_id(self.mesh.endpoint_lookup(mailbox, organisation, workflow_id).only)
+        except (Gone, Refused):
+            return None
 
     def _report(self, message: MessageHeaders) -> tuple[MessageRecord, list[Fact]] | _Unmatched:
         record = self.ledger.find_by_mesh_message_id(message.linked_message_id) if message.linked_message_id else None
@@ -283,16 +293,12 @@ def _recipient(client: MeshClient, mesh_message_id: str) -> str | None:
         recipient = client.tracking(mesh_message_id).recipient
     except (Gone, Refused):
         return None
-    return recipient if _MAILBOX_ID.fullmatch(recipient) else None
+    return _mailbox_id(recipient)
 
 
-def _listed(client: MeshClient, organisation: str, workflow_id: str) -> str | None:
-    """Say which mailbox of an organisation takes a workflow; None where there is not one. What may pass is raised."""
-    try:
-        found = client.endpoint_lookup(organisation, workflow_id).mailboxes
-    except (Gone, Refused):
-        return None
-    return found[0].mailbox_id if len(found) == 1 else None
+def _mailbox_id(said: str | None) -> str | None:
+    """Keep a mailbox's id, and nothing else that MESH may say in its place: the address that it routed by, say."""
+    return said if said and _MAILBOX_ID.fullmatch(said) else None
 
 
 @dataclass

@@ -12,7 +12,6 @@ A care provider other than the registered practice gets the message in the one m
 part of the attempt, so that it waits and fails as uploads do.
 """
 
-import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,7 +36,6 @@ _IN_MEMORY = 8 * 1024 * 1024
 _LONGEST_OBEYED = timedelta(minutes=15)
 """MESH is left alone for as long as its Retry-After says, but no longer: a report has three hours, and after some tries
 a person is told."""
-_MAILBOX = re.compile(r"[!-~]{1,100}")
 # MESH's words for a message that it has all of (whatever became of it then), and for one that it has not.
 _COMPLETE = frozenset({"accepted", "acknowledged", "error", "undeliverable", "undelivered"})
 _INCOMPLETE = "uploading"
@@ -102,10 +100,9 @@ class Sender:
             try:
                 if not envelope.to:
                     lookup = self.mesh.endpoint_lookup(record.mailbox, envelope.organisation, envelope.workflow_id)
-                    found = lookup.mailboxes
-                    if len(found) != 1 or not _MAILBOX.fullmatch(found[0].mailbox_id):
-                        return self._unresolved(message_id, attempt, envelope.organisation, len(found))
-                    resolved = found[0].mailbox_id
+                    resolved = lookup.only
+                    if resolved is None:
+                        return self._unresolved(message_id, attempt, envelope.organisation, len(lookup.mailboxes))
                     outgoing = replace(outgoing, to=resolved)
                 sent = upload(outgoing, time_left)
             except NeverLeft as error:
