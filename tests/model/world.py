@@ -340,11 +340,10 @@ class World:
 
     def build(self, process: Process, delivery: Delivery) -> None:
         parts = self._parts(process)
-        s3, ssm = process.port("s3", self.bucket), process.port("ssm", Parameters(self.hold, self.release))
         with self._life(process):
             builder = Builder(
-                drop=DropBucket(s3, "drop"), outbox=parts["outbox"], evidence=parts["evidence"],
-                ledger=parts["ledger"], mailboxes=MailboxDirectory(ssm, "mailboxes"),
+                drop=parts["drop"], outbox=parts["outbox"], evidence=parts["evidence"],
+                ledger=parts["ledger"], mailboxes=parts["mailboxes"],
                 send_queue=parts["send_queue"], notifier=parts["notifier"], numbers=NumberRange.TEST, now=self.clock,
             )  # fmt: skip
             match delivery:
@@ -387,10 +386,9 @@ class World:
 
     def escalate(self, process: Process) -> None:
         parts = self._parts(process)
-        ssm = process.port("ssm", Parameters(self.hold, self.release))
         with self._life(process):
             Escalation(
-                book=parts["book"], mailboxes=MailboxDirectory(ssm, "mailboxes"), notifier=parts["notifier"],
+                book=parts["book"], mailboxes=parts["mailboxes"], notifier=parts["notifier"],
                 wait=UNACKNOWLEDGED, now=self.clock,
             ).run()  # fmt: skip
 
@@ -435,6 +433,8 @@ class World:
         s3 = process.port("s3", self.bucket)
         ledger = Ledger(process.port("dynamodb", self.table), "ledger", PATIENCE, self.clock)
         return {
+            "drop": DropBucket(s3, "drop"),
+            "mailboxes": MailboxDirectory(process.port("ssm", Parameters(self.hold, self.release)), "mailboxes"),
             "outbox": Outbox(s3, "outbox"),
             "evidence": Evidence(s3, "evidence", self.clock),
             "ledger": ledger,

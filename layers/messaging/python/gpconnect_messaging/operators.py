@@ -6,7 +6,7 @@ from gpconnect_messaging.requests.nhs_number import is_nhs_number
 
 _ACTOR = re.compile(r"[A-Za-z0-9@._:/+=-]{1,128}")
 _DIGITS = re.compile(r"[0-9]{10}")
-_NHS_NUMBER = re.compile(r"(?<![0-9])([0-9]{3})[ .-]?([0-9]{3})[ .-]?([0-9]{4})(?![0-9])")
+_NHS_NUMBER = re.compile(r"(?<![0-9])([0-9]{3})[^0-9]{0,3}([0-9]{3})[^0-9]{0,3}([0-9]{4})(?![0-9])")
 LONGEST_REASON = 200
 
 
