@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger model soak-mesh mutate-permissions try-deploy bench-console cost
+.PHONY: docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger model soak-mesh mutants mutate-permissions try-deploy bench-console cost
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -103,6 +103,10 @@ soak-mesh: $(READY) ## Send 3 x 1,000 messages, in memory, through a MESH that f
 
 model: $(READY) ## Tell stories of failing processes for MINUTES (10), and try every place of every step in every way
 	@MODEL_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest -q -s tests/integration/test_model.py
+
+mutants: $(READY) ## Make MUTANTS (120) small faults in the lifecycle and the steps: their tests must notice (SEED=1 ONLY=send JSON=1)
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.mutation --mutants $(or $(MUTANTS),120) --seed $(or $(SEED),1) \
+		$(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json)
 
 mutate-permissions: $(READY) ## Take every permission of every function away, one by one: each is missed (ONLY='s3:*' RESUME=1 JSON=1)
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.permissions.mutation --only '$(or $(ONLY),*)' \

@@ -1,0 +1,350 @@
+"""The sender uploads once what may be uploaded, and records whatever became of the upload."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.mesh.errors import Busy, Gone, MeshError, Uncertain
+from gpconnect_messaging.mesh.models import Tracking
+from gpconnect_messaging.steps import send
+from gpconnect_messaging.steps.send import NotAuthorisedError, PostponedError, UnknownMessageError
+from gpconnect_messaging.storage import DamagedMessageError, NotThereError
+from tests.model.mesh import Client, Mood, Upload
+from tests.unit.steps.sending import CHUNKED, LEASE, MESSAGE_ID, PATIENCE, Sending
+
+SECOND = timedelta(seconds=1)
+OUTCOMES = (
+    FactKind.UPLOAD_ACCEPTED, FactKind.UPLOAD_REFUSED, FactKind.UPLOAD_POSTPONED, FactKind.UPLOAD_UNCERTAIN,
+    FactKind.RECIPIENT_UNRESOLVED,
+)  # fmt: skip
+
+
+def kinds(sending: Sending) -> list[FactKind]:
+    """The kinds of the message's events, after the first."""
+    return [fact.kind for fact in sending.history.facts[1:]]
+
+
+def test_a_message_that_mesh_takes_is_sent_once_whatever_the_queue_brings() -> None:
+    sending = Sending()
+    assert [sending.send() for _ in range(3)] == [Status.SENT] * 3
+    assert sending.copies == [sending.content]
+    assert kinds(sending) == [FactKind.UPLOAD_STARTED, FactKind.UPLOAD_ACCEPTED]
+
+
+def test_the_lease_is_recorded_before_the_upload() -> None:
+    sending = Sending()
+    sending.send(Mood.LOSES_UNHEARD)
+    (started,) = sending.facts(FactKind.UPLOAD_STARTED)
+    assert started.details["attempt"] == 1
+    assert started.details["chunks"] == 1
+    assert started.details["lease_until"] == (started.at + LEASE).isoformat()
+
+
+def test_a_message_that_the_ledger_does_not_have_is_an_error() -> None:
+    sending = Sending()
+    with pytest.raises(UnknownMessageError):
+        sending.sender.send("00000000-0000-8000-8000-000000000009")
+
+
+@pytest.mark.parametrize("mood", [Mood.BUSY, Mood.UNREACHABLE])
+def test_an_upload_that_never_left_goes_back_to_the_queue_and_may_be_repeated(mood: Mood) -> None:
+    sending = Sending()
+    for attempt in (1, 2):
+        with pytest.raises(PostponedError):
+            sending.send(mood)
+        assert sending.facts(FactKind.UPLOAD_POSTPONED)[-1].details["attempt"] == attempt
+        assert sending.history.status is Status.BUILT
+    assert sending.send() is Status.SENT
+    assert len(sending.copies) == 1
+
+
+def test_a_refused_upload_is_never_retried() -> None:
+    sending = Sending()
+    assert sending.send(Mood.REFUSES) is Status.REFUSED
+    assert sending.send() is Status.REFUSED
+    assert sending.copies == []
+    assert [fact.details["http_status"] for fact in sending.facts(FactKind.UPLOAD_REFUSED)] == [417]
+    assert [text.partition("\n")[0] for text in sending.topic.told] == ["GP Connect Messaging: MESH refused a message"]
+
+
+def test_an_upload_whose_answer_is_lost_waits_before_the_same_bytes_go_again() -> None:
+    sending = Sending()
+    assert sending.send(Mood.TAKES_UNHEARD) is Status.UNCERTAIN
+    assert sending.send() is Status.UNCERTAIN, "the wait is not over"
+    assert len(sending.copies) == 1
+    sending.clock.advance(PATIENCE.uncertain - SECOND)
+    assert sending.send() is Status.UNCERTAIN
+    sending.clock.advance(2 * SECOND)
+    assert sending.send() is Status.SENT
+    assert sending.copies == [sending.content] * 2
+
+
+def test_the_sweep_may_let_an_uncertain_upload_go_at_once() -> None:
+    sending = Sending()
+    sending.send(Mood.LOSES_UNHEARD)
+    sending.record(lifecycle.queued_again(at=sending.clock(), times=1, why="UNCERTAIN"))
+    assert sending.send() is Status.SENT
+
+
+def test_what_was_queued_again_before_the_last_upload_does_not_shorten_its_wait() -> None:
+    sending = Sending()
+    sending.record(lifecycle.queued_again(at=sending.clock(), times=1, why="BUILT"))
+    sending.send(Mood.LOSES_UNHEARD)
+    assert sending.send() is Status.UNCERTAIN
+
+
+def test_a_busy_mesh_is_left_alone_for_as_long_as_it_asks_but_not_for_hours(monkeypatch: pytest.MonkeyPatch) -> None:
+    for asked, obeyed in ((60.0, timedelta(minutes=1)), (7_200.0, timedelta(minutes=15))):
+        sending = Sending()
+
+        def busy(_self: Client, *_: Any, asked: float = asked) -> Any:
+            raise Busy("send", "answered 429", status=429, retry_after=asked)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Client, "send", busy)
+            with pytest.raises(PostponedError):
+                sending.send()
+        sending.clock.advance(obeyed - SECOND)
+        assert sending.send() is Status.BUILT, "not before MESH asked for"
+        sending.clock.advance(2 * SECOND)
+        assert sending.send() is Status.SENT
+
+
+def test_refused_credentials_are_an_error_of_their_own() -> None:
+    sending = Sending()
+    with pytest.raises(NotAuthorisedError):
+        sending.refused_credentials().send(MESSAGE_ID)
+    assert sending.history.status is Status.BUILT
+    assert kinds(sending) == [FactKind.UPLOAD_STARTED, FactKind.UPLOAD_POSTPONED]
+
+
+def test_a_message_that_was_damaged_in_store_never_leaves_and_costs_no_attempt() -> None:
+    sending = Sending()
+    sending.bucket.put_object(Key=f"messages/{MESSAGE_ID}.xml", Body=sending.content[:-1] + b"?")
+    with pytest.raises(DamagedMessageError):
+        sending.send()
+    assert kinds(sending) == []
+    assert sending.mesh.uploads == {}
+
+
+def test_a_damaged_long_message_is_never_completed() -> None:
+    sending = Sending(CHUNKED)
+    sending.bucket.put_object(Key=f"messages/{MESSAGE_ID}.xml", Body=sending.content[:-1] + b"?")
+    with pytest.raises(DamagedMessageError):
+        sending.send()
+    assert sending.copies == []
+    assert sending.history.status is Status.BUILT
+
+
+def test_a_message_that_is_not_stored_costs_no_attempt() -> None:
+    sending = Sending()
+    del sending.bucket.objects[f"messages/{MESSAGE_ID}.json"]
+    with pytest.raises(NotThereError):
+        sending.send()
+    assert kinds(sending) == []
+
+
+def test_what_the_client_would_not_send_costs_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    sending = Sending()
+    monkeypatch.setattr(Client, "check", lambda *_: (_ for _ in ()).throw(ValueError("the subject is too long")))
+    with pytest.raises(ValueError, match="the subject is too long"):
+        sending.send()
+    assert kinds(sending) == []
+
+
+def test_of_two_senders_one_uploads(monkeypatch: pytest.MonkeyPatch) -> None:
+    sending = Sending()
+    record = sending.ledger.record
+    answers: list[Any] = []
+
+    def another_is_faster(message_id: str, fact: lifecycle.Fact, **how: Any) -> Any:
+        if fact.kind is FactKind.UPLOAD_STARTED and not answers:
+            answers.append(record(message_id, fact))  # the other sender's, a moment before
+        return record(message_id, fact, **how)
+
+    monkeypatch.setattr(sending.ledger, "record", another_is_faster)
+    assert sending.send() is Status.SENDING
+    assert sending.mesh.uploads == {}
+
+
+def test_a_sender_whose_attempt_was_overtaken_does_not_upload(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other sender's attempt began and ended between our look at the message and our own attempt."""
+    sending = Sending()
+    record = sending.ledger.record
+    others: list[lifecycle.Fact] = []
+
+    def overtaken(message_id: str, fact: lifecycle.Fact, **how: Any) -> Any:
+        if fact.kind is FactKind.UPLOAD_STARTED and not others:
+            others.append(fact)
+            record(message_id, lifecycle.upload_started(at=fact.at, attempt=2, lease=LEASE))
+            record(message_id, lifecycle.upload_postponed(at=fact.at, attempt=2, why="no connection"))
+        return record(message_id, fact, **how)
+
+    monkeypatch.setattr(sending.ledger, "record", overtaken)
+    assert sending.send() is Status.BUILT
+    assert sending.mesh.uploads == {}
+
+
+def test_a_message_that_is_withdrawn_at_the_last_moment_does_not_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    sending = Sending()
+    record = sending.ledger.record
+
+    def withdrawn_first(message_id: str, fact: lifecycle.Fact, **how: Any) -> Any:
+        record(message_id, lifecycle.withdrawn(at=fact.at, by_request_id="r2"))
+        return record(message_id, fact, **how)
+
+    monkeypatch.setattr(sending.ledger, "record", withdrawn_first)
+    assert sending.send() is Status.WITHDRAWN
+    assert sending.mesh.uploads == {}
+
+
+def test_a_version_waits_for_the_one_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    sending = Sending()
+    monkeypatch.setattr(sending.ledger, "earlier_left", lambda _record: False)
+    assert sending.send() is Status.BUILT
+    assert kinds(sending) == []
+
+
+def test_a_recipient_without_one_mailbox_is_a_persons_to_decide() -> None:
+    sending = Sending(to="")
+    sending.mesh.practice = "B30099OT001"
+    assert sending.send() is Status.REFUSED
+    (unresolved,) = sending.facts(FactKind.RECIPIENT_UNRESOLVED)
+    assert unresolved.details == {"attempt": 1, "organisation": "A20047", "mailboxes": 0}
+    assert sending.mesh.uploads == {}
+
+
+def test_a_recipient_that_mesh_looks_up_is_recorded_with_the_upload() -> None:
+    sending = Sending(to="")
+    assert sending.send() is Status.SENT
+    (accepted,) = sending.facts(FactKind.UPLOAD_ACCEPTED)
+    assert accepted.details["resolved_mailbox"] == "A20047OT001"
+    assert sending.history.destinations == {"A20047OT001"}
+
+
+# Long messages
+
+
+def test_a_long_message_goes_in_chunks_under_one_id() -> None:
+    sending = Sending(CHUNKED)
+    assert sending.send() is Status.SENT
+    assert sending.copies == [sending.content]
+    assert [fact.details["number"] for fact in sending.facts(FactKind.CHUNK_ACCEPTED)] == [1, 2]
+    assert [fact.details["end"] for fact in sending.facts(FactKind.CHUNK_ACCEPTED)] == [4_000, 8_000]
+    assert {fact.details["mesh_message_id"] for fact in sending.facts(FactKind.CHUNK_ACCEPTED)} == {"OUT000001"}
+
+
+def test_a_message_of_one_part_that_is_too_long_for_memory_goes_from_the_outbox(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(send, "_IN_MEMORY", 100)
+    sending = Sending(101)
+    monkeypatch.setattr(sending.sender.outbox, "copy_message", None)
+    assert sending.send() is Status.SENT
+    assert sending.copies == [sending.content]
+    assert sending.facts(FactKind.CHUNK_ACCEPTED) == []
+
+
+def test_a_short_message_is_verified_before_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(send, "_IN_MEMORY", 100)
+    sending = Sending(100)
+    monkeypatch.setattr(sending.sender.outbox, "read", None)
+    assert sending.send() is Status.SENT
+
+
+def test_without_time_a_long_message_goes_on_in_the_next_run() -> None:
+    sending = Sending(CHUNKED)
+    for accepted in (1, 2):
+        with pytest.raises(PostponedError, match=f"before chunk {accepted + 1} of 3"):
+            sending.send(time_left=lambda: False)
+        assert len(sending.facts(FactKind.CHUNK_ACCEPTED)) == accepted
+    assert sending.send(time_left=lambda: False) is Status.SENT, "one chunk is always sent"
+    assert sending.copies == [sending.content]
+
+
+def test_chunks_that_were_cut_otherwise_are_not_continued() -> None:
+    sending = Sending(CHUNKED)
+    sending.mesh.uploads["OLD"] = Upload("OLD", f"{MESSAGE_ID}.xml", {1: b"x"}, 3)
+    sending.record(
+        lifecycle.chunk_accepted(at=sending.clock(), attempt=1, mesh_message_id="OLD", number=1, chunks=3, end=3_999)
+    )
+    assert sending.send() is Status.SENT
+    assert sending.history.mesh_message_ids == ("OUT000002",)
+
+
+def test_a_beginning_that_mesh_has_lost_is_begun_anew() -> None:
+    sending = Sending(CHUNKED)
+    with pytest.raises(PostponedError):
+        sending.send(time_left=lambda: False)
+    sending.mesh.uploads.clear()
+    with pytest.raises(PostponedError, match="no longer knows"):
+        sending.send()
+    assert sending.history.begun == ()
+    assert sending.send() is Status.SENT
+    assert sending.copies == [sending.content]
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        *((word, Status.SENT) for word in ("accepted", "acknowledged", "error", "undeliverable", "undelivered")),
+        ("a word of tomorrow", Status.UNCERTAIN),
+    ],
+)
+def test_mesh_says_what_became_of_an_upload_whose_answer_was_lost(
+    monkeypatch: pytest.MonkeyPatch, word: str, status: Status
+) -> None:
+    sending = Sending(CHUNKED)
+    lose_the_answer(monkeypatch, lambda _client, known: Tracking(message_id=known, status=word, recipient=""))
+    assert sending.send() is status
+    (tracked,) = sending.facts(FactKind.UPLOAD_TRACKED)
+    known = "a word that we do not know" if status is Status.UNCERTAIN else word
+    assert tracked.details == {"attempt": 1, "mesh_message_id": "M1", "mesh_status": known}
+    if status is Status.SENT:
+        assert sending.history.mesh_message_ids == ("M1",)
+
+
+def test_an_upload_of_which_mesh_lacks_chunks_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    sending = Sending(CHUNKED)
+    lose_the_answer(monkeypatch, lambda _client, known: Tracking(message_id=known, status="uploading", recipient=""))
+    with pytest.raises(PostponedError, match="has not all chunks"):
+        sending.send()
+    assert sending.facts(FactKind.UPLOAD_TRACKED)[0].details["mesh_status"] == "uploading"
+    assert "abandoned" not in sending.facts(FactKind.UPLOAD_POSTPONED)[0].details
+
+
+def test_an_upload_that_mesh_does_not_know_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    sending = Sending(CHUNKED)
+
+    def unknown(_client: Client, _known: str) -> Tracking:
+        raise Gone("tracking", "answered 404")
+
+    lose_the_answer(monkeypatch, unknown)
+    with pytest.raises(PostponedError, match="unknown to MESH"):
+        sending.send()
+    assert sending.facts(FactKind.UPLOAD_TRACKED)[0].details["mesh_status"] == "unknown to MESH"
+    assert sending.facts(FactKind.UPLOAD_POSTPONED)[0].details["abandoned"] == "M1"
+
+
+def test_without_mesh_s_word_an_upload_stays_uncertain(monkeypatch: pytest.MonkeyPatch) -> None:
+    sending = Sending(CHUNKED)
+
+    def silent(_client: Client, _known: str) -> Tracking:
+        raise MeshError("tracking", "answered 500")
+
+    lose_the_answer(monkeypatch, silent)
+    assert sending.send() is Status.UNCERTAIN
+    assert sending.facts(FactKind.UPLOAD_TRACKED) == []
+
+
+def lose_the_answer(monkeypatch: pytest.MonkeyPatch, tracking: Any) -> None:
+    """Let the answer to every chunk be lost, MESH's id M1 be known, and tracking answer so."""
+
+    def lost(_self: Client, *_: Any, **_named: Any) -> Any:
+        raise Uncertain("send_part", "the answer was lost", message_id="M1")
+
+    monkeypatch.setattr(Client, "send_part", lost)
+    monkeypatch.setattr(Client, "tracking", tracking)
