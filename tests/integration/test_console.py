@@ -92,7 +92,8 @@ def have(place: Place, *facts: Fact) -> str:
         sha256 = place.outbox.put(message_id, envelope, [content])
         due = timedelta(hours=1)
         built = lifecycle.built(
-            at=at(0), sha256=sha256, size=len(content), infrastructure_due=due, business_due=due
+            at=at(0), sha256=sha256, size=len(content), infrastructure_due=due, business_due=due,
+            to_mailbox="A20047OT001",
         )  # fmt: skip
         first, later = built, list(facts)
     place.ledger.claim(message_id, MAILBOX, encounter, (), START)

@@ -544,7 +544,7 @@ SCENARIOS = (
     Scenario("a stray that failed before", "poller", _tried_before(_stray), _poll),
     Scenario("a report that failed before", "poller", _tried_before(_reported), _poll),
     Scenario("a void replacement that failed before", "poller", _tried_before(_replacement_void), _poll),
-    Scenario("an answer that fails always", "poller", _tried_before(_answered("20013"), 5), _poll),
+    Scenario("an answer that fails always", "poller", _tried_before(_answered("20013"), 6), _poll),
     Scenario("an answer from somebody else", "poller", _forged, _poll),
     Scenario("a forged answer to an unheard upload", "poller", _forged_of_an_unheard_upload, _poll),
     Scenario("an empty inbox", "poller", lambda _world: None, _poll),

@@ -7,6 +7,7 @@ asked and answered, from outside: the invariants hold the ledger against that, n
 
 import hashlib
 import json
+import re
 import threading
 import uuid
 from collections import Counter, defaultdict
@@ -313,6 +314,19 @@ class World:
         else:
             self.truth.forgeries[message_id].append((mesh_message_id, code))
         return mesh_message_id
+
+    def answer_by_reference(self, encounter: str, code: str, *, sender: str = PRACTICE) -> str:
+        """An answer comes that names no message, but the encounter alone; return its MESH id."""
+        nobodys = "22222222-2222-4222-8222-222222222222"
+        written = responding.write(
+            Answer(code), Reading(message_id=nobodys), responding.Practice(PRACTICE[:6], PRACTICE),
+            shape=responding.Shape.STANDARD, now=self.clock.time,
+        )  # fmt: skip
+        body, replaced = re.subn(
+            rb'(url="SenderReference">\s*<valueString value=")[^"]*', rb"\g<1>" + encounter.encode(), written.content
+        )
+        assert replaced == 1
+        return self.mesh.deliver(MAILBOX, body, sender=sender, workflow_id=f"{WORKFLOW}_ACK", message_type="DATA")
 
     def report(self, upload: Upload, code: str = "14") -> str:
         """MESH reports that an upload of ours was not delivered; return the report's MESH id."""

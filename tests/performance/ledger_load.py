@@ -90,7 +90,12 @@ def live(ledger: Ledger) -> None:
     message_id, now = str(uuid.uuid4()), datetime.now(UTC)
     ledger.claim(request_id, MAILBOX, encounter, ("a" * 32,), now)
     built = lifecycle.built(
-        at=now, sha256="0" * 64, size=100_000, infrastructure_due=timedelta(days=2), business_due=timedelta(days=5)
+        at=now,
+        sha256="0" * 64,
+        size=100_000,
+        infrastructure_due=timedelta(days=2),
+        business_due=timedelta(days=5),
+        to_mailbox="A20047OT001",
     )
     ledger.create(
         MessageRecord(
@@ -103,7 +108,7 @@ def live(ledger: Ledger) -> None:
     for code, level in (("20013", Level.INFRASTRUCTURE), ("30001", Level.BUSINESS)):
         came = uuid.uuid4().hex.upper()
         ledger.find_received(MAILBOX, came)
-        ledger.try_received(MAILBOX, came)
+        ledger.begin_received(MAILBOX, came)
         ledger.record(
             message_id,
             lifecycle.response(

@@ -55,7 +55,7 @@ class Books:
 def _built() -> Fact:
     return lifecycle.built(
         at=NOW + timedelta(seconds=2), sha256="0" * 64, size=1, infrastructure_due=timedelta(days=1),
-        business_due=timedelta(days=1), arrived=NOW,
+        business_due=timedelta(days=1), arrived=NOW, to_mailbox="A20047OT001",
     )  # fmt: skip
 
 

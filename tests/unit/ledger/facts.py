@@ -15,7 +15,12 @@ def at(minutes: float) -> datetime:
 
 
 BUILT = lifecycle.built(
-    at=at(0), sha256="00", size=1, infrastructure_due=timedelta(hours=1), business_due=timedelta(hours=5)
+    at=at(0),
+    sha256="00",
+    size=1,
+    infrastructure_due=timedelta(hours=1),
+    business_due=timedelta(hours=5),
+    to_mailbox="A20047OT001",
 )
 
 

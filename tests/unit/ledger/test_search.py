@@ -33,7 +33,9 @@ class Kept:
         """Have a message built, a minute after the one before."""
         self.clock.advance(timedelta(minutes=1))
         hour = timedelta(hours=1)
-        fact = built(at=self.clock(), sha256="00", size=1, infrastructure_due=hour, business_due=hour)
+        fact = built(
+            at=self.clock(), sha256="00", size=1, infrastructure_due=hour, business_due=hour, to_mailbox="A20047OT001"
+        )
         return self.row(fact, mailbox=mailbox, **changes)
 
     def row(self, fact: Fact, **changes: Any) -> str:

@@ -37,8 +37,12 @@ def answers(
     organisation: str,
     name: str = "R",
     mailbox: str | None = None,
+    went_to: str | None = "A20047OT001",
 ) -> None:
-    """One MESH message with these outcomes comes from an organisation."""
+    """One MESH message with these outcomes comes from an organisation; MESH says that the message went to a mailbox."""
+    for mesh_message_id in product.row(message_id).history.mesh_message_ids if went_to else ():
+        went = lifecycle.routed(at=product.time(), mesh_message_id=mesh_message_id, mailbox=went_to)
+        product.ledger.record(message_id, went)
     given = tuple(Outcome(level=level, verdict=verdict, code=code) for code, level, verdict in outcomes)
     response = type("Response", (), {"outcomes": given, "sender_ods_code": organisation})
     received = ReceivedMessage(message_id=name, sender=mailbox or f"{organisation}OT001")
@@ -72,12 +76,25 @@ def test_what_an_answer_says_of_its_sender_is_not_repeated_where_it_is_no_code()
     assert "WRIGHT" not in product.topic.told[0]
 
 
-def test_the_practice_that_the_request_does_not_name_is_not_held_against_it() -> None:
+def test_the_practice_that_the_request_does_not_name_is_not_held_against_the_mailbox_that_mesh_names() -> None:
     product = Product(hold_window_seconds=0)
     message_id = product.asks(registered_practice=None).message_id
     product.works()
-    answers(product, message_id, *GOOD, organisation="B86071")
+    answers(product, message_id, *GOOD, organisation="B86071", went_to="B86071OT001")
     assert product.row(message_id).status is Status.DELIVERED
+
+
+@pytest.mark.parametrize("practice", [{}, {"registered_practice": None}])
+def test_an_answer_to_a_message_that_went_nobody_knows_where_decides_nothing_until_a_person_does(
+    practice: dict[str, None],
+) -> None:
+    product = Product(hold_window_seconds=0)
+    message_id = product.asks(**practice).message_id
+    product.works()
+    answers(product, message_id, *GOOD, organisation="A20047", went_to=None)
+    assert product.row(message_id).status is Status.SENT
+    assert product.told() == ["An answer came from somewhere else"]
+    assert product.by_hand.accept_response(message_id, "R", "operator-7") is Status.DELIVERED
 
 
 @pytest.mark.requirement("1.5:GPCM-SD-035")
@@ -115,29 +132,42 @@ def routes(product: Product, mesh: "Tracking | Directory", message_id: str) -> l
 @pytest.mark.parametrize(
     "said", ["", "GPPROVIDER_9658218865_19331114_WRIGHT", Gone("tracking", "20"), Refused("tracking", "no", status=400)]
 )
-def test_what_mesh_does_not_say_is_asked_once_and_held_against_nobody(said: str | MeshError) -> None:
+def test_mesh_is_asked_again_where_it_does_not_say_and_its_silence_is_not_remembered(said: str | MeshError) -> None:
     product = Product(hold_window_seconds=0)
     message_id = product.asks(registered_practice=None).message_id
     product.works()
-    (fact,) = routes(product, Tracking(said), message_id)
-    assert fact.details == {"mesh_message_id": "MESH1", "mailbox": None}
+    for _ in range(2):
+        (fact,) = routes(product, Tracking(said), message_id)
+        assert fact.details == {"mesh_message_id": "MESH1", "mailbox": None}
+        product.ledger.record(message_id, fact)
+        assert product.row(message_id).history.destination_open
+    (fact,) = routes(product, Tracking("A20047OT001"), message_id)
     product.ledger.record(message_id, fact)
+    assert product.row(message_id).history.destinations == {"A20047OT001"}
     assert routes(product, Tracking("never"), message_id) == []
-    answers(product, message_id, *GOOD, organisation="B86071")
-    assert product.row(message_id).status is Status.DELIVERED
 
 
-def test_an_answer_that_was_judged_too_early_is_judged_again_when_mesh_says_where_the_message_went() -> None:
+def test_mesh_is_asked_a_bounded_number_of_times() -> None:
     product = Product(hold_window_seconds=0)
     message_id = product.asks(registered_practice=None).message_id
     product.works()
-    answers(product, message_id, GOOD[0], organisation="B86071")
-    assert product.row(message_id).status is Status.ACKNOWLEDGED
+    for _ in range(lifecycle.MOST_ROUTING_QUESTIONS):
+        (fact,) = routes(product, Tracking(""), message_id)
+        product.ledger.record(message_id, fact)
+    assert routes(product, Tracking("never"), message_id) == []
+    assert not product.row(message_id).history.destination_open
+
+
+def test_an_answer_that_was_doubted_counts_when_mesh_says_that_the_message_went_there() -> None:
+    product = Product(hold_window_seconds=0)
+    message_id = product.asks(registered_practice=None).message_id
+    product.works()
+    answers(product, message_id, GOOD[0], organisation="A20047", went_to=None)
+    assert product.row(message_id).status is Status.SENT
     (fact,) = routes(product, Tracking("A20047OT001"), message_id)
     change = product.ledger.record(message_id, fact)
     assert change is not None
-    assert change.record.status is Status.SENT
-    assert [notice.kind for notice in change.notices] == ["suspicious response"], "not in silence"
+    assert change.record.status is Status.ACKNOWLEDGED
 
 
 def lost_sight_of(product: Product, **changes: Any) -> str:
@@ -173,7 +203,7 @@ def test_an_answer_to_a_copy_that_nobody_knows_the_id_of_counts_from_the_listed_
     (fact,) = routes(product, Directory(("A20047OT001",)), message_id)
     assert fact.details == {"mesh_message_id": None, "mailbox": "A20047OT001"}
     product.ledger.record(message_id, fact)
-    assert routes(product, Directory(("A20047OT001",)), message_id) == [], "once"
+    assert routes(product, Directory(("A20047OT001",)), message_id) == [], "once it is known"
     answers(product, message_id, *GOOD, organisation="A20047", name="forged", mailbox="B86071OT001")
     assert product.row(message_id).status is Status.UNCERTAIN
     assert product.told() == ["An answer came from somewhere else"]
@@ -190,17 +220,19 @@ def test_an_answer_to_a_copy_that_nobody_knows_the_id_of_counts_from_the_listed_
         Refused("endpoint lookup", "no", status=400),
     ],
 )  # fmt: skip
-def test_what_the_directory_does_not_say_is_asked_once_and_held_against_nobody(
+def test_what_the_directory_does_not_say_is_asked_again_and_then_a_person_decides(
     listed: tuple[str, ...] | MeshError,
 ) -> None:
     product = Product(hold_window_seconds=0)
     message_id = lost_sight_of(product)
-    (fact,) = routes(product, Directory(listed), message_id)
-    assert fact.details == {"mesh_message_id": None, "mailbox": None}
-    product.ledger.record(message_id, fact)
+    for _ in range(lifecycle.MOST_ROUTING_QUESTIONS):
+        (fact,) = routes(product, Directory(listed), message_id)
+        assert fact.details == {"mesh_message_id": None, "mailbox": None}
+        product.ledger.record(message_id, fact)
     assert routes(product, Directory(listed), message_id) == []
     answers(product, message_id, *GOOD, organisation="A20047")
-    assert product.row(message_id).status is Status.DELIVERED
+    assert product.row(message_id).status is Status.UNCERTAIN
+    assert product.told() == ["An answer came from somewhere else"]
 
 
 def test_nobody_is_looked_up_where_the_request_names_no_practice_or_mesh_has_nothing() -> None:

@@ -16,6 +16,7 @@ from gpconnect_messaging.conformance.examination import Verdict as Judged
 from gpconnect_messaging.itk3.compose import ComposedMessage
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.itk3.responses import Outcome
+from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import FactKind, NoticeKind, Patience, Status
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
@@ -135,6 +136,9 @@ class Product:
         """A response comes to a message."""
         outcomes = (Outcome(level=level, verdict=verdict, code=code),)
         response = type("Response", (), {"outcomes": outcomes, "sender_ods_code": "A20047"})
+        for mesh_message_id in self.record(message_id).history.mesh_message_ids:
+            went = lifecycle.routed(at=self.clock(), mesh_message_id=mesh_message_id, mailbox="A20047OT001")
+            self.ledger.record(message_id, went)
         facts = self.poller._responses(
             ReceivedMessage(message_id=f"R{code}{message_id}", sender="A20047OT001"), cast("Any", response)
         )
@@ -318,6 +322,8 @@ def test_what_was_sent_stays_on_record_with_its_document_and_the_time_and_the_nu
 @pytest.mark.requirement("1.5:GPCM-SD-035", "GPCM-SD-128")
 def test_a_replacement_that_cannot_be_processed_voids_what_it_replaced_at_that_recipient(product: Product) -> None:
     (first, second, third) = (product.built(version) for version in "123")
+    for built in (first, second):
+        assert product.sender.send(built.copies[0].message_id) is Status.SENT
     product.answered(first.copies[0].message_id, "20013", Level.INFRASTRUCTURE, Verdict.POSITIVE)
     product.answered(first.copies[0].message_id, "30001", Level.BUSINESS, Verdict.POSITIVE)
     product.answered(second.copies[0].message_id, "20014", Level.INFRASTRUCTURE, Verdict.NEGATIVE)
@@ -333,6 +339,8 @@ def test_what_never_left_cannot_be_void(product: Product) -> None:
     first, second = product.built("1"), product.built("2")
     product.mesh.refusal = Refused("send", "answered 417", status=417)
     assert product.sender.send(first.copies[0].message_id) is Status.REFUSED
+    product.mesh.refusal = None
+    assert product.sender.send(second.copies[0].message_id) is Status.SENT
     product.answered(second.copies[0].message_id, "20014", Level.INFRASTRUCTURE, Verdict.NEGATIVE)
     assert product.record(first.copies[0].message_id).status is Status.REFUSED
     assert write(NoticeKind.VOIDED, {})[0] not in product.told()

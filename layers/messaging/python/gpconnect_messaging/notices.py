@@ -163,10 +163,11 @@ WORDS = {
     ),
     NoticeKind.SUSPICIOUS: Words(
         "An answer came from somewhere else",
-        "A response to a message came from another mailbox or organisation than the message went to. It is kept, and "
-        "does not count.",
+        "A response to a message does not count: it came from another mailbox or organisation than the message went "
+        "to, or MESH does not say where the message went, or it came while MESH could have no copy of the message. It "
+        "is kept.",
         "Find out who answered: the patient may have moved to another practice. Record that the answer is genuine if "
-        "it is; else report it as a security incident.",
+        "it is; else report it as a security incident. What came before MESH had the message is a security incident.",
         Severity.ATTENTION,
     ),
     NoticeKind.SENT_AGAIN_IN_VAIN: Words(

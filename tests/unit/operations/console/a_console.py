@@ -110,6 +110,7 @@ class Console:
         built = lifecycle.built(
             at=facts.at(0), sha256=hashlib.sha256(content).hexdigest(), size=len(content),
             infrastructure_due=timedelta(hours=1), business_due=timedelta(hours=5), to_organisation="A20047",
+            to_mailbox="A20047OT001",
             registration={"ods_code": "A20047", "name": "Millbrook Surgery", "source": "PDS"},
         )  # fmt: skip
         return self.place.have(message_id, built, *more, **changes)
@@ -117,7 +118,12 @@ class Console:
     def have_now(self, message_id: str, **changes: Any) -> str:
         """Have a message that is built just now, as far as the board can tell by time."""
         built = lifecycle.built(
-            at=self.place.now(), sha256="00", size=1, infrastructure_due=timedelta(1), business_due=timedelta(1)
+            at=self.place.now(),
+            sha256="00",
+            size=1,
+            infrastructure_due=timedelta(1),
+            business_due=timedelta(1),
+            to_mailbox="A20047OT001",
         )
         return self.place.have(message_id, built, **changes)
 

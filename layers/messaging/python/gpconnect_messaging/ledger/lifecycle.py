@@ -414,13 +414,16 @@ def queued_again(*, at: datetime, times: int, why: str) -> Fact:
     )
 
 
-def routed(*, at: datetime, mesh_message_id: str | None, mailbox: str | None) -> Fact:
+def routed(*, at: datetime, mesh_message_id: str | None, mailbox: str | None, times: int = 1) -> Fact:
     """MESH says to which mailbox it took a copy that it routed itself; `mailbox` is None where it does not say.
 
-    `mesh_message_id` is None of a copy whose id nobody knows: then it is where MESH lists the practice.
+    `mesh_message_id` is None where MESH was asked where it lists the practice instead. `times` is how often it was
+    asked in vain, this time included: it is asked again, so that its silence is not remembered for ever.
     """
+    copy = mesh_message_id or "as-listed"
     return Fact(
-        kind=FactKind.ROUTED, identity=f"routed-{mesh_message_id or 'as-listed'}", at=at, source="poller",
+        kind=FactKind.ROUTED, identity=f"routed-{copy}" if mailbox else f"not-routed-{copy}-{times}", at=at,
+        source="poller",
         details={"mesh_message_id": mesh_message_id, "mailbox": mailbox},
     )  # fmt: skip
 
@@ -488,25 +491,55 @@ def _outcome(kind: FactKind, at: datetime, attempt: int, source: str, **details:
     )  # fmt: skip
 
 
+OUTCOMES = (
+    FactKind.UPLOAD_ACCEPTED,
+    FactKind.UPLOAD_REFUSED,
+    FactKind.RECIPIENT_UNRESOLVED,
+    FactKind.UPLOAD_POSTPONED,
+    FactKind.UPLOAD_UNCERTAIN,
+)
+"""The outcomes of an upload. Of two of one attempt the earlier in this list holds, whichever came first.
+
+What the sender heard from MESH, or knows never left, is certain; an expired lease only says that it is not known.
+"""
+
+MOST_ROUTING_QUESTIONS = 3
+"""How often MESH is asked where it routed a copy, while it does not say. Then the endpoint lookup has to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A message that MESH has some chunks of: its MESH id, how many it is made of, how many are there, and to where."""
+    """A message that MESH has some chunks of: its MESH id, how many it is made of, how many are there, and to where.
+
+    `since` is when the last of those was accepted (UTC).
+    """
 
     mesh_message_id: str
     chunks: int
     accepted: int
     end: int
+    since: datetime
 
 
 @dataclass(frozen=True)
 class History:
-    """What the facts of one message say, taken together."""
+    """What the facts of one message say, taken together: a function of their set.
+
+    `facts` are ordered by time and identity, each identity once, so that nothing depends on the order of arrival.
+    """
 
     facts: tuple[Fact, ...]
 
+    def __post_init__(self) -> None:
+        facts = sorted(self.facts, key=lambda fact: (fact.at, fact.identity))
+        if len({fact.identity for fact in facts}) < len(facts):
+            facts = _without_repeats(facts)
+        object.__setattr__(self, "facts", tuple(facts))
+
     def with_fact(self, fact: Fact) -> "History":
         """Add a fact; one that is already known changes nothing."""
-        return self if fact.identity in self.identities else History((*self.facts, fact))
+        made = History((*self.facts, fact))
+        return self if made.facts == self.facts else made
 
     def of(self, *kinds: FactKind) -> list[Fact]:
         """The facts of these kinds."""
@@ -525,20 +558,8 @@ class History:
     @cached_property
     def last_outcome(self) -> Fact | None:
         """The outcome of the latest upload; None while it is under way, or before the first."""
-        outcomes = self.of(
-            FactKind.UPLOAD_ACCEPTED, FactKind.UPLOAD_REFUSED, FactKind.UPLOAD_POSTPONED, FactKind.UPLOAD_UNCERTAIN,
-            FactKind.RECIPIENT_UNRESOLVED,
-        )  # fmt: skip
-        # A late "accepted" corrects the "uncertain" that an expired lease had put in its place.
-        return next(
-            (
-                fact
-                for kind in (FactKind.UPLOAD_ACCEPTED, FactKind.UPLOAD_REFUSED, FactKind.RECIPIENT_UNRESOLVED, None)
-                for fact in outcomes
-                if fact.details["attempt"] == self.attempts and kind in (fact.kind, None)
-            ),
-            None,
-        )
+        latest = {fact.kind: fact for fact in self.of(*OUTCOMES) if fact.details["attempt"] == self.attempts}
+        return next((latest[kind] for kind in OUTCOMES if kind in latest), None)
 
     @cached_property
     def not_before(self) -> datetime | None:
@@ -569,26 +590,36 @@ class History:
             accepted = next(count for count in range(len(chunks) + 1) if count + 1 not in chunks)
             if accepted:
                 last = chunks[accepted].details
-                found.append(Begun(mesh_message_id, last["chunks"], accepted, last["end"]))
+                since = max(chunks[number].at for number in range(1, accepted + 1))
+                found.append(Begun(mesh_message_id, last["chunks"], accepted, last["end"], since))
         return tuple(sorted(found, key=lambda begun: (begun.accepted, begun.mesh_message_id)))
 
     @cached_property
-    def possible_copies(self) -> int:
-        """How many copies MESH may hold: uploads accepted, uncertain, or still without an outcome.
+    def copies_since(self) -> tuple[datetime, ...]:
+        """Since when MESH may hold each copy: uploads accepted, uncertain, or still without an outcome; earliest first.
 
         In chunks, MESH holds a copy only where its last chunk may have been sent, however many attempts that took.
         """
+        started = {fact.details["attempt"]: fact for fact in self.of(FactKind.UPLOAD_STARTED)}
         accepted = {
             fact.details["attempt"]: fact.details["mesh_message_id"] for fact in self.of(FactKind.UPLOAD_ACCEPTED)
         }
         never_arrived = self.of(FactKind.UPLOAD_REFUSED, FactKind.UPLOAD_POSTPONED, FactKind.RECIPIENT_UNRESOLVED)
         harmless = {fact.details["attempt"] for fact in never_arrived} - set(accepted)
-        started = self.of(FactKind.UPLOAD_STARTED)
-        whole = {fact.details["attempt"] for fact in started if fact.details.get("chunks", 1) == 1} - harmless
-        in_chunks = {fact.details["attempt"] for fact in started} - whole - harmless
-        completed = {begun.mesh_message_id for begun in self._begun() if begun.accepted >= begun.chunks - 1}
-        completed |= {accepted[attempt] for attempt in in_chunks if attempt in accepted}
-        return len(whole) + (len(completed) if in_chunks else 0)
+        possible = {attempt: fact for attempt, fact in started.items() if attempt not in harmless}
+        whole = [fact.at for fact in possible.values() if fact.details.get("chunks", 1) == 1]
+        chunked = {attempt: fact for attempt, fact in possible.items() if fact.details.get("chunks", 1) > 1}
+        if not chunked:
+            return tuple(sorted(whole))
+        completed = {accepted[attempt]: fact.at for attempt, fact in chunked.items() if attempt in accepted} | {
+            begun.mesh_message_id: begun.since for begun in self._begun() if begun.accepted >= begun.chunks - 1
+        }
+        return tuple(sorted([*whole, *completed.values()]))
+
+    @property
+    def possible_copies(self) -> int:
+        """How many copies MESH may hold."""
+        return len(self.copies_since)
 
     @cached_property
     def destinations(self) -> frozenset[str]:
@@ -609,8 +640,19 @@ class History:
             for name in ("to_mailbox", "resolved_mailbox")
         ):
             return ()
-        asked = {fact.details["mesh_message_id"] for fact in self.of(FactKind.ROUTED)}
-        return tuple(each for each in self.mesh_message_ids if each not in asked)
+        return tuple(each for each in self.mesh_message_ids if self._may_ask_for_route(each))
+
+    def routing_questions(self, mesh_message_id: str | None) -> int:
+        """How often MESH was asked where it routed a copy, and did not say; None: where it lists the practice."""
+        return sum(
+            fact.details["mailbox"] is None
+            for fact in self.of(FactKind.ROUTED)
+            if fact.details["mesh_message_id"] == mesh_message_id
+        )
+
+    def _may_ask_for_route(self, mesh_message_id: str | None) -> bool:
+        known = {fact.details["mesh_message_id"] for fact in self.of(FactKind.ROUTED) if fact.details["mailbox"]}
+        return mesh_message_id not in known and self.routing_questions(mesh_message_id) < MOST_ROUTING_QUESTIONS
 
     @cached_property
     def organisations(self) -> frozenset[str]:
@@ -619,20 +661,34 @@ class History:
 
     @property
     def lost_sight_of_at(self) -> str | None:
-        """The organisation at which a copy may be that MESH routed itself and nobody knows the id of.
+        """The organisation (ODS code) whose mailbox must be looked up, since nothing else says where a copy went.
 
-        None where anything else says where the message went, or MESH was asked already.
+        None where a destination is known, tracking can still be asked, MESH can have no copy, or the question was
+        asked often enough.
         """
-        known = self.destinations or self.mesh_message_ids or self.of(FactKind.ROUTED)
-        return None if known or not self.possible_copies else next(iter(sorted(self.organisations)), None)
+        if self.destinations or self.unrouted or not self.possible_copies or not self._may_ask_for_route(None):
+            return None
+        return next(iter(sorted(self.organisations)), None)
+
+    @property
+    def destination_open(self) -> bool:
+        """Whether nobody knows yet where the copies went, and MESH can still be asked."""
+        return not self.destinations and bool(self.unrouted or self.lost_sight_of_at)
+
+    @cached_property
+    def answers_nothing(self) -> tuple[Fact, ...]:
+        """The responses that came while MESH could have no copy of the message: forged, whatever they say."""
+        since = min(self.copies_since, default=None)
+        return tuple(fact for fact in self.of(FactKind.RESPONSE) if since is None or fact.at < since)
 
     @cached_property
     def suspicious(self) -> tuple[Fact, ...]:
-        """The responses from another mailbox or organisation than the message went to, that no person has accepted.
+        """The responses that do not count (safety rule 8).
 
-        MESH vouches for the mailbox that a response comes from; what it says of its organisation is its own word. Where
-        neither is known of the message (MESH routed it and does not say where to, and the request names no practice),
-        nothing is held against anybody.
+        Those that came while MESH could have no copy of the message; and, unless a person has accepted them, those from
+        another mailbox or organisation than the message went to, or of which nobody knows where it went. MESH vouches
+        for the mailbox that a response comes from; what it says of its organisation is its own word, so that this can
+        only tell against it.
         """
         accepted = {fact.details["mesh_message_id"] for fact in self.of(FactKind.RESPONSE_ACCEPTED)}
 
@@ -640,15 +696,22 @@ class History:
             mailbox, organisation = (
                 str(response.details[name] or "").strip().upper() for name in ("from_mailbox", "from_organisation")
             )
-            return (bool(self.destinations) and mailbox not in self.destinations) or (
+            return mailbox not in self.destinations or (
                 bool(self.organisations and organisation) and organisation not in self.organisations
             )
 
         return tuple(
             fact
             for fact in self.of(FactKind.RESPONSE)
-            if fact.details["mesh_message_id"] not in accepted and elsewhere(fact)
+            if fact in self.answers_nothing or (fact.details["mesh_message_id"] not in accepted and elsewhere(fact))
         )
+
+    def awaits(self, level: Level) -> bool:
+        """Whether MESH may hold a copy that an acknowledgement of this level is still due for."""
+        if not self.possible_copies or self.negative or self.void:
+            return False
+        came = {Level.INFRASTRUCTURE: self.infrastructure_positive, Level.BUSINESS: self.business_positive}
+        return not came.get(level, all(came.values()))
 
     @cached_property
     def verdicts(self) -> frozenset[tuple[str, str]]:
@@ -698,8 +761,8 @@ class History:
 
     @property
     def may_have_arrived(self) -> bool:
-        """MESH may hold a copy, or somebody answered, who can only have it from MESH."""
-        return self.possible_copies > 0 or bool(self.verdicts)
+        """MESH may hold a copy."""
+        return self.possible_copies > 0
 
     @property
     def refused_by_mesh(self) -> bool:
@@ -791,7 +854,7 @@ class History:
 
     @property
     def reached_mesh(self) -> bool:
-        """MESH took the message, or somebody answered who can only have it from MESH."""
+        """MESH took the message, or an answer counts, which can only be to a copy from MESH."""
         return bool(self.mesh_message_ids or self.verdicts)
 
     @property
@@ -819,6 +882,14 @@ class History:
     def status(self) -> Status:
         """The status that the facts amount to: the first rule that holds."""
         return next(rule.status for rule in RULES if rule.holds(self))
+
+
+def _without_repeats(facts: Iterable[Fact]) -> list[Fact]:
+    """Keep one fact of each identity: the earliest, and of several at one time always the same."""
+    found: dict[str, Fact] = {}
+    for fact in sorted(facts, key=lambda fact: (fact.at, fact.identity, fact.source, repr(fact.details))):
+        found.setdefault(fact.identity, fact)
+    return list(found.values())
 
 
 def _has(kind: FactKind) -> Callable[[History], bool]:

@@ -196,3 +196,14 @@ class Received:
     at: datetime
     evidence_key: str
     outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tries:
+    """How often it was tried to take an incoming message in: begun beside others, and alone.
+
+    Only what fails alone is the message's own fault.
+    """
+
+    begun: int
+    alone: int

@@ -62,6 +62,7 @@ from gpconnect_messaging.ledger.records import (
     Order,
     Origin,
     Received,
+    Tries,
     Version,
 )
 from gpconnect_messaging.ledger.table import (
@@ -615,13 +616,21 @@ class Ledger(LedgerTable):
             outcome=item["outcome"],
         )
 
-    def try_received(self, mailbox: str, mesh_message_id: str) -> int:
-        """Count one more try to take a message in, before it is made; return how many that makes."""
-        return self._count_tries(mailbox, mesh_message_id, 1)
+    def begin_received(self, mailbox: str, mesh_message_id: str) -> Tries:
+        """Note that a message is being taken in beside others; return how often that was begun, and it was tried alone.
 
-    def forget_try(self, mailbox: str, mesh_message_id: str) -> None:
-        """Take back a counted try that failed for a reason that is not the message's."""
-        self._count_tries(mailbox, mesh_message_id, -1)
+        A process that is killed leaves the note of every message that it had begun. None of them is blamed for it: each
+        is tried alone the next time, and only that try counts.
+        """
+        return self._count_tries(mailbox, mesh_message_id, begun=1)
+
+    def try_received(self, mailbox: str, mesh_message_id: str) -> int:
+        """Count one more try to take a message in alone, before it is made; return how many that makes."""
+        return self._count_tries(mailbox, mesh_message_id, alone=1).alone
+
+    def forget_try(self, mailbox: str, mesh_message_id: str, *, alone: bool) -> None:
+        """Take back a try that ended for a reason that is not the message's."""
+        self._count_tries(mailbox, mesh_message_id, **({"alone": -1} if alone else {"begun": -1}))
 
     def release_set_aside(self, mailbox: str, mesh_message_id: str) -> bool:
         """Let the next poll take in a message that was set aside; False where it was not.
@@ -640,16 +649,17 @@ class Ledger(LedgerTable):
         }
         return self._write([{"Delete": each} for each in (released, *forgotten)])
 
-    def _count_tries(self, mailbox: str, mesh_message_id: str, number: int) -> int:
+    def _count_tries(self, mailbox: str, mesh_message_id: str, begun: int = 0, alone: int = 0) -> Tries:
         expires = self._now() + _TRIES_KEPT
         answer = self._client.update_item(
             TableName=self._table,
             Key=_item({"pk": f"RECEIVED#{mailbox}#{mesh_message_id}", "sk": "TRIES"}),
-            UpdateExpression="SET expires_at = :expires ADD tries :number",
-            ExpressionAttributeValues=_item({":number": number, ":expires": int(expires.timestamp())}),
-            ReturnValues="UPDATED_NEW",
+            UpdateExpression="SET expires_at = :expires ADD begun :begun, tries :alone",
+            ExpressionAttributeValues=_item({":begun": begun, ":alone": alone, ":expires": int(expires.timestamp())}),
+            ReturnValues="ALL_NEW",
         )
-        return int(_plain(answer["Attributes"])["tries"])
+        counted = _plain(answer["Attributes"])
+        return Tries(begun=int(counted["begun"]), alone=int(counted["tries"]))
 
     def take_mailbox(self, mailbox: str, holder: str, lease: timedelta) -> bool:
         """Take the right to poll a mailbox until the lease ends; False where another holds it."""

@@ -57,14 +57,20 @@ class ByHand:
     def accept_response(self, message_id: str, mesh_message_id: str, actor: str) -> Status:
         """Let a suspicious response count, once it is known to be genuine.
 
-        Raises NotPossibleError where the message has no such response, ActorError.
+        Raises NotPossibleError where the message has no such response, or where MESH could have no copy of the message
+        when it came (safety rule 8); ActorError.
         """
         fact = lifecycle.response_accepted(at=self.now(), mesh_message_id=mesh_message_id, actor=checked_actor(actor))
+
+        def acceptable(history: History) -> bool:
+            suspicious = [response for response in history.suspicious if response not in history.answers_nothing]
+            return mesh_message_id in {response.details["mesh_message_id"] for response in suspicious}
+
         record = self._record(
             message_id,
             fact,
-            lambda history: mesh_message_id in {each.details["mesh_message_id"] for each in history.suspicious},
-            "has no such suspicious response",
+            acceptable,
+            "has no such suspicious response, or MESH could have no copy of the message when it came",
         )
         accepted = [each for each in record.history.facts if each.details.get("mesh_message_id") == mesh_message_id]
         if any(voids(each, record) for each in accepted):

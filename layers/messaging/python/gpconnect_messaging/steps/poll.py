@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from gpconnect_messaging.itk3.responses import Outcome, Response, UnreadableResponse, read_response
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, Status
+from gpconnect_messaging.ledger.lifecycle import Fact, History
 from gpconnect_messaging.ledger.records import SET_ASIDE, MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import LedgerBusyError
@@ -46,7 +46,6 @@ from gpconnect_messaging.storage import Evidence, KeptMessage
 LARGEST_RECEIVED = 20_000_000_000
 """What MESH carries in all chunks of a message, in bytes; what is longer decompressed, is a bomb."""
 
-_CLOSED = {Status.DELIVERED, Status.REJECTED}
 # An address for automatic routing, which holds personal data, is none.
 _MAILBOX_ID = re.compile(r"[A-Za-z0-9]{1,50}")
 # Failures of MESH, of the network and of AWS: they say nothing of the message that was being taken in.
@@ -64,6 +63,8 @@ class Polled:
     set_aside: int = 0
     """Not taken in, this time or earlier, after too many tries."""
     failed: int = 0
+    waiting: int = 0
+    """Left in MESH until it is known where their message went: MESH is asked again at the next poll."""
     left: int = 0
     """Still waiting in the inbox: time ran out."""
     polled_elsewhere: int = 0
@@ -76,7 +77,14 @@ class _Taken(Enum):
     SEEN_BEFORE = auto()
     GONE = auto()
     SET_ASIDE = auto()
-    FAILED_BEFORE = auto()
+    WAITS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _BegunBefore:
+    """It was begun before and not ended: it is taken in alone, after the others."""
+
+    tried_alone: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +92,20 @@ class _Unmatched:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Undecided:
+    """A response to a message that went to a mailbox that MESH does not name yet."""
+
+    record: MessageRecord
+    asked: list[Fact]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Poller:
     """The polling step and what it works with.
 
-    `at_once` messages are taken in together, each holding a few megabytes. A message is tried `most_tries` times.
+    `at_once` messages are taken in together, each holding a few megabytes. A message that was begun and not ended is
+    tried alone, `most_tries` times.
     """
 
     evidence: Evidence
@@ -115,26 +132,34 @@ class Poller:
         finally:
             self.ledger.leave_mailbox(mailbox, holder)
 
-    def _take(self, client: MeshClient, mesh_message_id: str, *, alone: bool) -> _Taken:
-        """Take one message in; safe beside others. One that failed before is left for when it can be alone."""
+    def _take(self, client: MeshClient, mesh_message_id: str, *, alone: bool) -> _Taken | _BegunBefore:
+        """Take one message in; safe beside others. One that was begun before is left for when it can be alone.
+
+        A try counts against a message only where it was alone, so that a message that kills the process costs no other
+        one a try.
+        """
         known = self.ledger.find_received(client.mailbox, mesh_message_id)
         if known is not None and known.outcome == SET_ASIDE:
             return _Taken.SET_ASIDE
         if known is None:
-            if not alone:
-                tries = self.ledger.try_received(client.mailbox, mesh_message_id)
-                if tries > self.most_tries:
+            if alone:
+                self.ledger.try_received(client.mailbox, mesh_message_id)
+            else:
+                tries = self.ledger.begin_received(client.mailbox, mesh_message_id)
+                if tries.alone >= self.most_tries:
                     return self._set_aside(client.mailbox, mesh_message_id)
-                if tries > 1:
-                    return _Taken.FAILED_BEFORE
+                if tries.begun > 1:
+                    return _BegunBefore(tries.alone)
             try:
                 taken = self._take_in(client, mesh_message_id)
             except _PASSING:
-                self.ledger.forget_try(client.mailbox, mesh_message_id)
+                self.ledger.forget_try(client.mailbox, mesh_message_id, alone=alone)
                 raise
         else:
             taken = _Taken.SEEN_BEFORE  # recorded before, and the acknowledgement was lost
-        if taken is not _Taken.GONE:
+        if taken is _Taken.WAITS:
+            self.ledger.forget_try(client.mailbox, mesh_message_id, alone=alone)  # nothing is wrong with it
+        elif taken is not _Taken.GONE:
             with suppress(Gone):
                 client.acknowledge(mesh_message_id)
         return taken
@@ -176,8 +201,12 @@ class Poller:
         mailbox: str,
         mesh_message_id: str,
         evidence_key: str,
-        found: "tuple[MessageRecord, list[Fact]] | _Unmatched",
+        found: "tuple[MessageRecord, list[Fact]] | _Undecided | _Unmatched",
     ) -> _Taken:
+        if isinstance(found, _Undecided):
+            for fact in found.asked:
+                self.ledger.record(found.record.message_id, fact)
+            return _Taken.WAITS
         received = Received(
             mailbox=mailbox,
             mesh_message_id=mesh_message_id,
@@ -199,7 +228,7 @@ class Poller:
 
     def _understand(
         self, client: MeshClient, message: MessageHeaders, body: bytes | None
-    ) -> tuple[MessageRecord, list[Fact]] | _Unmatched:
+    ) -> tuple[MessageRecord, list[Fact]] | _Undecided | _Unmatched:
         if message.is_report:
             return self._report(message)
         if message.workflow_id not in WORKFLOW_ANSWERED_ON:
@@ -216,22 +245,31 @@ class Poller:
             return _Unmatched(f"it is a response that {why}")
         if record.mailbox != client.mailbox:
             return _Unmatched("it answers a message of another mailbox")
-        return record, [*self._routes(client, record, message.workflow_id), *self._responses(message, response)]
+        routes = self._routes(client, record, message.workflow_id)
+        if History((*record.history.facts, *routes)).destination_open:
+            return _Undecided(record, routes)
+        return record, [*routes, *self._responses(message, response)]
 
     def _routes(self, client: MeshClient, record: MessageRecord, answered_on: str) -> list[Fact]:
-        """Ask MESH, once, where it took a message that it routed itself, before any answer to it is judged.
+        """Ask MESH where it took a message that it routed itself, before any answer to it is judged.
 
-        Whoever answers has collected the message, so that MESH knows by now. Of a copy whose id was lost with the
-        answer to its upload MESH can only say where it lists the practice.
+        Whoever answers has collected the message, so that MESH knows by now. Where it does not say, it is asked again
+        at the next polls, up to `MOST_ROUTING_QUESTIONS` times; after that, and of a copy whose id was lost with the
+        answer to its upload, the endpoint lookup says where the practice collects.
         """
-        facts = [
-            lifecycle.routed(at=self.now(), mesh_message_id=each, mailbox=_recipient(client, each))
-            for each in record.history.unrouted
-        ]
-        if organisation := record.history.lost_sight_of_at:
+        asked: list[Fact] = []
+        for mesh_message_id in record.history.unrouted:
+            mailbox = _recipient(client, mesh_message_id)
+            asked.append(self._route(record.history, mesh_message_id, mailbox))
+        history = History((*record.history.facts, *asked))
+        if organisation := history.lost_sight_of_at:
             mailbox = self._listed(record.mailbox, organisation, WORKFLOW_ANSWERED_ON[answered_on])
-            facts.append(lifecycle.routed(at=self.now(), mesh_message_id=None, mailbox=mailbox))
-        return facts
+            asked.append(self._route(history, None, mailbox))
+        return asked
+
+    def _route(self, history: History, mesh_message_id: str | None, mailbox: str | None) -> Fact:
+        times = history.routing_questions(mesh_message_id) + 1
+        return lifecycle.routed(at=self.now(), mesh_message_id=mesh_message_id, mailbox=mailbox, times=times)
 
     def _listed(self, mailbox: str, organisation: str, workflow_id: str) -> str | None:
         """Say where MESH lists an organisation for a workflow; None where it names not one mailbox.
@@ -264,10 +302,16 @@ class Poller:
         if response.identifier and (record := self.ledger.find(response.identifier)) and record.version:
             return record
         if response.sender_reference:
-            candidates = self.ledger.find_by_encounter(mailbox, response.sender_reference)
-            still_open = [record for record in candidates if record.version and record.status not in _CLOSED]
-            if len(still_open) == 1:
-                return still_open[0]
+            # The reference names an encounter. Only a message that has left, and that still waits for such an answer,
+            # can be meant: a repeated answer to an earlier version must not count for a later one.
+            levels = {outcome.level for outcome in response.outcomes} or {response.level}
+            waiting = [
+                record
+                for record in self.ledger.find_by_encounter(mailbox, response.sender_reference)
+                if record.version and all(record.history.awaits(level) for level in levels)
+            ]
+            if len(waiting) == 1:
+                return waiting[0]
         return None
 
     def _responses(self, message: MessageHeaders, response: Response) -> list[Fact]:
@@ -310,12 +354,13 @@ class _Round:
     time_left: Callable[[], bool]
     polled: Polled = field(default_factory=Polled)
     failures: list[Exception] = field(default_factory=list)
-    failed_before: list[str] = field(default_factory=list)
+    begun_before: list[tuple[int, str]] = field(default_factory=list)
+    """How often each was tried alone, and its id: what was tried least comes first, before what kills the process."""
 
     def run(self) -> Polled:
         """Go through the inbox, and raise the first failure when all others are done."""
         self.client.handshake()
-        running: dict[Future[_Taken], str] = {}
+        running: dict[Future[_Taken | _BegunBefore], str] = {}
         with ThreadPoolExecutor(self.poller.at_once, thread_name_prefix="inbox") as pool:
             for mesh_message_id in self.client.inbox():
                 if len(running) >= self.poller.at_once:
@@ -327,25 +372,24 @@ class _Round:
                     self.polled.left += 1
             while running:
                 self._collect(running)
-        for mesh_message_id in self.failed_before:
+        for _, mesh_message_id in sorted(self.begun_before):
             if self.time_left():
                 self._count(partial(self._take, mesh_message_id, alone=True), mesh_message_id)
             else:
-                self.poller.ledger.forget_try(self.client.mailbox, mesh_message_id)  # counted, and not made
                 self.polled.left += 1
         if self.failures:
             raise self.failures[0]
         return self.polled
 
-    def _take(self, mesh_message_id: str, *, alone: bool) -> _Taken:
+    def _take(self, mesh_message_id: str, *, alone: bool) -> _Taken | _BegunBefore:
         return self.poller._take(self.client, mesh_message_id, alone=alone)  # noqa: SLF001 - one module, one step
 
-    def _collect(self, running: "dict[Future[_Taken], str]") -> None:
+    def _collect(self, running: "dict[Future[_Taken | _BegunBefore], str]") -> None:
         done, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in done:
             self._count(future.result, running.pop(future))
 
-    def _count(self, result: Callable[[], _Taken], mesh_message_id: str) -> None:
+    def _count(self, result: Callable[[], _Taken | _BegunBefore], mesh_message_id: str) -> None:
         try:
             taken = result()
         except Authentication:
@@ -365,5 +409,7 @@ class _Round:
                 self.polled.gone += 1
             case _Taken.SET_ASIDE:
                 self.polled.set_aside += 1
-            case _Taken.FAILED_BEFORE:
-                self.failed_before.append(mesh_message_id)
+            case _Taken.WAITS:
+                self.polled.waiting += 1
+            case _BegunBefore(tried_alone):
+                self.begun_before.append((tried_alone, mesh_message_id))

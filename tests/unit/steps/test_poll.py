@@ -1,0 +1,300 @@
+"""The poller counts what answers a copy that MESH may have, from where it went, and blames no message for another."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gpconnect_messaging.ledger.lifecycle import MOST_ROUTING_QUESTIONS, FactKind, Status
+from gpconnect_messaging.mesh.errors import Busy
+from gpconnect_messaging.mesh.models import Tracking
+from gpconnect_messaging.steps.by_hand import ByHand, NotPossibleError
+from gpconnect_messaging.steps.poll import Polled
+from gpconnect_messaging.steps.send import PostponedError
+from tests.in_memory import Bucket
+from tests.model.effects import Watched
+from tests.model.mesh import Client, Mood
+from tests.model.world import MAILBOX, PRACTICE, STRANGER, World
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def world() -> World:
+    return World(Watched())
+
+
+def built(world: World, encounter: str = "one") -> str:
+    """Have a request built; return its message's id."""
+    before = {record.message_id for record in world.records()}
+    world.drop(encounter)
+    world.deliver_intake(world.process("builder"))
+    (made,) = {record.message_id for record in world.records()} - before
+    return made
+
+
+def send(world: World, message_id: str, *moods: Mood) -> None:
+    world.mesh.moods.extend(moods)
+    try:
+        world.send(world.process("sender"), message_id)
+    except PostponedError:
+        pass
+    finally:
+        world.mesh.moods.clear()
+
+
+def sent(world: World, encounter: str = "one") -> str:
+    message_id = built(world, encounter)
+    send(world, message_id)
+    return message_id
+
+
+def poll(world: World) -> None:
+    world.poll(world.process("poller"))
+
+
+def status(world: World, message_id: str) -> Status:
+    found = world.ledger.find(message_id)
+    assert found is not None
+    return found.status
+
+
+def subjects(world: World) -> list[str]:
+    return [text.partition("\n")[0].removeprefix("GP Connect Messaging: ") for text in world.topic.told]
+
+
+@pytest.mark.parametrize("mood", [None, Mood.BUSY, Mood.UNREACHABLE, Mood.REFUSES])
+@pytest.mark.parametrize("sender", [PRACTICE, STRANGER])
+def test_an_answer_to_what_mesh_does_not_have_decides_nothing(world: World, mood: Mood | None, sender: str) -> None:
+    message_id = built(world)
+    if mood:
+        send(world, message_id, mood)
+    before = status(world, message_id)
+    for code in ("20013", "30001"):
+        world.answer(message_id, code, sender=sender)
+    poll(world)
+    assert status(world, message_id) is before
+    assert world.mesh.copies(message_id) == []
+    assert "An answer came from somewhere else" in subjects(world)
+    if before is Status.BUILT:
+        send(world, message_id)
+        assert status(world, message_id) is Status.SENT, (
+            "the message is sent, and the early answers stay without effect"
+        )
+
+
+def test_a_person_cannot_accept_an_answer_to_what_mesh_does_not_have(world: World) -> None:
+    message_id = built(world)
+    answer = world.answer(message_id, "20013")
+    poll(world)
+    by_hand = ByHand(ledger=world.ledger, notifier=world.reconciliation.notifier, now=world.clock)
+    with pytest.raises(NotPossibleError, match="MESH could have no copy"):
+        by_hand.accept_response(message_id, answer, "operator-7")
+
+
+def test_a_repeated_answer_to_an_earlier_version_does_not_count_for_a_later_one(world: World) -> None:
+    first = sent(world)
+    for code in ("20013", "30001"):
+        world.answer(first, code)
+    poll(world)
+    second = built(world)
+    assert status(world, first) is Status.DELIVERED
+    for code in ("20013", "30001"):
+        world.answer_by_reference("one", code)
+    poll(world)
+    assert (status(world, first), status(world, second)) == (Status.DELIVERED, Status.BUILT)
+    assert subjects(world).count("Something came in that belongs to no message") == 2
+    send(world, second)
+    assert status(world, second) is Status.SENT
+
+
+def test_an_answer_by_reference_belongs_to_the_one_version_that_waits_for_it(world: World) -> None:
+    first = sent(world)
+    built(world)
+    world.answer_by_reference("one", "20013")
+    poll(world)
+    assert status(world, first) is Status.ACKNOWLEDGED
+    world.answer_by_reference("one", "20013")
+    poll(world)
+    assert subjects(world) == ["Something came in that belongs to no message"]
+    world.answer_by_reference("one", "30001")
+    poll(world)
+    assert status(world, first) is Status.DELIVERED
+
+
+def test_an_answer_by_reference_is_nobodys_where_two_versions_wait_for_it(world: World) -> None:
+    sent(world), sent(world)
+    world.answer_by_reference("one", "20013")
+    poll(world)
+    assert subjects(world) == ["Something came in that belongs to no message"]
+
+
+@pytest.mark.requirement("1.5:GPCM-SD-035", "GPCM-SD-128")
+def test_a_forged_20014_to_what_was_not_sent_voids_nothing(world: World) -> None:
+    first = sent(world)
+    for code in ("20013", "30001"):
+        world.answer(first, code)
+    poll(world)
+    second = built(world)
+    world.answer(second, "20014")
+    poll(world)
+    assert (status(world, first), status(world, second)) == (Status.DELIVERED, Status.BUILT)
+
+
+class Silent:
+    """A MESH whose tracking names no recipient the first times."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+        self.asked = 0
+        self._times = times
+        self._tracking = Client.tracking
+        monkeypatch.setattr(Client, "tracking", lambda client, known: self(client, known))
+
+    def __call__(self, client: Client, mesh_message_id: str) -> Tracking:
+        self.asked += 1
+        said = self._tracking(client, mesh_message_id)
+        return replace(said, recipient="") if self.asked <= self._times else said
+
+
+def test_a_stranger_does_not_gain_by_mesh_s_silence(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    message_id = sent(world)
+    silent = Silent(monkeypatch, times=1)
+    for code in ("20013", "30001"):
+        world.answer(message_id, code, sender=STRANGER)
+    poll(world)
+    assert status(world, message_id) is Status.SENT
+    poll(world)
+    assert status(world, message_id) is Status.SENT
+    assert silent.asked >= 2
+    assert "An answer came from somewhere else" in subjects(world)
+    for code in ("20013", "30001"):
+        world.answer(message_id, code)
+    poll(world)
+    assert status(world, message_id) is Status.DELIVERED
+
+
+def test_an_answer_waits_in_mesh_until_mesh_says_where_its_message_went(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id = sent(world)
+    Silent(monkeypatch, times=2)
+    world.answer(message_id, "20013")
+    for _ in range(2):
+        poll(world)
+        assert status(world, message_id) is Status.SENT
+        assert len(world.inbox()) == 1, "not acknowledged"
+    poll(world)
+    assert status(world, message_id) is Status.ACKNOWLEDGED
+    assert world.inbox() == []
+    assert world.topic.told == []
+
+
+def test_where_mesh_never_says_the_endpoint_lookup_does(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    message_id = sent(world)
+    silent = Silent(monkeypatch, times=1_000)
+    world.answer(message_id, "20013")
+    world.answer(message_id, "20009", sender=STRANGER)
+    for _ in range(MOST_ROUTING_QUESTIONS + 1):
+        poll(world)
+    assert status(world, message_id) is Status.ACKNOWLEDGED
+    assert silent.asked == MOST_ROUTING_QUESTIONS
+    assert "An answer came from somewhere else" in subjects(world)
+
+
+def test_what_nobody_can_decide_goes_to_a_person(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    message_id = sent(world)
+    Silent(monkeypatch, times=1_000)
+    world.mesh.practice = "B99999OT009"  # the endpoint lookup lists nothing for the practice any more
+    answer = world.answer(message_id, "20013")
+    for _ in range(2 * MOST_ROUTING_QUESTIONS + 1):
+        poll(world)
+    assert status(world, message_id) is Status.SENT
+    assert world.inbox() == []
+    assert subjects(world) == ["An answer came from somewhere else"]
+    by_hand = ByHand(ledger=world.ledger, notifier=world.reconciliation.notifier, now=world.clock)
+    assert by_hand.accept_response(message_id, answer, "operator-7") is Status.ACKNOWLEDGED
+
+
+# Poison
+
+
+class KilledError(BaseException):
+    """The process was killed."""
+
+
+def polls_killed_by(world: World, poison: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Polled | None]:
+    """Poll again and again, killed whenever the poison is opened; what a killed process was at stays as it was."""
+    dead: list[bool] = []
+    put, acknowledge = Bucket.put_object, Client.acknowledge
+
+    def put_object(bucket: Bucket, *, Key: str, **how: Any) -> Any:  # noqa: N803 - boto3's name
+        if dead or poison in Key:
+            dead.append(True)
+            raise KilledError
+        return put(bucket, Key=Key, **how)
+
+    def no_more(client: Client, mesh_message_id: str) -> None:
+        if dead:
+            raise KilledError
+        acknowledge(client, mesh_message_id)
+
+    monkeypatch.setattr(Bucket, "put_object", put_object)
+    monkeypatch.setattr(Client, "acknowledge", no_more)
+    while True:
+        dead.clear()
+        world.clock.advance(6 * MINUTE)
+        try:
+            poll(world)
+        except KilledError:
+            yield None
+        else:
+            yield Polled()
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_message_that_kills_the_poller_costs_no_other_one_a_try(
+    world: World, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    message_id = sent(world)
+    others = ["20013", "30001", "20013", "30001"]
+    poison = ""
+    for place, code in enumerate(others):
+        if place == number:
+            poison = world.answer("11111111-1111-4111-8111-111111111111", "20013", sender=STRANGER, stray=True)
+        world.answer(message_id, code)
+    polls = polls_killed_by(world, poison, monkeypatch)
+    for _ in range(3):
+        next(polls)
+    assert status(world, message_id) is Status.DELIVERED, "within three polls"
+    assert world.inbox() == [poison]
+    for _ in range(6):
+        next(polls)
+    assert subjects(world) == ["Something came in that belongs to no message"], "it was set aside, and a person knows"
+    assert world.inbox() == [poison], "in MESH it stays"
+
+
+def test_what_mesh_cannot_serve_just_now_is_no_try(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    message_id = sent(world)
+    world.answer(message_id, "20013")
+    with monkeypatch.context() as patched:
+        patched.setattr(Client, "download_into", lambda *_, **__: (_ for _ in ()).throw(Busy("download", "503")))
+        for _ in range(10):
+            poll(world)
+            assert len(world.inbox()) == 1
+    poll(world)
+    assert status(world, message_id) is Status.ACKNOWLEDGED
+    assert world.topic.told == []
+
+
+def test_an_answer_is_recorded_once_however_often_mesh_shows_it(world: World) -> None:
+    message_id = sent(world)
+    answer = world.answer(message_id, "20013")
+    poll(world)
+    world.mesh.show_again(MAILBOX, answer)
+    poll(world)
+    found = world.ledger.find(message_id)
+    assert found is not None
+    assert len(found.history.of(FactKind.RESPONSE)) == 1
+    assert world.inbox() == []
