@@ -110,18 +110,18 @@ class Retention(Settings):
     """S3 access logs. They name object keys, which senders choose and which may hold personal data."""
     log_days: Literal[1, 3, 7, 14, 30, 60, 90, 180, 365] = 90
     """Function logs."""
-    intake_hours: int = Field(default=24, ge=1, le=24 * 13)
-    """Intake queue. Its messages may be whole requests, so they stay no longer than retries need."""
-    intake_dead_letter_days: int = Field(default=4, ge=1, le=14)
-    """Requests that kept failing: long enough for a person to return after a bank-holiday weekend."""
+    intake_days: int = Field(default=7, ge=1, le=13)
+    """Intake queue. Its messages may be whole requests: a builder that is stopped for a week loses none of them."""
+    intake_dead_letter_days: int = Field(default=14, ge=2, le=14)
+    """Requests that kept failing. 14 days is the longest that SQS keeps anything."""
     send_days: int = Field(default=4, ge=1, le=13)
     send_dead_letter_days: int = Field(default=14, ge=2, le=14)
 
     @model_validator(mode="after")
     def _dead_letters_outlive_their_source(self) -> Self:
         # A message keeps its first arrival time when SQS moves it, so an equal retention would delete it on arrival.
-        if self.intake_dead_letter_days * 24 <= self.intake_hours:
-            raise ValueError("intake_dead_letter_days must be longer than intake_hours")
+        if self.intake_dead_letter_days <= self.intake_days:
+            raise ValueError("intake_dead_letter_days must be longer than intake_days")
         if self.send_dead_letter_days <= self.send_days:
             raise ValueError("send_dead_letter_days must be longer than send_days")
         return self
@@ -136,6 +136,8 @@ class Timings(Settings):
     # MESH asks for at most one poll in five minutes, and at least one a day.
     mailbox_poll_minutes: int = Field(default=5, ge=5, le=1440)
     due_work_minutes: int = Field(default=1, ge=1, le=15)
+    canary_minutes: int = Field(default=15, ge=1, le=60)
+    """How often a test request without a patient goes through the queues, to show that they work."""
     escalate_after_seconds: int = Field(default=14_400, gt=0)
     """As a mailbox's own, for notices that are about no mailbox."""
 
@@ -163,6 +165,8 @@ class AlarmThresholds(Settings):
 
     intake_age_minutes: int = Field(default=15, ge=1, le=120)
     send_age_minutes: int = Field(default=30, ge=1, le=120)
+    dead_letter_age_hours: int = Field(default=24, ge=1, le=24 * 7)
+    """How old a dead letter may become before a person is told again that it waits."""
     undelivered_an_hour: int = Field(default=3, ge=0)
     overdue_an_hour: int = Field(default=5, ge=0)
     unmatched_an_hour: int = Field(default=3, ge=0)

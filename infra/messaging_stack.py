@@ -51,10 +51,13 @@ class MessagingStack(Stack):
         )
         logs_key = ContentKey(self, "LogsKey", content="logs of the functions", keep=configuration.keep_data)
         logs_key.let_logs_encrypt()
+        dead_letter_key = ContentKey(
+            self, "DeadLetterKey", content="work that kept failing", keep=configuration.keep_data, through=("sqs",)
+        )
         storage = Storage(self, "Storage", configuration=configuration, key=records_key)
         ledger = Ledger(self, "Ledger", configuration=configuration, key=records_key)
-        intake = Intake(self, "Intake", configuration=configuration, drop=storage.drop)
-        sending = Sending(self, "Sending", configuration=configuration)
+        intake = Intake(self, "Intake", configuration=configuration, drop=storage.drop, dead_letter_key=dead_letter_key)
+        sending = Sending(self, "Sending", configuration=configuration, dead_letter_key=dead_letter_key)
         notices = Notices(self, "Notices", configuration=configuration)
         mailboxes = Mailboxes(self, "Mailboxes", configuration=configuration)
         pds = configuration.pds and DemographicsService(
@@ -114,6 +117,12 @@ class MessagingStack(Stack):
                 "LEASE_SECONDS": str(configuration.timings.lease_seconds),
             },
         )
+        intake.work.feed(builder)
+        sending.work.feed(sender)
+        watched_keys = (
+            records_key, logs_key, dead_letter_key, intake.key, sending.key, notices.key, notices.path_key,
+            mailboxes.key,
+        )  # fmt: skip
         poller = MessagingFunction(
             self,
             "Poller",
@@ -132,8 +141,20 @@ class MessagingStack(Stack):
                 "INTAKE_QUEUE_URL": intake.work.queue.queue_url,
                 "SEND_QUEUE_URL": sending.work.queue.queue_url,
                 "ESCALATE_AFTER_SECONDS": str(configuration.timings.escalate_after_seconds),
+                "CANARY_MINUTES": str(configuration.timings.canary_minutes),
+                "EVENT_RULE": intake.rule.ref,
+                "EVENT_SOURCE_MAPPINGS": ",".join(
+                    work.mapping.event_source_mapping_id for work in (intake.work, sending.work)
+                ),
+                "KEYS": ",".join(key.key_arn for key in watched_keys),
             },
         )
+        poller.allow("events:DescribeRule", on=[intake.rule.attr_arn])
+        poller.allow(
+            "lambda:GetEventSourceMapping",
+            on=[work.mapping.event_source_mapping_arn for work in (intake.work, sending.work)],
+        )
+        poller.allow("kms:DescribeKey", on=[key.key_arn for key in watched_keys])
 
         storage.grant_read_drop(builder)
         storage.grant_write_messages(builder)
@@ -161,8 +182,6 @@ class MessagingStack(Stack):
         mailboxes.grant_read_credentials(sender)
         mailboxes.grant_read_credentials(poller)
 
-        intake.work.feed(builder)
-        sending.work.feed(sender)
         Schedules(self, "Schedules", configuration=configuration, poller=poller)
 
         alarms = Alarms(self, "Alarms", notices=notices, configuration=configuration)
@@ -177,6 +196,9 @@ class MessagingStack(Stack):
         releases.shift("Sender", sender, unless=[alarms.watch_function("Sender", sender), sending_failed])
         releases.shift("Poller", poller, unless=[alarms.watch_function("Poller", poller)])
         alarms.watch_refused_credentials()
+        alarms.watch_rule(intake.rule)
+        alarms.watch_enabled_parts()
+        alarms.watch_canary()
         alarms.watch_notices()
         alarms.watch_balance()
         alarms.watch_messages()

@@ -10,6 +10,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from gpconnect_messaging import wiring
+from gpconnect_messaging.enabled import PartKind
 from gpconnect_messaging.faults import StepFailedError, describe
 from gpconnect_messaging.metrics import measured
 from gpconnect_messaging.settings import PollerSettings
@@ -17,11 +18,20 @@ from gpconnect_messaging.settings import PollerSettings
 _RESERVE_MILLISECONDS = 10_000
 """Enough to finish one message before the function is stopped."""
 
+_ENABLED = {
+    PartKind.RULE: "RuleEnabled",
+    PartKind.EVENT_SOURCE_MAPPING: "EventSourceMappingsEnabled",
+    PartKind.KEY: "KeysEnabled",
+}
+"""The metric of each kind of part."""
+
 logger = Logger()
 metrics = Metrics()
 settings = PollerSettings.from_environment()
 poll, sweep = wiring.poller(settings)
 escalation = wiring.escalation(settings)
+canaries = wiring.start_canaries(settings)
+enabled = wiring.enabled_parts(settings)
 
 
 @metrics.log_metrics
@@ -72,6 +82,8 @@ def _due(time_left: Callable[[], bool]) -> dict[str, Any]:
     # Before anything else: it must be known most of all when nothing can be told.
     waited = max((datetime.now(UTC) - notice.raised_at for notice in untold), default=timedelta())
     metrics.add_metric(name="OldestUntoldNotice", unit=MetricUnit.Seconds, value=waited.total_seconds())
+    _measure_canary()
+    _measure_enabled()
     try:
         escalated = asdict(escalation.run(time_left))
     finally:
@@ -79,6 +91,30 @@ def _due(time_left: Callable[[], bool]) -> dict[str, Any]:
     # Not to be heard of is how anybody learns that the sweep stopped.
     metrics.add_metric(name="DueWorkDone", unit=MetricUnit.Count, value=1)
     return swept | escalated
+
+
+def _measure_canary() -> None:
+    """Start a canary if it is time, and measure the age of the newest that came through."""
+    try:
+        age = canaries.run()
+    except Exception as error:  # noqa: BLE001 - the due work must not wait for it; not to be measured sets off the alarm
+        logger.error("no canary could be started or measured", extra=describe(error))
+        return
+    metrics.add_metric(name="CanaryAge", unit=MetricUnit.Seconds, value=age.total_seconds())
+
+
+def _measure_enabled() -> None:
+    """Measure whether the rule, the event source mappings and the keys are enabled: 1 if all of a kind are, else 0."""
+    for kind, name in _ENABLED.items():
+        try:
+            parts = enabled.recent(kind)
+        except Exception as error:  # noqa: BLE001 - as above
+            logger.error("AWS did not say whether a part is enabled", part=kind, extra=describe(error))
+            continue
+        for part in parts:
+            if not part.enabled:
+                logger.error("a part is not enabled", part=kind, name_of_the_part=part.name)
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=int(all(part.enabled for part in parts)))
 
 
 def _reconcile(day: str | None, time_left: Callable[[], bool]) -> dict[str, Any]:

@@ -22,7 +22,9 @@ _RESERVE_MILLISECONDS = 30_000
 logger = Logger()
 metrics = Metrics()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-sender = wiring.sender(SenderSettings.from_environment())
+settings = SenderSettings.from_environment()
+sender = wiring.sender(settings)
+canary = wiring.end_canary(settings)
 
 
 @metrics.log_metrics
@@ -34,7 +36,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _record(record: SQSRecord, lambda_context: LambdaContext) -> None:
-    message_id = json.loads(record.body)["message_id"]
+    match json.loads(record.body):
+        case {"canary": str(canary_id)}:
+            _end(canary_id)
+            return
+        case {"message_id": message_id}:
+            pass
+        case _:
+            raise KeyError("message_id")
     try:
         status = sender.send(message_id, lambda: lambda_context.get_remaining_time_in_millis() > _RESERVE_MILLISECONDS)
     except Exception as error:
@@ -43,3 +52,13 @@ def _record(record: SQSRecord, lambda_context: LambdaContext) -> None:
         logger.error("a message could not be sent", message_id=message_id, extra=describe(error))
         raise
     logger.info("a message was dealt with", message_id=message_id, status=status)
+
+
+def _end(canary_id: str) -> None:
+    try:
+        canary.run(canary_id)
+    except Exception as error:
+        logger.error("a canary could not be ended", extra=describe(error))
+        raise
+    metrics.add_metric(name="Canaries", unit=MetricUnit.Count, value=1)
+    logger.info("a canary came through", canary_id=canary_id)

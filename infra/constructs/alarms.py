@@ -7,6 +7,7 @@ which goes to its organisation. An alarm's description ends in the link to its s
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_events as events
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -22,7 +23,11 @@ UNTOLD = Duration.minutes(10)
 PROMISE = Duration.hours(3)
 """Within which a report must be sent (GPCM-SD-CS-075)."""
 
+MANY_DEAD_LETTERS = (10, 100)
+"""Counts at which a person is told again: an alarm that rings already says nothing of the hundredth dead letter."""
+
 _FIVE_MINUTES = Duration.minutes(5)
+_HOUR = Duration.hours(1)
 _AT_ONCE = 1
 _LASTING = 3
 """Periods that something must last which mends itself when it is short: a burst, or a service's bad minute."""
@@ -36,6 +41,8 @@ class Alarms(Construct):
         self._notices = notices
         self._thresholds: AlarmThresholds = configuration.alarms
         self._timings = configuration.timings
+        self._of_due_work = Duration.minutes(max(5, 2 * self._timings.due_work_minutes))
+        """Within so long, each metric of the due work is given at least once: no data is bad news."""
         self._action = actions.SnsAction(notices.topic)
         self.of_the_environment: list[cloudwatch.Alarm] = []
         """Every alarm that is about no single mailbox, in the order in which they were asked for."""
@@ -55,15 +62,19 @@ class Alarms(Construct):
         self._alarm(
             "NoticesUntold",
             "Notices untold",
-            measured("OldestUntoldNotice", by="poller", every=_FIVE_MINUTES, statistic="Maximum"),
+            measured("OldestUntoldNotice", by="poller", every=self._of_due_work, statistic="Maximum"),
             threshold=UNTOLD.to_seconds(),
+            silence_alarms=True,
             what_to_do=f"A notice has waited longer than {UNTOLD.to_minutes():g} minutes to be told. Find in the "
             "poller's log why it cannot publish (the topic, its key, its role), and read the open notices meanwhile.",
             action=path,
         )
 
     def watch_queue(self, name: str, work: WorkQueue, *, oldest: Duration) -> cloudwatch.Alarm:
-        """Tell a person of any dead letter (the alarm that is given), and of work that waits longer than `oldest`."""
+        """Tell a person of any dead letter (the alarm that is given), and of work that waits longer than `oldest`.
+
+        Dead letters ring again as they become more, and as the oldest is left.
+        """
         dead_letters = self._alarm(
             f"{name}DeadLetters",
             f"{name} dead letters",
@@ -72,6 +83,37 @@ class Alarms(Construct):
             threshold=0,
             what_to_do=f"Work of {name.lower()} failed repeatedly and waits in the dead-letter queue until it expires. "
             "Find the cause in the function's log, mend it, then redrive the queue.",
+        )
+        for many in MANY_DEAD_LETTERS:
+            self._alarm(
+                f"{name}DeadLetters{many}",
+                f"{name} dead letters",
+                visible(work.dead_letters, Duration.minutes(1)),
+                threshold=many - 1,
+                what_to_do=f"{many} or more dead letters of {name.lower()} wait: what fails goes on failing. Find the "
+                "one cause that they share before more reports go nowhere, then redrive the queue.",
+            )
+        self._alarm(
+            f"{name}DeadLettersGrowing",
+            f"{name} dead letters",
+            cloudwatch.MathExpression(
+                expression="DIFF(waiting)",
+                using_metrics={"waiting": visible(work.dead_letters, _HOUR)},
+                period=_HOUR,
+                label="dead letters more than an hour ago",
+            ),
+            threshold=0,
+            what_to_do=f"Dead letters of {name.lower()} have become more within an hour, on top of those that were "
+            "there. The cause still acts, or there is a second one: look at the newest in the function's log.",
+        )
+        left = Duration.hours(self._thresholds.dead_letter_age_hours)
+        self._alarm(
+            f"{name}DeadLetterAge",
+            f"{name} dead letters",
+            age(work.dead_letters, _FIVE_MINUTES),
+            threshold=left.to_seconds(),
+            what_to_do=f"A dead letter of {name.lower()} has waited longer than {left.to_hours():g} hours. SQS deletes "
+            "it for ever when its retention is over: mend the cause and redrive it, or send its report another way.",
         )
         self._alarm(
             f"{name}Age",
@@ -83,6 +125,60 @@ class Alarms(Construct):
             "due within three hours. Look for throttling, for errors of the function, and for an outage of MESH.",
         )
         return dead_letters
+
+    def watch_rule(self, rule: events.CfnRule) -> None:
+        """Tell a person that EventBridge does not put what was dropped on the intake queue, or does so late."""
+        for metric, what_to_do in (
+            ("FailedInvocations", "EventBridge could not put announcements of dropped requests on the intake queue. "
+             "Look whether the queue's policy or its key refuses it, then redrive what it put with the dead letters."),
+            ("InvocationsFailedToBeSentToDlq", "EventBridge lost announcements of dropped requests: neither the intake "
+             "queue nor its dead letters took them. Mend their keys and policies; then find what lies in the drop."),
+        ):  # fmt: skip
+            self._alarm(metric, "Rule failures", _of_rule(rule, metric), threshold=0, what_to_do=what_to_do)
+        self._alarm(
+            "ThrottledRules",
+            "Rule throttles",
+            _of_rule(rule, "ThrottledRules"),
+            threshold=0,
+            what_to_do="EventBridge holds back announcements of dropped requests, for the account's rate is used up. "
+            "It tries again for a day; reports wait meanwhile. Find what uses the rate, and ask AWS for a higher one.",
+        )
+
+    def watch_enabled_parts(self) -> None:
+        """Tell a person of a part that is switched off; AWS itself has no metric for these."""
+        for construct_id, what_to_do in (
+            ("RuleEnabled", "The rule that announces dropped requests is disabled or gone, or AWS does not say. What "
+             "is dropped meanwhile reaches nobody. Enable the rule, then look in the drop for what was not announced."),
+            ("EventSourceMappingsEnabled", "A queue does not feed its function: the mapping is disabled or gone, or "
+             "AWS does not say. Requests or messages wait on the queue. `gpcm doctor` names it; enable it."),
+            ("KeysEnabled", "A key is disabled or about to be deleted, or AWS does not say. What it encrypts can be "
+             "neither read nor written. `gpcm doctor` names it; enable it, or cancel its deletion, at once."),
+        ):  # fmt: skip
+            alarm = self._alarm(
+                construct_id,
+                "Switched off",
+                measured(construct_id, by="poller", every=self._of_due_work, statistic="Minimum"),
+                threshold=1,
+                comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+                silence_alarms=True,
+                what_to_do=what_to_do,
+            )
+            # The key may be the topic's own.
+            alarm.add_alarm_action(actions.SnsAction(self._notices.path_topic))
+            alarm.add_ok_action(actions.SnsAction(self._notices.path_topic))
+
+    def watch_canary(self) -> None:
+        """Tell a person that test requests do not come through any more."""
+        oldest = Duration.minutes(3 * self._timings.canary_minutes)
+        self._alarm(
+            "CanaryAge",
+            "Canary age",
+            measured("CanaryAge", by="poller", every=self._of_due_work, statistic="Maximum"),
+            threshold=oldest.to_seconds(),
+            silence_alarms=True,
+            what_to_do=f"For {oldest.to_minutes():g} minutes no test request has come through the intake queue, the "
+            "builder, the send queue and the sender, so that no report may either. Look where requests wait.",
+        )
 
     def watch_function(self, name: str, function: MessagingFunction) -> cloudwatch.Alarm:
         """Tell a person of any failed run (the alarm that is given), and of runs that are turned away for long."""
@@ -109,7 +205,6 @@ class Alarms(Construct):
 
     def watch_messages(self) -> None:
         """Tell a person that messages fail together: what one alone does, its own notice tells."""
-        hour = Duration.hours(1)
         most = self._thresholds
         self._alarm(
             "SentLate",
@@ -122,7 +217,7 @@ class Alarms(Construct):
         self._alarm(
             "Undelivered",
             "Undelivered",
-            measured("MessageUndelivered", by="poller", every=hour, statistic="Sum"),
+            measured("MessageUndelivered", by="poller", every=_HOUR, statistic="Sum"),
             threshold=most.undelivered_an_hour,
             what_to_do="MESH reports within an hour that many messages did not reach a practice. Look for one cause: "
             "one practice, one reason (EPL code), or a wrong address format. No document of these is with a GP.",
@@ -130,7 +225,7 @@ class Alarms(Construct):
         self._alarm(
             "Overdue",
             "Overdue",
-            measured("MessageOverdue", by="poller", every=hour, statistic="Sum"),
+            measured("MessageOverdue", by="poller", every=_HOUR, statistic="Sum"),
             threshold=most.overdue_an_hour,
             what_to_do="Acknowledgements of many messages became overdue within an hour. Look whether one practice or "
             "one supplier's system is silent, and whether our mailboxes are polled; then ask the practices.",
@@ -149,7 +244,7 @@ class Alarms(Construct):
         self._alarm(
             "Unmatched",
             "Unmatched",
-            measured("Unmatched", by="poller", every=hour, statistic="Sum"),
+            measured("Unmatched", by="poller", every=_HOUR, statistic="Sum"),
             threshold=most.unmatched_an_hour,
             what_to_do="Within an hour many things came in that belong to no message of ours. Read one in the evidence "
             "bucket: a receiver's system may not name the message that it answers, or a mailbox is used by another.",
@@ -327,6 +422,16 @@ class Alarms(Construct):
 def anchor(section: str) -> str:
     """Give the anchor of a runbook's section: its heading as GitHub and MkDocs both write it in a link."""
     return section.lower().replace(" ", "-")
+
+
+def _of_rule(rule: events.CfnRule, metric: str) -> cloudwatch.Metric:
+    return cloudwatch.Metric(
+        namespace="AWS/Events",
+        metric_name=metric,
+        dimensions_map={"RuleName": rule.ref},
+        period=_FIVE_MINUTES,
+        statistic="Sum",
+    )
 
 
 def visible(queue: sqs.IQueue, every: Duration) -> cloudwatch.Metric:

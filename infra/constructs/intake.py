@@ -1,6 +1,6 @@
 """Where requests enter: a file in the drop bucket, or a whole request on the queue.
 
-The only queue that may hold personal data: it has a key of its own, and keeps what it holds briefly.
+The only queue, with its dead letters, that may hold personal data: it has a key of its own.
 """
 
 from aws_cdk import Duration
@@ -18,25 +18,35 @@ from infra.constructs.queues import WorkQueue
 class Intake(Construct):
     """The intake queue, and the rule that puts a notification of each dropped request on it."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration, drop: s3.IBucket) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        configuration: Configuration,
+        drop: s3.IBucket,
+        dead_letter_key: ContentKey,
+    ) -> None:
         super().__init__(scope, construct_id)
         retention = configuration.retention
         self.key = key = ContentKey(
             self, "Key", content="requests on their way in", keep=configuration.keep_data, through=("sqs",)
         )
-        key.let_service_deliver("events.amazonaws.com")
+        for key_of_a_target in (key, dead_letter_key):
+            key_of_a_target.let_service_deliver("events.amazonaws.com")
         self.work = WorkQueue(
             self,
             "Work",
             key=key,
+            dead_letter_key=dead_letter_key,
             limits=configuration.builder,
-            retention=Duration.hours(retention.intake_hours),
+            retention=Duration.days(retention.intake_days),
             dead_letter_retention=Duration.days(retention.intake_dead_letter_days),
             keep=configuration.keep_data,
         )
         # Through the resource and not through CDK's rule: its target would open the key to re-encryption as well, and
         # the queue to every rule of the account.
-        rule = events.CfnRule(
+        self.rule = rule = events.CfnRule(
             self,
             "RequestDropped",
             description="A request was dropped: tell the builder.",

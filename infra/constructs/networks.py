@@ -10,8 +10,8 @@ from infra.configuration import Configuration, Network
 from infra.constructs.acknowledgement import acknowledge, acknowledge_wildcard
 
 _GATEWAYS = ("s3", "dynamodb")
-_INTERFACES = ("sqs", "sns", "ssm", "secretsmanager", "logs", "xray", "monitoring")
-"""The AWS services that the functions call, as the names of their endpoints end. KMS is called by those services."""
+_INTERFACES = ("sqs", "sns", "ssm", "secretsmanager", "logs", "xray", "monitoring", "events", "lambda", "kms")
+"""The AWS services that the functions call, as the names of their endpoints end."""
 
 _JOIN = (
     "ec2:AssignPrivateIpAddresses",

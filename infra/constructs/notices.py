@@ -23,15 +23,15 @@ class Notices(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration) -> None:
         super().__init__(scope, construct_id)
-        self._key = ContentKey(self, "Key", content="notices to people", keep=configuration.keep_data, through=("sns",))
-        self.topic = self._topic("Topic", self._key)
+        self.key = ContentKey(self, "Key", content="notices to people", keep=configuration.keep_data, through=("sns",))
+        self.topic = self._topic("Topic", self.key)
         for contact, filter_policy in filters_by_contact(configuration).items():
             self.topic.add_subscription(_subscription(contact, filter_policy))
         # A failure of the topic, or of its key, would silence its own alarm.
-        key = ContentKey(
+        self.path_key = ContentKey(
             self, "PathKey", content="alarms of the notice path", keep=configuration.keep_data, through=("sns",)
         )
-        self.path_topic = self._topic("PathTopic", key)
+        self.path_topic = self._topic("PathTopic", self.path_key)
         for contact in (*configuration.contacts, *configuration.escalation_contacts):
             self.path_topic.add_subscription(_subscription(contact))
         acknowledge(
@@ -61,7 +61,7 @@ class Notices(Construct):
     def grant_publish(self, function: MessagingFunction) -> None:
         """Let a function tell people."""
         function.allow("sns:Publish", on=[self.topic.topic_arn])
-        self._key.grant_through("sns", function, "kms:Decrypt", "kms:GenerateDataKey")
+        self.key.grant_through("sns", function, "kms:Decrypt", "kms:GenerateDataKey")
 
 
 Filter = dict[str, sns.SubscriptionFilter]

@@ -24,12 +24,15 @@ class WorkQueue(Construct):
         construct_id: str,
         *,
         key: ContentKey,
+        dead_letter_key: ContentKey,
         limits: QueueFunctionLimits,
         retention: Duration,
         dead_letter_retention: Duration,
         keep: bool,
     ) -> None:
         super().__init__(scope, construct_id)
+        if key is dead_letter_key:
+            raise ValueError("dead letters need a key that is not their source's")
         self._limits = limits
         self._key = key
         removal = RemovalPolicy.RETAIN if keep else RemovalPolicy.DESTROY
@@ -37,7 +40,8 @@ class WorkQueue(Construct):
             self,
             "DeadLetters",
             encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=key,
+            # What EventBridge cannot put on the source, for its key is disabled, must find a place here.
+            encryption_master_key=dead_letter_key,
             enforce_ssl=True,
             retention_period=dead_letter_retention,
             removal_policy=removal,
@@ -61,7 +65,7 @@ class WorkQueue(Construct):
 
     def feed(self, consumer: MessagingFunction) -> None:
         """Make a function the consumer, and let it consume."""
-        consumer.live.add_event_source_mapping(
+        self.mapping = consumer.live.add_event_source_mapping(
             f"SqsEventSource:{Names.node_unique_id(self.queue.node)}",
             event_source_arn=self.queue.queue_arn,
             batch_size=self._limits.batch_size,

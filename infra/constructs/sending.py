@@ -11,15 +11,19 @@ from infra.constructs.queues import WorkQueue
 class Sending(Construct):
     """The send queue."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, configuration: Configuration, dead_letter_key: ContentKey
+    ) -> None:
         super().__init__(scope, construct_id)
         retention = configuration.retention
+        self.key = ContentKey(
+            self, "Key", content="ids of messages to send", keep=configuration.keep_data, through=("sqs",)
+        )
         self.work = WorkQueue(
             self,
             "Work",
-            key=ContentKey(
-                self, "Key", content="ids of messages to send", keep=configuration.keep_data, through=("sqs",)
-            ),
+            key=self.key,
+            dead_letter_key=dead_letter_key,
             limits=configuration.sender,
             retention=Duration.days(retention.send_days),
             dead_letter_retention=Duration.days(retention.send_dead_letter_days),

@@ -167,7 +167,13 @@ def _covers(resource: str, part: str) -> bool:
 
 def _rings(alarm: Body) -> str:
     if "Metrics" in alarm:
-        return "an expression over several metrics holds"
+        expression = next(each["Expression"] for each in alarm["Metrics"] if "Expression" in each)
+        names = {
+            each["Id"]: each["MetricStat"]["Metric"]["MetricName"] for each in alarm["Metrics"] if "MetricStat" in each
+        }
+        for name, metric in names.items():
+            expression = expression.replace(name, metric)
+        return f"{code(expression)} is above {alarm['Threshold']:g}"
     sign = {"GreaterThanThreshold": "above", "LessThanThreshold": "below", "GreaterThanOrEqualToThreshold": "at least",
             "LessThanOrEqualToThreshold": "at most"}[alarm["ComparisonOperator"]]  # fmt: skip
     times = alarm["EvaluationPeriods"]

@@ -229,7 +229,7 @@ def test_production_asks_the_live_pds_and_no_other() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"intake_hours": 24, "intake_dead_letter_days": 1}, {"send_days": 5, "send_dead_letter_days": 5}],
+    [{"intake_days": 7, "intake_dead_letter_days": 7}, {"send_days": 5, "send_dead_letter_days": 5}],
 )
 def test_a_dead_letter_must_outlive_its_source(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(reversed(wrong))):

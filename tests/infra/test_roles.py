@@ -41,6 +41,8 @@ PDS = {
     ("kms:Decrypt through secretsmanager", "secrets key"),
     ("s3:PutObject", "Evidence/comparisons/*"),
 }
+KEYS = ("records key", "logs key", "dead letters key", "intake key", "send key", "notices key", "notice path key",
+        "secrets key")  # fmt: skip
 TRACES = {("xray:PutTelemetryRecords", "*"), ("xray:PutTraceSegments", "*")}
 WRITE_OBJECTS = {("kms:Decrypt through s3", "records key"), ("kms:GenerateDataKey through s3", "records key")}
 
@@ -101,6 +103,10 @@ ALLOWED = {
         ("kms:Decrypt through sqs", "intake key"),
         ("kms:GenerateDataKey through sqs", "intake key"),
         ("s3:PutObject", "Evidence/received/*"),
+        ("events:DescribeRule", "request rule"),
+        ("lambda:GetEventSourceMapping", "Intake mapping"),
+        ("lambda:GetEventSourceMapping", "Send mapping"),
+        *(("kms:DescribeKey", key) for key in KEYS),
         ("dynamodb:Query", "Ledger/index/by_due"),
         ("dynamodb:Query", "Ledger/index/by_encounter"),
         ("dynamodb:Query", "Ledger/index/by_status"),
@@ -212,7 +218,14 @@ def _names(template: Template) -> dict[str, str]:
         referred(template.named("NoticesTopicArn")["KmsMasterKeyId"]): "notices key",
         referred(template.named("IntakeQueueUrl")["KmsMasterKeyId"]): "intake key",
         referred(template.named("SendQueueUrl")["KmsMasterKeyId"]): "send key",
+        referred(template.named("SendDeadLetterQueueUrl")["KmsMasterKeyId"]): "dead letters key",
+        referred(template.named("NoticePathTopicArn")["KmsMasterKeyId"]): "notice path key",
+        referred(next(iter(template.of_type("Logs::LogGroup").values()))["KmsKeyId"]): "logs key",
     }
+    [rule] = template.of_type("Events::Rule")
+    names[rule] = "request rule"
+    for logical_id, mapping in template.of_type("Lambda::EventSourceMapping").items():
+        names[logical_id] = f"{names[referred(mapping['EventSourceArn'])]} mapping"
     for logical_id, secret in template.of_type("SecretsManager::Secret").items():
         if secret["Name"].endswith("/mesh"):
             names[logical_id] = "mesh secret"
@@ -233,6 +246,8 @@ def _in_words(resource: Any, names: dict[str, str]) -> str:
             assert service.startswith("arn:aws:")
             assert service.endswith(":eu-west-2:")
             return rest.removeprefix(":")
+        case {"Fn::Join": ["", [*_, {"Ref": str(name)}]]} if name in names:
+            return names[name]
         case str(name) if name.startswith("arn:aws:"):
             _, _, _, region, account, rest = name.split(":", maxsplit=5)
             assert (region, account) == ("eu-west-2", production().account)

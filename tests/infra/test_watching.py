@@ -22,6 +22,7 @@ DEAD_LETTER_QUEUES = ("IntakeDeadLetterQueueUrl", "SendDeadLetterQueueUrl")
 AWS = {
     "AWS/Lambda": ({"Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"}, {"FunctionName"}),
     "AWS/SQS": ({"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"}, {"QueueName"}),
+    "AWS/Events": ({"FailedInvocations", "InvocationsFailedToBeSentToDlq", "ThrottledRules"}, {"RuleName"}),
     "AWS/SNS": ({"NumberOfMessagesPublished", "NumberOfNotificationsFailed"}, {"TopicName"}),
     "AWS/DynamoDB": (
         {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits", "ReadThrottleEvents", "WriteThrottleEvents"},
@@ -32,6 +33,14 @@ AWS = {
 
 def alarms(template: Template) -> list[Properties]:
     return list(template.of_type("CloudWatch::Alarm").values())
+
+
+def of_one_metric(template: Template) -> list[Properties]:
+    return [alarm for alarm in alarms(template) if "MetricName" in alarm]
+
+
+def of_an_expression(template: Template) -> list[Properties]:
+    return [alarm for alarm in alarms(template) if "Metrics" in alarm]
 
 
 def sections() -> dict[str, str]:
@@ -92,15 +101,76 @@ def test_every_queue_that_nothing_reads_has_an_alarm(template: Template) -> None
     assert dead == {template.output(name) for name in DEAD_LETTER_QUEUES}
     watched = {
         referred(alarm["Dimensions"][0]["Value"])
-        for alarm in alarms(template)
+        for alarm in of_one_metric(template)
         if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible" and alarm["Threshold"] == 0
     }
     assert watched == dead
 
 
+@pytest.mark.parametrize("queue", DEAD_LETTER_QUEUES)
+def test_dead_letters_ring_again_when_they_become_more_and_when_they_are_left(template: Template, queue: str) -> None:
+    dead = template.output(queue)
+    ours = [
+        alarm
+        for alarm in of_one_metric(template)
+        if alarm["Namespace"] == "AWS/SQS" and referred(alarm["Dimensions"][0]["Value"]) == dead
+    ]
+    counts = {alarm["Threshold"] for alarm in ours if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"}
+    assert counts == {0, 9, 99}, "the first, the tenth and the hundredth"
+    [left] = [alarm for alarm in ours if alarm["MetricName"] == "ApproximateAgeOfOldestMessage"]
+    assert left["Threshold"] == template.configuration.alarms.dead_letter_age_hours * 3600
+    [growing] = [
+        alarm for alarm in of_an_expression(template) if dead in json.dumps(alarm["Metrics"])
+    ]  # fmt: skip
+    [expression, waiting] = growing["Metrics"]
+    assert expression["Expression"] == f"DIFF({waiting['Id']})"
+    assert waiting["MetricStat"]["Period"] == 3600
+    assert (growing["Threshold"], growing["ComparisonOperator"]) == (0, "GreaterThanThreshold")
+
+
+def test_the_rule_of_dropped_requests_has_alarms_of_its_failures_and_throttles(template: Template) -> None:
+    [rule] = template.of_type("Events::Rule")
+    watched = {
+        alarm["MetricName"]: (alarm["Dimensions"], alarm["Threshold"])
+        for alarm in of_one_metric(template)
+        if alarm["Namespace"] == "AWS/Events"
+    }
+    dimension = [{"Name": "RuleName", "Value": {"Ref": rule}}]
+    assert watched == dict.fromkeys(AWS["AWS/Events"][0], (dimension, 0))
+
+
+def test_what_is_switched_off_rings_by_both_topics_also_when_nobody_asks(template: Template) -> None:
+    topics = {template.output(name) for name in ("NoticesTopicArn", "NoticePathTopicArn")}
+    for name in ("RuleEnabled", "EventSourceMappingsEnabled", "KeysEnabled"):
+        [alarm] = [alarm for alarm in of_one_metric(template) if alarm["MetricName"] == name]
+        assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == (
+            "Minimum", "LessThanThreshold", 1,
+        )  # fmt: skip
+        assert alarm["TreatMissingData"] == "breaching"
+        assert {referred(action) for action in alarm["AlarmActions"]} == topics, "the key may be a topic's own"
+
+
+def test_the_poller_asks_about_every_key_mapping_and_rule_of_the_stack(template: Template) -> None:
+    told = template.named("PollerFunctionName")["Environment"]["Variables"]
+
+    def named(variable: str) -> set[str]:
+        return set(re.findall(r'"(?:Ref|Fn::GetAtt)": \[?"(\w+)"', json.dumps(told[variable])))
+
+    assert named("KEYS") == set(template.of_type("KMS::Key"))
+    assert named("EVENT_SOURCE_MAPPINGS") == set(template.of_type("Lambda::EventSourceMapping"))
+    assert named("EVENT_RULE") == set(template.of_type("Events::Rule"))
+
+
+def test_a_canary_that_does_not_come_through_three_times_rings_also_when_nobody_measures(template: Template) -> None:
+    [alarm] = [alarm for alarm in of_one_metric(template) if alarm["MetricName"] == "CanaryAge"]
+    minutes = template.configuration.timings.canary_minutes
+    assert template.named("PollerFunctionName")["Environment"]["Variables"]["CANARY_MINUTES"] == str(minutes)
+    assert (alarm["Threshold"], alarm["TreatMissingData"]) == (3 * 60 * minutes, "breaching")
+
+
 def test_every_function_has_alarms_of_its_errors_and_throttles(template: Template) -> None:
     for metric, lasting in (("Errors", 1), ("Throttles", 3)):
-        found = [alarm for alarm in alarms(template) if alarm["MetricName"] == metric]
+        found = [alarm for alarm in of_one_metric(template) if alarm["MetricName"] == metric]
         assert {referred(alarm["Dimensions"][0]["Value"]) for alarm in found} == set(
             template.of_type("Lambda::Function")
         )
@@ -111,20 +181,23 @@ def test_missing_data_is_bad_news_where_silence_is_and_good_news_everywhere_else
     silent: dict[str, int] = {}
     for alarm in alarms(template):
         if alarm["TreatMissingData"] == "breaching":
-            assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == (
-                "SampleCount", "LessThanThreshold", 1,
-            )  # fmt: skip
             silent[alarm["MetricName"]] = silent.get(alarm["MetricName"], 0) + 1
         else:
             assert alarm["TreatMissingData"] == "notBreaching"
-    assert silent == {"DueWorkDone": 1, "Imbalance": 1, "MailboxPolled": len(template.configuration.mailboxes)}
+    measured_by_all_due_work = ("DueWorkDone", "OldestUntoldNotice", "CanaryAge", "RuleEnabled",
+                                "EventSourceMappingsEnabled", "KeysEnabled")  # fmt: skip
+    assert silent == {
+        **dict.fromkeys(measured_by_all_due_work, 1),
+        "Imbalance": 1,
+        "MailboxPolled": len(template.configuration.mailboxes),
+    }
 
 
 def test_a_silent_schedule_is_told_before_the_hold_s_spare_quarter_of_an_hour_is_over(prod: Template) -> None:
     spans = {
         alarm["MetricName"]: alarm["Period"] * alarm["EvaluationPeriods"]
         for alarm in alarms(prod)
-        if alarm["TreatMissingData"] == "breaching"
+        if alarm["TreatMissingData"] == "breaching" and alarm["Statistic"] == "SampleCount"
     }
     assert spans == {"DueWorkDone": 300, "MailboxPolled": 900, "Imbalance": 86_400}
     [hold] = {each.hold_window_seconds for each in prod.configuration.mailboxes}
@@ -137,7 +210,7 @@ def test_alarms_of_messages_ring_at_many_and_at_the_promise(template: Template) 
         alarm["MetricName"]: (
             alarm["Threshold"], alarm["Period"], alarm.get("Statistic") or alarm["ExtendedStatistic"],
         )
-        for alarm in alarms(template)
+        for alarm in of_one_metric(template)
         if alarm["Namespace"] == NAMESPACE and alarm["TreatMissingData"] == "notBreaching"
     }  # fmt: skip
     assert watched.items() >= {
@@ -148,13 +221,13 @@ def test_alarms_of_messages_ring_at_many_and_at_the_promise(template: Template) 
         "AnsweredNo": (0.5, 21_600, "p90"),
         "SetAside": (0, 300, "Maximum"),
     }.items()  # fmt: skip
-    [rejected] = [alarm for alarm in alarms(template) if alarm["MetricName"] == "AnsweredNo"]
+    [rejected] = [alarm for alarm in of_one_metric(template) if alarm["MetricName"] == "AnsweredNo"]
     assert rejected["EvaluateLowSampleCountPercentile"] == "ignore", "one rejection of one is no rate"
 
 
 def test_pds_is_watched_where_it_is_asked(templates: dict[str, Template]) -> None:
     def asked(template: Template) -> set[str]:
-        return {alarm["MetricName"] for alarm in alarms(template) if alarm["MetricName"].startswith("Pds")}
+        return {alarm["MetricName"] for alarm in of_one_metric(template) if alarm["MetricName"].startswith("Pds")}
 
     assert asked(templates["prod"]) == {"PdsNotAuthorised", "PdsBusy", "PdsUnanswered"}
     assert asked(templates["dev"]) == set()
@@ -172,7 +245,13 @@ def test_every_alarm_tells_somebody_when_it_begins_and_when_it_ends(template: Te
 
 
 def named_by_alarms(template: Template) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for alarm in alarms(template):
+    metrics = [
+        metric["MetricStat"]["Metric"]
+        for alarm in of_an_expression(template)
+        for metric in alarm["Metrics"]
+        if "MetricStat" in metric
+    ]
+    for alarm in (*of_one_metric(template), *metrics):
         dimensions = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
         yield alarm["Namespace"], alarm["MetricName"], dimensions
 

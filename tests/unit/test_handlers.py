@@ -24,6 +24,7 @@ from tests.metrics import Metric, documented, logged
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 MAILBOX = "Y90001OT001"
+CANARY = "6d1a8f6e-7a52-4f5e-9c1e-0a4f3a9c7b11"
 RECORDED = ("Message", "Upload", "TimeTo", "AnsweredNo", "RecipientUnresolved")
 """How the names of what the ledger's changes are measured by begin: see test_measurements."""
 
@@ -56,10 +57,15 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
     for name in (
         *("LEDGER_TABLE", "NOTICES_TOPIC_ARN", "MAILBOX_PARAMETERS", "DROP_BUCKET", "OUTBOX_BUCKET", "EVIDENCE_BUCKET"),
         *("SEND_QUEUE_URL", "INTAKE_QUEUE_URL", "MAILBOX_SECRETS", "MESH_SECRET", "MESH_URL"),
+        *("EVENT_RULE", "EVENT_SOURCE_MAPPINGS", "KEYS"),
     ):
         monkeypatch.setenv(name, name.lower())
     monkeypatch.setenv("NHS_NUMBERS", "test")
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "GPConnectMessaging")
+    for canary in ("start_canaries", "build_canary", "end_canary"):
+        step = SimpleNamespace(run=timedelta)
+        monkeypatch.setattr(wiring, canary, lambda _settings, step=step: step)
+    monkeypatch.setattr(wiring, "enabled_parts", lambda _settings: SimpleNamespace(recent=lambda _kind: ()))
     loaded: list[str] = []
 
     def handler(function: str) -> ModuleType:
@@ -100,7 +106,9 @@ def builder(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     step = SimpleNamespace(queued=lambda _body, _at: held.pop())
     monkeypatch.setattr(wiring, "builder", lambda _settings: step)
-    load("builder").handler(queued("{}", "{}", "{}"), Context())
+    monkeypatch.setattr(wiring, "build_canary", lambda _settings: SimpleNamespace(run=lambda _canary_id: True))
+    canary = f'{{"kind": "canary", "canary": "{CANARY}"}}'
+    load("builder").handler(queued("{}", "{}", "{}", canary), Context())
 
 
 def sender(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +116,8 @@ def sender(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
         raise NotAuthorisedError("MESH does not accept the mailbox's credentials")
 
     monkeypatch.setattr(wiring, "sender", lambda _settings: SimpleNamespace(send=refused))
-    answer = load("sender").handler(queued('{"message_id": "an-id"}'), Context())
+    monkeypatch.setattr(wiring, "end_canary", lambda _settings: SimpleNamespace(run=lambda _canary_id: None))
+    answer = load("sender").handler(queued('{"message_id": "an-id"}', f'{{"canary": "{CANARY}"}}'), Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "0"}]}
 
 
@@ -175,4 +184,6 @@ def test_due_work_that_fails_is_not_said_to_be_done(
     handler = load("poller").handler
     with suppress(Exception):
         handler({"task": "due"}, Context())
-    assert {metric.name for metric in logged(capsys.readouterr().out.splitlines())} == {"OldestUntoldNotice"}
+    assert {metric.name for metric in logged(capsys.readouterr().out.splitlines())} == {
+        *("OldestUntoldNotice", "CanaryAge", "RuleEnabled", "EventSourceMappingsEnabled", "KeysEnabled")
+    }

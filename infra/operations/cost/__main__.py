@@ -87,7 +87,7 @@ class Count:
             for kind, its in measurement.kinds.items()
         }
         self.month = bill(of_a_month(measurement, given, mailboxes=mailboxes), table)
-        self.endpoints = bill(of_endpoints(interfaces=7, zones=2), table)
+        self.endpoints = bill(of_endpoints(interfaces=10, zones=2), table)
         self.orchestration = bill(times(our_orchestration(measurement.kinds[USUAL]), messages), table)
         self.peers = {
             peer.name: (bill(times(peer.message, messages), table), bill(peer.month, table)) for peer in PEERS
@@ -121,7 +121,7 @@ class Count:
         lines += [
             f"an idle month  ${self.month.usd:10,.2f}   "
             + ", ".join(f"{name} {usd:,.2f}" for name, usd in list(self.month.by_service(self.table).items())[:4]),
-            f"with a network ${self.endpoints.usd:10,.2f}   more a month: seven interface endpoints in two zones",
+            f"with a network ${self.endpoints.usd:10,.2f}   more a month: ten interface endpoints in two zones",
             "",
             f"What moves a message from step to step, for {self.messages:,} messages and for an idle month:",
             f"  ${self.orchestration.usd:10,.2f}                this design: queues, events and runs",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from infra.operations.cost.prices import Item, Prices
-from infra.operations.cost.usage import Fixed, Measurement, Message, Use
+from infra.operations.cost.usage import Fixed, Measurement, Message, Runs, Use
 
 Quantities = Mapping[Item, float]
 """How many of each item."""
@@ -19,6 +19,20 @@ GIGABYTE = 2**30
 HOURS_A_MONTH = 730
 MINUTES_A_MONTH = HOURS_A_MONTH * 60
 _QUEUE_FED = ("builder", "sender")
+_CANARY = Use(
+    calls={
+        "poller": {"dynamodb:UpdateItem": 1, "dynamodb:TransactWriteItems": 1, "sqs:SendMessage": 1},
+        "builder": {"dynamodb:UpdateItem": 1, "sqs:SendMessage": 1},
+        "sender": {"dynamodb:UpdateItem": 2, "dynamodb:GetItem": 1},
+    },
+    sent={},
+    # The new item, in a transaction, is written for twice its size.
+    write_units=6,
+    read_units=1,
+    runs={"builder": Runs(runs=1, seconds=0.02), "sender": Runs(runs=1, seconds=0.02)},
+    log_bytes=1_000,
+)
+"""What a canary asks for, as `steps/canary.py` is written: nothing measures it alone."""
 # Lambda's guide: one vCPU at 1,769 MB, and as much less as the memory is less.
 _MEGABYTES_OF_A_VCPU = 1_769
 
@@ -54,6 +68,8 @@ class Assumptions:
     log_months: float = 3
     idle_receives_a_month: float = 648_000
     """Of a queue that Lambda reads and that is empty: five pollers, each asking every 20 seconds."""
+    canaries_a_month: float = 2_920
+    """One every quarter of an hour (`timings.canary_minutes`)."""
     key_reuse_seconds: float = 300
     """How long SQS, SNS and DynamoDB use a data key before they ask KMS for another."""
 
@@ -187,13 +203,15 @@ def of_a_month(measurement: Measurement, given: Assumptions, *, mailboxes: int =
         runs("due", MINUTES_A_MONTH),
         # A handshake and a look into the inbox.
         runs("mailbox", mailboxes * MINUTES_A_MONTH / 5, mesh_calls=2),
+        times(of_use(_CANARY, fixed.memory_megabytes, given, {}), given.canaries_a_month),
         runs("balance", days),
         runs("reconcile", 3 * days),
         {
             "sqs_request": fixed.queues_with_a_consumer * given.idle_receives_a_month,
             "kms_key_month": fixed.keys,
-            # Each function, with each key.
-            "kms_request": functions * fixed.keys * HOURS_A_MONTH * 3600 / given.key_reuse_seconds,
+            # Each function, with each key; and the poller asks every ten minutes whether each is enabled.
+            "kms_request": functions * fixed.keys * HOURS_A_MONTH * 3600 / given.key_reuse_seconds
+            + fixed.keys * MINUTES_A_MONTH / 10,
             "secret_month": fixed.secrets + mailboxes * fixed.secrets_of_a_mailbox,
             "alarm_month": fixed.alarms + mailboxes * fixed.alarms_of_a_mailbox,
             "dashboard_month": fixed.dashboards,

@@ -42,6 +42,9 @@ _POLLER = {
     "MESH_URL": "http://localhost:1",
     "MAILBOX_SECRETS": "mailboxes",
     "MESH_SECRET": "mesh",
+    "EVENT_RULE": "requests-dropped",
+    "EVENT_SOURCE_MAPPINGS": "builder-mapping,sender-mapping",
+    "KEYS": "records-key,intake-key",
 }
 
 

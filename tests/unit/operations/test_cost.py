@@ -213,6 +213,12 @@ def test_a_month_with_more_mailboxes_costs_more_by_the_same_for_each(measurement
     assert months[1] > months[0]
 
 
+def test_an_idle_month_includes_its_canaries(measurement: Measurement) -> None:
+    month, without = (of_a_month(measurement, Assumptions(canaries_a_month=number)) for number in (2_920, 0))
+    more = {item: month[item] - without[item] for item in ("lambda_request", "sqs_request", "dynamodb_write_unit")}
+    assert more == pytest.approx({"lambda_request": 5_840, "sqs_request": 17_520, "dynamodb_write_unit": 17_520})
+
+
 @pytest.mark.parametrize(("name", "file", "content"), command.tables(MEASURED, PRICES, Assumptions()))
 def test_the_documents_hold_what_is_worked_out_now(name: str, file: str, content: str) -> None:
     page = (command.DOCS / file).read_text(encoding="utf-8")

@@ -7,6 +7,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 
+CANARIES = "canaries"
+"""The group in which canaries are taken fairly among the mailboxes' messages."""
+
+
 class SendQueue:
     """Puts messages on the queue that the sender reads."""
 
@@ -18,6 +22,12 @@ class SendQueue:
         """Queue a message; messages are taken fairly by mailbox, so that one busy sender does not delay the others."""
         self._client.send_message(
             QueueUrl=self._url, MessageBody=json.dumps({"message_id": message_id}), MessageGroupId=mailbox
+        )
+
+    def canary(self, canary_id: str) -> None:
+        """Queue a canary, which the sender ends."""
+        self._client.send_message(
+            QueueUrl=self._url, MessageBody=json.dumps({"canary": canary_id}), MessageGroupId=CANARIES
         )
 
 
@@ -38,4 +48,12 @@ class IntakeQueue:
         """Have the builder take in once more what an operator ordered under this id."""
         self._client.send_message(
             QueueUrl=self._url, MessageBody=json.dumps({"again": request_id}), MessageGroupId=mailbox
+        )
+
+    def canary(self, canary_id: str) -> None:
+        """Have the builder take a canary, which the ledger expects."""
+        self._client.send_message(
+            QueueUrl=self._url,
+            MessageBody=json.dumps({"kind": "canary", "canary": canary_id}),
+            MessageGroupId=CANARIES,
         )

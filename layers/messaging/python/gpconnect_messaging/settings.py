@@ -104,6 +104,13 @@ class PollerSettings(_LedgerSettings):
     mesh_url: str
     mailbox_secrets: str
     mesh_secret: str
+    event_rule: str
+    """The rule that announces dropped requests."""
+    event_source_mappings: str
+    """Ids of the mappings that feed the builder and the sender, separated by commas."""
+    keys: str
+    """ARNs of the keys, separated by commas."""
+    canary_minutes: int = 15
     poll_lease_seconds: int = 270
     escalate_after_seconds: int = 14_400
 

@@ -6,6 +6,7 @@ MESH client.
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,8 +25,11 @@ from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from gpconnect_messaging.enabled import EnabledParts
+    from gpconnect_messaging.ledger.canaries import Canaries
     from gpconnect_messaging.pds.client import PdsClient
     from gpconnect_messaging.steps.build import Builder
+    from gpconnect_messaging.steps.canary import BuildCanary, EndCanary, StartCanaries
     from gpconnect_messaging.steps.due_work import Sweep
     from gpconnect_messaging.steps.escalate import Escalation
     from gpconnect_messaging.steps.poll import Poller
@@ -146,6 +150,54 @@ def reconciliation(settings: PollerSettings) -> "Reconciliation":
         notifier=_notifier(settings),
         patience=settings.patience,
     )
+
+
+def start_canaries(settings: PollerSettings) -> "StartCanaries":
+    """Make the step that starts canaries, which goes with the poller's due work."""
+    from gpconnect_messaging.steps.canary import StartCanaries
+
+    return StartCanaries(
+        canaries=_canaries(settings),
+        intake_queue=IntakeQueue(boto3.client("sqs", config=_CONFIG), settings.intake_queue_url),
+        every=timedelta(minutes=settings.canary_minutes),
+    )
+
+
+def build_canary(settings: BuilderSettings) -> "BuildCanary":
+    """Make the builder's step of a canary."""
+    from gpconnect_messaging.steps.canary import BuildCanary
+
+    return BuildCanary(
+        canaries=_canaries(settings),
+        send_queue=SendQueue(boto3.client("sqs", config=_CONFIG), settings.send_queue_url),
+    )
+
+
+def end_canary(settings: SenderSettings) -> "EndCanary":
+    """Make the sender's step of a canary: over the ledger alone, with neither outbox nor MESH."""
+    from gpconnect_messaging.steps.canary import EndCanary
+
+    return EndCanary(canaries=_canaries(settings))
+
+
+def enabled_parts(settings: PollerSettings) -> "EnabledParts":
+    """Make what asks AWS whether the rule, the event source mappings and the keys are enabled."""
+    from gpconnect_messaging.enabled import EnabledParts
+
+    return EnabledParts(
+        events=boto3.client("events", config=_CONFIG),
+        functions=boto3.client("lambda", config=_CONFIG),
+        keys=boto3.client("kms", config=_CONFIG),
+        rule=settings.event_rule,
+        mapping_ids=tuple(settings.event_source_mappings.split(",")),
+        key_arns=tuple(settings.keys.split(",")),
+    )
+
+
+def _canaries(settings: BuilderSettings | SenderSettings | PollerSettings) -> "Canaries":
+    from gpconnect_messaging.ledger.canaries import Canaries
+
+    return Canaries(_dynamodb(), settings.ledger_table)
 
 
 @cache
