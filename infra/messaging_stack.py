@@ -9,6 +9,7 @@ from infra.constructs.alarms import Alarms
 from infra.constructs.backfill import BackfillMachine
 from infra.constructs.dashboard import Dashboard
 from infra.constructs.functions import MessagingFunction
+from infra.constructs.identifiers import IdentifiersSecret
 from infra.constructs.intake import Intake
 from infra.constructs.keys import ContentKey
 from infra.constructs.layers import PROJECT, Layers
@@ -45,9 +46,9 @@ class MessagingStack(Stack):
         records_key = ContentKey(
             self,
             "RecordsKey",
-            content="requests, messages, responses and the ledger",
+            content="requests, messages, responses, the ledger and the secret of its ids",
             keep=configuration.keep_data,
-            through=("s3", "dynamodb"),
+            through=("s3", "dynamodb", "secretsmanager"),
         )
         logs_key = ContentKey(self, "LogsKey", content="logs of the functions", keep=configuration.keep_data)
         logs_key.let_logs_encrypt()
@@ -56,6 +57,7 @@ class MessagingStack(Stack):
         )
         storage = Storage(self, "Storage", configuration=configuration, key=records_key)
         ledger = Ledger(self, "Ledger", configuration=configuration, key=records_key)
+        identifiers = IdentifiersSecret(self, "Identifiers", configuration=configuration, key=records_key)
         intake = Intake(self, "Intake", configuration=configuration, drop=storage.drop, dead_letter_key=dead_letter_key)
         sending = Sending(self, "Sending", configuration=configuration, dead_letter_key=dead_letter_key)
         notices = Notices(self, "Notices", configuration=configuration)
@@ -90,6 +92,7 @@ class MessagingStack(Stack):
             network=network,
             environment={
                 **shared,
+                "IDENTIFIERS_SECRET": identifiers.secret_name,
                 "MAILBOX_PARAMETERS": mailboxes.parameter_prefix,
                 **(pds.environment if pds else {}),
                 "NHS_NUMBERS": configuration.nhs_numbers,
@@ -136,6 +139,7 @@ class MessagingStack(Stack):
             environment={
                 **shared,
                 **mesh,
+                "IDENTIFIERS_SECRET": identifiers.secret_name,
                 "MAILBOX_PARAMETERS": mailboxes.parameter_prefix,
                 "EVIDENCE_BUCKET": storage.evidence.bucket_name,
                 "INTAKE_QUEUE_URL": intake.work.queue.queue_url,
@@ -171,6 +175,9 @@ class MessagingStack(Stack):
         ledger.grant_record(sender)
         # A response that names no message of ours is looked for by its encounter; the balance counts by status.
         ledger.grant_record(poller, query=("by_due", "by_encounter", "by_status"))
+        # The builder gives ids; the poller looks for the encounter that a response quotes. No other function needs any.
+        identifiers.grant_read(builder)
+        identifiers.grant_read(poller)
         sending.work.grant_send(builder)
         sending.work.grant_send(poller)
         intake.work.grant_send(poller)
@@ -223,6 +230,7 @@ class MessagingStack(Stack):
             "OutboxBucketName": storage.outbox.bucket_name,
             "EvidenceBucketName": storage.evidence.bucket_name,
             "LedgerTableName": ledger.table.table_name,
+            "IdentifiersSecretName": identifiers.secret_name,
             "IntakeQueueUrl": intake.work.queue.queue_url,
             "IntakeDeadLetterQueueUrl": intake.work.dead_letters.queue_url,
             "SendQueueUrl": sending.work.queue.queue_url,

@@ -17,6 +17,7 @@ from gpconnect_messaging.requests.models import Request, parse_request
 from gpconnect_messaging.routing.recipients import recipients
 from gpconnect_messaging.specification import Version
 from gpconnect_messaging.usecases import USE_CASES
+from tests.identifiers import IDENTIFIERS
 
 ROOT = Path(__file__).parents[1]
 REQUESTS = ROOT / "events" / "requests"
@@ -68,6 +69,7 @@ def a_message(specification: Version = Version.V2_0, *, version: int = 1, **chan
     return Message(
         request=a_request(f"consultation-report-{specification}", **changes),
         mailbox=MAILBOXES[specification],
+        identifiers=IDENTIFIERS,
         version=version,
         created_at=CREATED_AT,
     )
@@ -92,6 +94,7 @@ def messages_of(name: str, *, version: int = 1, **changes: Any) -> list[Message]
         Message(
             request=request,
             mailbox=mailbox,
+            identifiers=IDENTIFIERS,
             version=version,
             created_at=CREATED_AT,
             recipient=recipient,

@@ -17,6 +17,7 @@ from gpconnect_messaging.steps.due_work import Sweep
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.send import PostponedError, Sender
 from gpconnect_messaging.storage import Evidence, Outbox
+from tests.identifiers import IDENTIFIERS, key_of
 from tests.in_memory import Bucket, Clock, Intake, Queue, Secrets, Table, Topic
 from tests.local_mesh import SENDER, TO_PRACTICE, WORKFLOW, connections
 
@@ -40,8 +41,9 @@ class Product:
             lease=timedelta(minutes=3), patience=PATIENCE, chunking=CHUNKING, now=self.clock,
         )  # fmt: skip
         self.poller = Poller(
-            evidence=Evidence(s3, "evidence"), ledger=self.ledger, mesh=self.mesh, notifier=notifier, now=self.clock
-        )
+            evidence=Evidence(s3, "evidence"), ledger=self.ledger, mesh=self.mesh, notifier=notifier,
+            identifiers=IDENTIFIERS, now=self.clock,
+        )  # fmt: skip
         self.sweep = Sweep(
             ledger=self.ledger, send_queue=self.queue, intake_queue=Intake(), notifier=notifier,  # type: ignore[arg-type]
             patience=PATIENCE, now=self.clock,
@@ -63,7 +65,9 @@ class Product:
         )  # fmt: skip
         self.ledger.create(
             MessageRecord(
-                message_id=message_id, request_id=message_id, mailbox=SENDER, encounter=message_id, version=1,
+                message_id=message_id, request_id=message_id, mailbox=SENDER,
+                encounter=message_id, encounter_key=key_of(SENDER, message_id),
+                version=1,
                 created_at=self.clock(), history=History((built,)),
             )
         )  # fmt: skip

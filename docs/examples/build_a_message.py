@@ -4,10 +4,12 @@ from pathlib import Path
 
 from gpconnect_messaging.checked import checked_messages
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
+from gpconnect_messaging.requests.identity import Identifiers
 
 folder = Path("events/requests/consultation-report-2.0")
 mailbox = MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001")
 request = (folder / "request.json").read_bytes()
-(message,) = checked_messages(request, mailbox, read=lambda key: (folder / key).read_bytes())
+identifiers = Identifiers(b"a secret that you keep, and never change")
+(message,) = checked_messages(request, mailbox, read=lambda key: (folder / key).read_bytes(), identifiers=identifiers)
 Path("message.xml").write_bytes(message.xml)
 print(message.message_id, message.envelope.workflow_id, len(message.xml), "bytes")

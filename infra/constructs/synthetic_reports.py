@@ -17,7 +17,7 @@ _FOLDER = "synthetic"
 
 
 class SyntheticReports(Construct):
-    """A role that drops into one folder of the drop bucket and reads messages of the ledger one by one."""
+    """A role that drops into one folder of the drop bucket, lists what came in, and reads of it one by one."""
 
     def __init__(
         self,
@@ -47,7 +47,8 @@ class SyntheticReports(Construct):
         acknowledge_wildcard(self, objects, because="Every synthetic report is a new object of this folder.")
         self._allow(["s3:PutObject"], objects)
         self._allow(["kms:GenerateDataKey"], key.key_arn, through=f"s3.{region}.amazonaws.com")
-        self._allow(["dynamodb:GetItem"], ledger.table.table_arn)
+        self._allow(["dynamodb:BatchGetItem"], ledger.table.table_arn)
+        self._allow(["dynamodb:Query"], f"{ledger.table.table_arn}/index/by_time")
         self._allow(["kms:Decrypt"], key.key_arn, through=f"dynamodb.{region}.amazonaws.com")
 
     def _allow(self, actions: list[str], resource: str, *, through: str | None = None) -> None:

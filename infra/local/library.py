@@ -11,7 +11,8 @@ from infra.local.environments import ROOT
 if importlib.util.find_spec("gpconnect_messaging") is None:
     sys.path.append(str(ROOT / "layers" / "messaging" / "python"))
 
+from gpconnect_messaging.derivation import read_identifiers
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level, level_of
-from gpconnect_messaging.requests.identity import dropped_request_id
+from gpconnect_messaging.requests.identity import Identifiers
 
-__all__ = ["RESPONSE_CODES", "Level", "dropped_request_id", "level_of"]
+__all__ = ["RESPONSE_CODES", "Identifiers", "Level", "level_of", "read_identifiers"]

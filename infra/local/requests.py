@@ -11,7 +11,7 @@ from typing import Any
 
 from infra.local.clients import Clients
 from infra.local.environments import ROOT
-from infra.local.library import dropped_request_id
+from infra.local.library import Identifiers
 from infra.local.processes import LocalRunError
 
 REQUESTS = ROOT / "events" / "requests"
@@ -33,7 +33,13 @@ class Dropped:
 
 
 def drop_folder(
-    session: Clients, bucket: str, folder: Path, changes: Mapping[str, Any] | None = None, *, into: str = "local"
+    session: Clients,
+    bucket: str,
+    folder: Path,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    identifiers: Identifiers,
+    into: str = "local",
 ) -> Dropped:
     """Drop the request of a folder: `request.json`, and every file beside it.
 
@@ -54,7 +60,7 @@ def drop_folder(
         for file in sorted(folder.rglob("*"))
         if file.is_file() and file != request
     }
-    return drop(session, bucket, body, documents, name=folder.name, into=into)
+    return drop(session, bucket, body, documents, identifiers=identifiers, name=folder.name, into=into)
 
 
 def drop(
@@ -63,12 +69,14 @@ def drop(
     request: bytes,
     documents: Mapping[str, bytes],
     *,
+    identifiers: Identifiers,
     name: str = "request",
     into: str = "local",
 ) -> Dropped:
     """Drop a request (the bytes of `request.json`) and its documents (by path relative to it).
 
-    `into` is the folder of the bucket in which each gets one of its own.
+    `into` is the folder of the bucket in which each gets one of its own; `identifiers` name the request as the builder
+    does.
     """
     store = session.client("s3")
     folder = f"{into}/{uuid.uuid4()}"
@@ -78,4 +86,5 @@ def drop(
     key = f"{folder}/request.json"
     at = datetime.now(UTC)
     stored = store.put_object(Bucket=bucket, Key=key, Body=request, ContentType="application/json")
-    return Dropped(name, str(dropped_request_id(bucket, key, stored["VersionId"])), key, at)
+    request_id = identifiers.dropped_request_id(bucket, key, stored["VersionId"])
+    return Dropped(name, str(request_id), key, at)

@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -25,6 +26,7 @@ from infra.local.deployment import Deployment, Runtime, Schedule, deploy, update
 from infra.local.emulator import Access, LocalSession
 from infra.local.environments import BUILD, ROOT, TOOLS, Environment, environment
 from infra.local.ledger import Message
+from infra.local.library import Identifiers, read_identifiers
 from infra.local.processes import Keeper, LocalRunError, await_death, keeper_lives
 from infra.local.requests import Dropped, drop, drop_folder
 from infra.local.schedules import invoke
@@ -98,6 +100,11 @@ class Product:
         """The stack's outputs, by name."""
         return self.state.deployment.outputs
 
+    @cached_property
+    def identifiers(self) -> Identifiers:
+        """What names requests as the deployed builder does."""
+        return read_identifiers(self.session.client("secretsmanager"), self.outputs["IdentifiersSecretName"])
+
     @property
     def mesh_url(self) -> str:
         """Where MESH is; its `/control` tells and sets what tests need (see `infra.local.mesh.control`)."""
@@ -115,12 +122,13 @@ class Product:
 
     def drop(self, folder: Path, changes: Mapping[str, Any] | None = None) -> Dropped:
         """Drop a folder's request and documents; `changes` replace top-level fields. See `requests.drop_folder`."""
-        return drop_folder(self.session, self.outputs["DropBucketName"], folder, changes)
+        bucket = self.outputs["DropBucketName"]
+        return drop_folder(self.session, bucket, folder, changes, identifiers=self.identifiers)
 
     def drop_request(self, request: Mapping[str, Any] | bytes, documents: Mapping[str, bytes]) -> Dropped:
         """Drop a request made by hand, right or wrong, and its documents by their path beside it."""
         body = request if isinstance(request, bytes) else json.dumps(request).encode()
-        return drop(self.session, self.outputs["DropBucketName"], body, documents)
+        return drop(self.session, self.outputs["DropBucketName"], body, documents, identifiers=self.identifiers)
 
     def invoke(self, function: str, payload: Mapping[str, Any]) -> Any:
         """Invoke `builder`, `sender` or `poller` and return its answer.

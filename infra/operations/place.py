@@ -22,6 +22,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from gpconnect_messaging.derivation import IdentifiersSecretError, read_identifiers
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.balances import Balances
 from gpconnect_messaging.ledger.holds import HeldItems
@@ -35,6 +36,7 @@ from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDire
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.replay.tools import ReplayTools, replay_tools
+from gpconnect_messaging.requests.identity import Identifiers
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings, SettingsError
 from gpconnect_messaging.steps.by_hand import ByHand
 from gpconnect_messaging.steps.reconcile import Reconciliation
@@ -200,6 +202,17 @@ class Place:
         its = self.poller_settings
         return Ledger(self.client("dynamodb"), self.table, its.patience, self.now, its.audit_kept)
 
+    def identifiers(self) -> Identifiers:
+        """Derive ids as the functions do: for finding an encounter by the sender's word, or an unread request."""
+        return self._identifiers
+
+    @cached_property
+    def _identifiers(self) -> Identifiers:
+        try:
+            return read_identifiers(self.client("secretsmanager"), self.output("IdentifiersSecretName"))
+        except IdentifiersSecretError as error:
+            raise PlaceError(f"Ids cannot be derived: {error}.") from None
+
     @cached_property
     def search(self) -> Search:
         """Finds messages page by page, and counts them."""
@@ -250,7 +263,9 @@ class Place:
         """Sends again, and redrives dead letters."""
         session: Any = self  # a place gives clients by name, which is all that is asked of a session
         its = self.poller_settings
-        return replay_tools(session, self.outputs, patience=its.patience, kept_for=its.audit_kept)
+        return replay_tools(
+            session, self.outputs, patience=its.patience, kept_for=its.audit_kept, identifiers=self.identifiers
+        )
 
     @cached_property
     def legal_hold(self) -> LegalHold:

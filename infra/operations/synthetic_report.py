@@ -11,8 +11,9 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ _LIBRARY = _PROJECT / "layers" / "messaging" / "python"
 _SAMPLE = _PROJECT / "events" / "requests" / "consultation-report-2.0"
 FOLDER = "synthetic"
 """The folder of the drop bucket that these reports go to."""
+
+CLOCKS_DIFFER = timedelta(minutes=1)
+_LISTED = 1_000
+"""How many rows of the mailbox, since the drop, are looked through."""
 
 WAY = ("HELD", "RELEASING", "RELEASED", "BUILT", "SENDING", "SENT", "ACKNOWLEDGED", "DELIVERED")
 """The statuses of a request, and of its message, that fare well, in order."""
@@ -36,40 +41,38 @@ class NotReachedError(Exception):
 
 @dataclass(frozen=True)
 class Report:
-    """A dropped report, under the names by which the ledger knows it."""
+    """A dropped report, as its sender knows it: the ids that the product gives are nothing that could be computed."""
 
-    message_id: str
-    request_id: str
-    """What the ledger keeps it under if the request itself is refused."""
+    mailbox: str
+    encounter: str
+    at: datetime
 
 
 def drop(session: boto3.Session, bucket: str, *, mailbox: str, ods_code: str) -> Report:
     """Drop a sample report for an encounter of its own, the document first."""
-    identity = _identity()
     encounter = f"synthetic-{uuid.uuid4()}"
     request = json.loads((_SAMPLE / "request.json").read_text(encoding="utf-8"))
     request |= {"mailbox": mailbox, "encounter": encounter}
     request["organisation"] |= {"ods_code": ods_code}
     store = session.client("s3")
-    place = f"{FOLDER}/{encounter}"
+    place, at = f"{FOLDER}/{encounter}", datetime.now(UTC)
     document = (_SAMPLE / "report.pdf").read_bytes()
     store.put_object(Bucket=bucket, Key=f"{place}/report.pdf", Body=document, ContentType="application/pdf")
     key = f"{place}/request.json"
-    stored = store.put_object(Bucket=bucket, Key=key, Body=json.dumps(request), ContentType="application/json")
-    return Report(
-        message_id=str(identity.message_id(mailbox, encounter, 1)),
-        request_id=str(identity.dropped_request_id(bucket, key, stored["VersionId"])),
-    )
+    store.put_object(Bucket=bucket, Key=key, Body=json.dumps(request), ContentType="application/json")
+    return Report(mailbox, encounter, at)
 
 
 def status(session: boto3.Session, table: str, report: Report) -> str | None:
-    """Give the report's status; None if the ledger has nothing of it yet."""
-    for name in (report.message_id, report.request_id):
-        key: Mapping[str, Any] = {"pk": {"S": f"MESSAGE#{name}"}, "sk": {"S": "MESSAGE"}}
-        item = session.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
-        if item is not None:
-            return str(item["status"]["S"])
-    return None
+    """Give the report's status; None if the ledger has nothing of it yet.
+
+    A held request has a row before its message has: the message's is the one that counts.
+    """
+    search = _library("ledger.search").Search(session.client("dynamodb"), table)
+    # AWS's clock may be behind this machine's.
+    came = search.by_time(mailbox=report.mailbox, since=report.at - CLOCKS_DIFFER, limit=_LISTED)
+    own = sorted((row.version, row.status.value) for row in came.rows if row.encounter == report.encounter)
+    return own[-1][1] if own else None
 
 
 def follow(
@@ -117,13 +120,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     session = _as_role(given.role) if given.role else boto3.Session()
     report = drop(session, given.drop_bucket, mailbox=given.mailbox, ods_code=given.ods_code)
-    print(f"{report.message_id}: dropped", flush=True)
+    print(f"{report.encounter}: dropped", flush=True)
     try:
         follow(
             lambda: status(session, given.ledger_table, report),
             reach=given.reach,
             patience_seconds=given.patience,
-            say=lambda now: print(f"{report.message_id}: {now}", flush=True),
+            say=lambda now: print(f"{report.encounter}: {now}", flush=True),
         )
     except NotReachedError as error:
         sys.stderr.write(f"{error}\n")
@@ -140,11 +143,11 @@ def _as_role(role: str) -> boto3.Session:
     )
 
 
-def _identity() -> Any:
-    """Give the library's module that derives ids: the library is deployed as a layer, and not installed."""
+def _library(module: str) -> Any:
+    """Give a module of the library, which is deployed as a layer, and not installed."""
     if str(_LIBRARY) not in sys.path:
         sys.path.append(str(_LIBRARY))
-    return importlib.import_module("gpconnect_messaging.requests.identity")
+    return importlib.import_module(f"gpconnect_messaging.{module}")
 
 
 if __name__ == "__main__":

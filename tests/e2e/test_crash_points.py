@@ -69,6 +69,7 @@ class Steps:
             send_queue=SendQueue(self._client("sqs"), outputs["SendQueueUrl"]),
             notifier=notifier,
             numbers=NumberRange.TEST,
+            identifiers=product.run.identifiers,
         )
         self.sender = Sender(
             outbox=outbox,
@@ -82,8 +83,9 @@ class Steps:
         lease = timedelta(seconds=5)
         # Here it is the poller that dies again and again, and no fault of the message, which would be set aside for it.
         self.poller = Poller(
-            evidence=evidence, ledger=ledger, mesh=self.mesh, notifier=notifier, lease=lease, most_tries=1000
-        )
+            evidence=evidence, ledger=ledger, mesh=self.mesh, notifier=notifier,
+            identifiers=product.run.identifiers, lease=lease, most_tries=1000,
+        )  # fmt: skip
 
     def _client(self, name: str) -> Any:
         client = self._product.run.session.client(name)  # type: ignore[call-overload]

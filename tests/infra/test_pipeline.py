@@ -135,7 +135,7 @@ def test_the_pipeline_may_drop_reports_about_test_people_and_ask_what_became_of_
         [policy] = [each for each in of_type(template, "IAM::Policy") if {"Ref": logical_id} in each["Roles"]]
         statements = policy["PolicyDocument"]["Statement"]
         assert {statement["Action"] for statement in statements} == {
-            *("s3:PutObject", "kms:GenerateDataKey", "dynamodb:GetItem", "kms:Decrypt")
+            *("s3:PutObject", "kms:GenerateDataKey", "dynamodb:BatchGetItem", "dynamodb:Query", "kms:Decrypt")
         }
         [put] = [statement for statement in statements if statement["Action"] == "s3:PutObject"]
         assert json.dumps(put["Resource"]).count("/synthetic/*") == 1

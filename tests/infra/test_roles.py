@@ -43,6 +43,10 @@ PDS = {
 }
 KEYS = ("records key", "logs key", "dead letters key", "intake key", "send key", "notices key", "notice path key",
         "secrets key")  # fmt: skip
+IDENTIFIERS = {
+    ("secretsmanager:GetSecretValue", "identifiers secret"),
+    ("kms:Decrypt through secretsmanager", "records key"),
+}
 TRACES = {("xray:PutTelemetryRecords", "*"), ("xray:PutTraceSegments", "*")}
 WRITE_OBJECTS = {("kms:Decrypt through s3", "records key"), ("kms:GenerateDataKey through s3", "records key")}
 
@@ -68,6 +72,7 @@ ALLOWED = {
     | NOTICES
     | SEND
     | SETTINGS
+    | IDENTIFIERS
     | TRACES
     | WRITE_OBJECTS
     | _logs("Builder")
@@ -94,6 +99,7 @@ ALLOWED = {
     | NOTICES
     | SEND
     | SETTINGS
+    | IDENTIFIERS
     | CREDENTIALS
     | TRACES
     | WRITE_OBJECTS
@@ -232,6 +238,8 @@ def _names(template: Template) -> dict[str, str]:
             names[referred(secret["KmsKeyId"])] = "secrets key"
         if secret["Name"].endswith("/pds"):
             names[logical_id] = "PDS secret"
+        if secret["Name"].endswith("/identifiers"):
+            names[logical_id] = "identifiers secret"
     names[template.live("PollerFunctionName")] = "Poller live"
     return names
 

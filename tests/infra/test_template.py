@@ -288,10 +288,12 @@ def test_nobody_uses_a_key_but_through_the_services_that_hold_its_content(templa
                 assert "Condition" not in statement, "administration"
                 assert not actions & {"kms:CreateGrant", "kms:Sign", "kms:Verify"}
         services[logical_id] = {each.removesuffix(".eu-west-2.amazonaws.com") for each in through}
-    secrets = {referred(secret["KmsKeyId"]) for secret in template.of_type("SecretsManager::Secret").values()}
+    records = referred(template.named("LedgerTableName")["SSESpecification"]["KMSMasterKeyId"])
+    keys = {referred(secret["KmsKeyId"]) for secret in template.of_type("SecretsManager::Secret").values()}
+    secrets = keys - {records}
     logs = {referred(group["KmsKeyId"]) for group in template.of_type("Logs::LogGroup").values()}
     assert services == {
-        referred(template.named("LedgerTableName")["SSESpecification"]["KMSMasterKeyId"]): {"s3", "dynamodb"},
+        records: {"s3", "dynamodb", "secretsmanager"},
         referred(template.named("IntakeQueueUrl")["KmsMasterKeyId"]): {"sqs"},
         referred(template.named("SendQueueUrl")["KmsMasterKeyId"]): {"sqs"},
         referred(template.named("IntakeDeadLetterQueueUrl")["KmsMasterKeyId"]): {"sqs"},
@@ -426,6 +428,7 @@ MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
             COMMON
             | {
                 "NHS_NUMBERS",
+                "IDENTIFIERS_SECRET",
                 "MAILBOX_PARAMETERS",
                 "DROP_BUCKET",
                 "OUTBOX_BUCKET",
@@ -439,6 +442,7 @@ MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
             COMMON
             | MESH
             | {
+                "IDENTIFIERS_SECRET",
                 "MAILBOX_PARAMETERS",
                 "EVIDENCE_BUCKET",
                 "INTAKE_QUEUE_URL",
@@ -508,6 +512,7 @@ def test_each_mailbox_has_its_settings_and_its_secret_under_this_environment(tem
     secrets = template.of_type("SecretsManager::Secret").values()
     assert {secret["Name"] for secret in secrets} == {
         f"{prefix}/mesh",
+        f"{prefix}/identifiers",
         *(f"{prefix}/mailboxes/{mailbox}" for mailbox in mailboxes),
         *([f"{prefix}/pds"] if template.configuration.pds else []),
     }
@@ -527,8 +532,24 @@ def test_the_builder_is_told_where_pds_is_and_it_is_confined_as_mesh_is(local: T
 def test_no_secret_has_its_value_in_the_template(template: Template) -> None:
     for secret in template.of_type("SecretsManager::Secret").values():
         assert "SecretString" not in secret
-        key = {"mesh": "shared_key", "pds": "application_key"}.get(secret["Name"].rpartition("/")[2], "password")
-        assert secret["GenerateSecretString"] == {"SecretStringTemplate": "{}", "GenerateStringKey": key}
+        name = secret["Name"].rpartition("/")[2]
+        fields = {"mesh": "shared_key", "pds": "application_key", "identifiers": "secret"}
+        generated: dict[str, Any] = {"SecretStringTemplate": "{}", "GenerateStringKey": fields.get(name, "password")}
+        if name == "identifiers":
+            generated |= {"PasswordLength": 64, "ExcludePunctuation": True}
+        assert secret["GenerateSecretString"] == generated
+
+
+def test_the_secret_that_ids_are_derived_with_is_kept_with_the_table_and_never_rotated(prod: Template) -> None:
+    name = prod.body["Outputs"]["IdentifiersSecretName"]["Value"]
+    [secret] = [each for each in prod.of_type("SecretsManager::Secret").values() if each["Name"] == name]
+    assert secret["KmsKeyId"] == prod.named("LedgerTableName")["SSESpecification"]["KMSMasterKeyId"]
+    assert "AWS::SecretsManager::RotationSchedule" not in {each["Type"] for each in prod.body["Resources"].values()}
+    told = {
+        function: prod.named(f"{function}FunctionName")["Environment"]["Variables"].get("IDENTIFIERS_SECRET")
+        for function in ("Builder", "Poller", "Sender")
+    }
+    assert told == {"Builder": name, "Poller": name, "Sender": None}, "the sender derives nothing"
 
 
 def test_the_names_that_functions_are_told_are_the_names_that_exist(template: Template) -> None:
@@ -746,6 +767,7 @@ def test_outputs_name_everything_that_people_and_tests_look_for(template: Templa
         "MailboxParameters",
         "MailboxSecrets",
         "MeshSecretName",
+        "IdentifiersSecretName",
         *({"PdsSecretName"} if template.configuration.pds else ()),
         *({"BackfillStateMachineArn"} if template.configuration.backfill else ()),
     }

@@ -12,7 +12,6 @@ import pytest
 
 from gpconnect_messaging.replay.backfill import Backfill, BackfillError
 from infra.local.ledger import Message
-from infra.local.library import dropped_request_id
 from infra.local.run import LocalRun
 from infra.local.schedules import FunctionFailedError
 from infra.operations.place import of_product
@@ -41,7 +40,7 @@ def drop(run: LocalRun, folder: str) -> str:
     request = json.dumps(request_data(encounter=str(uuid.uuid4()))).encode()
     store.put_object(Bucket=bucket, Key=f"{folder}/report.pdf", Body=PDF)
     stored = store.put_object(Bucket=bucket, Key=f"{folder}/request.json", Body=request)
-    return str(dropped_request_id(bucket, f"{folder}/request.json", stored["VersionId"]))
+    return str(run.identifiers.dropped_request_id(bucket, f"{folder}/request.json", stored["VersionId"]))
 
 
 def of(run: LocalRun) -> Backfill:

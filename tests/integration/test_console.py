@@ -30,6 +30,7 @@ from infra.operations.place import Place, of_product
 from infra.operations.revealing import REVEALED
 from tests.accessibility.axe import violations
 from tests.examples import a_message, written
+from tests.identifiers import ids_of, key_of
 from tests.unit.ledger.facts import INVALID, START, accepted, at, reported, response, started
 
 PICTURES = BUILD / "reports" / "console"
@@ -96,10 +97,12 @@ def have(place: Place, *facts: Fact) -> str:
             to_mailbox="A20047OT001",
         )  # fmt: skip
         first, later = built, list(facts)
-    place.ledger.claim(message_id, MAILBOX, encounter, (), START)
+    place.ledger.claim(message_id, ids_of(MAILBOX, encounter), (), START)
     place.ledger.create(
         MessageRecord(
-            message_id=message_id, request_id=message_id, mailbox=MAILBOX, encounter=encounter, version=1,
+            message_id=message_id, request_id=message_id, mailbox=MAILBOX,
+            encounter=encounter, encounter_key=key_of(MAILBOX, encounter),
+            version=1,
             created_at=datetime.now(UTC), history=History((first,)),
         )
     )  # fmt: skip

@@ -17,6 +17,7 @@ from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.steps.build import Built
 from tests.dying import Crasher
 from tests.examples import request_data
+from tests.identifiers import key_of
 from tests.unit.steps.holding import SAMPLE, WINDOW, Product
 
 MINUTE = timedelta(minutes=1)
@@ -133,7 +134,7 @@ def test_several_builders_and_sweeps_at_once_come_to_the_same() -> None:
             product.time.advance(MINUTE)
     product.later(MINUTE)
     assert [product.row(each).version for each in product.mesh.sent] == [1, 2, 3]
-    encounter = product.ledger.encounter(product.mailbox.mailbox, request_data(SAMPLE)["encounter"])
+    encounter = product.ledger.encounter(key_of(product.mailbox.mailbox, request_data(SAMPLE)["encounter"]))
     assert (encounter.version, encounter.held_request_id) == (3, "")
 
 
@@ -164,6 +165,6 @@ def test_whatever_comes_in_whatever_order_versions_are_consecutive_and_the_newes
     assert statuses <= {Status.SUPERSEDED, Status.RELEASED, Status.SENT}, "sent at once where the window was over"
     if asked:
         newest = max(arrived for arrived, _ in asked)
-        encounter = product.ledger.encounter(product.mailbox.mailbox, request_data(SAMPLE)["encounter"])
+        encounter = product.ledger.encounter(key_of(product.mailbox.mailbox, request_data(SAMPLE)["encounter"]))
         assert encounter.newest_at == newest
         assert encounter.newest_request_id == product.row(product.mesh.sent[-1]).request_id

@@ -22,6 +22,7 @@ from gpconnect_messaging.ledger.search import Search
 from gpconnect_messaging.ledger.store import Ledger
 from infra.local.run import LocalRun
 from tests.dynamodb_local.engine import EngineUnavailableError, dynamodb_local
+from tests.identifiers import ids_of, key_of
 from tests.in_memory import Table
 from tests.ledger_table import INDEXES, KEYS, create_ledger_table
 from tests.unit.ledger.facts import BUILT, HELD, INVALID, OVERDUE, START, accepted, at, response, started, uncertain
@@ -64,7 +65,8 @@ def a_record(**changes: Any) -> MessageRecord:
         "created_at": START,
         "history": History((BUILT,)),
     }
-    return MessageRecord(**(given | changes))
+    given |= changes
+    return MessageRecord(**given, encounter_key=key_of(given["mailbox"], given["encounter"]))
 
 
 def at_once(*work: Callable[[], Any]) -> list[Any]:
@@ -117,16 +119,16 @@ def test_pages_by_status_and_by_time_show_each_message_once_newest_first(ledger:
 
 def test_a_message_is_found_by_the_beginning_of_its_id_and_by_its_request(ledger: Ledger, search: Search) -> None:
     encounter, request_id = str(uuid.uuid4()), str(uuid.uuid4())
-    claim = ledger.claim(request_id, MAILBOX, encounter, (), START)
+    claim = ledger.claim(request_id, ids_of(MAILBOX, encounter), (), START)
     assert claim is not None
-    version = ledger.find_version(MAILBOX, encounter, claim.version)
+    version = ledger.find_version(key_of(MAILBOX, encounter), claim.version)
     assert version is not None
     record = a_record(message_id=version.message_ids[0], request_id=request_id, encounter=encounter)
     ledger.create(record)
     for name in (record.message_id, record.message_id[:8], record.message_id[:15], request_id):
         [found] = search.named(name)
         assert (found.message_id, found.status, found.encounter) == (record.message_id, Status.BUILT, encounter)
-    assert [each.message_id for each in search.of_encounter(MAILBOX, encounter)] == [record.message_id]
+    assert [each.message_id for each in search.of_encounter(key_of(MAILBOX, encounter))] == [record.message_id]
     assert search.named(str(uuid.uuid4())) == []
 
 
@@ -189,8 +191,8 @@ def test_a_message_is_found_by_encounter_mesh_id_and_status(ledger: Ledger) -> N
                 details={"attempt": 1, "mesh_message_id": mesh_message_id})  # fmt: skip
     ledger.record(records[0].message_id, started())
     ledger.record(records[0].message_id, fact)
-    assert [each.version for each in ledger.find_by_encounter(MAILBOX, encounter)] == [1, 2]
-    assert ledger.find_by_encounter("Y90002OT001", encounter) == []
+    assert [each.version for each in ledger.find_by_encounter(key_of(MAILBOX, encounter))] == [1, 2]
+    assert ledger.find_by_encounter(key_of("Y90002OT001", encounter)) == []
     by_mesh = ledger.find_by_mesh_message_id(mesh_message_id)
     assert by_mesh is not None
     assert by_mesh.message_id == records[0].message_id
@@ -224,7 +226,7 @@ def test_an_encounters_versions_are_counted_once_each_however_many_ask_at_once(l
 
     def claim(request_id: str) -> Callable[[], int]:
         def version() -> int:
-            claimed = ledger.claim(request_id, MAILBOX, encounter, ("v",), START)
+            claimed = ledger.claim(request_id, ids_of(MAILBOX, encounter), ("v",), START)
             assert claimed is not None
             return claimed.version
 
@@ -248,10 +250,12 @@ def test_of_many_requests_held_at_once_one_is_held_and_one_is_released(ledger: L
     assert statuses() == [Status.HELD, *[Status.SUPERSEDED] * 3]
     assert ledger.place(requests[0], START, origin).recorded is False, "a repeat changes nothing"
     (held,) = (each for each in requests if (found := ledger.find(each.message_id)) and found.status is Status.HELD)
-    claims = at_once(*[lambda: ledger.start_release(held.message_id, START) for _ in range(3)])
+    claims = at_once(
+        *[lambda: ledger.start_release(held.message_id, ids_of(MAILBOX, encounter), START) for _ in range(3)]
+    )
     assert {claim.version for claim in claims} == {1}
     assert statuses() == [Status.RELEASING, *[Status.SUPERSEDED] * 3]
-    version = ledger.find_version(MAILBOX, encounter, 1)
+    version = ledger.find_version(key_of(MAILBOX, encounter), 1)
     assert version is not None
     assert version.request_id == held.message_id
     late = a_record(encounter=encounter, version=0, history=History((HELD,)))
@@ -265,8 +269,8 @@ def test_of_many_requests_held_at_once_one_is_held_and_one_is_released(ledger: L
 def test_a_withdrawal_stops_and_lists_in_one_change(ledger: Ledger) -> None:
     encounter = str(uuid.uuid4())
     keys = ("registered-practice", "organisation/FA565")
-    ledger.claim(str(uuid.uuid4()), MAILBOX, encounter, ("v",), START, recipients=keys)
-    version = ledger.find_version(MAILBOX, encounter, 1)
+    ledger.claim(str(uuid.uuid4()), ids_of(MAILBOX, encounter), ("v",), START, recipients=keys)
+    version = ledger.find_version(key_of(MAILBOX, encounter), 1)
     assert version is not None
     sent, built = (
         a_record(message_id=each, encounter=encounter, recipient=key)
@@ -294,9 +298,11 @@ def test_a_withdrawal_stops_and_lists_in_one_change(ledger: Ledger) -> None:
 def test_a_version_that_passes_gives_up_all_that_it_waited_for_in_one_change(ledger: Ledger) -> None:
     encounter = str(uuid.uuid4())
     for _ in range(3):
-        ledger.claim(str(uuid.uuid4()), MAILBOX, encounter, ("v",), START)
+        ledger.claim(str(uuid.uuid4()), ids_of(MAILBOX, encounter), ("v",), START)
     ids = [
-        version.message_ids[0] for number in (1, 2, 3) if (version := ledger.find_version(MAILBOX, encounter, number))
+        version.message_ids[0]
+        for number in (1, 2, 3)
+        if (version := ledger.find_version(key_of(MAILBOX, encounter), number))
     ]
     second, third = (a_record(message_id=ids[number - 1], encounter=encounter, version=number) for number in (2, 3))
     ledger.create(second)

@@ -41,7 +41,7 @@ from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.replay.pace import Pace
 from gpconnect_messaging.replay.policy import Way
 from gpconnect_messaging.replay.resend import Choice, Resend
-from gpconnect_messaging.requests.identity import dropped_request_id, request_again_id
+from gpconnect_messaging.requests.identity import request_again_id
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.steps import build
 from gpconnect_messaging.steps.build import Builder
@@ -57,6 +57,7 @@ from infra.local.practice.answering import Answer
 from infra.local.practice.reading import Reading
 from tests.dying import Died
 from tests.examples import REQUESTS, request_data
+from tests.identifiers import IDENTIFIERS, key_of
 from tests.in_memory import Bucket, Clock, Table, Topic
 from tests.model.effects import Ending, Process, Watched
 from tests.model.mesh import Connections, Mesh, Upload
@@ -263,7 +264,7 @@ class World:
         key, at = f"{folder}/request.json", self.clock()
         version = self.bucket.put_object(Key=key, Body=json.dumps(body).encode())["VersionId"]
         self.queue.intake.append(Dropped("drop", key, version, at))
-        request_id = str(dropped_request_id("drop", key, version))
+        request_id = str(IDENTIFIERS.dropped_request_id("drop", key, version))
         self.truth.requests[request_id] = Asked(encounter, valid, at, withdrawal)
         return request_id
 
@@ -283,7 +284,9 @@ class World:
         )  # fmt: skip
         self.ledger.create(
             MessageRecord(
-                message_id=message_id, request_id=message_id, mailbox=MAILBOX, encounter=encounter, version=version,
+                message_id=message_id, request_id=message_id, mailbox=MAILBOX,
+                encounter=encounter, encounter_key=key_of(MAILBOX, encounter),
+                version=version,
                 created_at=self.clock(), history=History((fact,)),
             )
         )  # fmt: skip
@@ -358,7 +361,8 @@ class World:
             builder = Builder(
                 drop=parts["drop"], outbox=parts["outbox"], evidence=parts["evidence"],
                 ledger=parts["ledger"], mailboxes=parts["mailboxes"],
-                send_queue=parts["send_queue"], notifier=parts["notifier"], numbers=NumberRange.TEST, now=self.clock,
+                send_queue=parts["send_queue"], notifier=parts["notifier"], numbers=NumberRange.TEST,
+                identifiers=IDENTIFIERS, now=self.clock,
             )  # fmt: skip
             match delivery:
                 case Release(request_id):
@@ -387,7 +391,7 @@ class World:
             # One at a time, so that a place is always reached in the same order.
             Poller(
                 evidence=parts["evidence"], ledger=parts["ledger"], mesh=parts["mesh"], notifier=parts["notifier"],
-                at_once=1, now=self.clock,
+                identifiers=IDENTIFIERS, at_once=1, now=self.clock,
             ).poll(MAILBOX)  # fmt: skip
 
     def sweep(self, process: Process) -> None:
@@ -430,7 +434,7 @@ class World:
             tool = Resend(
                 ledger=parts["ledger"], trail=parts["trail"], orders=parts["orders"], outbox=parts["outbox"],
                 evidence=parts["evidence"], send_queue=parts["send_queue"], intake_queue=parts["intake_queue"],
-                patience=PATIENCE, now=self.clock,
+                patience=PATIENCE, identifiers=lambda: IDENTIFIERS, now=self.clock,
             )  # fmt: skip
             plan = list(tool.plan(Choice(ids=(message_id,)), way))
             list(tool.carry_out(plan, way, actor=OPERATOR, reason="mended", pace=Pace(1_000, sleep=lambda _: None)))
@@ -644,7 +648,7 @@ class World:
         answered = [*self.truth.answers.values(), *self.truth.forgeries.values()]
         if not any(code == "20014" for answers in answered for _, code in answers):
             return False
-        of_its_encounter = self.ledger.find_by_encounter(record.mailbox, record.encounter)
+        of_its_encounter = self.ledger.find_by_encounter(record.encounter_key)
         later = [each for each in of_its_encounter if each.version > record.version]
         return any("20014" in self._answers_that_count(each) for each in later)
 

@@ -56,8 +56,9 @@ def _build(document: Path) -> Callable[[int], None]:
 
     def run(out: int) -> None:
         message = type(request)(
-            request=request.request, mailbox=request.mailbox, version=1, created_at=request.created_at
-        )
+            request=request.request, mailbox=request.mailbox, identifiers=request.identifiers, version=1,
+            created_at=request.created_at,
+        )  # fmt: skip
         envelope(message)
         for piece in compose(message, [size]).stream(lambda _index: _chunks(document)):
             os.write(out, piece)

@@ -20,7 +20,6 @@ from typing import Any
 from gpconnect_messaging.ledger.following import Following
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.table import in_time, item, shard, text
-from gpconnect_messaging.requests.identity import encounter_key
 from infra.local import emulator
 from infra.local.emulator import LocalSession
 from infra.local.environments import environment
@@ -29,6 +28,7 @@ from infra.operations.console.application import console
 from infra.operations.console.board import Board
 from infra.operations.console.desk import Desk, LedgerSource
 from infra.operations.console.operators import OperatorsAtThisMachine
+from tests.identifiers import key_of
 from tests.ledger_table import create_ledger_table
 from tests.unit.operations.a_place import TABLE, PlaceInMemory
 from tests.unit.operations.console.a_console import HOST, Browser
@@ -47,7 +47,7 @@ def rows(count: int, now: datetime) -> Iterator[dict[str, Any]]:
         message_id = str(uuid.UUID(int=some.getrandbits(128), version=5))
         status = Status.DELIVERED if number % 20 else some.choice([Status.REJECTED, Status.OVERDUE, Status.SENT])
         pk, mailbox = f"MESSAGE#{message_id}", some.choice(_MAILBOXES)
-        encounter = encounter_key(mailbox, message_id)
+        encounter = key_of(mailbox, message_id)
         yield {
             "pk": pk, "sk": "MESSAGE", "message_id": message_id, "request_id": message_id, "mailbox": mailbox,
             "encounter": message_id, "encounter_key": encounter, "version": 1, "created_at": text(at), "revision": 3,

@@ -19,6 +19,7 @@ from gpconnect_messaging.ledger.lifecycle import History, Patience
 from gpconnect_messaging.ledger.records import MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger
 from infra.local.capacity import written
+from tests.identifiers import ids_of, key_of
 from tests.in_memory import Table
 from tests.ledger_table import INDEXES
 
@@ -88,7 +89,7 @@ def live(ledger: Ledger) -> None:
     """Record one message from its request to its second acknowledgement."""
     request_id, encounter, mesh_message_id = str(uuid.uuid4()), str(uuid.uuid4()), uuid.uuid4().hex.upper()
     message_id, now = str(uuid.uuid4()), datetime.now(UTC)
-    ledger.claim(request_id, MAILBOX, encounter, ("a" * 32,), now)
+    ledger.claim(request_id, ids_of(MAILBOX, encounter), ("a" * 32,), now)
     built = lifecycle.built(
         at=now,
         sha256="0" * 64,
@@ -99,7 +100,9 @@ def live(ledger: Ledger) -> None:
     )
     ledger.create(
         MessageRecord(
-            message_id=message_id, request_id=request_id, mailbox=MAILBOX, encounter=encounter, version=1,
+            message_id=message_id, request_id=request_id, mailbox=MAILBOX,
+            encounter=encounter, encounter_key=key_of(MAILBOX, encounter),
+            version=1,
             created_at=now, history=History((built,)),
         )
     )  # fmt: skip

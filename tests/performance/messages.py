@@ -16,6 +16,7 @@ from gpconnect_messaging.itk3.compose import compose
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.requests.models import parse_request
+from tests.identifiers import IDENTIFIERS
 
 _SAMPLE = Path(__file__).parents[2] / "events" / "requests" / "consultation-report-2.0" / "request.json"
 _WORDS = """
@@ -39,6 +40,7 @@ def messages() -> dict[str, bytes]:
 
 def _message_with(document: bytes) -> bytes:
     message = Message(
+        identifiers=IDENTIFIERS,
         request=parse_request(_SAMPLE.read_bytes()),
         mailbox=MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001"),
         version=1,

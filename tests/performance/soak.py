@@ -28,7 +28,6 @@ import httpx
 
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import FactKind, History, Status
-from gpconnect_messaging.requests.identity import queued_request_id
 from infra.local.environments import BUILD
 from infra.local.ledger import Fact, Message
 from infra.local.requests import drop
@@ -133,13 +132,15 @@ def feed(run: Product, messages: int, dice: random.Random) -> Iterator[dict[str,
             changes = {"encounter": str(uuid.uuid4()), **kind.changes}
             if number == 0:
                 body = json.dumps(request_data("consultation-report-2.0", **changes)).encode()
-                asked[drop(run.session, bucket, body, {"report.pdf": _PDF}).request_id] = kind
+                asked[drop(run.session, bucket, body, {"report.pdf": _PDF}, identifiers=run.identifiers).request_id] = (
+                    kind
+                )
                 continue
             changes |= {"request_id": str(uuid.uuid4())}
             request = request_data("consultation-report-2.0", **changes)
             request["documents"][0]["key"] = shared
             body = json.dumps(request).encode()
-            asked[str(queued_request_id(body))] = kind
+            asked[str(run.identifiers.queued_request_id(body))] = kind
             entries.append({"Id": str(number), "MessageBody": body.decode()})
         if entries:
             answer = queues.send_message_batch(QueueUrl=run.outputs["IntakeQueueUrl"], Entries=entries)

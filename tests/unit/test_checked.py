@@ -14,6 +14,7 @@ from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from tests.examples import CREATED_AT, MAILBOXES, REQUESTS, messages_of, request_data, written
+from tests.identifiers import IDENTIFIERS
 
 MAILBOX = next(iter(MAILBOXES.values()))
 
@@ -32,7 +33,7 @@ def mailbox_of(name: str) -> MailboxSettings:
 
 @pytest.mark.parametrize("name", ["consultation-report-2.0", "consultation-report-1.5", "generic-document-1.5"])
 def test_a_sample_gives_the_bytes_that_are_sent_of_it(name: str) -> None:
-    (made,) = checked_messages(raw(name), mailbox_of(name), beside(name), now=CREATED_AT)
+    (made,) = checked_messages(raw(name), mailbox_of(name), beside(name), identifiers=IDENTIFIERS, now=CREATED_AT)
     (message,) = messages_of(name)
     assert made.xml == written(message, name)
     assert made.message_id == str(message.message_id)
@@ -42,21 +43,23 @@ def test_a_sample_gives_the_bytes_that_are_sent_of_it(name: str) -> None:
 
 def test_each_recipient_has_its_own_message() -> None:
     name = "online-consultation-1.5-pharmacy"
-    provider, practice = checked_messages(raw(name), mailbox_of(name), beside(name), now=CREATED_AT)
+    provider, practice = checked_messages(
+        raw(name), mailbox_of(name), beside(name), identifiers=IDENTIFIERS, now=CREATED_AT
+    )
     assert provider.message_id != practice.message_id
     assert practice.envelope.to.startswith("GPPROVIDER_")
 
 
 def test_a_request_without_a_document_gets_its_report_rendered() -> None:
     name = "rendered-report"
-    (made,) = checked_messages(raw(name), mailbox_of(name), beside(name), now=CREATED_AT)
+    (made,) = checked_messages(raw(name), mailbox_of(name), beside(name), identifiers=IDENTIFIERS, now=CREATED_AT)
     assert b'<contentType value="application/pdf"/>' in made.xml
 
 
 def refused(name: str = "consultation-report-2.0", **options: Any) -> str:
     given = {"mailbox": mailbox_of(name), "read": beside(name), **options}
     with pytest.raises(RequestRefusedError) as caught:
-        checked_messages(raw(name), now=CREATED_AT, **given)
+        checked_messages(raw(name), identifiers=IDENTIFIERS, now=CREATED_AT, **given)
     return str(caught.value)
 
 
@@ -73,7 +76,9 @@ def test_what_the_builder_would_refuse_is_refused_with_its_reasons() -> None:
 
 
 def test_neither_the_message_nor_its_envelope_shows_itself() -> None:
-    (made,) = checked_messages(raw("consultation-report-2.0"), MAILBOX, beside("consultation-report-2.0"))
+    (made,) = checked_messages(
+        raw("consultation-report-2.0"), MAILBOX, beside("consultation-report-2.0"), identifiers=IDENTIFIERS
+    )
     patient = request_data()["patient"]
     assert patient["nhs_number"] not in repr(made)
     assert patient["name"]["family"].lower() not in repr(made).lower()

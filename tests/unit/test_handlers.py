@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -10,9 +10,12 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 
 from gpconnect_messaging import wiring
+from gpconnect_messaging.derivation import IdentifiersSecretError
+from gpconnect_messaging.ledger.derivation import WrongSecretError
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.pds.errors import Authentication, Busy, Unavailable
 from gpconnect_messaging.steps.build import Built
@@ -20,6 +23,8 @@ from gpconnect_messaging.steps.due_work import Swept
 from gpconnect_messaging.steps.escalate import Escalated
 from gpconnect_messaging.steps.poll import Polled
 from gpconnect_messaging.steps.send import NotAuthorisedError
+from tests.identifiers import SECRET
+from tests.in_memory import Secrets, Table
 from tests.metrics import Metric, documented, logged
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
@@ -56,7 +61,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
     """Load a function's handler as Lambda does, under its own name."""
     for name in (
         *("LEDGER_TABLE", "NOTICES_TOPIC_ARN", "MAILBOX_PARAMETERS", "DROP_BUCKET", "OUTBOX_BUCKET", "EVIDENCE_BUCKET"),
-        *("SEND_QUEUE_URL", "INTAKE_QUEUE_URL", "MAILBOX_SECRETS", "MESH_SECRET", "MESH_URL"),
+        *("SEND_QUEUE_URL", "INTAKE_QUEUE_URL", "MAILBOX_SECRETS", "MESH_SECRET", "MESH_URL", "IDENTIFIERS_SECRET"),
         *("EVENT_RULE", "EVENT_SOURCE_MAPPINGS", "KEYS"),
     ):
         monkeypatch.setenv(name, name.lower())
@@ -82,7 +87,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
 
     yield handler
     for name in loaded:
-        del sys.modules[name]
+        sys.modules.pop(name, None)  # a function may have been loaded twice
 
 
 @dataclass
@@ -187,3 +192,50 @@ def test_due_work_that_fails_is_not_said_to_be_done(
     assert {metric.name for metric in logged(capsys.readouterr().out.splitlines())} == {
         *("OldestUntoldNotice", "CanaryAge", "RuleEnabled", "EventSourceMappingsEnabled", "KeysEnabled")
     }
+
+
+OTHER_SECRET = "another secret, such as a new stack makes beside a restored table"
+Start = Callable[[str, Mapping[str, Any]], None]
+
+
+@pytest.fixture
+def start(load: Load, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Start a function over one table, with this content of the secret that ids are derived with."""
+    table, made = Table(), (wiring._dynamodb, wiring._ledger, wiring._notifier, wiring._identifiers)
+
+    def started(function: str, secret: Mapping[str, Any]) -> None:
+        for kept in made:
+            kept.cache_clear()
+        clients: dict[str, Any] = {"dynamodb": table, "secretsmanager": Secrets({"identifiers_secret": dict(secret)})}
+        monkeypatch.setattr(boto3, "client", lambda service, **_: clients.get(service, object()))
+        load(function)
+
+    yield started
+    for kept in made:
+        kept.cache_clear()
+
+
+@pytest.mark.parametrize("function", ["builder", "poller"])
+def test_a_function_whose_secret_is_not_the_one_that_the_table_was_begun_with_does_not_start(
+    start: Start, function: str
+) -> None:
+    start("builder", {"secret": SECRET})
+    start(function, {"secret": SECRET})
+    with pytest.raises(WrongSecretError, match="IDENTIFIERS_SECRET") as caught:
+        start(function, {"secret": OTHER_SECRET})
+    assert OTHER_SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("secret", [{}, {"secret": ""}, {"secret": 1}, {"secret": "x" * 31}])
+@pytest.mark.parametrize("function", ["builder", "poller"])
+def test_a_function_whose_secret_is_missing_or_short_does_not_start_and_names_it(
+    start: Start, function: str, secret: Mapping[str, Any]
+) -> None:
+    with pytest.raises(IdentifiersSecretError, match=r"identifiers_secret.*shorter than 32 bytes") as caught:
+        start(function, secret)
+    assert "xx" not in str(caught.value)
+
+
+def test_the_sender_starts_without_the_secret(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("IDENTIFIERS_SECRET")
+    start("sender", {})

@@ -13,6 +13,7 @@ from gpconnect_messaging.ledger.records import MessageRecord, Origin
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.measurements import Measurement, Measurements, Unit, status_metric
 from gpconnect_messaging.metrics import measured, measurements, write
+from tests.identifiers import key_of
 from tests.in_memory import Clock, Table
 from tests.metrics import Metric, documented, logged
 
@@ -39,7 +40,9 @@ class Books:
 
     def store(self, fact: Fact, message_id: str = "a-message", version: int = 1) -> MessageRecord:
         record = MessageRecord(
-            message_id=message_id, request_id=message_id, mailbox=MAILBOX, encounter="an-encounter", version=version,
+            message_id=message_id, request_id=message_id, mailbox=MAILBOX,
+            encounter="an-encounter", encounter_key=key_of(MAILBOX, "an-encounter"),
+            version=version,
             created_at=NOW, history=History((fact,)),
         )  # fmt: skip
         self.ledger.create(record)
@@ -149,7 +152,9 @@ def test_what_a_newer_request_or_a_withdrawal_does_to_a_held_one_is_counted_too(
             at=NOW, release_at=NOW + timedelta(hours=2), by_a_person=False, requirement="GPCM-SD-CS-075", why="waits"
         )
         record = MessageRecord(
-            message_id=request_id, request_id=request_id, mailbox=MAILBOX, encounter="an-encounter", version=0,
+            message_id=request_id, request_id=request_id, mailbox=MAILBOX,
+            encounter="an-encounter", encounter_key=key_of(MAILBOX, "an-encounter"),
+            version=0,
             created_at=NOW, history=History((held,)),
         )  # fmt: skip
         return record, NOW + timedelta(minutes=minutes)
@@ -179,7 +184,9 @@ def test_a_refused_requests_mailbox_is_its_senders_word_and_no_dimension() -> No
     found = Measurements()
     fact = lifecycle.request_refused(at=NOW, reasons=["mailbox: is not a sending mailbox"])
     record = MessageRecord(
-        message_id="a-request", request_id="a-request", mailbox="WHATEVER01", encounter="-", version=0, created_at=NOW,
+        message_id="a-request", request_id="a-request", mailbox="WHATEVER01",
+        encounter="-", encounter_key=key_of("WHATEVER01", "-"),
+        version=0, created_at=NOW,
         history=History((fact,)),
     )  # fmt: skip
     found.watch(record, [fact])
@@ -212,7 +219,9 @@ def test_what_was_measured_is_written_even_where_the_function_fails(
     @measured
     def failing() -> None:
         record = MessageRecord(
-            message_id="a-message", request_id="a-message", mailbox=MAILBOX, encounter="-", version=1, created_at=NOW,
+            message_id="a-message", request_id="a-message", mailbox=MAILBOX,
+            encounter="-", encounter_key=key_of(MAILBOX, "-"),
+            version=1, created_at=NOW,
             history=History((_built(),)),
         )  # fmt: skip
         measurements.watch(record, [_built()])

@@ -10,6 +10,7 @@ BUILDER = {
     "NOTICES_TOPIC_ARN": "arn",
     "MAILBOX_PARAMETERS": "/mailboxes",
     "NHS_NUMBERS": "test",
+    "IDENTIFIERS_SECRET": "identifiers",
     "DROP_BUCKET": "drop",
     "OUTBOX_BUCKET": "outbox",
     "EVIDENCE_BUCKET": "evidence",

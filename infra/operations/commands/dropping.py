@@ -53,9 +53,13 @@ def drop_(
     place = given.place
     body, files = _read(request, documents or [])
     if body is None:
-        dropped = drop_folder(place, place.output("DropBucketName"), _folder(request), into=_FOLDER)
+        dropped = drop_folder(
+            place, place.output("DropBucketName"), _folder(request), identifiers=place.identifiers(), into=_FOLDER
+        )
     else:
-        dropped = drop(place, place.output("DropBucketName"), body, files, into=_FOLDER)
+        dropped = drop(
+            place, place.output("DropBucketName"), body, files, identifiers=place.identifiers(), into=_FOLDER
+        )
     given.screen.say(f"Dropped as request {dropped.request_id}.")
     return _follow(given, place, dropped, wait)
 
@@ -130,7 +134,10 @@ def withdraw(given: Given, message: MessageName, yes: Yes = False, actor: Actor 
     given.confirm("Withdraw all messages of this encounter?", yes=yes)
     place.trail.record(given.actor(actor), "withdrawal asked for", message_id=summary.message_id)
     body = {"kind": "withdraw", "mailbox": summary.mailbox, "encounter": summary.encounter}
-    dropped = drop(place, place.output("DropBucketName"), json.dumps(body).encode(), {}, into=_FOLDER)
+    dropped = drop(
+        place, place.output("DropBucketName"), json.dumps(body).encode(), {}, identifiers=place.identifiers(),
+        into=_FOLDER,
+    )  # fmt: skip
     given.screen.say(f"Asked for as request {dropped.request_id}.")
     return _follow(given, place, dropped, 60)
 

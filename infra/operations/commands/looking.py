@@ -155,7 +155,8 @@ def _of_encounter(place: Place, encounter: str, mailbox: str | None, status: Sta
     if encounter == "-":
         encounter = typer.prompt("Encounter, in the sender's words", hide_input=True, err=True)
     mailboxes = [mailbox] if mailbox else place.mailbox_names()
-    found = [each for name in mailboxes for each in place.search.of_encounter(name, encounter)]
+    keys = [place.identifiers().of_encounter(name, encounter).key for name in mailboxes]
+    found = [each for key in keys for each in place.search.of_encounter(key)]
     return [each for each in found if status in (None, each.status)]
 
 

@@ -120,7 +120,8 @@ class Looking:
             return self._list(request, {"encounter": "Enter the encounter as the sending system calls it"})
         if not _MAILBOX.fullmatch(mailbox):
             return self._list(request, {"encounter-mailbox": "Choose the mailbox that the encounter belongs to"})
-        found = self._desk.place.search.of_encounter(mailbox, encounter)
+        place = self._desk.place
+        found = place.search.of_encounter(place.identifiers().of_encounter(mailbox, encounter).key)
         if not found:
             return self._list(
                 request, {"encounter": f"Mailbox {mailbox} has no such encounter. Enter the whole word, as it was sent"}
@@ -137,7 +138,7 @@ class Looking:
         """Show all of a message but what is personal."""
         place = self._desk.place
         record = found_record(self._desk, request)
-        summaries = place.search.of_encounter(record.mailbox, record.encounter)
+        summaries = place.search.of_encounter(record.encounter_key)
         summary = next((each for each in summaries if each.message_id == record.message_id), None)
         if summary is None:  # the index is a moment behind
             [summary] = place.search.summaries([record.message_id])

@@ -396,6 +396,7 @@ def test_the_time_of_a_message_may_not_decide_its_ids() -> None:
         Message(
             request=a_message().request,
             mailbox=a_message().mailbox,
+            identifiers=a_message().identifiers,
             version=1,
             created_at=datetime(2027, 1, 1, tzinfo=UTC),
         ),

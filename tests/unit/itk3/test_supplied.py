@@ -272,6 +272,7 @@ def test_the_content_does_not_show_itself() -> None:
     changed = Message(
         request=message.request,
         mailbox=message.mailbox,
+        identifiers=message.identifiers,
         version=1,
         created_at=message.created_at,
         supplied=(supplied,),

@@ -9,6 +9,7 @@ from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.lifecycle import History, Patience, Status
 from gpconnect_messaging.ledger.records import AuditEvent, MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger
+from tests.identifiers import key_of
 from tests.in_memory import Clock, Table
 from tests.unit.ledger.facts import BUILT, accepted, at, response, started
 
@@ -26,6 +27,7 @@ def trail() -> AuditTrail:
         ledger.create(
             MessageRecord(
                 message_id=message_id, request_id=f"request-{version}", mailbox=MAILBOX, encounter="4711",
+                encounter_key=key_of(MAILBOX, "4711"),
                 version=version, created_at=at(version), history=History((BUILT,)),
             )
         )  # fmt: skip
@@ -56,8 +58,8 @@ def test_a_messages_events_say_when_who_what_and_the_documents_hash(trail: Audit
 
 @pytest.mark.requirement("FHIR-DOC-01")
 def test_events_are_found_by_encounter_mesh_id_and_status(trail: AuditTrail) -> None:
-    assert {event.message_id for event in trail.of_encounter(MAILBOX, "4711")} == {"first", "second"}
-    assert trail.of_encounter("Y90002OT001", "4711") == []
+    assert {event.message_id for event in trail.of_encounter(key_of(MAILBOX, "4711"))} == {"first", "second"}
+    assert trail.of_encounter(key_of("Y90002OT001", "4711")) == []
     assert trail.of_mesh_message("MESH1") == trail.of_message("first"), "the id that MESH gave our upload"
     assert deeds(trail.of_mesh_message("R"))[-1] == "received", "the id of an answer to it"
     assert {event.message_id for event in trail.of_mesh_message("R")} == {"first", None}

@@ -9,6 +9,7 @@ from gpconnect_messaging.ledger.holds import Held, HeldItems, UnknownMessageErro
 from gpconnect_messaging.ledger.lifecycle import History, Patience, held
 from gpconnect_messaging.ledger.records import MessageRecord, Origin, Received
 from gpconnect_messaging.ledger.store import Ledger
+from tests.identifiers import ids_of, key_of
 from tests.in_memory import Clock, Table
 from tests.unit.ledger.facts import BUILT, accepted, at, response, started
 
@@ -24,16 +25,20 @@ class Kept:
         patience = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
         self.ledger = Ledger(client, "ledger", patience, self.clock, kept_for=KEPT)
         self.items = HeldItems(client, "ledger", self.clock, kept_for=KEPT)
-        self.ledger.claim("request", MAILBOX, "e", ("v",), at(0))
+        self.ledger.claim("request", ids_of(MAILBOX, "e"), ("v",), at(0))
         self.ledger.create(
             MessageRecord(
-                message_id="message", request_id="request", mailbox=MAILBOX, encounter="e", version=1,
+                message_id="message", request_id="request", mailbox=MAILBOX,
+                encounter="e", encounter_key=key_of(MAILBOX, "e"),
+                version=1,
                 created_at=at(0), history=History((BUILT,)),
             )
         )  # fmt: skip
         self.ledger.create(  # as a request has that waited before it became the message
             MessageRecord(
-                message_id="request", request_id="request", mailbox=MAILBOX, encounter="e", version=0,
+                message_id="request", request_id="request", mailbox=MAILBOX,
+                encounter="e", encounter_key=key_of(MAILBOX, "e"),
+                version=0,
                 created_at=at(0), history=History((BUILT,)),
             )
         )  # fmt: skip
@@ -61,7 +66,8 @@ def test_without_a_retention_nothing_expires() -> None:
     ledger = Ledger(client, "ledger", Patience(stale=KEPT, uncertain=KEPT), kept.clock)
     ledger.create(
         MessageRecord(
-            message_id="other", request_id="o", mailbox=MAILBOX, encounter="e", version=2, created_at=at(0),
+            message_id="other", request_id="o", mailbox=MAILBOX, encounter="e", encounter_key=key_of(MAILBOX, "e"),
+            version=2, created_at=at(0),
             history=History((BUILT,)),
         )
     )  # fmt: skip
@@ -84,13 +90,14 @@ def test_what_the_release_of_a_held_request_adds_does_not_expire_either() -> Non
     kept = Kept()
     fact = held(at=at(0), release_at=at(5), by_a_person=False, requirement="", why="")
     waiting = MessageRecord(
-        message_id="waiting", request_id="waiting", mailbox=MAILBOX, encounter="f", version=0, created_at=at(0),
+        message_id="waiting", request_id="waiting", mailbox=MAILBOX, encounter="f", encounter_key=key_of(MAILBOX, "f"),
+        version=0, created_at=at(0),
         history=History((fact,)),
     )  # fmt: skip
     kept.ledger.place(waiting, at(0), Origin(folder="f/", document_versions=("v",)))
     assert ("REQUEST#waiting", "ORIGIN") in kept.expiring()
     kept.items.place("waiting")
-    assert kept.ledger.start_release("waiting", at(6))
+    assert kept.ledger.start_release("waiting", ids_of(MAILBOX, "f"), at(6))
     assert [key for key in kept.expiring() if key[0].endswith("#waiting")] == []
     assert ("REQUEST#waiting", "REQUEST") in kept.table.items
 
@@ -124,7 +131,8 @@ def test_what_another_held_message_of_the_encounter_needs_stays_when_one_is_lift
     kept = Kept()
     kept.ledger.create(
         MessageRecord(
-            message_id="copy", request_id="request", mailbox=MAILBOX, encounter="e", version=1, recipient="other",
+            message_id="copy", request_id="request", mailbox=MAILBOX, encounter="e", encounter_key=key_of(MAILBOX, "e"),
+            version=1, recipient="other",
             created_at=at(0), history=History((BUILT,)),
         )
     )  # fmt: skip

@@ -12,6 +12,7 @@ from gpconnect_messaging.ledger.lifecycle import Fact, History, Patience, Status
 from gpconnect_messaging.ledger.records import MessageRecord, Received
 from gpconnect_messaging.ledger.search import CursorError, Page, Search
 from gpconnect_messaging.ledger.store import Ledger
+from tests.identifiers import ids_of, key_of
 from tests.in_memory import Clock, Table
 from tests.unit.ledger.facts import accepted, response, started
 
@@ -43,12 +44,12 @@ class Kept:
             "message_id": str(uuid.uuid4()),
             "request_id": str(uuid.uuid4()),
             "mailbox": MAILBOX,
-            "encounter": "encounter",
             "version": 1,
             "created_at": self.clock(),
             "history": History((fact,)),
         }
-        record = MessageRecord(**(given | changes))
+        given |= {"encounter": "encounter"} | changes
+        record = MessageRecord(**given, encounter_key=key_of(given["mailbox"], given["encounter"]))
         self.ledger.create(record)
         return record.message_id
 
@@ -130,10 +131,12 @@ def test_all_messages_of_a_beginning_are_found(kept: Kept) -> None:
 
 def test_a_message_is_found_by_its_request_and_by_what_mesh_calls_it_or_its_answer(kept: Kept) -> None:
     request_id = str(uuid.uuid4())
-    claim = kept.ledger.claim(request_id, MAILBOX, "encounter", (), START, recipients=("registered-practice", "FA565"))
+    claim = kept.ledger.claim(
+        request_id, ids_of(MAILBOX, "encounter"), (), START, recipients=("registered-practice", "FA565")
+    )
     assert claim is not None
     assert kept.search.named(request_id) == [], "nothing is built yet"
-    pair = list(kept.ledger.find_version(MAILBOX, "encounter", claim.version).message_ids)  # type: ignore[union-attr]
+    pair = list(kept.ledger.find_version(key_of(MAILBOX, "encounter"), claim.version).message_ids)  # type: ignore[union-attr]
     for message_id in pair:
         kept.built(message_id=message_id, request_id=request_id)
     assert [row.message_id for row in kept.search.named(request_id)] == pair
@@ -151,8 +154,8 @@ def test_a_message_is_found_by_its_request_and_by_what_mesh_calls_it_or_its_answ
 def test_an_encounters_rows_are_found_newest_version_first(kept: Kept) -> None:
     made = [kept.built(version=version, encounter="E1") for version in (1, 2, 3)]
     kept.built(encounter="E2")
-    assert [row.message_id for row in kept.search.of_encounter(MAILBOX, "E1")] == newest_first(made)
-    assert kept.search.of_encounter(OTHER, "E1") == []
+    assert [row.message_id for row in kept.search.of_encounter(key_of(MAILBOX, "E1"))] == newest_first(made)
+    assert kept.search.of_encounter(key_of(OTHER, "E1")) == []
 
 
 def test_open_statuses_are_counted_in_all_and_settled_ones_since_a_moment(kept: Kept) -> None:

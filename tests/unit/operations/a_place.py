@@ -7,7 +7,8 @@ from typing import Any
 from gpconnect_messaging.ledger.lifecycle import Fact, History
 from gpconnect_messaging.ledger.records import MessageRecord
 from infra.operations.place import Place
-from tests.in_memory import Bucket, Clock, Table, Topic
+from tests.identifiers import SECRET, key_of
+from tests.in_memory import Bucket, Clock, Secrets, Table, Topic
 from tests.unit.ledger.facts import at
 
 MAILBOX = "Y90001OT001"
@@ -31,11 +32,13 @@ _OUTPUTS = {
     "MailboxParameters": "/mailboxes",
     "MailboxSecrets": "mailboxes",
     "MeshSecretName": "mesh",
+    "IdentifiersSecretName": "identifiers",
 }
 _POLLER = {
     "LEDGER_TABLE": TABLE,
     "NOTICES_TOPIC_ARN": "topic",
     "EVIDENCE_BUCKET": "evidence",
+    "IDENTIFIERS_SECRET": "identifiers",
     "INTAKE_QUEUE_URL": "https://queues/intake",
     "SEND_QUEUE_URL": "https://queues/send",
     "MAILBOX_PARAMETERS": "/mailboxes",
@@ -100,6 +103,7 @@ class PlaceInMemory(Place):
             "sqs": self.queue_depths,
             "lambda": Functions(),
             "ssm": self.parameters,
+            "secretsmanager": Secrets({"identifiers": {"secret": SECRET}}),
         }
         super().__init__(name="a test", client=clients.__getitem__, outputs=_OUTPUTS, now=self.clock)
 
@@ -109,12 +113,13 @@ class PlaceInMemory(Place):
             "message_id": message_id,
             "request_id": message_id,
             "mailbox": MAILBOX,
-            "encounter": ENCOUNTER,
             "version": 1,
             "created_at": self.clock(),
             "history": History(facts[:1]),
         }
-        self.ledger.create(MessageRecord(**(given | changes)))
+        given |= {"encounter": ENCOUNTER} | changes
+        given["encounter_key"] = key_of(given["mailbox"], given["encounter"])
+        self.ledger.create(MessageRecord(**given))
         for fact in facts[1:]:
             self.ledger.record(message_id, fact)
         self.clock.advance(timedelta(seconds=1))

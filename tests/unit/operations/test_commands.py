@@ -23,6 +23,7 @@ from infra.operations.command_line import Ended, app
 from infra.operations.place import PlaceError
 from infra.operations.revealing import REVEALED
 from tests.examples import REQUESTS
+from tests.identifiers import ids_of, key_of
 from tests.in_memory import Clock
 from tests.unit.ledger.facts import (
     BUILT,
@@ -303,8 +304,8 @@ def test_a_practice_that_was_told_is_recorded(terminal: Terminal) -> None:
 def test_a_version_passes_an_earlier_one_that_never_leaves(terminal: Terminal) -> None:
     ledger = terminal.place.ledger
     for _ in range(2):
-        ledger.claim(str(uuid.uuid4()), MAILBOX, ENCOUNTER, ("v",), BUILT.at)
-    versions = [ledger.find_version(MAILBOX, ENCOUNTER, number) for number in (1, 2)]
+        ledger.claim(str(uuid.uuid4()), ids_of(MAILBOX, ENCOUNTER), ("v",), BUILT.at)
+    versions = [ledger.find_version(key_of(MAILBOX, ENCOUNTER), number) for number in (1, 2)]
     stuck, second = (
         terminal.place.have(each.message_ids[0], BUILT, version=number)
         for number, each in enumerate(versions, 1)

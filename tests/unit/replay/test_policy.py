@@ -11,6 +11,7 @@ from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.replay.drawing import drawn
 from gpconnect_messaging.replay.policy import TABLE, Action, Standing, Way, judge, line_for
 from tests.examples import ROOT
+from tests.identifiers import key_of
 from tests.unit.ledger.facts import (
     BUILT,
     HELD,
@@ -48,7 +49,8 @@ U, R = Way.UNCHANGED, Way.REBUILT
 def standing(*facts: Fact, minutes: float = FAR, **more: object) -> Standing:
     is_request = facts[0] in (HELD, WAITS, INVALID, NOT_REQUIRED, NOT_RELEVANT, WARNED)
     record = MessageRecord(
-        message_id="m", request_id="r", mailbox="Y90001OT001", encounter="e", version=0 if is_request else 1,
+        message_id="m", request_id="r", mailbox="Y90001OT001", encounter="e", encounter_key=key_of("Y90001OT001", "e"),
+        version=0 if is_request else 1,
         created_at=START, history=History(facts),
     )  # fmt: skip
     known = Standing(

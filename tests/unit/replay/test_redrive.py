@@ -13,8 +13,8 @@ from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.operators import ActorError
 from gpconnect_messaging.replay.pace import Pace
 from gpconnect_messaging.replay.redrive import DeadLetter, Kind, Lane, Redrive
-from gpconnect_messaging.requests.identity import dropped_request_id, queued_request_id
 from tests.dying import Crasher
+from tests.identifiers import IDENTIFIERS
 from tests.unit.steps.holding import Product
 
 FIRST = datetime(2026, 11, 20, 21, tzinfo=UTC)
@@ -74,7 +74,7 @@ class Operated(Product):
         self.trail = AuditTrail(cast("Any", self.table), "ledger", self.time)
         self.redrive = Redrive(
             lane=lane, sqs=cast("Any", self.sqs), dead_letters_url="dead", queue_url="live", ledger=self.ledger,
-            trail=self.trail, now=self.time,
+            trail=self.trail, identifiers=lambda: IDENTIFIERS, now=self.time,
         )  # fmt: skip
 
     def moves(self, **how: Any) -> list[DeadLetter]:
@@ -113,8 +113,8 @@ def test_looking_consumes_nothing_and_shows_nothing_personal(intake: Operated) -
     intake.sqs.put(event, ERROR_CODE="THROTTLING", group=None)
     dropped, queued = intake.redrive.look()
     assert (dropped.kind, queued.kind) == (Kind.DROPPED, Kind.QUEUED)
-    assert dropped.subject == str(dropped_request_id("drop", f"{SECRET}/request.json", "v1"))
-    assert queued.subject == str(queued_request_id(whole.encode()))
+    assert dropped.subject == str(IDENTIFIERS.dropped_request_id("drop", f"{SECRET}/request.json", "v1"))
+    assert queued.subject == str(IDENTIFIERS.queued_request_id(whole.encode()))
     assert (dropped.error, queued.queued_at, queued.receives) == ("THROTTLING", later, 5)
     assert SECRET not in repr([dropped, queued])
     assert len(intake.sqs.dead) == 2

@@ -18,6 +18,7 @@ from gpconnect_messaging.replay.resend import Choice, ChoiceError, Proposal, Res
 from gpconnect_messaging.requests.identity import request_again_id
 from gpconnect_messaging.steps.build import UnknownRequestError
 from tests.examples import request_data
+from tests.identifiers import IDENTIFIERS, key_of
 from tests.unit.steps.holding import PATIENCE, SAMPLE, Product
 
 ENCOUNTER: str = request_data(SAMPLE)["encounter"]
@@ -33,7 +34,8 @@ class Operated(Product):
         self.resend = Resend(
             ledger=self.ledger, trail=self.trail, orders=OrderBook(table, "ledger", self.time),
             outbox=cast("Any", self.outbox), evidence=self.evidence, send_queue=cast("Any", self.queue),
-            intake_queue=cast("Any", self.intake), patience=PATIENCE, now=self.time,
+            intake_queue=cast("Any", self.intake), patience=PATIENCE, identifiers=lambda: IDENTIFIERS,
+            now=self.time,
         )  # fmt: skip
 
     def proposed(self, way: Way = Way.UNCHANGED, **choice: Any) -> list[Proposal]:
@@ -93,7 +95,7 @@ def test_a_request_that_was_refused_for_a_setting_is_taken_in_once_it_is_mended(
     (done,) = product.sends_again(status=Status.INVALID)
     assert (done.action, done.becomes) == (Action.TAKE_IN_AGAIN, str(request_again_id(invalid)))
     product.takes_in()
-    (message,) = product.ledger.find_by_encounter(product.mailbox.mailbox, ENCOUNTER)[-1:]
+    (message,) = product.ledger.find_by_encounter(key_of(product.mailbox.mailbox, ENCOUNTER))[-1:]
     assert (message.status, message.version, message.request_id) == (Status.BUILT, 1, done.becomes)
     assert product.row(invalid).status is Status.INVALID, "what was told stays true"
 
@@ -112,7 +114,7 @@ def test_a_request_is_taken_in_again_once_however_often_that_is_asked(product: O
     product.takes_in()
     (again,) = product.sends_again(ids=(invalid,))
     assert (again.action, again.becomes) == (Action.NONE, str(request_again_id(invalid)))
-    assert len(product.ledger.find_by_encounter(product.mailbox.mailbox, ENCOUNTER)) == 2
+    assert len(product.ledger.find_by_encounter(key_of(product.mailbox.mailbox, ENCOUNTER))) == 2
     assert not product.intake.ordered
 
 
@@ -184,7 +186,7 @@ def test_a_rebuilt_message_is_the_next_version_of_its_encounter(product: Operate
     (done,) = product.sends_again(Way.REBUILT, ids=(message_id,))
     product.takes_in()
     product.works()
-    first, second = product.ledger.find_by_encounter(product.mailbox.mailbox, ENCOUNTER)
+    first, second = product.ledger.find_by_encounter(key_of(product.mailbox.mailbox, ENCOUNTER))
     assert (first.message_id, first.status) == (message_id, Status.REFUSED)
     assert (second.version, second.status, second.request_id) == (2, Status.SENT, done.becomes)
     (left,) = product.sends_again(Way.REBUILT, ids=(message_id,))
@@ -307,8 +309,8 @@ def test_a_deletion_in_the_moment_of_ordering_wins(product: Operated) -> None:
     record, read = product.row(message_id), product.ledger.encounter
     fact = lifecycle.resend_ordered(at=product.time(), actor="operator-7", attempts=1)
 
-    def deleted_just_after(mailbox: str, encounter: str) -> Any:
-        found = read(mailbox, encounter)
+    def deleted_just_after(key: str) -> Any:
+        found = read(key)
         if product.ledger.__dict__.pop("encounter", None):
             product.withdraws()
         return found

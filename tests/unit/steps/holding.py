@@ -19,6 +19,7 @@ from gpconnect_messaging.steps.due_work import Sweep
 from gpconnect_messaging.steps.send import Sender
 from gpconnect_messaging.storage import Evidence
 from tests.examples import MAILBOXES, REQUESTS, request_data
+from tests.identifiers import IDENTIFIERS
 from tests.in_memory import Bucket, Clock, Intake, Queue, Table, Topic
 from tests.unit.steps.in_mind import DropInMind, OutboxInMind
 
@@ -69,6 +70,7 @@ class Product:
             mailboxes=cast("Any", self),
             send_queue=cast("Any", self.queue),
             numbers=NumberRange.TEST,
+            identifiers=IDENTIFIERS,
             **parts,
         )
         self.sweep = Sweep(

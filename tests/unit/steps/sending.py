@@ -16,6 +16,7 @@ from gpconnect_messaging.mesh.errors import Authentication
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.steps.send import Sender
 from gpconnect_messaging.storage import Outbox
+from tests.identifiers import key_of
 from tests.in_memory import Bucket, Clock, Table, Topic
 from tests.model.mesh import Client, Connections, Mesh, Mood
 
@@ -65,7 +66,9 @@ class Sending:
         )  # fmt: skip
         self.ledger.create(
             MessageRecord(
-                message_id=MESSAGE_ID, request_id="r1", mailbox=MAILBOX, encounter="e1", version=1,
+                message_id=MESSAGE_ID, request_id="r1", mailbox=MAILBOX,
+                encounter="e1", encounter_key=key_of(MAILBOX, "e1"),
+                version=1,
                 created_at=self.clock(), history=History((fact,)),
             )
         )  # fmt: skip

@@ -13,6 +13,7 @@ from gpconnect_messaging.mesh.errors import Gone, MeshError, Refused, Uncertain
 from gpconnect_messaging.mesh.models import EndpointLookup, Mailbox, ReceivedMessage
 from gpconnect_messaging.steps.by_hand import NotPossibleError
 from gpconnect_messaging.steps.poll import Poller
+from tests.identifiers import IDENTIFIERS
 from tests.unit.steps.holding import Product
 
 GOOD = [("20013", Level.INFRASTRUCTURE, Verdict.POSITIVE), ("30001", Level.BUSINESS, Verdict.POSITIVE)]
@@ -26,6 +27,7 @@ def poller(product: Product) -> Poller:
         ledger=product.ledger,
         mesh=cast("Any", product.mesh),
         notifier=product.by_hand.notifier,
+        identifiers=IDENTIFIERS,
         now=product.time,
     )
 

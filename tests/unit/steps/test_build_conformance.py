@@ -11,6 +11,7 @@ from gpconnect_messaging.specification import Version
 from gpconnect_messaging.steps.build import Builder, _Found
 from gpconnect_messaging.storage import DropFile
 from tests.examples import CREATED_AT, MAILBOXES, a_request
+from tests.identifiers import IDENTIFIERS
 
 
 def reasons(mailbox: MailboxSettings, **changes: Any) -> list[str]:
@@ -18,10 +19,10 @@ def reasons(mailbox: MailboxSettings, **changes: Any) -> list[str]:
     nothing = cast("Any", None)
     builder = Builder(
         drop=nothing, outbox=nothing, evidence=nothing, ledger=nothing, mailboxes=nothing, send_queue=nothing,
-        notifier=nothing, numbers=NumberRange.TEST, now=lambda: CREATED_AT,
+        notifier=nothing, numbers=NumberRange.TEST, identifiers=IDENTIFIERS, now=lambda: CREATED_AT,
     )  # fmt: skip
     request = a_request(f"consultation-report-{mailbox.specification}", **changes)
-    message = Message(request=request, mailbox=mailbox, version=1, created_at=CREATED_AT)
+    message = Message(request=request, mailbox=mailbox, identifiers=IDENTIFIERS, version=1, created_at=CREATED_AT)
     report = DropFile(key="report.pdf", version="1", size=50_000)
     try:
         builder._check([message], _Found(documents=(report,), versions=("1",), supplied=()))

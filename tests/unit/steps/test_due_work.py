@@ -10,6 +10,7 @@ from botocore.exceptions import EndpointConnectionError
 from gpconnect_messaging.ledger.lifecycle import OFFERS_BEFORE_TOLD, FactKind, Status
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.steps import due_work
+from tests.identifiers import ids_of
 from tests.unit.steps.holding import PATIENCE, WINDOW, Product
 
 MINUTE = timedelta(minutes=1)
@@ -72,7 +73,9 @@ def test_with_too_little_time_every_message_has_its_turn() -> None:
 def test_a_message_that_never_leaves_is_told_even_where_no_upload_was_tried() -> None:
     """Here: the version before it was claimed, and no builder ever finished it."""
     product = Product(hold_window_seconds=0)
-    product.ledger.claim("lost", "Y90001OT001", product.row(product.asks().message_id).encounter, (), product.time())
+    product.ledger.claim(
+        "lost", ids_of("Y90001OT001", product.row(product.asks().message_id).encounter), (), product.time()
+    )
     blocked = product.asks()
     for offers in range(1, OFFERS_BEFORE_TOLD + 1):
         assert product.told() == []

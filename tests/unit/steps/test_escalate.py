@@ -16,6 +16,7 @@ from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.steps.due_work import Sweep
 from gpconnect_messaging.steps.escalate import Escalation
+from tests.identifiers import key_of
 from tests.in_memory import Clock, Table, Topic
 from tests.unit.ledger.facts import BUILT, OVERDUE, accepted, at, refused, started
 
@@ -52,7 +53,9 @@ class Watch:
     def fail(self, message_id: str = "4711", facts: tuple[Fact, ...] = (BUILT, started(), refused())) -> str:
         """Have a message refused (or what else its facts amount to) and told; return the notice's id."""
         record = MessageRecord(
-            message_id=message_id, request_id=message_id, mailbox=MAILBOX, encounter="e", version=1,
+            message_id=message_id, request_id=message_id, mailbox=MAILBOX,
+            encounter="e", encounter_key=key_of(MAILBOX, "e"),
+            version=1,
             created_at=self.clock(), history=History(facts),
         )  # fmt: skip
         change = self.ledger.create(record)
@@ -129,7 +132,8 @@ def test_what_is_acknowledged_before_it_could_be_told_stays_so(watch: Watch) -> 
     facts = (BUILT, started(), accepted(), OVERDUE)
     change = watch.ledger.create(
         MessageRecord(
-            message_id="4711", request_id="4711", mailbox=MAILBOX, encounter="e", version=1, created_at=watch.clock(),
+            message_id="4711", request_id="4711", mailbox=MAILBOX, encounter="e", encounter_key=key_of(MAILBOX, "e"),
+            version=1, created_at=watch.clock(),
             history=History(facts),
         )
     )  # fmt: skip

@@ -18,7 +18,7 @@ from tests.unit.ledger.facts import OVERDUE, accepted, at, built_for, started
 MAILBOX = "A20047OT001"
 SENT = (built_for(MAILBOX, "A20047"), started(), accepted())
 NOBODY: Any = None
-POLLER = Poller(evidence=NOBODY, ledger=NOBODY, mesh=NOBODY, notifier=NOBODY, now=lambda: at(3))
+POLLER = Poller(evidence=NOBODY, ledger=NOBODY, mesh=NOBODY, notifier=NOBODY, identifiers=NOBODY, now=lambda: at(3))
 
 
 def answered(code: str, shape: Shape) -> tuple[Fact, ...]:

@@ -15,6 +15,7 @@ from gpconnect_messaging.operators import ActorError
 from gpconnect_messaging.steps.build import Built, UnknownRequestError
 from gpconnect_messaging.steps.by_hand import NotPossibleError
 from tests.examples import request_data
+from tests.identifiers import ids_of, key_of
 from tests.unit.steps.holding import PATIENCE, SAMPLE, WINDOW, Product
 
 MINUTE = timedelta(minutes=1)
@@ -95,7 +96,7 @@ def test_a_second_builder_that_finds_the_window_over_does_not_send_beside_the_he
     product = Product()
     held = product.asks()
     encounter = request_data(SAMPLE)["encounter"]
-    claim = product.ledger.claim(held.message_id, product.mailbox.mailbox, encounter, ("1",), product.time())
+    claim = product.ledger.claim(held.message_id, ids_of(product.mailbox.mailbox, encounter), ("1",), product.time())
     assert claim is None
     assert product.status(held) is Status.HELD
 
@@ -175,7 +176,7 @@ def test_a_held_request_that_is_no_longer_in_order_is_refused_and_told() -> None
     product.later(WINDOW + MINUTE)
     assert product.status(held) is Status.INVALID
     assert product.told() == ["A request was refused"]
-    assert product.ledger.encounter(product.mailbox.mailbox, request_data(SAMPLE)["encounter"]).version == 0
+    assert product.ledger.encounter(key_of(product.mailbox.mailbox, request_data(SAMPLE)["encounter"])).version == 0
     product.mailbox = replace(product.mailbox, max_message_bytes=5_000_000)
     again = product.asks()
     product.later(WINDOW + MINUTE)
@@ -264,7 +265,7 @@ def test_a_version_does_not_leave_before_the_one_before_it() -> None:
 def test_a_version_waits_for_one_that_was_claimed_and_is_being_built() -> None:
     product = Product(hold_window_seconds=0)
     encounter = request_data(SAMPLE)["encounter"]
-    product.ledger.claim("in-flight", product.mailbox.mailbox, encounter, ("1",), product.time())
+    product.ledger.claim("in-flight", ids_of(product.mailbox.mailbox, encounter), ("1",), product.time())
     second = product.asks()
     assert product.sender.send(second.message_id) is Status.BUILT
     assert product.row(second.message_id).version == 2

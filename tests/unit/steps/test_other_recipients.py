@@ -30,6 +30,7 @@ from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.send import NotAuthorisedError, PostponedError, Sender
 from gpconnect_messaging.storage import Evidence
 from tests.examples import MAILBOXES, REQUESTS, request_data
+from tests.identifiers import IDENTIFIERS
 from tests.in_memory import Bucket, Clock, Table, Topic
 from tests.unit.steps.in_mind import DropInMind, OutboxInMind
 
@@ -106,6 +107,7 @@ class Product:
             mailboxes=cast("Any", self),
             send_queue=cast("Any", self.queue),
             numbers=NumberRange.TEST,
+            identifiers=IDENTIFIERS,
             **parts,
         )
         self.sender = Sender(
@@ -115,7 +117,9 @@ class Product:
             patience=PATIENCE,
             **parts,
         )
-        self.poller = Poller(evidence=Evidence(s3, "evidence"), mesh=cast("Any", self.mesh), **parts)
+        self.poller = Poller(
+            evidence=Evidence(s3, "evidence"), mesh=cast("Any", self.mesh), identifiers=IDENTIFIERS, **parts
+        )
 
     def told(self) -> list[str]:
         """The subjects of the notices."""

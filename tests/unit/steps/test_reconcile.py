@@ -30,6 +30,7 @@ from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.reconciliation import Balance, MailboxBalance
 from gpconnect_messaging.steps.reconcile import Reconciliation
 from gpconnect_messaging.storage import Evidence
+from tests.identifiers import key_of
 from tests.in_memory import Bucket, Clock, Table, Topic
 from tests.unit.ledger.facts import BUILT, OVERDUE, accepted, response, started
 from tests.unit.steps.holding import WINDOW, Product
@@ -88,7 +89,9 @@ class Night:
     def store(self, message_id: str, request_id: str, *facts: Fact, messages: int = 1) -> None:
         self.ledger.create(
             MessageRecord(
-                message_id=message_id, request_id=request_id, mailbox=MAILBOX, encounter=request_id, version=1,
+                message_id=message_id, request_id=request_id, mailbox=MAILBOX,
+                encounter=request_id, encounter_key=key_of(MAILBOX, request_id),
+                version=1,
                 created_at=self.clock().replace(microsecond=0), history=History(facts), messages=messages,
             )
         )  # fmt: skip

@@ -16,6 +16,7 @@ from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.supplied import Supplied, read_supplied
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
+from gpconnect_messaging.requests.identity import Identifiers
 from gpconnect_messaging.requests.models import Request, parse_request
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.requests.redaction import redacted
@@ -46,14 +47,16 @@ def checked_messages(
     mailbox: MailboxSettings,
     read: Read,
     *,
+    identifiers: Identifiers,
     version: int = 1,
     numbers: NumberRange = NumberRange.TEST,
     now: datetime | None = None,
 ) -> tuple[CheckedMessage, ...]:
     """Make the messages of a request (JSON), one for each recipient, the primary one first.
 
-    `version` is the encounter's, from 1; `now` is their creation time (UTC, this moment unless given). The same
-    request, version and time give the same bytes. Without a primary document its report is rendered.
+    `identifiers` derive the messages' ids: always with the same secret, which you keep. `version` is the encounter's,
+    from 1; `now` is their creation time (UTC, this moment unless given). The same request, secret, version and time
+    give the same bytes. Without a primary document its report is rendered.
 
     Raises RequestRefusedError with a reason for each rule that is broken; no reason repeats a value.
     """
@@ -65,7 +68,12 @@ def checked_messages(
         raise RequestRefusedError(reasons)
     documents = _documents(request, read)
     message = Message(
-        request=request, mailbox=mailbox, version=version, created_at=created_at, supplied=_supplied(request, read)
+        request=request,
+        mailbox=mailbox,
+        identifiers=identifiers,
+        version=version,
+        created_at=created_at,
+        supplied=_supplied(request, read),
     )
     if request.primary is None:
         renderer = ReportRenderer(message.specification.report, mailbox.report_page)

@@ -58,6 +58,8 @@ class _LedgerSettings(_FromEnvironment):
 class BuilderSettings(_LedgerSettings):
     """The builder's environment. `nhs_numbers` is safety rule 4: test or live numbers, never both.
 
+    `identifiers_secret` names the secret that ids are derived with (ADR 31).
+
     Without `pds_url` no mailbox can ask PDS; with it, `pds_secret` names the application's secret.
 
     `report_logo` is an image file, and `report_fonts` TrueType files separated by colons, that the deployer ships with
@@ -65,6 +67,7 @@ class BuilderSettings(_LedgerSettings):
     """
 
     nhs_numbers: NumberRange
+    identifiers_secret: str
     mailbox_parameters: str
     drop_bucket: str
     outbox_bucket: str
@@ -97,6 +100,7 @@ class SenderSettings(_LedgerSettings):
 class PollerSettings(_LedgerSettings):
     """The poller's environment."""
 
+    identifiers_secret: str
     evidence_bucket: str
     intake_queue_url: str
     send_queue_url: str

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gpconnect_messaging.enabled import EnabledParts
     from gpconnect_messaging.ledger.canaries import Canaries
     from gpconnect_messaging.pds.client import PdsClient
+    from gpconnect_messaging.requests.identity import Identifiers
     from gpconnect_messaging.steps.build import Builder
     from gpconnect_messaging.steps.canary import BuildCanary, EndCanary, StartCanaries
     from gpconnect_messaging.steps.due_work import Sweep
@@ -53,6 +54,7 @@ def builder(settings: BuilderSettings) -> "Builder":
     s3 = boto3.client("s3", config=_CONFIG)
     evidence = Evidence(s3, settings.evidence_bucket)
     return Builder(
+        identifiers=_identifiers(settings),
         lookup=Lookup(evidence=evidence, directory=_pds(settings)) if settings.pds_url else own_word,
         drop=DropBucket(s3, settings.drop_bucket),
         outbox=Outbox(s3, settings.outbox_bucket),
@@ -92,6 +94,7 @@ def poller(settings: PollerSettings) -> "tuple[Poller, Sweep]":
     ledger = _ledger(settings)
     notifier = _notifier(settings)
     poll = Poller(
+        identifiers=_identifiers(settings),
         evidence=Evidence(boto3.client("s3", config=_CONFIG), settings.evidence_bucket),
         ledger=ledger,
         mesh=MeshConnections(settings.mesh_url, _vault(settings)),
@@ -220,6 +223,17 @@ def _ledger(settings: BuilderSettings | SenderSettings | PollerSettings) -> Ledg
 @cache
 def _notifier(settings: BuilderSettings | SenderSettings | PollerSettings) -> Notifier:
     return Notifier(boto3.client("sns", config=_CONFIG), settings.notices_topic_arn, _ledger(settings))
+
+
+@cache
+def _identifiers(settings: BuilderSettings | PollerSettings) -> "Identifiers":
+    """Read the secret that ids are derived with. Raises IdentifiersSecretError, WrongSecretError."""
+    from gpconnect_messaging.derivation import read_identifiers
+    from gpconnect_messaging.ledger.derivation import DerivationGuard
+
+    identifiers = read_identifiers(boto3.client("secretsmanager", config=_CONFIG), settings.identifiers_secret)
+    DerivationGuard(_dynamodb(), settings.ledger_table).check(identifiers)
+    return identifiers
 
 
 def _vault(settings: SenderSettings | PollerSettings) -> CredentialVault:

@@ -20,6 +20,7 @@ from infra.operations.console.board import Board
 from infra.operations.console.desk import Desk, LedgerSource
 from infra.operations.console.operators import OperatorsAtThisMachine
 from tests.examples import a_message, written
+from tests.identifiers import ids_of
 from tests.unit.ledger import facts
 from tests.unit.operations.a_place import ENCOUNTER, MAILBOX, PlaceInMemory
 
@@ -155,7 +156,7 @@ def _busy() -> Console:
     sent = (facts.started(), facts.accepted())
     it.have_sample(DELIVERED, *sent, facts.response("20013"), facts.response("30001"), encounter="Visit of G. Wright")
     it.have_sample(REJECTED, *sent, facts.response("20013"), facts.response("30002"))
-    it.place.ledger.claim(UNDELIVERED, OTHER_MAILBOX, ENCOUNTER, (), facts.at(0))
+    it.place.ledger.claim(UNDELIVERED, ids_of(OTHER_MAILBOX, ENCOUNTER), (), facts.at(0))
     it.have_sample(UNDELIVERED, *sent, facts.reported(), mailbox=OTHER_MAILBOX)
     it.place.have(OVERDUE, facts.BUILT, *sent, facts.response("20013"), facts.OVERDUE)
     it.place.have(SENT, facts.BUILT, *sent, mailbox=OTHER_MAILBOX)

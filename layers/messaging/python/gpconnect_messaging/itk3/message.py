@@ -7,7 +7,7 @@ from uuid import UUID
 
 from gpconnect_messaging.itk3.supplied import Supplied
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.requests import identity
+from gpconnect_messaging.requests.identity import EncounterIdentifiers, Identifiers, resource_id
 from gpconnect_messaging.requests.models import Author, Request
 from gpconnect_messaging.routing.header_text import fitted
 from gpconnect_messaging.routing.recipients import Recipient
@@ -24,11 +24,12 @@ class Message:
 
     `version` counts from 1 per encounter (GPCM-SD-CS-007); `created_at` is in UTC, whole seconds. The recipient decides
     nothing but the header: all recipients get one payload (FHIR-MR-01). `supplied` are the request's ready resources,
-    without those that are kept back.
+    without those that are kept back. `identifiers` derive its ids.
     """
 
     request: Request
     mailbox: MailboxSettings
+    identifiers: Identifiers
     version: int
     created_at: datetime
     recipient: Recipient = _TO_REGISTERED_PRACTICE
@@ -44,26 +45,31 @@ class Message:
         """The specification that the sending mailbox follows."""
         return self.mailbox.prescribed
 
+    @property
+    def encounter(self) -> EncounterIdentifiers:
+        """What derives the ids of the request's encounter."""
+        return self.identifiers.of_encounter(self.mailbox.mailbox, self.request.encounter)
+
     @cached_property
     def message_id(self) -> UUID:
         """MessageHeader.id = Bundle.id = Bundle.identifier.value."""
-        return identity.message_id(self.mailbox.mailbox, self.request.encounter, self.version, self.recipient.key)
+        return self.encounter.message_id(self.version, self.recipient.key)
 
     @cached_property
     def document_id(self) -> UUID:
         """The document Bundle's identifier."""
-        return identity.document_id(self.mailbox.mailbox, self.request.encounter, self.version)
+        return self.encounter.document_id(self.version)
 
     @property
     def replaced_document_id(self) -> UUID | None:
         """The identifier of the version before this one (GPCM-SD-039), None for the first."""
         if self.version == 1:
             return None
-        return identity.document_id(self.mailbox.mailbox, self.request.encounter, self.version - 1)
+        return self.encounter.document_id(self.version - 1)
 
     def resource_id(self, role: str) -> str:
         """The id of the payload resource that plays `role`."""
-        return str(identity.resource_id(self.document_id, role))
+        return str(resource_id(self.document_id, role))
 
     @property
     def title(self) -> str:

@@ -15,7 +15,6 @@ from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import AuditEvent
 from gpconnect_messaging.ledger.table import Item, LedgerTable, in_time, item, text, time, time_shards
 from gpconnect_messaging.operators import checked_actor
-from gpconnect_messaging.requests.identity import encounter_key
 
 
 class AuditTrail(LedgerTable):
@@ -57,9 +56,9 @@ class AuditTrail(LedgerTable):
         events = [event for each in self._partition(f"MESSAGE#{message_id}") for event in _events(each)]
         return sorted(events, key=lambda event: event.at)
 
-    def of_encounter(self, mailbox: str, encounter: str) -> list[AuditEvent]:
-        """Tell everything of an encounter's messages, oldest first. `encounter` is the sender's own word."""
-        found = self._query_index("by_encounter", "encounter_key", encounter_key(mailbox, encounter))
+    def of_encounter(self, encounter_key: str) -> list[AuditEvent]:
+        """Tell everything of an encounter's messages, oldest first."""
+        found = self._query_index("by_encounter", "encounter_key", encounter_key)
         ids = {each["message_id"] for each in found}
         return sorted((event for each in ids for event in self.of_message(each)), key=lambda event: event.at)
 

@@ -14,15 +14,17 @@ class MessageRecord:
     """A message and all that is known of it.
 
     `revision` counts the recorded changes; `history` decides everything else. `encounter` is the sender's own word and
-    can name a person: it is stored, never logged. `recipient` tells the copies of one document apart; `messages` is how
-    many there are in all, so that a missing one is missed. A request that is no message (refused, held, a withdrawal)
-    has a row under its own id, as version 0. Under `legal_hold` nothing of it expires.
+    can name a person: it is stored, never logged; `encounter_key` is ours, and stands in keys. `recipient` tells the
+    copies of one document apart; `messages` is how many there are in all, so that a missing one is missed. A request
+    that is no message (refused, held, a withdrawal) has a row under its own id, as version 0. Under `legal_hold`
+    nothing of it expires.
     """
 
     message_id: str
     request_id: str
     mailbox: str
     encounter: str = field(repr=False)
+    encounter_key: str
     version: int
     recipient: str = REGISTERED_PRACTICE
     created_at: datetime
@@ -113,6 +115,10 @@ class Version:
     message_ids: tuple[str, ...]
     recipients: tuple[str, ...]
 
+    def message_for(self, recipient: str) -> str | None:
+        """Name the message to a recipient; None where this version did not go there."""
+        return dict(zip(self.recipients, self.message_ids, strict=True)).get(recipient)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encounter:
@@ -122,8 +128,7 @@ class Encounter:
     `revision` counts the changes, so that of two who change it at once only one does.
     """
 
-    mailbox: str
-    encounter: str = field(repr=False)
+    key: str
     version: int = 0
     newest_at: datetime | None = None
     newest_request_id: str = ""

@@ -42,7 +42,7 @@ from gpconnect_messaging.ledger.table import (
     time,
     time_shards,
 )
-from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE, encounter_key
+from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE
 
 LOOKS_BACK = timedelta(days=3)
 """How far a list goes back where nobody says how far: over a weekend. Each day is sixteen queries, however empty."""
@@ -139,9 +139,9 @@ class Search(LedgerTable):
                 last = place
         return Page(tuple(rows))
 
-    def of_encounter(self, mailbox: str, encounter: str) -> list[Summary]:
-        """Find the rows of an encounter, newest first. `encounter` is the sender's own word for it."""
-        found = self._query_index("by_encounter", "encounter_key", encounter_key(mailbox, encounter))
+    def of_encounter(self, encounter_key: str) -> list[Summary]:
+        """Find the rows of an encounter, newest first."""
+        found = self._query_index("by_encounter", "encounter_key", encounter_key)
         return sorted(map(as_summary, found), key=lambda row: (row.version, row.created_at), reverse=True)
 
     def summaries(self, message_ids: Sequence[str]) -> list[Summary]:

@@ -80,8 +80,7 @@ from gpconnect_messaging.ledger.table import plain as _plain
 from gpconnect_messaging.ledger.table import shard as _shard
 from gpconnect_messaging.ledger.table import text as _text
 from gpconnect_messaging.ledger.table import time as _time
-from gpconnect_messaging.requests import identity
-from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE, encounter_key
+from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE, EncounterIdentifiers
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -139,8 +138,7 @@ class Ledger(LedgerTable):
     def claim(
         self,
         request_id: str,
-        mailbox: str,
-        encounter: str,
+        encounter: EncounterIdentifiers,
         document_versions: tuple[str, ...],
         created_at: datetime,
         *,
@@ -160,7 +158,7 @@ class Ledger(LedgerTable):
         for _ in self._tries():
             if known := self.find_claim(request_id):
                 return known
-            before = self.encounter(mailbox, encounter)
+            before = self.encounter(encounter.key)
             if before.is_older(asked_at) or before.held_request_id == request_id:
                 return None
             claim = Claim(
@@ -174,7 +172,7 @@ class Ledger(LedgerTable):
                 before, version=claim.version, newest_at=asked_at, newest_request_id=request_id, held_request_id=""
             )
             puts = [
-                *self._put_claim(claim, after, recipients, origin=origin),
+                *self._put_claim(claim, encounter, recipients, origin=origin),
                 self._put_encounter(after),
                 *self._superseded(before.held_request_id, request_id),
             ]
@@ -193,7 +191,7 @@ class Ledger(LedgerTable):
         for _ in self._tries():
             if known := self.find(record.message_id):
                 return Change(record=known, before=known.status, recorded=False)
-            before, placed = self.encounter(record.mailbox, record.encounter), record
+            before, placed = self.encounter(record.encounter_key), record
             puts: list[Item] = []
             if before.is_older(asked_at):
                 fact = superseded(at=self._now(), by_request_id=before.newest_request_id)
@@ -216,6 +214,7 @@ class Ledger(LedgerTable):
     def start_release(
         self,
         request_id: str,
+        encounter: EncounterIdentifiers,
         created_at: datetime,
         *,
         recipients: Sequence[str] = (REGISTERED_PRACTICE,),
@@ -237,7 +236,7 @@ class Ledger(LedgerTable):
             ):
                 return None
             record, told = found
-            before = self.encounter(record.mailbox, record.encounter)
+            before = self.encounter(record.encounter_key)
             claim = Claim(
                 request_id=request_id,
                 version=before.version + 1,
@@ -247,7 +246,7 @@ class Ledger(LedgerTable):
             )
             held = "" if before.held_request_id == request_id else before.held_request_id
             after = replace(before, version=claim.version, held_request_id=held)
-            puts = [*self._put_claim(claim, after, recipients, held=record.legal_hold), self._put_encounter(after)]
+            puts = [*self._put_claim(claim, encounter, recipients, held=record.legal_hold), self._put_encounter(after)]
             fact = release_started(at=self._now(), version=claim.version)
             if self._write([*puts, *self._puts_with(record, fact, told)[1]]):
                 return claim
@@ -271,7 +270,7 @@ class Ledger(LedgerTable):
         for _ in self._tries():
             if known := self.find(record.message_id):
                 return Change(record=known, before=known.status, recorded=False)
-            before = self.encounter(record.mailbox, record.encounter)
+            before = self.encounter(record.encounter_key)
             if before.is_older(asked_at):
                 facts = (
                     withdrawal(at=self._now(), stopped=(), sent=(), warning_key=None),
@@ -311,7 +310,7 @@ class Ledger(LedgerTable):
             stop(held)
             stopped.append(held[0].message_id)
         for number in range(encounter.version, 0, -1):
-            for found in self._messages_of(encounter, number):
+            for found in self._messages_of(record, number):
                 match found[0].status:
                     case Status.BUILT if not found[0].history.may_have_arrived:
                         stop(found)
@@ -328,23 +327,24 @@ class Ledger(LedgerTable):
                         sent.append(found[0])
         return stopped, sent, puts
 
-    def _messages_of(self, encounter: Encounter, number: int) -> Iterator[_Found]:
-        """Give a version's messages; one that no builder has stored yet as if it had just been."""
-        version = self.find_version(encounter.mailbox, encounter.encounter, number)
+    def _messages_of(self, record: MessageRecord, number: int) -> Iterator[_Found]:
+        """Give a version's messages in a record's encounter; one that no builder has stored as if it had just been."""
+        version = self.find_version(record.encounter_key, number)
         for message_id in version.message_ids if version else ():
             if found := self._find_with_notices(message_id):
                 yield found
             elif version and not self._was_refused(version):
-                yield self._not_stored(encounter.mailbox, encounter.encounter, version, message_id)
+                yield self._not_stored(record, version, message_id)
 
-    def _not_stored(self, mailbox: str, encounter: str, version: Version, message_id: str) -> _Found:
-        """Make the row of a claimed message that no builder has stored: who writes it first decides what it becomes."""
+    def _not_stored(self, sibling: MessageRecord, version: Version, message_id: str) -> _Found:
+        """Make the row of a claimed message that no builder has stored: who writes first decides what becomes of it."""
         claim = self.find_claim(version.request_id)
         record = MessageRecord(
             message_id=message_id,
             request_id=version.request_id,
-            mailbox=mailbox,
-            encounter=encounter,
+            mailbox=sibling.mailbox,
+            encounter=sibling.encounter,
+            encounter_key=sibling.encounter_key,
             version=version.number,
             recipient=version.recipients[version.message_ids.index(message_id)],
             created_at=claim.created_at if claim else self._now(),
@@ -363,14 +363,14 @@ class Ledger(LedgerTable):
     def _not_left_before(self, record: MessageRecord) -> Iterator[_Found]:
         """Give the earlier versions for the same recipient that may still leave, nearest first, until one that has."""
         for number in range(record.version - 1, 0, -1):
-            version = self.find_version(record.mailbox, record.encounter, number)
-            own = str(identity.message_id(record.mailbox, record.encounter, number, record.recipient))
-            if version is None or own not in version.message_ids:
+            version = self.find_version(record.encounter_key, number)
+            own = version.message_for(record.recipient) if version else None
+            if version is None or own is None:
                 continue  # that version did not go to this recipient
             found = self._find_with_notices(own)
             if found is None:
                 if not self._was_refused(version):
-                    yield self._not_stored(record.mailbox, record.encounter, version, own)
+                    yield self._not_stored(record, version, own)
             elif found[0].status in {Status.BUILT, Status.SENDING, Status.UNCERTAIN}:
                 yield found
             elif found[0].status not in {Status.WITHDRAWN, Status.SUPERSEDED}:
@@ -403,14 +403,13 @@ class Ledger(LedgerTable):
         request = self.find(version.request_id)
         return request is not None and request.status is Status.INVALID
 
-    def encounter(self, mailbox: str, encounter: str) -> Encounter:
+    def encounter(self, key: str) -> Encounter:
         """Read where an encounter stands; one that nothing was asked for stands at its beginning."""
-        item = self._get(f"ENCOUNTER#{encounter_key(mailbox, encounter)}", "ENCOUNTER")
+        item = self._get(f"ENCOUNTER#{key}", "ENCOUNTER")
         if item is None:
-            return Encounter(mailbox=mailbox, encounter=encounter)
+            return Encounter(key=key)
         return Encounter(
-            mailbox=mailbox,
-            encounter=encounter,
+            key=key,
             version=int(item["version"]),
             newest_at=_time(item["newest_at"]),
             newest_request_id=item["newest_request_id"],
@@ -418,9 +417,9 @@ class Ledger(LedgerTable):
             revision=int(item["revision"]),
         )
 
-    def find_version(self, mailbox: str, encounter: str, number: int) -> Version | None:
+    def find_version(self, encounter_key: str, number: int) -> Version | None:
         """Find who has a version of an encounter; None for one that was not given yet."""
-        item = self._get(f"ENCOUNTER#{encounter_key(mailbox, encounter)}", f"VERSION#{number}")
+        item = self._get(f"ENCOUNTER#{encounter_key}", f"VERSION#{number}")
         if item is None:
             return None
         return Version(
@@ -492,7 +491,7 @@ class Ledger(LedgerTable):
                 return None
             changed, puts, notices = self._puts_with(record, fact, told)
             if while_newest:
-                if self.encounter(record.mailbox, record.encounter).newest_request_id != record.request_id:
+                if self.encounter(record.encounter_key).newest_request_id != record.request_id:
                     return None
                 puts.append(self._still_newest(record))
             if self._write(puts):
@@ -500,11 +499,10 @@ class Ledger(LedgerTable):
         raise LedgerBusyError("the message changed on every try")
 
     def _still_newest(self, record: MessageRecord) -> Item:
-        key = f"ENCOUNTER#{encounter_key(record.mailbox, record.encounter)}"
         return {
             "ConditionCheck": {
                 "TableName": self._table,
-                "Key": _item({"pk": key, "sk": "ENCOUNTER"}),
+                "Key": _item({"pk": f"ENCOUNTER#{record.encounter_key}", "sk": "ENCOUNTER"}),
                 "ConditionExpression": "newest_request_id = :request",
                 "ExpressionAttributeValues": _item({":request": record.request_id}),
             }
@@ -520,9 +518,9 @@ class Ledger(LedgerTable):
         pointer = self._get(f"MESH#{mesh_message_id}", "MESH")
         return self.find(pointer["message_id"]) if pointer else None
 
-    def find_by_encounter(self, mailbox: str, encounter: str) -> list[MessageRecord]:
+    def find_by_encounter(self, encounter_key: str) -> list[MessageRecord]:
         """Find the messages of an encounter, oldest version first."""
-        ids = self._query_index("by_encounter", "encounter_key", encounter_key(mailbox, encounter))
+        ids = self._query_index("by_encounter", "encounter_key", encounter_key)
         return sorted(self._load(ids), key=lambda record: record.version)
 
     def find_by_status(self, status: Status) -> list[MessageRecord]:
@@ -710,6 +708,7 @@ class Ledger(LedgerTable):
             request_id=summary["request_id"],
             mailbox=summary["mailbox"],
             encounter=summary["encounter"],
+            encounter_key=summary["encounter_key"],
             version=int(summary["version"]),
             recipient=summary.get("recipient", REGISTERED_PRACTICE),
             created_at=_time(summary["created_at"]),
@@ -749,16 +748,13 @@ class Ledger(LedgerTable):
     def _put_claim(
         self,
         claim: Claim,
-        encounter: Encounter,
+        encounter: EncounterIdentifiers,
         recipients: Sequence[str],
         *,
         held: bool = False,
         origin: Origin | None = None,
     ) -> list[Item]:
-        message_ids = [
-            str(identity.message_id(encounter.mailbox, encounter.encounter, claim.version, recipient))
-            for recipient in recipients
-        ]
+        message_ids = [str(encounter.message_id(claim.version, recipient)) for recipient in recipients]
         claimed = {
             "pk": f"REQUEST#{claim.request_id}",
             "sk": "REQUEST",
@@ -771,7 +767,7 @@ class Ledger(LedgerTable):
             **({} if held else self._expiry(self._now())),
         }
         version = {
-            "pk": f"ENCOUNTER#{encounter_key(encounter.mailbox, encounter.encounter)}",
+            "pk": f"ENCOUNTER#{encounter.key}",
             "sk": f"VERSION#{claim.version}",
             "request_id": claim.request_id,
             "message_ids": message_ids,
@@ -781,7 +777,7 @@ class Ledger(LedgerTable):
 
     def _put_encounter(self, encounter: Encounter) -> Item:
         item = {
-            "pk": f"ENCOUNTER#{encounter_key(encounter.mailbox, encounter.encounter)}",
+            "pk": f"ENCOUNTER#{encounter.key}",
             "sk": "ENCOUNTER",
             "version": encounter.version,
             "newest_at": _text(encounter.newest_at or self._now()),
@@ -817,7 +813,7 @@ class Ledger(LedgerTable):
             "request_id": record.request_id,
             "mailbox": record.mailbox,
             "encounter": record.encounter,
-            "encounter_key": encounter_key(record.mailbox, record.encounter),
+            "encounter_key": record.encounter_key,
             "version": record.version,
             "recipient": record.recipient,
             "created_at": _text(record.created_at),

@@ -24,7 +24,7 @@ from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.operators import checked_actor, checked_reason
 from gpconnect_messaging.replay.pace import Pace
-from gpconnect_messaging.requests import identity
+from gpconnect_messaging.requests.identity import Identifiers
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -105,6 +105,8 @@ class Redrive:
     queue_url: str
     ledger: Ledger
     trail: AuditTrail
+    identifiers: Callable[[], Identifiers]
+    """Asked only where a dead letter is a request that has no id of ours yet."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def look(self, most: int = MOST_LOOKED_AT) -> list[DeadLetter]:
@@ -219,8 +221,11 @@ class Redrive:
             case {"again": str(request_id), **others} if not others and _ID.fullmatch(request_id):
                 return replace(letter, kind=Kind.ORDERED, subject=request_id)
             case {"source": "aws.s3", "detail": {"bucket": {"name": str(bucket)}, "object": {"key": str(key), **more}}}:
-                return replace(letter, kind=Kind.DROPPED, subject=_dropped(bucket, key, more))
-        return replace(letter, kind=Kind.QUEUED, subject=str(identity.queued_request_id(body.encode())))
+                return replace(letter, kind=Kind.DROPPED, subject=self._dropped(bucket, key, more))
+        return replace(letter, kind=Kind.QUEUED, subject=str(self.identifiers().queued_request_id(body.encode())))
+
+    def _dropped(self, bucket: str, key: str, more: Mapping[Any, Any]) -> str:
+        return str(self.identifiers().dropped_request_id(bucket, key, str(more.get("version-id", ""))))
 
     def _known(self, letter: DeadLetter) -> DeadLetter:
         """Say what the ledger has of it, and what becomes of it on its queue."""
@@ -249,10 +254,6 @@ class Redrive:
 
 def _stays(letter: DeadLetter, why: str) -> DeadLetter:
     return replace(letter, moves=False, why=why)
-
-
-def _dropped(bucket: str, key: str, more: Mapping[Any, Any]) -> str:
-    return str(identity.dropped_request_id(bucket, key, str(more.get("version-id", ""))))
 
 
 def _queued_at(held: _Held, attributes: Mapping[str, Any]) -> datetime:

@@ -19,7 +19,7 @@ from gpconnect_messaging.operators import checked_actor, checked_reason
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.replay.pace import Pace
 from gpconnect_messaging.replay.policy import Action, Ruling, Standing, Way, judge
-from gpconnect_messaging.requests.identity import request_again_id
+from gpconnect_messaging.requests.identity import Identifiers, request_again_id
 from gpconnect_messaging.storage import Evidence, Outbox
 
 _FACTS = frozenset(kind.value for kind in FactKind)
@@ -102,6 +102,8 @@ class Resend:
     send_queue: SendQueue
     intake_queue: IntakeQueue
     patience: Patience
+    identifiers: Callable[[], Identifiers]
+    """Asked only where an encounter is chosen by the sender's own word for it."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def plan(self, choice: Choice, way: Way = Way.UNCHANGED) -> Iterator[Proposal]:
@@ -178,7 +180,7 @@ class Resend:
             return
         found: Iterable[MessageRecord] = ()
         if choice.encounter and choice.mailbox:
-            found = self.ledger.find_by_encounter(choice.mailbox, choice.encounter)
+            found = self.ledger.find_by_encounter(self.identifiers().of_encounter(choice.mailbox, choice.encounter).key)
         elif choice.status:
             found = self.ledger.find_by_status(choice.status)
         elif choice.since and choice.until:
@@ -209,7 +211,7 @@ class Resend:
     def _standing(self, record: MessageRecord, way: Way) -> Standing:
         is_message = record.version > 0
         unchanged = is_message and way is Way.UNCHANGED
-        encounter = self.ledger.encounter(record.mailbox, record.encounter)
+        encounter = self.ledger.encounter(record.encounter_key)
         origin = None if unchanged else self.ledger.find_origin(record.request_id)
         arrived = (origin.arrived if origin else None) or record.created_at
         newer = encounter.newest_request_id not in ("", record.request_id)
@@ -228,7 +230,7 @@ class Resend:
         )
 
     def _siblings(self, record: MessageRecord) -> tuple[Status, ...]:
-        version = self.ledger.find_version(record.mailbox, record.encounter, record.version)
+        version = self.ledger.find_version(record.encounter_key, record.version)
         ids = [each for each in version.message_ids if each != record.message_id] if version else []
         # One that is not there yet is being built.
         return tuple(found.status if (found := self.ledger.find(each)) else Status.BUILT for each in ids)

@@ -1,6 +1,6 @@
 """An operator's tools on a deployed environment, from the stack's outputs and the operator's own credentials."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.replay.backfill import Backfill
 from gpconnect_messaging.replay.redrive import Lane, Redrive
 from gpconnect_messaging.replay.resend import Resend
+from gpconnect_messaging.requests.identity import Identifiers
 from gpconnect_messaging.storage import Evidence, Outbox
 
 if TYPE_CHECKING:
@@ -34,9 +35,16 @@ class ReplayTools:
 
 
 def replay_tools(
-    session: "boto3.Session", outputs: Mapping[str, str], *, patience: Patience, kept_for: timedelta | None
+    session: "boto3.Session",
+    outputs: Mapping[str, str],
+    *,
+    patience: Patience,
+    kept_for: timedelta | None,
+    identifiers: Callable[[], Identifiers],
 ) -> ReplayTools:
     """Make the tools. `patience` and `kept_for` are the environment's, as its functions have them.
+
+    `identifiers` is asked only where an id must be derived.
 
     Raises KeyError where the stack has not the outputs that it should.
     """
@@ -64,10 +72,17 @@ def replay_tools(
             send_queue=SendQueue(sqs, outputs["SendQueueUrl"]),
             intake_queue=IntakeQueue(sqs, outputs["IntakeQueueUrl"]),
             patience=patience,
+            identifiers=identifiers,
         ),
         redrives={
             lane: Redrive(
-                lane=lane, sqs=sqs, dead_letters_url=outputs[dead], queue_url=outputs[live], ledger=ledger, trail=trail
+                lane=lane,
+                sqs=sqs,
+                dead_letters_url=outputs[dead],
+                queue_url=outputs[live],
+                ledger=ledger,
+                trail=trail,
+                identifiers=identifiers,
             )
             for lane, (dead, live) in _QUEUES.items()
         },

@@ -31,7 +31,7 @@ from gpconnect_messaging.mailboxes.directory import MailboxDirectory, UnknownMai
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.queues import SendQueue
-from gpconnect_messaging.requests import identity
+from gpconnect_messaging.requests.identity import Identifiers
 from gpconnect_messaging.requests.models import Request, Withdrawal, parse, parse_request
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.requests.redaction import redacted
@@ -108,6 +108,7 @@ class Builder:
     send_queue: SendQueue
     notifier: Notifier
     numbers: NumberRange
+    identifiers: Identifiers
     lookup: Callable[[UUID, Request, MailboxSettings], Looked] = own_word
     report_logo: Path | None = None
     report_fonts: tuple[Path, ...] = ()
@@ -118,7 +119,7 @@ class Builder:
 
         `arrived` is when it was dropped (UTC), as far as that is known.
         """
-        request_id = identity.dropped_request_id(bucket, key, version)
+        request_id = self.identifiers.dropped_request_id(bucket, key, version)
         try:
             raw = self.drop.read(key, version, LARGEST_REQUEST)
         except NotThereError:
@@ -133,7 +134,7 @@ class Builder:
 
         `arrived` is when it was put on the queue (UTC), as far as that is known.
         """
-        return self._build(identity.queued_request_id(raw), raw, None, arrived or self.now())
+        return self._build(self.identifiers.queued_request_id(raw), raw, None, arrived or self.now())
 
     def again(self, request_id: str) -> Built:
         """Take in once more, under an id of its own, the kept request that an operator ordered so.
@@ -185,6 +186,7 @@ class Builder:
             return self._refuse_held(row, [Reason("request", "is not kept any longer: it waited for too long")], claim)
         claim = claim or self.ledger.start_release(
             request_id,
+            trials[0].encounter,
             trials[0].created_at,
             recipients=[each.recipient.key for each in trials],
             registration=looked.details,
@@ -251,8 +253,7 @@ class Builder:
                 return replace(placed, unanswered=looked.unanswered)
             claim = self.ledger.claim(
                 str(request_id),
-                mailbox.mailbox,
-                request.encounter,
+                trials[0].encounter,
                 found.versions,
                 trials[0].created_at,
                 asked_at=asked_at,
@@ -313,6 +314,7 @@ class Builder:
         trial = Message(
             request=request,
             mailbox=mailbox,
+            identifiers=self.identifiers,
             version=1,
             created_at=self.now().replace(microsecond=0),
             supplied=found.supplied,
@@ -405,10 +407,8 @@ class Builder:
 
     def _known(self, request: Request, mailbox: MailboxSettings, claim: Claim) -> Built | None:
         """Find the messages of a repeated request, if all are there: none of them must be written again."""
-        ids = [
-            identity.message_id(mailbox.mailbox, request.encounter, claim.version, recipient.key)
-            for recipient in recipients(request)
-        ]
+        encounter = self.identifiers.of_encounter(mailbox.mailbox, request.encounter)
+        ids = [encounter.message_id(claim.version, recipient.key) for recipient in recipients(request)]
         records = [record for each in ids if (record := self.ledger.find(str(each)))]
         return _together([self._queue(record) for record in records]) if len(records) == len(ids) else None
 
@@ -545,6 +545,7 @@ class Builder:
                 request_id=request_id,
                 mailbox=message.mailbox.mailbox,
                 encounter=message.request.encounter,
+                encounter_key=message.encounter.key,
                 version=message.version,
                 recipient=message.recipient.key,
                 created_at=message.created_at,
@@ -563,7 +564,7 @@ class Builder:
         """What a requirement advises against (SHOULD NOT), and the sender does all the same."""
         if message.version == 1:
             return ()
-        first = identity.message_id(message.mailbox.mailbox, message.request.encounter, 1, message.recipient.key)
+        first = message.encounter.message_id(1, message.recipient.key)
         original = self.ledger.find(str(first))
         late = original is not None and message.created_at - original.created_at > REPLACEMENT_WINDOW
         return ("GPCM-SD-037: the replacement comes more than 24 hours after the original",) if late else ()
@@ -597,12 +598,14 @@ class Builder:
 
     def _row(self, request_id: UUID, asked: Request | Withdrawal | None, facts: tuple[Fact, ...]) -> MessageRecord:
         """Make the row of a request that is no message."""
+        # What could not be read is not known; a mailbox id has a form that holds no one's name.
+        mailbox, encounter = (asked.mailbox, asked.encounter) if asked else ("-", "-")
         return MessageRecord(
             message_id=str(request_id),
             request_id=str(request_id),
-            # What could not be read is not known; a mailbox id has a form that holds no one's name.
-            mailbox=asked.mailbox if asked else "-",
-            encounter=asked.encounter if asked else "-",
+            mailbox=mailbox,
+            encounter=encounter,
+            encounter_key=self.identifiers.of_encounter(mailbox, encounter).key,
             version=0,
             created_at=self.now().replace(microsecond=0),
             history=History(facts),

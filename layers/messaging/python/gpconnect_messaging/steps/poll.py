@@ -39,6 +39,7 @@ from gpconnect_messaging.mesh.errors import (
 )
 from gpconnect_messaging.mesh.models import MessageHeaders
 from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.requests.identity import Identifiers
 from gpconnect_messaging.specification import WORKFLOW_ANSWERED_ON
 from gpconnect_messaging.steps.voiding import void_what_it_replaced, voids
 from gpconnect_messaging.storage import Evidence, KeptMessage
@@ -112,6 +113,7 @@ class Poller:
     ledger: Ledger
     mesh: MeshConnections
     notifier: Notifier
+    identifiers: Identifiers
     lease: timedelta = timedelta(minutes=5)
     at_once: int = 4
     most_tries: int = 5
@@ -305,9 +307,10 @@ class Poller:
             # The reference names an encounter. Only a message that has left, and that still waits for such an answer,
             # can be meant: a repeated answer to an earlier version must not count for a later one.
             levels = {outcome.level for outcome in response.outcomes} or {response.level}
+            encounter = self.identifiers.of_encounter(mailbox, response.sender_reference)
             waiting = [
                 record
-                for record in self.ledger.find_by_encounter(mailbox, response.sender_reference)
+                for record in self.ledger.find_by_encounter(encounter.key)
                 if record.version and all(record.history.awaits(level) for level in levels)
             ]
             if len(waiting) == 1:

@@ -8,7 +8,6 @@ from gpconnect_messaging.ledger.lifecycle import Fact, FactKind
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.notices import Notifier
-from gpconnect_messaging.requests.identity import message_id
 
 
 def voids(response: Fact, record: MessageRecord) -> bool:
@@ -22,8 +21,11 @@ def voids(response: Fact, record: MessageRecord) -> bool:
 
 def void_what_it_replaced(ledger: Ledger, notifier: Notifier, record: MessageRecord, at: datetime) -> None:
     """Void every earlier version of a message's document that the same recipient has, or may have."""
-    for version in range(1, record.version):
-        earlier = message_id(record.mailbox, record.encounter, version, record.recipient)
+    for number in range(1, record.version):
+        version = ledger.find_version(record.encounter_key, number)
+        earlier = version.message_for(record.recipient) if version else None
+        if earlier is None:
+            continue  # that version did not go to this recipient
         fact = lifecycle.voided(at=at, by_message_id=record.message_id)
-        change = ledger.record(str(earlier), fact, only_if=lambda history: history.may_have_arrived)
+        change = ledger.record(earlier, fact, only_if=lambda history: history.may_have_arrived)
         notifier.tell(change.notices if change else ())

@@ -1,0 +1,30 @@
+"""Reads the secret that ids are derived with, once, when a function starts.
+
+It is never rotated, so it is not read again; and no function works with another than the ledger was begun with.
+"""
+
+from typing import TYPE_CHECKING
+
+from gpconnect_messaging.keeping import read_secret
+from gpconnect_messaging.requests.identity import Identifiers, ShortSecretError
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+FIELD = "secret"
+"""The field of the secret (a JSON object) that ids are derived with."""
+
+
+class IdentifiersSecretError(Exception):
+    """The secret that ids are derived with is missing or not usable: restore it (docs/runbook.md)."""
+
+
+def read_identifiers(client: "SecretsManagerClient", name: str) -> Identifiers:
+    """Read a deployment's secret. Raises IdentifiersSecretError, which names the secret and never its value."""
+    try:
+        value = read_secret(client, name).get(FIELD)
+        return Identifiers(value.encode() if isinstance(value, str) else b"")
+    except ShortSecretError as error:
+        raise IdentifiersSecretError(f"the secret {name}, field {FIELD}: {error}") from None
+    except ValueError as error:
+        raise IdentifiersSecretError(str(error)) from None

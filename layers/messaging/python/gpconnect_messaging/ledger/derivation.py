@@ -1,0 +1,29 @@
+"""The ledger remembers which secret its ids are derived with: another one would make every repeat a new message."""
+
+from gpconnect_messaging.ledger.table import LedgerTable
+from gpconnect_messaging.requests.identity import Identifiers
+
+_KEY = ("DEPLOYMENT", "IDENTIFIERS")
+
+
+class WrongSecretError(Exception):
+    """The ledger's ids were derived with another secret: restore that one (docs/runbook.md, "Table and secret")."""
+
+
+class DerivationGuard(LedgerTable):
+    """Compares the secret in use with the one that the table was begun with."""
+
+    def check(self, identifiers: Identifiers) -> None:
+        """Record the secret's fingerprint where the table has none. Raises WrongSecretError for another secret."""
+        pk, sk = _KEY
+        for _ in self._tries():
+            if known := self._get(pk, sk):
+                break
+            item = {"pk": pk, "sk": sk, "fingerprint": identifiers.fingerprint}
+            if self._write([self._put(item, "attribute_not_exists(pk)")]):
+                return
+        if not known or known["fingerprint"] != identifiers.fingerprint:
+            raise WrongSecretError(
+                "the ledger's ids were derived with another secret than the one that IDENTIFIERS_SECRET names: restore "
+                "that secret; with this one every repeated request would become a new message"
+            )
