@@ -222,7 +222,8 @@ def _apply(
 
 
 def _failures(session: LocalSession, name: str) -> str:
-    events = session.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
+    pages = session.client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=name)
+    events = [event for page in pages for event in page["StackEvents"]]
     return "\n".join(
         f"    {event.get('LogicalResourceId')} ({event.get('ResourceType')}): {event.get('ResourceStatusReason', '')}"
         for event in reversed(events)

@@ -137,6 +137,41 @@ def test_a_message_under_a_legal_hold_cannot_be_removed(run: LocalRun, message: 
     assert deeds == [("a.solicitor", "legal hold placed"), ("a.solicitor", "legal hold lifted")]
 
 
+def test_a_canary_comes_through_what_is_deployed_and_is_no_message_and_a_sender_s_own_is_refused(
+    product: Product,
+) -> None:
+    table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
+
+    def canaries() -> list[dict[str, Any]]:
+        return [item for item in table.scan()["Items"] if item["sk"] == "CANARY"]
+
+    product.wait(lambda: any("through_at" in item for item in canaries()), seconds=60)
+    known = {str(item["pk"]).removeprefix("CANARY#") for item in canaries()}
+    for message in product.run.messages():
+        assert not known & {message.message_id, message.request_id}
+    forged = product.run.drop_request({"kind": "canary", "canary": str(uuid.uuid4())}, {})
+    product.reaches(forged, "INVALID")
+    assert {str(item["pk"]).removeprefix("CANARY#") for item in canaries()} == known
+    assert product.run.denials() == []
+
+
+def test_the_due_work_measures_what_is_switched_off(product: Product) -> None:
+    rules = product.run.session.client("events")
+    [rule] = [each["Name"] for each in rules.list_rules()["Rules"] if "RequestDropped" in each["Name"]]
+
+    def measured(value: int) -> bool:
+        product.run.kill_handlers()  # what a poller knows it keeps for ten minutes
+        product.run.invoke("poller", {"task": "due"})
+        return any(f'"RuleEnabled":[{value}' in line for line in product.run.logs("poller")[-40:])
+
+    product.wait(lambda: measured(1), seconds=60)
+    rules.disable_rule(Name=rule)
+    try:
+        product.wait(lambda: measured(0), seconds=60)
+    finally:
+        rules.enable_rule(Name=rule)
+
+
 def test_the_days_balance_finds_a_deliberately_lost_row(product: Product, message: Message) -> None:
     run, day = product.run, datetime.now(UTC).date().isoformat()
     before = run.invoke("poller", {"task": "reconcile", "day": day})

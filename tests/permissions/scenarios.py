@@ -179,6 +179,18 @@ def two_days_balances(product: Product) -> Holds:
     return holds
 
 
+def the_parts_are_enabled(product: Product) -> Holds:
+    """A poller that starts anew asks AWS whether the rule, the mappings and the keys are enabled, and measures 1."""
+    before = _measured_enabled(product)
+    return lambda: _measured_enabled(product) > before
+
+
+def _measured_enabled(product: Product) -> int:
+    """How many runs measured that all are enabled."""
+    wanted = ("RuleEnabled", "EventSourceMappingsEnabled", "KeysEnabled")
+    return sum(all(f'"{name}":[1' in line for name in wanted) for line in product.run.logs())
+
+
 SCENARIOS = (
     Scenario(
         "a report is delivered",
@@ -263,6 +275,13 @@ SCENARIOS = (
         tasks=(MAILBOX, DUE),
         afresh=True,
         waits=6,
+    ),
+    Scenario(
+        "the poller asks whether the rule and the mappings are enabled",
+        the_parts_are_enabled,
+        {"poller": ("events:DescribeRule *", "lambda:ListEventSourceMappings *")},
+        tasks=(DUE,),
+        afresh=True,
     ),
     Scenario(
         "the books of a day are balanced",

@@ -74,5 +74,30 @@ def test_what_the_emulator_refuses_is_left_out_together_with_the_outputs_that_na
     assert list(rewritten["Outputs"]) == ["Alarm"]
 
 
+def test_an_alarm_about_an_expression_becomes_one_about_the_expressions_first_metric() -> None:
+    waiting = {"Namespace": "AWS/SQS", "MetricName": "Waiting", "Dimensions": [{"Name": "QueueName", "Value": "dead"}]}
+    metrics = [
+        {"Id": "grown", "Expression": "DIFF(waiting)"},
+        {"Id": "waiting", "MetricStat": {"Metric": waiting, "Period": 3600, "Stat": "Maximum"}, "ReturnData": False},
+    ]
+    given = template(Alarm={"Type": "AWS::CloudWatch::Alarm", "Properties": {"Metrics": metrics, "Threshold": 0}})
+    [alarm] = for_emulator(given)["Resources"].values()
+    assert alarm["Properties"] == {**waiting, "Period": 3600, "Statistic": "Maximum", "Threshold": 0}
+
+
+def test_permissions_to_ask_about_a_rule_and_a_mapping_are_named_as_the_emulator_names_them() -> None:
+    asked = [
+        {"Action": "events:DescribeRule", "Resource": {"Fn::GetAtt": ["Rule", "Arn"]}},
+        {"Action": "lambda:GetEventSourceMapping", "Resource": "arn:of-a-mapping"},
+        {"Action": "sns:Publish", "Resource": "arn:of-a-topic"},
+    ]
+    policy = {"Type": "AWS::IAM::Policy", "Properties": {"PolicyDocument": {"Statement": asked}}}
+    [rewritten] = for_emulator(template(Policy=policy))["Resources"].values()
+    rule, mapping, topic = rewritten["Properties"]["PolicyDocument"]["Statement"]
+    assert rule["Resource"] == {"Fn::Sub": "arn:aws:events:${AWS::Region}:${AWS::AccountId}:rule/default/${Rule}"}
+    assert mapping["Action"] == "lambda:ListEventSourceMappings"
+    assert topic == asked[2]
+
+
 def test_every_rewrite_says_why_it_is_there() -> None:
     assert all(rewrite.what and rewrite.reason for rewrite in REWRITES)
