@@ -75,7 +75,11 @@ def _build(body: str, queued_at: datetime | None) -> Built:
         case {"source": "aws.s3", "detail-type": str(), "detail": dict(detail), **event}:
             dropped = detail["object"]
             return builder.dropped(
-                detail["bucket"]["name"], dropped["key"], dropped.get("version-id", ""), _time(event.get("time"))
+                detail["bucket"]["name"],
+                dropped["key"],
+                dropped.get("version-id", ""),
+                _time(event.get("time")),
+                str(dropped.get("sequencer", "")),
             )
         case _:
             return builder.queued(body.encode(), queued_at)

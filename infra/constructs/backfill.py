@@ -19,9 +19,8 @@ from infra.constructs.acknowledgement import acknowledge_own_policies, acknowled
 from infra.constructs.functions import LOG_RETENTION, NHS_NUMBERS
 from infra.constructs.intake import Intake
 from infra.constructs.storage import Storage
+from infra.library import JSONATA_CONDITION
 
-_REQUESTS = "*request.json"
-"""What the rule of the drop bucket announces, too."""
 _MAP = "EachObject"
 _RETRY = [
     {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 2, "MaxAttempts": 5, "BackoffRate": 2, "JitterStrategy": "FULL"}
@@ -111,7 +110,9 @@ class BackfillMachine(Construct):
             "States": {
                 "IsRequest": {
                     "Type": "Choice",
-                    "Choices": [{"Variable": "$.Key", "StringMatches": _REQUESTS, "Next": "FindVersion"}],
+                    # Only JSONata can fold letter case.
+                    "QueryLanguage": "JSONata",
+                    "Choices": [{"Condition": f"{{% {JSONATA_CONDITION} %}}", "Next": "FindVersion"}],
                     "Default": "Done",
                 },
                 "FindVersion": {
@@ -158,11 +159,14 @@ class BackfillMachine(Construct):
     def _allow_work(self, name: str, records_key: kms.IKey) -> None:
         stack = Stack.of(self)
         drop, queue = self._storage.drop, self._intake.work.queue
-        requests = drop.arn_for_objects(_REQUESTS)
+        requests = drop.arn_for_objects("*")
         self._allow(["s3:ListBucket"], drop.bucket_arn)
         self._allow(["s3:GetObject"], requests)
         acknowledge_wildcard(
-            self, requests, because="Senders choose the folders of their requests; what lies beside one is not allowed."
+            self,
+            requests,
+            because="Senders choose the folders of their requests, and write request.json in any letter case, which a "
+            "policy cannot fold. The machine asks for the version of what is named so, and reads no content.",
         )
         self._allow(["kms:Decrypt"], records_key.key_arn, through="s3")
         self._allow(["sqs:SendMessage"], queue.queue_arn)

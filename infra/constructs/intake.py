@@ -13,6 +13,7 @@ from constructs import Construct
 from infra.configuration import Configuration
 from infra.constructs.keys import ContentKey
 from infra.constructs.queues import WorkQueue
+from infra.library import EVENT_PATTERN
 
 
 class Intake(Construct):
@@ -53,7 +54,7 @@ class Intake(Construct):
             event_pattern={
                 "source": ["aws.s3"],
                 "detail-type": ["Object Created"],
-                "detail": {"bucket": {"name": [drop.bucket_name]}, "object": {"key": [{"suffix": "request.json"}]}},
+                "detail": {"bucket": {"name": [drop.bucket_name]}, "object": {"key": list(EVENT_PATTERN)}},
             },
             targets=[
                 events.CfnRule.TargetProperty(

@@ -11,10 +11,11 @@ from infra.constructs.acknowledgement import acknowledge
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.keys import ContentKey
 
-PAYLOAD = ("requests", "received", "warnings", "comparisons", "receipts")
+PAYLOAD = ("requests", "received", "warnings", "comparisons")
 """The evidence bucket's folders whose content is kept as long as payloads are."""
 BALANCES = "balances"
-"""Its folder that is kept as long as the audit trail."""
+AUDIT = ("receipts", BALANCES)
+"""Its folders that are kept as long as the audit trail: they say what was received, and hold no clinical content."""
 
 
 class Storage(Construct):
@@ -55,7 +56,10 @@ class Storage(Construct):
         payload, audit = self._retention.payload_days, self._retention.audit_days
         self.evidence = self._bucket(
             "Evidence",
-            [*(self._expire(payload, folder) for folder in PAYLOAD), self._expire(audit, BALANCES)],
+            [
+                *(self._expire(payload, folder) for folder in PAYLOAD),
+                *(self._expire(audit, folder) for folder in AUDIT),
+            ],
             lock_days=configuration.deployment.evidence_lock_days,
         )
         _announce_new_objects(self.drop)

@@ -21,7 +21,7 @@ _HOLDS = {
     ("Evidence", "received/"): "responses and reports as they came from MESH: **patients' data**",
     ("Evidence", "warnings/"): "warnings of deleted consultations, with the patient's name: **patients' data**",
     ("Evidence", "comparisons/"): "what PDS has otherwise than a request: **patients' data**",
-    ("Evidence", "receipts/"): "empty objects named by day, mailbox and request id",
+    ("Evidence", "receipts/"): "empty objects named by hour and request id",
     ("Evidence", "balances/"): "the daily balances: ids, statuses and times",
     ("AccessLogs", ""): "who asked S3 for which key; senders choose keys, which may name a patient",
 }

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from infra.configuration import Backfill
+from infra.library import EVENT_PATTERN, JSONATA_CONDITION
 from tests.infra.templates import Template, referred
 
 
@@ -41,7 +42,9 @@ def test_what_is_put_on_the_intake_queue_is_what_s3_would_have_sent(fortified_pr
     assert ([event["source"]], [event["detail-type"]]) == (pattern["source"], pattern["detail-type"])
     assert event["detail"]["bucket"]["name"] == fortified_prod.output("DropBucketName")
     [choice] = child["IsRequest"]["Choices"]
-    assert choice["StringMatches"] == f"*{pattern['detail']['object']['key'][0]['suffix']}"
+    assert child["IsRequest"]["QueryLanguage"] == "JSONata"
+    assert choice["Condition"] == f"{{% {JSONATA_CONDITION} %}}"
+    assert pattern["detail"]["object"]["key"] == list(EVENT_PATTERN)
 
 
 def test_keys_which_may_name_a_patient_are_in_no_log(fortified_prod: Template) -> None:
@@ -79,5 +82,3 @@ def test_the_role_reads_requests_and_feeds_the_intake_and_does_nothing_else(fort
         ("sqs:SendMessage", ""), ("kms:Decrypt", "sqs"), ("kms:GenerateDataKey", "sqs"),
         ("states:StartExecution", ""), ("states:DescribeExecution", ""), ("states:StopExecution", ""),
     }  # fmt: skip
-    objects = json.dumps(fortified_prod.body)
-    assert "/*request.json" in objects, "and no document that lies beside one"

@@ -69,7 +69,7 @@ def test_payloads_and_the_audit_trail_are_kept_as_long_as_configured(template: T
         ("EvidenceBucketName", "received/"): payload,
         ("EvidenceBucketName", "warnings/"): payload,
         ("EvidenceBucketName", "comparisons/"): payload,
-        ("EvidenceBucketName", "receipts/"): payload,
+        ("EvidenceBucketName", "receipts/"): (retention.audit_days, retention.replaced_version_days),
         ("EvidenceBucketName", "balances/"): (retention.audit_days, retention.replaced_version_days),
     }
     for function in FUNCTIONS:
@@ -216,7 +216,12 @@ def test_a_dropped_request_and_nothing_else_is_announced_to_the_intake_queue(tem
         "detail-type": ["Object Created"],
         "detail": {
             "bucket": {"name": [{"Ref": template.output("DropBucketName")}]},
-            "object": {"key": [{"suffix": "request.json"}]},
+            "object": {
+                "key": [
+                    {"equals-ignore-case": "request.json"},
+                    {"suffix": {"equals-ignore-case": "/request.json"}},
+                ]
+            },
         },
     }
     [target] = rule["Targets"]

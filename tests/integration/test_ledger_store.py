@@ -17,6 +17,7 @@ import pytest
 from gpconnect_messaging.ledger.following import Following
 from gpconnect_messaging.ledger.lifecycle import Fact, History, NoticeKind, Patience, Status
 from gpconnect_messaging.ledger.notices import NoticeBook
+from gpconnect_messaging.ledger.precedence import Asked
 from gpconnect_messaging.ledger.records import MessageRecord, OpenNotice, Origin, Received
 from gpconnect_messaging.ledger.search import Search
 from gpconnect_messaging.ledger.store import Ledger
@@ -242,13 +243,13 @@ def test_of_many_requests_held_at_once_one_is_held_and_one_is_released(ledger: L
     encounter = str(uuid.uuid4())
     requests = [a_record(encounter=encounter, version=0, history=History((HELD,))) for _ in range(4)]
     origin = Origin(folder="drop/", document_versions=("v",))
-    at_once(*[lambda record=record: ledger.place(record, START, origin) for record in requests])
+    at_once(*[lambda record=record: ledger.place(record, Asked.at(START), origin) for record in requests])
 
     def statuses() -> list[Status]:
         return sorted(found.status for each in requests if (found := ledger.find(each.message_id)))
 
     assert statuses() == [Status.HELD, *[Status.SUPERSEDED] * 3]
-    assert ledger.place(requests[0], START, origin).recorded is False, "a repeat changes nothing"
+    assert ledger.place(requests[0], Asked.at(START), origin).recorded is False, "a repeat changes nothing"
     (held,) = (each for each in requests if (found := ledger.find(each.message_id)) and found.status is Status.HELD)
     claims = at_once(
         *[lambda: ledger.start_release(held.message_id, ids_of(MAILBOX, encounter), START) for _ in range(3)]
@@ -259,9 +260,9 @@ def test_of_many_requests_held_at_once_one_is_held_and_one_is_released(ledger: L
     assert version is not None
     assert version.request_id == held.message_id
     late = a_record(encounter=encounter, version=0, history=History((HELD,)))
-    assert ledger.place(late, START - timedelta(minutes=1), origin).record.status is Status.SUPERSEDED
+    assert ledger.place(late, Asked.at(START - timedelta(minutes=1)), origin).record.status is Status.SUPERSEDED
     newer = a_record(encounter=encounter, version=0, history=History((HELD,)))
-    assert ledger.place(newer, START, origin).record.status is Status.HELD, "the next version, in its time"
+    assert ledger.place(newer, Asked.at(START), origin).record.status is Status.HELD, "the next version, in its time"
     assert statuses() == [Status.RELEASING, *[Status.SUPERSEDED] * 3]
 
 
@@ -281,8 +282,8 @@ def test_a_withdrawal_stops_and_lists_in_one_change(ledger: Ledger) -> None:
     for fact in (started(), accepted()):
         ledger.record(sent.message_id, fact)
     held = a_record(encounter=encounter, version=0, history=History((HELD,)))
-    ledger.place(held, START, Origin(folder="", document_versions=()))
-    done = ledger.withdraw(asked, START, lambda _: "warnings/x.txt")
+    ledger.place(held, Asked.at(START), Origin(folder="", document_versions=()))
+    done = ledger.withdraw(asked, Asked.at(START), lambda _: "warnings/x.txt")
     assert done.record.status is Status.TELL_PRACTICE
     (fact,) = done.record.history.facts
     assert (fact.details["stopped"], fact.details["sent"]) == ([held.message_id, built.message_id], [sent.message_id])

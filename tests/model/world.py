@@ -144,6 +144,7 @@ class Dropped:
     key: str
     version: str
     at: datetime
+    sequencer: str = ""
 
 
 @dataclass(frozen=True)
@@ -242,15 +243,20 @@ class World:
         self._facts_of_all: dict[str, frozenset[str]] = {}
         self._latest: list[MessageRecord] = []
         self._tellings_broken_off = 0
+        self._puts = 0
         self._audited: dict[str, frozenset[tuple[datetime, str, str]]] = {}
 
     # What the world does
 
-    def drop(self, encounter: str, *, valid: bool = True) -> str:
-        """A sending system drops a request; return its id."""
-        folder = f"{encounter}/{len(self.truth.requests)}"
+    def drop(
+        self, encounter: str, *, valid: bool = True, folder: str | None = None, updated: datetime | None = None
+    ) -> str:
+        """A sending system drops a request, into a folder of its own unless told otherwise; return its id."""
+        folder = folder or f"{encounter}/{len(self.truth.requests)}"
         self.bucket.put_object(Key=f"{folder}/report.pdf", Body=_PDF)
         changes: dict[str, Any] = {"encounter": encounter}
+        if updated:
+            changes["consultation__updated"] = updated.isoformat()
         if not valid:
             changes["patient__nhs_number"] = "9658218866"
         return self._dropped(folder, request_data("consultation-report-2.0", **changes), encounter, valid=valid)
@@ -263,7 +269,8 @@ class World:
     def _dropped(self, folder: str, body: Any, encounter: str, *, valid: bool = True, withdrawal: bool = False) -> str:
         key, at = f"{folder}/request.json", self.clock()
         version = self.bucket.put_object(Key=key, Body=json.dumps(body).encode())["VersionId"]
-        self.queue.intake.append(Dropped("drop", key, version, at))
+        self._puts += 1
+        self.queue.intake.append(Dropped("drop", key, version, at, f"{self._puts:018X}"))
         request_id = str(IDENTIFIERS.dropped_request_id("drop", key, version))
         self.truth.requests[request_id] = Asked(encounter, valid, at, withdrawal)
         return request_id
@@ -290,7 +297,7 @@ class World:
                 created_at=self.clock(), history=History((fact,)),
             )
         )  # fmt: skip
-        self.evidence.receipt(message_id, json.dumps({"mailbox": MAILBOX}).encode())
+        self.evidence.receipt(message_id)
         self.truth.requests[message_id] = Asked(encounter, valid=True, at=self.clock.time)
         self._facts_of_all[message_id] = frozenset()
         return message_id
@@ -343,7 +350,7 @@ class World:
         """A request was received, and all else of it was lost."""
         request_id = str(uuid.uuid5(uuid.NAMESPACE_OID, str(self.clock.time)))
         self.truth.ghosts[request_id] = self.clock.time
-        self.evidence.receipt(request_id, json.dumps({"mailbox": MAILBOX}).encode())
+        self.evidence.receipt(request_id)
 
     def open_notices(self) -> list[str]:
         """The ids of the notices that nobody has taken on."""
@@ -370,8 +377,8 @@ class World:
                 case Again(request_id):
                     self.truth.requests.setdefault(request_id, self._asked_as(request_id))
                     builder.again(request_id)
-                case Dropped(bucket, key, version, at):
-                    builder.dropped(bucket, key, version, at)
+                case Dropped(bucket, key, version, at, sequencer):
+                    builder.dropped(bucket, key, version, at, sequencer)
 
     def _asked_as(self, again: str) -> Asked:
         """What was asked by the request that is taken in again under this id."""

@@ -9,6 +9,7 @@ import pytest
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import Fact, History, Patience, Status
+from gpconnect_messaging.ledger.precedence import Asked
 from gpconnect_messaging.ledger.records import MessageRecord, Origin
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.measurements import Measurement, Measurements, Unit, status_metric
@@ -147,7 +148,7 @@ def test_an_upload_that_does_not_succeed_is_counted_by_what_became_of_it(fact: F
 def test_what_a_newer_request_or_a_withdrawal_does_to_a_held_one_is_counted_too() -> None:
     books = Books()
 
-    def row(request_id: str, minutes: int) -> tuple[MessageRecord, datetime]:
+    def row(request_id: str, minutes: int) -> tuple[MessageRecord, Asked]:
         held = lifecycle.held(
             at=NOW, release_at=NOW + timedelta(hours=2), by_a_person=False, requirement="GPCM-SD-CS-075", why="waits"
         )
@@ -157,7 +158,7 @@ def test_what_a_newer_request_or_a_withdrawal_does_to_a_held_one_is_counted_too(
             version=0,
             created_at=NOW, history=History((held,)),
         )  # fmt: skip
-        return record, NOW + timedelta(minutes=minutes)
+        return record, Asked.at(NOW + timedelta(minutes=minutes))
 
     for request_id, minutes in (("first", 0), ("second", 1)):
         books.ledger.place(*row(request_id, minutes), Origin(folder="", document_versions=()))

@@ -7,6 +7,7 @@ import pytest
 
 from gpconnect_messaging.ledger.holds import Held, HeldItems, UnknownMessageError
 from gpconnect_messaging.ledger.lifecycle import History, Patience, held
+from gpconnect_messaging.ledger.precedence import Asked
 from gpconnect_messaging.ledger.records import MessageRecord, Origin, Received
 from gpconnect_messaging.ledger.store import Ledger
 from tests.identifiers import ids_of, key_of
@@ -94,7 +95,7 @@ def test_what_the_release_of_a_held_request_adds_does_not_expire_either() -> Non
         version=0, created_at=at(0),
         history=History((fact,)),
     )  # fmt: skip
-    kept.ledger.place(waiting, at(0), Origin(folder="f/", document_versions=("v",)))
+    kept.ledger.place(waiting, Asked.at(at(0)), Origin(folder="f/", document_versions=("v",)))
     assert ("REQUEST#waiting", "ORIGIN") in kept.expiring()
     kept.items.place("waiting")
     assert kept.ledger.start_release("waiting", ids_of(MAILBOX, "f"), at(6))

@@ -135,6 +135,13 @@ WORDS = {
         "queue's dead letters. A report must be sent within three hours of the consultation's last update: inform the "
         "practice another way if it cannot be mended in time.",
     ),
+    NoticeKind.LATER_SUPERSEDED: Words(
+        "A later request was not sent",
+        "A request arrived after another one for the same encounter, and states that its consultation was updated "
+        "earlier. The one that states the later update stands; this one is kept and was not sent.",
+        "Ask the sending system which of the two is right. If it is this one, resubmit it with the time of its last "
+        "update corrected; clocks that differ by up to five minutes are allowed for.",
+    ),
     NoticeKind.TELL_PRACTICE: Words(
         "A consultation was deleted after its report was sent",
         "The practice has, or may have, the report of a consultation that was deleted since.",

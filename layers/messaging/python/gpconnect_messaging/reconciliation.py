@@ -13,16 +13,18 @@ from typing import Any
 
 from gpconnect_messaging.ledger.lifecycle import Status
 
+UNKNOWN_MAILBOX = "-"
+"""Stands for the mailbox of a request that the ledger has nothing of."""
+
 UNATTENDED = timedelta(hours=1)
 """How long after it is due the sweep, which runs every minute, must have seen to a message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """That a request was received: its id, its mailbox as far as that could be read, and when."""
+    """That a request was received: its id, and when. Which mailbox it names, its row says."""
 
     request_id: str
-    mailbox: str
     at: datetime
 
 
@@ -165,7 +167,7 @@ def balance(
     received = _by_request(receipts)
     for receipt in received.values():
         made = by_request.get(receipt.request_id, [])
-        _account(receipt, made, found[made[0].mailbox if made else receipt.mailbox], now - settling)
+        _account(receipt, made, found[made[0].mailbox if made else UNKNOWN_MAILBOX], now - settling)
     known = received.keys() | set(received_before)
     for request_id, made in by_request.items():
         # The oldest of its rows: a request that was held for days became messages long after it was received.
@@ -217,10 +219,5 @@ def _lacking(made: list[Row]) -> set[str]:
 
 
 def _by_request(receipts: Iterable[Receipt]) -> dict[str, Receipt]:
-    """One receipt for each request: the queue brings some more than once, and not all name their mailbox."""
-    found: dict[str, Receipt] = {}
-    for receipt in receipts:
-        known = found.get(receipt.request_id)
-        if known is None or (known.mailbox, known.at) < (receipt.mailbox, receipt.at):
-            found[receipt.request_id] = receipt
-    return found
+    """One receipt for each request, the latest: the queue brings some more than once."""
+    return {receipt.request_id: receipt for receipt in sorted(receipts, key=lambda receipt: receipt.at)}

@@ -5,7 +5,6 @@ Keys of ours are made of ids alone. Keys in the drop bucket are the sender's, an
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -23,8 +22,6 @@ _PART = 8 * 1024 * 1024
 _CHUNK = 192 * 1024
 # The shortest part that S3 takes.
 _RECEIVED_PART = 5 * 1024 * 1024
-# Letters and digits both: neither a name nor an NHS number is that.
-_MAILBOX_ID = re.compile(r"(?=.*[A-Z])(?=.*[0-9])[A-Z0-9]{5,32}")
 _MISSING = {"404", "NoSuchKey", "NoSuchVersion"}
 
 
@@ -185,9 +182,8 @@ class Evidence:
         """Keep a request as it came, once; return when it arrived (UTC), as was said when it was first kept.
 
         A request that comes back from the dead letters arrives anew, by its queue's word, and would pass for newer than
-        what came after it. The receipt comes first: a request of which nothing else is kept must be missed.
+        what came after it.
         """
-        self.receipt(request_id, raw)
         key = f"requests/{request_id}.json"
         try:
             self._client.put_object(
@@ -205,12 +201,13 @@ class Evidence:
         """Keep what PDS has otherwise than a request, which is personal data; return its key. A repeat writes anew."""
         return self._keep(f"comparisons/{request_id}.json", text.encode())
 
-    def receipt(self, request_id: str, raw: bytes) -> None:
-        """Note that a request was received: an empty object, named by day, mailbox and request id.
+    def receipt(self, request_id: str) -> None:
+        """Note that a request was received: an empty object, named by hour (UTC) and request id.
 
-        The daily balance counts receipts, so that it does not take the ledger's word for what there was.
+        It is written before the request is read, so that it says nothing of what the request says. The daily balance
+        counts receipts, so that it does not take the ledger's word for what there was.
         """
-        key = f"receipts/{self._now().date()}/{_mailbox_of(raw)}/{request_id}"
+        key = f"receipts/{self._now():%Y-%m-%d/%H}/{request_id}"
         self._client.put_object(Bucket=self._bucket, Key=key, Body=b"")
 
     def receipts(self, day: date) -> Iterator[Receipt]:
@@ -218,8 +215,8 @@ class Evidence:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=f"receipts/{day}/")
         for page in pages:
             for each in page.get("Contents", ()):
-                _, _, mailbox, request_id = each["Key"].split("/")
-                yield Receipt(request_id=request_id, mailbox=mailbox, at=each["LastModified"])
+                request_id = each["Key"].rpartition("/")[2]
+                yield Receipt(request_id=request_id, at=each["LastModified"])
 
     def keep_balance(self, day: date, content: bytes) -> str:
         """Keep a day's balance; return its key. A later one takes its place, as a new version of the object."""
@@ -338,15 +335,6 @@ class _HashedStream:
         whole = b"".join(pieces)
         taken, self._rest = (whole, b"") if size < 0 else (whole[:size], whole[size:])
         return taken
-
-
-def _mailbox_of(raw: bytes) -> str:
-    """Read which mailbox a request names, right or wrong, where that is surely no one's name or number; else `-`."""
-    try:
-        named = json.loads(raw)["mailbox"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return "-"
-    return named if isinstance(named, str) and _MAILBOX_ID.fullmatch(named) else "-"
 
 
 def _is_there(client: "S3Client", bucket: str, key: str) -> bool:

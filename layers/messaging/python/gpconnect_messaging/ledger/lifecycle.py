@@ -129,6 +129,7 @@ class NoticeKind(StrEnum):
     DIFFERS = "differs from PDS"
     DIFFERS_MORE = "more differs from PDS"
     NOT_RELEASED = "not released"
+    LATER_SUPERSEDED = "later request superseded"
     TELL_PRACTICE = "tell the practice"
     NOTHING_WITHDRAWN = "nothing withdrawn"
     SENT_ALTHOUGH_WITHDRAWN = "sent although withdrawn"
@@ -241,12 +242,16 @@ def released(*, at: datetime, message_ids: Iterable[str]) -> Fact:
     )
 
 
-def superseded(*, at: datetime, by_request_id: str, actor: str | None = None, reason: str = "") -> Fact:
+def superseded(
+    *, at: datetime, by_request_id: str, actor: str | None = None, reason: str = "", arrived_later: bool = False
+) -> Fact:
     """A newer request for the same encounter took this one's place before it was sent (GPCM-SD-CS-076).
 
-    With an `actor`: an operator, by id, gave an earlier version up, so that the newer one can go.
+    With an `actor`: an operator, by id, gave an earlier version up, so that the newer one can go. `arrived_later` says
+    that this request came after the one that it lost to, so that a person must know.
     """
-    by_hand = {"actor": actor, "reason": reason} if actor else {}
+    by_hand: dict[str, Any] = {"actor": actor, "reason": reason} if actor else {}
+    by_hand |= {"arrived_later": True} if arrived_later else {}
     return Fact(
         kind=FactKind.SUPERSEDED, identity="superseded", at=at, source="operator" if actor else "builder",
         details={"by_request_id": by_request_id, **by_hand},
@@ -1098,6 +1103,8 @@ def notices_due(history: History) -> frozenset[NoticeKind]:
         called_for.add(NoticeKind.SENT_ALTHOUGH_WITHDRAWN)
     if history.of(FactKind.SUPERSEDED) and history.reached_mesh:
         called_for.add(NoticeKind.SENT_ALTHOUGH_GIVEN_UP)
+    if any(fact.details.get("arrived_later") for fact in history.of(FactKind.SUPERSEDED)):
+        called_for.add(NoticeKind.LATER_SUPERSEDED)
     if history.suspicious:
         called_for.add(NoticeKind.SUSPICIOUS)
     if history.attempts >= ATTEMPTS_BEFORE_TOLD and not history.mesh_message_ids:

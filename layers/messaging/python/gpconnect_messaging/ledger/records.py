@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from gpconnect_messaging.ledger.lifecycle import History, NoticeKind, Status
+from gpconnect_messaging.ledger.precedence import Asked
 from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE
 
 
@@ -124,20 +125,16 @@ class Version:
 class Encounter:
     """Where an encounter stands: its last version, its newest request, and the one that is held.
 
-    `newest_at` orders requests: when the consultation was last updated, as the newest request says, or when that came.
+    `newest` is what later requests are held against (see `precedence`).
     `revision` counts the changes, so that of two who change it at once only one does.
     """
 
     key: str
     version: int = 0
-    newest_at: datetime | None = None
+    newest: Asked | None = None
     newest_request_id: str = ""
     held_request_id: str = ""
     revision: int = 0
-
-    def is_older(self, asked_at: datetime) -> bool:
-        """Whether a request of that time is older than the newest; of two at the same time the later to come wins."""
-        return self.newest_at is not None and asked_at < self.newest_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

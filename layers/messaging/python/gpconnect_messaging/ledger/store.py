@@ -53,6 +53,7 @@ from gpconnect_messaging.ledger.lifecycle import (
     withdrawn,
 )
 from gpconnect_messaging.ledger.orders import as_order, origin_item, read_origin
+from gpconnect_messaging.ledger.precedence import Asked, Precedence
 from gpconnect_messaging.ledger.records import (
     SET_ASIDE,
     Claim,
@@ -142,7 +143,7 @@ class Ledger(LedgerTable):
         document_versions: tuple[str, ...],
         created_at: datetime,
         *,
-        asked_at: datetime | None = None,
+        asked: Asked | None = None,
         recipients: Sequence[str] = (REGISTERED_PRACTICE,),
         registration: Mapping[str, Any] | None = None,
         origin: Origin | None = None,
@@ -154,12 +155,12 @@ class Ledger(LedgerTable):
 
         Raises LedgerBusyError when other requests for the same encounter kept winning.
         """
-        asked_at = asked_at or created_at
+        asked = asked or Asked.at(created_at)
         for _ in self._tries():
             if known := self.find_claim(request_id):
                 return known
             before = self.encounter(encounter.key)
-            if before.is_older(asked_at) or before.held_request_id == request_id:
+            if asked.beside(before.newest) is not Precedence.NEWER or before.held_request_id == request_id:
                 return None
             claim = Claim(
                 request_id=request_id,
@@ -169,8 +170,9 @@ class Ledger(LedgerTable):
                 registration=registration or {},
             )
             after = replace(
-                before, version=claim.version, newest_at=asked_at, newest_request_id=request_id, held_request_id=""
-            )
+                before, version=claim.version, newest=asked.after(before.newest), newest_request_id=request_id,
+                held_request_id="",
+            )  # fmt: skip
             puts = [
                 *self._put_claim(claim, encounter, recipients, origin=origin),
                 self._put_encounter(after),
@@ -180,11 +182,11 @@ class Ledger(LedgerTable):
                 return claim
         raise LedgerBusyError("the encounter's versions changed on every try")
 
-    def place(self, record: MessageRecord, asked_at: datetime, origin: Origin | None = None) -> Change:
+    def place(self, record: MessageRecord, asked: Asked, origin: Origin | None = None) -> Change:
         """Store a request that becomes no message now: held, or not required. A repeat returns what is there.
 
         It takes the place of the held one that it is newer than. One that is older than the encounter's newest is
-        superseded itself (GPCM-SD-CS-076). `asked_at` is when its consultation was last updated, as far as is known.
+        superseded itself (GPCM-SD-CS-076); where it arrived later, a person is notified.
 
         Raises LedgerBusyError when other requests for the same encounter kept winning.
         """
@@ -193,14 +195,22 @@ class Ledger(LedgerTable):
                 return Change(record=known, before=known.status, recorded=False)
             before, placed = self.encounter(record.encounter_key), record
             puts: list[Item] = []
-            if before.is_older(asked_at):
-                fact = superseded(at=self._now(), by_request_id=before.newest_request_id)
+            if (precedence := asked.beside(before.newest)) is not Precedence.NEWER:
+                fact = superseded(
+                    at=self._now(), by_request_id=before.newest_request_id,
+                    arrived_later=precedence is Precedence.LATER_BUT_OLDER,
+                )  # fmt: skip
                 placed = replace(record, history=record.history.with_fact(fact))
             else:
                 held = record.message_id if record.status is Status.HELD else ""
                 puts = [
                     self._put_encounter(
-                        replace(before, newest_at=asked_at, newest_request_id=record.message_id, held_request_id=held)
+                        replace(
+                            before,
+                            newest=asked.after(before.newest),
+                            newest_request_id=record.message_id,
+                            held_request_id=held,
+                        )
                     ),
                     *self._superseded(before.held_request_id, record.message_id),
                 ]
@@ -255,7 +265,7 @@ class Ledger(LedgerTable):
     def withdraw(
         self,
         record: MessageRecord,
-        asked_at: datetime,
+        asked: Asked,
         warn: Callable[[Sequence[MessageRecord]], str],
     ) -> Change:
         """Store a withdrawal: stop what is held and what MESH does not have, and name what was sent (GPCM-SD-CS-077).
@@ -271,7 +281,7 @@ class Ledger(LedgerTable):
             if known := self.find(record.message_id):
                 return Change(record=known, before=known.status, recorded=False)
             before = self.encounter(record.encounter_key)
-            if before.is_older(asked_at):
+            if asked.beside(before.newest) is not Precedence.NEWER:
                 facts = (
                     withdrawal(at=self._now(), stopped=(), sent=(), warning_key=None),
                     superseded(at=self._now(), by_request_id=before.newest_request_id),
@@ -290,7 +300,9 @@ class Ledger(LedgerTable):
             )
             done = replace(record, history=History((fact,)))
             notices = self._notices_raised(done, frozenset())
-            after = replace(before, newest_at=asked_at, newest_request_id=record.message_id, held_request_id="")
+            after = replace(
+                before, newest=asked.after(before.newest), newest_request_id=record.message_id, held_request_id=""
+            )
             if self._write([*self._puts(done, [fact], notices), self._put_encounter(after), *puts]):
                 return Change(record=replace(done, revision=1), before=None, notices=notices)
         raise LedgerBusyError("the encounter's messages changed on every try")
@@ -411,7 +423,12 @@ class Ledger(LedgerTable):
         return Encounter(
             key=key,
             version=int(item["version"]),
-            newest_at=_time(item["newest_at"]),
+            newest=Asked(
+                stated=_time(item["newest_at"]),
+                arrived=_time(item.get("newest_arrived") or item["newest_at"]),
+                s3_object=item.get("newest_object", ""),
+                sequencer=item.get("newest_sequencer", ""),
+            ),
             newest_request_id=item["newest_request_id"],
             held_request_id=item["held_request_id"],
             revision=int(item["revision"]),
@@ -776,11 +793,14 @@ class Ledger(LedgerTable):
         return [self._put(claimed, "attribute_not_exists(pk)"), self._put(version, "attribute_not_exists(pk)")]
 
     def _put_encounter(self, encounter: Encounter) -> Item:
+        newest = encounter.newest or Asked.at(self._now())
         item = {
             "pk": f"ENCOUNTER#{encounter.key}",
             "sk": "ENCOUNTER",
             "version": encounter.version,
-            "newest_at": _text(encounter.newest_at or self._now()),
+            "newest_at": _text(newest.stated),
+            "newest_arrived": _text(newest.arrived),
+            **({"newest_object": newest.s3_object, "newest_sequencer": newest.sequencer} if newest.s3_object else {}),
             "newest_request_id": encounter.newest_request_id,
             "held_request_id": encounter.held_request_id,
             "revision": encounter.revision + 1,
@@ -873,6 +893,8 @@ def _explanation(history: History, kind: NoticeKind) -> dict[str, str]:
         case NoticeKind.NOT_RELEASED:
             unanswered = [fact.details["why"] for fact in history.of(FactKind.LOOKUP_UNANSWERED)]
             details = {"offered": len(history.of(FactKind.QUEUED_AGAIN)), "reason": "".join(unanswered[-1:])}
+        case NoticeKind.LATER_SUPERSEDED:
+            details = {"by_request_id": history.of(FactKind.SUPERSEDED)[0].details["by_request_id"]}
         case NoticeKind.TELL_PRACTICE:
             found = history.of(FactKind.WITHDRAWAL)[0].details
             details = {"warning_key": found["warning_key"], "sent": ", ".join(found["sent"])}

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.operators import checked_actor, checked_reason
+from gpconnect_messaging.requests.drop_keys import is_request
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-REQUEST = "request.json"
-"""How the key of a request ends, and of nothing else that is dropped."""
 
 
 class BackfillError(Exception):
@@ -39,7 +37,7 @@ class Backfill:
     def count(self, prefix: str) -> int:
         """Count the requests under a prefix: the dry run."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.drop_bucket, Prefix=prefix)
-        return sum(each["Key"].endswith(REQUEST) for page in pages for each in page.get("Contents", ()))
+        return sum(is_request(found["Key"]) for page in pages for found in page.get("Contents", ()))
 
     def start(self, prefix: str, *, actor: str, reason: str) -> str:
         """Start it, and give its execution's ARN; recorded with who and why, and without the prefix, a sender's word.

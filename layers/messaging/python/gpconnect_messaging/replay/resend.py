@@ -215,7 +215,7 @@ class Resend:
         origin = None if unchanged else self.ledger.find_origin(record.request_id)
         arrived = (origin.arrived if origin else None) or record.created_at
         newer = encounter.newest_request_id not in ("", record.request_id)
-        later = is_message or (encounter.newest_at is not None and encounter.newest_at > arrived)
+        later = is_message or (encounter.newest is not None and encounter.newest.stated > arrived)
         kept = self.outbox.holds(record.message_id) if unchanged else self.evidence.holds_request(record.request_id)
         return Standing(
             record=record,

@@ -25,6 +25,7 @@ from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.supplied import LARGEST_RESOURCE, Supplied, read_supplied
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, Status
+from gpconnect_messaging.ledger.precedence import Asked, object_of
 from gpconnect_messaging.ledger.records import Claim, MessageRecord, Origin
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory, UnknownMailboxError
@@ -87,6 +88,14 @@ class _Found:
 
 
 @dataclass(frozen=True, slots=True)
+class _Put:
+    """Which S3 object a request was put as (a hash of its key), and S3's sequencer of that, where it is known."""
+
+    s3_object: str
+    sequencer: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Composed:
     """A message with the report that was rendered for it, if any, written around its documents."""
 
@@ -114,12 +123,16 @@ class Builder:
     report_fonts: tuple[Path, ...] = ()
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def dropped(self, bucket: str, key: str, version: str, arrived: datetime | None = None) -> Built:
+    def dropped(
+        self, bucket: str, key: str, version: str, arrived: datetime | None = None, sequencer: str = ""
+    ) -> Built:
         """Build the request that was dropped as this object version; its documents' keys are relative to its folder.
 
-        `arrived` is when it was dropped (UTC), as far as that is known.
+        `arrived` is when it was dropped (UTC), and `sequencer` S3's number of the event, as far as they are known. The
+        receipt comes before the object is read: what cannot be read must be missed.
         """
         request_id = self.identifiers.dropped_request_id(bucket, key, version)
+        self.evidence.receipt(str(request_id))
         try:
             raw = self.drop.read(key, version, LARGEST_REQUEST)
         except NotThereError:
@@ -127,14 +140,17 @@ class Builder:
         except ValueError:
             return self._refuse(request_id, None, [Reason("request", f"is longer than {LARGEST_REQUEST} bytes")])
         folder = key[: key.rfind("/") + 1]
-        return self._build(request_id, raw, folder, arrived or self.now())
+        put = _Put(object_of(bucket, key), sequencer)
+        return self._build(request_id, raw, folder, arrived or self.now(), put=put)
 
     def queued(self, raw: bytes, arrived: datetime | None = None) -> Built:
         """Build a request that came whole as a queue message; its documents' keys are whole keys of the drop bucket.
 
         `arrived` is when it was put on the queue (UTC), as far as that is known.
         """
-        return self._build(self.identifiers.queued_request_id(raw), raw, None, arrived or self.now())
+        request_id = self.identifiers.queued_request_id(raw)
+        self.evidence.receipt(str(request_id))
+        return self._build(request_id, raw, None, arrived or self.now())
 
     def again(self, request_id: str) -> Built:
         """Take in once more, under an id of its own, the kept request that an operator ordered so.
@@ -145,6 +161,7 @@ class Builder:
         order = self.ledger.find_order(request_id)
         if order is None:
             raise UnknownRequestError("nobody ordered this request to be taken in again")
+        self.evidence.receipt(request_id)
         try:
             raw = self.evidence.request(order.of)
         except NotThereError:
@@ -208,8 +225,9 @@ class Builder:
         folder: str | None,
         arrived: datetime,
         versions: tuple[str, ...] | None = None,
+        put: "_Put | None" = None,
     ) -> Built:
-        """`versions` are the documents' as they were checked before; None: the newest."""
+        """`versions` are the documents' as they were checked before; None: the newest. `put` is a dropped request's."""
         arrived = self.evidence.keep_request(str(request_id), raw, arrived)
         if seen_before := self.ledger.find(str(request_id)):
             return self._as_recorded(seen_before)
@@ -222,7 +240,7 @@ class Builder:
                 )
             mailbox = self._mailbox(asked)
             if isinstance(asked, Withdrawal):
-                return self._withdraw(request_id, asked, arrived)
+                return self._withdraw(request_id, asked, _asked(asked.deleted, arrived, put))
             request = redacted(asked)
             claim = self.ledger.find_claim(str(request_id))
             if claim and (known := self._known(request, mailbox, claim)):
@@ -246,23 +264,23 @@ class Builder:
                 now=self.now(),
             )
             decision, facts = self._first_look_at(looked, decision)
-            asked_at = _asked_at(request.consultation.updated, arrived)
+            made = _asked(request.consultation.updated, arrived, put)
             origin = Origin(folder=folder or "", document_versions=found.versions, arrived=arrived)
             if decision.course is not Course.SEND:
-                placed = self._place(request_id, request, decision, asked_at, origin, facts, tell_at)
+                placed = self._place(request_id, request, decision, made, origin, facts, tell_at)
                 return replace(placed, unanswered=looked.unanswered)
             claim = self.ledger.claim(
                 str(request_id),
                 trials[0].encounter,
                 found.versions,
                 trials[0].created_at,
-                asked_at=asked_at,
+                asked=made,
                 recipients=[each.recipient.key for each in trials],
                 registration=looked.details,
                 origin=origin,
             )
             if claim is None:  # a newer request came first: this one becomes no message
-                return self._place(request_id, request, decision, asked_at, origin)
+                return self._place(request_id, request, decision, made, origin)
         try:
             if claim.document_versions != found.versions:
                 # Another builder claimed it meanwhile: read what it read.
@@ -350,7 +368,7 @@ class Builder:
         request_id: UUID,
         request: Request,
         decision: Decision,
-        asked_at: datetime,
+        asked: Asked,
         origin: Origin,
         more: tuple[Fact, ...] = (),
         tell_at: datetime | None = None,
@@ -369,11 +387,11 @@ class Builder:
                 warn_at=tell_at,
             )
         )
-        change = self.ledger.place(self._row(request_id, request, (fact, *more)), asked_at, origin)
+        change = self.ledger.place(self._row(request_id, request, (fact, *more)), asked, origin)
         self.notifier.tell(change.notices)
         return self._as_recorded(change.record)
 
-    def _withdraw(self, request_id: UUID, withdrawal: Withdrawal, arrived: datetime) -> Built:
+    def _withdraw(self, request_id: UUID, withdrawal: Withdrawal, asked: Asked) -> Built:
         """Stop what is held of a deleted consultation, and warn of what was sent (GPCM-SD-CS-077).
 
         Raises RequestRefusedError; LedgerBusyError.
@@ -389,7 +407,7 @@ class Builder:
         if reasons := list(broken_withdrawal_rules(withdrawal, self.now())):
             raise RequestRefusedError(reasons)
         row = self._row(request_id, withdrawal, ())
-        change = self.ledger.withdraw(row, _asked_at(withdrawal.deleted, arrived), warn)
+        change = self.ledger.withdraw(row, asked, warn)
         self.notifier.tell(change.notices)
         return self._as_recorded(change.record)
 
@@ -576,8 +594,6 @@ class Builder:
         reasons: Sequence[Reason],
         origin: Origin | None = None,
     ) -> Built:
-        if asked is None:  # it may be one that could not be read at all, and so was not received yet
-            self.evidence.receipt(str(request_id), b"")
         fact = lifecycle.request_refused(at=self.now(), reasons=_listed(reasons))
         change = self.ledger.create(self._row(request_id, asked, (fact,)), origin)
         self.notifier.tell(change.notices)
@@ -612,12 +628,17 @@ class Builder:
         )
 
 
-def _asked_at(stated: datetime | None, arrived: datetime) -> datetime:
+def _asked(stated: datetime | None, arrived: datetime, put: _Put | None) -> Asked:
     """Say where a request stands among those of its encounter: when it was made, as it says, or else when it came.
 
     Never later than it came: a sender's clock that is fast must not make what comes next look older.
     """
-    return min(stated, arrived) if stated else arrived
+    made = min(stated, arrived) if stated else arrived
+    return (
+        Asked(stated=made, arrived=arrived, s3_object=put.s3_object, sequencer=put.sequencer)
+        if put
+        else Asked(stated=made, arrived=arrived)
+    )
 
 
 def _together(built: Sequence[Built]) -> Built:

@@ -1,0 +1,15 @@
+"""What the infrastructure reads from our own library: which objects of the drop are requests.
+
+The library is deployed as a layer, not installed: its folder goes on the path here.
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+if importlib.util.find_spec("gpconnect_messaging") is None:
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "layers" / "messaging" / "python"))
+
+from gpconnect_messaging.requests.drop_keys import EVENT_PATTERN, JSONATA_CONDITION, REQUEST_FILE
+
+__all__ = ["EVENT_PATTERN", "JSONATA_CONDITION", "REQUEST_FILE"]

@@ -1,0 +1,84 @@
+"""Which of two requests for one encounter is the newer: decided by S3, by the stated time, or by arrival. Pure.
+
+| the two requests | the newer is |
+|---|---|
+| versions of one S3 object, with S3's sequencers | the one with the higher sequencer |
+| stated (`consultation.updated`) at different times | the one stated later, except in the next row |
+| stated up to five minutes earlier, but arrived over a minute later | the one that arrived later: clocks differ |
+| stated at the same time | the one that arrived later |
+
+A request that arrived later and loses all the same is not dropped in silence: a person is notified (design: safety
+rule 11). Source of the comparison of sequencers: Amazon S3 User Guide, "Event message structure".
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""How much two workstations' clocks may differ: what is stated within it is not held against a later arrival."""
+
+SURELY_LATER = timedelta(minutes=1)
+"""How much later a request must arrive to have been sent later: one upload's files arrive in any order."""
+
+
+class Precedence(Enum):
+    """How a request stands to the newest one of its encounter."""
+
+    NEWER = auto()
+    OLDER = auto()
+    LATER_BUT_OLDER = auto()
+    """It arrived later, and what it says of itself is older."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """When a request was made, as far as it is known (UTC).
+
+    `stated` is when the consultation was last updated, as the request says, or else when it arrived; `arrived` is when
+    it was put into the drop or on the queue. `s3_object` tells objects apart (see `object_of`), and `sequencer` is
+    S3's, of this version; both are empty of what came by the queue, the latter of what S3 did not announce.
+    """
+
+    stated: datetime
+    arrived: datetime
+    s3_object: str = field(default="", repr=False)
+    sequencer: str = ""
+
+    @classmethod
+    def at(cls, time: datetime) -> "Asked":
+        """Stand for a request that was made and arrived at one time."""
+        return cls(stated=time, arrived=time)
+
+    def beside(self, newest: "Asked | None") -> Precedence:
+        """Say how this request stands to the newest that came before it."""
+        if newest is None:
+            return Precedence.NEWER
+        if self.s3_object and self.s3_object == newest.s3_object and self.sequencer and newest.sequencer:
+            return Precedence.OLDER if _sequence(self, newest) < _sequence(newest, self) else Precedence.NEWER
+        if self.stated > newest.stated:
+            return Precedence.NEWER
+        if self.arrived < newest.arrived or (self.arrived == newest.arrived and self.stated < newest.stated):
+            return Precedence.OLDER
+        slow_clock = newest.stated - self.stated <= CLOCKS_DIFFER and self.arrived - newest.arrived > SURELY_LATER
+        return Precedence.NEWER if slow_clock or self.stated == newest.stated else Precedence.LATER_BUT_OLDER
+
+    def after(self, newest: "Asked | None") -> "Asked":
+        """Stand for this request as its encounter's newest: no later one is older for this one's slow clock."""
+        if newest is None or self.stated >= newest.stated:
+            return self
+        return Asked(
+            stated=newest.stated, arrived=max(self.arrived, newest.arrived), s3_object=self.s3_object,
+            sequencer=self.sequencer,
+        )  # fmt: skip
+
+
+def object_of(bucket: str, key: str) -> str:
+    """Tell S3 objects apart without their keys, which senders choose: a hash in hex."""
+    return hashlib.sha256(f"{bucket}/{key}".encode()).hexdigest()
+
+
+def _sequence(asked: Asked, other: Asked) -> str:
+    """Pad a sequencer on the right to the longer one's length, as AWS says; hexadecimal digits compare as text."""
+    return asked.sequencer.upper().ljust(max(len(asked.sequencer), len(other.sequencer)), "0")

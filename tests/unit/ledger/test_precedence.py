@@ -1,0 +1,83 @@
+"""Which of two requests for one encounter is the newer."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpconnect_messaging.ledger.precedence import CLOCKS_DIFFER, SURELY_LATER, Asked, Precedence, object_of
+from tests.unit.ledger.facts import at
+
+NEWER, OLDER, LATER_BUT_OLDER = Precedence
+OBJECT = object_of("drop", "folder/request.json")
+
+
+def asked(stated: float, arrived: float, sequencer: str = "") -> Asked:
+    return Asked(stated=at(stated), arrived=at(arrived), s3_object=OBJECT if sequencer else "", sequencer=sequencer)
+
+
+@pytest.mark.parametrize(
+    ("newest", "request_", "expected"),
+    [
+        (asked(10, 11), asked(12, 13), NEWER),
+        (asked(10, 11), asked(12, 10.5), NEWER),
+        (asked(10, 11), asked(9, 10), OLDER),
+        (asked(10, 11), asked(10, 12), NEWER),
+        (asked(10, 11), asked(10, 11), NEWER),
+        (asked(10, 11), asked(10, 10), OLDER),
+        (asked(10, 11), asked(9, 11), OLDER),
+        (asked(10, 11), asked(9.5, 71), NEWER),
+        (asked(10, 11), asked(5, 71), NEWER),
+        (asked(10, 11), asked(4.9, 71), LATER_BUT_OLDER),
+        (asked(10, 11), asked(9.5, 11.5), LATER_BUT_OLDER),
+        (asked(10, 11), asked(9.5, 12), LATER_BUT_OLDER),
+        (asked(10, 11, "0A"), asked(10, 11, "0B"), NEWER),
+        (asked(10, 11, "0B"), asked(10, 11, "0A"), OLDER),
+        (asked(10, 11, "0B"), asked(10, 11, "0B"), NEWER),
+        (asked(10, 11, "0B"), asked(12, 13, "0A"), OLDER),
+        (asked(10, 11, "0a"), asked(8, 9, "0B"), NEWER),
+        (asked(10, 11, "0A5"), asked(10, 11, "0A"), OLDER),
+        (asked(10, 11, "0A"), asked(10, 11, "0A0"), NEWER),
+    ],
+)
+def test_of_two_requests_one_is_the_newer(newest: Asked, request_: Asked, expected: Precedence) -> None:
+    assert request_.beside(newest) is expected
+
+
+def test_the_first_request_of_an_encounter_is_the_newest() -> None:
+    assert asked(1, 1).beside(None) is NEWER
+
+
+def test_sequencers_of_two_objects_are_not_compared() -> None:
+    other = Asked(stated=at(9), arrived=at(10), s3_object=object_of("drop", "other/request.json"), sequencer="0B")
+    assert other.beside(asked(10, 11, "0A")) is OLDER
+
+
+def test_a_sequencer_that_is_not_known_leaves_it_to_the_times() -> None:
+    backfilled = Asked(stated=at(10), arrived=at(12), s3_object=OBJECT)
+    assert backfilled.beside(asked(10, 11, "0B")) is NEWER
+
+
+def test_a_slow_clock_does_not_make_the_next_request_look_newer() -> None:
+    """The correction with the slow clock is the newest; what was stated before the first report stays older."""
+    newest = asked(9.5, 71).after(asked(10, 11))
+    assert newest.stated == at(10)
+    assert newest.arrived == at(71)
+    assert asked(9.7, 60).beside(newest) is OLDER
+
+
+TIMES = st.integers(0, 20)
+
+
+@given(TIMES, TIMES, TIMES, TIMES)
+def test_what_arrived_later_is_never_superseded_in_silence(
+    stated: int, arrived: int, newest_stated: int, newest_arrived: int
+) -> None:
+    request = asked(stated / 2, arrived / 2)
+    if request.beside(asked(newest_stated / 2, newest_arrived / 2)) is OLDER:
+        assert arrived <= newest_arrived
+
+
+def test_the_tolerances_are_what_the_documents_say() -> None:
+    assert (timedelta(minutes=5), timedelta(minutes=1)) == (CLOCKS_DIFFER, SURELY_LATER)

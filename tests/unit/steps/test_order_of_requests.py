@@ -1,0 +1,107 @@
+"""Of two requests for one encounter the newer is sent last, and a later one never loses in silence."""
+
+from datetime import timedelta
+
+import pytest
+
+from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.records import MessageRecord
+from tests.model.effects import Watched
+from tests.model.world import World
+
+HOUR, SECONDS = timedelta(hours=1), timedelta(seconds=30)
+
+
+@pytest.fixture
+def world() -> World:
+    return World(Watched())
+
+
+def build(world: World, place: int = 0) -> None:
+    world.deliver_intake(world.process("builder"), place)
+
+
+def versions(world: World) -> dict[str, int]:
+    """The version that each request became, by request id."""
+    return {record.request_id: record.version for record in world.records() if record.version}
+
+
+def row(world: World, request_id: str) -> MessageRecord:
+    found = world.ledger.find(request_id)
+    assert found is not None
+    return found
+
+
+def subjects(world: World) -> list[str]:
+    return [text.partition("\n")[0].removeprefix("GP Connect Messaging: ") for text in world.topic.told]
+
+
+@pytest.mark.requirement("GPCM-SD-CS-076")
+def test_of_two_puts_of_one_object_whose_events_come_reversed_the_last_put_is_the_newest(world: World) -> None:
+    first = world.drop("one", folder="one/folder")
+    second = world.drop("one", folder="one/folder")
+    build(world, 1)
+    build(world)
+    assert versions(world) == {second: 1}, "the older content becomes no version"
+    assert row(world, first).status is Status.SUPERSEDED
+
+
+def test_the_order_of_puts_decides_also_where_both_state_another_order(world: World) -> None:
+    now = world.clock.time
+    world.clock.advance(HOUR)
+    first = world.drop("one", folder="one/folder", updated=now)
+    second = world.drop("one", folder="one/folder", updated=now - SECONDS)
+    build(world, 1)
+    build(world)
+    assert versions(world) == {second: 1}
+    assert row(world, first).status is Status.SUPERSEDED
+
+
+def test_a_correction_from_a_slow_clock_is_the_next_version(world: World) -> None:
+    now = world.clock.time
+    first = world.drop("one", updated=now)
+    build(world)
+    world.clock.advance(HOUR)
+    correction = world.drop("one", updated=now - SECONDS)
+    build(world)
+    assert versions(world) == {first: 1, correction: 2}
+    assert world.topic.told == []
+
+
+def test_a_later_request_that_states_a_much_earlier_update_is_kept_and_a_person_notified(world: World) -> None:
+    now = world.clock.time
+    world.clock.advance(HOUR)
+    first = world.drop("one", updated=now)
+    build(world)
+    world.clock.advance(HOUR)
+    later = world.drop("one", updated=now - HOUR / 2)
+    build(world)
+    assert versions(world) == {first: 1}
+    assert row(world, later).status is Status.SUPERSEDED
+    assert subjects(world) == ["A later request was not sent"]
+
+
+def test_an_earlier_request_whose_event_comes_late_is_superseded_without_ado(world: World) -> None:
+    first = world.drop("one")
+    world.clock.advance(HOUR)
+    second = world.drop("one")
+    build(world, 1)
+    build(world)
+    assert versions(world) == {second: 1}
+    assert row(world, first).status is Status.SUPERSEDED
+    assert world.topic.told == []
+
+
+@pytest.mark.requirement("GPCM-SD-CS-077")
+def test_a_request_is_received_before_it_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.drop("one")
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise PermissionError("AccessDenied")
+
+    monkeypatch.setattr(world.bucket, "get_object", forbidden)
+    build(world)
+    monkeypatch.undo()
+    assert world.records() == []
+    (receipt,) = (key for key in world.bucket.objects if key.startswith("receipts/"))
+    assert receipt.endswith(next(iter(world.truth.requests)))
