@@ -23,7 +23,7 @@ from gpconnect_messaging.ledger.lifecycle import (
 )
 from gpconnect_messaging.ledger.records import MessageRecord, Summary
 from gpconnect_messaging.ledger.search import Counted
-from gpconnect_messaging.notices import WORDS, Severity
+from gpconnect_messaging.notices import Severity, words_of
 from infra.operations.wording import code_in_words, in_words
 
 HIDDEN = "hidden"
@@ -316,7 +316,7 @@ def _answer(fact: Fact, suspicious: bool) -> Answer:
         at=fact.at,
         code=details["code"],
         meaning=code_in_words(details["code"]),
-        verdict=Verdict(details["verdict"]),
+        verdict=Verdict(details["verdict"]) if details["verdict"] in set(Verdict) else Verdict.UNKNOWN,
         from_mailbox=details["from_mailbox"],
         from_organisation=details["from_organisation"],
         mesh_message_id=details["mesh_message_id"],
@@ -346,7 +346,7 @@ def explanation(history: History) -> Explanation:
     """Say what the facts amount to: the meaning of the status, its causes, and what to do about it."""
     rule = rule_of(history.status)
     kinds = sorted(notices_due(history))
-    told = [WORDS[kind] for kind in kinds]
+    told = [words_of(kind) for kind in kinds]
     meaning = [] if history.status in TOLD_ON_ENTERING and told else [_sentence(rule.reason)]
     severity = min((words.severity for words in told), key=list(Severity).index, default=None)
     return Explanation(

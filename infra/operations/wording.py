@@ -15,7 +15,8 @@ Details = Mapping[str, Any]
 
 def in_words(fact: Fact) -> str:
     """Say what happened, in one sentence without a full stop."""
-    return _WORDS[fact.kind](fact.details)
+    words = _WORDS.get(fact.kind)
+    return words(fact.details) if words else "an event of a newer release, which this one does not know"
 
 
 def code_in_words(code: str | None) -> str:

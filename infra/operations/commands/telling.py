@@ -10,7 +10,7 @@ from rich.text import Text
 
 from gpconnect_messaging.ledger.notices import UnknownNoticeError
 from gpconnect_messaging.ledger.records import OpenNotice
-from gpconnect_messaging.notices import WORDS
+from gpconnect_messaging.notices import words_of
 from infra.local.schedules import FunctionFailedError, invoke
 from infra.operations.command_line import Ended, Given, InputError, Panel, app, command
 from infra.operations.commands.looking import Actor
@@ -29,7 +29,7 @@ def list_notices(given: Given) -> None:
     now, found = given.place.now(), given.place.notices.open()
     shown: list[RenderableType] = [] if found else [Text("No notice waits for anybody.")]
     for each in found:
-        notice, words = each.notice, WORDS[each.notice.kind]
+        notice, words = each.notice, words_of(each.notice.kind)
         shown += [
             Text.assemble((words.subject, "bold"), f"  {period(now - notice.raised_at)} ago"),
             sentences([words.todo, _about(each), f"Take it on: gpcm notices take '{notice.id}'"]),
@@ -48,8 +48,8 @@ def _as_json(each: OpenNotice) -> dict[str, Any]:
     return {
         "notice": each.notice.id,
         "kind": each.notice.kind.value,
-        "subject": WORDS[each.notice.kind].subject,
-        "what_to_do": WORDS[each.notice.kind].todo,
+        "subject": words_of(each.notice.kind).subject,
+        "what_to_do": words_of(each.notice.kind).todo,
         "raised_at": each.notice.raised_at.isoformat(),
         "told_at": each.told_at.isoformat() if each.told_at else None,
         "escalated_at": each.escalated_at.isoformat() if each.escalated_at else None,

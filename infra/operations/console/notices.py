@@ -10,7 +10,7 @@ from starlette.responses import Response
 from gpconnect_messaging.ledger.lifecycle import NoticeKind
 from gpconnect_messaging.ledger.notices import UnknownNoticeError
 from gpconnect_messaging.ledger.records import Notice, OpenNotice
-from gpconnect_messaging.notices import WORDS, Words
+from gpconnect_messaging.notices import Words, words_of
 from infra.operations.console.answering import Form, back_to
 from infra.operations.console.desk import Desk
 from infra.operations.console.guard import operator_of
@@ -47,7 +47,7 @@ class Shown:
         is_set_aside = notice.kind is NoticeKind.UNMATCHED and not notice.facts.get("evidence_key")
         return cls(
             notice,
-            WORDS[notice.kind],
+            words_of(notice.kind),
             now - notice.raised_at,
             open_notice.escalated_at,
             notice.facts.get("message_id"),

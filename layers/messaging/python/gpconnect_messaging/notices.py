@@ -94,8 +94,8 @@ WORDS = {
         "Again and again the message could not be uploaded to MESH, or three hours since its consultation's last "
         "update are nearly over. We go on trying.",
         "Check MESH's service status, the mailbox's credentials and certificate, the network, and the dead letters of "
-        "both queues. It may wait for an earlier version of its encounter, which must leave before it: where that one "
-        "never will, let this one pass it.",
+        "both queues. It may have an event of a newer release: deploy that again. It may wait for an earlier version "
+        "of its encounter, which must leave before it: where that one never will, let this one pass it.",
     ),
     NoticeKind.CONTRADICTION: Words(
         "Answers to a message contradict each other",
@@ -198,6 +198,18 @@ WORDS = {
 }
 
 
+UNRECOGNISED = Words(
+    "A notification of a newer release",
+    "A newer release raised a notification that this one has no words for.",
+    "Deploy the newer release again, or look at the message's events with its operator's command.",
+)
+
+
+def words_of(kind: NoticeKind) -> Words:
+    """Give the words of a notification, whichever release raised it."""
+    return WORDS.get(kind, UNRECOGNISED)
+
+
 class Notifier:
     """Publishes notices to the organisation's contacts, through SNS."""
 
@@ -242,7 +254,7 @@ class Notifier:
         attributes = {
             "mailbox": notice.mailbox or NOBODY,
             "kind": notice.kind.value,
-            "severity": WORDS[notice.kind].severity.value,
+            "severity": words_of(notice.kind).severity.value,
             "telling": telling.value,
             "route": f"{notice.mailbox or NOBODY}/{telling.value}",
         }
@@ -260,7 +272,7 @@ def write(
     kind: NoticeKind, facts: Mapping[str, str], *, notice_id: str = "", telling: Telling = Telling.FIRST
 ) -> tuple[str, str]:
     """Write a notice: a subject of at most 100 ASCII characters (SNS's limit), and a body in plain words."""
-    words = WORDS[kind]
+    words = words_of(kind)
     known = [f"{name.replace('_', ' ')}: {value}" for name, value in sorted(facts.items()) if value]
     body = [
         words.what,

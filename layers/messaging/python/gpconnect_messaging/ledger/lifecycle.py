@@ -31,7 +31,24 @@ OFFERS_BEFORE_TOLD = 3
 """How often a held request may be offered to the builder, or a message to the sender, before a person is told."""
 
 
-class Status(StrEnum):
+class StoredName(StrEnum):
+    """A name that the ledger stores. One that a newer release wrote is carried along as it is, and not recognised."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "StoredName | None":
+        if not isinstance(value, str):
+            return None
+        name = str.__new__(cls, value)
+        name._name_ = name._value_ = value
+        return name
+
+    @property
+    def recognised(self) -> bool:
+        """Whether this release knows the name."""
+        return self._name_ in type(self).__members__
+
+
+class Status(StoredName):
     """Where a message, or a request that is none yet, stands (design: lifecycle)."""
 
     INVALID = "INVALID"
@@ -75,7 +92,7 @@ _SETTLED = frozenset(
 )
 
 
-class FactKind(StrEnum):
+class FactKind(StoredName):
     """What can happen to a message."""
 
     REQUEST_REFUSED = "request refused"
@@ -111,7 +128,7 @@ class FactKind(StrEnum):
     RESEND_ORDERED = "re-send ordered by a person"
 
 
-class NoticeKind(StrEnum):
+class NoticeKind(StoredName):
     """What a person is told; at most one notice of each kind for a message."""
 
     INVALID = "invalid"
@@ -554,6 +571,14 @@ class History:
     def identities(self) -> frozenset[str]:
         """The identities of all facts."""
         return frozenset(fact.identity for fact in self.facts)
+
+    @cached_property
+    def unrecognised(self) -> bool:
+        """Whether an event of a newer release is among them: then nothing is uploaded or built by this one.
+
+        What comes in is recorded all the same, and what is late is reported.
+        """
+        return not all(fact.kind.recognised for fact in self.facts)
 
     @cached_property
     def attempts(self) -> int:
@@ -1128,6 +1153,10 @@ _MOVES_NOTHING = {FactKind.WAITS_NO_LONGER, FactKind.RUNNING_LATE}
 
 def due_at(history: History, patience: Patience) -> datetime | None:
     """Say when the sweep must look at the message next; None when nothing more is expected of us."""
+    if history.unrecognised and history.status in NOT_LEFT:
+        # A person is notified that this release does not go on with it; a newer one does.
+        known = bool(history.of(FactKind.RUNNING_LATE))
+        return None if known else max(fact.at for fact in history.facts) + patience.stale
     next_step = _next_step_at(history, patience)
     warn_at = history.warn_at if history.status in NOT_LEFT else None
     return min((each for each in (next_step, warn_at) if each), default=None)

@@ -33,6 +33,8 @@ class MessageRecord:
     revision: int = 0
     messages: int = 1
     legal_hold: bool = False
+    carried: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Attributes of the stored row that a newer release wrote: they are written back as they are."""
 
     @property
     def status(self) -> Status:

@@ -91,6 +91,14 @@ UNMATCHED = "UNMATCHED"
 # MESH deletes a message after 30 days; DynamoDB removes the count of its tries some time later.
 _TRIES_KEPT = timedelta(days=40)
 _CODE = re.compile(r"[A-Za-z0-9]{3,50}")
+_ROW = frozenset(
+    {
+        "pk", "sk", "message_id", "request_id", "mailbox", "encounter", "encounter_key", "version", "recipient",
+        "created_at", "revision", "status", "status_shard", "changed_at", "mesh_message_ids", "possible_copies",
+        "messages", "became", "legal_hold", "expires_at", "due_shard", "due_at",
+    }
+)  # fmt: skip
+"""The attributes of a message's row."""
 _Found = tuple[MessageRecord, frozenset[NoticeKind]]
 """A message, and of what kinds it has notices."""
 
@@ -733,6 +741,7 @@ class Ledger(LedgerTable):
             revision=int(summary["revision"]),
             messages=int(summary.get("messages", 1)),
             legal_hold="legal_hold" in summary,
+            carried={name: value for name, value in summary.items() if name not in _ROW},
         )
         return record, frozenset(told)
 
@@ -827,6 +836,7 @@ class Ledger(LedgerTable):
     def _puts(self, record: MessageRecord, facts: Sequence[Fact], notices: Iterable[Notice]) -> list[Item]:
         history, shard = record.history, _shard(record.message_id)
         summary: Item = {
+            **record.carried,
             "pk": f"MESSAGE#{record.message_id}",
             "sk": "MESSAGE",
             "message_id": record.message_id,

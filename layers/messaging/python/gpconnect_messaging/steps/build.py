@@ -180,7 +180,12 @@ class Builder:
         if row is None or origin is None:
             raise UnknownRequestError("the ledger has no such held request")
         opens = row.history.release_at
-        early = opens is None or opens > self.now() + CLOCKS_DIFFER or row.history.waits_for_a_person
+        early = (
+            opens is None
+            or opens > self.now() + CLOCKS_DIFFER
+            or row.history.waits_for_a_person
+            or row.history.unrecognised
+        )
         if row.status not in {Status.HELD, Status.RELEASING} or early:
             return self._as_recorded(row)
         request: Request | None = None
@@ -574,7 +579,7 @@ class Builder:
         return self._queue(change.record)
 
     def _queue(self, record: MessageRecord) -> Built:
-        if record.status is Status.BUILT:
+        if record.status is Status.BUILT and not record.history.unrecognised:
             self.send_queue.put(record.message_id, record.mailbox)
         return Built(record.message_id, record.status)
 

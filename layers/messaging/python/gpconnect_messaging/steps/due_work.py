@@ -123,7 +123,8 @@ class Sweep:
         now = self.now()
         if not self._is_due(record.history):
             return []  # it moved on between the index and the message
-        if (warn_at := record.history.warn_at) and warn_at <= now and record.status in NOT_LEFT:
+        warn_at = now if record.history.unrecognised else record.history.warn_at
+        if warn_at and warn_at <= now and record.status in NOT_LEFT:
             if not self._record(record, lifecycle.running_late(at=now)):
                 return []
             again = self.ledger.find(record.message_id)

@@ -211,6 +211,8 @@ class Sender:
         return self._record(record.message_id, fact)
 
     def _may_start(self, history: History) -> bool:
+        if history.unrecognised:
+            return False
         # A wait that MESH asked for, or that an uncertain upload needs, is kept however often the queue brings the
         # message: when it is over, the sweep does.
         match history.status:

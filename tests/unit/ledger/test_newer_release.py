@@ -1,0 +1,135 @@
+"""A release that was rolled back reads what the newer one wrote, loses nothing of it, and goes on reporting."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger.audit import AuditTrail
+from gpconnect_messaging.ledger.balances import Balances
+from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, NoticeKind, Status, due_at
+from gpconnect_messaging.ledger.records import Notice
+from gpconnect_messaging.ledger.search import Search
+from gpconnect_messaging.ledger.table import item
+from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.steps.due_work import Sweep
+from infra.operations.wording import in_words
+from tests.in_memory import Intake, Queue
+from tests.unit.ledger.facts import BUILT, HELD, OVERDUE, accepted, at, response, started
+from tests.unit.steps.sending import MAILBOX, MESSAGE_ID, PATIENCE, Sending
+
+PAUSED = Fact(
+    kind=FactKind("paused by tomorrow's release"), identity="paused", at=at(1), source="builder",
+    details={"until": "Monday", "parts": [1, {"a": None}]},
+)  # fmt: skip
+
+
+def test_a_name_of_a_newer_release_is_carried_along_as_it_is() -> None:
+    for known, unknown in (
+        (FactKind.BUILT, FactKind("x")),
+        (NoticeKind.STUCK, NoticeKind("x")),
+        (Status.SENT, Status("X")),
+    ):
+        assert known.recognised
+        assert not unknown.recognised
+        assert type(unknown)(unknown.value) == unknown
+        assert unknown not in set(type(unknown))
+    assert Status("SENT") is Status.SENT
+
+
+@pytest.mark.parametrize(
+    ("facts", "status"),
+    [
+        ([BUILT], Status.BUILT),
+        ([BUILT, started(), accepted()], Status.SENT),
+        ([BUILT, started(), accepted(), response("20013"), response("30001")], Status.DELIVERED),
+        ([BUILT, started(), accepted(), OVERDUE], Status.OVERDUE),
+        ([HELD], Status.HELD),
+    ],
+)
+def test_an_event_of_a_newer_release_leaves_what_this_one_understands(facts: list[Fact], status: Status) -> None:
+    assert History((*facts, PAUSED)).status is status
+    assert in_words(PAUSED) == "an event of a newer release, which this one does not know"
+
+
+def test_what_is_on_its_way_is_still_due_and_what_waits_here_is_for_a_person() -> None:
+    assert due_at(History((BUILT, started(), accepted(), PAUSED)), PATIENCE) == at(61)
+    assert due_at(History((BUILT, PAUSED)), PATIENCE) == at(1) + PATIENCE.stale
+    assert due_at(History((BUILT, PAUSED, lifecycle.running_late(at=at(20)))), PATIENCE) is None
+
+
+@pytest.fixture
+def sending() -> Sending:
+    """A message of which a newer release wrote an event, a notification, and an attribute of its row."""
+    made = Sending()
+    made.record(replace(PAUSED, at=made.clock()))
+    row = made.ledger._client.items[f"MESSAGE#{MESSAGE_ID}", "MESSAGE"]  # type: ignore[attr-defined]
+    made.ledger._client.put_item(TableName="ledger", Item=item({**row, "paused_until": "Monday"}))
+    return made
+
+
+def sweep(sending: Sending) -> Sweep:
+    table: Any = sending.ledger
+    return Sweep(
+        ledger=table, send_queue=Queue(), intake_queue=Intake(), notifier=Notifier(sending.topic, "topic", table),  # type: ignore[arg-type]
+        patience=PATIENCE, now=sending.clock,
+    )  # fmt: skip
+
+
+def test_nothing_is_uploaded_that_a_newer_release_has_plans_for_and_a_person_knows(sending: Sending) -> None:
+    assert sending.send() is Status.BUILT
+    assert sending.mesh.uploads == {}
+    sending.clock.advance(PATIENCE.stale + timedelta(minutes=1))
+    sweep(sending).run()
+    assert [text.partition("\n")[0] for text in sending.topic.told] == [
+        "GP Connect Messaging: A message cannot be sent"
+    ]
+    sending.clock.advance(timedelta(days=1))
+    assert sweep(sending).run().queued_again == 0
+    assert len(sending.topic.told) == 1
+
+
+def test_overdue_is_reported_although_an_event_is_not_recognised() -> None:
+    sending = Sending()
+    sending.send()
+    sending.record(replace(PAUSED, at=sending.clock()))
+    sending.clock.advance(timedelta(days=3))
+    assert sweep(sending).run().overdue == 1
+    assert sending.history.status is Status.OVERDUE
+
+
+def test_the_newer_release_finds_everything_again_that_it_wrote(sending: Sending) -> None:
+    sending.record(lifecycle.queued_again(at=sending.clock(), times=1, why="BUILT"))
+    (paused,) = [fact for fact in sending.history.facts if fact.identity == "paused"]
+    assert (paused.kind.value, paused.details) == (PAUSED.kind.value, PAUSED.details)
+    row = sending.ledger._client.items[f"MESSAGE#{MESSAGE_ID}", "MESSAGE"]  # type: ignore[attr-defined]
+    assert row["paused_until"] == "Monday"
+
+
+def test_lists_audit_and_balance_read_a_status_of_a_newer_release(sending: Sending) -> None:
+    table: Any = sending.ledger._client
+    row = table.items[f"MESSAGE#{MESSAGE_ID}", "MESSAGE"]
+    table.put_item(
+        TableName="ledger",
+        Item=item({**row, "status": "PAUSED", "status_shard": row["status_shard"], "due_shard": "message#0"}),
+    )
+    assert Balances(table, "ledger", sending.clock).row(MESSAGE_ID).status.value == "PAUSED"  # type: ignore[union-attr]
+    assert [found.status.value for found in Search(table, "ledger").summaries([MESSAGE_ID])] == ["PAUSED"]
+    assert MESSAGE_ID in sending.ledger.due_messages(datetime.max.replace(tzinfo=UTC))
+    assert any("paused" in event.what for event in AuditTrail(table, "ledger", sending.clock).of_message(MESSAGE_ID))
+
+
+def test_a_notification_of_a_newer_release_reaches_a_person_all_the_same(sending: Sending) -> None:
+    notice = Notice(
+        subject_key=f"MESSAGE#{MESSAGE_ID}", kind=NoticeKind("paused"), raised_at=sending.clock(),
+        facts={"message_id": MESSAGE_ID, "mailbox": MAILBOX},
+    )  # fmt: skip
+    sending.ledger._write([sending.ledger._put_notice(notice)])
+    assert sending.history.status is Status.BUILT
+    sweep(sending).run()
+    assert [text.partition("\n")[0] for text in sending.topic.told] == [
+        "GP Connect Messaging: A notification of a newer release"
+    ]
+    assert sweep(sending).run().notices_told == 0
