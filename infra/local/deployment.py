@@ -19,6 +19,8 @@ from infra.local.template import for_emulator, resources
 
 LIBRARY = Path("layers", "messaging", "python")
 """Where a checkout has our library."""
+MEMORY = Path(__file__).with_name("memory.py")
+"""Holds a process to a memory limit."""
 ASSEMBLY_TIME = (2020, 1, 1, 0, 0, 0)
 
 
@@ -174,7 +176,9 @@ def bootstrap(function: str, runtime: Runtime, source: Path) -> str:
 
     `exec` keeps the process id: what the emulator stops is the handler itself. Each process leaves its id behind, so
     that a test can kill it in the middle of its work. Output goes straight to the log file: it survives such a death.
+    Beside it runs what holds it to the template's memory limit (see `memory`).
     """
+    python = shlex.quote(str(runtime.environment.python))
     log = shlex.quote(str(runtime.logs / f"{function}.log"))
     mark = shlex.quote(str(runtime.marks / function))
     return "\n".join(
@@ -183,7 +187,10 @@ def bootstrap(function: str, runtime: Runtime, source: Path) -> str:
             f"exec >> {log} 2>&1",
             f"mkdir -p {mark} && : > {mark}/$$",
             f'export PYTHONPATH="$LAMBDA_TASK_ROOT":{shlex.quote(str(source / LIBRARY))}',
-            f'exec {shlex.quote(str(runtime.environment.python))} -m awslambdaric "$_HANDLER"',
+            'if [ -n "$AWS_LAMBDA_FUNCTION_MEMORY_SIZE" ]; then',
+            f'  {python} -I -S {shlex.quote(str(MEMORY))} $$ "$AWS_LAMBDA_FUNCTION_MEMORY_SIZE" &',
+            "fi",
+            f'exec {python} -m awslambdaric "$_HANDLER"',
             "",
         )
     )

@@ -28,6 +28,7 @@ from infra import app as command
 from infra import environments
 from infra.local import emulator
 from infra.local.capacity import size
+from infra.local.memory import MEGABYTE, peak_memory
 from infra.local.requests import REQUESTS
 from infra.local.run import LocalRun
 from infra.local.schedules import FunctionFailedError, invoke
@@ -334,12 +335,7 @@ def _computed(process: int) -> float:
 
 def _peak(run: LocalRun, function: str) -> float:
     """Give the most memory that the function's processes ever had, in MB; 0 where the machine does not say."""
-    peaks = [0.0]
-    for process in run.handler_processes(function):
-        with suppress(OSError, StopIteration):
-            lines = Path(f"/proc/{process}/status").read_text().splitlines()
-            peaks.append(int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024)
-    return round(max(peaks), 1)
+    return round(max(map(peak_memory, run.handler_processes(function)), default=0) / MEGABYTE, 1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,6 +4,9 @@ import contextlib
 import gzip
 import itertools
 import json
+import os
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +28,7 @@ from gpconnect_messaging.itk3.responses import (
     UnreadableResponse,
     read_response,
 )
+from tests.hostile_responses import HOSTILE
 
 EXAMPLES = Path(__file__).parents[4] / "shared" / "spec" / "itk-responses"
 ORIGINAL = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
@@ -473,12 +477,22 @@ NO_RESPONSES: dict[str, tuple[bytes, str]] = {
         "document type",
     ),
     "undefined entity": (XML.replace(b"fatal-error", b"&nbsp;"), "well-formed"),
-    "deep XML": (b"<a>" * 5_000 + b"</a>" * 5_000, "well-formed"),
+    "deep XML": (b"<a>" * 5_000 + b"</a>" * 5_000, "nested"),
     "deep XML within the parser's limit": (
         b'<Bundle xmlns="http://hl7.org/fhir">' + b"<a>" * 200 + b"</a>" * 200 + b"</Bundle>",
         "nested",
     ),
-    "deep JSON": (DEEP_JSON, "well-formed"),
+    "deep JSON": (DEEP_JSON, "more than"),
+    "JSON deep for a parser": (b'{"resourceType": "Bundle", "x": ' + b"[" * 9_000 + b"]" * 9_000 + b"}", "well-formed"),
+    "more elements than a response has": (XML.replace(b"<issue>", b"<x/>" * 10_000 + b"<issue>"), "more than"),
+    "more attributes than a response has": (
+        XML.replace(b"<issue>", b"<x " + b" ".join(b'a%d=""' % number for number in range(10_001)) + b"/><issue>"),
+        "more than",
+    ),
+    "more JSON values than a response has": (
+        JSON.replace(b'"issue"', b'"x": [' + b"0," * 10_000 + b'0], "issue"'),
+        "more",
+    ),
     "deep JSON within the parser's limit": (DEEPER_JSON, "nested"),
     "JSON in Latin-1": (b'{"resourceType": "Bundle", "x": "\xe9"}', "well-formed"),
 }
@@ -540,6 +554,25 @@ def test_json_of_any_structure_is_read_or_unreadable(value: Any) -> None:
     composed = {"resourceType": "Bundle", "entry": [{"resource": header}, {"resource": value}, value]}
     with contextlib.suppress(UnreadableResponse):
         read_response(json.dumps(composed).encode())
+
+
+def test_a_response_with_a_thousand_issues_is_within_the_budget() -> None:
+    composed = bundle([issue("20013") for _ in range(1_000)])
+    assert len(read(composed).issues) == 1_000
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the machine does not say what memory is used")
+def test_four_hostile_bodies_at_once_take_little_memory_and_time() -> None:
+    """In a process of its own, since the most memory that a process had is measured, libxml2's with it."""
+    spent = subprocess.run(
+        [sys.executable, "-m", "tests.unit.itk3.reading_hostile_bodies"],
+        check=True, capture_output=True, text=True, cwd=Path(__file__).parents[3],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(("layers/messaging/python", "."))},
+    )  # fmt: skip
+    measured = json.loads(spent.stdout)
+    assert set(measured) == set(HOSTILE)
+    assert {name: one for name, one in measured.items() if one["megabytes_each"] > 20} == {}
+    assert {name: one for name, one in measured.items() if one["seconds_each"] > 0.2} == {}
 
 
 # --- secrecy ----------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ Errors are ours alone: a parser's own would quote the text that it stumbles over
 """
 
 import zlib
+from typing import Any
 
 from lxml import etree
 
@@ -52,10 +53,7 @@ def xml_parser(*, huge: bool = False, blanks: bool = False) -> etree.XMLParser:
 
 def opened_xml(body: bytes, parser: etree.XMLParser) -> etree._Element:
     """Parse XML of any encoding. Raises DocumentTypeError, UnopenedError."""
-    # A document type is refused before parsing, since entities in attributes are expanded whatever the parser is told.
-    # It is looked for past the zeros of UTF-16; a copy without them is made only where there are any.
-    if b"<!DOCTYPE" in (body.replace(b"\x00", b"") if b"\x00" in body else body):
-        raise DocumentTypeError("it has a document type, which FHIR forbids")
+    _refuse_document_type(body)
     try:
         root = etree.fromstring(body, parser)
     except (etree.XMLSyntaxError, ValueError):
@@ -66,3 +64,44 @@ def opened_xml(body: bytes, parser: etree.XMLParser) -> etree._Element:
     if document.internalDTD is not None or document.doctype:
         raise DocumentTypeError("it has a document type, which FHIR forbids")
     return root
+
+
+def fed_xml(body: bytes, target: Any) -> None:
+    """Parse XML of any encoding block by block, without a tree: give `target` the starts and ends of elements.
+
+    `target` is one of lxml's parser targets; it may stop the parser with an exception of its own, which is raised.
+    Raises DocumentTypeError, UnopenedError.
+    """
+    _refuse_document_type(body)
+    taker: Any = _WithoutDocumentType(target)  # without lxml's optional methods for text and comments
+    parser = etree.XMLParser(target=taker, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    opened = True
+    try:
+        for start in range(0, len(body), _BLOCK):
+            parser.feed(body[start : start + _BLOCK])
+        parser.close()
+    except (etree.XMLSyntaxError, LookupError, UnicodeError):
+        opened = False
+    if not opened:  # raised out here, so that the parser's error is not its context
+        raise UnopenedError("its XML is not well-formed")
+
+
+_BLOCK = 16 * 1024
+"""A parser hands on what it met when a block is read."""
+
+
+class _WithoutDocumentType:
+    """A parser target that refuses a document type, which only the parser may see (in UTF-7, say)."""
+
+    def __init__(self, target: Any) -> None:
+        self.start, self.end, self.close = target.start, target.end, target.close
+
+    def doctype(self, *_: Any) -> None:
+        raise DocumentTypeError("it has a document type, which FHIR forbids")
+
+
+def _refuse_document_type(body: bytes) -> None:
+    # Before parsing, since entities in attributes are expanded whatever the parser is told. It is looked for past the
+    # zeros of UTF-16; a copy without them is made only where there are any.
+    if b"<!DOCTYPE" in (body.replace(b"\x00", b"") if b"\x00" in body else body):
+        raise DocumentTypeError("it has a document type, which FHIR forbids")

@@ -17,40 +17,27 @@ ITK-Response-OperationOutcome-1.
 """
 
 import contextlib
-import json
 import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from lxml import etree
-
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level, ResponseCode, Verdict, level_of
-from gpconnect_messaging.opening import UnopenedError, opened_xml, unzipped, xml_parser
+from gpconnect_messaging.itk3.response_tree import EMPTY, LARGEST_RESPONSE, Node, UnreadableResponse, response_tree
 
-# Real ones are 3 to 10 kB. Uncompressed bytes.
-LARGEST_RESPONSE = 5 * 1024 * 1024
+__all__ = ["LARGEST_RESPONSE", "Issue", "Outcome", "Response", "UnreadableResponse", "read_response"]
+
 UNREADABLE_IDENTIFIER = "UNREADABLE-IN-ORIGINAL-MESSAGE"
 
 # Texts are cut to what a ledger row can hold; the whole is in the evidence. Characters.
 _LONGEST_TEXT = 2_000
 _LONGEST_REFERENCE = 255
-_DEEPEST = 100
-_FHIR = ("http://hl7.org/fhir", None)
 _HANDLING = "/extension-itk-messagehandling-"
 _CODE_SYSTEMS = ("itk-responsecodes-", "itk-acknowledgement-")
 # Ids and codes end up in logs and keys. Six digits in a row are no code, and could be part of an NHS number.
 _FHIR_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _CODE = re.compile(r"(?!.*[0-9]{6})[A-Za-z0-9._-]{1,32}")
-
-
-class UnreadableResponse(Exception):  # noqa: N818 - what it is
-    """The bytes are not an ITK3 Response: keep them and tell a person. `reason` says why, without quoting them."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"not a readable ITK3 Response: {reason}")
-        self.reason = reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +129,7 @@ class Response:
 
 def read_response(body: bytes) -> Response:
     """Read a Response from UTF-8 (or other) XML or JSON bytes, gzip'd or not. Raises UnreadableResponse."""
-    bundle = _parse(_plain(body))
+    bundle = response_tree(body)
     if bundle.name != "Bundle":
         raise UnreadableResponse("it is not a Bundle")
     resources = [
@@ -158,7 +145,7 @@ def read_response(body: bytes) -> Response:
     if not answering:
         raise UnreadableResponse("its MessageHeader answers nothing")
     header = answering[0]
-    answered = header.first("response") or _EMPTY
+    answered = header.first("response") or EMPTY
     identifier = answered.value("identifier") or ""
     sender = _sender(header, resources)
     return Response(
@@ -166,146 +153,39 @@ def read_response(body: bytes) -> Response:
         original_unreadable=identifier.strip().upper() == UNREADABLE_IDENTIFIER,
         message_id=_id(header.value("id")),
         bundle_id=_id(bundle.value("id")),
-        event_code=_code((header.first("event") or header.first("eventCoding") or _EMPTY).value("code")),
+        event_code=_code((header.first("event") or header.first("eventCoding") or EMPTY).value("code")),
         timestamp=_timestamp(header.value("timestamp")),
         sender_ods_code=_id(_identifier(sender, "ods-organization-code")),
         sender_sds_user_id=_id(_identifier(sender, "sds-user-id")),
-        source_endpoint=_cut((header.first("source") or _EMPTY).value("endpoint")),
+        source_endpoint=_cut((header.first("source") or EMPTY).value("endpoint")),
         sender_reference=_sender_reference(header),
         issues=tuple(_issues(answered, header, resources)),
     )
 
 
-# --- one tree for both forms ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Node:
-    """An element of FHIR, the same for XML and JSON: a primitive has text, a complex one has children.
-
-    The child of a `resource` or `contained` is the resource, named by its type.
-    """
-
-    name: str
-    text: str | None = None
-    children: tuple["_Node", ...] = ()
-
-    def all(self, name: str) -> list["_Node"]:
-        return [child for child in self.children if child.name == name]
-
-    def first(self, name: str) -> "_Node | None":
-        return next((child for child in self.children if child.name == name), None)
-
-    def value(self, name: str) -> str | None:
-        """Return the text of the first child of that name that has any."""
-        return next((child.text for child in self.all(name) if child.text), None)
-
-
-_EMPTY = _Node("")
-
-
 @dataclass(frozen=True)
 class _Entry:
     full_url: str | None
-    resource: _Node
-
-
-def _plain(body: bytes) -> bytes:
-    try:
-        body, rest = unzipped(body, LARGEST_RESPONSE)
-    except UnopenedError as error:
-        raise UnreadableResponse(str(error)) from None
-    if rest:
-        raise UnreadableResponse("its gzip stream is followed by something else")
-    return body.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n")
-
-
-def _parse(body: bytes) -> _Node:
-    # The first character that is not part of another encoding's width or byte order mark.
-    opening = body[:8].replace(b"\x00", b"").lstrip(b"\xff\xfe").lstrip()[:1]
-    if not opening:
-        raise UnreadableResponse("it is empty")
-    if opening == b"<":
-        return _parse_xml(body)
-    if opening in (b"{", b"["):
-        return _parse_json(body)
-    raise UnreadableResponse("it is neither XML nor JSON")
-
-
-def _parse_xml(body: bytes) -> _Node:
-    try:
-        root = opened_xml(body, xml_parser())
-    except UnopenedError as error:
-        raise UnreadableResponse(str(error)) from None
-    return _from_xml(root, 0)
-
-
-def _from_xml(element: etree._Element, depth: int) -> _Node:
-    if depth > _DEEPEST:
-        raise UnreadableResponse("it is nested too deeply")
-    name = etree.QName(element)
-    children = [_from_xml(child, depth + 1) for child in element.iterchildren("*")]
-    if url := element.get("url"):
-        children.append(_Node("url", url))
-    local = name.localname if name.namespace in _FHIR else f"{{{name.namespace}}}{name.localname}"
-    return _Node(local, element.get("value"), tuple(children))
-
-
-def _parse_json(body: bytes) -> _Node:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        document = None
-    # Raised out here: a syntax error holds the whole document.
-    if document is None:
-        raise UnreadableResponse("its JSON is not well-formed")
-    if not isinstance(document, dict):
-        raise UnreadableResponse("it is not a Bundle")
-    return _resource_from_json(document, 0)
-
-
-def _storable(text: str) -> str:
-    # JSON can spell half a surrogate pair, which no store or queue takes.
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _resource_from_json(document: dict[str, object], depth: int) -> _Node:
-    name = document.get("resourceType")
-    return _Node(_storable(name) if isinstance(name, str) else "", None, tuple(_members(document, depth)))
-
-
-def _members(document: dict[str, object], depth: int) -> Iterator[_Node]:
-    if depth > _DEEPEST:
-        raise UnreadableResponse("it is nested too deeply")
-    for name, value in document.items():
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, dict) and "resourceType" in item:
-                yield _Node(name, None, (_resource_from_json(item, depth + 1),))
-            elif isinstance(item, dict):
-                yield _Node(name, None, tuple(_members(item, depth + 1)))
-            elif isinstance(item, bool):
-                yield _Node(name, str(item).lower())
-            elif isinstance(item, str | int | float):
-                yield _Node(name, _storable(str(item)))
+    resource: Node
 
 
 # --- what the tree says -----------------------------------------------------------------------------------------------
 
 
-def _sender(header: _Node, resources: list[_Entry]) -> _Node:
+def _sender(header: Node, resources: list[_Entry]) -> Node:
     """Find the Organization or Practitioner that the header names as sender; if it names none, the only one."""
-    named = header.first("sender") or _EMPTY
+    named = header.first("sender") or EMPTY
     if logical := named.first("identifier"):
-        return _Node("sender", None, (logical,))
+        return Node("sender", None, (logical,))
     referred = _referred(named.value("reference"), header, resources)
     if referred:
         return referred[0]
     candidates = [entry.resource for entry in resources if entry.resource.name in ("Organization", "Practitioner")]
-    return candidates[0] if len(candidates) == 1 else _EMPTY
+    return candidates[0] if len(candidates) == 1 else EMPTY
 
 
-def _issues(answered: _Node, header: _Node, resources: list[_Entry]) -> Iterator[Issue]:
-    details = (answered.first("details") or _EMPTY).value("reference")
+def _issues(answered: Node, header: Node, resources: list[_Entry]) -> Iterator[Issue]:
+    details = (answered.first("details") or EMPTY).value("reference")
     outcomes = [found for found in _referred(details, header, resources) if found.name == "OperationOutcome"]
     if not outcomes:
         outcomes = [entry.resource for entry in resources if entry.resource.name == "OperationOutcome"]
@@ -315,7 +195,7 @@ def _issues(answered: _Node, header: _Node, resources: list[_Entry]) -> Iterator
             ours = [coding for coding in codings if _is_response_code(coding)]
             # Without a response code the issue still counts, as unknown: silence about it could make a verdict
             # positive.
-            for coding in ours or codings[:1] or [_EMPTY]:
+            for coding in ours or codings[:1] or [EMPTY]:
                 code = _code(coding.value("code"))
                 yield Issue(
                     code=code,
@@ -323,11 +203,11 @@ def _issues(answered: _Node, header: _Node, resources: list[_Entry]) -> Iterator
                     severity=_cut(issue.value("severity")),
                     display=_cut(coding.value("display")),
                     diagnostics=_cut(issue.value("diagnostics")),
-                    known=RESPONSE_CODES.get(code or "") if coding in ours else None,
+                    known=RESPONSE_CODES.get(code or "") if ours else None,
                 )
 
 
-def _is_response_code(coding: _Node) -> bool:
+def _is_response_code(coding: Node) -> bool:
     """Whether a coding is from ITK's response codes, of any version; a known code without a system is taken as one."""
     system = (coding.value("system") or "").strip().lower()
     if not system:
@@ -335,7 +215,7 @@ def _is_response_code(coding: _Node) -> bool:
     return system.rpartition("/")[2].startswith(_CODE_SYSTEMS)
 
 
-def _referred(reference: str | None, header: _Node, resources: list[_Entry]) -> list[_Node]:
+def _referred(reference: str | None, header: Node, resources: list[_Entry]) -> list[Node]:
     key = _reference_key(reference)
     if not key:
         return []
@@ -351,17 +231,18 @@ def _referred(reference: str | None, header: _Node, resources: list[_Entry]) -> 
 
 def _reference_key(reference: str | None) -> str:
     """Return what is the same in `urn:uuid:X`, `Organization/X`, `https://…/Organization/X`, `#X`, `X`."""
-    return re.split(r"[/:#]", (reference or "").strip().lower())[-1]
+    key = (reference or "").strip().lower()
+    return key[max(key.rfind(sign) for sign in "/:#") + 1 :]
 
 
-def _identifier(resource: _Node, system: str) -> str | None:
+def _identifier(resource: Node, system: str) -> str | None:
     for identifier in resource.all("identifier"):
         if (identifier.value("system") or "").strip().lower().endswith(f"/{system}"):
             return identifier.value("value")
     return None
 
 
-def _sender_reference(header: _Node) -> str | None:
+def _sender_reference(header: Node) -> str | None:
     for handling in header.all("extension"):
         if _HANDLING in (handling.value("url") or "").lower():
             for part in handling.all("extension"):

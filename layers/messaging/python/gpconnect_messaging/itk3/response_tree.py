@@ -1,0 +1,176 @@
+"""Reads the bytes of an ITK3 Response, XML or JSON, gzip'd or not, into one small tree.
+
+Anybody who may write to our mailbox chooses these bytes, so reading them has a budget: uncompressed bytes, nodes,
+attributes, depth. Reading stops where the budget ends, before the memory is taken: XML is parsed block by block without
+a tree of the parser's own, and JSON's values are counted before it is parsed. Real responses are 3 to 10 kB and have
+about a hundred nodes.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from gpconnect_messaging.opening import UnopenedError, fed_xml, unzipped
+
+LARGEST_RESPONSE = 1024 * 1024
+"""Uncompressed bytes."""
+MOST_NODES = 10_000
+"""Elements of XML, or values of JSON; and attributes of XML. One response with a thousand issues stays below it."""
+
+_DEEPEST = 100
+# A parser makes all attributes of an element, and all values of JSON, before it hands over the first. Each comes with
+# one of these signs, which may also stand in a text: so there is room for more of them.
+_ATTRIBUTE_SIGNS = (b"=",)
+_VALUE_SIGNS = (b",", b"[", b"{")
+_MOST_SIGNS = 5 * MOST_NODES
+_TOO_MANY = f"it has more than {MOST_NODES} elements, attributes or values"
+_FHIR = "{http://hl7.org/fhir}"
+
+
+class UnreadableResponse(Exception):  # noqa: N818 - what it is
+    """The bytes are not an ITK3 Response: keep them and tell a person. `reason` says why, without quoting them."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"not a readable ITK3 Response: {reason}")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An element of FHIR, the same for XML and JSON: a primitive has text, a complex one has children.
+
+    The child of a `resource` or `contained` is the resource, named by its type.
+    """
+
+    name: str
+    text: str | None = None
+    children: tuple["Node", ...] = ()
+
+    def all(self, name: str) -> list["Node"]:
+        """Return the children of that name."""
+        return [child for child in self.children if child.name == name]
+
+    def first(self, name: str) -> "Node | None":
+        """Return the first child of that name."""
+        return next((child for child in self.children if child.name == name), None)
+
+    def value(self, name: str) -> str | None:
+        """Return the text of the first child of that name that has any."""
+        return next((child.text for child in self.all(name) if child.text), None)
+
+
+EMPTY = Node("")
+
+
+def response_tree(body: bytes) -> Node:
+    """Read the root of XML (any encoding) or JSON. Raises UnreadableResponse, also where the budget is used up."""
+    try:
+        body, rest = unzipped(body, LARGEST_RESPONSE)
+    except UnopenedError as error:
+        raise UnreadableResponse(str(error)) from None
+    if rest:
+        raise UnreadableResponse("its gzip stream is followed by something else")
+    body = body.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n")
+    # The first character that is not part of another encoding's width or byte order mark.
+    opening = body[:8].replace(b"\x00", b"").lstrip(b"\xff\xfe").lstrip()[:1]
+    if not opening:
+        raise UnreadableResponse("it is empty")
+    if opening == b"<":
+        return _from_xml(body)
+    if opening in (b"{", b"["):
+        return _from_json(body)
+    raise UnreadableResponse("it is neither XML nor JSON")
+
+
+@dataclass(slots=True)
+class _Budget:
+    """How many nodes may still come."""
+
+    nodes: int = MOST_NODES
+    attributes: int = MOST_NODES
+
+    def take(self, *, depth: int, attributes: int = 0) -> None:
+        self.nodes -= 1
+        self.attributes -= attributes
+        if depth > _DEEPEST:
+            raise UnreadableResponse("it is nested too deeply")
+        if self.nodes < 0 or self.attributes < 0:
+            raise UnreadableResponse(_TOO_MANY)
+
+
+@dataclass
+class _XmlTarget:
+    """Takes what the parser meets, in the document's order."""
+
+    budget: _Budget = field(default_factory=_Budget)
+    open: list[tuple[str, Any, list[Node]]] = field(default_factory=list)
+    root: Node = EMPTY
+
+    def start(self, tag: str, attributes: Any, namespaces: Any) -> None:
+        self.budget.take(depth=len(self.open), attributes=len(attributes) + len(namespaces))
+        self.open.append((tag, dict(attributes), []))
+
+    def end(self, _tag: str) -> None:
+        tag, attributes, children = self.open.pop()
+        if url := attributes.get("url"):
+            children.append(Node("url", url))
+        self.root = Node(tag.removeprefix(_FHIR), attributes.get("value"), tuple(children))
+        if self.open:
+            self.open[-1][2].append(self.root)
+
+    def close(self) -> None:
+        pass
+
+
+def _from_xml(body: bytes) -> Node:
+    _refuse_too_many(_ATTRIBUTE_SIGNS, body)
+    target = _XmlTarget()
+    try:
+        fed_xml(body, target)
+    except UnopenedError as error:
+        raise UnreadableResponse(str(error)) from None
+    return target.root
+
+
+def _refuse_too_many(signs: tuple[bytes, ...], body: bytes) -> None:
+    if sum(map(body.count, signs)) > _MOST_SIGNS:
+        raise UnreadableResponse(_TOO_MANY)
+
+
+def _from_json(body: bytes) -> Node:
+    _refuse_too_many(_VALUE_SIGNS, body)
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None
+    # Raised out here: a syntax error holds the whole document.
+    if document is None:
+        raise UnreadableResponse("its JSON is not well-formed")
+    if not isinstance(document, dict):
+        raise UnreadableResponse("it is not a Bundle")
+    return _resource(document, 0, _Budget())
+
+
+def _storable(text: str) -> str:
+    # JSON can spell half a surrogate pair, which no store or queue takes.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _resource(document: dict[str, object], depth: int, budget: _Budget) -> Node:
+    name = document.get("resourceType")
+    return Node(_storable(name) if isinstance(name, str) else "", None, tuple(_members(document, depth, budget)))
+
+
+def _members(document: dict[str, object], depth: int, budget: _Budget) -> Iterator[Node]:
+    for name, value in document.items():
+        for item in value if isinstance(value, list) else [value]:
+            budget.take(depth=depth)
+            if isinstance(item, dict) and "resourceType" in item:
+                yield Node(name, None, (_resource(item, depth + 1, budget),))
+            elif isinstance(item, dict):
+                yield Node(name, None, tuple(_members(item, depth + 1, budget)))
+            elif isinstance(item, bool):
+                yield Node(name, str(item).lower())
+            elif isinstance(item, str | int | float):
+                yield Node(name, _storable(str(item)))
