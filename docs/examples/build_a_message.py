@@ -8,8 +8,7 @@ from gpconnect_messaging.requests.identity import Identifiers
 
 folder = Path("events/requests/consultation-report-2.0")
 mailbox = MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001")
-request = (folder / "request.json").read_bytes()
 identifiers = Identifiers(b"a secret that you keep, and never change")
-(message,) = checked_messages(request, mailbox, read=lambda key: (folder / key).read_bytes(), identifiers=identifiers)
-Path("message.xml").write_bytes(message.xml)
-print(message.message_id, message.envelope.workflow_id, len(message.xml), "bytes")
+request = (folder / "request.json").read_bytes()
+(message,) = checked_messages(request, mailbox, lambda key: (folder / key).read_bytes(), identifiers=identifiers)
+print(message.message_id, message.envelope.workflow_id, Path("message.xml").write_bytes(message.xml), "bytes")

@@ -449,3 +449,7 @@ def _put_credentials(session: LocalSession, outputs: Mapping[str, str]) -> None:
     vault.put_secret_value(
         SecretId=outputs["MeshSecretName"], SecretString=json.dumps({"shared_key": community["shared_key"]})
     )
+    # The same in every run, so that the documentation can name the messages of the samples.
+    vault.put_secret_value(
+        SecretId=outputs["IdentifiersSecretName"], SecretString=json.dumps({"secret": community["identifiers_secret"]})
+    )

@@ -58,7 +58,7 @@ assert importlib.metadata.version("gpconnect-messaging") == gpconnect_messaging.
 def test_the_example_of_ten_lines_builds_a_message_that_holds(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "events").symlink_to(ROOT / "events")
     printed = ask(installed, EXAMPLE, folder=tmp_path)
-    assert printed.startswith("74d5ad55-f8f7-5a54-a5c7-b72917a7f923 GPCONNECT_SEND_DOCUMENT ")
+    assert printed.startswith("8fc960ae-d52a-812d-9975-bb0e71bcb920 GPCONNECT_SEND_DOCUMENT ")
     found = ask(installed, "-m", "gpconnect_messaging.conformance", tmp_path / "message.xml")
     assert "0 broken MUST, 0 broken SHOULD" in found
 

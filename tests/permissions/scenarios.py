@@ -213,7 +213,7 @@ SCENARIOS = (
         "functions that start anew send a report",
         a_report,
         {
-            "builder": ("ssm:GetParameter *",),
+            "builder": ("ssm:GetParameter *", "secretsmanager:GetSecretValue */identifiers-??????"),
             "sender": ("secretsmanager:GetSecretValue *",),
             "poller": ("secretsmanager:GetSecretValue *",),
         },

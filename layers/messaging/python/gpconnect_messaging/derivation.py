@@ -16,7 +16,7 @@ FIELD = "secret"
 
 
 class IdentifiersSecretError(Exception):
-    """The secret that ids are derived with is missing or not usable: restore it (docs/runbook.md)."""
+    """The secret that ids are derived with is missing or not usable: restore it (docs/deploy.md)."""
 
 
 def read_identifiers(client: "SecretsManagerClient", name: str) -> Identifiers:

@@ -7,7 +7,7 @@ _KEY = ("DEPLOYMENT", "IDENTIFIERS")
 
 
 class WrongSecretError(Exception):
-    """The ledger's ids were derived with another secret: restore that one (docs/runbook.md, "Table and secret")."""
+    """The ledger's ids were derived with another secret: restore that one (docs/deploy.md)."""
 
 
 class DerivationGuard(LedgerTable):
