@@ -57,4 +57,4 @@ def test_an_encounter_is_found_from_a_message_id_alone(run: LocalRun) -> None:
     message = product.message(dropped)
     table = run.session.resource("dynamodb").Table(run.outputs["LedgerTableName"])
     key = {"pk": f"ENCOUNTER#{encounter_key_of(message.message_id)}", "sk": "VERSION#1"}
-    assert message.message_id in table.get_item(Key=key)["Item"]["message_ids"]
+    assert table.get_item(Key=key)["Item"]["message_ids"] == [message.message_id]
