@@ -12,6 +12,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from gpconnect_messaging.enabled import PartKind
 from gpconnect_messaging.mailboxes.directory import CredentialsError, UnknownMailboxError
 from gpconnect_messaging.mailboxes.settings import MailboxSettings, MailboxSettingsError
 from gpconnect_messaging.mesh.errors import Authentication, MeshError
@@ -40,7 +41,7 @@ def examined(place: Place) -> Iterator[Finding]:
     for bucket in ("DropBucketName", "OutboxBucketName", "EvidenceBucketName"):
         named = bucket.removesuffix("BucketName").lower()
         yield _finding(f"{named} bucket", lambda bucket=bucket: _bucket(place, bucket))  # type: ignore[misc]
-    yield _finding("queues", lambda: _queues(place))
+    yield from flow_examined(place)
     yield _finding("schedules", lambda: _schedules(place))
     yield _finding("contacts", lambda: _contacts(place))
     yield _finding("notices", lambda: _notices(place))
@@ -54,6 +55,14 @@ def examined(place: Place) -> Iterator[Finding]:
         yield Finding("mailboxes", False, "None is configured: name one in infra/environments and deploy.")
     for mailbox in mailboxes:
         yield _finding(f"mailbox {mailbox}", lambda mailbox=mailbox: _mailbox(place, mailbox))  # type: ignore[misc]
+
+
+def flow_examined(place: Place, *, look_into_dead_letters: bool = True) -> Iterator[Finding]:
+    """Look at what can stop requests without an error: queues, parts that are switched off, canaries."""
+    yield _finding("queues", lambda: _queues(place, look_into_dead_letters=look_into_dead_letters))
+    for kind, what in _SWITCHED.items():
+        yield _finding(what, lambda kind=kind: _enabled(place, kind))  # type: ignore[misc]
+    yield _finding("canary", lambda: _canary(place))
 
 
 def mailbox_examined(place: Place, mailbox: str, practice: str | None) -> Iterator[Finding]:
@@ -126,13 +135,57 @@ def _bucket(place: Place, output: str) -> tuple[bool, str]:
     return True, "there"
 
 
-def _queues(place: Place) -> tuple[bool, str]:
+def _queues(place: Place, *, look_into_dead_letters: bool) -> tuple[bool, str]:
     depths = {each.name: each.waiting for each in place.queues()}
     dead = {name: count for name, count in depths.items() if "dead letters" in name and count}
     if dead:
         named = ", ".join(f"{count} in {name}" for name, count in dead.items())
-        return False, f"{named}: find out why in the logs, mend it, then `gpcm redrive`."
+        times = _dead_letter_times(place) if look_into_dead_letters else ""
+        return False, f"{named}{times}: find out why in the logs, mend it, then `gpcm redrive`."
     return True, ", ".join(f"{name} {count}" for name, count in depths.items())
+
+
+def _dead_letter_times(place: Place) -> str:
+    """Say how long the oldest dead letter has waited, and how many were queued within the last hour."""
+    letters = [letter for redrive in place.replay.redrives.values() for letter in redrive.look()]
+    if not letters:
+        return ""
+    now = place.now()
+    hours = (now - min(letter.queued_at for letter in letters)) / timedelta(hours=1)
+    new = sum(now - letter.queued_at < timedelta(hours=1) for letter in letters)
+    return f" (the oldest {hours:.0f} h old, {new} of the last hour)"
+
+
+_SWITCHED = {
+    PartKind.RULE: "rule of dropped requests",
+    PartKind.EVENT_SOURCE_MAPPING: "event source mappings",
+    PartKind.KEY: "keys",
+}
+_WITHOUT = {
+    PartKind.RULE: "What is dropped is not announced: enable it, then have it dropped again.",
+    PartKind.EVENT_SOURCE_MAPPING: "Its queue feeds no function: enable it.",
+    PartKind.KEY: "What it encrypts cannot be read or written: enable it, or cancel its deletion.",
+}
+"""What follows where a part of the kind is switched off, and what to do."""
+
+
+def _enabled(place: Place, kind: PartKind) -> tuple[bool, str]:
+    parts = place.enabled_parts.recent(kind)
+    off = [part.name for part in parts if not part.enabled]
+    if off:
+        return False, f"Not enabled: {', '.join(off)}. {_WITHOUT[kind]}"
+    return True, "enabled" if len(parts) == 1 else f"{len(parts)}, all enabled"
+
+
+def _canary(place: Place) -> tuple[bool, str]:
+    state = place.canaries.state()
+    if state is None:
+        return False, "None was ever started: the due work starts one. See the poller's log, and its schedule."
+    age = state.age(place.now())
+    minutes = f"{age / timedelta(minutes=1):.0f} minutes"
+    if age > 3 * timedelta(minutes=place.poller_settings.canary_minutes):
+        return False, f"None has come through for {minutes}, so requests may not either: see where they wait."
+    return True, f"the newest that came through was started {minutes} ago" if state.came_through else "under way"
 
 
 def _schedules(place: Place) -> tuple[bool, str]:

@@ -23,8 +23,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from gpconnect_messaging.derivation import IdentifiersSecretError, read_identifiers
+from gpconnect_messaging.enabled import EnabledParts
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.balances import Balances
+from gpconnect_messaging.ledger.canaries import Canaries
 from gpconnect_messaging.ledger.holds import HeldItems
 from gpconnect_messaging.ledger.notices import NoticeBook
 from gpconnect_messaging.ledger.records import Summary
@@ -266,6 +268,25 @@ class Place:
         return replay_tools(
             session, self.outputs, patience=its.patience, kept_for=its.audit_kept, identifiers=self.identifiers
         )
+
+    @cached_property
+    def enabled_parts(self) -> EnabledParts:
+        """Asks AWS whether the rule, the event source mappings and the keys are enabled."""
+        told = self.poller_settings
+        return EnabledParts(
+            events=self.client("events"),
+            functions=self.client("lambda"),
+            keys=self.client("kms"),
+            rule=told.event_rule,
+            mapping_ids=told.mapping_ids,
+            key_arns=told.key_arns,
+            now=self.now,
+        )
+
+    @cached_property
+    def canaries(self) -> Canaries:
+        """The canaries: when one was started, and which came through."""
+        return Canaries(self.client("dynamodb"), self.table)
 
     @cached_property
     def legal_hold(self) -> LegalHold:

@@ -277,9 +277,9 @@ SCENARIOS = (
         waits=6,
     ),
     Scenario(
-        "the poller asks whether the rule and the mappings are enabled",
+        "the poller asks whether the rule, the mappings and the keys are enabled",
         the_parts_are_enabled,
-        {"poller": ("events:DescribeRule *", "lambda:ListEventSourceMappings *")},
+        {"poller": ("events:DescribeRule *", "lambda:ListEventSourceMappings *", "kms:DescribeKey *")},
         tasks=(DUE,),
         afresh=True,
     ),

@@ -8,6 +8,7 @@ from gpconnect_messaging.ledger.following import Following, Happened
 from gpconnect_messaging.ledger.notices import NoticeBook
 from gpconnect_messaging.ledger.records import OpenNotice, Summary
 from infra.operations.console.board import Board
+from infra.operations.console.flow import FlowWatch
 from infra.operations.place import Place
 
 
@@ -37,13 +38,15 @@ class LedgerSource:
 
 @dataclass(frozen=True)
 class Desk:
-    """A place and its board."""
+    """A place, its board, and what can stop its requests."""
 
     place: Place
     board: Board
+    flow: FlowWatch
 
 
 def desk(place: Place, window: timedelta) -> Desk:
     """Set up the desk of a place. Its board is not started."""
     following = Following(place.client("dynamodb"), place.table, place.now)
-    return Desk(place, Board(LedgerSource(following, place.notices), window=window, now=place.now))
+    board = Board(LedgerSource(following, place.notices), window=window, now=place.now)
+    return Desk(place, board, FlowWatch(place))

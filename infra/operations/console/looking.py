@@ -87,6 +87,7 @@ class Looking:
             troubled=sum(counts.get(status, 0) for status in TROUBLED),
             troubled_filter=urlencode({"status": "troubled", "since": to_uk(since)}),
             oldest_notice=now - oldest,
+            unwell=self._desk.flow.unwell(),
             wide=picture.wide(counts),
             narrow=picture.narrow(counts),
             table=places,

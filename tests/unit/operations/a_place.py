@@ -51,8 +51,27 @@ _POLLER = {
 }
 
 
-class Functions:
-    """Lambda, as far as it tells what a function is told."""
+class Switches:
+    """EventBridge, Lambda's mappings and KMS: the state of each part."""
+
+    def __init__(self) -> None:
+        self.states = {
+            "requests-dropped": "ENABLED", "builder-mapping": "Enabled", "sender-mapping": "Enabled",
+            "records-key": "Enabled", "intake-key": "Enabled",
+        }  # fmt: skip
+
+    def describe_rule(self, *, Name: str) -> dict[str, Any]:  # noqa: N803
+        return {"State": self.states[Name]}
+
+    def get_event_source_mapping(self, *, UUID: str) -> dict[str, Any]:  # noqa: N803
+        return {"State": self.states[UUID]}
+
+    def describe_key(self, *, KeyId: str) -> dict[str, Any]:  # noqa: N803
+        return {"KeyMetadata": {"KeyState": self.states[KeyId]}}
+
+
+class Functions(Switches):
+    """Lambda, as far as it tells what a function is told, and what feeds it."""
 
     def get_function_configuration(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803
         assert FunctionName == "poller"
@@ -64,7 +83,21 @@ class Queues:
 
     def __init__(self) -> None:
         self.depths: dict[str, tuple[int, int]] = {}
+        self._looked: set[str] = set()
         self.sent: list[tuple[str, Any]] = []
+        self.letters: dict[str, list[dict[str, Any]]] = {}
+        """What a dead-letter queue gives to whoever receives."""
+
+    def receive_message(self, *, QueueUrl: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+        return {"Messages": self.letters.get(QueueUrl, [])} if self._first_look(QueueUrl) else {}
+
+    def change_message_visibility(self, *, QueueUrl: str, **_: Any) -> None:  # noqa: N803
+        self._looked.discard(QueueUrl)
+
+    def _first_look(self, url: str) -> bool:
+        first = url not in self._looked
+        self._looked.add(url)
+        return first
 
     def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:  # noqa: N803
         return {"Attributes": dict(zip(AttributeNames, map(str, self.depths.get(QueueUrl, (0, 0))), strict=True))}
@@ -96,12 +129,15 @@ class PlaceInMemory(Place):
         self.clock = Clock(at(180))
         self.dynamodb, self.bucket, self.topic, self.queue_depths = Table(), Bucket(self.clock), Topic(), Queues()
         self.parameters = Parameters()
+        self.switches = Functions()
         clients: dict[str, Any] = {
+            "events": self.switches,
+            "kms": self.switches,
             "dynamodb": self.dynamodb,
             "s3": self.bucket,
             "sns": self.topic,
             "sqs": self.queue_depths,
-            "lambda": Functions(),
+            "lambda": self.switches,
             "ssm": self.parameters,
             "secretsmanager": Secrets({"identifiers": {"secret": SECRET}}),
         }

@@ -119,6 +119,16 @@ class PollerSettings(_LedgerSettings):
     escalate_after_seconds: int = 14_400
 
     @property
+    def mapping_ids(self) -> tuple[str, ...]:
+        """The ids in `event_source_mappings`."""
+        return tuple(self.event_source_mappings.split(","))
+
+    @property
+    def key_arns(self) -> tuple[str, ...]:
+        """The ARNs in `keys`."""
+        return tuple(self.keys.split(","))
+
+    @property
     def escalate_after(self) -> timedelta:
         """How long a notice that is about no mailbox of ours waits for an acknowledgement; others: their mailbox's."""
         return timedelta(seconds=self.escalate_after_seconds)

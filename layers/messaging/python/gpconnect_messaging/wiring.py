@@ -192,8 +192,8 @@ def enabled_parts(settings: PollerSettings) -> "EnabledParts":
         functions=boto3.client("lambda", config=_CONFIG),
         keys=boto3.client("kms", config=_CONFIG),
         rule=settings.event_rule,
-        mapping_ids=tuple(settings.event_source_mappings.split(",")),
-        key_arns=tuple(settings.keys.split(",")),
+        mapping_ids=settings.mapping_ids,
+        key_arns=settings.key_arns,
     )
 
 

@@ -18,6 +18,7 @@ from gpconnect_messaging.ledger.records import SET_ASIDE, AuditEvent, Received
 from infra.operations.console.application import console
 from infra.operations.console.board import Board
 from infra.operations.console.desk import Desk, LedgerSource
+from infra.operations.console.flow import FlowWatch
 from infra.operations.console.operators import OperatorsAtThisMachine
 from tests.examples import a_message, written
 from tests.identifiers import ids_of
@@ -80,7 +81,10 @@ class Console:
         self.board = Board(source, now=self.place.now)
         self.operators = OperatorsAtThisMachine(self.place.now)
         self.application = console(
-            Desk(self.place, self.board), self.operators, hosts=frozenset({HOST}), suggested_actor="somebody"
+            Desk(self.place, self.board, FlowWatch(self.place, begin=lambda ask: ask())),
+            self.operators,
+            hosts=frozenset({HOST}),
+            suggested_actor="somebody",
         )
         self.signed_in = self.operators.sign_in(self.operators.code, ACTOR)
         self.base = f"/{self.signed_in.path}"
