@@ -210,7 +210,8 @@ class Deployment(Settings):
     network: Network | None = None
     """None: the functions run outside any network of ours, and reach AWS and MESH by TLS only."""
     evidence_lock_days: int | None = Field(default=None, ge=1)
-    """For how long S3 refuses to delete or overwrite evidence (object lock, governance mode). None: no lock."""
+    """For how long S3 refuses to delete or overwrite evidence (object lock, governance mode). None: no lock, which
+    production refuses."""
     synthetic_reports_from: AccountId | None = None
     """The account of the pipeline, which may drop a report about a test person here and read how it fared."""
 
@@ -269,6 +270,15 @@ class Configuration(Settings):
         lock = self.deployment.evidence_lock_days
         if lock is not None and lock > self.retention.payload_days:
             raise ValueError("deployment.evidence_lock_days must not exceed retention.payload_days")
+        return self
+
+    @model_validator(mode="after")
+    def _live_evidence_is_locked(self) -> Self:
+        if self.name == "prod" and self.deployment.evidence_lock_days is None:
+            raise ValueError(
+                "deployment.evidence_lock_days must be given in prod: evidence of live messages cannot be overwritten "
+                "or deleted while it is locked"
+            )
         return self
 
     @model_validator(mode="after")

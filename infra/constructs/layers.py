@@ -38,7 +38,9 @@ _INSTALL = (
 # What belongs to the building machine: commands that name its interpreter, the installer's lock, byte code. And what no
 # function uses: another FHIR version.
 _NOT_SHIPPED = ("bin", ".lock", "**/__pycache__", "fhir/resources/R4B")
-USED_SERVICES = ("dynamodb", "s3", "secretsmanager", "sns", "sqs", "ssm", "sts")
+USED_SERVICES = (
+    "dynamodb", "events", "kms", "lambda", "s3", "secretsmanager", "sns", "sqs", "ssm", "sts",
+)  # fmt: skip
 """The AWS services whose descriptions are shipped: a quarter of the layer describes the hundreds that we never call."""
 
 

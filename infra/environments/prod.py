@@ -12,5 +12,6 @@ CONFIGURATION = Configuration(
     keep_data=True,
     contacts=("messaging@example.org", "clinical-safety@example.org"),
     mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001", pds_lookup=True),),
-    deployment=Deployment(traffic_shift="canary"),
+    # As long as payloads are kept: nobody deletes or overwrites evidence before it expires.
+    deployment=Deployment(traffic_shift="canary", evidence_lock_days=30),
 )

@@ -101,9 +101,13 @@ def test_a_wrong_mailbox_is_refused_by_the_name_of_its_field(field: str, wrong: 
         ({"account": None}, "account"),
         ({"keep_data": False}, "keep_data"),
         ({"mailboxes": (MAILBOX.model_copy(update={"hold_window_seconds": 0}),)}, "hold_window_seconds"),
-        ({"deployment": Deployment(traffic_shift="all at once")}, "traffic_shift"),
+        ({"deployment": Deployment(traffic_shift="all at once", evidence_lock_days=30)}, "traffic_shift"),
         (
-            {"deployment": Deployment(traffic_shift="canary", synthetic_reports_from="111122223333")},
+            {
+                "deployment": Deployment(
+                    traffic_shift="canary", evidence_lock_days=30, synthetic_reports_from="111122223333"
+                )
+            },
             "synthetic_reports_from",
         ),
     ],
@@ -155,6 +159,11 @@ def test_a_wrong_network_is_refused_by_its_field(field: str, wrong: Any) -> None
     assert Network(**right).make_endpoints
     with pytest.raises(ValidationError, match=field):
         Network(**{**right, field: wrong})
+
+
+def test_production_does_without_no_lock_of_its_evidence() -> None:
+    with pytest.raises(ValidationError, match=r"deployment\.evidence_lock_days"):
+        with_deployment(production(), evidence_lock_days=None)
 
 
 def test_evidence_is_not_locked_for_longer_than_it_is_kept() -> None:

@@ -27,6 +27,7 @@ from infra.local.processes import Keeper
 from infra.operations.console.application import console
 from infra.operations.console.board import Board
 from infra.operations.console.desk import Desk, LedgerSource
+from infra.operations.console.flow import FlowWatch
 from infra.operations.console.operators import OperatorsAtThisMachine
 from tests.identifiers import key_of
 from tests.ledger_table import create_ledger_table
@@ -108,7 +109,12 @@ def _measure(client: Any) -> list[str]:
     place.client = {"dynamodb": client, "lambda": place.client("lambda"), "s3": place.bucket}.__getitem__
     board = Board(LedgerSource(Following(client, TABLE, place.now), place.notices), now=place.now)
     operators = OperatorsAtThisMachine(place.now)
-    application = console(Desk(place, board), operators, hosts=frozenset({HOST}), suggested_actor="x")
+    application = console(
+        Desk(place, board, FlowWatch(place, begin=lambda _: None)),
+        operators,
+        hosts=frozenset({HOST}),
+        suggested_actor="x",
+    )
     signed_in = operators.sign_in(operators.code, "a.nurse")
     browser = Browser(application, signed_in.cookie)
     began = time.monotonic()
