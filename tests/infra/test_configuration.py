@@ -161,7 +161,7 @@ def test_a_wrong_network_is_refused_by_its_field(field: str, wrong: Any) -> None
         Network(**{**right, field: wrong})
 
 
-def test_production_does_without_no_lock_of_its_evidence() -> None:
+def test_production_must_lock_its_evidence() -> None:
     with pytest.raises(ValidationError, match=r"deployment\.evidence_lock_days"):
         with_deployment(production(), evidence_lock_days=None)
 

@@ -122,6 +122,15 @@ def test_looking_consumes_nothing_and_shows_nothing_personal(intake: Operated) -
     assert intake.sqs.sent == []
 
 
+def test_a_canary_is_called_one_and_stays(intake: Operated, sending: Operated) -> None:
+    canary_id = str(uuid.uuid4())
+    intake.sqs.put(json.dumps({"kind": "canary", "canary": canary_id}), group="canaries")
+    sending.sqs.put(json.dumps({"canary": canary_id}), group="canaries")
+    for operated in (intake, sending):
+        [letter] = operated.redrive.look()
+        assert (letter.kind, letter.subject, letter.moves) == (Kind.CANARY, None, False)
+
+
 def test_what_is_moved_goes_back_as_it_was_with_the_time_when_it_first_came(intake: Operated) -> None:
     body = json.dumps({"patient": SECRET})
     intake.sqs.put(body, own="attribute")

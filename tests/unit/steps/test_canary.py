@@ -22,6 +22,7 @@ from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.steps.canary import BuildCanary, EndCanary, StartCanaries, UnknownCanaryError
 from gpconnect_messaging.steps.due_work import Swept
 from gpconnect_messaging.steps.escalate import Escalated
+from gpconnect_messaging.steps.send import Sender, UnknownMessageError
 from tests.in_memory import Table
 from tests.steps_in_memory import PATIENCE
 
@@ -262,6 +263,19 @@ def test_a_canary_is_no_message_so_that_there_is_nothing_to_upload_list_or_count
     for item in product.table.items.values():
         indexed = {"status_shard", "due_shard", "time_shard", "encounter", "mailbox", "status", "message_id"}
         assert not indexed & set(item)
+
+
+def test_a_canarys_id_in_place_of_a_messages_reaches_neither_the_outbox_nor_mesh(product: Product) -> None:
+    product.due()
+    [body] = product.sqs.take("intake")
+    product.take("builder", body)
+    client, untouched = cast("Any", product.table), cast("Any", Untouched())
+    sender = Sender(
+        outbox=untouched, ledger=Ledger(client, "ledger", PATIENCE, product.clock), mesh=untouched, notifier=untouched,
+        lease=timedelta(minutes=3), patience=PATIENCE, now=product.clock,
+    )  # fmt: skip
+    with pytest.raises(UnknownMessageError):
+        sender.send(json.loads(body)["canary"])
 
 
 def test_a_canary_goes_a_day_after_its_dead_letter_would(product: Product) -> None:

@@ -58,6 +58,7 @@ class Kind(StrEnum):
     HELD = "a held request whose time had come"
     ORDERED = "a request to be taken in again"
     MESSAGE = "a message to be sent"
+    CANARY = "a canary"
     UNREADABLE = "not readable"
 
 
@@ -214,8 +215,12 @@ class Redrive:
             match parsed:
                 case {"message_id": str(message_id)} if _ID.fullmatch(message_id):
                     return replace(letter, kind=Kind.MESSAGE, subject=message_id)
+                case {"canary": str()}:
+                    return replace(letter, kind=Kind.CANARY)
             return letter
         match parsed:
+            case {"kind": "canary", "canary": str(), **others} if not others:
+                return replace(letter, kind=Kind.CANARY)
             case {"release": str(request_id), **others} if not others and _ID.fullmatch(request_id):
                 return replace(letter, kind=Kind.HELD, subject=request_id)
             case {"again": str(request_id), **others} if not others and _ID.fullmatch(request_id):
@@ -233,6 +238,10 @@ class Redrive:
         if record:
             letter = replace(letter, mailbox=record.mailbox, status=record.status)
         match letter.kind:
+            case Kind.CANARY:
+                return _stays(
+                    letter, "It has no patient, and its time is over: newer ones show whether the way is free."
+                )
             case Kind.UNREADABLE:
                 return _stays(letter, "It names no message, and would come back: find out who put it there.")
             case Kind.MESSAGE | Kind.HELD if record is None:
