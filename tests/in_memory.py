@@ -206,6 +206,27 @@ class Table:
                     self._parts[attribute, after[attribute]["S"]][key] = None
 
 
+class TableInTransactions(Table):
+    """A table on which transactions of others hold an item of the next writes, `conflicts` times."""
+
+    def __init__(self, conflicts: int = 0) -> None:
+        super().__init__()
+        self.conflicts = conflicts
+
+    def _alone(self, operation: str, change: Item) -> Item:
+        if self.conflicts:
+            self.conflicts -= 1
+            raise _failed(operation, "TransactionConflictException")
+        return super()._alone(operation, change)
+
+    def transact_write_items(self, *, TransactItems: list[Item], **how: Any) -> Item:
+        if self.conflicts:
+            self.conflicts -= 1
+            reasons = [{"Code": "TransactionConflict"}, *({"Code": "None"} for _ in TransactItems[1:])]
+            raise _failed("TransactWriteItems", "TransactionCanceledException", CancellationReasons=reasons)
+        return super().transact_write_items(TransactItems=TransactItems, **how)
+
+
 @dataclass
 class _Pages:
     """The paginator of a table's query."""

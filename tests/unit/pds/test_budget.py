@@ -9,7 +9,7 @@ import pytest
 
 from gpconnect_messaging.pds.budget import SharedBudget
 from gpconnect_messaging.pds.errors import Busy
-from tests.in_memory import Table
+from tests.in_memory import Table, TableInTransactions
 
 NOW = 1_800_000_000.0
 
@@ -66,3 +66,12 @@ def test_a_hundred_at_once_get_a_hundred_different_moments() -> None:
     with ThreadPoolExecutor(20) as pool:
         given = sorted(wait for waits in pool.map(ask, budgets(20)) for wait in waits)
     assert given == pytest.approx([0.2 * place for place in range(100)])
+
+
+def test_a_transaction_on_the_budget_costs_neither_a_moment_nor_a_pause() -> None:
+    table: Any = TableInTransactions(conflicts=2)
+    budget = SharedBudget(table, "ledger", 5, lambda: NOW)
+    assert budget.reserve(9.0) == 0.0
+    table.conflicts = 2
+    budget.pause(2.0)
+    assert budget.reserve(9.0) == pytest.approx(2.0)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from gpconnect_messaging.conflicts import past_transactions
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import AuditEvent
 from gpconnect_messaging.ledger.table import Item, LedgerTable, in_time, item, text, time, time_shards
@@ -48,7 +49,8 @@ class AuditTrail(LedgerTable):
             details=details or {},
         )
         kept = {} if row and "legal_hold" in row else self._expiry(event.at)
-        self._client.put_item(TableName=self._table, Item=item(audit_item(event) | kept))
+        put = item(audit_item(event) | kept)
+        past_transactions(lambda: self._client.put_item(TableName=self._table, Item=put))
         return event
 
     def of_message(self, message_id: str) -> list[AuditEvent]:

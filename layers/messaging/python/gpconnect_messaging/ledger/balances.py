@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 
+from gpconnect_messaging.conflicts import past_transactions
 from gpconnect_messaging.ledger.lifecycle import NoticeKind, Status
 from gpconnect_messaging.ledger.records import Notice
 from gpconnect_messaging.ledger.store import UNMATCHED
@@ -66,7 +67,7 @@ class Balances(LedgerTable):
             )
             if self._write([self._put(summary), self._put_notice(notice)]):
                 return (notice,)
-        self._client.put_item(TableName=self._table, Item=item(summary))
+        past_transactions(lambda: self._client.put_item(TableName=self._table, Item=item(summary)))
         return ()
 
 

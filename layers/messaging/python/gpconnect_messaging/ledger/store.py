@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from gpconnect_messaging.conflicts import past_transactions
 from gpconnect_messaging.ledger.lifecycle import (
     Fact,
     FactKind,
@@ -674,12 +675,15 @@ class Ledger(LedgerTable):
 
     def _count_tries(self, mailbox: str, mesh_message_id: str, begun: int = 0, alone: int = 0) -> Tries:
         expires = self._now() + _TRIES_KEPT
-        answer = self._client.update_item(
-            TableName=self._table,
-            Key=_item({"pk": f"RECEIVED#{mailbox}#{mesh_message_id}", "sk": "TRIES"}),
-            UpdateExpression="SET expires_at = :expires ADD begun :begun, tries :alone",
-            ExpressionAttributeValues=_item({":begun": begun, ":alone": alone, ":expires": int(expires.timestamp())}),
-            ReturnValues="ALL_NEW",
+        values = _item({":begun": begun, ":alone": alone, ":expires": int(expires.timestamp())})
+        answer = past_transactions(
+            lambda: self._client.update_item(
+                TableName=self._table,
+                Key=_item({"pk": f"RECEIVED#{mailbox}#{mesh_message_id}", "sk": "TRIES"}),
+                UpdateExpression="SET expires_at = :expires ADD begun :begun, tries :alone",
+                ExpressionAttributeValues=values,
+                ReturnValues="ALL_NEW",
+            )
         )
         counted = _plain(answer["Attributes"])
         return Tries(begun=int(counted["begun"]), alone=int(counted["tries"]))
@@ -697,12 +701,14 @@ class Ledger(LedgerTable):
 
     def _put_lease(self, item: Item, condition: str, values: Item) -> bool:
         try:
-            self._client.put_item(
-                TableName=self._table,
-                Item=_item(item),
-                ConditionExpression=condition,
-                ExpressionAttributeNames={"#until": "until"},
-                ExpressionAttributeValues=_item(values),
+            past_transactions(
+                lambda: self._client.put_item(
+                    TableName=self._table,
+                    Item=_item(item),
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames={"#until": "until"},
+                    ExpressionAttributeValues=_item(values),
+                )
             )
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":

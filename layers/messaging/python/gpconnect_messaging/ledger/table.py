@@ -4,16 +4,15 @@ What must be found later by time carries `time_shard` and `at`: the day, and one
 the index takes all of a moment's writes (1,000 a second is what one key takes).
 """
 
-import random
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
+from gpconnect_messaging.conflicts import past_transactions, tries
 from gpconnect_messaging.ledger.lifecycle import NoticeKind
 from gpconnect_messaging.ledger.records import Notice
 
@@ -22,12 +21,11 @@ if TYPE_CHECKING:
 
 SHARDS = 32
 TIME_SHARDS = 16
-_TRIES = 10
 NOTICE_LEASE = timedelta(minutes=1)
 """How long whoever tells a notice, or escalates it, may take for it."""
 OPEN_NOTICE = "OPEN NOTICE"
 """Where the index by status has the notices that nobody has acknowledged."""
-_RACE_LOST = {"ConditionalCheckFailed", "TransactionConflict"}
+_CONDITION_FAILED, _CONFLICT = "ConditionalCheckFailed", "TransactionConflict"
 
 _to_dynamo = TypeSerializer().serialize
 _from_dynamo = TypeDeserializer().deserialize
@@ -56,10 +54,7 @@ class LedgerTable:
         self._kept_for = kept_for
 
     def _tries(self) -> Iterator[int]:
-        for attempt in range(_TRIES):
-            if attempt:
-                sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 6)))  # noqa: S311 - spreads retries, hides nothing
-            yield attempt
+        return tries()
 
     def _get(self, pk: str, sk: str) -> Item | None:
         answer = self._client.get_item(TableName=self._table, Key=item({"pk": pk, "sk": sk}), ConsistentRead=True)
@@ -138,18 +133,26 @@ class LedgerTable:
         return put
 
     def _write(self, puts: Sequence[Item]) -> bool:
-        """Write all or nothing; False where a condition failed or another transaction had hold of an item."""
-        try:
-            self._client.transact_write_items(TransactItems=puts)  # type: ignore[arg-type]
-        except ClientError as error:
-            codes = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
-            code = error.response["Error"]["Code"]
-            if code == "TransactionInProgressException" or (
-                code == "TransactionCanceledException" and codes & _RACE_LOST
-            ):
-                return False
-            raise
-        return True
+        """Write all or nothing; False where a condition failed.
+
+        Raises LedgerBusyError where transactions of others held an item on every try.
+        """
+        for _ in self._tries():
+            try:
+                self._client.transact_write_items(TransactItems=puts)  # type: ignore[arg-type]
+            except ClientError as error:
+                codes = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+                code = error.response["Error"]["Code"]
+                if code == "TransactionCanceledException" and _CONDITION_FAILED in codes:
+                    return False
+                # Nothing was written, and nobody knows yet whether the conditions hold: False would say "a repeat".
+                if code != "TransactionInProgressException" and not (
+                    code == "TransactionCanceledException" and _CONFLICT in codes
+                ):
+                    raise
+            else:
+                return True
+        raise LedgerBusyError("transactions of others held an item on every try")
 
     def _update(self, pk: str, sk: str, expression: str, condition: str | None, values: Item) -> bool:
         """Update an item; False where the condition does not hold."""
@@ -157,11 +160,10 @@ class LedgerTable:
         if values:
             how["ExpressionAttributeValues"] = item(values)
         try:
-            self._client.update_item(
-                TableName=self._table,
-                Key=item({"pk": pk, "sk": sk}),
-                UpdateExpression=expression,
-                **how,
+            past_transactions(
+                lambda: self._client.update_item(
+                    TableName=self._table, Key=item({"pk": pk, "sk": sk}), UpdateExpression=expression, **how
+                )
             )
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ClientError
 
+from gpconnect_messaging.conflicts import past_transactions
 from gpconnect_messaging.pds.errors import Busy
 
 if TYPE_CHECKING:
@@ -87,13 +88,15 @@ class SharedBudget:
     def _update(self, expression: str, condition: str, values: dict[str, int]) -> int | None:
         """Move the first free moment; return where to, None where the condition does not hold."""
         try:
-            answer = self._client.update_item(
-                TableName=self._table,
-                Key=_KEY,
-                UpdateExpression=expression,
-                ConditionExpression=condition,
-                ExpressionAttributeValues={name: {"N": str(value)} for name, value in values.items()},
-                ReturnValues="UPDATED_NEW",
+            answer = past_transactions(
+                lambda: self._client.update_item(
+                    TableName=self._table,
+                    Key=_KEY,
+                    UpdateExpression=expression,
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues={name: {"N": str(value)} for name, value in values.items()},
+                    ReturnValues="UPDATED_NEW",
+                )
             )
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
