@@ -261,6 +261,12 @@ class World:
             changes["patient__nhs_number"] = "9658218866"
         return self._dropped(folder, request_data("consultation-report-2.0", **changes), encounter, valid=valid)
 
+    def drop_raw(self, key: str, body: bytes) -> None:
+        """A sending system drops whatever it likes as a request."""
+        version = self.bucket.put_object(Key=key, Body=body)["VersionId"]
+        self._puts += 1
+        self.queue.intake.append(Dropped("drop", key, version, self.clock(), f"{self._puts:018X}"))
+
     def withdraw(self, encounter: str) -> str:
         """The consultation was deleted; return the withdrawal's id."""
         asked = {"kind": "withdraw", "mailbox": MAILBOX, "encounter": encounter}

@@ -368,7 +368,8 @@ def test_a_notice_names_the_practice_that_pds_named_and_that_the_patient_has_die
     product.works()
     product.later(timedelta(hours=1))
     (told,) = product.topic.told
-    assert "practice: A20047 Millbrook Surgery (says PDS)" in told
+    assert "practice: A20047 (says PDS)" in told
+    assert "Millbrook" not in told, "a name is the request's word"
     assert "deceased: PDS knows that the patient has died" in told
 
 

@@ -29,7 +29,6 @@ id of an earlier message, and neither do its versions, by which later ones are k
 """
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -82,6 +81,7 @@ from gpconnect_messaging.ledger.table import plain as _plain
 from gpconnect_messaging.ledger.table import shard as _shard
 from gpconnect_messaging.ledger.table import text as _text
 from gpconnect_messaging.ledger.table import time as _time
+from gpconnect_messaging.quoting import mailbox_id, ods_code, quoted
 from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE, EncounterIdentifiers
 
 if TYPE_CHECKING:
@@ -91,7 +91,6 @@ UNMATCHED = "UNMATCHED"
 """Where the index by status has what came in without a message of ours."""
 # MESH deletes a message after 30 days; DynamoDB removes the count of its tries some time later.
 _TRIES_KEPT = timedelta(days=40)
-_CODE = re.compile(r"[A-Za-z0-9]{3,50}")
 _ROW = frozenset(
     {
         "pk", "sk", "message_id", "request_id", "mailbox", "encounter", "encounter_key", "version", "recipient",
@@ -923,20 +922,23 @@ def _explanation(history: History, kind: NoticeKind) -> dict[str, str]:
 
 def _source(response: Fact) -> str:
     """Say where a response came from; what is no code is not repeated, since its sender chose the words."""
-    mailbox, organisation = (
-        (code if _CODE.fullmatch(code) else "not readable") if code else "not given"
-        for code in (response.details["from_mailbox"], response.details["from_organisation"])
+    mailbox, organisation = response.details["from_mailbox"], response.details["from_organisation"]
+    return (
+        f"{response.details['mesh_message_id']} from mailbox {quoted(mailbox_id(mailbox), mailbox)}, "
+        f"organisation {quoted(ods_code(organisation), organisation)}"
     )
-    return f"{response.details['mesh_message_id']} from mailbox {mailbox}, organisation {organisation}"
 
 
 def _practice(history: History) -> dict[str, str]:
-    """Name the patient's practice for whoever has to ring it, and say whether PDS knows the patient to have died."""
+    """Name the patient's practice for whoever has to ring it, and say whether PDS knows the patient to have died.
+
+    By code alone: the practice's name is the request's word, whoever gave the code.
+    """
     known = history.registration
-    if not known.get("ods_code"):
+    code = ods_code(known.get("ods_code"))
+    if not code:
         return {}
-    named = " ".join(filter(None, [known["ods_code"], known.get("name")]))
-    return {"practice": f"{named} (says {known['source']})"} | (
+    return {"practice": f"{code} (says {known['source']})"} | (
         {"deceased": "PDS knows that the patient has died"} if known.get("deceased") else {}
     )
 

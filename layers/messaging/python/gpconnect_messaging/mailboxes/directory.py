@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from gpconnect_messaging.keeping import KEPT_SECONDS, Kept, read_secret
 from gpconnect_messaging.mailboxes.settings import MailboxSettings, MailboxSettingsError
+from gpconnect_messaging.quoting import mailbox_id
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -36,7 +37,12 @@ class MailboxDirectory:
         self._kept: Kept[MailboxSettings] = Kept(KEPT_SECONDS, clock)
 
     def settings(self, mailbox: str) -> MailboxSettings:
-        """Find a mailbox's settings. Raises UnknownMailboxError, MailboxSettingsError."""
+        """Find a mailbox's settings. Raises UnknownMailboxError, MailboxSettingsError.
+
+        What does not have a mailbox's form is not asked for: the question is logged by AWS.
+        """
+        if mailbox_id(mailbox) != mailbox:
+            raise UnknownMailboxError("no such mailbox is configured")
         return self._kept.get(mailbox, lambda: self._read(mailbox))
 
     def _read(self, mailbox: str) -> MailboxSettings:

@@ -39,6 +39,11 @@ ERROR_CODES = {
 }
 
 
+def known_code(text: str | None) -> str:
+    """Give an error code that MESH's documentation lists, or say that it is none: anything else is not repeated."""
+    return (text if text in ERROR_CODES else "a code that we do not know") if text else "no code"
+
+
 class MeshError(Exception):
     """Base of everything that this package raises about MESH. `operation` is what was tried, such as "send"."""
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from gpconnect_messaging.quoting import ods_code
 from gpconnect_messaging.requests.nhs_number import is_nhs_number
 from gpconnect_messaging.requests.snomed import is_concept_id
 
@@ -35,6 +36,12 @@ def _valid_concept_id(value: str) -> str:
     return value
 
 
+def _no_long_number(value: str) -> str:
+    if ods_code(value) is None:
+        raise ValueError("is not an ODS code: it has six or more digits in a row")
+    return value
+
+
 def _safe_key(value: str) -> str:
     if value.startswith("/") or ".." in value.split("/"):
         raise ValueError("must stay inside the drop: no leading '/', no '..'")
@@ -43,7 +50,11 @@ def _safe_key(value: str) -> str:
 
 Text = Annotated[str, Field(min_length=1), AfterValidator(_printable), AfterValidator(_not_blank)]
 ShortText = Annotated[Text, Field(max_length=255)]
-OdsCode = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$", description="ODS code in capital letters")]
+OdsCode = Annotated[
+    str,
+    Field(pattern=r"^[A-Z0-9]{3,10}$", description="ODS code in capital letters"),
+    AfterValidator(_no_long_number),
+]
 NhsNumber = Annotated[
     str,
     AfterValidator(_valid_nhs_number),

@@ -32,6 +32,7 @@ from gpconnect_messaging.mailboxes.directory import MailboxDirectory, UnknownMai
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.queues import SendQueue
+from gpconnect_messaging.quoting import NOT_OURS
 from gpconnect_messaging.requests.identity import Identifiers
 from gpconnect_messaging.requests.models import Request, Withdrawal, parse, parse_request
 from gpconnect_messaging.requests.nhs_number import NumberRange
@@ -448,6 +449,13 @@ class Builder:
         except UnknownMailboxError:
             raise RequestRefusedError.because("mailbox", "is not a sending mailbox of this environment") from None
 
+    def _own(self, asked: Request | Withdrawal | None) -> str:
+        """Give the mailbox that a request names where it is one of ours: another is whatever the sender wrote."""
+        try:
+            return self.mailboxes.settings(asked.mailbox).mailbox if asked else NOT_OURS
+        except UnknownMailboxError:
+            return NOT_OURS
+
     def _documents(self, request: Request, folder: str, claimed: tuple[str, ...] | None) -> list[DropFile]:
         """Find the documents, primary first, and see that each is what the request says it is."""
         places = [request.documents.index(document) for document in request.documents_in_order]
@@ -619,8 +627,7 @@ class Builder:
 
     def _row(self, request_id: UUID, asked: Request | Withdrawal | None, facts: tuple[Fact, ...]) -> MessageRecord:
         """Make the row of a request that is no message."""
-        # What could not be read is not known; a mailbox id has a form that holds no one's name.
-        mailbox, encounter = (asked.mailbox, asked.encounter) if asked else ("-", "-")
+        mailbox, encounter = self._own(asked), asked.encounter if asked else NOT_OURS
         return MessageRecord(
             message_id=str(request_id),
             request_id=str(request_id),

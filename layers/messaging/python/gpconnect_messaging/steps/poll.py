@@ -8,7 +8,6 @@ Several messages are taken in at once. That is safe, as two pollers of one mailb
 taking a message in can be repeated; the lease on the mailbox only saves the work.
 """
 
-import re
 import uuid
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -36,9 +35,11 @@ from gpconnect_messaging.mesh.errors import (
     Gone,
     NeverLeft,
     Refused,
+    known_code,
 )
 from gpconnect_messaging.mesh.models import MessageHeaders
 from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.quoting import mailbox_id
 from gpconnect_messaging.requests.identity import Identifiers
 from gpconnect_messaging.specification import WORKFLOW_ANSWERED_ON
 from gpconnect_messaging.steps.voiding import void_what_it_replaced, voids
@@ -47,8 +48,6 @@ from gpconnect_messaging.storage import Evidence, KeptMessage
 LARGEST_RECEIVED = 20_000_000_000
 """What MESH carries in all chunks of a message, in bytes; what is longer decompressed, is a bomb."""
 
-# An address for automatic routing, which holds personal data, is none.
-_MAILBOX_ID = re.compile(r"[A-Za-z0-9]{1,50}")
 # Failures of MESH, of the network and of AWS: they say nothing of the message that was being taken in.
 _PASSING = (Authentication, Busy, NeverLeft, LedgerBusyError, ClientError, BotoCoreError)
 
@@ -279,23 +278,23 @@ class Poller:
         What may pass is raised.
         """
         try:
-            return _mailbox_id(self.mesh.endpoint_lookup(mailbox, organisation, workflow_id).only)
+            return mailbox_id(self.mesh.endpoint_lookup(mailbox, organisation, workflow_id).only)
         except (Gone, Refused):
             return None
 
     def _report(self, message: MessageHeaders) -> tuple[MessageRecord, list[Fact]] | _Unmatched:
         record = self.ledger.find_by_mesh_message_id(message.linked_message_id) if message.linked_message_id else None
         if record is None or not message.linked_message_id:
-            return _Unmatched(f"it is a MESH report ({message.status_code or 'no code'}) on no message of ours")
+            return _Unmatched(f"it is a MESH report ({known_code(message.status_code)}) on no message of ours")
         if message.status_success:
             return _Unmatched(
-                f"it is a MESH report of success ({message.status_code or 'no code'}), which is not expected"
+                f"it is a MESH report of success ({known_code(message.status_code)}), which is not expected"
             )
         fact = lifecycle.report(
             at=self.now(),
             mesh_message_id=message.message_id,
             linked_mesh_message_id=message.linked_message_id,
-            code=message.status_code,
+            code=known_code(message.status_code),
             description=ERROR_CODES.get(message.status_code, "not a code that we know; see the evidence store"),
         )
         return record, [fact]
@@ -340,12 +339,7 @@ def _recipient(client: MeshClient, mesh_message_id: str) -> str | None:
         recipient = client.tracking(mesh_message_id).recipient
     except (Gone, Refused):
         return None
-    return _mailbox_id(recipient)
-
-
-def _mailbox_id(said: str | None) -> str | None:
-    """Keep a mailbox's id, and nothing else that MESH may say in its place: the address that it routed by, say."""
-    return said if said and _MAILBOX_ID.fullmatch(said) else None
+    return mailbox_id(recipient)
 
 
 @dataclass
