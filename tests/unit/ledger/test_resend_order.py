@@ -15,6 +15,7 @@ from gpconnect_messaging.ledger.lifecycle import (
     acknowledgements_due,
     due_at,
     notices_due,
+    occasions_due,
 )
 from tests.unit.ledger.facts import (
     BUILT,
@@ -91,6 +92,30 @@ def test_a_person_is_told_of_what_was_sent_again_in_vain() -> None:
     assert NoticeKind.SENT_AGAIN_IN_VAIN in notices_due(History(reported_again))
     for not_yet in (REFUSED, (*REFUSED, ordered()), (*REFUSED, ordered(), started(2, 201))):
         assert NoticeKind.SENT_AGAIN_IN_VAIN not in notices_due(History(not_yet))
+
+
+def test_every_order_that_was_in_vain_is_an_occasion_of_its_own() -> None:
+    facts = [*REFUSED, ordered()]
+    for attempt, expected in ((2, {"1"}), (3, {"1", "2"}), (4, {"1", "2", "3"})):
+        facts += [started(attempt, 100 * attempt + 1), refused(attempt, 100 * attempt + 2)]
+        assert occasions_due(History(tuple(facts))) >= {(NoticeKind.SENT_AGAIN_IN_VAIN, order) for order in expected}
+        facts.append(ordered(attempt, 100 * attempt + 3))
+    assert len([kind for kind, _ in occasions_due(History(tuple(facts))) if kind is NoticeKind.SENT_AGAIN_IN_VAIN]) == 3
+
+
+def test_an_order_that_went_well_is_no_occasion() -> None:
+    delivered = (
+        *REFUSED,
+        ordered(),
+        started(2, 201),
+        accepted(2, 202),
+        ordered(2, 300),
+        started(3, 301),
+        refused(3, 302),
+    )
+    assert {order for kind, order in occasions_due(History(delivered)) if kind is NoticeKind.SENT_AGAIN_IN_VAIN} == {
+        "2"
+    }
 
 
 def test_a_second_order_is_another_only_after_an_upload() -> None:

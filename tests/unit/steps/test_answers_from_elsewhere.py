@@ -72,6 +72,14 @@ def test_it_is_kept_does_not_complete_the_message_and_is_told() -> None:
     assert product.row(message_id).status is Status.DELIVERED, "the right one still lands"
 
 
+def test_every_answer_that_does_not_count_is_notified_once() -> None:
+    product = Product(hold_window_seconds=0)
+    message_id = sent(product)
+    for name in ("R1", "R1", "R2", "R3"):
+        answers(product, message_id, *GOOD, organisation="B86071", name=name)
+    assert product.told() == ["An answer came from somewhere else"] * 3
+
+
 def test_what_an_answer_says_of_its_sender_is_not_repeated_where_it_is_no_code() -> None:
     product = Product(hold_window_seconds=0)
     answers(product, sent(product), GOOD[0], organisation="Mr Garth WRIGHT")

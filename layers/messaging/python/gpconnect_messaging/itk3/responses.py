@@ -35,9 +35,10 @@ _LONGEST_TEXT = 2_000
 _LONGEST_REFERENCE = 255
 _HANDLING = "/extension-itk-messagehandling-"
 _CODE_SYSTEMS = ("itk-responsecodes-", "itk-acknowledgement-")
-# Ids and codes end up in logs and keys. Six digits in a row are no code, and could be part of an NHS number.
+# Ids and codes end up in logs and keys. A response code is up to five digits, and an event's code ITK and digits with a
+# letter: anything else could be a name or an NHS number.
 _FHIR_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
-_CODE = re.compile(r"(?!.*[0-9]{6})[A-Za-z0-9._-]{1,32}")
+_CODE = re.compile(r"[0-9]{1,5}|ITK[0-9]{1,5}[A-Z]?", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from gpconnect_messaging.itk3.response_codes import DUPLICATE_MESSAGE, Level, Verdict
@@ -827,10 +828,25 @@ class History:
         )
 
     @property
-    def sent_again_in_vain(self) -> bool:
-        """What a person ordered to be sent again was refused or reported once more."""
-        before = self.attempts_before_order
-        return before is not None and self.attempts > before and self._failed
+    def sent_again_in_vain(self) -> frozenset[int]:
+        """Name the orders of a person that were in vain, refused or reported once more, by the uploads before each."""
+        orders = sorted({fact.details["attempts"] for fact in self.of(FactKind.RESEND_ORDERED)})
+        # An earlier order counts where an attempt that it brought about ended badly; the latest by where it stands.
+        vain = {begin for begin, end in pairwise(orders) if self._ended_badly(begin + 1, end)}
+        latest = {orders[-1]} if orders and self.attempts > orders[-1] and self._failed else set()
+        return frozenset(vain | latest)
+
+    def _ended_badly(self, first: int, last: int) -> bool:
+        """Whether MESH refused the last of these attempts, or reported what it had accepted of them."""
+        reported = {fact.details["linked_mesh_message_id"] for fact in self.of(FactKind.REPORT)}
+        badly = {
+            fact.details["attempt"] for fact in self.of(FactKind.UPLOAD_REFUSED, FactKind.RECIPIENT_UNRESOLVED)
+        } | {
+            fact.details["attempt"]
+            for fact in self.of(FactKind.UPLOAD_ACCEPTED)
+            if fact.details["mesh_message_id"] in reported
+        }
+        return any(attempt in badly for attempt in range(first, last + 1))
 
     @property
     def _failed(self) -> bool:
@@ -1135,6 +1151,20 @@ def notices_due(history: History) -> frozenset[NoticeKind]:
     if history.attempts >= ATTEMPTS_BEFORE_TOLD and not history.mesh_message_ids:
         called_for.add(NoticeKind.STUCK)
     return frozenset(called_for)
+
+
+def occasions_due(history: History) -> frozenset[tuple[NoticeKind, str]]:
+    """Say which notices the facts call for, and on which occasion where a kind can come again; "" where it cannot."""
+    due: set[tuple[NoticeKind, str]] = set()
+    for kind in notices_due(history):
+        match kind:
+            case NoticeKind.SUSPICIOUS:
+                due |= {(kind, fact.details["mesh_message_id"]) for fact in history.suspicious}
+            case NoticeKind.SENT_AGAIN_IN_VAIN:
+                due |= {(kind, str(order)) for order in history.sent_again_in_vain}
+            case _:
+                due.add((kind, ""))
+    return frozenset(due)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

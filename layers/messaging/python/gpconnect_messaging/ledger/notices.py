@@ -106,8 +106,9 @@ def _open(values: Item) -> OpenNotice:
 
 
 def _key(notice_id: str) -> tuple[str, str]:
-    subject, _, kind = notice_id.rpartition("/")
+    subject, _, named = notice_id.rpartition("/")
+    kind, _, occasion = named.partition("#")
     known = next((each for each in NoticeKind if each.value.replace(" ", "-") == kind), None)
     if not subject or known is None:
         raise UnknownNoticeError("there is no notice of that id")
-    return subject, f"NOTICE#{known.value}"
+    return subject, f"NOTICE#{known.value}{'#' + occasion if occasion else ''}"

@@ -148,11 +148,14 @@ class Notice:
     raised_at: datetime
     facts: Mapping[str, str]
     """What the notice's words need, by name: ids, statuses, codes, reasons."""
+    occasion: str = ""
+    """What tells it from others of its kind about the subject: what happens again is notified again."""
 
     @property
     def id(self) -> str:
         """What a person names the notice by: its subject and its kind."""
-        return f"{self.subject_key}/{self.kind.value}".replace(" ", "-")
+        again = f"#{self.occasion}" if self.occasion else ""
+        return f"{self.subject_key}/{self.kind.value}{again}".replace(" ", "-")
 
     @property
     def mailbox(self) -> str | None:

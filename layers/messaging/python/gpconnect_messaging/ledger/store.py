@@ -4,7 +4,7 @@
 |---|---|---|
 | message (a projection of its facts) | `MESSAGE#{message id}` | `MESSAGE` |
 | fact, append-only | the message's | `EVENT#{identity}` |
-| notice | its subject's | `NOTICE#{kind}` |
+| notice | its subject's | `NOTICE#{kind}`, `NOTICE#{kind}#{occasion}` where the kind can come again |
 | a message by the beginning of its id | `ID#{eight characters}` | `{message id}` |
 | claim of a request | `REQUEST#{request id}` | `REQUEST` |
 | where a held or refused request's documents are | the same | `ORIGIN` |
@@ -45,7 +45,7 @@ from gpconnect_messaging.ledger.lifecycle import (
     Patience,
     Status,
     due_at,
-    notices_due,
+    occasions_due,
     release_started,
     superseded,
     waits_no_longer,
@@ -99,8 +99,10 @@ _ROW = frozenset(
     }
 )  # fmt: skip
 """The attributes of a message's row."""
-_Found = tuple[MessageRecord, frozenset[NoticeKind]]
-"""A message, and of what kinds it has notices."""
+_Raised = frozenset[tuple[NoticeKind, str]]
+"""The kinds and occasions of notices."""
+_Found = tuple[MessageRecord, _Raised]
+"""A message, and which notices it has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +254,7 @@ class Ledger(LedgerTable):
                 or found[0].status is not Status.HELD
                 or found[0].history.waits_for_a_person
             ):
-                return None
+                return self.find_claim(request_id)  # another builder may have had it since we looked
             record, told = found
             before = self.encounter(record.encounter_key)
             claim = Claim(
@@ -723,14 +725,14 @@ class Ledger(LedgerTable):
     def _find_with_notices(self, message_id: str) -> _Found | None:
         summary: Item | None = None
         facts: list[Fact] = []
-        told: set[NoticeKind] = set()
+        told: set[tuple[NoticeKind, str]] = set()
         for item in self._partition(f"MESSAGE#{message_id}"):
             if item["sk"] == "MESSAGE":
                 summary = item
             elif item["sk"].startswith("EVENT#"):
                 facts.append(_fact(item))
             elif item["sk"].startswith("NOTICE#"):
-                told.add(NoticeKind(item["kind"]))
+                told.add((NoticeKind(item["kind"]), item.get("occasion", "")))
         if summary is None:
             return None
         record = MessageRecord(
@@ -750,19 +752,19 @@ class Ledger(LedgerTable):
         )
         return record, frozenset(told)
 
-    def _notices_raised(self, record: MessageRecord, known: frozenset[NoticeKind]) -> tuple[Notice, ...]:
+    def _notices_raised(self, record: MessageRecord, known: _Raised) -> tuple[Notice, ...]:
         facts = {"message_id": record.message_id, "mailbox": record.mailbox, "status": record.status.value}
         facts |= _practice(record.history)
         return tuple(
             Notice(
                 subject_key=f"MESSAGE#{record.message_id}", kind=kind, raised_at=self._now(),
-                facts=facts | _explanation(record.history, kind),
+                facts=facts | _explanation(record.history, kind), occasion=occasion,
             )
-            for kind in sorted(notices_due(record.history) - known)
+            for kind, occasion in sorted(occasions_due(record.history) - known)
         )  # fmt: skip
 
     def _puts_with(
-        self, record: MessageRecord, fact: Fact, told: frozenset[NoticeKind]
+        self, record: MessageRecord, fact: Fact, told: _Raised
     ) -> tuple[MessageRecord, list[Item], tuple[Notice, ...]]:
         """Add a fact to what was read: the message as it will be, how to write it, and the notices that it raises."""
         changed = replace(record, history=record.history.with_fact(fact))

@@ -109,6 +109,7 @@ class LedgerTable:
                 "kind": notice.kind.value,
                 "raised_at": text(notice.raised_at),
                 "facts": dict(notice.facts),
+                **({"occasion": notice.occasion} if notice.occasion else {}),
                 "due_shard": f"notice#{number}",
                 "due_at": text(notice.raised_at),
                 "status_shard": f"{OPEN_NOTICE}#{number}",
@@ -174,7 +175,8 @@ class LedgerTable:
 
 def notice_place(notice: Notice) -> tuple[str, str]:
     """Give the key of a notice's item."""
-    return notice.subject_key, f"NOTICE#{notice.kind.value}"
+    again = f"#{notice.occasion}" if notice.occasion else ""
+    return notice.subject_key, f"NOTICE#{notice.kind.value}{again}"
 
 
 def as_notice(values: Item) -> Notice:
@@ -184,6 +186,7 @@ def as_notice(values: Item) -> Notice:
         kind=NoticeKind(values["kind"]),
         raised_at=time(values["raised_at"]),
         facts=values["facts"],
+        occasion=values.get("occasion", ""),
     )
 
 
