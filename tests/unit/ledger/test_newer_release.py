@@ -10,6 +10,7 @@ from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.balances import Balances
 from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, NoticeKind, Status, due_at
+from gpconnect_messaging.ledger.notices import NoticeBook
 from gpconnect_messaging.ledger.records import Notice
 from gpconnect_messaging.ledger.search import Search
 from gpconnect_messaging.ledger.table import item
@@ -133,3 +134,6 @@ def test_a_notification_of_a_newer_release_reaches_a_person_all_the_same(sending
         "GP Connect Messaging: A notification of a newer release"
     ]
     assert sweep(sending).run().notices_told == 0
+    assert all("-" not in kind.value for kind in NoticeKind), "an id writes blanks as hyphens"
+    book = NoticeBook(sending.ledger._client, "ledger", sending.clock)
+    assert book.acknowledge(notice.id, "a.nurse", sending.clock())

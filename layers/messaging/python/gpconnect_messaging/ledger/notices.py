@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from gpconnect_messaging.ledger.audit import audit_item
-from gpconnect_messaging.ledger.lifecycle import NoticeKind
 from gpconnect_messaging.ledger.records import AuditEvent, OpenNotice
 from gpconnect_messaging.ledger.table import (
     NOTICE_LEASE,
@@ -108,7 +107,7 @@ def _open(values: Item) -> OpenNotice:
 def _key(notice_id: str) -> tuple[str, str]:
     subject, _, named = notice_id.rpartition("/")
     kind, _, occasion = named.partition("#")
-    known = next((each for each in NoticeKind if each.value.replace(" ", "-") == kind), None)
-    if not subject or known is None:
+    if not subject or not kind:
         raise UnknownNoticeError("there is no notice of that id")
-    return subject, f"NOTICE#{known.value}{'#' + occasion if occasion else ''}"
+    # One of a newer release can be taken on, too: no kind has a hyphen of its own.
+    return subject, f"NOTICE#{kind.replace('-', ' ')}{'#' + occasion if occasion else ''}"

@@ -1,0 +1,212 @@
+"""The sweep does for each status what is due, counts it, and leaves alone what moved on."""
+
+from dataclasses import asdict, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gpconnect_messaging.itk3.response_codes import Level, Verdict
+from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, Status
+from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.steps import due_work
+from gpconnect_messaging.steps.due_work import Sweep, Swept
+from tests.in_memory import Intake, Queue
+from tests.model.mesh import Mood
+from tests.unit.steps.sending import LEASE, MAILBOX, MESSAGE_ID, PATIENCE, Sending
+
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+
+
+class SweptMessage(Sending):
+    """A message, and the sweep that looks after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue, self.intake = Queue(), Intake()
+        self.sweep = Sweep(
+            ledger=self.ledger, send_queue=self.queue, intake_queue=self.intake,  # type: ignore[arg-type]
+            notifier=Notifier(self.topic, "topic", self.ledger), patience=PATIENCE, now=self.clock,  # type: ignore[arg-type]
+        )  # fmt: skip
+
+    def after(self, wait: timedelta) -> dict[str, int]:
+        """Let time pass and sweep; give the counts that are not 0."""
+        self.clock.advance(wait)
+        return {name: count for name, count in asdict(self.sweep.run()).items() if count}
+
+    def hold(self, *facts: Fact) -> str:
+        """Have a request that is held, or being released."""
+        held = lifecycle.held(
+            at=self.clock(), release_at=self.clock() + timedelta(hours=1), by_a_person=False, requirement="", why=""
+        )
+        record = MessageRecord(
+            message_id="held-request", request_id="held-request", mailbox=MAILBOX, encounter="e2", version=0,
+            encounter_key="key", created_at=self.clock(), history=lifecycle.History((held, *facts)),
+        )  # fmt: skip
+        self.ledger.create(record)
+        return record.message_id
+
+
+@pytest.fixture
+def message() -> SweptMessage:
+    return SweptMessage()
+
+
+def test_nothing_counts_where_nothing_is_due(message: SweptMessage) -> None:
+    assert message.after(PATIENCE.stale - MINUTE) == {}
+    assert Swept() == Swept(
+        released=0, queued_again=0, leases_ended=0, overdue=0, running_late=0, notices_told=0, left=0
+    )
+
+
+def test_a_message_that_no_sender_took_is_queued_again_and_again(message: SweptMessage) -> None:
+    for times in (1, 2):
+        assert message.after(PATIENCE.stale + SECOND) == {"queued_again": 1}
+        assert message.queue.take() == [MESSAGE_ID]
+        assert message.after(SECOND) == {}
+        assert len(message.facts(FactKind.QUEUED_AGAIN)) == times
+    assert [fact.details["why"] for fact in message.facts(FactKind.QUEUED_AGAIN)] == ["BUILT", "BUILT"]
+
+
+def test_a_sender_that_died_leaves_an_uncertain_upload_which_goes_again_after_its_wait(message: SweptMessage) -> None:
+    message.record(lifecycle.upload_started(at=message.clock(), attempt=1, lease=LEASE))
+    assert message.after(LEASE - SECOND) == {}
+    assert message.after(2 * SECOND) == {"leases_ended": 1}
+    assert message.history.status is Status.UNCERTAIN
+    (uncertain,) = message.facts(FactKind.UPLOAD_UNCERTAIN)
+    assert uncertain.details["attempt"] == 1
+    assert message.after(PATIENCE.uncertain - SECOND) == {}
+    assert message.after(2 * SECOND) == {"queued_again": 1}
+    assert message.queue.take() == [MESSAGE_ID]
+    assert message.send() is Status.SENT
+
+
+@pytest.mark.requirement("1.5:GPCM-SD-045")
+@pytest.mark.parametrize(("answered", "missing"), [(False, ["infrastructure", "business"]), (True, ["business"])])
+def test_a_late_acknowledgement_is_overdue_and_a_person_is_notified(
+    message: SweptMessage, answered: bool, missing: list[str]
+) -> None:
+    message.send()
+    if answered:
+        (mesh_id,) = message.history.mesh_message_ids
+        message.record(lifecycle.routed(at=message.clock(), mesh_message_id=mesh_id, mailbox="A20047OT001"))
+        message.record(
+            lifecycle.response(
+                at=message.clock(), mesh_message_id="R", from_mailbox="A20047OT001", from_organisation=None,
+                code="20013",
+                level=Level.INFRASTRUCTURE, verdict=Verdict.POSITIVE,
+            )
+        )  # fmt: skip
+    due = timedelta(days=7 if answered else 2)
+    assert message.after(due - MINUTE) == {}
+    assert message.after(2 * MINUTE) == {"overdue": 1}
+    assert message.facts(FactKind.ACKNOWLEDGEMENT_OVERDUE)[0].details["missing"] == missing
+    assert len(message.topic.told) == 1
+    assert message.after(timedelta(days=30)) == {}
+
+
+def test_a_held_request_is_offered_to_the_builder_when_its_window_is_over(message: SweptMessage) -> None:
+    held = message.hold()
+    assert message.after(timedelta(hours=1) - MINUTE).get("released") is None
+    assert message.after(2 * MINUTE)["released"] == 1
+    assert message.intake.take() == [held]
+
+
+def test_a_release_that_no_builder_finished_is_offered_again(message: SweptMessage) -> None:
+    held = message.hold(lifecycle.release_started(at=message.clock(), version=1))
+    assert message.after(PATIENCE.stale + SECOND)["released"] == 1
+    assert message.intake.take() == [held]
+    assert message.queue.take() == [MESSAGE_ID], "and the message that was as old went to the sender"
+
+
+def test_a_message_that_runs_late_is_notified_once_and_goes_on(message: SweptMessage) -> None:
+    built = message.facts(FactKind.BUILT)[0]
+    warned = replace(
+        built, identity="built", details={**built.details, "warn_at": (message.clock() + 5 * MINUTE).isoformat()}
+    )
+    message.ledger._client.delete_item(
+        TableName="ledger", Key={"pk": {"S": f"MESSAGE#{MESSAGE_ID}"}, "sk": {"S": "EVENT#built"}}
+    )
+    message.record(warned)
+    assert message.after(4 * MINUTE) == {}
+    assert message.after(2 * MINUTE) == {"running_late": 1}
+    assert len(message.topic.told) == 1
+    assert message.after(PATIENCE.stale) == {"queued_again": 1}
+    assert len(message.topic.told) == 1
+
+
+def test_a_sent_message_does_not_run_late(message: SweptMessage) -> None:
+    message.send()
+    assert message.after(timedelta(hours=4)) == {}
+
+
+def test_what_another_sweep_did_meanwhile_is_not_done_twice(
+    message: SweptMessage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = message.ledger.record
+
+    def overtaken(message_id: str, fact: Fact, **how: Any) -> Any:
+        record(message_id, replace(fact, at=message.clock()))
+        return record(message_id, fact, **how)
+
+    monkeypatch.setattr(message.ledger, "record", overtaken)
+    assert message.after(PATIENCE.stale + SECOND) == {}
+    assert message.queue.take() == []
+
+
+def test_a_message_that_moved_on_since_it_was_seen_is_left(
+    message: SweptMessage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = message.ledger.record
+
+    def moved_on(message_id: str, fact: Fact, **how: Any) -> Any:
+        record(message_id, lifecycle.upload_started(at=message.clock(), attempt=1, lease=LEASE))
+        return record(message_id, fact, **how)
+
+    monkeypatch.setattr(message.ledger, "record", moved_on)
+    assert message.after(PATIENCE.stale + SECOND) == {}
+    assert message.queue.take() == []
+
+
+def test_a_row_that_the_index_still_shows_is_looked_at_afresh(
+    message: SweptMessage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(message.ledger, "due_messages", lambda _now: {MESSAGE_ID: Status.BUILT, "gone": Status.BUILT})
+    assert message.after(MINUTE) == {}
+    message.send()
+    assert message.after(PATIENCE.stale + SECOND) == {}
+
+
+def test_without_time_everything_is_left_for_the_next_minute(message: SweptMessage) -> None:
+    message.clock.advance(PATIENCE.stale + SECOND)
+    swept = message.sweep.run(lambda: False)
+    assert (swept.left, swept.queued_again) == (1, 0)
+    assert message.queue.take() == []
+
+
+def test_a_notification_that_a_crash_left_is_sent(message: SweptMessage) -> None:
+    message.mesh.moods.append(Mood.REFUSES)
+    publish, message.topic.publish = message.topic.publish, None  # type: ignore[method-assign, assignment]
+    with pytest.raises(TypeError):
+        message.send()
+    message.topic.publish = publish  # type: ignore[method-assign]
+    assert message.after(2 * MINUTE) == {"notices_told": 1}
+    assert message.after(2 * MINUTE) == {}
+
+
+@pytest.mark.parametrize(("minute", "first"), [(0, 0), (1, due_work._STRIDE % 10), (2, 2 * due_work._STRIDE % 10)])
+def test_each_minute_begins_elsewhere(message: SweptMessage, minute: int, first: int) -> None:
+    base = message.clock.time.replace(second=0, microsecond=0)
+    offset = int(base.timestamp()) // 60 * due_work._STRIDE % 10
+    message.clock.time = base + minute * MINUTE
+    items = list(range(10))
+    begin = (offset + first) % 10
+    assert list(message.sweep._begun_elsewhere(items)) == [*items[begin:], *items[:begin]]
+    assert list(message.sweep._begun_elsewhere([])) == []
+
+
+def test_the_limits_are_what_the_documents_say(message: SweptMessage) -> None:
+    assert (due_work.MOST_TOLD, message.sweep.at_once) == (200, 8)
