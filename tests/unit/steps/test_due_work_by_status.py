@@ -69,6 +69,7 @@ def test_a_message_that_no_sender_took_is_queued_again_and_again(message: SweptM
         assert message.after(SECOND) == {}
         assert len(message.facts(FactKind.QUEUED_AGAIN)) == times
     assert [fact.details["why"] for fact in message.facts(FactKind.QUEUED_AGAIN)] == ["BUILT", "BUILT"]
+    assert [fact.identity for fact in message.facts(FactKind.QUEUED_AGAIN)] == ["queued-again-1", "queued-again-2"]
 
 
 def test_a_sender_that_died_leaves_an_uncertain_upload_which_goes_again_after_its_wait(message: SweptMessage) -> None:
@@ -178,6 +179,22 @@ def test_a_row_that_the_index_still_shows_is_looked_at_afresh(
     assert message.after(MINUTE) == {}
     message.send()
     assert message.after(PATIENCE.stale + SECOND) == {}
+
+
+def test_what_is_due_at_this_very_moment_is_due(message: SweptMessage) -> None:
+    due = lifecycle.due_at(message.history, PATIENCE)
+    assert due is not None
+    assert replace(message.sweep, now=lambda: due).run().queued_again == 1
+
+
+def test_what_must_be_known_at_this_very_moment_is_notified(message: SweptMessage) -> None:
+    warn_at = message.clock() + 5 * MINUTE
+    built = message.facts(FactKind.BUILT)[0]
+    message.ledger._client.delete_item(
+        TableName="ledger", Key={"pk": {"S": f"MESSAGE#{MESSAGE_ID}"}, "sk": {"S": "EVENT#built"}}
+    )
+    message.record(replace(built, details={**built.details, "warn_at": warn_at.isoformat()}))
+    assert replace(message.sweep, now=lambda: warn_at).run().running_late == 1
 
 
 def test_without_time_everything_is_left_for_the_next_minute(message: SweptMessage) -> None:
