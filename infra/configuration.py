@@ -136,6 +136,8 @@ class Timings(Settings):
     # MESH asks for at most one poll in five minutes, and at least one a day.
     mailbox_poll_minutes: int = Field(default=5, ge=5, le=1440)
     due_work_minutes: int = Field(default=1, ge=1, le=15)
+    drop_settled_seconds: int = Field(default=3600, ge=1)
+    """How long after it was dropped an object must have been announced; the listing of the drop looks at older ones."""
     canary_minutes: int = Field(default=15, ge=1, le=60)
     """How often a test request without a patient goes through the queues, to show that they work."""
     escalate_after_seconds: int = Field(default=14_400, gt=0)

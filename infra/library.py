@@ -10,6 +10,6 @@ from pathlib import Path
 if importlib.util.find_spec("gpconnect_messaging") is None:
     sys.path.append(str(Path(__file__).resolve().parents[1] / "layers" / "messaging" / "python"))
 
-from gpconnect_messaging.requests.drop_keys import EVENT_PATTERN, JSONATA_CONDITION, REQUEST_FILE
+from gpconnect_messaging.requests.drop_keys import EVENT_PATTERN, JSONATA_CONDITION, RECEIVED, REQUEST_FILE
 
-__all__ = ["EVENT_PATTERN", "JSONATA_CONDITION", "REQUEST_FILE"]
+__all__ = ["EVENT_PATTERN", "JSONATA_CONDITION", "RECEIVED", "REQUEST_FILE"]

@@ -145,6 +145,8 @@ class MessagingStack(Stack):
                 "INTAKE_QUEUE_URL": intake.work.queue.queue_url,
                 "SEND_QUEUE_URL": sending.work.queue.queue_url,
                 "ESCALATE_AFTER_SECONDS": str(configuration.timings.escalate_after_seconds),
+                "DROP_BUCKET": storage.drop.bucket_name,
+                "DROP_SETTLED_SECONDS": str(configuration.timings.drop_settled_seconds),
                 "CANARY_MINUTES": str(configuration.timings.canary_minutes),
                 "EVENT_RULE": intake.rule.ref,
                 "EVENT_SOURCE_MAPPINGS": ",".join(
@@ -171,6 +173,7 @@ class MessagingStack(Stack):
         storage.grant_read_messages(sender)
         storage.grant_keep_received(poller)
         storage.grant_reconcile(poller)
+        storage.grant_list_drop(poller)
         ledger.grant_record(builder)
         ledger.grant_record(sender)
         # A response that names no message of ours is looked for by its encounter; the balance counts by status.

@@ -262,6 +262,7 @@ class Bucket:
         self.largest_body = 0
         self._versions: dict[str, list[bytes]] = defaultdict(list)
         self.under_hold: set[str] = set()
+        self.tags: dict[tuple[str, str], dict[str, str]] = {}
 
     def put_object(
         self, *, Key: str, Body: bytes, Metadata: Item | None = None, IfNoneMatch: str | None = None, **_: Any
@@ -291,11 +292,39 @@ class Bucket:
         assert operation in ("list_objects_v2", "list_object_versions")
         return self
 
-    def paginate(self, *, Prefix: str, **_: Any) -> Iterator[Item]:
+    def paginate(self, *, Prefix: str = "", StartAfter: str = "", **_: Any) -> Iterator[Item]:
         for key in sorted(self.objects):
-            if key.startswith(Prefix):
+            if key.startswith(Prefix) and key > StartAfter:
                 found = {"Key": key, "LastModified": self.written[key]}
                 yield {"Contents": [found], "Versions": [{**found, "VersionId": "1"}]}
+
+    def list_objects_v2(self, *, Prefix: str, **_: Any) -> Item:
+        return {"Contents": [{"Key": key} for key in sorted(self.objects) if key.startswith(Prefix)]}
+
+    def list_object_versions(self, *, Prefix: str, **_: Any) -> Item:
+        return {
+            "Versions": [
+                {"Key": key, "VersionId": str(number)}
+                for key in sorted(self._versions)
+                if key.startswith(Prefix)
+                for number in range(len(self._versions[key]), 0, -1)
+            ]
+        }
+
+    def get_object_tagging(self, *, Key: str, VersionId: str | None = None, **_: Any) -> Item:
+        self._content("GetObjectTagging", Key, VersionId)
+        tags = self.tags.get((Key, VersionId or str(len(self._versions[Key]))), {})
+        return {"TagSet": [{"Key": name, "Value": value} for name, value in tags.items()]}
+
+    def put_object_tagging(self, *, Key: str, VersionId: str, Tagging: Item, **_: Any) -> Item:
+        self._content("PutObjectTagging", Key, VersionId)
+        self.tags[Key, VersionId] = {tag["Key"]: tag["Value"] for tag in Tagging["TagSet"]}
+        return {}
+
+    def delete_object(self, *, Key: str, **_: Any) -> Item:
+        """Put a delete marker: the versions stay."""
+        self.objects.pop(Key, None)
+        return {}
 
     def put_object_legal_hold(self, *, Key: str, LegalHold: Mapping[str, str], **_: Any) -> Item:
         (self.under_hold.add if LegalHold["Status"] == "ON" else self.under_hold.remove)(Key)
@@ -320,7 +349,7 @@ class Bucket:
         return {"VersionId": str(len(self._versions[key]))}
 
     def _content(self, operation: str, key: str, version: str | None) -> bytes:
-        if key not in self.objects:
+        if key not in (self._versions if version else self.objects):
             raise _failed(operation, "NoSuchKey")
         return self._versions[key][int(version) - 1] if version else self.objects[key]
 

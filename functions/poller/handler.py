@@ -39,8 +39,8 @@ enabled = wiring.enabled_parts(settings)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Do the task that the event names.
 
-    `mailbox` with a mailbox id, `due` and `reconcile` come from schedules; `reconcile` with a `day`, and `acknowledge`
-    with a notice's id and an actor, from a person.
+    `mailbox` with a mailbox id, `due`, `drop` and `reconcile` come from schedules; `reconcile` with a `day`, and
+    `acknowledge` with a notice's id and an actor, from a person.
     """
     try:
         found = _run(event, lambda: context.get_remaining_time_in_millis() > _RESERVE_MILLISECONDS)
@@ -65,13 +65,15 @@ def _run(event: dict[str, Any], time_left: Callable[[], bool]) -> dict[str, Any]
             return asdict(polled)
         case {"task": "due"}:
             return _due(time_left)
+        case {"task": "drop"}:
+            return _list_drop(time_left)
         case {"task": "reconcile", **day}:
             return _reconcile(day.get("day"), time_left)
         case {"task": "acknowledge", "notice": str(notice), "actor": str(actor)}:
             return {"acknowledged": int(escalation.book.acknowledge(notice, actor, datetime.now(UTC)))}
         case _:
             raise StepFailedError(
-                "the event names no task: give {'task': 'mailbox', 'mailbox': …}, {'task': 'due'}, "
+                "the event names no task: give {'task': 'mailbox', 'mailbox': …}, {'task': 'due'}, {'task': 'drop'}, "
                 "{'task': 'reconcile'} or {'task': 'acknowledge', 'notice': …, 'actor': …}"
             )
 
@@ -115,6 +117,15 @@ def _measure_enabled() -> None:
             if not part.enabled:
                 logger.error("a part is not enabled", part=kind, name_of_the_part=part.name)
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=int(all(part.enabled for part in parts)))
+
+
+def _list_drop(time_left: Callable[[], bool]) -> dict[str, Any]:
+    """Look into what was dropped; 0 is a measurement, too."""
+    found = wiring.list_drop(settings).run(time_left)
+    counts = {name: getattr(found, name) for name in ("requests_unannounced", "documents_without_request")}
+    for name, count in counts.items():
+        metrics.add_metric(name=name.title().replace("_", ""), unit=MetricUnit.Count, value=count)
+    return counts
 
 
 def _reconcile(day: str | None, time_left: Callable[[], bool]) -> dict[str, Any]:

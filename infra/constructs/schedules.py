@@ -14,7 +14,7 @@ from infra.constructs.functions import MessagingFunction
 
 
 class Schedules(Construct):
-    """One schedule per mailbox, one for due work, and one for the daily balance."""
+    """One schedule per mailbox, and one each for due work, the listing of the drop, and the daily balance."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, configuration: Configuration, poller: MessagingFunction
@@ -40,6 +40,7 @@ class Schedules(Construct):
                 {"task": "mailbox", "mailbox": settings.mailbox},
             )
         self._every(Duration.minutes(timings.due_work_minutes), "Due", {"task": "due"})
+        self._every(Duration.hours(1), "Drop", {"task": "drop"})
         # In UTC, when all of yesterday has settled; again each hour, since a run that failed is not repeated.
         at_night = scheduler.ScheduleExpression.cron(minute="20", hour="3-6")
         self._when(at_night, "Reconcile", {"task": "reconcile"})

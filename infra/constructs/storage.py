@@ -10,6 +10,7 @@ from infra.configuration import Configuration
 from infra.constructs.acknowledgement import acknowledge
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.keys import ContentKey
+from infra.library import RECEIVED
 
 PAYLOAD = ("requests", "received", "warnings", "comparisons")
 """The evidence bucket's folders whose content is kept as long as payloads are."""
@@ -51,7 +52,7 @@ class Storage(Construct):
             "same region guards against little: versions undo mistakes, S3 itself spans three zones, and senders hold "
             "the originals.",
         )
-        self.drop = self._bucket("Drop")
+        self.drop = self._bucket("Drop", self._drop_rules())
         self.outbox = self._bucket("Outbox")
         payload, audit = self._retention.payload_days, self._retention.audit_days
         self.evidence = self._bucket(
@@ -90,6 +91,25 @@ class Storage(Construct):
             lifecycle_rules=rules or [self._expire(self._retention.payload_days)],
         )
 
+    def _drop_rules(self) -> list[s3.LifecycleRule]:
+        """Take what was received off the list of the drop after a day, and keep its versions as long as payloads.
+
+        Held requests, repeats and requests that are dropped again read their documents' versions.
+        """
+        payload = self._retention.payload_days
+        everything = self._expire(payload)
+        if self._retention.legal_hold:
+            return [everything]
+        name, value = RECEIVED
+        return [
+            s3.LifecycleRule(
+                expiration=Duration.days(payload),
+                noncurrent_version_expiration=Duration.days(max(payload - 1, 1)),
+                abort_incomplete_multipart_upload_after=Duration.days(1),
+            ),
+            s3.LifecycleRule(tag_filters={name: value}, expiration=Duration.days(1)),
+        ]
+
     def _expire(self, days: int, folder: str | None = None) -> s3.LifecycleRule:
         """Remove what is older than so many days, unless the whole environment is under a legal hold."""
         hold = self._retention.legal_hold
@@ -108,9 +128,26 @@ class Storage(Construct):
             on=[self.drop.arn_for_objects("*")],
             wildcard_because="Senders choose the keys of what they drop, so no narrower part of this bucket is known.",
         )
-        # Without it S3 answers 403 for a missing document, which reads as our fault and not as the sender's.
-        function.allow("s3:ListBucket", on=[self.drop.bucket_arn])
+        # A file that was received is tagged, beside the tags that it has.
+        function.allow(
+            "s3:GetObjectVersionTagging",
+            "s3:PutObjectVersionTagging",
+            on=[self.drop.arn_for_objects("*")],
+            wildcard_because="Senders choose the keys of what they drop, so no narrower part of this bucket is known.",
+        )
+        # Without the first S3 answers 403 for a missing document, which reads as our fault and not as the sender's; the
+        # second finds what expired since it was received.
+        function.allow("s3:ListBucket", "s3:ListBucketVersions", on=[self.drop.bucket_arn])
         self._key.grant_through("s3", function, "kms:Decrypt")
+
+    def grant_list_drop(self, function: MessagingFunction) -> None:
+        """Let a function list what was dropped and see whether it was received, and read none of it."""
+        function.allow("s3:ListBucket", "s3:ListBucketVersions", on=[self.drop.bucket_arn])
+        function.allow(
+            "s3:GetObjectTagging",
+            on=[self.drop.arn_for_objects("*")],
+            wildcard_because="Senders choose the keys of what they drop, so no narrower part of this bucket is known.",
+        )
 
     def grant_write_messages(self, function: MessagingFunction) -> None:
         """Let a function store composed messages."""

@@ -201,6 +201,8 @@ def _replaced(template: Body) -> int:
         rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
         for _, properties in _of_type(template, "S3::Bucket")
         for rule in properties["LifecycleConfiguration"]["Rules"]
+        # The drop keeps the versions of what was received as long as payloads.
+        if not any("TagFilters" in each for each in properties["LifecycleConfiguration"]["Rules"])
     }
     (days,) = found
     return int(days)

@@ -47,6 +47,8 @@ def test_every_bucket_is_versioned_private_encrypted_and_emptied_in_time(templat
         for rule in bucket["LifecycleConfiguration"]["Rules"]:
             assert rule["Status"] == "Enabled"
             assert rule["ExpirationInDays"]
+            if "TagFilters" in rule:
+                continue  # of a bucket that has a rule for everything, too
             assert rule["NoncurrentVersionExpiration"]
             assert rule["AbortIncompleteMultipartUpload"]
 
@@ -60,10 +62,11 @@ def test_payloads_and_the_audit_trail_are_kept_as_long_as_configured(template: T
         )
         for bucket in BUCKETS
         for rule in template.named(bucket)["LifecycleConfiguration"]["Rules"]
+        if "TagFilters" not in rule
     }  # fmt: skip
     payload = (retention.payload_days, retention.replaced_version_days)
     assert kept == {
-        ("DropBucketName", ""): payload,
+        ("DropBucketName", ""): (retention.payload_days, retention.payload_days - 1),
         ("OutboxBucketName", ""): payload,
         ("EvidenceBucketName", "requests/"): payload,
         ("EvidenceBucketName", "received/"): payload,
@@ -74,6 +77,14 @@ def test_payloads_and_the_audit_trail_are_kept_as_long_as_configured(template: T
     }
     for function in FUNCTIONS:
         assert template.named(function)["Environment"]["Variables"]["AUDIT_DAYS"] == str(retention.audit_days)
+
+
+def test_what_was_received_leaves_the_list_of_the_drop_after_a_day_and_keeps_its_versions(template: Template) -> None:
+    rules = template.named("DropBucketName")["LifecycleConfiguration"]["Rules"]
+    [expires] = [rule for rule in rules if "TagFilters" in rule]
+    assert expires["TagFilters"] == [{"Key": "gpcm:received", "Value": "yes"}]
+    assert expires["ExpirationInDays"] == 1
+    assert "NoncurrentVersionExpiration" not in expires
 
 
 def test_every_folder_that_a_function_may_write_is_emptied_in_time(template: Template) -> None:
@@ -454,6 +465,8 @@ MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
                 "INTAKE_QUEUE_URL",
                 "SEND_QUEUE_URL",
                 "ESCALATE_AFTER_SECONDS",
+                "DROP_BUCKET",
+                "DROP_SETTLED_SECONDS",
                 "CANARY_MINUTES",
                 "EVENT_RULE",
                 "EVENT_SOURCE_MAPPINGS",
@@ -600,6 +613,7 @@ def test_each_mailbox_is_polled_and_due_work_is_looked_for(template: Template) -
         for settings in template.configuration.mailboxes
     ]
     expected.append(("rate(1 minute)", {"task": "due"}))
+    expected.append(("rate(1 hour)", {"task": "drop"}))
     expected.append(("cron(20 3-6 * * ? *)", {"task": "reconcile"}))
     assert sorted(tasks, key=str) == sorted(expected, key=str)
 

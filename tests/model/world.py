@@ -130,6 +130,9 @@ class Queues:
                 self.waiting.append(message_id)
             case "intake", {"release": request_id}:
                 self.intake.append(Release(request_id))
+            case "intake", {"source": "aws.s3", "time": at, "detail": {"bucket": bucket, "object": found}}:
+                dropped = Dropped(bucket["name"], found["key"], found["version-id"], datetime.fromisoformat(at), "")
+                self.intake.append(dropped)
             case "intake", {"again": request_id}:
                 self.intake.append(Again(request_id))
             case _:

@@ -7,7 +7,7 @@ the emulator can refuse; `needs` says which scenario fails where one is missing.
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
@@ -90,6 +90,29 @@ def told(product: Product, dropped: Dropped, kind: str, when: str = "told_at") -
 
 def a_report(product: Product) -> Holds:
     return reaches(product, product.drop(), "DELIVERED")
+
+
+def a_request_that_nothing_announced(product: Product) -> Holds:
+    rules = product.run.session.client("events")
+    [rule] = [each["Name"] for each in rules.list_rules()["Rules"] if "RequestDropped" in each["Name"]]
+    rules.disable_rule(Name=rule)
+    try:
+        dropped = product.drop()
+    finally:
+        rules.enable_rule(Name=rule)
+    return reaches(product, dropped, "SENT", "DELIVERED")
+
+
+def a_request_whose_document_expired(product: Product) -> Holds:
+    """What was received expires after a day; here it is removed as that rule does."""
+    first = product.drop()
+    product.wait(reaches(product, first, "SENT", "DELIVERED"))
+    store, bucket = product.run.session.client("s3"), product.run.outputs["DropBucketName"]
+    store.delete_object(Bucket=bucket, Key=first.key.replace("request.json", "report.pdf"))
+    request = store.get_object(Bucket=bucket, Key=first.key)["Body"].read()
+    again = store.put_object(Bucket=bucket, Key=first.key, Body=request)
+    request_id = product.run.identifiers.dropped_request_id(bucket, first.key, again["VersionId"])
+    return reaches(product, replace(first, request_id=str(request_id)), "SENT", "DELIVERED")
 
 
 def a_second_version(product: Product) -> Holds:
@@ -199,6 +222,7 @@ SCENARIOS = (
             "builder": (
                 *("dynamodb:GetItem *", "dynamodb:PutItem *", "dynamodb:Query *"),
                 *("s3:GetObject *storagedrop*/*", "s3:GetObjectVersion *storagedrop*/*"),
+                *("s3:GetObjectVersionTagging *", "s3:PutObjectVersionTagging *"),
                 *("s3:PutObject */requests/[*]", "s3:PutObject */receipts/[*]", "s3:PutObject */messages/[*]"),
                 "sqs:SendMessage *SendingWork*",
             ),
@@ -218,6 +242,18 @@ SCENARIOS = (
             "poller": ("secretsmanager:GetSecretValue *",),
         },
         afresh=True,
+    ),
+    Scenario(
+        "a request that nothing announced is taken in",
+        a_request_that_nothing_announced,
+        {"poller": ("s3:ListBucketVersions *storagedrop*", "s3:GetObjectTagging *storagedrop*")},
+        tasks=(MAILBOX, {"task": "drop"}),
+        waits=10,
+    ),
+    Scenario(
+        "a request that is dropped again finds a document that expired",
+        a_request_whose_document_expired,
+        {"builder": ("s3:ListBucketVersions *storagedrop*",)},
     ),
     Scenario("a second version follows the first", a_second_version, {"sender": ("dynamodb:GetItem *",)}),
     Scenario(

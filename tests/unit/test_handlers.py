@@ -18,6 +18,7 @@ from gpconnect_messaging.derivation import IdentifiersSecretError
 from gpconnect_messaging.ledger.derivation import WrongSecretError
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.pds.errors import Authentication, Busy, Unavailable
+from gpconnect_messaging.reconciliation import DropFindings
 from gpconnect_messaging.steps.build import Built
 from gpconnect_messaging.steps.due_work import Swept
 from gpconnect_messaging.steps.escalate import Escalated
@@ -148,9 +149,11 @@ def poller(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wiring, "poller", lambda _settings: (poll, sweep))
     monkeypatch.setattr(wiring, "escalation", lambda _settings: escalation)
     monkeypatch.setattr(wiring, "reconciliation", lambda _settings: reconciliation)
+    listing = SimpleNamespace(run=lambda _time_left: DropFindings(requests_unannounced=1))
+    monkeypatch.setattr(wiring, "list_drop", lambda _settings: listing)
     handler = load("poller").handler
     for task in ({"task": "mailbox", "mailbox": MAILBOX}, {"task": "mailbox", "mailbox": MAILBOX}, {"task": "due"},
-                 {"task": "reconcile"}):  # fmt: skip
+                 {"task": "drop"}, {"task": "reconcile"}):  # fmt: skip
         handler(task, Context())
 
 

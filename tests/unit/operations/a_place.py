@@ -46,6 +46,7 @@ _POLLER = {
     "MAILBOX_SECRETS": "mailboxes",
     "MESH_SECRET": "mesh",
     "EVENT_RULE": "requests-dropped",
+    "DROP_BUCKET": "drop",
     "EVENT_SOURCE_MAPPINGS": "builder-mapping,sender-mapping",
     "KEYS": "records-key,intake-key",
 }

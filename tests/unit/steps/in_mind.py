@@ -16,6 +16,7 @@ class DropInMind:
     folder: Path
     version: str = "1"
     reads: list[tuple[str, str]] = field(default_factory=list)
+    received: list[tuple[str, str]] = field(default_factory=list)
     fails: int = 0
     """How many of the next looks at a file fail."""
 
@@ -35,6 +36,9 @@ class DropInMind:
     def ends(self, file: DropFile, length: int) -> tuple[bytes, bytes]:
         content = self._path(file.key).read_bytes()
         return content[:length], content[-length:]
+
+    def mark_received(self, key: str, version: str) -> None:
+        self.received.append((key, version))
 
     def chunks(self, file: DropFile) -> Iterator[bytes]:
         yield self._path(file.key).read_bytes()

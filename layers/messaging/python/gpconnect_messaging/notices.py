@@ -189,6 +189,17 @@ WORDS = {
         "Read it in the evidence store and decide what it is about.",
         Severity.ATTENTION,
     ),
+    NoticeKind.REQUESTS_UNANNOUNCED: Words(
+        "Dropped requests were not announced",
+        "Requests lay in the drop bucket for an hour, and S3's event of them never came. They were taken in now, late.",
+        "Find out what stopped the events: a rule that was switched off, or EventBridge itself. Look at the requests "
+        "that came in within the last minutes: their reports may be late.",
+    ),
+    NoticeKind.DOCUMENTS_WITHOUT_REQUEST: Words(
+        "Documents were dropped without a request",
+        "Documents lie in the drop bucket that no request has named within an hour. Nothing was sent of them.",
+        "Ask the sending system whether a request is missing. The day's balance lists the documents by hashes.",
+    ),
     NoticeKind.IMBALANCE: Words(
         "The day's balance does not add up",
         "What was received on a day is not all accounted for: something was lost, or waits where nothing will move it.",

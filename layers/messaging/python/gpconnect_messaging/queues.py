@@ -1,6 +1,10 @@
-"""The queues that we write to. What we put there is an id and nothing else: no personal data and no documents."""
+"""The queues that we write to. What we put there is ids: no personal data and no documents.
+
+Only the intake queue, which has a key of its own, also has keys of dropped objects, as S3's events have.
+"""
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,6 +13,10 @@ if TYPE_CHECKING:
 
 CANARIES = "canaries"
 """The group in which canaries are taken fairly among the mailboxes' messages."""
+
+
+UNANNOUNCED = "unannounced"
+"""The group of requests that were found in the drop."""
 
 
 class SendQueue:
@@ -32,7 +40,7 @@ class SendQueue:
 
 
 class IntakeQueue:
-    """Puts held requests back on the queue that the builder reads, by their ids: the evidence store has the rest."""
+    """Puts requests on the queue that the builder reads: kept ones by their ids, dropped ones as S3's events."""
 
     def __init__(self, client: "SQSClient", url: str) -> None:
         self._client = client
@@ -49,6 +57,16 @@ class IntakeQueue:
         self._client.send_message(
             QueueUrl=self._url, MessageBody=json.dumps({"again": request_id}), MessageGroupId=mailbox
         )
+
+    def announce(self, bucket: str, key: str, version: str, at: datetime) -> None:
+        """Have the builder take in a dropped request that nothing announced: as S3's event, dropped at that time."""
+        event = {
+            "source": "aws.s3",
+            "detail-type": "Object Created",
+            "time": at.astimezone(UTC).isoformat(),
+            "detail": {"bucket": {"name": bucket}, "object": {"key": key, "version-id": version}},
+        }
+        self._client.send_message(QueueUrl=self._url, MessageBody=json.dumps(event), MessageGroupId=UNANNOUNCED)
 
     def canary(self, canary_id: str) -> None:
         """Have the builder take a canary, which the ledger expects."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.lifecycle import NoticeKind, Status
 
 UNKNOWN_MAILBOX = "-"
 """Stands for the mailbox of a request that the ledger has nothing of."""
@@ -100,6 +100,42 @@ class MailboxBalance:
         )  # fmt: skip
 
 
+MOST_DOCUMENTS = 50
+"""How many documents of a day are listed; all are counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropFindings:
+    """What was found in the drop: requests that were never announced, and documents that no request named.
+
+    `document_ids` stand for the documents; the first of them are kept.
+    """
+
+    requests_unannounced: int = 0
+    documents_without_request: int = 0
+    document_ids: tuple[str, ...] = ()
+
+    def plus(self, other: "DropFindings") -> "DropFindings":
+        """Add up."""
+        return DropFindings(
+            requests_unannounced=self.requests_unannounced + other.requests_unannounced,
+            documents_without_request=self.documents_without_request + other.documents_without_request,
+            document_ids=(*self.document_ids, *other.document_ids)[:MOST_DOCUMENTS],
+        )
+
+    @property
+    def notices(self) -> dict[NoticeKind, int]:
+        """What a person must be notified of, and how many there are."""
+        found = {
+            NoticeKind.REQUESTS_UNANNOUNCED: self.requests_unannounced,
+            NoticeKind.DOCUMENTS_WITHOUT_REQUEST: self.documents_without_request,
+        }
+        return {kind: count for kind, count in found.items() if count}
+
+
+NOTHING_FOUND = DropFindings()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
     """A day's balance by mailbox, when it was made, and how many messages MESH was asked about and was not."""
@@ -109,6 +145,8 @@ class Balance:
     mailboxes: Mapping[str, MailboxBalance]
     asked_of_mesh: int = 0
     not_asked: int = 0
+    in_the_drop: DropFindings = NOTHING_FOUND
+    """What was found on the day in the drop: requests that nothing announced, documents that no request named."""
 
     @property
     def wrong(self) -> int:
@@ -130,6 +168,9 @@ class Balance:
             "wrong": self.wrong,
             "asked_of_mesh": self.asked_of_mesh,
             "not_asked": self.not_asked,
+            "requests_unannounced": self.in_the_drop.requests_unannounced,
+            "documents_without_request": self.in_the_drop.documents_without_request,
+            "documents": list(self.in_the_drop.document_ids),
             "mailboxes": {
                 mailbox: {name: getattr(balance, name) for name in names}
                 for mailbox, balance in sorted(self.mailboxes.items())
@@ -150,6 +191,7 @@ def balance(
     settling: timedelta,
     asked_of_mesh: int = 0,
     not_asked: int = 0,
+    in_the_drop: DropFindings = NOTHING_FOUND,
 ) -> Balance:
     """Hold what was received on a day (UTC) against what the ledger has.
 
@@ -191,7 +233,8 @@ def balance(
     for mailbox, mesh_message_id in unmatched:
         found[mailbox].unmatched.append(mesh_message_id)
     return Balance(
-        day=day, made_at=now, mailboxes=dict(found), asked_of_mesh=asked_of_mesh, not_asked=not_asked
+        day=day, made_at=now, mailboxes=dict(found), asked_of_mesh=asked_of_mesh, not_asked=not_asked,
+        in_the_drop=in_the_drop,
     )  # fmt: skip
 
 

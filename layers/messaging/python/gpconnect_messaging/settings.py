@@ -98,9 +98,10 @@ class SenderSettings(_LedgerSettings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollerSettings(_LedgerSettings):
-    """The poller's environment."""
+    """The poller's environment. `drop_settled_seconds` is how old an object is that must have been announced."""
 
     identifiers_secret: str
+    drop_bucket: str
     evidence_bucket: str
     intake_queue_url: str
     send_queue_url: str
@@ -117,6 +118,7 @@ class PollerSettings(_LedgerSettings):
     canary_minutes: int = 15
     poll_lease_seconds: int = 270
     escalate_after_seconds: int = 14_400
+    drop_settled_seconds: int = 3_600
 
     @property
     def mapping_ids(self) -> tuple[str, ...]:

@@ -6,14 +6,15 @@ Keys of ours are made of ids alone. Keys in the drop bucket are the sender's, an
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from typing import IO, TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.reconciliation import Receipt
+from gpconnect_messaging.requests.drop_keys import RECEIVED
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -23,6 +24,7 @@ _CHUNK = 192 * 1024
 # The shortest part that S3 takes.
 _RECEIVED_PART = 5 * 1024 * 1024
 _MISSING = {"404", "NoSuchKey", "NoSuchVersion"}
+_MOST_TAGS = 10
 
 
 class NotThereError(Exception):
@@ -49,12 +51,20 @@ class DropFile:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """An object of the drop bucket as S3 lists it. Its key is the sender's word and can name a person."""
+
+    key: str = field(repr=False)
+    at: datetime
+
+
 class DropBucket:
-    """Reads what senders dropped."""
+    """Reads what senders dropped, and tags what was received."""
 
     def __init__(self, client: "S3Client", bucket: str) -> None:
         self._client = client
-        self._bucket = bucket
+        self.name = self._bucket = bucket
 
     def read(self, key: str, version: str, limit: int) -> bytes:
         """Read a small file whole, of at most `limit` bytes. Raises NotThereError; ValueError for a longer one."""
@@ -66,12 +76,18 @@ class DropBucket:
         return content
 
     def stat(self, key: str, version: str | None = None) -> DropFile:
-        """Find a file's version (the latest, or the one asked for) and length. Raises NotThereError."""
+        """Find a file's version (the latest, or the one asked for) and length. Raises NotThereError.
+
+        The latest is also one that expired because it had been received: the sender may drop its request again.
+        """
         which = {"VersionId": version} if version else {}
         try:
             found = self._client.head_object(Bucket=self._bucket, Key=key, **which)  # type: ignore[arg-type]
         except ClientError as error:
-            raise _meaning(error) from None
+            meaning = _meaning(error)
+            if version is None and isinstance(meaning, NotThereError) and (expired := self._received_version(key)):
+                return self.stat(key, expired)
+            raise meaning from None
         return DropFile(key=key, version=found.get("VersionId", ""), size=found["ContentLength"])
 
     def ends(self, file: DropFile, length: int) -> tuple[bytes, bytes]:
@@ -86,6 +102,56 @@ class DropBucket:
     def chunks(self, file: DropFile) -> Iterator[bytes]:
         """Stream a file. Raises NotThereError."""
         yield from self._get(file.key, file.version)["Body"].iter_chunks(_CHUNK)
+
+    def mark_received(self, key: str, version: str) -> None:
+        """Tag a version as received, beside its other tags: a rule then expires it, so that no list has it for long.
+
+        What was removed meanwhile, or has as many tags as S3 takes, stays as it is. Raises StorageError.
+        """
+        try:
+            tags = self._tags(key, version)
+            if not version or RECEIVED in tags.items() or len(tags) >= _MOST_TAGS:
+                return
+            tag_set = [{"Key": name, "Value": value} for name, value in {**tags, **dict([RECEIVED])}.items()]
+            self._client.put_object_tagging(
+                Bucket=self._bucket, Key=key, VersionId=version,
+                Tagging={"TagSet": tag_set},  # type: ignore[typeddict-item]
+            )  # fmt: skip
+        except NotThereError:
+            return
+        except ClientError as error:
+            meaning = _meaning(error)
+            if not isinstance(meaning, NotThereError):
+                raise meaning from None
+
+    def is_received(self, key: str) -> bool:
+        """Say whether an object's newest version bears the tag. Raises NotThereError, StorageError."""
+        return RECEIVED in self._tags(key).items()
+
+    def pages(self, after: str = "") -> Iterator[list[ListedObject]]:
+        """List the objects, without what was removed or replaced, in pages; go on after a key."""
+        start = {"StartAfter": after} if after else {}
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, **start):  # type: ignore[arg-type]
+            if found := page.get("Contents"):
+                yield [ListedObject(each["Key"], each["LastModified"]) for each in found]
+
+    def newest_version(self, key: str) -> str | None:
+        """Find the newest version that holds content, under whatever removal lies on it; None where there is none."""
+        # S3 lists a key before the longer ones that begin with it, and of one key the newest version first.
+        found = self._client.list_object_versions(Bucket=self._bucket, Prefix=key)
+        return next((each["VersionId"] for each in found.get("Versions", ()) if each["Key"] == key), None)
+
+    def _received_version(self, key: str) -> str | None:
+        version = self.newest_version(key)
+        return version if version and RECEIVED in self._tags(key, version).items() else None
+
+    def _tags(self, key: str, version: str | None = None) -> dict[str, str]:
+        which = {"VersionId": version} if version else {}
+        try:
+            found = self._client.get_object_tagging(Bucket=self._bucket, Key=key, **which)  # type: ignore[arg-type]
+        except ClientError as error:
+            raise _meaning(error) from None
+        return {tag["Key"]: tag["Value"] for tag in found["TagSet"]}
 
     def _get(self, key: str, version: str, span: str | None = None) -> Any:
         which = {"VersionId": version} if version else {}
@@ -217,6 +283,18 @@ class Evidence:
             for each in page.get("Contents", ()):
                 request_id = each["Key"].rpartition("/")[2]
                 yield Receipt(request_id=request_id, at=each["LastModified"])
+
+    def has_receipt(self, request_id: str, since: datetime) -> bool:
+        """Say whether a request was received at any time since it was dropped."""
+        hour = since.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        while hour <= self._now():
+            found = self._client.list_objects_v2(
+                Bucket=self._bucket, Prefix=f"receipts/{hour:%Y-%m-%d/%H}/{request_id}", MaxKeys=1
+            )
+            if found.get("Contents"):
+                return True
+            hour += timedelta(hours=1)
+        return False
 
     def keep_balance(self, day: date, content: bytes) -> str:
         """Keep a day's balance; return its key. A later one takes its place, as a new version of the object."""

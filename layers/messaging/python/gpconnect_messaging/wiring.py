@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gpconnect_messaging.steps.canary import BuildCanary, EndCanary, StartCanaries
     from gpconnect_messaging.steps.due_work import Sweep
     from gpconnect_messaging.steps.escalate import Escalation
+    from gpconnect_messaging.steps.list_drop import ListDrop
     from gpconnect_messaging.steps.poll import Poller
     from gpconnect_messaging.steps.reconcile import Reconciliation
     from gpconnect_messaging.steps.send import Sender
@@ -152,6 +153,23 @@ def reconciliation(settings: PollerSettings) -> "Reconciliation":
         mesh=MeshConnections(settings.mesh_url, _vault(settings)),
         notifier=_notifier(settings),
         patience=settings.patience,
+    )
+
+
+def list_drop(settings: PollerSettings) -> "ListDrop":
+    """Make the step that lists the drop, which is made only where it is asked for: once an hour."""
+    from gpconnect_messaging.ledger.drop_passes import DropPasses
+    from gpconnect_messaging.steps.list_drop import ListDrop
+
+    s3 = boto3.client("s3", config=_CONFIG)
+    return ListDrop(
+        drop=DropBucket(s3, settings.drop_bucket),
+        evidence=Evidence(s3, settings.evidence_bucket),
+        identifiers=_identifiers(settings),
+        passes=DropPasses(_dynamodb(), settings.ledger_table, kept_for=settings.audit_kept),
+        intake_queue=IntakeQueue(boto3.client("sqs", config=_CONFIG), settings.intake_queue_url),
+        notifier=_notifier(settings),
+        settled=timedelta(seconds=settings.drop_settled_seconds),
     )
 
 

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 
 from gpconnect_messaging.conflicts import past_transactions
+from gpconnect_messaging.ledger.drop_passes import read_findings
 from gpconnect_messaging.ledger.lifecycle import NoticeKind, Status
 from gpconnect_messaging.ledger.records import Notice
 from gpconnect_messaging.ledger.store import UNMATCHED
 from gpconnect_messaging.ledger.table import Item, LedgerTable, in_time, item, text
 from gpconnect_messaging.ledger.table import time as read_time
-from gpconnect_messaging.reconciliation import Balance, Row
+from gpconnect_messaging.reconciliation import Balance, DropFindings, Row
 
 
 class Balances(LedgerTable):
@@ -40,6 +41,10 @@ class Balances(LedgerTable):
         """Where the evidence store has a day's balance; None where it was not made."""
         found = self._get(f"BALANCE#{day}", "BALANCE")
         return str(found["evidence_key"]) if found else None
+
+    def in_the_drop(self, day: date) -> DropFindings:
+        """Give what the listing of the drop found on a day."""
+        return read_findings(self._get(f"DROP#{day}", "FOUND"))
 
     def store(self, balance: Balance, evidence_key: str) -> tuple[Notice, ...]:
         """Keep a balance's summary, in place of an earlier one of the day; raise a notice of an imbalance, once."""

@@ -154,6 +154,8 @@ class NoticeKind(StoredName):
     SENT_ALTHOUGH_GIVEN_UP = "sent although given up"
     SUSPICIOUS = "suspicious response"
     IMBALANCE = "imbalance"
+    REQUESTS_UNANNOUNCED = "requests not announced"
+    DOCUMENTS_WITHOUT_REQUEST = "documents without a request"
     SENT_AGAIN_IN_VAIN = "sent again in vain"
 
 

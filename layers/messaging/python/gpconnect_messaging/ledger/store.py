@@ -18,6 +18,8 @@
 | who polls a mailbox | `MAILBOX#{mailbox}` | `LEASE` |
 | what a person did (`ledger.audit`) | the message's, or `AUDIT#{day}` | `AUDIT#{time}#{hash}` |
 | a day's balance (`ledger.balances`) | `BALANCE#{day}` | `BALANCE` |
+| how far the drop was listed (`ledger.drop_passes`) | `DROP` | `PASS` |
+| what was found in it | `DROP#{day}` | `FOUND` |
 
 A change reads the message's partition, derives the new status, and writes the fact, the projection and any notice in
 one transaction on condition that nobody wrote in between; losing that race means reading again. Which request of an

@@ -142,7 +142,9 @@ class Builder:
             return self._refuse(request_id, None, [Reason("request", f"is longer than {LARGEST_REQUEST} bytes")])
         folder = key[: key.rfind("/") + 1]
         put = _Put(object_of(bucket, key), sequencer)
-        return self._build(request_id, raw, folder, arrived or self.now(), put=put)
+        built = self._build(request_id, raw, folder, arrived or self.now(), put=put)
+        self.drop.mark_received(key, version)
+        return built
 
     def queued(self, raw: bytes, arrived: datetime | None = None) -> Built:
         """Build a request that came whole as a queue message; its documents' keys are whole keys of the drop bucket.
@@ -465,7 +467,7 @@ class Builder:
         for place, version in zip(places, versions, strict=True):
             document = request.documents[place]
             try:
-                file = self.drop.stat(folder + document.key, version)
+                file = self._find(folder + document.key, version)
                 wrong = mismatch(document.content_type, *self.drop.ends(file, PROBE_BYTES))
             except NotThereError:
                 reasons.append(Reason(f"documents[{place}].key", "names no file in the drop bucket"))
@@ -484,11 +486,18 @@ class Builder:
         files: dict[int, DropFile] = {}
         for (place, key), version in zip(keys.items(), versions, strict=True):
             try:
-                files[place] = self.drop.stat(folder + key, version)
+                files[place] = self._find(folder + key, version)
             except NotThereError:
                 rule = "names no file in the drop bucket"
                 raise RequestRefusedError.because(f"resources[{place}].key", rule) from None
         return files
+
+    def _find(self, key: str, version: str | None) -> DropFile:
+        """Find a file that a request names, and tag it as received where it is found for the first time."""
+        file = self.drop.stat(key, version)
+        if version is None:
+            self.drop.mark_received(file.key, file.version)
+        return file
 
     def _supplied(self, request: Request, files: dict[int, DropFile]) -> Iterator[Supplied]:
         """Read the ready resources, and keep back what must not be sent."""

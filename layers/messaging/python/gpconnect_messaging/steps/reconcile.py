@@ -58,6 +58,7 @@ class Reconciliation:
             settling=self.patience.stale,
             asked_of_mesh=asked,
             not_asked=not_asked,
+            in_the_drop=self.balances.in_the_drop(day),
         )
         made = reckoned(rows=rows.values())
         if doubtful := [each for its in made.mailboxes.values() for each in its.doubtful]:

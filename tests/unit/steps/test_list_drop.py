@@ -1,0 +1,165 @@
+"""What senders put down is found in S3's own list, whatever became of its announcement."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gpconnect_messaging.ledger.balances import Balances
+from gpconnect_messaging.ledger.drop_passes import DropPasses
+from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.queues import IntakeQueue
+from gpconnect_messaging.reconciliation import DropFindings
+from gpconnect_messaging.steps.list_drop import ListDrop
+from gpconnect_messaging.storage import DropBucket
+from tests.identifiers import IDENTIFIERS
+from tests.model.effects import Watched
+from tests.model.world import World
+
+HOUR = timedelta(hours=1)
+RECEIVED = {"gpcm:received": "yes"}
+
+
+class DropOnly:
+    """The world's one bucket, of which only what senders dropped is listed."""
+
+    OURS = ("receipts/", "requests/", "messages/", "balances/", "received/")
+
+    def __init__(self, bucket: Any) -> None:
+        self.bucket = bucket
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.bucket, name)
+
+    def get_paginator(self, _operation: str) -> "DropOnly":
+        return self
+
+    def paginate(self, **how: Any) -> Any:
+        for page in self.bucket.paginate(**how):
+            if not page["Contents"][0]["Key"].startswith(self.OURS):
+                yield page
+
+
+@pytest.fixture
+def world() -> World:
+    return World(Watched())
+
+
+def listing(world: World) -> ListDrop:
+    client: Any = DropOnly(world.bucket)
+    table: Any = world.table
+    queue: Any = world.queue
+    topic: Any = world.topic
+    return ListDrop(
+        drop=DropBucket(client, "drop"),
+        evidence=world.evidence,
+        identifiers=IDENTIFIERS,
+        passes=DropPasses(table, "ledger", world.clock),
+        intake_queue=IntakeQueue(queue, "intake"),
+        notifier=Notifier(topic, "topic", world.ledger),
+        now=world.clock,
+    )
+
+
+def build_all(world: World) -> None:
+    while world.queue.intake:
+        world.deliver_intake(world.process("builder"))
+
+
+def subjects(world: World) -> list[str]:
+    return [text.partition("\n")[0].removeprefix("GP Connect Messaging: ") for text in world.topic.told]
+
+
+def test_a_request_that_nothing_announced_is_taken_in_built_and_told(world: World) -> None:
+    request = world.drop("one")
+    world.queue.intake.clear()  # the rule was switched off
+    world.clock.advance(2 * HOUR)
+    assert listing(world).run().requests_unannounced == 1
+    build_all(world)
+    assert [(record.request_id, record.version) for record in world.records()] == [(request, 1)]
+    assert "Dropped requests were not announced" in subjects(world)
+    table: Any = world.table
+    found = Balances(table, "ledger", world.clock).in_the_drop(world.clock.time.date())
+    assert found.requests_unannounced == 1, "the day's balance says so"
+
+
+def test_what_was_announced_and_built_is_tagged_and_not_found(world: World) -> None:
+    world.drop("one")
+    build_all(world)
+    dropped = [key for key in world.bucket.objects if key.startswith("one/")]
+    assert {key: world.bucket.tags.get((key, "1")) for key in dropped} == dict.fromkeys(dropped, RECEIVED)
+    world.clock.advance(2 * HOUR)
+    assert listing(world).run() == DropFindings()
+    assert world.queue.intake == []
+    assert world.topic.told == []
+
+
+def test_a_request_that_was_received_and_not_built_is_not_put_on_the_queue_again(world: World) -> None:
+    """The queue, its dead letters and the balance see to it."""
+    request = world.drop("one")
+    world.queue.intake.clear()
+    world.evidence.receipt(request)
+    world.clock.advance(2 * HOUR)
+    assert listing(world).run().requests_unannounced == 0
+    assert world.queue.intake == []
+
+
+def test_what_was_dropped_within_the_hour_may_still_be_on_its_way(world: World) -> None:
+    world.drop("one")
+    world.queue.intake.clear()
+    world.clock.advance(HOUR / 2)
+    assert listing(world).run() == DropFindings()
+    world.clock.advance(HOUR)
+    assert listing(world).run().requests_unannounced == 1, "found by the next pass"
+
+
+def test_a_document_that_no_request_names_is_told_by_a_hash(world: World) -> None:
+    world.bucket.put_object(Key="SMITH-9658218865/report.pdf", Body=b"%PDF")
+    world.clock.advance(2 * HOUR)
+    found = listing(world).run()
+    assert found.documents_without_request == 1
+    assert subjects(world) == ["Documents were dropped without a request"]
+    assert not any("SMITH" in text for text in (*world.topic.told, *found.document_ids))
+
+
+def test_each_object_is_looked_at_once(world: World) -> None:
+    world.bucket.put_object(Key="one/report.pdf", Body=b"%PDF")
+    world.clock.advance(2 * HOUR)
+    assert [listing(world).run().documents_without_request for _ in range(3)] == [1, 0, 0]
+
+
+def test_a_pass_goes_on_where_the_last_run_ended(world: World) -> None:
+    for name in "abc":
+        world.bucket.put_object(Key=f"{name}/report.pdf", Body=b"%PDF")
+    world.clock.advance(2 * HOUR)
+    counts = [listing(world).run(lambda: False).documents_without_request for _ in range(3)]
+    assert counts == [1, 1, 1], "a page in each run, and no object twice"
+    table: Any = world.table
+    assert DropPasses(table, "ledger", world.clock).found(world.clock.time.date()).documents_without_request == 3
+
+
+def test_a_document_that_expired_after_it_was_received_is_found_for_a_request_that_is_dropped_again(
+    world: World,
+) -> None:
+    drop: Any = DropBucket(world.bucket, "drop")  # type: ignore[arg-type]
+    version = world.bucket.put_object(Key="one/report.pdf", Body=b"%PDF")["VersionId"]
+    drop.mark_received("one/report.pdf", version)
+    world.bucket.delete_object(Key="one/report.pdf")
+    assert drop.stat("one/report.pdf").version == version
+
+
+def test_a_document_that_the_sender_removed_before_it_was_received_stays_removed(world: World) -> None:
+    drop: Any = DropBucket(world.bucket, "drop")  # type: ignore[arg-type]
+    world.bucket.put_object(Key="one/report.pdf", Body=b"%PDF")
+    world.bucket.delete_object(Key="one/report.pdf")
+    with pytest.raises(Exception, match="no such object"):
+        drop.stat("one/report.pdf")
+
+
+def test_the_tag_leaves_other_tags_of_the_object(world: World) -> None:
+    version = world.bucket.put_object(Key="one/report.pdf", Body=b"%PDF")["VersionId"]
+    world.bucket.tags["one/report.pdf", version] = {"GuardDutyMalwareScanStatus": "NO_THREATS_FOUND"}
+    DropBucket(world.bucket, "drop").mark_received("one/report.pdf", version)  # type: ignore[arg-type]
+    assert world.bucket.tags["one/report.pdf", version] == {
+        "GuardDutyMalwareScanStatus": "NO_THREATS_FOUND", **RECEIVED
+    }  # fmt: skip
