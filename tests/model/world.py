@@ -816,4 +816,5 @@ def _told(text: str) -> tuple[str, Telling]:
 
 def _id(item: Mapping[str, Any]) -> str:
     """What a person names the notice of an item by."""
-    return f"{item['pk']}/{item['kind']}".replace(" ", "-")
+    again = f"#{item['occasion']}" if "occasion" in item else ""
+    return f"{item['pk']}/{item['kind']}{again}".replace(" ", "-")
