@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger model soak-mesh mutants mutate-permissions try-deploy bench-console cost
+.PHONY: fuzz docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger model soak-mesh mutants mutate-permissions try-deploy bench-console cost
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -114,6 +114,9 @@ mutate-permissions: $(READY) ## Take every permission of every function away, on
 
 published: $(READY) ## Run the published tests of the official MESH client and the sandbox against our client
 	@$(BIN)/python -m pytest -q tests/published
+
+fuzz: $(READY) ## Give the poller BODIES (1000000) that a stranger could send, under its memory limit (SEED=1)
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.fuzz --bodies $(or $(BODIES),1000000) --seed $(or $(SEED),1)
 
 validate: $(READY) ## Check a message or response against the requirements (FILE=…, ENVELOPE=…)
 	@test -n "$(FILE)" || { echo "Name the file: make validate FILE=message.xml" >&2; exit 2; }

@@ -18,6 +18,7 @@ from infra.constructs.mailboxes import Mailboxes
 from infra.constructs.networks import FunctionNetwork
 from infra.constructs.notices import Notices
 from infra.constructs.pds import DemographicsService
+from infra.constructs.queues import MAXIMUM_RECEIVES
 from infra.constructs.releases import Releases
 from infra.constructs.report_files import report_environment
 from infra.constructs.schedules import Schedules
@@ -100,6 +101,7 @@ class MessagingStack(Stack):
                 "OUTBOX_BUCKET": storage.outbox.bucket_name,
                 "EVIDENCE_BUCKET": storage.evidence.bucket_name,
                 "SEND_QUEUE_URL": sending.work.queue.queue_url,
+                "MAXIMUM_RECEIVES": str(MAXIMUM_RECEIVES),
                 **report_environment(PROJECT / "functions" / "builder"),
             },
         )

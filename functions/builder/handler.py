@@ -6,7 +6,10 @@ operator ordered to be taken in again.
 
 import json
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -45,10 +48,16 @@ def _record(record: SQSRecord) -> None:
             metrics.add_metric(name="Canaries", unit=MetricUnit.Count, value=1)
             logger.info("a canary was passed on", canary_id=canary_id)
             return
-        built = _build(record.body, _queued_at(record))
+        built = _build(record)
     except Exception as error:
         logger.error("a request could not be built; the queue will bring it again", extra=describe(error))
         raise
+    if built.gave_up:
+        logger.error(
+            "a request could not be processed, at its last receive, and is refused",
+            message_id=built.message_id,
+            extra=describe(built.gave_up),
+        )
     if built.unanswered:
         metrics.add_metric(name=_unanswered(built.unanswered), unit=MetricUnit.Count, value=1)
         logger.warning(
@@ -66,23 +75,41 @@ def _canary(body: str) -> str | None:
     return None
 
 
-def _build(body: str, queued_at: datetime | None) -> Built:
+def _build(record: SQSRecord) -> Built:
+    work = _work(record.body, _queued_at(record))
+    receive = int(record.attributes.get("ApproximateReceiveCount") or 1)
+    if receive == 1:
+        return work.build()
+    return wiring.attempts(settings, builder).again(work.request_id(), work.build, receive)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a message of the queue asks for, and the id of the request that it is about."""
+
+    build: Callable[[], Built]
+    request_id: Callable[[], str]
+
+
+def _work(body: str, queued_at: datetime | None) -> _Work:
     match _envelope(body):
         case {"release": str(request_id), **others} if not others and _ID.fullmatch(request_id):
-            return builder.release(request_id)
+            return _Work(partial(builder.release, request_id), lambda: request_id)
         case {"again": str(request_id), **others} if not others and _ID.fullmatch(request_id):
-            return builder.again(request_id)
-        case {"source": "aws.s3", "detail-type": str(), "detail": dict(detail), **event}:
-            dropped = detail["object"]
-            return builder.dropped(
-                detail["bucket"]["name"],
-                dropped["key"],
-                dropped.get("version-id", ""),
-                _time(event.get("time")),
-                str(dropped.get("sequencer", "")),
+            return _Work(partial(builder.again, request_id), lambda: request_id)
+        case {
+            "source": "aws.s3",
+            "detail-type": str(),
+            "detail": {"bucket": {"name": str(bucket)}, "object": {"key": str(key), **dropped}},
+            **event,
+        }:
+            version = str(dropped.get("version-id", ""))
+            return _Work(
+                partial(builder.dropped, bucket, key, version, _time(event.get("time"))),
+                lambda: str(builder.identifiers.dropped_request_id(bucket, key, version)),
             )
-        case _:
-            return builder.queued(body.encode(), queued_at)
+    raw = body.encode()
+    return _Work(partial(builder.queued, raw, queued_at), lambda: str(builder.identifiers.queued_request_id(raw)))
 
 
 def _unanswered(error: Exception) -> str:

@@ -451,6 +451,7 @@ MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
                 "OUTBOX_BUCKET",
                 "EVIDENCE_BUCKET",
                 "SEND_QUEUE_URL",
+                "MAXIMUM_RECEIVES",
             },
         ),
         ("SenderFunctionName", COMMON | MESH | {"OUTBOX_BUCKET", "LEASE_SECONDS"}),
@@ -863,3 +864,13 @@ def _organisations_contacts(template: Template) -> set[str]:
 
 def _key_schema(partition: str, sort: str) -> list[dict[str, str]]:
     return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
+
+
+def test_the_builder_knows_how_often_its_queue_offers_a_request(template: Template) -> None:
+    told = template.named("BuilderFunctionName")["Environment"]["Variables"]["MAXIMUM_RECEIVES"]
+    offered = {
+        queue["Properties"]["RedrivePolicy"]["maxReceiveCount"]
+        for queue in template.body["Resources"].values()
+        if queue["Type"] == "AWS::SQS::Queue" and "RedrivePolicy" in queue["Properties"]
+    }
+    assert offered == {int(told)}

@@ -242,3 +242,35 @@ def test_a_function_whose_secret_is_missing_or_short_does_not_start_and_names_it
 def test_the_sender_starts_without_the_secret(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("IDENTIFIERS_SECRET")
     start("sender", {})
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+def test_on_its_last_receive_a_request_that_cannot_be_processed_is_refused_and_not_put_back(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up: list[tuple[str, str]] = []
+
+    def provoked(_body: bytes, _at: object) -> Built:
+        raise TypeError("a fault")
+
+    def give_up(request_id: str, why: str) -> Built:
+        given_up.append((request_id, why))
+        return Built(request_id, Status.INVALID)
+
+    step = SimpleNamespace(
+        queued=provoked,
+        identifiers=SimpleNamespace(queued_request_id=lambda _raw: "an-id"),
+        ledger=SimpleNamespace(begin_request=lambda _id: 1, end_request=lambda _id: None),
+        give_up=give_up,
+    )
+    monkeypatch.setattr(wiring, "builder", lambda _settings: step)
+    monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)
+    handler = load("builder").handler
+    event = queued("{}")
+    for receive in range(1, 5):
+        event["Records"][0]["attributes"]["ApproximateReceiveCount"] = str(receive)
+        assert handler(event, Context()) == {"batchItemFailures": [{"itemIdentifier": "0"}]}
+    assert given_up == []
+    event["Records"][0]["attributes"]["ApproximateReceiveCount"] = "5"
+    assert handler(event, Context()) == {"batchItemFailures": []}
+    assert given_up == [("an-id", "TypeError")]

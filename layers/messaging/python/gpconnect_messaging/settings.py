@@ -78,6 +78,8 @@ class BuilderSettings(_LedgerSettings):
     pds_url: str = ""
     pds_secret: str = ""
     pds_requests_per_second: int = 5
+    maximum_receives: int = 5
+    """How often the intake queue offers a message before it becomes a dead letter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

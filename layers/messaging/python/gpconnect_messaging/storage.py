@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PART = 8 * 1024 * 1024
 _CHUNK = 192 * 1024
+_LONGEST_KEY = 1024
 # The shortest part that S3 takes.
 _RECEIVED_PART = 5 * 1024 * 1024
 _MISSING = {"404", "NoSuchKey", "NoSuchVersion"}
@@ -80,6 +81,7 @@ class DropBucket:
 
         The latest is also one that expired because it had been received: the sender may drop its request again.
         """
+        _require_possible(key)
         which = {"VersionId": version} if version else {}
         try:
             found = self._client.head_object(Bucket=self._bucket, Key=key, **which)  # type: ignore[arg-type]
@@ -154,6 +156,7 @@ class DropBucket:
         return {tag["Key"]: tag["Value"] for tag in found["TagSet"]}
 
     def _get(self, key: str, version: str, span: str | None = None) -> Any:
+        _require_possible(key)
         which = {"VersionId": version} if version else {}
         which |= {"Range": span} if span else {}
         try:
@@ -424,6 +427,12 @@ def _is_there(client: "S3Client", bucket: str, key: str) -> bool:
             return False
         raise meaning from None
     return True
+
+
+def _require_possible(key: str) -> None:
+    """Raise NotThereError for a key that no object can have: S3 would answer with an error that reads as our fault."""
+    if not 0 < len(key.encode()) <= _LONGEST_KEY:
+        raise NotThereError("no such object")
 
 
 def _message_key(message_id: str) -> str:

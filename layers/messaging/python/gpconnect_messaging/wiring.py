@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gpconnect_messaging.ledger.canaries import Canaries
     from gpconnect_messaging.pds.client import PdsClient
     from gpconnect_messaging.requests.identity import Identifiers
+    from gpconnect_messaging.steps.attempts import Attempts
     from gpconnect_messaging.steps.build import Builder
     from gpconnect_messaging.steps.canary import BuildCanary, EndCanary, StartCanaries
     from gpconnect_messaging.steps.due_work import Sweep
@@ -68,6 +69,13 @@ def builder(settings: BuilderSettings) -> "Builder":
         report_logo=logo,
         report_fonts=fonts,
     )
+
+
+def attempts(settings: BuilderSettings, builder: "Builder") -> "Attempts":
+    """Make what builds a request that comes again."""
+    from gpconnect_messaging.steps.attempts import Attempts
+
+    return Attempts(builder=builder, ledger=builder.ledger, most=settings.maximum_receives)
 
 
 def sender(settings: SenderSettings) -> "Sender":

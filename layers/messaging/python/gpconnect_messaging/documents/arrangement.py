@@ -11,7 +11,15 @@ from itertools import zip_longest
 from pathlib import Path
 
 from gpconnect_messaging.documents import layouts
-from gpconnect_messaging.documents.content import Note, Paragraph, Picture, ReportContent, Row, Table
+from gpconnect_messaging.documents.content import (
+    Note,
+    Paragraph,
+    Picture,
+    ReportContent,
+    Row,
+    Table,
+    TooManyLinesError,
+)
 from gpconnect_messaging.documents.layouts import Column, Design, Field, Heading, PageLayout
 from gpconnect_messaging.documents.lettering import Line, lettering
 from gpconnect_messaging.documents.pictures import scaled
@@ -109,8 +117,11 @@ class Arranger:
         self._letters = {style: lettering(style, fonts) for style in ("regular", "bold", "italic")}
         self._regular, self._bold = self._letters["regular"], self._letters["bold"]
 
-    def pages(self, content: ReportContent) -> list[Page]:
-        """Arrange the content; at least one page."""
+    def pages(self, content: ReportContent, most_lines: int) -> list[Page]:
+        """Arrange the content; at least one page. Raises TooManyLinesError, before it takes much memory."""
+        if content.least_lines > most_lines:
+            raise TooManyLinesError
+        left = most_lines
         first = self._header(self.design.first, content)
         continued = self._header(self.design.continuation, content)
         cut = {each.name: each for each in (*continued.cut, *first.cut)}
@@ -125,6 +136,9 @@ class Arranger:
                 (self._titles(note), list(self._elements(note, flow.room)))
                 for note in (*(whole if part is content.parts[0] else ()), *part.notes)
             ]
+            left -= sum(len(titles) + len(elements) for titles, elements in notes)
+            if left < 0:
+                raise TooManyLinesError
             flow.begin_part(bar, *notes[0])
             for titles, elements in notes:
                 flow.add(titles, elements)

@@ -16,6 +16,10 @@ _RESULT_HEADINGS = ("Test", "Result", "UoM", "Ref. Range")
 _ATTACHMENT_HEADINGS = ("Name", "Date and time", "Size")
 
 
+class TooManyLinesError(Exception):
+    """A report would be longer than may be rendered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Paragraph:
     """A text; its own line breaks are kept."""
@@ -75,6 +79,24 @@ class ReportContent:
     related_documents: int
     fields: dict[str, str] = field(repr=False)
     parts: tuple[Part, ...] = field(repr=False)
+
+    @property
+    def least_lines(self) -> int:
+        """How many lines of notes there are at least: line breaks, rows, pictures, sections."""
+        return sum(_least_lines(note) for part in self.parts for note in part.notes)
+
+
+def _least_lines(note: Note) -> int:
+    lines = 0
+    for block in note.blocks:
+        match block:
+            case Paragraph(text):
+                lines += 1 + text.count("\n")
+            case Table(rows=rows):
+                lines += sum(1 + max(cell.count("\n") for cell in row.cells) for row in rows)
+            case Picture():
+                lines += 1
+    return max(lines, 1)
 
 
 def report_content(request: Request, version: int, pictures: Mapping[str, bytes], design: Design) -> ReportContent:

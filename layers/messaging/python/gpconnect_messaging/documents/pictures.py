@@ -6,10 +6,17 @@ A photograph's own data can hold where and when it was taken: only its picture g
 import io
 from dataclasses import dataclass, field
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
-_MOST_PIXELS = 60_000_000
-"""Larger ones are not opened (hazard: a small file that unpacks to gigabytes)."""
+_MOST_BYTES = 200 * 1024 * 1024
+"""What a decoded image may take; larger ones are not decoded (hazard: a small file that unpacks to gigabytes).
+
+Scaling an image with transparency takes as much again.
+"""
+_BYTES_OF_A_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2}
+"""Pillow's modes; every other one takes four."""
+_BYTES_OF_A_PROGRESSIVE_PIXEL = 6
+"""Two bytes for each coefficient of three colours: the decoder keeps all of a progressive JPEG until its last scan."""
 _LONGEST_SIDE = 1500
 """Pixels: 300 to an inch over the notes' width."""
 
@@ -24,21 +31,26 @@ class ScaledPicture:
 
 
 def scaled(content: bytes) -> ScaledPicture | None:
-    """Scale a PNG or JPEG; None for what cannot be opened, or is too large to be safe."""
+    """Scale a PNG or JPEG; None for what cannot be decoded, or is too large to be safe."""
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
-            if image.width * image.height > _MOST_PIXELS:
+            if "progressive" in image.info and _pixels(image) * _BYTES_OF_A_PROGRESSIVE_PIXEL > _MOST_BYTES:
                 return None
             kind = "JPEG" if image.format == "JPEG" else "PNG"
             image.draft("RGB", (_LONGEST_SIDE, _LONGEST_SIDE))
-            upright = ImageOps.exif_transpose(image)
-            upright.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
-            plain = _on_white(upright)
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError, EOFError):
+            if _pixels(image) * _BYTES_OF_A_PIXEL.get(image.mode, 4) > _MOST_BYTES:
+                return None
+            image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+            plain = _on_white(ImageOps.exif_transpose(image))
+    except Exception:  # noqa: BLE001 - of damaged data a decoder raises anything: TypeError, struct.error, OSError, …
         return None
     made = io.BytesIO()
     plain.save(made, kind, quality=85)
     return ScaledPicture(made.getvalue(), plain.width, plain.height)
+
+
+def _pixels(image: Image.Image) -> int:
+    return image.width * image.height
 
 
 def _on_white(image: Image.Image) -> Image.Image:

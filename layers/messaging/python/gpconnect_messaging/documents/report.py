@@ -9,15 +9,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpconnect_messaging.documents.content import needed_pictures, report_content
+from gpconnect_messaging.documents.content import TooManyLinesError, needed_pictures, report_content
 from gpconnect_messaging.documents.layouts import PageSize, designed
 from gpconnect_messaging.requests.models import Request, RequestedDocument
+from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.specification import ReportDesign
 from gpconnect_messaging.usecases import USE_CASES
 
 if TYPE_CHECKING:
     from gpconnect_messaging.documents.arrangement import Arranger
     from gpconnect_messaging.documents.pdf import Drawer
+
+MOST_LINES = 20_000
+"""The longest report, in lines: some four hundred pages, more than anybody reads, and 50 MB while it is drawn."""
 
 _KEY = "consultation-report.pdf"
 _CHUNK = 192 * 1024
@@ -52,11 +56,18 @@ class ReportRenderer:
     fonts: tuple[Path, ...] = ()
 
     def render(self, request: Request, version: int, read: Callable[[str], bytes]) -> RenderedReport:
-        """Render a request's report; `read` gives an image of it by key. The same input gives the same bytes."""
+        """Render a request's report; `read` gives an image of it by key. The same input gives the same bytes.
+
+        Raises RequestRefusedError where it would be longer than MOST_LINES.
+        """
         pictures = {key: read(key) for key in needed_pictures(request)}
         arranger, drawer = self._tools
         content = report_content(request, version, pictures, arranger.design)
-        return RenderedReport(drawer.draw(content, arranger.pages(content)))
+        try:
+            return RenderedReport(drawer.draw(content, arranger.pages(content, MOST_LINES)))
+        except TooManyLinesError:
+            rule = f"is too long to be rendered: at most {MOST_LINES} lines; send it as a document instead"
+        raise RequestRefusedError.because("consultation", rule)
 
     @cached_property
     def _tools(self) -> "tuple[Arranger, Drawer]":

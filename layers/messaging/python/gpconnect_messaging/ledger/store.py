@@ -659,6 +659,25 @@ class Ledger(LedgerTable):
         """Take back a try that ended for a reason that is not the message's."""
         self._count_tries(mailbox, mesh_message_id, **({"alone": -1} if alone else {"begun": -1}))
 
+    def begin_request(self, request_id: str) -> int:
+        """Note that an attempt at a request begins; return how many began and did not end, this one included."""
+        return self._count_attempts(request_id, 1)
+
+    def end_request(self, request_id: str) -> None:
+        """Note that an attempt at a request ended, well or not: its process was not killed."""
+        self._count_attempts(request_id, -1)
+
+    def _count_attempts(self, request_id: str, change: int) -> int:
+        expires = self._now() + _TRIES_KEPT
+        answer = self._client.update_item(
+            TableName=self._table,
+            Key=_item({"pk": f"ATTEMPTS#{request_id}", "sk": "ATTEMPTS"}),
+            UpdateExpression="SET expires_at = :expires ADD begun :change",
+            ExpressionAttributeValues=_item({":change": change, ":expires": int(expires.timestamp())}),
+            ReturnValues="ALL_NEW",
+        )
+        return int(_plain(answer["Attributes"])["begun"])
+
     def release_set_aside(self, mailbox: str, mesh_message_id: str) -> bool:
         """Let the next poll take in a message that was set aside; False where it was not.
 

@@ -9,6 +9,8 @@ from gpconnect_messaging.quoting import ods_code
 from gpconnect_messaging.requests.nhs_number import is_nhs_number
 from gpconnect_messaging.requests.snomed import is_concept_id
 
+LONGEST_KEY = 1024
+"""The longest key of an S3 object, in bytes of UTF-8."""
 XML_FORBIDS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -43,6 +45,8 @@ def _no_long_number(value: str) -> str:
 
 
 def _safe_key(value: str) -> str:
+    if len(value.encode()) > LONGEST_KEY:
+        raise ValueError(f"is longer than S3 allows: {LONGEST_KEY} bytes in UTF-8")
     if value.startswith("/") or ".." in value.split("/"):
         raise ValueError("must stay inside the drop: no leading '/', no '..'")
     return value
@@ -69,7 +73,7 @@ DropKey = Annotated[
     str,
     Field(
         min_length=1,
-        max_length=1024,
+        max_length=LONGEST_KEY,
         description="S3 key in the drop bucket: relative to request.json's folder in a drop, whole in a queue message",
     ),
     AfterValidator(_safe_key),

@@ -77,6 +77,8 @@ class Built:
     copies: "tuple[Built, ...]" = ()
     unanswered: Exception | None = None
     """Why PDS gave no answer, where it was asked and gave none: the request is held, and PDS asked again."""
+    gave_up: Exception | None = None
+    """What the request provoked on the queue's last receive, for which it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +227,21 @@ class Builder:
             return self._released(request_id, stored)
         except RequestRefusedError as refused:
             return self._refuse_held(row, refused.reasons, claim)
+
+    def give_up(self, request_id: str, why: str) -> Built:
+        """Refuse a request that cannot be processed: it stays kept as it came, and a person is notified.
+
+        `why` is one of our own sentences or the name of an error's type, and quotes nothing of the request.
+        """
+        reasons = [Reason("request", f"could not be processed: {why}")]
+        if row := self.ledger.find(request_id):
+            return self._refuse_held(row, reasons, self.ledger.find_claim(request_id))
+        asked: Request | Withdrawal | None
+        try:
+            asked = parse(self.evidence.request(request_id))
+        except Exception:  # noqa: BLE001 - reading it may be what it provokes; then it is not known who asked
+            asked = None
+        return self._refuse(UUID(request_id), asked, reasons)
 
     def _build(
         self,
