@@ -103,9 +103,9 @@ def _work(body: str, queued_at: datetime | None) -> _Work:
             "detail": {"bucket": {"name": str(bucket)}, "object": {"key": str(key), **dropped}},
             **event,
         }:
-            version = str(dropped.get("version-id", ""))
+            version, sequencer = str(dropped.get("version-id", "")), str(dropped.get("sequencer", ""))
             return _Work(
-                partial(builder.dropped, bucket, key, version, _time(event.get("time"))),
+                partial(builder.dropped, bucket, key, version, _time(event.get("time")), sequencer),
                 lambda: str(builder.identifiers.dropped_request_id(bucket, key, version)),
             )
     raw = body.encode()

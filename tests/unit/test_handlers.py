@@ -1,6 +1,7 @@
 """What the functions' handlers measure besides what the ledger records; with it, every documented metric is given."""
 
 import importlib.util
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -274,3 +275,25 @@ def test_on_its_last_receive_a_request_that_cannot_be_processed_is_refused_and_n
     event["Records"][0]["attributes"]["ApproximateReceiveCount"] = "5"
     assert handler(event, Context()) == {"batchItemFailures": []}
     assert given_up == [("an-id", "TypeError")]
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+def test_a_dropped_request_is_built_with_what_s3_says_of_its_version_and_order(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def dropped(*told: Any) -> Built:
+        asked.append(told)
+        return Built("an-id", Status.HELD)
+
+    monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(dropped=dropped))
+    monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)
+    put = {"key": "a/request.json", "version-id": "v1", "sequencer": "00617F08299329D189"}
+    event = {
+        "source": "aws.s3", "detail-type": "Object Created", "time": "2026-11-20T22:00:00Z",
+        "detail": {"bucket": {"name": "drop"}, "object": put},
+    }  # fmt: skip
+    assert load("builder").handler(queued(json.dumps(event)), Context()) == {"batchItemFailures": []}
+    at = datetime(2026, 11, 20, 22, tzinfo=UTC)
+    assert asked == [("drop", "a/request.json", "v1", at, "00617F08299329D189")]

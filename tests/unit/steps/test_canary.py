@@ -16,9 +16,11 @@ from botocore.exceptions import ClientError
 from gpconnect_messaging import wiring
 from gpconnect_messaging.enabled import ASKED_AGAIN, EnabledParts, PartKind
 from gpconnect_messaging.ledger.canaries import KEPT, Canaries
+from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.pds.errors import Busy
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
+from gpconnect_messaging.steps.build import Built
 from gpconnect_messaging.steps.canary import BuildCanary, EndCanary, StartCanaries, UnknownCanaryError
 from gpconnect_messaging.steps.due_work import Swept
 from gpconnect_messaging.steps.escalate import Escalated
@@ -89,9 +91,9 @@ class Refused:
 
     bodies: list[bytes] = field(default_factory=list)
 
-    def queued(self, raw: bytes, _at: Any) -> Any:
+    def queued(self, raw: bytes, _at: Any) -> Built:
         self.bodies.append(raw)
-        return SimpleNamespace(unanswered=Busy("lookup", "used up"), message_id="a-request", status="HELD", copies=())
+        return Built("a-request", Status.HELD, unanswered=Busy("lookup", "used up"))
 
 
 class Product:

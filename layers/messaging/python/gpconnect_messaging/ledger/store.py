@@ -669,12 +669,14 @@ class Ledger(LedgerTable):
 
     def _count_attempts(self, request_id: str, change: int) -> int:
         expires = self._now() + _TRIES_KEPT
-        answer = self._client.update_item(
-            TableName=self._table,
-            Key=_item({"pk": f"ATTEMPTS#{request_id}", "sk": "ATTEMPTS"}),
-            UpdateExpression="SET expires_at = :expires ADD begun :change",
-            ExpressionAttributeValues=_item({":change": change, ":expires": int(expires.timestamp())}),
-            ReturnValues="ALL_NEW",
+        answer = past_transactions(
+            lambda: self._client.update_item(
+                TableName=self._table,
+                Key=_item({"pk": f"ATTEMPTS#{request_id}", "sk": "ATTEMPTS"}),
+                UpdateExpression="SET expires_at = :expires ADD begun :change",
+                ExpressionAttributeValues=_item({":change": change, ":expires": int(expires.timestamp())}),
+                ReturnValues="ALL_NEW",
+            )
         )
         return int(_plain(answer["Attributes"])["begun"])
 
