@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import MOST_ROUTING_QUESTIONS, FactKind, Status
-from gpconnect_messaging.mesh.errors import Busy
+from gpconnect_messaging.ledger.lifecycle import MOST_ROUTING_QUESTIONS, FactKind, History, Status
+from gpconnect_messaging.mesh.errors import Busy, Gone
 from gpconnect_messaging.mesh.models import Tracking
 from gpconnect_messaging.steps.by_hand import ByHand, NotPossibleError
-from gpconnect_messaging.steps.poll import Poller
+from gpconnect_messaging.steps.poll import Polled, Poller
 from gpconnect_messaging.steps.send import PostponedError
 from tests.identifiers import IDENTIFIERS
 from tests.in_memory import Bucket
 from tests.model.effects import Watched
 from tests.model.mesh import Client, Mood
-from tests.model.world import MAILBOX, PRACTICE, STRANGER, World
+from tests.model.world import MAILBOX, PRACTICE, STRANGER, WORKFLOW, World
 
 MINUTE = timedelta(minutes=1)
 
@@ -63,6 +63,12 @@ def status(world: World, message_id: str) -> Status:
     found = world.ledger.find(message_id)
     assert found is not None
     return found.status
+
+
+def history_of(world: World, message_id: str) -> History:
+    found = world.ledger.find(message_id)
+    assert found is not None
+    return found.history
 
 
 def subjects(world: World) -> list[str]:
@@ -315,3 +321,111 @@ def test_an_answer_is_recorded_once_however_often_mesh_shows_it(world: World) ->
     assert found is not None
     assert len(found.history.of(FactKind.RESPONSE)) == 1
     assert world.inbox() == []
+
+
+# What a poll says of itself
+
+
+def a_poller(world: World, **settings: Any) -> Poller:
+    parts = world._parts(world.process("poller"))
+    given = {"at_once": 1, "now": world.clock} | settings
+    return Poller(
+        evidence=parts["evidence"], ledger=parts["ledger"], mesh=parts["mesh"], notifier=parts["notifier"],
+        identifiers=IDENTIFIERS, **given,
+    )  # fmt: skip
+
+
+def test_a_poll_counts_what_it_found(world: World) -> None:
+    message_id = sent(world)
+    shown = world.answer(message_id, "20013")
+    assert a_poller(world).poll(MAILBOX) == Polled(matched=1)
+    world.mesh.show_again(MAILBOX, shown)
+    world.answer(message_id, "30001")
+    world.answer(message_id, "20013", malformed=True)
+    world.answer("11111111-1111-4111-8111-111111111111", "20013", sender=STRANGER, stray=True)
+    assert a_poller(world).poll(MAILBOX) == Polled(matched=1, unmatched=2, seen_before=1)
+    assert a_poller(world).poll(MAILBOX) == Polled()
+    assert Polled() == Polled(
+        matched=0, unmatched=0, seen_before=0, gone=0, set_aside=0, failed=0, waiting=0, left=0, polled_elsewhere=0
+    )
+
+
+def test_a_poll_counts_what_is_gone_and_what_waits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    message_id = sent(world)
+    world.answer(message_id, "20013")
+    with monkeypatch.context() as patched:
+        patched.setattr(Client, "download_into", lambda *_, **__: (_ for _ in ()).throw(Gone("download", "404")))
+        assert a_poller(world).poll(MAILBOX) == Polled(gone=1)
+    Silent(monkeypatch, times=2)
+    for _ in range(2):
+        assert a_poller(world).poll(MAILBOX) == Polled(waiting=1)
+    assert a_poller(world).poll(MAILBOX) == Polled(matched=1)
+    known = history_of(world, message_id).of(FactKind.ROUTED)
+    assert [fact.details["mailbox"] for fact in known] == [None, None, PRACTICE]
+    assert [fact.identity.rpartition("-")[2] for fact in known[:2]] == ["1", "2"]
+
+
+def test_what_there_is_no_time_for_is_left(world: World) -> None:
+    message_id = sent(world)
+    for code in ("20013", "30001", "20007"):
+        world.answer(message_id, code)
+    time_left = iter([True, False, False])
+    assert a_poller(world).poll(MAILBOX, lambda: next(time_left)) == Polled(matched=1, left=2)
+
+
+def test_two_pollers_do_not_share_a_mailbox(world: World) -> None:
+    assert world.ledger.take_mailbox(MAILBOX, "another", timedelta(minutes=5))
+    assert a_poller(world).poll(MAILBOX) == Polled(polled_elsewhere=1)
+
+
+def test_a_poller_takes_in_so_many_at_once_and_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    message_id = sent(world)
+    for _ in range(6):
+        world.answer(message_id, "20013")
+    running, most, lock = [0], [0], threading.Lock()
+    download = Client.download_into
+
+    def counted(client: Client, mesh_message_id: str, sink: Any, **how: Any) -> Any:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        time.sleep(0.02)
+        try:
+            return download(client, mesh_message_id, sink, **how)
+        finally:
+            with lock:
+                running[0] -= 1
+
+    monkeypatch.setattr(Client, "download_into", counted)
+    assert a_poller(world, at_once=2).poll(MAILBOX).matched == 6
+    assert most == [2]
+    assert (a_poller(world, at_once=4).at_once, Poller.at_once, Poller.most_tries) == (4, 4, 5)
+
+
+@pytest.mark.parametrize("linked", [None, "", "NOBODYS"])
+def test_a_report_on_no_upload_of_ours_is_for_a_person(world: World, linked: str | None) -> None:
+    message_id = sent(world)
+    world.mesh.deliver(
+        MAILBOX, b"", message_type="REPORT", workflow_id=WORKFLOW, linked_message_id=linked, status_code="14",
+        status_event="SEND", status_success=False,
+    )  # fmt: skip
+    assert a_poller(world).poll(MAILBOX) == Polled(unmatched=1)
+    assert status(world, message_id) is Status.SENT
+    assert "it is a MESH report (14) on no message of ours" in world.topic.told[0]
+
+
+@pytest.mark.requirement("GPCM-SD-094")
+def test_a_report_on_our_upload_is_recorded(world: World) -> None:
+    message_id = sent(world)
+    world.report(world.mesh.copies(message_id)[0])
+    assert a_poller(world).poll(MAILBOX) == Polled(matched=1)
+    assert status(world, message_id) is Status.UNDELIVERED
+
+
+def test_a_held_request_of_the_encounter_is_not_what_a_reference_names(world: World) -> None:
+    """It has a row of its own, as version 0, and nothing of it left."""
+    world.hold = timedelta(minutes=30)
+    world.drop("one")
+    world.deliver_intake(world.process("builder"))
+    world.answer_by_reference("one", "20013")
+    assert a_poller(world).poll(MAILBOX) == Polled(unmatched=1)

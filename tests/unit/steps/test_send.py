@@ -1,5 +1,6 @@
 """The sender uploads once what may be uploaded, and records whatever became of the upload."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import FactKind, Status
-from gpconnect_messaging.mesh.errors import Busy, Gone, MeshError, Uncertain
+from gpconnect_messaging.mesh.errors import Busy, Gone, MeshError, Refused, Uncertain
 from gpconnect_messaging.mesh.models import Tracking
 from gpconnect_messaging.steps import send
 from gpconnect_messaging.steps.send import NotAuthorisedError, PostponedError, UnknownMessageError
@@ -348,3 +349,26 @@ def lose_the_answer(monkeypatch: pytest.MonkeyPatch, tracking: Any) -> None:
 
     monkeypatch.setattr(Client, "send_part", lost)
     monkeypatch.setattr(Client, "tracking", tracking)
+
+
+def test_a_message_of_two_chunks_goes_in_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    sending = Sending(6_000)
+    monkeypatch.setattr(sending.sender.outbox, "copy_message", None)
+    assert sending.sender.send(MESSAGE_ID) is Status.SENT, "there is time, unless somebody says otherwise"
+    assert [fact.details["number"] for fact in sending.facts(FactKind.CHUNK_ACCEPTED)] == [1]
+    assert sending.copies == [sending.content]
+
+
+def test_a_refusal_without_a_status_is_recorded_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    sending = Sending()
+    monkeypatch.setattr(Client, "send", lambda *_: (_ for _ in ()).throw(Refused("send", "no")))
+    assert sending.send() is Status.REFUSED
+    assert sending.facts(FactKind.UPLOAD_REFUSED)[0].details == {"attempt": 1, "http_status": 0, "error": "no"}
+
+
+def test_an_uncertain_upload_goes_again_at_the_moment_when_its_wait_is_over() -> None:
+    sending = Sending()
+    sending.send(Mood.LOSES_UNHEARD)
+    due = lifecycle.due_at(sending.history, PATIENCE)
+    assert due is not None
+    assert replace(sending.sender, now=lambda: due).send(MESSAGE_ID) is Status.SENT
