@@ -88,7 +88,7 @@ def test_functions_run_with_their_own_roles_and_without_the_persons_environment(
 
 def test_the_schedules_are_invoked_with_their_own_inputs(local_run: LocalRun) -> None:
     schedules = local_run.state.deployment.schedules
-    assert {json.loads(schedule.input)["task"] for schedule in schedules} == {"mailbox", "due", "reconcile"}
+    assert {json.loads(schedule.input)["task"] for schedule in schedules} == {"mailbox", "due", "reconcile", "drop"}
     assert {schedule.function for schedule in schedules} == {f"{local_run.outputs['PollerFunctionName']}:live"}
 
 
@@ -126,7 +126,7 @@ def test_a_role_without_a_permission_is_refused_and_the_refusal_is_shown() -> No
             time.sleep(0.2)
         [denial, *_others] = run.denials()
         assert denial.action == "secretsmanager:GetSecretValue"
-        assert "SenderRole" in denial.who
+        assert "BuilderRole" in denial.who, "it reads the secret of ids when it starts, before anything is sent"
         message = run.message(dropped)
         assert message is None or message.status != "SENT"
 

@@ -255,9 +255,10 @@ def test_an_answer_from_another_mailbox_than_mesh_routed_to_counts_for_nothing_w
     product.poller.poll(SENDER)
     assert product.history(message_id).status is Status.SENT
     assert [fact.details["from_mailbox"] for fact in product.facts(message_id, FactKind.RESPONSE)] == [STRANGER] * 2
-    (notice,) = product.topic.told
-    assert "came from somewhere else" in notice
-    assert STRANGER in notice
+    assert len(product.topic.told) == 2, "one of each answer"
+    for notice in product.topic.told:
+        assert "came from somewhere else" in notice
+        assert STRANGER in notice
     assert waiting_for(mesh) == [], "it is kept, and does not stay in MESH"
     respond(mesh, message_id, *GOOD)
     product.poller.poll(SENDER)

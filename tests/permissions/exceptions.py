@@ -32,6 +32,7 @@ EXCEPTIONS = (
         "*",
         "S3 answers 'not there' only to whoever may list, and else 'denied'; the emulator 'not there' to everybody",
         condition="",
+        role="*-Builder*",
     ),
 )
 

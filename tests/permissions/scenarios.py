@@ -7,7 +7,7 @@ the emulator can refuse; `needs` says which scenario fails where one is missing.
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
@@ -17,6 +17,7 @@ from infra.local.permissions import Permission
 from infra.local.requests import REQUESTS, Dropped
 from infra.local.schedules import FunctionFailedError
 from tests.e2e.conftest import Product
+from tests.examples import request_data
 from tests.local_mesh import PRACTICE, SENDER, answer, credentials
 
 Holds = Callable[[], bool]
@@ -103,16 +104,9 @@ def a_request_that_nothing_announced(product: Product) -> Holds:
     return reaches(product, dropped, "SENT", "DELIVERED")
 
 
-def a_request_whose_document_expired(product: Product) -> Holds:
-    """What was received expires after a day; here it is removed as that rule does."""
-    first = product.drop()
-    product.wait(reaches(product, first, "SENT", "DELIVERED"))
-    store, bucket = product.run.session.client("s3"), product.run.outputs["DropBucketName"]
-    store.delete_object(Bucket=bucket, Key=first.key.replace("request.json", "report.pdf"))
-    request = store.get_object(Bucket=bucket, Key=first.key)["Body"].read()
-    again = store.put_object(Bucket=bucket, Key=first.key, Body=request)
-    request_id = product.run.identifiers.dropped_request_id(bucket, first.key, again["VersionId"])
-    return reaches(product, replace(first, request_id=str(request_id)), "SENT", "DELIVERED")
+def a_request_whose_document_is_not_there(product: Product) -> Holds:
+    """Nor is an expired version of it, which the builder looks for."""
+    return told(product, product.run.drop_request(request_data(encounter=str(uuid.uuid4())), {}), "invalid")
 
 
 def a_second_version(product: Product) -> Holds:
@@ -246,13 +240,19 @@ SCENARIOS = (
     Scenario(
         "a request that nothing announced is taken in",
         a_request_that_nothing_announced,
-        {"poller": ("s3:ListBucketVersions *storagedrop*", "s3:GetObjectTagging *storagedrop*")},
+        {
+            "poller": (
+                "s3:ListBucket *storagedrop*",
+                "s3:ListBucketVersions *storagedrop*",
+                "s3:GetObjectTagging *storagedrop*",
+            )
+        },
         tasks=(MAILBOX, {"task": "drop"}),
         waits=10,
     ),
     Scenario(
-        "a request that is dropped again finds a document that expired",
-        a_request_whose_document_expired,
+        "a person is told of a document that is not there",
+        a_request_whose_document_is_not_there,
         {"builder": ("s3:ListBucketVersions *storagedrop*",)},
     ),
     Scenario("a second version follows the first", a_second_version, {"sender": ("dynamodb:GetItem *",)}),

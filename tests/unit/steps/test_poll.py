@@ -328,7 +328,7 @@ def test_an_answer_is_recorded_once_however_often_mesh_shows_it(world: World) ->
 
 def a_poller(world: World, **settings: Any) -> Poller:
     parts = world._parts(world.process("poller"))
-    given = {"at_once": 1, "now": world.clock} | settings
+    given: dict[str, Any] = {"at_once": 1, "now": world.clock} | settings
     return Poller(
         evidence=parts["evidence"], ledger=parts["ledger"], mesh=parts["mesh"], notifier=parts["notifier"],
         identifiers=IDENTIFIERS, **given,
