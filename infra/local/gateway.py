@@ -4,6 +4,7 @@
   its own words, or not at all, and the answer to a HEAD request has no words.
 - Every permission that a call rested on is written down, in the file that `PERMISSIONS` names.
 - S3's events carry the object's version, as EventBridge documents for a versioned bucket; the emulator leaves it out.
+- An alarm about an expression is made, about the expression's first metric; the emulator refuses it.
 """
 
 import json
@@ -17,6 +18,7 @@ from typing import Any
 from ministack.app import app
 from ministack.core import iam_evaluator
 from ministack.services import eventbridge, s3
+from ministack.services.cloudformation import provisioners
 
 from infra.local.denials import Denial, note
 from infra.local.permissions import Permission, Used, condition_text
@@ -48,6 +50,20 @@ def _dispatch_with_version(event: dict[str, Any], *arguments: Any, **named: Any)
 
 
 s3._fire_s3_event, eventbridge._dispatch_event = _fire_with_version, _dispatch_with_version  # noqa: SLF001
+
+
+_put_alarm = provisioners._cw_metric_alarm_put  # noqa: SLF001 - as above
+
+
+def _put_any_alarm(name: str, properties: dict[str, Any]) -> Any:
+    if "Metrics" in properties:
+        [first, *_] = [found["MetricStat"] for found in properties["Metrics"] if "MetricStat" in found]
+        one = first["Metric"] | {"Period": first["Period"], "Statistic": first["Stat"]}
+        properties = {key: value for key, value in properties.items() if key != "Metrics"} | one
+    return _put_alarm(name, properties)
+
+
+provisioners._cw_metric_alarm_put = _put_any_alarm  # noqa: SLF001
 
 
 _enforce, _evaluate, _first_match = iam_evaluator.enforce, iam_evaluator.evaluate, iam_evaluator._first_match  # noqa: SLF001 - as above

@@ -54,14 +54,6 @@ def _run_functions_under_the_runtime_client(template: Template) -> None:
             function["Properties"]["Runtime"] = "provided.al2023"
 
 
-def _watch_one_metric(template: Template) -> None:
-    for alarm in resources(template, "AWS::CloudWatch::Alarm").values():
-        properties = alarm["Properties"]
-        if "Metrics" in properties:
-            [first, *_] = [each["MetricStat"] for each in properties.pop("Metrics") if "MetricStat" in each]
-            properties |= first["Metric"] | {"Period": first["Period"], "Statistic": first["Stat"]}
-
-
 def _name_what_is_asked_as_the_emulator_does(template: Template) -> None:
     for policy in resources(template, "AWS::IAM::Policy").values():
         for statement in policy["Properties"].get("PolicyDocument", {}).get("Statement", ()):
@@ -96,11 +88,6 @@ REWRITES: tuple[Rewrite, ...] = (
         "python3.13 becomes provided.al2023",
         "the emulator would run a Python function in a loop of its own; so AWS's runtime client runs it instead",
         _run_functions_under_the_runtime_client,
-    ),
-    Rewrite(
-        "an alarm about an expression becomes one about the expression's first metric",
-        "the emulator works no expressions out; the dashboard refers to the alarm, so that it cannot be left out",
-        _watch_one_metric,
     ),
     Rewrite(
         "permission to describe a rule names its bus, and that to get a mapping becomes that to list mappings",
