@@ -74,17 +74,6 @@ def test_what_the_emulator_refuses_is_left_out_together_with_the_outputs_that_na
     assert list(rewritten["Outputs"]) == ["Alarm"]
 
 
-def test_an_alarm_about_an_expression_becomes_one_about_the_expressions_first_metric() -> None:
-    waiting = {"Namespace": "AWS/SQS", "MetricName": "Waiting", "Dimensions": [{"Name": "QueueName", "Value": "dead"}]}
-    metrics = [
-        {"Id": "grown", "Expression": "DIFF(waiting)"},
-        {"Id": "waiting", "MetricStat": {"Metric": waiting, "Period": 3600, "Stat": "Maximum"}, "ReturnData": False},
-    ]
-    given = template(Alarm={"Type": "AWS::CloudWatch::Alarm", "Properties": {"Metrics": metrics, "Threshold": 0}})
-    [alarm] = for_emulator(given)["Resources"].values()
-    assert alarm["Properties"] == {**waiting, "Period": 3600, "Statistic": "Maximum", "Threshold": 0}
-
-
 def test_permissions_to_ask_about_a_rule_and_a_mapping_are_named_as_the_emulator_names_them() -> None:
     asked = [
         {"Action": "events:DescribeRule", "Resource": {"Fn::GetAtt": ["Rule", "Arn"]}},

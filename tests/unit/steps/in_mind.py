@@ -15,6 +15,7 @@ class DropInMind:
 
     folder: Path
     version: str = "1"
+    name: str = "drop"
     reads: list[tuple[str, str]] = field(default_factory=list)
     received: list[tuple[str, str]] = field(default_factory=list)
     fails: int = 0

@@ -1,5 +1,6 @@
 """Of two requests for one encounter the newer is sent last, and a later one never loses in silence."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import MessageRecord
 from tests.model.effects import Watched
-from tests.model.world import World
+from tests.model.world import Dropped, World
 
 HOUR, SECONDS = timedelta(hours=1), timedelta(seconds=30)
 
@@ -92,7 +93,17 @@ def test_an_earlier_request_whose_event_comes_late_is_superseded_without_ado(wor
     assert world.topic.told == []
 
 
-@pytest.mark.requirement("GPCM-SD-CS-077")
+def test_an_event_that_names_another_bucket_is_refused_and_nothing_is_read(world: World) -> None:
+    world.drop("one")
+    (delivery,) = world.queue.intake
+    assert isinstance(delivery, Dropped)
+    world.queue.intake = [replace(delivery, bucket="another")]
+    build(world)
+    assert versions(world) == {}
+    assert subjects(world) == ["A request was refused"]
+    assert "a bucket that is not the drop" in world.topic.told[0]
+
+
 def test_a_request_is_received_before_it_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.drop("one")
 

@@ -136,6 +136,8 @@ class Builder:
         """
         request_id = self.identifiers.dropped_request_id(bucket, key, version)
         self.evidence.receipt(str(request_id))
+        if bucket != self.drop.name:  # whoever may use the queue can write what looks like S3's event
+            return self._refuse(request_id, None, [Reason("request", "lies in a bucket that is not the drop")])
         try:
             raw = self.drop.read(key, version, LARGEST_REQUEST)
         except NotThereError:
