@@ -46,11 +46,11 @@ def drop(run: LocalRun, documents: dict[str, bytes]) -> Dropped:
     return run.drop_request(request_data(encounter=str(uuid.uuid4())), documents)
 
 
-def reaches(run: LocalRun, wanted: Status, *, request: str | None = None, message: str | None = None) -> Message:
+def reaches(run: LocalRun, *wanted: Status, request: str | None = None, message: str | None = None) -> Message:
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         for each in run.messages_of(request or message or ""):
-            if each.status == wanted:
+            if each.status in wanted:
                 return each
         with suppress(FunctionFailedError):  # as on AWS: the schedule comes round again
             run.poll()
@@ -82,13 +82,22 @@ def test_a_request_without_its_document_is_taken_in_once_the_document_is_there(
     assert (again.action, again.becomes) == (Action.NONE, done.becomes)
 
 
+def refused_by_mesh(run: LocalRun) -> Message:
+    """A message that MESH refuses: the next upload is, which may be another's that shares the run."""
+    for _ in range(4):
+        fault = {"fault": "refuse", "kind": "send"}
+        httpx.post(f"{run.mesh_url}/control/faults/next", json=fault, timeout=10).raise_for_status()
+        dropped = drop(run, {"report.pdf": PDF})
+        message = reaches(run, Status.REFUSED, Status.DELIVERED, request=dropped.request_id)
+        if message.status == Status.REFUSED:
+            return message
+    pytest.fail("others took every refusal")
+
+
 @pytest.mark.parametrize("way", Way)
 def test_a_refused_message_is_delivered_once_mesh_takes_it(local_run: LocalRun, tools: ReplayTools, way: Way) -> None:
-    fault = {"fault": "refuse", "kind": "send"}
-    httpx.post(f"{local_run.mesh_url}/control/faults/next", json=fault, timeout=10).raise_for_status()
     begun = datetime.now(UTC)
-    dropped = drop(local_run, {"report.pdf": PDF})
-    refused = reaches(local_run, Status.REFUSED, request=dropped.request_id)
+    refused = refused_by_mesh(local_run)
     choice = Choice(status=Status.REFUSED, since=begun, until=datetime.now(UTC) + timedelta(minutes=1))
     plan = [each for each in tools.resend.plan(choice, way) if each.message_id == refused.message_id]
     (done,) = tools.resend.carry_out(plan, way, **BY, pace=Pace(5))
