@@ -44,11 +44,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def _record(record: SQSRecord) -> None:
     try:
-        if (canary_id := _canary(record.body)) and canary.run(canary_id):
+        envelope = _envelope(record.body)
+        if (canary_id := _canary(envelope)) and canary.run(canary_id):
             metrics.add_metric(name="Canaries", unit=MetricUnit.Count, value=1)
             logger.info("a canary was passed on", canary_id=canary_id)
             return
-        built = _build(record)
+        built = _build(record, envelope)
     except Exception as error:
         logger.error("a request could not be built; the queue will bring it again", extra=describe(error))
         raise
@@ -67,16 +68,16 @@ def _record(record: SQSRecord) -> None:
         logger.info("a request was dealt with", message_id=message.message_id, status=message.status)
 
 
-def _canary(body: str) -> str | None:
+def _canary(envelope: Any) -> str | None:
     """Read a canary's id. Where the ledger does not expect it, its body is a request like any other, and is refused."""
-    match _envelope(body):
+    match envelope:
         case {"kind": "canary", "canary": str(canary_id), **others} if not others and _ID.fullmatch(canary_id):
             return canary_id
     return None
 
 
-def _build(record: SQSRecord) -> Built:
-    work = _work(record.body, _queued_at(record))
+def _build(record: SQSRecord, envelope: Any) -> Built:
+    work = _work(record.body, envelope, _queued_at(record))
     receive = int(record.attributes.get("ApproximateReceiveCount") or 1)
     if receive == 1:
         return work.build()
@@ -91,8 +92,8 @@ class _Work:
     request_id: Callable[[], str]
 
 
-def _work(body: str, queued_at: datetime | None) -> _Work:
-    match _envelope(body):
+def _work(body: str, envelope: Any, queued_at: datetime | None) -> _Work:
+    match envelope:
         case {"release": str(request_id), **others} if not others and _ID.fullmatch(request_id):
             return _Work(partial(builder.release, request_id), lambda: request_id)
         case {"again": str(request_id), **others} if not others and _ID.fullmatch(request_id):

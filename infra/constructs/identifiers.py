@@ -1,13 +1,11 @@
 """The secret that message, request and document ids are derived with: made once, never rotated, kept with the table."""
 
-from aws_cdk import RemovalPolicy
-from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from infra.configuration import Configuration
-from infra.constructs.acknowledgement import acknowledge
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.keys import ContentKey
+from infra.constructs.secrets import unrotated_secret
 
 
 class IdentifiersSecret(Construct):
@@ -17,28 +15,15 @@ class IdentifiersSecret(Construct):
         super().__init__(scope, construct_id)
         self._key = key
         self.secret_name = f"{configuration.path}/identifiers"
-        self._secret = secretsmanager.Secret(
+        self._secret = unrotated_secret(
             self,
             "Secret",
-            secret_name=self.secret_name,
+            name=self.secret_name,
             description="Derives ids. Never change it; keep and restore it together with the ledger's table",
-            removal_policy=RemovalPolicy.RETAIN if configuration.keep_data else RemovalPolicy.DESTROY,
-            generate_secret_string=secretsmanager.SecretStringGenerator(
-                secret_string_template="{}",  # noqa: S106 - a template without any value
-                generate_string_key="secret",
-                password_length=64,
-                exclude_punctuation=True,
-            ),
-        )
-        # Through the resource and not through `encryption_key=`, which would write the services of this key again.
-        resource = self._secret.node.default_child
-        if not isinstance(resource, secretsmanager.CfnSecret):
-            raise TypeError("a secret's default child is its resource")
-        resource.kms_key_id = key.key_arn
-        acknowledge(
-            self._secret,
-            "AwsSolutions-SMG4",
-            "NIST+HIPAA:SecretsManagerRotationEnabled",
+            field="secret",
+            length=64,
+            key=key,
+            keep=configuration.keep_data,
             because="Ids must stay the same for as long as the ledger does: with another secret every repeated request "
             "would become a new message.",
         )

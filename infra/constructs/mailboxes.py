@@ -4,15 +4,15 @@ The stack makes each secret with a random value that opens nothing, so that a fu
 the real one in is refused by MESH and sends nothing.
 """
 
-from aws_cdk import ArnFormat, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from infra.configuration import Configuration
-from infra.constructs.acknowledgement import acknowledge
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.keys import ContentKey
+from infra.constructs.secrets import unrotated_secret
 
 
 class Mailboxes(Construct):
@@ -23,12 +23,12 @@ class Mailboxes(Construct):
         self.parameter_prefix = f"/{configuration.path}/mailboxes"
         self.secret_prefix = f"{configuration.path}/mailboxes"
         self.mesh_secret_name = f"{configuration.path}/mesh"
-        removal = RemovalPolicy.RETAIN if configuration.keep_data else RemovalPolicy.DESTROY
+        self._keep = configuration.keep_data
         self.key = ContentKey(
             self,
             "SecretsKey",
             content="credentials of mailboxes, of MESH and of PDS",
-            keep=configuration.keep_data,
+            keep=self._keep,
             through=("secretsmanager",),
         )
         for settings in configuration.mailboxes:
@@ -43,15 +43,13 @@ class Mailboxes(Construct):
                 f"Credentials{settings.mailbox}",
                 name=f"{self.secret_prefix}/{settings.mailbox}",
                 description=f"MESH mailbox {settings.mailbox}: password, client_certificate, client_key",
-                key="password",
-                removal=removal,
+                field="password",
             )
         self._mesh = self._secret(
             "Mesh",
             name=self.mesh_secret_name,
             description="MESH: shared_key of the environment, ca_certificate",
-            key="shared_key",
-            removal=removal,
+            field="shared_key",
         )
 
     def grant_read_settings(self, function: MessagingFunction) -> None:
@@ -86,30 +84,15 @@ class Mailboxes(Construct):
         function.allow("secretsmanager:GetSecretValue", on=[self._mesh.secret_arn])
         self.key.grant_through("secretsmanager", function, "kms:Decrypt")
 
-    def _secret(
-        self, construct_id: str, *, name: str, description: str, key: str, removal: RemovalPolicy
-    ) -> secretsmanager.Secret:
-        secret = secretsmanager.Secret(
+    def _secret(self, construct_id: str, *, name: str, description: str, field: str) -> secretsmanager.Secret:
+        return unrotated_secret(
             self,
             construct_id,
-            secret_name=name,
+            name=name,
             description=description,
-            removal_policy=removal,
-            generate_secret_string=secretsmanager.SecretStringGenerator(
-                secret_string_template="{}",  # noqa: S106 - a template without any value
-                generate_string_key=key,
-            ),
-        )
-        # Through the resource and not through `encryption_key=`, which would write the services of this key again.
-        resource = secret.node.default_child
-        if not isinstance(resource, secretsmanager.CfnSecret):
-            raise TypeError("a secret's default child is its resource")
-        resource.kms_key_id = self.key.key_arn
-        acknowledge(
-            secret,
-            "AwsSolutions-SMG4",
-            "NIST+HIPAA:SecretsManagerRotationEnabled",
+            field=field,
+            key=self.key,
+            keep=self._keep,
             because="NHS England issues this credential and has no interface to change it: a person asks for the new "
             "value and puts it here, so no rotation function could.",
         )
-        return secret

@@ -3,14 +3,13 @@
 The functions reach it over the internet, as they do MESH; nothing is opened for answers to come in.
 """
 
-from aws_cdk import CfnParameter, RemovalPolicy
-from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import CfnParameter
 from constructs import Construct
 
 from infra.configuration import Configuration, Pds
-from infra.constructs.acknowledgement import acknowledge
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.keys import ContentKey
+from infra.constructs.secrets import unrotated_secret
 
 
 class DemographicsService(Construct):
@@ -24,26 +23,14 @@ class DemographicsService(Construct):
         self.secret_name = f"{configuration.path}/pds"
         self._pds = pds
         self._url = self._address(configuration)
-        self._secret = secretsmanager.Secret(
+        self._secret = unrotated_secret(
             self,
             "Application",
-            secret_name=self.secret_name,
+            name=self.secret_name,
             description="PDS: application_key, key_id, private_key of the environment's application",
-            removal_policy=RemovalPolicy.RETAIN if configuration.keep_data else RemovalPolicy.DESTROY,
-            generate_secret_string=secretsmanager.SecretStringGenerator(
-                secret_string_template="{}",  # noqa: S106 - a template without any value
-                generate_string_key="application_key",
-            ),
-        )
-        # Through the resource and not through `encryption_key=`, which would write the services of this key again.
-        resource = self._secret.node.default_child
-        if not isinstance(resource, secretsmanager.CfnSecret):
-            raise TypeError("a secret's default child is its resource")
-        resource.kms_key_id = key.key_arn
-        acknowledge(
-            self._secret,
-            "AwsSolutions-SMG4",
-            "NIST+HIPAA:SecretsManagerRotationEnabled",
+            field="application_key",
+            key=key,
+            keep=configuration.keep_data,
             because="The public half of the key is registered with NHS England by a person, so no rotation function "
             "could change it; docs/pds.md says how a person does, without a pause.",
         )

@@ -12,7 +12,7 @@ rule 11). Source of the comparison of sequencers: Amazon S3 User Guide, "Event m
 """
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
@@ -68,10 +68,7 @@ class Asked:
         """Stand for this request as its encounter's newest: no later one is older for this one's slow clock."""
         if newest is None or self.stated >= newest.stated:
             return self
-        return Asked(
-            stated=newest.stated, arrived=max(self.arrived, newest.arrived), s3_object=self.s3_object,
-            sequencer=self.sequencer,
-        )  # fmt: skip
+        return replace(self, stated=newest.stated, arrived=max(self.arrived, newest.arrived))
 
 
 def object_of(bucket: str, key: str) -> str:

@@ -767,7 +767,7 @@ class Ledger(LedgerTable):
             version=int(summary["version"]),
             recipient=summary.get("recipient", REGISTERED_PRACTICE),
             created_at=_time(summary["created_at"]),
-            history=History(tuple(sorted(facts, key=lambda fact: fact.at))),
+            history=History(tuple(facts)),
             revision=int(summary["revision"]),
             messages=int(summary.get("messages", 1)),
             legal_hold="legal_hold" in summary,

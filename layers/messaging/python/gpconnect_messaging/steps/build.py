@@ -92,10 +92,10 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class _Put:
-    """Which S3 object a request was put as (a hash of its key), and S3's sequencer of that, where it is known."""
+    """Which S3 object a request was put as (a hash of its key), and S3's sequencer of that; empty where not known."""
 
-    s3_object: str
-    sequencer: str
+    s3_object: str = ""
+    sequencer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +252,7 @@ class Builder:
         folder: str | None,
         arrived: datetime,
         versions: tuple[str, ...] | None = None,
-        put: "_Put | None" = None,
+        put: _Put = _Put(),
     ) -> Built:
         """`versions` are the documents' as they were checked before; None: the newest. `put` is a dropped request's."""
         arrived = self.evidence.keep_request(str(request_id), raw, arrived)
@@ -668,17 +668,13 @@ class Builder:
         )
 
 
-def _asked(stated: datetime | None, arrived: datetime, put: _Put | None) -> Asked:
+def _asked(stated: datetime | None, arrived: datetime, put: _Put) -> Asked:
     """Say where a request stands among those of its encounter: when it was made, as it says, or else when it came.
 
     Never later than it came: a sender's clock that is fast must not make what comes next look older.
     """
     made = min(stated, arrived) if stated else arrived
-    return (
-        Asked(stated=made, arrived=arrived, s3_object=put.s3_object, sequencer=put.sequencer)
-        if put
-        else Asked(stated=made, arrived=arrived)
-    )
+    return Asked(stated=made, arrived=arrived, s3_object=put.s3_object, sequencer=put.sequencer)
 
 
 def _together(built: Sequence[Built]) -> Built:
