@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from infra.local.requests import Dropped
 from infra.local.run import LocalRun
 from infra.local.schedules import FunctionFailedError
 from tests.examples import REQUESTS, request_data
+from tests.upload_faults import fail_upload
 
 PDF = (REQUESTS / "consultation-report-2.0" / "report.pdf").read_bytes()
 
@@ -32,6 +33,20 @@ class Product:
     def drop(self, name: str = "consultation-report-2.0", **changes: Any) -> Dropped:
         """Drop a sample request for an encounter of its own, changed as `request_data` changes it."""
         request = request_data(name, **({"encounter": str(uuid.uuid4())} | changes))
+        return self.run.drop_request(request, {"report.pdf": PDF})
+
+    def drop_to_fail(
+        self,
+        fault: str,
+        name: str = "consultation-report-2.0",
+        *,
+        version: int = 1,
+        settings: Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> Dropped:
+        """Drop a request whose upload meets a fault of MESH; no other upload does."""
+        request = request_data(name, **({"encounter": str(uuid.uuid4())} | changes))
+        fail_upload(self.run, request, fault, version=version, **(settings or {}))
         return self.run.drop_request(request, {"report.pdf": PDF})
 
     def message(self, dropped: Dropped | str) -> Message:
@@ -65,10 +80,6 @@ class Product:
         answer = httpx.request(method, f"{self.run.state.mesh_url}/control/{path}", json=body, timeout=10)
         answer.raise_for_status()
         return answer.json()
-
-    def next_upload(self, fault: str, **settings: Any) -> None:
-        """Have the next upload to MESH meet a fault."""
-        self.mesh("POST", "faults/next", {"fault": fault, "kind": "send", **settings})
 
     def uploads(self, message: Message) -> list[dict[str, Any]]:
         """The copies of a message that MESH holds."""

@@ -54,7 +54,7 @@ def sent(run: LocalRun) -> Product:
         body = json.dumps(request_data(encounter=f"WRIGHT-{uuid.uuid4()}", documents=documents)).encode()
         store.put_object(Bucket=bucket, Key=f"{folder}/{file}/request.json", Body=body)
     store.put_object(Bucket=bucket, Key=f"{folder}/garbage/request.json", Body=b'{"patient": {"WRIGHT": 9658218865}}')
-    product.next_upload("refuse")
+    dropped.append(product.drop_to_fail("refuse", encounter=f"WRIGHT-{uuid.uuid4()}"))
     product.wait(lambda: all(product.run.message(each) is not None for each in dropped))
     open_statuses = {"BUILT", "SENDING", "SENT", "UNCERTAIN", "ACKNOWLEDGED"}
     product.wait(lambda: not {message.status for message in run.messages()} & open_statuses)

@@ -184,8 +184,7 @@ def test_a_mesh_report_means_undelivered_and_is_told(product: Product, changes: 
 
 
 def test_a_refusal_of_mesh_is_final_and_told(product: Product) -> None:
-    product.next_upload("refuse")
-    message = product.reaches(product.drop(**SILENT), "REFUSED")
+    message = product.reaches(product.drop_to_fail("refuse", **SILENT), "REFUSED")
     assert product.uploads(message) == []
     assert kinds(message) == ["built", "upload started", "upload refused"]
     assert notices(product, f"MESSAGE#{message.message_id}") == ["refused"]
@@ -194,8 +193,7 @@ def test_a_refusal_of_mesh_is_final_and_told(product: Product) -> None:
 
 
 def test_a_busy_mesh_is_tried_again_by_the_queue(product: Product) -> None:
-    product.next_upload("busy")
-    message = product.reaches(product.drop(), "DELIVERED")
+    message = product.reaches(product.drop_to_fail("busy"), "DELIVERED")
     assert kinds(message)[:5] == ["built", "upload started", "upload postponed", "upload started", "upload accepted"]
     assert message.item["possible_copies"] == 1
     assert len(product.uploads(message)) == 1
@@ -205,8 +203,7 @@ def test_a_busy_mesh_is_tried_again_by_the_queue(product: Product) -> None:
 def test_an_upload_whose_answer_was_lost_is_uncertain_and_then_sent_again(
     product: Product, fault: str, copies: int
 ) -> None:
-    product.next_upload(fault)
-    dropped = product.drop(**SILENT)
+    dropped = product.drop_to_fail(fault, **SILENT)
     product.reaches(dropped, "UNCERTAIN")
     message = product.reaches(dropped, "SENT", "OVERDUE")
     assert kinds(message)[:6] == [
@@ -217,8 +214,7 @@ def test_an_upload_whose_answer_was_lost_is_uncertain_and_then_sent_again(
 
 
 def test_an_answer_proves_that_an_uncertain_upload_arrived_and_no_second_copy_is_sent(product: Product) -> None:
-    product.next_upload("cut_after")
-    message = product.reaches(product.drop(), "DELIVERED")
+    message = product.reaches(product.drop_to_fail("cut_after"), "DELIVERED")
     assert "upload uncertain" in kinds(message)
     assert "queued again" not in kinds(message)
     assert len(product.uploads(message)) == 1

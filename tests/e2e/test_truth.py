@@ -20,7 +20,6 @@ from tests.local_mesh import answer as answer_from
 
 STRANGER = "FA565OT001"
 SILENT: dict[str, Any] = {"practitioner__name": {"family": "Test Harness", "given": ["noresponse"]}}
-BUSY = {"fault": "busy", "kind": "send", "retry_after_seconds": 20}
 
 
 def answers(product: Product, message: Message, *codes: str, sender: str = STRANGER) -> None:
@@ -50,10 +49,9 @@ def repeats_by_reference(product: Product, encounter: str, *codes: str) -> None:
     mesh.http.close()
 
 
-def kept_from_mesh(product: Product, **changes: Any) -> Message:
+def kept_from_mesh(product: Product, *, version: int = 1, **changes: Any) -> Message:
     """A message that MESH is too busy to take for the time being."""
-    product.mesh("POST", "faults/next", BUSY)
-    dropped = product.drop(**changes)
+    dropped = product.drop_to_fail("busy", version=version, settings={"retry_after_seconds": 20}, **changes)
     product.wait(
         lambda: any(fact.kind == "upload postponed" for m in product.run.messages_of(dropped) for fact in m.facts)
     )
@@ -94,7 +92,7 @@ def test_an_answer_to_what_mesh_refused_to_take_does_not_deliver_it(product: Pro
 def test_an_old_answer_by_reference_does_not_deliver_the_version_that_waits(product: Product) -> None:
     encounter = str(uuid.uuid4())
     first = product.reaches(product.drop(encounter=encounter), "DELIVERED")
-    second = kept_from_mesh(product, encounter=encounter)
+    second = kept_from_mesh(product, version=2, encounter=encounter)
     assert second.message_id != first.message_id
     repeats_by_reference(product, encounter, "20013", "30001")
     product.run.poll()
@@ -106,7 +104,7 @@ def test_an_old_answer_by_reference_does_not_deliver_the_version_that_waits(prod
 def test_a_forged_20014_voids_nothing(product: Product) -> None:
     encounter = str(uuid.uuid4())
     first = product.reaches(product.drop(encounter=encounter), "DELIVERED")
-    second = kept_from_mesh(product, encounter=encounter)
+    second = kept_from_mesh(product, version=2, encounter=encounter)
     answers(product, second, "20014")
     assert collected(product, second, 1).status == "BUILT"
     assert product.message(first.request_id).status == "DELIVERED"

@@ -72,8 +72,7 @@ def test_a_notice_reaches_its_organisation_and_escalates_unless_it_is_acknowledg
     run, mailbox = product.run, "Y90001OT001"
     desk, superior = Desk(run, route=[f"{mailbox}/first"]), Desk(run, route=[f"{mailbox}/escalation"])
     other = Desk(run, mailbox=["Y90002OT001"])
-    product.next_upload("refuse")
-    taken = product.reaches(product.drop(), "REFUSED").message_id
+    taken = product.reaches(product.drop_to_fail("refuse"), "REFUSED").message_id
     notice_id = f"MESSAGE#{taken}/refused"
     product.wait(lambda: bool(desk.notices(taken)), seconds=20)
     (first,) = desk.notices(taken)
@@ -84,8 +83,7 @@ def test_a_notice_reaches_its_organisation_and_escalates_unless_it_is_acknowledg
     assert run.invoke("poller", acknowledge) == {"acknowledged": 1}
     assert run.invoke("poller", acknowledge) == {"acknowledged": 0}
 
-    product.next_upload("refuse")
-    left = product.reaches(product.drop(), "REFUSED").message_id
+    left = product.reaches(product.drop_to_fail("refuse"), "REFUSED").message_id
     product.wait(lambda: bool(superior.notices(left)), seconds=60)
     product.run.poll()
     assert [notice["Subject"] for notice in superior.notices(left)] == [
@@ -238,12 +236,10 @@ def test_every_metric_that_the_functions_log_is_documented_and_those_of_every_da
     product: Product, message: Message
 ) -> None:
     run = product.run
-    product.next_upload("refuse")
-    refused = product.drop()
+    refused = product.drop_to_fail("refuse")
     product.reaches(refused, "REFUSED")
-    product.next_upload("busy")
     expected = {
-        product.drop(): "DELIVERED",
+        product.drop_to_fail("busy"): "DELIVERED",
         product.drop(practitioner__name={"family": "Test Harness", "given": ["20009"]}): "REJECTED",
         product.drop(practitioner__name={"family": "Test Harness", "given": ["noresponse"]}): "OVERDUE",
         product.drop(mailbox="NOBODYS01"): "INVALID",

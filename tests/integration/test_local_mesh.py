@@ -16,6 +16,8 @@ import pytest
 from lxml import etree
 
 from infra.local.environments import environment
+from infra.local.mesh.exchanges import Kind
+from infra.local.mesh.faults import Fault, FaultSwitch, QueuedFault
 from infra.local.practice.mailbox import (
     Collected,
     Mailbox,
@@ -322,6 +324,17 @@ def test_a_fault_on_an_upload_hides_what_became_of_it(mesh: LocalMesh, fault: st
     assert mesh.control("GET", "/requests", kind="send")[0]["fault"] == fault
     mesh.send()
     assert len(mesh.stored()) == stored + 1
+
+
+def test_a_queued_fault_can_wait_for_the_upload_of_one_file() -> None:
+    switch = FaultSwitch()
+    switch.queued.append(QueuedFault.from_json({"fault": "busy", "kind": "send", "file_name": "one.xml"}))
+    assert switch.choose(Kind.SEND, SENDER, "another.xml") is None
+    assert switch.choose(Kind.SEND, PRACTICE) is None
+    strike = switch.choose(Kind.SEND, SENDER, "one.xml")
+    assert strike is not None
+    assert strike.fault is Fault.BUSY
+    assert switch.choose(Kind.SEND, SENDER, "one.xml") is None
 
 
 def test_a_stalled_upload_lands_after_the_client_gave_up(mesh: LocalMesh) -> None:

@@ -23,6 +23,7 @@ from infra.local.ledger import Message
 from infra.local.run import LocalRun
 from infra.local.schedules import FunctionFailedError
 from tests.examples import REQUESTS, request_data
+from tests.upload_faults import fail_upload
 
 PDF = (REQUESTS / "consultation-report-2.0" / "report.pdf").read_bytes()
 NEW_MAILBOX = """        MailboxSettings(
@@ -67,9 +68,12 @@ class Work:
         self.run = run
         self.asked: set[str] = set()
 
-    def drop(self, mailbox: str = "Y90001OT001", **changes: Any) -> str:
+    def drop(self, mailbox: str = "Y90001OT001", *, busy: int = 0, **changes: Any) -> str:
+        """Drop a request whose upload MESH puts off so many times."""
         request = request_data(mailbox=mailbox, encounter=str(uuid.uuid4()), **changes)
         request["organisation"]["ods_code"] = mailbox[:6]
+        if busy:
+            fail_upload(self.run, request, "busy", count=busy)
         dropped = self.run.drop_request(request, {"report.pdf": PDF})
         self.asked.add(dropped.request_id)
         return dropped.request_id
@@ -116,13 +120,6 @@ class Work:
             thread.join()
 
 
-def busy(run: LocalRun, times: int) -> None:
-    """Have MESH put the next uploads off."""
-    for _ in range(times):
-        fault = {"fault": "busy", "kind": "send"}
-        httpx.post(f"{run.mesh_url}/control/faults/next", json=fault, timeout=10).raise_for_status()
-
-
 def copies(run: LocalRun, message: Message) -> int:
     held = httpx.get(f"{run.mesh_url}/control/messages", timeout=30).json()
     return sum(f"{message.message_id}.xml" in str(each["headers"]) for each in held)
@@ -135,8 +132,7 @@ def test_a_release_loses_nothing_that_is_under_way_and_brings_a_new_mailbox(
     before = {name: versions(local_run, name) for name in ("builder", "sender", "poller")}
     sent = work.drop()
     work.wait(lambda: work.status(sent) == "SENT", poll=False)  # nobody polls, so that nobody hears its answers
-    busy(local_run, 2)
-    waiting = work.drop()
+    waiting = work.drop(busy=2)
     work.wait(lambda: work.status(waiting) == "BUILT", poll=False)
     held = work.drop("Y90001OT002")
     work.wait(lambda: work.status(held) == "HELD", poll=False)

@@ -22,6 +22,7 @@ from infra.local.requests import Dropped
 from infra.local.run import LocalRun
 from infra.local.schedules import FunctionFailedError
 from tests.examples import REQUESTS, request_data
+from tests.upload_faults import fail_upload
 
 PDF = (REQUESTS / "consultation-report-2.0" / "report.pdf").read_bytes()
 BY: dict[str, Any] = {"actor": "operator-7", "reason": "what stood in its way is mended"}
@@ -83,15 +84,11 @@ def test_a_request_without_its_document_is_taken_in_once_the_document_is_there(
 
 
 def refused_by_mesh(run: LocalRun) -> Message:
-    """A message that MESH refuses: the next upload is, which may be another's that shares the run."""
-    for _ in range(4):
-        fault = {"fault": "refuse", "kind": "send"}
-        httpx.post(f"{run.mesh_url}/control/faults/next", json=fault, timeout=10).raise_for_status()
-        dropped = drop(run, {"report.pdf": PDF})
-        message = reaches(run, Status.REFUSED, Status.DELIVERED, request=dropped.request_id)
-        if message.status == Status.REFUSED:
-            return message
-    pytest.fail("others took every refusal")
+    """A message that MESH refuses."""
+    request = request_data(encounter=str(uuid.uuid4()))
+    fail_upload(run, request, "refuse")
+    dropped = run.drop_request(request, {"report.pdf": PDF})
+    return reaches(run, Status.REFUSED, request=dropped.request_id)
 
 
 @pytest.mark.parametrize("way", Way)

@@ -24,8 +24,8 @@ Holds = Callable[[], bool]
 Begin = Callable[[Product], Holds]
 
 HELD_MAILBOX = "Y90001OT002"
-LOOKED_UP = {"mailbox": "Y90003OT001", "organisation__ods_code": "Y90003"}
-FAULTY = {"mailbox": "Y90002OT001", "organisation__ods_code": "Y90002"}
+LOOKED_UP: dict[str, Any] = {"mailbox": "Y90003OT001", "organisation__ods_code": "Y90003"}
+FAULTY: dict[str, Any] = {"mailbox": "Y90002OT001", "organisation__ods_code": "Y90002"}
 """Each of the two meets one fault of MESH, which must not strike another's upload."""
 
 MAILBOX, DUE = {"task": "mailbox", "mailbox": SENDER}, {"task": "due"}
@@ -154,13 +154,11 @@ def another_name_at_pds(product: Product) -> Holds:
 
 
 def a_refusal_of_mesh(product: Product) -> Holds:
-    product.next_upload("refuse", mailbox=LOOKED_UP["mailbox"])
-    return told(product, product.drop(**LOOKED_UP), "refused")
+    return told(product, product.drop_to_fail("refuse", **LOOKED_UP), "refused")
 
 
 def a_lost_answer_of_mesh(product: Product) -> Holds:
-    product.next_upload("cut_before", mailbox=FAULTY["mailbox"])
-    dropped = product.drop("consultation-report-1.5", **FAULTY)
+    dropped = product.drop_to_fail("cut_before", "consultation-report-1.5", **FAULTY)
 
     def holds() -> bool:
         message = product.run.message(dropped)

@@ -97,11 +97,15 @@ class FaultPlan:
 
 @dataclass
 class QueuedFault:
-    """One fault for the next `count` requests of a kind (and of a mailbox, if one is named), after `skip` of them."""
+    """One fault for the next `count` requests of a kind, after `skip` of them.
+
+    It may be limited to a mailbox, and to the requests that name a file (`Mex-FileName`: of one upload alone).
+    """
 
     fault: Fault
     kind: Kind
     mailbox: str | None = None
+    file_name: str | None = None
     count: int = 1
     skip: int = 0
     status: int | None = None
@@ -148,10 +152,12 @@ class FaultSwitch:
         self.queued.clear()
         self.set_plan(FaultPlan())
 
-    def choose(self, kind: Kind, mailbox: str = "") -> Strike | None:
-        """Give the fault that a request of this kind, of this mailbox, meets, if any."""
+    def choose(self, kind: Kind, mailbox: str = "", file_name: str = "") -> Strike | None:
+        """Give the fault that a request of this kind, of this mailbox, with this file, meets, if any."""
         for queued in self.queued:
             if queued.kind is not kind or queued.mailbox not in (None, mailbox):
+                continue
+            if queued.file_name not in (None, file_name):
                 continue
             if queued.skip > 0:
                 queued.skip -= 1
@@ -234,7 +240,7 @@ class FaultMiddleware:
             await send(message)
 
         exchange_in_hand.set(exchange)
-        strike = self._switch.choose(exchange.kind, exchange.mailbox)
+        strike = self._switch.choose(exchange.kind, exchange.mailbox, exchange.header("mex-filename"))
         if strike is None:
             await self._application(scope, counted_receive, noted_send)
             return
