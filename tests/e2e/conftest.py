@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,12 @@ class Product:
         assert found is not None, "the ledger has nothing of this request"
         return found
 
+    def received(self, request_id: str) -> bool:
+        """Whether there is a receipt of a request."""
+        pages = self.run.session.client("s3").get_paginator("list_objects_v2")
+        receipts = pages.paginate(Bucket=self.run.outputs["EvidenceBucketName"], Prefix="receipts/")
+        return any(found["Key"].endswith(request_id) for page in receipts for found in page.get("Contents", ()))
+
     def reaches(self, dropped: Dropped | str, *statuses: str, seconds: float = 90) -> Message:
         """Wait, doing the schedules' work, until the request's message has one of the statuses."""
         self.wait(lambda: (found := self.run.message(dropped)) is not None and found.status in statuses, seconds)
@@ -75,6 +81,14 @@ class Product:
                 swept = time.monotonic()
             time.sleep(0.2)
 
+    def wait_for(self, holds: Callable[[], bool], seconds: float = 60) -> None:
+        """Wait until something holds, and do nothing meanwhile."""
+        begin = time.monotonic()
+        while not holds():
+            if time.monotonic() > begin + seconds:
+                raise NotReachedError(f"not reached in {seconds} s")
+            time.sleep(0.1)
+
     def mesh(self, method: str, path: str, body: Any = None) -> Any:
         """Use the local MESH's control endpoint."""
         answer = httpx.request(method, f"{self.run.state.mesh_url}/control/{path}", json=body, timeout=10)
@@ -85,6 +99,18 @@ class Product:
         """The copies of a message that MESH holds."""
         name = f"{message.message_id}.xml"
         return [each for each in self.mesh("GET", "messages") if name in str(each["headers"])]
+
+
+@contextmanager
+def rule_disabled(run: LocalRun) -> Iterator[None]:
+    """Announce nothing that is dropped: the rule of S3's events is disabled."""
+    rules = run.session.client("events")
+    [rule] = [each["Name"] for each in rules.list_rules()["Rules"] if "RequestDropped" in each["Name"]]
+    rules.disable_rule(Name=rule)
+    try:
+        yield
+    finally:
+        rules.enable_rule(Name=rule)
 
 
 @pytest.fixture(scope="session")

@@ -2,19 +2,27 @@
 
 import json
 import re
+import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger.lifecycle import Patience
+from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mesh import Outgoing
 from infra.local.ledger import Message
 from infra.local.practice.answering import Answer
 from infra.local.practice.reading import Reading
 from infra.local.practice.responding import Practice, Shape, write
-from tests.e2e.conftest import PDF, Product
+from infra.local.schedules import FunctionFailedError
+from tests.e2e.conftest import PDF, Product, rule_disabled
 from tests.examples import request_data
+from tests.hostile_responses import HOSTILE
 from tests.local_mesh import PRACTICE, SENDER, WORKFLOW, LocalMesh
 from tests.local_mesh import answer as answer_from
 
@@ -68,6 +76,11 @@ def collected(product: Product, message: Message, count: int) -> Message:
     return product.message(message.request_id)
 
 
+def recorded(product: Product, request_id: str) -> None:
+    """Wait until the ledger has something of a request."""
+    product.wait(lambda: product.run.message(request_id) is not None)
+
+
 def notified(product: Product, message: Message) -> list[str]:
     """The kinds of the notifications about a message."""
     table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
@@ -76,6 +89,21 @@ def notified(product: Product, message: Message) -> list[str]:
         ExpressionAttributeValues={":pk": f"MESSAGE#{message.message_id}", ":sk": "NOTICE#"},
     )
     return sorted({str(item["kind"]) for item in found["Items"]})
+
+
+def a_document(key: str = "report.pdf", title: str = "Consultation report") -> dict[str, Any]:
+    return {"key": key, "content_type": "application/pdf", "title": title, "primary": True}
+
+
+@contextmanager
+def mesh_that(product: Product, **behaviour: Any) -> Iterator[None]:
+    """Have the local MESH behave otherwise for a while."""
+    before = product.mesh("GET", "")["behaviour"]
+    product.mesh("PUT", "behaviour", behaviour)
+    try:
+        yield
+    finally:
+        product.mesh("PUT", "behaviour", {name: before[name] for name in behaviour})
 
 
 def test_an_answer_to_what_mesh_refused_to_take_does_not_deliver_it(product: Product) -> None:
@@ -110,6 +138,21 @@ def test_a_forged_20014_voids_nothing(product: Product) -> None:
     assert product.message(first.request_id).status == "DELIVERED"
 
 
+def test_where_mesh_once_did_not_say_where_it_routed_a_message_only_its_practice_delivers_it(product: Product) -> None:
+    message = product.reaches(product.drop(**SILENT), "SENT")
+    with mesh_that(product, tracking_names_recipient=False):
+        answers(product, message, "20013", "30001")
+        product.run.poll(mailboxes_only=True)
+    assert any(
+        fact.kind == "routed" and not fact.details["mailbox"] for fact in product.message(message.request_id).facts
+    )
+    judged = collected(product, message, 2)
+    assert judged.status in {"SENT", "OVERDUE"}, "the silence is not remembered"
+    assert "suspicious response" in notified(product, judged)
+    answers(product, message, "20013", "30001", sender=PRACTICE)
+    product.reaches(message.request_id, "DELIVERED")
+
+
 @pytest.mark.parametrize("name", ["Request.JSON", "REQUEST.json"])
 def test_a_request_is_announced_in_any_letter_case(product: Product, name: str) -> None:
     run, folder = product.run, f"e2e/{uuid.uuid4()}"
@@ -137,9 +180,8 @@ def test_a_correction_from_a_slow_clock_is_the_next_version(product: Product) ->
     first = product.reaches(product.drop(encounter=encounter, consultation__updated=now.isoformat()), "DELIVERED")
     queue, key = run.session.client("sqs"), f"e2e/{uuid.uuid4()}/report.pdf"
     run.session.client("s3").put_object(Bucket=run.outputs["DropBucketName"], Key=key, Body=PDF)
-    documents = [{"key": key, "content_type": "application/pdf", "title": "Consultation report", "primary": True}]
     correction = request_data(
-        encounter=encounter, request_id=str(uuid.uuid4()), documents=documents,
+        encounter=encounter, request_id=str(uuid.uuid4()), documents=[a_document(key)],
         consultation__updated=(now - timedelta(seconds=30)).isoformat(),
     )  # fmt: skip
     body = json.dumps(correction)
@@ -150,22 +192,146 @@ def test_a_correction_from_a_slow_clock_is_the_next_version(product: Product) ->
     assert int(str(second.item["version"])) == int(str(first.item["version"])) + 1
 
 
+def test_of_two_puts_of_one_object_whose_events_come_reversed_the_last_put_is_the_newest(product: Product) -> None:
+    run, key = product.run, f"e2e/{uuid.uuid4()}/request.json"
+    store, bucket = run.session.client("s3"), run.outputs["DropBucketName"]
+    encounter, at = str(uuid.uuid4()), datetime.now(UTC).replace(microsecond=0)
+    puts: list[tuple[str, str]] = []
+    with rule_disabled(run):
+        store.put_object(Bucket=bucket, Key=key.replace("request.json", "report.pdf"), Body=PDF)
+        for number in range(2):
+            body = json.dumps(
+                request_data(encounter=encounter, documents=[a_document(title=f"Report {number}")])
+            ).encode()
+            version = store.put_object(Bucket=bucket, Key=key, Body=body)["VersionId"]
+            puts.append((version, str(run.identifiers.dropped_request_id(bucket, key, version))))
+    (_, first), (_, second) = puts
+    for number, (version, request_id) in reversed(list(enumerate(puts))):
+        put = {"key": key, "version-id": version, "sequencer": f"0061{number:014X}"}
+        event = {
+            "source": "aws.s3", "detail-type": "Object Created", "time": at.isoformat(),
+            "detail": {"bucket": {"name": bucket}, "object": put},
+        }  # fmt: skip
+        run.session.client("sqs").send_message(QueueUrl=run.outputs["IntakeQueueUrl"], MessageBody=json.dumps(event))
+        recorded(product, request_id)
+    assert product.reaches(second, "DELIVERED").item["version"] == 1
+    assert [(each.status, each.item["version"]) for each in run.messages_of(first)] == [("SUPERSEDED", 0)]
+
+
 def test_a_request_that_cannot_be_read_is_received_and_not_forgotten(product: Product) -> None:
     """Here: it was removed for good before it could be read."""
     run, folder = product.run, f"e2e/{uuid.uuid4()}"
-    store, bucket = run.session.client("s3"), run.outputs["DropBucketName"]
+    bucket = run.outputs["DropBucketName"]
     event = {
         "source": "aws.s3", "detail-type": "Object Created", "time": datetime.now(UTC).isoformat(),
         "detail": {"bucket": {"name": bucket}, "object": {"key": f"{folder}/request.json", "version-id": "gone"}},
     }  # fmt: skip
     run.session.client("sqs").send_message(QueueUrl=run.outputs["IntakeQueueUrl"], MessageBody=json.dumps(event))
     request_id = str(run.identifiers.dropped_request_id(bucket, f"{folder}/request.json", "gone"))
-
-    def received() -> bool:
-        pages = store.get_paginator("list_objects_v2").paginate(
-            Bucket=run.outputs["EvidenceBucketName"], Prefix="receipts/"
-        )
-        return any(found["Key"].endswith(request_id) for page in pages for found in page.get("Contents", ()))
-
-    product.wait(received)
+    product.wait(lambda: product.received(request_id))
     assert product.reaches(request_id, "INVALID").status == "INVALID"
+
+
+def killed(product: Product) -> list[str]:
+    """What the memory limit's watcher said of the pollers that it killed."""
+    return [line for line in product.run.logs("poller") if "signal: killed" in line]
+
+
+def test_hostile_responses_kill_no_poller_and_genuine_ones_beside_them_are_taken_in(product: Product) -> None:
+    message, before = product.reaches(product.drop(**SILENT), "SENT"), killed(product)
+    mesh = LocalMesh(product.run.mesh_url)
+    with mesh.client(STRANGER) as client:
+        for _ in range(4):
+            body = HOSTILE["1.2 million empty elements in 5 kB"]()
+            assert len(body) < 6_000
+            client.send(Outgoing(to=SENDER, workflow_id=f"{WORKFLOW}_ACK", local_id="FA565"), body)
+    mesh.http.close()
+    answers(product, message, "20013", "30001", sender=PRACTICE)
+    with suppress(FunctionFailedError):
+        product.run.poll(mailboxes_only=True)
+    assert killed(product) == before
+    assert product.message(message.request_id).status == "DELIVERED"
+    waiting = [each for each in product.mesh("GET", "messages") if each["from"] == STRANGER]
+    assert {each["status"] for each in waiting} == {"acknowledged"}
+
+
+def downloads(product: Product, count: int) -> None:
+    """Wait until so many downloads were begun."""
+    product.wait_for(lambda: len(product.mesh("GET", "requests?kind=download")) >= count)
+
+
+def test_a_poller_that_is_killed_again_and_again_costs_no_answer_its_tries(product: Product) -> None:
+    """Five times, as often as a message is tried at most, with all that waits in flight."""
+    run = product.run
+    sent = [product.reaches(product.drop(**SILENT), "SENT") for _ in range(2)]
+    table = run.session.resource("dynamodb").Table(run.outputs["LedgerTableName"])
+    stalled = {"rate": 1, "faults": ["stall"], "stall_seconds": 60, "kinds": ["download"], "mailbox": SENDER}
+    product.mesh("PUT", "faults", stalled)
+    for message in sent:
+        answers(product, message, "20013", "30001", sender=PRACTICE)
+
+    def poll() -> None:
+        with suppress(FunctionFailedError):
+            run.invoke("poller", {"task": "mailbox", "mailbox": SENDER})
+
+    for number in range(5):
+        product.mesh("DELETE", "requests")
+        polling = threading.Thread(target=poll)
+        polling.start()
+        downloads(product, 4 if number == 0 else 1)  # what was begun before is taken in alone
+        assert run.kill_handlers("poller")
+        polling.join()
+        table.delete_item(Key={"pk": f"MAILBOX#{SENDER}", "sk": "LEASE"})  # a dead poller's ends by itself, later
+    product.mesh("DELETE", "faults")
+    for message in sent:
+        product.reaches(message.request_id, "DELIVERED")
+
+
+def test_an_event_of_a_release_that_was_rolled_back_is_carried_along(product: Product) -> None:
+    message = product.reaches(product.drop(**SILENT), "SENT")
+    ledger = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
+    row = {"pk": f"MESSAGE#{message.message_id}", "sk": "MESSAGE"}
+    built = ledger.get_item(Key=row | {"sk": "EVENT#built"})["Item"]
+    newer = built | {
+        "sk": "EVENT#paused", "kind": "paused by tomorrow's release", "details": json.dumps({"until": "Monday"}),
+    }  # fmt: skip
+    ledger.put_item(Item=newer)
+    ledger.update_item(
+        Key=row, UpdateExpression="SET paused_until = :until", ExpressionAttributeValues={":until": "Monday"}
+    )
+    answers(product, message, "20013", sender=PRACTICE)
+    product.run.poll()
+    acknowledged = product.message(message.request_id)
+    assert acknowledged.status == "ACKNOWLEDGED"
+    assert [fact.details["code"] for fact in acknowledged.facts if fact.kind == "response"] == ["20013"]
+    overdue = product.reaches(message.request_id, "OVERDUE")
+    assert "overdue" in notified(product, overdue)
+    assert ledger.get_item(Key=row | {"sk": newer["sk"]})["Item"] == newer, "the newer release finds all of it again"
+    assert ledger.get_item(Key=row)["Item"]["paused_until"] == "Monday"
+    answers(product, message, "30001", sender=PRACTICE)
+    product.reaches(message.request_id, "DELIVERED")
+
+
+@pytest.mark.parametrize("sweep_first", [True, False])
+def test_what_never_left_is_certain_whenever_the_sweep_recorded_that_a_lease_ended(
+    product: Product, sweep_first: bool
+) -> None:
+    message = kept_from_mesh(product)
+    client: Any = product.run.session.client("dynamodb")
+    patience = Patience(stale=timedelta(seconds=15), uncertain=timedelta(seconds=10))
+    ledger = Ledger(client, product.run.outputs["LedgerTableName"], patience)
+    begin, second = datetime.now(UTC), timedelta(seconds=1)
+    first, then = begin + second, begin + 2 * second
+    postponed = lifecycle.upload_postponed(at=then if sweep_first else first, attempt=2, why="MESH is busy")
+    uncertain = lifecycle.upload_uncertain(
+        at=first if sweep_first else then, attempt=2, why="the lease ended", source="poller"
+    )
+    ledger.record(message.message_id, lifecycle.upload_started(at=begin, attempt=2, lease=second))
+    for fact in (uncertain, postponed) if sweep_first else (postponed, uncertain):
+        ledger.record(message.message_id, fact)
+    waiting = product.message(message.request_id)
+    assert waiting.status == "BUILT"
+    assert waiting.item["possible_copies"] == 0
+    delivered = product.reaches(message.request_id, "DELIVERED")
+    assert len(product.uploads(delivered)) == 1
+    assert delivered.item["possible_copies"] == 1

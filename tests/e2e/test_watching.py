@@ -2,6 +2,8 @@
 
 import json
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,9 +14,12 @@ from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.holds import HeldItems
 from gpconnect_messaging.ledger.notices import NoticeBook
 from gpconnect_messaging.legal_hold import LegalHold
+from infra.local.denials import noted
+from infra.local.emulator import DENIALS
 from infra.local.ledger import Message
 from infra.local.run import LocalRun
-from tests.e2e.conftest import Product
+from tests.e2e.conftest import PDF, Product, rule_disabled
+from tests.examples import request_data
 from tests.metrics import Metric, documented, logged
 
 
@@ -154,30 +159,20 @@ def test_a_canary_comes_through_what_is_deployed_and_is_no_message_and_a_sender_
 
 
 def test_the_due_work_measures_what_is_switched_off(product: Product) -> None:
-    rules = product.run.session.client("events")
-    [rule] = [each["Name"] for each in rules.list_rules()["Rules"] if "RequestDropped" in each["Name"]]
-
     def measured(value: int) -> bool:
         product.run.kill_handlers()  # what a poller knows it keeps for ten minutes
         product.run.invoke("poller", {"task": "due"})
         return any(f'"RuleEnabled":[{value}' in line for line in product.run.logs("poller")[-40:])
 
     product.wait(lambda: measured(1), seconds=60)
-    rules.disable_rule(Name=rule)
-    try:
+    with rule_disabled(product.run):
         product.wait(lambda: measured(0), seconds=60)
-    finally:
-        rules.enable_rule(Name=rule)
 
 
 def test_a_request_that_was_dropped_while_the_rule_was_off_is_taken_in(product: Product) -> None:
-    run, rules = product.run, product.run.session.client("events")
-    [rule] = [each["Name"] for each in rules.list_rules()["Rules"] if "RequestDropped" in each["Name"]]
-    rules.disable_rule(Name=rule)
-    try:
+    run = product.run
+    with rule_disabled(run):
         dropped = product.drop()
-    finally:
-        rules.enable_rule(Name=rule)
     found: list[int] = []
 
     def listed() -> bool:
@@ -213,6 +208,59 @@ def test_the_days_balance_finds_a_deliberately_lost_row(product: Product, messag
     assert [message.request_id] == balance["mailboxes"]["-"]["lost"], "what it names is not known without its row"
     assert table.get_item(Key={"pk": f"BALANCE#{day}", "sk": "NOTICE#imbalance"})["Item"]["told_at"]
     assert run.invoke("poller", {"task": "reconcile", "day": day})["wrong"] == before["wrong"], "found again"
+    assert run.denials() == []
+
+
+@contextmanager
+def unreadable(run: LocalRun, key: str) -> Iterator[None]:
+    """Let nobody read an object of the drop, as where it lies under a key that no function of ours may use."""
+    store, bucket = run.session.client("s3"), run.outputs["DropBucketName"]
+    policy = json.loads(store.get_bucket_policy(Bucket=bucket)["Policy"])
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject*", "Resource": f"arn:aws:s3:::{bucket}/{key}"}
+    refused = run.logs_folder / DENIALS
+    before = refused.read_text() if refused.exists() else ""
+    store.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy | {"Statement": [*policy["Statement"], deny]}))
+    try:
+        yield
+    finally:
+        store.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+        provoked = noted(refused, after=len(before.splitlines()))
+        refused.write_text(before)  # no other test of this run provoked them
+    assert {(denial.role, denial.action) for denial in provoked} == {(builder(run), "s3:GetObjectVersion")}
+
+
+def builder(run: LocalRun) -> str:
+    """The name of the builder's role."""
+    found = run.session.client("lambda").get_function(FunctionName=run.outputs["BuilderFunctionName"])
+    return found["Configuration"]["Role"].rpartition("/")[2]
+
+
+def test_a_request_that_the_builder_may_not_read_is_missed_and_taken_in_once_it_may(product: Product) -> None:
+    run, day = product.run, datetime.now(UTC).date().isoformat()
+    store, bucket, queues = run.session.client("s3"), run.outputs["DropBucketName"], run.session.client("sqs")
+    table = run.session.resource("dynamodb").Table(run.outputs["LedgerTableName"])
+    imbalance = {"pk": f"BALANCE#{day}", "sk": "NOTICE#imbalance"}
+    table.delete_item(Key=imbalance)  # another test's: a day's balance has one
+    folder = f"e2e/{uuid.uuid4()}"
+    store.put_object(Bucket=bucket, Key=f"{folder}/report.pdf", Body=PDF)
+    body = json.dumps(request_data(encounter=str(uuid.uuid4()))).encode()
+    with unreadable(run, f"{folder}/request.json"):
+        version = store.put_object(Bucket=bucket, Key=f"{folder}/request.json", Body=body)["VersionId"]
+        request_id = str(run.identifiers.dropped_request_id(bucket, f"{folder}/request.json", version))
+        dead, letters = run.outputs["IntakeDeadLetterQueueUrl"], list[Any]()
+
+        def dead_letter() -> bool:
+            letters.extend(queues.receive_message(QueueUrl=dead).get("Messages", ()))
+            return any(folder in letter["Body"] for letter in letters)
+
+        product.wait_for(dead_letter, seconds=120)
+        assert product.received(request_id)
+        assert product_reconciled(product, day, request_id)["wrong"] >= 1
+        assert table.get_item(Key=imbalance)["Item"]["told_at"], "a person is notified"
+    for letter in letters:  # as a redrive does
+        queues.send_message(QueueUrl=run.outputs["IntakeQueueUrl"], MessageBody=letter["Body"])
+        queues.delete_message(QueueUrl=dead, ReceiptHandle=letter["ReceiptHandle"])
+    product.reaches(request_id, "DELIVERED")
     assert run.denials() == []
 
 

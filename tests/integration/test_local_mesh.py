@@ -401,6 +401,17 @@ def test_tracking_tells_what_became_of_a_message(mesh: LocalMesh) -> None:
     assert found[undelivered]["status"] == "error"
 
 
+def test_tracking_can_leave_out_the_recipient_as_before_a_message_is_routed(mesh: LocalMesh) -> None:
+    question = f"/outbox/tracking?messageID={mesh.send()}"
+    mesh.control("PUT", "/behaviour", {"tracking_names_recipient": False})
+    silent = mesh.raw("GET", question).json()
+    mesh.control("PUT", "/behaviour", {"tracking_names_recipient": True})
+    told = mesh.raw("GET", question).json()
+
+    assert (silent["recipient"], told["recipient"]) == ("", PRACTICE)
+    assert silent["status"] == told["status"] == "accepted"
+
+
 def test_the_local_mesh_ends_quietly_when_told_to(mesh_python: Path, tmp_path: Path) -> None:
     with started(mesh_python, "infra.local.mesh", log=tmp_path / "log") as program:
         assert program.stop() == 0

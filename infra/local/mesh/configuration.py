@@ -125,7 +125,8 @@ class Behaviour:
     """What the real service enforces or does later; each can be changed while the local MESH runs.
 
     Source: the MESH API description and guidance; `uncollected_seconds` is five days there and off (None) here.
-    `keep_content` keeps the bodies of acknowledged messages for tests to look at: turn it off for long loads.
+    `keep_content` keeps the bodies of acknowledged messages for tests to look at: turn it off for long loads. Without
+    `tracking_names_recipient` message tracking leaves the recipient out, as for a message that is not routed yet.
     """
 
     report_delay_seconds: float = 0.5
@@ -137,6 +138,7 @@ class Behaviour:
     largest_request_bytes: int | None = 100_000_000
     smallest_middle_chunk_bytes: int | None = 5_000_000
     chunks_complete: bool = True
+    tracking_names_recipient: bool = True
     keep_content: bool = True
 
 

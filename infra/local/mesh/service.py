@@ -10,7 +10,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from mesh_sandbox.store.memory_store import MemoryStore
 
 from infra.local.mesh import routing
 from infra.local.mesh.configuration import Behaviour, Community
-from infra.local.mesh.exchanges import exchange_in_hand
+from infra.local.mesh.exchanges import Kind, exchange_in_hand
 from infra.local.mesh.faults import Application
 from infra.local.mesh.routing import Undeliverable
 from infra.local.mesh.tokens import TokenRegister, is_current
@@ -266,6 +266,15 @@ class CommunityMessaging(Messaging):
         if self._behaviour.single_use_tokens and not self._tokens.first_use(authorization, now):
             raise HTTPException(status_code=403, detail=constants.ERROR_DUPLICATED_AUTH_TOKEN)
         return mailbox
+
+    async def get_message(self, message_id: str) -> Message | None:
+        """Find a message; for message tracking without its recipient, where that is switched off."""
+        message: Message | None = await super().get_message(message_id)
+        exchange = exchange_in_hand.get()
+        tracked = exchange is not None and exchange.kind is Kind.TRACKING
+        if message is not None and tracked and not self._behaviour.tracking_names_recipient:
+            return replace(message, recipient=MessageParty())
+        return message
 
     async def send_message(self, message: Message, body: bytes, background_tasks: BackgroundTasks) -> Message:
         """Take a message, unless its sender or recipient may not use the workflow."""
