@@ -216,7 +216,10 @@ def unreadable(run: LocalRun, key: str) -> Iterator[None]:
     """Let nobody read an object of the drop, as where it lies under a key that no function of ours may use."""
     store, bucket = run.session.client("s3"), run.outputs["DropBucketName"]
     policy = json.loads(store.get_bucket_policy(Bucket=bucket)["Policy"])
-    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject*", "Resource": f"arn:aws:s3:::{bucket}/{key}"}
+    deny = {
+        "Effect": "Deny", "Principal": "*", "Action": ["s3:GetObject", "s3:GetObjectVersion"],
+        "Resource": f"arn:aws:s3:::{bucket}/{key}",
+    }  # fmt: skip
     refused = run.logs_folder / DENIALS
     before = refused.read_text() if refused.exists() else ""
     store.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy | {"Statement": [*policy["Statement"], deny]}))
