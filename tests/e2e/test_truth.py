@@ -7,12 +7,13 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from enum import StrEnum
+from typing import Any, cast
 
 import pytest
 
-from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Patience
+from gpconnect_messaging.ledger import lifecycle, store
+from gpconnect_messaging.ledger.lifecycle import FactKind, Patience
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mesh import Outgoing
 from infra.local.ledger import Message
@@ -232,6 +233,13 @@ def test_a_request_that_cannot_be_read_is_received_and_not_forgotten(product: Pr
     assert product.reaches(request_id, "INVALID").status == "INVALID"
 
 
+def ledger_of(product: Product) -> Ledger:
+    """The deployed ledger, as the library reads and writes it."""
+    client: Any = product.run.session.client("dynamodb")
+    patience = Patience(stale=timedelta(seconds=15), uncertain=timedelta(seconds=10))
+    return Ledger(client, product.run.outputs["LedgerTableName"], patience)
+
+
 def killed(product: Product) -> list[str]:
     """What the memory limit's watcher said of the pollers that it killed."""
     return [line for line in product.run.logs("poller") if "signal: killed" in line]
@@ -287,29 +295,41 @@ def test_a_poller_that_is_killed_again_and_again_costs_no_answer_its_tries(produ
         product.reaches(message.request_id, "DELIVERED")
 
 
-def test_an_event_of_a_release_that_was_rolled_back_is_carried_along(product: Product) -> None:
+PAUSED = "paused by tomorrow's release"
+
+
+def as_the_next_release(product: Product, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    """The ledger as a release reads it that has one kind of event more."""
+    kinds = {kind.name: kind.value for kind in FactKind} | {"PAUSED": PAUSED}
+    monkeypatch.setattr(store, "FactKind", cast("Any", StrEnum)("FactKind", kinds))
+    return ledger_of(product)
+
+
+def test_an_event_of_a_release_that_was_rolled_back_is_carried_along(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
     message = product.reaches(product.drop(**SILENT), "SENT")
-    ledger = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
+    table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
     row = {"pk": f"MESSAGE#{message.message_id}", "sk": "MESSAGE"}
-    built = ledger.get_item(Key=row | {"sk": "EVENT#built"})["Item"]
-    newer = built | {
-        "sk": "EVENT#paused", "kind": "paused by tomorrow's release", "details": json.dumps({"until": "Monday"}),
-    }  # fmt: skip
-    ledger.put_item(Item=newer)
-    ledger.update_item(
+    built = table.get_item(Key=row | {"sk": "EVENT#built"})["Item"]
+    newer = built | {"sk": "EVENT#paused", "kind": PAUSED, "details": json.dumps({"until": "Monday"})}
+    table.put_item(Item=newer)
+    table.update_item(
         Key=row, UpdateExpression="SET paused_until = :until", ExpressionAttributeValues={":until": "Monday"}
     )
     answers(product, message, "20013", sender=PRACTICE)
     product.run.poll()
     acknowledged = product.message(message.request_id)
     assert acknowledged.status == "ACKNOWLEDGED"
-    assert [fact.details["code"] for fact in acknowledged.facts if fact.kind == "response"] == ["20013"]
     overdue = product.reaches(message.request_id, "OVERDUE")
     assert "overdue" in notified(product, overdue)
-    assert ledger.get_item(Key=row | {"sk": newer["sk"]})["Item"] == newer, "the newer release finds all of it again"
-    assert ledger.get_item(Key=row)["Item"]["paused_until"] == "Monday"
     answers(product, message, "30001", sender=PRACTICE)
     product.reaches(message.request_id, "DELIVERED")
+    assert table.get_item(Key=row | {"sk": newer["sk"]})["Item"] == newer
+    assert table.get_item(Key=row)["Item"]["paused_until"] == "Monday"
+    found = as_the_next_release(product, monkeypatch).find(message.message_id)
+    assert found is not None
+    assert [fact.details for fact in found.history.facts if fact.kind.name == "PAUSED"] == [{"until": "Monday"}]
 
 
 @pytest.mark.parametrize("sweep_first", [True, False])
@@ -317,9 +337,7 @@ def test_what_never_left_is_certain_whenever_the_sweep_recorded_that_a_lease_end
     product: Product, sweep_first: bool
 ) -> None:
     message = kept_from_mesh(product)
-    client: Any = product.run.session.client("dynamodb")
-    patience = Patience(stale=timedelta(seconds=15), uncertain=timedelta(seconds=10))
-    ledger = Ledger(client, product.run.outputs["LedgerTableName"], patience)
+    ledger = ledger_of(product)
     begin, second = datetime.now(UTC), timedelta(seconds=1)
     first, then = begin + second, begin + 2 * second
     postponed = lifecycle.upload_postponed(at=then if sweep_first else first, attempt=2, why="MESH is busy")
