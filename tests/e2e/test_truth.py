@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, cast
@@ -92,8 +93,43 @@ def notified(product: Product, message: Message) -> list[str]:
     return sorted({str(item["kind"]) for item in found["Items"]})
 
 
-def a_document(key: str = "report.pdf", title: str = "Consultation report") -> dict[str, Any]:
-    return {"key": key, "content_type": "application/pdf", "title": title, "primary": True}
+def a_document(title: str) -> dict[str, Any]:
+    return {"key": "report.pdf", "content_type": "application/pdf", "title": title, "primary": True}
+
+
+@dataclass(frozen=True)
+class Put:
+    """A version of a request that was put into the drop, and that nothing has announced."""
+
+    key: str
+    version: str
+    request_id: str
+
+
+def puts(product: Product, *requests: dict[str, Any]) -> list[Put]:
+    """Put requests into the drop one after the other, under one key, while its rule is disabled."""
+    run, folder = product.run, f"e2e/{uuid.uuid4()}"
+    store, bucket, key = run.session.client("s3"), run.outputs["DropBucketName"], f"{folder}/request.json"
+    store.put_object(Bucket=bucket, Key=f"{folder}/report.pdf", Body=PDF)
+    found = []
+    with rule_disabled(run):
+        for request in requests:
+            version = store.put_object(Bucket=bucket, Key=key, Body=json.dumps(request).encode())["VersionId"]
+            found.append(Put(key, version, str(run.identifiers.dropped_request_id(bucket, key, version))))
+    return found
+
+
+def announce(product: Product, key: str, version: str, at: datetime, **more: str) -> None:
+    """Put S3's event about an object on the intake queue, as EventBridge does."""
+    run = product.run
+    event = {
+        "source": "aws.s3", "detail-type": "Object Created", "time": at.isoformat(),
+        "detail": {
+            "bucket": {"name": run.outputs["DropBucketName"]},
+            "object": {"key": key, "version-id": version, **more},
+        },
+    }  # fmt: skip
+    run.session.client("sqs").send_message(QueueUrl=run.outputs["IntakeQueueUrl"], MessageBody=json.dumps(event))
 
 
 @contextmanager
@@ -176,60 +212,35 @@ def test_a_file_that_only_ends_like_a_request_is_none(product: Product) -> None:
 
 
 def test_a_correction_from_a_slow_clock_is_the_next_version(product: Product) -> None:
-    encounter, run = str(uuid.uuid4()), product.run
-    now = datetime.now(UTC)
-    first = product.reaches(product.drop(encounter=encounter, consultation__updated=now.isoformat()), "DELIVERED")
-    queue, key = run.session.client("sqs"), f"e2e/{uuid.uuid4()}/report.pdf"
-    run.session.client("s3").put_object(Bucket=run.outputs["DropBucketName"], Key=key, Body=PDF)
-    correction = request_data(
-        encounter=encounter, request_id=str(uuid.uuid4()), documents=[a_document(key)],
-        consultation__updated=(now - timedelta(seconds=30)).isoformat(),
-    )  # fmt: skip
-    body = json.dumps(correction)
-    product.wait(lambda: datetime.now(UTC) > now + timedelta(seconds=75), 120)
-    queue.send_message(QueueUrl=run.outputs["IntakeQueueUrl"], MessageBody=body)
-    request_id = str(run.identifiers.queued_request_id(body.encode()))
-    second = product.reaches(request_id, "DELIVERED", "SUPERSEDED")
-    assert second.status == "DELIVERED"
-    assert int(str(second.item["version"])) == int(str(first.item["version"])) + 1
+    encounter, an_hour_ago, slow = str(uuid.uuid4()), datetime.now(UTC) - timedelta(hours=1), timedelta(seconds=30)
+    (first,) = puts(product, request_data(encounter=encounter, consultation__updated=an_hour_ago.isoformat()))
+    announce(product, first.key, first.version, an_hour_ago)
+    assert product.reaches(first.request_id, "DELIVERED").item["version"] == 1
+    correction = product.drop(encounter=encounter, consultation__updated=(an_hour_ago - slow).isoformat())
+    corrected = product.reaches(correction, "DELIVERED", "SUPERSEDED")
+    assert (corrected.status, corrected.item["version"]) == ("DELIVERED", 2)
 
 
 def test_of_two_puts_of_one_object_whose_events_come_reversed_the_last_put_is_the_newest(product: Product) -> None:
-    run, key = product.run, f"e2e/{uuid.uuid4()}/request.json"
-    store, bucket = run.session.client("s3"), run.outputs["DropBucketName"]
     encounter, at = str(uuid.uuid4()), datetime.now(UTC).replace(microsecond=0)
-    puts: list[tuple[str, str]] = []
-    with rule_disabled(run):
-        store.put_object(Bucket=bucket, Key=key.replace("request.json", "report.pdf"), Body=PDF)
-        for number in range(2):
-            body = json.dumps(
-                request_data(encounter=encounter, documents=[a_document(title=f"Report {number}")])
-            ).encode()
-            version = store.put_object(Bucket=bucket, Key=key, Body=body)["VersionId"]
-            puts.append((version, str(run.identifiers.dropped_request_id(bucket, key, version))))
-    (_, first), (_, second) = puts
-    for number, (version, request_id) in reversed(list(enumerate(puts))):
-        put = {"key": key, "version-id": version, "sequencer": f"0061{number:014X}"}
-        event = {
-            "source": "aws.s3", "detail-type": "Object Created", "time": at.isoformat(),
-            "detail": {"bucket": {"name": bucket}, "object": put},
-        }  # fmt: skip
-        run.session.client("sqs").send_message(QueueUrl=run.outputs["IntakeQueueUrl"], MessageBody=json.dumps(event))
-        recorded(product, request_id)
-    assert product.reaches(second, "DELIVERED").item["version"] == 1
-    assert [(each.status, each.item["version"]) for each in run.messages_of(first)] == [("SUPERSEDED", 0)]
+    first, second = puts(
+        product,
+        request_data(encounter=encounter, documents=[a_document("Report")]),
+        request_data(encounter=encounter, documents=[a_document("Corrected report")]),
+    )
+    for put, sequencer in ((second, "00617F08299329D190"), (first, "00617F08299329D189")):
+        announce(product, put.key, put.version, at, sequencer=sequencer)
+        recorded(product, put.request_id)
+    assert product.reaches(second.request_id, "DELIVERED").item["version"] == 1
+    rows = product.run.messages_of(first.request_id)
+    assert [(each.status, each.item["version"]) for each in rows] == [("SUPERSEDED", 0)]
 
 
 def test_a_request_that_cannot_be_read_is_received_and_not_forgotten(product: Product) -> None:
     """Here: it was removed for good before it could be read."""
-    run, folder = product.run, f"e2e/{uuid.uuid4()}"
-    bucket = run.outputs["DropBucketName"]
-    event = {
-        "source": "aws.s3", "detail-type": "Object Created", "time": datetime.now(UTC).isoformat(),
-        "detail": {"bucket": {"name": bucket}, "object": {"key": f"{folder}/request.json", "version-id": "gone"}},
-    }  # fmt: skip
-    run.session.client("sqs").send_message(QueueUrl=run.outputs["IntakeQueueUrl"], MessageBody=json.dumps(event))
-    request_id = str(run.identifiers.dropped_request_id(bucket, f"{folder}/request.json", "gone"))
+    run, key = product.run, f"e2e/{uuid.uuid4()}/request.json"
+    announce(product, key, "gone", datetime.now(UTC))
+    request_id = str(run.identifiers.dropped_request_id(run.outputs["DropBucketName"], key, "gone"))
     product.wait(lambda: product.received(request_id))
     assert product.reaches(request_id, "INVALID").status == "INVALID"
 
