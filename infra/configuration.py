@@ -5,6 +5,7 @@ that the field's name ends with. Figures that the NHS sets are cited beside the 
 """
 
 import math
+from itertools import permutations
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -47,6 +48,20 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+
+PrincipalArn = Annotated[
+    str, Field(pattern=r"^arn:aws:iam::[0-9]{12}:(root|(role|user)/[A-Za-z0-9_+=,.@/-]+)$", max_length=600)
+]
+"""A role, a user, or a whole account (`root`), of this account or another."""
+DropPrefix = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*/)+$", max_length=100)]
+SYNTHETIC = "synthetic"
+"""The sender, and its folder, of the pipeline's reports about test people: no other may have that name or folder."""
+LONGEST_BUCKET_POLICY = 20_480
+"""What S3 takes, in bytes (Amazon S3 User Guide, "Bucket policies")."""
+_POLICY_OF_NO_SENDER, _POLICY_OF_A_SENDER = 2_000, 700
+"""About how many bytes of the drop bucket's policy there are anyway, and how many a sender adds beside its ARNs."""
+QUEUE_CONCURRENCY = 2
+"""How many builders a sender's own queue feeds at once: as few as SQS takes."""
 
 PdsUrl = Annotated[str, Field(pattern=r"^https?://[^/\s?#@]+$")]
 """Up to the host: the API's and the token endpoint's paths are appended."""
@@ -93,6 +108,26 @@ class OrganisationContacts(Settings):
     contacts: tuple[Contact, ...] = Field(min_length=1)
     escalation_contacts: tuple[Contact, ...] = ()
     """Told when nobody acknowledged in time; none: the environment's."""
+
+
+class Sender(Settings):
+    """A sending system: who may put requests, where, and for which mailboxes."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*$", max_length=30)]
+    principals: tuple[PrincipalArn, ...] = Field(min_length=1, max_length=20)
+    """Who may put requests: its roles and users, or (`root`) whoever of an account that account's own IAM allows."""
+    mailboxes: tuple[MailboxId, ...] = Field(min_length=1, max_length=100)
+    """The mailboxes that its requests may name. A mailbox has one sender. The contacts of the first one are notified of
+    a request that names none of them."""
+    prefix: DropPrefix | None = None
+    """Its folder of the drop bucket, with a slash at its end: its requests and documents lie there. None: its name."""
+    queue: bool = False
+    """Whether it has an intake queue of its own, for whole requests."""
+
+    @property
+    def folder(self) -> str:
+        """The prefix of its keys in the drop bucket."""
+        return self.prefix or f"{self.name}/"
 
 
 class Retention(Settings):
@@ -245,6 +280,8 @@ class Configuration(Settings):
     """Who is told when nobody acknowledged a notice in time; none: the contacts."""
     organisations: tuple[OrganisationContacts, ...] = ()
     """Organisations with contacts of their own."""
+    senders: tuple[Sender, ...] = ()
+    """The sending systems. None: whoever the account's own IAM allows to put a request may use every mailbox."""
     keep_data: bool
     """Whether buckets, table, keys and secrets outlive the stack."""
     retention: Retention = Retention()
@@ -365,6 +402,33 @@ class Configuration(Settings):
         return self
 
     @model_validator(mode="after")
+    def _each_mailbox_has_one_sender(self) -> Self:
+        if not self.senders:
+            return self
+        known = [settings.mailbox for settings in self.mailboxes]
+        named = [mailbox for sender in self.senders for mailbox in sender.mailboxes]
+        if unknown := sorted(set(named) - set(known)):
+            raise ValueError(f"senders names {', '.join(unknown)}, which mailboxes does not")
+        if twice := sorted({mailbox for mailbox in named if named.count(mailbox) > 1}):
+            raise ValueError(f"senders names {', '.join(twice)} more than once: a mailbox has one sender")
+        if unused := sorted(set(known) - set(named)):
+            raise ValueError(f"senders does not name {', '.join(unused)}: nobody could send from it")
+        return self
+
+    @model_validator(mode="after")
+    def _each_sender_has_a_prefix_of_its_own(self) -> Self:
+        names = [sender.name for sender in self.senders]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"senders names {', '.join(twice)} more than once")
+        folders = [(SYNTHETIC, f"{SYNTHETIC}/"), *((sender.name, sender.folder) for sender in self.senders)]
+        for (one, inner), (other, outer) in permutations(folders, 2):
+            if inner.startswith(outer):
+                raise ValueError(f"senders: the prefix of {one} lies within that of {other}")
+        if _bucket_policy_bytes(self.senders) > LONGEST_BUCKET_POLICY:
+            raise ValueError("senders: the drop bucket's policy would be longer than S3 takes: name fewer principals")
+        return self
+
+    @model_validator(mode="after")
     def _each_contact_has_one_part(self) -> Self:
         # SNS knows an address once for each topic, with one filter.
         everyone = [*self.contacts, *self.escalation_contacts]
@@ -378,6 +442,16 @@ class Configuration(Settings):
         return self
 
     @property
+    def synthetic_reports_role(self) -> str:
+        """The name of the role that sends synthetic reports, which the pipeline must know before the role exists."""
+        return f"gpconnect-messaging-{self.name}-synthetic-reports"
+
+    @property
+    def builder_concurrency(self) -> int:
+        """How many runs of the builder there can be at once: those that each queue feeds."""
+        return self.builder.maximum_concurrency + QUEUE_CONCURRENCY * sum(sender.queue for sender in self.senders)
+
+    @property
     def poller_concurrency(self) -> int:
         """How many runs of the poller there can be at once: one for each mailbox, and those for due work that overlap.
 
@@ -389,3 +463,9 @@ class Configuration(Settings):
     def path(self) -> str:
         """The prefix of every name that this environment chooses itself, without slashes at its ends."""
         return f"gpconnect-messaging/{self.name}"
+
+
+def _bucket_policy_bytes(senders: tuple[Sender, ...]) -> int:
+    """Estimate the drop bucket's policy, which names each principal twice and each prefix three times."""
+    arns = sum(2 * (len(arn) + 3) for sender in senders for arn in sender.principals)
+    return _POLICY_OF_NO_SENDER + arns + sum(_POLICY_OF_A_SENDER + 3 * len(sender.folder) for sender in senders)

@@ -1,4 +1,4 @@
-"""What the infrastructure reads from our own library: which objects of the drop are requests.
+"""What the infrastructure reads from our own library: which objects of the drop are requests, and a queue's name.
 
 The library is deployed as a layer, not installed: its folder goes on the path here.
 """
@@ -11,5 +11,6 @@ if importlib.util.find_spec("gpconnect_messaging") is None:
     sys.path.append(str(Path(__file__).resolve().parents[1] / "layers" / "messaging" / "python"))
 
 from gpconnect_messaging.requests.drop_keys import EVENT_PATTERN, JSONATA_CONDITION, RECEIVED, REQUEST_FILE
+from gpconnect_messaging.requests.senders import queue_name
 
-__all__ = ["EVENT_PATTERN", "JSONATA_CONDITION", "RECEIVED", "REQUEST_FILE"]
+__all__ = ["EVENT_PATTERN", "JSONATA_CONDITION", "RECEIVED", "REQUEST_FILE", "queue_name"]

@@ -22,6 +22,7 @@ from infra.constructs.queues import MAXIMUM_RECEIVES
 from infra.constructs.releases import Releases
 from infra.constructs.report_files import report_environment
 from infra.constructs.schedules import Schedules
+from infra.constructs.senders import Senders, sender_queue_output
 from infra.constructs.sending import Sending
 from infra.constructs.storage import Storage
 from infra.constructs.synthetic_reports import SyntheticReports
@@ -61,6 +62,10 @@ class MessagingStack(Stack):
         identifiers = IdentifiersSecret(self, "Identifiers", configuration=configuration, key=records_key)
         intake = Intake(self, "Intake", configuration=configuration, drop=storage.drop, dead_letter_key=dead_letter_key)
         sending = Sending(self, "Sending", configuration=configuration, dead_letter_key=dead_letter_key)
+        senders = Senders(
+            self, "Senders", configuration=configuration, storage=storage, intake=intake, records_key=records_key
+        )
+        intakes = (intake.work, *intake.of_senders.values())
         notices = Notices(self, "Notices", configuration=configuration)
         mailboxes = Mailboxes(self, "Mailboxes", configuration=configuration)
         pds = configuration.pds and DemographicsService(
@@ -87,7 +92,7 @@ class MessagingStack(Stack):
             name="builder",
             configuration=configuration,
             limits=configuration.builder,
-            concurrency=configuration.builder.maximum_concurrency,
+            concurrency=configuration.builder_concurrency,
             layers=layers,
             logs_key=logs_key,
             network=network,
@@ -102,6 +107,7 @@ class MessagingStack(Stack):
                 "EVIDENCE_BUCKET": storage.evidence.bucket_name,
                 "SEND_QUEUE_URL": sending.work.queue.queue_url,
                 "MAXIMUM_RECEIVES": str(MAXIMUM_RECEIVES),
+                **senders.environment,
                 **report_environment(PROJECT / "functions" / "builder"),
             },
         )
@@ -122,7 +128,8 @@ class MessagingStack(Stack):
                 "LEASE_SECONDS": str(configuration.timings.lease_seconds),
             },
         )
-        intake.work.feed(builder)
+        for work in intakes:
+            work.feed(builder)
         sending.work.feed(sender)
         watched_keys = (
             records_key, logs_key, dead_letter_key, intake.key, sending.key, notices.key, notices.path_key,
@@ -152,7 +159,7 @@ class MessagingStack(Stack):
                 "CANARY_MINUTES": str(configuration.timings.canary_minutes),
                 "EVENT_RULE": intake.rule.ref,
                 "EVENT_SOURCE_MAPPINGS": ",".join(
-                    work.mapping.event_source_mapping_id for work in (intake.work, sending.work)
+                    work.mapping.event_source_mapping_id for work in (*intakes, sending.work)
                 ),
                 "KEYS": ",".join(key.key_arn for key in watched_keys),
             },
@@ -160,7 +167,7 @@ class MessagingStack(Stack):
         poller.allow("events:DescribeRule", on=[intake.rule.attr_arn])
         poller.allow(
             "lambda:GetEventSourceMapping",
-            on=[work.mapping.event_source_mapping_arn for work in (intake.work, sending.work)],
+            on=[work.mapping.event_source_mapping_arn for work in (*intakes, sending.work)],
         )
         poller.allow("kms:DescribeKey", on=[key.key_arn for key in watched_keys])
 
@@ -190,6 +197,7 @@ class MessagingStack(Stack):
             notices.grant_publish(function)
         # What a mailbox's settings decide is decided when a message is built, and when a notice waited for long enough.
         mailboxes.grant_read_settings(builder)
+        senders.grant_read(builder)
         mailboxes.grant_read_settings(poller)
         mailboxes.grant_read_credentials(sender)
         mailboxes.grant_read_credentials(poller)
@@ -197,9 +205,10 @@ class MessagingStack(Stack):
         Schedules(self, "Schedules", configuration=configuration, poller=poller)
 
         alarms = Alarms(self, "Alarms", notices=notices, configuration=configuration)
-        requests_failed = alarms.watch_queue(
-            "Intake", intake.work, oldest=Duration.minutes(configuration.alarms.intake_age_minutes)
-        )
+        oldest = Duration.minutes(configuration.alarms.intake_age_minutes)
+        requests_failed = alarms.watch_queue("Intake", intake.work, oldest=oldest)
+        for name, work in intake.of_senders.items():
+            alarms.watch_age("Intake", work, oldest=oldest, sender=name)
         sending_failed = alarms.watch_queue(
             "Sending", sending.work, oldest=Duration.minutes(configuration.alarms.send_age_minutes)
         )
@@ -224,7 +233,11 @@ class MessagingStack(Stack):
             "Watching",
             configuration=configuration,
             functions={"builder": builder, "sender": sender, "poller": poller},
-            queues={"intake": intake.work, "sending": sending.work},
+            queues={
+                "intake": intake.work,
+                **{f"intake of {name}": work for name, work in intake.of_senders.items()},
+                "sending": sending.work,
+            },
             table=ledger.table,
             notices=notices,
             alarms=alarms,
@@ -249,6 +262,7 @@ class MessagingStack(Stack):
             "MailboxSecrets": mailboxes.secret_prefix,
             "MeshSecretName": mailboxes.mesh_secret_name,
             **({"PdsSecretName": pds.secret_name} if pds else {}),
+            **{sender_queue_output(name): work.queue.queue_url for name, work in intake.of_senders.items()},
         }
         if configuration.backfill is not None:
             backfill = BackfillMachine(

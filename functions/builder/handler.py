@@ -20,10 +20,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from gpconnect_messaging import wiring
 from gpconnect_messaging.faults import describe
+from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.metrics import measured
 from gpconnect_messaging.pds.errors import Authentication, Busy, CredentialsError
+from gpconnect_messaging.requests.senders import sender_of_queue
 from gpconnect_messaging.settings import BuilderSettings
-from gpconnect_messaging.steps.build import Built
+from gpconnect_messaging.steps.build import Built, folder_of
 
 logger = Logger()
 metrics = Metrics()
@@ -44,12 +46,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def _record(record: SQSRecord) -> None:
     try:
-        envelope = _envelope(record.body)
+        queue_of = sender_of_queue(record.event_source_arn)
+        # On a sender's own queue nothing is around a request: what looks like it is the sender's word alone.
+        envelope = None if queue_of else _envelope(record.body)
         if (canary_id := _canary(envelope)) and canary.run(canary_id):
             metrics.add_metric(name="Canaries", unit=MetricUnit.Count, value=1)
             logger.info("a canary was passed on", canary_id=canary_id)
             return
-        built = _build(record, envelope)
+        built = _build(record, envelope, queue_of)
     except Exception as error:
         logger.error("a request could not be built; the queue will bring it again", extra=describe(error))
         raise
@@ -76,23 +80,24 @@ def _canary(envelope: Any) -> str | None:
     return None
 
 
-def _build(record: SQSRecord, envelope: Any) -> Built:
-    work = _work(record.body, envelope, _queued_at(record))
+def _build(record: SQSRecord, envelope: Any, queue_of: str) -> Built:
+    work = _work(record.body, envelope, _queued_at(record), queue_of)
     receive = int(record.attributes.get("ApproximateReceiveCount") or 1)
     if receive == 1:
         return work.build()
-    return wiring.attempts(settings, builder).again(work.request_id(), work.build, receive)
+    return wiring.attempts(settings, builder).again(work.request_id(), work.build, receive, work.came)
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What a message of the queue asks for, and the id of the request that it is about."""
+    """What a message of the queue asks for, the id of the request that it is about, and where a new one came from."""
 
     build: Callable[[], Built]
     request_id: Callable[[], str]
+    came: Origin | None = None
 
 
-def _work(body: str, envelope: Any, queued_at: datetime | None) -> _Work:
+def _work(body: str, envelope: Any, queued_at: datetime | None, queue_of: str) -> _Work:
     match envelope:
         case {"release": str(request_id), **others} if not others and _ID.fullmatch(request_id):
             return _Work(partial(builder.release, request_id), lambda: request_id)
@@ -108,9 +113,14 @@ def _work(body: str, envelope: Any, queued_at: datetime | None) -> _Work:
             return _Work(
                 partial(builder.dropped, bucket, key, version, _time(event.get("time")), sequencer),
                 lambda: str(builder.identifiers.dropped_request_id(bucket, key, version)),
+                Origin(folder=folder_of(key), arrived=_time(event.get("time"))),
             )
     raw = body.encode()
-    return _Work(partial(builder.queued, raw, queued_at), lambda: str(builder.identifiers.queued_request_id(raw)))
+    return _Work(
+        partial(builder.queued, raw, queued_at, queue_of),
+        lambda: str(builder.identifiers.queued_request_id(raw, queue_of)),
+        Origin(arrived=queued_at, queue_of=queue_of),
+    )
 
 
 def _unanswered(error: Exception) -> str:

@@ -115,16 +115,21 @@ class Alarms(Construct):
             what_to_do=f"A dead letter of {name.lower()} has waited longer than {left.to_hours():g} hours. SQS deletes "
             "it for ever when its retention is over: mend the cause and redrive it, or send its report another way.",
         )
+        self.watch_age(name, work, oldest=oldest)
+        return dead_letters
+
+    def watch_age(self, name: str, work: WorkQueue, *, oldest: Duration, sender: str = "") -> None:
+        """Tell a person of work that waits longer than `oldest`; `sender` has the queue for its own."""
+        waiting = f"{name.lower()} of sender {sender}" if sender else name.lower()
         self._alarm(
-            f"{name}Age",
+            f"{name}Age{sender}",
             f"{name} age",
             age(work.queue, Duration.minutes(1)),
             # Well inside the three hours, of which the hold may have taken all but a quarter of an hour.
             threshold=oldest.to_seconds(),
-            what_to_do=f"Work of {name.lower()} has waited longer than {oldest.to_minutes():g} minutes; reports are "
+            what_to_do=f"Work of {waiting} has waited longer than {oldest.to_minutes():g} minutes; reports are "
             "due within three hours. Look for throttling, for errors of the function, and for an outage of MESH.",
         )
-        return dead_letters
 
     def watch_rule(self, rule: events.CfnRule) -> None:
         """Tell a person that EventBridge does not put what was dropped on the intake queue, or does so late."""

@@ -137,7 +137,11 @@ def _queues(queues: Mapping[str, WorkQueue]) -> list[list[cloudwatch.IWidget]]:
             ),
             _graph(
                 "Dead letters",
-                [_named(visible(work.dead_letters, _PERIOD), name) for name, work in queues.items()],
+                [
+                    _named(visible(work.dead_letters, _PERIOD), name)
+                    for name, work in queues.items()
+                    if not work.shares_dead_letters
+                ],
                 _THIRD,
             ),
         ]

@@ -80,6 +80,25 @@ class ContentKey(kms.Key):
             )
         )
 
+    def let_senders_put(self, service: str, senders: list[iam.IPrincipal]) -> None:
+        """Let those of other accounts, too, put something under this key where a service's own policy lets them.
+
+        Decrypt as well: S3 asks for it to complete an upload in parts, and SQS for every message.
+
+        Raises:
+            ServiceNotNamedError: the key is not for use through the service.
+        """
+        self._require(service)
+        self.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="Senders",
+                principals=senders,
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                resources=_THIS_KEY,
+                conditions={"StringEquals": {"kms:ViaService": f"{service}.{Stack.of(self).region}.amazonaws.com"}},
+            )
+        )
+
     def let_logs_encrypt(self) -> None:
         """Let CloudWatch Logs encrypt this stack's log groups, and no others, under this key."""
         stack = Stack.of(self)
@@ -100,13 +119,16 @@ class ContentKey(kms.Key):
         Raises:
             ServiceNotNamedError: the key's own policy would refuse it.
         """
-        if service not in self._through:
-            raise ServiceNotNamedError(f"{self.node.path} is not for use through {service}")
+        self._require(service)
         function.allow(
             *actions,
             on=[self.key_arn],
             conditions={"StringEquals": {"kms:ViaService": f"{service}.{Stack.of(self).region}.amazonaws.com"}},
         )
+
+    def _require(self, service: str) -> None:
+        if service not in self._through:
+            raise ServiceNotNamedError(f"{self.node.path} is not for use through {service}")
 
 
 def _policy(services: list[str], *, lends: bool) -> list[iam.PolicyStatement]:

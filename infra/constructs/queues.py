@@ -29,31 +29,22 @@ class WorkQueue(Construct):
         retention: Duration,
         dead_letter_retention: Duration,
         keep: bool,
+        queue_name: str | None = None,
+        dead_letters: sqs.Queue | None = None,
     ) -> None:
+        """`dead_letters` is the dead-letter queue that is there already; None: the queue has one of its own."""
         super().__init__(scope, construct_id)
         if key is dead_letter_key:
             raise ValueError("dead letters need a key that is not their source's")
         self._limits = limits
         self._key = key
         removal = RemovalPolicy.RETAIN if keep else RemovalPolicy.DESTROY
-        self.dead_letters = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.KMS,
-            # What EventBridge cannot put on the source, for its key is disabled, must find a place here.
-            encryption_master_key=dead_letter_key,
-            enforce_ssl=True,
-            retention_period=dead_letter_retention,
-            removal_policy=removal,
-        )
-        acknowledge(
-            self.dead_letters,
-            "Serverless-SQSRedrivePolicy",
-            because="This is the dead-letter queue: work ends here until a person redrives it, and an alarm calls one.",
-        )
+        self.shares_dead_letters = dead_letters is not None
+        self.dead_letters = dead_letters or self._dead_letters(dead_letter_key, dead_letter_retention, removal)
         self.queue = sqs.Queue(
             self,
             "Queue",
+            queue_name=queue_name,
             encryption=sqs.QueueEncryption.KMS,
             encryption_master_key=key,
             enforce_ssl=True,
@@ -62,6 +53,24 @@ class WorkQueue(Construct):
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=MAXIMUM_RECEIVES),
             removal_policy=removal,
         )
+
+    def _dead_letters(self, key: ContentKey, retention: Duration, removal: RemovalPolicy) -> sqs.Queue:
+        queue = sqs.Queue(
+            self,
+            "DeadLetters",
+            encryption=sqs.QueueEncryption.KMS,
+            # What EventBridge cannot put on the source, for its key is disabled, must find a place here.
+            encryption_master_key=key,
+            enforce_ssl=True,
+            retention_period=retention,
+            removal_policy=removal,
+        )
+        acknowledge(
+            queue,
+            "Serverless-SQSRedrivePolicy",
+            because="This is the dead-letter queue: work ends here until a person redrives it, and an alarm calls one.",
+        )
+        return queue
 
     def feed(self, consumer: MessagingFunction) -> None:
         """Make a function the consumer, and let it consume."""

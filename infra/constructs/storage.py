@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -64,6 +65,7 @@ class Storage(Construct):
             lock_days=configuration.deployment.evidence_lock_days,
         )
         _announce_new_objects(self.drop)
+        self._refuse_other_keys(self.drop)
 
     def _bucket(
         self, construct_id: str, rules: Sequence[s3.LifecycleRule] | None = None, *, lock_days: int | None = None
@@ -90,6 +92,29 @@ class Storage(Construct):
             server_access_logs_prefix=f"{construct_id.lower()}/",
             lifecycle_rules=rules or [self._expire(self._retention.payload_days)],
         )
+
+    def _refuse_other_keys(self, bucket: s3.Bucket) -> None:
+        """Refuse to put anything under another key than ours: what names none gets ours, by the bucket's default.
+
+        Whatever names a kind of encryption and no key would get S3's own key, or the account's managed one.
+        """
+        header = "s3:x-amz-server-side-encryption"
+        named = f"{header}-aws-kms-key-id"
+        for sid, conditions in (
+            ("NoOtherKey", {"Null": {named: "false"}, "StringNotEquals": {named: self._key.key_arn}}),
+            ("NoEncryptionWithoutOurKey", {"Null": {header: "false", named: "true"}}),
+            ("NoKeyOfTheSender", {"Null": {f"{header}-customer-algorithm": "false"}}),
+        ):
+            bucket.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid=sid,
+                    effect=iam.Effect.DENY,
+                    principals=[iam.AnyPrincipal()],
+                    actions=["s3:PutObject"],
+                    resources=[bucket.arn_for_objects("*")],
+                    conditions=conditions,
+                )
+            )
 
     def _drop_rules(self) -> list[s3.LifecycleRule]:
         """Take what was received off the list of the drop after a day, and keep its versions as long as payloads.

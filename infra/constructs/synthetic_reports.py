@@ -4,7 +4,7 @@ from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.configuration import Configuration
+from infra.configuration import SYNTHETIC, Configuration
 from infra.constructs.acknowledgement import acknowledge_own_policies, acknowledge_wildcard
 from infra.constructs.keys import ContentKey
 from infra.constructs.ledger import Ledger
@@ -12,8 +12,6 @@ from infra.constructs.storage import Storage
 
 PIPELINE_ROLE = "gpconnect-messaging-pipeline-synthetic-reports"
 """The role of the pipeline's account that may take this one on."""
-
-_FOLDER = "synthetic"
 
 
 class SyntheticReports(Construct):
@@ -35,7 +33,7 @@ class SyntheticReports(Construct):
         self.role = iam.Role(
             self,
             "Role",
-            role_name=role_name(configuration),
+            role_name=configuration.synthetic_reports_role,
             description="The pipeline: send a report about a test person and see what becomes of it",
             assumed_by=iam.PrincipalWithConditions(
                 iam.AccountPrincipal(pipeline_account),
@@ -43,7 +41,7 @@ class SyntheticReports(Construct):
             ),
         )
         acknowledge_own_policies(self)
-        objects = storage.drop.arn_for_objects(f"{_FOLDER}/*")
+        objects = storage.drop.arn_for_objects(f"{SYNTHETIC}/*")
         acknowledge_wildcard(self, objects, because="Every synthetic report is a new object of this folder.")
         self._allow(["s3:PutObject"], objects)
         self._allow(["kms:GenerateDataKey"], key.key_arn, through=f"s3.{region}.amazonaws.com")
@@ -54,8 +52,3 @@ class SyntheticReports(Construct):
     def _allow(self, actions: list[str], resource: str, *, through: str | None = None) -> None:
         conditions = {"StringEquals": {"kms:ViaService": through}} if through else None
         self.role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[resource], conditions=conditions))
-
-
-def role_name(configuration: Configuration) -> str:
-    """Give the role's name, which the pipeline must know before the role exists."""
-    return f"gpconnect-messaging-{configuration.name}-synthetic-reports"

@@ -35,10 +35,12 @@ from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.legal_hold import LegalHold
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
+from gpconnect_messaging.mailboxes.senders import SenderDirectory
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.replay.tools import ReplayTools, replay_tools
 from gpconnect_messaging.requests.identity import Identifiers
+from gpconnect_messaging.requests.senders import SenderSettingsError
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings, SettingsError
 from gpconnect_messaging.steps.by_hand import ByHand
 from gpconnect_messaging.steps.reconcile import Reconciliation
@@ -56,6 +58,8 @@ _QUEUES = {
     "intake dead letters": "IntakeDeadLetterQueueUrl",
     "send dead letters": "SendDeadLetterQueueUrl",
 }
+_OF_SENDER = "IntakeQueueUrlOf"
+"""How the outputs of senders' own queues begin."""
 # AWS answers in milliseconds: a call that hangs is better tried again than waited for.
 _CONFIG = Config(
     connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 4}, max_pool_connections=32
@@ -312,6 +316,19 @@ class Place:
         )  # fmt: skip
         return sorted(each["Name"].rsplit("/", 1)[-1] for page in pages for each in page["Parameters"])
 
+    def prefix_of(self, mailbox: str) -> str:
+        """Give the prefix of the drop bucket for requests that name a mailbox: its sender's; empty where none is known.
+
+        Raises PlaceError.
+        """
+        told = self.builder_settings
+        senders = SenderDirectory(self.client("ssm"), told.sender_parameters, told.sender_prefixes)
+        try:
+            sender = senders.of_mailbox(mailbox)
+        except SenderSettingsError as error:
+            raise PlaceError(f"The senders of {self.name} are not configured: {error}. Deploy it again.") from None
+        return sender.prefix if sender else ""
+
     @cached_property
     def vault(self) -> CredentialVault:
         """The mailboxes' credentials."""
@@ -346,16 +363,19 @@ class Place:
         return IntakeQueue(self.client("sqs"), self.output("IntakeQueueUrl"))
 
     def queues(self) -> tuple[QueueDepth, ...]:
-        """Tell what waits in the two queues and their dead-letter queues."""
+        """Tell what waits in the queues, the senders' own among them, and in the dead-letter queues."""
+        outputs = _QUEUES | {
+            f"intake of {output.removeprefix(_OF_SENDER)}": output for output in self.outputs if _OF_SENDER in output
+        }
         wanted = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 
         def depth(name: str) -> QueueDepth:
-            url = self.output(_QUEUES[name])
+            url = self.output(outputs[name])
             found = self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=list(wanted))["Attributes"]
             return QueueDepth(name, *(int(found.get(each, 0)) for each in wanted))
 
-        with ThreadPoolExecutor(len(_QUEUES)) as threads:
-            return tuple(threads.map(depth, _QUEUES))
+        with ThreadPoolExecutor(len(outputs)) as threads:
+            return tuple(threads.map(depth, outputs))
 
     def schedules(self) -> tuple[ScheduleState, ...]:
         """Tell which schedules start this environment's poller."""

@@ -14,7 +14,7 @@ from constructs import Construct
 
 from infra.configuration import Configuration
 from infra.constructs.acknowledgement import acknowledge
-from infra.constructs.synthetic_reports import PIPELINE_ROLE, role_name
+from infra.constructs.synthetic_reports import PIPELINE_ROLE
 from infra.messaging_stack import MessagingStack
 from infra.pipeline.configuration import Delivery
 
@@ -142,7 +142,7 @@ class PipelineStack(Stack):
         self._reporter.add_to_policy(
             iam.PolicyStatement(
                 actions=["sts:AssumeRole"],
-                resources=[f"arn:aws:iam::{configuration.account or '*'}:role/{role_name(configuration)}"],
+                resources=[f"arn:aws:iam::{configuration.account or '*'}:role/{configuration.synthetic_reports_role}"],
             )
         )
         outputs: Mapping[str, Any] = stack.outputs

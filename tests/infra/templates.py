@@ -17,10 +17,22 @@ from infra.configuration import (
     MailboxSettings,
     Network,
     OrganisationContacts,
+    Sender,
     Settings,
 )
 
 Properties = Mapping[str, Any]
+
+
+HUB = "arn:aws:iam::999900001111:role/apps/hub"
+PHARMACY = "arn:aws:iam::444455556666:role/pharmacy"
+SUPPLIER = "arn:aws:iam::888800002222:root"
+SENDERS = (
+    Sender(name="hub", principals=(HUB,), mailboxes=("Y90001OT001",), queue=True),
+    Sender(name="pharmacy", principals=(PHARMACY,), mailboxes=("Y90002OT001",), queue=True),
+    Sender(name="online-supplier", principals=(SUPPLIER,), mailboxes=("Y90003OT001",), prefix="suppliers/online/"),
+)
+"""For `production`: of another account, of this one, and a whole account."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +123,7 @@ def production() -> Configuration:
 def fortified() -> Configuration:
     """Production in an organisation with rules of its own: everything optional is asked for."""
     return with_deployment(
-        with_changes(production(), backfill=Backfill(requests_per_second=20)),
+        with_changes(production(), backfill=Backfill(requests_per_second=20), senders=SENDERS),
         traffic_shift="linear",
         permissions_boundary="arn:aws:iam::444455556666:policy/boundary",
         network=Network(

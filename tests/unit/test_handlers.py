@@ -18,6 +18,7 @@ from gpconnect_messaging import wiring
 from gpconnect_messaging.derivation import IdentifiersSecretError
 from gpconnect_messaging.ledger.derivation import WrongSecretError
 from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.pds.errors import Authentication, Busy, Unavailable
 from gpconnect_messaging.reconciliation import DropFindings
 from gpconnect_messaging.steps.build import Built
@@ -43,13 +44,17 @@ class Context(SimpleNamespace):
         return 60_000
 
 
-def queued(*bodies: str) -> dict[str, Any]:
+SHARED = "gpconnect-messaging-prod-IntakeWorkQueue1A2B3C4D-intake"
+
+
+def queued(*bodies: str, queue: str = SHARED) -> dict[str, Any]:
     return {
         "Records": [
             {
                 "messageId": str(number),
                 "body": body,
                 "eventSource": "aws:sqs",
+                "eventSourceARN": f"arn:aws:sqs:eu-west-2:123456789012:{queue}",
                 "attributes": {"SentTimestamp": "0"},
                 "messageAttributes": {},
             }
@@ -111,7 +116,7 @@ def builder(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
         Built("an-id", Status.HELD, unanswered=error)
         for error in (Busy("lookup", "used up"), Unavailable("lookup", "away"), Authentication("token", "refused"))
     ]
-    step = SimpleNamespace(queued=lambda _body, _at: held.pop())
+    step = SimpleNamespace(queued=lambda _body, _at, _queue_of: held.pop())
     monkeypatch.setattr(wiring, "builder", lambda _settings: step)
     monkeypatch.setattr(wiring, "build_canary", lambda _settings: SimpleNamespace(run=lambda _canary_id: True))
     canary = f'{{"kind": "canary", "canary": "{CANARY}"}}'
@@ -251,16 +256,16 @@ def test_on_its_last_receive_a_request_that_cannot_be_processed_is_refused_and_n
 ) -> None:
     given_up: list[tuple[str, str]] = []
 
-    def provoked(_body: bytes, _at: object) -> Built:
+    def provoked(_body: bytes, _at: object, _queue_of: str) -> Built:
         raise TypeError("a fault")
 
-    def give_up(request_id: str, why: str) -> Built:
+    def give_up(request_id: str, why: str, _came: Origin) -> Built:
         given_up.append((request_id, why))
         return Built(request_id, Status.INVALID)
 
     step = SimpleNamespace(
         queued=provoked,
-        identifiers=SimpleNamespace(queued_request_id=lambda _raw: "an-id"),
+        identifiers=SimpleNamespace(queued_request_id=lambda _raw, _queue_of: "an-id"),
         ledger=SimpleNamespace(begin_request=lambda _id: 1, end_request=lambda _id: None),
         give_up=give_up,
     )
@@ -297,3 +302,80 @@ def test_a_dropped_request_is_built_with_what_s3_says_of_its_version_and_order(
     assert load("builder").handler(queued(json.dumps(event)), Context()) == {"batchItemFailures": []}
     at = datetime(2026, 11, 20, 22, tzinfo=UTC)
     assert asked == [("drop", "a/request.json", "v1", at, "00617F08299329D189")]
+
+
+OWN_QUEUE = "gpconnect-messaging-prod-intake-of-hub"
+LOOKS_LIKE = {
+    "a held request": {"release": CANARY},
+    "an order": {"again": CANARY},
+    "a canary": {"kind": "canary", "canary": CANARY},
+    "an event of S3": {
+        "source": "aws.s3", "detail-type": "Object Created",
+        "detail": {"bucket": {"name": "drop"}, "object": {"key": "north/1/request.json"}},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+@pytest.mark.parametrize("body", LOOKS_LIKE.values(), ids=LOOKS_LIKE)
+def test_on_a_senders_own_queue_everything_is_a_request_of_that_sender(
+    load: Load, monkeypatch: pytest.MonkeyPatch, body: dict[str, Any]
+) -> None:
+    asked: list[tuple[bytes, str]] = []
+
+    def whole(raw: bytes, _at: object, queue_of: str) -> Built:
+        asked.append((raw, queue_of))
+        return Built("an-id", Status.INVALID)
+
+    # Nothing else of the builder can be called.
+    monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(queued=whole))
+    monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)
+    text = json.dumps(body)
+    answer = load("builder").handler(queued(text, queue=OWN_QUEUE), Context())
+    assert answer == {"batchItemFailures": []}
+    assert asked == [(text.encode(), "hub")]
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+@pytest.mark.parametrize(
+    ("body", "queue", "came"),
+    [
+        ("{}", OWN_QUEUE, ("", "hub")),
+        ("{}", SHARED, ("", "")),
+        (json.dumps(LOOKS_LIKE["an event of S3"]), SHARED, ("north/1/", "")),
+    ],
+)
+def test_a_request_that_comes_again_is_given_up_with_where_it_came_from(
+    load: Load, monkeypatch: pytest.MonkeyPatch, body: str, queue: str, came: tuple[str, str]
+) -> None:
+    told: list[Origin | None] = []
+
+    def again(_request_id: str, _build: object, _receive: int, came: Origin | None) -> Built:
+        told.append(came)
+        return Built("an-id", Status.INVALID)
+
+    ids = SimpleNamespace(queued_request_id=lambda *_: "an-id", dropped_request_id=lambda *_: "an-id")
+    step = SimpleNamespace(queued=Built, dropped=Built, identifiers=ids)
+    monkeypatch.setattr(wiring, "builder", lambda _settings: step)
+    monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)
+    monkeypatch.setattr(wiring, "attempts", lambda *_: SimpleNamespace(again=again))
+    event = queued(body, queue=queue)
+    event["Records"][0]["attributes"]["ApproximateReceiveCount"] = "2"
+    load("builder").handler(event, Context())
+    [found] = told
+    assert found is not None
+    assert (found.folder, found.queue_of) == came
+
+
+@pytest.mark.parametrize(
+    ("variables", "prefixes"),
+    [({}, None), ({"SENDERS": "hub=hub/,north=ooh/north/"}, {"hub": "hub/", "north": "ooh/north/"})],
+)
+def test_the_builder_knows_the_senders_that_are_configured(
+    start: Start, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], prefixes: dict[str, str] | None
+) -> None:
+    for name, value in ({"SENDER_PARAMETERS": "/senders"} | variables).items():
+        monkeypatch.setenv(name, value)
+    start("builder", {"secret": SECRET})
+    senders = sys.modules["handler_of_the_builder"].builder.senders
+    assert (senders and senders._prefixes) == prefixes

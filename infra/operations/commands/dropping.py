@@ -25,7 +25,7 @@ from infra.operations.place import Place
 from infra.operations.screen import sentences, status_text
 
 _FOLDER = "gpcm"
-"""The folder of the drop bucket that these requests go to."""
+"""The folder that these requests go to: of the drop bucket, or of the mailbox's sender in it."""
 
 _LOOKS_EVERY_SECONDS = 0.5
 
@@ -52,16 +52,25 @@ def drop_(
     """Drop a request and its documents, and follow what becomes of it."""
     place = given.place
     body, files = _read(request, documents or [])
+    bucket = place.output("DropBucketName")
     if body is None:
-        dropped = drop_folder(
-            place, place.output("DropBucketName"), _folder(request), identifiers=place.identifiers(), into=_FOLDER
-        )
+        folder = _folder(request)
+        into = _into(place, (folder / "request.json").read_bytes())
+        dropped = drop_folder(place, bucket, folder, identifiers=place.identifiers(), into=into)
     else:
-        dropped = drop(
-            place, place.output("DropBucketName"), body, files, identifiers=place.identifiers(), into=_FOLDER
-        )
+        into = _into(place, body)
+        dropped = drop(place, bucket, body, files, identifiers=place.identifiers(), into=into)
     given.screen.say(f"Dropped as request {dropped.request_id}.")
     return _follow(given, place, dropped, wait)
+
+
+def _into(place: Place, request: bytes) -> str:
+    """Choose the folder of the drop bucket: within the prefix of the sender whose mailbox the request names."""
+    try:
+        mailbox = json.loads(request)["mailbox"]
+    except (ValueError, TypeError, KeyError):
+        mailbox = ""  # the builder says what is wrong with it
+    return place.prefix_of(str(mailbox)) + _FOLDER
 
 
 def _read(request: Path, documents: Sequence[Path]) -> tuple[bytes | None, dict[str, bytes]]:
@@ -133,11 +142,11 @@ def withdraw(given: Given, message: MessageName, yes: Yes = False, actor: Actor 
     summary = place.find(message)
     given.confirm("Withdraw all messages of this encounter?", yes=yes)
     place.trail.record(given.actor(actor), "withdrawal asked for", message_id=summary.message_id)
-    body = {"kind": "withdraw", "mailbox": summary.mailbox, "encounter": summary.encounter}
+    asked = {"kind": "withdraw", "mailbox": summary.mailbox, "encounter": summary.encounter}
+    body = json.dumps(asked).encode()
     dropped = drop(
-        place, place.output("DropBucketName"), json.dumps(body).encode(), {}, identifiers=place.identifiers(),
-        into=_FOLDER,
-    )  # fmt: skip
+        place, place.output("DropBucketName"), body, {}, identifiers=place.identifiers(), into=_into(place, body)
+    )
     given.screen.say(f"Asked for as request {dropped.request_id}.")
     return _follow(given, place, dropped, 60)
 

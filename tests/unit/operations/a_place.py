@@ -52,6 +52,15 @@ _POLLER = {
 }
 
 
+_BUILDER = {
+    name: _POLLER[name]
+    for name in (
+        "LEDGER_TABLE", "NOTICES_TOPIC_ARN", "EVIDENCE_BUCKET", "IDENTIFIERS_SECRET", "MAILBOX_PARAMETERS",
+        "DROP_BUCKET",
+    )
+} | {"NHS_NUMBERS": "test", "OUTBOX_BUCKET": "outbox", "SEND_QUEUE_URL": "https://queues/send"}  # fmt: skip
+
+
 class Switches:
     """EventBridge, Lambda's mappings and KMS: the state of each part."""
 
@@ -74,9 +83,13 @@ class Switches:
 class Functions(Switches):
     """Lambda, as far as it tells what a function is told, and what feeds it."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_senders: dict[str, str] = {}
+        """What the builder is told of configured senders."""
+
     def get_function_configuration(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803
-        assert FunctionName == "poller"
-        return {"Environment": {"Variables": _POLLER}}
+        return {"Environment": {"Variables": {"poller": _POLLER, "builder": _BUILDER | self.of_senders}[FunctionName]}}
 
 
 class Queues:

@@ -422,6 +422,23 @@ def test_completion_is_printed_for_a_shell(terminal: Terminal, shell: str) -> No
     assert "_GPCM_COMPLETE" in terminal.well("completion", shell)
 
 
+@pytest.mark.parametrize(("senders", "folder"), [("", "gpcm/"), ("hub=ooh/hub/,north=north/", "ooh/hub/gpcm/")])
+def test_what_an_operator_drops_lies_under_the_prefix_of_the_mailboxs_sender(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, senders: str, folder: str
+) -> None:
+    monkeypatch.setattr("infra.operations.commands.dropping._follow", lambda *_: None)
+    terminal.place.switches.of_senders = {"SENDERS": senders, "SENDER_PARAMETERS": "/senders"}
+    terminal.place.parameters.values |= {
+        "/senders/hub": json.dumps({"mailboxes": [MAILBOX]}),
+        "/senders/north": json.dumps({"mailboxes": ["Y90009OT001"]}),
+    }
+    terminal.well("drop", "consultation-report-2.0")
+    terminal.well("withdraw", a_message(terminal), "--yes")
+    put = [key for key in terminal.place.bucket.objects if key.endswith("/request.json")]
+    assert len(put) == 2
+    assert all(key.startswith(folder) for key in put)
+
+
 def test_a_request_is_dropped_and_told_of(terminal: Terminal) -> None:
     ended = terminal.run("drop", "consultation-report-2.0", "--wait", "0")
     assert ended.exit_code == Ended.WELL

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -143,6 +143,25 @@ def test_what_is_moved_goes_back_as_it_was_with_the_time_when_it_first_came(inta
             "MessageAttributes": {"QueuedAt": {"DataType": "String", "StringValue": FIRST.isoformat()}},
         }
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", ['{"patient": "9658218865"}', json.dumps({"release": str(uuid.uuid4())})])
+def test_what_came_on_a_senders_own_queue_goes_back_there(intake: Operated, body: str) -> None:
+    arn = "arn:aws:sqs:eu-west-2:123456789012:gpconnect-messaging-prod-intake-of-hub"
+    dead = intake.sqs.put(body)
+    intake.sqs.dead[dead]["Attributes"]["DeadLetterQueueSourceArn"] = arn
+    intake.redrive = replace(intake.redrive, queue_url="https://sqs/123456789012/gpconnect-messaging-prod-Intake-1A2B")
+    [letter] = intake.moves()
+    assert (letter.kind, letter.moved) == (Kind.QUEUED, True)
+    assert letter.subject == str(IDENTIFIERS.queued_request_id(body.encode(), "hub"))
+    assert intake.sqs.sent[0]["QueueUrl"] == "https://sqs/123456789012/gpconnect-messaging-prod-intake-of-hub"
+
+
+def test_what_came_on_the_shared_queue_goes_back_there(intake: Operated) -> None:
+    dead = intake.sqs.put("{}")
+    intake.sqs.dead[dead]["Attributes"]["DeadLetterQueueSourceArn"] = "arn:aws:sqs:eu-west-2:123456789012:shared"
+    intake.moves()
+    assert intake.sqs.sent[0]["QueueUrl"] == "live"
 
 
 def test_a_second_redrive_keeps_the_first_time(intake: Operated) -> None:

@@ -91,7 +91,7 @@ class Refused:
 
     bodies: list[bytes] = field(default_factory=list)
 
-    def queued(self, raw: bytes, _at: Any) -> Built:
+    def queued(self, raw: bytes, _at: Any, _queue_of: str) -> Built:
         self.bodies.append(raw)
         return Built("a-request", Status.HELD, unanswered=Busy("lookup", "used up"))
 
@@ -133,6 +133,7 @@ class Product:
                 "messageId": str(number),
                 "body": body,
                 "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:eu-west-2:123456789012:intake",
                 "attributes": {"SentTimestamp": "0"},
                 "messageAttributes": {},
             }

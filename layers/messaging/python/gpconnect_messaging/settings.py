@@ -80,6 +80,15 @@ class BuilderSettings(_LedgerSettings):
     pds_requests_per_second: int = 5
     maximum_receives: int = 5
     """How often the intake queue offers a message before it becomes a dead letter."""
+    senders: str = ""
+    """The configured senders as `name=prefix`, separated by commas; none: every mailbox is for whoever may put."""
+    sender_parameters: str = ""
+    """Where each sender's parameter is, by its name."""
+
+    @property
+    def sender_prefixes(self) -> dict[str, str]:
+        """The senders' prefixes of the drop bucket, by name."""
+        return dict(each.split("=", 1) for each in self.senders.split(",")) if self.senders else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from gpconnect_messaging.enabled import EnabledParts
     from gpconnect_messaging.ledger.canaries import Canaries
+    from gpconnect_messaging.mailboxes.senders import SenderDirectory
     from gpconnect_messaging.pds.client import PdsClient
     from gpconnect_messaging.requests.identity import Identifiers
     from gpconnect_messaging.steps.attempts import Attempts
@@ -63,12 +64,22 @@ def builder(settings: BuilderSettings) -> "Builder":
         evidence=evidence,
         ledger=ledger,
         mailboxes=MailboxDirectory(boto3.client("ssm", config=_CONFIG), settings.mailbox_parameters),
+        senders=_senders(settings),
         send_queue=SendQueue(boto3.client("sqs", config=_CONFIG), settings.send_queue_url),
         notifier=_notifier(settings),
         numbers=settings.nhs_numbers,
         report_logo=logo,
         report_fonts=fonts,
     )
+
+
+def _senders(settings: BuilderSettings) -> "SenderDirectory | None":
+    from gpconnect_messaging.mailboxes.senders import SenderDirectory
+
+    if not settings.senders:
+        return None
+    client = boto3.client("ssm", config=_CONFIG)
+    return SenderDirectory(client, settings.sender_parameters, settings.sender_prefixes)
 
 
 def attempts(settings: BuilderSettings, builder: "Builder") -> "Attempts":

@@ -26,9 +26,10 @@ class OrderBook(LedgerTable):
 
 
 def origin_item(origin: Origin) -> Item:
-    """Write where a request's documents are, as attributes of an item."""
+    """Write where a request came from and its documents are, as attributes of an item."""
     arrived = {"arrived": text(origin.arrived)} if origin.arrived else {}
-    return {"folder": origin.folder, "document_versions": list(origin.document_versions), **arrived}
+    queue_of = {"queue_of": origin.queue_of} if origin.queue_of else {}
+    return {"folder": origin.folder, "document_versions": list(origin.document_versions), **arrived, **queue_of}
 
 
 def read_origin(item: Item) -> Origin | None:
@@ -39,6 +40,7 @@ def read_origin(item: Item) -> Origin | None:
         folder=item["folder"],
         document_versions=tuple(item["document_versions"]),
         arrived=time(item["arrived"]) if "arrived" in item else None,
+        queue_of=item.get("queue_of", ""),
     )
 
 

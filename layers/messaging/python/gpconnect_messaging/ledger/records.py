@@ -83,16 +83,18 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a request's documents are: its folder in the drop, and their S3 object versions, as in a claim.
+    """Where a request came from, and where its documents are: its folder in the drop, and their S3 object versions.
 
     What is sent is what was there when the request was checked, whatever is written over it later; a request that was
     refused has no versions. The folder is the sender's own word and can name a person: it is stored, never logged.
-    `arrived` (UTC) is when the request came, by which it stands among those of its encounter.
+    `arrived` (UTC) is when the request came, by which it stands among those of its encounter. `queue_of` names the
+    sender on whose own queue it came; empty for a drop, whose folder tells the sender.
     """
 
-    folder: str = field(repr=False)
-    document_versions: tuple[str, ...]
+    folder: str = field(default="", repr=False)
+    document_versions: tuple[str, ...] = ()
     arrived: datetime | None = None
+    queue_of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

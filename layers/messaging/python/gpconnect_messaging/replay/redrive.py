@@ -25,6 +25,7 @@ from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.operators import checked_actor, checked_reason
 from gpconnect_messaging.replay.pace import Pace
 from gpconnect_messaging.requests.identity import Identifiers
+from gpconnect_messaging.requests.senders import sender_of_queue
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -93,12 +94,17 @@ class _Held:
     handle: str
     body: str
     group: str | None
+    source: str | None
+    """ARN of the queue that SQS moved it from; None for what EventBridge put here itself."""
     attributes: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Redrive:
-    """One dead-letter queue and the queue that it came from: the intake's, or the sender's."""
+    """One dead-letter queue and the queue that it came from: the intake's, or the sender function's.
+
+    What came on a sending system's own queue goes back there: on another it would be no sender's.
+    """
 
     lane: Lane
     sqs: "SQSClient"
@@ -160,7 +166,10 @@ class Redrive:
         first: Any = {QUEUED_AT: {"DataType": "String", "StringValue": letter.queued_at.isoformat()}}
         # Fairness between mailboxes: see queues.
         group: dict[str, Any] = {"MessageGroupId": held.group} if held.group else {}
-        self.sqs.send_message(QueueUrl=self.queue_url, MessageBody=held.body, MessageAttributes=first, **group)
+        queue = self.queue_url
+        if held.source and sender_of_queue(held.source):
+            queue = f"{queue.rpartition('/')[0]}/{held.source.rpartition(':')[2]}"
+        self.sqs.send_message(QueueUrl=queue, MessageBody=held.body, MessageAttributes=first, **group)
         self.sqs.delete_message(QueueUrl=self.dead_letters_url, ReceiptHandle=held.handle)
 
     def _put_back(self, held: _Held) -> None:
@@ -193,6 +202,7 @@ class Redrive:
                     handle=each["ReceiptHandle"],
                     body=each["Body"],
                     group=attributes.get("MessageGroupId"),
+                    source=attributes.get("DeadLetterQueueSourceArn"),
                     attributes=each.get("MessageAttributes", {}),
                 )
                 letter = DeadLetter(
@@ -203,10 +213,13 @@ class Redrive:
                     receives=int(attributes.get("ApproximateReceiveCount", 0)),
                     error=_text(held, _ERROR_CODE),
                 )
-                yield self._known(self._read(letter, held.body)), held
+                yield self._known(self._read(letter, held.body, sender_of_queue(held.source or ""))), held
 
-    def _read(self, letter: DeadLetter, body: str) -> DeadLetter:
+    def _read(self, letter: DeadLetter, body: str, queue_of: str) -> DeadLetter:
         """Say what a body is about; every body of the intake queue is one that the builder has an answer to."""
+        if queue_of:
+            subject = str(self.identifiers().queued_request_id(body.encode(), queue_of))
+            return replace(letter, kind=Kind.QUEUED, subject=subject)
         try:
             parsed = json.loads(body)
         except (ValueError, RecursionError):

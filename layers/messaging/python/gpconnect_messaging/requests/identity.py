@@ -55,13 +55,14 @@ class Identifiers:
         """Name a request by the S3 object version that holds it: a repeated event finds it, a new drop does not."""
         return _uuid8(self.digest("dropped request", bucket, key, version))
 
-    def queued_request_id(self, raw: bytes) -> UUID:
+    def queued_request_id(self, raw: bytes, queue_of: str = "") -> UUID:
         """Name a request by its bytes; a queue's own message ids change when it is redriven.
 
         The sender's `request_id` is among the bytes: two wishes that are alike but for it are two requests, and one id
-        on two different requests loses neither.
+        on two different requests loses neither. `queue_of` is the sender whose own queue it came on: what one sender is
+        refused must not pass for another's repeat.
         """
-        return _uuid8(self.digest("queued request", hashlib.sha256(raw).hexdigest()))
+        return _uuid8(self.digest("queued request", hashlib.sha256(raw).hexdigest(), *([queue_of] if queue_of else [])))
 
     def digest(self, kind: str, *parts: str | int) -> bytes:
         """Give 32 bytes that stand for these parts of this kind, and say nothing of them."""

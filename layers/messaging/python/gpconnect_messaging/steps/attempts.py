@@ -16,15 +16,26 @@ from dataclasses import dataclass, replace
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.pds.errors import CredentialsError, PdsError
+from gpconnect_messaging.requests.senders import SenderSettingsError
 from gpconnect_messaging.steps.build import Builder, Built, UnknownRequestError
 from gpconnect_messaging.storage import StorageError
 
 KILLED = "the function was killed, or ran out of time, at every attempt"
 
-_OUTAGES = (ClientError, BotoCoreError, StorageError, LedgerBusyError, PdsError, CredentialsError, UnknownRequestError)
+_OUTAGES = (
+    ClientError,
+    BotoCoreError,
+    StorageError,
+    LedgerBusyError,
+    PdsError,
+    CredentialsError,
+    UnknownRequestError,
+    SenderSettingsError,
+)
 # AWS's answers to what a request made us ask: the same request gets the same answer later.
 _PROVOKED = {"EntityTooLarge", "InvalidArgument", "KeyTooLongError", "ValidationException"}
 
@@ -37,8 +48,8 @@ class Attempts:
     ledger: Ledger
     most: int
 
-    def again(self, request_id: str, build: Callable[[], Built], receive: int) -> Built:
-        """Build a request that the queue brings for the `receive`th time (from 2).
+    def again(self, request_id: str, build: Callable[[], Built], receive: int, came: Origin | None = None) -> Built:
+        """Build a request that the queue brings for the `receive`th time (from 2). `came` is as in `Builder.give_up`.
 
         Raises what `build` raises; on the last receive only what is no fault of the request.
         """
@@ -46,13 +57,13 @@ class Attempts:
         begun = self.ledger.begin_request(request_id)
         try:
             if last and begun >= self.most - 1:
-                return self.builder.give_up(request_id, KILLED)
+                return self.builder.give_up(request_id, KILLED, came)
             try:
                 return build()
             except Exception as error:
                 if not last or not _is_the_requests_own(error):
                     raise
-                return replace(self.builder.give_up(request_id, type(error).__name__), gave_up=error)
+                return replace(self.builder.give_up(request_id, type(error).__name__, came), gave_up=error)
         finally:
             self.ledger.end_request(request_id)
 

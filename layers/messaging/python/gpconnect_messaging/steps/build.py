@@ -29,6 +29,7 @@ from gpconnect_messaging.ledger.precedence import Asked, object_of
 from gpconnect_messaging.ledger.records import Claim, MessageRecord, Origin
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory, UnknownMailboxError
+from gpconnect_messaging.mailboxes.senders import SenderDirectory
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.queues import SendQueue
@@ -39,6 +40,7 @@ from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.requests.redaction import redacted
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.requests.rules import broken_rules, broken_withdrawal_rules
+from gpconnect_messaging.requests.senders import Sender, broken_sender_rules
 from gpconnect_messaging.routing.recipients import recipients
 from gpconnect_messaging.steps.lookup import Looked, own_word
 from gpconnect_messaging.steps.warning import warning
@@ -121,6 +123,8 @@ class Builder:
     notifier: Notifier
     numbers: NumberRange
     identifiers: Identifiers
+    senders: SenderDirectory | None = None
+    """None: no senders are configured, and whoever may put a request may use every mailbox."""
     lookup: Callable[[UUID, Request, MailboxSettings], Looked] = own_word
     report_logo: Path | None = None
     report_fonts: tuple[Path, ...] = ()
@@ -135,29 +139,29 @@ class Builder:
         receipt comes before the object is read: what cannot be read must be missed.
         """
         request_id = self.identifiers.dropped_request_id(bucket, key, version)
+        came = Origin(folder=folder_of(key), arrived=arrived or self.now())
         self.evidence.receipt(str(request_id))
         if bucket != self.drop.name:  # whoever may use the queue can write what looks like S3's event
             return self._refuse(request_id, None, [Reason("request", "lies in a bucket that is not the drop")])
         try:
             raw = self.drop.read(key, version, LARGEST_REQUEST)
         except NotThereError:
-            return self._refuse(request_id, None, [Reason("request", "was removed before it could be read")])
+            return self._refuse(request_id, None, [Reason("request", "was removed before it could be read")], came)
         except ValueError:
-            return self._refuse(request_id, None, [Reason("request", f"is longer than {LARGEST_REQUEST} bytes")])
-        folder = key[: key.rfind("/") + 1]
-        put = _Put(object_of(bucket, key), sequencer)
-        built = self._build(request_id, raw, folder, arrived or self.now(), put=put)
+            return self._refuse(request_id, None, [Reason("request", f"is longer than {LARGEST_REQUEST} bytes")], came)
+        built = self._build(request_id, raw, came, put=_Put(object_of(bucket, key), sequencer))
         self.drop.mark_received(key, version)
         return built
 
-    def queued(self, raw: bytes, arrived: datetime | None = None) -> Built:
+    def queued(self, raw: bytes, arrived: datetime | None = None, queue_of: str = "") -> Built:
         """Build a request that came whole as a queue message; its documents' keys are whole keys of the drop bucket.
 
-        `arrived` is when it was put on the queue (UTC), as far as that is known.
+        `arrived` is when it was put on the queue (UTC), as far as that is known; `queue_of` names the sender whose own
+        queue it is.
         """
-        request_id = self.identifiers.queued_request_id(raw)
+        request_id = self.identifiers.queued_request_id(raw, queue_of)
         self.evidence.receipt(str(request_id))
-        return self._build(request_id, raw, None, arrived or self.now())
+        return self._build(request_id, raw, Origin(arrived=arrived or self.now(), queue_of=queue_of), needs_own_id=True)
 
     def again(self, request_id: str) -> Built:
         """Take in once more, under an id of its own, the kept request that an operator ordered so.
@@ -172,10 +176,8 @@ class Builder:
         try:
             raw = self.evidence.request(order.of)
         except NotThereError:
-            return self._refuse(UUID(request_id), None, [Reason("request", "is not kept any longer")])
-        origin = order.origin
-        arrived = origin.arrived or self.now()
-        return self._build(UUID(request_id), raw, origin.folder, arrived, origin.document_versions or None)
+            return self._refuse(UUID(request_id), None, [Reason("request", "is not kept any longer")], order.origin)
+        return self._build(UUID(request_id), raw, order.origin, order.origin.document_versions or None)
 
     def release(self, request_id: str) -> Built:
         """Build a held request whose time has come; one that is not held any more is left as it is.
@@ -230,10 +232,11 @@ class Builder:
         except RequestRefusedError as refused:
             return self._refuse_held(row, refused.reasons, claim)
 
-    def give_up(self, request_id: str, why: str) -> Built:
+    def give_up(self, request_id: str, why: str, came: Origin | None = None) -> Built:
         """Refuse a request that cannot be processed: it stays kept as it came, and a person is notified.
 
-        `why` is one of our own sentences or the name of an error's type, and quotes nothing of the request.
+        `why` is one of our own sentences or the name of an error's type, and quotes nothing of the request. `came` is
+        where it came from; None for one that the ledger knows.
         """
         reasons = [Reason("request", f"could not be processed: {why}")]
         if row := self.ledger.find(request_id):
@@ -243,28 +246,33 @@ class Builder:
             asked = parse(self.evidence.request(request_id))
         except Exception:  # noqa: BLE001 - reading it may be what it provokes; then it is not known who asked
             asked = None
-        return self._refuse(UUID(request_id), asked, reasons)
+        if came is None and (order := self.ledger.find_order(request_id)):
+            came = order.origin
+        return self._refuse(UUID(request_id), asked, reasons, came)
 
     def _build(
         self,
         request_id: UUID,
         raw: bytes,
-        folder: str | None,
-        arrived: datetime,
+        came: Origin,
         versions: tuple[str, ...] | None = None,
         put: _Put = _Put(),
+        *,
+        needs_own_id: bool = False,
     ) -> Built:
         """`versions` are the documents' as they were checked before; None: the newest. `put` is a dropped request's."""
-        arrived = self.evidence.keep_request(str(request_id), raw, arrived)
+        arrived = self.evidence.keep_request(str(request_id), raw, came.arrived or self.now())
+        came, folder = replace(came, arrived=arrived, document_versions=()), came.folder
         if seen_before := self.ledger.find(str(request_id)):
             return self._as_recorded(seen_before)
         asked: Request | Withdrawal | None = None
         try:
             asked = parse(raw)
-            if folder is None and asked.request_id is None:
+            if needs_own_id and asked.request_id is None:
                 raise RequestRefusedError.because(
                     "request_id", "is missing: a request on the queue needs one of its own"
                 )
+            self._require_sender(asked, came)
             mailbox = self._mailbox(asked)
             if isinstance(asked, Withdrawal):
                 return self._withdraw(request_id, asked, _asked(asked.deleted, arrived, put))
@@ -272,15 +280,13 @@ class Builder:
             claim = self.ledger.find_claim(str(request_id))
             if claim and (known := self._known(request, mailbox, claim)):
                 return known
-            found = self._gather(request, folder or "", claim.document_versions if claim else versions)
+            found = self._gather(request, folder, claim.document_versions if claim else versions)
             looked = self._look_up(request_id, request, mailbox, claim)
             asked = request = looked.of(request)
             trials = self._trials(request, mailbox, found)
             composed = self._check(trials, found)
         except RequestRefusedError as refused:
-            return self._refuse(
-                request_id, asked, refused.reasons, Origin(folder=folder or "", document_versions=(), arrived=arrived)
-            )
+            return self._refuse(request_id, asked, refused.reasons, came)
         tell_at = warn_at(request, mailbox, arrived=arrived, now=self.now())
         if claim is None:
             decision = decide(
@@ -292,7 +298,7 @@ class Builder:
             )
             decision, facts = self._first_look_at(looked, decision)
             made = _asked(request.consultation.updated, arrived, put)
-            origin = Origin(folder=folder or "", document_versions=found.versions, arrived=arrived)
+            origin = replace(came, document_versions=found.versions)
             if decision.course is not Course.SEND:
                 placed = self._place(request_id, request, decision, made, origin, facts, tell_at)
                 return replace(placed, unanswered=looked.unanswered)
@@ -311,10 +317,18 @@ class Builder:
         try:
             if claim.document_versions != found.versions:
                 # Another builder claimed it meanwhile: read what it read.
-                found = self._gather(request, folder or "", claim.document_versions)
+                found = self._gather(request, folder, claim.document_versions)
             return self._stored(str(request_id), trials, composed, claim, found, arrived=arrived, tell_at=tell_at)
         except RequestRefusedError as refused:
-            return self._refuse(request_id, asked, refused.reasons)
+            return self._refuse(request_id, asked, refused.reasons, came)
+
+    def _sender(self, came: Origin) -> Sender | None:
+        return self.senders.find(came.folder, came.queue_of) if self.senders else None
+
+    def _require_sender(self, asked: Request | Withdrawal, came: Origin) -> None:
+        """See that a request names only what its sender may use. Raises RequestRefusedError; SenderSettingsError."""
+        if self.senders and (reasons := list(broken_sender_rules(self._sender(came), asked, came.folder))):
+            raise RequestRefusedError(reasons)
 
     def _look_up(self, request_id: UUID, request: Request, mailbox: MailboxSettings, claim: Claim | None) -> Looked:
         """Find out what is known of the patient's practice: once for a message, however often it is built.
@@ -414,7 +428,8 @@ class Builder:
                 warn_at=tell_at,
             )
         )
-        change = self.ledger.place(self._row(request_id, request, (fact, *more)), asked, origin)
+        row = self._row(request_id, request, (fact, *more), request.mailbox)
+        change = self.ledger.place(row, asked, origin)
         self.notifier.tell(change.notices)
         return self._as_recorded(change.record)
 
@@ -433,7 +448,7 @@ class Builder:
 
         if reasons := list(broken_withdrawal_rules(withdrawal, self.now())):
             raise RequestRefusedError(reasons)
-        row = self._row(request_id, withdrawal, ())
+        row = self._row(request_id, withdrawal, (), withdrawal.mailbox)
         change = self.ledger.withdraw(row, asked, warn)
         self.notifier.tell(change.notices)
         return self._as_recorded(change.record)
@@ -470,8 +485,17 @@ class Builder:
         except UnknownMailboxError:
             raise RequestRefusedError.because("mailbox", "is not a sending mailbox of this environment") from None
 
-    def _own(self, asked: Request | Withdrawal | None) -> str:
-        """Give the mailbox that a request names where it is one of ours: another is whatever the sender wrote."""
+    def _account(self, asked: Request | Withdrawal | None, came: Origin | None) -> str:
+        """Give the mailbox on whose account a refused request goes, and whose contacts are notified.
+
+        Where senders are configured it is one of the sender's own, whatever the request names. Elsewhere it is the one
+        that the request names, where that is one of ours: another is whatever the sender wrote.
+        """
+        if self.senders:
+            sender = self._sender(came) if came else None
+            if sender is None:
+                return NOT_OURS
+            return asked.mailbox if asked and asked.mailbox in sender.mailboxes else sender.mailboxes[0]
         try:
             return self.mailboxes.settings(asked.mailbox).mailbox if asked else NOT_OURS
         except UnknownMailboxError:
@@ -636,7 +660,7 @@ class Builder:
         origin: Origin | None = None,
     ) -> Built:
         fact = lifecycle.request_refused(at=self.now(), reasons=_listed(reasons))
-        change = self.ledger.create(self._row(request_id, asked, (fact,)), origin)
+        change = self.ledger.create(self._row(request_id, asked, (fact,), self._account(asked, origin)), origin)
         self.notifier.tell(change.notices)
         return Built(str(request_id), change.record.status)
 
@@ -653,9 +677,11 @@ class Builder:
         self.notifier.tell(change.notices)
         return Built(row.message_id, change.record.status)
 
-    def _row(self, request_id: UUID, asked: Request | Withdrawal | None, facts: tuple[Fact, ...]) -> MessageRecord:
-        """Make the row of a request that is no message."""
-        mailbox, encounter = self._own(asked), asked.encounter if asked else NOT_OURS
+    def _row(
+        self, request_id: UUID, asked: Request | Withdrawal | None, facts: tuple[Fact, ...], mailbox: str
+    ) -> MessageRecord:
+        """Make the row of a request that is no message, on the account of a mailbox."""
+        encounter = asked.encounter if asked else NOT_OURS
         return MessageRecord(
             message_id=str(request_id),
             request_id=str(request_id),
@@ -666,6 +692,11 @@ class Builder:
             created_at=self.now().replace(microsecond=0),
             history=History(facts),
         )
+
+
+def folder_of(key: str) -> str:
+    """Give the folder of a dropped request, with its slash; empty at the root of the bucket."""
+    return key[: key.rfind("/") + 1]
 
 
 def _asked(stated: datetime | None, arrived: datetime, put: _Put) -> Asked:

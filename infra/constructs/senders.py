@@ -1,0 +1,128 @@
+"""Who may put requests: the policies of the drop bucket, of the senders' queues and of their keys (ADR 39).
+
+And what the builder is told, which refuses what a sender may not ask for.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from aws_cdk import Annotations, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from infra.configuration import SYNTHETIC, Configuration
+from infra.constructs.functions import MessagingFunction
+from infra.constructs.intake import Intake
+from infra.constructs.keys import ContentKey
+from infra.constructs.storage import Storage
+
+_ACCOUNT = ":root"
+
+
+class Senders(Construct):
+    """A parameter for each sender, and the policies that keep them apart; nothing where no senders are configured."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        configuration: Configuration,
+        storage: Storage,
+        intake: Intake,
+        records_key: ContentKey,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._parameters: list[ssm.StringParameter] = []
+        self.environment: dict[str, str] = {}
+        """What the builder is told."""
+        senders = configuration.senders
+        if not senders:
+            if configuration.name == "prod":
+                Annotations.of(self).add_warning_v2(
+                    "gpconnect-messaging:no-senders",
+                    "No senders are configured: whoever the account's IAM allows to put a request may use every "
+                    "mailbox. Name them in `senders` (docs/deploy.md).",
+                )
+            return
+        folders = {sender.name: sender.folder for sender in senders}
+        mailboxes = {sender.name: sender.mailboxes for sender in senders}
+        arns = {sender.name: sender.principals for sender in senders}
+        if configuration.deployment.synthetic_reports_from is not None:
+            role = Stack.of(self).format_arn(
+                service="iam", region="", resource="role", resource_name=configuration.synthetic_reports_role
+            )
+            folders[SYNTHETIC], mailboxes[SYNTHETIC] = f"{SYNTHETIC}/", (configuration.mailboxes[0].mailbox,)
+            arns[SYNTHETIC] = (role,)
+        path = f"/{configuration.path}/senders"
+        self.environment = {
+            "SENDERS": ",".join(f"{name}={folder}" for name, folder in folders.items()),
+            "SENDER_PARAMETERS": path,
+        }
+        for name, named in mailboxes.items():
+            parameter = ssm.StringParameter(
+                self,
+                f"Settings{name}",
+                parameter_name=f"{path}/{name}",
+                description=f"What sender {name} may use",
+                string_value=json.dumps({"mailboxes": named}),
+            )
+            self._parameters.append(parameter)
+
+        drop = storage.drop
+        for name, folder in folders.items():
+            objects = [drop.arn_for_objects(f"{folder}*")]
+            if name != SYNTHETIC:  # its role's own policy lets it put
+                drop.add_to_resource_policy(_allow("s3:PutObject", objects, arns[name]))
+            drop.add_to_resource_policy(_deny("s3:PutObject", resources=objects, conditions=_any_but(arns[name])))
+        everywhere = [drop.arn_for_objects(f"{folder}*") for folder in folders.values()]
+        drop.add_to_resource_policy(_deny("s3:PutObject", not_resources=everywhere))
+        records_key.let_senders_put("s3", _principals(arn for sender in senders for arn in sender.principals))
+
+        for name, work in intake.of_senders.items():
+            queue = work.queue
+            queue.add_to_resource_policy(_allow("sqs:SendMessage", [queue.queue_arn], arns[name]))
+            # Whatever their own policies allow them; operators must be able to redrive.
+            others = {arn for sender in senders for arn in sender.principals if not arn.endswith(_ACCOUNT)}
+            if others := others - set(arns[name]):
+                conditions = {"ArnEquals": {"aws:PrincipalArn": sorted(others)}}
+                queue.add_to_resource_policy(
+                    _deny("sqs:SendMessage", resources=[queue.queue_arn], conditions=conditions)
+                )
+        if intake.of_senders:
+            queued = (arn for sender in senders if sender.queue for arn in sender.principals)
+            intake.key.let_senders_put("sqs", _principals(queued))
+
+    def grant_read(self, function: MessagingFunction) -> None:
+        """Let a function read which mailboxes each sender may use."""
+        if self._parameters:
+            function.allow("ssm:GetParameter", on=[parameter.parameter_arn for parameter in self._parameters])
+
+
+def sender_queue_output(sender: str) -> str:
+    """Name the stack's output that has the URL of a sender's own queue: `IntakeQueueUrlOfOutOfHours`."""
+    return "IntakeQueueUrlOf" + "".join(word.capitalize() for word in sender.split("-"))
+
+
+def _principals(arns: Iterable[str]) -> list[iam.IPrincipal]:
+    return [iam.ArnPrincipal(arn) for arn in sorted(set(arns))]
+
+
+def _allow(action: str, resources: list[str], arns: Iterable[str]) -> iam.PolicyStatement:
+    return iam.PolicyStatement(principals=_principals(arns), actions=[action], resources=resources)
+
+
+def _deny(action: str, **what: Any) -> iam.PolicyStatement:
+    return iam.PolicyStatement(effect=iam.Effect.DENY, principals=[iam.AnyPrincipal()], actions=[action], **what)
+
+
+def _any_but(arns: Iterable[str]) -> dict[str, Any]:
+    """Give the conditions that hold for everybody but these roles, users and accounts."""
+    accounts = [arn.split(":")[4] for arn in arns if arn.endswith(_ACCOUNT)]
+    named = [arn for arn in arns if not arn.endswith(_ACCOUNT)]
+    return {
+        **({"ArnNotEquals": {"aws:PrincipalArn": named}} if named else {}),
+        **({"StringNotEquals": {"aws:PrincipalAccount": accounts}} if accounts else {}),
+    }

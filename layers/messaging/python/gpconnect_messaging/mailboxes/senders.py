@@ -1,0 +1,60 @@
+"""Finds the sender that a request came from: its prefix is deployed, its mailboxes are in Parameter Store."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from gpconnect_messaging.keeping import KEPT_SECONDS, Kept
+from gpconnect_messaging.requests.senders import Sender, SenderSettingsError
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+
+class SenderDirectory:
+    """The configured senders, whose mailboxes are kept for five minutes.
+
+    Where a request lies is compared here and not asked for: AWS logs questions, and a folder can name a person.
+    """
+
+    def __init__(
+        self,
+        client: "SSMClient",
+        parameters: str,
+        prefixes: Mapping[str, str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`prefixes` are the senders' prefixes of the drop bucket, by name."""
+        self._client = client
+        self._parameters = parameters
+        self._prefixes = prefixes
+        self._kept: Kept[Sender] = Kept(KEPT_SECONDS, clock)
+
+    def find(self, folder: str, queue_of: str = "") -> Sender | None:
+        """Find the sender of a request: by the name of the queue's sender, or by the folder that it was dropped into.
+
+        None where it came from no configured sender. Raises SenderSettingsError.
+        """
+        if queue_of:
+            return self._named(queue_of) if queue_of in self._prefixes else None
+        names = [name for name, prefix in self._prefixes.items() if folder.startswith(prefix)]
+        found = self._named(names[0]) if names else None
+        return found if found and found.owns(folder) else None
+
+    def of_mailbox(self, mailbox: str) -> Sender | None:
+        """Find the sender that may use a mailbox. Raises SenderSettingsError."""
+        return next((each for each in map(self._named, self._prefixes) if mailbox in each.mailboxes), None)
+
+    def _named(self, name: str) -> Sender:
+        return self._kept.get(name, lambda: self._read(name))
+
+    def _read(self, name: str) -> Sender:
+        try:
+            text = self._client.get_parameter(Name=f"{self._parameters}/{name}")["Parameter"]["Value"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ParameterNotFound":
+                raise SenderSettingsError(f"sender {name}: has no parameter") from None
+            raise
+        return Sender.from_json(name, self._prefixes[name], text)
