@@ -73,6 +73,17 @@ def test_what_was_overdue_stays_so_until_an_answer_comes() -> None:
     assert answered.status is Status.DELIVERED, "the second copy's 20007 is no failure"
 
 
+@pytest.mark.requirement("GPCM-SD-045")
+def test_an_overdue_message_that_was_sent_again_is_looked_at_again_and_is_another_occasion_when_it_is_late() -> None:
+    again = (*LATE, ordered(), started(2, 201), accepted(2, 202))
+    assert due_at(History(again), PATIENCE) == at(201) + timedelta(hours=1)
+    late = lifecycle.acknowledgement_overdue(at=at(300), missing=["business"], order=History(again).order_sent)
+    notified = [occasions_due(History(facts)) for facts in (LATE, again, (*again, late))]
+    first, second = (NoticeKind.OVERDUE, ""), (NoticeKind.OVERDUE, "1")
+    assert notified == [{first}, {first}, {first, second}]
+    assert due_at(History((*again, late)), PATIENCE) is None
+
+
 @pytest.mark.parametrize("answer", ["20013", "30001"])
 def test_an_answer_that_comes_meanwhile_ends_the_order(answer: str) -> None:
     assert status(*LATE, ordered(), response(answer, 201)) is Status.OVERDUE

@@ -227,6 +227,19 @@ def test_a_deletion_while_an_overdue_message_goes_again_warns_of_the_copy_before
     assert product.mesh.sent == [built.message_id], "and the second copy is not sent"
 
 
+@pytest.mark.requirement("GPCM-SD-045")
+def test_a_person_is_notified_again_when_what_was_sent_again_is_not_answered_either(product: Operated) -> None:
+    built = product.asks()
+    product.works()
+    for notified in (1, 2, 3):
+        product.later(timedelta(days=8))
+        product.later(timedelta(days=8))
+        assert product.status(built) is Status.OVERDUE
+        assert sum("An acknowledgement is overdue" in text for text in product.topic.told) == notified
+        product.sends_again(ids=(built.message_id,))
+        product.works()
+
+
 def test_everything_that_is_done_is_an_audit_event_with_who_and_why(product: Operated) -> None:
     message_id = product.refused()
     product.sends_again(ids=(message_id,))

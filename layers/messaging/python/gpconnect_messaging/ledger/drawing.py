@@ -273,7 +273,7 @@ compared, which a response says of itself; where the request names no practice e
 
 ## What a person is told
 
-Each of these at most once of a message, a request or a day's balance:
+Each of these at most once of a message, a request or a day's balance; again where it happens again after a re-send:
 {notices}.
 [Watching](watching.md) says to whom, and what becomes of a notice that nobody takes on.
 

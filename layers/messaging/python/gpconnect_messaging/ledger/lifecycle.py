@@ -485,11 +485,15 @@ def report(*, at: datetime, mesh_message_id: str, linked_mesh_message_id: str, c
     )  # fmt: skip
 
 
-def acknowledgement_overdue(*, at: datetime, missing: Iterable[str]) -> Fact:
-    """An expected acknowledgement did not come in time."""
+def acknowledgement_overdue(*, at: datetime, missing: Iterable[str], order: int | None = None) -> Fact:
+    """An expected acknowledgement did not come in time.
+
+    `order` is the order of a person by which MESH took the copy that is not answered (`History.order_sent`).
+    """
+    again = "" if order is None else f"-{order}"
     return Fact(
-        kind=FactKind.ACKNOWLEDGEMENT_OVERDUE, identity="acknowledgement-overdue", at=at, source="poller",
-        details={"missing": list(missing)},
+        kind=FactKind.ACKNOWLEDGEMENT_OVERDUE, identity=f"acknowledgement-overdue{again}", at=at, source="poller",
+        details={"missing": list(missing), **({} if order is None else {"order": order})},
     )  # fmt: skip
 
 
@@ -811,6 +815,18 @@ class History:
     def attempts_before_order(self) -> int | None:
         """How many uploads were started before a person last ordered one more; None where nobody did."""
         return max((fact.details["attempts"] for fact in self.of(FactKind.RESEND_ORDERED)), default=None)
+
+    @cached_property
+    def order_sent(self) -> int | None:
+        """The latest order of a person after which MESH took a copy, by the uploads before it; None where none was."""
+        taken = max((fact.details["attempt"] for fact in self.of(FactKind.UPLOAD_ACCEPTED)), default=0)
+        orders = (fact.details["attempts"] for fact in self.of(FactKind.RESEND_ORDERED))
+        return max((order for order in orders if order < taken), default=None)
+
+    @cached_property
+    def orders_overdue(self) -> frozenset[int | None]:
+        """The orders of a person whose copies were found unanswered in time; None stands for what was sent first."""
+        return frozenset(fact.details.get("order") for fact in self.of(FactKind.ACKNOWLEDGEMENT_OVERDUE))
 
     @cached_property
     def sending_again(self) -> bool:
@@ -1164,6 +1180,8 @@ def occasions_due(history: History) -> frozenset[tuple[NoticeKind, str]]:
                 due |= {(kind, fact.details["mesh_message_id"]) for fact in history.suspicious}
             case NoticeKind.SENT_AGAIN_IN_VAIN:
                 due |= {(kind, str(order)) for order in history.sent_again_in_vain}
+            case NoticeKind.OVERDUE:
+                due |= {(kind, "" if order is None else str(order)) for order in history.orders_overdue}
             case _:
                 due.add((kind, ""))
     return frozenset(due)
@@ -1203,7 +1221,10 @@ def _next_step_at(history: History, patience: Patience) -> datetime | None:
         return max((*asked, *(at + wait for at in moved)), default=None)
     if status is Status.SENDING:
         return datetime.fromisoformat(max(fact.details["lease_until"] for fact in history.of(FactKind.UPLOAD_STARTED)))
-    if status in {Status.SENT, Status.ACKNOWLEDGED}:
+    if status in {Status.SENT, Status.ACKNOWLEDGED} or (
+        # It stays overdue, and a person is notified again where the copy that was ordered is not answered either.
+        status is Status.OVERDUE and history.order_sent not in history.orders_overdue
+    ):
         return acknowledgements_due(history)
     if status is Status.HELD and history.release_at and not history.waits_for_a_person:
         queued = max((fact.at for fact in history.of(FactKind.QUEUED_AGAIN)), default=None)

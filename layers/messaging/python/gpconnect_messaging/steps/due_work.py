@@ -145,8 +145,10 @@ class Sweep:
                     at=now, attempt=record.history.attempts, why="the sender's lease ended", source="poller"
                 )
                 return ["leases_ended"] * self._record(record, fact)
-            case Status.SENT | Status.ACKNOWLEDGED:
-                fact = lifecycle.acknowledgement_overdue(at=now, missing=record.history.missing_acknowledgements)
+            case Status.SENT | Status.ACKNOWLEDGED | Status.OVERDUE:
+                fact = lifecycle.acknowledgement_overdue(
+                    at=now, missing=record.history.missing_acknowledgements, order=record.history.order_sent
+                )
                 return ["overdue"] * self._record(record, fact)
             case _:
                 return []  # nothing is due in any other status
