@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: fuzz docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger model soak-mesh mutants mutate-permissions try-deploy bench-console cost
+.PHONY: fuzz docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger bench-balance model soak-mesh mutants mutate-permissions try-deploy bench-console cost
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -86,6 +86,9 @@ bench-pds: $(READY) ## Measure that a hundred builders at once keep within PDS's
 
 bench-ledger: $(READY) ## What a message costs the ledger on paper, and how many a second this machine records
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench_ledger
+
+bench-balance: $(READY) ## Reckon a day of REQUESTS (1000000) under the poller's memory limit, run after run
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench_balance --requests $(or $(REQUESTS),1000000)
 
 cost: $(READY) ## What MESSAGES (a million) and an idle month cost (MAILBOXES=1, ASSUME=name=value, JSON=1, MEASURE=1)
 	@$(if $(MEASURE),$(BIN)/python -m infra.local.measuring && $(BIN)/python -m infra.operations.cost --markdown)

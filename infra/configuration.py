@@ -177,6 +177,8 @@ class Timings(Settings):
     """How often a test request without a patient goes through the queues, to show that they work."""
     escalate_after_seconds: int = Field(default=14_400, gt=0)
     """As a mailbox's own, for notices that are about no mailbox."""
+    mesh_questions_a_day: int = Field(default=5_000, ge=1, le=50_000)
+    """About how many messages the daily balance asks MESH, at five a second; the next day goes on with the others."""
 
 
 class FunctionLimits(Settings):
@@ -455,9 +457,11 @@ class Configuration(Settings):
     def poller_concurrency(self) -> int:
         """How many runs of the poller there can be at once: one for each mailbox, and those for due work that overlap.
 
-        A mailbox's run never outlasts the interval to its next one.
+        And one each for the listing of the drop and for the daily balance. A mailbox's run never outlasts the interval
+        to its next one.
         """
-        return len(self.mailboxes) + math.ceil(self.poller.timeout_seconds / (60 * self.timings.due_work_minutes))
+        due = math.ceil(self.poller.timeout_seconds / (60 * self.timings.due_work_minutes))
+        return len(self.mailboxes) + due + 2
 
     @property
     def path(self) -> str:

@@ -157,6 +157,7 @@ class MessagingStack(Stack):
                 "DROP_BUCKET": storage.drop.bucket_name,
                 "DROP_SETTLED_SECONDS": str(configuration.timings.drop_settled_seconds),
                 "CANARY_MINUTES": str(configuration.timings.canary_minutes),
+                "MESH_QUESTIONS_A_DAY": str(configuration.timings.mesh_questions_a_day),
                 "EVENT_RULE": intake.rule.ref,
                 "EVENT_SOURCE_MAPPINGS": ",".join(
                     work.mapping.event_source_mapping_id for work in (*intakes, sending.work)

@@ -1,5 +1,6 @@
 """Poller: on a schedule, collects what came to a mailbox, or does the work that is due."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
@@ -14,6 +15,7 @@ from gpconnect_messaging.enabled import PartKind
 from gpconnect_messaging.faults import StepFailedError, describe
 from gpconnect_messaging.metrics import measured
 from gpconnect_messaging.settings import PollerSettings
+from gpconnect_messaging.steps.reconcile import Unfinished
 
 _RESERVE_MILLISECONDS = 10_000
 """Enough to finish one message before the function is stopped."""
@@ -25,12 +27,15 @@ _ENABLED = {
 }
 """The metric of each kind of part."""
 
+# Most runs of the night find that the balance was made, or do a part of it: they have nothing to measure.
+warnings.filterwarnings("ignore", message="No application metrics to publish")
 logger = Logger()
 metrics = Metrics()
 settings = PollerSettings.from_environment()
 poll, sweep = wiring.poller(settings)
 escalation = wiring.escalation(settings)
 canaries = wiring.start_canaries(settings)
+deadline = wiring.balance_deadline(settings)
 enabled = wiring.enabled_parts(settings)
 
 
@@ -86,6 +91,7 @@ def _due(time_left: Callable[[], bool]) -> dict[str, Any]:
     metrics.add_metric(name="OldestUntoldNotice", unit=MetricUnit.Seconds, value=waited.total_seconds())
     _measure_canary()
     _measure_enabled()
+    _measure_balance()
     try:
         escalated = asdict(escalation.run(time_left))
     finally:
@@ -119,6 +125,16 @@ def _measure_enabled() -> None:
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=int(all(part.enabled for part in parts)))
 
 
+def _measure_balance() -> None:
+    """Measure for how long the balance of the day before has been due and is not made."""
+    try:
+        late = deadline.late()
+    except Exception as error:  # noqa: BLE001 - as above
+        logger.error("it is not known whether the balance was made", extra=describe(error))
+        return
+    metrics.add_metric(name="BalanceLate", unit=MetricUnit.Seconds, value=late.total_seconds())
+
+
 def _list_drop(time_left: Callable[[], bool]) -> dict[str, Any]:
     """Look into what was dropped; 0 is a measurement, too."""
     found = wiring.list_drop(settings).run(time_left)
@@ -129,10 +145,12 @@ def _list_drop(time_left: Callable[[], bool]) -> dict[str, Any]:
 
 
 def _reconcile(day: str | None, time_left: Callable[[], bool]) -> dict[str, Any]:
-    """Make a day's balance; how far it is out is measured by mailbox, and 0 is a measurement, too."""
+    """Go on with a day's balance; once it is made it is measured by mailbox, and 0 is a measurement, too."""
     made = wiring.reconciliation(settings).run(date.fromisoformat(day) if day else None, time_left)
     if made is None:
         return {"made_before": 1}
+    if isinstance(made, Unfinished):
+        return {"unfinished": 1, **asdict(made), "day": made.day.isoformat()}
     for mailbox, its in made.mailboxes.items():
         for name in ("received", "settled", "open"):
             with single_metric(name=f"Requests{name.title()}", unit=MetricUnit.Count, value=getattr(its, name)) as each:

@@ -287,14 +287,6 @@ class Alarms(Construct):
                 what_to_do=f"Mailbox {mailbox} has not been emptied, three polls running: answers wait in MESH, and "
                 "failures are not heard of. Look for refused credentials, an ended certificate, or a MESH outage.",
             )
-        self._silence(
-            "BalanceSilent",
-            "Balance silent",
-            "Imbalance",
-            every=Duration.days(1),
-            what_to_do="No day was reckoned within the last day, so that a lost request would not be found. Look in "
-            "the poller's log for its nightly runs (03:20 to 06:20 UTC), then reckon the day by hand.",
-        )
 
     def watch_credentials(self, mailbox: str) -> None:
         """Tell a person 60, 30 and 7 days before a mailbox's client certificate ends."""
@@ -356,7 +348,17 @@ class Alarms(Construct):
         )
 
     def watch_balance(self) -> None:
-        """Tell a person that a day's requests are not all accounted for."""
+        """Tell a person that a day's requests are not all accounted for, or that nobody knows in time."""
+        self._alarm(
+            "BalanceLate",
+            "Balance late",
+            # The due work always runs: not to be measured is as bad.
+            measured("BalanceLate", by="poller", every=_FIVE_MINUTES, statistic="Maximum"),
+            threshold=0,
+            silence_alarms=True,
+            what_to_do="The balance of yesterday was not made by 07:00 UTC, so that a lost request would not be found. "
+            "Look in the poller's log for its nightly runs (03:00 to 06:55 UTC), then reckon the day by hand.",
+        )
         self._alarm(
             "Imbalance",
             "Imbalance",

@@ -41,8 +41,9 @@ class Schedules(Construct):
             )
         self._every(Duration.minutes(timings.due_work_minutes), "Due", {"task": "due"})
         self._every(Duration.hours(1), "Drop", {"task": "drop"})
-        # In UTC, when all of yesterday has settled; again each hour, since a run that failed is not repeated.
-        at_night = scheduler.ScheduleExpression.cron(minute="20", hour="3-6")
+        # In UTC, when all of yesterday has settled; every few minutes, since a day is reckoned in as many runs as it
+        # takes, and a run that failed is not repeated.
+        at_night = scheduler.ScheduleExpression.cron(minute="0/5", hour="3-6")
         self._when(at_night, "Reconcile", {"task": "reconcile"})
 
     def _every(self, interval: Duration, construct_id: str, task: dict[str, Any]) -> None:

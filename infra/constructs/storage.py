@@ -18,6 +18,8 @@ PAYLOAD = ("requests", "received", "warnings", "comparisons")
 BALANCES = "balances"
 AUDIT = ("receipts", BALANCES)
 """Its folders that are kept as long as the audit trail: they say what was received, and hold no clinical content."""
+RECKONINGS = "reckonings"
+"""Its folder of what a balance is made from: ids, statuses and times, of use until the balance is made."""
 
 
 class Storage(Construct):
@@ -61,6 +63,7 @@ class Storage(Construct):
             [
                 *(self._expire(payload, folder) for folder in PAYLOAD),
                 *(self._expire(audit, folder) for folder in AUDIT),
+                self._expire(self._retention.replaced_version_days, RECKONINGS),
             ],
             lock_days=configuration.deployment.evidence_lock_days,
         )
@@ -206,14 +209,15 @@ class Storage(Construct):
         self._write(function, self.evidence, "received")
 
     def grant_reconcile(self, function: MessagingFunction) -> None:
-        """Let a function count receipts, and keep and read balances."""
+        """Let a function count receipts, and keep and read balances and what they are made from."""
         function.allow(
             "s3:ListBucket",
             on=[self.evidence.bucket_arn],
             conditions={"StringLike": {"s3:prefix": "receipts/*"}},
         )
-        self._write(function, self.evidence, BALANCES)
-        self._read(function, self.evidence, BALANCES)
+        for folder in (BALANCES, RECKONINGS):
+            self._write(function, self.evidence, folder)
+            self._read(function, self.evidence, folder)
 
     def _read(self, function: MessagingFunction, bucket: s3.Bucket, folder: str) -> None:
         objects = bucket.arn_for_objects(f"{folder}/*")

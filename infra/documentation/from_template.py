@@ -22,7 +22,8 @@ _HOLDS = {
     ("Evidence", "warnings/"): "warnings of deleted consultations, with the patient's name: **patients' data**",
     ("Evidence", "comparisons/"): "what PDS has otherwise than a request: **patients' data**",
     ("Evidence", "receipts/"): "empty objects named by hour and request id",
-    ("Evidence", "balances/"): "the daily balances: ids, statuses and times",
+    ("Evidence", "balances/"): "the daily balances, with the open messages: ids, statuses and times",
+    ("Evidence", "reckonings/"): "what a balance is made from: ids, statuses and times",
     ("AccessLogs", ""): "who asked S3 for which key; senders choose keys, which may name a patient",
 }
 _READING, _WRITING = {"s3:GetObject", "dynamodb:GetItem", "sqs:ReceiveMessage"}, {

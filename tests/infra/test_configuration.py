@@ -173,9 +173,10 @@ def test_evidence_is_not_locked_for_longer_than_it_is_kept() -> None:
 
 def test_every_run_of_the_poller_that_can_overlap_has_its_place() -> None:
     due_runs = 4  # one begins each minute and may take four
-    assert configuration().poller_concurrency == 1 + due_runs
+    drop_and_balance = 2
+    assert configuration().poller_concurrency == 1 + due_runs + drop_and_balance
     two = (MAILBOX, MailboxSettings(mailbox="Y90002OT001", ods_code="Y90002"))
-    assert configuration(mailboxes=two).poller_concurrency == 2 + due_runs
+    assert configuration(mailboxes=two).poller_concurrency == 2 + due_runs + drop_and_balance
 
 
 def test_mailboxes_default_to_the_current_specification() -> None:

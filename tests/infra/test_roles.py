@@ -125,6 +125,8 @@ ALLOWED = {
         ("s3:ListBucket under receipts/*", "Evidence"),
         ("s3:PutObject", "Evidence/balances/*"),
         ("s3:GetObject", "Evidence/balances/*"),
+        ("s3:PutObject", "Evidence/reckonings/*"),
+        ("s3:GetObject", "Evidence/reckonings/*"),
     },
 }
 

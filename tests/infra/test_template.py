@@ -74,6 +74,7 @@ def test_payloads_and_the_audit_trail_are_kept_as_long_as_configured(template: T
         ("EvidenceBucketName", "comparisons/"): payload,
         ("EvidenceBucketName", "receipts/"): (retention.audit_days, retention.replaced_version_days),
         ("EvidenceBucketName", "balances/"): (retention.audit_days, retention.replaced_version_days),
+        ("EvidenceBucketName", "reckonings/"): (retention.replaced_version_days, retention.replaced_version_days),
     }
     for function in FUNCTIONS:
         assert template.named(function)["Environment"]["Variables"]["AUDIT_DAYS"] == str(retention.audit_days)
@@ -468,6 +469,7 @@ MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
                 "ESCALATE_AFTER_SECONDS",
                 "DROP_BUCKET",
                 "DROP_SETTLED_SECONDS",
+                "MESH_QUESTIONS_A_DAY",
                 "CANARY_MINUTES",
                 "EVENT_RULE",
                 "EVENT_SOURCE_MAPPINGS",
@@ -615,7 +617,7 @@ def test_each_mailbox_is_polled_and_due_work_is_looked_for(template: Template) -
     ]
     expected.append(("rate(1 minute)", {"task": "due"}))
     expected.append(("rate(1 hour)", {"task": "drop"}))
-    expected.append(("cron(20 3-6 * * ? *)", {"task": "reconcile"}))
+    expected.append(("cron(0/5 3-6 * * ? *)", {"task": "reconcile"}))
     assert sorted(tasks, key=str) == sorted(expected, key=str)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gpconnect_messaging.steps.reconcile import DUE
 from infra import environments
 from infra.configuration import AlarmThresholds, MailboxSettings
 from infra.local.measuring import resources
@@ -168,6 +169,22 @@ def test_a_canary_that_does_not_come_through_three_times_rings_also_when_nobody_
     assert (alarm["Threshold"], alarm["TreatMissingData"]) == (3 * 60 * minutes, "breaching")
 
 
+def test_a_balance_that_is_not_made_by_its_deadline_rings_also_when_nobody_measures(template: Template) -> None:
+    [alarm] = [alarm for alarm in of_one_metric(template) if alarm["MetricName"] == "BalanceLate"]
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
+    assert alarm["TreatMissingData"] == "breaching"
+
+
+def test_the_nightly_runs_end_before_the_balance_is_due(template: Template) -> None:
+    [nightly] = [
+        schedule["ScheduleExpression"]
+        for schedule in template.of_type("Scheduler::Schedule").values()
+        if "reconcile" in schedule["Target"]["Input"]
+    ]
+    last_hour = int(nightly.split()[1].partition("-")[2])
+    assert last_hour < DUE.hour
+
+
 def test_every_function_has_alarms_of_its_errors_and_throttles(template: Template) -> None:
     for metric, lasting in (("Errors", 1), ("Throttles", 3)):
         found = [alarm for alarm in of_one_metric(template) if alarm["MetricName"] == metric]
@@ -184,11 +201,10 @@ def test_missing_data_is_bad_news_where_silence_is_and_good_news_everywhere_else
             silent[alarm["MetricName"]] = silent.get(alarm["MetricName"], 0) + 1
         else:
             assert alarm["TreatMissingData"] == "notBreaching"
-    measured_by_all_due_work = ("DueWorkDone", "OldestUntoldNotice", "CanaryAge", "RuleEnabled",
+    measured_by_all_due_work = ("DueWorkDone", "OldestUntoldNotice", "CanaryAge", "BalanceLate", "RuleEnabled",
                                 "EventSourceMappingsEnabled", "KeysEnabled")  # fmt: skip
     assert silent == {
         **dict.fromkeys(measured_by_all_due_work, 1),
-        "Imbalance": 1,
         "MailboxPolled": len(template.configuration.mailboxes),
     }
 
@@ -199,7 +215,7 @@ def test_a_silent_schedule_is_told_before_the_hold_s_spare_quarter_of_an_hour_is
         for alarm in alarms(prod)
         if alarm["TreatMissingData"] == "breaching" and alarm["Statistic"] == "SampleCount"
     }
-    assert spans == {"DueWorkDone": 300, "MailboxPolled": 900, "Imbalance": 86_400}
+    assert spans == {"DueWorkDone": 300, "MailboxPolled": 900}
     [hold] = {each.hold_window_seconds for each in prod.configuration.mailboxes}
     assert hold + spans["DueWorkDone"] < 3 * 3600
 

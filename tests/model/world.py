@@ -38,6 +38,7 @@ from gpconnect_messaging.mailboxes.settings import Release as ReleasedBy
 from gpconnect_messaging.mesh.chunking import Chunking
 from gpconnect_messaging.notices import Notifier, Telling
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
+from gpconnect_messaging.reconciliation import Balance
 from gpconnect_messaging.replay.pace import Pace
 from gpconnect_messaging.replay.policy import Way
 from gpconnect_messaging.replay.resend import Choice, Resend
@@ -74,6 +75,7 @@ UNACKNOWLEDGED = timedelta(hours=4)
 """How long a notice may wait for somebody before it is escalated."""
 NURSE = "a.nurse"
 OPERATOR = "operator-7"
+_AT_ONCE = Pace(1e9, sleep=lambda _: None)
 WINDOW = timedelta(minutes=30)
 """How long a request is held, where the world holds any."""
 OF_REQUESTS = {
@@ -238,6 +240,7 @@ class World:
             mesh=Connections(self.mesh, lambda _, client: client),  # type: ignore[arg-type]
             notifier=Notifier(self.topic, "topic", self.ledger),  # type: ignore[arg-type]
             patience=PATIENCE,
+            pace=_AT_ONCE,
             now=self.clock,
         )
         self.trail = AuditTrail(self.table, "ledger", self.clock)  # type: ignore[arg-type]
@@ -460,7 +463,7 @@ class World:
         with self._life(process):
             Reconciliation(
                 evidence=parts["evidence"], balances=parts["balances"], mesh=parts["mesh"],
-                notifier=parts["notifier"], patience=PATIENCE, now=self.clock,
+                notifier=parts["notifier"], patience=PATIENCE, pace=_AT_ONCE, now=self.clock,
             ).run()  # fmt: skip
 
     def _parts(self, process: Process) -> dict[str, Any]:
@@ -780,7 +783,7 @@ class World:
         days = {key.split("/")[1] for key in self.bucket.objects if key.startswith("receipts/")}
         for day in sorted(map(date.fromisoformat, days)):
             made = self.reconciliation.run(day)
-            assert made is not None
+            assert isinstance(made, Balance)
             lost = [each for its in made.mailboxes.values() for each in its.lost]
             ghosts = {each for each, at in self.truth.ghosts.items() if at.date() == day}
             if set(lost) != ghosts or made.wrong != len(ghosts):

@@ -324,6 +324,7 @@ SCENARIOS = (
             "poller": (
                 "dynamodb:Query */index/by_status",
                 *("s3:ListBucket *storageevidence*", "s3:PutObject */balances/[*]", "s3:GetObject */balances/[*]"),
+                *("s3:PutObject */reckonings/[*]", "s3:GetObject */reckonings/[*]"),
             )
         },
         tasks=(),

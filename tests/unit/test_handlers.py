@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -20,11 +20,12 @@ from gpconnect_messaging.ledger.derivation import WrongSecretError
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.pds.errors import Authentication, Busy, Unavailable
-from gpconnect_messaging.reconciliation import DropFindings
+from gpconnect_messaging.reconciliation import Balance, DropFindings, MailboxBalance
 from gpconnect_messaging.steps.build import Built
 from gpconnect_messaging.steps.due_work import Swept
 from gpconnect_messaging.steps.escalate import Escalated
 from gpconnect_messaging.steps.poll import Polled
+from gpconnect_messaging.steps.reconcile import Unfinished
 from gpconnect_messaging.steps.send import NotAuthorisedError
 from tests.identifiers import SECRET
 from tests.in_memory import Secrets, Table
@@ -78,6 +79,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
     for canary in ("start_canaries", "build_canary", "end_canary"):
         step = SimpleNamespace(run=timedelta)
         monkeypatch.setattr(wiring, canary, lambda _settings, step=step: step)
+    monkeypatch.setattr(wiring, "balance_deadline", lambda _settings: SimpleNamespace(late=timedelta))
     monkeypatch.setattr(wiring, "enabled_parts", lambda _settings: SimpleNamespace(recent=lambda _kind: ()))
     loaded: list[str] = []
 
@@ -98,18 +100,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
         sys.modules.pop(name, None)  # a function may have been loaded twice
 
 
-@dataclass
-class Made:
-    """A balance, as far as the handler looks at it."""
-
-    day: date = date(2026, 11, 22)
-    wrong: int = 0
-    mailboxes: dict[str, Any] = field(
-        default_factory=lambda: {MAILBOX: SimpleNamespace(received=3, settled=2, open=1)}
-    )  # fmt: skip
-
-    def total(self, _name: str) -> int:
-        return 0
+DAY, NOON = date(2026, 11, 22), datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def builder(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +143,9 @@ def poller(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
         run=lambda _time_left, _untold: each_counted(Swept),
     )
     escalation = SimpleNamespace(run=lambda _time_left: each_counted(Escalated))
-    reconciliation = SimpleNamespace(run=lambda _day, _time_left: Made())
+    made = Balance(day=DAY, made_at=NOON, mailboxes={MAILBOX: MailboxBalance(received=3, settled=2, open=1)})
+    reckonings: list[Any] = [None, made, Unfinished(day=DAY, entries=50_000, part=1, parts=3)]
+    reconciliation = SimpleNamespace(run=lambda _day, _time_left: reckonings.pop())
     monkeypatch.setattr(wiring, "poller", lambda _settings: (poll, sweep))
     monkeypatch.setattr(wiring, "escalation", lambda _settings: escalation)
     monkeypatch.setattr(wiring, "reconciliation", lambda _settings: reconciliation)
@@ -160,8 +153,14 @@ def poller(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wiring, "list_drop", lambda _settings: listing)
     handler = load("poller").handler
     for task in ({"task": "mailbox", "mailbox": MAILBOX}, {"task": "mailbox", "mailbox": MAILBOX}, {"task": "due"},
-                 {"task": "drop"}, {"task": "reconcile"}):  # fmt: skip
+                 {"task": "drop"}):  # fmt: skip
         handler(task, Context())
+    answers = [handler({"task": "reconcile"}, Context()) for _ in range(3)]
+    assert answers == [
+        {"unfinished": 1, "day": "2026-11-22", "entries": 50_000, "part": 1, "parts": 3, "asked_of_mesh": 0},
+        {"day": "2026-11-22", "received": 3, "settled": 2, "open": 1, "wrong": 0},
+        {"made_before": 1},
+    ]
 
 
 def test_with_what_the_ledger_records_the_handlers_log_every_metric_that_is_documented_and_no_other(
@@ -200,7 +199,7 @@ def test_due_work_that_fails_is_not_said_to_be_done(
     with suppress(Exception):
         handler({"task": "due"}, Context())
     assert {metric.name for metric in logged(capsys.readouterr().out.splitlines())} == {
-        *("OldestUntoldNotice", "CanaryAge", "RuleEnabled", "EventSourceMappingsEnabled", "KeysEnabled")
+        *("OldestUntoldNotice", "CanaryAge", "BalanceLate", "RuleEnabled", "EventSourceMappingsEnabled", "KeysEnabled")
     }
 
 

@@ -1,7 +1,7 @@
 """What people are told: notices to take, and the daily balance."""
 
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +15,7 @@ from infra.local.schedules import FunctionFailedError, invoke
 from infra.operations.command_line import Ended, Given, InputError, Panel, app, command
 from infra.operations.commands.looking import Actor
 from infra.operations.moments import MomentError, day_of
-from infra.operations.place import PlaceError
+from infra.operations.place import Place, PlaceError
 from infra.operations.screen import heading, plain_table, sentences
 from infra.operations.wording import period
 
@@ -98,11 +98,7 @@ def reconcile(
         raise InputError("That day is still to come.")
     key = place.balances.evidence_key(which)
     if key is None or again or which > place.now().date() - timedelta(days=1):
-        # The poller makes it, with its own permissions: an operator need not have the mailboxes' credentials.
-        try:
-            invoke(place, place.output("PollerFunctionName"), json.dumps({"task": "reconcile", "day": str(which)}))
-        except FunctionFailedError as error:
-            raise PlaceError(f"The balance could not be made: {error}. See the poller's log.") from None
+        _reckon(place, which)
         key = place.balances.evidence_key(which)
     if key is None:
         raise PlaceError("The poller made no balance. See its log.")
@@ -111,13 +107,28 @@ def reconcile(
     return None if made["balanced"] else Ended.THE_ANSWER_IS_NO
 
 
+def _reckon(place: Place, day: date) -> None:
+    """Have the poller make a balance, in as many runs as it takes.
+
+    It has the permissions: an operator need not have the mailboxes' credentials.
+    """
+    task = json.dumps({"task": "reconcile", "day": str(day)})
+    try:
+        while invoke(place, place.output("PollerFunctionName"), task).get("unfinished"):
+            pass
+    except FunctionFailedError as error:
+        raise PlaceError(f"The balance could not be made: {error}. See the poller's log.") from None
+
+
 def _balance(made: dict[str, Any]) -> list[RenderableType]:
     table = plain_table("mailbox", "received", "settled", "open", "arriving", "wrong",
                         right=["received", "settled", "open", "arriving", "wrong"])  # fmt: skip
     wrong: list[str] = []
     for mailbox, its in made["mailboxes"].items():
         out = [f"{mailbox}: {each}: {words}" for name, words in _WRONG.items() for each in its[name]]
-        counts = (its["received"], its["settled"], its["open"], len(its["arriving"]), len(out))
+        counted = its["counts"]
+        unaccounted = sum(counted.get(name, 0) for name in _WRONG)
+        counts = (its["received"], its["settled"], its["open"], counted.get("arriving", 0), unaccounted)
         table.add_row(mailbox, *map(str, counts))
         wrong += out
     verdict = "It balances." if made["balanced"] else f"It does not balance: {made['wrong']} are not accounted for."
@@ -126,5 +137,8 @@ def _balance(made: dict[str, Any]) -> list[RenderableType]:
         table if made["mailboxes"] else Text("  Nothing was received."),
     ]
     if wrong:
+        left_out = made["wrong"] - len(wrong)
+        if left_out:
+            wrong.append(f"And {left_out} more: all are in the files of the evidence bucket that `wrong_files` names.")
         shown += [Text(), heading("Not accounted for"), sentences(wrong)]
     return shown

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 import gpconnect_messaging
 from gpconnect_messaging import conflicts
 from gpconnect_messaging.ledger.audit import AuditTrail
-from gpconnect_messaging.ledger.balances import Balances
+from gpconnect_messaging.ledger.balances import Balances, Reckoning
 from gpconnect_messaging.ledger.lifecycle import Patience
 from gpconnect_messaging.ledger.notices import NoticeBook
 from gpconnect_messaging.ledger.records import Notice, OpenNotice, Received
@@ -55,7 +55,9 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> Stores:
 
 
 def _balance(stores: Stores) -> bool:
-    stores.balances.store(Balance(day=date(2026, 3, 1), made_at=NOON, mailboxes={}), "balances/2026-03-01")
+    day = date(2026, 3, 1)
+    made = Balance(day=day, made_at=NOON, mailboxes={})
+    stores.balances.store(made, "balances/2026-03-01", Reckoning(day=day, began_at=NOON))
     return stores.balances.evidence_key(date(2026, 3, 1)) == "balances/2026-03-01"
 
 

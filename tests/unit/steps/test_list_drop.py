@@ -23,7 +23,7 @@ RECEIVED = {"gpcm:received": "yes"}
 class DropOnly:
     """The world's one bucket, of which only what senders dropped is listed."""
 
-    OURS = ("receipts/", "requests/", "messages/", "balances/", "received/")
+    OURS = ("receipts/", "requests/", "messages/", "balances/", "reckonings/", "received/")
 
     def __init__(self, bucket: Any) -> None:
         self.bucket = bucket

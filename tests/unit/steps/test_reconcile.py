@@ -5,142 +5,25 @@ The builder's own adapters write the receipts and the rows, over memory; then so
 
 import json
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from gpconnect_messaging.ledger.balances import Balances
 from gpconnect_messaging.ledger.lifecycle import (
-    Fact,
     FactKind,
-    History,
     Patience,
-    held,
-    release_started,
-    released,
     request_refused,
 )
-from gpconnect_messaging.ledger.records import MessageRecord, Received
-from gpconnect_messaging.ledger.store import Ledger
-from gpconnect_messaging.mesh.errors import Busy, Gone, MeshError
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.ledger.records import Received
+from gpconnect_messaging.mesh.errors import Busy
 from gpconnect_messaging.reconciliation import UNKNOWN_MAILBOX, Balance, MailboxBalance
 from gpconnect_messaging.steps.reconcile import Reconciliation
-from gpconnect_messaging.storage import Evidence
-from tests.identifiers import key_of
-from tests.in_memory import Bucket, Clock, Table, Topic
-from tests.unit.ledger.facts import BUILT, OVERDUE, accepted, response, started
+from tests.unit.ledger.facts import BUILT, OVERDUE
 from tests.unit.steps.holding import WINDOW, Product
-
-MAILBOX, OTHER = "Y90001OT001", "Y90002OT001"
-DAY = date(2026, 11, 20)
-EVENING = datetime(2026, 11, 20, 21, 30, tzinfo=UTC)
-NIGHT = datetime(2026, 11, 21, 3, 20, tzinfo=UTC)
-SENT = (BUILT, started(), accepted())
-DELIVERED = (*SENT, response("20013"), response("30001", mesh_message_id="S"))
-
-
-@dataclass
-class MeshInMind:
-    """A MESH that knows what it is told to know."""
-
-    known: set[str] = field(default_factory=set)
-    failure: MeshError | None = None
-    asked: list[str] = field(default_factory=list)
-
-    def authorised(self, _mailbox: str, act: Callable[["MeshInMind"], Any]) -> Any:
-        return act(self)
-
-    def tracking(self, mesh_message_id: str) -> None:
-        self.asked.append(mesh_message_id)
-        if self.failure:
-            raise self.failure
-        if mesh_message_id not in self.known:
-            raise Gone("tracking", "MESH does not have it")
-
-
-@dataclass
-class Night:
-    """A day's work over memory, and the reconciliation in the night after."""
-
-    clock: Clock = field(default_factory=lambda: Clock(EVENING))
-    topic: Topic = field(default_factory=Topic)
-    table: Any = field(default_factory=Table)
-    bucket: Any = None
-    mesh: MeshInMind = field(default_factory=MeshInMind)
-
-    def __post_init__(self) -> None:
-        self.bucket = Bucket(self.clock)
-        patience = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
-        self.ledger = Ledger(self.table, "ledger", patience, self.clock)
-        self.evidence = Evidence(self.bucket, "evidence", self.clock)
-        self.balances = Balances(self.table, "ledger", self.clock)
-        self.step = Reconciliation(
-            evidence=self.evidence, balances=self.balances, mesh=self.mesh,  # type: ignore[arg-type]
-            notifier=Notifier(self.topic, "topic", self.ledger), patience=patience, now=self.clock,  # type: ignore[arg-type]
-        )  # fmt: skip
-
-    def receive(self, request_id: str, mailbox: str = MAILBOX) -> None:
-        self.evidence.receipt(request_id)
-        self.evidence.keep_request(request_id, json.dumps({"mailbox": mailbox}).encode(), self.clock())
-
-    def store(self, message_id: str, request_id: str, *facts: Fact, messages: int = 1) -> None:
-        self.ledger.create(
-            MessageRecord(
-                message_id=message_id, request_id=request_id, mailbox=MAILBOX,
-                encounter=request_id, encounter_key=key_of(MAILBOX, request_id),
-                version=1,
-                created_at=self.clock().replace(microsecond=0), history=History(facts), messages=messages,
-            )
-        )  # fmt: skip
-
-    def build(self, name: str, *facts: Fact) -> str:
-        """Receive a request and make its message of these facts; return the message's id."""
-        self.receive(f"request-{name}")
-        unique = tuple(_with_mesh_id(fact, name) for fact in facts)
-        self.store(f"message-{name}", f"request-{name}", *unique)
-        self.mesh.known.add(f"MESH-{name}")
-        return f"message-{name}"
-
-    def hold(self, name: str) -> None:
-        """Receive a request that waits for its time."""
-        self.receive(f"request-{name}")
-        fact = held(at=self.clock(), release_at=self.clock() + WINDOW, by_a_person=False, requirement="", why="")
-        self.store(f"request-{name}", f"request-{name}", fact)
-
-    def release(self, name: str, *facts: Fact, messages: int = 1) -> list[str]:
-        """Make a held request's messages of these facts; return their ids."""
-        request_id, ids = f"request-{name}", [f"message-{name}-{number}" for number in range(messages)]
-        self.ledger.record(request_id, release_started(at=self.clock(), version=1))
-        for message_id in ids:
-            unique = tuple(_with_mesh_id(fact, message_id) for fact in facts)
-            self.store(message_id, request_id, *unique, messages=messages)
-            self.mesh.known.add(f"MESH-{message_id}")
-        self.ledger.record(request_id, released(at=self.clock(), message_ids=ids))
-        return ids
-
-    def lose(self, pk: str) -> None:
-        for key in self.table.item_keys():
-            if key[0] == pk:
-                self.table.delete_item(Key={"pk": {"S": pk}, "sk": {"S": key[1]}})
-
-    def reckon(self, day: date | None = None) -> Balance:
-        self.clock.time = max(self.clock.time, NIGHT)
-        made = self.step.run(day)
-        assert made is not None
-        return made
-
-    def told(self) -> list[str]:
-        return [told.partition("\n")[0].removeprefix("GP Connect Messaging: ") for told in self.topic.told]
-
-
-def _with_mesh_id(fact: Fact, name: str) -> Fact:
-    if "mesh_message_id" not in fact.details:
-        return fact
-    return replace(fact, details={**fact.details, "mesh_message_id": f"MESH-{name}"})
+from tests.unit.steps.night import AT_ONCE, DAY, DELIVERED, EVENING, MAILBOX, NIGHT, OTHER, SENT, MeshInMind, Night
 
 
 @pytest.fixture
@@ -158,8 +41,7 @@ def test_a_day_on_which_nothing_was_lost_balances(night: Night) -> None:
     night.build("c", *SENT)
     night.receive("request-d", OTHER)
     night.store("request-d", "request-d", request_refused(at=EVENING, reasons=["patient: is missing"]))
-    made = night.step.run(DAY)
-    assert made is not None
+    made = night.reckon_now(DAY)
     its = of(made)
     assert made.wrong == 0
     assert (its.received, its.settled, its.open) == (4, 3, 1), "counted where the ledger says that it belongs"
@@ -169,8 +51,7 @@ def test_a_day_on_which_nothing_was_lost_balances(night: Night) -> None:
 
 def test_every_open_message_has_its_reason(night: Night) -> None:
     message_id = night.build("a", BUILT)
-    made = night.step.run(DAY)
-    assert made is not None
+    made = night.reckon_now(DAY)
     assert of(made).open_messages == {message_id: "BUILT: looked at again at 2026-11-20T21:40:00+00:00"}
     assert (of(made).received, of(made).open, made.wrong) == (1, 1, 0)
 
@@ -236,8 +117,7 @@ def test_a_request_that_is_held_is_open_and_its_messages_carry_on_when_it_is_rel
     (under_way,) = night.release("b", *SENT)
     night.release("c", *DELIVERED, messages=2)
     night.clock.advance(timedelta(minutes=5))
-    made = night.step.run(DAY)
-    assert made is not None
+    made = night.reckon_now(DAY)
     its = of(made)
     assert (its.received, its.settled, its.open, made.wrong) == (3, 1, 2, 0)
     assert its.open_messages.keys() == {"request-a", under_way}
@@ -289,12 +169,13 @@ def test_whatever_becomes_of_a_request_leaves_a_row_by_which_it_is_accounted_for
     step = Reconciliation(
         evidence=product.evidence, balances=Balances(table, "ledger", product.time),
         mesh=MeshInMind(known={"MESH1"}), notifier=product.by_hand.notifier,  # type: ignore[arg-type]
-        patience=patience, now=product.time,
+        patience=patience, now=product.time, pace=AT_ONCE,
     )  # fmt: skip
     made = [step.run(DAY), step.run(DAY + timedelta(days=1))]
-    assert [each.total("received") for each in made if each] == [2, 7]
-    assert [each.wrong for each in made if each] == [0, 0]
-    (last,) = (each for each in made[1:] if each)
+    days = [each for each in made if isinstance(each, Balance)]
+    assert [each.total("received") for each in days] == [2, 7]
+    assert [each.wrong for each in days] == [0, 0]
+    (last,) = days[1:]
     assert sum((its.statuses for its in last.mailboxes.values()), Counter()) == {
         "NOT_REQUIRED": 1, "INVALID": 3, "TELL_PRACTICE": 1, "WITHDRAWN": 1, "HELD": 1,
     }  # fmt: skip

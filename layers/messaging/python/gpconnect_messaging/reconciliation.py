@@ -3,13 +3,16 @@
 What was received is counted by receipts, which the builder writes before it does anything else, in another store than
 the ledger, and which nobody can delete; what became of it is counted by the ledger's rows. So neither can hide a loss
 from the other. What a balance leaves open, the next one looks for again: a row that is lost later is missed then.
+
+All that is known of one request can be reckoned apart from the others: the balances of a day's parts, added up, are the
+balance of the day (`Balance.plus`).
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from gpconnect_messaging.ledger.lifecycle import NoticeKind, Status
 
@@ -54,17 +57,60 @@ class Row:
             return f"{self.status.value}: waits for a person"
         return f"{self.status.value}: looked at again at {self.due_at.isoformat()}"
 
+    def mesh_must_know(self, before: datetime) -> bool:
+        """Whether MESH took a copy, long enough before a moment to know it and not so long that it may be deleted."""
+        return (
+            self.status in IN_MESH
+            and bool(self.mesh_message_ids)
+            and before - KEPT_BY_MESH < self.created_at
+            and self.changed_at <= before
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOpen:
+    """A message that an earlier balance left open, and why it did."""
+
+    message_id: str
+    request_id: str
+    mailbox: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmatched:
+    """A MESH message that came in and belongs to no message of ours."""
+
+    mailbox: str
+    mesh_message_id: str
+
+
+IN_MESH = (Status.SENT, Status.UNCERTAIN, Status.ACKNOWLEDGED)
+"""The open statuses in which MESH can have a message."""
+
+KEPT_BY_MESH = timedelta(days=28)
+"""For how long MESH surely knows a message: it deletes them after 30 days."""
+
+MOST_LISTED = 200
+"""How many ids of a kind and mailbox a day's balance lists. All are counted, and a part's balance lists all it has."""
+
+_LISTED = ("arriving", "lost", "incomplete", "without_receipt", "unattended", "vanished", "unknown_to_mesh",
+           "unmatched")  # fmt: skip
+_WRONG = ("lost", "incomplete", "without_receipt", "unattended", "vanished", "unknown_to_mesh")
+
 
 @dataclass(slots=True, kw_only=True)
 class MailboxBalance:
     """The balance of one mailbox; `-` is what names no mailbox. Counts are of requests, lists of ids.
 
-    received = settled + open + arriving + lost + incomplete.
+    received = settled + open + arriving + lost + incomplete. `counts` has how many ids there are of each kind: of a
+    whole day no more than MOST_LISTED are listed.
     """
 
     received: int = 0
     settled: int = 0
     open: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
     arriving: list[str] = field(default_factory=list)
     """Received just now: the builder may be at it."""
     lost: list[str] = field(default_factory=list)
@@ -76,15 +122,33 @@ class MailboxBalance:
     statuses: Counter[str] = field(default_factory=Counter)
     """The day's messages by status."""
     open_messages: dict[str, str] = field(default_factory=dict)
-    """Every open message, of this day or earlier, and why it is."""
+    """Open messages, of this day or earlier, and why they are."""
     unattended: list[str] = field(default_factory=list)
     """Open messages that the sweep should have seen to, and has not."""
     vanished: list[str] = field(default_factory=list)
     """Messages that an earlier balance left open, and that the ledger does not have any more."""
     unknown_to_mesh: list[str] = field(default_factory=list)
-    """Messages that are called sent, and that MESH does not know."""
+    """Messages that MESH is said to have taken, and that MESH does not know."""
     unmatched: list[str] = field(default_factory=list)
     """MESH's ids of what came in on the day and belongs to no message."""
+
+    def note(self, kind: str, own_id: str) -> None:
+        """List and count an id of a kind."""
+        getattr(self, kind).append(own_id)
+        self.counts[kind] += 1
+
+    def plus(self, other: "MailboxBalance") -> "MailboxBalance":
+        """Add up; of the ids the first MOST_LISTED of each kind are listed."""
+        openly = [*self.open_messages.items(), *other.open_messages.items()]
+        return MailboxBalance(
+            received=self.received + other.received,
+            settled=self.settled + other.settled,
+            open=self.open + other.open,
+            counts=self.counts + other.counts,
+            statuses=self.statuses + other.statuses,
+            open_messages=dict(openly[:MOST_LISTED]),
+            **{name: [*getattr(self, name), *getattr(other, name)][:MOST_LISTED] for name in _LISTED},
+        )
 
     @property
     def doubtful(self) -> list[str]:
@@ -94,10 +158,7 @@ class MailboxBalance:
     @property
     def wrong(self) -> int:
         """How many requests and messages are not accounted for."""
-        return sum(
-            map(len, (self.lost, self.incomplete, self.without_receipt, self.unattended, self.vanished,
-                      self.unknown_to_mesh))
-        )  # fmt: skip
+        return sum(self.counts[name] for name in _WRONG)
 
 
 MOST_DOCUMENTS = 50
@@ -138,15 +199,44 @@ NOTHING_FOUND = DropFindings()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """A day's balance by mailbox, when it was made, and how many messages MESH was asked about and was not."""
+    """The balance of a day, or of a part of it, by mailbox, and when it was begun.
+
+    `must_be_known` is how many messages MESH must know, `asked_of_mesh` about how many of them it was asked.
+    """
 
     day: date
     made_at: datetime
     mailboxes: Mapping[str, MailboxBalance]
+    must_be_known: int = 0
     asked_of_mesh: int = 0
-    not_asked: int = 0
     in_the_drop: DropFindings = NOTHING_FOUND
     """What was found on the day in the drop: requests that nothing announced, documents that no request named."""
+    open_files: tuple[str, ...] = ()
+    """Where the evidence store has all open messages; the next balance looks for them again."""
+    wrong_files: tuple[str, ...] = ()
+    """Where it has the balances of the parts in which something is wrong, with all ids."""
+
+    def plus(self, other: Self) -> "Balance":
+        """Add the balance of another part of the same day."""
+        nothing = MailboxBalance()
+        names = sorted({*self.mailboxes, *other.mailboxes})
+        return Balance(
+            day=self.day,
+            made_at=self.made_at,
+            mailboxes={
+                name: self.mailboxes.get(name, nothing).plus(other.mailboxes.get(name, nothing)) for name in names
+            },
+            must_be_known=self.must_be_known + other.must_be_known,
+            asked_of_mesh=self.asked_of_mesh + other.asked_of_mesh,
+            in_the_drop=self.in_the_drop.plus(other.in_the_drop),
+            open_files=(*self.open_files, *other.open_files),
+            wrong_files=(*self.wrong_files, *other.wrong_files),
+        )
+
+    @property
+    def not_asked(self) -> int:
+        """About how many messages MESH was not asked this time."""
+        return max(self.must_be_known - self.asked_of_mesh, 0)
 
     @property
     def wrong(self) -> int:
@@ -154,28 +244,57 @@ class Balance:
         return sum(each.wrong for each in self.mailboxes.values())
 
     def total(self, name: str) -> int:
-        """Add up a count, or the length of a list, over the mailboxes."""
-        values = [getattr(each, name) for each in self.mailboxes.values()]
-        return sum(value if isinstance(value, int) else len(value) for value in values)
+        """Add up a count, or how many ids there are of a kind, over the mailboxes."""
+        if name in ("received", "settled", "open"):
+            return sum(getattr(each, name) for each in self.mailboxes.values())
+        return sum(each.counts[name] for each in self.mailboxes.values())
 
     def as_json(self) -> dict[str, Any]:
         """Give the balance as JSON can hold it."""
-        names = MailboxBalance.__dataclass_fields__
         return {
             "day": self.day.isoformat(),
             "made_at": self.made_at.isoformat(),
             "balanced": self.wrong == 0,
             "wrong": self.wrong,
+            "must_be_known": self.must_be_known,
             "asked_of_mesh": self.asked_of_mesh,
             "not_asked": self.not_asked,
             "requests_unannounced": self.in_the_drop.requests_unannounced,
             "documents_without_request": self.in_the_drop.documents_without_request,
             "documents": list(self.in_the_drop.document_ids),
             "mailboxes": {
-                mailbox: {name: getattr(balance, name) for name in names}
+                mailbox: {name: getattr(balance, name) for name in _FIELDS}
                 for mailbox, balance in sorted(self.mailboxes.items())
             },
+            "open_files": list(self.open_files),
+            "wrong_files": list(self.wrong_files),
         }
+
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any]) -> Self:
+        """Read what `as_json` gave."""
+        return cls(
+            day=date.fromisoformat(written["day"]),
+            made_at=datetime.fromisoformat(written["made_at"]),
+            mailboxes={
+                name: MailboxBalance(
+                    **{**values, "counts": Counter(values["counts"]), "statuses": Counter(values["statuses"])}
+                )
+                for name, values in written["mailboxes"].items()
+            },
+            must_be_known=written["must_be_known"],
+            asked_of_mesh=written["asked_of_mesh"],
+            in_the_drop=DropFindings(
+                requests_unannounced=written["requests_unannounced"],
+                documents_without_request=written["documents_without_request"],
+                document_ids=tuple(written["documents"]),
+            ),
+            open_files=tuple(written["open_files"]),
+            wrong_files=tuple(written["wrong_files"]),
+        )
+
+
+_FIELDS = tuple(each.name for each in fields(MailboxBalance))
 
 
 def balance(
@@ -184,22 +303,20 @@ def balance(
     receipts: Iterable[Receipt],
     received_before: Iterable[str],
     rows: Iterable[Row],
-    left_open: Mapping[str, str],
-    unmatched: Iterable[tuple[str, str]],
-    unknown_to_mesh: Iterable[Row],
+    left_open: Iterable[LeftOpen],
+    unmatched: Iterable[Unmatched],
     now: datetime,
     settling: timedelta,
-    asked_of_mesh: int = 0,
-    not_asked: int = 0,
-    in_the_drop: DropFindings = NOTHING_FOUND,
+    tracked_after: timedelta = timedelta(),
 ) -> Balance:
     """Hold what was received on a day (UTC) against what the ledger has.
 
     `rows` are all that are open, all that changed since the day began, and the messages that these became;
-    `received_before` the ids of the day before,
-    since a request can be received before midnight and built after. `left_open` are the messages that the balance
-    before left open, and their mailboxes. `unmatched` are mailboxes and MESH's ids. A request younger than `settling`
-    may still be on its way to its row.
+    `received_before` the ids of the day before, since a request can be received before midnight and built after.
+    `left_open` is what the balance before left open. A request younger than `settling` may still be on its way to its
+    row; MESH must know what it took `tracked_after` ago or earlier.
+
+    It may be given everything, or everything of some of the requests.
     """
     found: defaultdict[str, MailboxBalance] = defaultdict(MailboxBalance)
     by_message = {row.message_id: row for row in rows}
@@ -215,27 +332,33 @@ def balance(
         # The oldest of its rows: a request that was held for days became messages long after it was received.
         first = min(made, key=lambda row: row.created_at)
         if first.created_at.date() == day and request_id not in known:
-            found[first.mailbox].without_receipt.append(request_id)
+            found[first.mailbox].note("without_receipt", request_id)
         elif request_id not in received and _lacking(made):
             # It was received on another day, and released on this one.
-            found[first.mailbox].incomplete.append(request_id)
+            found[first.mailbox].note("incomplete", request_id)
+    must_be_known = 0
     for row in by_message.values():
         its = found[row.mailbox]
+        must_be_known += row.mesh_must_know(now - tracked_after)
         if not row.status.settled:
             its.open_messages[row.message_id] = row.why_open
+            its.counts["open_messages"] += 1
             if row.due_at is not None and row.due_at + UNATTENDED < now:
-                its.unattended.append(row.message_id)
-    for message_id, mailbox in left_open.items():
-        if message_id not in by_message:
-            found[mailbox].vanished.append(message_id)
-    for row in unknown_to_mesh:
-        found[row.mailbox].unknown_to_mesh.append(row.message_id)
-    for mailbox, mesh_message_id in unmatched:
-        found[mailbox].unmatched.append(mesh_message_id)
-    return Balance(
-        day=day, made_at=now, mailboxes=dict(found), asked_of_mesh=asked_of_mesh, not_asked=not_asked,
-        in_the_drop=in_the_drop,
-    )  # fmt: skip
+                its.note("unattended", row.message_id)
+    for each in left_open:
+        if each.message_id not in by_message:
+            found[each.mailbox].note("vanished", each.message_id)
+    for stray in unmatched:
+        found[stray.mailbox].note("unmatched", stray.mesh_message_id)
+    return Balance(day=day, made_at=now, mailboxes=dict(found), must_be_known=must_be_known)
+
+
+def unknown_to_mesh(day: date, made_at: datetime, rows: Iterable[Row], asked: int) -> Balance:
+    """Give what asking MESH about so many messages adds to a day's balance: those that it does not know."""
+    found: defaultdict[str, MailboxBalance] = defaultdict(MailboxBalance)
+    for row in rows:
+        found[row.mailbox].note("unknown_to_mesh", row.message_id)
+    return Balance(day=day, made_at=made_at, mailboxes=dict(found), asked_of_mesh=asked)
 
 
 def _account(receipt: Receipt, made: list[Row], its: MailboxBalance, settled_since: datetime) -> None:
@@ -245,11 +368,11 @@ def _account(receipt: Receipt, made: list[Row], its: MailboxBalance, settled_sin
     expected = max((row.messages for row in messages), default=0)
     if not made or len(messages) < expected or _lacking(made):
         if receipt.at > settled_since:
-            its.arriving.append(receipt.request_id)
+            its.note("arriving", receipt.request_id)
         elif made:
-            its.incomplete.append(receipt.request_id)
+            its.note("incomplete", receipt.request_id)
         else:
-            its.lost.append(receipt.request_id)
+            its.note("lost", receipt.request_id)
     elif all(row.status.settled for row in made):
         its.settled += 1
     else:

@@ -130,6 +130,8 @@ class PollerSettings(_LedgerSettings):
     poll_lease_seconds: int = 270
     escalate_after_seconds: int = 14_400
     drop_settled_seconds: int = 3_600
+    mesh_questions_a_day: int = 5_000
+    """About how many messages the daily balance asks MESH."""
 
     @property
     def mapping_ids(self) -> tuple[str, ...]:

@@ -279,13 +279,20 @@ class Evidence:
         key = f"receipts/{self._now():%Y-%m-%d/%H}/{request_id}"
         self._client.put_object(Bucket=self._bucket, Key=key, Body=b"")
 
-    def receipts(self, day: date) -> Iterator[Receipt]:
-        """List what was received on a day (UTC)."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=f"receipts/{day}/")
+    def receipt_pages(self, day: date, after: str = "") -> Iterator[tuple[list[Receipt], str]]:
+        """List what was received on a day (UTC), in pages, each with the position after it; go on after a position."""
+        start = {"StartAfter": after} if after else {}
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket,
+            Prefix=f"receipts/{day}/",
+            **start,  # type: ignore[arg-type]
+        )
         for page in pages:
-            for each in page.get("Contents", ()):
-                request_id = each["Key"].rpartition("/")[2]
-                yield Receipt(request_id=request_id, at=each["LastModified"])
+            if found := page.get("Contents", ()):
+                yield (
+                    [Receipt(request_id=each["Key"].rpartition("/")[2], at=each["LastModified"]) for each in found],
+                    found[-1]["Key"],
+                )
 
     def has_receipt(self, request_id: str, since: datetime) -> bool:
         """Say whether a request was received at any time since it was dropped."""
@@ -303,8 +310,34 @@ class Evidence:
         """Keep a day's balance; return its key. A later one takes its place, as a new version of the object."""
         return self._keep(f"balances/{day}.json", content)
 
+    def keep_open(self, day: date, content: bytes) -> str:
+        """Keep the messages that a part of a day's balance leaves open; return the key, which the content gives."""
+        return self._keep(f"balances/{day}/open/{_digest(content)}.jsonl.gz", content, "application/gzip")
+
+    def keep_wrong(self, day: date, content: bytes) -> str:
+        """Keep the balance of a part in which something is wrong; return the key, which the content gives."""
+        return self._keep(f"balances/{day}/wrong/{_digest(content)}.json", content)
+
     def read_balance(self, key: str) -> bytes:
-        """Read a balance that was kept under a key."""
+        """Read a balance, or another file of one, that was kept under a key."""
+        return self._read_whole(key)
+
+    def keep_reckoning(self, day: date, content: bytes) -> str:
+        """Keep what a day's balance is made from until it is made; return the key, which the content gives.
+
+        Of two runs that work at the same time neither writes over what the other has recorded.
+        """
+        return self._keep(f"reckonings/{day}/{_digest(content)}", content, "application/octet-stream")
+
+    def read_reckoning(self, key: str, start: int = 0, end: int | None = None) -> bytes:
+        """Read what `keep_reckoning` kept, all of it or from a position to before another."""
+        if end is None:
+            return self._read_whole(key)
+        found = self._client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes={start}-{end - 1}")
+        content: bytes = found["Body"].read()
+        return content
+
+    def _read_whole(self, key: str) -> bytes:
         content: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         return content
 
@@ -416,6 +449,10 @@ class _HashedStream:
         whole = b"".join(pieces)
         taken, self._rest = (whole, b"") if size < 0 else (whole[:size], whole[size:])
         return taken
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 def _is_there(client: "S3Client", bucket: str, key: str) -> bool:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gpconnect_messaging.steps.escalate import Escalation
     from gpconnect_messaging.steps.list_drop import ListDrop
     from gpconnect_messaging.steps.poll import Poller
-    from gpconnect_messaging.steps.reconcile import Reconciliation
+    from gpconnect_messaging.steps.reconcile import BalanceDeadline, Reconciliation
     from gpconnect_messaging.steps.send import Sender
 
 # Seconds. AWS answers in milliseconds: a call that hangs is better tried again than waited for.
@@ -161,7 +161,7 @@ def escalation(settings: PollerSettings) -> "Escalation":
 
 
 def reconciliation(settings: PollerSettings) -> "Reconciliation":
-    """Make the reconciliation step, which is made only where it is asked for: once a day."""
+    """Make the reconciliation step, which is made only where it is asked for: at night."""
     from gpconnect_messaging.ledger.balances import Balances
     from gpconnect_messaging.mailboxes.connections import MeshConnections
     from gpconnect_messaging.steps.reconcile import Reconciliation
@@ -172,7 +172,16 @@ def reconciliation(settings: PollerSettings) -> "Reconciliation":
         mesh=MeshConnections(settings.mesh_url, _vault(settings)),
         notifier=_notifier(settings),
         patience=settings.patience,
+        most_asked=settings.mesh_questions_a_day,
     )
+
+
+def balance_deadline(settings: PollerSettings) -> "BalanceDeadline":
+    """Make what says whether the balance was made in time, which goes with the poller's due work."""
+    from gpconnect_messaging.ledger.balances import Balances
+    from gpconnect_messaging.steps.reconcile import BalanceDeadline
+
+    return BalanceDeadline(balances=Balances(_dynamodb(), settings.ledger_table, kept_for=settings.audit_kept))
 
 
 def list_drop(settings: PollerSettings) -> "ListDrop":

@@ -1,0 +1,314 @@
+"""Reckons a large day under the poller's memory limit, run after run: `make bench-balance`.
+
+    python -m tests.performance.bench_balance [--requests 1000000] [--lost 3]
+
+The day is one of held reports: for each a receipt, the request's row and its message's row; and as many receipts the
+day before. DynamoDB and S3 are stood in for by generators, which make each page when it is asked for and have no memory
+of their own; what is kept in S3 goes into files. Everything between is the product's: adapters, files, reckoning.
+
+The poller is in a process of its own, which is held to the memory size that the template gives the function, by what is
+resident (`infra.local.memory`). Each of its runs has the processor time that Lambda gives the function in its timeout
+(a whole core comes with 1,769 MB), less the reserve; what AWS and MESH make it wait is not in it, and the calls are
+counted. The exit code is 0 only where the day was reckoned and exactly what was lost is missed.
+"""
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from gpconnect_messaging import wiring
+from gpconnect_messaging.balance_entries import write_left_open
+from gpconnect_messaging.ledger.balances import Balances, Reckoning
+from gpconnect_messaging.ledger.lifecycle import Patience, Status
+from gpconnect_messaging.ledger.table import SHARDS, item
+from gpconnect_messaging.mesh.client import MeshClient
+from gpconnect_messaging.reconciliation import Balance, LeftOpen
+from gpconnect_messaging.replay.pace import Pace
+from gpconnect_messaging.steps.reconcile import Reconciliation, Unfinished
+from gpconnect_messaging.storage import Evidence
+from infra import environments
+from infra.local.deployment import LIBRARY
+from infra.local.environments import ROOT
+from infra.local.memory import MEGABYTE, peak_memory, watch
+
+DAY = date(2026, 11, 20)
+NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
+MAILBOXES = 10
+OPEN_EVERY = 50
+"""One in so many messages is not answered yet."""
+POLLER = environments.load("prod").poller
+WHOLE_CORE_MEGABYTES = 1_769
+"""The memory size with which Lambda gives a function one whole core ("Configure Lambda function memory")."""
+_RESERVE_SECONDS = 10
+_S3_PAGE = 1_000
+_DYNAMODB_PAGE = 1_400
+"""About so many rows are a megabyte, which is what a query gives at a time."""
+_HOURS = 24
+_LOADED = (wiring, MeshClient)
+"""What the poller has loaded besides."""
+
+
+@dataclass
+class Result:
+    """What came of it. Seconds are processor time, memory is the process's in MB."""
+
+    requests: int = 0
+    entries: int = 0
+    parts: int = 0
+    runs: list[float] = field(default_factory=list)
+    part_seconds: list[float] = field(default_factory=list)
+    peak_megabytes: int = 0
+    calls: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+    killed: bool = False
+
+    def report(self) -> str:
+        """Write it for a person."""
+        return "\n".join(
+            (
+                f"{self.requests:,} requests, {self.entries:,} entries: {len(self.runs)} runs, {self.parts} parts",
+                f"processor time: {sum(self.runs):.0f} s in all, at most {max(self.runs, default=0):.1f} s in a run, "
+                f"{max(self.part_seconds, default=0):.2f} s in a part",
+                f"resident memory: at most {self.peak_megabytes} of {POLLER.memory_megabytes} MB"
+                + (", and killed" if self.killed else ""),
+                "calls: " + ", ".join(f"{count:,} {name}" for name, count in sorted(self.calls.items())),
+                "balance: " + ", ".join(f"{name} {count:,}" for name, count in self.counts.items()),
+            )
+        )
+
+
+@dataclass
+class LargeDay:
+    """The clients of S3, DynamoDB and MESH, for a day of so many requests, of which the first few are lost.
+
+    Request number n was received in hour n % 24, and its rows are in shard n % 32.
+    """
+
+    requests: int
+    lost: int
+    folder: Path
+    calls: Counter[str] = field(default_factory=Counter)
+    items: dict[tuple[str, str], Any] = field(default_factory=dict)
+
+    def request_id(self, number: int, day: date = DAY) -> str:
+        """Name a request; within an hour ids are in the order of the numbers."""
+        return f"{number:08x}-0000-8000-8000-{hashlib.sha256(f'{day}{number}'.encode()).hexdigest()[:12]}"
+
+    def message_id(self, number: int) -> str:
+        """Name its message."""
+        return f"{hashlib.sha256(str(number).encode()).hexdigest()[:8]}-0000-8000-9000-{number:012x}"
+
+    # S3
+
+    def get_paginator(self, operation: str) -> Any:
+        """List receipts, or query the index by status."""
+        return SimpleNamespace(paginate=self._receipts if operation == "list_objects_v2" else self._rows)
+
+    def _receipts(self, *, Prefix: str, StartAfter: str = "", **_: Any) -> Iterator[Any]:  # noqa: N803
+        day = date.fromisoformat(Prefix.split("/")[1])
+        hour, number = 0, -1
+        if StartAfter:
+            hour, number = int(StartAfter.split("/")[2]), int(StartAfter.split("/")[3][:8], 16)
+        page: list[Any] = []
+        for each_hour in range(hour, _HOURS):
+            at = datetime.combine(day, datetime.min.time(), UTC) + timedelta(hours=each_hour, minutes=30)
+            first = number + _HOURS if each_hour == hour and StartAfter else each_hour
+            for each in range(first, self.requests, _HOURS):
+                page.append({"Key": f"{Prefix}{each_hour:02}/{self.request_id(each, day)}", "LastModified": at})
+                if len(page) == _S3_PAGE:
+                    self.calls["S3 list"] += 1
+                    yield {"Contents": page}
+                    page = []
+        self.calls["S3 list"] += 1
+        yield {"Contents": page}
+
+    def put_object(self, *, Key: str, Body: bytes, **_: Any) -> None:  # noqa: N803
+        """Write a file."""
+        self.calls["S3 put"] += 1
+        file = self.folder / Key
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(Body)
+
+    def get_object(self, *, Key: str, Range: str = "", **_: Any) -> Any:  # noqa: N803
+        """Read a file, or a part of it."""
+        self.calls["S3 get"] += 1
+        with (self.folder / Key).open("rb") as file:
+            first, last = Range.removeprefix("bytes=").split("-") if Range else ("0", "")
+            file.seek(int(first))
+            content = file.read(int(last) - int(first) + 1 if last else -1)
+        return {"Body": SimpleNamespace(read=lambda: content)}
+
+    # DynamoDB
+
+    def _rows(self, **query: Any) -> Iterator[Any]:
+        status, _, shard = query["ExpressionAttributeValues"][":shard"]["S"].partition("#")
+        after, page = query.get("ExclusiveStartKey"), list[Any]()
+        number = int(after["pk"]["S"][-12:], 16) + SHARDS if after else int(shard)
+        for each in range(number, self.requests, SHARDS) if status in _STATUSES else ():
+            if each < self.lost or status not in (_status(each), Status.RELEASED):
+                continue
+            page.append(self._row(each, status, shard))
+            if len(page) == query.get("Limit", _DYNAMODB_PAGE):
+                self.calls["DynamoDB query"] += 1
+                yield {"Items": page, "LastEvaluatedKey": {name: page[-1][name] for name in _KEY}}
+                page = []
+        self.calls["DynamoDB query"] += 1
+        yield {"Items": page}
+
+    def _row(self, number: int, status: str, shard: str) -> Any:
+        message_id, request_id = self.message_id(number), self.request_id(number)
+        released = status == Status.RELEASED
+        own_id = f"{request_id[:-12]}{number:012x}" if released else message_id
+        hour = f"{DAY}T{number % _HOURS:02}"
+        words = {
+            "pk": f"MESSAGE#{own_id}", "sk": "MESSAGE", "message_id": own_id, "request_id": request_id,
+            "mailbox": f"Y9{number % MAILBOXES:04}OT001", "encounter": f"encounter {number}",
+            "encounter_key": f"0000-8000-8000-{number:012x}", "recipient": "registered-practice",
+            "created_at": f"{hour}:30:00.000000Z", "status": status, "status_shard": f"{status}#{shard}",
+            "changed_at": f"{hour}:35:00.000000Z",
+            **({"due_at": "2026-11-22T03:00:00.000000Z", "due_shard": "message#1"} if status == Status.SENT else {}),
+        }  # fmt: skip
+        numbers = {"version": "1", "revision": "7", "messages": "1", "expires_at": "2000000000", "possible_copies": "1"}
+        return {
+            **{name: {"S": value} for name, value in words.items()},
+            **{name: {"N": value} for name, value in numbers.items()},
+            "mesh_message_ids": {"L": [] if released else [{"S": f"MESH{number:020}"}]},
+            **({"became": {"L": [{"S": message_id}]}} if released else {}),
+        }
+
+    def get_item(self, *, Key: Any, **_: Any) -> Any:  # noqa: N803
+        """Read what was written; a lost request has nothing."""
+        self.calls["DynamoDB get"] += 1
+        found = self.items.get((Key["pk"]["S"], Key["sk"]["S"]))
+        return {"Item": found} if found else {}
+
+    def transact_write_items(self, *, TransactItems: Any) -> None:  # noqa: N803
+        """Write."""
+        self.calls["DynamoDB write"] += 1
+        for each in TransactItems:
+            put = each["Put"]["Item"]
+            self.items[put["pk"]["S"], put["sk"]["S"]] = put
+
+    # MESH
+
+    def authorised(self, _mailbox: str, act: Any) -> Any:
+        """Know every message."""
+        self.calls["MESH tracking"] += 1
+        return act(SimpleNamespace(tracking=lambda _mesh_message_id: None))
+
+
+def _status(number: int) -> Status:
+    return Status.DELIVERED if number % OPEN_EVERY else Status.SENT
+
+
+_STATUSES = (Status.DELIVERED, Status.SENT, Status.RELEASED)
+_KEY = ("pk", "sk", "status_shard", "changed_at")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timed(Reconciliation):
+    """The step, and what each part took."""
+
+    part_seconds: list[float]
+
+    def _part(self, reached: Reckoning, number: int) -> Balance:
+        began = time.process_time()
+        made = super()._part(reached, number)
+        self.part_seconds.append(time.process_time() - began)
+        return made
+
+
+def reckon(requests: int, lost: int, folder: Path) -> Iterator[Result]:
+    """Reckon the day, run after run, and give the result after each."""
+    day = LargeDay(requests, lost, folder)
+    client = cast("Any", day)
+    evidence = Evidence(client, "evidence", lambda: NOW)
+    _day_before(day, evidence)
+    result = Result(requests=requests)
+    step = Timed(
+        evidence=evidence, balances=Balances(client, "ledger", lambda: NOW), mesh=client,
+        notifier=cast("Any", SimpleNamespace(tell=len)),
+        patience=Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15)),
+        pace=Pace(1e9, sleep=lambda _: None), now=lambda: NOW, part_seconds=result.part_seconds,
+    )  # fmt: skip
+    budget = (POLLER.timeout_seconds - _RESERVE_SECONDS) * min(1, POLLER.memory_megabytes / WHOLE_CORE_MEGABYTES)
+    made: Balance | Unfinished | None = None
+    while not isinstance(made, Balance):
+        began = time.process_time()
+        made = step.run(DAY, lambda began=began: time.process_time() - began < budget)  # type: ignore[misc]
+        result.runs.append(round(time.process_time() - began, 2))
+        if isinstance(made, Unfinished):
+            result.entries, result.parts = made.entries, made.parts
+        result.peak_megabytes, result.calls = peak_memory("self") // MEGABYTE, dict(day.calls)
+        yield result
+    reckoning = step.balances.reckoning(DAY)
+    if reckoning:
+        result.entries, result.parts = reckoning.entries, reckoning.parts
+    names = ("received", "settled", "open", "lost", "incomplete", "without_receipt", "vanished", "open_messages")
+    result.counts = {name: made.total(name) for name in names}
+    result.lost = made.mailboxes["-"].lost if lost else []
+    yield result
+
+
+def _day_before(day: LargeDay, evidence: Evidence) -> None:
+    """Make the balance of the day before, which left open what is open still, and the next message of each."""
+    left = [
+        LeftOpen(
+            message_id=day.message_id(number), request_id=day.request_id(number), mailbox="Y90000OT001", why="SENT"
+        )
+        for number in range(OPEN_EVERY, day.requests, OPEN_EVERY)
+    ]
+    files = [evidence.keep_open(DAY, write_left_open(left[start : start + 400])) for start in range(0, len(left), 400)]
+    before = DAY - timedelta(days=1)
+    made = Balance(day=before, made_at=NOW, mailboxes={}, open_files=tuple(files))
+    key = evidence.keep_balance(before, json.dumps(made.as_json()).encode())
+    day.items[f"BALANCE#{before}", "BALANCE"] = item({"evidence_key": key})
+    day.calls.clear()
+
+
+def bench(requests: int, lost: int, megabytes: int = POLLER.memory_megabytes) -> Result:
+    """Reckon the day in a process of its own, under a memory limit."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "tests.performance.bench_balance", "--requests", str(requests),
+                   "--lost", str(lost), "--in", folder]  # fmt: skip
+        environment = {"PYTHONPATH": f"{ROOT}:{LIBRARY}", "PATH": "/usr/bin:/bin"}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as process:
+            watched = watch(process.pid, megabytes * MEGABYTE, lives=lambda: process.poll() is None)
+            assert process.stdout is not None
+            lines = process.stdout.read().splitlines()
+    result = Result(**json.loads(lines[-1])) if lines else Result(requests=requests)
+    result.killed = watched.killed
+    result.peak_megabytes = max(result.peak_megabytes, watched.peak // MEGABYTE)
+    return result
+
+
+def main() -> int:
+    """Run the bench and print it."""
+    parser = argparse.ArgumentParser(prog="make bench-balance")
+    parser.add_argument("--requests", type=int, default=1_000_000)
+    parser.add_argument("--lost", type=int, default=3)
+    parser.add_argument("--in", dest="folder", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.folder:
+        for result in reckon(arguments.requests, arguments.lost, arguments.folder):
+            print(json.dumps(asdict(result)), flush=True)
+        return 0
+    result = bench(arguments.requests, arguments.lost)
+    print(result.report())
+    return int(result.killed or result.counts.get("lost") != arguments.lost)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
