@@ -16,7 +16,9 @@ from gpconnect_messaging.enabled import PartKind
 from gpconnect_messaging.mailboxes.directory import CredentialsError, UnknownMailboxError
 from gpconnect_messaging.mailboxes.settings import MailboxSettings, MailboxSettingsError
 from gpconnect_messaging.mesh.errors import Authentication, MeshError
+from gpconnect_messaging.storage import StorageError
 from infra.operations.place import Place, PlaceError
+from infra.operations.unannounced import look
 
 _SOON = timedelta(days=30)
 """How long before it ends a certificate needs somebody (docs/watching.md: 60, 30 and 7 days are alarms)."""
@@ -42,6 +44,7 @@ def examined(place: Place) -> Iterator[Finding]:
         named = bucket.removesuffix("BucketName").lower()
         yield _finding(f"{named} bucket", lambda bucket=bucket: _bucket(place, bucket))  # type: ignore[misc]
     yield from flow_examined(place)
+    yield drop_examined(place)
     yield _finding("schedules", lambda: _schedules(place))
     yield _finding("contacts", lambda: _contacts(place))
     yield _finding("notices", lambda: _notices(place))
@@ -58,11 +61,18 @@ def examined(place: Place) -> Iterator[Finding]:
 
 
 def flow_examined(place: Place, *, look_into_dead_letters: bool = True) -> Iterator[Finding]:
-    """Look at what can stop requests without an error: queues, parts that are switched off, canaries."""
+    """Look at what can stop requests: queues, parts that are switched off, canaries, the listing, the id secret."""
     yield _finding("queues", lambda: _queues(place, look_into_dead_letters=look_into_dead_letters))
     for kind, what in _SWITCHED.items():
         yield _finding(what, lambda kind=kind: _enabled(place, kind))  # type: ignore[misc]
     yield _finding("canary", lambda: _canary(place))
+    yield _finding("listing of the drop", lambda: _listing(place))
+    yield _finding("id secret", lambda: _identifiers(place))
+
+
+def drop_examined(place: Place) -> Finding:
+    """Look at what lies in the drop and was not received: requests, and documents that no request names."""
+    return _finding("dropped files", lambda: _dropped(place))
 
 
 def mailbox_examined(place: Place, mailbox: str, practice: str | None) -> Iterator[Finding]:
@@ -85,7 +95,7 @@ def mailbox_examined(place: Place, mailbox: str, practice: str | None) -> Iterat
 def _finding(what: str, look: Look) -> Finding:
     try:
         return Finding(what, *look())
-    except (ClientError, BotoCoreError, PlaceError, CredentialsError, MeshError) as error:
+    except (ClientError, BotoCoreError, PlaceError, CredentialsError, MeshError, StorageError) as error:
         return Finding(what, False, _words(error))
 
 
@@ -186,6 +196,73 @@ def _canary(place: Place) -> tuple[bool, str]:
     if age > 3 * timedelta(minutes=place.poller_settings.canary_minutes):
         return False, f"None has come through for {minutes}, so requests may not either: see where they wait."
     return True, f"the newest that came through was started {minutes} ago" if state.came_through else "under way"
+
+
+_LISTED_EVERY = timedelta(hours=1)
+
+
+def _listing(place: Place) -> tuple[bool, str]:
+    last = place.drop_passes.last()
+    if last is None:
+        return False, "The drop was never listed: see the poller's log, and its schedule."
+    settled = timedelta(seconds=place.poller_settings.drop_settled_seconds)
+    reached = last.until if last.done else last.since
+    behind = place.now() - settled - reached
+    words = f"what was dropped until {reached:%d %b %H:%M} UTC was looked at"
+    if behind > 2 * _LISTED_EVERY:
+        hours = behind / timedelta(hours=1)
+        return False, f"{words}: {hours:.0f} hours behind. What is not announced is not found: see the poller's log."
+    return True, words
+
+
+def _dropped(place: Place) -> tuple[bool, str]:
+    settled = timedelta(seconds=place.poller_settings.drop_settled_seconds)
+    found = look(place.drop_bucket, place.now(), settled)
+    scope = f"of {found.looked_at}" if found.all else f"of the first {found.looked_at}, in the order of their keys,"
+    words = [
+        f"{len(times)} {what} (the oldest {(place.now() - times[0]) / timedelta(hours=1):.0f} h old)"
+        for times, what in (
+            (found.requests, "requests not taken in"),
+            (found.documents, "documents that no request names"),
+        )
+        if times
+    ]
+    if not words:
+        return True, f"{scope} old enough all were received"
+    return False, f"{scope} objects: {', '.join(words)}. {_TAKE_IN}"
+
+
+_TAKE_IN = (
+    "The listing takes in within two hours what was not announced; see the builder's log and the intake's dead letters "
+    "for what is older. Ask the sending system whether a request is missing, and to remove what is not to be sent."
+)
+
+
+def _identifiers(place: Place) -> tuple[bool, str]:
+    """Compare the secret that ids are derived with to the one that the table was begun with; read afresh each time."""
+    known = place.derivation_guard.fingerprint()
+    try:
+        own = place.read_identifiers().fingerprint
+    except PlaceError as error:
+        return False, f"{_sentence(error)} {_RESTORE}"
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "AccessDeniedException":
+            raise
+        return True, "not compared, since you may not read it; the functions compare it when they start"
+    if known is None:
+        return True, "not used yet: the first function that starts binds it to the table"
+    if own != known:
+        return False, (
+            "It is not the secret that the table's ids are derived with: it was replaced, rotated, or restored without "
+            f"its table. {_RESTORE}"
+        )
+    return True, "the one that the table's ids are derived with"
+
+
+_RESTORE = (
+    "No function starts with it, since every repeated request would become a new message. Restore the secret that "
+    "belongs to the table, and change nothing in the table (docs/deploy.md, Restore the ledger)."
+)
 
 
 def _schedules(place: Place) -> tuple[bool, str]:

@@ -27,6 +27,8 @@ from gpconnect_messaging.enabled import EnabledParts
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.balances import Balances
 from gpconnect_messaging.ledger.canaries import Canaries
+from gpconnect_messaging.ledger.derivation import DerivationGuard
+from gpconnect_messaging.ledger.drop_passes import DropPasses
 from gpconnect_messaging.ledger.holds import HeldItems
 from gpconnect_messaging.ledger.notices import NoticeBook
 from gpconnect_messaging.ledger.records import Summary
@@ -214,6 +216,10 @@ class Place:
 
     @cached_property
     def _identifiers(self) -> Identifiers:
+        return self.read_identifiers()
+
+    def read_identifiers(self) -> Identifiers:
+        """Read the secret that ids are derived with, as it is now. Raises PlaceError."""
         try:
             return read_identifiers(self.client("secretsmanager"), self.output("IdentifiersSecretName"))
         except IdentifiersSecretError as error:
@@ -238,6 +244,16 @@ class Place:
     def balances(self) -> Balances:
         """The daily balances."""
         return Balances(self.client("dynamodb"), self.table, self.now, self.poller_settings.audit_kept)
+
+    @cached_property
+    def derivation_guard(self) -> DerivationGuard:
+        """Which secret the table's ids are derived with."""
+        return DerivationGuard(self.client("dynamodb"), self.table)
+
+    @cached_property
+    def drop_passes(self) -> DropPasses:
+        """How far the listing of the drop has come."""
+        return DropPasses(self.client("dynamodb"), self.table, self.now)
 
     @cached_property
     def drop_bucket(self) -> DropBucket:

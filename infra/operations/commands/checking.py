@@ -163,7 +163,7 @@ def _no_such_file(what: str) -> None:
 
 @command(example="gpcm doctor --environment int", panel=Panel.CHECK)
 def doctor(given: Given) -> int | None:
-    """Is everything in order: stack, functions, queues, what can be switched off, mailboxes, secrets, notices, PDS."""
+    """Is everything in order: stack, functions, queues, what can be switched off, the drop, secrets, mailboxes, PDS."""
     found = list(examined(given.place))
     table = plain_table("", "what", "how it is")
     for each in found:

@@ -144,6 +144,7 @@ class PlaceInMemory(Place):
         self.dynamodb, self.bucket, self.topic, self.queue_depths = Table(), Bucket(self.clock), Topic(), Queues()
         self.parameters = Parameters()
         self.switches = Functions()
+        self.secrets = Secrets({"identifiers": {"secret": SECRET}})
         clients: dict[str, Any] = {
             "events": self.switches,
             "kms": self.switches,
@@ -153,7 +154,7 @@ class PlaceInMemory(Place):
             "sqs": self.queue_depths,
             "lambda": self.switches,
             "ssm": self.parameters,
-            "secretsmanager": Secrets({"identifiers": {"secret": SECRET}}),
+            "secretsmanager": self.secrets,
         }
         super().__init__(name="a test", client=clients.__getitem__, outputs=_OUTPUTS, now=self.clock)
 

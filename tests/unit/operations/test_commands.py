@@ -4,8 +4,9 @@ import json
 import re
 import stat
 import uuid
+from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,14 @@ from typer.testing import CliRunner
 import infra.operations.commands  # noqa: F401 - makes the commands known
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.ledger import lifecycle
+from gpconnect_messaging.ledger.balances import Reckoning
 from gpconnect_messaging.ledger.lifecycle import NoticeKind, Status
 from gpconnect_messaging.ledger.records import SET_ASIDE, Received
 from gpconnect_messaging.notices import WORDS
+from gpconnect_messaging.reconciliation import Balance, MailboxBalance
 from infra.operations.command_line import Ended, app
+from infra.operations.commands import checking, telling
+from infra.operations.examining import drop_examined
 from infra.operations.place import PlaceError
 from infra.operations.revealing import REVEALED
 from tests.examples import REQUESTS
@@ -445,3 +450,38 @@ def test_a_request_is_dropped_and_told_of(terminal: Terminal) -> None:
     assert "Dropped as request" in ended.stdout
     assert any(key.endswith("/request.json") for key in terminal.place.bucket.objects)
     assert not [each for each in PERSONAL if each in ended.output]
+
+
+def test_the_doctor_ends_with_1_and_says_for_a_program_what_is_not_in_order(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "examined", lambda place: [drop_examined(place)])
+    assert "All is in order" in terminal.well("doctor")
+    terminal.place.bucket.put_object(Key="SMITH/request.json", Body=b"{}")
+    terminal.place.clock.advance(timedelta(hours=2))
+    ended = terminal.run("doctor", "--json")
+    assert ended.exit_code == Ended.THE_ANSWER_IS_NO
+    (finding,) = json.loads(ended.stdout)
+    assert (finding["what"], finding["well"]) == ("dropped files", False)
+    assert "SMITH" not in ended.stdout
+
+
+def test_a_day_is_reckoned_in_as_many_runs_as_it_takes(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    day = date(2026, 11, 20)
+    balances, evidence = terminal.place.balances, terminal.place.evidence
+    answers: list[dict[str, Any]] = [{"wrong": 300}, {"unfinished": 1}, {"unfinished": 1}]
+
+    def invoke(_place: object, _function: str, _payload: str) -> dict[str, Any]:
+        if len(answers) == 1:
+            lost = MailboxBalance(received=300, counts=Counter(lost=300), lost=["request-1", "request-2"])
+            made = Balance(day=day, made_at=terminal.place.now(), mailboxes={"-": lost})
+            key = evidence.keep_balance(day, json.dumps(made.as_json()).encode())
+            balances.store(made, key, Reckoning(day=day, began_at=terminal.place.now()))
+        return answers.pop()
+
+    monkeypatch.setattr(telling, "invoke", invoke)
+    ended = terminal.run("reconcile", str(day))
+    assert ended.exit_code == Ended.THE_ANSWER_IS_NO
+    assert answers == []
+    assert "request-2" in ended.stdout
+    assert "And 298 more" in ended.stdout

@@ -1,21 +1,41 @@
 """What `gpcm doctor` and the console say of what can stop requests without an error."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from infra.operations.examining import Finding, flow_examined
+from gpconnect_messaging.reconciliation import DropFindings
+from infra.operations import unannounced
+from infra.operations.examining import Finding, drop_examined, flow_examined
+from tests.identifiers import IDENTIFIERS
 from tests.unit.operations.a_place import PlaceInMemory
 
 DEAD = "https://queues/intake-dead"
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
 def place() -> PlaceInMemory:
     place = PlaceInMemory()
     canary(place)
+    listed(place)
+    place.derivation_guard.check(IDENTIFIERS)
     return place
+
+
+def listed(place: PlaceInMemory) -> None:
+    """Have the drop listed, until an hour ago."""
+    reached = place.drop_passes.current(place.now(), HOUR)
+    assert place.drop_passes.record(replace(reached, done=True), DropFindings(), place.now())
+
+
+def dropped(place: PlaceInMemory, key: str, *, received: bool = False) -> None:
+    version = place.bucket.put_object(Key=key, Body=b"x")["VersionId"]
+    if received:
+        place.drop_bucket.mark_received(key, version)
 
 
 def canary(place: PlaceInMemory) -> None:
@@ -78,3 +98,85 @@ def test_dead_letters_are_told_with_the_age_of_the_oldest_and_how_many_are_new(p
     finding = found(place)["queues"]
     assert not finding.well
     assert "3 in intake dead letters (the oldest 30 h old, 2 of the last hour)" in finding.words
+
+
+# The drop
+
+
+def test_a_request_that_was_not_taken_in_and_documents_without_one_are_told_by_their_number_and_age(
+    place: PlaceInMemory,
+) -> None:
+    dropped(place, "SMITH/request.json")
+    dropped(place, "SMITH/report.pdf", received=True)
+    dropped(place, "JONES/report.pdf")
+    place.clock.advance(2 * HOUR)
+    dropped(place, "BROWN/report.pdf")
+    finding = drop_examined(place)
+    assert not finding.well
+    assert "1 requests not taken in (the oldest 2 h old), 1 documents that no request names" in finding.words
+    assert "Ask the sending system" in finding.words
+    assert not any(name in finding.words for name in ("SMITH", "JONES", "BROWN"))
+
+
+def test_a_drop_of_which_all_was_received_is_in_order(place: PlaceInMemory) -> None:
+    dropped(place, "SMITH/request.json", received=True)
+    place.clock.advance(2 * HOUR)
+    assert drop_examined(place).well
+
+
+def test_what_was_dropped_just_now_may_be_on_its_way(place: PlaceInMemory) -> None:
+    dropped(place, "SMITH/request.json")
+    assert drop_examined(place).well
+
+
+def test_of_very_many_files_the_doctor_says_how_many_it_looked_at(
+    place: PlaceInMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unannounced, "MOST_LOOKED_AT", 2)
+    for name in "abc":
+        dropped(place, f"{name}/request.json", received=name != "c")
+    place.clock.advance(2 * HOUR)
+    assert "of the first 2" in drop_examined(place).words
+
+
+def test_a_listing_that_does_not_go_on_or_never_began_is_named(place: PlaceInMemory) -> None:
+    place.clock.advance(1.5 * HOUR)
+    assert found(place)["listing of the drop"].well
+    place.clock.advance(2 * HOUR)
+    finding = found(place)["listing of the drop"]
+    assert not finding.well
+    assert "4 hours behind" in finding.words
+    assert not found(PlaceInMemory())["listing of the drop"].well
+
+
+# The secret that ids are derived with
+
+
+def test_a_secret_that_is_not_the_tables_is_named_with_what_to_do(place: PlaceInMemory) -> None:
+    assert found(place)["id secret"].well
+    place.secrets.values["identifiers"] = {"secret": "another secret, restored without the table"}
+    finding = found(place)["id secret"]
+    assert not finding.well
+    assert "Restore the secret that belongs to the table, and change nothing in the table" in finding.words
+    assert "another secret" not in finding.words
+
+
+def test_a_secret_that_is_gone_is_named(place: PlaceInMemory) -> None:
+    place.secrets.values["identifiers"] = {}
+    finding = found(place)["id secret"]
+    assert (finding.well, "Restore the secret" in finding.words) == (False, True)
+
+
+def test_the_doctor_writes_no_fingerprint(place: PlaceInMemory) -> None:
+    fresh = PlaceInMemory()
+    assert found(fresh)["id secret"].well
+    assert fresh.derivation_guard.fingerprint() is None
+
+
+def test_whoever_may_not_read_the_secret_is_told_that_it_was_not_compared(place: PlaceInMemory) -> None:
+    def denied(**_: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, "GetSecretValue")
+
+    place.secrets.get_secret_value = denied  # type: ignore[method-assign, assignment]
+    finding = found(place)["id secret"]
+    assert (finding.well, "not compared" in finding.words) == (True, True)

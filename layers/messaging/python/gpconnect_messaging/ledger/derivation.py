@@ -13,6 +13,11 @@ class WrongSecretError(Exception):
 class DerivationGuard(LedgerTable):
     """Compares the secret in use with the one that the table was begun with."""
 
+    def fingerprint(self) -> str | None:
+        """Give the fingerprint of the secret that the table was begun with; None where nothing has used it yet."""
+        known = self._get(*_KEY)
+        return str(known["fingerprint"]) if known else None
+
     def check(self, identifiers: Identifiers) -> None:
         """Record the secret's fingerprint where the table has none. Raises WrongSecretError for another secret."""
         pk, sk = _KEY

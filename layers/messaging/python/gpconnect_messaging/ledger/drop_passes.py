@@ -34,18 +34,15 @@ class DropPasses(LedgerTable):
 
     def current(self, now: datetime, settled: timedelta) -> DropPass:
         """Give the pass that is under way, or the next one, which begins where the last one ended."""
-        found = self._get(*_PASS)
-        until = now - settled
-        if found is None:
+        last, until = self.last(), now - settled
+        if last is None:
             return DropPass(since=until - FIRST_WINDOW, until=until)
-        last = DropPass(
-            since=time(found["since"]),
-            until=time(found["until"]),
-            after=found["after"],
-            done=found["done"],
-            revision=int(found["revision"]),
-        )
         return DropPass(since=last.until, until=until, revision=last.revision) if last.done else last
+
+    def last(self) -> DropPass | None:
+        """Give the pass that is under way or was the last; None where there was none."""
+        found = self._get(*_PASS)
+        return _pass(found) if found else None
 
     def record(self, reached: DropPass, found: DropFindings, at: datetime) -> bool:
         """Record how far a pass has come, with what it found since; False where another run has recorded meanwhile."""
@@ -95,6 +92,16 @@ class DropPasses(LedgerTable):
             for kind, count in found.notices.items()
         ]
         return [notice for notice in raised if self._write([self._put_notice(notice)])]
+
+
+def _pass(item: Item) -> DropPass:
+    return DropPass(
+        since=time(item["since"]),
+        until=time(item["until"]),
+        after=item["after"],
+        done=item["done"],
+        revision=int(item["revision"]),
+    )
 
 
 def read_findings(item: Item | None) -> DropFindings:
