@@ -5,6 +5,7 @@
 - Every permission that a call rested on is written down, in the file that `PERMISSIONS` names.
 - S3's events carry the object's version, as EventBridge documents for a versioned bucket; the emulator leaves it out.
 - An alarm about an expression is made, about the expression's first metric; the emulator refuses it.
+- `aws:PrincipalArn` of a role's session is the role, as IAM documents; the emulator gives the session's ARN.
 """
 
 import json
@@ -64,6 +65,19 @@ def _put_any_alarm(name: str, properties: dict[str, Any]) -> Any:
 
 
 provisioners._cw_metric_alarm_put = _put_any_alarm  # noqa: SLF001
+
+
+_resolve = iam_evaluator._resolve_condition_key  # noqa: SLF001 - as above
+
+
+def _resolve_with_role(key: str, call: Any) -> Any:
+    value = _resolve(key, call)
+    if key.lower() == "aws:principalarn" and ":assumed-role/" in str(value):
+        return f"arn:aws:iam::{call.principal_account}:role/{value.split('/')[1]}"
+    return value
+
+
+iam_evaluator._resolve_condition_key = _resolve_with_role  # noqa: SLF001
 
 
 _enforce, _evaluate, _first_match = iam_evaluator.enforce, iam_evaluator.evaluate, iam_evaluator._first_match  # noqa: SLF001 - as above
