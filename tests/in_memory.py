@@ -150,8 +150,9 @@ class Table:
                      and holds({partition: value, sort: item[sort]["S"]})]  # fmt: skip
             found.sort(reverse=not ScanIndexForward)
             if ExclusiveStartKey:
-                place = [key for _, key in found].index(_key(ExclusiveStartKey))
-                found = found[place + 1 :]
+                # As DynamoDB does: from where the key would be, whether or not its item is there still.
+                start = (ExclusiveStartKey[sort]["S"], _key(ExclusiveStartKey))
+                found = [each for each in found if (each > start if ScanIndexForward else each < start)]
             page = [self._items[key] for _, key in found[:Limit]]
         items = [dict(item) for item in page if FilterExpression is None or kept(_all(_plain, item))]
         answer: Item = {"Count": len(items)} | ({} if how.get("Select") == "COUNT" else {"Items": items})

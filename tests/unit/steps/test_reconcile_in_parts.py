@@ -221,6 +221,19 @@ def test_the_next_day_asks_mesh_on_where_this_one_ended_and_then_from_the_beginn
     assert rounds[2] == rounds[0]
 
 
+def test_the_tour_goes_on_although_the_message_that_it_ended_at_moved_on() -> None:
+    night = Night()
+    sent(night, *"abcde")
+    night.step = replace(night.step, most_asked=3)
+    night.reckon()
+    asked = list(night.mesh.asked)
+    last = asked[-1].removeprefix("MESH-")
+    night.ledger.record(f"message-{last}", response("20009"))
+    night.clock.advance(DAY_AFTER)
+    night.reckon()
+    assert sorted(night.mesh.asked) == [f"MESH-{name}" for name in "abcde"]
+
+
 def test_mesh_is_asked_about_whatever_open_message_it_must_have() -> None:
     night = Night()
     night.build("sent", *SENT)
