@@ -18,6 +18,8 @@
 | who polls a mailbox | `MAILBOX#{mailbox}` | `LEASE` |
 | what a person did (`ledger.audit`) | the message's, or `AUDIT#{day}` | `AUDIT#{time}#{hash}` |
 | a day's balance (`ledger.balances`) | `BALANCE#{day}` | `BALANCE` |
+| how far its reckoning has come | the same | `RECKONING` |
+| how far MESH was asked about what it must have | `MESH` | `TOUR` |
 | how far the drop was listed (`ledger.drop_passes`) | `DROP` | `PASS` |
 | what was found in it | `DROP#{day}` | `FOUND` |
 
