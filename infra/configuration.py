@@ -262,6 +262,14 @@ class Backfill(Settings):
     """At most; the builders, PDS and MESH must bear it beside what is dropped meanwhile."""
 
 
+class MalwareScan(Settings):
+    """GuardDuty scans what is dropped, and a request waits until all that it consists of is found clean (ADR 40)."""
+
+    # Well within the three hours in which a report must be sent (GPCM-SD-CS-075).
+    patience_minutes: int = Field(default=60, ge=5, le=120)
+    """How long it waits at most: then it is refused, and a person is told."""
+
+
 class Configuration(Settings):
     """One environment."""
 
@@ -289,6 +297,8 @@ class Configuration(Settings):
     retention: Retention = Retention()
     backfill: Backfill | None = None
     """None: no state machine is made."""
+    malware_scan: MalwareScan | None = None
+    """None: what is dropped is not scanned."""
     timings: Timings = Timings()
     alarms: AlarmThresholds = AlarmThresholds()
     builder: QueueFunctionLimits = QueueFunctionLimits(

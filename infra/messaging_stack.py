@@ -15,6 +15,7 @@ from infra.constructs.keys import ContentKey
 from infra.constructs.layers import PROJECT, Layers
 from infra.constructs.ledger import Ledger
 from infra.constructs.mailboxes import Mailboxes
+from infra.constructs.malware_scan import MalwareScan
 from infra.constructs.networks import FunctionNetwork
 from infra.constructs.notices import Notices
 from infra.constructs.pds import DemographicsService
@@ -108,6 +109,7 @@ class MessagingStack(Stack):
                 "SEND_QUEUE_URL": sending.work.queue.queue_url,
                 "MAXIMUM_RECEIVES": str(MAXIMUM_RECEIVES),
                 **senders.environment,
+                **_scan_environment(configuration, intake),
                 **report_environment(PROJECT / "functions" / "builder"),
             },
         )
@@ -202,6 +204,12 @@ class MessagingStack(Stack):
         mailboxes.grant_read_settings(poller)
         mailboxes.grant_read_credentials(sender)
         mailboxes.grant_read_credentials(poller)
+
+        if configuration.malware_scan is not None:
+            MalwareScan(self, "MalwareScan", drop=storage.drop, key=records_key, builder=builder)
+            storage.grant_see_scans(builder)
+            for work in (intake.work, *intake.of_senders.values()):
+                work.grant_send(builder)
 
         Schedules(self, "Schedules", configuration=configuration, poller=poller)
 
@@ -312,3 +320,14 @@ class MessagingStack(Stack):
             allowed_values=None if local else [configuration.mesh_url],
         )
         return str(parameter.value_as_string)
+
+
+def _scan_environment(configuration: Configuration, intake: Intake) -> dict[str, str]:
+    """Tell the builder how long a request waits for its verdict, and on which queue; nothing where none is given."""
+    scan = configuration.malware_scan
+    if scan is None:
+        return {}
+    return {
+        "SCAN_PATIENCE_SECONDS": str(scan.patience_minutes * 60),
+        "INTAKE_QUEUE_URL": intake.work.queue.queue_url,
+    }

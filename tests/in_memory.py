@@ -20,6 +20,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 
+from gpconnect_messaging.scan_results import SCAN_TAG, ScanResult
 from tests.dynamodb_expressions import condition, updated
 from tests.ledger_table import INDEXES
 
@@ -314,8 +315,9 @@ class Bucket:
 
     def get_object_tagging(self, *, Key: str, VersionId: str | None = None, **_: Any) -> Item:
         self._content("GetObjectTagging", Key, VersionId)
-        tags = self.tags.get((Key, VersionId or str(len(self._versions[Key]))), {})
-        return {"TagSet": [{"Key": name, "Value": value} for name, value in tags.items()]}
+        version = VersionId or str(len(self._versions[Key]))
+        tags = self.tags.get((Key, version), {})
+        return {"VersionId": version, "TagSet": [{"Key": name, "Value": value} for name, value in tags.items()]}
 
     def put_object_tagging(self, *, Key: str, VersionId: str, Tagging: Item, **_: Any) -> Item:
         self._content("PutObjectTagging", Key, VersionId)
@@ -353,6 +355,41 @@ class Bucket:
         if key not in (self._versions if version else self.objects):
             raise _failed(operation, "NoSuchKey")
         return self._versions[key][int(version) - 1] if version else self.objects[key]
+
+
+class ScannedBucket(Bucket):
+    """A bucket with the drop's policy: nobody reads or tags what is not called clean."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        super().__init__(clock)
+        self.read: list[tuple[str, str]] = []
+        self.dropped_next: dict[str, bytes] = {}
+        """What is dropped under a key as soon as its verdict was read."""
+
+    def get_object(self, *, Key: str, VersionId: str | None = None, **how: Any) -> Item:
+        self._require_clean("GetObject", Key, VersionId)
+        return super().get_object(Key=Key, VersionId=VersionId, **how)
+
+    def head_object(self, *, Key: str, VersionId: str | None = None, **how: Any) -> Item:
+        self._require_clean("HeadObject", Key, VersionId)
+        return super().head_object(Key=Key, VersionId=VersionId, **how)
+
+    def get_object_tagging(self, *, Key: str, VersionId: str | None = None, **how: Any) -> Item:
+        answer = super().get_object_tagging(Key=Key, VersionId=VersionId, **how)
+        if Key in self.dropped_next:
+            self.put_object(Key=Key, Body=self.dropped_next.pop(Key))
+        return answer
+
+    def put_object_tagging(self, *, Key: str, VersionId: str, **how: Any) -> Item:
+        self._require_clean("PutObjectTagging", Key, VersionId)
+        return super().put_object_tagging(Key=Key, VersionId=VersionId, **how)
+
+    def _require_clean(self, operation: str, key: str, version: str | None) -> None:
+        self._content(operation, key, version)
+        version = version or str(len(self._versions[key]))
+        self.read.append((key, version))
+        if self.tags.get((key, version), {}).get(SCAN_TAG) != ScanResult.CLEAN:
+            raise _failed(operation, "AccessDenied")
 
 
 @dataclass

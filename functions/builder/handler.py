@@ -23,9 +23,11 @@ from gpconnect_messaging.faults import describe
 from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.metrics import measured
 from gpconnect_messaging.pds.errors import Authentication, Busy, CredentialsError
+from gpconnect_messaging.queues import QUEUED_AT
 from gpconnect_messaging.requests.senders import sender_of_queue
 from gpconnect_messaging.settings import BuilderSettings
 from gpconnect_messaging.steps.build import Built, folder_of
+from gpconnect_messaging.steps.scanning import ScanPendingError
 
 logger = Logger()
 metrics = Metrics()
@@ -54,6 +56,13 @@ def _record(record: SQSRecord) -> None:
             logger.info("a canary was passed on", canary_id=canary_id)
             return
         built = _build(record, envelope, queue_of)
+    except ScanPendingError as pending:
+        # As a message of its own: one that goes back to the queue would use up its tries by waiting. On the same queue,
+        # which tells the sender.
+        queued_at = _queued_at(record) or datetime.now(UTC)
+        wiring.intake_queue(settings, record.event_source_arn).later(record.body, queued_at, pending.again_in)
+        logger.info("a request waits until it is scanned for malware", seconds=pending.again_in.total_seconds())
+        return
     except Exception as error:
         logger.error("a request could not be built; the queue will bring it again", extra=describe(error))
         raise
@@ -110,10 +119,11 @@ def _work(body: str, envelope: Any, queued_at: datetime | None, queue_of: str) -
             **event,
         }:
             version, sequencer = str(dropped.get("version-id", "")), str(dropped.get("sequencer", ""))
+            arrived = min((time for time in (_time(event.get("time")), queued_at) if time), default=None)
             return _Work(
-                partial(builder.dropped, bucket, key, version, _time(event.get("time")), sequencer),
+                partial(builder.dropped, bucket, key, version, arrived, sequencer),
                 lambda: str(builder.identifiers.dropped_request_id(bucket, key, version)),
-                Origin(folder=folder_of(key), arrived=_time(event.get("time"))),
+                Origin(folder=folder_of(key), arrived=arrived),
             )
     raw = body.encode()
     return _Work(
@@ -154,6 +164,6 @@ def _queued_at(record: SQSRecord) -> datetime | None:
     """When a message was first put on the queue: what comes back from the dead letters came earlier than SQS says."""
     sent = record.attributes.sent_timestamp
     at = datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None
-    first = record.message_attributes["QueuedAt"]
+    first = record.message_attributes[QUEUED_AT]
     before = _time(first.string_value) if first else None
     return min((each for each in (at, before) if each), default=None)

@@ -168,6 +168,14 @@ class Storage(Construct):
         function.allow("s3:ListBucket", "s3:ListBucketVersions", on=[self.drop.bucket_arn])
         self._key.grant_through("s3", function, "kms:Decrypt")
 
+    def grant_see_scans(self, function: MessagingFunction) -> None:
+        """Let a function find the newest version of what was dropped by its tags: it reads it only when it is clean."""
+        function.allow(
+            "s3:GetObjectTagging",
+            on=[self.drop.arn_for_objects("*")],
+            wildcard_because="Senders choose the keys of what they drop, so no narrower part of this bucket is known.",
+        )
+
     def grant_list_drop(self, function: MessagingFunction) -> None:
         """Let a function list what was dropped and see whether it was received, and read none of it."""
         function.allow("s3:ListBucket", "s3:ListBucketVersions", on=[self.drop.bucket_arn])

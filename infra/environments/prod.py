@@ -1,6 +1,14 @@
 """Production: living patients, against the live MESH service. Nothing here may be deleted by deleting the stack."""
 
-from infra.configuration import LIVE_MESH_HOST, LIVE_PDS_HOST, Configuration, Deployment, MailboxSettings, Pds
+from infra.configuration import (
+    LIVE_MESH_HOST,
+    LIVE_PDS_HOST,
+    Configuration,
+    Deployment,
+    MailboxSettings,
+    MalwareScan,
+    Pds,
+)
 
 CONFIGURATION = Configuration(
     name="prod",
@@ -12,6 +20,7 @@ CONFIGURATION = Configuration(
     keep_data=True,
     contacts=("messaging@example.org", "clinical-safety@example.org"),
     mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001", pds_lookup=True),),
+    malware_scan=MalwareScan(),
     # As long as payloads are kept: nobody deletes or overwrites evidence before it expires.
     deployment=Deployment(traffic_shift="canary", evidence_lock_days=30),
 )

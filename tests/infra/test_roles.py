@@ -30,6 +30,13 @@ SEND = {
     ("kms:Decrypt through sqs", "send key"),
     ("kms:GenerateDataKey through sqs", "send key"),
 }
+SCANS = {
+    ("s3:GetObjectTagging", "Drop/*"),
+    ("sqs:SendMessage", "Intake"),
+    ("kms:Decrypt through sqs", "intake key"),
+    ("kms:GenerateDataKey through sqs", "intake key"),
+}
+"""What the builder needs besides, where the drop is scanned: to see a verdict, and to let a request wait for it."""
 SETTINGS = {("ssm:GetParameter", "parameter/{path}/mailboxes/*")}
 CREDENTIALS = {
     ("secretsmanager:GetSecretValue", "secret:{path}/mailboxes/*"),
@@ -135,8 +142,11 @@ ALLOWED = {
 def test_a_function_may_do_what_it_needs_and_no_more(template: Template, function: str) -> None:
     role = referred(template.named(f"{function}FunctionName")["Role"])
     path = f"gpconnect-messaging/{template.configuration.name}"
-    asks = PDS if function == "Builder" and template.configuration.pds else set()
-    expected = {(action, resource.format(path=path)) for action, resource in ALLOWED[function] | asks}
+    more = set[tuple[str, str]]()
+    if function == "Builder":
+        more |= PDS if template.configuration.pds else set()
+        more |= SCANS if template.configuration.malware_scan else set()
+    expected = {(action, resource.format(path=path)) for action, resource in ALLOWED[function] | more}
     assert set(_permissions(template, role)) == expected
 
 
@@ -166,7 +176,9 @@ def test_each_function_has_a_role_of_its_own(template: Template) -> None:
     assert len(set(roles)) == len(roles)
     others = 1 if template.configuration.deployment.traffic_shift == "all at once" else 2
     others += template.configuration.backfill is not None
-    assert len(template.of_type("IAM::Role")) == len(roles) + others, "and the scheduler, CodeDeploy and a backfill"
+    others += template.configuration.malware_scan is not None
+    expected = len(roles) + others
+    assert len(template.of_type("IAM::Role")) == expected, "and the scheduler, CodeDeploy, a backfill and GuardDuty"
 
 
 def test_no_role_takes_its_permissions_from_elsewhere(template: Template) -> None:

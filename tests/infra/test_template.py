@@ -435,6 +435,7 @@ COMMON = {
     "POWERTOOLS_LOG_LEVEL",
 }
 PDS = {"PDS_URL", "PDS_SECRET", "PDS_REQUESTS_PER_SECOND"}
+SCAN = {"SCAN_PATIENCE_SECONDS", "INTAKE_QUEUE_URL"}
 MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
 
 
@@ -480,8 +481,11 @@ MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
 )
 def test_a_function_is_told_what_it_needs_and_no_more(template: Template, function: str, variables: set[str]) -> None:
     told = template.named(function)["Environment"]["Variables"]
-    asks = PDS if function == "BuilderFunctionName" and template.configuration.pds else set()
-    assert set(told) == variables | asks
+    more = set[str]()
+    if function == "BuilderFunctionName":
+        more |= PDS if template.configuration.pds else set()
+        more |= SCAN if template.configuration.malware_scan else set()
+    assert set(told) == variables | more
     assert told["POWERTOOLS_METRICS_NAMESPACE"] == "GPConnectMessaging"
     assert told["POWERTOOLS_SERVICE_NAME"] == function.removesuffix("FunctionName").lower()
     for name in ("LEDGER_TABLE", "DROP_BUCKET", "OUTBOX_BUCKET", "EVIDENCE_BUCKET", "SEND_QUEUE_URL"):

@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -26,6 +26,7 @@ from gpconnect_messaging.steps.due_work import Swept
 from gpconnect_messaging.steps.escalate import Escalated
 from gpconnect_messaging.steps.poll import Polled
 from gpconnect_messaging.steps.reconcile import Unfinished
+from gpconnect_messaging.steps.scanning import ScanPendingError
 from gpconnect_messaging.steps.send import NotAuthorisedError
 from tests.identifiers import SECRET
 from tests.in_memory import Secrets, Table
@@ -101,6 +102,16 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
 
 
 DAY, NOON = date(2026, 11, 22), datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@dataclass
+class Queues:
+    """An SQS client that keeps what was sent."""
+
+    sent: list[dict[str, Any]] = field(default_factory=list)
+
+    def send_message(self, **message: Any) -> None:
+        self.sent.append(message)
 
 
 def builder(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,8 +310,10 @@ def test_a_dropped_request_is_built_with_what_s3_says_of_its_version_and_order(
         "source": "aws.s3", "detail-type": "Object Created", "time": "2026-11-20T22:00:00Z",
         "detail": {"bucket": {"name": "drop"}, "object": put},
     }  # fmt: skip
-    assert load("builder").handler(queued(json.dumps(event)), Context()) == {"batchItemFailures": []}
+    records = queued(json.dumps(event))
     at = datetime(2026, 11, 20, 22, tzinfo=UTC)
+    records["Records"][0]["attributes"]["SentTimestamp"] = str(int(at.timestamp()) * 1000 + 400)
+    assert load("builder").handler(records, Context()) == {"batchItemFailures": []}
     assert asked == [("drop", "a/request.json", "v1", at, "00617F08299329D189")]
 
 
@@ -379,3 +392,63 @@ def test_the_builder_knows_the_senders_that_are_configured(
     start("builder", {"secret": SECRET})
     senders = sys.modules["handler_of_the_builder"].builder.senders
     assert (senders and senders._prefixes) == prefixes
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+@pytest.mark.parametrize(("receive", "queue"), [(1, SHARED), (5, SHARED), (5, OWN_QUEUE)])
+def test_a_request_that_is_not_scanned_yet_goes_back_on_the_same_queue_with_all_its_tries(
+    load: Load, monkeypatch: pytest.MonkeyPatch, receive: int, queue: str
+) -> None:
+    def pending(*_: object) -> Built:
+        raise ScanPendingError(timedelta(seconds=40))
+
+    step = SimpleNamespace(
+        queued=pending,
+        identifiers=SimpleNamespace(queued_request_id=lambda *_: "an-id"),
+        ledger=SimpleNamespace(begin_request=lambda _id: 1, end_request=lambda _id: None),
+    )
+    sqs = Queues()
+    monkeypatch.setattr(wiring, "builder", lambda _settings: step)
+    monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)
+    monkeypatch.setenv("INTAKE_QUEUE_URL", f"https://sqs.eu-west-2.amazonaws.com/123456789012/{SHARED}")
+    monkeypatch.setattr(boto3, "client", lambda *_, **__: sqs)
+    records = queued('{"a": "request"}', queue=queue)
+    first, sent = datetime(2026, 11, 20, 22, tzinfo=UTC), datetime(2026, 11, 20, 22, 5, tzinfo=UTC)
+    records["Records"][0]["attributes"] = {
+        "SentTimestamp": str(int(sent.timestamp()) * 1000), "ApproximateReceiveCount": str(receive)
+    }  # fmt: skip
+    records["Records"][0]["messageAttributes"] = {"QueuedAt": {"dataType": "String", "stringValue": first.isoformat()}}
+    assert load("builder").handler(records, Context()) == {"batchItemFailures": []}, "it is no failure"
+    assert sqs.sent == [
+        {
+            "QueueUrl": f"https://sqs.eu-west-2.amazonaws.com/123456789012/{queue}",
+            "MessageBody": '{"a": "request"}',
+            "DelaySeconds": 40,
+            "MessageAttributes": {"QueuedAt": {"DataType": "String", "StringValue": first.isoformat()}},
+        }
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+def test_an_event_that_says_it_is_of_the_future_is_as_old_as_its_message(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may use the queue can write such an event, and a request waits for its verdict from then on."""
+    arrivals: list[datetime] = []
+
+    def dropped(_bucket: str, _key: str, _version: str, arrived: datetime, _sequencer: str) -> Built:
+        arrivals.append(arrived)
+        return Built("an-id", Status.HELD)
+
+    monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(dropped=dropped))
+    monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)
+    handler = load("builder").handler
+    for time in ("2099-01-01T00:00:00Z", "not a time"):
+        event = {
+            "source": "aws.s3", "detail-type": "Object Created", "time": time,
+            "detail": {"bucket": {"name": "drop"}, "object": {"key": "a/request.json"}},
+        }  # fmt: skip
+        records = queued(json.dumps(event))
+        records["Records"][0]["attributes"]["SentTimestamp"] = "1795212000000"
+        handler(records, Context())
+    assert arrivals == [datetime.fromtimestamp(1795212000, UTC)] * 2

@@ -61,6 +61,8 @@ class Assumptions:
     """What Lambda itself writes of a run: its start and its report."""
     document_bytes: float = 100_000
     """How much longer a usual document is than the small one that was measured with."""
+    scanned: float = 0
+    """1 where GuardDuty scans the drop (`malware_scan`): each message's request and its document."""
     payload_months: float = 1
     """How long payloads are kept."""
     audit_months: float = 96
@@ -178,6 +180,10 @@ def of_message(message: Message, fixed: Fixed, given: Assumptions) -> Quantities
         {
             # Its request and its document, put by the sender; S3 tells EventBridge of each, and one rule takes one.
             "s3_put": 2,
+            # Of each: GuardDuty reads it, reads its tags and adds one; the builder reads them.
+            "s3_get": 2 * 4 * given.scanned,
+            "guardduty_object": 2 * given.scanned,
+            "guardduty_gb": (message.dropped_bytes + given.document_bytes) / GIGABYTE * given.scanned,
             "eventbridge_event": 2,
             "sqs_request": 1,
             "s3_gb_month": stored / GIGABYTE * given.payload_months,

@@ -15,6 +15,7 @@ Item = Literal[
     "sns_email", "eventbridge_event", "scheduler_invocation", "kms_request", "kms_key_month", "secrets_request",
     "secret_month", "logs_gb", "logs_masked_gb", "logs_gb_month", "alarm_month", "metric_month", "dashboard_month",
     "xray_trace", "data_out_gb", "state_transition", "endpoint_hour", "fargate_vcpu_hour", "fargate_gb_hour",
+    "guardduty_object", "guardduty_gb",
 ]  # fmt: skip
 """What is paid for."""
 

@@ -272,3 +272,18 @@ def test_what_bites_is_more_than_its_quota_and_the_scarcest_comes_first(measurem
         assert {need.limit.name for need in found if need.bites(place)} == set(biting)
     assert scale.first_to_bite(found, 0) == ["PDS, where a mailbox asks it"]
     assert "DynamoDB, writes" in scale.first_to_bite(found, 1)
+
+
+def test_scanning_the_drop_costs_what_guardduty_and_its_tags_do_and_nothing_where_it_is_off(
+    measurement: Measurement, prices: Prices
+) -> None:
+    message = measurement.kinds[command.USUAL]
+    off = of_message(message, measurement.fixed, Assumptions())
+    on = of_message(message, measurement.fixed, Assumptions(scanned=1))
+    more = {item: count - off.get(item, 0) for item, count in on.items() if count != off.get(item, 0)}
+    assert set(more) == {"guardduty_object", "guardduty_gb", "s3_get"}
+    assert more["guardduty_object"] == 2
+    assert bill(more, prices).usd == pytest.approx(
+        2 * 0.000215 + more["guardduty_gb"] * 0.09 + 8 * prices.usd("s3_get")
+    )
+    assert not {line.item for line in bill(off, prices).lines} & {"guardduty_object", "guardduty_gb"}

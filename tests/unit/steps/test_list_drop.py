@@ -163,3 +163,10 @@ def test_the_tag_leaves_other_tags_of_the_object(world: World) -> None:
     assert world.bucket.tags["one/report.pdf", version] == {
         "GuardDutyMalwareScanStatus": "NO_THREATS_FOUND", **RECEIVED
     }  # fmt: skip
+
+
+def test_the_object_with_which_guardduty_tries_its_role_is_no_senders_document(world: World) -> None:
+    world.bucket.put_object(Key="malware-protection-resource-validation-object", Body=b"")
+    world.clock.advance(2 * HOUR)
+    assert listing(world).run() == DropFindings()
+    assert world.topic.told == []

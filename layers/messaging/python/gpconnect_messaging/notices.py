@@ -55,6 +55,20 @@ WORDS = {
         "A request breaks the rules below, so no message was made of it. The request is kept.",
         "Correct the request at its source and drop it again.",
     ),
+    NoticeKind.MALWARE: Words(
+        "Malware was found in what was dropped",
+        "GuardDuty found malware in an object of a request, so no message was made of it. Nothing copies the object; "
+        "it stays in the drop bucket, whose policy lets nobody read it.",
+        "Treat it as a security incident of the sending system, and tell it. Once the object is clean at its source, "
+        "have the whole request dropped again. Inform the practice another way meanwhile.",
+    ),
+    NoticeKind.NOT_SCANNED: Words(
+        "A request could not be scanned for malware",
+        "An object of a request has no verdict that it is clean, so no message was made of it. The request is kept.",
+        "By the reason below: have a file without a password dropped again; look at the permissions of GuardDuty's "
+        "plan for the drop bucket; where GuardDuty was late or failed, have the object scanned again, then take the "
+        "request in again.",
+    ),
     NoticeKind.REFUSED: Words(
         "MESH refused a message",
         "MESH did not take the message. It will not be sent again unchanged.",

@@ -4,7 +4,7 @@ Only the intake queue, which has a key of its own, also has keys of dropped obje
 """
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 CANARIES = "canaries"
 """The group in which canaries are taken fairly among the mailboxes' messages."""
 
+
+QUEUED_AT = "QueuedAt"
+"""The attribute in which a message that was put on the queue again says when it was first queued."""
 
 UNANNOUNCED = "unannounced"
 """The group of requests that were found in the drop."""
@@ -67,6 +70,18 @@ class IntakeQueue:
             "detail": {"bucket": {"name": bucket}, "object": {"key": key, "version-id": version}},
         }
         self._client.send_message(QueueUrl=self._url, MessageBody=json.dumps(event), MessageGroupId=UNANNOUNCED)
+
+    def later(self, body: str, queued_at: datetime, delay: timedelta) -> None:
+        """Have the builder take a request again after at most 15 minutes (SQS's longest), with all its tries.
+
+        `queued_at` is when it was first queued (UTC).
+        """
+        self._client.send_message(
+            QueueUrl=self._url,
+            MessageBody=body,
+            DelaySeconds=round(delay.total_seconds()),
+            MessageAttributes={QUEUED_AT: {"DataType": "String", "StringValue": queued_at.isoformat()}},
+        )
 
     def canary(self, canary_id: str) -> None:
         """Have the builder take a canary, which the ledger expects."""

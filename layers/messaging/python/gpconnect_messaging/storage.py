@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.reconciliation import Receipt
 from gpconnect_messaging.requests.drop_keys import RECEIVED
+from gpconnect_messaging.scan_results import SCAN_TAG
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -126,6 +127,22 @@ class DropBucket:
             if not isinstance(meaning, NotThereError):
                 raise meaning from None
 
+    def scan(self, key: str, version: str | None = None) -> tuple[str, str | None]:
+        """Say of which version (the latest, as `stat` finds it, or the one asked for) the malware scan says what.
+
+        None where it says nothing yet. Raises NotThereError, StorageError.
+        """
+        _require_possible(key)
+        try:
+            scanned, tags = self._tagging(key, version)
+        except NotThereError:
+            if version or not (expired := self._received_version(key)):
+                raise
+            return self.scan(key, expired)
+        if not scanned:
+            raise StorageError("S3 names no version of an object: the drop bucket has none")
+        return scanned, tags.get(SCAN_TAG)
+
     def is_received(self, key: str) -> bool:
         """Say whether an object's newest version bears the tag. Raises NotThereError, StorageError."""
         return RECEIVED in self._tags(key).items()
@@ -148,12 +165,15 @@ class DropBucket:
         return version if version and RECEIVED in self._tags(key, version).items() else None
 
     def _tags(self, key: str, version: str | None = None) -> dict[str, str]:
+        return self._tagging(key, version)[1]
+
+    def _tagging(self, key: str, version: str | None) -> tuple[str, dict[str, str]]:
         which = {"VersionId": version} if version else {}
         try:
             found = self._client.get_object_tagging(Bucket=self._bucket, Key=key, **which)  # type: ignore[arg-type]
         except ClientError as error:
             raise _meaning(error) from None
-        return {tag["Key"]: tag["Value"] for tag in found["TagSet"]}
+        return found.get("VersionId", ""), {tag["Key"]: tag["Value"] for tag in found["TagSet"]}
 
     def _get(self, key: str, version: str, span: str | None = None) -> Any:
         _require_possible(key)

@@ -49,6 +49,7 @@ def builder(settings: BuilderSettings) -> "Builder":
     from gpconnect_messaging.documents.report_files import added_fonts, logo_file
     from gpconnect_messaging.steps.build import Builder
     from gpconnect_messaging.steps.lookup import Lookup, own_word
+    from gpconnect_messaging.steps.scanning import MalwareScan, unscanned
 
     code = Path(os.environ.get("LAMBDA_TASK_ROOT", ""))
     logo = logo_file(code / settings.report_logo) if settings.report_logo else None
@@ -56,10 +57,13 @@ def builder(settings: BuilderSettings) -> "Builder":
     ledger = _ledger(settings)
     s3 = boto3.client("s3", config=_CONFIG)
     evidence = Evidence(s3, settings.evidence_bucket)
+    drop = DropBucket(s3, settings.drop_bucket)
+    patience = timedelta(seconds=settings.scan_patience_seconds)
     return Builder(
         identifiers=_identifiers(settings),
         lookup=Lookup(evidence=evidence, directory=_pds(settings)) if settings.pds_url else own_word,
-        drop=DropBucket(s3, settings.drop_bucket),
+        scanned=MalwareScan(drop=drop, patience=patience) if patience else unscanned,
+        drop=drop,
         outbox=Outbox(s3, settings.outbox_bucket),
         evidence=evidence,
         ledger=ledger,
@@ -80,6 +84,12 @@ def _senders(settings: BuilderSettings) -> "SenderDirectory | None":
         return None
     client = boto3.client("ssm", config=_CONFIG)
     return SenderDirectory(client, settings.sender_parameters, settings.sender_prefixes)
+
+
+def intake_queue(settings: BuilderSettings, arn: str) -> IntakeQueue:
+    """Make the intake queue with this ARN: the shared one or, in the same account, a sender's own."""
+    url = f"{settings.intake_queue_url.rpartition('/')[0]}/{arn.rpartition(':')[2]}"
+    return IntakeQueue(boto3.client("sqs", config=_CONFIG), url)
 
 
 def attempts(settings: BuilderSettings, builder: "Builder") -> "Attempts":

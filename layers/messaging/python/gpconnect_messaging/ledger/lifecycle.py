@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import Any
 
 from gpconnect_messaging.itk3.response_codes import DUPLICATE_MESSAGE, Level, Verdict
+from gpconnect_messaging.scan_results import ScanResult
 
 ATTEMPTS_BEFORE_TOLD = 5
 """How many uploads may go wrong for passing reasons before a person is told."""
@@ -157,6 +158,8 @@ class NoticeKind(StoredName):
     REQUESTS_UNANNOUNCED = "requests not announced"
     DOCUMENTS_WITHOUT_REQUEST = "documents without a request"
     SENT_AGAIN_IN_VAIN = "sent again in vain"
+    MALWARE = "malware found"
+    NOT_SCANNED = "not scanned for malware"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,11 +178,12 @@ class Fact:
     details: Mapping[str, Any]
 
 
-def request_refused(*, at: datetime, reasons: Iterable[str]) -> Fact:
-    """The request breaks rules; the reasons are `field: rule` lines."""
+def request_refused(*, at: datetime, reasons: Iterable[str], scans: Iterable[ScanResult] = ()) -> Fact:
+    """The request breaks rules; the reasons are `field: rule` lines. `scans` are the malware scan's among them."""
+    found = sorted({scan.value for scan in scans})
     return Fact(
         kind=FactKind.REQUEST_REFUSED, identity="request-refused", at=at, source="builder",
-        details={"reasons": list(reasons)},
+        details={"reasons": list(reasons), **({"scans": found} if found else {})},
     )  # fmt: skip
 
 
@@ -1136,6 +1140,8 @@ def notices_due(history: History) -> frozenset[NoticeKind]:
     called_for = {TOLD_ON_ENTERING[history.status]} if history.status in TOLD_ON_ENTERING else set()
     if history.status is Status.REFUSED and history.unresolved:
         called_for = {NoticeKind.UNRESOLVED}
+    if scans := {scan for fact in history.of(FactKind.REQUEST_REFUSED) for scan in fact.details.get("scans", ())}:
+        called_for = {NoticeKind.MALWARE if ScanResult.THREATS_FOUND in scans else NoticeKind.NOT_SCANNED}
     if history.void:
         called_for = called_for - ({NoticeKind.REJECTED} if not history.negative else set()) | {NoticeKind.VOIDED}
     if history.contradictory:

@@ -909,7 +909,7 @@ def _explanation(history: History, kind: NoticeKind) -> dict[str, str]:
     """Pick the details that a notice of this kind needs."""
     details: dict[str, Any] = {}
     match kind:
-        case NoticeKind.INVALID:
+        case NoticeKind.INVALID | NoticeKind.MALWARE | NoticeKind.NOT_SCANNED:
             details = {"reasons": "\n".join(history.of(FactKind.REQUEST_REFUSED)[0].details["reasons"])}
         case NoticeKind.REFUSED:
             details = dict(history.of(FactKind.UPLOAD_REFUSED)[-1].details)

@@ -23,6 +23,7 @@ from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.operators import checked_actor, checked_reason
+from gpconnect_messaging.queues import QUEUED_AT
 from gpconnect_messaging.replay.pace import Pace
 from gpconnect_messaging.requests.identity import Identifiers
 from gpconnect_messaging.requests.senders import sender_of_queue
@@ -38,8 +39,6 @@ _HIDDEN_SECONDS = 120
 """How long a look, or a redrive's step, may have a message to itself."""
 _LONGEST_HIDDEN_SECONDS = 43_200
 _ID = re.compile(r"[0-9a-f-]{36}")
-QUEUED_AT = "QueuedAt"
-"""The attribute in which a moved message says when it was first queued."""
 _ERROR_CODE = "ERROR_CODE"
 """The attribute in which EventBridge says why a dead letter of its own is one."""
 

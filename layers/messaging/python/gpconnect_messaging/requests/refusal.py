@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gpconnect_messaging.scan_results import ScanResult
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -14,6 +16,8 @@ class Reason:
 
     field: str
     rule: str
+    scan: ScanResult | None = None
+    """What the malware scan found, where that is the reason."""
 
     def __str__(self) -> str:
         return f"{self.field}: {self.rule}"

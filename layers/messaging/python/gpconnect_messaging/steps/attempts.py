@@ -22,19 +22,14 @@ from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.pds.errors import CredentialsError, PdsError
 from gpconnect_messaging.requests.senders import SenderSettingsError
 from gpconnect_messaging.steps.build import Builder, Built, UnknownRequestError
+from gpconnect_messaging.steps.scanning import ScanPendingError
 from gpconnect_messaging.storage import StorageError
 
 KILLED = "the function was killed, or ran out of time, at every attempt"
 
 _OUTAGES = (
-    ClientError,
-    BotoCoreError,
-    StorageError,
-    LedgerBusyError,
-    PdsError,
-    CredentialsError,
-    UnknownRequestError,
-    SenderSettingsError,
+    *(ClientError, BotoCoreError, StorageError, LedgerBusyError, PdsError, CredentialsError, UnknownRequestError),
+    *(SenderSettingsError, ScanPendingError),
 )
 # AWS's answers to what a request made us ask: the same request gets the same answer later.
 _PROVOKED = {"EntityTooLarge", "InvalidArgument", "KeyTooLongError", "ValidationException"}

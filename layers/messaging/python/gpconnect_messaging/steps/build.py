@@ -43,6 +43,7 @@ from gpconnect_messaging.requests.rules import broken_rules, broken_withdrawal_r
 from gpconnect_messaging.requests.senders import Sender, broken_sender_rules
 from gpconnect_messaging.routing.recipients import recipients
 from gpconnect_messaging.steps.lookup import Looked, own_word
+from gpconnect_messaging.steps.scanning import Scanned, unscanned
 from gpconnect_messaging.steps.warning import warning
 from gpconnect_messaging.storage import DropBucket, DropFile, Evidence, NotThereError, Outbox
 from gpconnect_messaging.usecases import USE_CASES
@@ -126,6 +127,7 @@ class Builder:
     senders: SenderDirectory | None = None
     """None: no senders are configured, and whoever may put a request may use every mailbox."""
     lookup: Callable[[UUID, Request, MailboxSettings], Looked] = own_word
+    scanned: Scanned = unscanned
     report_logo: Path | None = None
     report_fonts: tuple[Path, ...] = ()
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -136,15 +138,19 @@ class Builder:
         """Build the request that was dropped as this object version; its documents' keys are relative to its folder.
 
         `arrived` is when it was dropped (UTC), and `sequencer` S3's number of the event, as far as they are known. The
-        receipt comes before the object is read: what cannot be read must be missed.
+        receipt comes before the object is read: what cannot be read must be missed. Raises ScanPendingError.
         """
         request_id = self.identifiers.dropped_request_id(bucket, key, version)
-        came = Origin(folder=folder_of(key), arrived=arrived or self.now())
+        arrived = arrived or self.now()
+        came = Origin(folder=folder_of(key), arrived=arrived)
         self.evidence.receipt(str(request_id))
         if bucket != self.drop.name:  # whoever may use the queue can write what looks like S3's event
             return self._refuse(request_id, None, [Reason("request", "lies in a bucket that is not the drop")])
         try:
+            version = self.scanned(key, version, "request", arrived) or ""
             raw = self.drop.read(key, version, LARGEST_REQUEST)
+        except RequestRefusedError as refused:
+            return self._refuse(request_id, None, refused.reasons, came)
         except NotThereError:
             return self._refuse(request_id, None, [Reason("request", "was removed before it could be read")], came)
         except ValueError:
@@ -157,7 +163,7 @@ class Builder:
         """Build a request that came whole as a queue message; its documents' keys are whole keys of the drop bucket.
 
         `arrived` is when it was put on the queue (UTC), as far as that is known; `queue_of` names the sender whose own
-        queue it is.
+        queue it is. Raises ScanPendingError.
         """
         request_id = self.identifiers.queued_request_id(raw, queue_of)
         self.evidence.receipt(str(request_id))
@@ -167,7 +173,7 @@ class Builder:
         """Take in once more, under an id of its own, the kept request that an operator ordered so.
 
         It is checked and decided on as if it came now, but stands among its encounter's requests where it first came.
-        Raises UnknownRequestError; LedgerBusyError.
+        Raises UnknownRequestError; LedgerBusyError; ScanPendingError.
         """
         order = self.ledger.find_order(request_id)
         if order is None:
@@ -182,7 +188,7 @@ class Builder:
     def release(self, request_id: str) -> Built:
         """Build a held request whose time has come; one that is not held any more is left as it is.
 
-        Raises UnknownRequestError; LedgerBusyError.
+        Raises UnknownRequestError; LedgerBusyError; ScanPendingError.
         """
         row = self.ledger.find(request_id)
         origin = self.ledger.find_origin(request_id)
@@ -204,7 +210,7 @@ class Builder:
             mailbox = self._mailbox(request)
             if claim and (known := self._known(request, mailbox, claim)):
                 return self._released(request_id, known)
-            found = self._gather(request, origin.folder, origin.document_versions)
+            found = self._gather(request, origin.folder, origin.document_versions, row.created_at)
             looked = self._look_up(UUID(request_id), request, mailbox, claim)
             if claim is None and (waits := self._still_waits(row, request, mailbox, looked)):
                 return waits
@@ -280,7 +286,7 @@ class Builder:
             claim = self.ledger.find_claim(str(request_id))
             if claim and (known := self._known(request, mailbox, claim)):
                 return known
-            found = self._gather(request, folder, claim.document_versions if claim else versions)
+            found = self._gather(request, folder, claim.document_versions if claim else versions, arrived)
             looked = self._look_up(request_id, request, mailbox, claim)
             asked = request = looked.of(request)
             trials = self._trials(request, mailbox, found)
@@ -317,7 +323,7 @@ class Builder:
         try:
             if claim.document_versions != found.versions:
                 # Another builder claimed it meanwhile: read what it read.
-                found = self._gather(request, folder, claim.document_versions)
+                found = self._gather(request, folder, claim.document_versions, arrived)
             return self._stored(str(request_id), trials, composed, claim, found, arrived=arrived, tell_at=tell_at)
         except RequestRefusedError as refused:
             return self._refuse(request_id, asked, refused.reasons, came)
@@ -472,10 +478,13 @@ class Builder:
         records = [record for each in ids if (record := self.ledger.find(str(each)))]
         return _together([self._queue(record) for record in records]) if len(records) == len(ids) else None
 
-    def _gather(self, request: Request, folder: str, claimed: tuple[str, ...] | None) -> "_Found":
-        """Find and read all that the request names, in the versions that were claimed if any were."""
-        documents = self._documents(request, folder, claimed)
-        ready = self._ready_resources(request, folder, claimed)
+    def _gather(self, request: Request, folder: str, claimed: tuple[str, ...] | None, arrived: datetime) -> "_Found":
+        """Find and read all that the request names, in the versions that were claimed if any were.
+
+        Raises RequestRefusedError; ScanPendingError.
+        """
+        documents = self._documents(request, folder, claimed, arrived)
+        ready = self._ready_resources(request, folder, claimed, arrived)
         versions = tuple(file.version for file in (*documents, *ready.values()))
         return _Found(tuple(documents), versions, tuple(self._supplied(request, ready)))
 
@@ -501,7 +510,9 @@ class Builder:
         except UnknownMailboxError:
             return NOT_OURS
 
-    def _documents(self, request: Request, folder: str, claimed: tuple[str, ...] | None) -> list[DropFile]:
+    def _documents(
+        self, request: Request, folder: str, claimed: tuple[str, ...] | None, arrived: datetime
+    ) -> list[DropFile]:
         """Find the documents, primary first, and see that each is what the request says it is."""
         places = [request.documents.index(document) for document in request.documents_in_order]
         versions = claimed[: len(places)] if claimed is not None else [None] * len(places)
@@ -510,10 +521,13 @@ class Builder:
         for place, version in zip(places, versions, strict=True):
             document = request.documents[place]
             try:
-                file = self._find(folder + document.key, version)
+                file = self._find(folder + document.key, version, f"documents[{place}]", arrived)
                 wrong = mismatch(document.content_type, *self.drop.ends(file, PROBE_BYTES))
             except NotThereError:
                 reasons.append(Reason(f"documents[{place}].key", "names no file in the drop bucket"))
+                continue
+            except RequestRefusedError as refused:
+                reasons += refused.reasons
                 continue
             if wrong:
                 reasons.append(Reason(f"documents[{place}]", wrong))
@@ -522,22 +536,27 @@ class Builder:
             raise RequestRefusedError(reasons)
         return files
 
-    def _ready_resources(self, request: Request, folder: str, claimed: tuple[str, ...] | None) -> dict[int, DropFile]:
+    def _ready_resources(
+        self, request: Request, folder: str, claimed: tuple[str, ...] | None, arrived: datetime
+    ) -> dict[int, DropFile]:
         """Find the files of the ready resources, by their place in the request."""
         keys = {place: each.key for place, each in enumerate(request.resources) if each.key is not None}
         versions = claimed[len(request.documents) :] if claimed is not None else [None] * len(keys)
         files: dict[int, DropFile] = {}
         for (place, key), version in zip(keys.items(), versions, strict=True):
             try:
-                files[place] = self._find(folder + key, version)
+                files[place] = self._find(folder + key, version, f"resources[{place}]", arrived)
             except NotThereError:
                 rule = "names no file in the drop bucket"
                 raise RequestRefusedError.because(f"resources[{place}].key", rule) from None
         return files
 
-    def _find(self, key: str, version: str | None) -> DropFile:
-        """Find a file that a request names, and tag it as received where it is found for the first time."""
-        file = self.drop.stat(key, version)
+    def _find(self, key: str, version: str | None, field: str, arrived: datetime) -> DropFile:
+        """Find a file that a request names, and tag it as received where it is found for the first time.
+
+        Not before it is scanned: two that tag an object at once, GuardDuty and we, could undo each other's tag.
+        """
+        file = self.drop.stat(key, self.scanned(key, version, field, arrived))
         if version is None:
             self.drop.mark_received(file.key, file.version)
         return file
@@ -659,14 +678,19 @@ class Builder:
         reasons: Sequence[Reason],
         origin: Origin | None = None,
     ) -> Built:
-        fact = lifecycle.request_refused(at=self.now(), reasons=_listed(reasons))
-        change = self.ledger.create(self._row(request_id, asked, (fact,), self._account(asked, origin)), origin)
+        change = self.ledger.create(
+            self._row(request_id, asked, (self._refused(reasons),), self._account(asked, origin)), origin
+        )
         self.notifier.tell(change.notices)
         return Built(str(request_id), change.record.status)
 
     def _refuse_held(self, row: MessageRecord, reasons: Sequence[Reason], claim: Claim | None) -> Built:
         """Refuse a request that was in order when it was held: a setting or a document has changed since."""
-        return self._settle(row, lifecycle.request_refused(at=self.now(), reasons=_listed(reasons)), claim)
+        return self._settle(row, self._refused(reasons), claim)
+
+    def _refused(self, reasons: Sequence[Reason]) -> Fact:
+        scans = [reason.scan for reason in reasons if reason.scan]
+        return lifecycle.request_refused(at=self.now(), reasons=_listed(reasons), scans=scans)
 
     def _settle(self, row: MessageRecord, fact: Fact, claim: Claim | None = None) -> Built:
         """Record what became of a held request, unless another builder, or a newer request, was faster."""

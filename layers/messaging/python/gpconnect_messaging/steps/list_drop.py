@@ -16,6 +16,7 @@ from gpconnect_messaging.queues import IntakeQueue
 from gpconnect_messaging.reconciliation import DropFindings
 from gpconnect_messaging.requests.drop_keys import is_request
 from gpconnect_messaging.requests.identity import Identifiers
+from gpconnect_messaging.scan_results import VALIDATION_OBJECT
 from gpconnect_messaging.storage import DropBucket, Evidence, ListedObject, NotThereError
 
 _AT_ONCE = 8
@@ -61,7 +62,7 @@ class ListDrop:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             tagged = list(pool.map(self._is_received, listed))
         unknown = [each for each, is_received in zip(listed, tagged, strict=True) if not is_received]
-        documents = [each.key for each in unknown if not is_request(each.key)]
+        documents = [each.key for each in unknown if not is_request(each.key) and each.key != VALIDATION_OBJECT]
         return DropFindings(
             requests_unannounced=sum(self._announce(each) for each in unknown if is_request(each.key)),
             documents_without_request=len(documents),

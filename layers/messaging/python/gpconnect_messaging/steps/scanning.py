@@ -1,0 +1,64 @@
+"""Let only what was scanned for malware be read, where the drop is scanned (ADR 40).
+
+A verdict is read together with the version that it is about, and that version is what is read then: what is dropped
+under the same key meanwhile is another version, with a verdict of its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
+from gpconnect_messaging.scan_results import ScanResult
+from gpconnect_messaging.storage import DropBucket
+
+_SHORTEST, _LONGEST = timedelta(seconds=15), timedelta(minutes=5)
+"""Of the waits for a verdict; in between, a request waits again for as long as it has waited."""
+
+Scanned = Callable[[str, str | None, str, datetime], str | None]
+"""Say which version of a key may be read (None: the latest): of key, version, the field that names it, and since when
+the request waits (UTC). Raises NotThereError, ScanPendingError, RequestRefusedError."""
+
+
+class ScanPendingError(Exception):
+    """GuardDuty has not said yet whether an object is clean: ask again after `again_in`."""
+
+    def __init__(self, again_in: timedelta) -> None:
+        super().__init__("an object of the request is not scanned for malware yet")
+        self.again_in = again_in
+
+
+def unscanned(_key: str, version: str | None, _field: str, _since: datetime) -> str | None:
+    """Let any version be read, where the drop is not scanned."""
+    return version
+
+
+@dataclass(frozen=True, kw_only=True)
+class MalwareScan:
+    """The scan of a drop; an object that has no verdict after `patience` is refused."""
+
+    drop: DropBucket
+    patience: timedelta
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def __call__(self, key: str, version: str | None, field: str, since: datetime) -> str:
+        """Say which version may be read, as `Scanned` describes it."""
+        scanned, tag = self.drop.scan(key, version)
+        result = self._waited_for(since) if tag is None else _known(tag)
+        if result is not ScanResult.CLEAN:
+            raise RequestRefusedError([Reason(field, result.rule, result)])
+        return scanned
+
+    def _waited_for(self, since: datetime) -> ScanResult:
+        waited = self.now() - since
+        if waited >= self.patience:
+            return ScanResult.NONE_IN_TIME
+        raise ScanPendingError(max(_SHORTEST, min(waited, _LONGEST)))
+
+
+def _known(tag: str) -> ScanResult:
+    """Read a verdict; what is no word of GuardDuty's was written by somebody else, or is newer than this release."""
+    try:
+        return ScanResult(tag)
+    except ValueError:
+        return ScanResult.FAILED

@@ -1,0 +1,201 @@
+"""Where the drop is scanned for malware, nothing of it is read before GuardDuty has called that very version clean."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.requests.drop_keys import RECEIVED
+from gpconnect_messaging.scan_results import SCAN_TAG
+from gpconnect_messaging.steps.build import Built
+from gpconnect_messaging.steps.scanning import MalwareScan, ScanPendingError
+from gpconnect_messaging.storage import DropBucket
+from tests.examples import REQUESTS, request_data
+from tests.in_memory import ScannedBucket
+from tests.unit.steps.holding import Product
+
+PATIENCE = timedelta(hours=1)
+SAMPLE = "consultation-report-2.0-attachments"
+CLEAN = "NO_THREATS_FOUND"
+INFECTED = b"%PDF-1.4 X5O!P%@AP[4 EICAR %%EOF"
+BAD = {
+    "THREATS_FOUND": "holds malware",
+    "UNSUPPORTED": "cannot be scanned",
+    "ACCESS_DENIED": "was not let at it",
+    "FAILED": "GuardDuty failed",
+    "a word that GuardDuty does not use": "GuardDuty failed",
+}
+
+
+class ScannedProduct(Product):
+    """The product with a drop that is scanned, and in it the sample with its documents."""
+
+    def __init__(self) -> None:
+        super().__init__(hold_window_seconds=0)
+        self.dropped = ScannedBucket(self.time)
+        self.folder = REQUESTS / SAMPLE
+        for file in sorted(self.folder.iterdir()):
+            self.dropped.put_object(Key=f"a/{file.name}", Body=file.read_bytes())
+        drop = DropBucket(cast("Any", self.dropped), "drop")
+        self.builder = replace(
+            self.builder, drop=drop, scanned=MalwareScan(drop=drop, patience=PATIENCE, now=self.time)
+        )
+        self.arrived = self.time()
+
+    @property
+    def keys(self) -> list[str]:
+        return [f"a/{file.name}" for file in sorted(self.folder.iterdir())]
+
+    def scanned(self, result: str, *keys: str, version: str = "1") -> None:
+        for key in keys:
+            self.dropped.tags.setdefault((key, version), {})[SCAN_TAG] = result
+
+    def receives(self) -> Built:
+        """The queue brings S3's event of the request."""
+        return self.builder.dropped("drop", "a/request.json", "1", self.arrived)
+
+    def receives_whole(self) -> Built:
+        """The queue brings the same request whole."""
+        data = request_data(SAMPLE, request_id="whole-request-1")
+        for document in data["documents"]:
+            document["key"] = f"a/{document['key']}"
+        return self.builder.queued(json.dumps(data).encode(), self.arrived)
+
+    def reasons(self, built: Built) -> str:
+        [fact] = self.row(built.message_id).history.of(FactKind.REQUEST_REFUSED)
+        return "\n".join(fact.details["reasons"])
+
+
+@pytest.fixture
+def product() -> ScannedProduct:
+    return ScannedProduct()
+
+
+def test_a_request_is_not_even_read_before_it_is_scanned(product: ScannedProduct) -> None:
+    with pytest.raises(ScanPendingError):
+        product.receives()
+    assert product.dropped.read == []
+    assert [key.partition("/")[0] for key in product.bucket.objects] == ["receipts"], "it is missed if it never goes on"
+
+
+def test_each_document_is_waited_for_and_then_the_message_is_built(product: ScannedProduct) -> None:
+    waited = 0
+    for key in ["a/request.json", *(key for key in product.keys if key != "a/request.json")]:
+        with pytest.raises(ScanPendingError):
+            product.receives()
+        assert key not in {read for read, _ in product.dropped.read}
+        product.scanned(CLEAN, key)
+        waited += 1
+    assert waited > 2
+    assert product.receives().status is Status.BUILT
+    for key in product.keys:
+        assert product.dropped.tags[key, "1"] == {SCAN_TAG: CLEAN, **dict([RECEIVED])}, "neither tag undoes the other"
+
+
+def test_the_documents_of_a_queued_request_are_waited_for_too(product: ScannedProduct) -> None:
+    with pytest.raises(ScanPendingError):
+        product.receives_whole()
+    product.scanned(CLEAN, *product.keys)
+    assert product.receives_whole().status is Status.BUILT
+
+
+def test_a_request_waits_again_for_as_long_as_it_has_waited_within_bounds(product: ScannedProduct) -> None:
+    waits = []
+    for minutes in (0, 0.5, 2, 10, 59):
+        product.time.time = product.arrived + timedelta(minutes=minutes)
+        with pytest.raises(ScanPendingError) as pending:
+            product.receives()
+        waits.append(round(pending.value.again_in.total_seconds()))
+    assert waits == [15, 30, 120, 300, 300]
+
+
+@pytest.mark.parametrize("unscanned", ["a/request.json", "a/wound.png"])
+def test_what_has_no_verdict_in_time_is_refused_and_told(product: ScannedProduct, unscanned: str) -> None:
+    assert unscanned in product.keys
+    product.scanned(CLEAN, *(key for key in product.keys if key != unscanned))
+    product.time.advance(PATIENCE)
+    built = product.receives()
+    assert built.status is Status.INVALID
+    assert "was not scanned for malware in time" in product.reasons(built)
+    assert product.told() == ["A request could not be scanned for malware"]
+    product.scanned(CLEAN, unscanned)
+    assert product.receives() == built, "a verdict that comes later changes nothing by itself"
+
+
+@pytest.mark.parametrize("verdict", BAD)
+@pytest.mark.parametrize("bad", ["a/request.json", "a/wound.png"])
+def test_what_is_not_clean_is_refused_told_and_copied_nowhere(product: ScannedProduct, verdict: str, bad: str) -> None:
+    product.scanned(CLEAN, *product.keys)
+    product.scanned(verdict, bad)
+    built = product.receives()
+    assert built.status is Status.INVALID
+    assert BAD[verdict] in product.reasons(built)
+    subject = (
+        "Malware was found in what was dropped"
+        if verdict == "THREATS_FOUND"
+        else "A request could not be scanned for malware"
+    )
+    assert product.told() == [subject]
+    assert product.outbox.messages == {}
+    assert (bad, "1") not in product.dropped.read
+    kept = f"requests/{built.message_id}.json" in product.bucket.objects
+    assert kept is (bad != "a/request.json"), "what is itself bad stays where it is"
+    assert bad in product.dropped.objects
+
+
+def test_malware_is_told_as_malware_whatever_else_is_wrong(product: ScannedProduct) -> None:
+    product.scanned(CLEAN, *product.keys)
+    documents = [key for key in product.keys if key != "a/request.json"]
+    product.scanned("FAILED", documents[0])
+    product.scanned("THREATS_FOUND", documents[1])
+    product.receives()
+    assert product.told() == ["Malware was found in what was dropped"]
+
+
+def test_the_version_that_is_read_is_the_one_whose_verdict_was_read(product: ScannedProduct) -> None:
+    product.scanned(CLEAN, *product.keys)
+    documents = [key for key in product.keys if key != "a/request.json"]
+    product.dropped.dropped_next = dict.fromkeys(documents, INFECTED)
+    assert product.receives().status is Status.BUILT
+    assert {version for _, version in product.dropped.read} == {"1"}
+    [message] = product.outbox.messages.values()
+    assert b"EICAR" not in message
+
+
+def test_a_newer_version_needs_a_verdict_of_its_own(product: ScannedProduct) -> None:
+    product.scanned(CLEAN, *product.keys)
+    product.dropped.put_object(Key="a/wound.png", Body=INFECTED)
+    with pytest.raises(ScanPendingError):
+        product.receives()
+    product.scanned("THREATS_FOUND", "a/wound.png", version="2")
+    assert product.receives().status is Status.INVALID
+
+
+def test_a_document_that_expired_since_it_was_received_is_found_with_its_verdict(product: ScannedProduct) -> None:
+    product.scanned(CLEAN, *product.keys)
+    product.receives()
+    for key in product.keys:
+        product.dropped.delete_object(Key=key)
+    assert product.receives_whole().status is Status.BUILT
+
+
+def test_a_held_request_is_released_only_from_versions_that_are_clean() -> None:
+    product = ScannedProduct()
+    product.mailbox = replace(product.mailbox, hold_window_seconds=600)
+    product.scanned(CLEAN, *product.keys)
+    held = product.receives()
+    assert held.status is Status.HELD
+    product.scanned("THREATS_FOUND", "a/wound.png")  # scanned again meanwhile
+    product.later(timedelta(hours=3))
+    assert product.status(held) is Status.INVALID
+    assert product.mesh.sent == []
+    assert "Malware was found in what was dropped" in product.told()
+
+
+def test_the_sample_has_what_is_tried(product: ScannedProduct) -> None:
+    assert {"a/request.json", "a/wound.png"} < set(product.keys)
+    assert Path(product.folder / "request.json").is_file()
