@@ -55,8 +55,13 @@ deploy: $(READY) ## Deploy the stack of ENVIRONMENT (dev) to the AWS account of 
 diff: $(READY) ## Show what a deployment of ENVIRONMENT (dev) would change
 	@$(CDK) diff --context environment=$(or $(ENVIRONMENT),dev)
 
-bootstrap: $(READY) ## Prepare the AWS account of your credentials for deployments, once
-	@$(CDK) bootstrap --context environment=$(or $(ENVIRONMENT),dev)
+# First the policies under which CloudFormation deploys, then CDK's own stack, which gives them to CloudFormation's role.
+bootstrap: $(READY) ## Prepare the AWS account of your credentials for deployments of ENVIRONMENT (dev) (TRUST=pipeline account)
+	@$(CDK) deploy --app "$(BIN)/python -m infra.bootstrap --environment $(or $(ENVIRONMENT),dev)" \
+		--output .build/bootstrap --outputs-file .build/bootstrap.json --require-approval never
+	@$(CDK) bootstrap --app .build/bootstrap $(if $(TRUST),--trust $(TRUST)) \
+		--cloudformation-execution-policies "$$($(BIN)/python -c \
+		'import json; [made] = json.load(open(".build/bootstrap.json")).values(); print(made["Policies"])')"
 
 destroy: $(READY) ## Delete the stack of ENVIRONMENT (dev); production refuses
 	@$(CDK) destroy --force --context environment=$(or $(ENVIRONMENT),dev)

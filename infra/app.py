@@ -72,19 +72,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--output", type=Path, help="folder for template and assets (default: cdk.out)")
     options = parser.parse_args(arguments)
-    # Under `cdk`, its context wins over the one given here, and it says where it will look for the template.
-    app = App(context=cdk_context(), outdir=str(options.output or os.environ.get("CDK_OUTDIR", "cdk.out")))
-    name = options.environment or app.node.get_context("environment")
     try:
-        if name == PIPELINE:
-            build_pipeline(app)
-        else:
-            build(environments.load(name), app)
+        synthesize(options.environment, options.output)
     except (ValidationError, environments.UnknownEnvironmentError, TypeError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    app.synth()
     return 0
+
+
+def synthesize(name: str | None, output: Path | None = None) -> None:
+    """Write the template of an environment, or of the pipeline; None: of the context's environment.
+
+    Raises ValidationError, UnknownEnvironmentError, TypeError.
+    """
+    # Under `cdk`, its context wins over the one given here, and it says where it will look for the template.
+    app = App(context=cdk_context(), outdir=str(output or os.environ.get("CDK_OUTDIR", "cdk.out")))
+    name = name or app.node.get_context("environment")
+    if name == PIPELINE:
+        build_pipeline(app)
+    else:
+        build(environments.load(name), app)
+    app.synth()
 
 
 def cdk_context() -> dict[str, Any]:

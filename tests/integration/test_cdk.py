@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.bootstrap.__main__ import STACK_NAME
 from infra.local import emulator
 from infra.local.emulator import Access, LocalSession
 from infra.local.environments import ROOT, environment
@@ -51,6 +52,13 @@ def test_an_account_is_prepared_deployed_to_compared_and_cleared_by_the_readmes_
     assert prepared.returncode == 0, prepared.stderr
     session = LocalSession(access)
     formation = session.client("cloudformation")
+    [deployer] = formation.describe_stacks(StackName=STACK_NAME)["Stacks"]
+    [policies] = [output["OutputValue"] for output in deployer["Outputs"] if output["OutputKey"] == "Policies"]
+    account = session.client("sts").get_caller_identity()["Account"]
+    attached = session.client("iam").list_attached_role_policies(
+        RoleName=f"cdk-hnb659fds-cfn-exec-role-{account}-eu-west-2"
+    )["AttachedPolicies"]
+    assert {each["PolicyArn"] for each in attached} == set(policies.split(",")), "and not AdministratorAccess"
 
     deployed = make("deploy", access, "YES=1")
     assert deployed.returncode == 0, deployed.stderr
