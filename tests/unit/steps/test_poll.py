@@ -134,6 +134,22 @@ def test_an_answer_by_reference_belongs_to_the_one_version_that_waits_for_it(wor
     assert status(world, first) is Status.DELIVERED
 
 
+def test_an_answer_by_reference_does_not_prove_that_an_upload_whose_answer_was_lost_arrived(world: World) -> None:
+    first = sent(world)
+    for code in ("20013", "30001"):
+        world.answer(first, code)
+    poll(world)
+    second = built(world)
+    send(world, second, Mood.LOSES_UNHEARD)
+    for code in ("20013", "30001"):
+        world.answer_by_reference("one", code)
+    poll(world)
+    assert status(world, second) is Status.UNCERTAIN
+    assert subjects(world).count("Something came in that belongs to no message") == 2
+    world.settle()
+    assert world.mesh.copies(second), "the message is sent again"
+
+
 def test_an_answer_by_reference_is_nobodys_where_two_versions_wait_for_it(world: World) -> None:
     sent(world), sent(world)
     world.answer_by_reference("one", "20013")

@@ -748,8 +748,11 @@ class History:
         )
 
     def awaits(self, level: Level) -> bool:
-        """Whether MESH may hold a copy that an acknowledgement of this level is still due for."""
-        if not self.possible_copies or self.negative or self.void:
+        """Whether MESH took the message, and an acknowledgement of this level is still due for it.
+
+        Of an upload whose answer was lost nobody knows: an answer that does not name it cannot prove that it arrived.
+        """
+        if not self.mesh_message_ids or self.negative or self.void:
             return False
         came = {Level.INFRASTRUCTURE: self.infrastructure_positive, Level.BUSINESS: self.business_positive}
         return not came.get(level, all(came.values()))
