@@ -67,6 +67,24 @@ def test_a_slow_clock_does_not_make_the_next_request_look_newer() -> None:
     assert asked(9.7, 60).beside(newest) is OLDER
 
 
+def test_a_slow_clock_is_known_as_one_whichever_of_the_two_comes_first() -> None:
+    correction, first = asked(9.5, 71.5), asked(10, 11)
+    assert correction.beside(first) is NEWER
+    assert first.beside(correction) is OLDER
+
+
+MINUTES = st.integers(0, 16).map(lambda half_minutes: half_minutes * 30)
+
+
+@given(MINUTES, MINUTES, MINUTES, MINUTES)
+def test_of_two_requests_no_more_than_one_is_the_newer_whichever_comes_first(
+    stated: int, arrived: int, other_stated: int, other_arrived: int
+) -> None:
+    one, other = asked(stated, arrived), asked(other_stated, other_arrived)
+    if one != other:
+        assert [one.beside(other), other.beside(one)].count(NEWER) == 1
+
+
 TIMES = st.integers(0, 20)
 
 

@@ -69,6 +69,33 @@ def test_a_correction_from_a_slow_clock_is_the_next_version(world: World) -> Non
     assert world.topic.told == []
 
 
+def test_a_correction_from_a_slow_clock_whose_event_comes_first_is_not_replaced_by_what_it_corrects(
+    world: World,
+) -> None:
+    now = world.clock.time
+    first = world.drop("one", updated=now)
+    world.clock.advance(HOUR)
+    correction = world.drop("one", updated=now - SECONDS)
+    build(world, 1)
+    build(world)
+    assert versions(world) == {correction: 1}
+    assert row(world, first).status is Status.SUPERSEDED
+    assert world.topic.told == []
+
+
+def test_a_held_request_that_loses_to_one_that_was_put_down_before_it_is_notified() -> None:
+    world = World(Watched(), hold=2 * HOUR)
+    now = world.clock.time
+    first = world.drop("one", updated=now)
+    world.clock.advance(SECONDS)
+    second = world.drop("one", updated=now - SECONDS)
+    build(world, 1)
+    build(world)
+    assert (row(world, second).status, row(world, first).status) == (Status.SUPERSEDED, Status.HELD)
+    world.sweep(world.process("sweep"))
+    assert subjects(world) == ["A later request was not sent"]
+
+
 def test_a_later_request_that_states_a_much_earlier_update_is_kept_and_a_person_notified(world: World) -> None:
     now = world.clock.time
     world.clock.advance(HOUR)

@@ -58,11 +58,17 @@ class Asked:
         if self.s3_object and self.s3_object == newest.s3_object and self.sequencer and newest.sequencer:
             return Precedence.OLDER if _sequence(self, newest) < _sequence(newest, self) else Precedence.NEWER
         if self.stated > newest.stated:
-            return Precedence.NEWER
+            return Precedence.OLDER if newest.corrects(self) else Precedence.NEWER
         if self.arrived < newest.arrived or (self.arrived == newest.arrived and self.stated < newest.stated):
             return Precedence.OLDER
-        slow_clock = newest.stated - self.stated <= CLOCKS_DIFFER and self.arrived - newest.arrived > SURELY_LATER
-        return Precedence.NEWER if slow_clock or self.stated == newest.stated else Precedence.LATER_BUT_OLDER
+        if self.stated == newest.stated or self.corrects(newest):
+            return Precedence.NEWER
+        return Precedence.LATER_BUT_OLDER
+
+    def corrects(self, other: "Asked") -> bool:
+        """Whether it came after another that states a later time, since its sender's clock was slow."""
+        slow = timedelta() < other.stated - self.stated <= CLOCKS_DIFFER
+        return slow and self.arrived - other.arrived > SURELY_LATER
 
     def after(self, newest: "Asked | None") -> "Asked":
         """Stand for this request as its encounter's newest: no later one is older for this one's slow clock."""

@@ -190,7 +190,7 @@ class Ledger(LedgerTable):
             puts = [
                 *self._put_claim(claim, encounter, recipients, origin=origin),
                 self._put_encounter(after),
-                *self._superseded(before.held_request_id, request_id),
+                *self._superseded(before, request_id, asked),
             ]
             if self._write(puts):
                 return claim
@@ -226,7 +226,7 @@ class Ledger(LedgerTable):
                             held_request_id=held,
                         )
                     ),
-                    *self._superseded(before.held_request_id, record.message_id),
+                    *self._superseded(before, record.message_id, asked),
                 ]
             if origin:
                 puts.append(self._put_origin(record.message_id, origin))
@@ -796,12 +796,18 @@ class Ledger(LedgerTable):
         notices = self._notices_raised(changed, told)
         return replace(changed, revision=record.revision + 1), self._puts(changed, [fact], notices), notices
 
-    def _superseded(self, held_request_id: str, by_request_id: str) -> list[Item]:
-        """How to write that a newer request took the held one's place, if it is still held."""
-        found = self._find_with_notices(held_request_id) if held_request_id else None
+    def _superseded(self, encounter: Encounter, by_request_id: str, by: Asked) -> list[Item]:
+        """How to write that a newer request took the held one's place, if it is still held.
+
+        Where the held one arrived later, a person is notified: events come in any order.
+        """
+        held = encounter.held_request_id
+        found = self._find_with_notices(held) if held else None
         if found is None or found[0].status is not Status.HELD:
             return []
-        return self._puts_with(found[0], superseded(at=self._now(), by_request_id=by_request_id), found[1])[1]
+        arrived_later = encounter.newest is not None and encounter.newest.arrived > by.arrived
+        fact = superseded(at=self._now(), by_request_id=by_request_id, arrived_later=arrived_later)
+        return self._puts_with(found[0], fact, found[1])[1]
 
     def _put_claim(
         self,
