@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: fuzz docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger bench-balance model soak-mesh mutants mutate-permissions try-deploy bench-console cost
+.PHONY: fuzz docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger bench-balance model model-take-outs soak-mesh mutants mutate-permissions try-deploy bench-console cost
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -109,8 +109,12 @@ soak: $(READY) ## Send MESSAGES (10000) through the local run past a failing MES
 soak-mesh: $(READY) ## Send 3 x 1,000 messages, in memory, through a MESH that fails one request in five
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak_mesh
 
-model: $(READY) ## Tell stories of failing processes for MINUTES (10), and try every place of every step in every way
+model: $(READY) ## Tell stories of failing processes and of forgers for MINUTES (10), then try every place of every step in every way
 	@MODEL_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest -q -s tests/integration/test_model.py
+
+model-take-outs: $(READY) ## Take what keeps a promise out of the product, one by one: the stories find each within SECONDS (600) (ONLY=slow SEED=1)
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.model.take_outs --seconds $(or $(SECONDS),600) \
+		--only '$(ONLY)' --seed $(or $(SEED),1)
 
 mutants: $(READY) ## Make MUTANTS (120) small faults in the lifecycle and the steps: their tests must notice (SEED=1 ONLY=send JSON=1)
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.mutation --mutants $(or $(MUTANTS),120) --seed $(or $(SEED),1) \

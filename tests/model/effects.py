@@ -81,7 +81,11 @@ class Process:
         """Do one effect, with a place before it and one after."""
         path = _path()
         self._reach(Place(self.step, path, name, after=False))
-        result = call()
+        try:
+            result = call()
+        except Died:  # what it was given took all its memory
+            self.dead = True
+            raise
         if name == "sns.publish":
             self.unnoted += 1
         elif " notice_told >" in path or " escalated >" in path:

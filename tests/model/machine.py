@@ -21,6 +21,14 @@ PLACES = st.just(0) | st.integers(1, 24) | st.integers(25, 60)
 ENDINGS = st.sampled_from([Ending.DIES, Ending.FAILS])
 ANY = st.integers(0, 1_000)
 CODES = st.sampled_from(["20013", "30001", "30001", "20013", "30002", "20007", "20014", "20009", "30004", "30014"])
+ANSWERS = st.just(("20013", "30001")) | st.tuples(CODES)
+"""What comes at once: both acknowledgements, or one."""
+ANNOUNCED = st.sampled_from([1, 1, 1, 0, 2])
+"""How often S3's event comes: it can be lost, and come twice. The queue brings events in any order."""
+CLOCKS = st.sampled_from([0, -30, -240, -3_600, 60])
+"""By how many seconds a sender's clock is fast."""
+TIMES = st.sampled_from([1, 1, 2, 8])
+"""How often MESH leaves a question open."""
 
 
 class Messaging(RuleBasedStateMachine):
@@ -46,13 +54,33 @@ class Messaging(RuleBasedStateMachine):
     def _process(self, step: str, at: int, ending: Ending) -> Process:
         return self.world.process(step, at, ending)
 
-    @rule(encounter=ENCOUNTERS, valid=st.booleans() | st.just(value=True))
-    def a_request_is_dropped(self, encounter: str, valid: bool) -> None:
-        self.world.drop(encounter, valid=valid)
+    @rule(encounter=ENCOUNTERS, valid=st.booleans() | st.just(value=True), announced=ANNOUNCED)
+    def a_request_is_dropped(self, encounter: str, valid: bool, announced: int) -> None:
+        self.world.drop(encounter, valid=valid, announced=announced)
 
-    @rule(encounter=ENCOUNTERS)
-    def a_consultation_is_deleted(self, encounter: str) -> None:
-        self.world.withdraw(encounter)
+    @rule(encounter=ENCOUNTERS, announced=ANNOUNCED, clock=CLOCKS, minutes=st.sampled_from([0, 2, 60]))
+    def a_request_that_states_its_time_is_dropped(
+        self, encounter: str, announced: int, clock: int, minutes: int
+    ) -> None:
+        self.world.clock.advance(timedelta(minutes=minutes))
+        stated = self.world.clock.time + timedelta(seconds=clock)
+        self.world.drop(encounter, updated=stated, announced=announced)
+
+    @rule(announced=ANNOUNCED)
+    def one_object_is_put_again(self, announced: int) -> None:
+        self.world.drop("put again", folder="put again", announced=announced)
+
+    @rule()
+    def a_document_is_dropped_alone(self) -> None:
+        self.world.drop_document()
+
+    @rule(encounter=ENCOUNTERS, announced=ANNOUNCED)
+    def a_consultation_is_deleted(self, encounter: str, announced: int) -> None:
+        self.world.withdraw(encounter, announced=announced)
+
+    @rule(at=PLACES, ending=ENDINGS)
+    def the_drop_is_listed(self, at: int, ending: Ending) -> None:
+        self.world.list_drop(self._process("listing", at, ending))
 
     @precondition(lambda self: self.world.queue.intake)
     @rule(which=ANY, again=st.booleans(), at=PLACES, ending=ENDINGS)
@@ -97,11 +125,16 @@ class Messaging(RuleBasedStateMachine):
         records = self.world.records()
         self.world.send_again(self._process("operator", at, ending), records[which % len(records)].message_id, way)
 
-    @precondition(lambda self: any(self.world.truth.forgeries.values()))
+    @precondition(lambda self: self.world.truth.from_elsewhere())
     @rule(which=ANY, at=PLACES, ending=ENDINGS)
     def an_answer_from_elsewhere_turns_out_genuine(self, which: int, at: int, ending: Ending) -> None:
-        found = [(subject, each) for subject, forged in self.world.truth.forgeries.items() for each, _ in forged]
-        self.world.accept(self._process("operator", at, ending), *found[which % len(found)])
+        found = self.world.truth.from_elsewhere()
+        answer = found[which % len(found)]
+        named = [answer.message_id] if answer.message_id else [
+            record.message_id for record in self.world.records() if answer in self.world.truth.answers_to(record)
+        ]  # fmt: skip
+        for message_id in named:
+            self.world.accept(self._process("operator", at, ending), message_id, answer.mesh_message_id)
 
     @precondition(lambda self: self.world.records())
     @rule(which=ANY, at=PLACES, ending=ENDINGS)
@@ -134,12 +167,68 @@ class Messaging(RuleBasedStateMachine):
         self.world.round()
 
     @precondition(lambda self: self.world.mesh.uploads)
-    @rule(which=ANY, code=CODES, sender=st.sampled_from([PRACTICE, PRACTICE, STRANGER]))
-    def somebody_answers(self, which: int, code: str, sender: str) -> None:
+    @rule(which=ANY, codes=ANSWERS)
+    def the_practice_answers(self, which: int, codes: tuple[str, ...]) -> None:
         copies = [each for each in self.world.mesh.uploads.values() if each.complete]
         if copies:
             copy = copies[which % len(copies)]
-            self.world.answer(copy.file_name.removesuffix(".xml"), code, sender=sender)
+            for code in codes:
+                self.world.answer(copy.file_name.removesuffix(".xml"), code)
+
+    @precondition(lambda self: self.world.collected())
+    @rule(which=ANY, codes=ANSWERS)
+    def the_practice_answers_by_reference(self, which: int, codes: tuple[str, ...]) -> None:
+        encounters = self.world.collected()
+        for code in codes:
+            self.world.answer_by_reference(encounters[which % len(encounters)], code)
+
+    @precondition(lambda self: self.world.truth.answers)
+    @rule(which=ANY, by_reference=st.booleans())
+    def an_answer_is_given_again(self, which: int, by_reference: bool) -> None:
+        self.world.answer_again(list(self.world.truth.answers)[which % len(self.world.truth.answers)], by_reference)
+
+    @precondition(lambda self: self.world.truth.requests)
+    @rule(which=ANY, codes=ANSWERS, sender=st.sampled_from([STRANGER, STRANGER, PRACTICE]))
+    def somebody_answers_what_they_learned_of(self, which: int, codes: tuple[str, ...], sender: str) -> None:
+        message_ids = self.world.message_ids()
+        message_id = message_ids[which % len(message_ids)]
+        if sender == PRACTICE and message_id in self.world.perhaps_at_the_practice():
+            return  # nobody could tell such an answer from one to a copy
+        for code in codes:
+            self.world.answer(message_id, code, sender=sender)
+
+    @precondition(lambda self: self.world.truth.requests)
+    @rule(encounter=ENCOUNTERS, codes=ANSWERS)
+    def somebody_else_answers_by_reference(self, encounter: str, codes: tuple[str, ...]) -> None:
+        for code in codes:
+            self.world.answer_by_reference(encounter, code, sender=STRANGER)
+
+    @rule(times=TIMES)
+    def mesh_does_not_say_where_it_routed(self, times: int) -> None:
+        self.world.mesh.tracking_silent += times
+
+    @rule(times=TIMES)
+    def the_directory_names_nobody(self, times: int) -> None:
+        self.world.mesh.directory_silent += times
+
+    @precondition(lambda self: not self.world.mesh.deadly)
+    @rule()
+    def an_answer_comes_that_takes_all_memory(self) -> None:
+        self.world.answer_that_takes_all_memory()
+
+    @precondition(lambda self: self.world.inbox())
+    @rule(first=ANY, number=st.integers(1, 4), times=st.sampled_from([1, 1, 6]))
+    def the_poller_is_killed_with_messages_in_hand(self, first: int, number: int, times: int) -> None:
+        for _ in range(times):
+            inbox = self.world.inbox()
+            begin = first % len(inbox)
+            self.world.poll_killed(inbox[begin : begin + number])
+
+    @precondition(lambda self: self.world.records())
+    @rule(which=ANY)
+    def a_newer_release_writes_and_is_turned_back(self, which: int) -> None:
+        records = self.world.records()
+        self.world.newer_release_writes(records[which % len(records)].message_id)
 
     @precondition(lambda self: self.world.mesh.uploads)
     @rule(which=ANY)

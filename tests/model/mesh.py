@@ -5,7 +5,7 @@ are MESH's effects.
 """
 
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -14,6 +14,7 @@ from typing import Any
 from gpconnect_messaging.mesh.chunking import Part
 from gpconnect_messaging.mesh.errors import Busy, Gone, NeverLeft, Refused, Uncertain
 from gpconnect_messaging.mesh.models import EndpointLookup, Mailbox, MessageHeaders, Outgoing, Sent, Tracking
+from tests.dying import Died
 
 
 class Mood(Enum):
@@ -62,6 +63,16 @@ class Mesh:
     practice: str = "A20047OT001"
     """Where all messages of ours are routed to."""
     delivered_ever: dict[str, tuple[MessageHeaders, bytes]] = field(default_factory=dict)
+    handed: set[str] = field(default_factory=set)
+    """File names of uploads that MESH was given, whatever became of them."""
+    tracking_silent: int = 0
+    """How many more questions about an upload's recipient MESH leaves open."""
+    directory_silent: int = 0
+    """How many more questions about a practice's mailbox the directory leaves open."""
+    silences: Counter[str] = field(default_factory=Counter)
+    """How often MESH left open where an upload, or what is for a practice, goes: by MESH id, and by ODS code."""
+    deadly: set[str] = field(default_factory=set)
+    """MESH ids of what takes all the memory of a process that downloads it."""
 
     def deliver(self, mailbox: str, body: bytes, **headers: Any) -> str:
         """Put a message into an inbox; return its id."""
@@ -111,6 +122,8 @@ class Client:
 
     def download_into(self, mesh_message_id: str, sink: Any, **_: Any) -> MessageHeaders:
         headers, body = self._waiting(mesh_message_id)
+        if mesh_message_id in self.mesh.deadly:
+            raise Died
         sink.write(body)
         return headers
 
@@ -125,10 +138,19 @@ class Client:
             raise Gone("tracking", "unknown")
         complete = self.mesh.uploads[mesh_message_id].complete
         status = "accepted" if complete else "uploading"
-        return Tracking(message_id=mesh_message_id, status=status, recipient=self.mesh.practice)
+        recipient = self.mesh.practice
+        if self.mesh.tracking_silent:
+            self.mesh.tracking_silent -= 1
+            self.mesh.silences[mesh_message_id] += 1
+            recipient = ""
+        return Tracking(message_id=mesh_message_id, status=status, recipient=recipient)
 
     def endpoint_lookup(self, ods_code: str, workflow_id: str) -> EndpointLookup:
         assert workflow_id == "GPCONNECT_SEND_DOCUMENT"
+        if self.mesh.directory_silent:
+            self.mesh.directory_silent -= 1
+            self.mesh.silences[ods_code] += 1
+            return EndpointLookup(mailboxes=())
         listed = (Mailbox(mailbox_id=self.mesh.practice),) if self.mesh.practice.startswith(ods_code) else ()
         return EndpointLookup(mailboxes=listed)
 
@@ -151,7 +173,9 @@ class Client:
             case Mood.UNREACHABLE:
                 raise NeverLeft(operation, "no connection")
             case Mood.LOSES_UNHEARD:
+                self.mesh.handed.add(outgoing.file_name)
                 raise Uncertain(operation, "the answer was lost", message_id=known)
+        self.mesh.handed.add(outgoing.file_name)
         mesh_message_id = known or f"OUT{len(self.mesh.uploads) + 1:06}"
         upload = self.mesh.uploads.setdefault(mesh_message_id, Upload(mesh_message_id, outgoing.file_name, {}, total))
         upload.chunks[number] = content

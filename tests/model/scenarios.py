@@ -14,7 +14,7 @@ from typing import Any
 from gpconnect_messaging.ledger.lifecycle import Status
 from tests.model.effects import Ending, Place, Process, Watched
 from tests.model.mesh import Mood
-from tests.model.world import LATE, STRANGER, UNACKNOWLEDGED, WINDOW, Dropped, World
+from tests.model.world import LATE, SETTLED, STRANGER, UNACKNOWLEDGED, WINDOW, Dropped, World
 
 READ_AT_MOST = 2
 """At how many of its turns a loop that reads is disturbed."""
@@ -139,6 +139,10 @@ def _escalate(world: World, process: Process) -> None:
 
 def _take_on(world: World, process: Process) -> None:
     world.take_on(process, NOTICE)
+
+
+def _list_drop(world: World, process: Process) -> None:
+    world.list_drop(process)
 
 
 def _reconcile(world: World, process: Process) -> None:
@@ -451,6 +455,43 @@ def _claimed_withdrawn_and_redriven(world: World) -> None:
     world.queue.intake += lost
 
 
+def _dropped(put: Callable[[World], object], *happens: Callable[[World], object]) -> Situation:
+    """What a sender put down, what happened then, and that it is old enough to be looked for."""
+
+    def situation(world: World) -> None:
+        put(world)
+        for each in happens:
+            each(world)
+        world.clock.advance(SETTLED)
+
+    return situation
+
+
+def _request(world: World) -> None:
+    world.drop("encounter")
+
+
+def _unannounced(world: World) -> None:
+    world.drop("encounter", announced=0)
+
+
+def _built(world: World) -> None:
+    world.deliver_intake(world.process("builder"))
+
+
+def _left_untagged(world: World) -> None:
+    _died(world, _build, "s3.put_object_tagging")
+
+
+def _left_unread(world: World) -> None:
+    _died(world, _build, "s3.get_object")
+
+
+def _listed_in_part(world: World) -> None:
+    world.clock.advance(SETTLED)
+    _died(world, _list_drop, "sqs.send_message")
+
+
 def _morning(world: World) -> None:
     """It is twenty past three of the next day."""
     morning = datetime(2026, 11, 21, 3, 20, tzinfo=UTC)
@@ -555,6 +596,13 @@ SCENARIOS = (
     Scenario("no acknowledgement", "sweep", _unacknowledged, _sweep),
     Scenario("half an acknowledgement", "sweep", _half_answered, _sweep),
     Scenario("a notice that nobody told", "sweep", _untold, _sweep),
+    Scenario("an empty drop", "listing", _dropped(lambda _world: None), _list_drop),
+    Scenario("a request that was announced", "listing", _dropped(_request, _built), _list_drop),
+    Scenario("a request that was not announced", "listing", _dropped(_unannounced), _list_drop),
+    Scenario("a request that is received and not tagged", "listing", _dropped(_request, _left_untagged), _list_drop),
+    Scenario("a request that was received and not read", "listing", _dropped(_request, _left_unread), _list_drop),
+    Scenario("a document that no request names", "listing", _dropped(World.drop_document), _list_drop),
+    Scenario("a listing that ended half-way", "listing", _dropped(_unannounced, _listed_in_part), _list_drop),
     Scenario("a notice that was told just now", "escalate", _told, _escalate),
     Scenario("a notice that nobody takes on", "escalate", _told_long_ago, _escalate),
     Scenario("a notice that somebody takes on", "person", _told, _take_on, only_once=False),

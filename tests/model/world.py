@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from unittest.mock import patch
 
 from gpconnect_messaging import checked
@@ -27,12 +27,13 @@ from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level, Verdi
 from gpconnect_messaging.ledger import lifecycle, table
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.balances import Balances
-from gpconnect_messaging.ledger.lifecycle import FactKind, History, Patience, Status
+from gpconnect_messaging.ledger.drop_passes import DropPasses
+from gpconnect_messaging.ledger.lifecycle import OFFERS_BEFORE_TOLD, FactKind, History, Patience, Status
 from gpconnect_messaging.ledger.notices import NoticeBook
 from gpconnect_messaging.ledger.orders import OrderBook
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
-from gpconnect_messaging.ledger.table import time
+from gpconnect_messaging.ledger.table import in_time, item, time
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory
 from gpconnect_messaging.mailboxes.settings import Release as ReleasedBy
 from gpconnect_messaging.mesh.chunking import Chunking
@@ -44,24 +45,26 @@ from gpconnect_messaging.replay.policy import Way
 from gpconnect_messaging.replay.resend import Choice, Resend
 from gpconnect_messaging.requests.identity import request_again_id
 from gpconnect_messaging.requests.nhs_number import NumberRange
-from gpconnect_messaging.steps import build
+from gpconnect_messaging.steps import build, list_drop
 from gpconnect_messaging.steps.build import Builder
 from gpconnect_messaging.steps.by_hand import ByHand, NotPossibleError
 from gpconnect_messaging.steps.due_work import Sweep
 from gpconnect_messaging.steps.escalate import Escalation
+from gpconnect_messaging.steps.list_drop import ListDrop
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.reconcile import Reconciliation
 from gpconnect_messaging.steps.send import Sender
 from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
 from infra.local.practice import responding
-from infra.local.practice.answering import Answer
+from infra.local.practice.answering import Answer as Written
 from infra.local.practice.reading import Reading
 from tests.dying import Died
 from tests.examples import REQUESTS, request_data
 from tests.identifiers import IDENTIFIERS, key_of
 from tests.in_memory import Bucket, Clock, Table, Topic
 from tests.model.effects import Ending, Process, Watched
-from tests.model.mesh import Connections, Mesh, Upload
+from tests.model.mesh import Client, Connections, Mesh, Upload
+from tests.model.truth import Answer, Asked, Truth
 
 MAILBOX, PRACTICE, STRANGER = "Y90001OT001", "A20047OT001", "B30099OT001"
 WORKFLOW = "GPCONNECT_SEND_DOCUMENT"
@@ -76,6 +79,12 @@ UNACKNOWLEDGED = timedelta(hours=4)
 NURSE = "a.nurse"
 OPERATOR = "operator-7"
 _AT_ONCE = Pace(1e9, sleep=lambda _: None)
+MOST_TRIES = 5
+"""How often a message is tried alone before it is set aside."""
+SETTLED = timedelta(minutes=65)
+"""After so long the hourly listing of the drop looks at what was put down."""
+SILENCES = 3
+"""How often MESH may leave open where a message went, or a practice is, before it stays open."""
 WINDOW = timedelta(minutes=30)
 """How long a request is held, where the world holds any."""
 OF_REQUESTS = {
@@ -114,6 +123,35 @@ def few_shards(number: int = 2) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Let the listing of the drop ask S3 about one object at a time, so that a place is reached in the same order."""
+    with patch.object(list_drop, "_AT_ONCE", 1):
+        yield
+
+
+class DropOnly:
+    """The world's one bucket, of which only what senders dropped is listed, so many objects a page."""
+
+    OURS = ("receipts/", "requests/", "messages/", "balances/", "received/", "warnings/")
+
+    def __init__(self, bucket: Any, per_page: int = 1) -> None:
+        self.bucket = bucket
+        self.per_page = per_page
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.bucket, name)
+
+    def get_paginator(self, _operation: str) -> "DropOnly":
+        return self
+
+    def paginate(self, **how: Any) -> Iterator[dict[str, Any]]:
+        pages = self.bucket.get_paginator("list_objects_v2").paginate(**how)
+        found = [each for page in pages for each in page["Contents"] if not each["Key"].startswith(self.OURS)]
+        for first in range(0, len(found), self.per_page):
+            yield {"Contents": found[first : first + self.per_page]}
+
+
 class BrokenError(AssertionError):
     """Something that must always hold did not."""
 
@@ -125,6 +163,8 @@ class Queues:
     intake: list["Delivery"] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     """Messages on the send queue."""
+    found_in_drop: set[str] = field(default_factory=set)
+    """Keys of requests that were announced because the listing found them."""
 
     def send_message(self, *, QueueUrl: str, MessageBody: str, **_: Any) -> None:  # noqa: N803 - boto3's names
         match QueueUrl, json.loads(MessageBody):
@@ -135,6 +175,7 @@ class Queues:
             case "intake", {"source": "aws.s3", "time": at, "detail": {"bucket": bucket, "object": found}}:
                 dropped = Dropped(bucket["name"], found["key"], found["version-id"], datetime.fromisoformat(at), "")
                 self.intake.append(dropped)
+                self.found_in_drop.add(found["key"])
             case "intake", {"again": request_id}:
                 self.intake.append(Again(request_id))
             case _:
@@ -189,49 +230,21 @@ class Parameters:
         return {"Parameter": {"Value": json.dumps(settings)}}
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A request: what for, and whether it keeps the rules."""
-
-    encounter: str
-    valid: bool
-    at: datetime
-    withdrawal: bool = False
-
-
-@dataclass
-class Truth:
-    """What really happened, as the world outside knows it."""
-
-    requests: dict[str, "Asked"] = field(default_factory=dict)
-    """By request id."""
-    answers: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
-    """Message id, and for each answer to it that came from the practice: MESH id and code."""
-    forgeries: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
-    """The same, of answers that came from somebody else."""
-    genuine: set[str] = field(default_factory=set)
-    """MESH ids of answers that came from somebody else, and that an operator vouches for."""
-    reports: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """Message id, and the uploads of it that MESH reported as undelivered."""
-    strays: set[str] = field(default_factory=set)
-    """MESH ids of what came and belongs to no message of ours."""
-    ghosts: dict[str, datetime] = field(default_factory=dict)
-    """Receipts of requests that were lost before this story: the balance must find them."""
-    acknowledged: dict[str, datetime] = field(default_factory=dict)
-    """When somebody took a notice on, by its id."""
-
-
 class World:
     """Everything outside the steps, and the steps."""
 
+    told: ClassVar[int] = 0
+    """How many worlds there were: each story has one."""
+
     def __init__(self, watched: Watched | None = None, *, hold: timedelta = timedelta(0)) -> None:
+        World.told += 1
         self.watched = watched or Watched()
         self.hold = hold
         self.release = ReleasedBy.AUTOMATIC
         self.clock = Clock(START)
         self.table, self.bucket, self.queue, self.topic = Table(), Bucket(self.clock), Queues(), Topic()
         self.mesh = Mesh(before_acknowledging=self._kept_and_recorded)
-        self.truth = Truth()
+        self.truth = Truth(PRACTICE)
         self.ledger = Ledger(self.table, "ledger", PATIENCE, self.clock)  # type: ignore[arg-type]
         self.evidence = Evidence(self.bucket, "evidence", self.clock)  # type: ignore[arg-type]
         self.reconciliation = Reconciliation(
@@ -248,16 +261,34 @@ class World:
         """Each message's status, and what people had been told and had decided when it came to it."""
         self._facts_of_all: dict[str, frozenset[str]] = {}
         self._latest: list[MessageRecord] = []
+        self._known: dict[str, tuple[str, MessageRecord | None]] = {}
+        """Each message as it was last read, by its key, and the revision of its row."""
         self._tellings_broken_off = 0
         self._puts = 0
+        self._polls_struck = 0
+        """How many polls a story ended by itself, and not by what was in the inbox."""
+        self._unknowable: set[str] = set()
+        """Messages with an answer of the practice that came before MESH had them, and was taken in afterwards."""
+        self._audited_as: dict[str, MessageRecord] = {}
+        """Each message as it was when its audit trail was last looked at."""
         self._audited: dict[str, frozenset[tuple[datetime, str, str]]] = {}
+        self.list_drop(Process("listing", Watched()))  # the environment is not new
 
     # What the world does
 
     def drop(
-        self, encounter: str, *, valid: bool = True, folder: str | None = None, updated: datetime | None = None
+        self,
+        encounter: str,
+        *,
+        valid: bool = True,
+        folder: str | None = None,
+        updated: datetime | None = None,
+        announced: int = 1,
     ) -> str:
-        """A sending system drops a request, into a folder of its own unless told otherwise; return its id."""
+        """A sending system drops a request, into a folder of its own unless told otherwise; return its id.
+
+        S3 announces it so many times: 0 is an event that was lost.
+        """
         folder = folder or f"{encounter}/{len(self.truth.requests)}"
         self.bucket.put_object(Key=f"{folder}/report.pdf", Body=_PDF)
         changes: dict[str, Any] = {"encounter": encounter}
@@ -265,7 +296,13 @@ class World:
             changes["consultation__updated"] = updated.isoformat()
         if not valid:
             changes["patient__nhs_number"] = "9658218866"
-        return self._dropped(folder, request_data("consultation-report-2.0", **changes), encounter, valid=valid)
+        asked = request_data("consultation-report-2.0", **changes)
+        return self._dropped(folder, asked, encounter, valid=valid, announced=announced)
+
+    def drop_document(self) -> None:
+        """A sending system drops a document, and never a request that names it."""
+        self.truth.documents_alone += 1
+        self.bucket.put_object(Key=f"alone/{self.truth.documents_alone}/report.pdf", Body=_PDF)
 
     def drop_raw(self, key: str, body: bytes) -> None:
         """A sending system drops whatever it likes as a request."""
@@ -273,18 +310,30 @@ class World:
         self._puts += 1
         self.queue.intake.append(Dropped("drop", key, version, self.clock(), f"{self._puts:018X}"))
 
-    def withdraw(self, encounter: str) -> str:
+    def withdraw(self, encounter: str, *, announced: int = 1) -> str:
         """The consultation was deleted; return the withdrawal's id."""
         asked = {"kind": "withdraw", "mailbox": MAILBOX, "encounter": encounter}
-        return self._dropped(f"{encounter}/{len(self.truth.requests)}", asked, encounter, withdrawal=True)
+        folder = f"{encounter}/{len(self.truth.requests)}"
+        return self._dropped(folder, asked, encounter, withdrawal=True, announced=announced)
 
-    def _dropped(self, folder: str, body: Any, encounter: str, *, valid: bool = True, withdrawal: bool = False) -> str:
+    def _dropped(
+        self,
+        folder: str,
+        body: Any,
+        encounter: str,
+        *,
+        valid: bool = True,
+        withdrawal: bool = False,
+        announced: int = 1,
+    ) -> str:
         key, at = f"{folder}/request.json", self.clock()
         version = self.bucket.put_object(Key=key, Body=json.dumps(body).encode())["VersionId"]
         self._puts += 1
-        self.queue.intake.append(Dropped("drop", key, version, at, f"{self._puts:018X}"))
+        # S3's events name the second, and order puts of one object by their sequencer.
+        event = Dropped("drop", key, version, at.replace(microsecond=0), f"{self._puts:018X}")
+        self.queue.intake += [event] * announced
         request_id = str(IDENTIFIERS.dropped_request_id("drop", key, version))
-        self.truth.requests[request_id] = Asked(encounter, valid, at, withdrawal)
+        self.truth.requests[request_id] = Asked(encounter, valid, at, withdrawal, key, self._puts)
         return request_id
 
     def store(self, *, chunked: bool = False, encounter: str = "stored", version: int = 1) -> str:
@@ -323,36 +372,88 @@ class World:
         """
         shape = responding.Shape.STANDARD
         written = responding.write(
-            Answer(code, malformed=malformed), Reading(message_id=message_id),
+            Written(code, malformed=malformed), Reading(message_id=message_id),
             responding.Practice(PRACTICE[:6], PRACTICE), shape=shape, now=self.clock.time,
         )  # fmt: skip
-        mesh_message_id = self.mesh.deliver(
-            MAILBOX, written.content, sender=sender, workflow_id=f"{WORKFLOW}_ACK", message_type="DATA"
-        )
+        mesh_message_id = self._delivered(written.content, sender)
         if malformed or stray:
             self.truth.strays.add(mesh_message_id)
-        elif sender == PRACTICE:
-            self.truth.answers[message_id].append((mesh_message_id, code))
         else:
-            self.truth.forgeries[message_id].append((mesh_message_id, code))
+            premature = not self.mesh.copies(message_id)
+            self.truth.answers[mesh_message_id] = Answer(
+                mesh_message_id, code, sender, message_id=message_id, premature=premature
+            )
         return mesh_message_id
 
     def answer_by_reference(self, encounter: str, code: str, *, sender: str = PRACTICE) -> str:
         """An answer comes that names no message, but the encounter alone; return its MESH id."""
         nobodys = "22222222-2222-4222-8222-222222222222"
         written = responding.write(
-            Answer(code), Reading(message_id=nobodys), responding.Practice(PRACTICE[:6], PRACTICE),
+            Written(code), Reading(message_id=nobodys), responding.Practice(PRACTICE[:6], PRACTICE),
             shape=responding.Shape.STANDARD, now=self.clock.time,
         )  # fmt: skip
         body, replaced = re.subn(
             rb'(url="SenderReference">\s*<valueString value=")[^"]*', rb"\g<1>" + encounter.encode(), written.content
         )
         assert replaced == 1
+        mesh_message_id = self._delivered(body, sender)
+        self.truth.answers[mesh_message_id] = Answer(mesh_message_id, code, sender, encounter=encounter)
+        return mesh_message_id
+
+    def answer_again(self, mesh_message_id: str, by_reference: bool) -> None:
+        """Whoever gave an answer gives it again, naming the message, or the encounter alone."""
+        answer = self.truth.answers[mesh_message_id]
+        encounter = answer.encounter
+        if answer.message_id and by_reference and (record := self.ledger.find(answer.message_id)):
+            encounter = record.encounter
+        if encounter and (answer.sender != PRACTICE or encounter in self.collected()):
+            self.answer_by_reference(encounter, answer.code, sender=answer.sender)
+        elif answer.message_id and not answer.premature:
+            self.answer(answer.message_id, answer.code, sender=answer.sender)
+
+    def answer_that_takes_all_memory(self) -> str:
+        """Something comes that kills each process that downloads it; return its MESH id."""
+        mesh_message_id = self._delivered(b"<Bundle/>", STRANGER)
+        self.mesh.deadly.add(mesh_message_id)
+        self.truth.strays.add(mesh_message_id)
+        return mesh_message_id
+
+    def _delivered(self, body: bytes, sender: str) -> str:
         return self.mesh.deliver(MAILBOX, body, sender=sender, workflow_id=f"{WORKFLOW}_ACK", message_type="DATA")
+
+    def collected(self) -> list[str]:
+        """The encounters of which the practice has a message."""
+        return sorted({record.encounter for record in self.records() if self.mesh.copies(record.message_id)})
+
+    def perhaps_at_the_practice(self) -> set[str]:
+        """The messages that MESH has, or may have for all that anybody knows."""
+        return self.truth.perhaps_sent | {name.removesuffix(".xml") for name in self.mesh.handed}
+
+    def message_ids(self) -> list[str]:
+        """The ids that somebody may have learned: of rows that the ledger has, and of messages that are yet to be."""
+        encounters = {asked.encounter for asked in self.truth.requests.values()}
+        to_be = [
+            IDENTIFIERS.of_encounter(MAILBOX, each).message_id(version) for each in encounters for version in (1, 2)
+        ]
+        return sorted({*map(str, to_be), *(record.message_id for record in self.records())})
+
+    def newer_release_writes(self, message_id: str) -> None:
+        """A newer release records an event of a kind of its own, and an attribute of the row, and is turned back."""
+        row = self.table.item(f"MESSAGE#{message_id}", "MESSAGE")
+        name = f"paused-{len(self.truth.written_by_newer)}"
+        event = {
+            "pk": row["pk"], "sk": f"EVENT#{name}", "kind": "paused by a newer release", "source": "builder",
+            "details": json.dumps({"until": "Monday"}), "message_id": message_id, "mailbox": row["mailbox"],
+            **in_time(message_id + name, self.clock()),
+        }  # fmt: skip
+        row |= {"revision": row["revision"] + 1, "paused_until": "Monday"}
+        puts = [{"Put": {"TableName": "ledger", "Item": item(each)}} for each in (event, row)]
+        self.table.transact_write_items(TransactItems=puts)
+        self.truth.written_by_newer[event["pk"], event["sk"]] = event
 
     def report(self, upload: Upload, code: str = "14") -> str:
         """MESH reports that an upload of ours was not delivered; return the report's MESH id."""
-        self.truth.reports[upload.file_name.removesuffix(".xml")].add(upload.id)
+        self.truth.reports.setdefault(upload.file_name.removesuffix(".xml"), set()).add(upload.id)
         return self.mesh.deliver(
             MAILBOX, b"", message_type="REPORT", workflow_id=WORKFLOW, linked_message_id=upload.id, status_code=code,
             status_event="SEND", status_success=False,
@@ -398,20 +499,36 @@ class World:
 
     def send(self, process: Process, message_id: str) -> None:
         parts = self._parts(process)
+        if process.ending is Ending.PAUSES:
+            self.truth.perhaps_sent.add(message_id)
         with self._life(process):
             Sender(
                 outbox=parts["outbox"], ledger=parts["ledger"], mesh=parts["mesh"], notifier=parts["notifier"],
                 lease=LEASE, patience=PATIENCE, chunking=CHUNKING, now=self.clock,
             ).send(message_id)  # fmt: skip
+        if process.struck:
+            self.truth.perhaps_sent.add(message_id)
 
     def poll(self, process: Process) -> None:
-        parts = self._parts(process)
         with self._life(process):
-            # One at a time, so that a place is always reached in the same order.
-            Poller(
-                evidence=parts["evidence"], ledger=parts["ledger"], mesh=parts["mesh"], notifier=parts["notifier"],
-                identifiers=IDENTIFIERS, at_once=1, now=self.clock,
-            ).poll(MAILBOX)  # fmt: skip
+            self._poller(process).poll(MAILBOX)
+        self._polls_struck += process.struck or process.failed
+
+    def poll_killed(self, mesh_message_ids: Sequence[str]) -> None:
+        """A poller is killed by its memory while it has these in hand: it began all of them, and ended none."""
+        for each in mesh_message_ids:
+            process = Process("poller", Watched(), on="mesh.download_into")
+            with self._life(process):
+                client = process.port("mesh", Client(self.mesh, MAILBOX))
+                self._poller(process)._take(client, each, alone=False)
+
+    def _poller(self, process: Process) -> Poller:
+        parts = self._parts(process)
+        # One at a time, so that a place is always reached in the same order.
+        return Poller(
+            evidence=parts["evidence"], ledger=parts["ledger"], mesh=parts["mesh"], notifier=parts["notifier"],
+            identifiers=IDENTIFIERS, at_once=1, most_tries=MOST_TRIES, now=self.clock,
+        )  # fmt: skip
 
     def sweep(self, process: Process) -> None:
         parts = self._parts(process)
@@ -419,6 +536,15 @@ class World:
             Sweep(
                 ledger=parts["ledger"], send_queue=parts["send_queue"], intake_queue=parts["intake_queue"],
                 notifier=parts["notifier"], patience=PATIENCE, at_once=1, now=self.clock,
+            ).run()  # fmt: skip
+
+    def list_drop(self, process: Process) -> None:
+        parts = self._parts(process)
+        drop = DropBucket(process.port("s3", DropOnly(self.bucket, per_page=20)), "drop")
+        with self._life(process), one_at_a_time():
+            ListDrop(
+                drop=drop, evidence=parts["evidence"], identifiers=IDENTIFIERS, passes=parts["passes"],
+                intake_queue=parts["intake_queue"], notifier=parts["notifier"], now=self.clock,
             ).run()  # fmt: skip
 
     def escalate(self, process: Process) -> None:
@@ -479,6 +605,7 @@ class World:
             "trail": AuditTrail(process.port("dynamodb", self.table), "ledger", self.clock),
             "orders": OrderBook(process.port("dynamodb", self.table), "ledger", self.clock),
             "balances": Balances(process.port("dynamodb", self.table), "ledger", self.clock),
+            "passes": DropPasses(process.port("dynamodb", self.table), "ledger", self.clock),
             "send_queue": SendQueue(process.port("sqs", self.queue), "send"),
             "intake_queue": IntakeQueue(process.port("sqs", self.queue), "intake"),
             "notifier": Notifier(process.port("sns", self.topic), "topic", ledger),
@@ -549,18 +676,30 @@ class World:
     def settle(self) -> None:
         """Let everything go its way, without faults, until nothing moves; then let every deadline pass."""
         self.mesh.moods.clear()
-        for _ in range(40):
-            self.round()
-            if not self._moving():
-                break
-        else:
-            raise BrokenError(f"it does not come to rest: {self._moving()}")
+        self.mesh.tracking_silent = self.mesh.directory_silent = 0
+        self._come_to_rest()
+        for _ in range(2):  # the first may end a pass that was under way
+            self.clock.advance(SETTLED)
+            self.list_drop(self.process("listing"))
+        if self._moving():
+            self._come_to_rest()
         self.clock.advance(LATE)
-        self.round()
+        for _ in range(OFFERS_BEFORE_TOLD + 1 if self.truth.written_by_newer else 1):
+            self.clock.advance(PATIENCE.stale)
+            self.round()
         self.clock.advance(UNACKNOWLEDGED)
         self.round()
         self.check()
         self._check_settled()
+
+    def _come_to_rest(self) -> None:
+        # What waits for a newer release never comes to rest; the rest of its encounter has its time all the same.
+        least = 10 if self.truth.written_by_newer else 1
+        for number in range(1, 41):
+            self.round()
+            if number >= least and not self._moving():
+                return
+        raise BrokenError(f"it does not come to rest: {self._moving()}")
 
     def round(self) -> None:
         """Six minutes of an undisturbed product."""
@@ -576,20 +715,43 @@ class World:
 
     def _moving(self) -> list[str]:
         under_way = {Status.HELD, Status.RELEASING, Status.BUILT, Status.SENDING, Status.UNCERTAIN}
+        waiting = {each.message_id for each in self.records() if self._waits_for_newer_release(each)}
         return [
             *(f"intake {each}" for each in self.queue.intake),
-            *(f"send {each}" for each in self.queue.waiting),
-            *(f"{each.message_id} {each.status}" for each in self.records() if each.status in under_way),
+            *(f"send {each}" for each in self.queue.waiting if each not in waiting),
+            *(
+                f"{each.message_id} {each.status}"
+                for each in self.records()
+                if each.status in under_way and each.message_id not in waiting
+            ),
             *(f"inbox {each}" for each in self.inbox() if not self._set_aside(each)),
         ]
+
+    def _waits_for_newer_release(self, record: MessageRecord) -> bool:
+        """Whether the newer release has plans for it, or for another message or request of its encounter."""
+        written = self.truth.rows_written_by_newer
+        others = self.ledger.find_by_encounter(record.encounter_key) if written else []
+        return any(f"MESSAGE#{each.message_id}" in written for each in others)
 
     # What must hold
 
     def records(self) -> list[MessageRecord]:
-        """Every message that the ledger has."""
-        ids = [pk.removeprefix("MESSAGE#") for pk, sk in self.table.item_keys() if sk == "MESSAGE"]
-        found = [record for each in ids if (record := self.ledger.find(each))]
+        """Every message that the ledger has. Raises BrokenError where one cannot be read."""
+        rows = [key for key in self.table.item_keys() if key[1] == "MESSAGE"]
+        try:
+            found = [record for pk, sk in rows if (record := self._read(pk, sk))]
+        except ValueError as error:
+            raise BrokenError(f"a row of the ledger cannot be read: {error}") from error
         return sorted(found, key=lambda record: (record.encounter, record.version))
+
+    def _read(self, pk: str, sk: str) -> MessageRecord | None:
+        """Read a message, once as long as nothing is written of it: each change has a revision of its row."""
+        row = self.table.get_item(Key={"pk": {"S": pk}, "sk": {"S": sk}})["Item"]
+        revision, record = self._known.get(pk, ("", None))
+        if row["revision"]["N"] != revision:
+            record = self.ledger.find(pk.removeprefix("MESSAGE#"))
+            self._known[pk] = row["revision"]["N"], record
+        return record
 
     def notices_of(self, message_id: str) -> tuple[str, ...]:
         """The kinds of the notices that were raised of a message."""
@@ -610,44 +772,70 @@ class World:
         """What holds at every moment. Raises BrokenError."""
         records = self._latest = self.records()
         for record in records:
+            self._note_answers(record)
+        for record in records:
             self._check_evidence(record)
             self._check_copies(record)
             self._check_audit(record)
             self._check_flip(record)
         self._check_versions(records)
         self._check_notices()
+        self._check_written_by_newer()
+
+    def _note_answers(self, record: MessageRecord) -> None:
+        """Note of each answer that was recorded since whether MESH may have had the message by then.
+
+        An answer that names an encounter alone must have been taken for one to a message that MESH has.
+        """
+        perhaps_there = record.message_id in self.perhaps_at_the_practice()
+        for fact in record.history.of(FactKind.RESPONSE):
+            mesh_message_id = fact.details["mesh_message_id"]
+            if (record.message_id, mesh_message_id) in self.truth.in_time:
+                continue
+            self.truth.in_time[record.message_id, mesh_message_id] = perhaps_there
+            answer = self.truth.answers[mesh_message_id]
+            if answer.premature and perhaps_there:
+                self._unknowable.add(record.message_id)
+            if answer.message_id is None and not self.mesh.copies(record.message_id):
+                raise BrokenError("an answer that names an encounter alone was taken for one to what was not sent")
 
     def _check_evidence(self, record: MessageRecord) -> None:
         """No status without evidence: each is held against what the world outside really did."""
-        answers = self._answers_that_count(record)
+        answers = self.truth.counting(record)
         verdicts = {(RESPONSE_CODES[code].level, RESPONSE_CODES[code].verdict) for code in answers}
         received = (Level.INFRASTRUCTURE, Verdict.POSITIVE) in verdicts
         accepted = (Level.BUSINESS, Verdict.POSITIVE) in verdicts
         refused = any(verdict is Verdict.NEGATIVE for _, verdict in verdicts)
         copies = self.mesh.copies(record.message_id)
+        told = set(self.notices_of(record.message_id))
         asked = self.truth.requests[record.request_id]
         valid = asked.valid and not asked.withdrawal
-        others = [each for each in self.truth.requests.values() if each.encounter == asked.encounter]
+        others = [
+            each
+            for request_id, each in self.truth.requests.items()
+            if each.encounter == asked.encounter and request_id != record.request_id
+        ]
         evidence = {
             Status.INVALID: not asked.valid,
             Status.HELD: valid and self.hold > timedelta(0),
             Status.RELEASING: valid and self.hold > timedelta(0),
             Status.RELEASED: any(each.request_id == record.request_id and each.version for each in self._latest),
-            Status.SUPERSEDED: any(each.at > asked.at for each in others),
-            Status.WITHDRAWN: any(each.withdrawal for each in others),
+            Status.SUPERSEDED: any(each.valid and each.later_than(asked) for each in others)
+            or bool({"NOTICE#later request superseded", "NOTICE#nothing withdrawn"} & told),
+            Status.WITHDRAWN: asked.withdrawal or any(each.withdrawal for each in others),
             Status.TELL_PRACTICE: asked.withdrawal,
             Status.BUILT: valid,
             Status.SENDING: valid,
             Status.UNCERTAIN: valid,
-            Status.SENT: bool(copies),
+            Status.SENT: bool(copies),  # whoever answers has it from MESH
             Status.REFUSED: f"{record.message_id}.xml" in self.mesh.refused,
-            Status.UNDELIVERED: bool(copies) and bool(self.truth.reports[record.message_id]),
-            Status.ACKNOWLEDGED: received,
-            Status.DELIVERED: received and accepted,
+            Status.UNDELIVERED: bool(copies) and record.message_id in self.truth.reports,
+            Status.ACKNOWLEDGED: received and bool(copies),
+            Status.DELIVERED: received and accepted and bool(copies),
             Status.REJECTED: refused or self._replacement_failed(record),
             Status.OVERDUE: self.clock.time - record.created_at > timedelta(days=1),
         }
-        if not evidence[record.status]:
+        if not evidence[record.status] and record.message_id not in self._unknowable:
             raise BrokenError(f"{record.status} without evidence: {answers}, {len(copies)} copies")
         item = self.table.item(f"MESSAGE#{record.message_id}", "MESSAGE")
         if item["status"] != record.status:
@@ -657,19 +845,12 @@ class World:
             raise BrokenError(f"facts were lost: {known - record.history.identities}")
         self._facts_of_all[record.message_id] = record.history.identities
 
-    def _answers_that_count(self, record: MessageRecord) -> list[str]:
-        """The codes of what the practice answered, and of what an operator vouched for, once that is recorded."""
-        accepted = {fact.details["mesh_message_id"] for fact in record.history.of(FactKind.RESPONSE_ACCEPTED)}
-        vouched = [each for each in self.truth.forgeries[record.message_id] if each[0] in accepted & self.truth.genuine]
-        return [code for _, code in [*self.truth.answers[record.message_id], *vouched]]
-
     def _replacement_failed(self, record: MessageRecord) -> bool:
-        answered = [*self.truth.answers.values(), *self.truth.forgeries.values()]
-        if not any(code == "20014" for answers in answered for _, code in answers):
+        if not any(answer.code == "20014" for answer in self.truth.answers.values()):
             return False
         of_its_encounter = self.ledger.find_by_encounter(record.encounter_key)
         later = [each for each in of_its_encounter if each.version > record.version]
-        return any("20014" in self._answers_that_count(each) for each in later)
+        return any("20014" in self.truth.counting(each) for each in later)
 
     def _check_copies(self, record: MessageRecord) -> None:
         copies = self.mesh.copies(record.message_id)
@@ -681,6 +862,9 @@ class World:
 
     def _check_audit(self, record: MessageRecord) -> None:
         """Everything that the message is has an event that says when and who; none is ever gone or another."""
+        if self._audited_as.get(record.message_id) is record:
+            return
+        self._audited_as[record.message_id] = record
         events = frozenset((each.at, each.actor, each.what) for each in self.trail.of_message(record.message_id))
         if not all(actor for _, actor, _ in events):
             raise BrokenError("something was done, and nobody knows who did it")
@@ -722,6 +906,21 @@ class World:
             firsts = [copies[0].id for each in messages if (copies := self.mesh.copies(each.message_id))]
             if firsts != sorted(firsts):
                 raise BrokenError("a later version overtook an earlier one")
+            self._check_puts(encounter, messages)
+
+    def _check_puts(self, encounter: str, messages: Sequence[MessageRecord]) -> None:
+        """Where all requests of an encounter were put as one object, its versions are in the order of the puts.
+
+        Not where S3's list had to announce one, without S3's number of the event, or an operator took one in again.
+        """
+        asked = [each for each in self.truth.requests.values() if each.encounter == encounter]
+        keys = {each.key for each in asked}
+        again = len({each.put for each in asked}) < len(asked)
+        if len(keys) > 1 or again or keys & self.queue.found_in_drop:
+            return
+        puts = [self.truth.requests[each.request_id].put for each in messages]
+        if puts != sorted(puts):
+            raise BrokenError("an earlier put of an object became a later version than a later put")
 
     def _check_notices(self) -> None:
         """At most one notice per failure: a second telling only where the first broke off before it was noted."""
@@ -734,16 +933,18 @@ class World:
         """What holds when everything had its time. Nothing is lost; nobody who should know is left untold."""
         records = self.records()
         accounted = {record.request_id for record in records}
-        if lost := set(self.truth.requests) - accounted:
+        lost = [each for each in set(self.truth.requests) - accounted if not self.truth.replaced(each)]
+        if lost:
             raise BrokenError(f"lost: {len(lost)} requests are not in the ledger")
         # A withdrawal that comes while nobody knows whether a message arrived has the practice told of it.
         withdrawals = [fact for record in records for fact in record.history.of(FactKind.WITHDRAWAL)]
         warned = {message_id for fact in withdrawals for message_id in fact.details["sent"]}
         for record in records:
-            if record.status not in ENDED | {Status.OVERDUE}:
+            waits = self._waits_for_newer_release(record)
+            if record.status not in ENDED | {Status.OVERDUE} and not (waits and self._told_of_waiting(record)):
                 raise BrokenError(f"a message stays {record.status} for ever")
             copies = self.mesh.copies(record.message_id)
-            if record.status not in OF_REQUESTS | {Status.REFUSED} and not copies:
+            if record.status not in OF_REQUESTS | {Status.REFUSED} and not copies and not waits:
                 raise BrokenError(f"{record.status}, and MESH has no copy")
             told_late = "NOTICE#sent although withdrawn" in self.notices_of(record.message_id)
             if record.status in OF_REQUESTS and copies and not told_late and record.message_id not in warned:
@@ -753,10 +954,22 @@ class World:
         for pk, sk in self.table.item_keys():
             if sk.startswith("NOTICE#"):
                 self._check_notice(self.table.item(pk, sk), told)
+        self._check_all_answers(told)
         for stray in self.truth.strays:
-            if (f"RECEIVED#{MAILBOX}#{stray}/unmatched", Telling.FIRST) not in told:
+            if not self._known_as_unmatched(stray, told):
                 raise BrokenError("something came that belongs to no message, and nobody was told")
+        of_documents = [pk for pk, sk in self.table.item_keys() if sk == "NOTICE#documents without a request"]
+        if self.truth.documents_alone and not of_documents:
+            raise BrokenError("a document came without a request, and nobody was told")
         self._check_balances()
+
+    def _known_as_unmatched(self, mesh_message_id: str, told: set[tuple[str, Telling]]) -> bool:
+        """Whether somebody was told that it belongs to no message, or took that notice on before it was told."""
+        name = f"RECEIVED#{MAILBOX}#{mesh_message_id}/unmatched"
+        return (name, Telling.FIRST) in told or name in self.truth.acknowledged
+
+    def _told_of_waiting(self, record: MessageRecord) -> bool:
+        return bool({"NOTICE#stuck", "NOTICE#not released"} & set(self.notices_of(record.message_id)))
 
     def _check_notice(self, notice: Mapping[str, Any], told: set[tuple[str, Telling]]) -> None:
         """Told, and then taken on by somebody or told to a second person, not before its time; nothing is due of it.
@@ -766,9 +979,11 @@ class World:
         name = _id(notice)
         if (name, Telling.FIRST) not in told and "acknowledged_at" not in notice:
             raise BrokenError(f"nobody was told: {name}")
-        if "due_shard" in notice:
+        # What waits for a newer release is offered again and again, and may have been told just now.
+        just_told = "told_at" in notice and self.clock.time - time(notice["told_at"]) < UNACKNOWLEDGED
+        if "due_shard" in notice and not just_told:
             raise BrokenError(f"somebody looks at a notice for ever: {name}")
-        if "acknowledged_at" not in notice and "escalated_at" not in notice:
+        if "acknowledged_at" not in notice and not just_told and "escalated_at" not in notice:
             raise BrokenError(f"nobody acknowledged it, and it was not escalated: {name}")
         if name in self.truth.acknowledged and notice.get("acknowledged_by") != NURSE:
             raise BrokenError(f"somebody took it on, and nobody knows: {name}")
@@ -786,18 +1001,44 @@ class World:
             assert isinstance(made, Balance)
             lost = [each for its in made.mailboxes.values() for each in its.lost]
             ghosts = {each for each, at in self.truth.ghosts.items() if at.date() == day}
-            if set(lost) != ghosts or made.wrong != len(ghosts):
+            # What a newer release left due is not seen to by this one: the balance says so, and is right.
+            unattended = [each for its in made.mailboxes.values() for each in its.unattended]
+            left = [each for each in unattended if f"MESSAGE#{each}" in self.truth.rows_written_by_newer]
+            if set(lost) != ghosts or made.wrong != len(ghosts) + len(left):
                 raise BrokenError(f"{day} does not balance: {made.as_json()}")
 
     def _check_answers(self, record: MessageRecord) -> None:
-        """Every answer that was taken out of the inbox is among the message's facts."""
+        """Every answer to the message is among its facts; a person knows of those that are held against somebody."""
         recorded = {fact.identity for fact in record.history.of(FactKind.RESPONSE)}
-        for mesh_message_id, code in self.truth.answers[record.message_id]:
-            if f"response-{mesh_message_id}-{code}" not in recorded and not self._set_aside(mesh_message_id):
-                raise BrokenError(f"the answer {code} is lost")
-        forged = [each for each, _ in self.truth.forgeries[record.message_id] if not self._set_aside(each)]
-        if forged and not any("suspicious response" in sk for sk in self.notices_of(record.message_id)):
-            raise BrokenError("somebody else answered, and nobody was told")
+        copies = [copy.id for copy in self.mesh.copies(record.message_id)]
+        silences = [self.mesh.silences[each] for each in (*copies, PRACTICE[:6])]
+        for answer in self.truth.answers_to(record):
+            if f"response-{answer.mesh_message_id}-{answer.code}" not in recorded:
+                continue  # see _check_all_answers
+            told = f"NOTICE#suspicious response#{answer.mesh_message_id}" in self.notices_of(record.message_id)
+            honest = answer.sender == PRACTICE and not answer.premature
+            if honest and told and sum(silences) < SILENCES:
+                raise BrokenError("the practice answered what it has, and is suspected")
+            if not honest and not told and record.message_id not in self._unknowable:
+                raise BrokenError("somebody answered what MESH did not bring them, and nobody was told")
+
+    def _check_all_answers(self, told: set[tuple[str, Telling]]) -> None:
+        """Every answer is recorded with a message, or a person knows that it belongs to none."""
+        recorded = {
+            fact.details["mesh_message_id"] for record in self._latest for fact in record.history.of(FactKind.RESPONSE)
+        }
+        for each in self.truth.answers:
+            if self._set_aside(each) and self._polls_struck < MOST_TRIES:
+                raise BrokenError("an answer was set aside that was not tried so often")
+            if each not in recorded and not self._known_as_unmatched(each, told):
+                raise BrokenError(f"the answer {self.truth.answers[each].code} is lost")
+
+    def _check_written_by_newer(self) -> None:
+        for (pk, sk), written in self.truth.written_by_newer.items():
+            if (pk, sk) not in self.table.items or self.table.item(pk, sk) != written:
+                raise BrokenError("an event of a newer release is not what it was")
+            if self.table.item(pk, "MESSAGE").get("paused_until") != "Monday":
+                raise BrokenError("what a newer release wrote of a message is gone")
 
     def _set_aside(self, mesh_message_id: str) -> bool:
         received = self.ledger.find_received(MAILBOX, mesh_message_id)
