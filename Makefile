@@ -116,7 +116,7 @@ model-take-outs: $(READY) ## Take what keeps a promise out of the product, one b
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.model.take_outs --seconds $(or $(SECONDS),600) \
 		--only '$(ONLY)' --seed $(or $(SEED),1)
 
-mutants: $(READY) ## Make MUTANTS (120) small faults in the lifecycle and the steps: their tests must notice (SEED=1 ONLY=send JSON=1)
+mutants: $(READY) ## Make MUTANTS (120) small faults in the lifecycle and the steps: their tests must notice (SEED="1 2" ONLY=send JSON=1)
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.mutation --mutants $(or $(MUTANTS),120) --seed $(or $(SEED),1) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json)
 
