@@ -57,6 +57,17 @@ def test_sequencers_of_two_objects_are_not_compared() -> None:
 def test_a_sequencer_that_is_not_known_leaves_it_to_the_times() -> None:
     backfilled = Asked(stated=at(10), arrived=at(12), s3_object=OBJECT)
     assert backfilled.beside(asked(10, 11, "0B")) is NEWER
+    assert asked(9, 10, "0B").beside(backfilled) is OLDER
+
+
+def test_a_request_of_the_queue_is_no_version_of_an_object() -> None:
+    queued = Asked.at(at(10))
+    assert (queued.stated, queued.arrived, queued.s3_object, queued.sequencer) == (at(10), at(10), "", "")
+
+
+def test_a_newer_version_that_arrived_earlier_does_not_turn_the_times_back() -> None:
+    newest = asked(8, 9, "0B").after(asked(10, 11, "0A"))
+    assert (newest.stated, newest.arrived, newest.sequencer) == (at(10), at(11), "0B")
 
 
 def test_a_slow_clock_does_not_make_the_next_request_look_newer() -> None:

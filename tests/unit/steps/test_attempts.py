@@ -9,9 +9,10 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.table import LedgerBusyError
-from gpconnect_messaging.pds.errors import Unavailable
+from gpconnect_messaging.pds.errors import CredentialsError, Unavailable
 from gpconnect_messaging.steps.attempts import KILLED, Attempts
-from gpconnect_messaging.steps.build import Built
+from gpconnect_messaging.steps.build import Built, UnknownRequestError
+from gpconnect_messaging.storage import StorageError
 from tests.unit.steps.holding import WINDOW, Product
 
 MOST = 5
@@ -60,7 +61,7 @@ def client_error(code: str) -> ClientError:
 @pytest.mark.parametrize(
     "error",
     [TypeError("WRIGHT 9658218865"), MemoryError(), RecursionError(), ValueError("x"), client_error("KeyTooLongError"),
-     client_error("ValidationException")],
+     client_error("ValidationException"), client_error("EntityTooLarge"), client_error("InvalidArgument")],
     ids=lambda error: type(error).__name__,
 )  # fmt: skip
 def test_whatever_a_request_provokes_it_becomes_invalid_on_the_last_receive(error: Exception) -> None:
@@ -90,7 +91,8 @@ def test_before_the_last_receive_a_failing_request_goes_back_to_the_queue() -> N
 @pytest.mark.parametrize(
     "error",
     [client_error("AccessDenied"), client_error("SlowDown"), EndpointConnectionError(endpoint_url="x"),
-     LedgerBusyError("busy"), Unavailable("lookup", "away")],
+     LedgerBusyError("busy"), Unavailable("lookup", "away"), CredentialsError("damaged"), StorageError("away"),
+     UnknownRequestError("not yet")],
     ids=lambda error: getattr(error, "response", {}).get("Error", {}).get("Code") or type(error).__name__,
 )  # fmt: skip
 def test_what_is_no_fault_of_the_request_goes_to_the_dead_letters_and_can_be_redriven(error: Exception) -> None:

@@ -139,6 +139,54 @@ def test_a_message_that_runs_late_is_notified_once_and_goes_on(message: SweptMes
     assert len(message.topic.told) == 1
 
 
+def test_a_message_that_runs_late_and_that_no_sender_took_is_queued_in_the_same_sweep(message: SweptMessage) -> None:
+    built = message.facts(FactKind.BUILT)[0]
+    message.ledger._client.delete_item(
+        TableName="ledger", Key={"pk": {"S": f"MESSAGE#{MESSAGE_ID}"}, "sk": {"S": "EVENT#built"}}
+    )
+    message.record(replace(built, details={**built.details, "warn_at": (message.clock() + MINUTE).isoformat()}))
+    assert message.after(PATIENCE.stale + SECOND) == {"running_late": 1, "queued_again": 1}
+    assert message.queue.take() == [MESSAGE_ID]
+
+
+def test_what_a_newer_release_has_plans_for_is_left_and_a_person_knows(message: SweptMessage) -> None:
+    message.record(
+        Fact(
+            kind=FactKind("paused by tomorrow's release"), identity="paused", at=message.clock(), source="", details={}
+        )
+    )
+    assert message.after(PATIENCE.stale + MINUTE) == {"running_late": 1}
+    assert message.queue.take() == []
+    assert message.after(timedelta(days=1)) == {}
+
+
+def test_a_message_that_another_sweep_finds_late_first_is_left_to_it(
+    message: SweptMessage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message.record(
+        Fact(
+            kind=FactKind("paused by tomorrow's release"), identity="paused", at=message.clock(), source="", details={}
+        )
+    )
+    record = message.ledger.record
+
+    def overtaken(message_id: str, fact: Fact, **how: Any) -> Any:
+        record(message_id, replace(fact, at=message.clock()))
+        return record(message_id, fact, **how)
+
+    monkeypatch.setattr(message.ledger, "record", overtaken)
+    assert message.after(PATIENCE.stale + MINUTE) == {}
+
+
+@pytest.mark.parametrize("kinds", [4, 9, 60])
+def test_in_time_every_message_comes_first(message: SweptMessage, kinds: int) -> None:
+    first = set()
+    for _ in range(kinds):
+        message.clock.advance(MINUTE)
+        first.add(message.sweep._begun_elsewhere(range(kinds))[0])
+    assert first == set(range(kinds))
+
+
 def test_a_sent_message_does_not_run_late(message: SweptMessage) -> None:
     message.send()
     assert message.after(timedelta(hours=4)) == {}

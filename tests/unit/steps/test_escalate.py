@@ -1,6 +1,6 @@
 """A notice that nobody takes on is told to a second person, once; one that was acknowledged is not."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.steps import escalate
 from gpconnect_messaging.steps.due_work import Sweep
 from gpconnect_messaging.steps.escalate import Escalation
 from tests.identifiers import key_of
@@ -84,6 +85,37 @@ def test_a_notice_that_nobody_acknowledges_is_escalated_once(watch: Watch) -> No
     assert f"This notice: {notice_id}" in first
     assert f"This notice: {notice_id}" in second
     assert [each.notice.id for each in watch.book.open()] == [notice_id], "open until somebody acknowledges it"
+
+
+def test_a_notice_is_put_off_until_its_time_is_over_and_escalated_at_that_moment(watch: Watch) -> None:
+    watch.fail()
+    assert watch.after(timedelta(minutes=20)) == 0
+    assert list(watch.book.due_escalations(watch.clock())) == [], "it is not looked at every minute"
+    (waiting,) = watch.book.due_escalations(watch.clock() + timedelta(days=1))
+    assert waiting.told_at is not None
+    watch.clock.time = waiting.told_at + timedelta(hours=1)
+    assert replace(watch.escalation, now=lambda: watch.clock.time).run().notices_escalated == 1
+
+
+def test_without_time_no_notice_is_escalated(watch: Watch) -> None:
+    watch.fail()
+    watch.clock.advance(timedelta(hours=2))
+    assert watch.escalation.run(lambda: False).notices_escalated == 0
+    assert watch.escalation.run().notices_escalated == 1
+
+
+def test_a_notice_that_another_run_escalates_is_left_to_it(watch: Watch) -> None:
+    watch.fail()
+    watch.clock.advance(timedelta(hours=2))
+    (due,) = watch.book.due_escalations(watch.clock())
+    assert watch.book.take_escalation(due)
+    watch.book.due_escalations = lambda _now: iter([due])  # type: ignore[method-assign, assignment]
+    assert watch.escalation.run().notices_escalated == 0
+    assert len(watch.topic.told) == 1
+
+
+def test_one_run_leaves_time_for_the_other_due_work() -> None:
+    assert escalate.MOST_LOOKED_AT == 200
 
 
 _WAITS = held(at=at(0), release_at=at(165), by_a_person=True, requirement="GPCM-SD-CS-074", why="by a person")

@@ -10,8 +10,9 @@ from gpconnect_messaging.ledger.drop_passes import DropPasses
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.queues import IntakeQueue
 from gpconnect_messaging.reconciliation import DropFindings
+from gpconnect_messaging.steps import list_drop
 from gpconnect_messaging.steps.list_drop import ListDrop
-from gpconnect_messaging.storage import DropBucket
+from gpconnect_messaging.storage import DropBucket, NotThereError
 from tests.identifiers import IDENTIFIERS
 from tests.model.effects import Watched
 from tests.model.world import World
@@ -120,6 +121,76 @@ def test_a_document_that_no_request_names_is_told_by_a_hash(world: World) -> Non
     assert found.documents_without_request == 1
     assert subjects(world) == ["Documents were dropped without a request"]
     assert not any("SMITH" in text for text in (*world.topic.told, *found.document_ids))
+    assert [len(each) for each in found.document_ids] == [16]
+
+
+def test_requests_and_documents_are_told_apart(world: World) -> None:
+    world.drop("one")
+    world.queue.intake.clear()
+    world.clock.advance(2 * HOUR)
+    found = listing(world).run()
+    assert found.requests_unannounced == 1
+    dropped = [key for key in world.bucket.objects if key.startswith("one/")]
+    assert found.documents_without_request == len(found.document_ids) == len(dropped) - 1
+
+
+def test_what_is_removed_while_the_drop_is_listed_is_nobodys_loss(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.drop("one")
+    world.queue.intake.clear()
+    world.clock.advance(2 * HOUR)
+
+    def removed(*_: object) -> bool:
+        raise NotThereError("no such object")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DropBucket, "is_received", removed)
+        assert listing(world).run(lambda: False) == DropFindings()
+    assert world.queue.intake == []
+    world.clock.advance(HOUR)
+    world.drop("two")
+    world.queue.intake.clear()
+    world.clock.advance(2 * HOUR)
+    monkeypatch.setattr(DropBucket, "newest_version", lambda *_: None)
+    assert listing(world).run().requests_unannounced == 0
+
+
+def test_a_run_that_another_one_overtook_leaves_the_rest_to_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "ab":
+        world.bucket.put_object(Key=f"{name}/report.pdf", Body=b"%PDF")
+    world.clock.advance(2 * HOUR)
+    pages = 0
+
+    def overtaken(*_: object) -> bool:
+        nonlocal pages
+        pages += 1
+        return False
+
+    monkeypatch.setattr(DropPasses, "record", overtaken)
+    assert listing(world).run() == DropFindings()
+    assert pages == 1
+
+
+def test_one_run_goes_through_all_pages_while_there_is_time_and_ends_the_pass(world: World) -> None:
+    for name in "abc":
+        world.bucket.put_object(Key=f"{name}/report.pdf", Body=b"%PDF")
+    world.clock.advance(2 * HOUR)
+    step = listing(world)
+    assert step.run().documents_without_request == 3
+    table: Any = world.table
+    passes = DropPasses(table, "ledger", world.clock)
+    assert passes.found(world.clock.time.date()).documents_without_request == 3
+    world.clock.advance(2 * HOUR)
+    begun = passes.current(world.clock(), HOUR)
+    assert begun.after == "", "the next pass begins at the beginning"
+    world.bucket.put_object(Key="a/another.pdf", Body=b"%PDF")
+    world.clock.advance(2 * HOUR)
+    assert step.run().documents_without_request == 1, "what was looked at is not looked at again"
+
+
+def test_the_limits_are_what_the_documents_say(world: World) -> None:
+    assert (list_drop._AT_ONCE, listing(world).settled) == (8, HOUR)
 
 
 def test_each_object_is_looked_at_once(world: World) -> None:

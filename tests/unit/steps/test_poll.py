@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.ledger.lifecycle import MOST_ROUTING_QUESTIONS, FactKind, History, Status
-from gpconnect_messaging.mesh.errors import Busy, Gone
+from gpconnect_messaging.ledger.records import SET_ASIDE
+from gpconnect_messaging.mesh.errors import ERROR_CODES, Authentication, Busy, DamagedContent, Gone, known_code
 from gpconnect_messaging.mesh.models import Tracking
 from gpconnect_messaging.steps.by_hand import ByHand, NotPossibleError
 from gpconnect_messaging.steps.poll import Polled, Poller
 from gpconnect_messaging.steps.send import PostponedError
+from gpconnect_messaging.storage import KeptMessage
 from tests.identifiers import IDENTIFIERS
 from tests.in_memory import Bucket
 from tests.model.effects import Watched
@@ -445,3 +447,189 @@ def test_a_held_request_of_the_encounter_is_not_what_a_reference_names(world: Wo
     world.deliver_intake(world.process("builder"))
     world.answer_by_reference("one", "20013")
     assert a_poller(world).poll(MAILBOX) == Polled(unmatched=1)
+
+
+# What cannot be taken in, and what cannot be understood
+
+
+def test_a_message_that_fails_each_time_is_tried_alone_so_often_and_then_set_aside(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id = sent(world)
+    world.answer(message_id, "20013")
+    tries = 0
+
+    def fails(*_: Any, **__: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(Client, "download_into", fails)
+    for number in range(1, 4):
+        with pytest.raises(ValueError, match="a fault of ours"):
+            a_poller(world, most_tries=2).poll(MAILBOX)
+        assert tries == number, "once beside others, and twice alone"
+    for _ in range(2):
+        assert a_poller(world, most_tries=2).poll(MAILBOX) == Polled(set_aside=1)
+    assert tries == 3
+    assert len(world.inbox()) == 1, "it stays in MESH"
+    assert subjects(world) == ["Something came in that belongs to no message"]
+    assert "it could not be taken in, 2 times" in world.topic.told[0]
+    received = world.ledger.find_received(MAILBOX, world.inbox()[0])
+    assert received is not None
+    assert (received.evidence_key, received.outcome) == ("", SET_ASIDE)
+
+
+def test_what_fails_alone_is_left_where_there_is_no_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.answer(sent(world), "20013")
+    with monkeypatch.context() as patched:
+        patched.setattr(Client, "download_into", lambda *_, **__: (_ for _ in ()).throw(ValueError("a fault of ours")))
+        with pytest.raises(ValueError, match="a fault of ours"):
+            a_poller(world).poll(MAILBOX)
+    time_left = iter([True, False])
+    assert a_poller(world).poll(MAILBOX, lambda: next(time_left)) == Polled(left=1)
+    assert a_poller(world).poll(MAILBOX) == Polled(matched=1)
+
+
+def test_a_damaged_message_is_kept_as_it_was_served_and_a_person_knows(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = world.answer(sent(world), "20013")
+    download, asked = Client.download_into, []
+
+    def damaged(client: Client, mesh_message_id: str, sink: Any, **how: Any) -> Any:
+        asked.append(how)
+        if not how.get("as_served"):
+            sink.write(b"half of it")
+            raise DamagedContent("download", "it is truncated")
+        return download(client, mesh_message_id, sink)
+
+    monkeypatch.setattr(Client, "download_into", damaged)
+    assert a_poller(world, largest=7).poll(MAILBOX) == Polled(unmatched=1)
+    assert asked == [{"maximum_bytes": 7}, {"maximum_bytes": 7, "as_served": True}]
+    assert "its content is damaged: it is truncated" in world.topic.told[0]
+    assert world.inbox() == []
+    received = world.ledger.find_received(MAILBOX, answer)
+    assert received is not None
+    assert received.outcome == "unmatched"
+    assert world.bucket.objects[received.evidence_key] == world.mesh.delivered_ever[answer][1]
+
+
+def test_of_a_message_that_cannot_even_be_served_its_headers_are_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = world.answer(sent(world), "20013")
+
+    def damaged(_client: Client, _mesh_message_id: str, sink: Any, **_: Any) -> Any:
+        sink.write(b"half of it")
+        raise DamagedContent("download", "it is truncated")
+
+    monkeypatch.setattr(Client, "download_into", damaged)
+    assert a_poller(world).poll(MAILBOX) == Polled(unmatched=1)
+    received = world.ledger.find_received(MAILBOX, answer)
+    assert received is not None
+    assert world.bucket.objects[received.evidence_key] == b""
+    assert PRACTICE.encode() in world.bucket.objects[f"{received.evidence_key}.json"]
+
+
+def unmatched(world: World, body: bytes, **headers: Any) -> str:
+    """Have something come in that is for a person; give what it says of why."""
+    sent_by: dict[str, Any] = {"sender": PRACTICE, "workflow_id": f"{WORKFLOW}_ACK", "message_type": "DATA"}
+    before = len(world.topic.told)
+    world.mesh.deliver(MAILBOX, body, **(sent_by | headers))
+    assert a_poller(world).poll(MAILBOX) == Polled(unmatched=1)
+    (told,) = world.topic.told[before:]
+    return told
+
+
+def test_what_cannot_be_understood_is_kept_and_a_person_knows_why(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "on a workflow that carries no acknowledgements" in unmatched(world, b"<x/>", workflow_id="OTHER")
+    unmatched(world, b"<x/>")
+    with monkeypatch.context() as patched:
+        patched.setattr(KeptMessage, "whole", None)
+        assert "it is longer than any acknowledgement" in unmatched(world, b"<x/>")
+    world.answer("11111111-1111-4111-8111-111111111111", "20013", stray=True)
+    (_, (_, body)) = world.mesh.inboxes[MAILBOX].popitem()
+    assert "it is a response that names no message of ours" in unmatched(world, body)
+    unreadable = body.replace(b"11111111-1111-4111-8111-111111111111", b"UNREADABLE-IN-ORIGINAL-MESSAGE")
+    assert "could not read our message's id" in unmatched(world, unreadable)
+    assert world.inbox() == []
+
+
+def test_an_answer_to_another_mailboxs_message_is_not_this_ones(world: World) -> None:
+    message_id = sent(world)
+    world.answer(message_id, "20013")
+    (_, (headers, body)) = world.mesh.inboxes[MAILBOX].popitem()
+    world.mesh.deliver(
+        "Y90002OT001", body, sender=PRACTICE, workflow_id=headers.workflow_id, message_type=headers.message_type
+    )
+    assert a_poller(world).poll("Y90002OT001") == Polled(unmatched=1)
+    assert "it answers a message of another mailbox" in world.topic.told[0]
+    assert status(world, message_id) is Status.SENT
+
+
+@pytest.mark.requirement("GPCM-SD-094")
+def test_a_report_of_success_is_no_failure_and_a_person_knows(world: World) -> None:
+    message_id = sent(world)
+    (upload,) = world.mesh.copies(message_id)
+    told = unmatched(
+        world, b"", message_type="REPORT", workflow_id=WORKFLOW, linked_message_id=upload.id, status_code="00",
+        status_event="SEND", status_success=True,
+    )  # fmt: skip
+    assert "report of success" in told
+    assert status(world, message_id) is Status.SENT
+
+
+@pytest.mark.requirement("GPCM-SD-094")
+@pytest.mark.parametrize("code", ["14", "EPL-153", "WRIGHT"])
+def test_a_report_is_recorded_with_the_code_and_what_it_means(world: World, code: str) -> None:
+    message_id = sent(world)
+    (upload,) = world.mesh.copies(message_id)
+    world.mesh.deliver(
+        MAILBOX, b"", message_type="REPORT", workflow_id=WORKFLOW, linked_message_id=upload.id, status_code=code,
+        status_event="SEND", status_success=False,
+    )  # fmt: skip
+    assert a_poller(world).poll(MAILBOX) == Polled(matched=1)
+    (fact,) = history_of(world, message_id).of(FactKind.REPORT)
+    assert fact.details["linked_mesh_message_id"] == upload.id
+    assert fact.details["code"] == known_code(code)
+    assert fact.details["description"] == ERROR_CODES.get(code, "not a code that we know; see the evidence store")
+
+
+def test_what_goes_while_it_is_acknowledged_was_taken_in(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.answer(sent(world), "20013")
+    monkeypatch.setattr(Client, "acknowledge", lambda *_: (_ for _ in ()).throw(Gone("acknowledge", "404")))
+    assert a_poller(world).poll(MAILBOX) == Polled(matched=1)
+
+
+def test_credentials_that_mesh_does_not_accept_end_the_poll(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    message_id = sent(world)
+    for code in ("20013", "30001"):
+        world.answer(message_id, code)
+    refused = []
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        refused.append(1)
+        raise Authentication("download", "answered 403", status=403)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Client, "download_into", refuse)
+        with pytest.raises(Authentication):
+            a_poller(world).poll(MAILBOX)
+    assert a_poller(world).poll(MAILBOX) == Polled(matched=2), "the lease was given back, and no try was counted"
+
+
+def test_a_matched_answer_is_received_under_its_message(world: World) -> None:
+    message_id = sent(world)
+    answer = world.answer(message_id, "20013")
+    poll(world)
+    received = world.ledger.find_received(MAILBOX, answer)
+    assert received is not None
+    assert received.outcome == message_id
+    assert world.bucket.objects[received.evidence_key] == world.mesh.delivered_ever[answer][1]
+
+
+def test_the_largest_message_is_what_mesh_carries() -> None:
+    assert (Poller.largest, Poller.lease) == (20_000_000_000, timedelta(minutes=5))

@@ -8,12 +8,13 @@ import pytest
 
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import FactKind, Status
-from gpconnect_messaging.mesh.errors import Busy, Gone, MeshError, Refused, Uncertain
-from gpconnect_messaging.mesh.models import Tracking
+from gpconnect_messaging.mailboxes.directory import CredentialsError
+from gpconnect_messaging.mesh.errors import Busy, Gone, MeshError, NeverLeft, Refused, Uncertain
+from gpconnect_messaging.mesh.models import Outgoing, Sent, Tracking
 from gpconnect_messaging.steps import send
 from gpconnect_messaging.steps.send import NotAuthorisedError, PostponedError, UnknownMessageError
-from gpconnect_messaging.storage import DamagedMessageError, NotThereError
-from tests.model.mesh import Client, Mood, Upload
+from gpconnect_messaging.storage import DamagedMessageError, NotThereError, StorageError
+from tests.model.mesh import Client, Connections, Mood, Upload
 from tests.unit.steps.sending import CHUNKED, LEASE, MESSAGE_ID, PATIENCE, Sending
 
 SECOND = timedelta(seconds=1)
@@ -372,3 +373,128 @@ def test_an_uncertain_upload_goes_again_at_the_moment_when_its_wait_is_over() ->
     due = lifecycle.due_at(sending.history, PATIENCE)
     assert due is not None
     assert replace(sending.sender, now=lambda: due).send(MESSAGE_ID) is Status.SENT
+
+
+def test_mesh_is_given_what_the_envelope_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    for size in (200, CHUNKED):
+        sending, given = Sending(size), list[Outgoing]()
+        for name in ("send", "send_part"):
+            real = getattr(Client, name)
+
+            def noting(
+                client: Client, outgoing: Outgoing, *rest: Any, _real: Any = real, _given: Any = given, **named: Any
+            ) -> Any:
+                _given.append(outgoing)
+                return _real(client, outgoing, *rest, **named)
+
+            monkeypatch.setattr(Client, name, noting)
+        assert sending.send() is Status.SENT
+        (outgoing,) = set(given)
+        assert outgoing == Outgoing(
+            to="GPPROVIDER_9658218865_19331114_WRIGHT", workflow_id="GPCONNECT_SEND_DOCUMENT", subject="Report",
+            local_id="Y90001", file_name=f"{MESSAGE_ID}.xml",
+        )  # fmt: skip
+        monkeypatch.undo()
+
+
+def test_the_number_of_chunks_is_recorded_before_the_first_goes() -> None:
+    sending = Sending(CHUNKED)
+    sending.send()
+    assert sending.facts(FactKind.UPLOAD_STARTED)[0].details["chunks"] == 3
+
+
+def test_a_mailbox_that_mesh_refuses_is_looked_up_afresh_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    forgotten: list[tuple[str, str]] = []
+    monkeypatch.setattr(Connections, "forget_lookup", lambda _self, *of: forgotten.append(of), raising=False)
+    sending = Sending(to="")
+    assert sending.send(Mood.REFUSES) is Status.REFUSED
+    assert forgotten == [("A20047", "GPCONNECT_SEND_DOCUMENT")]
+    assert Sending().send(Mood.REFUSES) is Status.REFUSED
+    assert len(forgotten) == 1, "nobody was looked up"
+
+
+def test_a_lookup_that_mesh_does_not_answer_is_postponed_as_an_upload_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    sending = Sending(to="")
+    monkeypatch.setattr(
+        Client, "endpoint_lookup", lambda *_: (_ for _ in ()).throw(NeverLeft("lookup", "no connection"))
+    )
+    with pytest.raises(PostponedError, match="no connection"):
+        sending.send()
+    assert kinds(sending) == [FactKind.UPLOAD_STARTED, FactKind.UPLOAD_POSTPONED]
+    assert sending.mesh.uploads == {}
+
+
+def test_a_secret_that_cannot_be_read_is_the_keepers_to_correct(monkeypatch: pytest.MonkeyPatch) -> None:
+    sending = Sending()
+    monkeypatch.setattr(Client, "send", lambda *_: (_ for _ in ()).throw(CredentialsError("the secret is damaged")))
+    with pytest.raises(NotAuthorisedError, match="the secret is damaged"):
+        sending.send()
+    (postponed,) = sending.facts(FactKind.UPLOAD_POSTPONED)
+    assert postponed.details == {"attempt": 1, "why": "the secret is damaged"}
+
+
+def test_why_an_upload_was_postponed_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for problem in (NeverLeft("send", "no connection"), Busy("send", "answered 429", status=429)):
+        sending = Sending()
+        with monkeypatch.context() as patched:
+            patched.setattr(Client, "send", lambda *_, problem=problem: (_ for _ in ()).throw(problem))
+            with pytest.raises(PostponedError, match=problem.problem):
+                sending.send()
+        assert sending.facts(FactKind.UPLOAD_POSTPONED)[0].details == {"attempt": 1, "why": problem.problem}
+
+
+def test_an_upload_that_is_damaged_on_its_way_is_postponed_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    sending = Sending(CHUNKED)
+    monkeypatch.setattr(Client, "send_part", lambda *_, **__: (_ for _ in ()).throw(StorageError("S3 is away")))
+    with pytest.raises(StorageError):
+        sending.send()
+    assert sending.facts(FactKind.UPLOAD_POSTPONED)[0].details == {"attempt": 1, "why": "S3 is away"}
+
+
+def test_an_uncertain_upload_is_recorded_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    sending = Sending()
+    monkeypatch.setattr(Client, "send", lambda *_: (_ for _ in ()).throw(Uncertain("send", "the answer was lost")))
+    assert sending.send() is Status.UNCERTAIN
+    (uncertain,) = sending.facts(FactKind.UPLOAD_UNCERTAIN)
+    assert (uncertain.details, uncertain.source) == ({"attempt": 1, "why": "the answer was lost"}, "sender")
+
+
+def test_without_credentials_for_tracking_an_upload_stays_uncertain(monkeypatch: pytest.MonkeyPatch) -> None:
+    sending = Sending(CHUNKED)
+
+    def unreadable(_client: Client, _known: str) -> Tracking:
+        raise CredentialsError("the secret is damaged")
+
+    lose_the_answer(monkeypatch, unreadable)
+    assert sending.send() is Status.UNCERTAIN
+
+
+def test_what_a_newer_release_has_plans_for_is_not_uploaded() -> None:
+    sending = Sending()
+    paused = FactKind("paused by tomorrow's release")
+    sending.record(lifecycle.Fact(kind=paused, identity="paused", at=sending.clock(), source="builder", details={}))
+    assert sending.send() is Status.BUILT
+    assert sending.mesh.uploads == {}
+
+
+def test_a_message_that_the_ledger_loses_meanwhile_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forget(sending: Sending) -> None:
+        for pk, sk in sending.ledger._client.item_keys():  # type: ignore[attr-defined]
+            if pk == f"MESSAGE#{MESSAGE_ID}":
+                sending.ledger._client.delete_item(TableName="ledger", Key={"pk": {"S": pk}, "sk": {"S": sk}})
+
+    before_the_lease, after_it = Sending(), Sending()
+    monkeypatch.setattr(before_the_lease.sender.outbox, "copy_message", lambda *_: forget(before_the_lease))
+
+    def forgotten(*_: Any) -> Sent:
+        forget(after_it)
+        return Sent(message_id="M1")
+
+    monkeypatch.setattr(Client, "send", forgotten)
+    for sending in (before_the_lease, after_it):
+        with pytest.raises(UnknownMessageError, match="the ledger has lost the message"):
+            sending.send()
+
+
+def test_the_limits_are_what_the_documents_say() -> None:
+    assert send._IN_MEMORY == 8_388_608

@@ -565,7 +565,7 @@ class History:
 
     def __post_init__(self) -> None:
         facts = sorted(self.facts, key=lambda fact: (fact.at, fact.identity))
-        if len({fact.identity for fact in facts}) < len(facts):
+        if len({fact.identity for fact in facts}) != len(facts):
             facts = _without_repeats(facts)
         object.__setattr__(self, "facts", tuple(facts))
 
@@ -648,10 +648,10 @@ class History:
         never_arrived = self.of(FactKind.UPLOAD_REFUSED, FactKind.UPLOAD_POSTPONED, FactKind.RECIPIENT_UNRESOLVED)
         harmless = {fact.details["attempt"] for fact in never_arrived} - set(accepted)
         possible = {attempt: fact for attempt, fact in started.items() if attempt not in harmless}
-        whole = [fact.at for fact in possible.values() if fact.details.get("chunks", 1) == 1]
-        chunked = {attempt: fact for attempt, fact in possible.items() if fact.details.get("chunks", 1) > 1}
+        whole = [fact.at for fact in possible.values() if fact.details["chunks"] == 1]
+        chunked = {attempt: fact for attempt, fact in possible.items() if fact.details["chunks"] > 1}
         if not chunked:
-            return tuple(sorted(whole))
+            return tuple(whole)
         completed = {accepted[attempt]: fact.at for attempt, fact in chunked.items() if attempt in accepted} | {
             begun.mesh_message_id: begun.since for begun in self._begun() if begun.accepted >= begun.chunks - 1
         }
@@ -709,7 +709,7 @@ class History:
         """
         if self.destinations or self.unrouted or not self.possible_copies or not self._may_ask_for_route(None):
             return None
-        return next(iter(sorted(self.organisations)), None)
+        return next(iter(self.organisations), None)
 
     @property
     def destination_open(self) -> bool:

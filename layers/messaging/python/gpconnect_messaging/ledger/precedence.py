@@ -55,7 +55,7 @@ class Asked:
         """Say how this request stands to the newest that came before it."""
         if newest is None:
             return Precedence.NEWER
-        if self.s3_object and self.s3_object == newest.s3_object and self.sequencer and newest.sequencer:
+        if self.s3_object == newest.s3_object and self.sequencer and newest.sequencer:
             return Precedence.OLDER if _sequence(self, newest) < _sequence(newest, self) else Precedence.NEWER
         if self.stated > newest.stated:
             return Precedence.OLDER if newest.corrects(self) else Precedence.NEWER

@@ -28,7 +28,7 @@ from gpconnect_messaging.storage import StorageError
 KILLED = "the function was killed, or ran out of time, at every attempt"
 
 _OUTAGES = (
-    *(ClientError, BotoCoreError, StorageError, LedgerBusyError, PdsError, CredentialsError, UnknownRequestError),
+    *(BotoCoreError, StorageError, LedgerBusyError, PdsError, CredentialsError, UnknownRequestError),
     *(SenderSettingsError, ScanPendingError),
 )
 # AWS's answers to what a request made us ask: the same request gets the same answer later.

@@ -84,7 +84,7 @@ class Sweep:
             swept.notices_told = self.notifier.tell(notices[:MOST_TOLD], time_left)
         except Exception as error:  # noqa: BLE001 - the messages must not wait for SNS
             failures.append(error)
-        with ThreadPoolExecutor(self.at_once, thread_name_prefix="sweep") as pool:
+        with ThreadPoolExecutor(self.at_once) as pool:
             due = self._in_turn(self.ledger.due_messages(self.now()))
             for done in pool.map(partial(self._try, time_left), due):
                 if isinstance(done, Exception):

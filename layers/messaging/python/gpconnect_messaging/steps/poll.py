@@ -358,7 +358,7 @@ class _Round:
         """Go through the inbox, and raise the first failure when all others are done."""
         self.client.handshake()
         running: dict[Future[_Taken | _BegunBefore], str] = {}
-        with ThreadPoolExecutor(self.poller.at_once, thread_name_prefix="inbox") as pool:
+        with ThreadPoolExecutor(self.poller.at_once) as pool:
             for mesh_message_id in self.client.inbox():
                 if len(running) >= self.poller.at_once:
                     self._collect(running)
