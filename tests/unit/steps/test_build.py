@@ -1,0 +1,343 @@
+"""What the builder takes in, what it refuses and in which words, and what it stores of a message."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from gpconnect_messaging.itk3.compose import NotFhirError
+from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.ledger.records import Order, Origin
+from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
+from gpconnect_messaging.requests.refusal import Reason
+from gpconnect_messaging.steps import build
+from gpconnect_messaging.steps.build import Built, UnknownRequestError
+from gpconnect_messaging.storage import DropFile, NotThereError
+from tests.examples import MAILBOXES, REQUESTS, request_data
+from tests.unit.steps.holding import SAMPLE, WINDOW, Product
+
+MINUTE = timedelta(minutes=1)
+READY = "send-document-2.0-discharge"
+KEY = "in/one/request.json"
+PDF = (REQUESTS / SAMPLE / "report.pdf").read_bytes()
+
+
+class Dropping(Product):
+    """The product, with a drop bucket that is a folder of the test's own."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        super().__init__(**({"hold_window_seconds": 0} | settings))
+        self.drop.folder = folder
+        self.put("in/one/report.pdf", PDF)
+
+    def put(self, key: str, content: bytes) -> None:
+        path = self.drop.folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    def drops(self, name: str = SAMPLE, key: str = KEY, sequencer: str = "", **changes: Any) -> Built:
+        self.put(key, json.dumps(request_data(name, **changes)).encode())
+        return self.builder.dropped("drop", key, "1", self.time(), sequencer)
+
+    def reasons(self, built: Built) -> list[str]:
+        (fact,) = self.row(built.message_id).history.of(FactKind.REQUEST_REFUSED)
+        assert built.status is Status.INVALID
+        assert self.told() == ["A request was refused"], "a person knows at once"
+        return cast("list[str]", fact.details["reasons"])
+
+    def received(self) -> set[str]:
+        return {each.request_id for each in self.evidence.receipts(self.time().astimezone(UTC).date())}
+
+
+@pytest.fixture
+def product(tmp_path: Path) -> Dropping:
+    return Dropping(tmp_path)
+
+
+# How a request comes
+
+
+def test_a_dropped_request_is_built_from_its_own_folder_and_tagged_with_its_documents(product: Dropping) -> None:
+    built = product.drops()
+    assert built.status is Status.BUILT
+    assert product.queue.take() == [built.message_id]
+    assert PDF[:20] not in product.outbox.messages[built.message_id], "the document is in base64"
+    assert product.drop.received == [("in/one/report.pdf", "1"), (KEY, "1")]
+    request_id = product.row(built.message_id).request_id
+    assert product.received() == {request_id}
+    assert product.evidence.request(request_id) == (product.drop.folder / KEY).read_bytes()
+
+
+def test_a_held_request_remembers_where_its_documents_are(tmp_path: Path) -> None:
+    product = Dropping(tmp_path, hold_window_seconds=int(WINDOW.total_seconds()))
+    held = product.drops()
+    assert held.status is Status.HELD
+    origin = product.ledger.find_origin(held.message_id)
+    assert origin is not None
+    assert (origin.folder, origin.document_versions) == ("in/one/", ("1",))
+    product.later(WINDOW + MINUTE)
+    (message,) = product.messages(held)
+    assert message.status is Status.SENT
+
+
+def test_an_event_of_another_bucket_is_refused_unread_with_a_receipt(product: Dropping) -> None:
+    product.put(KEY, b"{}")
+    refused = product.builder.dropped("other", KEY, "1")
+    assert product.reasons(refused) == ["request: lies in a bucket that is not the drop"]
+    assert product.drop.reads == []
+    assert product.received() == {refused.message_id}
+
+
+def test_a_request_that_was_removed_is_refused_with_a_receipt(product: Dropping) -> None:
+    refused = product.builder.dropped("drop", "in/two/request.json", "1")
+    assert product.reasons(refused) == ["request: was removed before it could be read"]
+    assert product.received() == {refused.message_id}
+
+
+def test_a_request_that_is_too_long_is_refused(product: Dropping) -> None:
+    product.put(KEY, b" " * (build.LARGEST_REQUEST + 1))
+    assert product.reasons(product.builder.dropped("drop", KEY, "1")) == ["request: is longer than 1048576 bytes"]
+
+
+def test_a_request_without_an_arrival_came_now(product: Dropping) -> None:
+    product.put(KEY, json.dumps(request_data(SAMPLE)).encode())
+    before = product.time()
+    dropped = product.builder.dropped("drop", KEY, "1")
+    (fact,) = product.row(dropped.message_id).history.of(FactKind.BUILT)
+    assert before.isoformat() < fact.details["arrived"] < product.time().isoformat()
+
+
+def test_of_two_versions_of_one_object_s3s_sequencer_says_which_is_newer(tmp_path: Path) -> None:
+    product = Dropping(tmp_path, hold_window_seconds=int(WINDOW.total_seconds()))
+    product.drops(sequencer="0B")
+    product.drop.version = "2"
+    product.put(KEY, json.dumps(request_data(SAMPLE)).encode())
+    older = product.builder.dropped("drop", KEY, "0", product.time(), "0A")
+    assert older.status is Status.SUPERSEDED
+
+
+def test_a_request_on_the_queue_needs_an_id_of_its_own_and_a_dropped_one_does_not(product: Dropping) -> None:
+    product.put("report.pdf", PDF)
+    refused = product.builder.queued(json.dumps(request_data(SAMPLE)).encode())
+    assert product.reasons(refused) == ["request_id: is missing: a request on the queue needs one of its own"]
+    assert product.received() == {refused.message_id}
+    built = product.builder.queued(json.dumps(request_data(SAMPLE, request_id="request-1")).encode())
+    assert built.status is Status.BUILT
+    assert product.received() == {refused.message_id, product.row(built.message_id).request_id}
+    assert product.drops(encounter="another", request_id=None).status is Status.BUILT
+
+
+def test_what_nobody_ordered_or_holds_is_not_built(product: Dropping) -> None:
+    for unknown in (product.builder.again, product.builder.release):
+        with pytest.raises(UnknownRequestError):
+            unknown("5f0e7f58-0000-5000-8000-000000000009")
+
+
+def order(monkeypatch: pytest.MonkeyPatch, product: Dropping, of: str, **origin: Any) -> str:
+    """An operator orders a kept request to be taken in again; give its new id."""
+    again = "5f0e7f58-0000-5000-8000-000000000009"
+    given = Order(
+        request_id=again, of=of, origin=Origin(**({"folder": "in/one/", "document_versions": ("1",)} | origin))
+    )
+    monkeypatch.setattr(product.ledger, "find_order", lambda _id: given)
+    return again
+
+
+def test_a_request_is_taken_in_again_with_its_documents_of_then(
+    product: Dropping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = product.drops(patient__birth_date="2999-01-01")
+    request_id = product.row(refused.message_id).request_id
+    product.evidence.keep_request("kept", json.dumps(request_data(SAMPLE)).encode(), product.time())
+    arrived = product.time() - 5 * MINUTE
+    again = order(monkeypatch, product, "kept", arrived=arrived)
+    looks: list[str | None] = []
+    stat = product.drop.stat
+
+    def noting(key: str, version: str | None = None) -> DropFile:
+        looks.append(version)
+        return stat(key, version)
+
+    monkeypatch.setattr(product.drop, "stat", noting)
+    built = product.builder.again(again)
+    assert built.status is Status.BUILT
+    assert looks == ["1"]
+    assert {request_id, again} <= product.received()
+    (fact,) = product.row(built.message_id).history.of(FactKind.BUILT)
+    assert fact.details["arrived"] == arrived.isoformat()
+
+
+def test_a_request_that_is_not_kept_cannot_be_taken_in_again(
+    product: Dropping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = product.builder.again(order(monkeypatch, product, "gone"))
+    assert product.reasons(refused) == ["request: is not kept any longer"]
+
+
+# Why a request is refused
+
+
+def test_a_mailbox_that_is_not_ours_is_refused_and_not_repeated(
+    product: Dropping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(mailbox: str) -> Any:
+        raise UnknownMailboxError("no such mailbox is configured")
+
+    monkeypatch.setattr(product, "settings", unknown)
+    refused = product.drops(mailbox="9658218873")
+    assert product.reasons(refused) == ["mailbox: is not a sending mailbox of this environment"]
+    assert product.row(refused.message_id).mailbox == "-"
+
+
+def test_every_document_that_is_wrong_is_named(product: Dropping) -> None:
+    product.put("in/one/wound.png", PDF)
+    refused = product.drops("consultation-report-2.0-attachments")
+    assert product.reasons(refused)[0].startswith("documents[0]: ")
+    product.topic.told.clear()
+    (product.drop.folder / "in/one/wound.png").unlink()
+    found = product.drops("consultation-report-2.0-attachments", encounter="another", key="in/one/again/request.json")
+    assert product.reasons(found) == [
+        "documents[1].key: names no file in the drop bucket",
+        "documents[0].key: names no file in the drop bucket",
+        "documents[2].key: names no file in the drop bucket",
+    ]
+
+
+def ready(product: Dropping, **changes: Any) -> Built:
+    for name in ("discharge.pdf", "medicines.pdf"):
+        product.put(f"in/one/{name}", (REQUESTS / READY / name).read_bytes())
+    return product.drops(READY, **changes)
+
+
+CONDITION = request_data(READY)["resources"][0]
+
+
+def test_a_ready_resource_may_lie_in_a_file_beside_the_request(product: Dropping) -> None:
+    product.put("in/one/condition.json", CONDITION["content"].encode())
+    by_key = {name: value for name, value in CONDITION.items() if name != "content"} | {"key": "condition.json"}
+    built = ready(product, resources=[by_key])
+    assert built.status is Status.BUILT
+    assert b"194828000" in product.outbox.messages[built.message_id]
+    assert ("in/one/condition.json", "1") in product.drop.received
+
+
+def test_a_ready_resource_that_is_not_there_is_refused(product: Dropping, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_key = {name: value for name, value in CONDITION.items() if name != "content"} | {"key": "condition.json"}
+    refused = ready(product, resources=[CONDITION, by_key])
+    assert product.reasons(refused) == ["resources[1].key: names no file in the drop bucket"]
+    product.put("in/one/condition.json", CONDITION["content"].encode())
+    read = product.drop.read
+
+    def removed(key: str, version: str, limit: int) -> bytes:
+        if key.endswith("condition.json"):
+            raise NotThereError("no such object")
+        return read(key, version, limit)
+
+    product.topic.told.clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(product.drop, "read", removed)
+        refused = ready(product, resources=[by_key], key="in/one/a/../request.json", encounter="b")
+        assert product.reasons(refused) == ["resources[0].key: was removed before it could be read"]
+    product.topic.told.clear()
+    monkeypatch.setattr(build, "LARGEST_RESOURCE", 10)
+    refused = ready(product, resources=[by_key], key="in/one/b/../request.json", encounter="c")
+    assert product.reasons(refused) == ["resources[0]: is longer than 10 bytes"]
+
+
+def test_a_confidential_resource_stays_here(product: Dropping) -> None:
+    for number, resource in enumerate((CONDITION | {"confidential": True}, CONDITION)):
+        built = ready(product, resources=[resource], encounter=f"e{number}", key=f"in/one/{number}/../request.json")
+        assert built.status is Status.BUILT
+        assert (b"194828000" in product.outbox.messages[built.message_id]) is (number == 1)
+
+
+def test_what_cannot_be_written_as_fhir_is_refused(product: Dropping, monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_fhir(*_: Any) -> Any:
+        raise NotFhirError("Patient.name")
+
+    monkeypatch.setattr(build, "compose", not_fhir)
+    (reason,) = product.reasons(product.drops())
+    assert reason.startswith("request: cannot be written as FHIR: see ")
+
+
+def test_a_request_with_hundreds_of_faults_is_not_listed_to_the_end() -> None:
+    faults = [Reason(f"field{number}", "is wrong") for number in range(52)]
+    assert build._listed(faults[:50]) == [f"field{number}: is wrong" for number in range(50)]
+    assert build._listed(faults) == [*(f"field{number}: is wrong" for number in range(50)), "… and 2 more"]
+
+
+def test_a_withdrawal_that_breaks_a_rule_is_refused(product: Dropping) -> None:
+    (reason,) = product.reasons(product.withdraws(deleted="2999-01-01T00:00:00+00:00"))
+    assert reason.startswith("deleted: ")
+
+
+# What is stored
+
+
+def test_the_ledger_has_of_a_message_what_its_way_needs(product: Dropping) -> None:
+    arrived = product.time() - MINUTE
+    product.put(KEY, json.dumps(request_data(SAMPLE)).encode())
+    row = product.row(product.builder.dropped("drop", KEY, "1", arrived).message_id)
+    (fact,) = row.history.of(FactKind.BUILT)
+    mailbox = next(iter(MAILBOXES.values()))
+    assert fact.details == {
+        "sha256": "hash",
+        "size": len(product.outbox.messages[row.message_id]),
+        "infrastructure_seconds": mailbox.infrastructure_deadline.total_seconds(),
+        "business_seconds": mailbox.business_deadline.total_seconds(),
+        "to_organisation": "A20047",
+        "registration": {"source": "the request", "ods_code": "A20047", "name": "Millbrook Surgery"},
+        "arrived": arrived.isoformat(),
+        "warn_at": fact.details["warn_at"],
+    }
+    assert (row.version, row.messages, row.encounter) == (1, 1, request_data(SAMPLE)["encounter"])
+    assert (row.mailbox, row.created_at.microsecond) == ("Y90001OT001", 0)
+
+
+def test_a_row_of_a_refused_request_names_its_encounter(product: Dropping) -> None:
+    refused = product.drops(patient__birth_date="2999-01-01")
+    row = product.row(refused.message_id)
+    assert (row.version, row.encounter, row.request_id) == (0, request_data(SAMPLE)["encounter"], row.message_id)
+    assert row.created_at.microsecond == 0
+
+
+def test_what_should_have_been_known_by_now_is_not_promised(product: Dropping) -> None:
+    product.put(KEY, json.dumps(request_data(SAMPLE)).encode())
+    late = product.builder.dropped("drop", KEY, "1", product.time() - timedelta(hours=4))
+    (fact,) = product.row(late.message_id).history.of(FactKind.BUILT)
+    assert "warn_at" not in fact.details
+
+
+def test_a_repeated_request_queues_its_message_while_no_sender_took_it(product: Dropping) -> None:
+    built = product.drops()
+    product.queue.take()
+    assert product.drops().message_id == built.message_id
+    assert product.queue.take() == [built.message_id]
+    product.sender.send(built.message_id)
+    assert product.drops().status is Status.SENT
+    assert product.queue.take() == []
+
+
+def test_a_report_that_is_rendered_shows_the_pictures_of_its_attachments(
+    product: Dropping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [each for each in (REQUESTS / "rendered-report").iterdir() if each.name != "request.json"]
+    for file in files:
+        product.put(f"in/one/{file.name}", file.read_bytes())
+    chunks, read = product.drop.chunks, []
+
+    def noting(file: Any) -> Iterator[bytes]:
+        read.append(file.key)
+        yield from chunks(file)
+
+    monkeypatch.setattr(product.drop, "chunks", noting)
+    assert product.drops("rendered-report").status is Status.BUILT
+    assert set(read) <= {f"in/one/{file.name}" for file in files}
+
+
+def test_the_limits_are_what_the_documents_say() -> None:
+    limits = (build.REPLACEMENT_WINDOW, build.LARGEST_REQUEST, build.CLOCKS_DIFFER, build.MOST_REASONS)
+    assert limits == (timedelta(hours=24), 1_048_576, MINUTE, 50)
