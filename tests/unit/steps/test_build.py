@@ -49,7 +49,8 @@ class Dropping(Product):
         return cast("list[str]", fact.details["reasons"])
 
     def received(self) -> set[str]:
-        return {each.request_id for each in self.evidence.receipts(self.time().astimezone(UTC).date())}
+        pages = self.evidence.receipt_pages(self.time().astimezone(UTC).date())
+        return {receipt.request_id for receipts, _ in pages for receipt in receipts}
 
 
 @pytest.fixture
