@@ -145,7 +145,11 @@ def test_what_is_moved_goes_back_as_it_was_with_the_time_when_it_first_came(inta
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("body", ['{"patient": "9658218865"}', json.dumps({"release": str(uuid.uuid4())})])
+@pytest.mark.parametrize(
+    "body",
+    ['{"patient": "9658218865"}', json.dumps({"release": str(uuid.uuid4())})],
+    ids=["a request", "like a release"],
+)
 def test_what_came_on_a_senders_own_queue_goes_back_there(intake: Operated, body: str) -> None:
     arn = "arn:aws:sqs:eu-west-2:123456789012:gpconnect-messaging-prod-intake-of-hub"
     dead = intake.sqs.put(body)
