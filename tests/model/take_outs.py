@@ -176,6 +176,17 @@ def _the_stated_time_alone_decides() -> tuple[Replacement, ...]:
     return (Replacement(Asked, "beside", beside),)
 
 
+def _a_slow_clock_is_known_in_one_order() -> tuple[Replacement, ...]:
+    decided = Asked.beside
+
+    def beside(asked: Asked, newest: Asked | None) -> Precedence:
+        if newest is not None and asked.stated > newest.stated:
+            return Precedence.NEWER
+        return decided(asked, newest)
+
+    return (Replacement(Asked, "beside", beside),)
+
+
 def _sequencers_are_not_looked_at() -> tuple[Replacement, ...]:
     return (Replacement(precedence, "_sequence", lambda _asked, _other: ""),)
 
@@ -214,6 +225,7 @@ TAKE_OUTS = (
     TakeOut(4, "silence", "MESH is asked once where it routed a copy", _silence_is_remembered()),
     TakeOut(5, "unannounced", "nobody looks for requests that S3 did not announce", _the_drop_is_not_looked_through()),
     TakeOut(7, "slow clock", "the stated time alone says which request is newer", _the_stated_time_alone_decides()),
+    TakeOut(7, "events reversed", "a slow clock is known only in order", _a_slow_clock_is_known_in_one_order()),
     TakeOut(8, "reversed", "the order of S3's events is not looked at", _sequencers_are_not_looked_at()),
     TakeOut(9, "killed", "a try counts before it is made", _a_try_counts_before_it_is_made()),
     TakeOut(10, "newer release", "a kind of event that is not known is an error", _an_unknown_event_is_an_error()),

@@ -2,17 +2,23 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gpconnect_messaging.ledger.lifecycle import FactKind
 from gpconnect_messaging.ledger.records import MessageRecord
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""How slow a sender's clock may be, so that what it states is not held against a later request."""
+SURELY_LATER = timedelta(minutes=1, seconds=1)
+"""How much later a request must be put down to be the later one, whatever it states; S3's events name the second."""
 
 
 @dataclass(frozen=True)
 class Asked:
     """A request: what for, whether it keeps the rules, and as which put of which object it was dropped.
 
-    `at` is when it was put down, and `put` counts the puts of all objects.
+    `at` is when it was put down, `slow` by how much its sender's clock was slow, and `put` counts the puts of all
+    objects.
     """
 
     encounter: str
@@ -21,12 +27,19 @@ class Asked:
     withdrawal: bool = False
     key: str = ""
     put: int = 0
+    slow: timedelta = timedelta()
 
     def later_than(self, other: "Asked") -> bool:
         """Whether it came after another: by S3's order within one object, else by the second that S3's events name."""
         if self.key and self.key == other.key:
             return self.put > other.put
         return self.at.replace(microsecond=0) >= other.at.replace(microsecond=0)
+
+    def surely_later_than(self, other: "Asked") -> bool:
+        """Whether it must be a later version than another: its clock was not too slow, and it came well after it."""
+        if self.key and self.key == other.key:
+            return self.put > other.put
+        return max(self.slow, other.slow) < CLOCKS_DIFFER and self.at - other.at > SURELY_LATER
 
 
 @dataclass(frozen=True)

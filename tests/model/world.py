@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any, ClassVar
 from unittest.mock import patch
 
@@ -297,7 +298,8 @@ class World:
         if not valid:
             changes["patient__nhs_number"] = "9658218866"
         asked = request_data("consultation-report-2.0", **changes)
-        return self._dropped(folder, asked, encounter, valid=valid, announced=announced)
+        slow = max(self.clock.time - updated, timedelta()) if updated else timedelta()
+        return self._dropped(folder, asked, encounter, valid=valid, announced=announced, slow=slow)
 
     def drop_document(self) -> None:
         """A sending system drops a document, and never a request that names it."""
@@ -325,6 +327,7 @@ class World:
         valid: bool = True,
         withdrawal: bool = False,
         announced: int = 1,
+        slow: timedelta = timedelta(),
     ) -> str:
         key, at = f"{folder}/request.json", self.clock()
         version = self.bucket.put_object(Key=key, Body=json.dumps(body).encode())["VersionId"]
@@ -333,7 +336,7 @@ class World:
         event = Dropped("drop", key, version, at.replace(microsecond=0), f"{self._puts:018X}")
         self.queue.intake += [event] * announced
         request_id = str(IDENTIFIERS.dropped_request_id("drop", key, version))
-        self.truth.requests[request_id] = Asked(encounter, valid, at, withdrawal, key, self._puts)
+        self.truth.requests[request_id] = Asked(encounter, valid, at, withdrawal, key, self._puts, slow)
         return request_id
 
     def store(self, *, chunked: bool = False, encounter: str = "stored", version: int = 1) -> str:
@@ -678,10 +681,10 @@ class World:
         self.mesh.moods.clear()
         self.mesh.tracking_silent = self.mesh.directory_silent = 0
         self._come_to_rest()
-        for _ in range(2):  # the first may end a pass that was under way
-            self.clock.advance(SETTLED)
-            self.list_drop(self.process("listing"))
-        if self._moving():
+        if self.truth.documents_alone or self._not_in_ledger():
+            for _ in range(2):  # the first may end a pass that was under way
+                self.clock.advance(SETTLED)
+                self.list_drop(self.process("listing"))
             self._come_to_rest()
         self.clock.advance(LATE)
         for _ in range(OFFERS_BEFORE_TOLD + 1 if self.truth.written_by_newer else 1):
@@ -906,21 +909,22 @@ class World:
             firsts = [copies[0].id for each in messages if (copies := self.mesh.copies(each.message_id))]
             if firsts != sorted(firsts):
                 raise BrokenError("a later version overtook an earlier one")
-            self._check_puts(encounter, messages)
+            self._check_order(encounter, messages)
 
-    def _check_puts(self, encounter: str, messages: Sequence[MessageRecord]) -> None:
-        """Where all requests of an encounter were put as one object, its versions are in the order of the puts.
+    def _check_order(self, encounter: str, messages: Sequence[MessageRecord]) -> None:
+        """Versions are in the order in which their requests were put down, however their events came.
 
-        Not where S3's list had to announce one, without S3's number of the event, or an operator took one in again.
+        Not where an operator took a request in again, nor where S3's list announced a put of an object that was put
+        again: that has no number of S3's.
         """
         asked = [each for each in self.truth.requests.values() if each.encounter == encounter]
-        keys = {each.key for each in asked}
-        again = len({each.put for each in asked}) < len(asked)
-        if len(keys) > 1 or again or keys & self.queue.found_in_drop:
+        puts = Counter(each.put for each in asked)
+        of_keys = Counter(each.key for each in asked)
+        if puts.total() > len(puts) or any(of_keys[key] > 1 for key in self.queue.found_in_drop):
             return
-        puts = [self.truth.requests[each.request_id].put for each in messages]
-        if puts != sorted(puts):
-            raise BrokenError("an earlier put of an object became a later version than a later put")
+        made = [self.truth.requests[each.request_id] for each in messages]
+        if any(earlier.surely_later_than(later) for earlier, later in pairwise(made)):
+            raise BrokenError("a request became a later version than one that was put down after it")
 
     def _check_notices(self) -> None:
         """At most one notice per failure: a second telling only where the first broke off before it was noted."""
@@ -932,9 +936,7 @@ class World:
     def _check_settled(self) -> None:
         """What holds when everything had its time. Nothing is lost; nobody who should know is left untold."""
         records = self.records()
-        accounted = {record.request_id for record in records}
-        lost = [each for each in set(self.truth.requests) - accounted if not self.truth.replaced(each)]
-        if lost:
+        if lost := [each for each in self._not_in_ledger() if not self.truth.replaced(each)]:
             raise BrokenError(f"lost: {len(lost)} requests are not in the ledger")
         # A withdrawal that comes while nobody knows whether a message arrived has the practice told of it.
         withdrawals = [fact for record in records for fact in record.history.of(FactKind.WITHDRAWAL)]
@@ -962,6 +964,10 @@ class World:
         if self.truth.documents_alone and not of_documents:
             raise BrokenError("a document came without a request, and nobody was told")
         self._check_balances()
+
+    def _not_in_ledger(self) -> set[str]:
+        """The requests that were put down, and of which the ledger has nothing."""
+        return set(self.truth.requests) - {record.request_id for record in self.records()}
 
     def _known_as_unmatched(self, mesh_message_id: str, told: set[tuple[str, Telling]]) -> bool:
         """Whether somebody was told that it belongs to no message, or took that notice on before it was told."""
