@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gpconnect_messaging.ledger.table import item
 from gpconnect_messaging.mesh.errors import Busy
 from gpconnect_messaging.reconciliation import Balance
 from gpconnect_messaging.replay.pace import Pace
@@ -17,7 +18,7 @@ from gpconnect_messaging.steps.reconcile import DUE, UNDER_WAY, BalanceDeadline,
 from tests.dying import Died
 from tests.model.effects import Ending, Place, Process, Watched
 from tests.unit.ledger.facts import BUILT, response
-from tests.unit.steps.night import DAY, DELIVERED, MAILBOX, NIGHT, SENT, Night
+from tests.unit.steps.night import DAY, DELIVERED, EVENING, MAILBOX, NIGHT, SENT, Night
 
 DAY_AFTER = timedelta(days=1)
 READ_AT_MOST = 2
@@ -154,8 +155,12 @@ def test_what_another_run_has_recorded_meanwhile_is_left_to_it() -> None:
 
 def test_a_row_that_moves_while_the_indexes_are_read_is_found_past_them() -> None:
     night = prepared()
+    night.clock.time = EVENING
     night.receive("request-moving")
-    night.store("message-moving", "request-moving", *SENT[:2])
+    night.store("message-moving", "request-moving", *DELIVERED)
+    claim = {"pk": "REQUEST#request-moving", "sk": "REQUEST", "message_ids": ["message-moving"]}
+    night.table.put_item(TableName="ledger", Item=item(claim))
+    night.clock.time = NIGHT
     paginate = night.table.get_paginator
 
     def get_paginator(operation: str) -> Any:
@@ -172,6 +177,7 @@ def test_a_row_that_moves_while_the_indexes_are_read_is_found_past_them() -> Non
     night.table.get_paginator = get_paginator
     made = run_to_the_end(in_small_parts(night.step))
     assert made.mailboxes["-"].lost == ["request-lost"]
+    assert made.total("received") == 11
 
 
 def test_all_that_is_wrong_is_kept_also_where_the_days_balance_lists_only_the_first(
