@@ -93,7 +93,7 @@ def mutants(seed: int, sources: list[bytes]) -> Iterator[bytes]:
         for _ in range(chance.choice((0, 1, 1, 1, 2, 4))):
             body = chance.choice(_CHANGES)(body, chance)
         if zipped:
-            body = gzip.compress(body, 1)
+            body = gzip.compress(body, 1, mtime=0)
             if chance.random() < 0.2:
                 body = body[: chance.randrange(len(body))]
         yield body

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from gpconnect_messaging.ledger.balances import Balances
 from gpconnect_messaging.ledger.drop_passes import DropPasses
@@ -103,6 +104,26 @@ def test_a_request_that_was_received_and_not_built_is_not_put_on_the_queue_again
     world.clock.advance(2 * HOUR)
     assert listing(world).run().requests_unannounced == 0
     assert world.queue.intake == []
+
+
+def test_a_request_whose_tags_a_policy_hides_is_taken_in_and_so_is_what_is_listed_after_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = {world.drop("one"), world.drop("two")}
+    world.queue.intake.clear()
+    tags = world.bucket.get_object_tagging
+
+    def denied(**wanted: Any) -> Any:
+        if wanted["Key"].startswith("one/"):
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetObjectTagging")
+        return tags(**wanted)
+
+    monkeypatch.setattr(world.bucket, "get_object_tagging", denied)
+    world.clock.advance(2 * HOUR)
+    assert listing(world).run().requests_unannounced == 2
+    monkeypatch.undo()
+    build_all(world)
+    assert {record.request_id for record in world.records()} == requests
 
 
 def test_what_was_dropped_within_the_hour_may_still_be_on_its_way(world: World) -> None:

@@ -40,6 +40,10 @@ class StorageError(Exception):
     """
 
 
+class DeniedError(StorageError):
+    """A policy denies access to an object, maybe to this one alone."""
+
+
 class DamagedMessageError(Exception):
     """A stored message is not, byte for byte, the one that the ledger recorded: it must not be sent."""
 
@@ -502,4 +506,7 @@ def _envelope_key(message_id: str) -> str:
 
 def _meaning(error: ClientError) -> Exception:
     code = error.response["Error"]["Code"]
-    return NotThereError("no such object") if code in _MISSING else StorageError(f"{error.operation_name}: {code}")
+    if code in _MISSING:
+        return NotThereError("no such object")
+    kind = DeniedError if code == "AccessDenied" else StorageError
+    return kind(f"{error.operation_name}: {code}")

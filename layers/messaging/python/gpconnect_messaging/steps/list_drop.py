@@ -17,7 +17,7 @@ from gpconnect_messaging.reconciliation import DropFindings
 from gpconnect_messaging.requests.drop_keys import is_request
 from gpconnect_messaging.requests.identity import Identifiers
 from gpconnect_messaging.scan_results import VALIDATION_OBJECT
-from gpconnect_messaging.storage import DropBucket, Evidence, ListedObject, NotThereError
+from gpconnect_messaging.storage import DeniedError, DropBucket, Evidence, ListedObject, NotThereError
 
 _AT_ONCE = 8
 """How many objects S3 is asked about at the same time."""
@@ -74,6 +74,8 @@ class ListDrop:
             return self.drop.is_received(listed.key)
         except NotThereError:
             return True  # removed since it was listed
+        except DeniedError:
+            return False  # what a policy hides must not keep the listing from what comes after it
 
     def _announce(self, listed: ListedObject) -> bool:
         """Put a request on the intake queue if it was never announced; say whether it was so."""
