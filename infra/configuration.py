@@ -265,8 +265,9 @@ class Backfill(Settings):
 class MalwareScan(Settings):
     """GuardDuty scans what is dropped, and a request waits until all that it consists of is found clean (ADR 40)."""
 
-    # Well within the three hours in which a report must be sent (GPCM-SD-CS-075).
-    patience_minutes: int = Field(default=60, ge=5, le=120)
+    # Well within the three hours in which a report must be sent (GPCM-SD-CS-075), and before the listing of the drop
+    # looks at documents that no request has taken up (`timings.drop_settled_seconds`).
+    patience_minutes: int = Field(default=45, ge=5, le=60)
     """How long it waits at most: then it is refused, and a person is told."""
 
 

@@ -358,7 +358,7 @@ class Bucket:
 
 
 class ScannedBucket(Bucket):
-    """A bucket with the drop's policy: nobody reads or tags what is not called clean."""
+    """A bucket with the drop's policy: nobody reads what is not called clean, or tags what has no verdict."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         super().__init__(clock)
@@ -381,7 +381,8 @@ class ScannedBucket(Bucket):
         return answer
 
     def put_object_tagging(self, *, Key: str, VersionId: str, **how: Any) -> Item:
-        self._require_clean("PutObjectTagging", Key, VersionId)
+        if SCAN_TAG not in self.tags.get((Key, VersionId), {}):
+            raise _failed("PutObjectTagging", "AccessDenied")
         return super().put_object_tagging(Key=Key, VersionId=VersionId, **how)
 
     def _require_clean(self, operation: str, key: str, version: str | None) -> None:

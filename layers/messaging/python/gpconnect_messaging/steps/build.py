@@ -552,10 +552,7 @@ class Builder:
         return files
 
     def _find(self, key: str, version: str | None, field: str, arrived: datetime) -> DropFile:
-        """Find a file that a request names, and tag it as received where it is found for the first time.
-
-        Not before it is scanned: two that tag an object at once, GuardDuty and we, could undo each other's tag.
-        """
+        """Find a file that a request names, and tag it as received where it is found for the first time."""
         file = self.drop.stat(key, self.scanned(key, version, field, arrived))
         if version is None:
             self.drop.mark_received(file.key, file.version)

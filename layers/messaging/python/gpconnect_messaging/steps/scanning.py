@@ -46,6 +46,8 @@ class MalwareScan:
         scanned, tag = self.drop.scan(key, version)
         result = self._waited_for(since) if tag is None else _known(tag)
         if result is not ScanResult.CLEAN:
+            if tag is not None:  # before its verdict, GuardDuty's tag and ours could undo each other
+                self.drop.mark_received(key, scanned)
             raise RequestRefusedError([Reason(field, result.rule, result)])
         return scanned
 
