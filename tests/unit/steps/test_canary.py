@@ -116,6 +116,7 @@ class Product:
             "poller": (Untouched(), SimpleNamespace(untold=list, run=swept)),
             "escalation": SimpleNamespace(run=escalated),
             "enabled_parts": SimpleNamespace(recent=lambda _kind: ()),
+            "balance_deadline": SimpleNamespace(late=timedelta),
         }  # fmt: skip
         for name, step in steps.items():
             monkeypatch.setattr(wiring, name, lambda _settings, step=step: step)
