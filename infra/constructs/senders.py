@@ -17,6 +17,7 @@ from infra.constructs.functions import MessagingFunction
 from infra.constructs.intake import Intake
 from infra.constructs.keys import ContentKey
 from infra.constructs.storage import Storage
+from infra.library import VALIDATION_OBJECT
 
 _ACCOUNT = ":root"
 
@@ -78,6 +79,8 @@ class Senders(Construct):
                 drop.add_to_resource_policy(_allow("s3:PutObject", objects, arns[name]))
             drop.add_to_resource_policy(_deny("s3:PutObject", resources=objects, conditions=_any_but(arns[name])))
         everywhere = [drop.arn_for_objects(f"{folder}*") for folder in folders.values()]
+        if configuration.malware_scan is not None:
+            everywhere.append(drop.arn_for_objects(VALIDATION_OBJECT))  # GuardDuty tries with it whether it may scan
         drop.add_to_resource_policy(_deny("s3:PutObject", not_resources=everywhere))
         records_key.let_senders_put("s3", _principals(arn for sender in senders for arn in sender.principals))
 

@@ -38,7 +38,7 @@ def allowed(
 ) -> bool:
     """Say whether a resource's policy lets a call pass; `by_its_own` where the caller's own policies allow it.
 
-    `names` gives the ARN of each resource that the policy refers to, by logical id.
+    `names` gives the ARN of each resource that the policy refers to, by logical id; any other is a role of ours.
     """
     effects = {statement["Effect"] for statement in statements if _applies(statement, call, names)}
     return "Deny" not in effects and ("Allow" in effects or by_its_own)
@@ -70,7 +70,7 @@ def _holds(operator: str, given: str | None, values: list[str]) -> bool:
     match operator:
         case "Null":
             return (given is None) is (values == ["true"])
-        case "Bool" | "StringEquals" | "ArnEquals":
+        case "Bool" | "StringEquals" | "ForAnyValue:StringEquals" | "ArnEquals":
             return given in values
         case "StringNotEquals" | "ArnNotEquals":
             return given not in values
@@ -80,10 +80,15 @@ def _holds(operator: str, given: str | None, values: list[str]) -> bool:
             raise AssertionError(f"unexpected operator {other}")
 
 
+def our_role(name: str) -> str:
+    """Give the ARN of a role of the stack, by its logical id."""
+    return f"arn:aws:iam::444455556666:role/{name}"
+
+
 def _text(value: Any, names: Mapping[str, str]) -> str:
     match value:
         case {"Fn::GetAtt": [str(name), "Arn"]}:
-            return names[name]
+            return names.get(name, our_role(name))
         case {"Ref": "AWS::AccountId"}:
             return "111122223333"
         case {"Fn::Join": [str(separator), list(parts)]}:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from infra import app as command
 from infra import environments
 from infra.configuration import LONGEST_BUCKET_POLICY, MailboxSettings, Sender, _bucket_policy_bytes
-from tests.infra.policies import Call, allowed
+from tests.infra.policies import Call, allowed, our_role
 from tests.infra.templates import (
     HUB,
     PHARMACY,
@@ -76,6 +76,14 @@ def test_nobody_else_may_put_there_or_anywhere_else_whatever_its_own_policies_al
 ) -> None:
     own = {HUB: "hub/", PHARMACY: "pharmacy/", OF_SUPPLIER: "suppliers/online/"}.get(who, "none/")
     assert puts(fortified_prod, who, key, by_its_own=by_its_own) is key.startswith(own)
+
+
+def test_guardduty_may_put_the_object_with_which_it_tries_its_permissions(fortified_prod: Template) -> None:
+    assert fortified_prod.configuration.malware_scan is not None
+    [plan] = fortified_prod.of_type("GuardDuty::MalwareProtectionPlan").values()
+    scanner = our_role(plan["Role"]["Fn::GetAtt"][0])
+    assert puts(fortified_prod, scanner, "malware-protection-resource-validation-object", by_its_own=True)
+    assert not puts(fortified_prod, scanner, "hub/1/request.json", by_its_own=True)
 
 
 def test_a_sender_may_do_nothing_else_with_the_bucket(fortified_prod: Template) -> None:
