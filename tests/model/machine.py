@@ -21,8 +21,8 @@ PLACES = st.just(0) | st.integers(1, 24) | st.integers(25, 60)
 ENDINGS = st.sampled_from([Ending.DIES, Ending.FAILS])
 ANY = st.integers(0, 1_000)
 CODES = st.sampled_from(["20013", "30001", "30001", "20013", "30002", "20007", "20014", "20009", "30004", "30014"])
-ANSWERS = st.just(("20013", "30001")) | st.tuples(CODES)
-"""What comes at once: both acknowledgements, or one."""
+ANSWERS = st.just(("20013", "30001")) | st.just(("20014",)) | st.tuples(CODES)
+"""What comes at once: both acknowledgements, that a replacement failed, or any one."""
 ANNOUNCED = st.sampled_from([1, 1, 1, 0, 2])
 """How often S3's event comes: it can be lost, and come twice. The queue brings events in any order."""
 CLOCKS = st.sampled_from([0, -30, -240, -3_600, 60])
@@ -65,6 +65,14 @@ class Messaging(RuleBasedStateMachine):
         self.world.clock.advance(timedelta(minutes=minutes))
         stated = self.world.clock.time + timedelta(seconds=clock)
         self.world.drop(encounter, updated=stated, announced=announced)
+
+    @rule(encounter=ENCOUNTERS, clocks=st.tuples(CLOCKS, CLOCKS), minutes=st.sampled_from([0, 2, 60]))
+    def a_request_is_corrected_at_another_workstation(
+        self, encounter: str, clocks: tuple[int, int], minutes: int
+    ) -> None:
+        for clock, wait in zip(clocks, (minutes, 0), strict=True):
+            self.world.drop(encounter, updated=self.world.clock.time + timedelta(seconds=clock))
+            self.world.clock.advance(timedelta(minutes=wait))
 
     @rule(announced=ANNOUNCED)
     def one_object_is_put_again(self, announced: int) -> None:
