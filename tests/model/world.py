@@ -885,7 +885,8 @@ class World:
         if before is record.status:
             return
         self._reached[record.message_id] = record.status, told
-        if before in ENDED and told == told_then:
+        # Who was told that its facts contradict each other knows that neither of them is certain.
+        if before in ENDED and told == told_then and "NOTICE#contradiction" not in told_then:
             raise BrokenError(f"{before} became {record.status}, and no notice says so")
 
     def _check_versions(self, records: Sequence[MessageRecord]) -> None:
