@@ -133,7 +133,12 @@ def record_runs(folders: Sequence[str], jobs: int) -> dict[str, list[TestRun]]:
 
     Raises SystemExit where one fails.
     """
-    helpers = [path for path in (ROOT / "tests").rglob("*.py") if not path.name.startswith("test_")]
+    mine = Path(__file__).parent
+    helpers = [
+        path
+        for path in (ROOT / "tests").rglob("*.py")
+        if not path.name.startswith("test_") and not path.is_relative_to(mine)
+    ]
     surroundings = digest([*PACKAGE.rglob("*.py"), *(ROOT / "functions").rglob("*.py"), *helpers])
     RUNS.mkdir(parents=True, exist_ok=True)
     files = {
@@ -155,10 +160,10 @@ def record_runs(folders: Sequence[str], jobs: int) -> dict[str, list[TestRun]]:
 
 
 def begin(candidate: Candidate, runs: Sequence[TestRun]) -> Process:
-    """Begin to run the tests that can notice a mutant, the quickest first, and those of its own module before."""
+    """Begin to run the tests that can notice a mutant, the quickest first."""
     fault = candidate.make()
     tests = [run for run in runs if run.runs(candidate.path, fault.lines)]
-    tests.sort(key=lambda run: run.seconds / 10 if run.is_of(candidate.path) else run.seconds)
+    tests.sort(key=lambda run: run.seconds)
     return against(candidate.path, fault, tests, {run.id for run in runs})
 
 

@@ -35,6 +35,8 @@ TIMES_SLOWER, SECONDS_MORE = 5, 10
 """How much more of the processor a test may take against a mutant than without a fault before it is stopped."""
 MOST_SECONDS = 300
 """How long the tests of a mutant may take by the clock, at least: what waits for ever takes no processor."""
+QUICK = 0.2
+"""Seconds of the processor up to which a test is among the first."""
 MOST_MEMORY = 2_000_000_000
 """A mutant that fills the memory (bytes) must not take the machine with it."""
 
@@ -209,7 +211,8 @@ def against(path: Path, fault: Mutant, tests: Sequence[TestRun], known: Collecti
             parent, _, last = module.rpartition(".")
             vars(sys.modules.get(parent, types.ModuleType(parent))).pop(last, None)
         sys.meta_path.insert(0, _Mutated(name, path, fault.source))
-        own = [test for test in tests if test.is_of(path)]
+        # The module's own quick tests first: they end most mutants, and no other file need be imported.
+        own = [test for test in tests if test.is_of(path) and test.seconds < QUICK]
         for some in (own, [test for test in tests if test not in own]):
             files = dict.fromkeys(test.file for test in some)
             status = pytest.main([*_OPTIONS, *files], plugins=[_Chosen(some, known)]) if some else 0

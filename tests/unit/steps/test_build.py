@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -137,6 +138,11 @@ def test_what_nobody_ordered_or_holds_is_not_built(product: Dropping) -> None:
             unknown("5f0e7f58-0000-5000-8000-000000000009")
 
 
+def test_a_message_is_no_held_request(product: Dropping) -> None:
+    with pytest.raises(UnknownRequestError):
+        product.builder.release(product.drops().message_id)
+
+
 def order(monkeypatch: pytest.MonkeyPatch, product: Dropping, of: str, **origin: Any) -> str:
     """An operator orders a kept request to be taken in again; give its new id."""
     again = "5f0e7f58-0000-5000-8000-000000000009"
@@ -176,6 +182,30 @@ def test_a_request_that_is_not_kept_cannot_be_taken_in_again(
 ) -> None:
     refused = product.builder.again(order(monkeypatch, product, "gone"))
     assert product.reasons(refused) == ["request: is not kept any longer"]
+
+
+@pytest.mark.parametrize("dropped", [True, False])
+def test_of_two_builders_the_later_reads_what_the_other_claimed(
+    product: Dropping, monkeypatch: pytest.MonkeyPatch, dropped: bool
+) -> None:
+    claim, looks, stat = product.ledger.claim, list[tuple[str, str | None]](), product.drop.stat
+
+    def claimed_by_another(*given: Any, **named: Any) -> Any:
+        made = claim(*given, **named)
+        assert made is not None
+        return replace(made, document_versions=("7",))
+
+    def noting(key: str, version: str | None = None) -> DropFile:
+        looks.append((key, version))
+        return stat(key, version)
+
+    monkeypatch.setattr(product.ledger, "claim", claimed_by_another)
+    monkeypatch.setattr(product.drop, "stat", noting)
+    product.put("report.pdf", PDF)
+    built = product.drops() if dropped else product.asks()
+    assert built.status is Status.BUILT
+    key = "in/one/report.pdf" if dropped else "report.pdf"
+    assert looks == [(key, None), (key, "7")]
 
 
 # Why a request is refused

@@ -245,6 +245,17 @@ def test_what_must_be_known_at_this_very_moment_is_notified(message: SweptMessag
     assert replace(message.sweep, now=lambda: warn_at).run().running_late == 1
 
 
+def test_nothing_is_done_about_a_message_that_expects_nothing_whatever_says_that_it_is_due(
+    message: SweptMessage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert message.send(Mood.REFUSES) is Status.REFUSED
+    monkeypatch.setattr(message.ledger, "due_messages", lambda _now: {MESSAGE_ID: Status.BUILT})
+    monkeypatch.setattr(due_work, "due_at", lambda *_: message.clock())
+    before = message.history
+    assert message.after(MINUTE) == {}
+    assert message.history == before
+
+
 def test_without_time_everything_is_left_for_the_next_minute(message: SweptMessage) -> None:
     message.clock.advance(PATIENCE.stale + SECOND)
     swept = message.sweep.run(lambda: False)

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from gpconnect_messaging.ledger.balances import Balances
-from gpconnect_messaging.ledger.drop_passes import DropPasses
+from gpconnect_messaging.ledger.drop_passes import DropPass, DropPasses
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.queues import IntakeQueue
 from gpconnect_messaging.reconciliation import DropFindings
@@ -208,6 +208,18 @@ def test_one_run_goes_through_all_pages_while_there_is_time_and_ends_the_pass(wo
     world.bucket.put_object(Key="a/another.pdf", Body=b"%PDF")
     world.clock.advance(2 * HOUR)
     assert step.run().documents_without_request == 1, "what was looked at is not looked at again"
+
+
+def test_a_pass_looks_at_what_was_dropped_from_its_beginning_to_just_before_its_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since, until = world.clock() - 3 * HOUR, world.clock() - HOUR
+    monkeypatch.setattr(DropPasses, "current", lambda *_: DropPass(since=since, until=until))
+    moment = timedelta(microseconds=1)
+    for name, at in (("a", since - moment), ("b", since), ("c", until - moment), ("d", until)):
+        world.bucket.put_object(Key=f"{name}/report.pdf", Body=b"%PDF")
+        world.bucket.written[f"{name}/report.pdf"] = at
+    assert listing(world).run().documents_without_request == 2
 
 
 def test_the_limits_are_what_the_documents_say(world: World) -> None:

@@ -296,6 +296,8 @@ def test_an_outage_beyond_the_hold_window_keeps_the_request_asks_again_soon_and_
     assert product.told() == ["A held request is not being sent"]
     assert "PDS lookup: answered 503" in product.topic.told[0]
     assert product.mesh.sent == []
+    asked = product.row(request.message_id).history.of(FactKind.LOOKUP_UNANSWERED)
+    assert [fact.identity for fact in asked] == [f"lookup-unanswered-{times}" for times in range(1, len(asked) + 1)]
     product.pds.pds._modes.clear()
     product.later(timedelta(minutes=10))
     assert product.status(request) is Status.RELEASED

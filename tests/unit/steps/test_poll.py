@@ -9,10 +9,22 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
+from gpconnect_messaging.itk3.response_codes import Level, Verdict
+from gpconnect_messaging.itk3.responses import Outcome
 from gpconnect_messaging.ledger.lifecycle import MOST_ROUTING_QUESTIONS, FactKind, History, Status
 from gpconnect_messaging.ledger.records import SET_ASIDE
-from gpconnect_messaging.mesh.errors import ERROR_CODES, Authentication, Busy, DamagedContent, Gone, known_code
+from gpconnect_messaging.ledger.table import LedgerBusyError
+from gpconnect_messaging.mesh.errors import (
+    ERROR_CODES,
+    Authentication,
+    Busy,
+    DamagedContent,
+    Gone,
+    NeverLeft,
+    known_code,
+)
 from gpconnect_messaging.mesh.models import Tracking
 from gpconnect_messaging.steps.by_hand import ByHand, NotPossibleError
 from gpconnect_messaging.steps.poll import Polled, Poller
@@ -364,7 +376,7 @@ def test_a_poll_counts_what_it_found(world: World) -> None:
     assert a_poller(world).poll(MAILBOX) == Polled(matched=1, unmatched=2, seen_before=1)
     assert a_poller(world).poll(MAILBOX) == Polled()
     assert Polled() == Polled(
-        matched=0, unmatched=0, seen_before=0, gone=0, set_aside=0, failed=0, waiting=0, left=0, polled_elsewhere=0
+        matched=0, unmatched=0, seen_before=0, gone=0, set_aside=0, waiting=0, left=0, polled_elsewhere=0
     )
 
 
@@ -633,3 +645,71 @@ def test_a_matched_answer_is_received_under_its_message(world: World) -> None:
 
 def test_the_largest_message_is_what_mesh_carries() -> None:
     assert (Poller.largest, Poller.lease) == (20_000_000_000, timedelta(minutes=5))
+
+
+@pytest.mark.parametrize(
+    ("came", "outcomes", "level", "matches"),
+    [
+        ((), (Level.INFRASTRUCTURE,), Level.INFRASTRUCTURE, True),
+        (("20013",), (Level.INFRASTRUCTURE,), Level.INFRASTRUCTURE, False),
+        (("20013",), (Level.BUSINESS,), Level.BUSINESS, True),
+        (("20013",), (Level.INFRASTRUCTURE, Level.BUSINESS), Level.BUSINESS, False),
+        (("20013",), (), Level.BUSINESS, True),
+        (("20013",), (), Level.INFRASTRUCTURE, False),
+        (("20013", "30001"), (), Level.UNKNOWN, False),
+    ],
+)
+def test_a_reference_names_the_message_that_waits_for_every_level_of_the_answer(
+    world: World, came: tuple[str, ...], outcomes: tuple[Level, ...], level: Level, matches: bool
+) -> None:
+    message_id = sent(world)
+    for code in came:
+        world.answer(message_id, code)
+    poll(world)
+    said = tuple(Outcome(level=each, verdict=Verdict.POSITIVE, code=None) for each in outcomes)
+    answer: Any = type("Answer", (), {"identifier": "", "sender_reference": "one", "outcomes": said, "level": level})
+    found = a_poller(world)._original(MAILBOX, answer)
+    assert (found is not None and found.message_id == message_id) is matches
+
+
+def test_a_message_that_fails_does_not_hold_up_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    message_id = sent(world)
+    poison, *_ = [world.answer(message_id, code) for code in ("20013", "30001", "20013")]
+    download = Client.download_into
+
+    def fails(client: Client, mesh_message_id: str, sink: Any, **how: Any) -> Any:
+        if mesh_message_id == poison:
+            raise ValueError("a fault of ours")
+        return download(client, mesh_message_id, sink, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Client, "download_into", fails)
+        for _ in range(2):
+            with pytest.raises(ValueError, match="a fault of ours"):
+                a_poller(world).poll(MAILBOX)
+            assert world.inbox() == [poison]
+    assert status(world, message_id) is Status.DELIVERED
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NeverLeft("download", "no connection"),
+        LedgerBusyError("busy"),
+        ClientError({"Error": {"Code": "SlowDown", "Message": ""}}, "PutObject"),
+        EndpointConnectionError(endpoint_url="s3"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_aws_or_the_network_cannot_do_just_now_is_no_try(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    message_id = sent(world)
+    world.answer(message_id, "20013")
+    with monkeypatch.context() as patched:
+        patched.setattr(Client, "download_into", lambda *_, **__: (_ for _ in ()).throw(error))
+        for _ in range(3):
+            with pytest.raises(type(error)):
+                a_poller(world, most_tries=1).poll(MAILBOX)
+    assert a_poller(world, most_tries=1).poll(MAILBOX) == Polled(matched=1)
+    assert world.topic.told == []

@@ -20,6 +20,7 @@ from gpconnect_messaging.ledger.lifecycle import (
 from gpconnect_messaging.ledger.records import Received
 from gpconnect_messaging.mesh.errors import Busy
 from gpconnect_messaging.reconciliation import UNKNOWN_MAILBOX, Balance, MailboxBalance
+from gpconnect_messaging.steps import reconcile
 from gpconnect_messaging.steps.reconcile import Reconciliation
 from tests.unit.ledger.facts import BUILT, OVERDUE
 from tests.unit.steps.holding import WINDOW, Product
@@ -272,3 +273,7 @@ def test_a_request_that_the_queue_brings_twice_is_one(night: Night) -> None:
     night.receive("request-a")
     made = night.reckon()
     assert (made.total("received"), made.total("settled"), made.wrong) == (1, 1, 0)
+
+
+def test_the_limits_are_what_the_documents_say(night: Night) -> None:
+    assert (night.step.most_asked, reconcile.LOOKS_BACK) == (100, 7)

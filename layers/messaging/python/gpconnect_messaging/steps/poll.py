@@ -62,7 +62,6 @@ class Polled:
     gone: int = 0
     set_aside: int = 0
     """Not taken in, this time or earlier, after too many tries."""
-    failed: int = 0
     waiting: int = 0
     """Left in MESH until it is known where their message went: MESH is asked again at the next poll."""
     left: int = 0
@@ -392,7 +391,6 @@ class _Round:
         except Authentication:
             raise
         except Exception as error:  # noqa: BLE001 - whatever one message does, the others must not wait for it
-            self.polled.failed += 1
             self.failures.append(error)
             return
         match taken:
