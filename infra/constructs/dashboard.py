@@ -172,7 +172,7 @@ def _functions(functions: Mapping[str, MessagingFunction]) -> list[list[cloudwat
 
 def _mesh() -> list[cloudwatch.IWidget]:
     uploads = ("UploadPostponed", "UploadUncertain", "UploadRefused", "RecipientUnresolved", "NotAuthorised")
-    incoming = ("Matched", "Unmatched", "SetAside", "Failed")
+    incoming = ("Matched", "Unmatched", "SetAside")
     asked = ("PdsBusy", "PdsUnanswered", "PdsNotAuthorised")
     return [
         _graph("Uploads that failed", [_sum(name, "sender") for name in uploads], _THIRD),
