@@ -78,7 +78,7 @@ def test_a_sender_that_died_leaves_an_uncertain_upload_which_goes_again_after_it
     assert message.after(2 * SECOND) == {"leases_ended": 1}
     assert message.history.status is Status.UNCERTAIN
     (uncertain,) = message.facts(FactKind.UPLOAD_UNCERTAIN)
-    assert uncertain.details["attempt"] == 1
+    assert (uncertain.details["attempt"], uncertain.source) == (1, "poller")
     assert message.after(PATIENCE.uncertain - SECOND) == {}
     assert message.after(2 * SECOND) == {"queued_again": 1}
     assert message.queue.take() == [MESSAGE_ID]

@@ -97,6 +97,17 @@ def test_a_notice_is_put_off_until_its_time_is_over_and_escalated_at_that_moment
     assert replace(watch.escalation, now=lambda: watch.clock.time).run().notices_escalated == 1
 
 
+def test_the_time_of_a_notice_that_was_sent_late_counts_from_when_it_was_sent(watch: Watch) -> None:
+    record = MessageRecord(
+        message_id="4711", request_id="4711", mailbox=MAILBOX, encounter="e", encounter_key=key_of(MAILBOX, "e"),
+        version=1, created_at=watch.clock(), history=History((BUILT, started(), refused())),
+    )  # fmt: skip
+    change = watch.ledger.create(record)
+    watch.clock.advance(timedelta(minutes=30))
+    watch.notifier.tell(change.notices)
+    assert [watch.after(wait) for wait in (timedelta(minutes=40), timedelta(minutes=25))] == [0, 1]
+
+
 def test_without_time_no_notice_is_escalated(watch: Watch) -> None:
     watch.fail()
     watch.clock.advance(timedelta(hours=2))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 from gpconnect_messaging.itk3.response_codes import DUPLICATE_MESSAGE, Level, Verdict
@@ -628,7 +628,7 @@ class History:
         found = []
         for mesh_message_id, chunks in there.items():
             # In order only: what comes after a gap has to be sent again.
-            accepted = next(count for count in range(len(chunks) + 1) if count + 1 not in chunks)
+            accepted = next(number for number in count() if number + 1 not in chunks)
             if accepted:
                 last = chunks[accepted].details
                 since = max(chunks[number].at for number in range(1, accepted + 1))
