@@ -572,7 +572,8 @@ def test_four_hostile_bodies_at_once_take_little_memory_and_time() -> None:
     measured = json.loads(spent.stdout)
     assert set(measured) == set(HOSTILE)
     assert {name: one for name, one in measured.items() if one["megabytes_each"] > 20} == {}
-    assert {name: one for name, one in measured.items() if one["seconds_each"] > 0.2} == {}
+    # 10 to 25 when read within the budget; what is read without one takes hundreds.
+    assert {name: one for name, one in measured.items() if one["million_steps_each"] > 60} == {}
 
 
 # --- secrecy ----------------------------------------------------------------------------------------------------------

@@ -214,7 +214,9 @@ def test_a_pass_looks_at_what_was_dropped_from_its_beginning_to_just_before_its_
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     since, until = world.clock() - 3 * HOUR, world.clock() - HOUR
-    monkeypatch.setattr(DropPasses, "current", lambda *_: DropPass(since=since, until=until))
+    last = listing(world).passes.last()
+    current = DropPass(since=since, until=until, revision=last.revision if last else 0)
+    monkeypatch.setattr(DropPasses, "current", lambda *_: current)
     moment = timedelta(microseconds=1)
     for name, at in (("a", since - moment), ("b", since), ("c", until - moment), ("d", until)):
         world.bucket.put_object(Key=f"{name}/report.pdf", Body=b"%PDF")

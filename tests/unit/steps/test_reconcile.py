@@ -276,4 +276,4 @@ def test_a_request_that_the_queue_brings_twice_is_one(night: Night) -> None:
 
 
 def test_the_limits_are_what_the_documents_say(night: Night) -> None:
-    assert (night.step.most_asked, reconcile.LOOKS_BACK) == (100, 7)
+    assert (night.step.most_asked, reconcile.LOOKS_BACK) == (5_000, 7)
