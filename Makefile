@@ -112,7 +112,7 @@ soak-mesh: $(READY) ## Send 3 x 1,000 messages, in memory, through a MESH that f
 model: $(READY) ## Tell stories of failing processes and of forgers for MINUTES (10), then try every place of every step in every way
 	@MODEL_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest -q -s tests/integration/test_model.py
 
-model-take-outs: $(READY) ## Take what keeps a promise out of the product, one by one: the stories find each within SECONDS (600) (ONLY=slow SEED=1)
+model-take-outs: $(READY) ## Take what keeps a promise out of the product, one by one: fails unless the stories find it in SECONDS (600) (ONLY=slow SEED=1)
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.model.take_outs --seconds $(or $(SECONDS),600) \
 		--only '$(ONLY)' --seed $(or $(SEED),1)
 

@@ -74,6 +74,16 @@ class Messaging(RuleBasedStateMachine):
             self.world.drop(encounter, updated=self.world.clock.time + timedelta(seconds=clock))
             self.world.clock.advance(timedelta(minutes=wait))
 
+    @rule(encounter=ENCOUNTERS)
+    def a_report_goes_out_and_its_correction_is_built(self, encounter: str) -> None:
+        for _ in range(2):
+            self.world.drop(encounter)
+            self.world.clock.advance(timedelta(minutes=6))
+            while self.world.queue.intake:
+                self.world.deliver_intake(self.world.process("builder"))
+            if self.world.queue.waiting and not self.world.mesh.uploads:
+                self.world.deliver_send(self.world.process("sender"))
+
     @rule(announced=ANNOUNCED)
     def one_object_is_put_again(self, announced: int) -> None:
         self.world.drop("put again", folder="put again", announced=announced)
