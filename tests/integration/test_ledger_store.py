@@ -21,6 +21,7 @@ from gpconnect_messaging.ledger.precedence import Asked
 from gpconnect_messaging.ledger.records import MessageRecord, OpenNotice, Origin, Received
 from gpconnect_messaging.ledger.search import Search
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE
 from infra.local.run import LocalRun
 from tests.dynamodb_local.engine import EngineUnavailableError, dynamodb_local
 from tests.identifiers import ids_of, key_of
@@ -251,8 +252,9 @@ def test_of_many_requests_held_at_once_one_is_held_and_one_is_released(ledger: L
     assert statuses() == [Status.HELD, *[Status.SUPERSEDED] * 3]
     assert ledger.place(requests[0], Asked.at(START), origin).recorded is False, "a repeat changes nothing"
     (held,) = (each for each in requests if (found := ledger.find(each.message_id)) and found.status is Status.HELD)
+    identifiers, recipients = ids_of(MAILBOX, encounter), [REGISTERED_PRACTICE]
     claims = at_once(
-        *[lambda: ledger.start_release(held.message_id, ids_of(MAILBOX, encounter), START) for _ in range(3)]
+        *[lambda: ledger.start_release(held.message_id, identifiers, START, recipients=recipients) for _ in range(3)]
     )
     assert {claim.version for claim in claims} == {1}
     assert statuses() == [Status.RELEASING, *[Status.SUPERSEDED] * 3]

@@ -10,6 +10,7 @@ from gpconnect_messaging.ledger.lifecycle import History, Patience, held
 from gpconnect_messaging.ledger.precedence import Asked
 from gpconnect_messaging.ledger.records import MessageRecord, Origin, Received
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE
 from tests.identifiers import ids_of, key_of
 from tests.in_memory import Clock, Table
 from tests.unit.ledger.facts import BUILT, accepted, at, response, started
@@ -98,7 +99,7 @@ def test_what_the_release_of_a_held_request_adds_does_not_expire_either() -> Non
     kept.ledger.place(waiting, Asked.at(at(0)), Origin(folder="f/", document_versions=("v",)))
     assert ("REQUEST#waiting", "ORIGIN") in kept.expiring()
     kept.items.place("waiting")
-    assert kept.ledger.start_release("waiting", ids_of(MAILBOX, "f"), at(6))
+    assert kept.ledger.start_release("waiting", ids_of(MAILBOX, "f"), at(6), recipients=[REGISTERED_PRACTICE])
     assert [key for key in kept.expiring() if key[0].endswith("#waiting")] == []
     assert ("REQUEST#waiting", "REQUEST") in kept.table.items
 

@@ -16,7 +16,7 @@ from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
 from gpconnect_messaging.requests.refusal import Reason
 from gpconnect_messaging.steps import build
 from gpconnect_messaging.steps.build import Built, UnknownRequestError
-from gpconnect_messaging.storage import DropFile, NotThereError
+from gpconnect_messaging.storage import DropFile, Evidence, NotThereError
 from tests.examples import MAILBOXES, REQUESTS, request_data
 from tests.unit.steps.holding import SAMPLE, WINDOW, Product
 
@@ -182,6 +182,20 @@ def test_a_request_that_is_not_kept_cannot_be_taken_in_again(
 ) -> None:
     refused = product.builder.again(order(monkeypatch, product, "gone"))
     assert product.reasons(refused) == ["request: is not kept any longer"]
+
+
+def test_a_held_request_that_is_not_kept_any_longer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    product = Dropping(tmp_path, hold_window_seconds=int(WINDOW.total_seconds()))
+    held = product.drops()
+
+    def gone(_evidence: Evidence, _request_id: str) -> bytes:
+        raise NotThereError
+
+    monkeypatch.setattr(Evidence, "request", gone)
+    product.later(WINDOW + MINUTE)
+    assert product.status(held) is Status.INVALID
+    (fact,) = product.row(held.message_id).history.of(FactKind.REQUEST_REFUSED)
+    assert fact.details["reasons"] == ["request: is not kept any longer: it waited for too long"]
 
 
 @pytest.mark.parametrize("dropped", [True, False])

@@ -183,6 +183,8 @@ def test_another_name_or_birth_date_waits_for_a_person_who_alone_sees_both(
     product = Asking(**NOTHING)
     request = product.asks_for("9990000107", family, birth_date)
     assert request.status is Status.HELD
+    (fact,) = product.row(request.message_id).history.of(FactKind.HELD)
+    assert fact.details["requirement"] == "GPCM-SD-CS-072"
     assert product.told() == ["A patient's details differ from PDS"]
     kept = json.loads(product.bucket.objects[f"comparisons/{request.message_id}.json"])
     assert sorted(kept) == fields

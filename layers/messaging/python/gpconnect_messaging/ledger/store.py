@@ -241,7 +241,7 @@ class Ledger(LedgerTable):
         encounter: EncounterIdentifiers,
         created_at: datetime,
         *,
-        recipients: Sequence[str] = (REGISTERED_PRACTICE,),
+        recipients: Sequence[str],
         registration: Mapping[str, Any] | None = None,
     ) -> Claim | None:
         """Give a held request its encounter's next version, once; None where it is not held any more.
