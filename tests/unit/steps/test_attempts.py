@@ -9,9 +9,12 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.table import LedgerBusyError
+from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
 from gpconnect_messaging.pds.errors import CredentialsError, Unavailable
+from gpconnect_messaging.requests.senders import SenderSettingsError
 from gpconnect_messaging.steps.attempts import KILLED, Attempts
 from gpconnect_messaging.steps.build import Built, UnknownRequestError
+from gpconnect_messaging.steps.scanning import ScanPendingError
 from gpconnect_messaging.storage import StorageError
 from tests.unit.steps.holding import WINDOW, Product
 
@@ -92,7 +95,8 @@ def test_before_the_last_receive_a_failing_request_goes_back_to_the_queue() -> N
     "error",
     [client_error("AccessDenied"), client_error("SlowDown"), EndpointConnectionError(endpoint_url="x"),
      LedgerBusyError("busy"), Unavailable("lookup", "away"), CredentialsError("damaged"), StorageError("away"),
-     UnknownRequestError("not yet")],
+     UnknownRequestError("not yet"), MailboxSettingsError("missing"), SenderSettingsError("missing"),
+     ScanPendingError(timedelta(seconds=15))],
     ids=lambda error: getattr(error, "response", {}).get("Error", {}).get("Code") or type(error).__name__,
 )  # fmt: skip
 def test_what_is_no_fault_of_the_request_goes_to_the_dead_letters_and_can_be_redriven(error: Exception) -> None:

@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import LedgerBusyError
+from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
 from gpconnect_messaging.pds.errors import CredentialsError, PdsError
 from gpconnect_messaging.requests.senders import SenderSettingsError
 from gpconnect_messaging.steps.build import Builder, Built, UnknownRequestError
@@ -29,7 +30,7 @@ KILLED = "the function was killed, or ran out of time, at every attempt"
 
 _OUTAGES = (
     *(BotoCoreError, StorageError, LedgerBusyError, PdsError, CredentialsError, UnknownRequestError),
-    *(SenderSettingsError, ScanPendingError),
+    *(MailboxSettingsError, SenderSettingsError, ScanPendingError),
 )
 # AWS's answers to what a request made us ask: the same request gets the same answer later.
 _PROVOKED = {"EntityTooLarge", "InvalidArgument", "KeyTooLongError", "ValidationException"}
