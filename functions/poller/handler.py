@@ -158,7 +158,8 @@ def _reconcile(day: str | None, time_left: Callable[[], bool]) -> dict[str, Any]
     metrics.add_metric(name="Imbalance", unit=MetricUnit.Count, value=made.wrong)
     return {
         "day": made.day.isoformat(),
-        **{name: made.total(name) for name in ("received", "settled", "open", "wrong")},
+        **{name: made.total(name) for name in ("received", "settled", "open")},
+        "wrong": made.wrong,
     }
 
 

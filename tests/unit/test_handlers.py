@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
@@ -154,7 +155,11 @@ def poller(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
         run=lambda _time_left, _untold: each_counted(Swept),
     )
     escalation = SimpleNamespace(run=lambda _time_left: each_counted(Escalated))
-    made = Balance(day=DAY, made_at=NOON, mailboxes={MAILBOX: MailboxBalance(received=3, settled=2, open=1)})
+    made = Balance(
+        day=DAY,
+        made_at=NOON,
+        mailboxes={MAILBOX: MailboxBalance(received=3, settled=1, open=1, counts=Counter(lost=1))},
+    )
     reckonings: list[Any] = [None, made, Unfinished(day=DAY, entries=50_000, part=1, parts=3)]
     reconciliation = SimpleNamespace(run=lambda _day, _time_left: reckonings.pop())
     monkeypatch.setattr(wiring, "poller", lambda _settings: (poll, sweep))
@@ -169,7 +174,7 @@ def poller(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [handler({"task": "reconcile"}, Context()) for _ in range(3)]
     assert answers == [
         {"unfinished": 1, "day": "2026-11-22", "entries": 50_000, "part": 1, "parts": 3, "asked_of_mesh": 0},
-        {"day": "2026-11-22", "received": 3, "settled": 2, "open": 1, "wrong": 0},
+        {"day": "2026-11-22", "received": 3, "settled": 1, "open": 1, "wrong": 1},
         {"made_before": 1},
     ]
 

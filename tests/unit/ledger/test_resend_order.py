@@ -73,7 +73,7 @@ def test_what_was_overdue_stays_so_until_an_answer_comes() -> None:
     assert answered.status is Status.DELIVERED, "the second copy's 20007 is no failure"
 
 
-@pytest.mark.requirement("GPCM-SD-045")
+@pytest.mark.requirement("1.5:GPCM-SD-045")
 def test_an_overdue_message_that_was_sent_again_is_looked_at_again_and_is_another_occasion_when_it_is_late() -> None:
     again = (*LATE, ordered(), started(2, 201), accepted(2, 202))
     assert due_at(History(again), PATIENCE) == at(201) + timedelta(hours=1)

@@ -227,7 +227,7 @@ def test_a_deletion_while_an_overdue_message_goes_again_warns_of_the_copy_before
     assert product.mesh.sent == [built.message_id], "and the second copy is not sent"
 
 
-@pytest.mark.requirement("GPCM-SD-045")
+@pytest.mark.requirement("1.5:GPCM-SD-045")
 def test_a_person_is_notified_again_when_what_was_sent_again_is_not_answered_either(product: Operated) -> None:
     built = product.asks()
     product.works()

@@ -244,9 +244,11 @@ class Balance:
         return sum(each.wrong for each in self.mailboxes.values())
 
     def total(self, name: str) -> int:
-        """Add up a count, or how many ids there are of a kind, over the mailboxes."""
+        """Add up a count, or how many ids there are of a kind, over the mailboxes. Raises KeyError."""
         if name in ("received", "settled", "open"):
             return sum(getattr(each, name) for each in self.mailboxes.values())
+        if name not in (*_LISTED, "open_messages"):
+            raise KeyError(name)
         return sum(each.counts[name] for each in self.mailboxes.values())
 
     def as_json(self) -> dict[str, Any]:
