@@ -151,7 +151,7 @@ def test_what_is_moved_goes_back_as_it_was_with_the_time_when_it_first_came(inta
     ids=["a request", "like a release"],
 )
 def test_what_came_on_a_senders_own_queue_goes_back_there(intake: Operated, body: str) -> None:
-    arn = "arn:aws:sqs:eu-west-2:123456789012:gpconnect-messaging-prod-intake-of-hub"
+    arn = "arn:aws:sqs:eu-west-2:123456789012:gpconnect-messaging-prod-intake-of-hub"  # pragma: allowlist secret
     dead = intake.sqs.put(body)
     intake.sqs.dead[dead]["Attributes"]["DeadLetterQueueSourceArn"] = arn
     intake.redrive = replace(intake.redrive, queue_url="https://sqs/123456789012/gpconnect-messaging-prod-Intake-1A2B")
