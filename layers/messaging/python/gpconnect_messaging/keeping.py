@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_ssm import SSMClient
 
 KEPT_SECONDS = 300
 """How long settings and secrets are kept."""
@@ -35,6 +36,16 @@ class Kept(Generic[_Value]):
     def forget(self, name: str) -> None:
         """Read the value afresh next time."""
         self._values.pop(name, None)
+
+
+def read_parameter(client: "SSMClient", name: str) -> str | None:
+    """Read a parameter's value; None where there is no such parameter."""
+    try:
+        return client.get_parameter(Name=name)["Parameter"]["Value"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ParameterNotFound":
+            return None
+        raise
 
 
 def read_secret(client: "SecretsManagerClient", name: str) -> dict[str, Any]:

@@ -22,6 +22,11 @@ UNANNOUNCED = "unannounced"
 """The group of requests that were found in the drop."""
 
 
+def queue_url(beside: str, arn: str) -> str:
+    """Give the URL of the queue with this ARN, from the URL of another queue of the same account and region."""
+    return f"{beside.rpartition('/')[0]}/{arn.rpartition(':')[2]}"
+
+
 class SendQueue:
     """Puts messages on the queue that the sender reads."""
 

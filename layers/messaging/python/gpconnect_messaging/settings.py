@@ -84,16 +84,15 @@ class BuilderSettings(_LedgerSettings):
     """The configured senders as `name=prefix`, separated by commas; none: every mailbox is for whoever may put."""
     sender_parameters: str = ""
     """Where each sender's parameter is, by its name."""
+    scan_patience_seconds: int = 0
+    """How long a request waits for GuardDuty's verdict about what it consists of. 0: the drop is not scanned."""
+    intake_queue_url: str = ""
+    """Where a request waits; only with `scan_patience_seconds`."""
 
     @property
     def sender_prefixes(self) -> dict[str, str]:
         """The senders' prefixes of the drop bucket, by name."""
         return dict(each.split("=", 1) for each in self.senders.split(",")) if self.senders else {}
-
-    scan_patience_seconds: int = 0
-    """How long a request waits for GuardDuty's verdict about what it consists of. 0: the drop is not scanned."""
-    intake_queue_url: str = ""
-    """Where a request waits; only with `scan_patience_seconds`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
 from gpconnect_messaging.metrics import measurements
 from gpconnect_messaging.notices import Notifier
-from gpconnect_messaging.queues import IntakeQueue, SendQueue
+from gpconnect_messaging.queues import IntakeQueue, SendQueue, queue_url
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings
 from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from gpconnect_messaging.enabled import EnabledParts
     from gpconnect_messaging.ledger.canaries import Canaries
-    from gpconnect_messaging.mailboxes.senders import SenderDirectory
     from gpconnect_messaging.pds.client import PdsClient
     from gpconnect_messaging.requests.identity import Identifiers
     from gpconnect_messaging.steps.attempts import Attempts
@@ -47,6 +46,7 @@ _CONFIG = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard"
 def builder(settings: BuilderSettings) -> "Builder":
     """Make the build step. Raises ReportFileError."""
     from gpconnect_messaging.documents.report_files import added_fonts, logo_file
+    from gpconnect_messaging.mailboxes.senders import SenderDirectory
     from gpconnect_messaging.steps.build import Builder
     from gpconnect_messaging.steps.lookup import Lookup, own_word
     from gpconnect_messaging.steps.scanning import MalwareScan, unscanned
@@ -59,6 +59,7 @@ def builder(settings: BuilderSettings) -> "Builder":
     evidence = Evidence(s3, settings.evidence_bucket)
     drop = DropBucket(s3, settings.drop_bucket)
     patience = timedelta(seconds=settings.scan_patience_seconds)
+    ssm, prefixes = boto3.client("ssm", config=_CONFIG), settings.sender_prefixes
     return Builder(
         identifiers=_identifiers(settings),
         lookup=Lookup(evidence=evidence, directory=_pds(settings)) if settings.pds_url else own_word,
@@ -67,8 +68,8 @@ def builder(settings: BuilderSettings) -> "Builder":
         outbox=Outbox(s3, settings.outbox_bucket),
         evidence=evidence,
         ledger=ledger,
-        mailboxes=MailboxDirectory(boto3.client("ssm", config=_CONFIG), settings.mailbox_parameters),
-        senders=_senders(settings),
+        mailboxes=MailboxDirectory(ssm, settings.mailbox_parameters),
+        senders=SenderDirectory(ssm, settings.sender_parameters, prefixes) if prefixes else None,
         send_queue=SendQueue(boto3.client("sqs", config=_CONFIG), settings.send_queue_url),
         notifier=_notifier(settings),
         numbers=settings.nhs_numbers,
@@ -77,19 +78,9 @@ def builder(settings: BuilderSettings) -> "Builder":
     )
 
 
-def _senders(settings: BuilderSettings) -> "SenderDirectory | None":
-    from gpconnect_messaging.mailboxes.senders import SenderDirectory
-
-    if not settings.senders:
-        return None
-    client = boto3.client("ssm", config=_CONFIG)
-    return SenderDirectory(client, settings.sender_parameters, settings.sender_prefixes)
-
-
 def intake_queue(settings: BuilderSettings, arn: str) -> IntakeQueue:
     """Make the intake queue with this ARN: the shared one or, in the same account, a sender's own."""
-    url = f"{settings.intake_queue_url.rpartition('/')[0]}/{arn.rpartition(':')[2]}"
-    return IntakeQueue(boto3.client("sqs", config=_CONFIG), url)
+    return IntakeQueue(boto3.client("sqs", config=_CONFIG), queue_url(settings.intake_queue_url, arn))
 
 
 def attempts(settings: BuilderSettings, builder: "Builder") -> "Attempts":

@@ -77,7 +77,7 @@ class Balances(LedgerTable):
         """Give the messages that MESH can have."""
         for items, _ in self._by_status([(status.value, None) for status in IN_MESH], position, _PAGE_OF_QUESTIONS):
             for each in items:
-                number = list(IN_MESH).index(Status(each["status"])) * SHARDS + int(each["status_shard"].split("#")[1])
+                number = IN_MESH.index(Status(each["status"])) * SHARDS + int(each["status_shard"].split("#")[1])
                 yield Sent(_row(each), _position(number, each))
 
     def unmatched_pages(self, day: date, position: str) -> Iterator[tuple[list[Unmatched], str]]:

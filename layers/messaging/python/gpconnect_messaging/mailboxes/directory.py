@@ -7,9 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from gpconnect_messaging.keeping import KEPT_SECONDS, Kept, read_secret
+from gpconnect_messaging.keeping import KEPT_SECONDS, Kept, read_parameter, read_secret
 from gpconnect_messaging.mailboxes.settings import MailboxSettings, MailboxSettingsError
 from gpconnect_messaging.quoting import mailbox_id
 
@@ -46,12 +44,9 @@ class MailboxDirectory:
         return self._kept.get(mailbox, lambda: self._read(mailbox))
 
     def _read(self, mailbox: str) -> MailboxSettings:
-        try:
-            text = self._client.get_parameter(Name=f"{self._prefix}/{mailbox}")["Parameter"]["Value"]
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ParameterNotFound":
-                raise UnknownMailboxError("no such mailbox is configured") from None
-            raise
+        text = read_parameter(self._client, f"{self._prefix}/{mailbox}")
+        if text is None:
+            raise UnknownMailboxError("no such mailbox is configured")
         settings = MailboxSettings.from_json(text)
         if settings.mailbox != mailbox:
             raise MailboxSettingsError("mailbox settings: mailbox: is not the one that the parameter is named for")

@@ -4,9 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from gpconnect_messaging.keeping import KEPT_SECONDS, Kept
+from gpconnect_messaging.keeping import KEPT_SECONDS, Kept, read_parameter
 from gpconnect_messaging.requests.senders import Sender, SenderSettingsError
 
 if TYPE_CHECKING:
@@ -51,10 +49,7 @@ class SenderDirectory:
         return self._kept.get(name, lambda: self._read(name))
 
     def _read(self, name: str) -> Sender:
-        try:
-            text = self._client.get_parameter(Name=f"{self._parameters}/{name}")["Parameter"]["Value"]
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ParameterNotFound":
-                raise SenderSettingsError(f"sender {name}: has no parameter") from None
-            raise
+        text = read_parameter(self._client, f"{self._parameters}/{name}")
+        if text is None:
+            raise SenderSettingsError(f"sender {name}: has no parameter")
         return Sender.from_json(name, self._prefixes[name], text)

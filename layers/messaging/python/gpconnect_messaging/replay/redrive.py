@@ -23,7 +23,7 @@ from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.operators import checked_actor, checked_reason
-from gpconnect_messaging.queues import QUEUED_AT
+from gpconnect_messaging.queues import QUEUED_AT, queue_url
 from gpconnect_messaging.replay.pace import Pace
 from gpconnect_messaging.requests.identity import Identifiers
 from gpconnect_messaging.requests.senders import sender_of_queue
@@ -167,7 +167,7 @@ class Redrive:
         group: dict[str, Any] = {"MessageGroupId": held.group} if held.group else {}
         queue = self.queue_url
         if held.source and sender_of_queue(held.source):
-            queue = f"{queue.rpartition('/')[0]}/{held.source.rpartition(':')[2]}"
+            queue = queue_url(queue, held.source)
         self.sqs.send_message(QueueUrl=queue, MessageBody=held.body, MessageAttributes=first, **group)
         self.sqs.delete_message(QueueUrl=self.dead_letters_url, ReceiptHandle=held.handle)
 
