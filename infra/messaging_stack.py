@@ -208,7 +208,7 @@ class MessagingStack(Stack):
         if configuration.malware_scan is not None:
             MalwareScan(self, "MalwareScan", drop=storage.drop, key=records_key, builder=builder)
             storage.grant_see_scans(builder)
-            for work in (intake.work, *intake.of_senders.values()):
+            for work in intakes:
                 work.grant_send(builder)
 
         Schedules(self, "Schedules", configuration=configuration, poller=poller)

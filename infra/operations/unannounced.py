@@ -4,17 +4,15 @@ The builder tags what it has received. Keys are the senders' words and can name 
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, islice
 
 from gpconnect_messaging.requests.drop_keys import is_request
-from gpconnect_messaging.storage import DropBucket, ListedObject, NotThereError
+from gpconnect_messaging.storage import DropBucket, ListedObject
 
 MOST_LOOKED_AT = 1_000
 """How many objects are asked for their tag: more take S3 too long, and the hourly listing looks at all."""
-_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,21 +30,13 @@ def look(drop: DropBucket, now: datetime, settled: timedelta) -> Unannounced:
     old = (each for each in chain.from_iterable(drop.pages()) if each.at <= now - settled)
     found = list(islice(old, MOST_LOOKED_AT + 1))
     looked_at = found[:MOST_LOOKED_AT]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        unknown = [each for each in pool.map(lambda each: _untagged(drop, each), looked_at) if each]
+    unknown = drop.not_received(looked_at)
     return Unannounced(
         requests=_times([each for each in unknown if is_request(each.key)]),
         documents=_times([each for each in unknown if not is_request(each.key)]),
         looked_at=len(looked_at),
         all=len(found) <= MOST_LOOKED_AT,
     )
-
-
-def _untagged(drop: DropBucket, listed: ListedObject) -> ListedObject | None:
-    try:
-        return None if drop.is_received(listed.key) else listed
-    except NotThereError:
-        return None  # removed since it was listed
 
 
 def _times(listed: Sequence[ListedObject]) -> tuple[datetime, ...]:

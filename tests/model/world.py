@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import Any, ClassVar
 from unittest.mock import patch
 
-from gpconnect_messaging import checked
+from gpconnect_messaging import checked, storage
 from gpconnect_messaging.conformance import broken_musts
 from gpconnect_messaging.itk3.compose import compose
 from gpconnect_messaging.itk3.envelope import Envelope
@@ -46,7 +46,7 @@ from gpconnect_messaging.replay.policy import Way
 from gpconnect_messaging.replay.resend import Choice, Resend
 from gpconnect_messaging.requests.identity import request_again_id
 from gpconnect_messaging.requests.nhs_number import NumberRange
-from gpconnect_messaging.steps import build, list_drop
+from gpconnect_messaging.steps import build
 from gpconnect_messaging.steps.build import Builder
 from gpconnect_messaging.steps.by_hand import ByHand, NotPossibleError
 from gpconnect_messaging.steps.due_work import Sweep
@@ -127,7 +127,7 @@ def few_shards(number: int = 2) -> Iterator[None]:
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
     """Let the listing of the drop ask S3 about one object at a time, so that a place is reached in the same order."""
-    with patch.object(list_drop, "_AT_ONCE", 1):
+    with patch.object(storage, "ASKED_AT_ONCE", 1):
         yield
 
 

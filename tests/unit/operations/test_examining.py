@@ -124,6 +124,12 @@ def test_a_drop_of_which_all_was_received_is_in_order(place: PlaceInMemory) -> N
     assert drop_examined(place).well
 
 
+def test_the_object_with_which_guardduty_tries_its_permissions_is_no_document(place: PlaceInMemory) -> None:
+    dropped(place, "malware-protection-resource-validation-object")
+    place.clock.advance(2 * HOUR)
+    assert drop_examined(place).well
+
+
 def test_what_was_dropped_just_now_may_be_on_its_way(place: PlaceInMemory) -> None:
     dropped(place, "SMITH/request.json")
     assert drop_examined(place).well

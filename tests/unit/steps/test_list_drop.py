@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from gpconnect_messaging import storage
 from gpconnect_messaging.ledger.balances import Balances
 from gpconnect_messaging.ledger.drop_passes import DropPass, DropPasses
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.queues import IntakeQueue
 from gpconnect_messaging.reconciliation import DropFindings
-from gpconnect_messaging.steps import list_drop
 from gpconnect_messaging.steps.list_drop import ListDrop
 from gpconnect_messaging.storage import DropBucket, NotThereError
 from tests.identifiers import IDENTIFIERS
@@ -225,7 +225,7 @@ def test_a_pass_looks_at_what_was_dropped_from_its_beginning_to_just_before_its_
 
 
 def test_the_limits_are_what_the_documents_say(world: World) -> None:
-    assert (list_drop._AT_ONCE, listing(world).settled) == (8, HOUR)
+    assert (storage.ASKED_AT_ONCE, listing(world).settled) == (8, HOUR)
 
 
 def test_each_object_is_looked_at_once(world: World) -> None:

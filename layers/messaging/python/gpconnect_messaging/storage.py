@@ -5,7 +5,8 @@ Keys of ours are made of ids alone. Keys in the drop bucket are the sender's, an
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import IO, TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.reconciliation import Receipt
 from gpconnect_messaging.requests.drop_keys import RECEIVED
-from gpconnect_messaging.scan_results import SCAN_TAG
+from gpconnect_messaging.scan_results import SCAN_TAG, VALIDATION_OBJECT
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -27,6 +28,8 @@ _LONGEST_KEY = 1024
 _RECEIVED_PART = 5 * 1024 * 1024
 _MISSING = {"404", "NoSuchKey", "NoSuchVersion"}
 _MOST_TAGS = 10
+ASKED_AT_ONCE = 8
+"""For the tags of how many objects S3 is asked at the same time."""
 
 
 class NotThereError(Exception):
@@ -150,6 +153,25 @@ class DropBucket:
     def is_received(self, key: str) -> bool:
         """Say whether an object's newest version bears the tag. Raises NotThereError, StorageError."""
         return RECEIVED in self._tags(key).items()
+
+    def not_received(self, listed: Sequence[ListedObject]) -> list[ListedObject]:
+        """Give the objects that senders dropped and whose newest version bears no tag. Raises StorageError.
+
+        What was removed since it was listed is not among them; what a policy hides is, so that it hides nothing else.
+        """
+        with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+            waiting = list(pool.map(self._waits, listed))
+        return [item for item, waits in zip(listed, waiting, strict=True) if waits]
+
+    def _waits(self, listed: ListedObject) -> bool:
+        if listed.key == VALIDATION_OBJECT:
+            return False
+        try:
+            return not self.is_received(listed.key)
+        except NotThereError:
+            return False
+        except DeniedError:
+            return True
 
     def pages(self, after: str = "") -> Iterator[list[ListedObject]]:
         """List the objects, without what was removed or replaced, in pages; go on after a key."""

@@ -6,7 +6,6 @@ one that no request has named. Each object is looked at once, in as many runs as
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,11 +15,7 @@ from gpconnect_messaging.queues import IntakeQueue
 from gpconnect_messaging.reconciliation import DropFindings
 from gpconnect_messaging.requests.drop_keys import is_request
 from gpconnect_messaging.requests.identity import Identifiers
-from gpconnect_messaging.scan_results import VALIDATION_OBJECT
-from gpconnect_messaging.storage import DeniedError, DropBucket, Evidence, ListedObject, NotThereError
-
-_AT_ONCE = 8
-"""How many objects S3 is asked about at the same time."""
+from gpconnect_messaging.storage import DropBucket, Evidence, ListedObject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,23 +54,13 @@ class ListDrop:
         return total
 
     def _look_into(self, listed: Sequence[ListedObject]) -> DropFindings:
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            tagged = list(pool.map(self._is_received, listed))
-        unknown = [each for each, is_received in zip(listed, tagged, strict=True) if not is_received]
-        documents = [each.key for each in unknown if not is_request(each.key) and each.key != VALIDATION_OBJECT]
+        unknown = self.drop.not_received(listed)
+        documents = [each.key for each in unknown if not is_request(each.key)]
         return DropFindings(
             requests_unannounced=sum(self._announce(each) for each in unknown if is_request(each.key)),
             documents_without_request=len(documents),
             document_ids=tuple(self.identifiers.digest("dropped document", key).hex()[:16] for key in documents),
         )
-
-    def _is_received(self, listed: ListedObject) -> bool:
-        try:
-            return self.drop.is_received(listed.key)
-        except NotThereError:
-            return True  # removed since it was listed
-        except DeniedError:
-            return False  # what a policy hides must not keep the listing from what comes after it
 
     def _announce(self, listed: ListedObject) -> bool:
         """Put a request on the intake queue if it was never announced; say whether it was so."""
