@@ -16,30 +16,10 @@ from gpconnect_messaging.steps.list_drop import ListDrop
 from gpconnect_messaging.storage import DropBucket, NotThereError
 from tests.identifiers import IDENTIFIERS
 from tests.model.effects import Watched
-from tests.model.world import World
+from tests.model.world import DropOnly, World
 
 HOUR = timedelta(hours=1)
 RECEIVED = {"gpcm:received": "yes"}
-
-
-class DropOnly:
-    """The world's one bucket, of which only what senders dropped is listed."""
-
-    OURS = ("receipts/", "requests/", "messages/", "balances/", "reckonings/", "received/")
-
-    def __init__(self, bucket: Any) -> None:
-        self.bucket = bucket
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.bucket, name)
-
-    def get_paginator(self, _operation: str) -> "DropOnly":
-        return self
-
-    def paginate(self, **how: Any) -> Any:
-        for page in self.bucket.paginate(**how):
-            if not page["Contents"][0]["Key"].startswith(self.OURS):
-                yield page
 
 
 @pytest.fixture

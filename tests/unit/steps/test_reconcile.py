@@ -22,6 +22,8 @@ from gpconnect_messaging.mesh.errors import Busy
 from gpconnect_messaging.reconciliation import UNKNOWN_MAILBOX, Balance, MailboxBalance
 from gpconnect_messaging.steps import reconcile
 from gpconnect_messaging.steps.reconcile import Reconciliation
+from tests.model.effects import Watched
+from tests.model.world import World
 from tests.unit.ledger.facts import BUILT, OVERDUE
 from tests.unit.steps.holding import WINDOW, Product
 from tests.unit.steps.night import AT_ONCE, DAY, DELIVERED, EVENING, MAILBOX, NIGHT, OTHER, SENT, MeshInMind, Night
@@ -272,6 +274,25 @@ def test_a_request_that_the_queue_brings_twice_is_one(night: Night) -> None:
     night.build("a", *DELIVERED)
     night.receive("request-a")
     made = night.reckon()
+    assert (made.total("received"), made.total("settled"), made.wrong) == (1, 1, 0)
+
+
+def test_a_request_whose_event_is_repeated_days_later_is_not_lost() -> None:
+    """Its second receipt is of a day on which nothing of its message changes."""
+    world = World(Watched())
+    world.drop("one", announced=2)
+    world.deliver_intake(world.process("builder"))
+    (message,) = world.records()
+    world.deliver_send(world.process("sender"))
+    for code in ("20013", "30001"):
+        world.answer(message.message_id, code)
+    world.poll(world.process("poller"))
+    world.clock.advance(timedelta(days=2))
+    day = world.clock().date()
+    world.deliver_intake(world.process("builder"))
+    world.clock.advance(timedelta(days=1))
+    made = world.reconciliation.run(day)
+    assert isinstance(made, Balance)
     assert (made.total("received"), made.total("settled"), made.wrong) == (1, 1, 0)
 
 

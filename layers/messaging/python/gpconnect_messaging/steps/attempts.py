@@ -29,9 +29,9 @@ from gpconnect_messaging.storage import StorageError
 KILLED = "the function was killed, or ran out of time, at every attempt"
 
 _OUTAGES = (
-    *(BotoCoreError, StorageError, LedgerBusyError, PdsError, CredentialsError, UnknownRequestError),
-    *(MailboxSettingsError, SenderSettingsError, ScanPendingError),
-)
+    BotoCoreError, StorageError, LedgerBusyError, PdsError, CredentialsError, UnknownRequestError, MailboxSettingsError,
+    SenderSettingsError, ScanPendingError,
+)  # fmt: skip
 # AWS's answers to what a request made us ask: the same request gets the same answer later.
 _PROVOKED = {"EntityTooLarge", "InvalidArgument", "KeyTooLongError", "ValidationException"}
 
