@@ -94,7 +94,7 @@ def _build(record: SQSRecord, envelope: Any, queue_of: str) -> Built:
     receive = int(record.attributes.get("ApproximateReceiveCount") or 1)
     if receive == 1:
         return work.build()
-    return wiring.attempts(settings, builder).again(work.request_id(), work.build, receive, work.came)
+    return wiring.attempts(settings, builder).again(work.request_id(), work.build, receive, work.origin)
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class _Work:
 
     build: Callable[[], Built]
     request_id: Callable[[], str]
-    came: Origin | None = None
+    origin: Origin | None = None
 
 
 def _work(body: str, envelope: Any, queued_at: datetime | None, queue_of: str) -> _Work:

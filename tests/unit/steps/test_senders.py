@@ -191,7 +191,7 @@ def test_a_request_that_kills_the_builder_is_told_to_its_sender_whatever_it_name
     def killed() -> Built:
         raise TypeError("provoked")
 
-    built = attempts.again(request_id, killed, 5, came=Origin(queue_of="hub"))
+    built = attempts.again(request_id, killed, 5, origin=Origin(queue_of="hub"))
     row = product.row(built.message_id)
     assert (row.status, row.mailbox) == (Status.INVALID, HUB)
     assert reasons(product, built) == ["request: could not be processed: TypeError"]

@@ -44,8 +44,8 @@ class Attempts:
     ledger: Ledger
     most: int
 
-    def again(self, request_id: str, build: Callable[[], Built], receive: int, came: Origin | None = None) -> Built:
-        """Build a request that the queue brings for the `receive`th time (from 2). `came` is as in `Builder.give_up`.
+    def again(self, request_id: str, build: Callable[[], Built], receive: int, origin: Origin | None = None) -> Built:
+        """Build a request that the queue brings for the `receive`th time (from 2). `origin` is as in `Builder.give_up`.
 
         Raises what `build` raises; on the last receive only what is no fault of the request.
         """
@@ -53,13 +53,13 @@ class Attempts:
         begun = self.ledger.begin_request(request_id)
         try:
             if last and begun >= self.most - 1:
-                return self.builder.give_up(request_id, KILLED, came)
+                return self.builder.give_up(request_id, KILLED, origin)
             try:
                 return build()
             except Exception as error:
                 if not last or not _is_the_requests_own(error):
                     raise
-                return replace(self.builder.give_up(request_id, type(error).__name__, came), gave_up=error)
+                return replace(self.builder.give_up(request_id, type(error).__name__, origin), gave_up=error)
         finally:
             self.ledger.end_request(request_id)
 

@@ -142,7 +142,7 @@ class Builder:
         """
         request_id = self.identifiers.dropped_request_id(bucket, key, version)
         arrived = arrived or self.now()
-        came = Origin(folder=folder_of(key), arrived=arrived)
+        origin = Origin(folder=folder_of(key), arrived=arrived)
         self.evidence.receipt(str(request_id))
         if bucket != self.drop.name:  # whoever may use the queue can write what looks like S3's event
             return self._refuse(request_id, None, [Reason("request", "lies in a bucket that is not the drop")])
@@ -150,12 +150,14 @@ class Builder:
             version = self.scanned(key, version, "request", arrived) or ""
             raw = self.drop.read(key, version, LARGEST_REQUEST)
         except RequestRefusedError as refused:
-            return self._refuse(request_id, None, refused.reasons, came)
+            return self._refuse(request_id, None, refused.reasons, origin)
         except NotThereError:
-            return self._refuse(request_id, None, [Reason("request", "was removed before it could be read")], came)
+            return self._refuse(request_id, None, [Reason("request", "was removed before it could be read")], origin)
         except ValueError:
-            return self._refuse(request_id, None, [Reason("request", f"is longer than {LARGEST_REQUEST} bytes")], came)
-        built = self._build(request_id, raw, came, put=_Put(object_of(bucket, key), sequencer))
+            return self._refuse(
+                request_id, None, [Reason("request", f"is longer than {LARGEST_REQUEST} bytes")], origin
+            )
+        built = self._build(request_id, raw, origin, put=_Put(object_of(bucket, key), sequencer))
         self.drop.mark_received(key, version)
         return built
 
@@ -238,11 +240,11 @@ class Builder:
         except RequestRefusedError as refused:
             return self._refuse_held(row, refused.reasons, claim)
 
-    def give_up(self, request_id: str, why: str, came: Origin | None = None) -> Built:
+    def give_up(self, request_id: str, why: str, origin: Origin | None = None) -> Built:
         """Refuse a request that cannot be processed: it stays kept as it came, and a person is notified.
 
-        `why` is one of our own sentences or the name of an error's type, and quotes nothing of the request. `came` is
-        where it came from; None for one that the ledger knows.
+        `why` is one of our own sentences or the name of an error's type, and quotes nothing of the request. `origin`
+        is of a new request; None for one that the ledger knows.
         """
         reasons = [Reason("request", f"could not be processed: {why}")]
         if row := self.ledger.find(request_id):
@@ -252,23 +254,23 @@ class Builder:
             asked = parse(self.evidence.request(request_id))
         except Exception:  # noqa: BLE001 - reading it may be what it provokes; then it is not known who asked
             asked = None
-        if came is None and (order := self.ledger.find_order(request_id)):
-            came = order.origin
-        return self._refuse(UUID(request_id), asked, reasons, came)
+        if origin is None and (order := self.ledger.find_order(request_id)):
+            origin = order.origin
+        return self._refuse(UUID(request_id), asked, reasons, origin)
 
     def _build(
         self,
         request_id: UUID,
         raw: bytes,
-        came: Origin,
+        origin: Origin,
         versions: tuple[str, ...] | None = None,
         put: _Put = _Put(),
         *,
         needs_own_id: bool = False,
     ) -> Built:
         """`versions` are the documents' as they were checked before; None: the newest. `put` is a dropped request's."""
-        arrived = self.evidence.keep_request(str(request_id), raw, came.arrived or self.now())
-        came, folder = replace(came, arrived=arrived, document_versions=()), came.folder
+        arrived = self.evidence.keep_request(str(request_id), raw, origin.arrived or self.now())
+        origin, folder = replace(origin, arrived=arrived, document_versions=()), origin.folder
         if seen_before := self.ledger.find(str(request_id)):
             return self._as_recorded(seen_before)
         asked: Request | Withdrawal | None = None
@@ -278,7 +280,7 @@ class Builder:
                 raise RequestRefusedError.because(
                     "request_id", "is missing: a request on the queue needs one of its own"
                 )
-            self._require_sender(asked, came)
+            self._require_sender(asked, origin)
             mailbox = self._mailbox(asked)
             if isinstance(asked, Withdrawal):
                 return self._withdraw(request_id, asked, _asked(asked.deleted, arrived, put))
@@ -292,7 +294,7 @@ class Builder:
             trials = self._trials(request, mailbox, found)
             composed = self._check(trials, found)
         except RequestRefusedError as refused:
-            return self._refuse(request_id, asked, refused.reasons, came)
+            return self._refuse(request_id, asked, refused.reasons, origin)
         tell_at = warn_at(request, mailbox, arrived=arrived, now=self.now())
         if claim is None:
             decision = decide(
@@ -304,9 +306,9 @@ class Builder:
             )
             decision, facts = self._first_look_at(looked, decision)
             made = _asked(request.consultation.updated, arrived, put)
-            origin = replace(came, document_versions=found.versions)
+            checked = replace(origin, document_versions=found.versions)
             if decision.course is not Course.SEND:
-                placed = self._place(request_id, request, decision, made, origin, facts, tell_at)
+                placed = self._place(request_id, request, decision, made, checked, facts, tell_at)
                 return replace(placed, unanswered=looked.unanswered)
             claim = self.ledger.claim(
                 str(request_id),
@@ -316,24 +318,24 @@ class Builder:
                 asked=made,
                 recipients=[each.recipient.key for each in trials],
                 registration=looked.details,
-                origin=origin,
+                origin=checked,
             )
             if claim is None:  # a newer request came first: this one becomes no message
-                return self._place(request_id, request, decision, made, origin)
+                return self._place(request_id, request, decision, made, checked)
         try:
             if claim.document_versions != found.versions:
                 # Another builder claimed it meanwhile: read what it read.
                 found = self._gather(request, folder, claim.document_versions, arrived)
             return self._stored(str(request_id), trials, composed, claim, found, arrived=arrived, tell_at=tell_at)
         except RequestRefusedError as refused:
-            return self._refuse(request_id, asked, refused.reasons, came)
+            return self._refuse(request_id, asked, refused.reasons, origin)
 
-    def _sender(self, came: Origin) -> Sender | None:
-        return self.senders.find(came.folder, came.queue_of) if self.senders else None
+    def _sender(self, origin: Origin) -> Sender | None:
+        return self.senders.find(origin.folder, origin.queue_of) if self.senders else None
 
-    def _require_sender(self, asked: Request | Withdrawal, came: Origin) -> None:
+    def _require_sender(self, asked: Request | Withdrawal, origin: Origin) -> None:
         """See that a request names only what its sender may use. Raises RequestRefusedError; SenderSettingsError."""
-        if self.senders and (reasons := list(broken_sender_rules(self._sender(came), asked, came.folder))):
+        if self.senders and (reasons := list(broken_sender_rules(self._sender(origin), asked, origin.folder))):
             raise RequestRefusedError(reasons)
 
     def _look_up(self, request_id: UUID, request: Request, mailbox: MailboxSettings, claim: Claim | None) -> Looked:
@@ -494,14 +496,14 @@ class Builder:
         except UnknownMailboxError:
             raise RequestRefusedError.because("mailbox", "is not a sending mailbox of this environment") from None
 
-    def _account(self, asked: Request | Withdrawal | None, came: Origin | None) -> str:
+    def _account(self, asked: Request | Withdrawal | None, origin: Origin | None) -> str:
         """Give the mailbox on whose account a refused request goes, and whose contacts are notified.
 
         Where senders are configured it is one of the sender's own, whatever the request names. Elsewhere it is the one
         that the request names, where that is one of ours: another is whatever the sender wrote.
         """
         if self.senders:
-            sender = self._sender(came) if came else None
+            sender = self._sender(origin) if origin else None
             if sender is None:
                 return NOT_OURS
             return asked.mailbox if asked and asked.mailbox in sender.mailboxes else sender.mailboxes[0]
