@@ -215,6 +215,14 @@ class Messaging(RuleBasedStateMachine):
         for code in codes:
             self.world.answer(message_id, code, sender=sender)
 
+    @precondition(lambda self: self.world.unsent())
+    @rule(which=ANY, codes=ANSWERS, sender=st.sampled_from([STRANGER, PRACTICE]))
+    def an_answer_overtakes_what_it_answers(self, which: int, codes: tuple[str, ...], sender: str) -> None:
+        unsent = self.world.unsent()
+        for code in codes:
+            self.world.answer(unsent[which % len(unsent)], code, sender=sender)
+        self.world.poll(self.world.process("poller"))
+
     @precondition(lambda self: self.world.truth.requests)
     @rule(encounter=ENCOUNTERS, codes=ANSWERS)
     def somebody_else_answers_by_reference(self, encounter: str, codes: tuple[str, ...]) -> None:
@@ -238,9 +246,10 @@ class Messaging(RuleBasedStateMachine):
     @rule(first=ANY, number=st.integers(1, 4), times=st.sampled_from([1, 1, 6]))
     def the_poller_is_killed_with_messages_in_hand(self, first: int, number: int, times: int) -> None:
         for _ in range(times):
-            inbox = self.world.inbox()
-            begin = first % len(inbox)
-            self.world.poll_killed(inbox[begin : begin + number])
+            # What is set aside, or was known before, leaves the inbox: in the end nothing may be left.
+            if inbox := self.world.inbox():
+                begin = first % len(inbox)
+                self.world.poll_killed(inbox[begin : begin + number])
 
     @precondition(lambda self: self.world.records())
     @rule(which=ANY)

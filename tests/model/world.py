@@ -432,6 +432,10 @@ class World:
         """The messages that MESH has, or may have for all that anybody knows."""
         return self.truth.perhaps_sent | {name.removesuffix(".xml") for name in self.mesh.handed}
 
+    def unsent(self) -> list[str]:
+        """The messages on the send queue that MESH surely does not have."""
+        return sorted(set(self.queue.waiting) - self.perhaps_at_the_practice())
+
     def message_ids(self) -> list[str]:
         """The ids that somebody may have learned: of rows that the ledger has, and of messages that are yet to be."""
         encounters = {asked.encounter for asked in self.truth.requests.values()}
@@ -950,7 +954,8 @@ class World:
             if record.status not in OF_REQUESTS | {Status.REFUSED} and not copies and not waits:
                 raise BrokenError(f"{record.status}, and MESH has no copy")
             told_late = "NOTICE#sent although withdrawn" in self.notices_of(record.message_id)
-            if record.status in OF_REQUESTS and copies and not told_late and record.message_id not in warned:
+            known = told_late or record.message_id in warned or self._given_up_in_doubt(record)
+            if record.status in OF_REQUESTS and copies and not known:
                 raise BrokenError(f"{record.status}, and MESH has it all the same")
             self._check_answers(record)
         told = {_told(each) for each in self.topic.told}
@@ -965,6 +970,12 @@ class World:
         if self.truth.documents_alone and not of_documents:
             raise BrokenError("a document came without a request, and nobody was told")
         self._check_balances()
+
+    def _given_up_in_doubt(self, record: MessageRecord) -> bool:
+        """Whether an operator gave it up after an upload of which the ledger says that nobody knows whether it left."""
+        uncertain = record.history.of(FactKind.UPLOAD_UNCERTAIN)
+        by_hand = [fact for fact in record.history.of(FactKind.SUPERSEDED) if fact.source == "operator"]
+        return any(doubt.at <= decided.at for doubt in uncertain for decided in by_hand)
 
     def _not_in_ledger(self) -> set[str]:
         """The requests that were put down, and of which the ledger has nothing."""

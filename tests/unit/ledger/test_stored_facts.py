@@ -9,6 +9,7 @@ import pytest
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, Status
+from gpconnect_messaging.scan_results import ScanResult
 from tests.unit.ledger.facts import at
 
 WHEN = at(0)
@@ -21,6 +22,10 @@ STORED: list[Stored] = [
     (
         lifecycle.request_refused(at=WHEN, reasons=("patient: is missing",)),
         "request refused", "request-refused", "builder", {"reasons": ["patient: is missing"]},
+    ),
+    (
+        lifecycle.request_refused(at=WHEN, reasons=(), scans=(ScanResult.THREATS_FOUND, ScanResult.FAILED)),
+        "request refused", "request-refused", "builder", {"reasons": [], "scans": ["FAILED", "THREATS_FOUND"]},
     ),
     (
         lifecycle.not_required(at=WHEN, requirement="GPCM-SD-CS-071", why="registered"),
@@ -199,6 +204,10 @@ STORED: list[Stored] = [
     (
         lifecycle.acknowledgement_overdue(at=WHEN, missing=("business",)),
         "acknowledgement overdue", "acknowledgement-overdue", "poller", {"missing": ["business"]},
+    ),
+    (
+        lifecycle.acknowledgement_overdue(at=WHEN, missing=("business",), order=2),
+        "acknowledgement overdue", "acknowledgement-overdue-2", "poller", {"missing": ["business"], "order": 2},
     ),
     (
         lifecycle.voided(at=WHEN, by_message_id="m2"),

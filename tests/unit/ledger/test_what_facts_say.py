@@ -21,6 +21,7 @@ from gpconnect_messaging.ledger.lifecycle import (
     occasions_due,
     rule_of,
 )
+from gpconnect_messaging.scan_results import ScanResult
 from tests.unit.ledger.facts import (
     BUILT,
     BY_A_PERSON,
@@ -398,6 +399,20 @@ def test_a_withdrawal_that_finds_nothing_is_for_a_person(withdrawal: Any, nothin
 
 
 # Notices
+
+
+@pytest.mark.parametrize(
+    ("scans", "told"),
+    [
+        ((), NoticeKind.INVALID),
+        ((ScanResult.THREATS_FOUND,), NoticeKind.MALWARE),
+        ((ScanResult.FAILED,), NoticeKind.NOT_SCANNED),
+        ((ScanResult.NONE_IN_TIME, ScanResult.THREATS_FOUND), NoticeKind.MALWARE),
+    ],
+)
+def test_a_request_refused_for_its_scan_is_told_as_that(scans: tuple[ScanResult, ...], told: NoticeKind) -> None:
+    refused = lifecycle.request_refused(at=at(0), reasons=["documents[0]: see the scan"], scans=scans)
+    assert notices_due(history(refused)) == {told}
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from gpconnect_messaging.itk3.compose import NotFhirError
 from gpconnect_messaging.ledger.lifecycle import FactKind, Status
 from gpconnect_messaging.ledger.records import Order, Origin
 from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
-from gpconnect_messaging.requests.refusal import Reason
+from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.steps import build
-from gpconnect_messaging.steps.build import Built, UnknownRequestError
+from gpconnect_messaging.steps.build import Builder, Built, UnknownRequestError
 from gpconnect_messaging.storage import DropFile, Evidence, NotThereError
 from tests.examples import MAILBOXES, REQUESTS, request_data
 from tests.unit.steps.holding import SAMPLE, WINDOW, Product
@@ -97,6 +97,10 @@ def test_a_request_that_was_removed_is_refused_with_a_receipt(product: Dropping)
     refused = product.builder.dropped("drop", "in/two/request.json", "1")
     assert product.reasons(refused) == ["request: was removed before it could be read"]
     assert product.received() == {refused.message_id}
+    origin = product.ledger.find_origin(refused.message_id)
+    assert origin is not None
+    assert origin.arrived is not None, "nobody says when it was dropped: it came now"
+    assert origin.folder == "in/two/"
 
 
 def test_a_request_that_is_too_long_is_refused(product: Dropping) -> None:
@@ -184,6 +188,43 @@ def test_a_request_that_is_not_kept_cannot_be_taken_in_again(
     assert product.reasons(refused) == ["request: is not kept any longer"]
 
 
+def test_a_request_that_is_refused_once_more_is_read_with_its_newest_documents_the_next_time(
+    product: Dropping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = json.dumps(request_data(SAMPLE, patient__birth_date="2999-01-01")).encode()
+    product.evidence.keep_request("kept", wrong, product.time())
+    refused = product.builder.again(order(monkeypatch, product, "kept", arrived=product.time()))
+    assert refused.status is Status.INVALID
+    origin = product.ledger.find_origin(refused.message_id)
+    assert origin is not None
+    assert (origin.folder, origin.document_versions) == ("in/one/", ())
+
+
+def test_a_request_that_is_given_up_keeps_its_origin(product: Dropping, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = "5f0e7f58-0000-5000-8000-000000000008"
+    product.builder.give_up(new, "TypeError", Origin(folder="in/one/"))
+    again = order(monkeypatch, product, "kept", folder="in/two/")
+    product.builder.give_up(again, "TypeError")
+    origins = [product.ledger.find_origin(each) for each in (new, again)]
+    assert [origin and origin.folder for origin in origins] == ["in/one/", "in/two/"]
+
+
+def test_a_held_request_whose_message_breaks_a_rule_in_its_version_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = Dropping(tmp_path, hold_window_seconds=int(WINDOW.total_seconds()))
+    held = product.drops()
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RequestRefusedError.because("request", "breaks GPCM-SD-039 in this version")
+
+    monkeypatch.setattr(Builder, "_stored", broken)
+    product.time.advance(WINDOW + MINUTE)
+    refused = product.builder.release(held.message_id)
+    assert refused == Built(held.message_id, Status.INVALID)
+    assert product.reasons(refused) == ["request: breaks GPCM-SD-039 in this version"]
+
+
 def test_a_held_request_that_is_not_kept_any_longer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     product = Dropping(tmp_path, hold_window_seconds=int(WINDOW.total_seconds()))
     held = product.drops()
@@ -196,6 +237,55 @@ def test_a_held_request_that_is_not_kept_any_longer_is_refused(tmp_path: Path, m
     assert product.status(held) is Status.INVALID
     (fact,) = product.row(held.message_id).history.of(FactKind.REQUEST_REFUSED)
     assert fact.details["reasons"] == ["request: is not kept any longer: it waited for too long"]
+
+
+def test_a_request_is_as_old_as_now_where_its_order_does_not_say_when_it_first_came(
+    product: Dropping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product.evidence.keep_request("kept", json.dumps(request_data(SAMPLE)).encode(), product.time())
+    before = product.time()
+    built = product.builder.again(order(monkeypatch, product, "kept"))
+    (fact,) = product.row(built.message_id).history.of(FactKind.BUILT)
+    assert before.isoformat() < fact.details["arrived"] < product.time().isoformat()
+
+
+@pytest.mark.parametrize("claimed", [(), ("7", "8")])
+def test_a_claim_of_more_or_fewer_documents_than_the_request_has_is_an_error(
+    product: Dropping, monkeypatch: pytest.MonkeyPatch, claimed: tuple[str, ...]
+) -> None:
+    claim = product.ledger.claim
+
+    def claimed_otherwise(*given: Any, **named: Any) -> Any:
+        made = claim(*given, **named)
+        assert made is not None
+        return replace(made, document_versions=claimed)
+
+    monkeypatch.setattr(product.ledger, "claim", claimed_otherwise)
+    with pytest.raises(ValueError, match="argument 2"):
+        product.drops()
+    assert product.outbox.messages == {}
+
+
+def test_of_two_builders_the_later_sends_the_ready_resources_that_the_other_claimed(
+    product: Dropping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, read = product.ledger.claim, product.drop.read
+    of_the_other = CONDITION["content"].replace("194828000", "49436004")
+
+    def claimed_by_another(*given: Any, **named: Any) -> Any:
+        made = claim(*given, **named)
+        assert made is not None
+        return replace(made, document_versions=(*made.document_versions[:-1], "7"))
+
+    def versioned(key: str, version: str, limit: int) -> bytes:
+        return of_the_other.encode() if version == "7" else read(key, version, limit)
+
+    monkeypatch.setattr(product.ledger, "claim", claimed_by_another)
+    monkeypatch.setattr(product.drop, "read", versioned)
+    product.put("in/one/condition.json", CONDITION["content"].encode())
+    by_key = {name: value for name, value in CONDITION.items() if name != "content"} | {"key": "condition.json"}
+    content = product.outbox.messages[ready(product, resources=[by_key]).message_id]
+    assert (b"49436004" in content, b"194828000" in content) == (True, False)
 
 
 @pytest.mark.parametrize("dropped", [True, False])
@@ -340,6 +430,19 @@ def test_the_ledger_has_of_a_message_what_its_way_needs(product: Dropping) -> No
     }
     assert (row.version, row.messages, row.encounter) == (1, 1, request_data(SAMPLE)["encounter"])
     assert (row.mailbox, row.created_at.microsecond) == ("Y90001OT001", 0)
+
+
+@pytest.mark.requirement("GPCM-SD-037")
+@pytest.mark.parametrize(("hours", "advised"), [(23, False), (25, True)])
+def test_a_replacement_later_than_a_day_is_sent_with_what_advises_against_it(
+    product: Dropping, hours: int, advised: bool
+) -> None:
+    product.drops()
+    product.time.advance(timedelta(hours=hours))
+    second = product.row(product.drops(key="in/one/again/../request.json").message_id)
+    (fact,) = second.history.of(FactKind.BUILT)
+    assert second.version == 2
+    assert [each.partition(":")[0] for each in fact.details.get("advice", ())] == ["GPCM-SD-037"] * advised
 
 
 def test_a_row_of_a_refused_request_names_its_encounter(product: Dropping) -> None:

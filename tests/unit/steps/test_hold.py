@@ -12,7 +12,7 @@ from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.lifecycle import FactKind, Status
 from gpconnect_messaging.mailboxes.settings import Release
 from gpconnect_messaging.operators import ActorError
-from gpconnect_messaging.steps.build import Built, UnknownRequestError
+from gpconnect_messaging.steps.build import Builder, Built, UnknownRequestError
 from gpconnect_messaging.steps.by_hand import NotPossibleError
 from tests.examples import request_data
 from tests.identifiers import ids_of, key_of
@@ -36,6 +36,20 @@ def test_a_held_request_is_sent_when_its_window_is_over() -> None:
 
 
 @pytest.mark.requirement("GPCM-SD-CS-076")
+def test_a_release_that_ended_half_way_goes_on_with_the_version_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    product = Product()
+    held = product.asks()
+    product.time.advance(WINDOW)
+    product.outbox.fails = 1
+    with pytest.raises(OSError, match="the outbox does not answer"):
+        product.builder.release(held.message_id)
+    assert product.status(held) is Status.RELEASING
+    with monkeypatch.context() as patched:
+        patched.setattr(Builder, "_still_waits", lambda *_: pytest.fail("it is decided on again"))
+        built = product.builder.release(held.message_id)
+    assert (built.status, product.row(built.message_id).version) == (Status.BUILT, 1)
+
+
 def test_a_newer_request_takes_the_held_ones_place_and_starts_the_window_again() -> None:
     product = Product()
     first = product.asks()
@@ -163,6 +177,8 @@ def test_a_release_that_nobody_may_ask_for_changes_nothing() -> None:
     product = Product(release=Release.BY_A_PERSON)
     held = product.asks()
     assert product.builder.release(held.message_id).status is Status.HELD
+    product.time.advance(WINDOW + MINUTE)
+    assert product.builder.release(held.message_id).status is Status.HELD, "its person has not said so"
     early = Product()
     assert early.builder.release(early.asks().message_id).status is Status.HELD
     with pytest.raises(UnknownRequestError):

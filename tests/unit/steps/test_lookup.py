@@ -111,7 +111,10 @@ def test_a_patient_of_the_senders_own_practice_needs_no_message(nhs_number: str,
 @pytest.mark.requirement("GPCM-SD-CS-071")
 def test_what_is_not_certain_makes_no_message_unnecessary() -> None:
     product = Asking(further_ods_codes=frozenset({"Y90003"}))
-    assert product.asks_for("9990000085", "Anybody", "1991-09-15").status is Status.HELD, "it may be another patient"
+    held = product.asks_for("9990000085", "Anybody", "1991-09-15")
+    assert held.status is Status.HELD, "it may be another patient"
+    (fact,) = product.row(held.message_id).history.of(FactKind.HELD)
+    assert fact.details["why"] == "PDS has the patient's details otherwise"
     product.pds.meet("down", 9)
     own = {"ods_code": "Y90003", "name": "The sender's own"}
     assert product.asks(encounter="another", registered_practice=own).status is Status.HELD, "PDS has not said so yet"

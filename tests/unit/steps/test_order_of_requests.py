@@ -2,13 +2,17 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.precedence import Asked
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.ledger.store import Ledger
 from tests.model.effects import Watched
 from tests.model.world import Dropped, World
+from tests.unit.steps.holding import Product
 
 HOUR, SECONDS = timedelta(hours=1), timedelta(seconds=30)
 
@@ -118,6 +122,24 @@ def test_an_earlier_request_whose_event_comes_late_is_superseded_without_ado(wor
     assert versions(world) == {second: 1}
     assert row(world, first).status is Status.SUPERSEDED
     assert world.topic.told == []
+
+
+def test_a_request_of_the_queue_has_no_place_among_the_puts_of_any_object(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Asked] = []
+    claim = Ledger.claim
+
+    def noting(*given: Any, **named: Any) -> Any:
+        asked.append(named["asked"])
+        return claim(*given, **named)
+
+    monkeypatch.setattr(Ledger, "claim", noting)
+    product = Product(hold_window_seconds=0)
+    product.asks()
+    world.drop("one")
+    build(world)
+    assert [(bool(each.s3_object), bool(each.sequencer)) for each in asked] == [(False, False), (True, True)]
 
 
 def test_an_event_that_names_another_bucket_is_refused_and_nothing_is_read(world: World) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -21,11 +21,14 @@ from gpconnect_messaging.ledger.lifecycle import FactKind, NoticeKind, Patience,
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import CredentialsError
+from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.mesh.errors import Busy, MeshError, Refused
 from gpconnect_messaging.mesh.models import EndpointLookup, Mailbox, Outgoing, ReceivedMessage, Sent
 from gpconnect_messaging.notices import Notifier, write
+from gpconnect_messaging.pds.answers import Practice
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.steps.build import Builder, Built
+from gpconnect_messaging.steps.lookup import Looked
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.send import NotAuthorisedError, PostponedError, Sender
 from gpconnect_messaging.storage import Evidence
@@ -96,6 +99,7 @@ class Product:
         self.clock, self.bucket, self.topic = Clock(datetime(2026, 11, 20, 22, 0, tzinfo=UTC)), Bucket(), Topic()
         self.drop, self.queue, self.mesh = DropInMind(folder), Queue(), MeshInMind()
         self.outbox = OutboxInMind()
+        self.hold = timedelta(0)
         s3 = cast("Any", self.bucket)
         self.ledger = Ledger(cast("Any", Table()), "ledger", PATIENCE, self.clock)
         notifier = Notifier(cast("Any", self.topic), "topic", self.ledger)
@@ -125,8 +129,9 @@ class Product:
         """The subjects of the notices."""
         return [text.partition("\n")[0] for text in self.topic.told]
 
-    def settings(self, mailbox: str) -> object:
-        return next(each for each in MAILBOXES.values() if each.mailbox == mailbox)
+    def settings(self, mailbox: str) -> MailboxSettings:
+        known = next(each for each in MAILBOXES.values() if each.mailbox == mailbox)
+        return replace(known, hold_window_seconds=int(self.hold.total_seconds()))
 
     def built(self, version: str = "1") -> Built:
         return self.builder.dropped("drop", "request.json", version)
@@ -163,6 +168,25 @@ def test_each_recipient_has_a_message_a_row_and_a_place_on_the_queue(product: Pr
     assert (to_pharmacy.recipient, to_practice.recipient) == ("organisation/FA565", "registered-practice")
     assert to_pharmacy.version == to_practice.version == 1
     assert to_pharmacy.encounter == to_practice.encounter
+
+
+def test_a_held_request_is_released_as_all_its_messages(product: Product) -> None:
+    product.hold = timedelta(minutes=10)
+    held = product.built()
+    product.clock.advance(timedelta(days=4))
+    released = product.builder.release(held.message_id)
+    (fact,) = product.record(held.message_id).history.of(FactKind.RELEASED)
+    assert fact.details["message_ids"] == [released.message_id, *(copy.message_id for copy in released.copies)]
+    assert len(fact.details["message_ids"]) == 2
+
+
+def test_a_care_provider_that_pds_has_as_the_registered_practice_is_refused(product: Product) -> None:
+    looked = Looked(source="PDS", practice=Practice(ods_code="FA565", name=None))
+    product.builder = replace(product.builder, lookup=lambda *_: looked)
+    (fact,) = product.record(product.built().message_id).history.of(FactKind.REQUEST_REFUSED)
+    assert fact.details["reasons"] == [
+        "care_provider.ods_code: is the registered practice, which gets the document anyway"
+    ]
 
 
 def test_building_again_finds_both_and_changes_nothing(product: Product) -> None:

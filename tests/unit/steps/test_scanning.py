@@ -133,6 +133,8 @@ def test_what_is_not_clean_is_refused_told_and_copied_nowhere(product: ScannedPr
     product.scanned(verdict, bad)
     built = product.receives()
     assert built.status is Status.INVALID
+    field = "request" if bad == "a/request.json" else "documents[0]"
+    assert product.reasons(built).startswith(f"{field}: ")
     assert BAD[verdict] in product.reasons(built)
     subject = (
         "Malware was found in what was dropped"
@@ -148,12 +150,14 @@ def test_what_is_not_clean_is_refused_told_and_copied_nowhere(product: ScannedPr
     assert product.dropped.tags[bad, "1"] == {SCAN_TAG: verdict, **dict([RECEIVED])}, "no list takes it for forgotten"
 
 
-def test_malware_is_told_as_malware_whatever_else_is_wrong(product: ScannedProduct) -> None:
+@pytest.mark.parametrize("verdicts", [("FAILED", "THREATS_FOUND"), ("THREATS_FOUND", "FAILED")])
+def test_malware_is_told_as_malware_whatever_else_is_wrong(product: ScannedProduct, verdicts: tuple[str, str]) -> None:
     product.scanned(CLEAN, *product.keys)
-    documents = [key for key in product.keys if key != "a/request.json"]
-    product.scanned("FAILED", documents[0])
-    product.scanned("THREATS_FOUND", documents[1])
-    product.receives()
+    documents = [f"a/{each['key']}" for each in request_data(SAMPLE)["documents"]]
+    for key, verdict in zip(documents, verdicts, strict=False):
+        product.scanned(verdict, key)
+    found = sorted(line.partition(":")[0] for line in product.reasons(product.receives()).splitlines())
+    assert found == ["documents[0]", "documents[1]"], "each document that is wrong is named"
     assert product.told() == ["Malware was found in what was dropped"]
 
 

@@ -844,13 +844,10 @@ class History:
         before = self.attempts_before_order
         if before is None or self.infrastructure_positive or self.business_positive:
             return False
-        ended = self.attempts > before and self.last_outcome is not None
-        if self.of(FactKind.WITHDRAWN) and (ended or self.attempts == before):
+        outcome = self.last_outcome if self.attempts > before else None
+        if self.of(FactKind.WITHDRAWN) and (outcome or self.attempts == before):
             return False
-        return not ended or (
-            self.last_outcome is not None
-            and self.last_outcome.kind in (FactKind.UPLOAD_UNCERTAIN, FactKind.UPLOAD_POSTPONED)
-        )
+        return outcome is None or outcome.kind in (FactKind.UPLOAD_UNCERTAIN, FactKind.UPLOAD_POSTPONED)
 
     @property
     def sent_again_in_vain(self) -> frozenset[int]:

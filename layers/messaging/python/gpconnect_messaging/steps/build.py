@@ -192,9 +192,9 @@ class Builder:
 
         Raises UnknownRequestError; LedgerBusyError; ScanPendingError.
         """
-        row = self.ledger.find(request_id)
+        row = self._recorded(request_id)
         origin = self.ledger.find_origin(request_id)
-        if row is None or origin is None:
+        if origin is None:
             raise UnknownRequestError("the ledger has no such held request")
         opens = row.history.release_at
         early = (
@@ -231,7 +231,7 @@ class Builder:
             registration=looked.details,
         )
         if claim is None:
-            return self._as_recorded(self.ledger.find(request_id) or row)
+            return self._as_recorded(self._recorded(request_id))
         try:
             stored = self._stored(
                 request_id, trials, composed, claim, found, arrived=row.created_at, tell_at=row.history.warn_at
@@ -254,9 +254,8 @@ class Builder:
             asked = parse(self.evidence.request(request_id))
         except Exception:  # noqa: BLE001 - reading it may be what it provokes; then it is not known who asked
             asked = None
-        if origin is None and (order := self.ledger.find_order(request_id)):
-            origin = order.origin
-        return self._refuse(UUID(request_id), asked, reasons, origin)
+        order = self.ledger.find_order(request_id)
+        return self._refuse(UUID(request_id), asked, reasons, order.origin if order else origin)
 
     def _build(
         self,
@@ -467,6 +466,13 @@ class Builder:
         )
         self.ledger.record(request_id, fact)
         return built
+
+    def _recorded(self, row_id: str) -> MessageRecord:
+        """Read a row as it is now. Raises UnknownRequestError."""
+        row = self.ledger.find(row_id)
+        if row is None:
+            raise UnknownRequestError("the ledger has no such request")
+        return row
 
     def _as_recorded(self, row: MessageRecord) -> Built:
         """What became of a request with a row of its own, earlier; what it was released as is queued again."""
@@ -696,7 +702,7 @@ class Builder:
         waiting = Status.RELEASING if claim else Status.HELD
         change = self.ledger.record(row.message_id, fact, only_if=lambda history: history.status is waiting)
         if change is None:
-            return self._as_recorded(self.ledger.find(row.message_id) or row)
+            return self._as_recorded(self._recorded(row.message_id))
         self.notifier.tell(change.notices)
         return Built(row.message_id, change.record.status)
 
