@@ -147,6 +147,11 @@ def test_a_message_is_no_held_request(product: Dropping) -> None:
         product.builder.release(product.drops().message_id)
 
 
+def test_a_refused_request_is_not_released(product: Dropping) -> None:
+    refused = product.drops(patient__birth_date="2999-01-01")
+    assert product.builder.release(refused.message_id) == refused
+
+
 def order(monkeypatch: pytest.MonkeyPatch, product: Dropping, of: str, **origin: Any) -> str:
     """An operator orders a kept request to be taken in again; give its new id."""
     again = "5f0e7f58-0000-5000-8000-000000000009"

@@ -301,6 +301,9 @@ def test_an_outage_beyond_the_hold_window_keeps_the_request_asks_again_soon_and_
     assert product.told() == ["A held request is not being sent"]
     assert "PDS lookup: answered 503" in product.topic.told[0]
     assert product.mesh.sent == []
+    assert isinstance(product.builder.release(request.message_id).unanswered, Unavailable), (
+        "so that PDS is seen to be down"
+    )
     asked = product.row(request.message_id).history.of(FactKind.LOOKUP_UNANSWERED)
     assert [fact.identity for fact in asked] == [f"lookup-unanswered-{times}" for times in range(1, len(asked) + 1)]
     product.pds.pds._modes.clear()
