@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from gpconnect_messaging.itk3.compose import NotFhirError
+from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose
+from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.ledger.lifecycle import FactKind, Status
 from gpconnect_messaging.ledger.records import Order, Origin
 from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
@@ -415,6 +416,22 @@ def test_a_withdrawal_that_breaks_a_rule_is_refused(product: Dropping) -> None:
 
 
 # What is stored
+
+
+def test_a_message_is_written_once_where_nobody_else_claimed_its_version(
+    product: Dropping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+
+    def noting(message: Message, sizes: list[int]) -> ComposedMessage:
+        written.append(message.version)
+        return compose(message, sizes)
+
+    monkeypatch.setattr(build, "compose", noting)
+    product.drops()
+    assert written == [1]
+    product.drops(key="in/one/again/../request.json")
+    assert written == [1, 1, 2], "on trial as the first, and in the version that was claimed"
 
 
 def test_the_ledger_has_of_a_message_what_its_way_needs(product: Dropping) -> None:

@@ -350,7 +350,7 @@ class Builder:
 
     def _first_look_at(self, looked: Looked, decision: Decision) -> tuple[Decision, tuple[Fact, ...]]:
         """Hold what PDS contradicts, for a person, and what it gives no answer about, until it does."""
-        if looked.certain or decision.course is Course.NOT_REQUIRED:
+        if looked.certain:
             return decision, ()
         held = replace(decision, course=Course.HOLD, requirement="GPCM-SD-CS-072")
         if looked.differs:
