@@ -263,6 +263,19 @@ def test_the_balance_is_made_once_and_told_once_however_often_the_schedule_comes
     assert (summary["wrong"], summary["counts"]["received"]) == (1, 1)
 
 
+def test_another_imbalance_of_the_same_day_is_notified_again(night: Night) -> None:
+    for request_id in ("request-a", "request-b"):
+        night.clock.time = EVENING
+        night.receive(request_id)
+        assert night.reckon(DAY).wrong
+        assert night.reckon(DAY).wrong, "the same one is not"
+    assert night.told() == ["The day's balance does not add up"] * 2
+    night.clock.time = EVENING
+    night.build("a", *DELIVERED)
+    assert night.reckon(DAY).total("lost") == 1
+    assert len(night.told()) == 3, "as much is wrong as at first, and it is another request"
+
+
 def test_a_receipt_says_when_and_which_and_nothing_of_what_the_request_says(night: Night) -> None:
     night.evidence.receipt("request-a")
     assert [key for key in night.bucket.objects if key.startswith("receipts/")] == [f"receipts/{DAY}/21/request-a"]

@@ -8,6 +8,8 @@ All that is known of one request can be reckoned apart from the others: the bala
 balance of the day (`Balance.plus`).
 """
 
+import hashlib
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -242,6 +244,17 @@ class Balance:
     def wrong(self) -> int:
         """How many requests and messages are not accounted for; 0 where the day balances."""
         return sum(each.wrong for each in self.mailboxes.values())
+
+    @property
+    def fingerprint(self) -> str:
+        """Tell one imbalance of a day from another: a hash of what is wrong; empty where the day balances."""
+        wrong = [
+            [mailbox, name, balance.counts[name], sorted(getattr(balance, name))]
+            for mailbox, balance in sorted(self.mailboxes.items())
+            for name in _WRONG
+            if balance.counts[name]
+        ]
+        return hashlib.sha256(json.dumps(wrong).encode()).hexdigest()[:12] if wrong else ""
 
     def total(self, name: str) -> int:
         """Add up a count, or how many ids there are of a kind, over the mailboxes. Raises KeyError."""

@@ -12,7 +12,7 @@ from gpconnect_messaging.ledger.drop_passes import read_findings
 from gpconnect_messaging.ledger.lifecycle import NoticeKind, Status
 from gpconnect_messaging.ledger.records import Notice
 from gpconnect_messaging.ledger.store import UNMATCHED
-from gpconnect_messaging.ledger.table import SHARDS, Item, LedgerTable, in_time, item, notice_place, plain, text
+from gpconnect_messaging.ledger.table import SHARDS, Item, LedgerTable, in_time, item, plain, text
 from gpconnect_messaging.ledger.table import time as read_time
 from gpconnect_messaging.reconciliation import IN_MESH, Balance, DropFindings, Row, Unmatched
 
@@ -180,7 +180,8 @@ class Balances(LedgerTable):
     def store(self, balance: Balance, evidence_key: str, reckoning: Reckoning) -> tuple[Notice, ...] | None:
         """Keep a balance's summary, in place of an earlier one of the day, and end its reckoning.
 
-        Of an imbalance a notice is raised, once. None where another run has recorded a step meanwhile.
+        An imbalance raises a notification, and so does another imbalance of the same day when its balance is made
+        again. None where another run has recorded a step meanwhile.
         """
         pk = f"BALANCE#{balance.day}"
         names = ("received", "settled", "open", "arriving", "open_messages", "lost", "incomplete", "without_receipt",
@@ -193,18 +194,21 @@ class Balances(LedgerTable):
             "wrong": balance.wrong,
             "counts": counts,
             "evidence_key": evidence_key,
+            "fingerprint": balance.fingerprint,
             **in_time(pk, balance.made_at),
             **self._expiry(balance.made_at),
         }
         puts = [self._put(summary), self._put_reckoning(replace(reckoning, done=True))]
         facts = {name: str(count) for name, count in counts.items() if count}
+        before = self._get(pk, "BALANCE") or {}
         notice = Notice(
             subject_key=pk,
             kind=NoticeKind.IMBALANCE,
             raised_at=balance.made_at,
             facts=facts | {"day": balance.day.isoformat(), "evidence_key": evidence_key},
+            occasion=balance.fingerprint if before else "",
         )
-        new = bool(balance.wrong) and self._get(*notice_place(notice)) is None
+        new = bool(balance.wrong) and before.get("fingerprint") != balance.fingerprint
         if not self._write([*puts, *([self._put_notice(notice)] if new else [])]):
             return None
         return (notice,) if new else ()
