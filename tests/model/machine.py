@@ -66,13 +66,18 @@ class Messaging(RuleBasedStateMachine):
         stated = self.world.clock.time + timedelta(seconds=clock)
         self.world.drop(encounter, updated=stated, announced=announced)
 
-    @rule(encounter=ENCOUNTERS, clocks=st.tuples(CLOCKS, CLOCKS), minutes=st.sampled_from([0, 2, 60]))
+    @rule(
+        encounter=ENCOUNTERS, clocks=st.tuples(CLOCKS, CLOCKS), minutes=st.sampled_from([0, 2, 60]),
+        overtaken=st.booleans(),
+    )  # fmt: skip
     def a_request_is_corrected_at_another_workstation(
-        self, encounter: str, clocks: tuple[int, int], minutes: int
+        self, encounter: str, clocks: tuple[int, int], minutes: int, overtaken: bool
     ) -> None:
         for clock, wait in zip(clocks, (minutes, 0), strict=True):
             self.world.drop(encounter, updated=self.world.clock.time + timedelta(seconds=clock))
             self.world.clock.advance(timedelta(minutes=wait))
+        if overtaken:
+            self.world.last_event_overtakes()
 
     @rule(encounter=ENCOUNTERS)
     def a_report_goes_out_and_its_correction_is_built(self, encounter: str) -> None:
@@ -84,9 +89,11 @@ class Messaging(RuleBasedStateMachine):
             if self.world.queue.waiting and not self.world.mesh.uploads:
                 self.world.deliver_send(self.world.process("sender"))
 
-    @rule(announced=ANNOUNCED)
-    def one_object_is_put_again(self, announced: int) -> None:
+    @rule(announced=ANNOUNCED, overtaken=st.booleans())
+    def one_object_is_put_again(self, announced: int, overtaken: bool) -> None:
         self.world.drop("put again", folder="put again", announced=announced)
+        if announced and overtaken:
+            self.world.last_event_overtakes()
 
     @rule()
     def a_document_is_dropped_alone(self) -> None:

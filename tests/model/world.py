@@ -339,6 +339,10 @@ class World:
         self.truth.requests[request_id] = Asked(encounter, valid, at, withdrawal, key, self._puts, slow)
         return request_id
 
+    def last_event_overtakes(self) -> None:
+        """S3's last event comes before all that wait."""
+        self.queue.intake.insert(0, self.queue.intake.pop())
+
     def store(self, *, chunked: bool = False, encounter: str = "stored", version: int = 1) -> str:
         """Store a message as the builder does, at less cost, and leave it off the queue; return its id."""
         message_id = f"00000000-0000-5000-8000-{len(self._facts_of_all):04}{version:08}"

@@ -66,6 +66,17 @@ def test_a_newer_request_takes_the_held_ones_place_and_starts_the_window_again()
     assert len(product.mesh.sent) == 1
 
 
+def test_what_is_not_held_any_more_is_not_released_however_late_the_queue_brings_it() -> None:
+    product = Product()
+    superseded, withdrawn = product.asks(), product.asks(encounter="another")
+    product.asks()
+    product.withdraws(encounter="another")
+    product.time.advance(WINDOW + MINUTE)
+    for request, status in ((superseded, Status.SUPERSEDED), (withdrawn, Status.WITHDRAWN)):
+        assert product.builder.release(request.message_id) == Built(request.message_id, status)
+    assert product.queue.take() == []
+
+
 def test_after_sending_a_newer_request_becomes_the_next_version() -> None:
     product = Product()
     for version in (1, 2, 3):
