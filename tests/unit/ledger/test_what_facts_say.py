@@ -523,6 +523,8 @@ def test_answers_are_due_from_the_first_upload() -> None:
     assert acknowledgements_due(history(*twice)) == at(61)
     assert acknowledgements_due(history(*twice, response("20013", 22))) == at(301)
     assert acknowledgements_due(history(*twice, response("20013", 22), response("30001", 23))) is None
+    ordered = lifecycle.resend_ordered(at=at(200), actor="operator-7", attempts=2)
+    assert acknowledgements_due(history(*twice, ordered)) == at(61), "until the order's upload, the first ones count"
     assert acknowledgements_due(history(BUILT, accepted(1, 21))) == at(81), "where only the outcome was recorded"
 
 

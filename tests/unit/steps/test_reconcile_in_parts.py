@@ -14,6 +14,7 @@ from gpconnect_messaging.ledger.table import item
 from gpconnect_messaging.mesh.errors import Busy
 from gpconnect_messaging.reconciliation import Balance
 from gpconnect_messaging.replay.pace import Pace
+from gpconnect_messaging.steps import reconcile
 from gpconnect_messaging.steps.reconcile import DUE, UNDER_WAY, BalanceDeadline, Reconciliation, Unfinished
 from tests.dying import Died
 from tests.model.effects import Ending, Place, Process, Watched
@@ -225,6 +226,13 @@ def test_the_next_day_asks_mesh_on_where_this_one_ended_and_then_from_the_beginn
     assert [len(each) for each in rounds] == [3, 2, 3]
     assert sorted(rounds[0] + rounds[1]) == ids
     assert rounds[2] == rounds[0]
+
+
+def test_all_that_mesh_was_asked_about_is_counted_however_often_it_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "_RECORDED_EVERY", 2)
+    night = Night()
+    sent(night, *"abcde")
+    assert night.reckon().asked_of_mesh == len(night.mesh.asked) == 5
 
 
 def test_the_tour_goes_on_although_the_message_that_it_ended_at_moved_on() -> None:
