@@ -44,7 +44,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer that somebody gave: from which mailbox, with which code, and to what it says it is.
+    """An answer that somebody gave: from which mailbox, with which code, when it was written, and to what.
 
     It names a message, or an encounter alone. `premature` says that MESH had no copy of the message that it names.
     """
@@ -52,9 +52,12 @@ class Answer:
     mesh_message_id: str
     code: str
     sender: str
+    written: datetime
     message_id: str | None = None
     encounter: str | None = None
     premature: bool = False
+    repeats: str | None = None
+    """The message that an earlier answer named, which this one gives again as it was written then."""
 
 
 @dataclass

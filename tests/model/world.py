@@ -388,23 +388,32 @@ class World:
         else:
             premature = not self.mesh.copies(message_id)
             self.truth.answers[mesh_message_id] = Answer(
-                mesh_message_id, code, sender, message_id=message_id, premature=premature
+                mesh_message_id, code, sender, self.clock.time, message_id=message_id, premature=premature
             )
         return mesh_message_id
 
-    def answer_by_reference(self, encounter: str, code: str, *, sender: str = PRACTICE) -> str:
-        """An answer comes that names no message, but the encounter alone; return its MESH id."""
+    def answer_by_reference(
+        self, encounter: str, code: str, *, sender: str = PRACTICE, again: Answer | None = None
+    ) -> str:
+        """An answer comes that names no message, but the encounter alone; return its MESH id.
+
+        It is written now, or was when it was given for the first time.
+        """
+        written_at = again.written if again else self.clock.time
         nobodys = "22222222-2222-4222-8222-222222222222"
         written = responding.write(
             Written(code), Reading(message_id=nobodys), responding.Practice(PRACTICE[:6], PRACTICE),
-            shape=responding.Shape.STANDARD, now=self.clock.time,
+            shape=responding.Shape.STANDARD, now=written_at,
         )  # fmt: skip
         body, replaced = re.subn(
             rb'(url="SenderReference">\s*<valueString value=")[^"]*', rb"\g<1>" + encounter.encode(), written.content
         )
         assert replaced == 1
         mesh_message_id = self._delivered(body, sender)
-        self.truth.answers[mesh_message_id] = Answer(mesh_message_id, code, sender, encounter=encounter)
+        self.truth.answers[mesh_message_id] = Answer(
+            mesh_message_id, code, sender, written_at, encounter=encounter,
+            repeats=(again.message_id or again.repeats) if again else None,
+        )  # fmt: skip
         return mesh_message_id
 
     def answer_again(self, mesh_message_id: str, by_reference: bool) -> None:
@@ -414,7 +423,7 @@ class World:
         if answer.message_id and by_reference and (record := self.ledger.find(answer.message_id)):
             encounter = record.encounter
         if encounter and (answer.sender != PRACTICE or encounter in self.collected()):
-            self.answer_by_reference(encounter, answer.code, sender=answer.sender)
+            self.answer_by_reference(encounter, answer.code, sender=answer.sender, again=answer)
         elif answer.message_id and not answer.premature:
             self.answer(answer.message_id, answer.code, sender=answer.sender)
 
@@ -809,6 +818,8 @@ class World:
                 self._unknowable.add(record.message_id)
             if answer.message_id is None and not self.mesh.copies(record.message_id):
                 raise BrokenError("an answer that names an encounter alone was taken for one to what was not sent")
+            if answer.repeats not in (None, record.message_id):
+                raise BrokenError("an answer to another version was taken for one to this")
 
     def _check_evidence(self, record: MessageRecord) -> None:
         """No status without evidence: each is held against what the world outside really did."""

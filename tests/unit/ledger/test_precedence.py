@@ -1,5 +1,6 @@
 """Which of two requests for one encounter is the newer."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -84,14 +85,37 @@ def test_a_slow_clock_is_known_as_one_whichever_of_the_two_comes_first() -> None
     assert first.beside(correction) is OLDER
 
 
+def deletion(stated: float, arrived: float) -> Asked:
+    return replace(asked(stated, arrived), deletion=True)
+
+
+@pytest.mark.requirement("GPCM-SD-CS-077")
+@pytest.mark.parametrize(
+    ("report", "deleted", "expected"),
+    [
+        (asked(2, 7), deletion(5, 5), LATER_BUT_OLDER),
+        (asked(5, 7), deletion(5, 5), LATER_BUT_OLDER),
+        (asked(2, 4), deletion(5, 5), OLDER),
+        (asked(6, 7), deletion(5, 5), NEWER),
+        (asked(7, 7), deletion(5, 5), NEWER),
+        (asked(6, 7), deletion(5, 9), OLDER),
+    ],
+)
+def test_a_report_never_outlives_the_deletion_of_its_consultation_for_a_slow_clock(
+    report: Asked, deleted: Asked, expected: Precedence
+) -> None:
+    assert report.beside(deleted) is expected
+    assert (deleted.beside(report) is NEWER) is (expected is not NEWER)
+
+
 MINUTES = st.integers(0, 16).map(lambda half_minutes: half_minutes * 30)
 
 
-@given(MINUTES, MINUTES, MINUTES, MINUTES)
+@given(MINUTES, MINUTES, MINUTES, MINUTES, st.booleans())
 def test_of_two_requests_no_more_than_one_is_the_newer_whichever_comes_first(
-    stated: int, arrived: int, other_stated: int, other_arrived: int
+    stated: int, arrived: int, other_stated: int, other_arrived: int, deleted: bool
 ) -> None:
-    one, other = asked(stated, arrived), asked(other_stated, other_arrived)
+    one, other = asked(stated, arrived), replace(asked(other_stated, other_arrived), deletion=deleted)
     if one != other:
         assert [one.beside(other), other.beside(one)].count(NEWER) == 1
 

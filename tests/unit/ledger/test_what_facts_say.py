@@ -47,6 +47,7 @@ from tests.unit.ledger.facts import (
     response,
     response_accepted,
     started,
+    tracked,
     uncertain,
     unresolved,
 )
@@ -514,6 +515,15 @@ def test_an_offer_that_no_builder_answered_is_repeated_and_one_that_pds_did_not_
 def test_nothing_is_due_of_what_waits_for_a_person() -> None:
     assert due(WAITS) is None
     assert due(HELD, differs("a")) is None
+
+
+def test_mesh_may_complete_an_upload_whose_last_chunk_was_sent_after_it_said_that_it_is_uploading() -> None:
+    chunks = [chunk(number, chunks=3) for number in (1, 2)]
+    before_the_last = history(BUILT, started(chunks=3), *chunks, postponed())
+    assert before_the_last.possible_copies == 0, "time ran out: the last chunk never left"
+    after_the_last = history(BUILT, started(chunks=3), *chunks, tracked(), postponed())
+    assert (after_the_last.possible_copies, after_the_last.status) == (1, Status.BUILT)
+    assert history(BUILT, started(chunks=3), chunks[0], tracked(), postponed()).possible_copies == 0
 
 
 def test_answers_are_due_from_the_first_upload() -> None:

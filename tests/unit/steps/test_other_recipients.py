@@ -170,6 +170,30 @@ def test_each_recipient_has_a_message_a_row_and_a_place_on_the_queue(product: Pr
     assert to_pharmacy.encounter == to_practice.encounter
 
 
+def test_a_request_that_is_given_up_half_way_names_the_message_that_is_sent(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, stored = product.outbox.put, list[str]()
+
+    def failing_at_the_second(message_id: str, *of: Any) -> str:
+        if stored:
+            raise TypeError
+        stored.append(message_id)
+        return put(message_id, *of)
+
+    monkeypatch.setattr(product.outbox, "put", failing_at_the_second)
+    with pytest.raises(TypeError):
+        product.built()
+    request_id = str(IDENTIFIERS.dropped_request_id("drop", "request.json", "1"))
+    given_up = product.builder.give_up(request_id, "TypeError")
+    (fact,) = product.record(given_up.message_id).history.of(FactKind.REQUEST_REFUSED)
+    assert fact.details["reasons"] == [
+        "request: could not be processed: TypeError",
+        f"request: message {stored[0]} was made of it before, and is sent all the same",
+    ]
+    assert product.queue.ids == stored
+
+
 def test_a_held_request_is_released_as_all_its_messages(product: Product) -> None:
     product.hold = timedelta(minutes=10)
     held = product.built()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -162,6 +163,24 @@ def test_an_answer_by_reference_does_not_prove_that_an_upload_whose_answer_was_l
     assert subjects(world).count("Something came in that belongs to no message") == 2
     world.settle()
     assert world.mesh.copies(second), "the message is sent again"
+
+
+@pytest.mark.parametrize("codes", [("20013", "30001"), ("20006",)])
+def test_an_answer_that_was_written_before_a_version_left_is_none_to_it(world: World, codes: tuple[str, ...]) -> None:
+    first = sent(world)
+    answers = [world.answer(first, code) for code in codes]
+    poll(world)
+    world.clock.advance(timedelta(minutes=10))
+    second = sent(world)
+    for answer in answers:
+        world.answer_again(answer, by_reference=True)
+    poll(world)
+    assert status(world, second) is Status.SENT
+    assert subjects(world).count("Something came in that belongs to no message") == len(codes)
+    for code in ("20013", "30001"):
+        world.answer_by_reference("one", code)
+    poll(world)
+    assert status(world, second) is Status.DELIVERED
 
 
 def test_an_answer_by_reference_is_nobodys_where_two_versions_wait_for_it(world: World) -> None:
@@ -667,7 +686,9 @@ def test_a_reference_names_the_message_that_waits_for_every_level_of_the_answer(
         world.answer(message_id, code)
     poll(world)
     said = tuple(Outcome(level=each, verdict=Verdict.POSITIVE, code=None) for each in outcomes)
-    answer: Any = type("Answer", (), {"identifier": "", "sender_reference": "one", "outcomes": said, "level": level})
+    answer: Any = SimpleNamespace(
+        identifier="", sender_reference="one", outcomes=said, level=level, timestamp=world.clock.time
+    )
     found = a_poller(world)._original(MAILBOX, answer)
     assert (found is not None and found.message_id == message_id) is matches
 

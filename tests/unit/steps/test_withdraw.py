@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, Status
 from gpconnect_messaging.steps.by_hand import NotPossibleError
+from tests.unit.ledger.facts import accepted, refused, reported, started, uncertain
 from tests.unit.steps.holding import WINDOW, Product
 
 MINUTE = timedelta(minutes=1)
@@ -49,6 +50,39 @@ def test_a_warning_is_given_even_where_the_request_is_not_kept_any_longer() -> N
     assert withdrawal.status is Status.TELL_PRACTICE
     (fact,) = product.row(withdrawal.message_id).history.of(FactKind.WITHDRAWAL)
     assert "look the encounter up" in product.bucket.objects[fact.details["warning_key"]].decode()
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ((started(2, 20), refused(2, 21)), Status.REFUSED),
+        ((started(2, 20), accepted(2, 21), reported(2, 40)), Status.UNDELIVERED),
+    ],
+)
+def test_what_an_earlier_upload_may_have_brought_to_the_practice_is_warned_of(
+    more: tuple[Fact, ...], status: Status
+) -> None:
+    product = Product(hold_window_seconds=0)
+    message_id = product.asks().message_id
+    for fact in (started(1, 1), uncertain(1, 2), *more):
+        product.ledger.record(message_id, fact)
+    assert product.row(message_id).status is status
+    withdrawal = product.withdraws()
+    (fact,) = product.row(withdrawal.message_id).history.of(FactKind.WITHDRAWAL)
+    assert (withdrawal.status, fact.details["sent"]) == (Status.TELL_PRACTICE, [message_id])
+
+
+def test_a_report_that_is_put_down_again_after_its_deletion_is_not_sent_and_a_person_is_notified() -> None:
+    product = Product()
+    now = product.time.time
+    held = product.asks(consultation__updated=now.isoformat())
+    product.time.advance(5 * MINUTE)
+    product.withdraws(deleted=product.time.time.isoformat())
+    product.time.advance(2 * MINUTE)
+    late = product.asks(consultation__updated=(now + 2 * MINUTE).isoformat())
+    product.later(WINDOW)
+    assert (product.status(held), product.status(late)) == (Status.WITHDRAWN, Status.SUPERSEDED)
+    assert (product.mesh.sent, product.told()) == ([], ["A later request was not sent"])
 
 
 def test_it_stays_open_until_somebody_has_told_the_practice() -> None:

@@ -52,7 +52,8 @@ class Words:
 WORDS = {
     NoticeKind.INVALID: Words(
         "A request was refused",
-        "A request breaks the rules below, so no message was made of it. The request is kept.",
+        "A request was refused for the reasons below, and no message is made of it, unless a reason names one. The "
+        "request is kept.",
         "Correct the request at its source and drop it again.",
     ),
     NoticeKind.MALWARE: Words(

@@ -650,10 +650,12 @@ class History:
         possible = {attempt: fact for attempt, fact in started.items() if attempt not in harmless}
         whole = [fact.at for fact in possible.values() if fact.details["chunks"] == 1]
         chunked = {attempt: fact for attempt, fact in possible.items() if fact.details["chunks"] > 1}
-        if not chunked:
-            return tuple(whole)
+        # MESH's answer to the last chunk was lost, and tracking named the upload: MESH may complete it after that.
+        tracked = {fact.details["mesh_message_id"] for fact in self.of(FactKind.UPLOAD_TRACKED)}
         completed = {accepted[attempt]: fact.at for attempt, fact in chunked.items() if attempt in accepted} | {
-            begun.mesh_message_id: begun.since for begun in self._begun() if begun.accepted >= begun.chunks - 1
+            begun.mesh_message_id: begun.since
+            for begun in self._begun()
+            if begun.accepted >= begun.chunks - 1 and (chunked or begun.mesh_message_id in tracked)
         }
         return tuple(sorted([*whole, *completed.values()]))
 
@@ -661,6 +663,11 @@ class History:
     def possible_copies(self) -> int:
         """How many copies MESH may hold."""
         return len(self.copies_since)
+
+    @property
+    def unreported_copies(self) -> int:
+        """How many copies MESH may hold of which no report says that the practice did not get them."""
+        return self.possible_copies - len({fact.details["linked_mesh_message_id"] for fact in self.of(FactKind.REPORT)})
 
     @cached_property
     def destinations(self) -> frozenset[str]:

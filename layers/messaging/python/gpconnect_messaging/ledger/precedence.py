@@ -3,6 +3,7 @@
 | the two requests | the newer is |
 |---|---|
 | versions of one S3 object, with S3's sequencers | the one with the higher sequencer |
+| a request, and the deletion of its consultation, stated no earlier | the deletion, whatever arrived later |
 | stated (`consultation.updated`) at different times | the one stated later, except in the next row |
 | stated up to five minutes earlier, but arrived over a minute later | the one that arrived later: clocks differ |
 | stated at the same time | the one that arrived later |
@@ -38,13 +39,15 @@ class Asked:
 
     `stated` is when the consultation was last updated, as the request says, or else when it arrived; `arrived` is when
     it was put into the drop or on the queue. `s3_object` tells objects apart (see `object_of`), and `sequencer` is
-    S3's, of this version; both are empty of what came by the queue, the latter of what S3 did not announce.
+    S3's, of this version; both are empty of what came by the queue, the latter of what S3 did not announce. `deletion`
+    says that the consultation was deleted (GPCM-SD-CS-077).
     """
 
     stated: datetime
     arrived: datetime
     s3_object: str = field(default="", repr=False)
     sequencer: str = ""
+    deletion: bool = False
 
     @classmethod
     def at(cls, time: datetime) -> "Asked":
@@ -57,6 +60,11 @@ class Asked:
             return Precedence.NEWER
         if self.s3_object == newest.s3_object and self.sequencer and newest.sequencer:
             return Precedence.OLDER if _sequence(self, newest) < _sequence(newest, self) else Precedence.NEWER
+        # That clocks differ must not let a report outlive the deletion of its consultation.
+        if newest.deletion and not self.deletion and self.stated <= newest.stated:
+            return Precedence.OLDER if self.arrived < newest.arrived else Precedence.LATER_BUT_OLDER
+        if self.deletion and not newest.deletion and self.stated >= newest.stated:
+            return Precedence.NEWER
         if self.stated > newest.stated:
             return Precedence.OLDER if newest.corrects(self) else Precedence.NEWER
         if self.arrived < newest.arrived or (self.arrived == newest.arrived and self.stated < newest.stated):

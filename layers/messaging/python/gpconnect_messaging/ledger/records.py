@@ -71,7 +71,7 @@ class Claim:
 
     `document_versions` are the S3 object versions of its documents, primary first, and after them of its ready
     resources, so that a rebuild reads the same. `registration` is what was known of the patient's practice, for the
-    same reason (see `lifecycle.built`).
+    same reason (see `lifecycle.built`). `message_ids` are those of the version's messages, as far as they are read.
     """
 
     request_id: str
@@ -79,6 +79,7 @@ class Claim:
     created_at: datetime
     document_versions: tuple[str, ...]
     registration: Mapping[str, Any] = field(default_factory=dict)
+    message_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

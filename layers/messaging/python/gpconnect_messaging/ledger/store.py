@@ -345,7 +345,9 @@ class Ledger(LedgerTable):
                     case Status.BUILT | Status.SENDING | Status.UNCERTAIN:
                         stop(found)
                         sent.append(found[0])
-                    case Status.WITHDRAWN | Status.REFUSED | Status.UNDELIVERED:
+                    case Status.WITHDRAWN:
+                        pass  # nobody has it, or an earlier withdrawal named it
+                    case Status.REFUSED | Status.UNDELIVERED if found[0].history.unreported_copies <= 0:
                         pass  # nobody has it
                     case Status.SUPERSEDED if not found[0].history.may_have_arrived:
                         pass
@@ -442,6 +444,7 @@ class Ledger(LedgerTable):
                 arrived=_time(item.get("newest_arrived") or item["newest_at"]),
                 s3_object=item.get("newest_object", ""),
                 sequencer=item.get("newest_sequencer", ""),
+                deletion=bool(item.get("newest_is_deletion")),
             ),
             newest_request_id=item["newest_request_id"],
             held_request_id=item["held_request_id"],
@@ -481,6 +484,7 @@ class Ledger(LedgerTable):
             created_at=_time(item["created_at"]),
             document_versions=tuple(item["document_versions"]),
             registration=item.get("registration", {}),
+            message_ids=tuple(item["message_ids"]),
         )
 
     def create(self, record: MessageRecord, origin: Origin | None = None) -> Change:
@@ -848,6 +852,7 @@ class Ledger(LedgerTable):
             "newest_at": _text(newest.stated),
             "newest_arrived": _text(newest.arrived),
             **({"newest_object": newest.s3_object, "newest_sequencer": newest.sequencer} if newest.s3_object else {}),
+            **({"newest_is_deletion": True} if newest.deletion else {}),
             "newest_request_id": encounter.newest_request_id,
             "held_request_id": encounter.held_request_id,
             "revision": encounter.revision + 1,

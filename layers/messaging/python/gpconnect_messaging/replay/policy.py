@@ -117,6 +117,11 @@ _ELSEWHERE = Unless(
     "The same document went to somebody else as well, who has it or may have it: send it unchanged, or have a "
     "corrected request dropped.",
 )
+_IN_DOUBT = Unless(
+    lambda it: it.history.unreported_copies > 0,
+    "An earlier upload of it may have arrived, and a new version would be a second document: send it unchanged, or ask "
+    "the practice.",
+)
 _OF_A_MESSAGE = (_WITHDRAWN, _LATER_VERSION, _NEWER_REQUEST, _CONTRADICTORY)
 _SEND = (*_OF_A_MESSAGE, _GONE)
 _KEPT = (_TAKEN_IN, _NO_ORIGIN, _GONE)
@@ -160,7 +165,8 @@ _U, _R = Way.UNCHANGED, Way.REBUILT
 TABLE: tuple[Line, ...] = (
     Line(
         status=Status.INVALID, way=None, action=Action.TAKE_IN_AGAIN, unless=_TAKE_IN,
-        why="Nothing was sent of it; once the setting, or the missing document, is mended it is checked anew.",
+        why="Nothing was sent of it, unless a reason names a message; once the setting, or the missing document, is "
+        "mended it is checked anew, as the next version.",
     ),
     Line(
         status=Status.NOT_REQUIRED, way=None, action=Action.TAKE_IN_AGAIN,
@@ -236,11 +242,11 @@ TABLE: tuple[Line, ...] = (
     ),
     Line(
         status=Status.REFUSED, way=_U, action=Action.SEND_AGAIN, unless=_SEND,
-        why="MESH took nothing. For a cause outside the message that is mended: the mailbox's workflows, a recipient's "
-        "mailbox.",
+        why="MESH refused the last upload. For a cause outside the message that is mended: the mailbox's workflows, a "
+        "recipient's mailbox.",
     ),
     Line(
-        status=Status.REFUSED, way=_R, action=Action.TAKE_IN_AGAIN, unless=_NEXT_VERSION,
+        status=Status.REFUSED, way=_R, action=Action.TAKE_IN_AGAIN, unless=(_IN_DOUBT, *_NEXT_VERSION),
         why="MESH took nothing. For a cause in our settings or code that is mended: the next version.",
     ),
     Line(
@@ -255,6 +261,7 @@ TABLE: tuple[Line, ...] = (
                 _only_not_collected,
                 "Nobody collected it, so nothing is wrong with it: send it again unchanged, and tell the practice.",
             ),
+            _IN_DOUBT,
             *_NEXT_VERSION,
         ),
     ),

@@ -246,7 +246,7 @@ class Builder:
         `why` is one of our own sentences or the name of an error's type, and quotes nothing of the request. `origin`
         is of a new request; None for one that the ledger knows.
         """
-        reasons = [Reason("request", f"could not be processed: {why}")]
+        reasons = [Reason("request", f"could not be processed: {why}"), *self._made_before(request_id)]
         if row := self.ledger.find(request_id):
             return self._refuse_held(row, reasons, self.ledger.find_claim(request_id))
         asked: Request | Withdrawal | None
@@ -256,6 +256,13 @@ class Builder:
             asked = None
         order = self.ledger.find_order(request_id)
         return self._refuse(UUID(request_id), asked, reasons, order.origin if order else origin)
+
+    def _made_before(self, request_id: str) -> Iterator[Reason]:
+        """Name the messages that a request became before it failed: they are stored, and sent."""
+        claim = self.ledger.find_claim(request_id)
+        for message_id in claim.message_ids if claim else ():
+            if self.ledger.find(message_id):
+                yield Reason("request", f"message {message_id} was made of it before, and is sent all the same")
 
     def _build(
         self,
@@ -282,7 +289,8 @@ class Builder:
             self._require_sender(asked, origin)
             mailbox = self._mailbox(asked)
             if isinstance(asked, Withdrawal):
-                return self._withdraw(request_id, asked, _asked(asked.deleted, arrived, put))
+                deleted = replace(_asked(asked.deleted, arrived, put), deletion=True)
+                return self._withdraw(request_id, asked, deleted)
             request = redacted(asked)
             claim = self.ledger.find_claim(str(request_id))
             if claim and (known := self._known(request, mailbox, claim)):

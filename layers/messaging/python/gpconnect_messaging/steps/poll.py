@@ -303,13 +303,16 @@ class Poller:
             return record
         if response.sender_reference:
             # The reference names an encounter. Only a message that has left, and that still waits for such an answer,
-            # can be meant: a repeated answer to an earlier version must not count for a later one.
+            # can be meant, and none that left after the answer was written: a repeated answer to an earlier version
+            # must not count for a later one.
             levels = {outcome.level for outcome in response.outcomes} or {response.level}
             encounter = self.identifiers.of_encounter(mailbox, response.sender_reference)
             waiting = [
                 record
                 for record in self.ledger.find_by_encounter(encounter.key)
-                if record.version and all(record.history.awaits(level) for level in levels)
+                if record.version
+                and all(record.history.awaits(level) for level in levels)
+                and _may_answer(response.timestamp, record.history)
             ]
             if len(waiting) == 1:
                 return waiting[0]
@@ -330,6 +333,11 @@ class Poller:
             )
             for outcome in outcomes
         ]
+
+
+def _may_answer(written: datetime | None, history: History) -> bool:
+    """Whether a response that was written then, to the second, can answer a message that MESH may have."""
+    return written is not None and any(since.replace(microsecond=0) <= written for since in history.copies_since)
 
 
 def _recipient(client: MeshClient, mesh_message_id: str) -> str | None:
