@@ -125,6 +125,10 @@ def _a_reference_names_any_open_message() -> tuple[Replacement, ...]:
     return (Replacement(Poller, "_original", original),)
 
 
+def _an_answer_by_reference_is_of_any_time() -> tuple[Replacement, ...]:
+    return (Replacement(poll, "_may_answer", lambda _written, _history: True),)
+
+
 def _an_uncertain_upload_awaits() -> tuple[Replacement, ...]:
     def awaits(history: History, level: Level) -> bool:
         if not history.possible_copies or history.negative or history.void:
@@ -221,6 +225,12 @@ TAKE_OUTS = (
     TakeOut(1, "too early", "an answer that came before the first upload counts after it", _no_answer_is_too_early()),
     TakeOut(2, "reference", "a SenderReference names any open message", _a_reference_names_any_open_message()),
     TakeOut(2, "uncertain", "a SenderReference names an upload whose answer was lost", _an_uncertain_upload_awaits()),
+    TakeOut(
+        2,
+        "old answer",
+        "when an answer by reference was written is not looked at",
+        _an_answer_by_reference_is_of_any_time(),
+    ),
     TakeOut(3, "void", "a 20014 voids that does not count", _any_20014_voids()),
     TakeOut(4, "silence", "MESH is asked once where it routed a copy", _silence_is_remembered()),
     TakeOut(5, "unannounced", "nobody looks for requests that S3 did not announce", _the_drop_is_not_looked_through()),

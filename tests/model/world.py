@@ -818,8 +818,9 @@ class World:
                 self._unknowable.add(record.message_id)
             if answer.message_id is None and not self.mesh.copies(record.message_id):
                 raise BrokenError("an answer that names an encounter alone was taken for one to what was not sent")
-            if answer.repeats not in (None, record.message_id):
-                raise BrokenError("an answer to another version was taken for one to this")
+            left = min(record.history.copies_since, default=answer.written).replace(microsecond=0)
+            if answer.repeats not in (None, record.message_id) and answer.written < left:
+                raise BrokenError("an answer that was written before a message left was taken for one to it")
 
     def _check_evidence(self, record: MessageRecord) -> None:
         """No status without evidence: each is held against what the world outside really did."""
