@@ -44,6 +44,7 @@ from gpconnect_messaging.requests.senders import Sender, broken_sender_rules
 from gpconnect_messaging.routing.recipients import recipients
 from gpconnect_messaging.steps.lookup import Looked, own_word
 from gpconnect_messaging.steps.scanning import Scanned, unscanned
+from gpconnect_messaging.steps.waiting import require_ready
 from gpconnect_messaging.steps.warning import warning
 from gpconnect_messaging.storage import DropBucket, DropFile, Evidence, NotThereError, Outbox
 from gpconnect_messaging.usecases import USE_CASES
@@ -128,6 +129,8 @@ class Builder:
     """None: no senders are configured, and whoever may put a request may use every mailbox."""
     lookup: Callable[[UUID, Request, MailboxSettings], Looked] = own_word
     scanned: Scanned = unscanned
+    document_wait: timedelta = timedelta(0)
+    """How long a request waits for documents and ready resources that it names and that are not in the drop."""
     report_logo: Path | None = None
     report_fonts: tuple[Path, ...] = ()
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -138,7 +141,7 @@ class Builder:
         """Build the request that was dropped as this object version; its documents' keys are relative to its folder.
 
         `arrived` is when it was dropped (UTC), and `sequencer` S3's number of the event, as far as they are known. The
-        receipt comes before the object is read: what cannot be read must be missed. Raises ScanPendingError.
+        receipt comes before the object is read: what cannot be read must be missed. Raises NotReadyError.
         """
         request_id = self.identifiers.dropped_request_id(bucket, key, version)
         arrived = arrived or self.now()
@@ -165,7 +168,7 @@ class Builder:
         """Build a request that came whole as a queue message; its documents' keys are whole keys of the drop bucket.
 
         `arrived` is when it was put on the queue (UTC), as far as that is known; `queue_of` names the sender whose own
-        queue it is. Raises ScanPendingError.
+        queue it is. Raises NotReadyError.
         """
         request_id = self.identifiers.queued_request_id(raw, queue_of)
         self.evidence.receipt(str(request_id))
@@ -175,7 +178,7 @@ class Builder:
         """Take in once more, under an id of its own, the kept request that an operator ordered so.
 
         It is checked and decided on as if it came now, but stands among its encounter's requests where it first came.
-        Raises UnknownRequestError; LedgerBusyError; ScanPendingError.
+        Raises UnknownRequestError; LedgerBusyError; NotReadyError.
         """
         order = self.ledger.find_order(request_id)
         if order is None:
@@ -190,7 +193,7 @@ class Builder:
     def release(self, request_id: str) -> Built:
         """Build a held request whose time has come; one that is not held any more is left as it is.
 
-        Raises UnknownRequestError; LedgerBusyError; ScanPendingError.
+        Raises UnknownRequestError; LedgerBusyError; NotReadyError.
         """
         row = self._recorded(request_id)
         origin = self.ledger.find_origin(request_id)
@@ -489,7 +492,7 @@ class Builder:
     def _gather(self, request: Request, folder: str, claimed: tuple[str, ...] | None, arrived: datetime) -> "_Found":
         """Find and read all that the request names, in the versions that were claimed if any were.
 
-        Raises RequestRefusedError; ScanPendingError.
+        Raises RequestRefusedError; NotReadyError.
         """
         documents = self._documents(request, folder, claimed, arrived)
         ready = self._ready_resources(request, folder, claimed, arrived)
@@ -532,7 +535,7 @@ class Builder:
                 file = self._find(folder + document.key, version, f"documents[{place}]", arrived)
                 wrong = mismatch(document.content_type, *self.drop.ends(file, PROBE_BYTES))
             except NotThereError:
-                reasons.append(Reason(f"documents[{place}].key", "names no file in the drop bucket"))
+                reasons.append(Reason(f"documents[{place}].key", "was removed before it could be read"))
                 continue
             except RequestRefusedError as refused:
                 reasons += refused.reasons
@@ -552,19 +555,32 @@ class Builder:
         versions = claimed[len(request.documents) :] if claimed is not None else [None] * len(keys)
         files: dict[int, DropFile] = {}
         for (place, key), version in zip(keys.items(), versions, strict=True):
-            try:
-                files[place] = self._find(folder + key, version, f"resources[{place}]", arrived)
-            except NotThereError:
-                rule = "names no file in the drop bucket"
-                raise RequestRefusedError.because(f"resources[{place}].key", rule) from None
+            files[place] = self._find(folder + key, version, f"resources[{place}]", arrived)
         return files
 
     def _find(self, key: str, version: str | None, field: str, arrived: datetime) -> DropFile:
-        """Find a file that a request names, and tag it as received where it is found for the first time."""
-        file = self.drop.stat(key, self.scanned(key, version, field, arrived))
+        """Find a file that a request names, and tag it as received where it is found for the first time.
+
+        A sender's files arrive in any order: one that is not there may still come, and be scanned only then.
+        Raises RequestRefusedError; NotReadyError.
+        """
+        missing = "names no file in the drop bucket"
+        try:
+            file = self.drop.stat(key, self.scanned(key, version, field, arrived + self.document_wait))
+        except NotThereError:
+            if version is None:
+                require_ready("a file that it names is not in the drop yet", self.now() - arrived, self.document_wait)
+                missing += self._waited
+            raise RequestRefusedError.because(f"{field}.key", missing) from None
         if version is None:
             self.drop.mark_received(file.key, file.version)
         return file
+
+    @property
+    def _waited(self) -> str:
+        seconds = round(self.document_wait.total_seconds())
+        length = f"{seconds // 60} minutes" if seconds % 60 == 0 else f"{seconds} seconds"
+        return f", and none came within {length} of it: put it there, and drop the request again" if seconds else ""
 
     def _supplied(self, request: Request, files: dict[int, DropFile]) -> Iterator[Supplied]:
         """Read the ready resources, and keep back what must not be sent."""
