@@ -9,6 +9,7 @@ required, superseded. A held request is built from what was kept, and from the d
 was checked, once the sweep offers it again; its version is claimed only then, so that those sent are consecutive.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -25,8 +26,8 @@ from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.supplied import LARGEST_RESOURCE, Supplied, read_supplied
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, Status
-from gpconnect_messaging.ledger.precedence import Asked, object_of
-from gpconnect_messaging.ledger.records import Claim, MessageRecord, Origin
+from gpconnect_messaging.ledger.precedence import Asked, object_of, put_before
+from gpconnect_messaging.ledger.records import Claim, DropContent, MessageRecord, Origin
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory, UnknownMailboxError
 from gpconnect_messaging.mailboxes.senders import SenderDirectory
@@ -90,8 +91,12 @@ class _Found:
     """What a request names: its documents, primary first, its ready resources, and the versions of both in S3."""
 
     documents: tuple[DropFile, ...]
-    versions: tuple[str, ...]
+    ready: tuple[DropFile, ...]
     supplied: tuple[Supplied, ...]
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        return tuple(file.version for file in (*self.documents, *self.ready))
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,12 +290,20 @@ class Builder:
             self._require_sender(asked, origin)
             mailbox = self._mailbox(asked)
             if isinstance(asked, Withdrawal):
-                return self._withdraw(request_id, asked, _asked(asked.deleted, arrived, put))
+                content, repeats = self._content(request_id, put, raw, ())
+                if repeats:
+                    return self._repeat(request_id, asked, repeats, origin)
+                return self._withdraw(request_id, asked, _asked(asked.deleted, arrived, put), content)
             request = redacted(asked)
             claim = self.ledger.find_claim(str(request_id))
             if claim and (known := self._known(request, mailbox, claim)):
                 return known
             found = self._gather(request, folder, claim.document_versions if claim else versions, arrived)
+            content, repeats = (
+                self._content(request_id, put, raw, (*found.documents, *found.ready)) if claim is None else (None, "")
+            )
+            if repeats:
+                return self._repeat(request_id, request, repeats, replace(origin, document_versions=found.versions))
             looked = self._look_up(request_id, request, mailbox, claim)
             asked = request = looked.of(request)
             trials = self._trials(request, mailbox, found)
@@ -310,7 +323,7 @@ class Builder:
             made = _asked(request.consultation.updated, arrived, put)
             checked = replace(origin, document_versions=found.versions)
             if decision.course is not Course.SEND:
-                placed = self._place(request_id, request, decision, made, checked, facts, tell_at)
+                placed = self._place(request_id, request, decision, made, checked, content, facts, tell_at)
                 return replace(placed, unanswered=looked.unanswered)
             claim = self.ledger.claim(
                 str(request_id),
@@ -321,9 +334,10 @@ class Builder:
                 recipients=[each.recipient.key for each in trials],
                 registration=looked.details,
                 origin=checked,
+                content=content,
             )
             if claim is None:  # a newer request came first: this one becomes no message
-                return self._place(request_id, request, decision, made, checked)
+                return self._place(request_id, request, decision, made, checked, content)
         try:
             if claim.document_versions != found.versions:
                 # Another builder claimed it meanwhile: read what it read.
@@ -331,6 +345,46 @@ class Builder:
             return self._stored(str(request_id), trials, composed, claim, found, arrived=arrived, tell_at=tell_at)
         except RequestRefusedError as refused:
             return self._refuse(request_id, asked, refused.reasons, origin)
+
+    def _content(
+        self, request_id: UUID, put: _Put, raw: bytes, files: Sequence[DropFile]
+    ) -> tuple[DropContent | None, str]:
+        """Say what a dropped request consists of, to be recorded with it, and which request it repeats, if any.
+
+        The first is None where it is not to be recorded: it came by the queue, or a later version of its object was
+        taken in before. A request that was refused is repeated by none: it is dropped again to be looked at again.
+        Raises NotThereError.
+        """
+        if not put.s3_object:
+            return None, ""
+        known = self.ledger.find_content(put.s3_object)
+        if known and known.request_id == str(request_id):  # another builder has just taken it in
+            return None, ""
+        digests = [hashlib.sha256(raw).hexdigest(), *map(self._sha256, files)]
+        content = DropContent(
+            s3_object=put.s3_object,
+            content=self.identifiers.digest("dropped content", *digests).hex(),
+            request_id=str(request_id),
+            sequencer=put.sequencer,
+            revision=known.revision if known else 0,
+        )
+        if known and known.content == content.content:
+            row = self.ledger.find(known.request_id)
+            if row is None or row.status is not Status.INVALID:
+                return None, known.request_id
+        return None if known and put_before(put.sequencer, known.sequencer) else content, ""
+
+    def _sha256(self, file: DropFile) -> str:
+        digest = hashlib.sha256()
+        for chunk in self.drop.chunks(file):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    def _repeat(self, request_id: UUID, asked: Request | Withdrawal, repeats: str, origin: Origin) -> Built:
+        """Give a copy of a request that was taken in its row: it becomes no message, and stops none."""
+        fact = lifecycle.repeated(at=self.now(), of_request_id=repeats)
+        change = self.ledger.create(self._row(request_id, asked, (fact,), asked.mailbox), origin)
+        return Built(str(request_id), change.record.status)
 
     def _sender(self, origin: Origin) -> Sender | None:
         return self.senders.find(origin.folder, origin.queue_of) if self.senders else None
@@ -421,6 +475,7 @@ class Builder:
         decision: Decision,
         asked: Asked,
         origin: Origin,
+        content: DropContent | None,
         more: tuple[Fact, ...] = (),
         tell_at: datetime | None = None,
     ) -> Built:
@@ -439,11 +494,11 @@ class Builder:
             )
         )
         row = self._row(request_id, request, (fact, *more), request.mailbox)
-        change = self.ledger.place(row, asked, origin)
+        change = self.ledger.place(row, asked, origin, content)
         self.notifier.tell(change.notices)
         return self._as_recorded(change.record)
 
-    def _withdraw(self, request_id: UUID, withdrawal: Withdrawal, asked: Asked) -> Built:
+    def _withdraw(self, request_id: UUID, withdrawal: Withdrawal, asked: Asked, content: DropContent | None) -> Built:
         """Stop what is held of a deleted consultation, and warn of what was sent (GPCM-SD-CS-077).
 
         Raises RequestRefusedError; LedgerBusyError.
@@ -459,7 +514,7 @@ class Builder:
         if reasons := list(broken_withdrawal_rules(withdrawal, self.now())):
             raise RequestRefusedError(reasons)
         row = self._row(request_id, withdrawal, (), withdrawal.mailbox)
-        change = self.ledger.withdraw(row, asked, warn)
+        change = self.ledger.withdraw(row, asked, warn, content)
         self.notifier.tell(change.notices)
         return self._as_recorded(change.record)
 
@@ -496,8 +551,7 @@ class Builder:
         """
         documents = self._documents(request, folder, claimed, arrived)
         ready = self._ready_resources(request, folder, claimed, arrived)
-        versions = tuple(file.version for file in (*documents, *ready.values()))
-        return _Found(tuple(documents), versions, tuple(self._supplied(request, ready)))
+        return _Found(tuple(documents), tuple(ready.values()), tuple(self._supplied(request, ready)))
 
     def _mailbox(self, asked: Request | Withdrawal) -> MailboxSettings:
         try:
