@@ -109,7 +109,9 @@ class MessagingStack(Stack):
                 "SEND_QUEUE_URL": sending.work.queue.queue_url,
                 "MAXIMUM_RECEIVES": str(MAXIMUM_RECEIVES),
                 **senders.environment,
-                **_scan_environment(configuration, intake),
+                "INTAKE_QUEUE_URL": intake.work.queue.queue_url,
+                "DOCUMENT_WAIT_SECONDS": str(configuration.timings.document_wait_seconds),
+                **_scan_environment(configuration),
                 **report_environment(PROJECT / "functions" / "builder"),
             },
         )
@@ -196,6 +198,8 @@ class MessagingStack(Stack):
         sending.work.grant_send(builder)
         sending.work.grant_send(poller)
         intake.work.grant_send(poller)
+        for work in intakes:  # what must wait goes back on its own queue
+            work.grant_send(builder)
         for function in (builder, sender, poller):
             notices.grant_publish(function)
         # What a mailbox's settings decide is decided when a message is built, and when a notice waited for long enough.
@@ -208,8 +212,6 @@ class MessagingStack(Stack):
         if configuration.malware_scan is not None:
             MalwareScan(self, "MalwareScan", drop=storage.drop, key=records_key, builder=builder)
             storage.grant_see_scans(builder)
-            for work in intakes:
-                work.grant_send(builder)
 
         Schedules(self, "Schedules", configuration=configuration, poller=poller)
 
@@ -322,12 +324,7 @@ class MessagingStack(Stack):
         return str(parameter.value_as_string)
 
 
-def _scan_environment(configuration: Configuration, intake: Intake) -> dict[str, str]:
-    """Tell the builder how long a request waits for its verdict, and on which queue; nothing where none is given."""
+def _scan_environment(configuration: Configuration) -> dict[str, str]:
+    """Tell the builder how long a request waits for its verdict; nothing where none is given."""
     scan = configuration.malware_scan
-    if scan is None:
-        return {}
-    return {
-        "SCAN_PATIENCE_SECONDS": str(scan.patience_minutes * 60),
-        "INTAKE_QUEUE_URL": intake.work.queue.queue_url,
-    }
+    return {} if scan is None else {"SCAN_PATIENCE_SECONDS": str(scan.patience_minutes * 60)}

@@ -24,10 +24,11 @@ from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.metrics import measured
 from gpconnect_messaging.pds.errors import Authentication, Busy, CredentialsError
 from gpconnect_messaging.queues import QUEUED_AT
+from gpconnect_messaging.requests.drop_keys import is_request
 from gpconnect_messaging.requests.senders import sender_of_queue
 from gpconnect_messaging.settings import BuilderSettings
 from gpconnect_messaging.steps.build import Built, folder_of
-from gpconnect_messaging.steps.scanning import ScanPendingError
+from gpconnect_messaging.steps.waiting import NotReadyError
 
 logger = Logger()
 metrics = Metrics()
@@ -55,13 +56,16 @@ def _record(record: SQSRecord) -> None:
             metrics.add_metric(name="Canaries", unit=MetricUnit.Count, value=1)
             logger.info("a canary was passed on", canary_id=canary_id)
             return
+        if _is_no_request(envelope):
+            logger.info("an object that is no request was announced")
+            return
         built = _build(record, envelope, queue_of)
-    except ScanPendingError as pending:
+    except NotReadyError as pending:
         # As a message of its own: one that goes back to the queue would use up its tries by waiting. On the same queue,
         # which tells the sender.
         queued_at = _queued_at(record) or datetime.now(UTC)
         wiring.intake_queue(settings, record.event_source_arn).later(record.body, queued_at, pending.again_in)
-        logger.info("a request waits until it is scanned for malware", seconds=pending.again_in.total_seconds())
+        logger.info("a request waits", because=str(pending), seconds=pending.again_in.total_seconds())
         return
     except Exception as error:
         logger.error("a request could not be built; the queue will bring it again", extra=describe(error))
@@ -87,6 +91,14 @@ def _canary(envelope: Any) -> str | None:
         case {"kind": "canary", "canary": str(canary_id), **others} if not others and _ID.fullmatch(canary_id):
             return canary_id
     return None
+
+
+def _is_no_request(envelope: Any) -> bool:
+    """Say whether S3 announces something else than a request, which the rule lets nobody do."""
+    match envelope:
+        case {"source": "aws.s3", "detail": {"object": {"key": str(key)}}}:
+            return not is_request(key)
+    return False
 
 
 def _build(record: SQSRecord, envelope: Any, queue_of: str) -> Built:

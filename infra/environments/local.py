@@ -60,7 +60,12 @@ CONFIGURATION = Configuration(
     ),
     backfill=Backfill(requests_per_second=2),
     timings=Timings(
-        lease_seconds=20, stale_seconds=15, uncertain_seconds=10, escalate_after_seconds=6, drop_settled_seconds=5
+        lease_seconds=20,
+        stale_seconds=15,
+        uncertain_seconds=10,
+        escalate_after_seconds=6,
+        drop_settled_seconds=5,
+        document_wait_seconds=30,
     ),
     builder=QueueFunctionLimits(memory_megabytes=1024, timeout_seconds=30, batch_size=5, maximum_concurrency=2),
     sender=QueueFunctionLimits(memory_megabytes=512, timeout_seconds=15, batch_size=5, maximum_concurrency=2),

@@ -30,13 +30,8 @@ SEND = {
     ("kms:Decrypt through sqs", "send key"),
     ("kms:GenerateDataKey through sqs", "send key"),
 }
-SCANS = {
-    ("s3:GetObjectTagging", "Drop/*"),
-    ("sqs:SendMessage", "Intake"),
-    ("kms:Decrypt through sqs", "intake key"),
-    ("kms:GenerateDataKey through sqs", "intake key"),
-}
-"""What the builder needs besides, where the drop is scanned: to see a verdict, and to let a request wait for it."""
+SCANS = {("s3:GetObjectTagging", "Drop/*")}
+"""What the builder needs besides, where the drop is scanned: to see a verdict."""
 SETTINGS = {("ssm:GetParameter", "parameter/{path}/mailboxes/*")}
 CREDENTIALS = {
     ("secretsmanager:GetSecretValue", "secret:{path}/mailboxes/*"),
@@ -85,6 +80,8 @@ ALLOWED = {
     | _logs("Builder")
     | _consume("Intake")
     | {
+        ("sqs:SendMessage", "Intake"),
+        ("kms:GenerateDataKey through sqs", "intake key"),
         ("s3:GetObject", "Drop/*"),
         ("s3:GetObjectVersion", "Drop/*"),
         ("s3:ListBucket", "Drop"),

@@ -435,7 +435,7 @@ COMMON = {
     "POWERTOOLS_LOG_LEVEL",
 }
 PDS = {"PDS_URL", "PDS_SECRET", "PDS_REQUESTS_PER_SECOND"}
-SCAN = {"SCAN_PATIENCE_SECONDS", "INTAKE_QUEUE_URL"}
+SCAN = {"SCAN_PATIENCE_SECONDS"}
 MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
 
 
@@ -453,6 +453,8 @@ MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
                 "OUTBOX_BUCKET",
                 "EVIDENCE_BUCKET",
                 "SEND_QUEUE_URL",
+                "INTAKE_QUEUE_URL",
+                "DOCUMENT_WAIT_SECONDS",
                 "MAXIMUM_RECEIVES",
             },
         ),
@@ -516,6 +518,9 @@ def test_timings_reach_the_functions_in_seconds(template: Template) -> None:
     timings = template.configuration.timings
     sender = template.named("SenderFunctionName")["Environment"]["Variables"]
     assert sender["LEASE_SECONDS"] == str(timings.lease_seconds)
+    builder = template.named("BuilderFunctionName")["Environment"]["Variables"]
+    assert builder["DOCUMENT_WAIT_SECONDS"] == str(timings.document_wait_seconds)
+    assert builder["INTAKE_QUEUE_URL"] == {"Ref": template.output("IntakeQueueUrl")}
     assert sender["STALE_SECONDS"] == str(timings.stale_seconds)
     assert sender["UNCERTAIN_SECONDS"] == str(timings.uncertain_seconds)
 

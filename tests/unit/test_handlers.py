@@ -27,8 +27,8 @@ from gpconnect_messaging.steps.due_work import Swept
 from gpconnect_messaging.steps.escalate import Escalated
 from gpconnect_messaging.steps.poll import Polled
 from gpconnect_messaging.steps.reconcile import Unfinished
-from gpconnect_messaging.steps.scanning import ScanPendingError
 from gpconnect_messaging.steps.send import NotAuthorisedError
+from gpconnect_messaging.steps.waiting import NotReadyError
 from tests.identifiers import SECRET
 from tests.in_memory import Secrets, Table
 from tests.metrics import Metric, documented, logged
@@ -405,7 +405,7 @@ def test_a_request_that_is_not_scanned_yet_goes_back_on_the_same_queue_with_all_
     load: Load, monkeypatch: pytest.MonkeyPatch, receive: int, queue: str
 ) -> None:
     def pending(*_: object) -> Built:
-        raise ScanPendingError(timedelta(seconds=40))
+        raise NotReadyError("it is not there yet", timedelta(seconds=40))
 
     step = SimpleNamespace(
         queued=pending,
@@ -432,6 +432,23 @@ def test_a_request_that_is_not_scanned_yet_goes_back_on_the_same_queue_with_all_
             "MessageAttributes": {"QueuedAt": {"DataType": "String", "StringValue": first.isoformat()}},
         }
     ]
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+def test_an_event_of_what_is_no_request_makes_none(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys: list[str] = []
+
+    def dropped(_bucket: str, key: str, *_: object) -> Built:
+        keys.append(key)
+        return Built("an-id", Status.BUILT)
+
+    monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(dropped=dropped))
+    monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)
+    event: Any = LOOKS_LIKE["an event of S3"]
+    named = ("a/test-request.json", "a/Request.JSON", "referral-request.json", "a/request.json.bak", "REQUEST.json")
+    bodies = [json.dumps(event | {"detail": event["detail"] | {"object": {"key": key}}}) for key in named]
+    assert load("builder").handler(queued(*bodies), Context()) == {"batchItemFailures": []}
+    assert keys == ["a/Request.JSON", "REQUEST.json"]
 
 
 @pytest.mark.filterwarnings("ignore:No application metrics to publish")

@@ -4,6 +4,7 @@ The real service takes such a message at once and looks the patient up later, so
 upload but a report in the sender's inbox. Codes: MESH guidance on the "To" field and on error codes EPL-150 to EPL-154.
 """
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -37,6 +38,9 @@ UNDELIVERABLE = {
     outcome.code: outcome
     for outcome in (TOO_MANY_MAILBOXES, NO_MAILBOX, INVALID_NHS_NUMBER, NHS_NUMBER_NOT_FOUND, DEMOGRAPHICS_DIFFER)
 }
+
+
+_SEPARATORS = re.compile(r"[\s'.-]")
 
 
 def is_automatic(address: str) -> bool:
@@ -85,5 +89,9 @@ def _date(text: str) -> date | None:
 
 
 def _letters(name: str) -> str:
-    """Reduce a surname to its letters: case, accents, spaces and punctuation differ between systems."""
-    return "".join(character for character in unicodedata.normalize("NFKD", name).casefold() if character.isalpha())
+    """Reduce a surname to its letters: case, accents, spaces, apostrophes and hyphens differ between systems.
+
+    What else stands in it stays, and differs: a `?` is a letter that was lost.
+    """
+    folded = unicodedata.normalize("NFKD", name).casefold()
+    return _SEPARATORS.sub("", "".join(each for each in folded if not unicodedata.combining(each)))

@@ -1,6 +1,12 @@
 import pytest
 
-from gpconnect_messaging.routing.automatic import automatic_routing_address
+from gpconnect_messaging.routing.automatic import (
+    LONGEST_SURNAME,
+    MAXIMUM_ADDRESS,
+    SurnameNotCarriedError,
+    automatic_routing_address,
+    surname_fault,
+)
 from gpconnect_messaging.specification.birth_date import BirthDateFormat
 from tests.examples import a_request
 
@@ -21,6 +27,25 @@ def test_early_years_keep_four_digits() -> None:
     assert "_09870203_" in automatic_routing_address(patient, BirthDateFormat.YEAR_FIRST)
 
 
-def test_a_long_surname_is_cut_to_what_mesh_takes() -> None:
-    address = automatic_routing_address(a_request(patient__name__family="A" * 200).patient, BirthDateFormat.YEAR_FIRST)
-    assert len(address) == 100
+def test_the_longest_surname_fills_the_address_and_a_longer_one_goes_to_a_person() -> None:
+    longest = a_request(patient__name__family="A" * LONGEST_SURNAME).patient
+    assert len(automatic_routing_address(longest, BirthDateFormat.YEAR_FIRST)) == MAXIMUM_ADDRESS == 100
+    with pytest.raises(SurnameNotCarriedError, match="longer than the 69 characters"):
+        automatic_routing_address(
+            a_request(patient__name__family="Æ" + "A" * (LONGEST_SURNAME - 1)).patient, BirthDateFormat.YEAR_FIRST
+        )
+
+
+@pytest.mark.parametrize(
+    ("family", "address"),
+    [("ǼBY", "AEBY"), ("Ǿster", "Oster"), ("ŉDIAYE", "'NDIAYE"), ("WRIGHT\u200b", "WRIGHT"), ("St. John−Ʌ", None),
+     ("Ʌ", None), ("WR?GHT", None), ("李", None), ("Smith\ue000", None), ("...", None)],
+)  # fmt: skip
+def test_a_surname_is_carried_whole_or_not_at_all(family: str, address: str | None) -> None:
+    patient = a_request(patient__name__family=family).patient
+    if address is None:
+        assert "inform the practice another way" in str(surname_fault(family))
+        with pytest.raises(SurnameNotCarriedError):
+            automatic_routing_address(patient, BirthDateFormat.YEAR_FIRST)
+    else:
+        assert automatic_routing_address(patient, BirthDateFormat.YEAR_FIRST).endswith(f"_19331114_{address}")

@@ -17,6 +17,8 @@ from gpconnect_messaging.routing.header_text import header_text
         ("Nguyễn", "Nguyen"),
         ("ﬁeld", "field"),
         ("李", "?"),
+        ("Ǽby\u200b", "AEby"),
+        ("“Ward” …", '"Ward" ...'),
         ("a\r\nMex-To: x", "a Mex-To: x"),
         ("tab\tand\u00a0space", "tab and space"),
     ],
@@ -32,6 +34,6 @@ def test_whatever_the_name_the_header_is_printable_ascii_within_its_limit(text: 
     assert all(" " <= each <= "~" for each in folded)
 
 
-@given(st.text(alphabet=[chr(code) for code in range(33, 127)]))
-def test_plain_text_is_left_alone(text: str) -> None:
+@given(st.text(alphabet=[chr(code) for code in range(33, 127) if chr(code) != "`"]))
+def test_plain_text_is_left_alone_but_for_a_spacing_accent(text: str) -> None:
     assert header_text(text, 1000) == text

@@ -14,7 +14,7 @@ from gpconnect_messaging.pds.errors import CredentialsError, Unavailable
 from gpconnect_messaging.requests.senders import SenderSettingsError
 from gpconnect_messaging.steps.attempts import KILLED, Attempts
 from gpconnect_messaging.steps.build import Built, UnknownRequestError
-from gpconnect_messaging.steps.scanning import ScanPendingError
+from gpconnect_messaging.steps.waiting import NotReadyError
 from gpconnect_messaging.storage import StorageError
 from tests.unit.steps.holding import WINDOW, Product
 
@@ -96,7 +96,7 @@ def test_before_the_last_receive_a_failing_request_goes_back_to_the_queue() -> N
     [client_error("AccessDenied"), client_error("SlowDown"), EndpointConnectionError(endpoint_url="x"),
      LedgerBusyError("busy"), Unavailable("lookup", "away"), CredentialsError("damaged"), StorageError("away"),
      UnknownRequestError("not yet"), MailboxSettingsError("missing"), SenderSettingsError("missing"),
-     ScanPendingError(timedelta(seconds=15))],
+     NotReadyError("it is not there yet", timedelta(seconds=15))],
     ids=lambda error: getattr(error, "response", {}).get("Error", {}).get("Code") or type(error).__name__,
 )  # fmt: skip
 def test_what_is_no_fault_of_the_request_goes_to_the_dead_letters_and_can_be_redriven(error: Exception) -> None:

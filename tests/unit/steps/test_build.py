@@ -17,6 +17,7 @@ from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.steps import build
 from gpconnect_messaging.steps.build import Builder, Built, UnknownRequestError
+from gpconnect_messaging.steps.waiting import NotReadyError
 from gpconnect_messaging.storage import DropFile, Evidence, NotThereError
 from tests.examples import MAILBOXES, REQUESTS, request_data
 from tests.unit.steps.holding import SAMPLE, WINDOW, Product
@@ -345,6 +346,83 @@ def test_every_document_that_is_wrong_is_named(product: Dropping) -> None:
         "documents[0].key: names no file in the drop bucket",
         "documents[2].key: names no file in the drop bucket",
     ]
+
+
+# A request that comes before its documents
+
+WAIT = timedelta(minutes=10)
+
+
+@pytest.fixture
+def waiting(product: Dropping) -> Dropping:
+    product.builder = replace(product.builder, document_wait=WAIT)
+    return product
+
+
+@pytest.mark.parametrize("last", ["wound.png", "ecg.pdf", "report.pdf"])
+def test_a_request_waits_for_a_document_that_comes_later_and_is_built_then(waiting: Dropping, last: str) -> None:
+    folder = REQUESTS / "consultation-report-2.0-attachments"
+    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+    for name in files.keys() - {last, "report.pdf"}:
+        waiting.put(f"in/one/{name}", files[name])
+    (waiting.drop.folder / "in/one/report.pdf").unlink()
+    if last != "report.pdf":
+        waiting.put("in/one/report.pdf", files["report.pdf"])
+    arrived, waits = waiting.time(), list[int]()
+    while waiting.time.time - arrived < WAIT - timedelta(minutes=1):
+        with pytest.raises(NotReadyError, match="not in the drop yet") as pending:
+            waiting.builder.dropped("drop", KEY, "1", arrived)
+        waits.append(round(pending.value.again_in.total_seconds()))
+        waiting.time.advance(pending.value.again_in)
+    assert waits[0] == 15
+    assert sum(waits) <= WAIT.total_seconds(), "it is looked at once more when the time is over"
+    assert (waiting.told(), waiting.outbox.messages) == ([], {})
+    assert waiting.received() == {str(waiting.builder.identifiers.dropped_request_id("drop", KEY, "1"))}
+    waiting.put(f"in/one/{last}", files[last])
+    built = waiting.builder.dropped("drop", KEY, "1", arrived)
+    assert built.status is Status.BUILT
+    (fact,) = waiting.row(built.message_id).history.of(FactKind.BUILT)
+    assert fact.details["arrived"] == arrived.isoformat(), "its place in the order is its own arrival's"
+
+
+def test_a_request_whose_document_never_comes_is_refused_in_time_and_can_be_dropped_again(waiting: Dropping) -> None:
+    (waiting.drop.folder / "in/one/report.pdf").unlink()
+    with pytest.raises(NotReadyError):
+        waiting.drops()
+    arrived = waiting.time()
+    waiting.time.advance(WAIT)
+    refused = waiting.builder.dropped("drop", KEY, "1", arrived)
+    assert waiting.reasons(refused) == [
+        "documents[0].key: names no file in the drop bucket, and none came within 10 minutes of it: put it there, and "
+        "drop the request again"
+    ]
+    waiting.put("in/one/report.pdf", PDF)
+    assert waiting.builder.dropped("drop", KEY, "1", arrived) == refused, "a document that comes later changes nothing"
+    waiting.drop.version = "2"
+    assert waiting.builder.dropped("drop", KEY, "2", waiting.time()).status is Status.BUILT
+
+
+def test_a_ready_resource_in_a_file_and_a_document_of_a_queued_request_are_waited_for(waiting: Dropping) -> None:
+    by_key = {name: value for name, value in CONDITION.items() if name != "content"} | {"key": "condition.json"}
+    with pytest.raises(NotReadyError):
+        ready(waiting, resources=[by_key])
+    waiting.put("in/one/condition.json", CONDITION["content"].encode())
+    assert ready(waiting, resources=[by_key]).status is Status.BUILT
+    raw = json.dumps(request_data(SAMPLE, request_id="request-1", encounter="another")).encode()
+    with pytest.raises(NotReadyError):
+        waiting.builder.queued(raw, waiting.time())
+    waiting.put("report.pdf", PDF)
+    assert waiting.builder.queued(raw, waiting.time()).status is Status.BUILT
+
+
+def test_a_held_requests_document_that_was_removed_is_not_waited_for(tmp_path: Path) -> None:
+    product = Dropping(tmp_path, hold_window_seconds=int(WINDOW.total_seconds()))
+    product.builder = replace(product.builder, document_wait=WAIT)
+    held = product.drops()
+    (product.drop.folder / "in/one/report.pdf").unlink()
+    product.time.advance(WINDOW + MINUTE)
+    refused = product.builder.release(held.message_id)
+    assert product.reasons(refused) == ["documents[0].key: names no file in the drop bucket"]
 
 
 def ready(product: Dropping, **changes: Any) -> Built:

@@ -25,7 +25,7 @@ def reasons(mailbox: MailboxSettings, **changes: Any) -> list[str]:
     message = Message(request=request, mailbox=mailbox, identifiers=IDENTIFIERS, version=1, created_at=CREATED_AT)
     report = DropFile(key="report.pdf", version="1", size=50_000)
     try:
-        builder._check([message], _Found(documents=(report,), versions=("1",), supplied=()))
+        builder._check([message], _Found(documents=(report,), ready=(), supplied=()))
     except RequestRefusedError as refused:
         return [reason.field for reason in refused.reasons]
     return []

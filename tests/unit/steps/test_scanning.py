@@ -12,7 +12,8 @@ from gpconnect_messaging.ledger.lifecycle import FactKind, Status
 from gpconnect_messaging.requests.drop_keys import RECEIVED
 from gpconnect_messaging.scan_results import SCAN_TAG
 from gpconnect_messaging.steps.build import Built
-from gpconnect_messaging.steps.scanning import MalwareScan, ScanPendingError
+from gpconnect_messaging.steps.scanning import MalwareScan
+from gpconnect_messaging.steps.waiting import NotReadyError
 from gpconnect_messaging.storage import DropBucket
 from tests.examples import REQUESTS, request_data
 from tests.in_memory import ScannedBucket
@@ -76,7 +77,7 @@ def product() -> ScannedProduct:
 
 
 def test_a_request_is_not_even_read_before_it_is_scanned(product: ScannedProduct) -> None:
-    with pytest.raises(ScanPendingError):
+    with pytest.raises(NotReadyError):
         product.receives()
     assert product.dropped.read == []
     assert [key.partition("/")[0] for key in product.bucket.objects] == ["receipts"], "it is missed if it never goes on"
@@ -85,7 +86,7 @@ def test_a_request_is_not_even_read_before_it_is_scanned(product: ScannedProduct
 def test_each_document_is_waited_for_and_then_the_message_is_built(product: ScannedProduct) -> None:
     waited = 0
     for key in ["a/request.json", *(key for key in product.keys if key != "a/request.json")]:
-        with pytest.raises(ScanPendingError):
+        with pytest.raises(NotReadyError):
             product.receives()
         assert key not in {read for read, _ in product.dropped.read}
         product.scanned(CLEAN, key)
@@ -97,7 +98,7 @@ def test_each_document_is_waited_for_and_then_the_message_is_built(product: Scan
 
 
 def test_the_documents_of_a_queued_request_are_waited_for_too(product: ScannedProduct) -> None:
-    with pytest.raises(ScanPendingError):
+    with pytest.raises(NotReadyError):
         product.receives_whole()
     product.scanned(CLEAN, *product.keys)
     assert product.receives_whole().status is Status.BUILT
@@ -107,10 +108,10 @@ def test_a_request_waits_again_for_as_long_as_it_has_waited_within_bounds(produc
     waits = []
     for minutes in (0, 0.5, 2, 10, 44):
         product.time.time = product.arrived + timedelta(minutes=minutes)
-        with pytest.raises(ScanPendingError) as pending:
+        with pytest.raises(NotReadyError) as pending:
             product.receives()
         waits.append(round(pending.value.again_in.total_seconds()))
-    assert waits == [15, 30, 120, 300, 300]
+    assert waits == [15, 30, 120, 300, 60]
 
 
 @pytest.mark.parametrize("unscanned", ["a/request.json", "a/wound.png"])
@@ -174,7 +175,7 @@ def test_the_version_that_is_read_is_the_one_whose_verdict_was_read(product: Sca
 def test_a_newer_version_needs_a_verdict_of_its_own(product: ScannedProduct) -> None:
     product.scanned(CLEAN, *product.keys)
     product.dropped.put_object(Key="a/wound.png", Body=INFECTED)
-    with pytest.raises(ScanPendingError):
+    with pytest.raises(NotReadyError):
         product.receives()
     product.scanned("THREATS_FOUND", "a/wound.png", version="2")
     assert product.receives().status is Status.INVALID

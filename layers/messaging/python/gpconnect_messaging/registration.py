@@ -2,16 +2,14 @@
 
 A pure table of outcomes (GPCM-SD-CS-071, GPCM-SD-CS-072, GPCM-SD-084; MESH refuses what does not match, EPL-154).
 
-Family names are compared without regard to case, accents, and marks that writing a name varies in: hyphens and dashes,
-apostrophes of every kind, and spaces. Letters that Unicode does not decompose are compared as passports write them
-(ø as o, ß as ss, þ as th). So `O'NEILL-ÅBERG`, `oneill aberg` and `O’Neill–Aberg` are one name; every other
-difference is a difference. Dates of birth must be equal, to the day: what PDS knows by year or month alone is not.
+Family names are compared as `names` folds them, which is how the address writes them, without regard to case, hyphens,
+apostrophes and spaces. So `O'NEILL-ÅBERG`, `oneill aberg` and `O’Neill–Aberg` are one name; every other difference is a
+difference. Dates of birth must be equal, to the day: what PDS knows by year or month alone is not.
 """
 
-import re
-import unicodedata
 from dataclasses import dataclass, field
 
+from gpconnect_messaging.names import same_name
 from gpconnect_messaging.pds.answers import (
     Answer,
     Found,
@@ -25,11 +23,6 @@ from gpconnect_messaging.pds.answers import (
 )
 from gpconnect_messaging.requests.models import Patient
 from gpconnect_messaging.requests.refusal import Reason
-
-_LETTERS = str.maketrans(
-    {"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "ŋ": "n", "ħ": "h"}
-)
-_NOT_COMPARED = re.compile(r"[\s'‘’‛ʼʻ′´`＇\-‐‑‒–—―−－]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,22 +94,10 @@ def compare(patient: Patient, answer: Answer, own: frozenset[str]) -> Outcome:
     return Registered(answer.practice, answer.person.deceased)
 
 
-def same_family_name(one: str, other: str) -> bool:
-    """Whether two family names are one, by the rules above."""
-    return _compared(one) == _compared(other) != ""
-
-
 def _differences(patient: Patient, person: Person) -> tuple[Difference, ...]:
     found = []
-    if person.family is None or not same_family_name(patient.name.family, person.family):
+    if person.family is None or not same_name(patient.name.family, person.family):
         found.append(Difference("patient.name.family", patient.name.family, person.family))
     if patient.birth_date.isoformat() != person.birth_date:
         found.append(Difference("patient.birth_date", patient.birth_date.isoformat(), person.birth_date))
     return tuple(found)
-
-
-def _compared(name: str) -> str:
-    # Folded before and after decomposing: some capitals decompose only in their small form, and the other way round.
-    folded = unicodedata.normalize("NFKD", name.casefold().translate(_LETTERS)).casefold()
-    plain = "".join(letter for letter in folded if not unicodedata.combining(letter))
-    return _NOT_COMPARED.sub("", plain)

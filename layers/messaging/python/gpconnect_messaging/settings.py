@@ -86,8 +86,10 @@ class BuilderSettings(_LedgerSettings):
     """Where each sender's parameter is, by its name."""
     scan_patience_seconds: int = 0
     """How long a request waits for GuardDuty's verdict about what it consists of. 0: the drop is not scanned."""
-    intake_queue_url: str = ""
-    """Where a request waits; only with `scan_patience_seconds`."""
+    document_wait_seconds: int = 0
+    """How long a request waits for documents and ready resources that are not in the drop."""
+    intake_queue_url: str
+    """Where a request waits."""
 
     @property
     def sender_prefixes(self) -> dict[str, str]:

@@ -64,6 +64,7 @@ def builder(settings: BuilderSettings) -> "Builder":
         identifiers=_identifiers(settings),
         lookup=Lookup(evidence=evidence, directory=_pds(settings)) if settings.pds_url else own_word,
         scanned=MalwareScan(drop=drop, patience=patience) if patience else unscanned,
+        document_wait=timedelta(seconds=settings.document_wait_seconds),
         drop=drop,
         outbox=Outbox(s3, settings.outbox_bucket),
         evidence=evidence,

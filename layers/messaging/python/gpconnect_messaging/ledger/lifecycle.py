@@ -187,12 +187,21 @@ def request_refused(*, at: datetime, reasons: Iterable[str], scans: Iterable[Sca
     )  # fmt: skip
 
 
-def not_required(*, at: datetime, requirement: str, why: str) -> Fact:
-    """No message must be sent, by the requirement that says so (GPCM-SD-CS-071, GPCM-SD-CS-073)."""
+def not_required(*, at: datetime, requirement: str, why: str, repeats: str = "") -> Fact:
+    """No message must be sent, by the requirement that says so (GPCM-SD-CS-071, GPCM-SD-CS-073).
+
+    `repeats` is the request that it is a copy of, by id, where that is why.
+    """
     return Fact(
         kind=FactKind.NOT_REQUIRED, identity="not-required", at=at, source="builder",
-        details={"requirement": requirement, "why": why},
+        details={"requirement": requirement, "why": why, **({"repeats": repeats} if repeats else {})},
     )  # fmt: skip
+
+
+def repeated(*, at: datetime, of_request_id: str) -> Fact:
+    """The request is a copy: another with the same content was taken in under its key of the drop (ADR 46)."""
+    why = f"its content is that of request {of_request_id}, which was dropped under the same key"
+    return not_required(at=at, requirement="design: a copy is a repeat", why=why, repeats=of_request_id)
 
 
 def held(
@@ -994,8 +1003,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         Status.NOT_REQUIRED,
         _has(FactKind.NOT_REQUIRED),
-        "the patient is registered with the sender, or the request says that it is not clinically relevant",
-        "GPCM-SD-CS-071, GPCM-SD-CS-073",
+        "the patient is registered with the sender, the request says that it is not clinically relevant, or it is a "
+        "copy of a request that was taken in under the same key",
+        "GPCM-SD-CS-071, GPCM-SD-CS-073, design: a copy is a repeat",
         "Nothing.",
     ),
     Rule(

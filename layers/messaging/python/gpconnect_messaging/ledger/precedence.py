@@ -59,7 +59,7 @@ class Asked:
         if newest is None:
             return Precedence.NEWER
         if self.s3_object == newest.s3_object and self.sequencer and newest.sequencer:
-            return Precedence.OLDER if _sequence(self, newest) < _sequence(newest, self) else Precedence.NEWER
+            return Precedence.OLDER if put_before(self.sequencer, newest.sequencer) else Precedence.NEWER
         # That clocks differ must not let a report outlive the deletion of its consultation.
         if newest.deletion and not self.deletion and self.stated <= newest.stated:
             return Precedence.OLDER if self.arrived < newest.arrived else Precedence.LATER_BUT_OLDER
@@ -90,6 +90,10 @@ def object_of(bucket: str, key: str) -> str:
     return hashlib.sha256(f"{bucket}/{key}".encode()).hexdigest()
 
 
-def _sequence(asked: Asked, other: Asked) -> str:
-    """Pad a sequencer on the right to the longer one's length, as AWS says; hexadecimal digits compare as text."""
-    return asked.sequencer.upper().ljust(max(len(asked.sequencer), len(other.sequencer)), "0")
+def put_before(sequencer: str, other: str) -> bool:
+    """Whether S3 put one version of an object before another, by their sequencers; False where one is not known.
+
+    They are padded on the right to the longer one's length, as AWS says; hexadecimal digits compare as text.
+    """
+    length = max(len(sequencer), len(other))
+    return bool(sequencer and other) and sequencer.upper().ljust(length, "0") < other.upper().ljust(length, "0")

@@ -99,6 +99,21 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DropContent:
+    """What was last taken in under a key of the drop (ADR 46).
+
+    `s3_object` stands for the key (`precedence.object_of`), and `content` for the bytes of the request and of all that
+    it names, in hex; `sequencer` is S3's, empty where it is not known. `revision` counts the changes.
+    """
+
+    s3_object: str
+    content: str
+    request_id: str
+    sequencer: str = ""
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """An operator's order to take a kept request in again, as a new one with an id of its own."""
 

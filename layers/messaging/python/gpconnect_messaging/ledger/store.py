@@ -11,6 +11,7 @@
 | an operator's order to take it in again (`ledger.orders`) | the new request's | `ORDER` |
 | where an encounter stands | `ENCOUNTER#{encounter key}` | `ENCOUNTER` |
 | who has a version of it | the same | `VERSION#{number}` |
+| what was last taken in under a key of the drop | `OBJECT#{hash of bucket and key}` | `CONTENT` |
 | MESH's id of a message of ours | `MESH#{MESH message id}` | `MESH` |
 | which mailbox a MESH message came to | the same | `RECEIVED` |
 | what came in | `RECEIVED#{mailbox}#{MESH message id}` | `RECEIVED` |
@@ -61,6 +62,7 @@ from gpconnect_messaging.ledger.precedence import Asked, Precedence
 from gpconnect_messaging.ledger.records import (
     SET_ASIDE,
     Claim,
+    DropContent,
     Encounter,
     MessageRecord,
     Notice,
@@ -161,11 +163,13 @@ class Ledger(LedgerTable):
         recipients: Sequence[str] = (REGISTERED_PRACTICE,),
         registration: Mapping[str, Any] | None = None,
         origin: Origin | None = None,
+        content: DropContent | None = None,
     ) -> Claim | None:
         """Give a request its encounter's next version, once; a repeat gets back what the first call gave.
 
         A held request that it is newer than is superseded with it. None where the encounter has a newer request, or
-        holds this one, since another builder came first: see `place`.
+        holds this one, since another builder came first: see `place`. `content` is recorded with it, on condition that
+        nothing else was taken in under its key since it was read.
 
         Raises LedgerBusyError when other requests for the same encounter kept winning.
         """
@@ -191,16 +195,19 @@ class Ledger(LedgerTable):
                 *self._put_claim(claim, encounter, recipients, origin=origin),
                 self._put_encounter(after),
                 *self._superseded(before, request_id, asked),
+                *self._put_content(content),
             ]
             if self._write(puts):
                 return claim
         raise LedgerBusyError("the encounter's versions changed on every try")
 
-    def place(self, record: MessageRecord, asked: Asked, origin: Origin | None = None) -> Change:
+    def place(
+        self, record: MessageRecord, asked: Asked, origin: Origin | None = None, content: DropContent | None = None
+    ) -> Change:
         """Store a request that becomes no message now: held, or not required. A repeat returns what is there.
 
         It takes the place of the held one that it is newer than. One that is older than the encounter's newest is
-        superseded itself (GPCM-SD-CS-076); where it arrived later, a person is notified.
+        superseded itself (GPCM-SD-CS-076); where it arrived later, a person is notified. `content` is as in `claim`.
 
         Raises LedgerBusyError when other requests for the same encounter kept winning.
         """
@@ -230,6 +237,7 @@ class Ledger(LedgerTable):
                 ]
             if origin:
                 puts.append(self._put_origin(record.message_id, origin))
+            puts += self._put_content(content)
             notices = self._notices_raised(placed, frozenset())
             if self._write([*self._puts(placed, placed.history.facts, notices), *puts]):
                 return Change(record=replace(placed, revision=1), before=None, notices=notices)
@@ -281,6 +289,7 @@ class Ledger(LedgerTable):
         record: MessageRecord,
         asked: Asked,
         warn: Callable[[Sequence[MessageRecord]], str],
+        content: DropContent | None = None,
     ) -> Change:
         """Store a withdrawal: stop what is held and what MESH does not have, and name what was sent (GPCM-SD-CS-077).
 
@@ -288,6 +297,7 @@ class Ledger(LedgerTable):
         them is kept. A withdrawal that is older than the encounter's newest request is superseded by it, and told.
 
         A version that was given and that no builder has stored is stopped, too: the builder finds it withdrawn.
+        `content` is as in `claim`.
 
         Raises LedgerBusyError where the encounter keeps changing.
         """
@@ -302,7 +312,7 @@ class Ledger(LedgerTable):
                 )
                 done = replace(record, history=History(facts))
                 notices = self._notices_raised(done, frozenset())
-                if self._write(self._puts(done, facts, notices)):
+                if self._write([*self._puts(done, facts, notices), *self._put_content(content)]):
                     return Change(record=replace(done, revision=1), before=None, notices=notices)
                 continue
             stopped, sent, puts = self._stop(record, before)
@@ -317,7 +327,8 @@ class Ledger(LedgerTable):
             after = replace(
                 before, newest=asked.after(before.newest), newest_request_id=record.message_id, held_request_id=""
             )
-            if self._write([*self._puts(done, [fact], notices), self._put_encounter(after), *puts]):
+            puts = [*self._puts(done, [fact], notices), self._put_encounter(after), *puts, *self._put_content(content)]
+            if self._write(puts):
                 return Change(record=replace(done, revision=1), before=None, notices=notices)
         raise LedgerBusyError("the encounter's messages changed on every try")
 
@@ -467,6 +478,19 @@ class Ledger(LedgerTable):
         """Find where a request's documents are; None where that is not known."""
         item = self._get(f"REQUEST#{request_id}", "ORIGIN") or self._get(f"REQUEST#{request_id}", "REQUEST")
         return read_origin(item) if item else None
+
+    def find_content(self, s3_object: str) -> DropContent | None:
+        """Find what was last taken in under a key of the drop; None under a key that is new."""
+        item = self._get(f"OBJECT#{s3_object}", "CONTENT")
+        if item is None:
+            return None
+        return DropContent(
+            s3_object=s3_object,
+            content=item["content"],
+            request_id=item["request_id"],
+            sequencer=item["sequencer"],
+            revision=int(item["revision"]),
+        )
 
     def find_order(self, request_id: str) -> Order | None:
         """Find the order by which a request is taken in again under this id; None where nobody gave it."""
@@ -867,6 +891,20 @@ class Ledger(LedgerTable):
             **self._expiry(self._now()),
         }
         return self._put(item, "attribute_not_exists(pk)")
+
+    def _put_content(self, content: DropContent | None) -> list[Item]:
+        if content is None:
+            return []
+        item = {
+            "pk": f"OBJECT#{content.s3_object}",
+            "sk": "CONTENT",
+            "content": content.content,
+            "request_id": content.request_id,
+            "sequencer": content.sequencer,
+            "revision": content.revision + 1,
+            **self._expiry(self._now()),
+        }
+        return [self._put_if(item, "revision", content.revision or None)]
 
     def _write(self, puts: Sequence[Item]) -> bool:
         written = super()._write(puts)

@@ -178,6 +178,10 @@ TABLE: tuple[Line, ...] = (
                 ),
                 "The request itself says that it is not clinically relevant: correct it and drop it again.",
             ),
+            Unless(
+                lambda it: any("repeats" in fact.details for fact in it.history.of(FactKind.NOT_REQUIRED)),
+                "It is a copy of a request that was taken in, which its history names: choose that one's messages.",
+            ),
             *_TAKE_IN,
         ),
     ),

@@ -7,7 +7,7 @@ from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.requests.models import Author, Request, Withdrawal
 from gpconnect_messaging.requests.nhs_number import NumberRange, number_range
 from gpconnect_messaging.requests.refusal import Reason
-from gpconnect_messaging.routing.header_text import header_text
+from gpconnect_messaging.routing.automatic import surname_fault
 from gpconnect_messaging.specification import Confidentiality, Specification
 from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES
 
@@ -55,9 +55,8 @@ def _patient(request: Request, numbers: NumberRange, now: datetime) -> Iterator[
         )
     if request.patient.birth_date > now.date():
         yield Reason("patient.birth_date", "lies in the future")
-    if not any(letter.isalpha() for letter in header_text(request.patient.name.family, 69)):
-        # MESH routes by the surname in ASCII; with none of its letters left it could only fail, days later.
-        yield Reason("patient.name.family", "has no letter that a MESH address can carry")
+    if fault := surname_fault(request.patient.name.family):
+        yield Reason("patient.name.family", fault)
 
 
 def _use_case(request: Request) -> Iterator[Reason]:

@@ -3,21 +3,47 @@
 The address is personal data: mask it everywhere.
 """
 
+from gpconnect_messaging.names import fold
 from gpconnect_messaging.requests.models import Patient
-from gpconnect_messaging.routing.header_text import header_text
 from gpconnect_messaging.specification.birth_date import BirthDateFormat
 
 MAXIMUM_ADDRESS = 100
 """Longest Mex-To that MESH takes, in characters."""
+LONGEST_SURNAME = MAXIMUM_ADDRESS - len("GPPROVIDER_9999999999_99999999_")
+"""Longest surname that an address has room for, in characters."""
+
+
+class SurnameNotCarriedError(ValueError):
+    """No address can carry the patient's surname whole: a person must decide how the practice is informed."""
+
+
+def surname_fault(family: str) -> str | None:
+    """Say why an address cannot carry a surname whole, as the rest of a sentence; None where it can.
+
+    What is folded wrongly or cut is another name to MESH, which says so in an error report days later at the worst. A
+    question mark is what became of a letter that an earlier system could not write.
+    """
+    surname = fold(family)
+    if not any(letter.isascii() and letter.isalpha() for letter in surname):
+        return "has no letter that a MESH address can carry: " + _INSTEAD
+    if not all(" " <= each <= "~" for each in surname) or "?" in surname:
+        return "has a letter or sign that a MESH address cannot carry: " + _INSTEAD
+    if len(surname) > LONGEST_SURNAME:
+        return f"is longer than the {LONGEST_SURNAME} characters that a MESH address has room for: " + _INSTEAD
+    return None
+
+
+_INSTEAD = "write it as PDS does, in letters from A to Z, or inform the practice another way"
 
 
 def automatic_routing_address(patient: Patient, birth_date_format: BirthDateFormat) -> str:
     """Build `GPPROVIDER_{NHS number}_{birth date}_{surname}` for Mex-To (GPCM-SD-CS-067, GPCM-SD-063).
 
-    The surname is folded to ASCII and cut to what MESH's 100 characters leave; MESH compares it with PDS, and answers
-    a difference with an error report, so a fold that goes wrong is seen.
+    The surname is folded to ASCII; MESH compares it with PDS, and answers a difference with an error report, so a fold
+    that goes wrong is seen. Raises SurnameNotCarriedError where `surname_fault` finds one.
     """
+    if fault := surname_fault(patient.name.family):
+        raise SurnameNotCarriedError(f"patient.name.family {fault}")
     day, month, year = f"{patient.birth_date.day:02}", f"{patient.birth_date.month:02}", f"{patient.birth_date.year:04}"
     birth_date = f"{year}{month}{day}" if birth_date_format is BirthDateFormat.YEAR_FIRST else f"{day}{month}{year}"
-    prefix = f"GPPROVIDER_{patient.nhs_number}_{birth_date}_"
-    return prefix + header_text(patient.name.family, MAXIMUM_ADDRESS - len(prefix))
+    return f"GPPROVIDER_{patient.nhs_number}_{birth_date}_{fold(patient.name.family)}"

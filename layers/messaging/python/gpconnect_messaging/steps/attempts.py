@@ -23,14 +23,14 @@ from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
 from gpconnect_messaging.pds.errors import CredentialsError, PdsError
 from gpconnect_messaging.requests.senders import SenderSettingsError
 from gpconnect_messaging.steps.build import Builder, Built, UnknownRequestError
-from gpconnect_messaging.steps.scanning import ScanPendingError
+from gpconnect_messaging.steps.waiting import NotReadyError
 from gpconnect_messaging.storage import StorageError
 
 KILLED = "the function was killed, or ran out of time, at every attempt"
 
 _OUTAGES = (
     BotoCoreError, StorageError, LedgerBusyError, PdsError, CredentialsError, UnknownRequestError, MailboxSettingsError,
-    SenderSettingsError, ScanPendingError,
+    SenderSettingsError, NotReadyError,
 )  # fmt: skip
 # AWS's answers to what a request made us ask: the same request gets the same answer later.
 _PROVOKED = {"EntityTooLarge", "InvalidArgument", "KeyTooLongError", "ValidationException"}

@@ -9,6 +9,7 @@ required, superseded. A held request is built from what was kept, and from the d
 was checked, once the sweep offers it again; its version is claimed only then, so that those sent are consecutive.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -25,8 +26,8 @@ from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.supplied import LARGEST_RESOURCE, Supplied, read_supplied
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, Status
-from gpconnect_messaging.ledger.precedence import Asked, object_of
-from gpconnect_messaging.ledger.records import Claim, MessageRecord, Origin
+from gpconnect_messaging.ledger.precedence import Asked, object_of, put_before
+from gpconnect_messaging.ledger.records import Claim, DropContent, MessageRecord, Origin
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory, UnknownMailboxError
 from gpconnect_messaging.mailboxes.senders import SenderDirectory
@@ -44,6 +45,7 @@ from gpconnect_messaging.requests.senders import Sender, broken_sender_rules
 from gpconnect_messaging.routing.recipients import recipients
 from gpconnect_messaging.steps.lookup import Looked, own_word
 from gpconnect_messaging.steps.scanning import Scanned, unscanned
+from gpconnect_messaging.steps.waiting import require_ready
 from gpconnect_messaging.steps.warning import warning
 from gpconnect_messaging.storage import DropBucket, DropFile, Evidence, NotThereError, Outbox
 from gpconnect_messaging.usecases import USE_CASES
@@ -89,8 +91,12 @@ class _Found:
     """What a request names: its documents, primary first, its ready resources, and the versions of both in S3."""
 
     documents: tuple[DropFile, ...]
-    versions: tuple[str, ...]
+    ready: tuple[DropFile, ...]
     supplied: tuple[Supplied, ...]
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        return tuple(file.version for file in (*self.documents, *self.ready))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +134,8 @@ class Builder:
     """None: no senders are configured, and whoever may put a request may use every mailbox."""
     lookup: Callable[[UUID, Request, MailboxSettings], Looked] = own_word
     scanned: Scanned = unscanned
+    document_wait: timedelta = timedelta(0)
+    """How long a request waits for documents and ready resources that it names and that are not in the drop."""
     report_logo: Path | None = None
     report_fonts: tuple[Path, ...] = ()
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -138,7 +146,7 @@ class Builder:
         """Build the request that was dropped as this object version; its documents' keys are relative to its folder.
 
         `arrived` is when it was dropped (UTC), and `sequencer` S3's number of the event, as far as they are known. The
-        receipt comes before the object is read: what cannot be read must be missed. Raises ScanPendingError.
+        receipt comes before the object is read: what cannot be read must be missed. Raises NotReadyError.
         """
         request_id = self.identifiers.dropped_request_id(bucket, key, version)
         arrived = arrived or self.now()
@@ -165,7 +173,7 @@ class Builder:
         """Build a request that came whole as a queue message; its documents' keys are whole keys of the drop bucket.
 
         `arrived` is when it was put on the queue (UTC), as far as that is known; `queue_of` names the sender whose own
-        queue it is. Raises ScanPendingError.
+        queue it is. Raises NotReadyError.
         """
         request_id = self.identifiers.queued_request_id(raw, queue_of)
         self.evidence.receipt(str(request_id))
@@ -175,7 +183,7 @@ class Builder:
         """Take in once more, under an id of its own, the kept request that an operator ordered so.
 
         It is checked and decided on as if it came now, but stands among its encounter's requests where it first came.
-        Raises UnknownRequestError; LedgerBusyError; ScanPendingError.
+        Raises UnknownRequestError; LedgerBusyError; NotReadyError.
         """
         order = self.ledger.find_order(request_id)
         if order is None:
@@ -190,7 +198,7 @@ class Builder:
     def release(self, request_id: str) -> Built:
         """Build a held request whose time has come; one that is not held any more is left as it is.
 
-        Raises UnknownRequestError; LedgerBusyError; ScanPendingError.
+        Raises UnknownRequestError; LedgerBusyError; NotReadyError.
         """
         row = self._recorded(request_id)
         origin = self.ledger.find_origin(request_id)
@@ -289,13 +297,21 @@ class Builder:
             self._require_sender(asked, origin)
             mailbox = self._mailbox(asked)
             if isinstance(asked, Withdrawal):
+                content, repeats = self._content(request_id, put, raw, ())
+                if repeats:
+                    return self._repeat(request_id, asked, repeats, origin)
                 deleted = replace(_asked(asked.deleted, arrived, put), deletion=True)
-                return self._withdraw(request_id, asked, deleted)
+                return self._withdraw(request_id, asked, deleted, content)
             request = redacted(asked)
             claim = self.ledger.find_claim(str(request_id))
             if claim and (known := self._known(request, mailbox, claim)):
                 return known
             found = self._gather(request, folder, claim.document_versions if claim else versions, arrived)
+            content, repeats = (
+                self._content(request_id, put, raw, (*found.documents, *found.ready)) if claim is None else (None, "")
+            )
+            if repeats:
+                return self._repeat(request_id, request, repeats, replace(origin, document_versions=found.versions))
             looked = self._look_up(request_id, request, mailbox, claim)
             asked = request = looked.of(request)
             trials = self._trials(request, mailbox, found)
@@ -315,7 +331,7 @@ class Builder:
             made = _asked(request.consultation.updated, arrived, put)
             checked = replace(origin, document_versions=found.versions)
             if decision.course is not Course.SEND:
-                placed = self._place(request_id, request, decision, made, checked, facts, tell_at)
+                placed = self._place(request_id, request, decision, made, checked, content, facts, tell_at)
                 return replace(placed, unanswered=looked.unanswered)
             claim = self.ledger.claim(
                 str(request_id),
@@ -326,9 +342,10 @@ class Builder:
                 recipients=[each.recipient.key for each in trials],
                 registration=looked.details,
                 origin=checked,
+                content=content,
             )
             if claim is None:  # a newer request came first: this one becomes no message
-                return self._place(request_id, request, decision, made, checked)
+                return self._place(request_id, request, decision, made, checked, content)
         try:
             if claim.document_versions != found.versions:
                 # Another builder claimed it meanwhile: read what it read.
@@ -336,6 +353,46 @@ class Builder:
             return self._stored(str(request_id), trials, composed, claim, found, arrived=arrived, tell_at=tell_at)
         except RequestRefusedError as refused:
             return self._refuse(request_id, asked, refused.reasons, origin)
+
+    def _content(
+        self, request_id: UUID, put: _Put, raw: bytes, files: Sequence[DropFile]
+    ) -> tuple[DropContent | None, str]:
+        """Say what a dropped request consists of, to be recorded with it, and which request it repeats, if any.
+
+        The first is None where it is not to be recorded: it came by the queue, or a later version of its object was
+        taken in before. A request that was refused is repeated by none: it is dropped again to be looked at again.
+        Raises NotThereError.
+        """
+        if not put.s3_object:
+            return None, ""
+        known = self.ledger.find_content(put.s3_object)
+        if known and known.request_id == str(request_id):  # another builder has just taken it in
+            return None, ""
+        digests = [hashlib.sha256(raw).hexdigest(), *map(self._sha256, files)]
+        content = DropContent(
+            s3_object=put.s3_object,
+            content=self.identifiers.digest("dropped content", *digests).hex(),
+            request_id=str(request_id),
+            sequencer=put.sequencer,
+            revision=known.revision if known else 0,
+        )
+        if known and known.content == content.content:
+            row = self.ledger.find(known.request_id)
+            if row is None or row.status is not Status.INVALID:
+                return None, known.request_id
+        return None if known and put_before(put.sequencer, known.sequencer) else content, ""
+
+    def _sha256(self, file: DropFile) -> str:
+        digest = hashlib.sha256()
+        for chunk in self.drop.chunks(file):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    def _repeat(self, request_id: UUID, asked: Request | Withdrawal, repeats: str, origin: Origin) -> Built:
+        """Give a copy of a request that was taken in its row: it becomes no message, and stops none."""
+        fact = lifecycle.repeated(at=self.now(), of_request_id=repeats)
+        change = self.ledger.create(self._row(request_id, asked, (fact,), asked.mailbox), origin)
+        return Built(str(request_id), change.record.status)
 
     def _sender(self, origin: Origin) -> Sender | None:
         return self.senders.find(origin.folder, origin.queue_of) if self.senders else None
@@ -426,6 +483,7 @@ class Builder:
         decision: Decision,
         asked: Asked,
         origin: Origin,
+        content: DropContent | None,
         more: tuple[Fact, ...] = (),
         tell_at: datetime | None = None,
     ) -> Built:
@@ -444,11 +502,11 @@ class Builder:
             )
         )
         row = self._row(request_id, request, (fact, *more), request.mailbox)
-        change = self.ledger.place(row, asked, origin)
+        change = self.ledger.place(row, asked, origin, content)
         self.notifier.tell(change.notices)
         return self._as_recorded(change.record)
 
-    def _withdraw(self, request_id: UUID, withdrawal: Withdrawal, asked: Asked) -> Built:
+    def _withdraw(self, request_id: UUID, withdrawal: Withdrawal, asked: Asked, content: DropContent | None) -> Built:
         """Stop what is held of a deleted consultation, and warn of what was sent (GPCM-SD-CS-077).
 
         Raises RequestRefusedError; LedgerBusyError.
@@ -464,7 +522,7 @@ class Builder:
         if reasons := list(broken_withdrawal_rules(withdrawal, self.now())):
             raise RequestRefusedError(reasons)
         row = self._row(request_id, withdrawal, (), withdrawal.mailbox)
-        change = self.ledger.withdraw(row, asked, warn)
+        change = self.ledger.withdraw(row, asked, warn, content)
         self.notifier.tell(change.notices)
         return self._as_recorded(change.record)
 
@@ -497,12 +555,11 @@ class Builder:
     def _gather(self, request: Request, folder: str, claimed: tuple[str, ...] | None, arrived: datetime) -> "_Found":
         """Find and read all that the request names, in the versions that were claimed if any were.
 
-        Raises RequestRefusedError; ScanPendingError.
+        Raises RequestRefusedError; NotReadyError.
         """
         documents = self._documents(request, folder, claimed, arrived)
         ready = self._ready_resources(request, folder, claimed, arrived)
-        versions = tuple(file.version for file in (*documents, *ready.values()))
-        return _Found(tuple(documents), versions, tuple(self._supplied(request, ready)))
+        return _Found(tuple(documents), tuple(ready.values()), tuple(self._supplied(request, ready)))
 
     def _mailbox(self, asked: Request | Withdrawal) -> MailboxSettings:
         try:
@@ -540,7 +597,7 @@ class Builder:
                 file = self._find(folder + document.key, version, f"documents[{place}]", arrived)
                 wrong = mismatch(document.content_type, *self.drop.ends(file, PROBE_BYTES))
             except NotThereError:
-                reasons.append(Reason(f"documents[{place}].key", "names no file in the drop bucket"))
+                reasons.append(Reason(f"documents[{place}].key", "was removed before it could be read"))
                 continue
             except RequestRefusedError as refused:
                 reasons += refused.reasons
@@ -560,19 +617,32 @@ class Builder:
         versions = claimed[len(request.documents) :] if claimed is not None else [None] * len(keys)
         files: dict[int, DropFile] = {}
         for (place, key), version in zip(keys.items(), versions, strict=True):
-            try:
-                files[place] = self._find(folder + key, version, f"resources[{place}]", arrived)
-            except NotThereError:
-                rule = "names no file in the drop bucket"
-                raise RequestRefusedError.because(f"resources[{place}].key", rule) from None
+            files[place] = self._find(folder + key, version, f"resources[{place}]", arrived)
         return files
 
     def _find(self, key: str, version: str | None, field: str, arrived: datetime) -> DropFile:
-        """Find a file that a request names, and tag it as received where it is found for the first time."""
-        file = self.drop.stat(key, self.scanned(key, version, field, arrived))
+        """Find a file that a request names, and tag it as received where it is found for the first time.
+
+        A sender's files arrive in any order: one that is not there may still come, and be scanned only then.
+        Raises RequestRefusedError; NotReadyError.
+        """
+        missing = "names no file in the drop bucket"
+        try:
+            file = self.drop.stat(key, self.scanned(key, version, field, arrived + self.document_wait))
+        except NotThereError:
+            if version is None:
+                require_ready("a file that it names is not in the drop yet", self.now() - arrived, self.document_wait)
+                missing += self._waited
+            raise RequestRefusedError.because(f"{field}.key", missing) from None
         if version is None:
             self.drop.mark_received(file.key, file.version)
         return file
+
+    @property
+    def _waited(self) -> str:
+        seconds = round(self.document_wait.total_seconds())
+        length = f"{seconds // 60} minutes" if seconds % 60 == 0 else f"{seconds} seconds"
+        return f", and none came within {length} of it: put it there, and drop the request again" if seconds else ""
 
     def _supplied(self, request: Request, files: dict[int, DropFile]) -> Iterator[Supplied]:
         """Read the ready resources, and keep back what must not be sent."""

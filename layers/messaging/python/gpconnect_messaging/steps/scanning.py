@@ -10,22 +10,12 @@ from datetime import UTC, datetime, timedelta
 
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.scan_results import ScanResult
+from gpconnect_messaging.steps.waiting import require_ready
 from gpconnect_messaging.storage import DropBucket
-
-_SHORTEST, _LONGEST = timedelta(seconds=15), timedelta(minutes=5)
-"""Of the waits for a verdict; in between, a request waits again for as long as it has waited."""
 
 Scanned = Callable[[str, str | None, str, datetime], str | None]
 """Say which version of a key may be read (None: the latest): of key, version, the field that names it, and since when
-the request waits (UTC). Raises NotThereError, ScanPendingError, RequestRefusedError."""
-
-
-class ScanPendingError(Exception):
-    """GuardDuty has not said yet whether an object is clean: ask again after `again_in`."""
-
-    def __init__(self, again_in: timedelta) -> None:
-        super().__init__("an object of the request is not scanned for malware yet")
-        self.again_in = again_in
+the request waits (UTC). Raises NotThereError, NotReadyError, RequestRefusedError."""
 
 
 def unscanned(_key: str, version: str | None, _field: str, _since: datetime) -> str | None:
@@ -52,10 +42,8 @@ class MalwareScan:
         return scanned
 
     def _waited_for(self, since: datetime) -> ScanResult:
-        waited = self.now() - since
-        if waited >= self.patience:
-            return ScanResult.NONE_IN_TIME
-        raise ScanPendingError(max(_SHORTEST, min(waited, _LONGEST)))
+        require_ready("an object is not scanned for malware yet", self.now() - since, self.patience)
+        return ScanResult.NONE_IN_TIME
 
 
 def _known(tag: str) -> ScanResult:
