@@ -19,6 +19,8 @@ from infra.constructs.keys import ContentKey
 from infra.constructs.storage import Storage
 from infra.library import VALIDATION_OBJECT
 
+PUT = ["s3:PutObject", "s3:AbortMultipartUpload"]
+"""What dropping takes: every part of an upload, too, and to clear one away that broke off."""
 _ACCOUNT = ":root"
 
 
@@ -76,7 +78,7 @@ class Senders(Construct):
         for name, folder in folders.items():
             objects = [drop.arn_for_objects(f"{folder}*")]
             if name != SYNTHETIC:  # its role's own policy lets it put
-                drop.add_to_resource_policy(_allow("s3:PutObject", objects, arns[name]))
+                drop.add_to_resource_policy(_allow(PUT, objects, arns[name]))
             drop.add_to_resource_policy(_deny("s3:PutObject", resources=objects, conditions=_any_but(arns[name])))
         everywhere = [drop.arn_for_objects(f"{folder}*") for folder in folders.values()]
         if configuration.malware_scan is not None:
@@ -86,7 +88,7 @@ class Senders(Construct):
 
         for name, work in intake.of_senders.items():
             queue = work.queue
-            queue.add_to_resource_policy(_allow("sqs:SendMessage", [queue.queue_arn], arns[name]))
+            queue.add_to_resource_policy(_allow(["sqs:SendMessage"], [queue.queue_arn], arns[name]))
             # Whatever their own policies allow them; operators must be able to redrive.
             others = {arn for sender in senders for arn in sender.principals if not arn.endswith(_ACCOUNT)}
             if others := others - set(arns[name]):
@@ -113,8 +115,8 @@ def _principals(arns: Iterable[str]) -> list[iam.IPrincipal]:
     return [iam.ArnPrincipal(arn) for arn in sorted(set(arns))]
 
 
-def _allow(action: str, resources: list[str], arns: Iterable[str]) -> iam.PolicyStatement:
-    return iam.PolicyStatement(principals=_principals(arns), actions=[action], resources=resources)
+def _allow(actions: list[str], resources: list[str], arns: Iterable[str]) -> iam.PolicyStatement:
+    return iam.PolicyStatement(principals=_principals(arns), actions=actions, resources=resources)
 
 
 def _deny(action: str, **what: Any) -> iam.PolicyStatement:

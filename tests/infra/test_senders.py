@@ -26,6 +26,7 @@ from tests.infra.templates import (
     with_deployment,
 )
 
+ROOT = Path(__file__).parents[2]
 DROP = "arn:aws:s3:::drop"
 KEY = "arn:aws:kms:eu-west-2:444455556666:key/records"
 QUEUE = "arn:aws:sqs:eu-west-2:444455556666:queue"
@@ -94,7 +95,25 @@ def test_a_sender_may_do_nothing_else_with_the_bucket(fortified_prod: Template) 
         if statement["Effect"] == "Allow"
         for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
     ]
-    assert set(actions) == {"s3:PutObject"}
+    assert set(actions) == {"s3:PutObject", "s3:AbortMultipartUpload"}
+
+
+@pytest.mark.parametrize("page", ["guides/drop-a-request.md", "security.md", "deploy.md"])
+def test_the_documentation_names_what_senders_are_given_of_the_bucket_and_its_key(
+    fortified_prod: Template, page: str
+) -> None:
+    bucket = fortified_prod.output("DropBucketName")
+    encryption = fortified_prod.named("DropBucketName")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    statements = [
+        *fortified_prod.policy_statements("S3::BucketPolicy", "Bucket", bucket),
+        *fortified_prod.key_statements(encryption[0]["ServerSideEncryptionByDefault"]["KMSMasterKeyID"]),
+    ]
+    of_hub = [each for each in statements if each["Effect"] == "Allow" and HUB in json.dumps(each["Principal"])]
+    given = {action for each in of_hub for action in each["Action"]}
+    # S3 decrypts the parts of an upload to put them together.
+    assert given == {"s3:PutObject", "s3:AbortMultipartUpload", "kms:GenerateDataKey", "kms:Decrypt"}
+    text = (ROOT / "docs" / page).read_text()
+    assert all(f"`{action}`" in text for action in given)
 
 
 @pytest.mark.parametrize(

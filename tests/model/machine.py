@@ -95,6 +95,23 @@ class Messaging(RuleBasedStateMachine):
         if announced and overtaken:
             self.world.last_event_overtakes()
 
+    @rule(encounter=ENCOUNTERS, announced=ANNOUNCED, minutes=st.sampled_from([0, 2, 9, 11, None]))
+    def a_request_comes_before_its_document(self, encounter: str, announced: int, minutes: int | None) -> None:
+        self.world.drop(encounter, announced=announced, document_late=True)
+        for _ in range(len(self.world.queue.intake)):
+            self.world.deliver_intake(self.world.process("builder"))
+        if minutes is not None:
+            self.world.clock.advance(timedelta(minutes=minutes))
+            self.world.late_documents_come()
+
+    @rule()
+    def documents_come_that_were_waited_for(self) -> None:
+        self.world.late_documents_come()
+
+    @rule(which=ANY)
+    def a_request_is_copied_in_place(self, which: int) -> None:
+        self.world.copy(which)
+
     @rule()
     def a_document_is_dropped_alone(self) -> None:
         self.world.drop_document()

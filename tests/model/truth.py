@@ -18,7 +18,8 @@ class Asked:
     """A request: what for, whether it keeps the rules, and as which put of which object it was dropped.
 
     `at` is when it was put down, `slow` by how much its sender's clock was slow, and `put` counts the puts of all
-    objects.
+    objects. `document_late` says that its document came later than at once, if at all; `content` is
+    what it says.
     """
 
     encounter: str
@@ -28,6 +29,12 @@ class Asked:
     key: str = ""
     put: int = 0
     slow: timedelta = timedelta()
+    document_late: bool = False
+    content: str = ""
+
+    def alike(self, other: "Asked") -> bool:
+        """Whether it lay under the same key and said the same."""
+        return bool(self.key) and (self.key, self.content) == (other.key, other.content)
 
     def later_than(self, other: "Asked") -> bool:
         """Whether it came after another: by S3's order within one object, else by the second that S3's events name."""

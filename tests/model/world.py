@@ -13,7 +13,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -86,6 +86,8 @@ SETTLED = timedelta(minutes=65)
 """After so long the hourly listing of the drop looks at what was put down."""
 SILENCES = 3
 """How often MESH may leave open where a message went, or a practice is, before it stays open."""
+DOCUMENT_WAIT = timedelta(minutes=10)
+"""How long a request waits for its document."""
 WINDOW = timedelta(minutes=30)
 """How long a request is held, where the world holds any."""
 OF_REQUESTS = {
@@ -103,7 +105,8 @@ def composed_once() -> Iterator[None]:
     examined: dict[int, Any] = {}
 
     def remembered(message: Message, sizes: Sequence[int]) -> Any:
-        key = (message.message_id, message.created_at, tuple(sizes))
+        author = message.request.practitioner
+        key = (message.message_id, message.created_at, tuple(sizes), author and author.name.family)
         if key not in known:
             known[key] = compose(message, sizes)
         return known[key]
@@ -266,6 +269,8 @@ class World:
         """Each message as it was last read, by its key, and the revision of its row."""
         self._tellings_broken_off = 0
         self._puts = 0
+        self._late: list[str] = []
+        """Keys of documents that are still being uploaded."""
         self._polls_struck = 0
         """How many polls a story ended by itself, and not by what was in the inbox."""
         self._unknowable: set[str] = set()
@@ -285,21 +290,53 @@ class World:
         folder: str | None = None,
         updated: datetime | None = None,
         announced: int = 1,
+        document_late: bool = False,
     ) -> str:
         """A sending system drops a request, into a folder of its own unless told otherwise; return its id.
 
-        S3 announces it so many times: 0 is an event that was lost.
+        S3 announces it so many times: 0 is an event that was lost. With `document_late` its document comes by
+        `late_documents_come`, if that is told in time.
         """
         folder = folder or f"{encounter}/{len(self.truth.requests)}"
-        self.bucket.put_object(Key=f"{folder}/report.pdf", Body=_PDF)
+        if document_late:
+            self._late.append(f"{folder}/report.pdf")
+        else:
+            self.bucket.put_object(Key=f"{folder}/report.pdf", Body=_PDF)
         changes: dict[str, Any] = {"encounter": encounter}
+        if any(each.key.startswith(f"{folder}/") for each in self.truth.requests.values()):
+            changes["practitioner__name__family"] = f"Nurse {self._puts}"  # or it would be a copy
         if updated:
             changes["consultation__updated"] = updated.isoformat()
         if not valid:
             changes["patient__nhs_number"] = "9658218866"
         asked = request_data("consultation-report-2.0", **changes)
         slow = max(self.clock.time - updated, timedelta()) if updated else timedelta()
-        return self._dropped(folder, asked, encounter, valid=valid, announced=announced, slow=slow)
+        return self._dropped(
+            folder, asked, encounter, valid=valid, announced=announced, slow=slow, document_late=document_late
+        )
+
+    def late_documents_come(self) -> None:
+        """The upload of the documents ends whose requests were there before."""
+        for key in self._late:
+            self.bucket.put_object(Key=key, Body=_PDF)
+            folder = key.removesuffix("report.pdf")
+            for request_id, asked in self.truth.requests.items():
+                if asked.key.startswith(folder) and self.clock.time - asked.at < DOCUMENT_WAIT - timedelta(seconds=2):
+                    self.truth.requests[request_id] = replace(asked, document_late=False)
+        self._late.clear()
+
+    def copy(self, which: int) -> None:
+        """Somebody copies a request in place, as it is now: S3 gives it a new version, and announces it."""
+        keys = sorted({each.key for each in self.truth.requests.values() if each.key in self.bucket.objects})
+        if not keys:
+            return
+        key = keys[which % len(keys)]
+        last = max((each for each in self.truth.requests.values() if each.key == key), key=lambda each: each.put)
+        folder = key.removesuffix("/request.json")
+        self._dropped(
+            folder, json.loads(self.bucket.objects[key]), last.encounter, valid=last.valid, withdrawal=last.withdrawal,
+            slow=last.slow, document_late=not last.withdrawal and f"{folder}/report.pdf" not in self.bucket.objects,
+        )  # fmt: skip
 
     def drop_document(self) -> None:
         """A sending system drops a document, and never a request that names it."""
@@ -328,6 +365,7 @@ class World:
         withdrawal: bool = False,
         announced: int = 1,
         slow: timedelta = timedelta(),
+        document_late: bool = False,
     ) -> str:
         key, at = f"{folder}/request.json", self.clock()
         version = self.bucket.put_object(Key=key, Body=json.dumps(body).encode())["VersionId"]
@@ -336,7 +374,9 @@ class World:
         event = Dropped("drop", key, version, at.replace(microsecond=0), f"{self._puts:018X}")
         self.queue.intake += [event] * announced
         request_id = str(IDENTIFIERS.dropped_request_id("drop", key, version))
-        self.truth.requests[request_id] = Asked(encounter, valid, at, withdrawal, key, self._puts, slow)
+        self.truth.requests[request_id] = Asked(
+            encounter, valid, at, withdrawal, key, self._puts, slow, document_late, json.dumps(body)
+        )  # fmt: skip
         return request_id
 
     def last_event_overtakes(self) -> None:
@@ -502,7 +542,7 @@ class World:
                 drop=parts["drop"], outbox=parts["outbox"], evidence=parts["evidence"],
                 ledger=parts["ledger"], mailboxes=parts["mailboxes"],
                 send_queue=parts["send_queue"], notifier=parts["notifier"], numbers=NumberRange.TEST,
-                identifiers=IDENTIFIERS, now=self.clock,
+                identifiers=IDENTIFIERS, document_wait=DOCUMENT_WAIT, now=self.clock,
             )  # fmt: skip
             match delivery:
                 case Release(request_id):
@@ -839,7 +879,8 @@ class World:
             if each.encounter == asked.encounter and request_id != record.request_id
         ]
         evidence = {
-            Status.INVALID: not asked.valid,
+            Status.INVALID: not asked.valid or asked.document_late,
+            Status.NOT_REQUIRED: any(each.alike(asked) for each in others),
             Status.HELD: valid and self.hold > timedelta(0),
             Status.RELEASING: valid and self.hold > timedelta(0),
             Status.RELEASED: any(each.request_id == record.request_id and each.version for each in self._latest),
@@ -916,6 +957,7 @@ class World:
             if sk == "REQUEST":
                 asked = self.truth.requests[pk.removeprefix("REQUEST#")]
                 given[asked.encounter].append(int(self.table.item(pk, sk)["version"]))
+        self._check_repeats(records)
         for versions in given.values():
             if sorted(versions) != list(range(1, len(versions) + 1)):
                 raise BrokenError(f"versions are not counted: {versions}")
@@ -931,6 +973,24 @@ class World:
             if firsts != sorted(firsts):
                 raise BrokenError("a later version overtook an earlier one")
             self._check_order(encounter, messages)
+
+    def _check_repeats(self, records: Sequence[MessageRecord]) -> None:
+        """Of requests with one content under one key at most one has a version, and what others repeat is one of them.
+
+        Not where an operator took a request in again.
+        """
+        if len({each.put for each in self.truth.requests.values()}) < len(self.truth.requests):
+            return
+        claimed = {pk.removeprefix("REQUEST#") for pk, sk in self.table.item_keys() if sk == "REQUEST"}
+        once = Counter((self.truth.requests[each].key, self.truth.requests[each].content) for each in claimed)
+        if any(times > 1 for (key, _), times in once.items() if key):
+            raise BrokenError("a copy of a request became a version of its own")
+        rows = {record.message_id: record.status for record in records}
+        taken = claimed | {each for each in rows if rows[each] not in {Status.INVALID, Status.NOT_REQUIRED}}
+        for record in records:
+            for fact in record.history.of(FactKind.NOT_REQUIRED):
+                if fact.details["repeats"] not in taken:
+                    raise BrokenError("a request repeats one that was not taken in")
 
     def _check_order(self, encounter: str, messages: Sequence[MessageRecord]) -> None:
         """Versions are in the order in which their requests were put down, however their events came.

@@ -122,7 +122,7 @@ def test_of_two_versions_of_one_object_s3s_sequencer_says_which_is_newer(tmp_pat
     product = Dropping(tmp_path, hold_window_seconds=int(WINDOW.total_seconds()))
     product.drops(sequencer="0B")
     product.drop.version = "2"
-    product.put(KEY, json.dumps(request_data(SAMPLE)).encode())
+    product.put(KEY, json.dumps(request_data(SAMPLE, practitioner__name__family="Before")).encode())
     older = product.builder.dropped("drop", KEY, "0", product.time(), "0A")
     assert older.status is Status.SUPERSEDED
 
