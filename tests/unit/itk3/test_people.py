@@ -194,7 +194,7 @@ def test_a_supplied_person_is_a_person_of_the_message() -> None:
         "identifier": [identifier(OTHER_NUMBER)],
         "name": [{"text": "Berta Holt"}],
     }
-    named = [
+    named: list[dict[str, Any]] = [
         {"reference": "Practitioner/nurse", "display": "Sister A Quillfeather"},
         {"reference": "urn:uuid:nurse", "identifier": identifier("555000000999", "https://fhir.nhs.uk/Id/sds-user-id")},
         {"display": OTHER},
