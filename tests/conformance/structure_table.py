@@ -1,6 +1,6 @@
 """Derives the library's table of STU3 elements (names, order, cardinality, codes) from HL7's schema.
 
-    python -m tests.conformance.structure_table fhir-single.xsd > …/gpconnect_messaging/conformance/stu3.txt
+    python -m tests.conformance.structure_table fhir-single.xsd > …/gpconnect_messaging/itk3/stu3.txt
 
 One line a type: its base, then its elements in order, each `name:type` and a mark (`?` 0..1, `!` 1..1, `*` 0..n, `+`
 1..n); `(… …)` holds alternatives. A line that starts with `=` gives the codes of a required value set.

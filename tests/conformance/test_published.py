@@ -11,7 +11,7 @@ from gpconnect_messaging.specification import Version
 from tests.conformance.structure_table import table
 from tests.examples import ROOT, spec_file
 
-STRUCTURE = ROOT / "layers" / "messaging" / "python" / "gpconnect_messaging" / "conformance" / "stu3.txt"
+STRUCTURE = ROOT / "layers" / "messaging" / "python" / "gpconnect_messaging" / "itk3" / "stu3.txt"
 RESPONSES = (
     "BusResponse-Fail-PatNoClinSet-Example-1", "BusResponse-Success-Example-2", "Response-DuplicDoc-Example-1",
     "Response-Fail-Example-2", "Response-Fail-UnrecogPayRcptOrg-Example-1", "Response-HandSpecBusRuleError-Example-1",

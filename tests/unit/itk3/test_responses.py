@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -74,7 +75,7 @@ SHAPES = {
 def issue(code: str, shape: Shape = Shape(), **more: Any) -> Resource:
     coding = {"code": code, "display": f"display for {PATIENT}"} | ({"system": shape.system} if shape.system else {})
     made: Resource = {"severity": "fatal", "code": "processing", "details": {"coding": [coding]}}
-    return made | ({"diagnostics": f"diagnostics about {PATIENT}"} if shape.diagnostics else {}) | more
+    return made | ({"diagnostics": f"diagnostics about {PATIENT}, £5"} if shape.diagnostics else {}) | more
 
 
 def bundle(issues: Sequence[Resource], shape: Shape = Shape(), identifier: str | None = None) -> Resource:
@@ -145,16 +146,48 @@ def as_xml(resource: Resource) -> bytes:
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + written.encode()
 
 
-WRITERS: dict[str, Callable[[Resource], bytes]] = {
-    "XML": as_xml,
-    "JSON": as_json,
-    "gzip'd XML": lambda resource: gzip.compress(as_xml(resource)),
-    "gzip'd JSON": lambda resource: gzip.compress(as_json(resource)),
-    "UTF-16 XML": lambda resource: (
-        as_xml(resource).decode().replace('encoding="UTF-8"', 'encoding="UTF-16"', 1).encode("utf-16")
+def declared(body: bytes, encoding: str) -> bytes:
+    return body.replace(b'encoding="UTF-8"', f'encoding="{encoding}"'.encode(), 1)
+
+
+def utf_16(body: bytes, encoding: str = "utf-16") -> bytes:
+    return declared(body, "UTF-16").decode().encode(encoding)
+
+
+def undeclared(body: bytes) -> bytes:
+    return body.partition(b"?>\n")[2] or body
+
+
+FORMS: dict[str, Callable[[bytes], bytes]] = {
+    "as it is": lambda body: body,
+    "gzip'd": gzip.compress,
+    "gzip'd in members": lambda body: (
+        gzip.compress(body[:700]) + gzip.compress(body[700:701]) + gzip.compress(body[701:])
     ),
-    "XML with byte order mark and blank lines": lambda resource: b"\xef\xbb\xbf\r\n" + as_xml(resource) + b"\r\n\r\n",
-    "JSON with byte order mark": lambda resource: b"\xef\xbb\xbf" + as_json(resource),
+    "gzip'd and padded": lambda body: gzip.compress(body) + bytes(7),
+    "with byte order mark and blank lines": lambda body: b"\xef\xbb\xbf\r\n" + body + b"\r\n\r\n",
+    "in UTF-16": utf_16,
+    "in UTF-16 without a byte order mark": lambda body: utf_16(body, "utf-16-be"),
+    "in UTF-16 with a final newline": lambda body: utf_16(body + b"\n"),
+    "in UTF-16 with a final newline of one byte": lambda body: utf_16(body) + b"\n",
+    "in UTF-16 with a final line end of one byte each": lambda body: utf_16(body, "utf-16-le") + b"\r\n",
+    "in UTF-16 that says UTF-8": lambda body: body.decode().encode("utf-16"),
+    "in UTF-32": lambda body: utf_16(body, "utf-32"),
+    "in UTF-8 that says UTF-16": lambda body: declared(body, "UTF-16"),
+    "as a JSON string": lambda body: json.dumps(body.decode()).encode(),
+    "as a JSON string, gzip'd": lambda body: gzip.compress(json.dumps(body.decode(), ensure_ascii=False).encode()),
+    "as a JSON string in UTF-16": lambda body: json.dumps(utf_16(body).decode("utf-16")).encode("utf-16-le"),
+    "in Latin-1 that says so": lambda body: declared(body, "ISO-8859-1").decode().encode("latin-1"),
+    "in Windows-1252 that says so": lambda body: declared(body, "windows-1252").decode().encode("cp1252"),
+    "in Latin-1 that says UTF-8": lambda body: body.decode().encode("latin-1"),
+    "in Latin-1 that says nothing": lambda body: (
+        undeclared(body).decode().encode("latin-1") if body[:1] == b"<" else body
+    ),
+}
+WRITERS: dict[str, Callable[[Resource], bytes]] = {
+    f"{name} {form}": partial(lambda write, put, resource: put(write(resource)), write, put)
+    for name, write in (("XML", as_xml), ("JSON", as_json))
+    for form, put in FORMS.items()
 }
 
 
@@ -205,7 +238,8 @@ def test_the_first_digit_tells_the_level_of_any_code(code: str, level: Level) ->
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=list(SHAPES))
 def test_each_code_is_read_and_classified_in_each_shape_and_form(row: ResponseCode, shape: Shape) -> None:
     composed = bundle([issue(row.code, shape)], shape)
-    for write in WRITERS.values():
+    # Every form with some of the codes, and every code in some of the forms.
+    for write in list(WRITERS.values())[int(row.code) % 7 :: 7]:
         response = read_response(write(composed))
         assert (response.code, response.verdict, response.level) == (row.code, row.verdict, row.level)
         assert response.outcomes == (Outcome(level=row.level, verdict=row.verdict, code=row.code),)
@@ -218,7 +252,7 @@ def test_each_code_is_read_and_classified_in_each_shape_and_form(row: ResponseCo
         assert response.sender_reference == ("encounter 7" if shape.handling else None)
         (only,) = response.issues
         assert only.severity == "fatal"
-        assert only.diagnostics == (f"diagnostics about {PATIENT}" if shape.diagnostics else None)
+        assert only.diagnostics == (f"diagnostics about {PATIENT}, £5" if shape.diagnostics else None)
 
 
 # --- the published examples -------------------------------------------------------------------------------------------
@@ -447,7 +481,16 @@ NO_RESPONSES: dict[str, tuple[bytes, str]] = {
     "cut JSON": (JSON[:-2], "well-formed"),
     "cut gzip": (gzip.compress(XML)[:-4], "cut short"),
     "corrupt gzip": (b"\x1f\x8b\x08\0" + b"WRIGHT" * 9, "corrupt"),
-    "two gzip members": (gzip.compress(XML) * 2, "followed"),
+    "two bodies in two gzip members": (gzip.compress(XML) * 2, "well-formed"),
+    "gzip followed by something": (gzip.compress(XML) + b"WRIGHT", "followed"),
+    "thousands of gzip members": (gzip.compress(b"") * 5_000, "more than 100 members"),
+    "gzip bomb in members": (gzip.compress(bytes(LARGEST_RESPONSE // 2)) * 3, "longer"),
+    "half a character at the end of UTF-16": (XML.decode().encode("utf-16") + b"x", "cut"),
+    "UTF-16 with half a pair": (XML.decode().encode("utf-16-le").replace(b"W\0", b"\0\xd8"), "encoding"),
+    "a name twice in JSON": (JSON.replace(b'"issue"', b'"issue": [], "issue"', 1), "twice"),
+    "JSON string of text": (b'"WRIGHT"', "neither"),
+    "JSON string of a JSON string": (json.dumps(json.dumps(XML.decode())).encode(), "neither"),
+    "JSON string that is cut": (json.dumps(XML.decode()).encode()[:-9], "well-formed"),
     "gzip bomb": (gzip.compress(bytes(LARGEST_RESPONSE * 4)), "longer"),
     "too long": (XML + b" " * LARGEST_RESPONSE, "longer"),
     "JSON list": (b"[1]", "not a Bundle"),
@@ -468,9 +511,9 @@ NO_RESPONSES: dict[str, tuple[bytes, str]] = {
         ENTITIES + XML.partition(b"?>\n")[2].replace(b"fatal-error", b"&b;"),
         "document type",
     ),
-    "document type that only the parser can see": (
+    "encoding in which other text can hide": (
         b'<?xml version="1.0" encoding="UTF-7"?>+ADwAIQ-DOCTYPE Bundle [<!ENTITY a "x">]><Bundle xmlns="http://hl7.org/fhir"/>',
-        "document type",
+        "encoding",
     ),
     "entities in UTF-16": (
         (ENTITIES + XML.partition(b"?>\n")[2]).decode().encode("utf-16"),
@@ -494,7 +537,6 @@ NO_RESPONSES: dict[str, tuple[bytes, str]] = {
         "more",
     ),
     "deep JSON within the parser's limit": (DEEPER_JSON, "nested"),
-    "JSON in Latin-1": (b'{"resourceType": "Bundle", "x": "\xe9"}', "well-formed"),
 }
 
 
@@ -515,20 +557,62 @@ def test_any_bytes_at_all_are_read_or_unreadable(body: bytes) -> None:
         read_response(body)
 
 
-@settings(deadline=None)
-@given(data=st.data(), source=st.sampled_from([XML, JSON]))
-def test_a_response_with_bytes_changed_is_read_or_unreadable(data: st.DataObject, source: bytes) -> None:
-    damaged = bytearray(source)
-    for _ in range(data.draw(st.integers(min_value=1, max_value=5))):
-        damaged[data.draw(st.integers(min_value=0, max_value=len(source) - 1))] = data.draw(
-            st.integers(min_value=0, max_value=255)
-        )
+# Two digits away from every positive code: no damage to one byte makes a positive code of them.
+NOT_POSITIVE = {
+    "negative": ["10007"],
+    "unknown": ["99999"],
+    "no code": [""],
+    "positive and negative": ["20013", "10007"],
+    "negative and positive": ["10007", "30001"],
+    "positive and unknown": ["20013", "99999"],
+    "none": [],
+}
+
+
+@settings(deadline=None, max_examples=3 * settings().max_examples)
+@given(
+    data=st.data(),
+    codes=st.sampled_from(list(NOT_POSITIVE.values())),
+    write=st.sampled_from([as_xml, as_json]),
+    form=st.sampled_from(list(FORMS)),
+)
+def test_a_damaged_response_never_becomes_positive(
+    data: st.DataObject, codes: list[str], write: Callable[[Resource], bytes], form: str
+) -> None:
+    damaged = bytearray(write(bundle([issue(code) for code in codes])))
+    for _ in range(data.draw(st.integers(min_value=0, max_value=3))):
+        place = data.draw(st.integers(min_value=0, max_value=len(damaged) - 1))
+        damaged[place] = data.draw(st.sampled_from(list(b'"<>/{}[],:=& abcdexyz0123456789')))
     try:
-        response = read_response(bytes(damaged))
+        response = read_response(FORMS[form](bytes(damaged)))
     except UnreadableResponse:
         return
-    # Damage may hide the code, but never turns it into another that the table knows.
-    assert isinstance(response.issues, tuple)
+    assert response.verdict is not Verdict.POSITIVE
+
+
+def test_no_single_damage_to_a_mixed_response_makes_it_positive() -> None:
+    """Every place, not some: what hides one code must not leave the other alone."""
+    for write in (as_xml, as_json):
+        whole = write(bundle([issue("20013"), issue("10007")]))
+        begin = whole.index(b"OperationOutcome", whole.index(b"A20047"))
+        for place in range(begin, len(whole)):
+            for sign in b'x"':
+                damaged = bytearray(whole)
+                damaged[place] = sign
+                with contextlib.suppress(UnreadableResponse):
+                    assert read_response(bytes(damaged)).verdict is not Verdict.POSITIVE, bytes(damaged[begin:])
+
+
+def test_two_codes_in_one_issue_are_both_counted_though_the_system_of_one_is_damaged() -> None:
+    codings = [{"system": CODES_1, "code": "20013"}, {"system": f"x{CODES_1}x/", "code": "10007"}]
+    assert read(bundle([{"severity": "fatal", "details": {"coding": codings}}])).verdict is Verdict.UNKNOWN
+
+
+def test_an_outcome_that_the_header_does_not_name_is_not_overlooked() -> None:
+    composed = bundle([issue("20013")])
+    other = {"resourceType": "OperationOutcome", "id": "other", "issue": [issue("10007")]}
+    composed["entry"].append({"fullUrl": "urn:uuid:other", "resource": other})
+    assert read(composed).verdict is Verdict.NEGATIVE
 
 
 json_values = st.recursive(
@@ -572,8 +656,8 @@ def test_four_hostile_bodies_at_once_take_little_memory_and_time() -> None:
     measured = json.loads(spent.stdout)
     assert set(measured) == set(HOSTILE)
     assert {name: one for name, one in measured.items() if one["megabytes_each"] > 20} == {}
-    # 10 to 25 when read within the budget; what is read without one takes hundreds.
-    assert {name: one for name, one in measured.items() if one["million_steps_each"] > 60} == {}
+    # A million steps take 20 to 40 ms, so this is 0.2 s; what is read without a budget takes hundreds.
+    assert {name: one for name, one in measured.items() if one["million_steps_each"] > 10} == {}
 
 
 # --- secrecy ----------------------------------------------------------------------------------------------------------

@@ -220,7 +220,9 @@ PACKED = gzip.compress(CONTENT)
         (lambda _: message(encoded=PACKED[:-1]), "ends early"),
         (lambda _: message(encoded=b""), "ends early"),
         (lambda _: message(encoded=CONTENT), "corrupt"),
-        (lambda _: message(encoded=PACKED + PACKED), "follows the end"),
+        (lambda _: message(encoded=PACKED + b"x"), "follows the end"),
+        (lambda _: message(encoded=PACKED + PACKED[:-1]), "ends early"),
+        (lambda _: message(encoded=gzip.compress(b"") * 101), "follows the end"),
         (lambda _: message(encoded=PACKED + b"\0\0"), "follows the end"),
         (lambda _: message(encoded=BOMB_BYTES), "longer than 1000000 bytes"),
         (lambda _: message(headers={"Content-Encoding": "br"}), "encoding"),
@@ -239,6 +241,11 @@ def test_a_message_that_is_not_what_it_promises_is_damaged(handler: Handler, why
     client, _ = pretend(handler)
     with pytest.raises(DamagedContent, match=why):
         client.download(ID, maximum_bytes=1_000_000)
+
+
+def test_a_gzip_stream_of_several_members_is_their_content_one_after_the_other(pretend: Pretend) -> None:
+    client, _ = pretend(lambda _: message(encoded=gzip.compress(b"one") + gzip.compress(b"") + gzip.compress(b"two")))
+    assert client.download(ID).body == b"onetwo"
 
 
 def test_chunks_that_never_end_are_damage(pretend: Pretend, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,38 @@
 Errors are ours alone: a parser's own would quote the text that it stumbles over.
 """
 
+import contextlib
+import re
 import zlib
 from typing import Any
 
 from lxml import etree
+
+MOST_MEMBERS = 100
+"""Of one gzip stream: each costs a copy of what follows it."""
+
+_GZIP = b"\x1f\x8b"
+_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe\x00\x00", "utf-32-le"),
+    (b"\x00\x00\xfe\xff", "utf-32-be"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
+_WIDE: dict[tuple[bool, ...], str] = {
+    (False, True, True, True): "utf-32-le",
+    (True, True, True, False): "utf-32-be",
+    (False, True, False, True): "utf-16-le",
+    (True, False, True, False): "utf-16-be",
+}
+"""Which of the first four bytes are zero, in a text that begins with two characters of ASCII."""
+_DECLARATION = re.compile(r"<\?xml\s[^>]*\?>")
+_DECLARED = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["'][^>]*\?>""")
+_ONE_BYTE = re.compile(r"iso-?8859-?[0-9]{1,2}|latin-?1|(windows|cp)-?125[0-9]")
+_READ = re.compile(rf"utf-?8|utf-?16([bl]e)?|utf-?32([bl]e)?|ucs-?2|unicode|(us-)?ascii|{_ONE_BYTE.pattern}")
+"""Encodings in which all of ASCII is itself: no other sign or digit can hide in their bytes."""
+_AROUND = " \t\r\n\x00\ufeff\u0d0a\u0a0d\u0a0a"
+"""The last three are line ends of one byte each behind UTF-16, read as its characters."""
 
 
 class UnopenedError(ValueError):
@@ -17,24 +45,61 @@ class DocumentTypeError(UnopenedError):
     """It has a document type, which FHIR forbids."""
 
 
-def unzipped(body: bytes, longest: int) -> tuple[bytes, bytes]:
-    """Inflate a gzip stream, whatever is none stays as it is; return it, and what follows its end.
+def unzipped(body: bytes, longest: int) -> bytes:
+    """Inflate a gzip stream of one or more members, as RFC 1952 has it; whatever is none stays as it is.
 
-    Raises UnopenedError for a damaged stream, and for more than `longest` bytes, without making many more.
+    Zeros may follow the end, as gzip itself allows. Raises UnopenedError for a damaged stream, one that something else
+    follows, and for more than `longest` bytes, without making many more.
     """
-    rest = b""
-    if body[:2] == b"\x1f\x8b":
+    if body[:2] != _GZIP:
+        if len(body) > longest:
+            raise UnopenedError(f"it is longer than {longest} bytes")
+        return body
+    whole = bytearray()
+    for _ in range(MOST_MEMBERS):
         decompressor = zlib.decompressobj(16 + zlib.MAX_WBITS)
         try:
-            body = decompressor.decompress(body, longest + 1)
+            whole += decompressor.decompress(body, longest + 1 - len(whole))
         except zlib.error:
             raise UnopenedError("its gzip stream is corrupt") from None
-        rest = decompressor.unused_data
-        if len(body) <= longest and not decompressor.eof:
+        if len(whole) > longest:
+            raise UnopenedError(f"it is longer than {longest} bytes")
+        if not decompressor.eof:
             raise UnopenedError("its gzip stream is cut short")
-    if len(body) > longest:
-        raise UnopenedError(f"it is longer than {longest} bytes")
-    return body, rest
+        body = decompressor.unused_data
+        if body[:2] != _GZIP:
+            if body.strip(b"\x00"):
+                raise UnopenedError("its gzip stream is followed by something else")
+            return bytes(whole)
+    raise UnopenedError(f"its gzip stream has more than {MOST_MEMBERS} members")
+
+
+def decoded(body: bytes) -> str:
+    """Read text in whatever encoding it is in: UTF-8, UTF-16 or UTF-32, or a one-byte encoding of Western Europe.
+
+    A byte order mark decides, then the zeros of wide characters, then a one-byte encoding that XML declares. Any other
+    declaration is often another copy's: then it is UTF-8, or, where it cannot be, Windows-1252 or Latin-1. Blanks,
+    zeros and byte order marks at both ends are left out, also where they are of another width.
+    Raises UnopenedError.
+    """
+    mark, encoding = next((each for each in _MARKS if body.startswith(each[0])), (b"", ""))
+    encoding = encoding or _WIDE.get(tuple(each == 0 for each in body[:4]), "")
+    body = body[len(mark) :]
+    if encoding.startswith(("utf-16", "utf-32")):
+        # What a line end of one byte each left behind; cut, it would take half of the last character with it.
+        if surplus := len(body) % (4 if encoding.startswith("utf-32") else 2):
+            if body[-surplus:].strip(b"\r\n\x00"):
+                raise UnopenedError("its last character is cut")
+            body = body[:-surplus]
+    elif not encoding and (declared := _DECLARED.match(body)):
+        name = declared[1].decode().lower()
+        if not _READ.fullmatch(name):
+            raise UnopenedError("its encoding is none that is read")
+        encoding = name if _ONE_BYTE.fullmatch(name) else ""
+    for each in (encoding,) if encoding not in ("", "utf-8") else ("utf-8", "cp1252", "latin-1"):
+        with contextlib.suppress(UnicodeDecodeError, LookupError):
+            return body.decode(each).strip(_AROUND)
+    raise UnopenedError("its text is not in the encoding that it begins with")
 
 
 def xml_parser(*, huge: bool = False, blanks: bool = False) -> etree.XMLParser:
@@ -66,12 +131,13 @@ def opened_xml(body: bytes, parser: etree.XMLParser) -> etree._Element:
     return root
 
 
-def fed_xml(body: bytes, target: Any) -> None:
-    """Parse XML of any encoding block by block, without a tree: give `target` the starts and ends of elements.
+def fed_xml(text: str, target: Any) -> None:
+    """Parse XML block by block, without a tree: give `target` the starts and ends of elements.
 
     `target` is one of lxml's parser targets; it may stop the parser with an exception of its own, which is raised.
     Raises DocumentTypeError, UnopenedError.
     """
+    body = _DECLARATION.sub("", text, count=1).encode("utf-8", "replace")
     _refuse_document_type(body)
     taker: Any = _WithoutDocumentType(target)  # without lxml's optional methods for text and comments
     parser = etree.XMLParser(target=taker, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)

@@ -1,19 +1,13 @@
 """Whether a message has the elements that FHIR STU3 gives it: known ones, in order, as many as allowed, well written.
 
-The table beside this module, stu3.txt, holds the facts (names, order, cardinality, codes) for the resources that Send
-Document messages use; a resource that is not in the table is left unjudged. A test compares it with HL7's schema.
+A resource that is not in the table of `itk3.stu3` is left unjudged.
 """
 
-import re
-from collections.abc import Callable
-from datetime import date
 from enum import StrEnum
-from functools import cache
-from importlib.resources import files
-from typing import NamedTuple
 
 from gpconnect_messaging.conformance.judgement import Fault, Judgement
 from gpconnect_messaging.conformance.tree import Node
+from gpconnect_messaging.itk3.stu3 import plan_of
 
 
 class Kind(StrEnum):
@@ -26,110 +20,11 @@ class Kind(StrEnum):
     VALUE = "STU3-VALUE"
 
 
-_DATE = r"-?[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01])%s)?)?"
-_CLOCK = r"T([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]+)?(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
-_PRIMITIVES = {
-    "boolean": r"true|false",
-    "integer": r"0|-?[1-9][0-9]*",
-    "positiveInt": r"[1-9][0-9]*",
-    "unsignedInt": r"0|[1-9][0-9]*",
-    "decimal": r"-?(0|[1-9][0-9]*)(\.[0-9]+)?",
-    "date": _DATE % "",
-    "dateTime": _DATE % f"({_CLOCK})?",
-    "instant": rf"[0-9]{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]){_CLOCK}",
-    "time": r"([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]+)?",
-    "id": r"[A-Za-z0-9.-]{1,64}",
-    "code": r"[^\s]+(\s?[^\s]+)*",
-    "uri": r"\S+",
-    "oid": r"urn:oid:[0-2](\.[1-9][0-9]*)+",
-    "uuid": r"urn:uuid:[a-fA-F0-9-]{36}",
-    "string": r"[\s\S]+",
-    "markdown": r"[\s\S]+",
-    "base64Binary": r"[A-Za-z0-9+/=\s]*",
-}
-_WELL_WRITTEN: dict[str, Callable[[str], object]] = {
-    name: re.compile(pattern).fullmatch for name, pattern in _PRIMITIVES.items()
-}
-
-
-def _in_the_calendar(name: str) -> Callable[[str], object]:
-    """A day must be one that its month has, which no pattern tells; years that Python's calendar lacks are let pass."""
-    written = re.compile(_PRIMITIVES[name]).fullmatch
-
-    def well_written(value: str) -> bool:
-        if not written(value):
-            return False
-        if len(value) < len("2026-02-28") or value.startswith(("-", "0000")):
-            return True
-        try:
-            date.fromisoformat(value[:10])
-        except ValueError:
-            return False
-        return True
-
-    return well_written
-
-
-_WELL_WRITTEN |= {name: _in_the_calendar(name) for name in ("date", "dateTime", "instant")}
-_NO_CODES: frozenset[str] = frozenset()
-
-
-class _Slot(NamedTuple):
-    rank: int
-    kind: str
-    single: bool
-    well_written: Callable[[str], object] | None
-    codes: frozenset[str]
-
-
-class _Plan(NamedTuple):
-    slots: dict[str, _Slot]
-    required: tuple[tuple[int, str], ...]
-
-
-_PART = re.compile(r"\(([^)]*)\)([?!*+])|(\S+)([?!*+])")
-
-
-@cache
-def _lines() -> dict[str, str]:
-    text = (files(__package__) / "stu3.txt").read_text(encoding="ascii")
-    return {line.partition(" ")[0]: line for line in text.splitlines()}
-
-
-@cache
-def _plan(kind: str) -> _Plan | None:
-    line = _lines().get(kind)
-    if line is None:
-        return None
-    _, base, *rest = line.split(" ", 2)
-    inherited = _plan(base) if base != "-" else None
-    slots = dict(inherited.slots) if inherited else {}
-    required = list(inherited.required) if inherited else []
-    rank = max((slot.rank for slot in slots.values()), default=-1)
-    for choice, choice_mark, plain, mark in _PART.findall(rest[0] if rest else ""):
-        rank += 1
-        names = []
-        for each in (choice or plain).split():
-            name, _, each_kind = each.partition(":")
-            names.append(name)
-            codes = _lines().get(f"={each_kind}")
-            slots[name] = _Slot(
-                rank,
-                each_kind,
-                (choice_mark or mark) in "?!",
-                _WELL_WRITTEN.get("code" if codes else each_kind),
-                frozenset(codes.split()[1:]) if codes else _NO_CODES,
-            )
-        if (choice_mark or mark) in "!+":
-            required.append((rank, " or ".join(names)))
-    return _Plan(slots, tuple(required))
-
-
 def examine(root: Node, *, ordered: bool) -> dict[Kind, Judgement]:
     """Judge the form of every element of a message: a judgement for each kind of fault."""
     faults: dict[Kind, list[Fault]] = {kind: [] for kind in Kind}
     _examine(root, root.name, faults, ordered)
-    seen = () if _plan(root.name) is None else (root,)
+    seen = () if plan_of(root.name) is None else (root,)
     judgements = {kind: Judgement(seen, found) for kind, found in faults.items()}
     if not ordered:
         judgements[Kind.ORDER] = Judgement((), [])
@@ -138,7 +33,7 @@ def examine(root: Node, *, ordered: bool) -> dict[Kind, Judgement]:
 
 def _examine(node: Node, kind: str, faults: dict[Kind, list[Fault]], ordered: bool) -> None:
     # Every element of every message that is sent comes through here: one pass, and few calls.
-    plan = _plan(kind)
+    plan = plan_of(kind)
     if plan is None:
         return
     slots = plan.slots

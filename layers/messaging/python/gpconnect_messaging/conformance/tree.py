@@ -163,7 +163,7 @@ def _read(body: bytes) -> Tree:
 
 
 def _plain(body: bytes) -> bytes:
-    body, _ = unzipped(body, LARGEST_MESSAGE)
+    body = unzipped(body, LARGEST_MESSAGE)
     # Only a document's bytes are many: a copy for a byte order mark is made only where there is one.
     return body.removeprefix(b"\xef\xbb\xbf").lstrip() if body[:1] not in (b"<", b"{") else body
 

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 from gpconnect_messaging.itk3.message import Message
+from gpconnect_messaging.itk3.people import parties
 from gpconnect_messaging.itk3.structured_types import STRUCTURED_TYPES
 from gpconnect_messaging.itk3.supplied import placed
 from gpconnect_messaging.requests.clinical import Observation, ObservationComponent, Quantity, Question, Value
@@ -63,8 +64,9 @@ def structured_part(message: Message, parts: dict[str, str], mentioned: Iterable
         if supplied.type == "Encounter":
             names["Encounter/encounter"] = _urn(identifiers[-1])
     patient = _urn(message.resource_id("Patient"))
+    known = parties(message.request, [(supplied.names, supplied.content) for supplied in message.supplied])
     resources += [
-        placed(supplied, identifier, names, patient)
+        placed(supplied, identifier, names, patient, known)
         for supplied, identifier in zip(message.supplied, identifiers, strict=True)
     ]
     listed = _listed(resources)

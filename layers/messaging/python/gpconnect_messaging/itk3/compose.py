@@ -1,4 +1,4 @@
-"""Compose an ITK3 message: small resources through validated models, documents spliced in as a stream.
+"""Compose an ITK3 message: small resources held to STU3's form, documents spliced in as a stream.
 
 A document never stands in memory whole: the message is written around gaps, and each gap is filled with base64 as its
 document is read, so memory stays flat whatever the size.
@@ -8,10 +8,8 @@ import binascii
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from fhir.resources.STU3.bundle import Bundle
-from pydantic import ValidationError
-
 from gpconnect_messaging.itk3.envelope import Envelope
+from gpconnect_messaging.itk3.form import faults
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.resources import binary_id, message_bundle
 from gpconnect_messaging.itk3.xml import to_xml
@@ -69,12 +67,9 @@ def compose(message: Message, document_sizes: Iterable[int]) -> ComposedMessage:
     Deterministic: the same message gives the same bytes (design: identity and idempotency). Raises NotFhirError, and
     RequestRefusedError where a supplied resource does not fit the message.
     """
-    try:
-        bundle = Bundle.model_validate(message_bundle(message))
-    except ValidationError as error:
-        where = sorted({".".join(map(str, each["loc"])) for each in error.errors(include_input=False)})
-        # The original error repeats what it was given, so it must not travel along.
-        raise NotFhirError(", ".join(where)) from None
+    bundle = message_bundle(message)
+    if reasons := list(faults(bundle, "Bundle")):
+        raise NotFhirError(", ".join(map(str, reasons)))
     gaps = {binary_id(message, index): _Gap(index) for index in range(len(message.request.documents))}
     return ComposedMessage(tuple(to_xml(bundle, gaps)), tuple(document_sizes))
 

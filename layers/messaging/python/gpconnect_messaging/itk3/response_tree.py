@@ -1,4 +1,4 @@
-"""Reads the bytes of an ITK3 Response, XML or JSON, gzip'd or not, into one small tree.
+"""Reads the bytes of an ITK3 Response, XML or JSON, gzip'd or not, in any usual encoding, into one small tree.
 
 Anybody who may write to our mailbox chooses these bytes, so reading them has a budget: uncompressed bytes, nodes,
 attributes, depth. Reading stops where the budget ends, before the memory is taken: XML is parsed block by block without
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from gpconnect_messaging.opening import UnopenedError, fed_xml, unzipped
+from gpconnect_messaging.opening import UnopenedError, decoded, fed_xml, unzipped
 
 LARGEST_RESPONSE = 1024 * 1024
 """Uncompressed bytes."""
@@ -21,8 +21,8 @@ MOST_NODES = 10_000
 _DEEPEST = 100
 # A parser makes all attributes of an element, and all values of JSON, before it hands over the first. Each comes with
 # one of these signs, which may also stand in a text: so there is room for more of them.
-_ATTRIBUTE_SIGNS = (b"=",)
-_VALUE_SIGNS = (b",", b"[", b"{")
+_ATTRIBUTE_SIGNS = "="
+_VALUE_SIGNS = ",[{"
 _MOST_SIGNS = 5 * MOST_NODES
 _TOO_MANY = f"it has more than {MOST_NODES} elements, attributes or values"
 _FHIR = "{http://hl7.org/fhir}"
@@ -64,22 +64,22 @@ EMPTY = Node("")
 
 
 def response_tree(body: bytes) -> Node:
-    """Read the root of XML (any encoding) or JSON. Raises UnreadableResponse, also where the budget is used up."""
+    """Read the root of XML or JSON, or of either in a JSON string, as a client of NHS England's sends it.
+
+    Raises UnreadableResponse, also where the budget is used up.
+    """
     try:
-        body, rest = unzipped(body, LARGEST_RESPONSE)
+        text = decoded(unzipped(body, LARGEST_RESPONSE))
     except UnopenedError as error:
         raise UnreadableResponse(str(error)) from None
-    if rest:
-        raise UnreadableResponse("its gzip stream is followed by something else")
-    body = body.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n")
-    # The first character that is not part of another encoding's width or byte order mark.
-    opening = body[:8].replace(b"\x00", b"").lstrip(b"\xff\xfe").lstrip()[:1]
-    if not opening:
+    if text.startswith('"'):
+        text = str(_parsed(text)).strip()
+    if not text:
         raise UnreadableResponse("it is empty")
-    if opening == b"<":
-        return _from_xml(body)
-    if opening in (b"{", b"["):
-        return _from_json(body)
+    if text.startswith("<"):
+        return _from_xml(text)
+    if text.startswith(("{", "[")):
+        return _from_json(text)
     raise UnreadableResponse("it is neither XML nor JSON")
 
 
@@ -123,33 +123,45 @@ class _XmlTarget:
         pass
 
 
-def _from_xml(body: bytes) -> Node:
-    _refuse_too_many(_ATTRIBUTE_SIGNS, body)
+def _from_xml(text: str) -> Node:
+    _refuse_too_many(_ATTRIBUTE_SIGNS, text)
     target = _XmlTarget()
     try:
-        fed_xml(body, target)
+        fed_xml(text, target)
     except UnopenedError as error:
         raise UnreadableResponse(str(error)) from None
     return target.root
 
 
-def _refuse_too_many(signs: tuple[bytes, ...], body: bytes) -> None:
-    if sum(map(body.count, signs)) > _MOST_SIGNS:
+def _refuse_too_many(signs: str, text: str) -> None:
+    if sum(map(text.count, signs)) > _MOST_SIGNS:
         raise UnreadableResponse(_TOO_MANY)
 
 
-def _from_json(body: bytes) -> Node:
-    _refuse_too_many(_VALUE_SIGNS, body)
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        document = None
-    # Raised out here: a syntax error holds the whole document.
-    if document is None:
-        raise UnreadableResponse("its JSON is not well-formed")
+def _from_json(text: str) -> Node:
+    _refuse_too_many(_VALUE_SIGNS, text)
+    document = _parsed(text)
     if not isinstance(document, dict):
         raise UnreadableResponse("it is not a Bundle")
     return _resource(document, 0, _Budget())
+
+
+def _parsed(text: str) -> Any:
+    """Parse JSON, every number as it is written. Not as strict as with what we are sent to send, but for names."""
+    try:
+        return json.loads(text, parse_int=str, parse_float=str, object_pairs_hook=_each_once)
+    except (ValueError, RecursionError):
+        pass
+    # Raised out here: a syntax error holds the whole document.
+    raise UnreadableResponse("its JSON is not well-formed, or a name stands twice in it")
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Of two lists of issues the last would win, and a negative code in the first be overlooked.
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name stands twice")
+    return members
 
 
 def _storable(text: str) -> str:
@@ -172,5 +184,5 @@ def _members(document: dict[str, object], depth: int, budget: _Budget) -> Iterat
                 yield Node(name, None, tuple(_members(item, depth + 1, budget)))
             elif isinstance(item, bool):
                 yield Node(name, str(item).lower())
-            elif isinstance(item, str | int | float):
-                yield Node(name, _storable(str(item)))
+            elif isinstance(item, str):
+                yield Node(name, _storable(item))

@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level, ResponseCode, Verdict, level_of
 from gpconnect_messaging.itk3.response_tree import EMPTY, LARGEST_RESPONSE, Node, UnreadableResponse, response_tree
+from gpconnect_messaging.itk3.stu3 import plan_of
 
 __all__ = ["LARGEST_RESPONSE", "Issue", "Outcome", "Response", "UnreadableResponse", "read_response"]
 
@@ -39,6 +40,8 @@ _CODE_SYSTEMS = ("itk-responsecodes-", "itk-acknowledgement-")
 # letter: anything else could be a name or an NHS number.
 _FHIR_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _CODE = re.compile(r"[0-9]{1,5}|ITK[0-9]{1,5}[A-Z]?", re.ASCII)
+_CODED = re.compile(r"\s*[1-3][0-9]{4}\s*", re.ASCII)
+_NOT_IN_THE_TABLE = frozenset({"id", "resourceType", "fhir_comments"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +132,7 @@ class Response:
 
 
 def read_response(body: bytes) -> Response:
-    """Read a Response from UTF-8 (or other) XML or JSON bytes, gzip'd or not. Raises UnreadableResponse."""
+    """Read a Response from XML or JSON in any usual encoding, gzip'd or not. Raises UnreadableResponse."""
     bundle = response_tree(body)
     if bundle.name != "Bundle":
         raise UnreadableResponse("it is not a Bundle")
@@ -187,16 +190,18 @@ def _sender(header: Node, resources: list[_Entry]) -> Node:
 
 def _issues(answered: Node, header: Node, resources: list[_Entry]) -> Iterator[Issue]:
     details = (answered.first("details") or EMPTY).value("reference")
-    outcomes = [found for found in _referred(details, header, resources) if found.name == "OperationOutcome"]
-    if not outcomes:
-        outcomes = [entry.resource for entry in resources if entry.resource.name == "OperationOutcome"]
-    for outcome in outcomes:
+    # The one that the header names comes first, but none is overlooked.
+    outcomes = [*_referred(details, header, resources), *(entry.resource for entry in resources)]
+    for outcome in dict.fromkeys(outcomes):
+        if outcome.name != "OperationOutcome":
+            continue
         for issue in outcome.all("issue"):
             codings = [coding for details in issue.all("details") for coding in details.all("coding")]
-            ours = [coding for coding in codings if _is_response_code(coding)]
+            marked = [(coding, _is_response_code(coding)) for coding in codings]
             # Without a response code the issue still counts, as unknown: silence about it could make a verdict
-            # positive.
-            for coding in ours or codings[:1] or [EMPTY]:
+            # positive. So does what may be a response code, or an issue, and is damaged.
+            counted = [each for each in marked if each[1] or _CODED.fullmatch(each[0].value("code") or "")]
+            for coding, is_ours in counted or marked[:1] or [(EMPTY, False)]:
                 code = _code(coding.value("code"))
                 yield Issue(
                     code=code,
@@ -204,8 +209,22 @@ def _issues(answered: Node, header: Node, resources: list[_Entry]) -> Iterator[I
                     severity=_cut(issue.value("severity")),
                     display=_cut(coding.value("display")),
                     diagnostics=_cut(issue.value("diagnostics")),
-                    known=RESPONSE_CODES.get(code or "") if ours else None,
+                    known=RESPONSE_CODES.get(code or "") if is_ours else None,
                 )
+        if _has_unknown_elements(outcome, "OperationOutcome"):
+            yield Issue(code=None)
+
+
+def _has_unknown_elements(node: Node, kind: str) -> bool:
+    """Whether STU3 does not know an element on the way to a code."""
+    plan = plan_of(kind)
+    for child in node.children if plan else ():
+        slot = plan.slots.get(child.name.removeprefix("_")) if plan else None
+        if slot is None and child.name not in _NOT_IN_THE_TABLE:
+            return True
+        if slot and child.name in ("issue", "details", "coding") and _has_unknown_elements(child, slot.kind):
+            return True
+    return False
 
 
 def _is_response_code(coding: Node) -> bool:

@@ -1,20 +1,22 @@
-"""FHIR XML (STU3) from validated models, with gaps for content that must not pass through a model.
+"""FHIR XML (STU3) to and from FHIR JSON's shape, every primitive as it is written.
 
-The library's own XML dump looks every field's type up anew and takes several times as long; this writer plans each
-class once. A test holds the two against each other, element by element.
+The writer leaves gaps for documents, which must not pass through memory. A test holds both against the
+`fhir.resources` library, element by element.
 """
 
-import base64
-import datetime as dt
-import decimal
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 from typing import Any, TypeVar
 
-from fhir.resources.STU3.fhirresourcemodel import FHIRResourceModel
-from fhir_core.fhirabstractmodel import FHIRAbstractModel
 from lxml import etree
 
+from gpconnect_messaging.itk3.form import written
+from gpconnect_messaging.itk3.stu3 import WHOLE_NUMBERS, Json, Slot, plan_of
+from gpconnect_messaging.json_reading import JsonNumber
+
+FHIR = "{http://hl7.org/fhir}"
+_XHTML = "{http://www.w3.org/1999/xhtml}"
+_SCHEMA_LOCATION = "{http://www.w3.org/2001/XMLSchema-instance}schemaLocation"
 _ATTRIBUTE = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
 )
@@ -24,10 +26,10 @@ _NAMESPACE = ' xmlns="http://hl7.org/fhir"'
 Gap = TypeVar("Gap")
 
 
-def to_xml(resource: FHIRResourceModel, gaps: Mapping[str, Gap] | None = None) -> list[bytes | Gap]:
-    """Write a resource as UTF-8 XML, cut where a Binary's content is to be spliced in.
+def to_xml(resource: Json, gaps: Mapping[str, Gap] | None = None) -> list[bytes | Gap]:
+    """Write a resource of STU3's form as UTF-8 XML, cut where a Binary's content is to be spliced in.
 
-    `gaps` maps the id of each such Binary to the object that marks its place; the model holds any content there. The
+    `gaps` maps the id of each such Binary to the object that marks its place; the resource holds any content there. The
     answer is text and marks in order: without gaps, one piece of bytes.
     """
     pieces: list[str | tuple[Gap]] = [_PROLOGUE]
@@ -44,98 +46,115 @@ def to_xml(resource: FHIRResourceModel, gaps: Mapping[str, Gap] | None = None) -
     return joined
 
 
-@cache
-def _plan(kind: type[FHIRAbstractModel]) -> dict[str, tuple[int, str]]:
-    """Give each attribute of a class, and its primitive extension's, a place in schema order and an element name."""
-    attributes = kind.get_alias_mapping()
-    plan: dict[str, tuple[int, str]] = {}
-    for place, name in enumerate(kind.elements_sequence()):
-        plan[attributes[name]] = plan[f"{attributes[name]}__ext"] = (place, name)
-    return plan
-
-
-def _present(model: FHIRAbstractModel) -> list[tuple[str, Any, Any]]:
-    """List the elements that a model really has, in schema order: name, value, primitive extension."""
-    plan, values = _plan(type(model)), model.__dict__
-    found: dict[tuple[int, str], list[Any]] = {}
-    # A class has up to ninety attributes and a resource sets a few: only those that were set are visited.
-    for attribute in model.model_fields_set:
-        if attribute in plan and values[attribute] is not None:
-            found.setdefault(plan[attribute], [None, None])[attribute.endswith("__ext")] = values[attribute]
-    return [(name, *found[place, name]) for place, name in sorted(found)]
+def _in_order(content: Json, kind: str) -> list[tuple[str, Slot]]:
+    """List the elements that are there, in the order of STU3's schema."""
+    plan = plan_of(kind)
+    slots = plan.slots if plan else {}
+    found = {bare: slots[bare] for name in content if (bare := name.removeprefix("_")) in slots}
+    return sorted(found.items(), key=lambda each: each[1].rank)
 
 
 def _write_resource(
-    resource: FHIRAbstractModel, pieces: list[str | tuple[Gap]], gaps: Mapping[str, Gap], namespace: str = ""
+    resource: Json, pieces: list[str | tuple[Gap]], gaps: Mapping[str, Gap], namespace: str = ""
 ) -> None:
-    name = resource.get_resource_type()
-    pieces.append(f"<{name}{namespace}>")
-    gap = gaps.get(resource.__dict__["id"]) if name == "Binary" else None
-    for element, value, extension in _present(resource):
-        if gap is not None and element == "content":
+    kind = resource["resourceType"]
+    pieces.append(f"<{kind}{namespace}>")
+    gap = gaps.get(resource.get("id", "")) if kind == "Binary" else None
+    for name, slot in _in_order(resource, kind):
+        if gap is not None and name == "content":
             pieces += ['<content value="', (gap,), '"/>']
         else:
-            _write(element, value, extension, pieces, gaps)
-    pieces.append(f"</{name}>")
+            _write(name, slot, resource, pieces, gaps)
+    pieces.append(f"</{kind}>")
 
 
-def _write(element: str, value: Any, extension: Any, pieces: list[str | tuple[Gap]], gaps: Mapping[str, Gap]) -> None:
-    if value is None and extension is None:
-        return
-    if isinstance(value, list) or isinstance(extension, list):
-        for each, its_extension in _paired(value, extension):
-            _write(element, each, its_extension, pieces, gaps)
-    elif isinstance(value, FHIRAbstractModel):
-        if value.has_resource_base():
-            pieces.append(f"<{element}>")
-            _write_resource(value, pieces, gaps)
-            pieces.append(f"</{element}>")
+def _write(name: str, slot: Slot, content: Json, pieces: list[str | tuple[Gap]], gaps: Mapping[str, Gap]) -> None:
+    value, extension = content.get(name), content.get(f"_{name}")
+    pairs: Iterable[tuple[Any, Any]] = [(value, extension)]
+    for each, its_extension in pairs if slot.single else zip_longest(value or (), extension or ()):
+        if slot.kind == "ResourceContainer":
+            pieces.append(f"<{name}>")
+            _write_resource(each, pieces, gaps)
+            pieces.append(f"</{name}>")
+        elif slot.kind == "xhtml":
+            pieces.append(etree.tostring(etree.fromstring(each), encoding="unicode"))
+        elif slot.well_written is None:
+            _write_complex(name, slot.kind, each, "", pieces, gaps)
         else:
-            _write_complex(element, value, pieces, gaps)
-    elif element == "div":
-        pieces.append(etree.tostring(etree.fromstring(value), encoding="unicode"))
-    else:
-        text = "" if value is None else f' value="{_primitive(value).translate(_ATTRIBUTE)}"'
-        if extension is None:
-            pieces.append(f"<{element}{text}/>")
-        else:
-            identifier = f' id="{extension.id.translate(_ATTRIBUTE)}"' if extension.id else ""
-            pieces.append(f"<{element}{identifier}{text}>")
-            _write("extension", extension.extension, None, pieces, gaps)
-            pieces.append(f"</{element}>")
+            text = "" if each is None else f' value="{written(each).translate(_ATTRIBUTE)}"'
+            if its_extension:
+                _write_complex(name, "Element", its_extension, text, pieces, gaps)
+            elif text:
+                pieces.append(f"<{name}{text}/>")
 
 
 def _write_complex(
-    element: str, value: FHIRAbstractModel, pieces: list[str | tuple[Gap]], gaps: Mapping[str, Gap]
+    name: str, kind: str, content: Json, text: str, pieces: list[str | tuple[Gap]], gaps: Mapping[str, Gap]
 ) -> None:
-    as_attributes = ("id", "url") if value.get_resource_type() == "Extension" else ("id",)
-    present = _present(value)
-    attributes = "".join(
-        f' {name}="{text.translate(_ATTRIBUTE)}"' for name, text, _ in present if name in as_attributes
-    )
-    pieces.append(f"<{element}{attributes}>")
-    for name, each, extension in present:
-        if name not in as_attributes:
-            _write(name, each, extension, pieces, gaps)
-    pieces.append(f"</{element}>")
+    attributes = [
+        f' {each}="{content[each].translate(_ATTRIBUTE)}"'
+        for each in (("id", "url") if kind == "Extension" else ("id",))
+        if each in content
+    ]
+    pieces.append(f"<{name}{''.join(attributes)}{text}>")
+    for inner, slot in _in_order(content, kind):
+        _write(inner, slot, content, pieces, gaps)
+    pieces.append(f"</{name}>")
 
 
-def _paired(values: Sequence[Any] | None, extensions: Sequence[Any] | None) -> list[tuple[Any, Any]]:
-    length = max(len(values or ()), len(extensions or ()))
-    padded_values = [*(values or ()), *[None] * length][:length]
-    padded_extensions = [*(extensions or ()), *[None] * length][:length]
-    return list(zip(padded_values, padded_extensions, strict=True))
+def from_xml(resource: etree._Element) -> Json:
+    """Read a resource from XML, whatever its prefix, in FHIR JSON's shape.
+
+    What FHIR does not know is put under a name that FHIR does not know, so that `form.faults` finds it.
+    """
+    kind = str(resource.tag).removeprefix(FHIR)
+    resource.attrib.pop(_SCHEMA_LOCATION, "")
+    return {"resourceType": kind, **_members(resource, kind)}
 
 
-def _primitive(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dt.date | dt.time):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode("ascii")
-    if isinstance(value, decimal.Decimal):
-        return format(value, "f")
-    return str(value)
+def _members(element: etree._Element, kind: str, *, primitive: bool = False) -> Json:
+    plan = plan_of(kind)
+    slots = plan.slots if plan else {}
+    attributes = {"id", "url"} if kind == "Extension" else {"id"} - slots.keys()
+    content: Json = {
+        str(name) if name in attributes else f"@{name!s}": str(text)
+        for name, text in element.attrib.items()
+        if not (primitive and name == "value")
+    }
+    if any(text.strip() for text in (element.text or "", *(child.tail or "" for child in element))):
+        content["#text"] = True
+    found: dict[str, list[tuple[Any, Any]]] = {}
+    for child in element:
+        name = str(child.tag).removeprefix(FHIR)
+        slot = slots.get(name.removeprefix(_XHTML))
+        if slot is None or name.startswith("{") is not (slot.kind == "xhtml"):
+            content[f"<{name}>"] = True
+        else:
+            found.setdefault(name.removeprefix(_XHTML), []).append(_value(child, slot))
+    for name, pairs in found.items():
+        for key, values in zip((name, f"_{name}"), zip(*pairs, strict=True), strict=True):
+            if any(value is not None for value in values):
+                content[key] = values[0] if slots[name].single and len(values) == 1 else list(values)
+    return content
+
+
+def _value(element: etree._Element, slot: Slot) -> tuple[Any, Any]:
+    """Read an element's value, and what stands beside a primitive's value."""
+    if slot.kind == "ResourceContainer":
+        return next((from_xml(child) for child in element), {}), None
+    if slot.kind == "xhtml":
+        return etree.tostring(element, encoding="unicode", with_tail=False), None
+    if slot.well_written is None:
+        return _members(element, slot.kind), None
+    text = element.get("value")
+    beside = _members(element, "Element", primitive=True)
+    return _typed(text, slot), beside or ({} if text is None else None)
+
+
+def _typed(text: str | None, slot: Slot) -> Any:
+    """Give a primitive its kind in JSON; a text that is none of its kind stays a text, and is found to be one."""
+    if text is not None and slot.kind == "boolean":
+        return {"true": True, "false": False}.get(text, text)
+    if text is not None and slot.kind in WHOLE_NUMBERS | {"decimal"} and slot.well_written and slot.well_written(text):
+        return JsonNumber(text)
+    return text

@@ -13,6 +13,8 @@ from typing import IO, BinaryIO
 
 from isal import isal_zlib
 
+from gpconnect_messaging.opening import MOST_MEMBERS
+
 # ISA-L's, from 0 to 3: 2 takes 1's time for a little less size, and 3 takes half as much again for none
 # (`make bench-mesh`).
 LEVEL = 2
@@ -84,23 +86,26 @@ class Damaged(ValueError):  # noqa: N818 - what the content is
 
 
 def inflated(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Decompress exactly one gzip stream, yielding at most 256 KiB at a time however well it was compressed.
+    """Decompress one gzip stream, yielding at most 256 KiB at a time however well it was compressed.
 
-    Nothing may follow its end: not a second member, not padding. Raises Damaged, at the latest when the blocks run out.
-    The caller counts what it takes, and stops when it has had enough.
+    The stream may have several members, as RFC 1952 allows, but nothing else may follow its end, not even padding.
+    Raises Damaged, at the latest when the blocks run out. The caller counts what it takes, and stops when it has had
+    enough.
     """
-    decompressor = zlib.decompressobj(_GZIP)
+    decompressor, members = zlib.decompressobj(_GZIP), 1
     for block in blocks:
         data = block
         while data:
+            if decompressor.eof:
+                if not data.startswith(_HEADER[:1]) or members == MOST_MEMBERS:
+                    raise Damaged("something follows the end of the gzip stream")
+                decompressor, members = zlib.decompressobj(_GZIP), members + 1
             try:
                 out = decompressor.decompress(data, _BLOCK)
             except zlib.error:
                 raise Damaged("the gzip stream is corrupt") from None
             if out:
                 yield out
-            if decompressor.unused_data:
-                raise Damaged("something follows the end of the gzip stream")
-            data = decompressor.unconsumed_tail
+            data = decompressor.unused_data or decompressor.unconsumed_tail
     if not decompressor.eof:
         raise Damaged("the gzip stream ends early")

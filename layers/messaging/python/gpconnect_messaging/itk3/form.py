@@ -1,0 +1,172 @@
+"""Whether a FHIR JSON resource has the form that STU3 gives it: elements, kinds of JSON value, how each is written.
+
+Nothing is converted: what passes is sent as it came. A reason names the element and the rule, never a value, and of an
+element that FHIR does not know not even the name.
+"""
+
+import binascii
+from collections.abc import Iterator
+from decimal import Decimal
+from itertools import zip_longest
+from typing import Any
+
+from gpconnect_messaging.itk3.stu3 import WHOLE_NUMBERS, Json, Slot, plan_of
+from gpconnect_messaging.requests.fields import XML_FORBIDS
+from gpconnect_messaging.requests.refusal import Reason
+
+_UNKNOWN = "has an element that FHIR STU3 does not know"
+_NUMBERS = WHOLE_NUMBERS | {"decimal"}
+_WRITTEN = {
+    "integer": "a whole number within 32 bits, such as 7",
+    "positiveInt": "a whole number from 1 to 2147483647",
+    "unsignedInt": "a whole number from 0 to 2147483647",
+    "decimal": "a number without an exponent, such as 7.00",
+    "date": "a date such as 2026-11-20, 2026-11 or 2026",
+    "dateTime": "a date such as 2026-11-20, 2026-11 or 2026, or a time such as 2026-11-20T10:00:00Z",
+    "instant": "a time such as 2026-11-20T10:00:00Z, with its offset",
+    "time": "a time of day such as 10:00:00",
+    "id": "1 to 64 letters, digits, hyphens and full stops",
+    "code": "a code: no blank at either end, no invisible character",
+    "uri": "a URI: no blank, no invisible character",
+    "oid": "an OID such as urn:oid:1.2.3",
+    "uuid": "a UUID in small letters such as urn:uuid:7c0e3f4e-2f1b-4e6c-9d0a-4b5f6a7b8c9d",
+    "base64Binary": "base64, whole and padded",
+    "SampledDataDataType": "numbers, or E, U, L, with one space between",
+}
+
+
+def faults(resource: Json, path: str) -> Iterator[Reason]:
+    """Find each place where a resource of a known type is not of STU3's form. `path` is what the resource is called."""
+    members = {name: value for name, value in resource.items() if name != "resourceType"}
+    return _in_members(members, str(resource["resourceType"]), path)
+
+
+def written(value: Any) -> str:
+    """Write a primitive as FHIR XML does: true or false, a number with the digits that it came with, text unchanged."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    # A number of a sender's JSON says itself how it was written; any other Decimal would come out with an exponent.
+    return format(value, "f") if type(value) is Decimal else str(value)
+
+
+def elements(value: Any, kind: str, path: str) -> Iterator[tuple[str, str, str, Any]]:
+    """Walk through what is in a value of STU3's form: the path, name, type and value of each element, outside in."""
+    plan = plan_of(kind)
+    for name, found in value.items() if plan and isinstance(value, dict) else ():
+        slot = plan.slots.get(name) if plan else None
+        inner_kind = slot.kind if slot else "Element" if name.startswith("_") else "string"
+        for place, each in _numbered(f"{path}.{name}", found):
+            if each is not None:
+                yield place, name, inner_kind, each
+                yield from elements(each, inner_kind, place)
+
+
+def _numbered(path: str, value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, list):
+        return [(f"{path}[{place}]", each) for place, each in enumerate(value)]
+    return [(path, value)]
+
+
+def _in_members(members: Json, kind: str, path: str) -> Iterator[Reason]:
+    plan = plan_of(kind)
+    if plan is None:
+        yield Reason(path, "must be a resource of a type that the message may have")
+        return
+    present: dict[int, str] = {}
+    for name, value in members.items():
+        bare = name.removeprefix("_")
+        slot = plan.slots.get(bare)
+        if slot is None or (bare != name and slot.well_written is None):
+            if name == "id" or (name == "url" and kind == "Extension"):  # attributes in XML, which the table lacks
+                yield from _in_text(f"{path}.{name}", value)
+            else:
+                yield Reason(path, _UNKNOWN)
+            continue
+        if (other := present.setdefault(slot.rank, bare)) != bare:
+            yield Reason(path, f"has both {other} and {bare}, of which FHIR STU3 allows one")
+        if kind == "Binary" and name == "content":
+            continue  # a document, which is spliced in when the message is written
+        if isinstance(value, list) is slot.single:
+            yield Reason(f"{path}.{name}", "may come only once" if slot.single else "must be a list: put it into [ ]")
+        elif bare == name or bare not in members:
+            pairs = _pairs(members.get(bare), members.get(f"_{bare}"))
+            for place, (each, extension) in _numbered(f"{path}.{bare}", pairs if not slot.single else pairs[0]):
+                yield from _in_value(place, each, extension, slot)
+            if not pairs:
+                yield Reason(f"{path}.{name}", "is empty")
+    for rank, names in plan.required:
+        if rank not in present:
+            yield Reason(f"{path}.{names}", "is missing")
+    if kind == "Extension" and "url" not in members:
+        yield Reason(f"{path}.url", "is missing")
+
+
+def _pairs(value: Any, extension: Any) -> list[tuple[Any, Any]]:
+    """Pair values with the primitive extensions beside them; of one that does not repeat, the only pair."""
+    lists = [each if isinstance(each, list) else [each] for each in (value, extension) if each is not None]
+    if value is None or extension is None:
+        return [(each, None) if extension is None else (None, each) for each in (lists[0] if lists else [None])]
+    return list(zip_longest(*lists))
+
+
+def _in_value(path: str, value: Any, extension: Any, slot: Slot) -> Iterator[Reason]:
+    if value is None and extension is None:
+        yield Reason(path, "is null: leave it out")
+    elif slot.well_written is not None:
+        if value is not None and (rule := _misfit(value, slot)):
+            yield Reason(path, rule)
+        if extension is not None:
+            yield from _in_complex(path, extension, "Element")
+    elif slot.kind == "ResourceContainer":
+        yield from faults(value, f"{path}.{value['resourceType']}")
+    elif slot.kind != "xhtml":
+        yield from _in_complex(path, value, slot.kind)
+
+
+def _in_complex(path: str, value: Any, kind: str) -> Iterator[Reason]:
+    if not isinstance(value, dict):
+        yield Reason(path, "must be an object with elements")
+    elif not value:
+        yield Reason(path, "is empty")
+    else:
+        yield from _in_members(value, kind, path)
+
+
+def _in_text(path: str, value: Any) -> Iterator[Reason]:
+    if rule := _unlike_text(value):
+        yield Reason(path, rule)
+
+
+def _unlike_text(value: Any) -> str:
+    if not isinstance(value, str):
+        return "must be text, in quotation marks"
+    if not value.strip():
+        return "is blank"
+    return "holds a control character that XML does not allow: remove it" if XML_FORBIDS.search(value) else ""
+
+
+def _misfit(value: Any, slot: Slot) -> str:
+    """Say how a primitive is not what its type asks; "" where it is."""
+    if slot.kind == "boolean":
+        return "" if isinstance(value, bool) else "must be true or false, without quotation marks"
+    if slot.kind in _NUMBERS:
+        if not isinstance(value, int | Decimal) or isinstance(value, bool):
+            return f"must be {_WRITTEN[slot.kind]}, without quotation marks"
+    elif rule := _unlike_text(value):
+        return rule
+    text = written(value)
+    if slot.well_written and not slot.well_written(text):
+        return f"must be {_WRITTEN[slot.kind]}"
+    if slot.codes and text not in slot.codes:
+        return f"must be one of: {', '.join(sorted(slot.codes))}"
+    if slot.kind == "base64Binary" and not _decodes(text):
+        return f"must be {_WRITTEN[slot.kind]}"
+    return ""
+
+
+def _decodes(text: str) -> bool:
+    try:
+        binascii.a2b_base64("".join(text.split()), strict_mode=True)
+    except binascii.Error:
+        return False
+    return True

@@ -1,0 +1,146 @@
+"""What FHIR STU3 says of the types that a message may use: their elements, and how a primitive value is written.
+
+The table beside this module, stu3.txt, holds the facts (names, order, cardinality, codes) for the resources that Send
+Document messages use. A test compares it with HL7's schema, and the primitives' patterns with the schema's own.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+Json = dict[str, Any]
+"""A FHIR resource or element in FHIR JSON's shape. A number is an int, or a Decimal that keeps its digits."""
+
+_DATE = r"-?[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01])%s)?)?"
+_CLOCK = r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
+_SAMPLE = r"(-?([0-9]+(\.[0-9]+)?|\.[0-9]+)|[EUL])"
+_PRIMITIVES = {
+    "boolean": r"true|false",
+    "integer": r"0|-?[1-9][0-9]*",
+    "positiveInt": r"[1-9][0-9]*",
+    "unsignedInt": r"0|[1-9][0-9]*",
+    "decimal": r"-?(0|[1-9][0-9]*)(\.[0-9]+)?",
+    "date": _DATE % "",
+    "dateTime": _DATE % f"({_CLOCK})?",
+    "instant": rf"[0-9]{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]){_CLOCK}",
+    "time": r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?",
+    "id": r"[A-Za-z0-9.-]{1,64}",
+    "code": r"[^\s]+( [^\s]+)*",
+    "uri": r"([A-Za-z][A-Za-z0-9+.-]*:|(?![^/?#:]*:))\S+",
+    "oid": r"urn:oid:(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*",
+    "uuid": r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    "string": r"\s*\S[\s\S]*",
+    "markdown": r"\s*\S[\s\S]*",
+    "base64Binary": r"[A-Za-z0-9+/=\s]*",
+    "SampledDataDataType": rf"{_SAMPLE}( {_SAMPLE})*",
+}
+_PATTERNS = {name: re.compile(pattern) for name, pattern in _PRIMITIVES.items()}
+WHOLE_NUMBERS = frozenset({"integer", "positiveInt", "unsignedInt"})
+_LARGEST_WHOLE_NUMBER = 2**31 - 1
+_NOT_SEEN = frozenset({"Cf", "Cc", "Zs", "Zl", "Zp", "Nd"})
+"""Categories of characters that look like nothing, like a blank or like an ASCII digit, and are not in ASCII."""
+
+
+def _in_the_calendar(value: str) -> bool:
+    """A day must be one that its month has, which no pattern tells; years that Python's calendar lacks are let pass."""
+    if len(value) < len("2026-02-28") or value.startswith(("-", "0000")):
+        return True
+    try:
+        date.fromisoformat(value[:10])
+    except ValueError:
+        return False
+    return True
+
+
+def _is_visible(value: str) -> bool:
+    """A code that only looks like another would be taken for it by a person, and for nothing by a computer."""
+    return value.isascii() or not any(unicodedata.category(each) in _NOT_SEEN for each in value if not each.isascii())
+
+
+def _fits(value: str) -> bool:
+    return -_LARGEST_WHOLE_NUMBER - 1 <= int(value[:12]) <= _LARGEST_WHOLE_NUMBER
+
+
+_BEYOND_PATTERNS: dict[str, Callable[[str], bool]] = {
+    **dict.fromkeys(("date", "dateTime", "instant"), _in_the_calendar),
+    **dict.fromkeys(WHOLE_NUMBERS, _fits),
+    **dict.fromkeys(("code", "uri"), _is_visible),
+}
+
+
+def _well_written(name: str) -> Callable[[str], bool]:
+    pattern, beyond = _PATTERNS[name].fullmatch, _BEYOND_PATTERNS.get(name)
+    if beyond is None:
+        return lambda value: pattern(value) is not None
+    return lambda value: pattern(value) is not None and beyond(value)
+
+
+WELL_WRITTEN: dict[str, Callable[[str], bool]] = {name: _well_written(name) for name in _PRIMITIVES}
+"""Whether a value is written as its primitive type asks, by the type's name."""
+
+_NO_CODES: frozenset[str] = frozenset()
+
+
+class Slot(NamedTuple):
+    """What FHIR says of one element of a type.
+
+    `rank` is its place in the order, the same for the alternatives of a choice; `kind` its type; `single` that it comes
+    at most once. `well_written` judges the value of a primitive and is None for anything else; `codes` are those that
+    the value must be among, if any.
+    """
+
+    rank: int
+    kind: str
+    single: bool
+    well_written: Callable[[str], bool] | None
+    codes: frozenset[str]
+
+
+class Plan(NamedTuple):
+    """The elements of a type by name, and the rank and name of each that must be there."""
+
+    slots: dict[str, Slot]
+    required: tuple[tuple[int, str], ...]
+
+
+_PART = re.compile(r"\(([^)]*)\)([?!*+])|(\S+)([?!*+])")
+
+
+@cache
+def _lines() -> dict[str, str]:
+    text = (files(__package__) / "stu3.txt").read_text(encoding="ascii")
+    return {line.partition(" ")[0]: line for line in text.splitlines()}
+
+
+@cache
+def plan_of(kind: str) -> Plan | None:
+    """Give the elements of a type, its base's among them; None for a type that is not in the table."""
+    line = _lines().get(kind)
+    if line is None or line.startswith("="):
+        return None
+    _, base, *rest = line.split(" ", 2)
+    inherited = plan_of(base) if base != "-" else None
+    slots = dict(inherited.slots) if inherited else {}
+    required = list(inherited.required) if inherited else []
+    rank = max((slot.rank for slot in slots.values()), default=-1)
+    for choice, choice_mark, plain, mark in _PART.findall(rest[0] if rest else ""):
+        rank += 1
+        names = []
+        for each in (choice or plain).split():
+            name, _, each_kind = each.partition(":")
+            names.append(name)
+            codes = _lines().get(f"={each_kind}")
+            slots[name] = Slot(
+                rank,
+                "code" if codes else each_kind,
+                (choice_mark or mark) in "?!",
+                WELL_WRITTEN.get("code" if codes else each_kind),
+                frozenset(codes.split()[1:]) if codes else _NO_CODES,
+            )
+        if (choice_mark or mark) in "!+":
+            required.append((rank, " or ".join(names)))
+    return Plan(slots, tuple(required))
