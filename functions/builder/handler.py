@@ -4,7 +4,6 @@ It comes as an S3 "Object Created" event, whole, or as the id of a held request 
 operator ordered to be taken in again.
 """
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,11 +19,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from gpconnect_messaging import wiring
 from gpconnect_messaging.faults import describe
+from gpconnect_messaging.json_reading import JsonNumber, read_json
 from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.metrics import measured
 from gpconnect_messaging.pds.errors import Authentication, Busy, CredentialsError
 from gpconnect_messaging.queues import QUEUED_AT
 from gpconnect_messaging.requests.drop_keys import is_request
+from gpconnect_messaging.requests.models import DEEPEST, LARGEST_REQUEST
 from gpconnect_messaging.requests.senders import sender_of_queue
 from gpconnect_messaging.settings import BuilderSettings
 from gpconnect_messaging.steps.build import Built, folder_of
@@ -155,8 +156,8 @@ def _unanswered(error: Exception) -> str:
 def _envelope(body: str) -> Any:
     """Read what there is around a request or instead of one; None where the body is no JSON."""
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return read_json(body.encode(), largest=LARGEST_REQUEST, deepest=DEEPEST)
+    except ValueError:
         return None
 
 
@@ -165,8 +166,9 @@ def _time(text: Any) -> datetime | None:
 
     EventBridge writes it as text, and a backfill as seconds since 1970, as Step Functions lists objects.
     """
+    seconds = text.whole if isinstance(text, JsonNumber) else None
     try:
-        time = datetime.fromtimestamp(text, UTC) if isinstance(text, int) else datetime.fromisoformat(str(text))
+        time = datetime.fromisoformat(str(text)) if seconds is None else datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return None
     return time if time.tzinfo else None

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from gpconnect_messaging.requests.schema import request_schema
+from gpconnect_messaging.requests.times import DATE_PATTERN, TIME_PATTERN
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings
 from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES
 from infra import configuration
@@ -139,18 +140,22 @@ def _form(about: Json) -> str:
     if about.get("type") == "array":
         most = f", at most {about['maxItems']}" if "maxItems" in about else ""
         return f"list of {_form(about['items'])}{most}"
-    kind = str(about.get("format") or about.get("type", "anything")).replace("date-time", "time with offset")
+    if about.get("pattern") in _NAMED_FORMS:
+        return _NAMED_FORMS[about["pattern"]]
+    kind = str(about.get("type", "anything"))
     bounds = [
         words.format(about[key])
         for key, words in (
             ("pattern", "`{}`"), ("minLength", "{} characters or more"), ("maxLength", "at most {} characters"),
             ("exclusiveMinimum", "above {}"), ("minimum", "at least {}"), ("maximum", "at most {}"),
         )
-        if key in about
+        if key in about and not (key == "pattern" and "\\S" in about[key])
     ]  # fmt: skip
-    return ", ".join([{"string": "text", "boolean": "true or false"}.get(kind, kind), *bounds])
+    return ", ".join([_KINDS.get(kind, kind), *bounds])
 
 
+_NAMED_FORMS = {DATE_PATTERN: "date, `YYYY-MM-DD`", TIME_PATTERN: "time with offset, `YYYY-MM-DDThh:mm:ss+hh:mm`"}
+_KINDS = {"string": "text", "boolean": "true or false", "integer": "whole number"}
 _ENUMERATIONS = {
     name: ", ".join(code(each) for each in model["enum"])
     for name, model in json.loads(request_schema())["$defs"].items()

@@ -164,9 +164,9 @@ FAMILY = st.text(
     number=st.integers(1, 99),
     changes=st.fixed_dictionaries(
         {
-            "encounter": TEXT,
+            "encounter": st.uuids().map(str),
             "patient__name": st.fixed_dictionaries({"family": FAMILY, "given": st.lists(TEXT, min_size=1, max_size=4)}),
-            "patient__birth_date": st.dates(date(1, 1, 1), date(2026, 11, 19)).map(date.isoformat),
+            "patient__birth_date": st.dates(date(1880, 1, 1), date(2026, 11, 19)).map(date.isoformat),
             "organisation__name": TEXT,
             "organisation__phone": TEXT,
         }

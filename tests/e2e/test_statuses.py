@@ -131,7 +131,9 @@ def test_a_request_that_cannot_be_sent_says_why(
 
 def test_what_is_no_json_is_invalid_too(product: Product) -> None:
     message = product.reaches(product.run.drop_request(b"\xff{nothing", {}), "INVALID")
-    assert message.facts[0].details["reasons"] == ["request: is not JSON in UTF-8: check how the file was written"]
+    assert message.facts[0].details["reasons"] == [
+        "request: line 1, column 1: this is not UTF-8: save the file as UTF-8, not as Windows-1252 or Latin-1"
+    ]
 
 
 @pytest.mark.requirement("GPCM-SD-CS-007", "GPCM-SD-098", "GPCM-SD-CS-046")

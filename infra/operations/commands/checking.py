@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.ledger.lifecycle import FactKind
-from gpconnect_messaging.requests.models import parse
+from gpconnect_messaging.requests.models import DEEPEST, parse
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.storage import NotThereError
 from infra.operations.command_line import Ended, Given, InputError, Panel, command
@@ -67,11 +68,12 @@ def _validate_message(given: Given, content: bytes, headers: Any, *, everything:
 
 
 def _is_request(content: bytes) -> bool:
+    """A message is XML, or JSON that names its resource type; of all else the reader of requests says what is wrong."""
     try:
-        found = json.loads(content)
-    except ValueError:
-        return False
-    return isinstance(found, dict) and "resourceType" not in found
+        found = read_json(content, largest=len(content), deepest=DEEPEST)
+    except JsonError:
+        return b"<" not in content[:16] and b"resourceType" not in content
+    return not isinstance(found, dict) or "resourceType" not in found
 
 
 def _validate_request(given: Given, content: bytes) -> int | None:

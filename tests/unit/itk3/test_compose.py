@@ -11,6 +11,7 @@ from lxml import etree
 
 from gpconnect_messaging.itk3.compose import DocumentChangedError, compose, envelope
 from gpconnect_messaging.itk3.message import Message
+from gpconnect_messaging.requests.fields import visible
 from gpconnect_messaging.specification import Version
 from tests.examples import REQUESTS, a_message
 
@@ -342,12 +343,12 @@ def test_a_document_that_changed_under_our_hands_is_noticed(change: bytes) -> No
 
 TEXT = st.text(
     st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufffe\uffff"), min_size=1, max_size=200
-).filter(lambda text: bool(text.strip()))
+).filter(lambda text: bool(visible(text)))
 CHANGES = st.fixed_dictionaries(
     {
-        "encounter": TEXT,
+        "encounter": st.uuids().map(str),
         "patient__name": st.fixed_dictionaries({"family": TEXT, "given": st.lists(TEXT, min_size=1, max_size=4)}),
-        "patient__birth_date": st.dates(date(1, 1, 1), date(2026, 11, 19)).map(date.isoformat),
+        "patient__birth_date": st.dates(date(1880, 1, 1), date(2026, 11, 19)).map(date.isoformat),
         "patient__address": st.none() | st.fixed_dictionaries({"lines": st.lists(TEXT, min_size=1, max_size=5)}),
         "patient__phones": st.lists(TEXT, max_size=2),
         "organisation__name": TEXT,

@@ -34,8 +34,11 @@ def test_the_invalid_sample_names_each_broken_field() -> None:
         ("patient__birth_date", "14/11/1933", "patient.birth_date"),
         ("patient__birth_date", 12345, "patient.birth_date"),
         ("patient__name__family", "  ", "patient.name.family"),
-        ("patient__name__family", "WRI\x00GHT", "patient.name.family"),
-        ("patient__name__given", [], "patient.name.given"),
+        ("patient__name__family", "WRI\x01GHT", "patient.name.family"),
+        ("patient__name__family", "\u200b\u00a0", "patient.name.family"),
+        ("patient__name__given", None, "patient.name.given"),
+        ("encounter", " 7", "encounter"),
+        ("encounter", "7\u200b", "encounter"),
         ("practitioner__sds_user_id", "12345", "practitioner.sds_user_id"),
         ("organisation__ods_code", "y9", "organisation.ods_code"),
         ("organisation__phone", None, "organisation.phone"),
@@ -84,10 +87,12 @@ def test_an_unknown_field_is_refused_without_repeating_its_name() -> None:
     data["patient"]["9658218865"] = "WRIGHT"
     with pytest.raises(RequestRefusedError) as refused:
         parse_request(json.dumps(data).encode())
-    assert str(refused.value) == "patient: has a field that is not part of a request: see the request schema"
+    assert str(refused.value) == (
+        "patient: has a field that is not part of a request: take it out, or see the request schema for what there is"
+    )
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"\xff\xfe", b"[1]", b'"text"'])
+@pytest.mark.parametrize("raw", [b"", b"\xff\xfe", b"[1]", b'"text"'])
 def test_what_is_not_a_json_object_is_refused(raw: bytes) -> None:
     with pytest.raises(RequestRefusedError, match="request: is "):
         parse_request(raw)

@@ -92,11 +92,6 @@ def test_a_confidential_consultation_gives_nothing_away_beside_its_document() ->
     assert found == ["observations", "questionnaire"]
 
 
-def test_time_runs_forward() -> None:
-    assert broken(ONLINE, consultation__end="2026-11-20T19:01:59+00:00") == ["consultation.end"]
-    assert broken(DISCHARGE, event__end="2026-11-20T15:59:59+00:00") == ["event.end"]
-
-
 @pytest.mark.parametrize(
     ("resource", "field"),
     [

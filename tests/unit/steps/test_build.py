@@ -14,6 +14,7 @@ from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.ledger.lifecycle import FactKind, Status
 from gpconnect_messaging.ledger.records import Order, Origin
 from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
+from gpconnect_messaging.requests.models import LARGEST_REQUEST
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.steps import build
 from gpconnect_messaging.steps.build import Builder, Built, UnknownRequestError
@@ -106,8 +107,10 @@ def test_a_request_that_was_removed_is_refused_with_a_receipt(product: Dropping)
 
 
 def test_a_request_that_is_too_long_is_refused(product: Dropping) -> None:
-    product.put(KEY, b" " * (build.LARGEST_REQUEST + 1))
-    assert product.reasons(product.builder.dropped("drop", KEY, "1")) == ["request: is longer than 1048576 bytes"]
+    product.put(KEY, b" " * (LARGEST_REQUEST + 1))
+    assert product.reasons(product.builder.dropped("drop", KEY, "1")) == [
+        "request: is larger than 1.05 MB (1,048,576 bytes): leave out what is not needed"
+    ]
 
 
 def test_a_request_without_an_arrival_came_now(product: Dropping) -> None:
@@ -150,7 +153,7 @@ def test_a_message_is_no_held_request(product: Dropping) -> None:
 
 
 def test_a_refused_request_is_not_released(product: Dropping) -> None:
-    refused = product.drops(patient__birth_date="2999-01-01")
+    refused = product.drops(patient__birth_date="2199-01-01")
     assert product.builder.release(refused.message_id) == refused
 
 
@@ -167,7 +170,7 @@ def order(monkeypatch: pytest.MonkeyPatch, product: Dropping, of: str, **origin:
 def test_a_request_is_taken_in_again_with_its_documents_of_then(
     product: Dropping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused = product.drops(patient__birth_date="2999-01-01")
+    refused = product.drops(patient__birth_date="2199-01-01")
     request_id = product.row(refused.message_id).request_id
     product.evidence.keep_request("kept", json.dumps(request_data(SAMPLE)).encode(), product.time())
     arrived = product.time() - 5 * MINUTE
@@ -198,7 +201,7 @@ def test_a_request_that_is_not_kept_cannot_be_taken_in_again(
 def test_a_request_that_is_refused_once_more_is_read_with_its_newest_documents_the_next_time(
     product: Dropping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wrong = json.dumps(request_data(SAMPLE, patient__birth_date="2999-01-01")).encode()
+    wrong = json.dumps(request_data(SAMPLE, patient__birth_date="2199-01-01")).encode()
     product.evidence.keep_request("kept", wrong, product.time())
     refused = product.builder.again(order(monkeypatch, product, "kept", arrived=product.time()))
     assert refused.status is Status.INVALID
@@ -463,7 +466,7 @@ def test_a_ready_resource_that_is_not_there_is_refused(product: Dropping, monkey
     product.topic.told.clear()
     monkeypatch.setattr(build, "LARGEST_RESOURCE", 10)
     refused = ready(product, resources=[by_key], key="in/one/b/../request.json", encounter="c")
-    assert product.reasons(refused) == ["resources[0]: is longer than 10 bytes"]
+    assert product.reasons(refused) == ["resources[0]: is larger than 0.00 MB (10 bytes)"]
 
 
 def test_a_confidential_resource_stays_here(product: Dropping) -> None:
@@ -546,7 +549,7 @@ def test_a_replacement_later_than_a_day_is_sent_with_what_advises_against_it(
 
 
 def test_a_row_of_a_refused_request_names_its_encounter(product: Dropping) -> None:
-    refused = product.drops(patient__birth_date="2999-01-01")
+    refused = product.drops(patient__birth_date="2199-01-01")
     row = product.row(refused.message_id)
     assert (row.version, row.encounter, row.request_id) == (0, request_data(SAMPLE)["encounter"], row.message_id)
     assert row.created_at.microsecond == 0
@@ -587,5 +590,5 @@ def test_a_report_that_is_rendered_shows_the_pictures_of_its_attachments(
 
 
 def test_the_limits_are_what_the_documents_say() -> None:
-    limits = (build.REPLACEMENT_WINDOW, build.LARGEST_REQUEST, build.CLOCKS_DIFFER, build.MOST_REASONS)
+    limits = (build.REPLACEMENT_WINDOW, LARGEST_REQUEST, build.CLOCKS_DIFFER, build.MOST_REASONS)
     assert limits == (timedelta(hours=24), 1_048_576, MINUTE, 50)

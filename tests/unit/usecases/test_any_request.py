@@ -15,6 +15,7 @@ from lxml import etree
 from gpconnect_messaging.conformance import broken_musts
 from gpconnect_messaging.itk3.compose import compose, envelope
 from gpconnect_messaging.itk3.message import Message
+from gpconnect_messaging.requests.fields import visible
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.requests.rules import broken_rules
 from tests.examples import CREATED_AT, SPEC, messages_of, written
@@ -23,13 +24,14 @@ from tests.xpath import find, value, values
 SCHEMA = SPEC / "schema" / "fhir-single.xsd"
 TEXT = st.text(
     st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufffe\uffff"), min_size=1, max_size=200
-).filter(lambda text: bool(text.strip()))
+).filter(lambda text: bool(visible(text)))
+IDENTIFIER = st.from_regex(r"[!-~]([ -~]{0,80}[!-~])?", fullmatch=True)
 NAME = st.fixed_dictionaries(
     {"family": TEXT.map(lambda text: f"{text[:190]} ap Rhys"), "given": st.lists(TEXT, min_size=1, max_size=3)},
     optional={"prefix": TEXT},
 )
-DAYS = st.dates(date(1000, 1, 1), date(2026, 11, 19)) | st.sampled_from([date(1896, 2, 29), date(2024, 2, 29)])
-TIMES = st.datetimes(datetime(1900, 1, 1), datetime(2026, 11, 20), timezones=st.just(UTC)).map(  # noqa: DTZ001
+DAYS = st.dates(date(1880, 1, 1), date(2026, 11, 19)) | st.sampled_from([date(1896, 2, 29), date(2024, 2, 29)])
+TIMES = st.datetimes(datetime(2026, 11, 20), datetime(2026, 11, 20, 21), timezones=st.just(UTC)).map(  # noqa: DTZ001
     lambda time: time.isoformat()
 )
 CONCEPT = st.builds(
@@ -39,7 +41,7 @@ CONCEPT = st.builds(
 )
 ADDRESS = st.fixed_dictionaries({"lines": st.lists(TEXT, min_size=1, max_size=4)}, optional={"postcode": TEXT})
 QUANTITY = st.fixed_dictionaries(
-    {"value": st.decimals(-99999, 99999, places=3).map(str), "unit": TEXT}, optional={"code": st.just("mm[Hg]")}
+    {"value": st.decimals(-99999, 99999, places=3).map(float), "unit": TEXT}, optional={"code": st.just("mm[Hg]")}
 )
 PART = st.one_of(
     st.fixed_dictionaries({"text": TEXT}),
@@ -57,7 +59,7 @@ OBSERVATION = st.fixed_dictionaries(
         "components": st.lists(st.fixed_dictionaries({"code": CONCEPT, "value": PART}), max_size=2),
     },
 )
-LEAF = st.fixed_dictionaries({"link_id": TEXT, "text": TEXT}, optional={"answers": st.lists(ANSWER, max_size=2)})
+LEAF = st.fixed_dictionaries({"link_id": IDENTIFIER, "text": TEXT}, optional={"answers": st.lists(ANSWER, max_size=2)})
 QUESTION = LEAF | st.builds(
     lambda question, inner: question | {"questions": inner}, LEAF, st.lists(LEAF, min_size=1, max_size=2)
 )
@@ -92,7 +94,7 @@ def ready(*kinds: str) -> st.SearchStrategy[list[dict[str, str]]]:
 
 
 ANY = {
-    "encounter": TEXT,
+    "encounter": IDENTIFIER,
     "patient__name": NAME,
     "patient__birth_date": DAYS.map(date.isoformat),
     "patient__address": st.none() | ADDRESS,

@@ -23,6 +23,7 @@ from gpconnect_messaging.requests.redaction import redacted
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.requests.rules import broken_rules
 from gpconnect_messaging.routing.recipients import recipients
+from gpconnect_messaging.sizes import in_megabytes
 from gpconnect_messaging.usecases import USE_CASES
 
 Read = Callable[[str], bytes]
@@ -92,8 +93,10 @@ def require_conformance(message: Message, written: ComposedMessage) -> None:
         raise RequestRefusedError([Reason(rule.id, f"{rule.message} ({rule.path})") for rule in broken])
     limit = message.mailbox.max_message_bytes
     if written.size > limit:
-        size = f"make a message of {written.size} bytes"
-        raise RequestRefusedError.because("documents", f"{size}, more than the mailbox's limit of {limit}")
+        size = f"make a message of {in_megabytes(written.size)}"
+        raise RequestRefusedError.because(
+            "documents", f"{size}, more than the mailbox's limit of {in_megabytes(limit)}"
+        )
 
 
 def _documents(request: Request, read: Read) -> list[bytes]:

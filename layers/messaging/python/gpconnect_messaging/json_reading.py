@@ -196,7 +196,9 @@ def _explained(text: str, error: json.JSONDecodeError) -> tuple[int, str]:
     before = text[:place].rstrip(_SPACE)
     if not rest:
         return place, _CUT_SHORT
-    if (rest[0] in "]}" and before.endswith(",")) or re.match(r",[ \t\r\n]*[\]}]", rest):
+    if rest[0] in "]}" and before.endswith(","):
+        return len(before) - 1, _TRAILING_COMMA
+    if re.match(r",[ \t\r\n]*[\]}]", rest):
         return place, _TRAILING_COMMA
     if not error.msg.startswith(("Unterminated", "Invalid")):
         if rest[0].isdigit() and before.endswith("0"):

@@ -21,9 +21,9 @@ _TELEPHONE = re.compile(r"(?:\+44|0044|0)(?P<rest>[0-9]{10})")
 
 
 def patient_name(name: Name) -> str:
-    """Write `SURNAME, Forename(s) (Title)`."""
+    """Write `SURNAME, Forename(s) (Title)`, or `NAME (Title)` of a person with one name."""
     title = f" ({name.prefix})" if name.prefix else ""
-    return f"{name.family.upper()}, {' '.join(name.given)}{title}"
+    return ", ".join([name.family.upper(), *([" ".join(name.given)] if name.given else [])]) + title
 
 
 def day(when: date) -> str:

@@ -388,7 +388,9 @@ def _reference(identifier: str) -> Resource:
 
 
 def _official_name(name: Name) -> Resource:
-    parts: Resource = {"use": "official", "family": name.family, "given": name.given}
+    parts: Resource = {"use": "official", "family": name.family}
+    if name.given:
+        parts["given"] = name.given
     if name.prefix:
         parts["prefix"] = [name.prefix]
     return parts

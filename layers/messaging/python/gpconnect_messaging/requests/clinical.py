@@ -1,12 +1,12 @@
 """Structured information of a request: in models of ours for what senders hold most, or as ready FHIR resources."""
 
 from datetime import date
-from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
 
-from gpconnect_messaging.requests.fields import Concept, DropKey, Part, ShortText, Text
+from gpconnect_messaging.requests.fields import Concept, DropKey, Identifier, Measured, Part, Shape, ShortText, Text
+from gpconnect_messaging.requests.times import Day, Time
 
 ObservationCategory = Literal[
     "social-history", "vital-signs", "imaging", "laboratory", "procedure", "survey", "exam", "therapy"
@@ -16,10 +16,10 @@ ObservationCategory = Literal[
 class Quantity(Part):
     """A measured amount in a UCUM unit."""
 
-    value: Decimal = Field(allow_inf_nan=False, max_digits=18, decimal_places=8)
+    value: Measured = Field(description="sent with the digits as written, at most 18, of them 8 after the point")
     unit: ShortText = Field(description="the unit as read, such as kg")
-    code: Annotated[str, Field(pattern=r"^[!-~]{1,50}$", description="the unit's UCUM code, if it has one")] | None = (
-        None
+    code: Annotated[str, Shape("[!-~]{1,50}", "a UCUM code: at most 50 printable ASCII characters")] | None = Field(
+        default=None, description="the unit's UCUM code, if it has one"
     )
 
 
@@ -28,7 +28,7 @@ class Value(Part):
 
     text: Text | None = None
     boolean: bool | None = None
-    day: date | None = None
+    day: Day | None = None
     concept: Concept | None = None
     quantity: Quantity | None = None
 
@@ -60,7 +60,7 @@ class Observation(Part):
         default="preliminary", description="preliminary: not checked by a clinician"
     )
     category: ObservationCategory | None = None
-    issued: AwareDatetime = Field(description="when it was recorded")
+    issued: Time = Field(description="when it was recorded")
     value: Value | None = None
     components: list[ObservationComponent] = Field(default_factory=list)
 
@@ -77,7 +77,7 @@ class Observation(Part):
 class Question(Part):
     """A question with the patient's answers, or a group of questions."""
 
-    link_id: ShortText = Field(description="the questionnaire's own id of the question")
+    link_id: Identifier = Field(description="the questionnaire's own id of the question")
     text: Text = Field(description="the question as it was asked")
     answers: list[Value] = Field(default_factory=list)
     questions: list["Question"] = Field(default_factory=list)
@@ -86,7 +86,7 @@ class Question(Part):
 class QuestionnaireAnswers(Part):
     """A completed questionnaire, in full (GPCM-SD-OC-063 … 070)."""
 
-    authored: AwareDatetime | None = Field(default=None, description="when it was completed")
+    authored: Time | None = Field(default=None, description="when it was completed")
     questions: Annotated[list[Question], Field(min_length=1)]
 
 

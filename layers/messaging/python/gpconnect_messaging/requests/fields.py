@@ -1,10 +1,19 @@
-"""The kinds of fields that requests are made of: what each must look like, in words for whoever wrote the request."""
+"""The kinds of fields that requests are made of: what each must look like, in words for whoever wrote the request.
+
+A field takes the JSON kind that its form says, and no other: what it is given is not converted (safety rule 10).
+"""
 
 import re
-from typing import Annotated
+import unicodedata
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, PlainValidator, WithJsonSchema
+from pydantic.annotated_handlers import GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
+from gpconnect_messaging.json_reading import JsonNumber
 from gpconnect_messaging.quoting import ods_code
 from gpconnect_messaging.requests.nhs_number import is_nhs_number
 from gpconnect_messaging.requests.snomed import is_concept_id
@@ -12,6 +21,40 @@ from gpconnect_messaging.requests.snomed import is_concept_id
 LONGEST_KEY = 1024
 """The longest key of an S3 object, in bytes of UTF-8."""
 XML_FORBIDS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+STRAY = "has a blank or an invisible character in it: remove it"
+
+_MEASURED = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.([0-9]+))?")
+_DIGITS, _PLACES = 18, 8
+
+
+def visible(text: str) -> str:
+    """Give the text without blanks, control characters and characters that nobody can see."""
+    return "".join(each for each in text if unicodedata.category(each)[0] not in "ZC")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The one form of a text, as a regular expression for programs and as a rule for people."""
+
+    pattern: str
+    rule: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check the form once the value is known to be a text."""
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Give the form to the JSON Schema."""
+        return {**handler(schema), "pattern": f"^{self.pattern}$"}
+
+    def _checked(self, value: str) -> str:
+        if re.fullmatch(self.pattern, value):
+            return value
+        if re.fullmatch(self.pattern, visible(value)):
+            raise ValueError(STRAY)
+        if re.fullmatch(self.pattern, visible(value).upper()):
+            raise ValueError(f"has small letters: write it in capital letters; it must be {self.rule}")
+        raise ValueError(f"must be {self.rule}")
 
 
 def _printable(value: str) -> str:
@@ -21,14 +64,22 @@ def _printable(value: str) -> str:
 
 
 def _not_blank(value: str) -> str:
-    if not value.strip():
+    if not visible(value):
         raise ValueError("is blank: give a value")
+    return value
+
+
+def _identifier(value: str) -> str:
+    if value != value.strip(" ") or any(each != " " and not visible(each) for each in value):
+        raise ValueError("has a blank before or behind it, or an invisible character in it: with it, it is another id")
     return value
 
 
 def _valid_nhs_number(value: str) -> str:
     if not is_nhs_number(value):
-        raise ValueError("is not an NHS number: ten digits without spaces, the last one the check digit (modulus 11)")
+        raise ValueError(
+            "is not an NHS number: ten digits 0-9 without spaces, the last one the check digit (modulus 11)"
+        )
     return value
 
 
@@ -52,12 +103,39 @@ def _safe_key(value: str) -> str:
     return value
 
 
-Text = Annotated[str, Field(min_length=1), AfterValidator(_printable), AfterValidator(_not_blank)]
+def _whole(value: object) -> int:
+    whole = value.whole if isinstance(value, JsonNumber) else None
+    if whole is None or whole <= 0:
+        raise ValueError("must be a whole number above 0, without quotation marks, fraction and exponent")
+    return whole
+
+
+def _measured(value: object) -> JsonNumber:
+    form = _MEASURED.fullmatch(value.literal) if isinstance(value, JsonNumber) else None
+    if not isinstance(value, JsonNumber) or form is None:
+        raise ValueError("must be a number without quotation marks and exponent, such as 7.00")
+    if len(value.as_tuple().digits) > _DIGITS or len(form[1] or "") > _PLACES:
+        raise ValueError(f"has more than {_DIGITS} digits, or more than {_PLACES} after the point")
+    return value
+
+
+Text = Annotated[
+    str,
+    Field(min_length=1, json_schema_extra={"pattern": r"\S"}),
+    AfterValidator(_printable),
+    AfterValidator(_not_blank),
+]
 ShortText = Annotated[Text, Field(max_length=255)]
+Identifier = Annotated[ShortText, AfterValidator(_identifier), Field(json_schema_extra={"pattern": r"^\S(.*\S)?$"})]
 OdsCode = Annotated[
     str,
-    Field(pattern=r"^[A-Z0-9]{3,10}$", description="ODS code in capital letters"),
+    Shape("[A-Z0-9]{3,10}", "an ODS code: 3 to 10 capital letters A-Z and digits 0-9"),
     AfterValidator(_no_long_number),
+    Field(description="ODS code in capital letters"),
+]
+MailboxId = Annotated[
+    str,
+    Shape("[A-Z0-9]{3,50}", "a MESH mailbox id: 3 to 50 capital letters A-Z and digits 0-9"),
 ]
 NhsNumber = Annotated[
     str,
@@ -78,6 +156,9 @@ DropKey = Annotated[
     ),
     AfterValidator(_safe_key),
 ]
+Measured = Annotated[Decimal, PlainValidator(_measured), WithJsonSchema({"type": "number"})]
+"""A number that keeps its digits as they were written: 7.00 is not 7."""
+Count = Annotated[int, PlainValidator(_whole), WithJsonSchema({"type": "integer", "exclusiveMinimum": 0})]
 
 
 class Part(BaseModel):

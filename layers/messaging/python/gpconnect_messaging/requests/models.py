@@ -4,25 +4,41 @@ The JSON Schema published in `events/request.schema.json` is generated from thes
 so that a misspelt optional field is never silently dropped.
 """
 
-import json
-from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.requests.clinical import Observation, QuestionnaireAnswers, SuppliedResource
-from gpconnect_messaging.requests.fields import Concept, DropKey, NhsNumber, OdsCode, Part, ShortText, Text
-from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
+from gpconnect_messaging.requests.fields import (
+    Concept,
+    Count,
+    DropKey,
+    Identifier,
+    MailboxId,
+    NhsNumber,
+    OdsCode,
+    Part,
+    Shape,
+    ShortText,
+    Text,
+)
+from gpconnect_messaging.requests.refusal import RequestRefusedError
+from gpconnect_messaging.requests.sentences import broken_forms
+from gpconnect_messaging.requests.times import Day, Time
 
 _Asked = TypeVar("_Asked", bound=Part)
 
 PICTURE_TYPES = frozenset({"image/png", "image/jpeg"})
 """What a rendered report can show in its notes."""
 
+LARGEST_REQUEST = 1_048_576
+"""Longest request, in bytes; a queue message cannot be longer either."""
+DEEPEST = 64
+"""How many levels of objects and lists a request may have: a question in a question has two."""
 
-RequestId = Annotated[str, Field(min_length=8, max_length=128)]
-MailboxId = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,50}$", description="the sending MESH mailbox id")]
+RequestId = Annotated[Identifier, Field(min_length=8, max_length=128)]
 
 
 class UseCase(StrEnum):
@@ -45,8 +61,8 @@ class Author(StrEnum):
 class Name(Part):
     """A person's one official name."""
 
-    family: ShortText
-    given: Annotated[list[ShortText], Field(min_length=1, description="forename(s), first one first")]
+    family: ShortText = Field(description="family name; of a person with one name that name")
+    given: list[ShortText] = Field(description="forename(s), first one first; [] for a person with one name")
     prefix: ShortText | None = Field(default=None, description="title, such as Mrs or Dr")
 
     @property
@@ -72,7 +88,7 @@ class Patient(Part):
         default="01", description="01: present and verified with PDS; 02: present but not traced"
     )
     name: Name
-    birth_date: date
+    birth_date: Day
     gender: Literal["male", "female", "other", "unknown"] | None = None
     address: Address | None = None
     phones: list[ShortText] = Field(default_factory=list)
@@ -84,7 +100,9 @@ class Patient(Part):
 class Practitioner(Part):
     """The clinician who saw the patient."""
 
-    sds_user_id: Annotated[str, Field(pattern=r"^[0-9]{12}$", description="SDS user id: twelve digits")]
+    sds_user_id: Annotated[str, Shape("[0-9]{12}", "an SDS user id: twelve digits 0-9")] = Field(
+        description="SDS user id: twelve digits"
+    )
     name: Name
     role: ShortText | None = None
     phone: ShortText | None = None
@@ -112,7 +130,7 @@ class CareProvider(Part):
     """Another care provider that must act; the registered practice then gets a copy for information."""
 
     ods_code: OdsCode
-    mailbox: Annotated[str, Field(pattern=r"^[A-Z0-9]{3,50}$")] | None = Field(
+    mailbox: MailboxId | None = Field(
         default=None, description="its MESH mailbox id; left out, MESH is asked for it when the message is sent"
     )
 
@@ -121,7 +139,7 @@ class RelatedPerson(Part):
     """Somebody who acts for the patient, such as a parent."""
 
     name: Name
-    birth_date: date
+    birth_date: Day
     phones: list[ShortText] = Field(default_factory=list)
 
 
@@ -147,15 +165,15 @@ class Event(Part):
     """What the document is about, where its type does not say it all."""
 
     code: Concept
-    start: AwareDatetime | None = None
-    end: AwareDatetime | None = None
+    start: Time | None = None
+    end: Time | None = None
 
 
 class CodedItem(Part):
     """Something that the clinician recorded with a code."""
 
     term: ShortText
-    code: Annotated[str, Field(pattern=r"^[0-9]{6,18}$", description="concept id: six to eighteen digits")]
+    code: Annotated[str, Shape("[0-9]{6,18}", "a concept id: six to eighteen digits 0-9")]
     system: Literal["SNOMED CT", "dm+d"] = "SNOMED CT"
     text: Text | None = Field(default=None, description="what was written beside it, such as a dose")
     confidential: bool = Field(default=False, description="true: shown as 'Confidential item' only")
@@ -195,16 +213,16 @@ class UnsentAttachment(Part):
     """An attachment that was too large to send: the report names it, so that the practice can ask for it."""
 
     name: ShortText
-    created: AwareDatetime
-    size: Annotated[int, Field(gt=0, description="bytes")]
+    created: Time
+    size: Count = Field(description="bytes")
 
 
 class Consultation(Part):
     """What happened, when, and how confidential it is."""
 
-    start: AwareDatetime
-    end: AwareDatetime | None = None
-    updated: AwareDatetime | None = Field(
+    start: Time
+    end: Time | None = None
+    updated: Time | None = Field(
         default=None,
         description="when it was last updated, or created; left out: when the request came. The hold window counts "
         "from it, and of two requests for one encounter the later one is the newest",
@@ -223,12 +241,33 @@ class RequestedDocument(Part):
     """A document beside the request."""
 
     key: DropKey
-    content_type: Annotated[str, Field(pattern=r"^[a-z]+/[A-Za-z0-9.+-]+$")]
+    content_type: Annotated[
+        str,
+        Shape(
+            '[A-Za-z]+/[A-Za-z0-9.+-]+( ?; ?[A-Za-z0-9-]+=[A-Za-z0-9._"-]+)*',
+            "a content type such as application/pdf",
+        ),
+    ]
     title: ShortText
-    primary: bool = False
+    primary: bool = Field(
+        default=False,
+        description="true: this is the report. Of a PDF beside the consultation's sections, where no document is the "
+        "report, say false: it is sent beside the report that is rendered from the sections",
+    )
+
+    @property
+    def is_pdf(self) -> bool:
+        """Whether the sender calls it a PDF, so that it could be the report."""
+        return self.content_type.partition(";")[0].strip().lower() == "application/pdf"
 
 
-class Withdrawal(Part):
+class _Root(Part):
+    """What a request of either kind may have."""
+
+    schema_: str | None = Field(default=None, alias="$schema", description="ignored: where an editor finds this schema")
+
+
+class Withdrawal(_Root):
     """The consultation was deleted: what is held of it is stopped, and of what was sent a person is warned.
 
     Source: GPCM-SD-CS-077.
@@ -239,14 +278,12 @@ class Withdrawal(Part):
         default=None,
         description="the sender's own unique id of this withdrawal: needed on the queue, ignored in a drop",
     )
-    mailbox: MailboxId
-    encounter: ShortText = Field(description="the sender's unique id of the encounter that was deleted")
-    deleted: AwareDatetime | None = Field(
-        default=None, description="when it was deleted; left out: when the withdrawal came"
-    )
+    mailbox: MailboxId = Field(description="the sending MESH mailbox id")
+    encounter: Identifier = Field(description="the sender's unique id of the encounter that was deleted")
+    deleted: Time | None = Field(default=None, description="when it was deleted; left out: when the withdrawal came")
 
 
-class Request(Part):
+class Request(_Root):
     """One document to send about one encounter.
 
     A newer request for the same encounter and mailbox takes its place while it is held, and becomes its next version
@@ -257,9 +294,9 @@ class Request(Part):
     request_id: RequestId | None = Field(
         default=None, description="the sender's own unique id of this request: needed on the queue, ignored in a drop"
     )
-    use_case: UseCase
-    mailbox: MailboxId
-    encounter: ShortText = Field(description="the sender's unique id of the encounter (SenderReference)")
+    use_case: Annotated[UseCase, Field(strict=False)]
+    mailbox: MailboxId = Field(description="the sending MESH mailbox id")
+    encounter: Identifier = Field(description="the sender's unique id of the encounter (SenderReference)")
     patient: Patient
     practitioner: Practitioner | None = Field(default=None, description="required by specification 1.5")
     organisation: Organisation
@@ -276,7 +313,7 @@ class Request(Part):
     care_setting: Concept | None = Field(default=None, description="the kind of service that sends the document")
     event: Event | None = None
     care_provider: CareProvider | None = None
-    authors: Annotated[list[Author], Field(max_length=4)] = Field(
+    authors: Annotated[list[Annotated[Author, Field(strict=False)]], Field(max_length=4)] = Field(
         default_factory=list, description="left out: the practitioner"
     )
     related_person: RelatedPerson | None = None
@@ -292,6 +329,18 @@ class Request(Part):
             raise ValueError("documents: only one document can be primary")
         if self.primary is None and not (self.consultation.sections or self.consultation.confidential):
             raise ValueError("documents: give a primary document, or the consultation's sections to render one from")
+        return self
+
+    @model_validator(mode="after")
+    def _a_pdf_beside_notes_says_what_it_is(self) -> Self:
+        if self.primary or not self.consultation.sections:
+            return self
+        for place, document in enumerate(self.documents):
+            if document.is_pdf and "primary" not in document.model_fields_set:
+                raise ValueError(
+                    f"documents[{place}].primary: is missing, and the consultation has sections: say true where this "
+                    "PDF is the report, or false where it goes beside the report that is rendered from the sections"
+                )
         return self
 
     @model_validator(mode="after")
@@ -326,7 +375,7 @@ def parse_request(raw: bytes) -> Request:
 
     Raises RequestRefusedError with one Reason per broken rule.
     """
-    return _parse(Request, raw)
+    return _validated(Request, _read(raw))
 
 
 def parse(raw: bytes) -> Request | Withdrawal:
@@ -334,44 +383,29 @@ def parse(raw: bytes) -> Request | Withdrawal:
 
     Raises RequestRefusedError with one Reason per broken rule.
     """
-    try:
-        given = json.loads(raw)
-    except (ValueError, RecursionError):
-        given = None
-    withdraws = isinstance(given, dict) and given.get("kind") == "withdraw"
-    return _parse(Withdrawal, raw) if withdraws else _parse(Request, raw)
+    content = _read(raw)
+    kind = content.get("kind", "send")
+    if kind not in ("send", "withdraw"):
+        raise RequestRefusedError.because("kind", 'must be "withdraw", or "send", which may be left out')
+    return _validated(Withdrawal, content) if kind == "withdraw" else _validated(Request, content)
 
 
-def _parse(kind: type[_Asked], raw: bytes) -> _Asked:
+def _read(raw: bytes) -> dict[str, object]:
     try:
-        return kind.model_validate_json(raw)
+        content = read_json(raw, largest=LARGEST_REQUEST, deepest=DEEPEST)
+    except JsonError as error:
+        broken = str(error)
+    else:
+        if isinstance(content, dict):
+            return content
+        broken = "is not a JSON object: write its fields in curly brackets"
+    raise RequestRefusedError.because("request", broken)
+
+
+def _validated(kind: type[_Asked], content: dict[str, object]) -> _Asked:
+    try:
+        return kind.model_validate(content)
     except ValidationError as error:
         # The inputs and pydantic's own text of them stay behind: only our paths and rules leave this function.
-        reasons = [
-            _reason(found["type"], found["loc"], found["msg"], found.get("ctx", {}))
-            for found in error.errors(include_url=False, include_input=False)
-        ]
+        reasons = broken_forms(kind, error)
     raise RequestRefusedError(reasons)
-
-
-def _reason(kind: str, location: tuple[int | str, ...], message: str, context: dict[str, Any]) -> Reason:
-    if kind == "json_invalid":
-        return Reason("request", "is not JSON in UTF-8: check how the file was written")
-    if kind == "extra_forbidden":
-        # The unknown field's name is the sender's own word, so only its parent is named.
-        return Reason(_path(location[:-1]), "has a field that is not part of a request: see the request schema")
-    if kind == "value_error" and not location:
-        field, _, rule = str(context["error"]).partition(": ")
-        return Reason(field, rule)
-    if kind == "value_error":
-        return Reason(_path(location), str(context["error"]))
-    if kind == "missing":
-        return Reason(_path(location), "is missing")
-    return Reason(_path(location), f"is wrong: {message[:1].lower()}{message[1:]}")
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    path = ""
-    for step in location:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
-    return path or "request"

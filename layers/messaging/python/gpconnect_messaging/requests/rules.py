@@ -1,29 +1,22 @@
 """The rules of a request that its own form cannot show: they need settings or the clock."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.requests.models import Author, Request, Withdrawal
+from gpconnect_messaging.requests.models import Author, Request
 from gpconnect_messaging.requests.nhs_number import NumberRange, number_range
+from gpconnect_messaging.requests.plausibility import implausible
 from gpconnect_messaging.requests.refusal import Reason
 from gpconnect_messaging.routing.automatic import surname_fault
 from gpconnect_messaging.specification import Confidentiality, Specification
 from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES
 
-_CLOCKS_DIFFER = timedelta(minutes=5)
-
 
 def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRange, now: datetime) -> Iterator[Reason]:
     """Yield a reason for each rule that the request breaks."""
-    yield from _patient(request, numbers, now)
-    if request.consultation.start > now + _CLOCKS_DIFFER:
-        yield Reason("consultation.start", "lies in the future")
-    if request.consultation.updated and request.consultation.updated > now + _CLOCKS_DIFFER:
-        # It would hold the request for as long, and make every true update look older.
-        yield Reason("consultation.updated", "lies in the future")
-    if request.consultation.end and request.consultation.end < request.consultation.start:
-        yield Reason("consultation.end", "lies before its start")
+    yield from _patient(request, numbers)
+    yield from implausible(request, now)
     if request.organisation.ods_code != mailbox.ods_code:
         yield Reason("organisation.ods_code", "is not the organisation that the sending mailbox belongs to")
     if request.use_case not in mailbox.prescribed.local_extensions:
@@ -38,14 +31,7 @@ def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRang
     yield from _confidential(request, mailbox.prescribed)
 
 
-def broken_withdrawal_rules(withdrawal: Withdrawal, now: datetime) -> Iterator[Reason]:
-    """Yield a reason for each rule that the withdrawal breaks."""
-    if withdrawal.deleted and withdrawal.deleted > now + _CLOCKS_DIFFER:
-        # Every true request for the encounter would look older, and never be sent.
-        yield Reason("deleted", "lies in the future")
-
-
-def _patient(request: Request, numbers: NumberRange, now: datetime) -> Iterator[Reason]:
+def _patient(request: Request, numbers: NumberRange) -> Iterator[Reason]:
     if number_range(request.patient.nhs_number) is not numbers:  # safety rule 4
         yield Reason(
             "patient.nhs_number",
@@ -53,8 +39,6 @@ def _patient(request: Request, numbers: NumberRange, now: datetime) -> Iterator[
             if numbers is NumberRange.LIVE
             else "is outside the test range 900-999, and this environment is for tests only",
         )
-    if request.patient.birth_date > now.date():
-        yield Reason("patient.birth_date", "lies in the future")
     if fault := surname_fault(request.patient.name.family):
         yield Reason("patient.name.family", fault)
 
@@ -95,8 +79,6 @@ def _document(request: Request, mailbox: MailboxSettings) -> Iterator[Reason]:
         approved = {*prescribed.document_types, *mailbox.document_types}
         if request.document_type.code not in approved:
             yield Reason("document_type.code", f"is not approved for this mailbox: use one of {sorted(approved)}")
-    if request.event and request.event.start and request.event.end and request.event.end < request.event.start:
-        yield Reason("event.end", "lies before its start")
 
 
 def _care_provider(request: Request, prescribed: Specification) -> Iterator[Reason]:

@@ -8,26 +8,47 @@ from pydantic.json_schema import models_json_schema
 from gpconnect_messaging.requests.models import Request, Withdrawal
 from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES, UseCase
 
+ONLY_THE_PRODUCT_KNOWS = (
+    "the check digits of NHS numbers and SNOMED CT codes",
+    "days that a month does not have",
+    "control characters, texts of nothing that can be seen, and what cannot be seen in an id",
+    "six digits in a row in an ODS code",
+    "where a key may lead, and its length in bytes",
+    "how a number is written: a measured value without an exponent, with at most 18 digits, of them 8 after the point; "
+    "a size without a fraction and an exponent",
+    "what a section, a value and a resource must hold, and of which kinds an observation's values are in FHIR",
+    "how documents, authors and images belong together",
+    "the size and depth of the whole, and a name that stands twice in an object",
+)
+"""What a request can break that its schema accepts; and then what needs the mailbox's settings, or the clock."""
+
 
 def request_schema() -> str:
-    """Return the request's JSON Schema (draft 2020-12) as indented JSON text."""
+    """Return the request's JSON Schema (draft 2020-12) as indented JSON text, for validators and type generators."""
     _, schema = models_json_schema([(Request, "validation"), (Withdrawal, "validation")])
     schema["$defs"]["Request"]["allOf"] = [_conditions(use_case) for use_case in USE_CASES.values()]
-    kinds = {
-        "if": {"properties": {"kind": {"const": "withdraw"}}, "required": ["kind"]},
-        "then": {"$ref": "#/$defs/Withdrawal"},
-        "else": {"$ref": "#/$defs/Request"},
+    for model in schema["$defs"].values():
+        for field in model.get("properties", {}).values():
+            field.pop("title", None)  # it says the name again, and makes generators name a type for each field
+    root = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Request or withdrawal",
+        "description": "What a sending system asks for. A schema cannot say everything; a request that it accepts may "
+        f"still be refused for: {'; '.join(ONLY_THE_PRODUCT_KNOWS)}; and what depends on the mailbox or the clock.",
+        "oneOf": [{"$ref": "#/$defs/Request"}, {"$ref": "#/$defs/Withdrawal"}],
     }
-    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **kinds, **schema}, indent=2) + "\n"
+    return json.dumps(root | schema, indent=2) + "\n"
 
 
 def _conditions(use_case: UseCase) -> dict[str, Any]:
     """Say which of the optional fields a use case needs, and which it does not have."""
-    then: dict[str, Any] = {"properties": {name: False for name in OPTIONAL_FIELDS if name not in use_case.takes}}
+    then: dict[str, Any] = {"type": "object"}
+    then["properties"] = {name: False for name in OPTIONAL_FIELDS if name not in use_case.takes}
     if use_case.needs:
         then["required"] = sorted(use_case.needs)
         then["properties"] |= {name: {"not": {"type": "null"}} for name in sorted(use_case.needs)}
-    return {"if": {"properties": {"use_case": {"const": use_case.name}}, "required": ["use_case"]}, "then": then}
+    is_asked = {"type": "object", "properties": {"use_case": {"const": use_case.name}}, "required": ["use_case"]}
+    return {"if": is_asked, "then": then}
 
 
 if __name__ == "__main__":

@@ -36,13 +36,15 @@ from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.queues import SendQueue
 from gpconnect_messaging.quoting import NOT_OURS
 from gpconnect_messaging.requests.identity import Identifiers
-from gpconnect_messaging.requests.models import Request, Withdrawal, parse, parse_request
+from gpconnect_messaging.requests.models import LARGEST_REQUEST, Request, Withdrawal, parse, parse_request
 from gpconnect_messaging.requests.nhs_number import NumberRange
+from gpconnect_messaging.requests.plausibility import implausible_withdrawal
 from gpconnect_messaging.requests.redaction import redacted
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
-from gpconnect_messaging.requests.rules import broken_rules, broken_withdrawal_rules
+from gpconnect_messaging.requests.rules import broken_rules
 from gpconnect_messaging.requests.senders import Sender, broken_sender_rules
 from gpconnect_messaging.routing.recipients import recipients
+from gpconnect_messaging.sizes import in_megabytes
 from gpconnect_messaging.steps.lookup import Looked, own_word
 from gpconnect_messaging.steps.scanning import Scanned, unscanned
 from gpconnect_messaging.steps.waiting import require_ready
@@ -52,9 +54,6 @@ from gpconnect_messaging.usecases import USE_CASES
 
 REPLACEMENT_WINDOW = timedelta(hours=24)
 """How long after the original a replacement should come (GPCM-SD-037)."""
-
-LARGEST_REQUEST = 1_048_576
-"""Longest request.json, in bytes; a queue message cannot be longer either."""
 
 CLOCKS_DIFFER = timedelta(minutes=1)
 """How much earlier than the builder's clock says a held request may be offered to it."""
@@ -163,7 +162,10 @@ class Builder:
             return self._refuse(request_id, None, [Reason("request", "was removed before it could be read")], origin)
         except ValueError:
             return self._refuse(
-                request_id, None, [Reason("request", f"is longer than {LARGEST_REQUEST} bytes")], origin
+                request_id,
+                None,
+                [Reason("request", f"is larger than {in_megabytes(LARGEST_REQUEST)}: leave out what is not needed")],
+                origin,
             )
         built = self._build(request_id, raw, origin, put=_Put(object_of(bucket, key), sequencer))
         self.drop.mark_received(key, version)
@@ -519,7 +521,7 @@ class Builder:
                 request = None
             return self.evidence.keep_warning(str(request_id), warning(withdrawal, request, sent))
 
-        if reasons := list(broken_withdrawal_rules(withdrawal, self.now())):
+        if reasons := list(implausible_withdrawal(withdrawal, self.now())):
             raise RequestRefusedError(reasons)
         row = self._row(request_id, withdrawal, (), withdrawal.mailbox)
         change = self.ledger.withdraw(row, asked, warn, content)
@@ -656,7 +658,7 @@ class Builder:
                 )
             except ValueError:
                 raise RequestRefusedError.because(
-                    f"resources[{place}]", f"is longer than {LARGEST_RESOURCE} bytes"
+                    f"resources[{place}]", f"is larger than {in_megabytes(LARGEST_RESOURCE)}"
                 ) from None
             except NotThereError:
                 raise RequestRefusedError.because(

@@ -1,0 +1,71 @@
+"""What a request's dates and times cannot be beside each other, the patient's birth, and now.
+
+A time that was read in another unit, or typed into the wrong field, is refused before a practice files under it, or a
+hold window counts from it.
+"""
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+
+from gpconnect_messaging.documents.wording import uk_local
+from gpconnect_messaging.requests.models import Request, Withdrawal
+from gpconnect_messaging.requests.refusal import Reason
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""How far a sender's clock may be ahead of ours."""
+
+_FUTURE = "lies in the future: check the date, and the offset from UTC"
+
+
+def implausible(request: Request, now: datetime) -> Iterator[Reason]:
+    """Yield a reason for each date or time of the request that cannot be right; `now` has an offset."""
+    yield from _births(request, now)
+    happened = dict(_happened(request))
+    for field, time in happened.items():
+        # Of `updated` and `issued` too: it would hold the request for as long, and make every true update look older.
+        if time > now + CLOCKS_DIFFER:
+            yield Reason(field, _FUTURE)
+    about_the_patient = {**happened, "event.start": request.event and request.event.start}
+    for field, at in about_the_patient.items():
+        if at and uk_local(at).date() < request.patient.birth_date <= uk_local(now).date():
+            yield Reason(field, "lies before the patient's birth: check both dates")
+    consultation, event = request.consultation, request.event
+    if consultation.end and consultation.end < consultation.start:
+        yield Reason("consultation.end", "lies before its start")
+    if consultation.updated and consultation.updated < consultation.start - CLOCKS_DIFFER:
+        yield Reason("consultation.updated", "lies before the consultation's start")
+    if event and event.start and event.end and event.end < event.start:
+        yield Reason("event.end", "lies before its start")
+    for place, attachment in enumerate(consultation.unsent_attachments):
+        if attachment.created > now + CLOCKS_DIFFER:
+            yield Reason(f"consultation.unsent_attachments[{place}].created", _FUTURE)
+
+
+def implausible_withdrawal(withdrawal: Withdrawal, now: datetime) -> Iterator[Reason]:
+    """Yield a reason for each time of the withdrawal that cannot be right."""
+    if withdrawal.deleted and withdrawal.deleted > now + CLOCKS_DIFFER:
+        # Every true request for the encounter would look older, and never be sent.
+        yield Reason("deleted", _FUTURE)
+
+
+def _births(request: Request, now: datetime) -> Iterator[Reason]:
+    births: list[tuple[str, date]] = [("patient.birth_date", request.patient.birth_date)]
+    if request.related_person:
+        births.append(("related_person.birth_date", request.related_person.birth_date))
+    for field, born in births:
+        if born > uk_local(now).date():
+            yield Reason(field, "lies in the future: check the date")
+
+
+def _happened(request: Request) -> Iterator[tuple[str, datetime]]:
+    """The times of what happened to the patient, or was recorded of the patient."""
+    consultation = request.consultation
+    yield "consultation.start", consultation.start
+    if consultation.end:
+        yield "consultation.end", consultation.end
+    if consultation.updated:
+        yield "consultation.updated", consultation.updated
+    if request.questionnaire and request.questionnaire.authored:
+        yield "questionnaire.authored", request.questionnaire.authored
+    for place, observation in enumerate(request.observations):
+        yield f"observations[{place}].issued", observation.issued

@@ -1,0 +1,66 @@
+"""Dates and times of a request: one form of each, in ISO 8601, and everything else refused with an example.
+
+A time carries its offset from UTC; its seconds may be left out, and have at most six digits of a fraction. There is no
+24:00, no leap second, no week date: systems read them differently. The years keep out what was read in another unit,
+such as 0193 or seconds since 1970.
+"""
+
+import re
+from datetime import date, datetime
+from typing import Annotated
+
+from pydantic import PlainValidator, WithJsonSchema
+
+from gpconnect_messaging.requests.fields import STRAY, visible
+
+_DATE = r"(18[89][0-9]|19[0-9]{2}|2[01][0-9]{2})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?"
+_OFFSET = r"(Z|\+((0[0-9]|1[0-3]):[0-5][0-9]|14:00)|-(0[1-9]|1[0-2]):[0-5][0-9])"
+_TIME = f"{_DATE}T{_CLOCK}{_OFFSET}"
+DATE_PATTERN = f"^{_DATE}$"
+TIME_PATTERN = f"^{_TIME}$"
+"""The forms of a date and of a time, for programs."""
+
+_YEARS = "of the years 1880 to 2199"
+_AS_DATE = "write YYYY-MM-DD, such as 1933-11-14"
+_AS_TIME = "write YYYY-MM-DDThh:mm:ss and an offset from UTC, such as 2026-11-20T19:40:00+00:00 or 2026-11-20T19:40:00Z"
+
+
+def _read_date(value: object) -> date:
+    if not isinstance(value, str):
+        raise ValueError(f"must be a date in quotation marks: {_AS_DATE}")
+    if not re.fullmatch(_DATE, value):
+        if re.fullmatch(_DATE, visible(value)):
+            raise ValueError(STRAY)
+        raise ValueError(f"is not a date {_YEARS} with the year first: {_AS_DATE}")
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("is a day that its month does not have") from None
+
+
+def _read_time(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError(f"must be a time in quotation marks: {_AS_TIME}")
+    if not re.fullmatch(_TIME, value):
+        if re.fullmatch(_TIME, visible(value)):
+            raise ValueError(STRAY)
+        if re.fullmatch(f"{_DATE}[T ]{_CLOCK}", value):
+            raise ValueError(f"has no offset from UTC: {_AS_TIME}")
+        raise ValueError(f"is not a date and time {_YEARS} in ISO 8601: {_AS_TIME}")
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("is a day that its month does not have") from None
+
+
+Day = Annotated[
+    date,
+    PlainValidator(_read_date),
+    WithJsonSchema({"type": "string", "pattern": DATE_PATTERN, "examples": ["1933-11-14"]}),
+]
+Time = Annotated[
+    datetime,
+    PlainValidator(_read_time),
+    WithJsonSchema({"type": "string", "pattern": TIME_PATTERN, "examples": ["2026-11-20T19:40:00+00:00"]}),
+]
