@@ -9,6 +9,7 @@ from gpconnect_messaging.requests.nhs_number import NumberRange, number_range
 from gpconnect_messaging.requests.refusal import Reason
 from gpconnect_messaging.routing.header_text import header_text
 from gpconnect_messaging.specification import Confidentiality, Specification
+from gpconnect_messaging.stated_times import EARLIEST
 from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES
 
 _CLOCKS_DIFFER = timedelta(minutes=5)
@@ -19,9 +20,7 @@ def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRang
     yield from _patient(request, numbers, now)
     if request.consultation.start > now + _CLOCKS_DIFFER:
         yield Reason("consultation.start", "lies in the future")
-    if request.consultation.updated and request.consultation.updated > now + _CLOCKS_DIFFER:
-        # It would hold the request for as long, and make every true update look older.
-        yield Reason("consultation.updated", "lies in the future")
+    yield from _changed("consultation.updated", request.consultation.updated, now)
     if request.consultation.end and request.consultation.end < request.consultation.start:
         yield Reason("consultation.end", "lies before its start")
     if request.organisation.ods_code != mailbox.ods_code:
@@ -40,9 +39,16 @@ def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRang
 
 def broken_withdrawal_rules(withdrawal: Withdrawal, now: datetime) -> Iterator[Reason]:
     """Yield a reason for each rule that the withdrawal breaks."""
-    if withdrawal.deleted and withdrawal.deleted > now + _CLOCKS_DIFFER:
+    yield from _changed("deleted", withdrawal.deleted, now)
+
+
+def _changed(name: str, stated: datetime | None, now: datetime) -> Iterator[Reason]:
+    """A time that decides which of an encounter's requests is the newest must be one that can be true."""
+    if stated and stated > now + _CLOCKS_DIFFER:
         # Every true request for the encounter would look older, and never be sent.
-        yield Reason("deleted", "lies in the future")
+        yield Reason(name, "lies in the future")
+    if stated and stated < EARLIEST:
+        yield Reason(name, f"lies before {EARLIEST.year}: leave it out where it is not known")
 
 
 def _patient(request: Request, numbers: NumberRange, now: datetime) -> Iterator[Reason]:
