@@ -9,7 +9,7 @@ taking a message in can be repeated; the lease on the mailbox only saves the wor
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -39,7 +39,7 @@ from gpconnect_messaging.mesh.errors import (
 )
 from gpconnect_messaging.mesh.models import MessageHeaders
 from gpconnect_messaging.notices import Notifier
-from gpconnect_messaging.quoting import mailbox_id
+from gpconnect_messaging.quoting import mailbox_id, own_ods_code
 from gpconnect_messaging.requests.identity import Identifiers
 from gpconnect_messaging.specification import WORKFLOW_ANSWERED_ON
 from gpconnect_messaging.steps.voiding import void_what_it_replaced, voids
@@ -248,7 +248,7 @@ class Poller:
         routes = self._routes(client, record, message.workflow_id)
         if History((*record.history.facts, *routes)).destination_open:
             return _Undecided(record, routes)
-        return record, [*routes, *self._responses(message, response)]
+        return record, [*routes, *self._responses(message, response, record.history.organisations)]
 
     def _routes(self, client: MeshClient, record: MessageRecord, answered_on: str) -> list[Fact]:
         """Ask MESH where it took a message that it routed itself, before any answer to it is judged.
@@ -315,7 +315,7 @@ class Poller:
                 return waiting[0]
         return None
 
-    def _responses(self, message: MessageHeaders, response: Response) -> list[Fact]:
+    def _responses(self, message: MessageHeaders, response: Response, known: Collection[str] = ()) -> list[Fact]:
         # One verdict for each level that the response speaks of; none at all is a response of unknown meaning.
         outcomes = response.outcomes or (Outcome(level=response.level, verdict=response.verdict, code=None),)
         return [
@@ -323,7 +323,7 @@ class Poller:
                 at=self.now(),
                 mesh_message_id=message.message_id,
                 from_mailbox=message.sender,
-                from_organisation=response.sender_ods_code,
+                from_organisation=own_ods_code(response.sender_ods_code, known),
                 code=outcome.code,
                 level=outcome.level,
                 verdict=outcome.verdict,
