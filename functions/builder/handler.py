@@ -7,7 +7,7 @@ operator ordered to be taken in again.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -19,15 +19,16 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from gpconnect_messaging import wiring
 from gpconnect_messaging.faults import describe
-from gpconnect_messaging.json_reading import JsonNumber, read_json
+from gpconnect_messaging.json_reading import read_json
 from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.metrics import measured
 from gpconnect_messaging.pds.errors import Authentication, Busy, CredentialsError
-from gpconnect_messaging.queues import QUEUED_AT
+from gpconnect_messaging.queues import QUEUED_AT, first_queued
 from gpconnect_messaging.requests.drop_keys import is_request
 from gpconnect_messaging.requests.models import DEEPEST, LARGEST_REQUEST
 from gpconnect_messaging.requests.senders import sender_of_queue
 from gpconnect_messaging.settings import BuilderSettings
+from gpconnect_messaging.stated_times import read_stated
 from gpconnect_messaging.steps.build import Built, folder_of
 from gpconnect_messaging.steps.waiting import NotReadyError
 
@@ -64,8 +65,8 @@ def _record(record: SQSRecord) -> None:
     except NotReadyError as pending:
         # As a message of its own: one that goes back to the queue would use up its tries by waiting. On the same queue,
         # which tells the sender.
-        queued_at = _queued_at(record) or datetime.now(UTC)
-        wiring.intake_queue(settings, record.event_source_arn).later(record.body, queued_at, pending.again_in)
+        queue = wiring.intake_queue(settings, record.event_source_arn)
+        queue.later(record.body, _queued_at(record), pending.again_in)
         logger.info("a request waits", because=str(pending), seconds=pending.again_in.total_seconds())
         return
     except Exception as error:
@@ -119,7 +120,7 @@ class _Work:
     origin: Origin | None = None
 
 
-def _work(body: str, envelope: Any, queued_at: datetime | None, queue_of: str) -> _Work:
+def _work(body: str, envelope: Any, queued_at: datetime, queue_of: str) -> _Work:
     match envelope:
         case {"release": str(request_id), **others} if not others and _ID.fullmatch(request_id):
             return _Work(partial(builder.release, request_id), lambda: request_id)
@@ -131,8 +132,8 @@ def _work(body: str, envelope: Any, queued_at: datetime | None, queue_of: str) -
             "detail": {"bucket": {"name": str(bucket)}, "object": {"key": str(key), **dropped}},
             **event,
         }:
-            version, sequencer = str(dropped.get("version-id", "")), str(dropped.get("sequencer", ""))
-            arrived = min((time for time in (_time(event.get("time")), queued_at) if time), default=None)
+            version, sequencer = str(dropped.get("version-id") or ""), str(dropped.get("sequencer", ""))
+            arrived = min(read_stated(event.get("time")) or queued_at, queued_at)
             return _Work(
                 partial(builder.dropped, bucket, key, version, arrived, sequencer),
                 lambda: str(builder.identifiers.dropped_request_id(bucket, key, version)),
@@ -161,23 +162,6 @@ def _envelope(body: str) -> Any:
         return None
 
 
-def _time(text: Any) -> datetime | None:
-    """Read when the object of an event was dropped; None where it is not to be read.
-
-    EventBridge writes it as text, and a backfill as seconds since 1970, as Step Functions lists objects.
-    """
-    seconds = text.whole if isinstance(text, JsonNumber) else None
-    try:
-        time = datetime.fromisoformat(str(text)) if seconds is None else datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return time if time.tzinfo else None
-
-
-def _queued_at(record: SQSRecord) -> datetime | None:
-    """When a message was first put on the queue: what comes back from the dead letters came earlier than SQS says."""
-    sent = record.attributes.sent_timestamp
-    at = datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None
+def _queued_at(record: SQSRecord) -> datetime:
     first = record.message_attributes[QUEUED_AT]
-    before = _time(first.string_value) if first else None
-    return min((each for each in (at, before) if each), default=None)
+    return first_queued(record.attributes.sent_timestamp, first.string_value if first else None)

@@ -86,12 +86,14 @@ class Senders(Construct):
         drop.add_to_resource_policy(_deny("s3:PutObject", not_resources=everywhere))
         records_key.let_senders_put("s3", _principals(arn for sender in senders for arn in sender.principals))
 
-        for name, work in intake.of_senders.items():
+        roles = {arn for sender in senders for arn in sender.principals if not arn.endswith(_ACCOUNT)}
+        # On the shared queue a sender could write what looks like S3's event.
+        for name, work in {"": intake.work, **intake.of_senders}.items():
             queue = work.queue
-            queue.add_to_resource_policy(_allow(["sqs:SendMessage"], [queue.queue_arn], arns[name]))
+            if name:
+                queue.add_to_resource_policy(_allow(["sqs:SendMessage"], [queue.queue_arn], arns[name]))
             # Whatever their own policies allow them; operators must be able to redrive.
-            others = {arn for sender in senders for arn in sender.principals if not arn.endswith(_ACCOUNT)}
-            if others := others - set(arns[name]):
+            if others := roles - set(arns.get(name, ())):
                 conditions = {"ArnEquals": {"aws:PrincipalArn": sorted(others)}}
                 queue.add_to_resource_policy(
                     _deny("sqs:SendMessage", resources=[queue.queue_arn], conditions=conditions)

@@ -9,6 +9,7 @@ from typing import Any
 
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES
 from gpconnect_messaging.ledger.lifecycle import Fact, FactKind
+from gpconnect_messaging.quoting import mailbox_id, ods_code
 
 Details = Mapping[str, Any]
 
@@ -69,7 +70,7 @@ def _built(details: Details) -> str:
 
 
 def _response(details: Details) -> str:
-    sender = details["from_organisation"] or details["from_mailbox"] or "an unknown mailbox"
+    sender = ods_code(details["from_organisation"]) or mailbox_id(details["from_mailbox"]) or "an unknown mailbox"
     level = "" if details["level"] == "unknown" else f"{details['level']} "
     return f"{details['verdict']} {level}acknowledgement from {sender}: {code_in_words(details['code'])}"
 

@@ -195,6 +195,19 @@ def test_a_senders_queue_is_for_its_principals(
         assert not allowed(statements, Call(who, other, QUEUE), {logical_id: QUEUE})
 
 
+@pytest.mark.parametrize(
+    ("who", "possible"), [(HUB, False), (PHARMACY, False), (ADMIN, True), (our_role("TheBuilder"), True)]
+)
+def test_no_senders_role_puts_on_the_shared_queue_whatever_its_own_policies_allow(
+    fortified_prod: Template, who: str, possible: bool
+) -> None:
+    logical_id = fortified_prod.output("IntakeQueueUrl")
+    statements = fortified_prod.policy_statements("SQS::QueuePolicy", "Queues", logical_id)
+    call = Call(who, "sqs:SendMessage", QUEUE)
+    assert allowed(statements, call, {logical_id: QUEUE}, by_its_own=True) is possible
+    assert not allowed(statements, call, {logical_id: QUEUE})
+
+
 def test_a_senders_queue_is_like_the_shared_one_and_shares_its_dead_letters(fortified_prod: Template) -> None:
     shared = fortified_prod.named("IntakeQueueUrl")
     for sender in ("hub", "pharmacy"):

@@ -474,3 +474,55 @@ def test_an_event_that_says_it_is_of_the_future_is_as_old_as_its_message(
         records["Records"][0]["attributes"]["SentTimestamp"] = "1795212000000"
         handler(records, Context())
     assert arrivals == [datetime.fromtimestamp(1795212000, UTC)] * 2
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+@pytest.mark.parametrize("stated", ["0001-01-01T00:00:00+23:59", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59"])
+@pytest.mark.parametrize("receive", ["1", "5"])
+def test_a_request_of_which_somebody_says_that_it_came_in_year_1_came_when_sqs_took_it(
+    load: Load, monkeypatch: pytest.MonkeyPatch, stated: str, receive: str
+) -> None:
+    arrivals: list[datetime] = []
+
+    def take(*told: Any) -> Built:
+        arrivals.append(next(each for each in told if isinstance(each, datetime)))
+        return Built("an-id", Status.HELD)
+
+    step = SimpleNamespace(
+        queued=take, dropped=take,
+        identifiers=SimpleNamespace(queued_request_id=lambda *_: "an-id", dropped_request_id=lambda *_: "an-id"),
+        ledger=SimpleNamespace(begin_request=lambda _id: 1, end_request=lambda _id: None),
+    )  # fmt: skip
+    monkeypatch.setattr(wiring, "builder", lambda _settings: step)
+    monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)
+    event = {
+        "source": "aws.s3", "detail-type": "Object Created", "time": stated,
+        "detail": {"bucket": {"name": "drop"}, "object": {"key": "a/request.json", "version-id": "v1"}},
+    }  # fmt: skip
+    records = queued("{}", json.dumps(event))
+    for record in records["Records"]:
+        record["attributes"] = {"SentTimestamp": "1795212000000", "ApproximateReceiveCount": receive}
+        record["messageAttributes"] = {"QueuedAt": {"dataType": "String", "stringValue": stated}}
+    assert load("builder").handler(records, Context()) == {"batchItemFailures": []}
+    assert arrivals == [datetime.fromtimestamp(1795212000, UTC)] * 2
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+@pytest.mark.parametrize("named", [{}, {"version-id": None}, {"version-id": ""}])
+def test_an_event_that_names_no_version_is_told_to_the_builder_as_such(
+    load: Load, monkeypatch: pytest.MonkeyPatch, named: dict[str, Any]
+) -> None:
+    versions: list[str] = []
+
+    def dropped(_bucket: str, _key: str, version: str, *_: object) -> Built:
+        versions.append(version)
+        return Built("an-id", Status.INVALID)
+
+    monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(dropped=dropped))
+    monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)
+    event = {
+        "source": "aws.s3", "detail-type": "Object Created",
+        "detail": {"bucket": {"name": "drop"}, "object": {"key": "a/request.json", **named}},
+    }  # fmt: skip
+    load("builder").handler(queued(json.dumps(event)), Context())
+    assert versions == [""]

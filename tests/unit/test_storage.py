@@ -1,9 +1,13 @@
 import hashlib
+from typing import Any, cast
 
+import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpconnect_messaging.storage import _HashedStream
+from gpconnect_messaging.storage import DropBucket, NotThereError, _HashedStream
+from tests.in_memory import Bucket
 
 
 @given(st.lists(st.binary(max_size=50)), st.lists(st.integers(1, 60), min_size=1))
@@ -25,3 +29,23 @@ def test_a_stream_gives_exactly_what_is_asked_and_hashes_all(chunks: list[bytes]
 @given(st.lists(st.binary(max_size=50)))
 def test_a_stream_can_be_read_at_once(chunks: list[bytes]) -> None:
     assert _HashedStream(iter(chunks)).read() == b"".join(chunks)
+
+
+@pytest.mark.parametrize("key", ["", "\ud800/request.json", "é" * 513])
+def test_a_key_that_no_object_can_have_names_no_object(key: str) -> None:
+    drop = DropBucket(cast("Any", Bucket()), "drop")
+    with pytest.raises(NotThereError):
+        drop.read(key, "1", 10)
+    with pytest.raises(NotThereError):
+        drop.stat(key)
+
+
+def test_a_version_that_no_object_can_have_names_no_object() -> None:
+    class Strict(Bucket):
+        def get_object(self, **_: Any) -> dict[str, Any]:
+            raise ClientError(
+                {"Error": {"Code": "InvalidArgument", "Message": "Invalid version id specified"}}, "GetObject"
+            )
+
+    with pytest.raises(NotThereError):
+        DropBucket(cast("Any", Strict()), "drop").read("request.json", "no version of S3's", 10)

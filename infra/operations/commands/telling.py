@@ -79,6 +79,7 @@ _WRONG = {
     "unattended": "open, and the sweep does not come by",
     "vanished": "left open by an earlier balance, and gone",
     "unknown_to_mesh": "called sent, and MESH does not know it",
+    "unanswered": "called sent, and MESH was asked about it in vain, as about all of this mailbox",
 }
 
 

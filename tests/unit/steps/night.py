@@ -10,7 +10,7 @@ from gpconnect_messaging.ledger.balances import Balances
 from gpconnect_messaging.ledger.lifecycle import Fact, History, Patience, held, release_started, released
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
-from gpconnect_messaging.mesh.errors import Gone, MeshError
+from gpconnect_messaging.mesh.errors import Gone
 from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.reconciliation import Balance
 from gpconnect_messaging.replay.pace import Pace
@@ -36,7 +36,9 @@ class MeshInMind:
     """A MESH that knows what it is told to know."""
 
     known: set[str] = field(default_factory=set)
-    failure: MeshError | None = None
+    failure: Exception | None = None
+    failures: dict[str, Exception] = field(default_factory=dict)
+    """What MESH answers about one message, by MESH's id of it."""
     asked: list[str] = field(default_factory=list)
 
     def authorised(self, _mailbox: str, act: Callable[["MeshInMind"], Any]) -> Any:
@@ -44,8 +46,8 @@ class MeshInMind:
 
     def tracking(self, mesh_message_id: str) -> None:
         self.asked.append(mesh_message_id)
-        if self.failure:
-            raise self.failure
+        if failure := self.failures.get(mesh_message_id, self.failure):
+            raise failure
         if mesh_message_id not in self.known:
             raise Gone("tracking", "MESH does not have it")
 

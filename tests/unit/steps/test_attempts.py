@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.table import LedgerBusyError
@@ -64,7 +64,8 @@ def client_error(code: str) -> ClientError:
 @pytest.mark.parametrize(
     "error",
     [TypeError("WRIGHT 9658218865"), MemoryError(), RecursionError(), ValueError("x"), client_error("KeyTooLongError"),
-     client_error("ValidationException"), client_error("EntityTooLarge"), client_error("InvalidArgument")],
+     client_error("ValidationException"), client_error("EntityTooLarge"), client_error("InvalidArgument"),
+     client_error("InvalidParameter"), ParamValidationError(report="WRIGHT 9658218865")],
     ids=lambda error: type(error).__name__,
 )  # fmt: skip
 def test_whatever_a_request_provokes_it_becomes_invalid_on_the_last_receive(error: Exception) -> None:

@@ -96,6 +96,16 @@ def test_an_event_of_another_bucket_is_refused_unread_with_a_receipt(product: Dr
     assert product.received() == {refused.message_id}
 
 
+@pytest.mark.parametrize("version", ["", "\ud800"])
+def test_an_event_without_a_version_makes_no_second_request_of_an_object(product: Dropping, version: str) -> None:
+    taken = product.drops()
+    refused = product.builder.dropped("drop", KEY, version)
+    assert product.reasons(refused) == ["request: was announced without its object's version"]
+    assert refused.message_id in product.received()
+    assert product.row(taken.message_id).version == 1
+    assert product.drops().message_id == taken.message_id
+
+
 def test_a_request_that_was_removed_is_refused_with_a_receipt(product: Dropping) -> None:
     refused = product.builder.dropped("drop", "in/two/request.json", "1")
     assert product.reasons(refused) == ["request: was removed before it could be read"]

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.lifecycle import Fact, History, NoticeKind, Patience, held, withdrawal
@@ -231,3 +232,47 @@ def test_the_words_of_every_kind_fit_when_escalated_too() -> None:
         assert len(subject) <= 100
         assert body.startswith("Nobody has acknowledged")
         assert "Where to look:" in body
+
+
+class Refusing(Topic):
+    """SNS that does not take what it is asked about one message, or is away altogether."""
+
+    def __init__(self, error: Exception, about: str = "") -> None:
+        super().__init__()
+        self.error, self.about, self.asked = error, about, 0
+
+    def publish(self, *, Subject: str, Message: str, **how: Any) -> dict[str, Any]:  # noqa: N803 - boto3's
+        self.asked += 1
+        if self.about in Message:
+            raise self.error
+        return super().publish(Subject=Subject, Message=Message, **how)
+
+
+def escalated_by(topic: Refusing) -> tuple[Watch, int]:
+    """Let three notices become due, and escalate them by a topic; return how many were told to its readers."""
+    watch = Watch()
+    for message_id in ("4711", "4712", "4713"):
+        watch.fail(message_id)
+    watch.after(timedelta())  # they are put off until their mailbox's time is over
+    watch.clock.advance(timedelta(hours=2))
+    watch.notifier._client = topic  # type: ignore[assignment]
+    with pytest.raises(type(topic.error)):
+        watch.escalation.run()
+    return watch, len(topic.told)
+
+
+@pytest.mark.parametrize("about", ["4711", "4712", "4713"])
+def test_a_notice_that_sns_does_not_take_does_not_hold_up_the_escalation_of_others(about: str) -> None:
+    error = ClientError({"Error": {"Code": "InvalidParameter", "Message": ""}}, "Publish")
+    watch, told = escalated_by(Refusing(error, f"MESSAGE#{about}"))
+    assert told == 2
+    watch.notifier._client = watch.topic  # type: ignore[assignment]
+    assert watch.after(timedelta(minutes=2)) == 1, "it is escalated when SNS takes it, and the others are not again"
+
+
+def test_where_sns_cannot_be_reached_the_escalations_are_left_for_the_next_run() -> None:
+    topic = Refusing(EndpointConnectionError(endpoint_url="sns"))
+    watch, told = escalated_by(topic)
+    assert (told, topic.asked) == (0, 1)
+    watch.notifier._client = watch.topic  # type: ignore[assignment]
+    assert watch.after(timedelta(minutes=2)) == 3

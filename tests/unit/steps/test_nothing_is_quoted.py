@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from gpconnect_messaging.ledger.lifecycle import FactKind, Status
 from gpconnect_messaging.mesh.models import MessageHeaders
+from infra.operations.wording import in_words
 from tests.examples import REQUESTS, request_data
 from tests.model.effects import Watched
 from tests.model.world import MAILBOX, PRACTICE, WORKFLOW, World
@@ -131,3 +133,30 @@ def test_what_stands_in_a_response_is_repeated_to_nobody(part: str, text: str) -
     world.poll(world.process("poller"))
     assert world.topic.told
     assert text not in shown(world)
+
+
+@pytest.mark.parametrize("text", [NUMBER, NAME[:6], "OKAFOR", "Lee"])
+@pytest.mark.parametrize("mailbox", [PRACTICE, "B30099OT001"])
+def test_what_a_response_calls_its_organisation_is_not_even_recorded_unless_it_is_a_code(
+    mailbox: str, text: str
+) -> None:
+    """A surname of three to ten letters has the form of an ODS code."""
+    world = World(Watched())
+    world.drop("one")
+    world.deliver_intake(world.process("builder"))
+    (record,) = world.records()
+    world.send(world.process("sender"), record.message_id)
+    answer = world.answer(record.message_id, "20013", sender=mailbox)
+    headers, body = world.mesh.inboxes[MAILBOX][answer]
+    assert b'value="A20047"' in body
+    world.mesh.inboxes[MAILBOX][answer] = headers, body.replace(b'value="A20047"', f'value="{text}"'.encode())
+    world.poll(world.process("poller"))
+    (record,) = world.records()
+    assert [(each.details["from_mailbox"], each.details["from_organisation"]) for each in
+            record.history.of(FactKind.RESPONSE)] == [(mailbox, "not readable")]  # fmt: skip
+    assert record.status is Status.SENT, "it does not count: it names another organisation than the message went to"
+    assert "organisation not readable" in world.topic.told[0]
+    assert text not in shown(world) + " ".join(in_words(fact) for fact in record.history.facts)
+    assert any(text.encode() in content for key, content in world.bucket.objects.items() if "received/" in key), (
+        "the evidence has it"
+    )

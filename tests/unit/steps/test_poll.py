@@ -10,12 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.itk3.responses import Outcome
 from gpconnect_messaging.ledger.lifecycle import MOST_ROUTING_QUESTIONS, FactKind, History, Status
-from gpconnect_messaging.ledger.records import SET_ASIDE
+from gpconnect_messaging.ledger.records import SET_ASIDE, Tries
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.mesh.errors import (
     ERROR_CODES,
@@ -649,7 +649,77 @@ def test_credentials_that_mesh_does_not_accept_end_the_poll(world: World, monkey
         patched.setattr(Client, "download_into", refuse)
         with pytest.raises(Authentication):
             a_poller(world).poll(MAILBOX)
-    assert a_poller(world).poll(MAILBOX) == Polled(matched=2), "the lease was given back, and no try was counted"
+    assert len(refused) == 2, "each was asked for once"
+    for answer in world.inbox():
+        assert world.ledger.begin_received(MAILBOX, answer) == Tries(begun=1, alone=0), "no try was counted"
+        world.ledger.forget_try(MAILBOX, answer, alone=False)
+    assert a_poller(world).poll(MAILBOX) == Polled(matched=2), "the lease was given back"
+
+
+def test_a_message_that_mesh_does_not_let_us_have_does_not_stop_the_inbox_and_is_set_aside(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id = sent(world)
+    withheld, *_ = [world.answer(message_id, code) for code in ("20013", "20013", "30001")]
+    download, asked = Client.download_into, []
+
+    def refuse(client: Client, mesh_message_id: str, sink: Any, **how: Any) -> Any:
+        if mesh_message_id == withheld:
+            asked.append(1)
+            raise Authentication("download", "answered 403", status=403)
+        return download(client, mesh_message_id, sink, **how)
+
+    monkeypatch.setattr(Client, "download_into", refuse)
+    for number in range(1, 4):
+        with pytest.raises(Authentication):
+            a_poller(world, most_tries=2, at_once=1).poll(MAILBOX)
+        assert len(asked) == number, "once a poll: other credentials would not help"
+        assert status(world, message_id) is Status.DELIVERED
+    assert a_poller(world, most_tries=2).poll(MAILBOX) == Polled(set_aside=1)
+    assert world.inbox() == [withheld], "it stays in MESH"
+    assert subjects(world) == ["Something came in that belongs to no message"]
+
+
+def test_where_mesh_does_not_let_us_track_an_answer_is_judged_by_the_directory(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id = sent(world)
+
+    def refuse(*_: Any) -> Any:
+        raise Authentication("tracking", "answered 403", status=403)
+
+    monkeypatch.setattr(Client, "tracking", refuse)
+    world.answer(message_id, "20013")
+    world.answer(message_id, "30001")
+    for _ in range(MOST_ROUTING_QUESTIONS):
+        poll(world)
+    assert status(world, message_id) is Status.DELIVERED
+    assert world.topic.told == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ClientError({"Error": {"Code": "ValidationException", "Message": ""}}, "UpdateItem"),
+        ClientError({"Error": {"Code": "KeyTooLongError", "Message": ""}}, "PutObject"),
+        ClientError(
+            {"Error": {"Code": "TransactionCanceledException", "Message": ""},
+             "CancellationReasons": [{"Code": "None"}, {"Code": "ValidationError"}]},
+            "TransactWriteItems",
+        ),
+        ParamValidationError(report="x"),
+    ],
+    ids=("ValidationException", "KeyTooLongError", "ValidationError", "ParamValidationError"),
+)  # fmt: skip
+def test_what_a_message_makes_aws_refuse_is_set_aside_like_any_other_fault_of_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    world.answer(sent(world), "20013")
+    monkeypatch.setattr(Client, "download_into", lambda *_, **__: (_ for _ in ()).throw(error))
+    for _ in range(3):
+        with pytest.raises(type(error)):
+            a_poller(world, most_tries=2).poll(MAILBOX)
+    assert a_poller(world, most_tries=2).poll(MAILBOX) == Polled(set_aside=1)
 
 
 def test_a_matched_answer_is_received_under_its_message(world: World) -> None:

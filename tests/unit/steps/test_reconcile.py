@@ -11,15 +11,17 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.ledger.balances import Balances
+from gpconnect_messaging.ledger.balances import Balances, Reckoning
 from gpconnect_messaging.ledger.lifecycle import (
     FactKind,
     Patience,
+    Status,
     request_refused,
 )
 from gpconnect_messaging.ledger.records import Received
-from gpconnect_messaging.mesh.errors import Busy
-from gpconnect_messaging.reconciliation import UNKNOWN_MAILBOX, Balance, MailboxBalance
+from gpconnect_messaging.mailboxes.directory import CredentialsError
+from gpconnect_messaging.mesh.errors import Authentication, Busy, Refused
+from gpconnect_messaging.reconciliation import UNKNOWN_MAILBOX, Balance, MailboxBalance, Row, asked_of_mesh
 from gpconnect_messaging.steps import reconcile
 from gpconnect_messaging.steps.reconcile import Reconciliation
 from tests.model.effects import Watched
@@ -224,11 +226,78 @@ def test_a_message_that_mesh_does_not_know_is_missed(night: Night) -> None:
     assert known not in of(made).unknown_to_mesh
 
 
-def test_a_mesh_that_does_not_answer_leaves_messages_unasked_and_nothing_wrong(night: Night) -> None:
-    night.build("a", *SENT)
+SOON = timedelta(minutes=20)
+"""By then MESH must know what it took; nothing else is due."""
+FAILURES = [
+    Busy("tracking", "MESH is busy"),
+    Refused("tracking", "answered 403", status=403),
+    Authentication("tracking", "answered 403", status=403),
+    CredentialsError("the secret is not there"),
+]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
+def test_a_day_on_which_mesh_answers_nothing_does_not_balance(night: Night, failure: Exception) -> None:
+    sent = [night.build(name, *SENT) for name in "abcdefg"]
+    night.mesh.failure = failure
+    night.clock.advance(SOON)
+    made = night.reckon_now(DAY)
+    its = of(made)
+    assert (made.must_be_known, made.asked_of_mesh, made.not_asked, its.unknown_to_mesh) == (7, 0, 7, [])
+    assert made.total("unanswered") == 5, "after so many MESH is left alone"
+    assert set(its.unanswered) < set(sent)
+    assert night.told() == ["The day's balance does not add up"]
+    assert "unanswered: 5" in night.topic.told[0]
+
+
+def test_a_question_without_an_answer_among_others_with_one_is_asked_again_another_night(night: Night) -> None:
+    for name in "abc":
+        night.build(name, *SENT)
+    night.mesh.failures = {"MESH-b": Busy("tracking", "MESH is busy")}
+    night.clock.advance(SOON)
+    made = night.reckon_now(DAY)
+    assert (made.asked_of_mesh, made.not_asked, of(made).unanswered, made.total("unanswered")) == (2, 1, [], 0)
+    assert of(made).answered == 2
+
+
+def test_a_mailbox_of_whose_messages_mesh_answers_none_does_not_balance_beside_others_that_do() -> None:
+    rows = [
+        Row(
+            message_id=f"message-{number}", request_id="r", mailbox=mailbox, status=Status.SENT, created_at=EVENING,
+            changed_at=EVENING, due_at=None,
+        )
+        for number, mailbox in enumerate((MAILBOX, MAILBOX, OTHER, OTHER))
+    ]  # fmt: skip
+    nothing = Balance(day=DAY, made_at=NIGHT, mailboxes={})
+    answers = list(zip(rows, (True, None, None, None), strict=True))
+    made = nothing.plus(asked_of_mesh(DAY, NIGHT, answers[:3])).plus(asked_of_mesh(DAY, NIGHT, answers[3:]))
+    assert {name: its.wrong for name, its in made.mailboxes.items()} == {MAILBOX: 0, OTHER: 2}
+    assert made.mailboxes[OTHER].unanswered == ["message-2", "message-3"]
+    assert Balance.from_json(json.loads(json.dumps(made.as_json()))) == made
+    later = made.plus(asked_of_mesh(DAY, NIGHT, [(rows[2], True)]))
+    assert (later.wrong, later.fingerprint) == (0, "")
+
+
+def test_that_mesh_answers_nothing_is_one_imbalance_whichever_messages_it_is_asked_about(night: Night) -> None:
+    for name in "abcdefgh":
+        night.build(name, *SENT)
     night.mesh.failure = Busy("tracking", "MESH is busy")
-    made = night.reckon()
-    assert (made.asked_of_mesh, made.not_asked, of(made).unknown_to_mesh) == (0, 1, [])
+    night.clock.advance(SOON)
+    first, second = night.reckon_now(DAY), night.reckon_now(DAY)
+    assert of(first).unanswered != of(second).unanswered, "the tour goes on"
+    assert night.told() == ["The day's balance does not add up"]
+    night.receive("request-lost")
+    night.clock.advance(SOON)
+    night.reckon_now(DAY)
+    assert night.told() == ["The day's balance does not add up"] * 2, "another imbalance is notified"
+
+
+def test_a_tour_that_ends_before_anything_was_asked_begins_again(night: Night) -> None:
+    night.build("a", *SENT)
+    night.balances.record(Reckoning(day=DAY - timedelta(days=9), began_at=EVENING), tour=json.dumps([10**6, None]))
+    night.clock.advance(SOON)
+    made = night.reckon_now(DAY)
+    assert (night.mesh.asked, made.asked_of_mesh, made.not_asked) == (["MESH-a"], 1, 0)
 
 
 def test_mesh_is_asked_about_so_many_messages_and_no_more(night: Night) -> None:

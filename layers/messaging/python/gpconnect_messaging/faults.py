@@ -7,9 +7,13 @@ Libraries put what they were given into their errors' texts (a key, a request, a
 import traceback
 from pathlib import Path
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 _OURS = __name__.partition(".")[0]
+_PROVOKED = {
+    "EntityTooLarge", "InvalidArgument", "InvalidParameter", "InvalidParameterValue", "KeyTooLongError",
+    "ValidationError", "ValidationException",
+}  # fmt: skip
 
 
 class StepFailedError(Exception):
@@ -24,6 +28,17 @@ def describe(error: BaseException) -> dict[str, str]:
         "reason": _reason(error),
         "where": " > ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames[-6:]),
     }
+
+
+def is_provoked(error: BaseException) -> bool:
+    """Whether AWS finds fault with what it was asked, not with its own state: asked again, it answers the same.
+
+    Of a transaction that was cancelled, the reasons say so.
+    """
+    if isinstance(error, ClientError):
+        reasons = error.response.get("CancellationReasons", ())
+        return bool(_PROVOKED & {error.response["Error"]["Code"], *(reason.get("Code") for reason in reasons)})
+    return isinstance(error, ParamValidationError)
 
 
 def _reason(error: BaseException) -> str:

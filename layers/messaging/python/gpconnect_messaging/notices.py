@@ -217,7 +217,8 @@ WORDS = {
     ),
     NoticeKind.IMBALANCE: Words(
         "The day's balance does not add up",
-        "What was received on a day is not all accounted for: something was lost, or waits where nothing will move it.",
+        "What was received on a day is not all accounted for: something was lost, or waits where nothing will move it, "
+        "or MESH answered no question about a mailbox's messages.",
         "Read the day's balance: it lists each request and message concerned. A request that made no message is still "
         "kept: find out why in the builder's log and its dead-letter queue, and drop it again.",
     ),

@@ -7,6 +7,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from gpconnect_messaging.stated_times import read_stated
+
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
@@ -25,6 +27,15 @@ UNANNOUNCED = "unannounced"
 def queue_url(beside: str, arn: str) -> str:
     """Give the URL of the queue with this ARN, from the URL of another queue of the same account and region."""
     return f"{beside.rpartition('/')[0]}/{arn.rpartition(':')[2]}"
+
+
+def first_queued(sent: str | None, stated: str | None) -> datetime:
+    """Say when a message was first queued (UTC): when SQS took it, or earlier, where it was put there again since.
+
+    `sent` is SQS's own word, in milliseconds since 1970; now, where it gives none. `stated` is the attribute QUEUED_AT.
+    """
+    at = datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else datetime.now(UTC)
+    return min(at, read_stated(stated) or at)
 
 
 class SendQueue:

@@ -97,8 +97,8 @@ MOST_LISTED = 200
 """How many ids of a kind and mailbox a day's balance lists. All are counted, and a part's balance lists all it has."""
 
 _LISTED = ("arriving", "lost", "incomplete", "without_receipt", "unattended", "vanished", "unknown_to_mesh",
-           "unmatched")  # fmt: skip
-_WRONG = ("lost", "incomplete", "without_receipt", "unattended", "vanished", "unknown_to_mesh")
+           "unanswered", "unmatched")  # fmt: skip
+_WRONG = ("lost", "incomplete", "without_receipt", "unattended", "vanished", "unknown_to_mesh", "unanswered")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,6 +131,10 @@ class MailboxBalance:
     """Messages that an earlier balance left open, and that the ledger does not have any more."""
     unknown_to_mesh: list[str] = field(default_factory=list)
     """Messages that MESH is said to have taken, and that MESH does not know."""
+    answered: int = 0
+    """About how many messages MESH answered."""
+    unanswered: list[str] = field(default_factory=list)
+    """Messages that MESH was asked about in vain, where it answered about none: then it vouches for nothing."""
     unmatched: list[str] = field(default_factory=list)
     """MESH's ids of what came in on the day and belongs to no message."""
 
@@ -142,15 +146,19 @@ class MailboxBalance:
     def plus(self, other: "MailboxBalance") -> "MailboxBalance":
         """Add up; of the ids the first MOST_LISTED of each kind are listed."""
         openly = [*self.open_messages.items(), *other.open_messages.items()]
-        return MailboxBalance(
+        total = MailboxBalance(
             received=self.received + other.received,
             settled=self.settled + other.settled,
             open=self.open + other.open,
+            answered=self.answered + other.answered,
             counts=self.counts + other.counts,
             statuses=self.statuses + other.statuses,
             open_messages=dict(openly[:MOST_LISTED]),
             **{name: [*getattr(self, name), *getattr(other, name)][:MOST_LISTED] for name in _LISTED},
         )
+        if total.answered:
+            total.unanswered, total.counts["unanswered"] = [], 0
+        return total
 
     @property
     def doubtful(self) -> list[str]:
@@ -249,7 +257,8 @@ class Balance:
     def fingerprint(self) -> str:
         """Tell one imbalance of a day from another: a hash of what is wrong; empty where the day balances."""
         wrong = [
-            [mailbox, name, balance.counts[name], sorted(getattr(balance, name))]
+            # Which messages MESH was asked about in vain differs each time; that it answered about none does not.
+            [mailbox, name, *([] if name == "unanswered" else [balance.counts[name], sorted(getattr(balance, name))])]
             for mailbox, balance in sorted(self.mailboxes.items())
             for name in _WRONG
             if balance.counts[name]
@@ -368,12 +377,16 @@ def balance(
     return Balance(day=day, made_at=now, mailboxes=dict(found), must_be_known=must_be_known)
 
 
-def unknown_to_mesh(day: date, made_at: datetime, rows: Iterable[Row], asked: int) -> Balance:
-    """Give what asking MESH about so many messages adds to a day's balance: those that it does not know."""
+def asked_of_mesh(day: date, made_at: datetime, answers: Iterable[tuple[Row, bool | None]]) -> Balance:
+    """Give what asking MESH adds to a day's balance: of each message whether MESH knows it, or None: no answer."""
     found: defaultdict[str, MailboxBalance] = defaultdict(MailboxBalance)
-    for row in rows:
-        found[row.mailbox].note("unknown_to_mesh", row.message_id)
-    return Balance(day=day, made_at=made_at, mailboxes=dict(found), asked_of_mesh=asked)
+    for row, known in answers:
+        its = found[row.mailbox]
+        its.answered += known is not None
+        if not known:
+            its.note("unanswered" if known is None else "unknown_to_mesh", row.message_id)
+    answered = sum(its.answered for its in found.values())
+    return Balance(day=day, made_at=made_at, mailboxes=dict(found), asked_of_mesh=answered)
 
 
 def _account(receipt: Receipt, made: list[Row], its: MailboxBalance, settled_since: datetime) -> None:

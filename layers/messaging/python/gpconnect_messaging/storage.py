@@ -26,7 +26,8 @@ _CHUNK = 192 * 1024
 _LONGEST_KEY = 1024
 # The shortest part that S3 takes.
 _RECEIVED_PART = 5 * 1024 * 1024
-_MISSING = {"404", "NoSuchKey", "NoSuchVersion"}
+# The last is S3's answer to a version id that no object can have.
+_MISSING = {"404", "NoSuchKey", "NoSuchVersion", "InvalidArgument"}
 _MOST_TAGS = 10
 ASKED_AT_ONCE = 8
 """For the tags of how many objects S3 is asked at the same time."""
@@ -514,7 +515,8 @@ def _is_there(client: "S3Client", bucket: str, key: str) -> bool:
 
 def _require_possible(key: str) -> None:
     """Raise NotThereError for a key that no object can have: S3 would answer with an error that reads as our fault."""
-    if not 0 < len(key.encode()) <= _LONGEST_KEY:
+    written = key.encode(errors="ignore")
+    if written.decode() != key or not 0 < len(written) <= _LONGEST_KEY:
         raise NotThereError("no such object")
 
 

@@ -185,7 +185,7 @@ class Balances(LedgerTable):
         """
         pk = f"BALANCE#{balance.day}"
         names = ("received", "settled", "open", "arriving", "open_messages", "lost", "incomplete", "without_receipt",
-                 "unattended", "vanished", "unknown_to_mesh", "unmatched")  # fmt: skip
+                 "unattended", "vanished", "unknown_to_mesh", "unanswered", "unmatched")  # fmt: skip
         counts = {name: balance.total(name) for name in names}
         summary: Item = {
             "pk": pk,

@@ -748,6 +748,7 @@ class History:
         only tell against it.
         """
         accepted = {fact.details["mesh_message_id"] for fact in self.of(FactKind.RESPONSE_ACCEPTED)}
+        forged = {fact.identity for fact in self.answers_nothing}
 
         def elsewhere(response: Fact) -> bool:
             mailbox, organisation = (
@@ -760,8 +761,14 @@ class History:
         return tuple(
             fact
             for fact in self.of(FactKind.RESPONSE)
-            if fact in self.answers_nothing or (fact.details["mesh_message_id"] not in accepted and elsewhere(fact))
+            if fact.identity in forged or (fact.details["mesh_message_id"] not in accepted and elsewhere(fact))
         )
+
+    @cached_property
+    def responses(self) -> tuple[Fact, ...]:
+        """The responses that count: all that are not suspicious."""
+        suspicious = {fact.identity for fact in self.suspicious}
+        return tuple(fact for fact in self.of(FactKind.RESPONSE) if fact.identity not in suspicious)
 
     def awaits(self, level: Level) -> bool:
         """Whether MESH took the message, and an acknowledgement of this level is still due for it.
@@ -781,9 +788,8 @@ class History:
         """
         return frozenset(
             (fact.details["level"], fact.details["verdict"])
-            for fact in self.of(FactKind.RESPONSE)
-            if fact not in self.suspicious
-            and not (fact.details["code"] == DUPLICATE_MESSAGE and self.possible_copies > 1)
+            for fact in self.responses
+            if not (fact.details["code"] == DUPLICATE_MESSAGE and self.possible_copies > 1)
         )
 
     @cached_property

@@ -811,7 +811,7 @@ class Ledger(LedgerTable):
         return tuple(
             Notice(
                 subject_key=f"MESSAGE#{record.message_id}", kind=kind, raised_at=self._now(),
-                facts=facts | _explanation(record.history, kind), occasion=occasion,
+                facts=facts | _explanation(record.history, kind, occasion), occasion=occasion,
             )
             for kind, occasion in sorted(occasions_due(record.history) - known)
         )  # fmt: skip
@@ -954,8 +954,8 @@ class Ledger(LedgerTable):
         return [*puts, *(self._put_notice(notice, held=record.legal_hold) for notice in notices)]
 
 
-def _explanation(history: History, kind: NoticeKind) -> dict[str, str]:
-    """Pick the details that a notice of this kind needs."""
+def _explanation(history: History, kind: NoticeKind, occasion: str) -> dict[str, str]:
+    """Pick the details that a notice of this kind needs; they do not grow with what others send."""
     details: dict[str, Any] = {}
     match kind:
         case NoticeKind.INVALID | NoticeKind.MALWARE | NoticeKind.NOT_SCANNED:
@@ -969,7 +969,7 @@ def _explanation(history: History, kind: NoticeKind) -> dict[str, str]:
         case NoticeKind.UNDELIVERED:
             details = dict(history.of(FactKind.REPORT)[-1].details)
         case NoticeKind.REJECTED | NoticeKind.CONTRADICTION | NoticeKind.UNKNOWN_CODE:
-            details = {"codes": ", ".join(sorted(str(fact.details["code"]) for fact in history.of(FactKind.RESPONSE)))}
+            details = {"codes": ", ".join(sorted({str(fact.details["code"]) for fact in history.responses}))}
         case NoticeKind.OVERDUE:
             details = {"missing": " and ".join(history.missing_acknowledgements)}
         case NoticeKind.DIFFERS | NoticeKind.DIFFERS_MORE:
@@ -992,7 +992,8 @@ def _explanation(history: History, kind: NoticeKind) -> dict[str, str]:
         case NoticeKind.SENT_ALTHOUGH_WITHDRAWN:
             details = dict(history.of(FactKind.WITHDRAWN)[0].details)
         case NoticeKind.SUSPICIOUS:
-            details = {"responses": ", ".join(sorted(map(_source, history.suspicious)))}
+            response = next(fact for fact in history.suspicious if fact.details["mesh_message_id"] == occasion)
+            details = {"response": _source(response)}
     return {name: str(value) for name, value in details.items()}
 
 

@@ -212,12 +212,14 @@ def time_shards(day: date) -> list[str]:
 
 def text(time_: datetime) -> str:
     """Write a time in fixed width, so that text order is time order."""
-    return time_.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not by strftime: some C libraries write a year before 1000 with fewer digits.
+    return f"{time_.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def time(written: str) -> datetime:
-    """Read a time that `text` wrote."""
-    return datetime.fromisoformat(written)
+    """Read a time that `text` wrote, also before it wrote every year with four digits."""
+    year, _, rest = written.partition("-")
+    return datetime.fromisoformat(f"{year:0>4}-{rest}")
 
 
 def item(values: Item) -> dict[str, Any]:

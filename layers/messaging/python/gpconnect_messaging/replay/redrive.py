@@ -23,7 +23,7 @@ from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.operators import checked_actor, checked_reason
-from gpconnect_messaging.queues import QUEUED_AT, queue_url
+from gpconnect_messaging.queues import QUEUED_AT, first_queued, queue_url
 from gpconnect_messaging.replay.pace import Pace
 from gpconnect_messaging.requests.identity import Identifiers
 from gpconnect_messaging.requests.senders import sender_of_queue
@@ -208,7 +208,7 @@ class Redrive:
                     id=each["MessageId"],
                     kind=Kind.UNREADABLE,
                     subject=None,
-                    queued_at=_queued_at(held, attributes),
+                    queued_at=first_queued(attributes.get("SentTimestamp"), _text(held, QUEUED_AT)),
                     receives=int(attributes.get("ApproximateReceiveCount", 0)),
                     error=_text(held, _ERROR_CODE),
                 )
@@ -275,16 +275,6 @@ class Redrive:
 
 def _stays(letter: DeadLetter, why: str) -> DeadLetter:
     return replace(letter, moves=False, why=why)
-
-
-def _queued_at(held: _Held, attributes: Mapping[str, Any]) -> datetime:
-    """When it was first queued: SQS's time, or an earlier one that a redrive before brought along."""
-    at = datetime.fromtimestamp(int(attributes.get("SentTimestamp", 0)) / 1000, UTC)
-    try:
-        before = datetime.fromisoformat(_text(held, QUEUED_AT) or "")
-    except ValueError:
-        return at
-    return min(at, before) if before.tzinfo else at
 
 
 def _text(held: _Held, name: str) -> str | None:

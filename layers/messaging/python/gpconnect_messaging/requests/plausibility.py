@@ -10,10 +10,12 @@ from datetime import date, datetime, timedelta
 from gpconnect_messaging.documents.wording import uk_local
 from gpconnect_messaging.requests.models import Request, Withdrawal
 from gpconnect_messaging.requests.refusal import Reason
+from gpconnect_messaging.stated_times import EARLIEST
 
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How far a sender's clock may be ahead of ours."""
 
+_TOO_EARLY = f"lies before {EARLIEST.year}: leave it out where it is not known"
 _FUTURE = "lies in the future: check the date, and the offset from UTC"
 
 
@@ -32,7 +34,9 @@ def implausible(request: Request, now: datetime) -> Iterator[Reason]:
     consultation, event = request.consultation, request.event
     if consultation.end and consultation.end < consultation.start:
         yield Reason("consultation.end", "lies before its start")
-    if consultation.updated and consultation.updated < consultation.start - CLOCKS_DIFFER:
+    if consultation.updated and consultation.updated < EARLIEST:
+        yield Reason("consultation.updated", _TOO_EARLY)
+    elif consultation.updated and consultation.updated < consultation.start - CLOCKS_DIFFER:
         yield Reason("consultation.updated", "lies before the consultation's start")
     if event and event.start and event.end and event.end < event.start:
         yield Reason("event.end", "lies before its start")
@@ -46,6 +50,8 @@ def implausible_withdrawal(withdrawal: Withdrawal, now: datetime) -> Iterator[Re
     if withdrawal.deleted and withdrawal.deleted > now + CLOCKS_DIFFER:
         # Every true request for the encounter would look older, and never be sent.
         yield Reason("deleted", _FUTURE)
+    if withdrawal.deleted and withdrawal.deleted < EARLIEST:
+        yield Reason("deleted", _TOO_EARLY)
 
 
 def _births(request: Request, now: datetime) -> Iterator[Reason]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from gpconnect_messaging.faults import is_provoked
 from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import LedgerBusyError
@@ -29,11 +30,9 @@ from gpconnect_messaging.storage import StorageError
 KILLED = "the function was killed, or ran out of time, at every attempt"
 
 _OUTAGES = (
-    BotoCoreError, StorageError, LedgerBusyError, PdsError, CredentialsError, UnknownRequestError, MailboxSettingsError,
-    SenderSettingsError, NotReadyError,
+    BotoCoreError, ClientError, StorageError, LedgerBusyError, PdsError, CredentialsError, UnknownRequestError,
+    MailboxSettingsError, SenderSettingsError, NotReadyError,
 )  # fmt: skip
-# AWS's answers to what a request made us ask: the same request gets the same answer later.
-_PROVOKED = {"EntityTooLarge", "InvalidArgument", "KeyTooLongError", "ValidationException"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +64,4 @@ class Attempts:
 
 
 def _is_the_requests_own(error: Exception) -> bool:
-    if isinstance(error, ClientError):
-        return error.response["Error"]["Code"] in _PROVOKED
-    return not isinstance(error, _OUTAGES)
+    return is_provoked(error) or not isinstance(error, _OUTAGES)

@@ -153,6 +153,8 @@ class Builder:
         self.evidence.receipt(str(request_id))
         if bucket != self.drop.name:  # whoever may use the queue can write what looks like S3's event
             return self._refuse(request_id, None, [Reason("request", "lies in a bucket that is not the drop")])
+        if not (version and version.isascii()):  # S3 always names one; without it, one object would be two requests
+            return self._refuse(request_id, None, [Reason("request", "was announced without its object's version")])
         try:
             version = self.scanned(key, version, "request", arrived) or ""
             raw = self.drop.read(key, version, LARGEST_REQUEST)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
+from botocore.exceptions import BotoCoreError
+
 from gpconnect_messaging.ledger.notices import NoticeBook
 from gpconnect_messaging.ledger.records import OpenNotice
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory, UnknownMailboxError
@@ -37,20 +39,35 @@ class Escalation:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def run(self, time_left: Callable[[], bool] = lambda: True) -> Escalated:
-        """Escalate what is due, while `time_left` says that there is time for one more."""
-        done = Escalated()
+        """Escalate what is due, while `time_left` says that there is time for one more.
+
+        One that fails does not hold up the others, unless AWS cannot be reached; the first error is raised at the end.
+        """
+        done, failures = Escalated(), list[Exception]()
         for each in islice(self.book.due_escalations(self.now()), MOST_LOOKED_AT):
             if not time_left():
                 break
-            since = each.told_at or each.notice.raised_at
-            until = since + self._wait(each)
-            if until > self.now():
-                self.book.wait_with(each, until)
-            elif self.book.take_escalation(each):
-                self.notifier.escalate(each.notice)
-                self.book.escalated(each)
-                done.notices_escalated += 1
+            try:
+                done.notices_escalated += self._escalate(each)
+            except Exception as error:  # noqa: BLE001 - whatever one notice does, the others must not wait for it
+                failures.append(error)
+                if isinstance(error, BotoCoreError):
+                    break
+        if failures:
+            raise failures[0]
         return done
+
+    def _escalate(self, each: OpenNotice) -> bool:
+        """Escalate a notice where its time is over, or put it off until then; say whether it was escalated."""
+        until = (each.told_at or each.notice.raised_at) + self._wait(each)
+        if until > self.now():
+            self.book.wait_with(each, until)
+            return False
+        if not self.book.take_escalation(each):
+            return False
+        self.notifier.escalate(each.notice)
+        self.book.escalated(each)
+        return True
 
     def _wait(self, open_notice: OpenNotice) -> timedelta:
         mailbox = open_notice.notice.mailbox

@@ -9,7 +9,7 @@ taking a message in can be repeated; the lease on the mailbox only saves the wor
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -19,6 +19,7 @@ from functools import partial
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from gpconnect_messaging.faults import is_provoked
 from gpconnect_messaging.itk3.responses import Outcome, Response, UnreadableResponse, read_response
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import Fact, History
@@ -39,7 +40,7 @@ from gpconnect_messaging.mesh.errors import (
 )
 from gpconnect_messaging.mesh.models import MessageHeaders
 from gpconnect_messaging.notices import Notifier
-from gpconnect_messaging.quoting import mailbox_id
+from gpconnect_messaging.quoting import mailbox_id, own_ods_code
 from gpconnect_messaging.requests.identity import Identifiers
 from gpconnect_messaging.specification import WORKFLOW_ANSWERED_ON
 from gpconnect_messaging.steps.voiding import void_what_it_replaced, voids
@@ -48,8 +49,9 @@ from gpconnect_messaging.storage import Evidence, KeptMessage
 LARGEST_RECEIVED = 20_000_000_000
 """What MESH carries in all chunks of a message, in bytes; what is longer decompressed, is a bomb."""
 
-# Failures of MESH, of the network and of AWS: they say nothing of the message that was being taken in.
-_PASSING = (Authentication, Busy, NeverLeft, LedgerBusyError, ClientError, BotoCoreError)
+# Failures of MESH, of the network and of AWS: they say nothing of the message that was being taken in, unless it
+# provoked them.
+_PASSING = (Busy, NeverLeft, LedgerBusyError, ClientError, BotoCoreError)
 
 
 @dataclass(slots=True)
@@ -128,7 +130,7 @@ class Poller:
         if not self.ledger.take_mailbox(mailbox, holder, self.lease):
             return Polled(polled_elsewhere=1)
         try:
-            return self.mesh.authorised(mailbox, lambda client: _Round(self, client, time_left).run())
+            return _Round(self, self.mesh.authorised(mailbox, _shaken), time_left).run()
         finally:
             self.ledger.leave_mailbox(mailbox, holder)
 
@@ -152,8 +154,9 @@ class Poller:
                     return _BegunBefore(tries.alone)
             try:
                 taken = self._take_in(client, mesh_message_id)
-            except _PASSING:
-                self.ledger.forget_try(client.mailbox, mesh_message_id, alone=alone)
+            except _PASSING as error:
+                if not is_provoked(error):
+                    self.ledger.forget_try(client.mailbox, mesh_message_id, alone=alone)
                 raise
         else:
             taken = _Taken.SEEN_BEFORE  # recorded before, and the acknowledgement was lost
@@ -248,7 +251,7 @@ class Poller:
         routes = self._routes(client, record, message.workflow_id)
         if History((*record.history.facts, *routes)).destination_open:
             return _Undecided(record, routes)
-        return record, [*routes, *self._responses(message, response)]
+        return record, [*routes, *self._responses(message, response, record.history.organisations)]
 
     def _routes(self, client: MeshClient, record: MessageRecord, answered_on: str) -> list[Fact]:
         """Ask MESH where it took a message that it routed itself, before any answer to it is judged.
@@ -278,7 +281,7 @@ class Poller:
         """
         try:
             return mailbox_id(self.mesh.endpoint_lookup(mailbox, organisation, workflow_id).only)
-        except (Gone, Refused):
+        except (Authentication, Gone, Refused):
             return None
 
     def _report(self, message: MessageHeaders) -> tuple[MessageRecord, list[Fact]] | _Unmatched:
@@ -318,7 +321,7 @@ class Poller:
                 return waiting[0]
         return None
 
-    def _responses(self, message: MessageHeaders, response: Response) -> list[Fact]:
+    def _responses(self, message: MessageHeaders, response: Response, known: Collection[str] = ()) -> list[Fact]:
         # One verdict for each level that the response speaks of; none at all is a response of unknown meaning.
         outcomes = response.outcomes or (Outcome(level=response.level, verdict=response.verdict, code=None),)
         return [
@@ -326,7 +329,7 @@ class Poller:
                 at=self.now(),
                 mesh_message_id=message.message_id,
                 from_mailbox=message.sender,
-                from_organisation=response.sender_ods_code,
+                from_organisation=own_ods_code(response.sender_ods_code, known),
                 code=outcome.code,
                 level=outcome.level,
                 verdict=outcome.verdict,
@@ -340,11 +343,16 @@ def _may_answer(written: datetime | None, history: History) -> bool:
     return written is not None and any(since.replace(microsecond=0) <= written for since in history.copies_since)
 
 
+def _shaken(client: MeshClient) -> MeshClient:
+    client.handshake()
+    return client
+
+
 def _recipient(client: MeshClient, mesh_message_id: str) -> str | None:
     """Say which mailbox MESH took a message to; None where it does not say. What may pass is raised."""
     try:
         recipient = client.tracking(mesh_message_id).recipient
-    except (Gone, Refused):
+    except (Authentication, Gone, Refused):
         return None
     return mailbox_id(recipient)
 
@@ -360,10 +368,13 @@ class _Round:
     failures: list[Exception] = field(default_factory=list)
     begun_before: list[tuple[int, str]] = field(default_factory=list)
     """How often each was tried alone, and its id: what was tried least comes first, before what kills the process."""
+    refused: list[tuple[str, bool]] = field(default_factory=list)
+    """What MESH did not let us have, by its id, and whether it was tried alone."""
+    served: bool = False
+    """Whether MESH let us have another message."""
 
     def run(self) -> Polled:
         """Go through the inbox, and raise the first failure when all others are done."""
-        self.client.handshake()
         running: dict[Future[_Taken | _BegunBefore], str] = {}
         with ThreadPoolExecutor(self.poller.at_once) as pool:
             for mesh_message_id in self.client.inbox():
@@ -378,9 +389,13 @@ class _Round:
                 self._collect(running)
         for _, mesh_message_id in sorted(self.begun_before):
             if self.time_left():
-                self._count(partial(self._take, mesh_message_id, alone=True), mesh_message_id)
+                self._count(partial(self._take, mesh_message_id, alone=True), mesh_message_id, alone=True)
             else:
                 self.polled.left += 1
+        if len(self.refused) > 1 and not self.served:
+            # Then it is our credentials that MESH does not accept any more, and none of the messages is at fault.
+            for mesh_message_id, alone in self.refused:
+                self.poller.ledger.forget_try(self.client.mailbox, mesh_message_id, alone=alone)
         if self.failures:
             raise self.failures[0]
         return self.polled
@@ -393,14 +408,15 @@ class _Round:
         for future in done:
             self._count(future.result, running.pop(future))
 
-    def _count(self, result: Callable[[], _Taken | _BegunBefore], mesh_message_id: str) -> None:
+    def _count(self, result: Callable[[], _Taken | _BegunBefore], mesh_message_id: str, *, alone: bool = False) -> None:
         try:
             taken = result()
-        except Authentication:
-            raise
         except Exception as error:  # noqa: BLE001 - whatever one message does, the others must not wait for it
             self.failures.append(error)
+            if isinstance(error, Authentication):
+                self.refused.append((mesh_message_id, alone))
             return
+        self.served = self.served or (isinstance(taken, _Taken) and taken is not _Taken.SET_ASIDE)
         match taken:
             case _Taken.MATCHED:
                 self.polled.matched += 1

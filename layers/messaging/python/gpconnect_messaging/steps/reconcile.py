@@ -37,7 +37,7 @@ from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialsError
 from gpconnect_messaging.mesh.errors import Gone, MeshError
 from gpconnect_messaging.notices import Notifier
-from gpconnect_messaging.reconciliation import Balance, LeftOpen, Row, balance, unknown_to_mesh
+from gpconnect_messaging.reconciliation import Balance, LeftOpen, Row, asked_of_mesh, balance
 from gpconnect_messaging.replay.pace import Pace
 from gpconnect_messaging.storage import Evidence
 
@@ -234,29 +234,32 @@ class Reconciliation:
         if reached.asked_enough:
             return reached, True
         before = reached.began_at - self.patience.uncertain
-        tour = self.balances.tour()
-        unknown: list[Row] = []
+        tour = begun = self.balances.tour()
+        answers: list[tuple[Row, bool | None]] = []
         asked, failures = 0, 0
         for sent in self.balances.sent(tour):
             enough = reached.asked + asked >= self.most_asked or failures >= _MOST_FAILURES
             if enough or asked >= _RECORDED_EVERY or not time_left():
-                recorded = self._asked(reached, unknown, asked, tour, enough=enough)
+                recorded = self._asked(reached, answers, asked, tour, enough=enough)
                 if recorded is None or enough or not time_left():
                     return recorded, enough
-                reached, unknown, asked = recorded, [], 0
+                reached, answers, asked = recorded, [], 0
             if sent.row.mesh_must_know(before):
                 answer = self._known_to_mesh(sent.row)
                 failures = failures + 1 if answer is None else 0
                 asked += answer is not None
-                unknown += [sent.row] * (answer is False)
+                answers.append((sent.row, answer))
             tour = sent.position
-        return self._asked(reached, unknown, asked, "", enough=True), True
+        # Where the tour ended before anything was asked, all that there is comes before where it was begun.
+        again = bool(begun) and not answers and not reached.asked
+        recorded = self._asked(reached, answers, asked, "", enough=not again)
+        return self._ask_mesh(recorded, time_left) if recorded and again else (recorded, True)
 
     def _asked(
-        self, reached: Reckoning, unknown: list[Row], asked: int, tour: str, *, enough: bool
+        self, reached: Reckoning, answers: list[tuple[Row, bool | None]], asked: int, tour: str, *, enough: bool
     ) -> Reckoning | None:
         reached = replace(reached, asked=reached.asked + asked, asked_enough=enough)
-        return self._add(reached, unknown_to_mesh(reached.day, reached.began_at, unknown, asked), tour)
+        return self._add(reached, asked_of_mesh(reached.day, reached.began_at, answers), tour)
 
     def _known_to_mesh(self, row: Row) -> bool | None:
         """Say whether MESH knows any copy of a message; None where it does not answer."""

@@ -5,8 +5,8 @@ It names the patient: it belongs into the evidence store, never into a notice or
 
 from collections.abc import Sequence
 
-from gpconnect_messaging.ledger.lifecycle import FactKind
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.quoting import ods_code
 from gpconnect_messaging.requests.models import Practice, Request, Withdrawal
 
 _NOT_KEPT = "not kept any longer: look the encounter up in your own records"
@@ -47,9 +47,9 @@ def _practice(known: Practice | None, sent: Sequence[MessageRecord]) -> str:
     """Name the practice as far as it is known, and who answered; without either, MESH alone knows where it went."""
     answered = sorted(
         {
-            str(fact.details["from_organisation"] or fact.details["from_mailbox"])
+            ods_code(fact.details["from_organisation"]) or str(fact.details["from_mailbox"])
             for record in sent
-            for fact in record.history.of(FactKind.RESPONSE)
+            for fact in record.history.responses
         }
     )
     named = f"{known.name or 'name not given'}, ODS code {known.ods_code}" if known else "not given by the request"

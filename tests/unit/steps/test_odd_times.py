@@ -1,0 +1,55 @@
+"""A request that states a time that cannot be true is refused, and its encounter goes on as before."""
+
+from typing import Any
+
+import pytest
+
+from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from tests.unit.steps.holding import WINDOW, Product
+
+EMPTY = ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "0976-05-04T03:02:01Z", "1989-12-31T23:59:59Z"]
+"""What software writes of a time that it does not know: the first of year 1 is .NET's."""
+
+
+def reasons(product: Product, row_id: str) -> list[str]:
+    (refused,) = product.row(row_id).history.of(FactKind.REQUEST_REFUSED)
+    return list(refused.details["reasons"])
+
+
+@pytest.mark.parametrize("window", [0, int(WINDOW.total_seconds())])
+@pytest.mark.parametrize("empty", EMPTY)
+def test_an_empty_time_of_change_is_refused_and_the_next_request_of_the_encounter_is_taken(
+    empty: str, window: int
+) -> None:
+    product = Product(hold_window_seconds=window)
+    refused = product.asks(consultation__updated=empty)
+    assert refused.status is Status.INVALID
+    assert reasons(product, refused.message_id) == [
+        "consultation.updated: lies before 1990: leave it out where it is not known"
+    ]
+    taken = product.asks()
+    assert taken.status is (Status.HELD if window else Status.BUILT)
+    assert product.withdraws().status is Status.WITHDRAWN
+    assert product.status(taken) is Status.WITHDRAWN
+
+
+@pytest.mark.parametrize("empty", EMPTY)
+def test_an_empty_time_of_deletion_is_refused_and_stops_nothing(empty: str) -> None:
+    product = Product(hold_window_seconds=0)
+    refused = product.withdraws(deleted=empty)
+    assert refused.status is Status.INVALID
+    assert reasons(product, refused.message_id) == ["deleted: lies before 1990: leave it out where it is not known"]
+    assert product.asks().status is Status.BUILT
+
+
+@pytest.mark.parametrize("written", ["1-01-01T00:00:00.000000Z", "999-01-01T00:00:00.000000Z"])
+def test_an_encounter_that_such_a_time_was_written_to_is_read_again(written: str) -> None:
+    """Earlier releases took such requests, and some C libraries write their years with fewer than four digits."""
+    product = Product(hold_window_seconds=0)
+    first = product.asks()
+    key = f"ENCOUNTER#{product.row(first.message_id).encounter_key}"
+    stood: dict[str, Any] = product.table._items[key, "ENCOUNTER"]
+    for name in ("newest_at", "newest_arrived"):
+        stood[name] = {"S": written}
+    assert product.row(product.asks().message_id).version == 2
+    assert product.withdraws().status is Status.WITHDRAWN
