@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
+from gpconnect_messaging.documents.types import media_type
 from gpconnect_messaging.requests.clinical import Observation, QuestionnaireAnswers, SuppliedResource
 from gpconnect_messaging.requests.fields import Concept, DropKey, NhsNumber, OdsCode, Part, ShortText, Text
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
@@ -223,7 +224,9 @@ class RequestedDocument(Part):
     """A document beside the request."""
 
     key: DropKey
-    content_type: Annotated[str, Field(pattern=r"^[a-z]+/[A-Za-z0-9.+-]+$")]
+    content_type: Annotated[
+        str, Field(pattern=r'^[A-Za-z]+/[A-Za-z0-9.+-]+( ?; ?[A-Za-z-]+="?[A-Za-z0-9._:-]+"?)*$', max_length=200)
+    ]
     title: ShortText
     primary: bool = False
 
@@ -305,7 +308,7 @@ class Request(Part):
 
     @model_validator(mode="after")
     def _images_are_documents(self) -> Self:
-        pictures = {document.key for document in self.documents if document.content_type in PICTURE_TYPES}
+        pictures = {document.key for document in self.documents if media_type(document.content_type) in PICTURE_TYPES}
         if any(set(section.images) - pictures for section in self.consultation.sections):
             raise ValueError("consultation.sections: an image is not the key of a PNG or JPEG document of this request")
         return self
