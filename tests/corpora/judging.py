@@ -23,7 +23,7 @@ TYPES = {
     ".txt": "text/plain",
     ".rtf": "text/rtf",
 }
-OTHER_KINDS = (".doc", ".docx", ".exe", ".htm", ".html", ".odt", ".svg", ".zip")
+OTHER_KINDS = (".doc", ".docx", ".exe", ".htm", ".html", ".svg", ".zip")
 """What is offered as a PDF and as text, and must not pass as either."""
 RULES = {
     "active content": "which may not be sent: save it without",

@@ -129,3 +129,20 @@ def test_links_bookmarks_and_an_empty_form_are_no_active_content() -> None:
         page="/Annots [<< /Subtype /Link /Rect [0 0 9 9] /A << /S /URI /URI (https://www.nhs.uk) >> >>]",
     )
     assert opened(content).refusal is None
+
+
+def without_a_table(number: int, *, size: int = 0, trailer: bool = True) -> bytes:
+    """Write a PDF whose catalog has this number, and which every reader has to search through."""
+    end = f"trailer\n<< /Size {number + 1} /Root {number} 0 R >>\n" if trailer else ""
+    return (
+        f"%PDF-1.7\n%{'.' * size}\n{number} 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n"
+        "2 0 obj\n<< /Type /Pages /Count 1 /Kids [3 0 R] >>\nendobj\n"
+        f"3 0 obj\n<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] >>\nendobj\n{end}startxref\n7\n%%EOF\n"
+    ).encode()
+
+
+def test_a_catalog_is_searched_for_only_where_the_trailer_names_one_that_can_be_there() -> None:
+    assert opened(without_a_table(1)).refusal is None
+    assert opened(without_a_table(5_000, size=15_000)).refusal is None
+    assert "is broken" in refusal(without_a_table(5_000))
+    assert "is broken" in refusal(without_a_table(1, trailer=False))

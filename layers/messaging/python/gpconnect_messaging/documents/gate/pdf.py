@@ -81,7 +81,7 @@ def _open_with_pypdf(file: IO[bytes]) -> PdfReader:
             raise RefusedError(_LOCKED)
         if not len(reader.pages):
             raise RefusedError(_NO_PAGE)
-        named = _catalog_is_named(reader, file, searched=searched.found)
+        named = _catalog_is_named(reader, file, searched)
     except (RefusedError, MemoryError):
         raise
     except DependencyError:  # the layer lacks what decrypts: no fault of the document
@@ -96,28 +96,36 @@ def _open_with_pypdf(file: IO[bytes]) -> PdfReader:
 
 
 class _Searched(logging.Handler):
-    """Notices that pypdf searched a file whose table of objects is wrong: it says so in a warning alone."""
+    """Notices what pypdf searched for where a file's table of objects is wrong: it says so in warnings alone."""
 
-    found = False
+    def __init__(self) -> None:
+        super().__init__()
+        self.everything = False
+        self.objects: set[int] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.found |= bool(re.match(r"Object \d+ \d+ found|parsing for Object Streams", record.getMessage()))
+        message = record.getMessage()
+        self.everything |= message == "parsing for Object Streams"
+        if found := re.match(r"Object (\d+) \d+ found", message):
+            self.objects.add(int(found[1]))
 
 
-def _catalog_is_named(reader: PdfReader, file: IO[bytes], *, searched: bool) -> bool:
+def _catalog_is_named(reader: PdfReader, file: IO[bytes], searched: _Searched) -> bool:
     """See that the trailer names a catalog that a reader need not guess.
 
-    No file holds more objects than a third of its bytes. A reader that has to search for objects needs the last trailer
-    in clear, to know which is the catalog.
+    No file holds more objects than a third of its bytes. A reader that has to search for the catalog goes by the last
+    trailer that stands in clear.
     """
     root, end = reader.trailer.raw_get("/Root"), file.seek(0, 2)
     if not isinstance(root, IndirectObject) or 3 * root.idnum > end:
         return False
     if reader.root_object.indirect_reference != root:  # pypdf took another
         return False
+    if not searched.everything and root.idnum not in searched.objects:
+        return True
     file.seek(0)
-    _, trailer, rest = file.read().rpartition(b"trailer") if searched else (b"", b"trailer", b"/Root")
-    return bool(trailer) and b"/Root" in rest
+    _, trailer, rest = file.read().rpartition(b"trailer")
+    return b"/Root" in rest if trailer else searched.everything
 
 
 def _starts(reader: PdfReader) -> Iterator[PdfObject]:
