@@ -1,6 +1,6 @@
 # One word for everything that a person needs; CI runs the same words.
 .DEFAULT_GOAL := help
-.PHONY: fhir-examples fuzz docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger bench-balance model model-take-outs soak-mesh mutants mutate-permissions try-deploy bench-console cost
+.PHONY: corpora fhir-examples fuzz docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger bench-balance model model-take-outs soak-mesh mutants mutate-permissions try-deploy bench-console cost
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -84,6 +84,10 @@ supply-chain: $(READY) ## Check licences, look for secrets, list what is shipped
 
 bench: $(READY) ## Measure time and memory against base64 alone (REPORT=1 never fails)
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench $(if $(REPORT),--report)
+
+corpora: $(READY) ## Hold the public files below DIR against the gate, with two judges; at least LEAST (1) files
+	@test -n "$(DIR)" || { echo "Name the folder: make corpora DIR=… LEAST=2000" >&2; exit 2; }
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.corpora "$(DIR)" --least $(or $(LEAST),1)
 
 bench-mesh: $(READY) ## Measure the MESH client against the official one and raw httpx, and its memory
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/uv run --quiet --no-project --python $(BIN)/python \

@@ -301,6 +301,8 @@ class Configuration(Settings):
     retention: Retention = Retention()
     backfill: Backfill | None = None
     """None: no state machine is made."""
+    active_content: Literal["refuse", "allow"] = "refuse"
+    """What becomes of PDFs that hold scripts, programs to start or other files: refused, or sent and recorded."""
     malware_scan: MalwareScan | None = None
     """None: what is dropped is not scanned."""
     timings: Timings = Timings()

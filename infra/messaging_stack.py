@@ -103,6 +103,7 @@ class MessagingStack(Stack):
                 "MAILBOX_PARAMETERS": mailboxes.parameter_prefix,
                 **(pds.environment if pds else {}),
                 "NHS_NUMBERS": configuration.nhs_numbers,
+                "ACTIVE_CONTENT": configuration.active_content,
                 "DROP_BUCKET": storage.drop.bucket_name,
                 "OUTBOX_BUCKET": storage.outbox.bucket_name,
                 "EVIDENCE_BUCKET": storage.evidence.bucket_name,

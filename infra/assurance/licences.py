@@ -31,6 +31,8 @@ SPDX = {
     "MIT No Attribution License (MIT-0)": "MIT-0",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0",
+    # pypdfium2's own, and PDFium's. What PDFium is built with (BUILD_LICENSES in the package) is permissive throughout.
+    "BSD-3-Clause, Apache-2.0, dependency licenses": "BSD-3-Clause AND Apache-2.0",
 }
 """SPDX's name of what older packages say in words."""
 

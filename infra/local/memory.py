@@ -21,7 +21,7 @@ from pathlib import Path
 
 MEGABYTE = 1024 * 1024
 _SECONDS_BETWEEN_LOOKS = 0.02
-# Our functions start no processes of their own: it is enough to look for children now and then.
+# The one process that a function starts, the gate's, is there from the first document on.
 _LOOKS_BETWEEN_CHILDREN = 10
 
 

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from gpconnect_messaging.documents.gate import DocumentGate
 from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.ledger.lifecycle import FactKind
-from gpconnect_messaging.requests.models import DEEPEST, parse
-from gpconnect_messaging.requests.refusal import RequestRefusedError
+from gpconnect_messaging.requests.models import DEEPEST, Request, parse
+from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.storage import NotThereError
 from infra.operations.command_line import Ended, Given, InputError, Panel, command
 from infra.operations.commands.looking import Actor
@@ -34,15 +35,18 @@ def validate(
         Path | None, typer.Option("--envelope", metavar="FILE", help="The MESH headers of a message's file.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Also what holds and what does not apply.")] = False,
+    allow_active: Annotated[
+        bool, typer.Option("--allow-active-content", help="As an environment that sends PDFs with active content.")
+    ] = False,
 ) -> int | None:
-    """A request, or a message or response, held to its rules; nothing that is printed repeats what it says."""
+    """A request with its documents, or a message or response, held to its rules; nothing that is printed repeats it."""
     from gpconnect_messaging.conformance.headers import Headers, read_headers
 
     file = Path(what)
     if file.is_file():
         content = file.read_bytes()
         if _is_request(content):
-            return _validate_request(given, content)
+            return _validate_request(given, content, file.parent, DocumentGate(allow_active=allow_active))
         headers = read_headers(envelope.read_bytes()) if envelope else None
     else:
         _no_such_file(what)
@@ -76,10 +80,16 @@ def _is_request(content: bytes) -> bool:
     return not isinstance(found, dict) or "resourceType" not in found
 
 
-def _validate_request(given: Given, content: bytes) -> int | None:
-    """Hold a request to the rules that it can be held to by itself; the mailbox's own are the builder's."""
+def _validate_request(given: Given, content: bytes, folder: Path, gate: DocumentGate) -> int | None:
+    """Hold a request to the rules that it can be held to by itself, and open the documents that lie beside it.
+
+    The mailbox's own rules are the builder's.
+    """
+    not_opened: list[str] = []
     try:
-        parse(content)
+        asked = parse(content)
+        if isinstance(asked, Request):
+            not_opened = _open_documents(asked, folder, gate)
     except RequestRefusedError as refused:
         reasons = [str(each) for each in refused.reasons]
         given.screen.result(
@@ -89,10 +99,28 @@ def _validate_request(given: Given, content: bytes) -> int | None:
         )
         return Ended.THE_ANSWER_IS_NO
     given.screen.result(
-        {"kind": "request", "valid": True, "reasons": []},
+        {"kind": "request", "valid": True, "reasons": [], "not_opened": not_opened},
         Text("The request is in order, as far as it can say by itself."),
+        sentences([f"{each}: is not beside the request, so it was not opened" for each in not_opened], mark="·"),
     )
     return None
+
+
+def _open_documents(request: Request, folder: Path, gate: DocumentGate) -> list[str]:
+    """Open the documents beside a request as the builder does; name those that are not there.
+
+    Raises RequestRefusedError.
+    """
+    reasons, not_opened = [], []
+    for place, document in enumerate(request.documents):
+        file = folder / document.key
+        if not file.is_file():
+            not_opened.append(f"documents[{place}]")
+        elif refusal := gate.examine(document.content_type, [file.read_bytes()]).refusal:
+            reasons.append(Reason(f"documents[{place}]", refusal))
+    if reasons:
+        raise RequestRefusedError(reasons)
+    return not_opened
 
 
 @command(example="gpcm render 1a2b3c4d --reveal --page report.html", panel=Panel.CHECK)

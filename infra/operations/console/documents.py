@@ -15,6 +15,7 @@ from starlette.responses import Response
 from gpconnect_messaging.documents import wording
 from gpconnect_messaging.documents.page import View
 from gpconnect_messaging.documents.reading import Document, Facts, Reading, UnreadableMessageError, read_message
+from gpconnect_messaging.documents.types import media_type
 from gpconnect_messaging.ledger.lifecycle import FactKind
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.operators import ReasonError, checked_reason
@@ -125,15 +126,15 @@ class Documents:
         document = documents[int(number) - 1]
         if document.content is None:
             raise PlaceError("The attachment cannot be decoded. Its message is in the outbox as it was sent.")
-        ending = _OPENED.get(document.content_type)
+        named = media_type(document.content_type)
+        ending = _OPENED.get(named)
         where = "inline" if ending else "attachment"
         # The name is ours: the document's own can be a patient's.
         headers = {"Content-Disposition": f'{where}; filename="attachment-{number}.{ending or "bin"}"'}
         if ending == "pdf":
             # A browser's own reader of PDF is script, style and frames; what it reads can run none of them.
             headers["Content-Security-Policy"] = "frame-ancestors 'none'"
-        media_type = document.content_type if ending else "application/octet-stream"
-        return Response(document.content, media_type=media_type, headers=headers)
+        return Response(document.content, media_type=named if ending else "application/octet-stream", headers=headers)
 
     def _reveal(self, request: Request, record: MessageRecord, what: Personal, reason: str) -> _Stored:
         return reveal(
@@ -224,7 +225,7 @@ def _attachment(document: Document, view: View) -> Attachment:
     if view is not View.CLINICAL:
         return Attachment("", document.content_type, size)
     text = None
-    if document.content is not None and document.content_type == "text/plain":
+    if document.content is not None and media_type(document.content_type) == "text/plain":
         text = document.content.decode("utf-8", "replace")
     opens = document.content is not None and text is None
     return Attachment(document.title, document.content_type, size, text, opens)

@@ -1,14 +1,14 @@
 import pytest
 
-from gpconnect_messaging.documents.types import mismatch, supported_types
-from tests.examples import REQUESTS
+from gpconnect_messaging.documents.gate import DocumentGate
+from gpconnect_messaging.documents.types import declared_charset, document_type, media_type, supported_types
+from tests.unit.documents.gate_files import a_pdf, picture
 
-PDF = (REQUESTS / "consultation-report-2.0" / "report.pdf").read_bytes()
 FILES = {
-    "application/pdf": PDF,
-    "image/jpeg": b"\xff\xd8\xff\xe0\x00\x10JFIF",
-    "image/png": b"\x89PNG\r\n\x1a\n\x00\x00",
-    "image/tiff": b"II*\x00\x08\x00",
+    "application/pdf": a_pdf(),
+    "image/jpeg": picture("JPEG"),
+    "image/png": picture("PNG"),
+    "image/tiff": picture("TIFF"),
     "text/plain": "Wynebwerth £5\n".encode(),
     "text/rtf": b"{\\rtf1 hello}",
 }
@@ -16,28 +16,41 @@ FILES = {
 
 @pytest.mark.parametrize("content_type", supported_types())
 def test_each_supported_type_is_known_by_its_bytes_and_by_no_other_types(content_type: str) -> None:
-    head, tail = FILES[content_type][:1024], FILES[content_type][-1024:]
-    recognised = {each for each in supported_types() if mismatch(each, head, tail) is None}
-    assert content_type in recognised
-    assert recognised <= {content_type, "text/plain"}
-
-
-def test_a_truncated_pdf_is_noticed() -> None:
-    cut = PDF[:-200]
-    assert (
-        mismatch("application/pdf", cut[:1024], cut[-1024:]) == "is not a complete PDF, though its content_type says so"
-    )
-
-
-def test_an_empty_document_is_noticed() -> None:
-    assert mismatch("application/pdf", b"", b"") == "is empty"
+    gate = DocumentGate()
+    accepted = {each for each in supported_types() if gate.examine(each, [FILES[content_type]]).refusal is None}
+    assert accepted == {content_type}
 
 
 @pytest.mark.parametrize("content_type", ["text/html", "application/zip", "application/x-msdownload", "image/svg+xml"])
 def test_types_that_can_carry_programs_are_not_sent(content_type: str) -> None:
-    assert "may not be sent" in str(mismatch(content_type, b"x", b"x"))
+    assert document_type(content_type) is None
+    assert "has a type that may not be sent" in str(DocumentGate().examine(content_type, [b"x"]).refusal)
 
 
-@pytest.mark.parametrize("disguised", [b"<html><script>", b"  <!DOCTYPE html>", b"MZ\x90\x00"])
-def test_a_page_or_a_program_is_not_plain_text(disguised: bytes) -> None:
-    assert mismatch("text/plain", disguised, disguised) is not None
+@pytest.mark.parametrize(
+    ("given", "registered", "travels"),
+    [
+        ("application/PDF; charset=binary", "application/pdf", "application/pdf"),
+        ("image/jpg", "image/jpeg", "image/jpg"),
+        ("image/jpeg", "image/jpeg", "image/jpg"),
+        ("image/tif", "image/tiff", "image/tiff"),
+        ("application/rtf", "text/rtf", "application/mswrtford"),
+        ("Text/RTF", "text/rtf", "application/mswrtford"),
+        ("text/plain;charset=us-ascii", "text/plain", "text/plain"),
+    ],
+)
+def test_a_type_travels_under_the_name_that_receivers_are_tested_against(
+    given: str, registered: str, travels: str
+) -> None:
+    kind = document_type(given)
+    assert kind is not None
+    assert (kind.media_type, kind.printed) == (registered, travels)
+    assert media_type(travels) == registered
+    content = FILES[registered] if registered != "text/plain" else b"plain"
+    assert DocumentGate().examine(given, [content]).content_type == travels
+
+
+@pytest.mark.parametrize("content_type", ["text/plain; charset=utf-16", 'text/plain;CHARSET="utf-16"'])
+def test_a_declared_charset_is_read(content_type: str) -> None:
+    assert declared_charset(content_type) == "utf-16"
+    assert declared_charset("text/plain; format=flowed") is None

@@ -34,10 +34,6 @@ class DropInMind:
             raise OSError("the drop does not answer")
         return DropFile(key=key, version=version or self.version, size=self._path(key).stat().st_size)
 
-    def ends(self, file: DropFile, length: int) -> tuple[bytes, bytes]:
-        content = self._path(file.key).read_bytes()
-        return content[:length], content[-length:]
-
     def mark_received(self, key: str, version: str) -> None:
         self.received.append((key, version))
 

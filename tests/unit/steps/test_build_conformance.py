@@ -3,13 +3,13 @@ from typing import Any, cast
 
 import pytest
 
+from gpconnect_messaging.documents.opened import OpenedFile
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.specification import Version
 from gpconnect_messaging.steps.build import Builder, _Found
-from gpconnect_messaging.storage import DropFile
 from tests.examples import CREATED_AT, MAILBOXES, a_request
 from tests.identifiers import IDENTIFIERS
 
@@ -23,7 +23,7 @@ def reasons(mailbox: MailboxSettings, **changes: Any) -> list[str]:
     )  # fmt: skip
     request = a_request(f"consultation-report-{mailbox.specification}", **changes)
     message = Message(request=request, mailbox=mailbox, identifiers=IDENTIFIERS, version=1, created_at=CREATED_AT)
-    report = DropFile(key="report.pdf", version="1", size=50_000)
+    report = OpenedFile(key="report.pdf", version="1", size=50_000, content_type="application/pdf")
     try:
         builder._check([message], _Found(documents=(report,), ready=(), supplied=()))
     except RequestRefusedError as refused:

@@ -6,7 +6,7 @@ import pytest
 from lxml import etree
 
 from gpconnect_messaging.conformance import broken_musts
-from gpconnect_messaging.documents.types import PROBE_BYTES, mismatch
+from gpconnect_messaging.documents.gate import REFUSING
 from gpconnect_messaging.itk3.compose import compose, envelope
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.requests.rules import broken_rules
@@ -45,7 +45,7 @@ def test_a_sample_breaks_no_rule_and_its_documents_are_what_they_say(name: str) 
         assert [str(reason) for reason in found] == []
         for document in message.request.documents:
             content = (REQUESTS / name / document.key).read_bytes()
-            assert mismatch(document.content_type, content[:PROBE_BYTES], content[-PROBE_BYTES:]) is None
+            assert REFUSING.examine(document.content_type, [content]).refusal is None
 
 
 @every_sample

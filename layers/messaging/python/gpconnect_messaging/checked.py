@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from gpconnect_messaging.conformance import broken_musts
-from gpconnect_messaging.documents.report import ReportRenderer, with_report
-from gpconnect_messaging.documents.types import PROBE_BYTES, mismatch
+from gpconnect_messaging.documents.gate import REFUSING, DocumentGate
+from gpconnect_messaging.documents.report import ReportRenderer, as_carried, with_report
 from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose, envelope
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.itk3.message import Message
@@ -52,14 +52,17 @@ def checked_messages(
     version: int = 1,
     numbers: NumberRange = NumberRange.TEST,
     now: datetime | None = None,
+    gate: DocumentGate = REFUSING,
 ) -> tuple[CheckedMessage, ...]:
     """Make the messages of a request (JSON), one for each recipient, the primary one first.
 
     `identifiers` derive the messages' ids: always with the same secret, which you keep. `version` is the encounter's,
     from 1; `now` is their creation time (UTC, this moment unless given). The same request, secret, version and time
-    give the same bytes. Without a primary document its report is rendered.
+    give the same bytes. Without a primary document its report is rendered. `gate` opens the documents, in a process
+    that lives as long as this one.
 
-    Raises RequestRefusedError with a reason for each rule that is broken; no reason repeats a value.
+    Raises GateUnavailableError; RequestRefusedError with a reason for each rule that is broken; no reason repeats a
+    value.
     """
     created_at = (now or datetime.now(UTC)).replace(microsecond=0)
     request = redacted(parse_request(raw))
@@ -67,7 +70,7 @@ def checked_messages(
         raise RequestRefusedError.because("mailbox", "is not the mailbox whose settings were given")
     if reasons := list(broken_rules(request, mailbox, numbers, created_at)):
         raise RequestRefusedError(reasons)
-    documents = _documents(request, read)
+    request, documents = _opened(request, read, gate)
     message = Message(
         request=request,
         mailbox=mailbox,
@@ -99,17 +102,19 @@ def require_conformance(message: Message, written: ComposedMessage) -> None:
         )
 
 
-def _documents(request: Request, read: Read) -> list[bytes]:
-    """Read the documents, primary first, and see that each is what the request says it is."""
-    documents, reasons = [], []
+def _opened(request: Request, read: Read, gate: DocumentGate) -> tuple[Request, list[bytes]]:
+    """Read and open the documents, primary first; give them, and the request with the content types that travel."""
+    documents, content_types, reasons = [], [], []
     for document in request.documents_in_order:
         content = read(document.key)
-        if wrong := mismatch(document.content_type, content[:PROBE_BYTES], content[-PROBE_BYTES:]):
-            reasons.append(Reason(f"documents[{request.documents.index(document)}]", wrong))
-        documents.append(content)
+        verdict = gate.examine(document.content_type, [content])
+        if verdict.refusal:
+            reasons.append(Reason(f"documents[{request.documents.index(document)}]", verdict.refusal))
+        documents.append(content if verdict.text is None else verdict.text)
+        content_types.append(verdict.content_type)
     if reasons:
         raise RequestRefusedError(reasons)
-    return documents
+    return as_carried(request, content_types), documents
 
 
 def _supplied(request: Request, read: Read) -> tuple[Supplied, ...]:

@@ -73,6 +73,8 @@ class BuilderSettings(_LedgerSettings):
     outbox_bucket: str
     evidence_bucket: str
     send_queue_url: str
+    active_content: str = "refuse"
+    """What becomes of PDFs that hold scripts, programs to start or other files: `refuse`, or `allow`."""
     report_logo: str = ""
     report_fonts: str = ""
     pds_url: str = ""
@@ -90,6 +92,13 @@ class BuilderSettings(_LedgerSettings):
     """How long a request waits for documents and ready resources that are not in the drop."""
     intake_queue_url: str
     """Where a request waits."""
+
+    @property
+    def allow_active(self) -> bool:
+        """Whether documents with active content may be sent. Raises SettingsError."""
+        if self.active_content not in {"refuse", "allow"}:
+            raise SettingsError("ACTIVE_CONTENT must be refuse or allow")
+        return self.active_content == "allow"
 
     @property
     def sender_prefixes(self) -> dict[str, str]:

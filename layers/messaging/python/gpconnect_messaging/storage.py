@@ -101,15 +101,6 @@ class DropBucket:
             raise meaning from None
         return DropFile(key=key, version=found.get("VersionId", ""), size=found["ContentLength"])
 
-    def ends(self, file: DropFile, length: int) -> tuple[bytes, bytes]:
-        """Read the first and the last `length` bytes of a file, which may overlap. Raises NotThereError."""
-        if file.size == 0:
-            return b"", b""
-        head = self._get(file.key, file.version, f"bytes=0-{length - 1}")["Body"].read()
-        if file.size <= length:
-            return head, head
-        return head, self._get(file.key, file.version, f"bytes={file.size - length}-")["Body"].read()
-
     def chunks(self, file: DropFile) -> Iterator[bytes]:
         """Stream a file. Raises NotThereError."""
         yield from self._get(file.key, file.version)["Body"].iter_chunks(_CHUNK)

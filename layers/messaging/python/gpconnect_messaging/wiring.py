@@ -45,6 +45,7 @@ _CONFIG = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard"
 
 def builder(settings: BuilderSettings) -> "Builder":
     """Make the build step. Raises ReportFileError."""
+    from gpconnect_messaging.documents.gate import DocumentGate
     from gpconnect_messaging.documents.report_files import added_fonts, logo_file
     from gpconnect_messaging.mailboxes.senders import SenderDirectory
     from gpconnect_messaging.steps.build import Builder
@@ -54,6 +55,8 @@ def builder(settings: BuilderSettings) -> "Builder":
     code = Path(os.environ.get("LAMBDA_TASK_ROOT", ""))
     logo = logo_file(code / settings.report_logo) if settings.report_logo else None
     fonts = added_fonts([code / file for file in settings.report_fonts.split(":") if file])
+    gate = DocumentGate(allow_active=settings.allow_active)
+    gate.opener.start()  # it imports its readers while the rest is made
     ledger = _ledger(settings)
     s3 = boto3.client("s3", config=_CONFIG)
     evidence = Evidence(s3, settings.evidence_bucket)
@@ -65,6 +68,7 @@ def builder(settings: BuilderSettings) -> "Builder":
         lookup=Lookup(evidence=evidence, directory=_pds(settings)) if settings.pds_url else own_word,
         scanned=MalwareScan(drop=drop, patience=patience) if patience else unscanned,
         document_wait=timedelta(seconds=settings.document_wait_seconds),
+        gate=gate,
         drop=drop,
         outbox=Outbox(s3, settings.outbox_bucket),
         evidence=evidence,

@@ -6,6 +6,7 @@ from html import escape
 
 from gpconnect_messaging.documents import wording
 from gpconnect_messaging.documents.reading import Document, Facts, Reading
+from gpconnect_messaging.documents.types import media_type
 
 
 class View(StrEnum):
@@ -73,11 +74,11 @@ def _document(place: int, document: Document, file: str | None, clinical: bool) 
     if clinical and document.title:
         facts.insert(0, ("Title", document.title))
     more = ""
-    if clinical and content is not None and document.content_type == "text/plain":
+    if clinical and content is not None and media_type(document.content_type) == "text/plain":
         facts.append(("Text", content.decode("utf-8", "replace")))
     if clinical and file:
         name = escape(file)
         more = f'<p><a href="{name}">Open {name}</a></p>'
-        if document.content_type in {"image/png", "image/jpeg"}:
+        if media_type(document.content_type) in {"image/png", "image/jpeg"}:
             more += f'<p><img src="{name}" alt="{escape(document.title or "Image")}"></p>'
     return _section(f"Attachment {place + 1}", tuple(facts), more)

@@ -6,19 +6,20 @@ A photograph's own data can hold where and when it was taken: only its picture g
 import io
 from dataclasses import dataclass, field
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageMath, ImageOps
 
 _MOST_BYTES = 200 * 1024 * 1024
 """What a decoded image may take; larger ones are not decoded (hazard: a small file that unpacks to gigabytes).
 
 Scaling an image with transparency takes as much again.
 """
-_BYTES_OF_A_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2}
-"""Pillow's modes; every other one takes four."""
+_BYTES_OF_A_PIXEL = {"1": 2, "L": 1, "P": 5, "PA": 8, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
+"""Pillow's modes, with what they are turned into before they are scaled; every other one takes four."""
 _BYTES_OF_A_PROGRESSIVE_PIXEL = 6
 """Two bytes for each coefficient of three colours: the decoder keeps all of a progressive JPEG until its last scan."""
 _LONGEST_SIDE = 1500
 """Pixels: 300 to an inch over the notes' width."""
+_SIXTEEN_BITS = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +35,66 @@ def scaled(content: bytes) -> ScaledPicture | None:
     """Scale a PNG or JPEG; None for what cannot be decoded, or is too large to be safe."""
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
-            if "progressive" in image.info and _pixels(image) * _BYTES_OF_A_PROGRESSIVE_PIXEL > _MOST_BYTES:
-                return None
             kind = "JPEG" if image.format == "JPEG" else "PNG"
-            image.draft("RGB", (_LONGEST_SIDE, _LONGEST_SIDE))
-            if _pixels(image) * _BYTES_OF_A_PIXEL.get(image.mode, 4) > _MOST_BYTES:
+            if not may_be_decoded(image, _LONGEST_SIDE):
                 return None
-            image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
-            plain = _on_white(ImageOps.exif_transpose(image))
+            plain = as_shown(image)
     except Exception:  # noqa: BLE001 - of damaged data a decoder raises anything: TypeError, struct.error, OSError, …
         return None
+    plain.info.clear()  # a comment, a place, a colour profile that is no longer its own
     made = io.BytesIO()
     plain.save(made, kind, quality=85)
     return ScaledPicture(made.getvalue(), plain.width, plain.height)
 
 
-def _pixels(image: Image.Image) -> int:
-    return image.width * image.height
+def may_be_decoded(image: Image.Image, side: int) -> bool:
+    """Say whether an image's pixels are few enough; a JPEG is set to be decoded smaller, down to `side` pixels."""
+    if "progressive" in image.info and image.width * image.height * _BYTES_OF_A_PROGRESSIVE_PIXEL > _MOST_BYTES:
+        return False
+    image.draft("RGB", (side, side))
+    pixel = 8 if "transparency" in image.info else _BYTES_OF_A_PIXEL.get(image.mode, 4)
+    return image.width * image.height * pixel <= _MOST_BYTES
 
 
-def _on_white(image: Image.Image) -> Image.Image:
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    layers = image.convert("RGBA")
-    ground = Image.new("RGBA", layers.size, "white")
-    return Image.alpha_composite(ground, layers).convert("RGB")
+def as_shown(image: Image.Image) -> Image.Image:
+    """Give an image of any of Pillow's modes in RGB, upright on white, as a viewer shows it, scaled to print."""
+    transparent = image.info.get("transparency") if image.mode.startswith("I") else None
+    plain = _for_scaling(image)
+    plain.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+    plain = ImageOps.exif_transpose(plain)
+    if plain.mode == "F" or plain.mode.startswith("I"):
+        return _grey(plain, transparent)
+    if plain.mode == "RGBA":
+        return Image.alpha_composite(Image.new("RGBA", plain.size, "white"), plain).convert("RGB")
+    return plain.convert("RGB")
+
+
+def _for_scaling(image: Image.Image) -> Image.Image:
+    """Turn an image into a mode whose values can be averaged, where its own cannot."""
+    averaged = image.mode in {"L", "RGB", "RGBA", "CMYK"} and "transparency" not in image.info
+    if averaged or image.mode == "F" or image.mode.startswith("I"):
+        return image
+    if image.mode == "La":  # the only way from it
+        image = image.convert("LA")
+    if image.mode == "LAB":
+        profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, *profiles, outputMode="RGB") or image
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _grey(image: Image.Image, transparent: int | None) -> Image.Image:
+    """Turn grey of more than eight bits into eight: Pillow's own conversion cuts off whatever is above 255.
+
+    Whole numbers are of sixteen bits, as PNG and TIFF have them, and fractions are up to one, or up to 255.
+    """
+    if image.mode == "F":
+        scale = 255 if float(str(image.getextrema()[1])) <= 1 else 1
+        return image.point(lambda value: value * scale + 0.5).convert("L").convert("RGB")
+    whole = image.convert("I")
+    grey = whole.point(lambda value: value * (255 / _SIXTEEN_BITS) + 0.5).convert("L")
+    if isinstance(transparent, int):
+        mask = ImageMath.lambda_eval(lambda bands: (bands["grey"] == transparent) * 255, grey=whole).convert("L")
+        grey.paste(255, mask=mask)
+    return grey.convert("RGB")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gpconnect_messaging.documents.page import View, page
 from gpconnect_messaging.documents.reading import Document, Reading, UnreadableMessageError, read_message
+from gpconnect_messaging.documents.types import media_type
 
 _ENDINGS = {
     "application/pdf": "pdf",
@@ -32,7 +33,7 @@ def extract(documents: Sequence[Document], folder: Path) -> dict[int, Path]:
     files = {}
     for place, document in enumerate(documents):
         if document.content is not None:
-            files[place] = folder / f"document-{place + 1}.{_ENDINGS.get(document.content_type, 'bin')}"
+            files[place] = folder / f"document-{place + 1}.{_ENDINGS.get(media_type(document.content_type), 'bin')}"
             _write(files[place], document.content)
     return files
 

@@ -3,7 +3,7 @@
 The rendering library is imported when the first report is rendered, and not before: most requests bring their own.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -76,6 +76,15 @@ class ReportRenderer:
 
         shift, design = designed(self.design, self.page_size)
         return Arranger(design, self.fonts), Drawer(design, self.page_size, shift, self.logo, self.fonts)
+
+
+def as_carried(request: Request, content_types: Sequence[str]) -> Request:
+    """Give the request's documents the content types that travel; both stand primary first."""
+    documents = [
+        document.model_copy(update={"content_type": content_type})
+        for document, content_type in zip(request.documents_in_order, content_types, strict=True)
+    ]
+    return request.model_copy(update={"documents": documents})
 
 
 def with_report(request: Request) -> Request:

@@ -1,57 +1,54 @@
-"""Which document types may be sent, and how each is recognised by its own bytes.
+"""Which document types may be sent: the names that senders give them, and the name that travels.
 
-An allow-list (hazard: hostile file): executables, HTML, scripts, archives and office files with macros are not on it.
+An allow-list (hazard: hostile file): executables, HTML, scripts, archives and office files are not on it. Receivers are
+tested against the list that NHS England prints (Send Document, How to handle attachments), so a type travels under the
+name printed there, also where another is registered. ADR 45 says what of that list is refused.
 """
 
-from collections.abc import Callable
+import re
 from dataclasses import dataclass
 
-PROBE_BYTES = 1024
-"""How much of a document's beginning and end `mismatch` needs to see."""
-
-
-def _is_pdf(head: bytes, tail: bytes) -> bool:
-    # ISO 32000-1, 7.5.2 and 7.5.5; readers accept both marks anywhere within the first and last 1,024 bytes.
-    return b"%PDF-" in head and b"%%EOF" in tail
-
-
-def _begins_with(*signatures: bytes) -> Callable[[bytes, bytes], bool]:
-    return lambda head, _tail: head.startswith(signatures)
-
-
-def _is_plain_text(head: bytes, tail: bytes) -> bool:
-    return b"\0" not in head and b"\0" not in tail and not head.lstrip().lower().startswith((b"<html", b"<!doctype"))
+_CHARSET = re.compile(r';\s*charset="?([A-Za-z0-9._:-]+)', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class _Type:
-    name: str
-    recognises: Callable[[bytes, bytes], bool]
+class DocumentType:
+    """One type: its registered media type, what a person calls it, its name on the printed list, and other names."""
+
+    media_type: str
+    words: str
+    printed: str
+    others: tuple[str, ...] = ()
 
 
-_TYPES = {
-    "application/pdf": _Type("a complete PDF", _is_pdf),
-    "image/jpeg": _Type("a JPEG image", _begins_with(b"\xff\xd8\xff")),
-    "image/png": _Type("a PNG image", _begins_with(b"\x89PNG\r\n\x1a\n")),
-    "image/tiff": _Type("a TIFF image", _begins_with(b"II*\0", b"MM\0*")),
-    "text/plain": _Type("plain text", _is_plain_text),
-    "text/rtf": _Type("an RTF text", _begins_with(b"{\\rtf")),
-}
+_TYPES = (
+    DocumentType("application/pdf", "a PDF", "application/pdf", ("application/x-pdf",)),
+    DocumentType("image/jpeg", "a JPEG image", "image/jpg", ("image/pjpeg",)),
+    DocumentType("image/png", "a PNG image", "image/png", ("image/x-png",)),
+    DocumentType("image/tiff", "a TIFF image", "image/tiff", ("image/tif",)),
+    DocumentType("text/plain", "plain text", "text/plain"),
+    DocumentType("text/rtf", "an RTF text", "application/mswrtford", ("application/rtf", "application/x-rtf")),
+)
+_BY_NAME = {name: each for each in _TYPES for name in (each.media_type, each.printed, *each.others)}
 
 
 def supported_types() -> list[str]:
-    """List the media types that may be sent."""
-    return sorted(_TYPES)
+    """List the registered media types that may be sent."""
+    return sorted(each.media_type for each in _TYPES)
 
 
-def mismatch(content_type: str, head: bytes, tail: bytes) -> str | None:
-    """Compare a document with its claimed type; None when it fits, else a rule for a person.
+def document_type(content_type: str) -> DocumentType | None:
+    """Find the type that a content type names, in any letter case and with any parameters; None: it may not be sent."""
+    return _BY_NAME.get(content_type.partition(";")[0].strip().lower())
 
-    `head` and `tail` are its first and last PROBE_BYTES bytes (which overlap in a small document).
-    """
-    if content_type not in _TYPES:
-        return f"has a type that may not be sent: use one of {', '.join(supported_types())}"
-    if not head:
-        return "is empty"
-    expected = _TYPES[content_type]
-    return None if expected.recognises(head, tail) else f"is not {expected.name}, though its content_type says so"
+
+def media_type(content_type: str) -> str:
+    """Give the registered media type that a content type names; another content type comes back as it is."""
+    known = document_type(content_type)
+    return known.media_type if known else content_type
+
+
+def declared_charset(content_type: str) -> str | None:
+    """Give the charset that a content type declares."""
+    found = _CHARSET.search(content_type)
+    return found[1] if found else None

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
+from gpconnect_messaging.documents.types import media_type
 from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.requests.clinical import Observation, QuestionnaireAnswers, SuppliedResource
 from gpconnect_messaging.requests.fields import (
@@ -244,7 +245,7 @@ class RequestedDocument(Part):
     content_type: Annotated[
         str,
         Shape(
-            '[A-Za-z]+/[A-Za-z0-9.+-]+( ?; ?[A-Za-z0-9-]+=[A-Za-z0-9._"-]+)*',
+            '[A-Za-z]+/[A-Za-z0-9.+-]+( ?; ?[A-Za-z0-9-]+=[A-Za-z0-9._:"-]+)*',
             "a content type such as application/pdf",
         ),
     ]
@@ -258,7 +259,7 @@ class RequestedDocument(Part):
     @property
     def is_pdf(self) -> bool:
         """Whether the sender calls it a PDF, so that it could be the report."""
-        return self.content_type.partition(";")[0].strip().lower() == "application/pdf"
+        return media_type(self.content_type) == "application/pdf"
 
 
 class _Root(Part):
@@ -354,7 +355,7 @@ class Request(_Root):
 
     @model_validator(mode="after")
     def _images_are_documents(self) -> Self:
-        pictures = {document.key for document in self.documents if document.content_type in PICTURE_TYPES}
+        pictures = {document.key for document in self.documents if media_type(document.content_type) in PICTURE_TYPES}
         if any(set(section.images) - pictures for section in self.consultation.sections):
             raise ValueError("consultation.sections: an image is not the key of a PNG or JPEG document of this request")
         return self

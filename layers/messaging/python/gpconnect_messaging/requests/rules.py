@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from gpconnect_messaging.documents.types import media_type
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.requests.models import Author, Request
 from gpconnect_messaging.requests.nhs_number import NumberRange, number_range
@@ -57,7 +58,7 @@ def _use_case(request: Request) -> Iterator[Reason]:
     primary = request.primary
     if primary is None and not use_case.rendered:
         yield Reason("documents", "exactly one document must be primary")
-    if primary and primary.content_type not in use_case.primary_content_types:  # GPCM-SD-CS-028
+    if primary and media_type(primary.content_type) not in use_case.primary_content_types:  # GPCM-SD-CS-028
         place = request.documents.index(primary)
         allowed = ", ".join(sorted(use_case.primary_content_types))
         yield Reason(f"documents[{place}].content_type", f"the primary document must be {allowed}")

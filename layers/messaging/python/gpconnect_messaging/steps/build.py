@@ -19,8 +19,9 @@ from uuid import UUID
 
 from gpconnect_messaging.checked import require_conformance
 from gpconnect_messaging.decision import Course, Decision, decide, known_practice, warn_at
-from gpconnect_messaging.documents.report import RenderedReport, ReportRenderer, with_report
-from gpconnect_messaging.documents.types import PROBE_BYTES, mismatch
+from gpconnect_messaging.documents.gate import REFUSING, DocumentGate
+from gpconnect_messaging.documents.opened import OpenedFile, active_content
+from gpconnect_messaging.documents.report import RenderedReport, ReportRenderer, as_carried, with_report
 from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose, envelope
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.supplied import LARGEST_RESOURCE, Supplied, read_supplied
@@ -89,7 +90,7 @@ class Built:
 class _Found:
     """What a request names: its documents, primary first, its ready resources, and the versions of both in S3."""
 
-    documents: tuple[DropFile, ...]
+    documents: tuple[OpenedFile, ...]
     ready: tuple[DropFile, ...]
     supplied: tuple[Supplied, ...]
 
@@ -111,8 +112,8 @@ class _Composed:
     """A message with the report that was rendered for it, if any, written around its documents."""
 
     message: Message
-    documents: tuple[DropFile, ...]
-    sources: tuple["DropFile | RenderedReport", ...]
+    documents: tuple[OpenedFile, ...]
+    sources: tuple["OpenedFile | RenderedReport", ...]
     written: ComposedMessage
 
 
@@ -135,6 +136,7 @@ class Builder:
     scanned: Scanned = unscanned
     document_wait: timedelta = timedelta(0)
     """How long a request waits for documents and ready resources that it names and that are not in the drop."""
+    gate: DocumentGate = REFUSING
     report_logo: Path | None = None
     report_fonts: tuple[Path, ...] = ()
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -589,26 +591,26 @@ class Builder:
 
     def _documents(
         self, request: Request, folder: str, claimed: tuple[str, ...] | None, arrived: datetime
-    ) -> list[DropFile]:
-        """Find the documents, primary first, and see that each is what the request says it is."""
+    ) -> list[OpenedFile]:
+        """Find the documents, primary first, and open each. Raises GateUnavailableError."""
         places = [request.documents.index(document) for document in request.documents_in_order]
         versions = claimed[: len(places)] if claimed is not None else [None] * len(places)
-        files: list[DropFile] = []
+        files: list[OpenedFile] = []
         reasons: list[Reason] = []
         for place, version in zip(places, versions, strict=True):
             document = request.documents[place]
             try:
                 file = self._find(folder + document.key, version, f"documents[{place}]", arrived)
-                wrong = mismatch(document.content_type, *self.drop.ends(file, PROBE_BYTES))
+                verdict = self.gate.examine(document.content_type, self.drop.chunks(file))
             except NotThereError:
                 reasons.append(Reason(f"documents[{place}].key", "was removed before it could be read"))
                 continue
             except RequestRefusedError as refused:
                 reasons += refused.reasons
                 continue
-            if wrong:
-                reasons.append(Reason(f"documents[{place}]", wrong))
-            files.append(file)
+            if verdict.refusal:
+                reasons.append(Reason(f"documents[{place}]", verdict.refusal))
+            files.append(OpenedFile.of(file, verdict))
         if reasons:
             raise RequestRefusedError(reasons)
         return files
@@ -693,19 +695,23 @@ class Builder:
 
         Rendering is deterministic, so a repeat sends the same bytes.
         """
-        request, files = message.request, found.documents
+        files = found.documents
+        message = replace(message, request=as_carried(message.request, [file.content_type for file in files]))
+        request = message.request
         if request.primary:
             return _Composed(message, files, files, compose(message, [file.size for file in files]))
         by_key = dict(zip((document.key for document in request.documents_in_order), files, strict=True))
         design = message.specification.report
         renderer = _renderer(design, message.mailbox.report_page, self.report_logo, self.report_fonts)
         report = renderer.render(request, message.version, lambda key: b"".join(self.drop.chunks(by_key[key])))
-        sources: tuple[DropFile | RenderedReport, ...] = (report, *files)
+        sources: tuple[OpenedFile | RenderedReport, ...] = (report, *files)
         complete = replace(message, request=with_report(request))
         return _Composed(complete, files, sources, compose(complete, [source.size for source in sources]))
 
-    def _read(self, source: "DropFile | RenderedReport") -> Iterable[bytes]:
-        return source.chunks() if isinstance(source, RenderedReport) else self.drop.chunks(source)
+    def _read(self, source: "OpenedFile | RenderedReport") -> Iterable[bytes]:
+        if isinstance(source, RenderedReport):
+            return source.chunks()
+        return self.drop.chunks(source) if source.text is None else [source.text]
 
     def _store(
         self, request_id: str, composed: _Composed, claim: Claim, arrived: datetime, tell_at: datetime | None
@@ -721,7 +727,7 @@ class Builder:
             size=composed.written.size,
             infrastructure_due=message.mailbox.infrastructure_deadline,
             business_due=message.mailbox.business_deadline,
-            advice=self._advice(message),
+            advice=(*self._advice(message), *active_content(composed.documents)),
             to_mailbox=message.recipient.mailbox,
             to_organisation=message.recipient.ods_code or known_practice(message.request),
             registration=claim.registration,

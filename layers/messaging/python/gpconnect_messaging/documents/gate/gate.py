@@ -1,0 +1,71 @@
+"""The gate as its callers see it: a verdict on a document, the same for the builder and for whoever asks beforehand.
+
+The document goes into an unnamed temporary file as it is read, and the process that opens it is given the open file: no
+process holds it whole.
+"""
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from gpconnect_messaging.documents.gate import limits
+from gpconnect_messaging.documents.gate.opener import SHARED, Opener
+from gpconnect_messaging.documents.types import DocumentType, declared_charset, document_type, supported_types
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate says of a document.
+
+    `refusal` is the broken rule, for a person, or None; `content_type` the one that travels; `active` what the document
+    can do by itself, where that is allowed; `text` its bytes in UTF-8, where they are not those that came.
+    """
+
+    refusal: str | None = None
+    content_type: str = ""
+    active: tuple[str, ...] = ()
+    text: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentGate:
+    """Opens documents. `allow_active` lets PDFs pass that hold scripts, programs to start or other files."""
+
+    allow_active: bool = False
+    opener: Opener = SHARED
+
+    def examine(self, content_type: str, chunks: Iterable[bytes]) -> Verdict:
+        """Open a document that the request says is of `content_type`. Raises GateUnavailableError."""
+        kind = document_type(content_type)
+        if kind is None:
+            return Verdict(f"has a type that may not be sent: use one of {', '.join(supported_types())}")
+        with tempfile.TemporaryFile() as file:
+            size = 0
+            for chunk in chunks:
+                size += len(chunk)
+                if size > limits.MOST_BYTES:
+                    return Verdict(f"is longer than {limits.MOST_BYTES // limits.MEGABYTE} MB")
+                file.write(chunk)
+            if not size:
+                return Verdict("is empty")
+            file.flush()
+            answer = self.opener.ask({"media_type": kind.media_type, "charset": declared_charset(content_type)}, file)
+            return self._verdict(kind, answer, file)
+
+    def _verdict(self, kind: DocumentType, answer: dict[str, Any], file: IO[bytes]) -> Verdict:
+        if "refusal" in answer:
+            return Verdict(answer["refusal"])
+        active = tuple(answer["active"])
+        if active and not self.allow_active:
+            return Verdict(f"holds {', '.join(active)}, which may not be sent: save it without, as PDF/A for example")
+        travels = kind.printed if answer["ascii"] else f"{kind.printed}; charset=utf-8"
+        text = None
+        if answer["encoding"] not in {"", "utf-8"}:
+            file.seek(0)
+            text = file.read().decode(answer["encoding"]).encode()
+        return Verdict(None, travels, active, text)
+
+
+REFUSING = DocumentGate()
+"""The gate where nothing is configured: active content is refused."""

@@ -1,0 +1,132 @@
+"""Opens documents in a process of its own, which is killed where one takes too long or too much memory.
+
+Started once for a function's environment, and warm from then on. Such a document is refused: nobody can say what a
+practice's reader would do with it. The process gets none of the function's environment variables, so that a parser that
+is taken over finds no credentials.
+
+No multiprocessing: its queues need /dev/shm, which Lambda lacks.
+"""
+
+import atexit
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from typing import IO, Any
+
+from gpconnect_messaging.documents.gate import limits
+
+_WORKER = "gpconnect_messaging.documents.gate.worker"
+# What the interpreter itself needs; nothing else of the environment goes along.
+_PASSED_ON = ("LD_LIBRARY_PATH", "LANG", "TZ")
+
+
+class GateUnavailableError(Exception):
+    """The process that opens documents does not start: mend the deployment; the queue offers the request again."""
+
+
+class Opener:
+    """Asks the worker process, one document at a time; `seconds` of the clock are for one document."""
+
+    def __init__(self, *, seconds: float = limits.WALL_SECONDS) -> None:
+        self._seconds = seconds
+        self._worker: _Worker | None = None
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Start the worker ahead of the first document, without waiting for it."""
+        with self._lock:
+            self._running()
+
+    def close(self) -> None:
+        """End the worker; the next document starts another."""
+        with self._lock:
+            self._end()
+
+    def ask(self, question: dict[str, Any], document: IO[bytes]) -> dict[str, Any]:
+        """Give the worker's findings, or its `refusal`. Raises GateUnavailableError."""
+        with self._lock:
+            try:
+                return self._running().ask(json.dumps(question).encode(), document.fileno(), self._seconds)
+            except TimeoutError:
+                self._end()
+                return {"refusal": limits.TOO_LONG}
+            except _WorkerEndedError as ended:
+                self._end()
+                return {"refusal": str(ended)}
+            except BaseException:
+                self._end()  # its answer would be taken for the next document's
+                raise
+
+    def _running(self) -> "_Worker":
+        if self._worker is None or self._worker.parent != os.getpid():  # a forked process has its parent's socket
+            self._worker = _Worker()
+        return self._worker
+
+    def _end(self) -> None:
+        if self._worker:
+            self._worker.kill()
+            self._worker = None
+
+
+class _WorkerEndedError(Exception):
+    """The document ended the worker; the text says how."""
+
+
+class _Worker:
+    def __init__(self) -> None:
+        self.parent = os.getpid()
+        self._ours, theirs = socket.socketpair()
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", _WORKER, str(theirs.fileno())],
+                env=environment | {"PYTHONPATH": os.pathsep.join(each for each in sys.path if each)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # a parser's complaint can quote the document
+                pass_fds=(theirs.fileno(),),
+            )
+        self._started = False
+
+    def ask(self, question: bytes, document: int, seconds: float) -> dict[str, Any]:
+        """Raises TimeoutError, _WorkerEndedError, GateUnavailableError."""
+        if not self._started:
+            self._start()
+        self._ours.settimeout(seconds)
+        try:
+            socket.send_fds(self._ours, [question], [document])
+            answer: dict[str, Any] = json.loads(self._line())
+        except (ConnectionError, EOFError):
+            raise _WorkerEndedError(limits.ended(self._process.wait(timeout=seconds))) from None
+        return answer
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._ours.close()
+
+    def _start(self) -> None:
+        self._ours.settimeout(limits.START_SECONDS)
+        try:
+            self._line()
+        except (TimeoutError, ConnectionError, EOFError):
+            raise GateUnavailableError("the process that opens documents does not start") from None
+        self._started = True
+
+    def _line(self) -> bytes:
+        line = b""
+        while not line.endswith(b"\n"):
+            piece = self._ours.recv(65536)
+            if not piece:
+                raise EOFError
+            line += piece
+        return line
+
+
+SHARED = Opener()
+"""The one of this process."""
+
+atexit.register(SHARED.close)

@@ -1,0 +1,150 @@
+"""Offers every file below a folder to the gate, and asks two judges about each PDF: pikepdf (qpdf) and pypdf.
+
+pypdf is also one of the gate's two readers, PDFium being the other: pikepdf is the judge that the gate does not use.
+The files stay where they are; their names are printed, so this is for public ones.
+"""
+
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpconnect_messaging.documents.gate import REFUSING, limits
+
+TYPES = {
+    ".pdf": "application/pdf",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+    ".txt": "text/plain",
+    ".rtf": "text/rtf",
+}
+OTHER_KINDS = (".doc", ".docx", ".exe", ".htm", ".html", ".svg", ".zip")
+"""What is offered as a PDF and as text, and must not pass as either."""
+RULES = {
+    "active content": "which may not be sent: save it without",
+    "another format in front": "does not begin with %PDF-",
+    "another format beside it": "some programs would open it as that",
+    "user password": "needs a password",
+    "time limit": limits.TOO_LONG,
+    "memory limit": limits.TOO_LARGE,
+}
+"""Why the gate may refuse what both judges can open, and the words of its refusal."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One file as it was offered: the gate's refusal, None where it passed; for a PDF, which judges can open it."""
+
+    name: str
+    offered_as: str
+    refusal: str | None
+    opened_by: tuple[str, ...] | None = None
+
+
+def _pikepdf(path: Path) -> bool:
+    import pikepdf
+
+    with pikepdf.open(path) as opened:
+        return len(opened.pages) > 0
+
+
+def _pypdf(path: Path) -> bool:
+    import pypdf
+
+    reader = pypdf.PdfReader(path)
+    return not (reader.is_encrypted and not reader.decrypt("")) and len(reader.pages) > 0
+
+
+JUDGES: dict[str, Callable[[Path], bool]] = {"pikepdf": _pikepdf, "pypdf": _pypdf}
+
+
+def _opens(judge: Callable[[Path], bool], path: Path) -> bool:
+    try:
+        return judge(path)
+    except Exception:  # noqa: BLE001 - of broken files a judge raises anything
+        return False
+
+
+def look(path: Path, folder: Path) -> list[Found]:
+    """Offer one file to the gate, and to the judges where it is a PDF."""
+    warnings.simplefilter("ignore")
+    logging.disable()
+    name, ending = str(path.relative_to(folder)), path.suffix.lower()
+    content = path.read_bytes()
+    offers = [TYPES[ending]] if ending in TYPES else ["application/pdf", "text/plain"]
+    found = []
+    for offered in offers:
+        refusal = REFUSING.examine(offered, [content]).refusal
+        judged = None
+        if ending == ".pdf":
+            judged = tuple(judge for judge, opens in JUDGES.items() if _opens(opens, path))
+        found.append(Found(name, offered, refusal, judged))
+    return found
+
+
+def reason(refusal: str) -> str:
+    """Name the rule that a refusal is about; the refusal itself where it is none of RULES."""
+    return next((rule for rule, words in RULES.items() if words in refusal), refusal)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What all files together show."""
+
+    files: int
+    accepted: Counter[str]
+    refused: Counter[tuple[str, str]]
+    accepted_unopened: list[str]
+    refused_opened: dict[str, list[str]]
+    other_kinds_accepted: list[str]
+
+    @classmethod
+    def of(cls, found: list[Found]) -> "Report":
+        """Sum up."""
+        accepted = Counter(each.offered_as for each in found if each.refusal is None)
+        refused = Counter((each.offered_as, reason(each.refusal)) for each in found if each.refusal is not None)
+        unopened = [
+            f"{each.name}: not {', '.join(sorted(JUDGES.keys() - set(each.opened_by)))}"
+            for each in found
+            if each.refusal is None and each.opened_by is not None and len(each.opened_by) < len(JUDGES)
+        ]
+        opened: dict[str, list[str]] = {}
+        for each in found:
+            if each.refusal is not None and each.opened_by is not None and len(each.opened_by) == len(JUDGES):
+                opened.setdefault(reason(each.refusal), []).append(each.name)
+        others = [
+            f"{each.name} as {each.offered_as}"
+            for each in found
+            if each.refusal is None and Path(each.name).suffix.lower() in OTHER_KINDS
+        ]
+        return cls(len({each.name for each in found}), accepted, refused, unopened, opened, others)
+
+    def failures(self, least: int) -> list[str]:
+        """Say what is wrong."""
+        return [
+            *([f"only {self.files} files, where {least} were asked for"] if self.files < least else []),
+            *(f"accepted, and a judge cannot open it: {each}" for each in self.accepted_unopened),
+            *(
+                f"refused, and both judges open it ({why}): {name}"
+                for why, names in self.refused_opened.items()
+                if why not in RULES
+                for name in names
+            ),
+            *(f"accepted, though it is of another kind: {each}" for each in self.other_kinds_accepted),
+        ]
+
+    def text(self) -> str:
+        """Write the counts for a person."""
+        lines = [f"{self.files} files", "", "accepted"]
+        lines += [f"  {count:6}  {kind}" for kind, count in sorted(self.accepted.items())]
+        lines += ["", "refused"]
+        lines += [f"  {count:6}  {kind}: {why}" for (kind, why), count in sorted(self.refused.items())]
+        lines += ["", f"accepted PDFs that a judge cannot open: {len(self.accepted_unopened)}"]
+        lines += [f"refused PDFs that both judges open: {sum(map(len, self.refused_opened.values()))}"]
+        lines += [f"  {len(names):6}  {why}" for why, names in sorted(self.refused_opened.items())]
+        return "\n".join(lines)
