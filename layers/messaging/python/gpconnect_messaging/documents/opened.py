@@ -10,17 +10,21 @@ from gpconnect_messaging.storage import DropFile
 
 @dataclass(frozen=True, slots=True)
 class OpenedFile(DropFile):
-    """A document as it is sent: `size` is that of `text` where that takes its place (a text turned into UTF-8)."""
+    """A document as it is sent: `size` is that of `text` where that takes its place (a text turned into UTF-8).
+
+    `sha256` (hex) is that of the file in the drop.
+    """
 
     content_type: str = ""
+    sha256: str = ""
     active: tuple[str, ...] = ()
     text: bytes | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, file: DropFile, verdict: Verdict) -> Self:
-        """Join a file with the gate's verdict on it."""
+    def of(cls, file: DropFile, verdict: Verdict, sha256: str) -> Self:
+        """Join a file with the gate's verdict on it, and with its hash."""
         size = file.size if verdict.text is None else len(verdict.text)
-        return cls(file.key, file.version, size, verdict.content_type, verdict.active, verdict.text)
+        return cls(file.key, file.version, size, verdict.content_type, sha256, verdict.active, verdict.text)
 
 
 def active_content(documents: Iterable[OpenedFile]) -> Iterator[str]:

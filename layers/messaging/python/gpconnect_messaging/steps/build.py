@@ -389,6 +389,8 @@ class Builder:
         return None if known and put_before(put.sequencer, known.sequencer) else content, ""
 
     def _sha256(self, file: DropFile) -> str:
+        if isinstance(file, OpenedFile):
+            return file.sha256
         digest = hashlib.sha256()
         for chunk in self.drop.chunks(file):
             digest.update(chunk)
@@ -601,7 +603,8 @@ class Builder:
             document = request.documents[place]
             try:
                 file = self._find(folder + document.key, version, f"documents[{place}]", arrived)
-                verdict = self.gate.examine(document.content_type, self.drop.chunks(file))
+                sha256 = hashlib.sha256()
+                verdict = self.gate.examine(document.content_type, _hashed(self.drop.chunks(file), sha256))
             except NotThereError:
                 reasons.append(Reason(f"documents[{place}].key", "was removed before it could be read"))
                 continue
@@ -610,7 +613,7 @@ class Builder:
                 continue
             if verdict.refusal:
                 reasons.append(Reason(f"documents[{place}]", verdict.refusal))
-            files.append(OpenedFile.of(file, verdict))
+            files.append(OpenedFile.of(file, verdict, sha256.hexdigest()))
         if reasons:
             raise RequestRefusedError(reasons)
         return files
@@ -823,6 +826,13 @@ def _asked(stated: datetime | None, arrived: datetime, put: _Put) -> Asked:
     """
     made = min(stated, arrived) if stated else arrived
     return Asked(stated=made, arrived=arrived, s3_object=put.s3_object, sequencer=put.sequencer)
+
+
+def _hashed(chunks: Iterable[bytes], into: "hashlib._Hash") -> Iterator[bytes]:
+    """Hash what is read, so that it is read once."""
+    for chunk in chunks:
+        into.update(chunk)
+        yield chunk
 
 
 def _together(built: Sequence[Built]) -> Built:
