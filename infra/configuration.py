@@ -308,7 +308,7 @@ class Configuration(Settings):
     timings: Timings = Timings()
     alarms: AlarmThresholds = AlarmThresholds()
     builder: QueueFunctionLimits = QueueFunctionLimits(
-        memory_megabytes=1024, timeout_seconds=60, batch_size=5, maximum_concurrency=10
+        memory_megabytes=1024, timeout_seconds=60, batch_size=1, maximum_concurrency=10
     )
     sender: QueueFunctionLimits = QueueFunctionLimits(
         memory_megabytes=512, timeout_seconds=120, batch_size=5, maximum_concurrency=10
@@ -394,6 +394,9 @@ class Configuration(Settings):
             raise ValueError(
                 "sender.timeout_seconds must be shorter than timings.lease_seconds: a lease outlives its run"
             )
+        if self.builder.batch_size != 1:
+            # What waits behind it in the run would lose a try without being begun: ADR 36, which has the price.
+            raise ValueError("builder.batch_size must be 1: a request that kills the function costs no other one a try")
         if self.poller.timeout_seconds > self.timings.mailbox_poll_minutes * 60:
             raise ValueError("poller.timeout_seconds must not exceed timings.mailbox_poll_minutes")
         return self

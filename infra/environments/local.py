@@ -67,7 +67,7 @@ CONFIGURATION = Configuration(
         drop_settled_seconds=5,
         document_wait_seconds=30,
     ),
-    builder=QueueFunctionLimits(memory_megabytes=1024, timeout_seconds=30, batch_size=5, maximum_concurrency=2),
+    builder=QueueFunctionLimits(memory_megabytes=1024, timeout_seconds=30, batch_size=1, maximum_concurrency=2),
     sender=QueueFunctionLimits(memory_megabytes=512, timeout_seconds=15, batch_size=5, maximum_concurrency=2),
     # A balance reads every shard of every status, and the emulator answers one call at a time.
     poller=FunctionLimits(memory_megabytes=512, timeout_seconds=110),

@@ -258,6 +258,14 @@ def test_a_sender_that_outlasts_its_lease_is_refused() -> None:
         )
 
 
+def test_a_builder_that_is_given_several_requests_at_once_is_refused() -> None:
+    """One that kills the process would cost those behind it their tries, although none of them was begun."""
+    with pytest.raises(ValidationError, match=r"builder\.batch_size must be 1"):
+        configuration(
+            builder=QueueFunctionLimits(memory_megabytes=1024, timeout_seconds=60, batch_size=2, maximum_concurrency=2)
+        )
+
+
 def test_a_poller_that_outlasts_its_interval_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"poller\.timeout_seconds"):
         configuration(poller=FunctionLimits(memory_megabytes=512, timeout_seconds=301))

@@ -227,6 +227,7 @@ def test_each_queue_feeds_the_builder_and_is_watched_to_be_enabled(fortified_pro
         fortified_prod.output("IntakeQueueUrl"), *own,
     }  # fmt: skip
     assert all(each["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for each in of_builder.values())
+    assert {each["BatchSize"] for each in of_builder.values()} == {1}, "a killed run costs one request a try"
     concurrency = [each["ScalingConfig"]["MaximumConcurrency"] for each in of_builder.values()]
     assert sorted(concurrency) == [2, 2, 10]
     assert fortified_prod.named("BuilderFunctionName")["ReservedConcurrentExecutions"] == sum(concurrency)
