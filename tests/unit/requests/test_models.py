@@ -66,7 +66,7 @@ def test_only_one_document_is_primary() -> None:
         {"key": f"{place}.pdf", "content_type": "application/pdf", "title": "Report", "primary": True}
         for place in range(2)
     ]
-    assert reasons(documents=documents) == ["documents: only one document can be primary"]
+    assert reasons(documents=documents) == ["documents[1].primary: only one document can be primary"]
 
 
 def test_a_request_without_a_document_needs_notes_to_render() -> None:

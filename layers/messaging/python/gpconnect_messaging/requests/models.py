@@ -326,8 +326,8 @@ class Request(_Root):
 
     @model_validator(mode="after")
     def _one_primary_document_or_notes_to_render(self) -> Self:
-        if sum(document.primary for document in self.documents) > 1:
-            raise ValueError("documents: only one document can be primary")
+        if more := [place for place, document in enumerate(self.documents) if document.primary][1:]:
+            raise ValueError(f"documents[{more[0]}].primary: only one document can be primary")
         if self.primary is None and not (self.consultation.sections or self.consultation.confidential):
             raise ValueError("documents: give a primary document, or the consultation's sections to render one from")
         return self
@@ -356,8 +356,11 @@ class Request(_Root):
     @model_validator(mode="after")
     def _images_are_documents(self) -> Self:
         pictures = {document.key for document in self.documents if media_type(document.content_type) in PICTURE_TYPES}
-        if any(set(section.images) - pictures for section in self.consultation.sections):
-            raise ValueError("consultation.sections: an image is not the key of a PNG or JPEG document of this request")
+        for number, section in enumerate(self.consultation.sections):
+            for place, key in enumerate(section.images):
+                if key not in pictures:
+                    field = f"consultation.sections[{number}].images[{place}]"
+                    raise ValueError(f"{field}: is not the key of a PNG or JPEG document of this request")
         return self
 
     @property

@@ -33,20 +33,22 @@ def broken_forms(kind: type[BaseModel], error: ValidationError) -> list[Reason]:
 
 
 def _reason(kind: type[BaseModel], found: ErrorDetails) -> Reason:
-    location, context = found["loc"], found.get("ctx", {})
-    if found["type"] == "extra_forbidden":
+    location, context, broken = found["loc"], found.get("ctx", {}), found["type"]
+    if broken in ("too_short", "too_long") and context["field_type"] != "List":
+        broken = f"string_{broken}"  # behind a check of our own pydantic knows no longer that it is a text
+    if broken == "extra_forbidden":
         # The unknown field's name is the sender's own word, so only its parent is named.
         meant = _near_miss(kind, location)
         what = f"is `{meant}` meant?" if meant else "take it out, or see the request schema for what there is"
         return Reason(_path(location[:-1]), f"has a field that is not part of a request: {what}")
-    if found["type"] == "value_error" and not location:
+    if broken == "value_error" and not location:
         field, _, rule = str(context["error"]).partition(": ")
         return Reason(field, rule)
-    if found["type"] == "value_error":
+    if broken == "value_error":
         return Reason(_path(location), str(context["error"]))
-    if found["type"] == "string_too_short" and context["min_length"] == 1:
+    if broken == "string_too_short" and context["min_length"] == 1:
         return Reason(_path(location), "is empty: give a value")
-    return Reason(_path(location), _RULES[found["type"]].format(**context))
+    return Reason(_path(location), _RULES[broken].format(**context))
 
 
 def _near_miss(kind: type[BaseModel], location: tuple[int | str, ...]) -> str | None:
