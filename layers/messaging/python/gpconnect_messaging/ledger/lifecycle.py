@@ -466,8 +466,12 @@ def response(
     code: str | None,
     level: Level,
     verdict: Verdict,
+    checksum: str = "",
 ) -> Fact:
-    """An ITK3 Response arrived; its code's row in the table decides, never its severity or words."""
+    """An ITK3 Response arrived; its code's row in the table decides, never its severity or words.
+
+    `checksum` says what is wrong with its Mex-Content-Checksum, if anything.
+    """
     return Fact(
         kind=FactKind.RESPONSE, identity=f"response-{mesh_message_id}-{code}", at=at, source=f"MESH {mesh_message_id}",
         details={
@@ -477,6 +481,7 @@ def response(
             "verdict": verdict.value,
             "from_mailbox": from_mailbox,
             "from_organisation": from_organisation,
+            **({"checksum": checksum} if checksum else {}),
         },
     )  # fmt: skip
 
@@ -746,6 +751,11 @@ class History:
             for fact in self.of(FactKind.RESPONSE)
             if fact in self.answers_nothing or (fact.details["mesh_message_id"] not in accepted and elsewhere(fact))
         )
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether nothing more is due from the practice: a negative answer, both positive ones, or void."""
+        return bool(self.negative or self.void or (self.infrastructure_positive and self.business_positive))
 
     def awaits(self, level: Level) -> bool:
         """Whether MESH took the message, and an acknowledgement of this level is still due for it.
