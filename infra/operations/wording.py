@@ -72,7 +72,8 @@ def _built(details: Details) -> str:
 def _response(details: Details) -> str:
     sender = ods_code(details["from_organisation"]) or mailbox_id(details["from_mailbox"]) or "an unknown mailbox"
     level = "" if details["level"] == "unknown" else f"{details['level']} "
-    return f"{details['verdict']} {level}acknowledgement from {sender}: {code_in_words(details['code'])}"
+    doubt = f"; its checksum {details['checksum']}" if details.get("checksum") else ""
+    return f"{details['verdict']} {level}acknowledgement from {sender}: {code_in_words(details['code'])}{doubt}"
 
 
 def _refused(details: Details) -> str:

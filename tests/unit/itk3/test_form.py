@@ -16,7 +16,7 @@ from lxml import etree
 from gpconnect_messaging.itk3.form import faults
 from gpconnect_messaging.itk3.structured_types import STRUCTURED_TYPES
 from gpconnect_messaging.itk3.stu3 import plan_of
-from gpconnect_messaging.itk3.supplied import read_supplied
+from gpconnect_messaging.itk3.supplied import MOST_REASONS, read_supplied
 from gpconnect_messaging.itk3.xml import from_xml, to_xml
 from gpconnect_messaging.json_reading import read_json
 from gpconnect_messaging.requests.refusal import RequestRefusedError
@@ -253,6 +253,25 @@ def test_the_prefix_of_a_namespace_and_a_schemas_location_change_nothing(prefix:
     )
     read = read_supplied(0, XML, text.encode(), frozenset(["Practitioner"]))
     assert read.content == {"resourceType": "Practitioner", "birthDate": "1990", "active": True}
+
+
+@pytest.mark.parametrize("declared", ["UTF-8", "ISO-8859-1", "UTF-16", "windows-1252"])
+def test_text_written_into_a_request_is_not_read_again_in_the_encoding_that_it_declares(declared: str) -> None:
+    text = (
+        f'<?xml version="1.0" encoding="{declared}"?><Practitioner xmlns="http://hl7.org/fhir">'
+        '<name><family value="Müller £"/></name></Practitioner>'
+    )
+    for raw in (text.encode(), text.encode(declared)):
+        read = read_supplied(0, XML, raw, frozenset(["Practitioner"]))
+        assert read.content["name"] == [{"family": "Müller £"}]
+
+
+def test_a_number_that_is_too_long_and_faults_without_number_are_refused() -> None:
+    quantity = f'<valueQuantity><value value="{"1" * 70}"/></valueQuantity>'
+    decimal = f'<Observation xmlns="http://hl7.org/fhir">{quantity}</Observation>'
+    with pytest.raises(RequestRefusedError, match=r"Observation\.valueQuantity\.value: must be a number"):
+        read_supplied(0, XML, decimal.encode(), frozenset(["Observation"]))
+    assert len(refusals(name=[{}] * 10_000)) == MOST_REASONS
 
 
 @pytest.mark.parametrize(

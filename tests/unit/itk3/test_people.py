@@ -177,6 +177,14 @@ def test_an_organisation_may_be_named_where_a_person_could_be() -> None:
     ods = identifier("A20047", "https://fhir.nhs.uk/Id/ods-organization-code")
     performers = [{"identifier": ods, "display": "Millbrook Surgery"}, {"display": REQUEST["organisation"]["name"]}]
     assert len(values(sent(observation(performer=performers)), "//f:Observation/f:performer")) == len(performers)
+    order = {
+        "resourceType": "MedicationRequest",
+        "intent": "order",
+        "medicationCodeableConcept": {"text": "x"},
+        "subject": {"reference": "Patient/patient"},
+        "dispenseRequest": {"performer": {"display": "Quay Street Pharmacy"}},
+    }
+    assert values(sent(order), "//f:dispenseRequest/f:performer/f:display/@value") == ["Quay Street Pharmacy"]
     assert values(sent(observation(device={"display": "Spirometer"})), "//f:Observation/f:device/f:display/@value")
 
 

@@ -25,6 +25,7 @@ from gpconnect_messaging.mesh import (
     MeshError,
     NeverLeft,
     Refused,
+    WrongChecksum,
 )
 from gpconnect_messaging.mesh import client as client_module
 from tests.unit.mesh.conftest import Handler, Pretended, Serve, answer
@@ -285,6 +286,18 @@ def test_a_damaged_message_can_be_kept_as_it_was_served(pretend: Pretend) -> Non
 def test_a_checksum_that_agrees_or_cannot_be_checked_is_no_damage(checksum: str, pretend: Pretend) -> None:
     client, _ = pretend(lambda _: message(headers={"Mex-Content-Checksum": checksum}))
     assert client.download(ID).body == CONTENT
+
+
+def test_a_message_whose_checksum_alone_is_wrong_came_whole(pretend: Pretend) -> None:
+    client, _ = pretend(lambda _: message(headers={"Mex-Content-Checksum": "0" * 64}))
+    sink = io.BytesIO()
+    with pytest.raises(WrongChecksum):
+        client.download_into(ID, sink)
+    assert sink.getvalue() == CONTENT
+    client, _ = pretend(lambda _: message(encoded=PACKED[:-3], headers={"Mex-Content-Checksum": "0" * 32}))
+    with pytest.raises(DamagedContent) as damaged:
+        client.download(ID)
+    assert not isinstance(damaged.value, WrongChecksum)
 
 
 def test_a_checksum_is_of_the_whole_message_not_of_a_chunk(pretend: Pretend) -> None:

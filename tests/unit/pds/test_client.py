@@ -23,6 +23,10 @@ def asked(world: World) -> list[httpx.Request]:
     return [request for request in world.seen if "/Patient/" in request.url.path]
 
 
+def request_ids(world: World) -> set[str]:
+    return {request.headers["X-Request-ID"] for request in asked(world)}
+
+
 def test_a_request_says_for_whom_and_ties_its_audit_to_ours(world: World) -> None:
     world.lookup()
     world.lookup()
@@ -51,6 +55,7 @@ def test_a_withdrawn_token_is_replaced_once(world: World) -> None:
     assert isinstance(world.lookup(), Found)
     assert world.pds.desk.given == 2
     assert len(asked(world)) == 3
+    assert len(request_ids(world)) == 2, "the second lookup's two tries are one request"
 
 
 def test_a_token_that_is_refused_twice_is_an_authentication_error(world: World) -> None:
@@ -62,10 +67,13 @@ def test_a_token_that_is_refused_twice_is_an_authentication_error(world: World) 
 
 
 @pytest.mark.parametrize("mode", ["busy", "timeout", "down", "nonsense"])
-def test_what_passes_is_tried_again(world: World, mode: str) -> None:
+def test_what_passes_is_tried_again_as_the_same_request(world: World, mode: str) -> None:
     world.meet(mode, 2)
     assert isinstance(world.lookup(), Found)
     assert len(asked(world)) == 3
+    assert len(request_ids(world)) == 1
+    world.lookup()
+    assert len(request_ids(world)) == 2, "a new lookup is a new request"
     assert all(wait > 0 for wait in world.time.slept if wait), "with a pause, and jitter"
 
 

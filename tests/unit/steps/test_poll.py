@@ -24,6 +24,7 @@ from gpconnect_messaging.mesh.errors import (
     DamagedContent,
     Gone,
     NeverLeft,
+    WrongChecksum,
     known_code,
 )
 from gpconnect_messaging.mesh.models import Tracking
@@ -31,6 +32,7 @@ from gpconnect_messaging.steps.by_hand import ByHand, NotPossibleError
 from gpconnect_messaging.steps.poll import Polled, Poller
 from gpconnect_messaging.steps.send import PostponedError
 from gpconnect_messaging.storage import KeptMessage
+from infra.operations.wording import in_words
 from tests.identifiers import IDENTIFIERS
 from tests.in_memory import Bucket
 from tests.model.effects import Watched
@@ -544,6 +546,62 @@ def test_a_damaged_message_is_kept_as_it_was_served_and_a_person_knows(
     assert received is not None
     assert received.outcome == "unmatched"
     assert world.bucket.objects[received.evidence_key] == world.mesh.delivered_ever[answer][1]
+
+
+def with_checksum(monkeypatch: pytest.MonkeyPatch, checksum: str, *, wrong: bool) -> None:
+    """Have every download come with a checksum, as the client finds it."""
+    download = Client.download_into
+
+    def checked(client: Client, mesh_message_id: str, sink: Any, **_: Any) -> Any:
+        headers = replace(download(client, mesh_message_id, sink), checksum=checksum)
+        if wrong:
+            raise WrongChecksum("download", "the checksum does not agree")
+        return headers
+
+    monkeypatch.setattr(Client, "download_into", checked)
+
+
+@pytest.mark.parametrize(
+    ("checksum", "wrong", "recorded"),
+    [
+        ("0" * 64, True, "does not agree"),
+        ("crc32:00000000", False, "cannot be checked"),
+        ("0" * 64, False, None),
+        ("", False, None),
+    ],
+)
+def test_an_answer_that_names_a_waiting_message_counts_whatever_its_checksum_says_of_which_a_note_is_made(
+    world: World, monkeypatch: pytest.MonkeyPatch, checksum: str, wrong: bool, recorded: str | None
+) -> None:
+    message_id = sent(world)
+    answer = world.answer(message_id, "20013")
+    with_checksum(monkeypatch, checksum, wrong=wrong)
+    assert a_poller(world).poll(MAILBOX) == Polled(matched=1)
+    assert status(world, message_id) is Status.ACKNOWLEDGED
+    (fact,) = history_of(world, message_id).of(FactKind.RESPONSE)
+    assert fact.details.get("checksum") == recorded
+    assert in_words(fact).endswith(f"; its checksum {recorded}") is (recorded is not None)
+    received = world.ledger.find_received(MAILBOX, answer)
+    assert received is not None
+    assert world.bucket.objects[received.evidence_key] == world.mesh.delivered_ever[answer][1]
+
+
+def test_with_a_wrong_checksum_what_names_no_waiting_message_is_set_aside(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id = sent(world)
+    for code in ("20013", "30001"):
+        world.answer(message_id, code)
+    poll(world)
+    assert status(world, message_id) is Status.DELIVERED
+    with_checksum(monkeypatch, "0" * 64, wrong=True)
+    world.answer(message_id, "30002")
+    assert a_poller(world).poll(MAILBOX) == Polled(unmatched=1)
+    assert status(world, message_id) is Status.DELIVERED
+    assert "it answers a message that waits for no answer, and its checksum does not agree" in world.topic.told[-1]
+    for body, headers in ((b"<x/>", {}), (b"", {"message_type": "REPORT"}), (b"x", {"workflow_id": "OTHER"})):
+        assert "checksum" in unmatched(world, body, **headers) or body == b"<x/>"
+    assert world.inbox() == []
 
 
 def test_of_a_message_that_cannot_even_be_served_its_headers_are_kept(

@@ -116,6 +116,18 @@ def xml_parser(*, huge: bool = False, blanks: bool = False) -> etree.XMLParser:
     )
 
 
+def as_utf_8(body: bytes) -> bytes:
+    """Leave out an XML declaration where the bytes are UTF-8: what it says of the encoding may be another copy's.
+
+    Text that was written into JSON declares what its file was in, and no other encoding happens to be UTF-8.
+    """
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return body
+    return body if "\x00" in text else _DECLARATION.sub("", text, count=1).encode()
+
+
 def opened_xml(body: bytes, parser: etree.XMLParser) -> etree._Element:
     """Parse XML of any encoding. Raises DocumentTypeError, UnopenedError."""
     _refuse_document_type(body)

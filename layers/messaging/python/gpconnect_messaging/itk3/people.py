@@ -21,13 +21,15 @@ _PEOPLE = frozenset({
     "reference", "source", "sourcePatientInfo", "subject", "whoReference",
 })  # fmt: skip
 """Elements of type Reference for which STU3 names Patient, Practitioner or RelatedPerson among the targets."""
+_ORGANISATIONS = re.compile(r"\.dispenseRequest\.performer|: Device\.owner")
+"""Elements of the same names for which it names organisations only."""
 _PERSON_URI = re.compile(r"(?:^|/)(?:Patient|Person|Practitioner|RelatedPerson)/[A-Za-z0-9.-]{1,64}(?:/|$)")
 _NHS_NUMBER = re.compile(r"nhs-?number/?|urn:oid:2\.16\.840\.1\.113883\.2\.1\.4\.1", re.IGNORECASE)
 _ODS_CODE = re.compile(r"ods-(?:organization|site)-code/?", re.IGNORECASE)
 _NHS_NUMBER_SYSTEM = "nhs-number"
 _TITLES = frozenset(["mr", "mrs", "ms", "miss", "mx", "master", "dr", "doctor", "prof", "professor", "sir", "sister"])
 _NOT_OF_THE_MESSAGE = (
-    "is not of this patient, nor of a person of the message: leave it out, or give the person as a resource"
+    "is not of this patient, nor of a person of the message: leave it out, or give whoever it is as a resource"
 )
 _CONTRADICTS = "is not seen to be of the person to whom the reference beside it points: leave it out"
 
@@ -103,7 +105,7 @@ def _in_reference(path: str, name: str, value: Json, known: Mapping[str, Party])
                 yield Reason(f"{path}.identifier", _CONTRADICTS)
             if display is not None and not target.is_called(display):
                 yield Reason(f"{path}.display", _CONTRADICTS)
-    elif name in _PEOPLE and not _is_organisation(identifier):
+    elif name in _PEOPLE and not _is_organisation(identifier) and not _ORGANISATIONS.search(path):
         meant = [party for party in known.values() if identifier is None or party.has(identifier)]
         if not meant:
             yield Reason(f"{path}.identifier", _NOT_OF_THE_MESSAGE)

@@ -16,11 +16,14 @@ from gpconnect_messaging.itk3.structured_types import STRUCTURED_TYPES
 from gpconnect_messaging.itk3.stu3 import Json
 from gpconnect_messaging.itk3.xml import FHIR, from_xml
 from gpconnect_messaging.json_reading import JsonError, read_json
-from gpconnect_messaging.opening import DocumentTypeError, UnopenedError, opened_xml, xml_parser
+from gpconnect_messaging.opening import DocumentTypeError, UnopenedError, as_utf_8, opened_xml, xml_parser
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 
 LARGEST_RESOURCE = 262_144
 """Longest ready resource, in bytes."""
+
+MOST_REASONS = 50
+"""How many faults of a ready resource are told: what has more is of another form altogether."""
 
 DEEPEST = 40
 """How deep a ready resource may nest."""
@@ -62,7 +65,7 @@ def read_supplied(place: int, content_type: str, raw: bytes, allowed: frozenset[
     content = {name: value for name, value in content.items() if name not in ("text", "contained", "implicitRules")}
     # A name that FHIR does not know can stand many times in one place.
     if reasons := list(dict.fromkeys([*reasons, *faults(content, path)])) or list(_documents(path, content)):
-        raise RequestRefusedError(reasons)
+        raise RequestRefusedError(reasons[:MOST_REASONS])
     meta = content.pop("meta", {})
     labels = {label.get("code") for label in meta.get("security", ())}
     return Supplied(place, kind, content.get("id"), content, labelled_confidential=bool(labels & _KEPT_BACK))
@@ -108,7 +111,7 @@ def _from_json(place: int, raw: bytes) -> Json:
 
 def _from_xml(place: int, raw: bytes) -> Json:
     try:
-        root = opened_xml(raw, xml_parser(blanks=True))
+        root = opened_xml(as_utf_8(raw), xml_parser(blanks=True))
     except DocumentTypeError:
         raise _refused(place, "has a document type declaration, which FHIR XML must not have") from None
     except UnopenedError:

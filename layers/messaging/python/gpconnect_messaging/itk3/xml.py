@@ -5,6 +5,7 @@ The writer leaves gaps for documents, which must not pass through memory. A test
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from itertools import zip_longest
 from typing import Any, TypeVar
 
@@ -156,5 +157,6 @@ def _typed(text: str | None, slot: Slot) -> Any:
     if text is not None and slot.kind == "boolean":
         return {"true": True, "false": False}.get(text, text)
     if text is not None and slot.kind in WHOLE_NUMBERS | {"decimal"} and slot.well_written and slot.well_written(text):
-        return JsonNumber(text)
+        with suppress(ValueError):  # it is too long
+            return JsonNumber(text)
     return text

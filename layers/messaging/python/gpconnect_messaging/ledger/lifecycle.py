@@ -475,8 +475,12 @@ def response(
     code: str | None,
     level: Level,
     verdict: Verdict,
+    checksum: str = "",
 ) -> Fact:
-    """An ITK3 Response arrived; its code's row in the table decides, never its severity or words."""
+    """An ITK3 Response arrived; its code's row in the table decides, never its severity or words.
+
+    `checksum` says what is wrong with its Mex-Content-Checksum, if anything.
+    """
     return Fact(
         kind=FactKind.RESPONSE, identity=f"response-{mesh_message_id}-{code}", at=at, source=f"MESH {mesh_message_id}",
         details={
@@ -486,6 +490,7 @@ def response(
             "verdict": verdict.value,
             "from_mailbox": from_mailbox,
             "from_organisation": from_organisation,
+            **({"checksum": checksum} if checksum else {}),
         },
     )  # fmt: skip
 
@@ -769,6 +774,11 @@ class History:
         """The responses that count: all that are not suspicious."""
         suspicious = {fact.identity for fact in self.suspicious}
         return tuple(fact for fact in self.of(FactKind.RESPONSE) if fact.identity not in suspicious)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether nothing more is due from the practice: a negative answer, both positive ones, or void."""
+        return bool(self.negative or self.void or (self.infrastructure_positive and self.business_positive))
 
     def awaits(self, level: Level) -> bool:
         """Whether MESH took the message, and an acknowledgement of this level is still due for it.

@@ -14,6 +14,7 @@ from gpconnect_messaging.mesh.errors import (
     NeverLeft,
     Refused,
     Uncertain,
+    WrongChecksum,
     WrongClock,
 )
 from gpconnect_messaging.mesh.models import (
@@ -48,5 +49,6 @@ __all__ = [
     "Sent",
     "Tracking",
     "Uncertain",
+    "WrongChecksum",
     "WrongClock",
 ]

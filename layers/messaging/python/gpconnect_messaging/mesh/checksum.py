@@ -32,6 +32,11 @@ class Checksum:
             self._hash.update(block)
 
     @property
+    def is_known(self) -> bool:
+        """Whether the header names a checksum that can be computed."""
+        return self._hash is not None
+
+    @property
     def contradicts(self) -> bool:
         """Whether the header can be checked and the content taken so far does not agree with it."""
         return self._hash is not None and self._hash.hexdigest() != self._expected

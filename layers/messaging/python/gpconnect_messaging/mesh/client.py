@@ -58,6 +58,7 @@ from gpconnect_messaging.mesh.errors import (
     NeverLeft,
     Refused,
     Uncertain,
+    WrongChecksum,
     WrongClock,
 )
 from gpconnect_messaging.mesh.models import (
@@ -363,8 +364,9 @@ class MeshClient:
         """Write a message's content to `sink`, decompressed, its chunks joined, and return what MESH says about it.
 
         Raises DamagedContent where a part is not what its headers promise or the whole is longer than `maximum_bytes`;
-        the sink then holds a useless beginning. `as_served` writes the bytes as they come, neither decompressed nor
-        checked but for the length, so that a damaged message can be kept. The headers are the first chunk's.
+        the sink then holds a useless beginning. Where only the checksum is wrong, that is WrongChecksum, and the sink
+        holds all. `as_served` writes the bytes as they come, neither decompressed nor checked but for the length, so
+        that a damaged message can be kept. The headers are the first chunk's.
         Raises NeverLeft, Busy, Authentication, Gone, Refused as well.
         """
         collector = _Collector(sink, maximum_bytes, as_served=as_served)
@@ -620,11 +622,11 @@ class _Collector:
             raise DamagedContent("download", f"chunk {number}: {damage}")
 
     def finished(self) -> MessageHeaders:
-        """Return the first chunk's headers. Raises DamagedContent where the whole does not have its checksum."""
+        """Return the first chunk's headers. Raises DamagedContent, WrongChecksum where the whole does not have it."""
         if self._first is None:
             raise DamagedContent("download", "nothing came")
         if not self._as_served and self._checksum.contradicts:
-            raise DamagedContent("download", "the checksum does not agree")
+            raise WrongChecksum("download", "the checksum does not agree")
         return self._first
 
     def _decoded(self, raw: "_Counted", head: MessageHeaders) -> Iterator[bytes]:

@@ -9,6 +9,7 @@
     │   └── WrongClock    our clock is too far from MESH's: stop, no other secret would help
     ├── Gone              the message is not there (any more): note it and go on
     └── DamagedContent    the message came, but is not what was sent: keep it as served, tell a person
+        └── WrongChecksum all of it came, and only the sender's checksum differs: the reader may still understand it
 
 MESH does not recognise duplicates, so only `NeverLeft` and `Busy` may lead to a second upload without asking first.
 
@@ -131,3 +132,10 @@ class Gone(MeshError):  # noqa: N818 - named for what the caller must do
 
 class DamagedContent(MeshError):  # noqa: N818 - named for what the caller must do
     """A received message that is truncated, oversized, or fails its own length, encoding, sequence or checksum."""
+
+
+class WrongChecksum(DamagedContent):
+    """All of a message came, as its other headers promise, and only its sender's checksum does not agree.
+
+    Senders compute it over other bytes, too, so whether the content is damaged is for its reader to say.
+    """

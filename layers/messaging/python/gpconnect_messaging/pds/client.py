@@ -92,6 +92,14 @@ class PdsClient:
         and CredentialsError, and what the budget's store raises.
         """
         end = self._clock() + self._longest
+        # One lookup is one request to PDS, however often it is tried: a new id would be a new request.
+        headers = {
+            "Accept": "application/fhir+json",
+            "NHSD-End-User-Organisation-ODS": organisation,
+            "User-Agent": f"gpconnect-messaging/{__version__}",
+            "X-Correlation-ID": str(correlation),
+            "X-Request-ID": str(uuid4()),
+        }
         failure: PdsError = Unavailable(_OPERATION, "no time left")
         for attempt in range(_TRIES):
             if attempt:
@@ -100,7 +108,7 @@ class PdsClient:
                     break
                 self._sleep(wait)
             try:
-                return self._attempt(nhs_number, correlation, organisation, today, end)
+                return self._attempt(nhs_number, headers, today, end)
             except (Busy, Unavailable) as passing:
                 failure = passing
         raise failure
@@ -116,18 +124,11 @@ class PdsClient:
         """Close the connections."""
         self._http.close()
 
-    def _attempt(self, nhs_number: str, correlation: UUID, organisation: str, today: date, end: float) -> Answer:
-        headers = {
-            "Accept": "application/fhir+json",
-            "NHSD-End-User-Organisation-ODS": organisation,
-            "User-Agent": f"gpconnect-messaging/{__version__}",
-            "X-Correlation-ID": str(correlation),
-        }
+    def _attempt(self, nhs_number: str, headers: Mapping[str, str], today: date, end: float) -> Answer:
         for last in (False, True):
             token = self._authorisation.token(self._left(end))
             self._sleep(self._budget.reserve(max(self._left(end) - _FOR_THE_ANSWER, 0.1)))
-            own = {"Authorization": f"Bearer {token}", "X-Request-ID": str(uuid4())}
-            answer = self._ask(nhs_number, headers | own, self._left(end))
+            answer = self._ask(nhs_number, {**headers, "Authorization": f"Bearer {token}"}, self._left(end))
             if answer.status != 401 or last:
                 break
             # Tokens can be withdrawn before they end: a new one is asked for, once.

@@ -27,6 +27,7 @@ from gpconnect_messaging.ledger.records import SET_ASIDE, MessageRecord, Receive
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.mailboxes.connections import MeshConnections
+from gpconnect_messaging.mesh.checksum import Checksum
 from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.mesh.errors import (
     ERROR_CODES,
@@ -36,6 +37,7 @@ from gpconnect_messaging.mesh.errors import (
     Gone,
     NeverLeft,
     Refused,
+    WrongChecksum,
     known_code,
 )
 from gpconnect_messaging.mesh.models import MessageHeaders
@@ -48,6 +50,8 @@ from gpconnect_messaging.storage import Evidence, KeptMessage
 
 LARGEST_RECEIVED = 20_000_000_000
 """What MESH carries in all chunks of a message, in bytes; what is longer decompressed, is a bomb."""
+
+_WRONG_CHECKSUM, _UNKNOWN_CHECKSUM = "does not agree", "cannot be checked"
 
 # Failures of MESH, of the network and of AWS: they say nothing of the message that was being taken in, unless it
 # provoked them.
@@ -91,6 +95,16 @@ class _BegunBefore:
 @dataclass(frozen=True, slots=True)
 class _Unmatched:
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Downloaded:
+    """A message in the evidence store, and what is wrong with it: "" where nothing is."""
+
+    headers: MessageHeaders
+    kept: KeptMessage
+    damage: str = ""
+    checksum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +183,13 @@ class Poller:
 
     def _take_in(self, client: MeshClient, mesh_message_id: str) -> _Taken:
         try:
-            headers, kept, damage = self._download(client, mesh_message_id)
+            downloaded = self._download(client, mesh_message_id)
         except Gone:
             return _Taken.GONE
-        key = kept.keep(headers)
-        found = _Unmatched(damage) if damage else self._understand(client, headers, kept.whole)
+        key = downloaded.kept.keep(downloaded.headers)
+        if downloaded.damage:
+            return self._land(client.mailbox, mesh_message_id, key, _Unmatched(downloaded.damage))
+        found = self._understand(client, downloaded.headers, downloaded.kept.whole, downloaded.checksum)
         return self._land(client.mailbox, mesh_message_id, key, found)
 
     def _set_aside(self, mailbox: str, mesh_message_id: str) -> _Taken:
@@ -184,20 +200,28 @@ class Poller:
         self.notifier.tell(self.ledger.received(received, unmatched_because=why))
         return _Taken.SET_ASIDE
 
-    def _download(self, client: MeshClient, mesh_message_id: str) -> tuple[MessageHeaders, KeptMessage, str]:
-        """Download a message on its way into the evidence store, as it was served where it is damaged."""
+    def _download(self, client: MeshClient, mesh_message_id: str) -> _Downloaded:
+        """Download a message on its way into the evidence store, as it was served where it is damaged.
+
+        A checksum alone that does not agree is no damage yet: what the content says decides.
+        """
         begin = partial(self.evidence.receive, client.mailbox, mesh_message_id)
         kept = begin()
         try:
-            return client.download_into(mesh_message_id, kept, maximum_bytes=self.largest), kept, ""
+            headers = client.download_into(mesh_message_id, kept, maximum_bytes=self.largest)
+        except WrongChecksum:
+            return _Downloaded(client.head(mesh_message_id), kept, checksum=_WRONG_CHECKSUM)
         except DamagedContent as error:
             damage = f"its content is damaged: {error.problem}"
+        else:
+            unknown = headers.checksum and not Checksum(headers.checksum).is_known
+            return _Downloaded(headers, kept, checksum=_UNKNOWN_CHECKSUM if unknown else "")
         kept = begin()
         try:
             head = client.download_into(mesh_message_id, kept, maximum_bytes=self.largest, as_served=True)
         except DamagedContent:
             head, kept = client.head(mesh_message_id), begin()
-        return head, kept, damage
+        return _Downloaded(head, kept, damage)
 
     def _land(
         self,
@@ -230,8 +254,11 @@ class Poller:
         return _Taken.MATCHED
 
     def _understand(
-        self, client: MeshClient, message: MessageHeaders, body: bytes | None
+        self, client: MeshClient, message: MessageHeaders, body: bytes | None, checksum: str = ""
     ) -> tuple[MessageRecord, list[Fact]] | _Undecided | _Unmatched:
+        is_wrong = checksum == _WRONG_CHECKSUM
+        if is_wrong and (message.is_report or message.workflow_id not in WORKFLOW_ANSWERED_ON):
+            return _Unmatched(f"its content is damaged: the checksum {checksum}")
         if message.is_report:
             return self._report(message)
         if message.workflow_id not in WORKFLOW_ANSWERED_ON:
@@ -248,10 +275,12 @@ class Poller:
             return _Unmatched(f"it is a response that {why}")
         if record.mailbox != client.mailbox:
             return _Unmatched("it answers a message of another mailbox")
+        if is_wrong and record.history.is_answered:
+            return _Unmatched(f"it answers a message that waits for no answer, and its checksum {checksum}")
         routes = self._routes(client, record, message.workflow_id)
         if History((*record.history.facts, *routes)).destination_open:
             return _Undecided(record, routes)
-        return record, [*routes, *self._responses(message, response, record.history.organisations)]
+        return record, [*routes, *self._responses(message, response, record.history.organisations, checksum)]
 
     def _routes(self, client: MeshClient, record: MessageRecord, answered_on: str) -> list[Fact]:
         """Ask MESH where it took a message that it routed itself, before any answer to it is judged.
@@ -321,7 +350,9 @@ class Poller:
                 return waiting[0]
         return None
 
-    def _responses(self, message: MessageHeaders, response: Response, known: Collection[str] = ()) -> list[Fact]:
+    def _responses(
+        self, message: MessageHeaders, response: Response, known: Collection[str] = (), checksum: str = ""
+    ) -> list[Fact]:
         # One verdict for each level that the response speaks of; none at all is a response of unknown meaning.
         outcomes = response.outcomes or (Outcome(level=response.level, verdict=response.verdict, code=None),)
         return [
@@ -333,6 +364,7 @@ class Poller:
                 code=outcome.code,
                 level=outcome.level,
                 verdict=outcome.verdict,
+                checksum=checksum,
             )
             for outcome in outcomes
         ]
