@@ -62,7 +62,7 @@ from infra.local.practice.reading import Reading
 from tests.dying import Died
 from tests.examples import REQUESTS, request_data
 from tests.identifiers import IDENTIFIERS, key_of
-from tests.in_memory import Bucket, Clock, Table, Topic
+from tests.in_memory import Bucket, Clock, ObjectPages, Table, Topic
 from tests.model.effects import Ending, Process, Watched
 from tests.model.mesh import Client, Connections, Mesh, Upload
 from tests.model.truth import Answer, Asked, Truth
@@ -143,14 +143,8 @@ class DropOnly:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.bucket, name)
 
-    def get_paginator(self, _operation: str) -> "DropOnly":
-        return self
-
-    def paginate(self, **how: Any) -> Iterator[dict[str, Any]]:
-        pages = self.bucket.get_paginator("list_objects_v2").paginate(**how)
-        found = [each for page in pages for each in page["Contents"] if not each["Key"].startswith(self.OURS)]
-        for first in range(0, len(found), self.per_page):
-            yield {"Contents": found[first : first + self.per_page]}
+    def get_paginator(self, operation: str) -> ObjectPages:
+        return ObjectPages(self.bucket, operation, self.per_page, lambda key: not key.startswith(self.OURS))
 
 
 class BrokenError(AssertionError):
@@ -285,14 +279,18 @@ class World:
         folder: str | None = None,
         updated: datetime | None = None,
         announced: int = 1,
+        documents: bool = True,
     ) -> str:
         """A sending system drops a request, into a folder of its own unless told otherwise; return its id.
 
-        S3 announces it so many times: 0 is an event that was lost.
+        S3 announces it so many times: 0 is an event that was lost. Without `documents` its report is to be rendered.
         """
         folder = folder or f"{encounter}/{len(self.truth.requests)}"
-        self.bucket.put_object(Key=f"{folder}/report.pdf", Body=_PDF)
         changes: dict[str, Any] = {"encounter": encounter}
+        if documents:
+            self.bucket.put_object(Key=f"{folder}/report.pdf", Body=_PDF)
+        else:
+            changes["documents"] = []
         if updated:
             changes["consultation__updated"] = updated.isoformat()
         if not valid:
@@ -312,10 +310,10 @@ class World:
         self._puts += 1
         self.queue.intake.append(Dropped("drop", key, version, self.clock(), f"{self._puts:018X}"))
 
-    def withdraw(self, encounter: str, *, announced: int = 1) -> str:
+    def withdraw(self, encounter: str, *, folder: str | None = None, announced: int = 1) -> str:
         """The consultation was deleted; return the withdrawal's id."""
         asked = {"kind": "withdraw", "mailbox": MAILBOX, "encounter": encounter}
-        folder = f"{encounter}/{len(self.truth.requests)}"
+        folder = folder or f"{encounter}/{len(self.truth.requests)}"
         return self._dropped(folder, asked, encounter, withdrawal=True, announced=announced)
 
     def _dropped(
@@ -827,7 +825,8 @@ class World:
             if each.encounter == asked.encounter and request_id != record.request_id
         ]
         evidence = {
-            Status.INVALID: not asked.valid,
+            # Of an unannounced put that was replaced nobody knows whether the report beside it is its own.
+            Status.INVALID: not asked.valid or (asked.key in self.queue.found_in_drop and self.truth.replaced(asked)),
             Status.HELD: valid and self.hold > timedelta(0),
             Status.RELEASING: valid and self.hold > timedelta(0),
             Status.RELEASED: any(each.request_id == record.request_id and each.version for each in self._latest),
@@ -945,7 +944,7 @@ class World:
     def _check_settled(self) -> None:
         """What holds when everything had its time. Nothing is lost; nobody who should know is left untold."""
         records = self.records()
-        if lost := [each for each in self._not_in_ledger() if not self.truth.replaced(each)]:
+        if lost := self._not_in_ledger():
             raise BrokenError(f"lost: {len(lost)} requests are not in the ledger")
         # A withdrawal that comes while nobody knows whether a message arrived has the practice told of it.
         withdrawals = [fact for record in records for fact in record.history.of(FactKind.WITHDRAWAL)]

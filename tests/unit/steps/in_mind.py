@@ -38,7 +38,13 @@ class DropInMind:
         content = self._path(file.key).read_bytes()
         return content[:length], content[-length:]
 
-    def mark_received(self, key: str, version: str) -> None:
+    def current_version(self, _key: str) -> str:
+        return self.version
+
+    def received_version(self, _key: str, _request_id: str) -> None:
+        """Nothing ever expires."""
+
+    def mark_received(self, key: str, version: str, _request_id: str = "") -> None:
         self.received.append((key, version))
 
     def chunks(self, file: DropFile) -> Iterator[bytes]:
