@@ -233,6 +233,7 @@ class MessagingStack(Stack):
         alarms.watch_enabled_parts()
         alarms.watch_canary()
         alarms.watch_notices()
+        alarms.watch_drop_listing()
         alarms.watch_balance()
         alarms.watch_messages()
         alarms.watch_schedules(tuple(settings.mailbox for settings in configuration.mailboxes))

@@ -263,6 +263,7 @@ class Bucket:
         self.parts: dict[str, dict[int, bytes]] = defaultdict(dict)
         self.largest_body = 0
         self._versions: dict[str, list[bytes]] = defaultdict(list)
+        self._put_at: dict[str, list[datetime]] = defaultdict(list)
         self.under_hold: set[str] = set()
         self.tags: dict[tuple[str, str], dict[str, str]] = {}
 
@@ -290,28 +291,43 @@ class Bucket:
     def upload_fileobj(self, file: Any, bucket: str, key: str, **_: Any) -> None:
         self.put_object(Key=key, Body=file.read())
 
-    def get_paginator(self, operation: str) -> "Bucket":
+    def get_paginator(self, operation: str) -> "ObjectPages":
         assert operation in ("list_objects_v2", "list_object_versions")
-        return self
-
-    def paginate(self, *, Prefix: str = "", StartAfter: str = "", **_: Any) -> Iterator[Item]:
-        for key in sorted(self.objects):
-            if key.startswith(Prefix) and key > StartAfter:
-                found = {"Key": key, "LastModified": self.written[key]}
-                yield {"Contents": [found], "Versions": [{**found, "VersionId": "1"}]}
+        return ObjectPages(self, operation)
 
     def list_objects_v2(self, *, Prefix: str, **_: Any) -> Item:
         return {"Contents": [{"Key": key} for key in sorted(self.objects) if key.startswith(Prefix)]}
 
-    def list_object_versions(self, *, Prefix: str, **_: Any) -> Item:
-        return {
-            "Versions": [
-                {"Key": key, "VersionId": str(number)}
-                for key in sorted(self._versions)
-                if key.startswith(Prefix)
-                for number in range(len(self._versions[key]), 0, -1)
-            ]
-        }
+    def list_object_versions(
+        self, *, Prefix: str = "", Delimiter: str = "", KeyMarker: str = "", VersionIdMarker: str = "",
+        MaxKeys: int = 1_000, **_: Any,
+    ) -> Item:  # fmt: skip
+        found = [
+            each
+            for key in sorted(self._versions)
+            if key.startswith(Prefix) and (not Delimiter or Delimiter not in key[len(Prefix) :])
+            for each in self.listed(key)
+            if (key, -int(each["VersionId"])) > (KeyMarker, -int(VersionIdMarker or 0))
+        ]
+        page: Item = {"Versions": found[:MaxKeys], "IsTruncated": len(found) > MaxKeys}
+        if page["IsTruncated"]:
+            last = page["Versions"][-1]
+            page |= {"NextKeyMarker": last["Key"], "NextVersionIdMarker": last["VersionId"]}
+        return page
+
+    def listed(self, key: str) -> list[Item]:
+        """List the versions of a key, the newest first; of a key that was removed none is the latest."""
+        newest = len(self._versions[key])
+        # S3 dates by its beginning what was uploaded in parts, and nothing else.
+        parts = "-2" if self.written[key] != self._put_at[key][-1] else ""
+        return [
+            {
+                "Key": key, "VersionId": str(number), "IsLatest": number == newest and key in self.objects,
+                "LastModified": self.written[key] if number == newest else self._put_at[key][number - 1],
+                "ETag": f'"digest{parts if number == newest else ""}"',
+            }
+            for number in range(newest, 0, -1)
+        ]  # fmt: skip
 
     def get_object_tagging(self, *, Key: str, VersionId: str | None = None, **_: Any) -> Item:
         self._content("GetObjectTagging", Key, VersionId)
@@ -328,6 +344,12 @@ class Bucket:
         """Put a delete marker: the versions stay."""
         self.objects.pop(Key, None)
         return {}
+
+    def dated(self, key: str, at: datetime, *, in_parts: bool = True) -> None:
+        """Date the newest version, by when its upload in parts began or by when it was put."""
+        self.written[key] = at
+        if not in_parts:
+            self._put_at[key][-1] = at
 
     def put_object_legal_hold(self, *, Key: str, LegalHold: Mapping[str, str], **_: Any) -> Item:
         (self.under_hold.add if LegalHold["Status"] == "ON" else self.under_hold.remove)(Key)
@@ -349,12 +371,40 @@ class Bucket:
         self.objects[key] = content
         self._versions[key].append(content)
         self.written[key] = self.clock()
+        self._put_at[key].append(self.written[key])
         return {"VersionId": str(len(self._versions[key]))}
 
     def _content(self, operation: str, key: str, version: str | None) -> bytes:
         if key not in (self._versions if version else self.objects):
             raise _failed(operation, "NoSuchKey")
         return self._versions[key][int(version) - 1] if version else self.objects[key]
+
+
+@dataclass
+class ObjectPages:
+    """The paginator of a bucket's lists: one object a page, or `per_page`."""
+
+    bucket: Bucket
+    operation: str
+    per_page: int = 1
+    shows: Callable[[str], bool] = lambda _key: True
+    """Which keys are in it."""
+
+    def paginate(self, **how: Any) -> Iterator[Item]:
+        if self.operation == "list_objects_v2":
+            prefix, after = how.get("Prefix", ""), how.get("StartAfter", "")
+            keys = [
+                key for key in sorted(self.bucket.objects) if key.startswith(prefix) and key > after and self.shows(key)
+            ]
+            for first in range(0, len(keys), self.per_page):
+                yield {"Contents": [self.bucket.listed(key)[0] for key in keys[first : first + self.per_page]]}
+            return
+        while True:
+            page = self.bucket.list_object_versions(MaxKeys=self.per_page, **how)
+            yield {**page, "Versions": [each for each in page["Versions"] if self.shows(each["Key"])]}
+            if not page["IsTruncated"]:
+                return
+            how |= {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
 
 
 class ScannedBucket(Bucket):

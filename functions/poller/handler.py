@@ -36,6 +36,7 @@ poll, sweep = wiring.poller(settings)
 escalation = wiring.escalation(settings)
 canaries = wiring.start_canaries(settings)
 deadline = wiring.balance_deadline(settings)
+drop_passes = wiring.drop_passes(settings)
 enabled = wiring.enabled_parts(settings)
 
 
@@ -89,9 +90,11 @@ def _due(time_left: Callable[[], bool]) -> dict[str, Any]:
     # Before anything else: it must be known most of all when nothing can be told.
     waited = max((datetime.now(UTC) - notice.raised_at for notice in untold), default=timedelta())
     metrics.add_metric(name="OldestUntoldNotice", unit=MetricUnit.Seconds, value=waited.total_seconds())
-    _measure_canary()
+    # A canary is started where it is time for one.
+    _measure_seconds("CanaryAge", canaries.run)
+    _measure_seconds("BalanceLate", deadline.late)
+    _measure_seconds("DropListingAge", lambda: drop_passes.age(datetime.now(UTC)))
     _measure_enabled()
-    _measure_balance()
     try:
         escalated = asdict(escalation.run(time_left))
     finally:
@@ -101,14 +104,15 @@ def _due(time_left: Callable[[], bool]) -> dict[str, Any]:
     return swept | escalated
 
 
-def _measure_canary() -> None:
-    """Start a canary if it is time, and measure the age of the newest that came through."""
+def _measure_seconds(name: str, measure: Callable[[], timedelta | None]) -> None:
+    """Measure a time, if there is one."""
     try:
-        age = canaries.run()
+        found = measure()
     except Exception as error:  # noqa: BLE001 - the due work must not wait for it; not to be measured sets off the alarm
-        logger.error("no canary could be started or measured", extra=describe(error))
+        logger.error("the due work could not measure something", metric=name, extra=describe(error))
         return
-    metrics.add_metric(name="CanaryAge", unit=MetricUnit.Seconds, value=age.total_seconds())
+    if found is not None:
+        metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=found.total_seconds())
 
 
 def _measure_enabled() -> None:
@@ -123,16 +127,6 @@ def _measure_enabled() -> None:
             if not part.enabled:
                 logger.error("a part is not enabled", part=kind, name_of_the_part=part.name)
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=int(all(part.enabled for part in parts)))
-
-
-def _measure_balance() -> None:
-    """Measure for how long the balance of the day before has been due and is not made."""
-    try:
-        late = deadline.late()
-    except Exception as error:  # noqa: BLE001 - as above
-        logger.error("it is not known whether the balance was made", extra=describe(error))
-        return
-    metrics.add_metric(name="BalanceLate", unit=MetricUnit.Seconds, value=late.total_seconds())
 
 
 def _list_drop(time_left: Callable[[], bool]) -> dict[str, Any]:

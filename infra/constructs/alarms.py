@@ -347,6 +347,27 @@ class Alarms(Construct):
             "held. Look at NHS England's service status, then at the builder's log.",
         )
 
+    def watch_drop_listing(self) -> None:
+        """Tell a person that nobody looks for what was dropped and not announced, or that there was such a thing."""
+        oldest = Duration.seconds(self._timings.drop_settled_seconds).plus(Duration.hours(2))
+        self._alarm(
+            "DropListingAge",
+            "Drop listing late",
+            measured("DropListingAge", by="poller", every=self._of_due_work, statistic="Maximum"),
+            threshold=oldest.to_seconds(),
+            silence_alarms=True,
+            what_to_do="The drop is not listed every hour, or the listing does not come to its end: a request that S3 "
+            "does not announce would not be found. Look at the schedule of the drop, then at the poller's log.",
+        )
+        self._alarm(
+            "RequestsUnannounced",
+            "Requests not announced",
+            measured("RequestsUnannounced", by="poller", every=_HOUR, statistic="Sum"),
+            threshold=0,
+            what_to_do="Dropped requests were found that S3 had not announced; they were taken in an hour or two late. "
+            "Look whether the rule, the queue's policy and its key are in order: what comes now may be late, too.",
+        )
+
     def watch_balance(self) -> None:
         """Tell a person that a day's requests are not all accounted for, or that nobody knows in time."""
         self._alarm(

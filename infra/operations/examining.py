@@ -206,9 +206,8 @@ def _listing(place: Place) -> tuple[bool, str]:
     if last is None:
         return False, "The drop was never listed: see the poller's log, and its schedule."
     settled = timedelta(seconds=place.poller_settings.drop_settled_seconds)
-    reached = last.until if last.done else last.since
-    behind = place.now() - settled - reached
-    words = f"what was dropped until {reached:%d %b %H:%M} UTC was looked at"
+    behind = place.now() - settled - last.reached
+    words = f"what was dropped until {last.reached:%d %b %H:%M} UTC was looked at"
     if behind > 2 * _LISTED_EVERY:
         hours = behind / timedelta(hours=1)
         return False, f"{words}: {hours:.0f} hours behind. What is not announced is not found: see the poller's log."

@@ -175,6 +175,19 @@ def test_a_balance_that_is_not_made_by_its_deadline_rings_also_when_nobody_measu
     assert alarm["TreatMissingData"] == "breaching"
 
 
+def test_a_listing_of_the_drop_that_is_late_rings_also_when_nobody_measures(template: Template) -> None:
+    [alarm] = [alarm for alarm in of_one_metric(template) if alarm["MetricName"] == "DropListingAge"]
+    settled = template.configuration.timings.drop_settled_seconds
+    assert (alarm["Threshold"], alarm["Statistic"]) == (settled + 2 * 3600, "Maximum")
+    assert alarm["TreatMissingData"] == "breaching"
+
+
+def test_a_request_that_was_not_announced_rings(template: Template) -> None:
+    [alarm] = [alarm for alarm in of_one_metric(template) if alarm["MetricName"] == "RequestsUnannounced"]
+    assert (alarm["Threshold"], alarm["ComparisonOperator"], alarm["Period"]) == (0, "GreaterThanThreshold", 3600)
+    assert alarm["TreatMissingData"] == "notBreaching", "the alarm before this one tells of silence"
+
+
 def test_the_nightly_runs_end_before_the_balance_is_due(template: Template) -> None:
     [nightly] = [
         schedule["ScheduleExpression"]
@@ -202,7 +215,7 @@ def test_missing_data_is_bad_news_where_silence_is_and_good_news_everywhere_else
         else:
             assert alarm["TreatMissingData"] == "notBreaching"
     measured_by_all_due_work = ("DueWorkDone", "OldestUntoldNotice", "CanaryAge", "BalanceLate", "RuleEnabled",
-                                "EventSourceMappingsEnabled", "KeysEnabled")  # fmt: skip
+                                "DropListingAge", "EventSourceMappingsEnabled", "KeysEnabled")  # fmt: skip
     assert silent == {
         **dict.fromkeys(measured_by_all_due_work, 1),
         "MailboxPolled": len(template.configuration.mailboxes),

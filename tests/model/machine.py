@@ -89,9 +89,9 @@ class Messaging(RuleBasedStateMachine):
             if self.world.queue.waiting and not self.world.mesh.uploads:
                 self.world.deliver_send(self.world.process("sender"))
 
-    @rule(announced=ANNOUNCED, overtaken=st.booleans())
-    def one_object_is_put_again(self, announced: int, overtaken: bool) -> None:
-        self.world.drop("put again", folder="put again", announced=announced)
+    @rule(announced=ANNOUNCED, overtaken=st.booleans(), encounter=st.sampled_from(["put again", "put in its place"]))
+    def one_object_is_put_again(self, announced: int, overtaken: bool, encounter: str) -> None:
+        self.world.drop(encounter, folder="put again", announced=announced)
         if announced and overtaken:
             self.world.last_event_overtakes()
 

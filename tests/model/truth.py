@@ -127,7 +127,6 @@ class Truth:
             and self.in_time.get((record.message_id, answer.mesh_message_id), False)
         ]
 
-    def replaced(self, request_id: str) -> bool:
+    def replaced(self, asked: Asked) -> bool:
         """Whether its sender put another version of the same object down after it."""
-        own = self.requests[request_id]
-        return any(other.key == own.key and other.put > own.put for other in self.requests.values() if own.key)
+        return any(other.key == asked.key and other.put > asked.put for other in self.requests.values() if asked.key)

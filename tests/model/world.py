@@ -62,7 +62,7 @@ from infra.local.practice.reading import Reading
 from tests.dying import Died
 from tests.examples import REQUESTS, request_data
 from tests.identifiers import IDENTIFIERS, key_of
-from tests.in_memory import Bucket, Clock, Table, Topic
+from tests.in_memory import Bucket, Clock, ObjectPages, Table, Topic
 from tests.model.effects import Ending, Process, Watched
 from tests.model.mesh import Client, Connections, Mesh, Upload
 from tests.model.truth import Answer, Asked, Truth
@@ -146,14 +146,8 @@ class DropOnly:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.bucket, name)
 
-    def get_paginator(self, _operation: str) -> "DropOnly":
-        return self
-
-    def paginate(self, **how: Any) -> Iterator[dict[str, Any]]:
-        pages = self.bucket.get_paginator("list_objects_v2").paginate(**how)
-        found = [each for page in pages for each in page["Contents"] if not each["Key"].startswith(self.OURS)]
-        for first in range(0, len(found), self.per_page):
-            yield {"Contents": found[first : first + self.per_page]}
+    def get_paginator(self, operation: str) -> ObjectPages:
+        return ObjectPages(self.bucket, operation, self.per_page, lambda key: not key.startswith(self.OURS))
 
 
 class BrokenError(AssertionError):
@@ -291,18 +285,21 @@ class World:
         updated: datetime | None = None,
         announced: int = 1,
         document_late: bool = False,
+        documents: bool = True,
     ) -> str:
         """A sending system drops a request, into a folder of its own unless told otherwise; return its id.
 
         S3 announces it so many times: 0 is an event that was lost. With `document_late` its document comes by
-        `late_documents_come`, if that is told in time.
+        `late_documents_come`, if that is told in time; without `documents` its report is to be rendered.
         """
         folder = folder or f"{encounter}/{len(self.truth.requests)}"
+        changes: dict[str, Any] = {"encounter": encounter}
         if document_late:
             self._late.append(f"{folder}/report.pdf")
-        else:
+        elif documents:
             self.bucket.put_object(Key=f"{folder}/report.pdf", Body=_PDF)
-        changes: dict[str, Any] = {"encounter": encounter}
+        else:
+            changes["documents"] = []
         if any(each.key.startswith(f"{folder}/") for each in self.truth.requests.values()):
             changes["practitioner__name__family"] = f"Nurse {self._puts}"  # or it would be a copy
         if updated:
@@ -349,10 +346,10 @@ class World:
         self._puts += 1
         self.queue.intake.append(Dropped("drop", key, version, self.clock(), f"{self._puts:018X}"))
 
-    def withdraw(self, encounter: str, *, announced: int = 1) -> str:
+    def withdraw(self, encounter: str, *, folder: str | None = None, announced: int = 1) -> str:
         """The consultation was deleted; return the withdrawal's id."""
         asked = {"kind": "withdraw", "mailbox": MAILBOX, "encounter": encounter}
-        folder = f"{encounter}/{len(self.truth.requests)}"
+        folder = folder or f"{encounter}/{len(self.truth.requests)}"
         return self._dropped(folder, asked, encounter, withdrawal=True, announced=announced)
 
     def _dropped(
@@ -879,7 +876,10 @@ class World:
             if each.encounter == asked.encounter and request_id != record.request_id
         ]
         evidence = {
-            Status.INVALID: not asked.valid or asked.document_late,
+            # Of an unannounced put that was replaced nobody knows whether the report beside it is its own.
+            Status.INVALID: not asked.valid
+            or asked.document_late
+            or (asked.key in self.queue.found_in_drop and self.truth.replaced(asked)),
             Status.NOT_REQUIRED: any(each.alike(asked) for each in others),
             Status.HELD: valid and self.hold > timedelta(0),
             Status.RELEASING: valid and self.hold > timedelta(0),
@@ -1017,7 +1017,7 @@ class World:
     def _check_settled(self) -> None:
         """What holds when everything had its time. Nothing is lost; nobody who should know is left untold."""
         records = self.records()
-        if lost := [each for each in self._not_in_ledger() if not self.truth.replaced(each)]:
+        if lost := self._not_in_ledger():
             raise BrokenError(f"lost: {len(lost)} requests are not in the ledger")
         # A withdrawal that comes while nobody knows whether a message arrived has the practice told of it.
         withdrawals = [fact for record in records for fact in record.history.of(FactKind.WITHDRAWAL)]

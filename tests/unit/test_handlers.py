@@ -82,6 +82,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
         step = SimpleNamespace(run=timedelta)
         monkeypatch.setattr(wiring, canary, lambda _settings, step=step: step)
     monkeypatch.setattr(wiring, "balance_deadline", lambda _settings: SimpleNamespace(late=timedelta))
+    monkeypatch.setattr(wiring, "drop_passes", lambda _settings: SimpleNamespace(age=lambda _now: timedelta(hours=2)))
     monkeypatch.setattr(wiring, "enabled_parts", lambda _settings: SimpleNamespace(recent=lambda _kind: ()))
     loaded: list[str] = []
 
@@ -215,7 +216,15 @@ def test_due_work_that_fails_is_not_said_to_be_done(
     with suppress(Exception):
         handler({"task": "due"}, Context())
     assert {metric.name for metric in logged(capsys.readouterr().out.splitlines())} == {
-        *("OldestUntoldNotice", "CanaryAge", "BalanceLate", "RuleEnabled", "EventSourceMappingsEnabled", "KeysEnabled")
+        *(
+            "OldestUntoldNotice",
+            "CanaryAge",
+            "BalanceLate",
+            "DropListingAge",
+            "RuleEnabled",
+            "EventSourceMappingsEnabled",
+            "KeysEnabled",
+        )
     }
 
 

@@ -11,6 +11,7 @@ from gpconnect_messaging.ledger.precedence import CLOCKS_DIFFER, SURELY_LATER, A
 from tests.unit.ledger.facts import at
 
 NEWER, OLDER, LATER_BUT_OLDER = Precedence
+START_OF_A_SECOND = at(10).replace(microsecond=0)
 OBJECT = object_of("drop", "folder/request.json")
 
 
@@ -53,6 +54,24 @@ def test_the_first_request_of_an_encounter_is_the_newest() -> None:
 def test_sequencers_of_two_objects_are_not_compared() -> None:
     other = Asked(stated=at(9), arrived=at(10), s3_object=object_of("drop", "other/request.json"), sequencer="0B")
     assert other.beside(asked(10, 11, "0A")) is OLDER
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(-1, OLDER), (-0.9, NEWER), (1, NEWER)])
+def test_of_two_puts_of_one_object_the_later_second_decides_where_one_was_not_announced(
+    seconds: float, expected: Precedence
+) -> None:
+    """Whatever they state of themselves; of one second the stated times decide."""
+    announced = Asked(
+        stated=at(0), arrived=START_OF_A_SECOND + timedelta(seconds=0.9), s3_object=OBJECT, sequencer="0B"
+    )
+    found = Asked(
+        stated=at(0) + (CLOCKS_DIFFER if expected is OLDER or seconds < 0 else -CLOCKS_DIFFER * 2),
+        arrived=announced.arrived + timedelta(seconds=seconds),
+        s3_object=OBJECT,
+    )
+    assert found.beside(announced) is expected
+    other = replace(found, s3_object=object_of("drop", "other/request.json"))
+    assert seconds == -0.9 or other.beside(announced) is not expected, "it is about one object"
 
 
 def test_a_sequencer_that_is_not_known_leaves_it_to_the_times() -> None:

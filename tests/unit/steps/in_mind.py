@@ -34,7 +34,13 @@ class DropInMind:
             raise OSError("the drop does not answer")
         return DropFile(key=key, version=version or self.version, size=self._path(key).stat().st_size)
 
-    def mark_received(self, key: str, version: str) -> None:
+    def current_version(self, _key: str) -> str:
+        return self.version
+
+    def received_version(self, _key: str, _request_id: str) -> None:
+        """Nothing ever expires."""
+
+    def mark_received(self, key: str, version: str, _request_id: str = "") -> None:
         self.received.append((key, version))
 
     def chunks(self, file: DropFile) -> Iterator[bytes]:

@@ -117,6 +117,7 @@ class Product:
             "escalation": SimpleNamespace(run=escalated),
             "enabled_parts": SimpleNamespace(recent=lambda _kind: ()),
             "balance_deadline": SimpleNamespace(late=timedelta),
+            "drop_passes": SimpleNamespace(age=lambda _now: None),
         }  # fmt: skip
         for name, step in steps.items():
             monkeypatch.setattr(wiring, name, lambda _settings, step=step: step)

@@ -5,9 +5,9 @@ Keys of ours are made of ids alone. Keys in the drop bucket are the sender's, an
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import IO, TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.reconciliation import Receipt
-from gpconnect_messaging.requests.drop_keys import RECEIVED
+from gpconnect_messaging.requests.drop_keys import RECEIVED, REQUEST_FILE, is_request
 from gpconnect_messaging.scan_results import SCAN_TAG, VALIDATION_OBJECT
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ _RECEIVED_PART = 5 * 1024 * 1024
 # The last is S3's answer to a version id that no object can have.
 _MISSING = {"404", "NoSuchKey", "NoSuchVersion", "InvalidArgument"}
 _MOST_TAGS = 10
+RECEIVED_AS = "gpcm:received-as"
+"""The tag that says for which request a version was received; see `_mark`."""
 ASKED_AT_ONCE = 8
 """For the tags of how many objects S3 is asked at the same time."""
 
@@ -67,6 +69,17 @@ class ListedObject:
 
     key: str = field(repr=False)
     at: datetime
+    """S3's LastModified (UTC): of an upload in parts, when it began."""
+    version: str = ""
+    """Which version it is, where it is not the newest."""
+    in_parts: bool = False
+    """Whether it was uploaded in parts."""
+
+    @property
+    def folders(self) -> list[str]:
+        """The folders that it lies in, each with its slash, from its own to the bucket's root, which is empty."""
+        names = self.key.split("/")[:-1]
+        return ["".join(f"{name}/" for name in names[:depth]) for depth in range(len(names), -1, -1)]
 
 
 class DropBucket:
@@ -86,35 +99,30 @@ class DropBucket:
         return content
 
     def stat(self, key: str, version: str | None = None) -> DropFile:
-        """Find a file's version (the latest, or the one asked for) and length. Raises NotThereError.
-
-        The latest is also one that expired because it had been received: the sender may drop its request again.
-        """
+        """Find a file's version (the latest, or the one asked for) and length. Raises NotThereError."""
         _require_possible(key)
         which = {"VersionId": version} if version else {}
         try:
             found = self._client.head_object(Bucket=self._bucket, Key=key, **which)  # type: ignore[arg-type]
         except ClientError as error:
-            meaning = _meaning(error)
-            if version is None and isinstance(meaning, NotThereError) and (expired := self._received_version(key)):
-                return self.stat(key, expired)
-            raise meaning from None
+            raise _meaning(error) from None
         return DropFile(key=key, version=found.get("VersionId", ""), size=found["ContentLength"])
 
     def chunks(self, file: DropFile) -> Iterator[bytes]:
         """Stream a file. Raises NotThereError."""
         yield from self._get(file.key, file.version)["Body"].iter_chunks(_CHUNK)
 
-    def mark_received(self, key: str, version: str) -> None:
-        """Tag a version as received, beside its other tags: a rule then expires it, so that no list has it for long.
+    def mark_received(self, key: str, version: str, request_id: str = "") -> None:
+        """Tag a version as received for a request, beside its other tags: a rule then expires it from the list.
 
-        What was removed meanwhile, or has as many tags as S3 takes, stays as it is. Raises StorageError.
+        What was removed meanwhile, or has no room for two more tags, stays as it is. Raises StorageError.
         """
         try:
-            tags = self._tags(key, version)
-            if not version or RECEIVED in tags.items() or len(tags) >= _MOST_TAGS:
+            tags = self._tagging(key, version)[1]
+            marked = {**tags, **dict([RECEIVED]), RECEIVED_AS: self._mark(key, version, request_id)}
+            if not version or self._received_for(key, version, tags) is not None or len(marked) > _MOST_TAGS:
                 return
-            tag_set = [{"Key": name, "Value": value} for name, value in {**tags, **dict([RECEIVED])}.items()]
+            tag_set = [{"Key": name, "Value": value} for name, value in marked.items()]
             self._client.put_object_tagging(
                 Bucket=self._bucket, Key=key, VersionId=version,
                 Tagging={"TagSet": tag_set},  # type: ignore[typeddict-item]
@@ -127,27 +135,23 @@ class DropBucket:
                 raise meaning from None
 
     def scan(self, key: str, version: str | None = None) -> tuple[str, str | None]:
-        """Say of which version (the latest, as `stat` finds it, or the one asked for) the malware scan says what.
+        """Say of which version (the latest, or the one asked for) the malware scan says what.
 
         None where it says nothing yet. Raises NotThereError, StorageError.
         """
         _require_possible(key)
-        try:
-            scanned, tags = self._tagging(key, version)
-        except NotThereError:
-            if version or not (expired := self._received_version(key)):
-                raise
-            return self.scan(key, expired)
+        scanned, tags = self._tagging(key, version)
         if not scanned:
             raise StorageError("S3 names no version of an object: the drop bucket has none")
         return scanned, tags.get(SCAN_TAG)
 
     def is_received(self, key: str) -> bool:
-        """Say whether an object's newest version bears the tag. Raises NotThereError, StorageError."""
-        return RECEIVED in self._tags(key).items()
+        """Say whether an object's newest version was received. Raises NotThereError, StorageError."""
+        version, tags = self._tagging(key, None)
+        return self._received_for(key, version, tags) is not None
 
     def not_received(self, listed: Sequence[ListedObject]) -> list[ListedObject]:
-        """Give the objects that senders dropped and whose newest version bears no tag. Raises StorageError.
+        """Give the objects that senders dropped and whose newest version was not received. Raises StorageError.
 
         What was removed since it was listed is not among them; what a policy hides is, so that it hides nothing else.
         """
@@ -170,20 +174,65 @@ class DropBucket:
         start = {"StartAfter": after} if after else {}
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, **start):  # type: ignore[arg-type]
             if found := page.get("Contents"):
-                yield [ListedObject(each["Key"], each["LastModified"]) for each in found]
+                yield [_listed(each) for each in found]
+
+    def pages_of_replaced(
+        self, after: str = "", after_version: str = ""
+    ) -> Iterator[tuple[list[ListedObject], str, str]]:
+        """List the versions on which another one or a removal lies, in pages, each with its end; go on after an end.
+
+        An end is a key and, where the page ends among the key's versions, one of these.
+        """
+        start = {"KeyMarker": after, "VersionIdMarker": after_version}
+        given = {name: value for name, value in start.items() if value}
+        for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, **given):  # type: ignore[arg-type]
+            versions = page.get("Versions", [])
+            after = page.get("NextKeyMarker") or (versions[-1]["Key"] if versions else after)
+            replaced = [replace(_listed(each), version=each["VersionId"]) for each in versions if not each["IsLatest"]]
+            yield replaced, after, page.get("NextVersionIdMarker", "")
+
+    def requests_in(self, folder: str) -> list[ListedObject]:
+        """List the versions of a folder's request, replaced and removed ones too, as far as S3 gives them at once."""
+        for prefix in (folder, f"{folder}{REQUEST_FILE}"):
+            found = self._client.list_object_versions(Bucket=self._bucket, Prefix=prefix, Delimiter="/")
+            listed = [replace(_listed(each), version=each["VersionId"]) for each in found.get("Versions", ())]
+            requests = [each for each in listed if is_request(each.key)]
+            if requests or not found.get("IsTruncated"):
+                return requests
+        return []
+
+    def current_version(self, key: str) -> str | None:
+        """Find the version on which neither another one nor a removal lies; None where there is none."""
+        return next((version for version, is_latest in self._versions_of(key) if is_latest), None)
 
     def newest_version(self, key: str) -> str | None:
         """Find the newest version that holds content, under whatever removal lies on it; None where there is none."""
+        return next((version for version, _ in self._versions_of(key)), None)
+
+    def _versions_of(self, key: str) -> Iterator[tuple[str, bool]]:
+        """Give the versions of a key, the newest first, and whether each is what S3 gives for the key."""
         # S3 lists a key before the longer ones that begin with it, and of one key the newest version first.
         found = self._client.list_object_versions(Bucket=self._bucket, Prefix=key)
-        return next((each["VersionId"] for each in found.get("Versions", ()) if each["Key"] == key), None)
+        return ((each["VersionId"], each["IsLatest"]) for each in found.get("Versions", ()) if each["Key"] == key)
 
-    def _received_version(self, key: str) -> str | None:
+    def received_version(self, key: str, request_id: str) -> str | None:
+        """Find the version under a removal that was received for this very request; None where there is none.
+
+        What was received for another may be somebody else's, and what a sender removed stays removed.
+        """
         version = self.newest_version(key)
-        return version if version and RECEIVED in self._tags(key, version).items() else None
+        ours = version and self._received_for(key, version, self._tagging(key, version)[1]) == request_id
+        return version if ours else None
 
-    def _tags(self, key: str, version: str | None = None) -> dict[str, str]:
-        return self._tagging(key, version)[1]
+    def _received_for(self, key: str, version: str, tags: Mapping[str, str]) -> str | None:
+        """Say for which request a version was received; None where it was not: S3 copies tags with their object."""
+        request_id = tags.get(RECEIVED_AS, "").partition(":")[0]
+        ours = RECEIVED in tags.items() and tags.get(RECEIVED_AS) == self._mark(key, version, request_id)
+        return request_id if ours else None
+
+    def _mark(self, key: str, version: str, request_id: str) -> str:
+        """Give the value of the tag: the request's id, and a digest that binds it to this version of this object."""
+        return f"{request_id}:{_digest(json.dumps([self._bucket, key, version, request_id]).encode())}"
 
     def _tagging(self, key: str, version: str | None) -> tuple[str, dict[str, str]]:
         which = {"VersionId": version} if version else {}
@@ -269,6 +318,11 @@ class Outbox:
             raise _meaning(error) from None
         except BotoCoreError as error:
             raise StorageError(f"S3 could not be reached: {type(error).__name__}") from None
+
+
+def _listed(found: Any) -> ListedObject:
+    # S3 writes the number of parts behind the digest of an upload in parts: only of these is the time not the put's.
+    return ListedObject(found["Key"], found["LastModified"], in_parts="-" in found.get("ETag", "-"))
 
 
 _ARRIVED = "arrived"

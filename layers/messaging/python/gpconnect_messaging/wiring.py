@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from gpconnect_messaging.enabled import EnabledParts
     from gpconnect_messaging.ledger.canaries import Canaries
+    from gpconnect_messaging.ledger.drop_passes import DropPasses
     from gpconnect_messaging.pds.client import PdsClient
     from gpconnect_messaging.requests.identity import Identifiers
     from gpconnect_messaging.steps.attempts import Attempts
@@ -190,9 +191,15 @@ def balance_deadline(settings: PollerSettings) -> "BalanceDeadline":
     return BalanceDeadline(balances=Balances(_dynamodb(), settings.ledger_table, kept_for=settings.audit_kept))
 
 
+def drop_passes(settings: PollerSettings) -> "DropPasses":
+    """Make what says how far the listing of the drop has come: asked by the due work."""
+    from gpconnect_messaging.ledger.drop_passes import DropPasses
+
+    return DropPasses(_dynamodb(), settings.ledger_table, kept_for=settings.audit_kept)
+
+
 def list_drop(settings: PollerSettings) -> "ListDrop":
     """Make the step that lists the drop, which is made only where it is asked for: once an hour."""
-    from gpconnect_messaging.ledger.drop_passes import DropPasses
     from gpconnect_messaging.steps.list_drop import ListDrop
 
     s3 = boto3.client("s3", config=_CONFIG)
@@ -200,7 +207,7 @@ def list_drop(settings: PollerSettings) -> "ListDrop":
         drop=DropBucket(s3, settings.drop_bucket),
         evidence=Evidence(s3, settings.evidence_bucket),
         identifiers=_identifiers(settings),
-        passes=DropPasses(_dynamodb(), settings.ledger_table, kept_for=settings.audit_kept),
+        passes=drop_passes(settings),
         intake_queue=IntakeQueue(boto3.client("sqs", config=_CONFIG), settings.intake_queue_url),
         notifier=_notifier(settings),
         settled=timedelta(seconds=settings.drop_settled_seconds),

@@ -1,57 +1,102 @@
 """How far the listing of the drop bucket has come, and what it found.
 
-A pass looks at every object that was dropped within its window, once, in as many runs as it takes. Where it goes on is
+A pass looks at every object that was dropped within its window, in as many runs as it takes. Where it goes on is
 the key of an object, which the sender chose and which can name a person: it is stored, never logged.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 
 from gpconnect_messaging.ledger.records import Notice
 from gpconnect_messaging.ledger.table import Item, LedgerTable, text, time
 from gpconnect_messaging.reconciliation import DropFindings
+from gpconnect_messaging.requests.drop_keys import is_request
+from gpconnect_messaging.storage import ListedObject
 
 FIRST_WINDOW = timedelta(days=1)
 """How far back the first pass of an environment looks: what is older may have been dropped under earlier rules."""
 
-_PASS = ("DROP", "PASS")
+SLOWEST_UPLOAD = timedelta(days=2)
+"""How long before its end an upload in parts can have begun: S3 ends it on the second midnight (UTC) at the latest."""
+
+
+_DROP = "DROP"
+
+
+class Listing(StrEnum):
+    """What a pass goes through, as its item in the ledger names it."""
+
+    NEWEST = "PASS"
+    """The newest version of each object, where no removal lies on it."""
+    REPLACED = "REPLACED"
+    """The versions on which another one or a removal lies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropPass:
-    """A pass over what was dropped from `since` until `until` (UTC); it goes on after the key `after`."""
+    """A pass over what was dropped from `since` until `until` (UTC); it goes on after the key `after`.
+
+    `after_version` is the version of that key after which it goes on, if any. `put_off` says that it left documents
+    to the next pass, for which they are `documents_again`: that one looks at a day's documents again.
+    """
 
     since: datetime
     until: datetime
+    listing: Listing = Listing.NEWEST
     after: str = field(default="", repr=False)
+    after_version: str = ""
+    documents_again: bool = False
+    put_off: bool = False
     done: bool = False
     revision: int = 0
+
+    @property
+    def reached(self) -> datetime:
+        """Until when everything was looked at."""
+        return self.until if self.done else self.since
+
+    def covers(self, listed: ListedObject) -> bool:
+        """Say whether an object belongs to this pass. An upload in parts may have ended since an earlier one."""
+        again = FIRST_WINDOW if self.documents_again and not is_request(listed.key) else timedelta()
+        return self.since - (SLOWEST_UPLOAD if listed.in_parts else again) <= listed.at < self.until
 
 
 class DropPasses(LedgerTable):
     """The ledger as the listing of the drop needs it; may raise ClientError for faults of DynamoDB itself."""
 
-    def current(self, now: datetime, settled: timedelta) -> DropPass:
+    def current(self, now: datetime, settled: timedelta, listing: Listing = Listing.NEWEST) -> DropPass:
         """Give the pass that is under way, or the next one, which begins where the last one ended."""
-        last, until = self.last(), now - settled
+        last, until = self.last(listing), now - settled
         if last is None:
-            return DropPass(since=until - FIRST_WINDOW, until=until)
-        return DropPass(since=last.until, until=until, revision=last.revision) if last.done else last
+            return DropPass(listing=listing, since=until - FIRST_WINDOW, until=until)
+        if not last.done:
+            return last
+        again, revision = last.put_off, last.revision
+        return DropPass(listing=listing, since=last.until, until=until, documents_again=again, revision=revision)
 
-    def last(self) -> DropPass | None:
+    def last(self, listing: Listing = Listing.NEWEST) -> DropPass | None:
         """Give the pass that is under way or was the last; None where there was none."""
-        found = self._get(*_PASS)
+        found = self._get(_DROP, listing)
         return _pass(found) if found else None
+
+    def age(self, now: datetime) -> timedelta | None:
+        """Say how long ago it was until when everything was looked at; None where the drop was never listed."""
+        last = self.last()
+        return now - last.reached if last else None
 
     def record(self, reached: DropPass, found: DropFindings, at: datetime) -> bool:
         """Record how far a pass has come, with what it found since; False where another run has recorded meanwhile."""
         values: Item = {
-            "pk": _PASS[0],
-            "sk": _PASS[1],
+            "pk": _DROP,
+            "sk": reached.listing,
             "since": text(reached.since),
+            "documents_again": reached.documents_again,
             "until": text(reached.until),
             "after": reached.after,
+            "after_version": reached.after_version,
+            "put_off": reached.put_off,
             "done": reached.done,
             "revision": reached.revision + 1,
         }
@@ -84,6 +129,15 @@ class DropPasses(LedgerTable):
             for pk, sk in ((f"MESSAGE#{request_id}", "MESSAGE"), (f"REQUEST#{request_id}", "REQUEST"))
         )
 
+    def counted(self, document_id: str) -> bool:
+        """Say whether a document was found to have no request before."""
+        return self._get(f"DROPPED#{document_id}", "FOUND") is not None
+
+    def count(self, document_ids: Sequence[str], at: datetime) -> None:
+        """Record that documents were found to have no request, so that no later pass finds them again."""
+        for document_id in document_ids:
+            self._write([self._put({"pk": f"DROPPED#{document_id}", "sk": "FOUND", **self._expiry(at)})])
+
     def raise_notices(self, found: DropFindings, at: datetime) -> Sequence[Notice]:
         """Raise a notice of each kind of finding, once an hour."""
         subject = f"DROP#{at.astimezone(UTC):%Y-%m-%dT%H}"
@@ -96,9 +150,13 @@ class DropPasses(LedgerTable):
 
 def _pass(item: Item) -> DropPass:
     return DropPass(
+        listing=Listing(item["sk"]),
         since=time(item["since"]),
+        documents_again=item.get("documents_again", False),
         until=time(item["until"]),
         after=item["after"],
+        after_version=item.get("after_version", ""),
+        put_off=item.get("put_off", False),
         done=item["done"],
         revision=int(item["revision"]),
     )

@@ -3,6 +3,7 @@
 | the two requests | the newer is |
 |---|---|
 | versions of one S3 object, with S3's sequencers | the one with the higher sequencer |
+| versions of one S3 object, one of which S3 did not announce | the one that was put in a later second |
 | a request, and the deletion of its consultation, stated no earlier | the deletion, whatever arrived later |
 | stated (`consultation.updated`) at different times | the one stated later, except in the next row |
 | stated up to five minutes earlier, but arrived over a minute later | the one that arrived later: clocks differ |
@@ -60,6 +61,9 @@ class Asked:
             return Precedence.NEWER
         if self.s3_object == newest.s3_object and self.sequencer and newest.sequencer:
             return Precedence.OLDER if put_before(self.sequencer, newest.sequencer) else Precedence.NEWER
+        put, newest_put = self.arrived.replace(microsecond=0), newest.arrived.replace(microsecond=0)
+        if self.s3_object and self.s3_object == newest.s3_object and put != newest_put:
+            return Precedence.OLDER if put < newest_put else Precedence.NEWER
         # That clocks differ must not let a report outlive the deletion of its consultation.
         if newest.deletion and not self.deletion and self.stated <= newest.stated:
             return Precedence.OLDER if self.arrived < newest.arrived else Precedence.LATER_BUT_OLDER

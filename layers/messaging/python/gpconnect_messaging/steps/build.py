@@ -101,10 +101,14 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class _Put:
-    """Which S3 object a request was put as (a hash of its key), and S3's sequencer of that; empty where not known."""
+    """Which S3 object a request was put as (a hash of its key), and S3's sequencer of that; empty where not known.
+
+    `replaced` says that S3 did not announce it, and that another version or a removal lies on it by now.
+    """
 
     s3_object: str = ""
     sequencer: str = ""
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +175,9 @@ class Builder:
                 [Reason("request", f"is larger than {in_megabytes(LARGEST_REQUEST)}: leave out what is not needed")],
                 origin,
             )
-        built = self._build(request_id, raw, origin, put=_Put(object_of(bucket, key), sequencer))
-        self.drop.mark_received(key, version)
+        replaced = not sequencer and self.drop.current_version(key) != version
+        built = self._build(request_id, raw, origin, put=_Put(object_of(bucket, key), sequencer, replaced))
+        self.drop.mark_received(key, version, str(request_id))
         return built
 
     def queued(self, raw: bytes, arrived: datetime | None = None, queue_of: str = "") -> Built:
@@ -199,7 +204,11 @@ class Builder:
             raw = self.evidence.request(order.of)
         except NotThereError:
             return self._refuse(UUID(request_id), None, [Reason("request", "is not kept any longer")], order.origin)
-        return self._build(UUID(request_id), raw, order.origin, order.origin.document_versions or None)
+        first = order.of
+        while earlier := self.ledger.find_order(first):
+            first = earlier.of
+        versions = order.origin.document_versions or None
+        return self._build(UUID(request_id), raw, order.origin, versions, received_as=first)
 
     def release(self, request_id: str) -> Built:
         """Build a held request whose time has come; one that is not held any more is left as it is.
@@ -226,7 +235,7 @@ class Builder:
             mailbox = self._mailbox(request)
             if claim and (known := self._known(request, mailbox, claim)):
                 return self._released(request_id, known)
-            found = self._gather(request, origin.folder, origin.document_versions, row.created_at)
+            found = self._gather(request, origin.folder, origin.document_versions, row.created_at, request_id)
             looked = self._look_up(UUID(request_id), request, mailbox, claim)
             if claim is None and (waits := self._still_waits(row, request, mailbox, looked)):
                 return waits
@@ -286,9 +295,14 @@ class Builder:
         versions: tuple[str, ...] | None = None,
         put: _Put = _Put(),
         *,
+        received_as: str = "",
         needs_own_id: bool = False,
     ) -> Built:
-        """`versions` are the documents' as they were checked before; None: the newest. `put` is a dropped request's."""
+        """`versions` are the documents' as they were checked before; None: the newest. `put` is a dropped request's.
+
+        `received_as` is the id under which a request came first that is taken in again.
+        """
+        received_as = received_as or str(request_id)
         arrived = self.evidence.keep_request(str(request_id), raw, origin.arrived or self.now())
         origin, folder = replace(origin, arrived=arrived, document_versions=()), origin.folder
         if seen_before := self.ledger.find(str(request_id)):
@@ -312,7 +326,12 @@ class Builder:
             claim = self.ledger.find_claim(str(request_id))
             if claim and (known := self._known(request, mailbox, claim)):
                 return known
-            found = self._gather(request, folder, claim.document_versions if claim else versions, arrived)
+            claimed = claim.document_versions if claim else versions
+            names_files = request.documents or any(each.key for each in request.resources)
+            if put.replaced and claimed is None and names_files:
+                rule = "was replaced or removed before it was received: what lies beside it may be another's"
+                raise RequestRefusedError.because("request", rule)
+            found = self._gather(request, folder, claimed, arrived, received_as)
             content, repeats = (
                 self._content(request_id, put, raw, (*found.documents, *found.ready)) if claim is None else (None, "")
             )
@@ -355,7 +374,7 @@ class Builder:
         try:
             if claim.document_versions != found.versions:
                 # Another builder claimed it meanwhile: read what it read.
-                found = self._gather(request, folder, claim.document_versions, arrived)
+                found = self._gather(request, folder, claim.document_versions, arrived, received_as)
             return self._stored(str(request_id), trials, composed, claim, found, arrived=arrived, tell_at=tell_at)
         except RequestRefusedError as refused:
             return self._refuse(request_id, asked, refused.reasons, origin)
@@ -560,13 +579,15 @@ class Builder:
         records = [record for each in ids if (record := self.ledger.find(str(each)))]
         return _together([self._queue(record) for record in records]) if len(records) == len(ids) else None
 
-    def _gather(self, request: Request, folder: str, claimed: tuple[str, ...] | None, arrived: datetime) -> "_Found":
+    def _gather(
+        self, request: Request, folder: str, claimed: tuple[str, ...] | None, arrived: datetime, request_id: str
+    ) -> "_Found":
         """Find and read all that the request names, in the versions that were claimed if any were.
 
         Raises RequestRefusedError; NotReadyError.
         """
-        documents = self._documents(request, folder, claimed, arrived)
-        ready = self._ready_resources(request, folder, claimed, arrived)
+        documents = self._documents(request, folder, claimed, arrived, request_id)
+        ready = self._ready_resources(request, folder, claimed, arrived, request_id)
         return _Found(tuple(documents), tuple(ready.values()), tuple(self._supplied(request, ready)))
 
     def _mailbox(self, asked: Request | Withdrawal) -> MailboxSettings:
@@ -592,7 +613,7 @@ class Builder:
             return NOT_OURS
 
     def _documents(
-        self, request: Request, folder: str, claimed: tuple[str, ...] | None, arrived: datetime
+        self, request: Request, folder: str, claimed: tuple[str, ...] | None, arrived: datetime, request_id: str
     ) -> list[OpenedFile]:
         """Find the documents, primary first, and open each. Raises GateUnavailableError."""
         places = [request.documents.index(document) for document in request.documents_in_order]
@@ -602,7 +623,7 @@ class Builder:
         for place, version in zip(places, versions, strict=True):
             document = request.documents[place]
             try:
-                file = self._find(folder + document.key, version, f"documents[{place}]", arrived)
+                file = self._find(folder + document.key, version, f"documents[{place}]", arrived, request_id)
                 sha256 = hashlib.sha256()
                 verdict = self.gate.examine(document.content_type, _hashed(self.drop.chunks(file), sha256))
             except NotThereError:
@@ -619,32 +640,34 @@ class Builder:
         return files
 
     def _ready_resources(
-        self, request: Request, folder: str, claimed: tuple[str, ...] | None, arrived: datetime
+        self, request: Request, folder: str, claimed: tuple[str, ...] | None, arrived: datetime, request_id: str
     ) -> dict[int, DropFile]:
         """Find the files of the ready resources, by their place in the request."""
         keys = {place: each.key for place, each in enumerate(request.resources) if each.key is not None}
         versions = claimed[len(request.documents) :] if claimed is not None else [None] * len(keys)
         files: dict[int, DropFile] = {}
         for (place, key), version in zip(keys.items(), versions, strict=True):
-            files[place] = self._find(folder + key, version, f"resources[{place}]", arrived)
+            files[place] = self._find(folder + key, version, f"resources[{place}]", arrived, request_id)
         return files
 
-    def _find(self, key: str, version: str | None, field: str, arrived: datetime) -> DropFile:
+    def _find(self, key: str, version: str | None, field: str, arrived: datetime, request_id: str) -> DropFile:
         """Find a file that a request names, and tag it as received where it is found for the first time.
 
-        A sender's files arrive in any order: one that is not there may still come, and be scanned only then.
-        Raises RequestRefusedError; NotReadyError.
+        A sender's files arrive in any order: one that is not there may still come, and be scanned only then. One that
+        expired since it was received for this request is found, too. Raises RequestRefusedError; NotReadyError.
         """
         missing = "names no file in the drop bucket"
         try:
             file = self.drop.stat(key, self.scanned(key, version, field, arrived + self.document_wait))
         except NotThereError:
             if version is None:
+                if received := self.drop.received_version(key, request_id):
+                    return self._find(key, received, field, arrived, request_id)
                 require_ready("a file that it names is not in the drop yet", self.now() - arrived, self.document_wait)
                 missing += self._waited
             raise RequestRefusedError.because(f"{field}.key", missing) from None
         if version is None:
-            self.drop.mark_received(file.key, file.version)
+            self.drop.mark_received(file.key, file.version, request_id)
         return file
 
     @property

@@ -1,0 +1,81 @@
+"""A document that was removed is read for the request alone that had received it: never for another's."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.replay.policy import Way
+from tests.examples import request_data
+from tests.model.effects import Watched
+from tests.model.world import Dropped, World
+
+SAMPLE = "consultation-report-2.0"
+
+
+@pytest.fixture
+def world() -> World:
+    return World(Watched())
+
+
+def build_all(world: World) -> None:
+    while world.queue.intake:
+        world.deliver_intake(world.process("builder"))
+
+
+def statuses(world: World) -> dict[str, Status]:
+    return {record.encounter: record.status for record in world.records()}
+
+
+def request_alone(world: World, encounter: str, **changes: object) -> None:
+    """Drop a request whose report does not come."""
+    body = json.dumps(request_data(SAMPLE, encounter=encounter, **changes)).encode()
+    world.drop_raw("out/request.json", body)
+
+
+@pytest.mark.parametrize("encounter", ["enc-B", "enc-A"])
+def test_a_report_that_was_sent_and_removed_does_not_go_out_again(world: World, encounter: str) -> None:
+    """A sender uses one folder again and again, and the second report's upload failed."""
+    world.drop("enc-A", folder="out")
+    build_all(world)
+    world.clock.advance(timedelta(hours=2))
+    for name in ("report.pdf", "request.json"):
+        world.bucket.delete_object(Key=f"out/{name}")
+    request_alone(world, encounter)
+    build_all(world)
+    refused = [record for record in world.records() if record.status is Status.INVALID]
+    assert [record.encounter for record in refused] == [encounter]
+    assert "names no file in the drop bucket" in str(refused[0].history.facts)
+    assert len([key for key in world.bucket.objects if key.startswith("messages/") and key.endswith(".xml")]) == 1
+
+
+def test_a_request_that_broke_off_finds_the_report_that_expired_meanwhile(world: World) -> None:
+    world.drop("enc-A", folder="out")
+    [event] = world.queue.intake
+    struck = world.process("builder")
+    struck.on = "dynamodb.transact_write_items"
+    world.deliver_intake(struck)
+    assert struck.dead
+    assert isinstance(event, Dropped)
+    assert ("out/report.pdf", "1") in world.bucket.tags, "it was received"
+    assert world.records() == []
+    world.clock.advance(timedelta(days=3))
+    world.bucket.delete_object(Key="out/report.pdf")
+    build_all(world)
+    assert statuses(world) == {"enc-A": Status.BUILT}
+
+
+def test_a_refused_request_that_is_taken_in_again_and_again_finds_the_report_that_it_had(world: World) -> None:
+    world.drop("enc-A", folder="out", valid=False)
+    build_all(world)
+    world.clock.advance(timedelta(days=3))
+    world.bucket.delete_object(Key="out/report.pdf")
+    for times in (1, 2):
+        newest = max(world.records(), key=lambda record: record.created_at)
+        world.send_again(world.process("resend"), newest.message_id, Way.REBUILT)
+        build_all(world)
+        world.clock.advance(timedelta(minutes=1))
+        assert len(world.records()) == times + 1
+    reasons = {str(record.history.facts) for record in world.records()}
+    assert not any("names no file" in each for each in reasons)
