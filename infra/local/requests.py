@@ -11,7 +11,7 @@ from typing import Any
 
 from infra.local.clients import Clients
 from infra.local.environments import ROOT
-from infra.local.library import Identifiers
+from infra.local.library import Identifiers, is_request
 from infra.local.processes import LocalRunError
 
 REQUESTS = ROOT / "events" / "requests"
@@ -32,6 +32,12 @@ class Dropped:
     at: datetime
 
 
+def request_of(folder: Path) -> Path | None:
+    """Find the file of a folder's request; None where it lies deeper, or others would be requests of their own."""
+    found = [file for file in folder.rglob("*") if file.is_file() and is_request(file.name)]
+    return found[0] if [file.parent for file in found] == [folder] else None
+
+
 def drop_folder(
     session: Clients,
     bucket: str,
@@ -46,12 +52,12 @@ def drop_folder(
     `changes` replace top-level fields of the request, for a sender who asks for nearly the same.
 
     Raises:
-        RequestMissingError: the folder has no `request.json`.
+        RequestMissingError: the folder has no `request.json`, or more than one with what is in it.
 
     """
-    request = folder / "request.json"
-    if not request.is_file():
-        raise RequestMissingError(f"{folder} has no request.json; the samples are in {REQUESTS}")
+    request = request_of(folder)
+    if request is None:
+        raise RequestMissingError(f"{folder} has not exactly one request.json; the samples are in {REQUESTS}")
     body = request.read_bytes()
     if changes:
         body = json.dumps({**json.loads(body), **changes}).encode()

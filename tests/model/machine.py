@@ -108,9 +108,18 @@ class Messaging(RuleBasedStateMachine):
     def documents_come_that_were_waited_for(self) -> None:
         self.world.late_documents_come()
 
-    @rule(which=ANY)
-    def a_request_is_copied_in_place(self, which: int) -> None:
+    @rule(which=ANY, at_once=st.booleans())
+    def a_request_is_copied_in_place(self, which: int, at_once: bool) -> None:
         self.world.copy(which)
+        while self.world.queue.intake and not at_once:
+            if not self._builds_next():
+                break
+
+    def _builds_next(self) -> bool:
+        """Bring the builder what is first on the queue; say whether it needs it no more."""
+        before = len(self.world.queue.intake)
+        self.world.deliver_intake(self.world.process("builder"))
+        return len(self.world.queue.intake) < before
 
     @rule()
     def a_document_is_dropped_alone(self) -> None:

@@ -26,7 +26,8 @@ from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, Status
 from gpconnect_messaging.ledger.precedence import Asked, Precedence
 from gpconnect_messaging.ledger.records import SET_ASIDE, MessageRecord
 from gpconnect_messaging.mesh.client import MeshClient
-from gpconnect_messaging.steps import poll
+from gpconnect_messaging.steps import build, poll
+from gpconnect_messaging.steps.build import Builder
 from gpconnect_messaging.steps.list_drop import ListDrop
 from gpconnect_messaging.steps.poll import Poller
 from tests.model.stories import tell
@@ -192,7 +193,18 @@ def _a_slow_clock_is_known_in_one_order() -> tuple[Replacement, ...]:
 
 
 def _sequencers_are_not_looked_at() -> tuple[Replacement, ...]:
-    return (Replacement(precedence, "_sequence", lambda _asked, _other: ""),)
+    return (Replacement(precedence, "put_before", lambda _sequencer, _other: False),)
+
+
+def _a_copy_is_a_new_version() -> tuple[Replacement, ...]:
+    def content(_builder: Builder, _request_id: Any, _put: Any, _raw: bytes, _files: Any) -> tuple[None, str]:
+        return None, ""
+
+    return (Replacement(Builder, "_content", content),)
+
+
+def _no_document_is_waited_for() -> tuple[Replacement, ...]:
+    return (Replacement(build, "require_ready", lambda _what, _waited, _patience: None),)
 
 
 def _a_try_counts_before_it_is_made() -> tuple[Replacement, ...]:
@@ -238,6 +250,8 @@ TAKE_OUTS = (
     TakeOut(7, "events reversed", "a slow clock is known only in order", _a_slow_clock_is_known_in_one_order()),
     TakeOut(8, "reversed", "the order of S3's events is not looked at", _sequencers_are_not_looked_at()),
     TakeOut(9, "killed", "a try counts before it is made", _a_try_counts_before_it_is_made()),
+    TakeOut(11, "copies", "a copy of a request in place is a new version", _a_copy_is_a_new_version()),
+    TakeOut(12, "late documents", "a request does not wait for its documents", _no_document_is_waited_for()),
     TakeOut(10, "newer release", "a kind of event that is not known is an error", _an_unknown_event_is_an_error()),
 )
 

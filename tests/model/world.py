@@ -979,7 +979,8 @@ class World:
 
         Not where an operator took a request in again.
         """
-        if len({each.put for each in self.truth.requests.values()}) < len(self.truth.requests):
+        puts = Counter(each.put for each in self.truth.requests.values() if each.key)
+        if puts.total() > len(puts):
             return
         claimed = {pk.removeprefix("REQUEST#") for pk, sk in self.table.item_keys() if sk == "REQUEST"}
         once = Counter((self.truth.requests[each].key, self.truth.requests[each].content) for each in claimed)

@@ -15,6 +15,7 @@ BUILDER = {
     "OUTBOX_BUCKET": "outbox",
     "EVIDENCE_BUCKET": "evidence",
     "SEND_QUEUE_URL": "https://queue",
+    "INTAKE_QUEUE_URL": "https://queues/intake",
     "UNRELATED": "is ignored",
 }
 SENDER = {

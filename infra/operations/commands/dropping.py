@@ -14,10 +14,11 @@ from rich.text import Text
 
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import Summary
+from gpconnect_messaging.requests.drop_keys import is_request
 from gpconnect_messaging.requests.models import parse
 from gpconnect_messaging.requests.nhs_number import is_nhs_number
 from gpconnect_messaging.requests.refusal import RequestRefusedError
-from infra.local.requests import REQUESTS, Dropped, drop, drop_folder
+from infra.local.requests import REQUESTS, Dropped, drop, drop_folder, request_of
 from infra.operations.command_line import Ended, Given, InputError, Panel, command
 from infra.operations.commands.looking import Actor, MessageName
 from infra.operations.messages import Mood, mood
@@ -54,9 +55,9 @@ def drop_(
     body, files = _read(request, documents or [])
     bucket = place.output("DropBucketName")
     if body is None:
-        folder = _folder(request)
-        into = _into(place, (folder / "request.json").read_bytes())
-        dropped = drop_folder(place, bucket, folder, identifiers=place.identifiers(), into=into)
+        file = _file(request)
+        into = _into(place, file.read_bytes())
+        dropped = drop_folder(place, bucket, file.parent, identifiers=place.identifiers(), into=into)
     else:
         into = _into(place, body)
         dropped = drop(place, bucket, body, files, identifiers=place.identifiers(), into=into)
@@ -82,16 +83,20 @@ def _read(request: Path, documents: Sequence[Path]) -> tuple[bytes | None, dict[
     for number, each in enumerate(documents, 1):
         if not each.is_file():  # its name is not repeated: it can name a patient
             raise InputError(f"There is no such file as document {number}. Name files that are there.")
+        if is_request(each.name):
+            raise InputError(
+                f"Document {number} would be taken for a request of its own: rename it, in the request too."
+            )
     return request.read_bytes(), {each.name: each.read_bytes() for each in documents}
 
 
-def _folder(request: Path) -> Path:
+def _file(request: Path) -> Path:
     for folder in (request, REQUESTS / request):
-        if (folder / "request.json").is_file():
-            return folder
+        if file := request_of(folder):
+            return file
     samples = ", ".join(sorted(each.name for each in REQUESTS.iterdir() if (each / "request.json").is_file()))
     raise InputError(
-        "There is no request.json there. Give a folder that has one, the file itself, or the name of a sample: "
+        "There is not exactly one request.json there. Give a folder that has one, the file, or the name of a sample: "
         f"{samples}."
     )
 

@@ -56,7 +56,7 @@ _BUILDER = {
     name: _POLLER[name]
     for name in (
         "LEDGER_TABLE", "NOTICES_TOPIC_ARN", "EVIDENCE_BUCKET", "IDENTIFIERS_SECRET", "MAILBOX_PARAMETERS",
-        "DROP_BUCKET",
+        "DROP_BUCKET", "INTAKE_QUEUE_URL",
     )
 } | {"NHS_NUMBERS": "test", "OUTBOX_BUCKET": "outbox", "SEND_QUEUE_URL": "https://queues/send"}  # fmt: skip
 

@@ -1,0 +1,147 @@
+"""Each sample, its files dropped in the order of the AWS CLI with the slowest document last, ends as it declares.
+
+`events/outcomes.json` says what the drop of each sample alone produces: the ledger's rows by status, the messages that
+MESH takes, and the notifications by kind. The CLI uploads by boto3's own transfer library, in the order of the keys,
+several files at once; so a small request is there before a large document, which goes up in parts.
+"""
+
+import json
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from boto3.s3.transfer import TransferConfig
+
+from gpconnect_messaging.requests.drop_keys import is_request
+from infra.local.run import LocalRun
+from infra.local.scenarios import OUTCOMES
+from infra.local.schedules import FunctionFailedError
+from tests.examples import REQUESTS
+
+IN_PARTS = TransferConfig(multipart_threshold=1, use_threads=False)
+SECONDS = 240
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A sample in the drop: the key and id of its request, and the encounter that is its own."""
+
+    name: str
+    key: str
+    request_id: str
+
+
+class Table:
+    """What the ledger had before, and has now."""
+
+    def __init__(self, run: LocalRun) -> None:
+        self.run = run
+        self.before = {(item["pk"], item["sk"]) for item in self._items()}
+
+    def new(self, sk: str) -> list[dict[str, Any]]:
+        """The items that came since, of those whose second key begins so."""
+        return [
+            item for item in self._items() if item["sk"].startswith(sk) and (item["pk"], item["sk"]) not in self.before
+        ]
+
+    def _items(self) -> Iterator[dict[str, Any]]:
+        client = self.run.session.resource("dynamodb").meta.client
+        for page in client.get_paginator("scan").paginate(
+            TableName=self.run.outputs["LedgerTableName"], ConsistentRead=True
+        ):
+            yield from page["Items"]
+
+
+def upload(run: LocalRun, name: str, *, sync: bool) -> Sample:
+    """Upload a sample's folder as `aws s3 sync` (which lists before) or `aws s3 cp --recursive` do, slowest last."""
+    store, bucket = run.session.client("s3"), run.outputs["DropBucketName"]
+    folder, files = f"samples/{uuid.uuid4()}", sorted(REQUESTS.joinpath(name).iterdir())
+    if sync:
+        assert "Contents" not in store.list_objects_v2(Bucket=bucket, Prefix=f"{folder}/")
+    documents = [file for file in files if not is_request(file.name)]
+    slowest = max(documents, key=lambda file: file.stat().st_size, default=None)
+    request = REQUESTS / name / "request.json"
+    own = json.loads(request.read_text())["encounter"]
+    version = ""
+    for file in files:
+        if file == request:
+            body = file.read_text().replace(own, str(uuid.uuid4())).encode()
+            version = store.put_object(Bucket=bucket, Key=f"{folder}/{file.name}", Body=body)["VersionId"]
+        elif file != slowest:
+            store.upload_file(str(file), bucket, f"{folder}/{file.name}")
+    key = f"{folder}/request.json"
+    sample = Sample(name, key, str(run.identifiers.dropped_request_id(bucket, key, version)))
+    until(lambda: received(run, sample.request_id), "the request is not received")
+    if slowest:
+        store.upload_file(str(slowest), bucket, f"{folder}/{slowest.name}", Config=IN_PARTS)
+    return sample
+
+
+def received(run: LocalRun, request_id: str) -> bool:
+    pages = run.session.client("s3").get_paginator("list_objects_v2")
+    receipts = pages.paginate(Bucket=run.outputs["EvidenceBucketName"], Prefix="receipts/")
+    return any(found["Key"].endswith(request_id) for page in receipts for found in page.get("Contents", ()))
+
+
+def until(holds: Any, what: str, seconds: float = SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
+
+
+def test_every_sample_ends_as_it_declares_however_the_cli_uploads_it(local_run: LocalRun) -> None:
+    table = Table(local_run)
+    samples = [upload(local_run, name, sync=sync) for name in OUTCOMES for sync in (True, False)]
+    wanted = {each: Counter(OUTCOMES[each.name]["rows"]) for each in samples}
+
+    def found(sample: Sample) -> Counter[str]:
+        return Counter(message.status for message in local_run.messages_of(sample.request_id))
+
+    def all_there() -> bool:
+        with suppress(FunctionFailedError):  # as on AWS: the schedule comes round again
+            local_run.poll()
+        return all(found(each) == rows for each, rows in wanted.items())
+
+    with suppress(AssertionError):
+        until(all_there, "")
+    ended = {each: found(each) for each in samples}
+    reasons = [
+        fact.details["reasons"]
+        for each in samples
+        for message in local_run.messages_of(each.request_id)
+        for fact in message.facts
+        if fact.kind == "request refused" and each.name != "invalid"
+    ]
+    assert ended == wanted, reasons
+
+    rows = {str(item["message_id"]): item for item in table.new("MESSAGE")}
+    assert Counter(item["status"] for item in rows.values()) == sum(wanted.values(), Counter()), "no row besides"
+    in_mesh = str(httpx.get(f"{local_run.state.mesh_url}/control/messages", timeout=30).json())
+    uploads = Counter(str(row["request_id"]) for each, row in rows.items() if f"{each}.xml" in in_mesh)
+    assert {each: uploads[each.request_id] for each in samples} == {
+        each: OUTCOMES[each.name]["messages"] for each in samples
+    }
+    told: dict[str, list[str]] = {each.request_id: [] for each in samples}
+    for notice in table.new("NOTICE#"):
+        told[str(rows[notice["pk"].partition("#")[2]]["request_id"])].append(notice["kind"])
+    assert told == {each.request_id: OUTCOMES[each.name]["notifications"] for each in samples}
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_every_file_of_a_sample_is_its_request_or_named_by_it(name: str) -> None:
+    asked = json.loads((REQUESTS / name / "request.json").read_text())
+    named = {each["key"] for part in ("documents", "resources") for each in asked.get(part, ()) if "key" in each}
+    files = {file.name for file in (REQUESTS / name).iterdir()}
+    assert files == named | {"request.json"}
+    assert [file for file in files if is_request(file)] == ["request.json"]
+
+
+def test_every_sample_declares_what_its_drop_produces() -> None:
+    assert set(OUTCOMES) == {folder.name for folder in REQUESTS.iterdir()}
