@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,8 @@ from rich.text import Text
 
 from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.ledger.lifecycle import FactKind
-from gpconnect_messaging.requests.models import DEEPEST, parse
+from gpconnect_messaging.requests.models import DEEPEST, Request, Withdrawal, parse
+from gpconnect_messaging.requests.plausibility import implausible, implausible_withdrawal
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.storage import NotThereError
 from infra.operations.command_line import Ended, Given, InputError, Panel, command
@@ -79,7 +81,8 @@ def _is_request(content: bytes) -> bool:
 def _validate_request(given: Given, content: bytes) -> int | None:
     """Hold a request to the rules that it can be held to by itself; the mailbox's own are the builder's."""
     try:
-        parse(content)
+        asked = parse(content)
+        _require_plausible(asked)
     except RequestRefusedError as refused:
         reasons = [str(each) for each in refused.reasons]
         given.screen.result(
@@ -93,6 +96,13 @@ def _validate_request(given: Given, content: bytes) -> int | None:
         Text("The request is in order, as far as it can say by itself."),
     )
     return None
+
+
+def _require_plausible(asked: Request | Withdrawal) -> None:
+    now = datetime.now(UTC)
+    broken = list(implausible_withdrawal(asked, now) if isinstance(asked, Withdrawal) else implausible(asked, now))
+    if broken:
+        raise RequestRefusedError(broken)
 
 
 @command(example="gpcm render 1a2b3c4d --reveal --page report.html", panel=Panel.CHECK)
