@@ -27,7 +27,7 @@ from infra.operations.commands import checking, telling
 from infra.operations.examining import drop_examined
 from infra.operations.place import PlaceError
 from infra.operations.revealing import REVEALED
-from tests.examples import REQUESTS
+from tests.examples import REQUESTS, request_data
 from tests.identifiers import ids_of, key_of
 from tests.in_memory import Clock
 from tests.unit.ledger.facts import (
