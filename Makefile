@@ -174,6 +174,7 @@ lock: $(READY) ## Lock the dependencies afresh, with hashes (UPGRADE= for the le
 		$(COMPILE) infra/assurance/requirements-$$each.in -o infra/assurance/requirements-$$each.txt || exit; done
 	@$(COMPILE) infra/local/requirements-runtime.in -c $(LAYER) -o infra/local/requirements-runtime.txt
 	@$(COMPILE) docs/requirements.in -o docs/requirements.txt
+	@$(COMPILE) tests/integration/client_types/requirements.in -c $(LAYER) -o tests/integration/client_types/requirements.txt
 
 schema: $(READY) ## Publish the request's JSON Schema in events/
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.requests.schema > events/request.schema.json

@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,8 @@ from rich.text import Text
 from gpconnect_messaging.documents.gate import DocumentGate
 from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.ledger.lifecycle import FactKind
-from gpconnect_messaging.requests.models import DEEPEST, Request, parse
+from gpconnect_messaging.requests.models import DEEPEST, Request, Withdrawal, parse
+from gpconnect_messaging.requests.plausibility import implausible, implausible_withdrawal
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.storage import NotThereError
 from infra.operations.command_line import Ended, Given, InputError, Panel, command
@@ -88,6 +90,7 @@ def _validate_request(given: Given, content: bytes, folder: Path, gate: Document
     not_opened: list[str] = []
     try:
         asked = parse(content)
+        _require_plausible(asked)
         if isinstance(asked, Request):
             not_opened = _open_documents(asked, folder, gate)
     except RequestRefusedError as refused:
@@ -121,6 +124,13 @@ def _open_documents(request: Request, folder: Path, gate: DocumentGate) -> list[
     if reasons:
         raise RequestRefusedError(reasons)
     return not_opened
+
+
+def _require_plausible(asked: Request | Withdrawal) -> None:
+    now = datetime.now(UTC)
+    broken = list(implausible_withdrawal(asked, now) if isinstance(asked, Withdrawal) else implausible(asked, now))
+    if broken:
+        raise RequestRefusedError(broken)
 
 
 @command(example="gpcm render 1a2b3c4d --reveal --page report.html", panel=Panel.CHECK)

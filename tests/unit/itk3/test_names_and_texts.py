@@ -3,14 +3,18 @@
 Into MESH headers they go folded to printable ASCII, as `routing.header_text` says.
 """
 
+from dataclasses import replace
+
 import pytest
 from lxml import etree
 
 from gpconnect_messaging.conformance import broken_musts
+from gpconnect_messaging.documents.wording import patient_name
 from gpconnect_messaging.itk3.compose import compose, envelope
 from gpconnect_messaging.itk3.message import Message
+from gpconnect_messaging.requests.models import parse_request
 from gpconnect_messaging.specification import Version
-from tests.examples import a_message, messages_of, request_data, written
+from tests.examples import REQUESTS, a_message, messages_of, request_data, written
 from tests.xpath import value, values
 
 REPORT = "consultation-report-2.0"
@@ -89,3 +93,22 @@ def test_what_was_written_survives_in_observations_answers_and_titles(note: str)
     assert value(root, "//f:QuestionnaireResponse/f:item/f:answer/f:valueString/@value") == note
     assert documents[0]["title"] in values(root, "//f:Composition/f:section/f:title/@value")
     assert broken(message) == []
+
+
+def test_a_person_with_one_name_has_it_as_the_family_name_and_no_other() -> None:
+    message = a_message(patient__name={"family": "Suharto", "given": [], "prefix": "Mr"})
+    root = etree.fromstring(written(message, REPORT))
+    assert values(root, "//f:Patient/f:name/*/@value") == ["official", "Suharto", "Mr"]
+    address = envelope(message)
+    assert address.to.endswith("_Suharto")
+    assert "for Mr Suharto, NHS Number" in address.subject
+    assert patient_name(message.request.patient.name) == "SUHARTO (Mr)"
+    assert broken(message) == []
+
+
+@pytest.mark.parametrize("literal", ["7.00", "1234567890.12345678", "-0.50", "100", "0.00000001"])
+def test_a_measured_value_is_sent_with_the_digits_that_were_written(literal: str) -> None:
+    raw = (REQUESTS / ONLINE / "request.json").read_text(encoding="utf-8").replace("71.50", literal)
+    message = replace(messages_of(ONLINE)[0], request=parse_request(raw.encode()))
+    root = etree.fromstring(written(message, ONLINE))
+    assert value(root, "(//f:valueQuantity)[1]/f:value/@value") == literal

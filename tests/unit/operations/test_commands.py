@@ -27,7 +27,7 @@ from infra.operations.commands import checking, telling
 from infra.operations.examining import drop_examined
 from infra.operations.place import PlaceError
 from infra.operations.revealing import REVEALED
-from tests.examples import REQUESTS
+from tests.examples import REQUESTS, request_data
 from tests.identifiers import ids_of, key_of
 from tests.in_memory import Clock
 from tests.unit.ledger.facts import (
@@ -405,6 +405,18 @@ def test_a_request_is_held_to_its_rules(terminal: Terminal, sample: str, status:
     ended = terminal.run("validate", str(REQUESTS / sample / "request.json"))
     assert ended.exit_code == status
     assert ("refused" in ended.stdout) is (status != Ended.WELL)
+
+
+def test_a_request_is_held_to_times_that_can_be_and_a_file_that_is_not_json_is_told_why(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    file = tmp_path / "request.json"
+    file.write_text(json.dumps(request_data(patient__birth_date="2026-11-21")), encoding="utf-8")
+    ended = terminal.run("validate", str(file))
+    assert ended.exit_code == Ended.THE_ANSWER_IS_NO
+    assert "consultation.start: lies before the patient's birth" in plain(ended.stdout)
+    file.write_bytes(b'{"patient": 1,}')
+    assert "line 1, column 14: a comma stands before" in plain(terminal.run("validate", str(file)).stdout)
 
 
 def test_a_request_is_written_from_answers_and_only_its_writer_can_read_it(terminal: Terminal, tmp_path: Path) -> None:
