@@ -603,6 +603,19 @@ def test_no_single_damage_to_a_mixed_response_makes_it_positive() -> None:
                     assert read_response(bytes(damaged)).verdict is not Verdict.POSITIVE, bytes(damaged[begin:])
 
 
+@pytest.mark.parametrize("element", ["issue", "details", "coding"])
+def test_an_element_that_stu3_does_not_know_may_hide_a_code(element: str) -> None:
+    codings = [{"system": CODES_1, "code": "20013"}, {"system": CODES_1, "code": "10007"}]
+    made = [issue(each["code"]) for each in codings]
+    if element == "coding":
+        made = [{"severity": "fatal", "code": "processing", "details": {"coding": codings}}]
+    written = as_xml(bundle(made))
+    begin = written.rindex(b"<issue>") if element != "coding" else written.rindex(b"<coding>")
+    misspelt = written[:begin] + written[begin:].replace(element.encode() + b">", element.title().encode() + b">")
+    assert read_response(written).verdict is Verdict.NEGATIVE
+    assert read_response(misspelt).verdict is Verdict.UNKNOWN
+
+
 def test_two_codes_in_one_issue_are_both_counted_though_the_system_of_one_is_damaged() -> None:
     codings = [{"system": CODES_1, "code": "20013"}, {"system": f"x{CODES_1}x/", "code": "10007"}]
     assert read(bundle([{"severity": "fatal", "details": {"coding": codings}}])).verdict is Verdict.UNKNOWN

@@ -1,4 +1,4 @@
-"""Whether a FHIR JSON resource has the form that STU3 gives it: elements, kinds of JSON value, how each is written.
+"""Whether a FHIR JSON resource has the form that STU3 gives it: elements, kinds of JSON value, how a value is written.
 
 Nothing is converted: what passes is sent as it came. A reason names the element and the rule, never a value, and of an
 element that FHIR does not know not even the name.
@@ -36,7 +36,7 @@ _WRITTEN = {
 
 
 def faults(resource: Json, path: str) -> Iterator[Reason]:
-    """Find each place where a resource of a known type is not of STU3's form. `path` is what the resource is called."""
+    """Find where a resource of a known type is not of STU3's form. `path` is what the resource is called."""
     members = {name: value for name, value in resource.items() if name != "resourceType"}
     return _in_members(members, str(resource["resourceType"]), path)
 
@@ -50,20 +50,20 @@ def written(value: Any) -> str:
 
 
 def elements(value: Any, kind: str, path: str) -> Iterator[tuple[str, str, str, Any]]:
-    """Walk through what is in a value of STU3's form: the path, name, type and value of each element, outside in."""
+    """Walk through what is in a value of STU3's form: the path, name, type and value of the elements, outside in."""
     plan = plan_of(kind)
     for name, found in value.items() if plan and isinstance(value, dict) else ():
         slot = plan.slots.get(name) if plan else None
         inner_kind = slot.kind if slot else "Element" if name.startswith("_") else "string"
-        for place, each in _numbered(f"{path}.{name}", found):
-            if each is not None:
-                yield place, name, inner_kind, each
-                yield from elements(each, inner_kind, place)
+        for where, item in _numbered(f"{path}.{name}", found):
+            if item is not None:
+                yield where, name, inner_kind, item
+                yield from elements(item, inner_kind, where)
 
 
 def _numbered(path: str, value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, list):
-        return [(f"{path}[{place}]", each) for place, each in enumerate(value)]
+        return [(f"{path}[{where}]", item) for where, item in enumerate(value)]
     return [(path, value)]
 
 
@@ -90,8 +90,8 @@ def _in_members(members: Json, kind: str, path: str) -> Iterator[Reason]:
             yield Reason(f"{path}.{name}", "may come only once" if slot.single else "must be a list: put it into [ ]")
         elif bare == name or bare not in members:
             pairs = _pairs(members.get(bare), members.get(f"_{bare}"))
-            for place, (each, extension) in _numbered(f"{path}.{bare}", pairs if not slot.single else pairs[0]):
-                yield from _in_value(place, each, extension, slot)
+            for where, (item, extension) in _numbered(f"{path}.{bare}", pairs if not slot.single else pairs[0]):
+                yield from _in_value(where, item, extension, slot)
             if not pairs:
                 yield Reason(f"{path}.{name}", "is empty")
     for rank, names in plan.required:
@@ -103,9 +103,9 @@ def _in_members(members: Json, kind: str, path: str) -> Iterator[Reason]:
 
 def _pairs(value: Any, extension: Any) -> list[tuple[Any, Any]]:
     """Pair values with the primitive extensions beside them; of one that does not repeat, the only pair."""
-    lists = [each if isinstance(each, list) else [each] for each in (value, extension) if each is not None]
+    lists = [item if isinstance(item, list) else [item] for item in (value, extension) if item is not None]
     if value is None or extension is None:
-        return [(each, None) if extension is None else (None, each) for each in (lists[0] if lists else [None])]
+        return [(item, None) if extension is None else (None, item) for item in (lists[0] if lists else [None])]
     return list(zip_longest(*lists))
 
 

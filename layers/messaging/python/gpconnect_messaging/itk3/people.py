@@ -56,7 +56,7 @@ class Party:
 def parties(request: Request, supplied: Iterable[tuple[tuple[str, ...], Json]]) -> dict[str, Party]:
     """Map what a ready resource may call the people and organisations of a message to what is known of them.
 
-    `supplied` are the other ready resources, each with what it may be called.
+    `supplied` are the other ready resources, and what they may be called.
     """
     patient, practitioner, relative = request.patient, request.practitioner, request.related_person
     found = {
@@ -70,7 +70,7 @@ def parties(request: Request, supplied: Iterable[tuple[tuple[str, ...], Json]]) 
     if relative:
         found["RelatedPerson/related-person"] = _party(relative.name)
     for names, content in supplied:
-        keys = [key for each in content.get("identifier", ()) if (key := _key(each))]
+        keys = [key for item in content.get("identifier", ()) if (key := _key(item))]
         if content["resourceType"] in ("Practitioner", "RelatedPerson"):
             party = _supplied_person(content.get("name", []), keys)
         elif content["resourceType"] == "Organization":
@@ -83,21 +83,21 @@ def parties(request: Request, supplied: Iterable[tuple[tuple[str, ...], Json]]) 
 
 
 def misnamed(content: Json, path: str, known: Mapping[str, Party]) -> Iterator[Reason]:
-    """Find each place in a ready resource that names somebody who is not a person of the message, or another one."""
-    for place, name, kind, value in elements(content, content["resourceType"], path):
+    """Find what in a ready resource names somebody who is not a person of the message, or another one."""
+    for where, name, kind, value in elements(content, content["resourceType"], path):
         if kind == "Reference":
-            yield from _in_reference(place, name, value, known)
+            yield from _in_reference(where, name, value, known)
         elif kind == "Identifier":
             key = _key(value)
             people = [party for party in known.values() if party.is_person]
             if key and key[0] == _NHS_NUMBER_SYSTEM and not any(party.has(value) for party in people):
-                yield Reason(f"{place}.value", _NOT_OF_THE_MESSAGE)
+                yield Reason(f"{where}.value", _NOT_OF_THE_MESSAGE)
         elif kind == "uri" and name != "reference" and _PERSON_URI.search(str(value)):
-            yield Reason(place, "points to a person outside the message: leave it out")
+            yield Reason(where, "points to a person outside the message: leave it out")
 
 
 def _in_reference(path: str, name: str, value: Json, known: Mapping[str, Party]) -> Iterator[Reason]:
-    reference, identifier, display = (value.get(each) for each in ("reference", "identifier", "display"))
+    reference, identifier, display = (value.get(item) for item in ("reference", "identifier", "display"))
     if reference is not None:
         target = known.get(reference)
         if target is not None and target.is_person:

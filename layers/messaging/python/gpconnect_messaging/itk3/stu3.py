@@ -58,7 +58,7 @@ def _in_the_calendar(value: str) -> bool:
 
 def _is_visible(value: str) -> bool:
     """A code that only looks like another would be taken for it by a person, and for nothing by a computer."""
-    return value.isascii() or not any(unicodedata.category(each) in _NOT_SEEN for each in value if not each.isascii())
+    return value.isascii() or not any(unicodedata.category(item) in _NOT_SEEN for item in value if not item.isascii())
 
 
 def _fits(value: str) -> bool:
@@ -101,7 +101,7 @@ class Slot(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The elements of a type by name, and the rank and name of each that must be there."""
+    """The elements of a type by name, and the rank and name of those that must be there."""
 
     slots: dict[str, Slot]
     required: tuple[tuple[int, str], ...]
@@ -118,7 +118,7 @@ def _lines() -> dict[str, str]:
 
 @cache
 def plan_of(kind: str) -> Plan | None:
-    """Give the elements of a type, its base's among them; None for a type that is not in the table."""
+    """Give the elements of a type, those of the base among them; None for a type that is not in the table."""
     line = _lines().get(kind)
     if line is None or line.startswith("="):
         return None
@@ -130,15 +130,15 @@ def plan_of(kind: str) -> Plan | None:
     for choice, choice_mark, plain, mark in _PART.findall(rest[0] if rest else ""):
         rank += 1
         names = []
-        for each in (choice or plain).split():
-            name, _, each_kind = each.partition(":")
+        for item in (choice or plain).split():
+            name, _, item_kind = item.partition(":")
             names.append(name)
-            codes = _lines().get(f"={each_kind}")
+            codes = _lines().get(f"={item_kind}")
             slots[name] = Slot(
                 rank,
-                "code" if codes else each_kind,
+                "code" if codes else item_kind,
                 (choice_mark or mark) in "?!",
-                WELL_WRITTEN.get("code" if codes else each_kind),
+                WELL_WRITTEN.get("code" if codes else item_kind),
                 frozenset(codes.split()[1:]) if codes else _NO_CODES,
             )
         if (choice_mark or mark) in "!+":

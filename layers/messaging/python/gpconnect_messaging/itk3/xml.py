@@ -30,7 +30,7 @@ Gap = TypeVar("Gap")
 def to_xml(resource: Json, gaps: Mapping[str, Gap] | None = None) -> list[bytes | Gap]:
     """Write a resource of STU3's form as UTF-8 XML, cut where a Binary's content is to be spliced in.
 
-    `gaps` maps the id of each such Binary to the object that marks its place; the resource holds any content there. The
+    `gaps` maps the id of such a Binary to the object that marks the gap; the resource holds any content there. The
     answer is text and marks in order: without gaps, one piece of bytes.
     """
     pieces: list[str | tuple[Gap]] = [_PROLOGUE]
@@ -52,7 +52,7 @@ def _in_order(content: Json, kind: str) -> list[tuple[str, Slot]]:
     plan = plan_of(kind)
     slots = plan.slots if plan else {}
     found = {bare: slots[bare] for name in content if (bare := name.removeprefix("_")) in slots}
-    return sorted(found.items(), key=lambda each: each[1].rank)
+    return sorted(found.items(), key=lambda item: item[1].rank)
 
 
 def _write_resource(
@@ -72,19 +72,19 @@ def _write_resource(
 def _write(name: str, slot: Slot, content: Json, pieces: list[str | tuple[Gap]], gaps: Mapping[str, Gap]) -> None:
     value, extension = content.get(name), content.get(f"_{name}")
     pairs: Iterable[tuple[Any, Any]] = [(value, extension)]
-    for each, its_extension in pairs if slot.single else zip_longest(value or (), extension or ()):
+    for item, extended in pairs if slot.single else zip_longest(value or (), extension or ()):
         if slot.kind == "ResourceContainer":
             pieces.append(f"<{name}>")
-            _write_resource(each, pieces, gaps)
+            _write_resource(item, pieces, gaps)
             pieces.append(f"</{name}>")
         elif slot.kind == "xhtml":
-            pieces.append(etree.tostring(etree.fromstring(each), encoding="unicode"))
+            pieces.append(etree.tostring(etree.fromstring(item), encoding="unicode"))
         elif slot.well_written is None:
-            _write_complex(name, slot.kind, each, "", pieces, gaps)
+            _write_complex(name, slot.kind, item, "", pieces, gaps)
         else:
-            text = "" if each is None else f' value="{written(each).translate(_ATTRIBUTE)}"'
-            if its_extension:
-                _write_complex(name, "Element", its_extension, text, pieces, gaps)
+            text = "" if item is None else f' value="{written(item).translate(_ATTRIBUTE)}"'
+            if extended:
+                _write_complex(name, "Element", extended, text, pieces, gaps)
             elif text:
                 pieces.append(f"<{name}{text}/>")
 
@@ -93,9 +93,9 @@ def _write_complex(
     name: str, kind: str, content: Json, text: str, pieces: list[str | tuple[Gap]], gaps: Mapping[str, Gap]
 ) -> None:
     attributes = [
-        f' {each}="{content[each].translate(_ATTRIBUTE)}"'
-        for each in (("id", "url") if kind == "Extension" else ("id",))
-        if each in content
+        f' {item}="{content[item].translate(_ATTRIBUTE)}"'
+        for item in (("id", "url") if kind == "Extension" else ("id",))
+        if item in content
     ]
     pieces.append(f"<{name}{''.join(attributes)}{text}>")
     for inner, slot in _in_order(content, kind):
