@@ -13,7 +13,6 @@ from typing import IO
 
 import pypdfium2.raw as pdfium
 from pypdf import PdfReader
-from pypdf.errors import DependencyError
 from pypdf.generic import ArrayObject, DictionaryObject, IndirectObject, PdfObject
 
 from gpconnect_messaging.documents.gate.findings import Findings, RefusedError
@@ -75,8 +74,6 @@ def _open_with_pypdf(file: IO[bytes]) -> PdfReader:
             raise RefusedError(_NO_PAGE)
         named = _catalog_is_named(reader, file, searched)
     except (RefusedError, MemoryError):
-        raise
-    except DependencyError:  # the layer lacks what decrypts: no fault of the document
         raise
     except Exception:  # noqa: BLE001 - of a broken file pypdf raises anything
         raise RefusedError(_BROKEN) from None
