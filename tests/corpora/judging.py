@@ -27,7 +27,7 @@ OTHER_KINDS = (".doc", ".docx", ".exe", ".htm", ".html", ".svg", ".zip")
 """What is offered as a PDF and as text, and must not pass as either."""
 RULES = {
     "active content": "which may not be sent: save it without",
-    "another format in front": "does not begin with %PDF-",
+    "another format in front": "is not a PDF that begins with %PDF-",
     "another format beside it": "some programs would open it as that",
     "user password": "needs a password",
     "time limit": limits.TOO_LONG,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gpconnect_messaging.documents.gate import limits
 from infra import environments
 from infra.configuration import MailboxSettings
 from tests.infra.templates import Template, referred, synthesize, with_changes, with_deployment
@@ -137,6 +138,16 @@ def test_an_environment_may_change_at_once_and_set_no_concurrency_aside(tmp_path
 
 
 # Organisations
+
+
+def test_an_environment_may_let_active_content_pass_and_keeps_room_for_opening_documents(tmp_path: Path) -> None:
+    dev = environments.load("dev")
+    allowing = synthesize(with_changes(dev, active_content="allow"), tmp_path).named("BuilderFunctionName")
+    assert allowing["Environment"]["Variables"]["ACTIVE_CONTENT"] == "allow"
+    assert dev.active_content == "refuse"
+    # The gate's process may take its limit while the builder holds what it does at rest.
+    assert 0.4 * allowing["MemorySize"] >= limits.DATA_BYTES / limits.MEGABYTE
+    assert allowing["Timeout"] / 2 >= limits.WALL_SECONDS
 
 
 def test_another_organisation_is_a_line_of_configuration_and_changes_no_other_resource(tmp_path: Path) -> None:

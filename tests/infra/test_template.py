@@ -446,6 +446,7 @@ MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
             "BuilderFunctionName",
             COMMON
             | {
+                "ACTIVE_CONTENT",
                 "NHS_NUMBERS",
                 "IDENTIFIERS_SECRET",
                 "MAILBOX_PARAMETERS",

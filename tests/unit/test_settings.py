@@ -56,3 +56,10 @@ def test_a_wrong_number_is_named(name: str, value: str) -> None:
 def test_only_test_and_live_numbers_exist() -> None:
     with pytest.raises(SettingsError, match=r"^NHS_NUMBERS must be one of test, live$"):
         BuilderSettings.from_environment(BUILDER | {"NHS_NUMBERS": "both"})
+
+
+def test_active_content_is_refused_unless_the_environment_allows_it() -> None:
+    assert not BuilderSettings.from_environment(BUILDER).allow_active
+    assert BuilderSettings.from_environment(BUILDER | {"ACTIVE_CONTENT": "allow"}).allow_active
+    with pytest.raises(SettingsError, match=r"^ACTIVE_CONTENT must be refuse or allow$"):
+        _ = BuilderSettings.from_environment(BUILDER | {"ACTIVE_CONTENT": "maybe"}).allow_active

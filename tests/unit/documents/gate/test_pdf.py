@@ -66,9 +66,9 @@ def test_a_pdf_whose_table_is_wrong_by_a_little_passes_as_in_every_reader() -> N
     [
         (b"MZ\x90\0" + bytes(60) + a_pdf(), "is a program"),
         (a_zip() + a_pdf(), "is an archive"),
-        (b"<html><!--" + a_pdf(), "does not begin with %PDF-"),
-        (b"\n" + a_pdf(), "does not begin with %PDF-"),
-        (b"\xef\xbb\xbf" + a_pdf(), "does not begin with %PDF-"),
+        (b"<html><!--" + a_pdf(), "is not a PDF that begins with %PDF-"),
+        (b"\n" + a_pdf(), "is not a PDF that begins with %PDF-"),
+        (b"\xef\xbb\xbf" + a_pdf(), "is not a PDF that begins with %PDF-"),
         (a_pdf() + a_zip(), "is also an archive"),
         (a_pdf(objects=["<< /Length 9 >>\nstream\nRar!\x1a\x07\x01\x00\nendstream"]), "is also an archive"),
         (a_pdf() + b"MZ\x90\0" + bytes(4_000), "is also a program"),

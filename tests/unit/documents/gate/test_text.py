@@ -98,7 +98,8 @@ def test_markup_is_no_plain_text_whatever_stands_before_it(page: bytes, encoding
 
 @pytest.mark.parametrize(
     "script",
-    [b"#!/bin/sh\nrm -rf /", b"@echo off\r\ndel *", b"{\\rtf1 hello}", b"%PDF-1.7", b"%!PS-Adobe",
+    [b"#!/bin/sh\nrm -rf /", b"@echo off\r\ndel *", b"powershell -enc AA", b"javascript:x()", b"Sub AutoOpen()\nx\n",
+     b"{\\rtf1 hello}", b"%PDF-1.7", b"%!PS-Adobe",
      b'Set s = CreateObject("WScript.Shell")', b"var s = new ActiveXObject('x')"],
 )  # fmt: skip
 def test_a_script_or_another_format_is_no_plain_text(script: bytes) -> None:

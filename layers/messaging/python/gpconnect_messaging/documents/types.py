@@ -22,7 +22,7 @@ class DocumentType:
 
 
 _TYPES = (
-    DocumentType("application/pdf", "a PDF", "application/pdf", ("application/x-pdf",)),
+    DocumentType("application/pdf", "a PDF that begins with %PDF-", "application/pdf", ("application/x-pdf",)),
     DocumentType("image/jpeg", "a JPEG image", "image/jpg", ("image/pjpeg",)),
     DocumentType("image/png", "a PNG image", "image/png", ("image/x-png",)),
     DocumentType("image/tiff", "a TIFF image", "image/tiff", ("image/tif",)),

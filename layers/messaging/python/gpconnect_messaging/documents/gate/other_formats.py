@@ -8,6 +8,7 @@ import zipfile
 from typing import IO
 
 from gpconnect_messaging.documents.gate.findings import RefusedError
+from gpconnect_messaging.documents.types import document_type
 
 _BEGINNINGS = {
     "application/pdf": (b"%PDF-",),
@@ -15,14 +16,6 @@ _BEGINNINGS = {
     "image/png": (b"\x89PNG\r\n\x1a\n",),
     "image/tiff": (b"II*\0", b"MM\0*"),
     "text/rtf": (b"{\\rtf",),
-}
-_WORDS = {
-    "application/pdf": "a PDF: it does not begin with %PDF-",
-    "image/jpeg": "a JPEG image",
-    "image/png": "a PNG image",
-    "image/tiff": "a TIFF image",
-    "text/plain": "plain text",
-    "text/rtf": "an RTF text",
 }
 _PROGRAM, _ARCHIVE = "a program", "an archive"
 _MARKS = {
@@ -53,7 +46,10 @@ def refuse_other_formats(media_type: str, file: IO[bytes]) -> None:
         beginnings = () if _mark(head) else (b"",)
     if not head.startswith(beginnings):
         what = _mark(head)
-        raise RefusedError(f"is {what}" if what else f"is not {_WORDS[media_type]}, though its content_type says so")
+        if what is None:
+            kind = document_type(media_type)
+            what = f"not {kind.words if kind else media_type}, though its content_type says so"
+        raise RefusedError(f"is {what}")
     found = next((words for at, (mark, words) in _AT.items() if head.startswith(mark, at)), None)
     if found is None and (_SEARCHED.search(head) or _is_zip(file)):
         found = _ARCHIVE

@@ -13,7 +13,6 @@ from typing import IO
 
 import pypdfium2.raw as pdfium
 from pypdf import PdfReader
-from pypdf.errors import DependencyError
 from pypdf.generic import ArrayObject, DictionaryObject, IndirectObject, PdfObject
 
 from gpconnect_messaging.documents.gate.findings import Findings, RefusedError
@@ -36,18 +35,18 @@ _NOT_FOLLOWED = frozenset(
 
 def examined(file: IO[bytes]) -> Findings:
     """Open a PDF. Raises RefusedError."""
-    active = _open_with_pdfium(file)
+    _open_with_pdfium(file)
     reader = _open_with_pypdf(file)
     try:
-        active |= {what for start in _starts(reader) for what in _active(start)}
+        active = {what for start in _starts(reader) for what in _active(start)}
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001 - pypdf raises anything on what it cannot follow
-        active.add("parts that cannot be read")
+        active = {"parts that cannot be read"}
     return Findings(active=tuple(sorted(active)))
 
 
-def _open_with_pdfium(file: IO[bytes]) -> set[str]:
+def _open_with_pdfium(file: IO[bytes]) -> None:
     # Private and writable, since ctypes takes nothing else; nothing writes, so the file's own pages are shared.
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as mapped:
         content = (ctypes.c_char * len(mapped)).from_buffer(mapped)
@@ -58,14 +57,6 @@ def _open_with_pdfium(file: IO[bytes]) -> set[str]:
                 raise RefusedError(_LOCKED if wrong else _BROKEN)
             if pdfium.FPDF_GetPageCount(document) < 1:
                 raise RefusedError(_NO_PAGE)
-            return {
-                what
-                for what, count in (
-                    ("JavaScript", pdfium.FPDFDoc_GetJavaScriptActionCount(document)),
-                    (_FILES, pdfium.FPDFDoc_GetAttachmentCount(document)),
-                )
-                if count > 0
-            }
         finally:
             pdfium.FPDF_CloseDocument(document)
             del content
@@ -83,8 +74,6 @@ def _open_with_pypdf(file: IO[bytes]) -> PdfReader:
             raise RefusedError(_NO_PAGE)
         named = _catalog_is_named(reader, file, searched)
     except (RefusedError, MemoryError):
-        raise
-    except DependencyError:  # the layer lacks what decrypts: no fault of the document
         raise
     except Exception:  # noqa: BLE001 - of a broken file pypdf raises anything
         raise RefusedError(_BROKEN) from None

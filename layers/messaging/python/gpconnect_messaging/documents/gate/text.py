@@ -33,7 +33,8 @@ _PROLOG = re.compile(r"(?:[\s\ufeff]|<!--.*?-->|<\?.*?\?>)*", re.DOTALL)
 _TAG = re.compile(r"<[a-z!/?%]", re.IGNORECASE)
 _PAGE = re.compile(r"<\s*(?:!doctype|html|head|body|script|iframe|object|embed|svg|style|meta|link)\b", re.IGNORECASE)
 _SCRIPT = re.compile(
-    r"#!|@echo\b|{\\rtf|%PDF-|%!PS|<\?php|.*(?:\bWScript\.|\bActiveXObject\b|\bCreateObject\s*\()",
+    r"#!|@echo\b|powershell\b|javascript:|vbscript:|sub \w+\(\)|{\\rtf|%PDF-|%!PS|<\?php"
+    r"|.*(?:\bWScript\.|\bActiveXObject\b|\bCreateObject\s*\()",
     re.IGNORECASE | re.DOTALL,
 )
 
