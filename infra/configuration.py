@@ -172,7 +172,7 @@ class Timings(Settings):
     mailbox_poll_minutes: int = Field(default=5, ge=5, le=1440)
     due_work_minutes: int = Field(default=1, ge=1, le=15)
     # Well within the three hours in which a report must be sent (GPCM-SD-CS-075), and before the listing of the drop.
-    document_wait_seconds: int = Field(default=600, ge=0, le=3600)
+    document_wait_seconds: int = Field(default=600, ge=0, le=1800)
     """How long a request waits for documents that it names and that are not in the drop: then it is refused."""
     drop_settled_seconds: int = Field(default=3600, ge=1)
     """How long after it was dropped an object must have been announced; the listing of the drop looks at older ones."""
