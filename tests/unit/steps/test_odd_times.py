@@ -1,5 +1,6 @@
 """A request that states a time that cannot be true is refused, and its encounter goes on as before."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -53,3 +54,19 @@ def test_an_encounter_that_such_a_time_was_written_to_is_read_again(written: str
         stood[name] = {"S": written}
     assert product.row(product.asks().message_id).version == 2
     assert product.withdraws().status is Status.WITHDRAWN
+
+
+@pytest.mark.parametrize("came", EMPTY)
+def test_a_request_that_is_said_to_have_come_at_an_impossible_time_came_now(came: str) -> None:
+    product = Product(hold_window_seconds=0)
+    (built,) = product.row(product.asks(arrived=datetime.fromisoformat(came)).message_id).history.of(FactKind.BUILT)
+    assert product.time() - datetime.fromisoformat(built.details["arrived"]) < timedelta(seconds=1)
+
+
+def test_a_request_that_was_kept_with_an_impossible_time_comes_now() -> None:
+    """Earlier releases kept what was said of it, and failed at each of its receives."""
+    product = Product(hold_window_seconds=0)
+    raw, _ = product.prepares()
+    request_id = str(product.builder.identifiers.queued_request_id(raw))
+    product.evidence.keep_request(request_id, raw, datetime.fromisoformat("0001-01-01T00:00:00+23:59"))
+    assert product.asks_again().status is Status.BUILT

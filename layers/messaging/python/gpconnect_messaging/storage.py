@@ -17,6 +17,7 @@ from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.reconciliation import Receipt
 from gpconnect_messaging.requests.drop_keys import RECEIVED, REQUEST_FILE, is_request
 from gpconnect_messaging.scan_results import SCAN_TAG, VALIDATION_OBJECT
+from gpconnect_messaging.stated_times import read_stated
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -355,7 +356,7 @@ class Evidence:
             if error.response["Error"]["Code"] != "PreconditionFailed":
                 raise
             first = self._client.head_object(Bucket=self._bucket, Key=key)["Metadata"].get(_ARRIVED)
-            return datetime.fromisoformat(first) if first else arrived
+            return read_stated(first) or arrived
         return arrived
 
     def keep_comparison(self, request_id: str, text: str) -> str:

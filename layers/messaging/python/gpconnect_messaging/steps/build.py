@@ -46,6 +46,7 @@ from gpconnect_messaging.requests.rules import broken_rules
 from gpconnect_messaging.requests.senders import Sender, broken_sender_rules
 from gpconnect_messaging.routing.recipients import recipients
 from gpconnect_messaging.sizes import in_megabytes
+from gpconnect_messaging.stated_times import read_stated
 from gpconnect_messaging.steps.lookup import Looked, own_word
 from gpconnect_messaging.steps.scanning import Scanned, unscanned
 from gpconnect_messaging.steps.waiting import require_ready
@@ -154,7 +155,7 @@ class Builder:
         receipt comes before the object is read: what cannot be read must be missed. Raises NotReadyError.
         """
         request_id = self.identifiers.dropped_request_id(bucket, key, version)
-        arrived = arrived or self.now()
+        arrived = read_stated(arrived) or self.now()
         origin = Origin(folder=folder_of(key), arrived=arrived)
         self.evidence.receipt(str(request_id))
         if bucket != self.drop.name:  # whoever may use the queue can write what looks like S3's event
@@ -188,7 +189,8 @@ class Builder:
         """
         request_id = self.identifiers.queued_request_id(raw, queue_of)
         self.evidence.receipt(str(request_id))
-        return self._build(request_id, raw, Origin(arrived=arrived or self.now(), queue_of=queue_of), needs_own_id=True)
+        origin = Origin(arrived=read_stated(arrived) or self.now(), queue_of=queue_of)
+        return self._build(request_id, raw, origin, needs_own_id=True)
 
     def again(self, request_id: str) -> Built:
         """Take in once more, under an id of its own, the kept request that an operator ordered so.
