@@ -5,13 +5,17 @@ document is read, so memory stays flat whatever the size.
 """
 
 import binascii
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+
+from fhir.resources.STU3.bundle import Bundle
+from pydantic import ValidationError
 
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.itk3.form import faults
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.resources import binary_id, message_bundle
+from gpconnect_messaging.itk3.stu3 import Json
 from gpconnect_messaging.itk3.xml import to_xml
 from gpconnect_messaging.routing.automatic import automatic_routing_address
 
@@ -70,8 +74,24 @@ def compose(message: Message, document_sizes: Iterable[int]) -> ComposedMessage:
     bundle = message_bundle(message)
     if reasons := list(faults(bundle, "Bundle")):
         raise NotFhirError(", ".join(map(str, reasons)))
+    _require_library_agrees(bundle, {each.type for each in message.supplied})
     gaps = {binary_id(message, index): _Gap(index) for index in range(len(message.request.documents))}
     return ComposedMessage(tuple(to_xml(bundle, gaps)), tuple(document_sizes))
+
+
+def _require_library_agrees(bundle: Json, supplied: Collection[str]) -> None:
+    """Hold what we compose against `fhir.resources`, too: a fault in our table of STU3 would else be our own judge.
+
+    Not the types of resources that senders supply: the library decodes their base64 twice, and refuses some of it.
+    Raises NotFhirError.
+    """
+    own = [entry for entry in bundle["entry"] if entry["resource"]["resourceType"] not in supplied]
+    try:
+        Bundle.model_validate({**bundle, "entry": own})
+    except ValidationError as error:
+        where = sorted({".".join(map(str, each["loc"])) for each in error.errors(include_input=False)})
+        # The original error repeats what it was given, so it must not travel along.
+        raise NotFhirError(", ".join(where)) from None
 
 
 def envelope(message: Message) -> Envelope:
