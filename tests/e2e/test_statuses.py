@@ -124,7 +124,7 @@ def test_a_request_that_cannot_be_sent_says_why(
     product: Product, changes: dict[str, Any], documents: dict[str, bytes], reason: str
 ) -> None:
     dropped = product.run.drop_request(request_data(encounter=str(uuid.uuid4()), **changes), documents)
-    message = product.reaches(dropped, "INVALID", seconds=180)  # what is not there is waited for
+    message = product.reaches(dropped, "INVALID", seconds=240)  # what is not there is waited for
     (found,) = message.facts[0].details["reasons"]
     assert found.startswith(reason)
 

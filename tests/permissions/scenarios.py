@@ -252,7 +252,7 @@ SCENARIOS = (
         "a person is told of a document that is not there",
         a_request_whose_document_is_not_there,
         {"builder": ("s3:ListBucketVersions *storagedrop*", "sqs:SendMessage *IntakeWork*")},
-        waits=75,  # the request waits for it first
+        waits=135,  # the request waits for it first
     ),
     Scenario("a second version follows the first", a_second_version, {"sender": ("dynamodb:GetItem *",)}),
     Scenario(

@@ -45,6 +45,13 @@ FAULT = Finding(
 )  # fmt: skip
 
 
+class Rewritten(DropInMind):
+    """A drop whose request says something else in each version: the same again would be a copy of it."""
+
+    def read(self, key: str, version: str, limit: int) -> bytes:
+        return super().read(key, version, limit) + b" " * (int(version) if key == "request.json" else 0)
+
+
 @dataclass
 class MeshInMind:
     """A MESH that answers lookups with these mailboxes, or fails so, and takes every upload."""
@@ -97,7 +104,7 @@ class Product:
 
     def __init__(self, folder: Path) -> None:
         self.clock, self.bucket, self.topic = Clock(datetime(2026, 11, 20, 22, 0, tzinfo=UTC)), Bucket(), Topic()
-        self.drop, self.queue, self.mesh = DropInMind(folder), Queue(), MeshInMind()
+        self.drop, self.queue, self.mesh = Rewritten(folder), Queue(), MeshInMind()
         self.outbox = OutboxInMind()
         self.hold = timedelta(0)
         s3 = cast("Any", self.bucket)

@@ -675,7 +675,7 @@ class Builder:
     @property
     def _waited(self) -> str:
         seconds = round(self.document_wait.total_seconds())
-        length = f"{seconds // 60} minutes" if seconds % 60 == 0 else f"{seconds} seconds"
+        length = f"{seconds} seconds" if seconds % 60 or seconds == 60 else f"{seconds // 60} minutes"
         return f", and none came within {length} of it: put it there, and drop the request again" if seconds else ""
 
     def _supplied(self, request: Request, files: dict[int, DropFile]) -> Iterator[Supplied]:
