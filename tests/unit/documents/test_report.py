@@ -131,7 +131,7 @@ def test_the_reason_for_the_summary_is_word_for_word_the_published_one() -> None
 @pytest.mark.requirement("GPCM-SD-CS-006", "GPCM-SD-CS-007", "GPCM-SD-091")
 def test_every_page_says_its_version_its_number_and_how_many_documents_there_are() -> None:
     long = [{"title": f"Section {place}", "text": "Words. " * 60} for place in range(20)]
-    documents = [{"key": "ecg.pdf", "content_type": "application/pdf", "title": "ECG"}]
+    documents = [{"key": "ecg.pdf", "content_type": "application/pdf", "title": "ECG", "primary": False}]
     found = pieces(rendered(7, consultation__sections=long, documents=documents))
     pages = max(piece.page for piece in found) + 1
     assert pages > 2
@@ -393,7 +393,7 @@ def test_the_rendering_library_is_imported_only_when_a_report_is_rendered() -> N
 
 
 def test_the_report_becomes_the_primary_document_and_the_others_stay_attachments() -> None:
-    documents = [{"key": "ecg.pdf", "content_type": "application/pdf", "title": "ECG"}]
+    documents = [{"key": "ecg.pdf", "content_type": "application/pdf", "title": "ECG", "primary": False}]
     request = with_report(a_request(SAMPLE, documents=documents))
     assert [(each.title, each.primary) for each in request.documents_in_order] == [
         ("Consultation report", True),

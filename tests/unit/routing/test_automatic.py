@@ -22,9 +22,9 @@ def test_the_order_of_the_birth_date_is_a_setting() -> None:
     assert address == "GPPROVIDER_9658218865_14111933_WRIGHT"
 
 
-def test_early_years_keep_four_digits() -> None:
-    patient = a_request(patient__birth_date="0987-02-03").patient
-    assert "_09870203_" in automatic_routing_address(patient, BirthDateFormat.YEAR_FIRST)
+def test_a_birth_date_keeps_the_four_digits_of_its_year() -> None:
+    patient = a_request(patient__birth_date="1880-02-03").patient
+    assert "_18800203_" in automatic_routing_address(patient, BirthDateFormat.YEAR_FIRST)
 
 
 def test_the_longest_surname_fills_the_address_and_a_longer_one_goes_to_a_person() -> None:

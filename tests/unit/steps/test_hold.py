@@ -273,7 +273,8 @@ def test_a_message_that_no_sender_takes_is_told_in_time_as_well() -> None:
 
 def test_what_comes_hours_late_is_not_told_of_before_it_fails() -> None:
     product = Product(hold_window_seconds=0)
-    product.asks(consultation__updated=(product.time() - timedelta(hours=5)).isoformat())
+    late = (product.time() - timedelta(hours=5)).isoformat()
+    product.asks(consultation__start=late, consultation__updated=late)
     product.time.advance(5 * MINUTE)
     product.sweep.run()
     assert product.told() == []
