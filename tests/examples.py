@@ -61,7 +61,9 @@ def request_data(name: str = "consultation-report-2.0", **changes: Any) -> dict[
 
 def a_request(name: str = "consultation-report-2.0", **changes: Any) -> Request:
     """A sample request, changed and parsed; without a change as its file is, number by number."""
-    return parse_request((json.dumps(request_data(name, **changes)) if changes else _sample(name)).encode())
+    return parse_request(
+        (json.dumps(request_data(name, **changes), ensure_ascii=False) if changes else _sample(name)).encode()
+    )
 
 
 def a_message(specification: Version = Version.V2_0, *, version: int = 1, **changes: Any) -> Message:

@@ -51,7 +51,7 @@ CASES: dict[str, Callable[[], str]] = {
     "a picture just small enough": lambda: _scaled(7_200),
     "450,000 line breaks": lambda: _drawn(text="x" + "\n" * 450_000 + "x"),
     "30,000 results": lambda: _drawn(results=[{"test": "a", "value": "b"}] * 30_000),
-    "30,000 coded items": lambda: _drawn(items=[{"term": "a", "code": "185317003"}] * 30_000),
+    "28,000 coded items": lambda: _drawn(items=[{"term": "a", "code": "185317003"}] * 28_000),
     "symbols that are drawn in words": lambda: _drawn(text="\U0001f600" * 200_000),
     "a long text": lambda: _drawn(text="word " * 100_000),
 }

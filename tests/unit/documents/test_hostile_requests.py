@@ -35,7 +35,7 @@ def test_no_request_takes_the_builders_memory() -> None:
     assert results["a picture of 7,700 x 7,700"] == "not shown"
     assert results["a picture just small enough"] == "shown"
     assert results["a long text"] == "drawn"
-    for refused in ("450,000 line breaks", "30,000 results", "30,000 coded items"):
+    for refused in ("450,000 line breaks", "30,000 results", "28,000 coded items"):
         assert "too long to be rendered" in results[refused]
 
 

@@ -141,7 +141,7 @@ class Product:
         return replace(known, hold_window_seconds=int(self.hold.total_seconds()))
 
     def built(self, version: str = "1") -> Built:
-        return self.builder.dropped("drop", "request.json", version)
+        return self.builder.dropped("drop", "request.json", version, sequencer=f"{int(version):04}")
 
     def record(self, message_id: str) -> MessageRecord:
         found = self.ledger.find(message_id)
