@@ -67,7 +67,7 @@ def test_what_the_builder_would_refuse_is_refused_with_its_reasons() -> None:
     assert "check digit" in refused("invalid", mailbox=MAILBOX)
     assert "is a test number" in refused(numbers=NumberRange.LIVE)
     assert "documents[0]: is broken" in refused(read=lambda _: b"%PDF- cut short")
-    assert "more than the mailbox's limit of 100" in refused(
+    assert "more than the mailbox's limit of 0.00 MB (100 bytes)" in refused(
         mailbox=MailboxSettings(mailbox=MAILBOX.mailbox, ods_code=MAILBOX.ods_code, max_message_bytes=100)
     )
     assert "mailbox: is not the mailbox whose settings were given" in refused(

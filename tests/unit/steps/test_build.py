@@ -173,7 +173,7 @@ def order(monkeypatch: pytest.MonkeyPatch, product: Dropping, of: str, **origin:
     given = Order(
         request_id=again, of=of, origin=Origin(**({"folder": "in/one/", "document_versions": ("1",)} | origin))
     )
-    monkeypatch.setattr(product.ledger, "find_order", lambda _id: given)
+    monkeypatch.setattr(product.ledger, "find_order", lambda request_id: given if request_id == again else None)
     return again
 
 
