@@ -48,7 +48,7 @@ def drop(run: LocalRun, documents: dict[str, bytes]) -> Dropped:
 
 
 def reaches(run: LocalRun, *wanted: Status, request: str | None = None, message: str | None = None) -> Message:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         for each in run.messages_of(request or message or ""):
             if each.status in wanted:

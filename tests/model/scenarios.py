@@ -475,6 +475,20 @@ def _unannounced(world: World) -> None:
     world.drop("encounter", announced=0)
 
 
+def _found_in_the_drop(world: World) -> None:
+    """S3's event of a request was lost, and the listing found the request."""
+    _unannounced(world)
+    world.clock.advance(SETTLED)
+    world.list_drop(world.process("listing"))
+
+
+def _document_more(world: World) -> None:
+    """A document comes into the folder of a request that does not name it."""
+    (asked,) = world.truth.requests.values()
+    world.truth.documents_alone += 1
+    world.bucket.put_object(Key=asked.key.replace("request.json", "more.pdf"), Body=b"%PDF-")
+
+
 def _built(world: World) -> None:
     world.deliver_intake(world.process("builder"))
 
@@ -534,6 +548,7 @@ def _released_over_night(world: World) -> None:
 
 SCENARIOS = (
     Scenario("a request", "builder", lambda world: world.drop("encounter"), _build),
+    Scenario("a request that was found in the drop", "builder", _found_in_the_drop, _build),
     Scenario("a replacement, a day late", "builder", _replacement, _build),
     Scenario("a request that is brought again", "builder", _repeat, _build),
     Scenario("a request that breaks a rule", "builder", lambda world: world.drop("encounter", valid=False), _build),
@@ -601,6 +616,10 @@ SCENARIOS = (
     Scenario("a request that was not announced", "listing", _dropped(_unannounced), _list_drop),
     Scenario("a request that is received and not tagged", "listing", _dropped(_request, _left_untagged), _list_drop),
     Scenario("a request that was received and not read", "listing", _dropped(_request, _left_unread), _list_drop),
+    Scenario(
+        "a document beside a request that does not name it", "listing", _dropped(_request, _built, _document_more),
+        _list_drop,
+    ),
     Scenario("a document that no request names", "listing", _dropped(World.drop_document), _list_drop),
     Scenario("a listing that ended half-way", "listing", _dropped(_unannounced, _listed_in_part), _list_drop),
     Scenario("a notice that was told just now", "escalate", _told, _escalate),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gpconnect_messaging.documents.layouts import DESIGNS
 from gpconnect_messaging.documents.lettering import clean
 from gpconnect_messaging.documents.report import ReportRenderer
-from gpconnect_messaging.requests.models import Request
+from gpconnect_messaging.requests.models import Request, parse_request
 from gpconnect_messaging.specification import ReportDesign
 from tests.examples import request_data
 from tests.unit.documents.page_reading import notes_of, overlaps, pieces, squeezed, text_of
@@ -64,7 +64,7 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )
 def test_no_text_is_lost_and_nothing_overlaps(data: dict[str, Any], design: ReportDesign) -> None:
-    request = Request.model_validate_json(json.dumps(data))
+    request = parse_request(json.dumps(data).encode())
     pdf = RENDERERS[design].render(request, 1, lambda _key: b"").content
     found = pieces(pdf)
     assert overlaps(found) == []
