@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gpconnect_messaging.documents.layouts import DESIGNS
 from gpconnect_messaging.documents.lettering import clean
 from gpconnect_messaging.documents.report import ReportRenderer
+from gpconnect_messaging.requests.fields import visible
 from gpconnect_messaging.requests.models import Request, parse_request
 from gpconnect_messaging.specification import ReportDesign
 from tests.examples import request_data
@@ -24,7 +25,7 @@ RENDERERS = {design: ReportRenderer(design) for design in ReportDesign}
 
 
 def _worded(text: str) -> bool:
-    return bool(text.strip()) and bool(squeezed(clean(text)))
+    return bool(visible(text)) and bool(squeezed(clean(text)))
 
 
 def words(most: int) -> st.SearchStrategy[str]:
