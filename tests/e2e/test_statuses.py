@@ -10,6 +10,7 @@ from infra.local.ledger import Message
 from infra.local.run import LocalRun
 from tests.e2e.conftest import PDF, Product
 from tests.examples import REQUESTS, request_data
+from tests.performance.opened_documents import a_scan
 
 REQUESTS_OWN = {"HELD", "RELEASING", "RELEASED", "SUPERSEDED", "WITHDRAWN", "TELL_PRACTICE", "NOT_REQUIRED"}
 """Of requests that are no messages: see `test_hold_and_withdraw`."""
@@ -104,20 +105,16 @@ def test_an_invalid_request_is_kept_and_told_with_every_reason(product: Product)
     ("changes", "documents", "reason"),
     [
         ({}, {}, "documents[0].key: names no file in the drop bucket"),
-        ({}, {"report.pdf": b"GIF89a"}, "documents[0]: is not a complete PDF, though its content_type says so"),
+        ({}, {"report.pdf": b"GIF89a"}, "documents[0]: is not a PDF that begins with %PDF-"),
         ({}, {"report.pdf": b""}, "documents[0]: is empty"),
-        ({}, {"report.pdf": PDF[:-300]}, "documents[0]: is not a complete PDF, though its content_type says so"),
+        ({}, {"report.pdf": PDF[: len(PDF) // 2]}, "documents[0]: is broken: not every PDF reader can repair it"),
         ({"mailbox": "Y90009OT001"}, {"report.pdf": PDF}, "mailbox: is not a sending mailbox of this environment"),
         (
             {"patient__nhs_number": "4010232137"},
             {"report.pdf": PDF},
             "patient.nhs_number: is outside the test range 900-999, and this environment is for tests only",
         ),
-        (
-            {},
-            {"report.pdf": PDF[:-6] + b"%" * 4_000_000 + b"\n%%EOF\n"},
-            "documents: make a message of",
-        ),
+        ({}, {"report.pdf": a_scan(4_000_000)}, "documents: make a message of"),
     ],
 )
 def test_a_request_that_cannot_be_sent_says_why(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
 
 from gpconnect_messaging.ledger.audit import AuditTrail
@@ -206,7 +207,7 @@ def test_the_days_balance_finds_a_deliberately_lost_row(product: Product, messag
     kept = store.get_object(Bucket=run.outputs["EvidenceBucketName"], Key=f"balances/{day}.json")
     balance = json.loads(kept["Body"].read())
     assert [message.request_id] == balance["mailboxes"]["-"]["lost"], "what it names is not known without its row"
-    assert table.get_item(Key={"pk": f"BALANCE#{day}", "sk": "NOTICE#imbalance"})["Item"]["told_at"]
+    assert any("told_at" in each for each in imbalances(run, day))
     assert run.invoke("poller", {"task": "reconcile", "day": day})["wrong"] == before["wrong"], "found again"
     assert run.denials() == []
 
@@ -241,9 +242,7 @@ def builder(run: LocalRun) -> str:
 def test_a_request_that_the_builder_may_not_read_is_missed_and_taken_in_once_it_may(product: Product) -> None:
     run, day = product.run, datetime.now(UTC).date().isoformat()
     store, bucket, queues = run.session.client("s3"), run.outputs["DropBucketName"], run.session.client("sqs")
-    table = run.session.resource("dynamodb").Table(run.outputs["LedgerTableName"])
-    imbalance = {"pk": f"BALANCE#{day}", "sk": "NOTICE#imbalance"}
-    table.delete_item(Key=imbalance)  # another test's: a day's balance has one
+    of_other_tests = {each["sk"] for each in imbalances(run, day)}
     folder = f"e2e/{uuid.uuid4()}"
     store.put_object(Bucket=bucket, Key=f"{folder}/report.pdf", Body=PDF)
     body = json.dumps(request_data(encounter=str(uuid.uuid4()))).encode()
@@ -259,12 +258,20 @@ def test_a_request_that_the_builder_may_not_read_is_missed_and_taken_in_once_it_
         product.wait_for(dead_letter, seconds=120)
         assert product.received(request_id)
         assert product_reconciled(product, day, request_id)["wrong"] >= 1
-        assert table.get_item(Key=imbalance)["Item"]["told_at"], "a person is notified"
+        new = [each for each in imbalances(run, day) if each["sk"] not in of_other_tests]
+        assert any("told_at" in each for each in new), "a person is notified"
     for letter in letters:  # as a redrive does
         queues.send_message(QueueUrl=run.outputs["IntakeQueueUrl"], MessageBody=letter["Body"])
         queues.delete_message(QueueUrl=dead, ReceiptHandle=letter["ReceiptHandle"])
     product.reaches(request_id, "DELIVERED")
     assert run.denials() == []
+
+
+def imbalances(run: LocalRun, day: str) -> list[dict[str, Any]]:
+    """The notices of a day's balance: one of each imbalance that was found."""
+    table = run.session.resource("dynamodb").Table(run.outputs["LedgerTableName"])
+    of_the_day = Key("pk").eq(f"BALANCE#{day}") & Key("sk").begins_with("NOTICE#imbalance")
+    return list(table.query(KeyConditionExpression=of_the_day)["Items"])
 
 
 def product_reconciled(product: Product, day: str, request_id: str) -> dict[str, Any]:

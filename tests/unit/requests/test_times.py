@@ -12,7 +12,7 @@ from gpconnect_messaging.json_reading import read_json
 from gpconnect_messaging.requests.times import Day, Time
 
 DAY, TIME = TypeAdapter[Any](Day), TypeAdapter[Any](Time)
-DATE_EXAMPLE, TIME_EXAMPLE = "such as 1933-11-14", "such as 2026-11-20T19:40:00+00:00"
+DATE_EXAMPLE, TIME_EXAMPLE = "such as 1958-02-07", "such as 2026-11-20T19:40:00+00:00"
 
 
 def rule(kind: TypeAdapter[Any], value: object) -> str:

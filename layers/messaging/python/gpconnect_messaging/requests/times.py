@@ -22,7 +22,7 @@ TIME_PATTERN = f"^{_TIME}$"
 """The forms of a date and of a time, for programs."""
 
 _YEARS = "of the years 1880 to 2199"
-_AS_DATE = "write YYYY-MM-DD, such as 1933-11-14"
+_AS_DATE = "write YYYY-MM-DD, such as 1958-02-07"
 _AS_TIME = "write YYYY-MM-DDThh:mm:ss and an offset from UTC, such as 2026-11-20T19:40:00+00:00 or 2026-11-20T19:40:00Z"
 
 
@@ -57,7 +57,7 @@ def _read_time(value: object) -> datetime:
 Day = Annotated[
     date,
     PlainValidator(_read_date),
-    WithJsonSchema({"type": "string", "pattern": DATE_PATTERN, "examples": ["1933-11-14"]}),
+    WithJsonSchema({"type": "string", "pattern": DATE_PATTERN, "examples": ["1958-02-07"]}),
 ]
 Time = Annotated[
     datetime,
