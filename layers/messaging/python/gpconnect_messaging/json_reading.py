@@ -65,7 +65,7 @@ def read_json(raw: bytes, *, largest: int, deepest: int) -> Any:
     _require_depth(text, deepest)
     try:
         read = json.loads(
-            text, parse_int=JsonNumber, parse_float=JsonNumber, parse_constant=_refuse, object_pairs_hook=_each_once
+            text, parse_int=JsonNumber, parse_float=JsonNumber, parse_constant=_refuse, object_pairs_hook=each_name_once
         )
     except json.JSONDecodeError as error:
         place, cause = _explained(text, error)
@@ -79,6 +79,14 @@ def read_json(raw: bytes, *, largest: int, deepest: int) -> Any:
                 raise _at(text, escape.start(), _NUL)
         return read
     raise _at(text, place, cause)
+
+
+def each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its members, for `json.loads`: of two of one name the last would win. Raises ValueError."""
+    read = dict(pairs)
+    if len(read) != len(pairs):
+        raise ValueError("a name stands twice")
+    return read
 
 
 _LONG_NUMBER = f"a number is longer than {LONGEST_NUMBER} characters, or has an exponent above {HIGHEST_EXPONENT}"
@@ -147,13 +155,6 @@ def _require_depth(text: str, deepest: int) -> None:
         depth += 1 if bracket in "[{" else -1
         if depth > deepest:
             raise JsonError(f"has more than {deepest} levels of objects and lists within each other")
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    read = dict(pairs)
-    if len(read) != len(pairs):
-        raise ValueError("a name stands twice")
-    return read
 
 
 def _refuse(_: str) -> NoReturn:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from gpconnect_messaging.json_reading import each_name_once
 from gpconnect_messaging.opening import UnopenedError, decoded, fed_xml, unzipped
 
 LARGEST_RESPONSE = 1024 * 1024
@@ -149,19 +150,12 @@ def _from_json(text: str) -> Node:
 def _parsed(text: str) -> Any:
     """Parse JSON, every number as it is written. Not as strict as with what we are sent to send, but for names."""
     try:
-        return json.loads(text, parse_int=str, parse_float=str, object_pairs_hook=_each_once)
+        # Of two lists of issues the last would win, and a negative code in the first be overlooked.
+        return json.loads(text, parse_int=str, parse_float=str, object_pairs_hook=each_name_once)
     except (ValueError, RecursionError):
         pass
     # Raised out here: a syntax error holds the whole document.
     raise UnreadableResponse("its JSON is not well-formed, or a name stands twice in it")
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Of two lists of issues the last would win, and a negative code in the first be overlooked.
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a name stands twice")
-    return members
 
 
 def _storable(text: str) -> str:
