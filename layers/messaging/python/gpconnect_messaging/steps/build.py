@@ -94,6 +94,8 @@ class _Found:
     documents: tuple[OpenedFile, ...]
     ready: tuple[DropFile, ...]
     supplied: tuple[Supplied, ...]
+    digests: tuple[str, ...]
+    """SHA-256 (hex) of each file, in the order of `versions`."""
 
     @property
     def versions(self) -> tuple[str, ...]:
@@ -334,9 +336,7 @@ class Builder:
                 rule = "was replaced or removed before it was received: what lies beside it may be another's"
                 raise RequestRefusedError.because("request", rule)
             found = self._gather(request, folder, claimed, arrived, received_as)
-            content, repeats = (
-                self._content(request_id, put, raw, (*found.documents, *found.ready)) if claim is None else (None, "")
-            )
+            content, repeats = self._content(request_id, put, raw, found.digests) if claim is None else (None, "")
             if repeats:
                 return self._repeat(request_id, request, repeats, replace(origin, document_versions=found.versions))
             looked = self._look_up(request_id, request, mailbox, claim)
@@ -382,7 +382,7 @@ class Builder:
             return self._refuse(request_id, asked, refused.reasons, origin)
 
     def _content(
-        self, request_id: UUID, put: _Put, raw: bytes, files: Sequence[DropFile]
+        self, request_id: UUID, put: _Put, raw: bytes, digests: Sequence[str]
     ) -> tuple[DropContent | None, str]:
         """Say what a dropped request consists of, to be recorded with it, and which request it repeats, if any.
 
@@ -395,10 +395,9 @@ class Builder:
         known = self.ledger.find_content(put.s3_object)
         if known and known.request_id == str(request_id):  # another builder has just taken it in
             return None, ""
-        digests = [hashlib.sha256(raw).hexdigest(), *map(self._sha256, files)]
         content = DropContent(
             s3_object=put.s3_object,
-            content=self.identifiers.digest("dropped content", *digests).hex(),
+            content=self.identifiers.digest("dropped content", hashlib.sha256(raw).hexdigest(), *digests).hex(),
             request_id=str(request_id),
             sequencer=put.sequencer,
             revision=known.revision if known else 0,
@@ -408,14 +407,6 @@ class Builder:
             if row is None or row.status is not Status.INVALID:
                 return None, known.request_id
         return None if known and put_before(put.sequencer, known.sequencer) else content, ""
-
-    def _sha256(self, file: DropFile) -> str:
-        if isinstance(file, OpenedFile):
-            return file.sha256
-        digest = hashlib.sha256()
-        for chunk in self.drop.chunks(file):
-            digest.update(chunk)
-        return digest.hexdigest()
 
     def _repeat(self, request_id: UUID, asked: Request | Withdrawal, repeats: str, origin: Origin) -> Built:
         """Give a copy of a request that was taken in its row: it becomes no message, and stops none."""
@@ -590,7 +581,16 @@ class Builder:
         """
         documents = self._documents(request, folder, claimed, arrived, request_id)
         ready = self._ready_resources(request, folder, claimed, arrived, request_id)
-        return _Found(tuple(documents), tuple(ready.values()), tuple(self._supplied(request, ready)))
+        allowed = USE_CASES[request.use_case].resource_types
+        supplied, digests = list[Supplied](), [document.sha256 for document in documents]
+        for place, raw in self._raw_resources(request, ready):
+            resource = request.resources[place]
+            if place in ready:
+                digests.append(hashlib.sha256(raw).hexdigest())
+            read = read_supplied(place, resource.content_type, raw, allowed)
+            if not (resource.confidential or read.labelled_confidential):  # what is must not be sent
+                supplied.append(read)
+        return _Found(tuple(documents), tuple(ready.values()), tuple(supplied), tuple(digests))
 
     def _mailbox(self, asked: Request | Withdrawal) -> MailboxSettings:
         try:
@@ -678,9 +678,8 @@ class Builder:
         length = f"{seconds} seconds" if seconds % 60 or seconds == 60 else f"{seconds // 60} minutes"
         return f", and none came within {length} of it: put it there, and drop the request again" if seconds else ""
 
-    def _supplied(self, request: Request, files: dict[int, DropFile]) -> Iterator[Supplied]:
-        """Read the ready resources, and keep back what must not be sent."""
-        allowed = USE_CASES[request.use_case].resource_types
+    def _raw_resources(self, request: Request, files: dict[int, DropFile]) -> Iterator[tuple[int, bytes]]:
+        """Read the ready resources, from where they are; give each with its place in the request."""
         for place, resource in enumerate(request.resources):
             try:
                 raw = (
@@ -696,9 +695,7 @@ class Builder:
                 raise RequestRefusedError.because(
                     f"resources[{place}].key", "was removed before it could be read"
                 ) from None
-            supplied = read_supplied(place, resource.content_type, raw, allowed)
-            if not (resource.confidential or supplied.labelled_confidential):
-                yield supplied
+            yield place, raw
 
     def _check(self, trials: Sequence[Message], found: _Found) -> list[_Composed]:
         """See that the request keeps the rules, and each of its messages the requirements; return them composed."""
