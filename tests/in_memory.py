@@ -286,7 +286,11 @@ class Bucket:
     def head_object(self, *, Key: str, VersionId: str | None = None, **_: Any) -> Item:
         content = self._content("HeadObject", Key, VersionId)
         version = VersionId or str(len(self._versions[Key]))
-        return {"ContentLength": len(content), "VersionId": version, "Metadata": self.metadata.get(Key, {})}
+        at = self._put_at[Key][int(version) - 1].replace(microsecond=0)  # HTTP dates are of whole seconds
+        return {
+            "ContentLength": len(content), "VersionId": version, "LastModified": at,
+            "Metadata": self.metadata.get(Key, {}),
+        }  # fmt: skip
 
     def upload_fileobj(self, file: Any, bucket: str, key: str, **_: Any) -> None:
         self.put_object(Key=key, Body=file.read())
@@ -324,6 +328,7 @@ class Bucket:
             {
                 "Key": key, "VersionId": str(number), "IsLatest": number == newest and key in self.objects,
                 "LastModified": self.written[key] if number == newest else self._put_at[key][number - 1],
+                "Size": len(self._versions[key][number - 1]),
                 "ETag": f'"digest{parts if number == newest else ""}"',
             }
             for number in range(newest, 0, -1)
@@ -427,6 +432,7 @@ class ScannedBucket(Bucket):
     def get_object_tagging(self, *, Key: str, VersionId: str | None = None, **how: Any) -> Item:
         answer = super().get_object_tagging(Key=Key, VersionId=VersionId, **how)
         if Key in self.dropped_next:
+            self.clock.advance(timedelta(seconds=1))
             self.put_object(Key=Key, Body=self.dropped_next.pop(Key))
         return answer
 

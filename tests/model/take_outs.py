@@ -26,7 +26,7 @@ from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, Status
 from gpconnect_messaging.ledger.precedence import Asked, Precedence
 from gpconnect_messaging.ledger.records import SET_ASIDE, MessageRecord
 from gpconnect_messaging.mesh.client import MeshClient
-from gpconnect_messaging.steps import build, poll
+from gpconnect_messaging.steps import named_files, poll
 from gpconnect_messaging.steps.build import Builder
 from gpconnect_messaging.steps.list_drop import ListDrop
 from gpconnect_messaging.steps.poll import Poller
@@ -204,7 +204,7 @@ def _a_copy_is_a_new_version() -> tuple[Replacement, ...]:
 
 
 def _no_document_is_waited_for() -> tuple[Replacement, ...]:
-    return (Replacement(build, "require_ready", lambda _what, _waited, _patience: None),)
+    return (Replacement(named_files, "require_ready", lambda _what, _waited, _patience: None),)
 
 
 def _a_try_counts_before_it_is_made() -> tuple[Replacement, ...]:

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.storage import DropFile, NotThereError
+
+_LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -32,7 +35,7 @@ class DropInMind:
         if self.fails:
             self.fails -= 1
             raise OSError("the drop does not answer")
-        return DropFile(key=key, version=version or self.version, size=self._path(key).stat().st_size)
+        return DropFile(key, version or self.version, self._path(key).stat().st_size, _LONG_AGO)
 
     def current_version(self, _key: str) -> str:
         return self.version
@@ -40,7 +43,7 @@ class DropInMind:
     def received_version(self, _key: str, _request_id: str) -> None:
         """Nothing ever expires."""
 
-    def mark_received(self, key: str, version: str, _request_id: str = "") -> None:
+    def mark_received(self, key: str, version: str, _receiver: object = None) -> None:
         self.received.append((key, version))
 
     def chunks(self, file: DropFile) -> Iterator[bytes]:

@@ -23,7 +23,7 @@ def reasons(mailbox: MailboxSettings, **changes: Any) -> list[str]:
     )  # fmt: skip
     request = a_request(f"consultation-report-{mailbox.specification}", **changes)
     message = Message(request=request, mailbox=mailbox, identifiers=IDENTIFIERS, version=1, created_at=CREATED_AT)
-    report = OpenedFile(key="report.pdf", version="1", size=50_000, content_type="application/pdf")
+    report = OpenedFile(key="report.pdf", version="1", size=50_000, at=CREATED_AT, content_type="application/pdf")
     try:
         builder._check([message], _Found(documents=(report,), ready=(), supplied=(), digests=()))
     except RequestRefusedError as refused:

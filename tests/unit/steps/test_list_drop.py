@@ -15,7 +15,7 @@ from gpconnect_messaging.notices import Notifier
 from gpconnect_messaging.queues import IntakeQueue
 from gpconnect_messaging.reconciliation import DropFindings
 from gpconnect_messaging.steps.list_drop import ListDrop
-from gpconnect_messaging.storage import DropBucket, NotThereError
+from gpconnect_messaging.storage import DropBucket, NotThereError, Receiver
 from tests.identifiers import IDENTIFIERS
 from tests.in_memory import Table
 from tests.model.effects import Watched
@@ -267,7 +267,7 @@ def test_a_pass_goes_on_where_the_last_run_ended(world: World) -> None:
 def test_a_removed_version_is_found_for_the_request_alone_that_it_was_received_for(world: World) -> None:
     drop: Any = DropBucket(world.bucket, "drop")  # type: ignore[arg-type]
     version = world.bucket.put_object(Key="one/report.pdf", Body=b"%PDF")["VersionId"]
-    drop.mark_received("one/report.pdf", version, "request-1")
+    drop.mark_received("one/report.pdf", version, Receiver("request-1"))
     world.bucket.delete_object(Key="one/report.pdf")
     assert drop.received_version("one/report.pdf", "request-1") == version
     assert drop.received_version("one/report.pdf", "request-2") is None
@@ -413,7 +413,7 @@ def test_no_tags_are_written_where_s3_takes_no_more(world: World) -> None:
     version = world.bucket.put_object(Key="one/report.pdf", Body=b"%PDF")["VersionId"]
     full = {f"own-{number}": "x" for number in range(9)}
     world.bucket.tags["one/report.pdf", version] = dict(full)
-    DropBucket(world.bucket, "drop").mark_received("one/report.pdf", version, "request-1")  # type: ignore[arg-type]
+    DropBucket(world.bucket, "drop").mark_received("one/report.pdf", version, Receiver("request-1"))  # type: ignore[arg-type]
     assert world.bucket.tags["one/report.pdf", version] == full
 
 

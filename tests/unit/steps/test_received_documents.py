@@ -7,7 +7,7 @@ import pytest
 
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.replay.policy import Way
-from tests.examples import request_data
+from tests.examples import REQUESTS, request_data
 from tests.model.effects import Watched
 from tests.model.world import Dropped, World
 
@@ -84,3 +84,16 @@ def test_a_refused_request_that_is_taken_in_again_and_again_finds_the_report_tha
         assert len(world.records()) == times + 1
     reasons = {str(record.history.facts) for record in world.records()}
     assert not any("names no file" in each for each in reasons)
+
+
+def test_a_request_that_is_taken_in_again_means_the_document_that_was_put_right(world: World) -> None:
+    world.bucket.put_object(Key="out/report.pdf", Body=b"no PDF")
+    world.drop("enc-A", folder="out", document_late=True)
+    build_all(world)
+    assert statuses(world) == {"enc-A": Status.INVALID}
+    world.clock.advance(timedelta(hours=1))
+    world.bucket.put_object(Key="out/report.pdf", Body=(REQUESTS / SAMPLE / "report.pdf").read_bytes())
+    [refused] = world.records()
+    world.send_again(world.process("resend"), refused.message_id, Way.REBUILT)
+    build_all(world)
+    assert Status.BUILT in {record.status for record in world.records()}

@@ -57,11 +57,23 @@ class DamagedMessageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DropFile:
-    """One version of one file in the drop bucket, and its length in bytes."""
+    """One version of one file in the drop bucket, and its length in bytes.
+
+    `at` is S3's LastModified (UTC, whole seconds).
+    """
 
     key: str
     version: str
     size: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """The request that received an object, and the key of its encounter; both empty where no request did."""
+
+    request_id: str = ""
+    encounter_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,33 +119,38 @@ class DropBucket:
             found = self._client.head_object(Bucket=self._bucket, Key=key, **which)  # type: ignore[arg-type]
         except ClientError as error:
             raise _meaning(error) from None
-        return DropFile(key=key, version=found.get("VersionId", ""), size=found["ContentLength"])
+        return DropFile(key, found.get("VersionId", ""), found["ContentLength"], whole_second(found["LastModified"]))
 
     def chunks(self, file: DropFile) -> Iterator[bytes]:
         """Stream a file. Raises NotThereError."""
         yield from self._get(file.key, file.version)["Body"].iter_chunks(_CHUNK)
 
-    def mark_received(self, key: str, version: str, request_id: str = "") -> None:
+    def mark_received(self, key: str, version: str, receiver: Receiver = Receiver()) -> Receiver | None:
         """Tag a version as received for a request, beside its other tags: a rule then expires it from the list.
 
-        What was removed meanwhile, or has no room for two more tags, stays as it is. Raises StorageError.
+        Return who received it first: this request or an earlier one. None where no tag was written: what was removed
+        meanwhile, or has no room for two more tags, stays as it is. Raises StorageError.
         """
         try:
             tags = self._tagging(key, version)[1]
-            marked = {**tags, **dict([RECEIVED]), RECEIVED_AS: self._mark(key, version, request_id)}
-            if not version or self._received_for(key, version, tags) is not None or len(marked) > _MOST_TAGS:
-                return
+            if (earlier := self._receiver(key, version, tags)) is not None:
+                return earlier
+            marked = {**tags, **dict([RECEIVED]), RECEIVED_AS: self._mark(key, version, receiver)}
+            if not version or len(marked) > _MOST_TAGS:
+                return None
             tag_set = [{"Key": name, "Value": value} for name, value in marked.items()]
             self._client.put_object_tagging(
                 Bucket=self._bucket, Key=key, VersionId=version,
                 Tagging={"TagSet": tag_set},  # type: ignore[typeddict-item]
             )  # fmt: skip
         except NotThereError:
-            return
+            return None
         except ClientError as error:
             meaning = _meaning(error)
             if not isinstance(meaning, NotThereError):
                 raise meaning from None
+            return None
+        return receiver
 
     def scan(self, key: str, version: str | None = None) -> tuple[str, str | None]:
         """Say of which version (the latest, or the one asked for) the malware scan says what.
@@ -149,7 +166,7 @@ class DropBucket:
     def is_received(self, key: str) -> bool:
         """Say whether an object's newest version was received. Raises NotThereError, StorageError."""
         version, tags = self._tagging(key, None)
-        return self._received_for(key, version, tags) is not None
+        return self._receiver(key, version, tags) is not None
 
     def not_received(self, listed: Sequence[ListedObject]) -> list[ListedObject]:
         """Give the objects that senders dropped and whose newest version was not received. Raises StorageError.
@@ -204,17 +221,25 @@ class DropBucket:
 
     def current_version(self, key: str) -> str | None:
         """Find the version on which neither another one nor a removal lies; None where there is none."""
-        return next((version for version, is_latest in self._versions_of(key) if is_latest), None)
+        return next((found["VersionId"] for found in self._versions_of(key) if found["IsLatest"]), None)
 
     def newest_version(self, key: str) -> str | None:
         """Find the newest version that holds content, under whatever removal lies on it; None where there is none."""
-        return next((version for version, _ in self._versions_of(key)), None)
+        return next((found["VersionId"] for found in self._versions_of(key)), None)
 
-    def _versions_of(self, key: str) -> Iterator[tuple[str, bool]]:
-        """Give the versions of a key, the newest first, and whether each is what S3 gives for the key."""
+    def versions(self, key: str) -> Iterator[DropFile]:
+        """List the versions of a file that hold content, the newest first."""
+        for found in self._versions_of(key):
+            yield DropFile(key, found["VersionId"], found["Size"], whole_second(found["LastModified"]))
+
+    def _versions_of(self, key: str) -> Iterator[Any]:
         # S3 lists a key before the longer ones that begin with it, and of one key the newest version first.
         found = self._client.list_object_versions(Bucket=self._bucket, Prefix=key)
-        return ((each["VersionId"], each["IsLatest"]) for each in found.get("Versions", ()) if each["Key"] == key)
+        return (version for version in found.get("Versions", ()) if version["Key"] == key)
+
+    def receiver(self, key: str, version: str) -> Receiver | None:
+        """Say for which request a version was received; None where it was received for none. Raises NotThereError."""
+        return self._receiver(key, version, self._tagging(key, version)[1])
 
     def received_version(self, key: str, request_id: str) -> str | None:
         """Find the version under a removal that was received for this very request; None where there is none.
@@ -222,18 +247,19 @@ class DropBucket:
         What was received for another may be somebody else's, and what a sender removed stays removed.
         """
         version = self.newest_version(key)
-        ours = version and self._received_for(key, version, self._tagging(key, version)[1]) == request_id
-        return version if ours else None
+        receiver = self.receiver(key, version) if version else None
+        return version if receiver and receiver.request_id == request_id else None
 
-    def _received_for(self, key: str, version: str, tags: Mapping[str, str]) -> str | None:
-        """Say for which request a version was received; None where it was not: S3 copies tags with their object."""
-        request_id = tags.get(RECEIVED_AS, "").partition(":")[0]
-        ours = RECEIVED in tags.items() and tags.get(RECEIVED_AS) == self._mark(key, version, request_id)
-        return request_id if ours else None
+    def _receiver(self, key: str, version: str, tags: Mapping[str, str]) -> Receiver | None:
+        """Say who received a version; None where nobody did: S3 copies tags with their object."""
+        receiver = Receiver(*tags.get(RECEIVED_AS, "").partition(":")[0].split("/")[:2])
+        ours = RECEIVED in tags.items() and tags.get(RECEIVED_AS) == self._mark(key, version, receiver)
+        return receiver if ours else None
 
-    def _mark(self, key: str, version: str, request_id: str) -> str:
-        """Give the value of the tag: the request's id, and a digest that binds it to this version of this object."""
-        return f"{request_id}:{_digest(json.dumps([self._bucket, key, version, request_id]).encode())}"
+    def _mark(self, key: str, version: str, receiver: Receiver) -> str:
+        """Give the value of the tag: who received it, and a digest that binds that to this version of this object."""
+        who = "/".join(filter(None, (receiver.request_id, receiver.encounter_key)))
+        return f"{who}:{_digest(json.dumps([self._bucket, key, version, who]).encode())}"
 
     def _tagging(self, key: str, version: str | None) -> tuple[str, dict[str, str]]:
         which = {"VersionId": version} if version else {}
@@ -319,6 +345,11 @@ class Outbox:
             raise _meaning(error) from None
         except BotoCoreError as error:
             raise StorageError(f"S3 could not be reached: {type(error).__name__}") from None
+
+
+def whole_second(at: datetime) -> datetime:
+    """Leave out what S3's times of objects leave out."""
+    return at.replace(microsecond=0)
 
 
 def _listed(found: Any) -> ListedObject:

@@ -24,7 +24,7 @@ class OpenedFile(DropFile):
     def of(cls, file: DropFile, verdict: Verdict, sha256: str) -> Self:
         """Join a file with the gate's verdict on it, and with its hash."""
         size = file.size if verdict.text is None else len(verdict.text)
-        return cls(file.key, file.version, size, verdict.content_type, sha256, verdict.active, verdict.text)
+        return cls(file.key, file.version, size, file.at, verdict.content_type, sha256, verdict.active, verdict.text)
 
 
 def active_content(documents: Iterable[OpenedFile]) -> Iterator[str]:

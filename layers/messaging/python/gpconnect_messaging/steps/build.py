@@ -48,10 +48,10 @@ from gpconnect_messaging.routing.recipients import recipients
 from gpconnect_messaging.sizes import in_megabytes
 from gpconnect_messaging.stated_times import read_stated
 from gpconnect_messaging.steps.lookup import Looked, own_word
+from gpconnect_messaging.steps.named_files import FileFinder, NamingRequest
 from gpconnect_messaging.steps.scanning import Scanned, unscanned
-from gpconnect_messaging.steps.waiting import require_ready
 from gpconnect_messaging.steps.warning import warning
-from gpconnect_messaging.storage import DropBucket, DropFile, Evidence, NotThereError, Outbox
+from gpconnect_messaging.storage import DropBucket, DropFile, Evidence, NotThereError, Outbox, Receiver
 from gpconnect_messaging.usecases import USE_CASES
 
 REPLACEMENT_WINDOW = timedelta(hours=24)
@@ -180,7 +180,7 @@ class Builder:
             )
         replaced = not sequencer and self.drop.current_version(key) != version
         built = self._build(request_id, raw, origin, put=_Put(object_of(bucket, key), sequencer, replaced))
-        self.drop.mark_received(key, version, str(request_id))
+        self.drop.mark_received(key, version, Receiver(str(request_id)))
         return built
 
     def queued(self, raw: bytes, arrived: datetime | None = None, queue_of: str = "") -> Built:
@@ -212,7 +212,7 @@ class Builder:
         while earlier := self.ledger.find_order(first):
             first = earlier.of
         versions = order.origin.document_versions or None
-        return self._build(UUID(request_id), raw, order.origin, versions, received_as=first)
+        return self._build(UUID(request_id), raw, order.origin, versions, received_as=first, files_of=self.now())
 
     def release(self, request_id: str) -> Built:
         """Build a held request whose time has come; one that is not held any more is left as it is.
@@ -239,7 +239,14 @@ class Builder:
             mailbox = self._mailbox(request)
             if claim and (known := self._known(request, mailbox, claim)):
                 return self._released(request_id, known)
-            found = self._gather(request, origin.folder, origin.document_versions, row.created_at, request_id)
+            naming = NamingRequest(
+                receiver=Receiver(request_id, row.encounter_key),
+                folder=origin.folder,
+                arrived=row.created_at,
+                files_of=row.created_at,
+                own_folder=False,
+            )
+            found = self._gather(request, origin.document_versions, naming)
             looked = self._look_up(UUID(request_id), request, mailbox, claim)
             if claim is None and (waits := self._still_waits(row, request, mailbox, looked)):
                 return waits
@@ -300,15 +307,17 @@ class Builder:
         put: _Put = _Put(),
         *,
         received_as: str = "",
+        files_of: datetime | None = None,
         needs_own_id: bool = False,
     ) -> Built:
         """`versions` are the documents' as they were checked before; None: the newest. `put` is a dropped request's.
 
-        `received_as` is the id under which a request came first that is taken in again.
+        `received_as` is the id under which a request came first that is taken in again, and `files_of` the time (UTC)
+        whose files it means then.
         """
         received_as = received_as or str(request_id)
         arrived = self.evidence.keep_request(str(request_id), raw, origin.arrived or self.now())
-        origin, folder = replace(origin, arrived=arrived, document_versions=()), origin.folder
+        origin = replace(origin, arrived=arrived, document_versions=())
         if seen_before := self.ledger.find(str(request_id)):
             return self._as_recorded(seen_before)
         asked: Request | Withdrawal | None = None
@@ -335,7 +344,14 @@ class Builder:
             if put.replaced and claimed is None and names_files:
                 rule = "was replaced or removed before it was received: what lies beside it may be another's"
                 raise RequestRefusedError.because("request", rule)
-            found = self._gather(request, folder, claimed, arrived, received_as)
+            naming = NamingRequest(
+                receiver=Receiver(received_as, self.identifiers.of_encounter(mailbox.mailbox, request.encounter).key),
+                folder=origin.folder,
+                arrived=arrived,
+                files_of=files_of or arrived,
+                own_folder=bool(put.s3_object or origin.folder),
+            )
+            found = self._gather(request, claimed, naming)
             content, repeats = self._content(request_id, put, raw, found.digests) if claim is None else (None, "")
             if repeats:
                 return self._repeat(request_id, request, repeats, replace(origin, document_versions=found.versions))
@@ -376,7 +392,7 @@ class Builder:
         try:
             if claim.document_versions != found.versions:
                 # Another builder claimed it meanwhile: read what it read.
-                found = self._gather(request, folder, claim.document_versions, arrived, received_as)
+                found = self._gather(request, claim.document_versions, naming)
             return self._stored(str(request_id), trials, composed, claim, found, arrived=arrived, tell_at=tell_at)
         except RequestRefusedError as refused:
             return self._refuse(request_id, asked, refused.reasons, origin)
@@ -572,15 +588,13 @@ class Builder:
         records = [record for each in ids if (record := self.ledger.find(str(each)))]
         return _together([self._queue(record) for record in records]) if len(records) == len(ids) else None
 
-    def _gather(
-        self, request: Request, folder: str, claimed: tuple[str, ...] | None, arrived: datetime, request_id: str
-    ) -> "_Found":
+    def _gather(self, request: Request, claimed: tuple[str, ...] | None, naming: NamingRequest) -> "_Found":
         """Find and read all that the request names, in the versions that were claimed if any were.
 
         Raises RequestRefusedError; NotReadyError.
         """
-        documents = self._documents(request, folder, claimed, arrived, request_id)
-        ready = self._ready_resources(request, folder, claimed, arrived, request_id)
+        documents = self._documents(request, claimed, naming)
+        ready = self._ready_resources(request, claimed, naming)
         allowed = USE_CASES[request.use_case].resource_types
         supplied, digests = list[Supplied](), [document.sha256 for document in documents]
         for place, raw in self._raw_resources(request, ready):
@@ -614,9 +628,7 @@ class Builder:
         except UnknownMailboxError:
             return NOT_OURS
 
-    def _documents(
-        self, request: Request, folder: str, claimed: tuple[str, ...] | None, arrived: datetime, request_id: str
-    ) -> list[OpenedFile]:
+    def _documents(self, request: Request, claimed: tuple[str, ...] | None, naming: NamingRequest) -> list[OpenedFile]:
         """Find the documents, primary first, and open each. Raises GateUnavailableError."""
         places = [request.documents.index(document) for document in request.documents_in_order]
         versions = claimed[: len(places)] if claimed is not None else [None] * len(places)
@@ -625,7 +637,7 @@ class Builder:
         for place, version in zip(places, versions, strict=True):
             document = request.documents[place]
             try:
-                file = self._find(folder + document.key, version, f"documents[{place}]", arrived, request_id)
+                file = self._file(document.key, version, f"documents[{place}]", naming)
                 sha256 = hashlib.sha256()
                 verdict = self.gate.examine(document.content_type, _hashed(self.drop.chunks(file), sha256))
             except NotThereError:
@@ -642,41 +654,23 @@ class Builder:
         return files
 
     def _ready_resources(
-        self, request: Request, folder: str, claimed: tuple[str, ...] | None, arrived: datetime, request_id: str
+        self, request: Request, claimed: tuple[str, ...] | None, naming: NamingRequest
     ) -> dict[int, DropFile]:
         """Find the files of the ready resources, by their place in the request."""
         keys = {place: each.key for place, each in enumerate(request.resources) if each.key is not None}
         versions = claimed[len(request.documents) :] if claimed is not None else [None] * len(keys)
         files: dict[int, DropFile] = {}
         for (place, key), version in zip(keys.items(), versions, strict=True):
-            files[place] = self._find(folder + key, version, f"resources[{place}]", arrived, request_id)
+            files[place] = self._file(key, version, f"resources[{place}]", naming)
         return files
 
-    def _find(self, key: str, version: str | None, field: str, arrived: datetime, request_id: str) -> DropFile:
-        """Find a file that a request names, and tag it as received where it is found for the first time.
-
-        A sender's files arrive in any order: one that is not there may still come, and be scanned only then. One that
-        expired since it was received for this request is found, too. Raises RequestRefusedError; NotReadyError.
-        """
-        missing = "names no file in the drop bucket"
-        try:
-            file = self.drop.stat(key, self.scanned(key, version, field, arrived + self.document_wait))
-        except NotThereError:
-            if version is None:
-                if received := self.drop.received_version(key, request_id):
-                    return self._find(key, received, field, arrived, request_id)
-                require_ready("a file that it names is not in the drop yet", self.now() - arrived, self.document_wait)
-                missing += self._waited
-            raise RequestRefusedError.because(f"{field}.key", missing) from None
-        if version is None:
-            self.drop.mark_received(file.key, file.version, request_id)
-        return file
-
-    @property
-    def _waited(self) -> str:
-        seconds = round(self.document_wait.total_seconds())
-        length = f"{seconds} seconds" if seconds % 60 or seconds == 60 else f"{seconds // 60} minutes"
-        return f", and none came within {length} of it: put it there, and drop the request again" if seconds else ""
+    def _file(self, key: str, version: str | None, field: str, naming: NamingRequest) -> DropFile:
+        finder = FileFinder(
+            drop=self.drop, ledger=self.ledger, scanned=self.scanned, patience=self.document_wait, now=self.now
+        )
+        return (
+            finder.pinned(naming.folder + key, version, field, naming) if version else finder.find(key, field, naming)
+        )
 
     def _raw_resources(self, request: Request, files: dict[int, DropFile]) -> Iterator[tuple[int, bytes]]:
         """Read the ready resources, from where they are; give each with its place in the request."""

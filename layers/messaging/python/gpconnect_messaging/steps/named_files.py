@@ -1,0 +1,168 @@
+"""Find the files that a request names, in the version that the request means (ADR 47).
+
+Senders reuse keys. The file that lies under a key when the request is built can belong to the patient before, whose
+request took it, or to the patient after, whose request is still to come.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import NoReturn
+
+from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.requests.refusal import RequestRefusedError
+from gpconnect_messaging.steps.scanning import Scanned
+from gpconnect_messaging.steps.waiting import require_ready
+from gpconnect_messaging.storage import DropBucket, DropFile, NotThereError, Receiver, whole_second
+
+_MISSING = "names no file in the drop bucket"
+_OTHERS = (
+    "names a file that belongs to a request of another encounter: put this request's own file there, and drop the "
+    "request again, in a folder of its own"
+)
+_TWO_VERSIONS = (
+    "names a file that was replaced when the request was dropped, so it is not certain which content it means: put the "
+    "file and the request in a new folder"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NamingRequest:
+    """The request that names files.
+
+    `receiver` is what its files are tagged with. `arrived` (UTC) starts its wait for files, and `files_of` (UTC)
+    is the time whose versions it means: when it was dropped, or when an operator ordered that it be taken in again.
+    """
+
+    receiver: Receiver
+    folder: str
+    arrived: datetime
+    files_of: datetime
+    own_folder: bool
+    """Whether it was dropped: its files lie in its folder, and no other encounter shares them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileFinder:
+    """Finds named files in the drop; a missing file is awaited for `patience`."""
+
+    drop: DropBucket
+    ledger: Ledger
+    scanned: Scanned
+    patience: timedelta
+    now: Callable[[], datetime]
+
+    def find(self, key: str, field: str, request: NamingRequest) -> DropFile:
+        """Find a file, and tag it as received. A file that expired since this request received it is found, too.
+
+        Raises RequestRefusedError; NotReadyError.
+        """
+        key = request.folder + key
+        try:
+            file = self.drop.stat(key, self._scanned(key, None, field, request))
+            if file.at >= whole_second(request.files_of):
+                meant = self._version_meant(key, field, request)
+                file = file if meant == file.version else self.pinned(key, meant, field, request)
+        except NotThereError:
+            if received := self.drop.received_version(key, request.receiver.request_id):
+                return self.pinned(key, received, field, request)
+            self._wait("a file that it names is not in the drop yet", request)
+            raise RequestRefusedError.because(f"{field}.key", f"{_MISSING}{self._after_the_wait}") from None
+        receiver = self.drop.mark_received(file.key, file.version, request.receiver)
+        if self._owner(receiver, request) is _Owner.OTHER:
+            self._refuse_others(field, request)
+        return file
+
+    def pinned(self, key: str, version: str, field: str, request: NamingRequest) -> DropFile:
+        """Find a version of a file that was chosen before. Raises RequestRefusedError; NotReadyError."""
+        try:
+            return self.drop.stat(key, self._scanned(key, version, field, request))
+        except NotThereError:
+            raise RequestRefusedError.because(f"{field}.key", _MISSING) from None
+
+    def _version_meant(self, key: str, field: str, request: NamingRequest) -> str:
+        """Choose among the versions of a file: the newest that lay there when the request was dropped.
+
+        A version that was put later belongs to a later request, unless none lay there before: `aws s3 sync` can bring
+        the request first. S3 gives whole seconds. No version is chosen where another encounter's version is the only
+        one, or where these rules leave two whose contents differ. Raises RequestRefusedError; NotReadyError.
+        """
+        second = whole_second(request.files_of)
+        versions = list(self.drop.versions(key))
+        if not versions:
+            raise NotThereError("the file was removed")
+        later = [version for version in versions if version.at > second]
+        before = [version for version in versions if version.at <= second][:2]
+        owners = {
+            version.version: self._owner(self.drop.receiver(key, version.version), request)
+            for version in (*later, *before)
+        }
+        later = [version for version in later if owners[version.version] is not _Owner.OTHER]
+        if before and owners[before[0].version] is _Owner.OTHER:
+            before = []  # what is older still is not this request's either
+        if before:
+            [meant, *older] = before
+            if owners[meant.version] is _Owner.RECEIVED:
+                rivals = later
+            else:
+                unreceived = [version for version in older if owners[version.version] is _Owner.NOBODY]
+                rivals = unreceived if meant.at >= second else []
+        elif later:
+            [*rivals, meant] = later
+        else:
+            self._refuse_others(field, request)
+        if any(self._differ(meant, rival) for rival in rivals):
+            self._wait("two versions of a file that it names were put when it was dropped", request)
+            raise RequestRefusedError.because(f"{field}.key", _TWO_VERSIONS)
+        return meant.version
+
+    def _owner(self, receiver: Receiver | None, request: NamingRequest) -> "_Owner":
+        """Say whose a version is, by its tag. What a refused request had received is free for the next one."""
+        if not receiver or not receiver.request_id or not request.own_folder:
+            return _Owner.NOBODY
+        if receiver.request_id == request.receiver.request_id:
+            return _Owner.THIS
+        if receiver.encounter_key == request.receiver.encounter_key:
+            return _Owner.RECEIVED
+        row = self.ledger.find(receiver.request_id)
+        return _Owner.RECEIVED if row and row.status is Status.INVALID else _Owner.OTHER
+
+    def _refuse_others(self, field: str, request: NamingRequest) -> NoReturn:
+        self._wait("a file that it names belongs to another request", request)
+        raise RequestRefusedError.because(f"{field}.key", _OTHERS)
+
+    def _differ(self, one: DropFile, other: DropFile) -> bool:
+        return one.size != other.size or self._sha256(one) != self._sha256(other)
+
+    def _sha256(self, file: DropFile) -> bytes:
+        digest = hashlib.sha256()
+        for chunk in self.drop.chunks(file):
+            digest.update(chunk)
+        return digest.digest()
+
+    def _scanned(self, key: str, version: str | None, field: str, request: NamingRequest) -> str | None:
+        return self.scanned(key, version, field, request.arrived + self.patience)
+
+    def _wait(self, why: str, request: NamingRequest) -> None:
+        require_ready(why, self.now() - request.arrived, self.patience)
+
+    @property
+    def _after_the_wait(self) -> str:
+        seconds = round(self.patience.total_seconds())
+        length = f"{seconds} seconds" if seconds % 60 or seconds == 60 else f"{seconds // 60} minutes"
+        return f", and none came within {length} of it: put it there, and drop the request again" if seconds else ""
+
+
+class _Owner(Enum):
+    """Who has received a version of a file."""
+
+    NOBODY = auto()
+    THIS = auto()
+    """The request that is built now, on an earlier try."""
+    RECEIVED = auto()
+    """A request of the same encounter, or a refused one."""
+    OTHER = auto()
+    """A request of another encounter."""

@@ -1,0 +1,187 @@
+"""A message carries its own patient's documents, also where a sender puts several patients' files under one key."""
+
+import base64
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.steps.build import Built
+from gpconnect_messaging.steps.waiting import NotReadyError
+from tests.examples import REQUESTS, request_data
+from tests.unit.steps.holding import SAMPLE
+from tests.unit.steps.test_copies import Copied
+
+PDF = (REQUESTS / SAMPLE / "report.pdf").read_bytes()
+SECOND, WAIT = timedelta(seconds=1), timedelta(minutes=10)
+
+
+def report_of(encounter: str) -> bytes:
+    return PDF + f"\n%{encounter}\n".encode()
+
+
+class OneFolder(Copied):
+    """A sender that uses one folder for every request, and a builder that comes when it comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.builder = replace(self.builder, document_wait=WAIT)
+        self.dropped_at: dict[str, tuple[str, datetime]] = {}
+
+    def file(self, encounter: str) -> None:
+        self.dropped.put_object(Key="in/report.pdf", Body=report_of(encounter))
+
+    def request(self, encounter: str, label: str = "", **changes: object) -> None:
+        body = json.dumps(request_data(SAMPLE, encounter=encounter, **changes)).encode()
+        version = self.dropped.put_object(Key="in/request.json", Body=body)["VersionId"]
+        self.dropped_at[label or encounter] = version, self.time()
+
+    def build(self, label: str) -> Built:
+        version, at = self.dropped_at[label]
+        return self.builder.dropped("drop", "in/request.json", version, at, f"{int(version):018X}")
+
+    def build_after_the_wait(self, label: str) -> Built:
+        with pytest.raises(NotReadyError):
+            self.build(label)
+        self.time.advance(WAIT)
+        return self.build(label)
+
+    def carries(self, built: Built, encounter: str) -> bool:
+        return base64.b64encode(report_of(encounter)) in self.outbox.messages[built.message_id]
+
+    def why(self, refused: Built) -> str:
+        assert refused.status is Status.INVALID
+        return str(self.row(refused.message_id).history.facts)
+
+
+@pytest.fixture
+def folder() -> OneFolder:
+    return OneFolder()
+
+
+def test_the_next_patients_report_that_came_before_the_builder_is_not_sent_with_this_request(folder: OneFolder) -> None:
+    folder.file("A")
+    folder.request("A")
+    folder.time.advance(5 * SECOND)
+    folder.file("B")
+    first = folder.build("A")
+    folder.request("B")
+    assert folder.carries(first, "A")
+    assert folder.carries(folder.build("B"), "B")
+
+
+def test_the_last_patients_report_is_awaited_for_and_then_refused_not_sent(folder: OneFolder) -> None:
+    folder.file("A")
+    folder.request("A")
+    folder.build("A")
+    folder.time.advance(timedelta(days=1))
+    folder.request("B")
+    assert "belongs to a request of another encounter" in folder.why(folder.build_after_the_wait("B"))
+
+
+def test_the_own_report_that_comes_after_the_request_takes_the_last_patients_place(folder: OneFolder) -> None:
+    folder.file("A")
+    folder.request("A")
+    folder.build("A")
+    folder.time.advance(timedelta(days=1))
+    folder.request("B")
+    with pytest.raises(NotReadyError):
+        folder.build("B")
+    folder.time.advance(30 * SECOND)
+    folder.file("B")
+    assert folder.carries(folder.build("B"), "B")
+
+
+def test_a_correction_may_keep_the_document(folder: OneFolder) -> None:
+    folder.file("A")
+    folder.request("A")
+    folder.build("A")
+    folder.time.advance(timedelta(hours=1))
+    folder.request("A", "correction", practitioner__name__family="Another")
+    corrected = folder.build("correction")
+    assert (folder.row(corrected.message_id).version, folder.carries(corrected, "A")) == (2, True)
+
+
+def test_what_was_refused_may_come_again_as_another_encounter_with_the_same_document(folder: OneFolder) -> None:
+    folder.file("A")
+    folder.request("wrong", patient__nhs_number="1234567890")
+    assert folder.build("wrong").status is Status.INVALID
+    folder.time.advance(timedelta(minutes=3))
+    folder.request("right")
+    assert folder.carries(folder.build("right"), "A")
+
+
+@pytest.mark.parametrize("same_content", [True, False])
+def test_two_reports_in_the_second_of_the_request_are_one_only_if_they_are_equal(
+    folder: OneFolder, same_content: bool
+) -> None:
+    folder.file("A")
+    folder.request("A")
+    folder.file("A" if same_content else "B")
+    if same_content:
+        assert folder.carries(folder.build("A"), "A")
+    else:
+        assert "it is not certain which content it means" in folder.why(folder.build_after_the_wait("A"))
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from("ABC"), st.booleans(), st.sampled_from([0, 1, 30]), st.sampled_from([0, 1, 30])),
+    min_size=2,
+    max_size=5,
+)
+
+
+@settings(deadline=None)  # the builder renders and hashes
+@given(requests=STEPS, data=st.data())
+def test_no_message_ever_carries_another_encounters_report(
+    requests: list[tuple[str, bool, int, int]], data: st.DataObject
+) -> None:
+    """The sender puts file and request in either order; the builder comes in between, late, repeatedly, out of order.
+
+    Two cases are left out, which the hazard log (H1) names: a request that comes before its file while an earlier one
+    waits to be built, and a file that comes in the second of a correction that is dropped before it.
+    """
+    folder = OneFolder()
+    labels: list[str] = []
+    seen: list[str] = []
+    built: dict[str, Built] = {}
+
+    def may_build() -> None:
+        for label in data.draw(st.lists(st.sampled_from(labels), max_size=3)) if labels else ():
+            build(label)
+
+    def build(label: str) -> None:
+        try:
+            built[label] = folder.build(label)
+        except NotReadyError:
+            return
+
+    def put(what: str, encounter: str, label: str) -> None:
+        if what == "file":
+            folder.file(encounter)
+        else:
+            folder.request(encounter, label)
+            labels.append(label)
+
+    for number, (encounter, file_first, before, between) in enumerate(requests):
+        label, corrected = f"{number}{encounter}", bool(seen) and seen[-1] in seen[:-1]
+        order = (
+            ["file", "request"]
+            if file_first or any(earlier not in built for earlier in labels)
+            else ["request", "file"]
+        )
+        seen.append(encounter)
+        for what, gap in zip(order, (before or int(corrected), between), strict=True):
+            folder.time.advance(gap * SECOND)
+            put(what, encounter, label)
+            may_build()
+    folder.time.advance(WAIT)
+    for label in labels:
+        build(label)
+        assert label in built, "it waits for ever"
+        if built[label].message_id in folder.outbox.messages:
+            assert folder.carries(built[label], label[1])
