@@ -153,3 +153,32 @@ def test_what_arrived_later_is_never_superseded_in_silence(
 
 def test_the_tolerances_are_what_the_documents_say() -> None:
     assert (timedelta(minutes=5), timedelta(minutes=1)) == (CLOCKS_DIFFER, SURELY_LATER)
+
+
+def deleted(stated: float, arrived: float) -> Asked:
+    return replace(asked(stated, arrived), deletion=True)
+
+
+def undated(arrived: float) -> Asked:
+    return replace(asked(arrived, arrived), undated=True)
+
+
+@pytest.mark.requirement("GPCM-SD-CS-077")
+@pytest.mark.parametrize(
+    ("report", "deletion", "deletion_wins"),
+    [
+        (undated(1_000), deleted(400, 1_600), True),
+        (undated(1_000), deleted(400, 1_001), True),
+        (undated(1_000), deleted(400, 1_000), True),
+        (undated(1_000), deleted(400, 999), False),
+        (asked(100, 100.1), deleted(96, 100.5), True),
+        (asked(100, 100.1), deleted(96, 100), False),
+        (asked(100, 100.1), deleted(94, 200), False),
+    ],
+)
+def test_a_deletion_that_came_after_a_report_outlives_slow_clocks_and_the_time_of_an_export(
+    report: Asked, deletion: Asked, deletion_wins: bool
+) -> None:
+    """In whatever order they are looked at: a report that states no time was made before it was exported."""
+    assert (deletion.beside(report) is NEWER) is deletion_wins
+    assert (report.beside(deletion) is NEWER) is not deletion_wins

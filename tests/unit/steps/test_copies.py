@@ -178,9 +178,10 @@ def test_a_copy_of_a_withdrawn_report_is_not_sent(product: Copied) -> None:
     product.dropped.put_object(Key="gone/request.json", Body=body)
     product.announced("gone/request.json")
     product.time.advance(MONTH)
-    product.repeats(product.copies())
+    copied = product.copies()
     product.works()
-    assert product.mesh.sent == []
+    assert (product.status(copied), product.mesh.sent) == (Status.SUPERSEDED, [])
+    assert product.told()[-1] == "A later request was not sent", "a person knows whether it was meant"
 
 
 def test_files_of_ready_resources_are_part_of_the_content(product: Copied) -> None:

@@ -96,23 +96,51 @@ def test_the_own_report_that_comes_after_the_request_takes_the_last_patients_pla
     assert folder.carries(folder.build("B"), "B")
 
 
-def test_a_correction_may_keep_the_document(folder: OneFolder) -> None:
+@pytest.mark.parametrize("change", [{"practitioner__name__family": "Another"}, {}], ids=["a change", "the same bytes"])
+@pytest.mark.parametrize("document", ["no document", "before the build", "after the build"])
+def test_a_correction_waits_for_its_document_and_keeps_the_old_one_only_where_none_comes(
+    folder: OneFolder, change: dict[str, object], document: str
+) -> None:
+    """`aws s3 sync` uploads the small request before the large document (ADR 46)."""
+    folder.file("A")
+    folder.request("A")
+    folder.build("A")
+    folder.time.advance(timedelta(hours=1))
+    folder.request("A", "correction", **change)
+    if document == "after the build":
+        with pytest.raises(NotReadyError):
+            folder.build("correction")
+    if document != "no document":
+        folder.time.advance(20 * SECOND)
+        folder.dropped.put_object(Key="in/report.pdf", Body=report_of("corrected"))
+    corrected = folder.build_after_the_wait("correction")
+    if document == "no document" and not change:
+        assert corrected.status is Status.NOT_REQUIRED, "a copy of the request is a repeat"
+    else:
+        assert folder.row(corrected.message_id).version == 2
+        assert folder.carries(corrected, "A" if document == "no document" else "corrected")
+
+
+def test_a_document_is_not_the_corrections_where_a_later_request_was_dropped(folder: OneFolder) -> None:
     folder.file("A")
     folder.request("A")
     folder.build("A")
     folder.time.advance(timedelta(hours=1))
     folder.request("A", "correction", practitioner__name__family="Another")
-    corrected = folder.build("correction")
-    assert (folder.row(corrected.message_id).version, folder.carries(corrected, "A")) == (2, True)
+    folder.time.advance(20 * SECOND)
+    folder.file("B")
+    folder.time.advance(SECOND)
+    folder.request("B")
+    assert "it is not certain which content it means" in folder.why(folder.build_after_the_wait("correction"))
 
 
 def test_what_was_refused_may_come_again_as_another_encounter_with_the_same_document(folder: OneFolder) -> None:
     folder.file("A")
-    folder.request("wrong", patient__nhs_number="1234567890")
+    folder.request("wrong", organisation__ods_code="Z99")
     assert folder.build("wrong").status is Status.INVALID
     folder.time.advance(timedelta(minutes=3))
     folder.request("right")
-    assert folder.carries(folder.build("right"), "A")
+    assert folder.carries(folder.build_after_the_wait("right"), "A")
 
 
 @pytest.mark.parametrize("same_content", [True, False])

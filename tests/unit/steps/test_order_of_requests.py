@@ -11,7 +11,7 @@ from gpconnect_messaging.ledger.precedence import Asked
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from tests.model.effects import Watched
-from tests.model.world import Dropped, World
+from tests.model.world import DOCUMENT_WAIT, Dropped, World
 from tests.unit.steps.holding import Product
 
 HOUR, SECONDS = timedelta(hours=1), timedelta(seconds=30)
@@ -46,6 +46,7 @@ def test_of_two_puts_of_one_object_whose_events_come_reversed_the_last_put_is_th
     first = world.drop("one", folder="one/folder")
     second = world.drop("one", folder="one/folder")
     build(world, 1)
+    world.clock.advance(DOCUMENT_WAIT)
     build(world)
     assert versions(world) == {second: 1}, "the older content becomes no version"
     assert row(world, first).status is Status.SUPERSEDED
@@ -57,6 +58,7 @@ def test_the_order_of_puts_decides_also_where_both_state_another_order(world: Wo
     first = world.drop("one", folder="one/folder", updated=now)
     second = world.drop("one", folder="one/folder", updated=now - SECONDS)
     build(world, 1)
+    world.clock.advance(DOCUMENT_WAIT)
     build(world)
     assert versions(world) == {second: 1}
     assert row(world, first).status is Status.SUPERSEDED
@@ -118,6 +120,7 @@ def test_an_earlier_request_whose_event_comes_late_is_superseded_without_ado(wor
     world.clock.advance(HOUR)
     second = world.drop("one")
     build(world, 1)
+    world.clock.advance(DOCUMENT_WAIT)
     build(world)
     assert versions(world) == {second: 1}
     assert row(world, first).status is Status.SUPERSEDED

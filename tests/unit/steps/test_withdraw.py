@@ -167,7 +167,7 @@ def test_a_withdrawal_of_nothing_is_told_since_the_encounter_may_be_mistyped() -
     product = Product()
     held = product.asks()
     assert product.withdraws(encounter="mistyped").status is Status.WITHDRAWN
-    assert product.told() == ["A withdrawal found nothing to withdraw"]
+    assert product.told() == ["A withdrawal stopped nothing"]
     assert product.status(held) is Status.HELD
 
 
@@ -179,6 +179,17 @@ def test_a_request_from_before_the_deletion_that_comes_after_it_is_not_sent() ->
     assert product.asks(arrived=before).status is Status.SUPERSEDED
 
 
+@pytest.mark.parametrize("hold", [WINDOW, timedelta(0)])
+def test_a_report_that_states_no_time_does_not_outlive_a_deletion_from_before_its_export(hold: timedelta) -> None:
+    product = Product(hold_window_seconds=int(hold.total_seconds()))
+    deleted_at = product.time() - 10 * MINUTE
+    report = product.asks()
+    product.time.advance(10 * MINUTE)
+    product.withdraws(deleted=deleted_at.isoformat())
+    product.later(2 * WINDOW)
+    assert (product.status(report), product.mesh.sent) == (Status.WITHDRAWN, [])
+
+
 def test_a_newer_request_outlives_a_withdrawal_that_comes_late() -> None:
     product = Product()
     before = product.time()
@@ -186,7 +197,7 @@ def test_a_newer_request_outlives_a_withdrawal_that_comes_late() -> None:
     held = product.asks()
     assert product.withdraws(arrived=before).status is Status.SUPERSEDED
     assert product.status(held) is Status.HELD
-    assert product.told() == ["A withdrawal found nothing to withdraw"], "which of the two is right, a person knows"
+    assert product.told() == ["A withdrawal stopped nothing"], "which of the two is right, a person knows"
 
 
 def test_a_repeated_withdrawal_changes_nothing_and_a_new_request_starts_anew() -> None:

@@ -164,7 +164,7 @@ WORDS = {
         "practice. Tell the practice, and record that it was told.",
     ),
     NoticeKind.NOTHING_WITHDRAWN: Words(
-        "A withdrawal found nothing to withdraw",
+        "A withdrawal stopped nothing",
         "A consultation was said to be deleted, and nothing was stopped: nothing of it is held or was sent, or a newer "
         "request for it stands.",
         "Make sure that the withdrawal names the right mailbox and encounter. If it does, and the consultation was not "

@@ -41,7 +41,7 @@ class Asked:
     `stated` is when the consultation was last updated, as the request says, or else when it arrived; `arrived` is when
     it was put into the drop or on the queue. `s3_object` tells objects apart (see `object_of`), and `sequencer` is
     S3's, of this version; both are empty of what came by the queue, the latter of what S3 did not announce. `deletion`
-    says that the consultation was deleted (GPCM-SD-CS-077).
+    says that the consultation was deleted (GPCM-SD-CS-077). `undated` says that the request states no time of its own.
     """
 
     stated: datetime
@@ -49,6 +49,7 @@ class Asked:
     s3_object: str = field(default="", repr=False)
     sequencer: str = ""
     deletion: bool = False
+    undated: bool = False
 
     @classmethod
     def at(cls, time: datetime) -> "Asked":
@@ -67,7 +68,7 @@ class Asked:
         # That clocks differ must not let a report outlive the deletion of its consultation.
         if newest.deletion and not self.deletion and self.stated <= newest.stated:
             return Precedence.OLDER if self.arrived < newest.arrived else Precedence.LATER_BUT_OLDER
-        if self.deletion and not newest.deletion and self.stated >= newest.stated:
+        if self.deletion and not newest.deletion and (self.stated >= newest.stated or self.corrects(newest)):
             return Precedence.NEWER
         if self.stated > newest.stated:
             return Precedence.OLDER if newest.corrects(self) else Precedence.NEWER
@@ -78,8 +79,14 @@ class Asked:
         return Precedence.LATER_BUT_OLDER
 
     def corrects(self, other: "Asked") -> bool:
-        """Whether it came after another that states a later time, since its sender's clock was slow."""
+        """Whether it came after another that states a later time, since its sender's clock was slow.
+
+        A deletion that came after a report corrects it at once, and whatever it states if the report states no time:
+        the time of the report's export says nothing about the consultation.
+        """
         slow = timedelta() < other.stated - self.stated <= CLOCKS_DIFFER
+        if self.deletion and not other.deletion:
+            return self.arrived >= other.arrived and (slow or other.undated)
         return slow and self.arrived - other.arrived > SURELY_LATER
 
     def after(self, newest: "Asked | None") -> "Asked":

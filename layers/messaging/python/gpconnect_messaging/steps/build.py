@@ -112,6 +112,8 @@ class _Put:
     s3_object: str = ""
     sequencer: str = ""
     replaced: bool = False
+    still_current: Callable[[], bool] = lambda: True
+    """Ask S3 whether no other version and no removal lies on it yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +180,13 @@ class Builder:
                 [Reason("request", f"is larger than {in_megabytes(LARGEST_REQUEST)}: leave out what is not needed")],
                 origin,
             )
-        replaced = not sequencer and self.drop.current_version(key) != version
-        built = self._build(request_id, raw, origin, put=_Put(object_of(bucket, key), sequencer, replaced))
+
+        def still_current() -> bool:
+            return self.drop.current_version(key) == version
+
+        replaced = not sequencer and not still_current()
+        put = _Put(object_of(bucket, key), sequencer, replaced, still_current)
+        built = self._build(request_id, raw, origin, put=put)
         self.drop.mark_received(key, version, Receiver(str(request_id)))
         return built
 
@@ -350,6 +357,7 @@ class Builder:
                 arrived=arrived,
                 files_of=files_of or arrived,
                 own_folder=bool(put.s3_object or origin.folder),
+                still_current=put.still_current,
             )
             found = self._gather(request, claimed, naming)
             content, repeats = self._content(request_id, put, raw, found.digests) if claim is None else (None, "")
@@ -425,9 +433,19 @@ class Builder:
         return None if known and put_before(put.sequencer, known.sequencer) else content, ""
 
     def _repeat(self, request_id: UUID, asked: Request | Withdrawal, repeats: str, origin: Origin) -> Built:
-        """Give a copy of a request that was taken in its row: it becomes no message, and stops none."""
+        """Give a copy of a request that was taken in its row: it becomes no message, and stops none.
+
+        A copy of a report whose consultation was deleted since is not sent; a person is notified, who knows whether it
+        was meant.
+        """
         fact = lifecycle.repeated(at=self.now(), of_request_id=repeats)
-        change = self.ledger.create(self._row(request_id, asked, (fact,), asked.mailbox), origin)
+        row = self._row(request_id, asked, (fact,), asked.mailbox)
+        encounter = self.ledger.encounter(row.encounter_key)
+        if isinstance(asked, Request) and encounter.newest and encounter.newest.deletion:
+            fact = lifecycle.superseded(at=self.now(), by_request_id=encounter.newest_request_id, arrived_later=True)
+            row = replace(row, history=History((fact,)))
+        change = self.ledger.create(row, origin)
+        self.notifier.tell(change.notices)
         return Built(str(request_id), change.record.status)
 
     def _sender(self, origin: Origin) -> Sender | None:
@@ -840,8 +858,13 @@ def _asked(stated: datetime | None, arrived: datetime, put: _Put) -> Asked:
 
     Never later than it came: a sender's clock that is fast must not make what comes next look older.
     """
-    made = min(stated, arrived) if stated else arrived
-    return Asked(stated=made, arrived=arrived, s3_object=put.s3_object, sequencer=put.sequencer)
+    return Asked(
+        stated=min(stated, arrived) if stated else arrived,
+        arrived=arrived,
+        s3_object=put.s3_object,
+        sequencer=put.sequencer,
+        undated=stated is None,
+    )
 
 
 def _hashed(chunks: Iterable[bytes], into: "hashlib._Hash") -> Iterator[bytes]:

@@ -43,6 +43,8 @@ class NamingRequest:
     files_of: datetime
     own_folder: bool
     """Whether it was dropped: its files lie in its folder, and no other encounter shares them."""
+    still_current: Callable[[], bool] = lambda: True
+    """Ask whether no later request was dropped under its key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +74,11 @@ class FileFinder:
             self._wait("a file that it names is not in the drop yet", request)
             raise RequestRefusedError.because(f"{field}.key", f"{_MISSING}{self._after_the_wait}") from None
         receiver = self.drop.mark_received(file.key, file.version, request.receiver)
-        if self._owner(receiver, request) is _Owner.OTHER:
-            self._refuse_others(field, request)
+        match self._owner(receiver, request):
+            case _Owner.OTHER:
+                self._refuse_others(field, request)
+            case _Owner.RECEIVED:
+                self._wait("an earlier request received a file that it names: a new version may still come", request)
         return file
 
     def pinned(self, key: str, version: str, field: str, request: NamingRequest) -> DropFile:
@@ -87,7 +92,8 @@ class FileFinder:
         """Choose among the versions of a file: the newest that lay there when the request was dropped.
 
         A version that was put later belongs to a later request, unless none lay there before: `aws s3 sync` can bring
-        the request first. S3 gives whole seconds. No version is chosen where another encounter's version is the only
+        the request first. An earlier request's version gives way to the later one if no later request was dropped
+        meanwhile. S3 gives whole seconds. No version is chosen where another encounter's version is the only
         one, or where these rules leave two whose contents differ. Raises RequestRefusedError; NotReadyError.
         """
         second = whole_second(request.files_of)
@@ -103,9 +109,12 @@ class FileFinder:
         later = [version for version in later if owners[version.version] is not _Owner.OTHER]
         if before and owners[before[0].version] is _Owner.OTHER:
             before = []  # what is older still is not this request's either
-        if before:
+        replaced = later and before and owners[before[0].version] is _Owner.RECEIVED
+        if replaced:
+            self._wait("a file that it names was replaced: by it, unless a later request follows", request)
+        if before and not (replaced and request.still_current()):
             [meant, *older] = before
-            if owners[meant.version] is _Owner.RECEIVED:
+            if replaced:
                 rivals = later
             else:
                 unreceived = [version for version in older if owners[version.version] is _Owner.NOBODY]
