@@ -5,7 +5,7 @@ request took it, or to the patient after, whose request is still to come.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -100,33 +100,33 @@ class FileFinder:
         versions = list(self.drop.versions(key))
         if not versions:
             raise NotThereError("the file was removed")
-        later = [version for version in versions if version.at > second]
-        before = [version for version in versions if version.at <= second][:2]
-        owners = {
-            version.version: self._owner(self.drop.receiver(key, version.version), request)
-            for version in (*later, *before)
-        }
-        later = [version for version in later if owners[version.version] is not _Owner.OTHER]
-        if before and owners[before[0].version] is _Owner.OTHER:
-            before = []  # what is older still is not this request's either
-        replaced = later and before and owners[before[0].version] is _Owner.RECEIVED
-        if replaced:
+        later = self._owned([version for version in versions if version.at > second], request)
+        same = self._owned([version for version in versions if version.at == second], request)
+        older = self._owned([version for version in versions if version.at < second][:1], request)
+        others = [owned for owned in same if owned[1] is _Owner.OTHER]
+        later, same, older = (
+            [owned for owned in some if owned[1] is not _Owner.OTHER] for some in (later, same, older)
+        )
+        before = same + ([] if others else older)  # what is older than another encounter's is not this request's either
+        if later and before and before[0][1] is _Owner.RECEIVED:
             self._wait("a file that it names was replaced: by it, unless a later request follows", request)
-        if before and not (replaced and request.still_current()):
-            [meant, *older] = before
-            if replaced:
-                rivals = later
-            else:
-                unreceived = [version for version in older if owners[version.version] is _Owner.NOBODY]
-                rivals = unreceived if meant.at >= second else []
+            [meant, *rivals] = reversed(later) if request.still_current() else [before[0], *later]
+        elif before:
+            meant = before[0]
+            rivals = [owned for owned in before[1:] if same and owned[1] is _Owner.NOBODY]
         elif later:
-            [*rivals, meant] = later
+            [meant, *rivals] = reversed(later)
         else:
             self._refuse_others(field, request)
-        if any(self._differ(meant, rival) for rival in rivals):
+        if (others and same) or any(self._differ(meant[0], rival) for rival, _ in rivals):
             self._wait("two versions of a file that it names were put when it was dropped", request)
             raise RequestRefusedError.because(f"{field}.key", _TWO_VERSIONS)
-        return meant.version
+        return meant[0].version
+
+    def _owned(self, versions: Iterable[DropFile], request: NamingRequest) -> "list[tuple[DropFile, _Owner]]":
+        return [
+            (version, self._owner(self.drop.receiver(version.key, version.version), request)) for version in versions
+        ]
 
     def _owner(self, receiver: Receiver | None, request: NamingRequest) -> "_Owner":
         """Say whose a version is, by its tag. What a refused request had received is free for the next one."""
