@@ -136,7 +136,7 @@ def as_xml(resource: Resource) -> bytes:
             return f'<{name} value="{str(value).lower()}"/>'
         if not isinstance(value, dict):
             return f"<{name} value={quoteattr(str(value))}/>"
-        if name in ("resource", "contained"):
+        if name in ("resource", "contained", "outcome"):
             return f"<{name}>{element(value['resourceType'], value)}</{name}>"
         url = f" url={quoteattr(value['url'])}" if name == "extension" else ""
         inner = "".join(element(key, item) for key, item in value.items() if key not in ("resourceType", "url"))
@@ -172,6 +172,7 @@ FORMS: dict[str, Callable[[bytes], bytes]] = {
     "in UTF-16 with a final newline of one byte": lambda body: utf_16(body) + b"\n",
     "in UTF-16 with a final line end of one byte each": lambda body: utf_16(body, "utf-16-le") + b"\r\n",
     "in UTF-16 that says UTF-8": lambda body: body.decode().encode("utf-16"),
+    "a JSON string with a byte order mark": lambda body: json.dumps("\ufeff" + body.decode() + "\0").encode(),
     "in UTF-32": lambda body: utf_16(body, "utf-32"),
     "in UTF-8 that says UTF-16": lambda body: declared(body, "UTF-16"),
     "as a JSON string": lambda body: json.dumps(body.decode()).encode(),
@@ -337,6 +338,55 @@ def test_no_issue_at_all_is_unknown() -> None:
     response = read(bundle([]))
     assert (response.verdict, response.code, response.level) == (Verdict.UNKNOWN, None, Level.UNKNOWN)
     assert response.outcomes == ()
+
+
+NEGATIVE = {"resourceType": "OperationOutcome", "issue": [issue("30002")]}
+
+
+def in_the_header(response: Resource) -> None:
+    response["entry"][0]["resource"]["contained"] = [NEGATIVE]
+
+
+def as_an_entrys_outcome(response: Resource) -> None:
+    response["entry"].append({"response": {"status": "400", "outcome": NEGATIVE}})
+
+
+def in_a_bundle_of_its_own(response: Resource) -> None:
+    response["entry"].append({"resource": {"resourceType": "Bundle", "entry": [{"resource": NEGATIVE}]}})
+
+
+@pytest.mark.parametrize("hide", [in_the_header, as_an_entrys_outcome, in_a_bundle_of_its_own])
+@pytest.mark.parametrize("write", [as_json, as_xml])
+def test_a_negative_code_counts_wherever_its_outcome_stands(
+    hide: Callable[[Resource], None], write: Callable[[Resource], bytes]
+) -> None:
+    response = bundle([issue("30001")])
+    assert read_response(write(response)).verdict is Verdict.POSITIVE
+    hide(response)
+    assert read_response(write(response)).verdict is Verdict.NEGATIVE
+
+
+@pytest.mark.parametrize("name", ["code", "system"])
+@pytest.mark.parametrize("write", [as_json, as_xml])
+def test_one_coding_with_two_codes_or_systems_is_not_positive(name: str, write: Callable[[Resource], bytes]) -> None:
+    twice = issue("30001")
+    coding = twice["details"]["coding"][0]
+    coding[name] = [coding[name], "30002" if name == "code" else OLD_CODES]
+    assert read_response(write(bundle([twice]))).verdict is Verdict.UNKNOWN
+
+
+def test_a_list_within_a_list_is_not_passed_over() -> None:
+    hidden = issue("30001") | {"details": {"coding": [[{"code": "30002"}], {"code": "30001"}]}}
+    with pytest.raises(UnreadableResponse, match="a list within a list"):
+        read_response(as_json(bundle([hidden])))
+
+
+@pytest.mark.parametrize("write", [as_json, as_xml])
+def test_of_two_identifiers_neither_is_taken(write: Callable[[Resource], bytes]) -> None:
+    response = bundle([issue("30001")])
+    answered = response["entry"][0]["resource"]["response"]
+    answered["identifier"] = [ORIGINAL, OWN]
+    assert read_response(write(response)).identifier is None
 
 
 def test_an_issue_without_a_code_is_unknown_and_is_not_overlooked() -> None:

@@ -33,7 +33,7 @@ _DECLARED = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+
 _ONE_BYTE = re.compile(r"iso-?8859-?[0-9]{1,2}|latin-?1|(windows|cp)-?125[0-9]")
 _READ = re.compile(rf"utf-?8|utf-?16([bl]e)?|utf-?32([bl]e)?|ucs-?2|unicode|(us-)?ascii|{_ONE_BYTE.pattern}")
 """Encodings in which all of ASCII is itself: no other sign or digit can hide in their bytes."""
-_AROUND = " \t\r\n\x00\ufeff\u0d0a\u0a0d\u0a0a"
+AROUND = " \t\r\n\x00\ufeff\u0d0a\u0a0d\u0a0a"
 """The last three are line ends of one byte each behind UTF-16, read as its characters."""
 
 
@@ -98,7 +98,7 @@ def decoded(body: bytes) -> str:
         encoding = name if _ONE_BYTE.fullmatch(name) else ""
     for each in (encoding,) if encoding not in ("", "utf-8") else ("utf-8", "cp1252", "latin-1"):
         with contextlib.suppress(UnicodeDecodeError, LookupError):
-            return body.decode(each).strip(_AROUND)
+            return body.decode(each).strip(AROUND)
     raise UnopenedError("its text is not in the encoding that it begins with")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gpconnect_messaging.json_reading import each_name_once
-from gpconnect_messaging.opening import UnopenedError, decoded, fed_xml, unzipped
+from gpconnect_messaging.opening import AROUND, UnopenedError, decoded, fed_xml, unzipped
 
 LARGEST_RESPONSE = 1024 * 1024
 """Uncompressed bytes."""
@@ -60,6 +60,15 @@ class Node:
         """Return the text of the first child of that name that has any."""
         return next((child.text for child in self.all(name) if child.text), None)
 
+    def within(self, name: str) -> Iterator["Node"]:
+        """Find all elements of that name, however deep, in the document's order."""
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            if node.name == name:
+                yield node
+            waiting.extend(reversed(node.children))
+
 
 EMPTY = Node("")
 
@@ -74,7 +83,7 @@ def response_tree(body: bytes) -> Node:
     except UnopenedError as error:
         raise UnreadableResponse(str(error)) from None
     if text.startswith('"'):
-        text = str(_parsed(text)).strip()
+        text = str(_parsed(text)).strip(AROUND)
     if not text:
         raise UnreadableResponse("it is empty")
     if text.startswith("<"):
@@ -176,6 +185,8 @@ def _members(document: dict[str, object], depth: int, budget: _Budget) -> Iterat
                 yield Node(name, None, (_resource(item, depth + 1, budget),))
             elif isinstance(item, dict):
                 yield Node(name, None, tuple(_members(item, depth + 1, budget)))
+            elif isinstance(item, list):
+                raise UnreadableResponse("it has a list within a list")
             elif isinstance(item, bool):
                 yield Node(name, str(item).lower())
             elif isinstance(item, str):

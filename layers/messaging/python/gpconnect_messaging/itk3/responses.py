@@ -150,7 +150,13 @@ def read_response(body: bytes) -> Response:
         raise UnreadableResponse("its MessageHeader answers nothing")
     header = answering[0]
     answered = header.first("response") or EMPTY
-    identifier = answered.value("identifier") or ""
+    identifiers = {
+        (identifier.text or "").strip()
+        for answer in answering
+        for response in answer.all("response")
+        for identifier in response.all("identifier")
+    }
+    identifier = identifiers.pop() if len(identifiers) == 1 else ""  # of two, neither is sure
     sender = _sender(header, resources)
     return Response(
         identifier=_uuid(identifier),
@@ -163,7 +169,7 @@ def read_response(body: bytes) -> Response:
         sender_sds_user_id=_id(_identifier(sender, "sds-user-id")),
         source_endpoint=_cut((header.first("source") or EMPTY).value("endpoint")),
         sender_reference=_sender_reference(header),
-        issues=tuple(_issues(answered, header, resources)),
+        issues=tuple(_issues(answered, header, resources, bundle)),
     )
 
 
@@ -188,10 +194,10 @@ def _sender(header: Node, resources: list[_Entry]) -> Node:
     return candidates[0] if len(candidates) == 1 else EMPTY
 
 
-def _issues(answered: Node, header: Node, resources: list[_Entry]) -> Iterator[Issue]:
+def _issues(answered: Node, header: Node, resources: list[_Entry], bundle: Node) -> Iterator[Issue]:
     details = (answered.first("details") or EMPTY).value("reference")
-    # The one that the header names comes first, but none is overlooked.
-    outcomes = [*_referred(details, header, resources), *(entry.resource for entry in resources)]
+    # The one that the header names comes first, but none is overlooked, wherever it stands.
+    outcomes = [*_referred(details, header, resources), *bundle.within("OperationOutcome")]
     for outcome in dict.fromkeys(outcomes):
         if outcome.name != "OperationOutcome":
             continue
@@ -211,18 +217,22 @@ def _issues(answered: Node, header: Node, resources: list[_Entry]) -> Iterator[I
                     diagnostics=_cut(issue.value("diagnostics")),
                     known=RESPONSE_CODES.get(code or "") if is_ours else None,
                 )
-        if _has_unknown_elements(outcome, "OperationOutcome"):
+        if _is_malformed(outcome, "OperationOutcome"):
             yield Issue(code=None)
 
 
-def _has_unknown_elements(node: Node, kind: str) -> bool:
-    """Whether STU3 does not know an element on the way to a code."""
+def _is_malformed(node: Node, kind: str) -> bool:
+    """Whether STU3 does not know an element on the way to a code, or has one element where several stand."""
     plan = plan_of(kind)
+    seen = set[str]()
     for child in node.children if plan else ():
         slot = plan.slots.get(child.name.removeprefix("_")) if plan else None
         if slot is None and child.name not in _NOT_IN_THE_TABLE:
             return True
-        if slot and child.name in ("issue", "details", "coding") and _has_unknown_elements(child, slot.kind):
+        if slot and slot.single and child.name in seen:
+            return True
+        seen.add(child.name)
+        if slot and child.name in ("issue", "details", "coding") and _is_malformed(child, slot.kind):
             return True
     return False
 

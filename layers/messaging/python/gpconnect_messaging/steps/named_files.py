@@ -18,6 +18,8 @@ from gpconnect_messaging.steps.scanning import Scanned
 from gpconnect_messaging.steps.waiting import require_ready
 from gpconnect_messaging.storage import DropBucket, DropFile, NotThereError, Receiver, whole_second
 
+_NEAREST = 5
+"""How many of the versions that were put later are looked at: those nearest to the request."""
 _MISSING = "names no file in the drop bucket"
 _OTHERS = (
     "names a file that belongs to a request of another encounter: put this request's own file there, and drop the "
@@ -100,7 +102,7 @@ class FileFinder:
         versions = list(self.drop.versions(key))
         if not versions:
             raise NotThereError("the file was removed")
-        later = self._owned([version for version in versions if version.at > second], request)
+        later = self._owned([version for version in versions if version.at > second][-_NEAREST:], request)
         same = self._owned([version for version in versions if version.at == second], request)
         older = self._owned([version for version in versions if version.at < second][:1], request)
         others = [owned for owned in same if owned[1] is _Owner.OTHER]
