@@ -177,8 +177,8 @@ _ENCODINGS = frozenset({b"utf-8", b"utf8", b"utf-16", b"us-ascii", b"ascii"})
 _LENGTH = etree.XPath("string-length(@value)")
 _START = etree.XPath(f"substring(@value, 1, {_END})")
 _TAIL = etree.XPath(f"substring(@value, string-length(@value) - {_END - 1})")
-_SPACED = etree.XPath("contains(@value, ' ')")
-_UNSPACED_LENGTH = etree.XPath("string-length(translate(@value, ' ', ''))")
+_SPACED = etree.XPath(" or ".join(f"contains(@value, '{blank}')" for blank in " \n\r\t"))
+_UNSPACED_LENGTH = etree.XPath("string-length(translate(@value, ' \n\r\t', ''))")
 
 
 def _read_xml(body: bytes) -> Node:
@@ -376,7 +376,7 @@ class _Json:
                 _read_narrative(node, text)
                 return
             if _holds_document(node.name, node.parent):
-                packed = "".join(text.split()) if " " in text or "\n" in text else text
+                packed = "".join(text.split()) if any(blank in text for blank in " \n\r\t") else text
                 node.content = Content(len(packed), packed[:_END], packed[-_END:])
                 text = node.content.start
             node.value = text
