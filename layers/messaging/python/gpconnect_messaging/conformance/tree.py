@@ -376,7 +376,7 @@ class _Json:
                 _read_narrative(node, text)
                 return
             if _holds_document(node.name, node.parent):
-                packed = "".join(text.split()) if any(blank in text for blank in " \n\r\t") else text
+                packed = "".join(text.split()) if " " in text or "\n" in text else text
                 node.content = Content(len(packed), packed[:_END], packed[-_END:])
                 text = node.content.start
             node.value = text

@@ -2,7 +2,8 @@
 
 A reference can say three things at once: where the person's resource is, an identifier, and a name to display. A
 receiver may believe any of them, so all must mean the same person (hazard: wrong patient). What cannot be seen to be
-right is refused: the sender leaves it out, since the reference says it already, or gives the person as a resource.
+right is refused: the sender leaves it out, since the reference says it already, or gives the person as a resource. A
+name without a reference is looked at wherever STU3 allows a person; elsewhere it is of a device, a specimen, a place.
 """
 
 import re
@@ -55,7 +56,8 @@ _TITLES = frozenset(["mr", "mrs", "ms", "miss", "mx", "master", "dr", "doctor", 
 _NOT_OF_THE_MESSAGE = (
     "is not of this patient, nor of a person of the message: leave it out, or give whoever it is as a resource"
 )
-_CONTRADICTS = "is not seen to be of whom the reference beside it points to: leave it out"
+_STRANGE = "holds an NHS number that is neither this patient's nor that of a person of the message: leave it out"
+_CONTRADICTS = "is not seen to belong to what the reference beside it points to: leave it out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ def misnamed(content: Json, path: str, known: Mapping[str, Party]) -> Iterator[R
         elif (kind == "uri" or name == "Extension.url") and _PERSON_URI.search(str(value)):
             yield Reason(where, "points to a person outside the message: leave it out")
         elif name.startswith(_TELLING) and _has_a_strange_number(value, people):
-            yield Reason(where, _NOT_OF_THE_MESSAGE)
+            yield Reason(where, _STRANGE)
 
 
 def _in_reference(path: str, name: str, value: Json, known: Mapping[str, Party]) -> Iterator[Reason]:
