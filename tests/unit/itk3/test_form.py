@@ -29,6 +29,7 @@ _DAY = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
 _OFFSET = r"(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9]|[+-]14:00)"
 _WHOLE = r"0|[1-9][0-9]{0,8}"
+_64 = "[A-Za-z0-9+/]"
 _VISIBLE = "[^\\s\u0660-\u0669\uff10-\uff19\u200b\u200e\u00ad\ufeff]+"
 RIGHT = {
     "boolean": "true|false",
@@ -36,17 +37,17 @@ RIGHT = {
     "unsignedInt": _WHOLE,
     "positiveInt": "[1-9][0-9]{0,8}",
     "decimal": r"-?(0|[1-9][0-9]*)(\.[0-9]+)?",
-    "date": rf"[0-9]{{4}}(-(0[1-9]|1[0-2]))?|{_DAY}",
-    "dateTime": rf"[0-9]{{4}}(-(0[1-9]|1[0-2]))?|{_DAY}(T{_TIME}{_OFFSET})?",
+    "date": rf"(?!0000)[0-9]{{4}}(-(0[1-9]|1[0-2]))?|{_DAY}",
+    "dateTime": rf"(?!0000)[0-9]{{4}}(-(0[1-9]|1[0-2]))?|{_DAY}(T{_TIME}{_OFFSET})?",
     "instant": f"{_DAY}T{_TIME}{_OFFSET}",
     "time": _TIME,
     "id": r"[A-Za-z0-9.-]{1,64}",
     "code": f"{_VISIBLE}( {_VISIBLE})*",
-    "uri": rf"[A-Za-z]+:{_VISIBLE}|(?![^/?#]*:){_VISIBLE}",
-    "oid": r"urn:oid:[0-9]+(\.[0-9]+)*",
+    "uri": rf"(?!.*%(?![0-9A-F]{{2}})|.*#.*#|http://(\[[^\]]*$|x:a))([A-Za-z]+:{_VISIBLE}|(?![^/?#]*:){_VISIBLE})",
+    "oid": r"urn:oid:[0-2](\.[0-9]+)+",
     "string": r"\s*\S[\s\S]*",
     "markdown": r"\s*\S[\s\S]*",
-    "base64Binary": r"([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)",
+    "base64Binary": rf"({_64}{{4}})*({_64}{{4}}|{_64}{{2}}[AEIMQUYcgkosw048]=|{_64}[AQgw]==)",
     "SampledDataDataType": r"(-?[0-9]*\.?[0-9]+|[EUL])( (-?[0-9]*\.?[0-9]+|[EUL]))*",
 }
 """By type, what STU3 allows of the slips below."""
@@ -60,7 +61,11 @@ SLIPS = (
     '" x"', '"x "', '"x  y"', '"x y"', '"\\u0667"', '"\\uff12\\uff10\\uff12\\uff16"', '"2026-11-\\uff12\\uff12"',
     '"x\\u200b"', '"\\ufeffx"', '"x\\u00ady"', '"x\\ty"', '"x\\ny"', '"x\\u0001"', '"\\u00a0"',
     '"ZpjKdwKlpsRI1eYo0OzYVOONuk0="', '"ZpjKdwKlpsRI1eYo0OzYVOONuk0"', '"AAA\\u200bA"', '"1 2 E U L"', '"1  2"',
-    '"urn:oid:1.2.3"', '"urn:oid:1.\\u0662"', '"a/b?c=1"', '"\\u2028"',
+    '"urn:oid:1.2.3"', '"urn:oid:1.\\u0662"', '"a/b?c=1"', '"\\u2028"', '"0000"', '"-0001"', '"-2026-02-31"',
+    '"0000-01-01T00:00:00Z"', '"urn:oid:9.2"', '"urn:oid:1"', '"%zz"', '"http://x/%41"', '"http://x/%"', '"http://[::1"',
+    '"http://[::1]:80/"', '"http://x:abc/"', '"http://x:8/a:b@c?d#e"', '"http://a##b"', '"//x"', '"QQ=="', '"QR=="',
+    '"QUJD\\r\\nQUI="', '"QQ==\\u00a0"', '"QUJDQ"', '"ZpjKdwKlpsRI1eYo0OzYVOONul1="',
+    '"a\\ufffdb"', '"\\u202e05\\u202c"',
 )  # fmt: skip
 
 
@@ -101,7 +106,9 @@ def is_right(kind: str, literal: str) -> bool:
     text = value if isinstance(value, str) else literal
     if not of_its_kind or (isinstance(value, bool) and kind != "boolean") or "\x01" in text:
         return False
-    if not re.fullmatch(RIGHT[kind], text):
+    if "\ufffd" in text or "\u202e" in text:  # of every type: it cannot be read as it was meant
+        return False
+    if not re.fullmatch(RIGHT[kind], re.sub("[ \t\r\n]", "", text) if kind == "base64Binary" else text):
         return False
     try:
         return bool(kind not in ("date", "dateTime", "instant") or len(text) < 10 or date.fromisoformat(text[:10]))
@@ -208,13 +215,29 @@ EXTENDED = {"extension": [{"url": "https://example.org/x", "valueCode": "y"}]}
         ({"name": [None]}, ".name[0]: is null: leave it out"),
         ({"birthDate": None}, ".birthDate: is null: leave it out"),
         ({"name": [{"given": ["a", None]}]}, ".name[0].given[1]: is null: leave it out"),
-        ({"name": [{"given": ["a"], "_given": [None, None]}]}, ".name[0].given[1]: is null: leave it out"),
+        ({"name": [{"given": ["a"], "_given": [None]}]}, ".name[0]._given: is empty: leave it out"),
+        ({"name": [{"given": ["a"], "_given": []}]}, ".name[0]._given: is empty: leave it out"),
+        ({"birthDate": "1990", "_birthDate": None}, "._birthDate: is null: leave it out"),
+        ({"_birthDate": {"id": "x"}}, ".birthDate: is empty"),
+        ({"birthDate": "1990", "_birthDate": {"id": "a b"}}, ".birthDate.id: must be without a blank"),
+        ({"name": [{"id": "a\u200bb", "family": "x"}]}, ".name[0].id: must be without a blank"),
+        ({"name": [{"family": "x\ufffdy"}]}, ".name[0].family: holds U+FFFD, the sign for a character that was lost"),
+        ({"name": [{"family": "\u202exy\u202c"}]}, ".name[0].family: holds a sign that changes the direction"),
+        ({"name": [{"family": "\u2066xy\u2069"}]}, ".name[0].family: holds a sign that changes the direction"),
+        ({"extension": [{"url": "a b", "valueCode": "y"}]}, ".extension[0].url: must be a URI"),
+        ({"extension": [{"url": "https://example.org/\u200b", "valueCode": "y"}]}, ".extension[0].url: must be a URI"),
+        ({"extension": [{"url": "https://example.org/\u0661", "valueCode": "y"}]}, ".extension[0].url: must be a URI"),
+        ({"extension": [{"url": "u"}]}, ".extension[0]: must have either a value or extensions of its own"),
+        (
+            {"extension": [{"url": "u", "valueCode": "y", "extension": [{"url": "v", "valueCode": "z"}]}]},
+            ".extension[0]: must have either a value or extensions of its own",
+        ),
         ({"_birthDate": "1990"}, ".birthDate: must be an object with elements"),
         ({"_birthDate": {}}, ".birthDate: is empty"),
-        ({"_birthDate": {"value": "1990"}}, ".birthDate: has an element that FHIR STU3 does not know"),
-        ({"_name": [EXTENDED]}, ": has an element that FHIR STU3 does not know"),
-        ({"resource": {}, "nAme": 1}, ": has an element that FHIR STU3 does not know"),
-        ({"fhir_comments": ["x"]}, ": has an element that FHIR STU3 does not know"),
+        ({"_birthDate": {"value": "1990"}}, ".birthDate: has an element or attribute that FHIR STU3 does not know"),
+        ({"_name": [EXTENDED]}, ": has an element or attribute that FHIR STU3 does not know"),
+        ({"resource": {}, "nAme": 1}, ": has an element or attribute that FHIR STU3 does not know"),
+        ({"fhir_comments": ["x"]}, ": has an element or attribute that FHIR STU3 does not know"),
         ({"gender": "Male"}, ".gender: must be one of: female, male, other, unknown"),
         ({"extension": [{"valueCode": "y"}]}, ".extension[0].url: is missing"),
         ({"extension": [{"url": 7, "valueCode": "y"}]}, ".extension[0].url: must be text, in quotation marks"),
@@ -287,6 +310,7 @@ def test_a_number_that_is_too_long_and_faults_without_number_are_refused() -> No
         '<name xmlns:x="urn:x" x:id="x"><family value="x"/></name>',
         '<div xmlns="http://www.w3.org/1999/xhtml">x</div>',
         "<active/>",
+        '<active id="x"/>',
         '<active value="1"/>',
         '<active value="true"/><active value="true"/>',
         "<name/>",
@@ -296,6 +320,68 @@ def test_xml_that_says_more_than_fhir_is_refused(wrong: str) -> None:
     text = f'<Practitioner xmlns="http://hl7.org/fhir">{wrong}</Practitioner>'
     with pytest.raises(RequestRefusedError, match=r"resources\[0\]: Practitioner"):
         read_supplied(0, XML, text.encode(), frozenset(["Practitioner"]))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ('<active value="1"/>', "must be true or false, in JSON without quotation marks"),
+        (f'<extension url="u"><valueDecimal value="{"1" * 70}"/></extension>', "of at most 64 characters"),
+        ('<active value="true" other="x"/>', "has an element or attribute that FHIR STU3 does not know"),
+        ('<name xml:lang="en"><family value="x"/></name>', "has an element or attribute that FHIR STU3 does not know"),
+        ("text<active value='true'/>", "has text between its elements"),
+        ("<![CDATA[text]]>", "has text between its elements"),
+        ("\u00a0<active value='true'/>", "has text between its elements"),
+    ],
+)
+def test_what_is_wrong_in_xml_is_said_as_it_is_in_xml(wrong: str, sentence: str) -> None:
+    text = f'<Practitioner xmlns="http://hl7.org/fhir">{wrong}</Practitioner>'
+    with pytest.raises(RequestRefusedError, match=sentence):
+        read_supplied(0, XML, text.encode(), frozenset(["Practitioner"]))
+
+
+PLAIN_XML = '<Practitioner xmlns="http://hl7.org/fhir"><active value="true"/></Practitioner>'
+
+
+@pytest.mark.parametrize(
+    "before",
+    ['<?xml version="1.0"?>' * 2, '<?xml version="1.0" encoding="UTF-16"?>' * 2, "\ufeff\ufeff",
+     '\n<?xml version="1.0"?>', '\n<?xml version="1.0" encoding="UTF-8"?>', '<?xml version="1.0" encoding="UTF-7"?>',
+     '<?xml version="1.0" encoding="IBM037"?>', '\ufeff<?xml version="1.0" encoding="x-unknown"?>', "\u00a0"],
+)  # fmt: skip
+def test_what_xml_does_not_allow_before_its_element_and_encodings_that_are_not_read_are_refused(before: str) -> None:
+    with pytest.raises(RequestRefusedError, match="is not well-formed XML, or in an encoding that is not read"):
+        read_supplied(0, XML, (before + PLAIN_XML).encode(), frozenset(["Practitioner"]))
+
+
+@pytest.mark.parametrize(
+    "before", ["\ufeff", '\ufeff<?xml version="1.0" encoding="UTF-8"?>', "<!-- x -->", '<?xml version="1.0"?>\n<?x y?>']
+)
+def test_what_xml_allows_before_its_element_is_taken(before: str) -> None:
+    assert read_supplied(0, XML, (before + PLAIN_XML).encode(), frozenset(["Practitioner"])).content["active"] is True
+
+
+@pytest.mark.parametrize(
+    ("code", "is_right"),
+    [
+        ("27113001", True),
+        ("71341001:272741003=7771000", True),
+        ("27113002", False),
+        ("45066014", False),
+        ("027113001", False),
+        ("2711300\u00b9", False),
+        ("\u2167", False),
+        ("Body weight", False),
+        ("27113001:", False),
+        ("71341001:272741003=7771001", False),
+    ],
+)
+@pytest.mark.parametrize("system", ["http://snomed.info/sct", "https://example.org/codes"])
+def test_a_code_of_snomed_ct_is_a_concepts_or_an_expression_of_concepts(system: str, code: str, is_right: bool) -> None:
+    found = refusals(qualification=[{"code": {"coding": [{"system": system, "code": code}]}}])
+    path = ".qualification[0].code.coding[0].code: "
+    rule = "is not a SNOMED CT concept id: digits only, the last one the check digit"
+    assert found == ([] if is_right or "snomed" not in system else [path + rule])
 
 
 def test_elements_in_another_order_are_put_into_schema_order() -> None:

@@ -41,7 +41,7 @@ NOT_CARRIED = {
 """Surnames that no address can carry whole."""
 NOTES = (
     "כאב ראש מאתמול (38.5°C)",
-    "الم في الصدر \u202eRTL\u202c ثم تحسن",
+    "الم في الصدر \u200fRTL\u200f ثم تحسن",
     "👩‍👩‍👧‍👦 feels 🙂🇬🇧 better",
     "a < b && c > d; \"quoted\" 'twice' ]]> <script>",
     "first line\nsecond line\r\n\tindented",

@@ -1,16 +1,17 @@
 """Everybody whom a ready resource names is this patient, or a person of the message; all else is refused by path."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from fhir.resources.STU3 import get_fhir_model_class
 
 from gpconnect_messaging.itk3 import people
-from gpconnect_messaging.itk3.structured_types import STRUCTURED_TYPES
 from gpconnect_messaging.itk3.stu3 import plan_of
 from gpconnect_messaging.itk3.xml import to_xml
 from gpconnect_messaging.requests.refusal import RequestRefusedError
+from gpconnect_messaging.usecases import USE_CASES
 from tests.examples import messages_of, request_data, written
 from tests.xpath import values
 
@@ -75,6 +76,8 @@ RIGHT: dict[str, Json] = {
     "title": {"display": f"Dr {GIVEN} {FAMILY.title()}"},
     "initial": {"display": f"{GIVEN[0]}. {FAMILY}"},
     "name and number": {"display": f"{FAMILY}, {GIVEN} ({NUMBER})"},
+    "name and number as it is printed": {"display": f"{FAMILY}, {GIVEN} ({NUMBER[:3]} {NUMBER[3:6]} {NUMBER[6:]})"},
+    "NHS number by its bare OID": {"identifier": identifier(NUMBER, "2.16.840.1.113883.2.1.4.1")},
 }
 WRONG: dict[str, tuple[Json, str]] = {
     "another NHS number": ({"identifier": identifier(OTHER_NUMBER)}, "identifier"),
@@ -92,6 +95,19 @@ WRONG: dict[str, tuple[Json, str]] = {
     "another first name": ({"display": f"Ada {FAMILY}"}, "display"),
     "another family name": ({"display": f"{GIVEN} Quillfeather"}, "display"),
     "another number in the name": ({"display": f"{FAMILY} {OTHER_NUMBER}"}, "display"),
+    "another number in the name as it is printed": (
+        {"display": f"{FAMILY} {OTHER_NUMBER[:3]} {OTHER_NUMBER[3:6]} {OTHER_NUMBER[6:]}"},
+        "display",
+    ),
+    "an extension": ({"extension": [{"url": "https://example.org/x", "valueString": OTHER}]}, "extension[0]"),
+    "an extension beside a display": (
+        {"_display": {"extension": [{"url": "https://example.org/x", "valueString": f"{OTHER} {OTHER_NUMBER}"}]}},
+        "_display.extension[0]",
+    ),
+    "an extension beside a reference": (
+        {"_reference": {"extension": [{"url": "https://example.org/x", "valueString": OTHER}]}},
+        "_reference.extension[0]",
+    ),
     "both": ({"identifier": identifier(OTHER_NUMBER), "display": OTHER}, "display"),
 }
 
@@ -155,6 +171,52 @@ def test_so_it_is_at_any_depth_and_in_an_extension(beside: Json, at: str) -> Non
             },
             "Condition.extension[0].valueUri",
         ),
+        ({"identifier": [identifier(OTHER_NUMBER, "2.16.840.1.113883.2.1.4.1")]}, "Condition.identifier[0].value"),
+        ({"identifier": [identifier(OTHER_NUMBER, "https://ehr.example/nhsno")]}, "Condition.identifier[0].value"),
+        ({"identifier": [identifier(OTHER_NUMBER, "https://ehr.example/NHS_NUMBER")]}, "Condition.identifier[0].value"),
+        (
+            {"identifier": [{"type": {"text": "NHS number"}, **identifier(OTHER_NUMBER, "https://ehr.example/id")}]},
+            "Condition.identifier[0].value",
+        ),
+        (
+            {"identifier": [{"system": NHS, "_value": {"extension": [{"url": "u", "valueString": OTHER_NUMBER}]}}]},
+            "Condition.identifier[0].value",
+        ),
+        (
+            {"extension": [{"url": "https://example.org/x", "valueString": f"of NHS {OTHER_NUMBER}"}]},
+            "Condition.extension[0].valueString",
+        ),
+        (
+            {"extension": [{"url": f"https://ehr.example/Patient/{OTHER_NUMBER}", "valueBoolean": True}]},
+            "Condition.extension[0].url",
+        ),
+        (
+            {"extension": [{"url": "https://example.org/x", "valueHumanName": {"family": "Quillfeather"}}]},
+            "Condition.extension[0].valueHumanName",
+        ),
+        (
+            {"context": {"reference": "Encounter/encounter", "display": f"Encounter of {OTHER} {OTHER_NUMBER}"}},
+            "Condition.context.display",
+        ),
+        (
+            {"evidence": [{"detail": [{"reference": "Encounter/encounter", "display": OTHER}]}]},
+            "Condition.evidence[0].detail[0].display",
+        ),
+        (
+            {"extension": [{"url": "https://example.org/x", "valueReference": {"display": OTHER}}]},
+            "Condition.extension[0].valueReference.display",
+        ),
+        (
+            {
+                "extension": [
+                    {
+                        "url": "https://example.org/x",
+                        "valueReference": {"identifier": identifier("A1", "https://hospital.example/mrn")},
+                    }
+                ]
+            },
+            "Condition.extension[0].valueReference.identifier",
+        ),
         ({"contained": [{"resourceType": "Patient", "name": [{"family": OTHER}]}]}, "Condition.contained"),
     ],
 )
@@ -171,6 +233,51 @@ def test_a_person_of_the_message_may_be_named_without_a_reference() -> None:
     assert refused(observation(performer=[{"identifier": sds, "display": FAMILY}])) == {
         "Observation.performer[0].display"
     }
+
+
+def test_a_name_without_a_reference_is_a_persons_of_the_message_wherever_stu3_allows_a_person() -> None:
+    task = {"resourceType": "Task", "status": "requested", "intent": "order"}
+    patient, other = {"display": f"{FAMILY}, {GIVEN}"}, {"display": OTHER}
+    answers = {"resourceType": "QuestionnaireResponse", "status": "completed"}
+    ways: dict[str, Callable[[Json], Json]] = {
+        "Task.focus": lambda who: {**task, "focus": who},
+        "Task.input[0].valueReference": lambda who: {**task, "input": [{"type": {"text": "x"}, "valueReference": who}]},
+        "QuestionnaireResponse.source": lambda who: {**answers, "source": who},
+        "QuestionnaireResponse.item[0].answer[0].valueReference": lambda who: {
+            **answers,
+            "item": [{"linkId": "1", "answer": [{"valueReference": who}]}],
+        },
+        "Condition.evidence[0].detail[0]": lambda who: condition(evidence=[{"detail": [who]}]),
+    }
+    for path, resource in ways.items():
+        assert refused(resource(other)) == {f"{path}.display"}
+        assert f'value="{FAMILY}, {GIVEN}"'.encode() in sent(resource(patient))
+
+
+@pytest.mark.parametrize("element", ["asserter", "note"])
+def test_an_organisation_is_nobody_where_stu3_allows_people_only(element: str) -> None:
+    ods = {"identifier": identifier("A20047", "https://fhir.nhs.uk/Id/ods-organization-code"), "display": OTHER}
+    said: Json = {"asserter": ods} if element == "asserter" else {"note": [{"authorReference": ods, "text": "x"}]}
+    path = "Condition.asserter" if element == "asserter" else "Condition.note[0].authorReference"
+    assert refused(condition(**said)) == {f"{path}.identifier"}
+
+
+@pytest.mark.parametrize(
+    "performer",
+    [
+        {"identifier": identifier(OTHER_NUMBER, "https://fhir.nhs.uk/Id/ods-organization-code"), "display": OTHER},
+        {
+            "identifier": identifier(
+                REQUEST["organisation"]["ods_code"], "https://fhir.nhs.uk/Id/ods-organization-code"
+            ),
+            "display": OTHER,
+        },
+        {"reference": "Organization/organisation", "display": OTHER},
+    ],
+)
+def test_what_is_said_of_an_organisation_is_of_one(performer: Json) -> None:
+    (path,) = refused(observation(performer=[performer]))
+    assert path.startswith("Observation.performer[0].")
 
 
 def test_an_organisation_may_be_named_where_a_person_could_be() -> None:
@@ -215,19 +322,41 @@ def test_a_supplied_person_is_a_person_of_the_message() -> None:
     assert refused(observation(performer=[swapped]), nurse, mother) == {"Observation.performer[0].display"}
 
 
-def test_the_table_of_elements_that_name_people_is_stu3s() -> None:
-    """Held against the library's knowledge of what each reference may point to."""
+NESTED = {
+    "Questionnaire.EnableWhen": "QuestionnaireItemEnableWhen",
+    "Questionnaire.Option": "QuestionnaireItemOption",
+    "QuestionnaireResponse.Answer": "QuestionnaireResponseItemAnswer",
+    "DocumentReference.Related": "DocumentReferenceContextRelated",
+    "Consent.Actor1": "ConsentExceptActor",
+    "Consent.Data1": "ConsentExceptData",
+    "Medication.Content": "MedicationPackageContent",
+    "Medication.Batch": "MedicationPackageBatch",
+}
+"""What the library calls types that the schema names more shortly."""
+
+
+def test_the_tables_of_elements_that_name_people_are_stu3s() -> None:
+    """Held against the library's knowledge of what each reference may point to; nothing said means anything."""
     persons = {"Patient", "Practitioner", "RelatedPerson", "Person"}
-    found, seen = set(), set()
-    waiting = [get_fhir_model_class(kind) for kind in (*STRUCTURED_TYPES, "Annotation", "Signature")]
-    for model in waiting:
-        for name, info in model.model_fields.items():
-            extra = info.json_schema_extra or {}
-            if isinstance(extra, dict) and persons & set(extra.get("enum_reference_types") or ()):  # type: ignore[arg-type]
-                found.add(info.alias or name)
-            inner = str(info.annotation).rpartition("abc.")[2].partition("Type")[0]
-            if inner.startswith(model.__name__) and inner not in seen:
-                seen.add(inner)
-                waiting.append(get_fhir_model_class(inner))
-    assert found == set(people._PEOPLE)
-    assert all(plan_of(kind) for kind in STRUCTURED_TYPES)
+    supplied = {kind for use_case in USE_CASES.values() for kind in use_case.resource_types}
+    waiting = [*supplied, "Annotation", "Signature", "Identifier", "Extension"]
+    only: set[str] = set()
+    either: set[str] = set()
+    neither: set[str] = set()
+    for kind in waiting:
+        plan = plan_of(kind)
+        model = get_fhir_model_class(NESTED.get(kind, kind.replace(".", "")))
+        extras = {info.alias or name: info.json_schema_extra for name, info in model.model_fields.items()}
+        assert plan
+        for name, slot in plan.slots.items():
+            if "." in slot.kind and slot.kind not in waiting:
+                waiting.append(slot.kind)
+            if slot.kind == "Reference":
+                extra: Any = extras[name]
+                targets = set(extra.get("enum_reference_types") or ["Resource"])
+                organisation = bool(targets & {"Organization", "Resource"})
+                names = only if not organisation else either
+                (names if targets & (persons | {"Resource"}) else neither).add(f"{kind}.{name}")
+    assert only == people._PEOPLE
+    assert either == people._PEOPLE_OR_ORGANISATIONS
+    assert {"Observation.device", "Identifier.assigner", "Device.owner"} < neither

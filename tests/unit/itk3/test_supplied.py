@@ -148,15 +148,22 @@ def test_every_type_that_a_use_case_allows_has_its_row_in_the_table() -> None:
 @pytest.mark.parametrize(
     ("resource", "reason"),
     [
-        (a_condition(**{SECRET: 1}), "resources[0]: Condition: has an element that FHIR STU3 does not know"),
+        (
+            a_condition(**{SECRET: 1}),
+            "resources[0]: Condition: has an element or attribute that FHIR STU3 does not know",
+        ),
         (a_condition(code={"text": 5}), "resources[0]: Condition.code.text: must be text, in quotation marks"),
         (
             a_condition(code={"text": "x", SECRET: SECRET}),
-            "resources[0]: Condition.code: has an element that FHIR STU3 does not know",
+            "resources[0]: Condition.code: has an element or attribute that FHIR STU3 does not know",
         ),
         (a_condition(onsetDateTime=SECRET), "resources[0]: Condition.onsetDateTime: must be a date such as"),
         (a_condition(contained=[a_condition(id=SECRET)]), "resources[0]: Condition.contained: is not taken"),
         (a_condition(implicitRules="https://elsewhere.example"), "resources[0]: Condition.implicitRules: is not taken"),
+        (
+            a_condition(_implicitRules={"extension": [{"url": "https://elsewhere.example", "valueCode": "x"}]}),
+            "resources[0]: Condition.implicitRules: is not taken",
+        ),
         (
             a_condition(text={"status": "additional", "div": '<div xmlns="http://www.w3.org/1999/xhtml">x</div>'}),
             "resources[0]: Condition.text: is not taken unless generated",
@@ -242,10 +249,42 @@ def test_whatever_comes_the_answer_is_a_resource_or_a_refusal(raw: bytes) -> Non
             read_supplied(0, content_type, raw, ALLOWED)
 
 
-def test_a_label_of_restricted_is_recognised() -> None:
-    label = {"system": "http://hl7.org/fhir/v3/Confidentiality", "code": "R"}
-    assert read(a_condition(meta={"security": [label]})).labelled_confidential
+@pytest.mark.parametrize(
+    "label",
+    [
+        {"code": "R"},
+        {"code": "r"},
+        {"code": "v"},
+        {"display": "restricted"},
+        {"display": "Very Restricted "},
+        {"display": "CONFIDENTIAL"},
+    ],
+)
+def test_a_label_of_restricted_is_recognised_in_any_letter_case(label: dict[str, str]) -> None:
+    normal = {"system": "http://hl7.org/fhir/v3/Confidentiality", "code": "N", "display": "normal"}
+    labelled = {"system": "http://hl7.org/fhir/v3/Confidentiality", **label}
+    assert read(a_condition(meta={"security": [normal, labelled]})).labelled_confidential
+    assert not read(a_condition(meta={"security": [normal]})).labelled_confidential
     assert not read(a_condition()).labelled_confidential
+
+
+def test_only_a_reference_and_an_attachment_are_pointed_to_where_they_are_in_the_message() -> None:
+    extensions = [{"url": "Binary/report.pdf", "valueUri": "Binary/report.pdf"}]
+    raw = sent(a_condition(extension=extensions))
+    assert value(raw, "//f:Condition/f:extension/@url") == "Binary/report.pdf"
+    assert value(raw, "//f:Condition/f:extension/f:valueUri/@value") == "Binary/report.pdf"
+
+
+@pytest.mark.parametrize("text", ["QUJD\r\nQUJD", " QUJD QUI= ", "QQ= ="])
+def test_base64_may_be_broken_into_lines(text: str) -> None:
+    raw = sent(a_condition(extension=[{"url": "https://example.org/x", "valueBase64Binary": text}]))
+    assert value(raw, "//f:Condition/f:extension/f:valueBase64Binary/@value") == text
+
+
+def test_an_id_beside_a_value_is_sent() -> None:
+    """The library would refuse it: it judges what we compose, not what is supplied."""
+    raw = sent(a_condition(extension=[{"url": "https://example.org/x", "valueCode": "a", "_valueCode": {"id": "b-1"}}]))
+    assert value(raw, "//f:Condition/f:extension/f:valueCode/@id") == "b-1"
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,25 @@ def test_the_samples_break_no_rule(specification: Version) -> None:
     assert broken(specification) == []
 
 
+DAMAGED = ("5 \ufffdg", "dose \u202e05 gm\u202c", "\u202a05", "\u206605\u2069", "a\u2067b", "a\u2068b")
+"""A character that was lost, and signs that turn what follows round."""
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_text_that_was_damaged_or_reads_otherwise_than_it_is_stored_is_refused_by_path(text: str) -> None:
+    item = {"code": "162397003", "system": "SNOMED CT"}
+    sections: list[dict[str, Any]] = [
+        {"title": "History", "text": "5 mg \u200fמריץ"},
+        {"title": "Plan", "items": [item | {"term": text}]},
+    ]
+    assert broken(consultation__sections=sections) == ["consultation.sections[1].items[0].term"]
+    sections = [{"title": "Plan", "results": [{"test": "Hb", "value": text}]}]
+    assert broken(consultation__sections=sections, patient__name__prefix=text) == [
+        "patient.name.prefix",
+        "consultation.sections[0].results[0].value",
+    ]
+
+
 def test_production_refuses_test_numbers_and_every_other_environment_refuses_living_patients() -> None:
     assert broken(numbers=NumberRange.LIVE) == ["patient.nhs_number"]
     assert broken(patient__nhs_number="4010232137") == ["patient.nhs_number"]

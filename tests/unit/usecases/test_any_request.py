@@ -23,7 +23,12 @@ from tests.xpath import find, value, values
 
 SCHEMA = SPEC / "schema" / "fhir-single.xsd"
 TEXT = st.text(
-    st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufffe\uffff"), min_size=1, max_size=200
+    st.characters(
+        exclude_categories=("Cs", "Cc"),
+        exclude_characters="\ufffd\ufffe\uffff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",
+    ),
+    min_size=1,
+    max_size=200,
 ).filter(lambda text: bool(visible(text)))
 IDENTIFIER = st.from_regex(r"[!-~]([ -~]{0,80}[!-~])?", fullmatch=True)
 # What an address can carry whole: letters of Europe's registers, and every mark that writing a name varies in.

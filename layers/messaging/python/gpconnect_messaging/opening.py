@@ -3,6 +3,7 @@
 Errors are ours alone: a parser's own would quote the text that it stumbles over.
 """
 
+import codecs
 import contextlib
 import re
 import zlib
@@ -117,15 +118,19 @@ def xml_parser(*, huge: bool = False, blanks: bool = False) -> etree.XMLParser:
 
 
 def as_utf_8(body: bytes) -> bytes:
-    """Leave out an XML declaration where the bytes are UTF-8: what it says of the encoding may be another copy's.
+    """Write UTF-8 for the encoding that XML declares where its bytes are that: what it says may be another copy's.
 
-    Text that was written into JSON declares what its file was in, and no other encoding happens to be UTF-8.
+    Text that was written into JSON declares what its file was in, and no other encoding that is read happens to be
+    UTF-8. Raises UnopenedError for one that is not: in it, ASCII could be something else.
     """
+    declared = _DECLARED.match(body, len(codecs.BOM_UTF8) if body.startswith(codecs.BOM_UTF8) else 0)
+    if declared and not _READ.fullmatch(declared[1].decode().lower()):
+        raise UnopenedError("its encoding is none that is read")
     try:
-        text = body.decode("utf-8-sig")
+        body.decode()
     except UnicodeDecodeError:
         return body
-    return body if "\x00" in text else _DECLARATION.sub("", text, count=1).encode()
+    return body[: declared.start(1)] + b"UTF-8" + body[declared.end(1) :] if declared else body
 
 
 def opened_xml(body: bytes, parser: etree.XMLParser) -> etree._Element:

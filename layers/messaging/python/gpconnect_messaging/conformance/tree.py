@@ -177,8 +177,8 @@ _ENCODINGS = frozenset({b"utf-8", b"utf8", b"utf-16", b"us-ascii", b"ascii"})
 _LENGTH = etree.XPath("string-length(@value)")
 _START = etree.XPath(f"substring(@value, 1, {_END})")
 _TAIL = etree.XPath(f"substring(@value, string-length(@value) - {_END - 1})")
-_SPACED = etree.XPath("contains(@value, ' ')")
-_UNSPACED_LENGTH = etree.XPath("string-length(translate(@value, ' ', ''))")
+_SPACED = etree.XPath(" or ".join(f"contains(@value, '{blank}')" for blank in " \n\r\t"))
+_UNSPACED_LENGTH = etree.XPath("string-length(translate(@value, ' \n\r\t', ''))")
 
 
 def _read_xml(body: bytes) -> Node:

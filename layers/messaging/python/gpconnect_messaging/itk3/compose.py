@@ -85,9 +85,15 @@ def _require_library_agrees(bundle: Json, supplied: Collection[str]) -> None:
     Not the types of resources that senders supply: the library decodes their base64 twice, and refuses some of it.
     Raises NotFhirError.
     """
-    own = [entry for entry in bundle["entry"] if entry["resource"]["resourceType"] not in supplied]
+
+    def own(resource: Json) -> Json:
+        if resource["resourceType"] != "Bundle":
+            return resource
+        kept = [each for each in resource["entry"] if each["resource"]["resourceType"] not in supplied]
+        return {**resource, "entry": [{**each, "resource": own(each["resource"])} for each in kept]}
+
     try:
-        Bundle.model_validate({**bundle, "entry": own})
+        Bundle.model_validate(own(bundle))
     except ValidationError as error:
         where = sorted({".".join(map(str, each["loc"])) for each in error.errors(include_input=False)})
         # The original error repeats what it was given, so it must not travel along.

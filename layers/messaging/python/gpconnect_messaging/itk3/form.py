@@ -10,27 +10,30 @@ from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
 
-from gpconnect_messaging.itk3.stu3 import WHOLE_NUMBERS, Json, Slot, plan_of
+from gpconnect_messaging.itk3.stu3 import WELL_WRITTEN, WHOLE_NUMBERS, Json, Slot, plan_of
+from gpconnect_messaging.requests.damage import damage
 from gpconnect_messaging.requests.fields import XML_FORBIDS
 from gpconnect_messaging.requests.refusal import Reason
+from gpconnect_messaging.requests.snomed import SYSTEM, is_expression
 
-_UNKNOWN = "has an element that FHIR STU3 does not know"
+_UNKNOWN = "has an element or attribute that FHIR STU3 does not know"
+_STRAY_TEXT = "has text between its elements: FHIR writes every text into an attribute called value"
 _NUMBERS = WHOLE_NUMBERS | {"decimal"}
 _WRITTEN = {
     "integer": "a whole number within 32 bits, such as 7",
     "positiveInt": "a whole number from 1 to 2147483647",
     "unsignedInt": "a whole number from 0 to 2147483647",
-    "decimal": "a number without an exponent, such as 7.00",
+    "decimal": "a number without an exponent, such as 7.00, of at most 64 characters",
     "date": "a date such as 2026-11-20, 2026-11 or 2026",
     "dateTime": "a date such as 2026-11-20, 2026-11 or 2026, or a time such as 2026-11-20T10:00:00Z",
     "instant": "a time such as 2026-11-20T10:00:00Z, with its offset",
     "time": "a time of day such as 10:00:00",
     "id": "1 to 64 letters, digits, hyphens and full stops",
     "code": "a code: no blank at either end, no invisible character",
-    "uri": "a URI: no blank, no invisible character",
-    "oid": "an OID such as urn:oid:1.2.3",
+    "uri": "a URI: no blank, no invisible character, % only before two of 0-9 and A-F, a port of digits, one #",
+    "oid": "an OID such as urn:oid:1.2.3: it begins with 0, 1 or 2",
     "uuid": "a UUID in small letters such as urn:uuid:7c0e3f4e-2f1b-4e6c-9d0a-4b5f6a7b8c9d",
-    "base64Binary": "base64, whole and padded",
+    "base64Binary": "base64, whole and padded, without blanks other than spaces and line breaks",
     "SampledDataDataType": "numbers, or E, U, L, with one space between",
 }
 
@@ -50,14 +53,14 @@ def written(value: Any) -> str:
 
 
 def elements(value: Any, kind: str, path: str) -> Iterator[tuple[str, str, str, Any]]:
-    """Walk through what is in a value of STU3's form: the path, name, type and value of the elements, outside in."""
+    """Walk through what is in a value of STU3's form: path, name (`Task.focus`), type and value of each element."""
     plan = plan_of(kind)
     for name, found in value.items() if plan and isinstance(value, dict) else ():
         slot = plan.slots.get(name) if plan else None
         inner_kind = slot.kind if slot else "Element" if name.startswith("_") else "string"
         for where, item in _numbered(f"{path}.{name}", found):
             if item is not None:
-                yield where, name, inner_kind, item
+                yield where, f"{kind}.{name}", inner_kind, item
                 yield from elements(item, inner_kind, where)
 
 
@@ -78,12 +81,15 @@ def _in_members(members: Json, kind: str, path: str) -> Iterator[Reason]:
         slot = plan.slots.get(bare)
         if slot is None or (bare != name and slot.well_written is None):
             if name == "id" or (name == "url" and kind == "Extension"):  # attributes in XML, which the table lacks
-                yield from _in_text(f"{path}.{name}", value)
+                yield from _in_attribute(f"{path}.{name}", name, value)
             else:
-                yield Reason(path, _UNKNOWN)
+                yield Reason(path, _STRAY_TEXT if name == "#text" else _UNKNOWN)
             continue
         if (other := present.setdefault(slot.rank, bare)) != bare:
             yield Reason(path, f"has both {other} and {bare}, of which FHIR STU3 allows one")
+        if value is None or value == [] or (bare != name and isinstance(value, list) and not any(value)):
+            yield Reason(f"{path}.{name}", "is null: leave it out" if value is None else "is empty: leave it out")
+            continue
         if kind == "Binary" and name == "content":
             continue  # a document, which is spliced in when the message is written
         if isinstance(value, list) is slot.single:
@@ -92,13 +98,17 @@ def _in_members(members: Json, kind: str, path: str) -> Iterator[Reason]:
             pairs = _pairs(members.get(bare), members.get(f"_{bare}"))
             for where, (item, extension) in _numbered(f"{path}.{bare}", pairs if not slot.single else pairs[0]):
                 yield from _in_value(where, item, extension, slot)
-            if not pairs:
-                yield Reason(f"{path}.{name}", "is empty")
     for rank, names in plan.required:
         if rank not in present:
             yield Reason(f"{path}.{names}", "is missing")
-    if kind == "Extension" and "url" not in members:
-        yield Reason(f"{path}.url", "is missing")
+    code = members.get("code") if kind == "Coding" and members.get("system") == SYSTEM else None
+    if isinstance(code, str) and not is_expression(code):
+        yield Reason(f"{path}.code", "is not a SNOMED CT concept id: digits only, the last one the check digit")
+    if kind == "Extension":
+        if "url" not in members:
+            yield Reason(f"{path}.url", "is missing")
+        if any(name.removeprefix("_").startswith("value") for name in members) is ("extension" in members):
+            yield Reason(path, "must have either a value or extensions of its own")
 
 
 def _pairs(value: Any, extension: Any) -> list[tuple[Any, Any]]:
@@ -113,6 +123,8 @@ def _in_value(path: str, value: Any, extension: Any, slot: Slot) -> Iterator[Rea
     if value is None and extension is None:
         yield Reason(path, "is null: leave it out")
     elif slot.well_written is not None:
+        if value is None and isinstance(extension, dict) and extension.keys() == {"id"}:
+            yield Reason(path, "is empty")
         if value is not None and (rule := _misfit(value, slot)):
             yield Reason(path, rule)
         if extension is not None:
@@ -132,9 +144,13 @@ def _in_complex(path: str, value: Any, kind: str) -> Iterator[Reason]:
         yield from _in_members(value, kind, path)
 
 
-def _in_text(path: str, value: Any) -> Iterator[Reason]:
+def _in_attribute(path: str, name: str, value: Any) -> Iterator[Reason]:
     if rule := _unlike_text(value):
         yield Reason(path, rule)
+    elif name == "url" and not WELL_WRITTEN["uri"](value):
+        yield Reason(path, f"must be {_WRITTEN['uri']}")
+    elif name == "id" and (" " in value or not WELL_WRITTEN["code"](value)):
+        yield Reason(path, "must be without a blank and an invisible character")
 
 
 def _unlike_text(value: Any) -> str:
@@ -142,16 +158,18 @@ def _unlike_text(value: Any) -> str:
         return "must be text, in quotation marks"
     if not value.strip():
         return "is blank"
-    return "holds a control character that XML does not allow: remove it" if XML_FORBIDS.search(value) else ""
+    if XML_FORBIDS.search(value):
+        return "holds a control character that XML does not allow: remove it"
+    return damage(value)
 
 
 def _misfit(value: Any, slot: Slot) -> str:
     """Say how a primitive is not what its type asks; "" where it is."""
     if slot.kind == "boolean":
-        return "" if isinstance(value, bool) else "must be true or false, without quotation marks"
+        return "" if isinstance(value, bool) else "must be true or false, in JSON without quotation marks"
     if slot.kind in _NUMBERS:
         if not isinstance(value, int | Decimal) or isinstance(value, bool):
-            return f"must be {_WRITTEN[slot.kind]}, without quotation marks"
+            return f"must be {_WRITTEN[slot.kind]}, in JSON without quotation marks"
     elif rule := _unlike_text(value):
         return rule
     text = written(value)
@@ -165,8 +183,9 @@ def _misfit(value: Any, slot: Slot) -> str:
 
 
 def _decodes(text: str) -> bool:
+    """Whether base64 is what encoding gives: some readers refuse a last character with bits that mean nothing."""
+    packed = "".join(text.split()).encode()
     try:
-        binascii.a2b_base64("".join(text.split()), strict_mode=True)
+        return binascii.b2a_base64(binascii.a2b_base64(packed, strict_mode=True), newline=False) == packed
     except binascii.Error:
         return False
-    return True

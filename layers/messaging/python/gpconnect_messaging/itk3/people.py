@@ -2,7 +2,8 @@
 
 A reference can say three things at once: where the person's resource is, an identifier, and a name to display. A
 receiver may believe any of them, so all must mean the same person (hazard: wrong patient). What cannot be seen to be
-right is refused: the sender leaves it out, since the reference says it already, or gives the person as a resource.
+right is refused: the sender leaves it out, since the reference says it already, or gives the person as a resource. A
+name without a reference is looked at wherever STU3 allows a person; elsewhere it is of a device, a specimen, a place.
 """
 
 import re
@@ -12,26 +13,51 @@ from dataclasses import dataclass
 from gpconnect_messaging.itk3.form import elements
 from gpconnect_messaging.itk3.stu3 import Json
 from gpconnect_messaging.names import fold
+from gpconnect_messaging.quoting import ods_code
 from gpconnect_messaging.requests.models import Name, Request
+from gpconnect_messaging.requests.nhs_number import is_nhs_number
 from gpconnect_messaging.requests.refusal import Reason
 
 _PEOPLE = frozenset({
-    "actor", "agent", "asserter", "authenticator", "author", "authorReference", "collector", "consentingParty",
-    "individual", "informationSource", "onBehalfOfReference", "owner", "patient", "performer", "recipient", "recorder",
-    "reference", "source", "sourcePatientInfo", "subject", "whoReference",
+    "AllergyIntolerance.asserter", "AllergyIntolerance.patient", "AllergyIntolerance.recorder",
+    "Annotation.authorReference", "Condition.asserter", "Condition.subject", "Consent.patient", "Device.patient",
+    "DiagnosticReport.subject", "DocumentReference.Context.sourcePatientInfo", "DocumentReference.subject",
+    "Encounter.Participant.individual", "Encounter.subject", "FamilyMemberHistory.patient",
+    "Immunization.Practitioner.actor", "Immunization.patient", "MedicationRequest.recorder",
+    "MedicationRequest.subject", "MedicationStatement.subject", "Observation.subject", "ProcedureRequest.subject",
+    "QuestionnaireResponse.author", "QuestionnaireResponse.source", "ReferralRequest.subject", "RelatedPerson.patient",
+    "Specimen.Collection.collector", "Specimen.subject",
 })  # fmt: skip
-"""Elements of type Reference for which STU3 names Patient, Practitioner or RelatedPerson among the targets."""
-_ORGANISATIONS = re.compile(r"\.dispenseRequest\.performer|: Device\.owner")
-"""Elements of the same names for which it names organisations only."""
+"""Elements of type Reference among whose targets STU3 names people, and no organisation."""
+_PEOPLE_OR_ORGANISATIONS = frozenset({
+    "Condition.Evidence.detail", "Consent.Actor.reference", "Consent.Actor1.reference", "Consent.Data.reference",
+    "Consent.Data1.reference", "Consent.consentingParty", "DiagnosticReport.Performer.actor",
+    "DocumentReference.Related.ref", "DocumentReference.authenticator", "DocumentReference.author",
+    "Extension.valueReference", "MedicationRequest.Requester.agent", "MedicationRequest.supportingInformation",
+    "MedicationStatement.derivedFrom", "MedicationStatement.informationSource", "Observation.performer",
+    "ProcedureRequest.Requester.agent", "ProcedureRequest.basedOn", "ProcedureRequest.performer",
+    "ProcedureRequest.replaces", "ProcedureRequest.supportingInfo", "Questionnaire.EnableWhen.answerReference",
+    "Questionnaire.Item.initialReference", "QuestionnaireResponse.Answer.valueReference",
+    "QuestionnaireResponse.Item.subject", "QuestionnaireResponse.subject", "ReferralRequest.Requester.agent",
+    "ReferralRequest.recipient", "ReferralRequest.supportingInfo", "Signature.onBehalfOfReference",
+    "Signature.whoReference", "Task.Input.valueReference", "Task.Output.valueReference", "Task.Requester.agent",
+    "Task.Restriction.recipient", "Task.basedOn", "Task.focus", "Task.for", "Task.owner",
+})  # fmt: skip
+"""Those among whose targets it names both, or any resource. A reference of any other element names no person."""
 _PERSON_URI = re.compile(r"(?:^|/)(?:Patient|Person|Practitioner|RelatedPerson)/[A-Za-z0-9.-]{1,64}(?:/|$)")
-_NHS_NUMBER = re.compile(r"nhs-?number/?|urn:oid:2\.16\.840\.1\.113883\.2\.1\.4\.1", re.IGNORECASE)
+_NHS_NUMBER = re.compile(r"nhs[\W_]?n(?:umber|o\b)|\b2\.16\.840\.1\.113883\.2\.1\.4\.1(?![0-9.])", re.IGNORECASE)
+_TELLING = ("Extension.url", "Extension.value", "Reference.display")
+"""Beginnings of elements whose text may say anything: the only NHS numbers in it are those of people of the message."""
+_WRITTEN_NUMBER = re.compile(r"(?<!\d)(\d{3})[ -]?(\d{3})[ -]?(\d{4})(?!\d)")
+"""Ten digits, also in the groups in which the NHS prints its numbers."""
 _ODS_CODE = re.compile(r"ods-(?:organization|site)-code/?", re.IGNORECASE)
 _NHS_NUMBER_SYSTEM = "nhs-number"
 _TITLES = frozenset(["mr", "mrs", "ms", "miss", "mx", "master", "dr", "doctor", "prof", "professor", "sir", "sister"])
 _NOT_OF_THE_MESSAGE = (
     "is not of this patient, nor of a person of the message: leave it out, or give whoever it is as a resource"
 )
-_CONTRADICTS = "is not seen to be of the person to whom the reference beside it points: leave it out"
+_STRANGE = "holds an NHS number that is neither this patient's nor that of a person of the message: leave it out"
+_CONTRADICTS = "is not seen to belong to what the reference beside it points to: leave it out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +74,7 @@ class Party:
         said = _words(display) - _TITLES
         return self.family <= said <= self.words if self.family else bool(said) and said <= self.words
 
-    def has(self, identifier: object) -> bool:
+    def has(self, identifier: Json) -> bool:
         """Whether an Identifier is one of this party's."""
         return _key(identifier) in self.identifiers
 
@@ -70,13 +96,12 @@ def parties(request: Request, supplied: Iterable[tuple[tuple[str, ...], Json]]) 
     if relative:
         found["RelatedPerson/related-person"] = _party(relative.name)
     for names, content in supplied:
-        keys = [key for item in content.get("identifier", ()) if (key := _key(item))]
-        if content["resourceType"] in ("Practitioner", "RelatedPerson"):
-            party = _supplied_person(content.get("name", []), keys)
-        elif content["resourceType"] == "Organization":
-            party = _organisation(content.get("name", ""), *keys)
-        else:
+        is_person = content["resourceType"] in ("Practitioner", "RelatedPerson")
+        if not is_person and content["resourceType"] != "Organization":
             continue
+        keys = [key for item in content.get("identifier", ()) if (key := _key(item))]
+        name = content.get("name", ())
+        party = _supplied_person(name, keys) if is_person else _organisation(name or "", *keys)
         # One that no other resource can refer to is a person of the message all the same.
         found |= dict.fromkeys(names or (f"#{len(found)}",), party)
     return found
@@ -84,51 +109,78 @@ def parties(request: Request, supplied: Iterable[tuple[tuple[str, ...], Json]]) 
 
 def misnamed(content: Json, path: str, known: Mapping[str, Party]) -> Iterator[Reason]:
     """Find what in a ready resource names somebody who is not a person of the message, or another one."""
+    people = [party for party in known.values() if party.is_person]
     for where, name, kind, value in elements(content, content["resourceType"], path):
         if kind == "Reference":
             yield from _in_reference(where, name, value, known)
-        elif kind == "Identifier":
-            key = _key(value)
-            people = [party for party in known.values() if party.is_person]
-            if key and key[0] == _NHS_NUMBER_SYSTEM and not any(party.has(value) for party in people):
-                yield Reason(f"{where}.value", _NOT_OF_THE_MESSAGE)
-        elif kind == "uri" and name != "reference" and _PERSON_URI.search(str(value)):
+        elif kind == "Identifier" and _is_nhs_number(value) and not any(party.has(value) for party in people):
+            yield Reason(f"{where}.value", _NOT_OF_THE_MESSAGE)
+        elif kind == "HumanName" and name.endswith(".valueHumanName"):
+            if not any(party.is_called(" ".join(_said(value))) for party in people):
+                yield Reason(where, _NOT_OF_THE_MESSAGE)
+        elif (kind == "uri" or name == "Extension.url") and _PERSON_URI.search(str(value)):
             yield Reason(where, "points to a person outside the message: leave it out")
+        elif name.startswith(_TELLING) and _has_a_strange_number(value, people):
+            yield Reason(where, _STRANGE)
 
 
 def _in_reference(path: str, name: str, value: Json, known: Mapping[str, Party]) -> Iterator[Reason]:
+    for where, _, kind, _ in elements(value, "Reference", path):
+        if kind == "Extension":
+            yield Reason(where, "is not taken in a reference: leave it out")
     reference, identifier, display = (value.get(item) for item in ("reference", "identifier", "display"))
+    names_people = name in _PEOPLE or name in _PEOPLE_OR_ORGANISATIONS
     if reference is not None:
         target = known.get(reference)
-        if target is not None and target.is_person:
-            if identifier is not None and not target.has(identifier):
+        if names_people or (target is not None and target.is_person):
+            if identifier is not None and target is not None and not target.has(identifier):
                 yield Reason(f"{path}.identifier", _CONTRADICTS)
-            if display is not None and not target.is_called(display):
+            if display is not None and not (target is not None and target.is_called(display)):
                 yield Reason(f"{path}.display", _CONTRADICTS)
-    elif name in _PEOPLE and not _is_organisation(identifier) and not _ORGANISATIONS.search(path):
-        meant = [party for party in known.values() if identifier is None or party.has(identifier)]
+    elif names_people:
+        candidates = [party for party in known.values() if party.is_person or name in _PEOPLE_OR_ORGANISATIONS]
+        meant = [party for party in candidates if identifier is None or party.has(identifier)]
+        if not meant and name in _PEOPLE_OR_ORGANISATIONS and _is_organisation(identifier or {}):
+            return
         if not meant:
             yield Reason(f"{path}.identifier", _NOT_OF_THE_MESSAGE)
         elif display is not None and not any(party.is_called(display) for party in meant):
             yield Reason(f"{path}.display", _NOT_OF_THE_MESSAGE)
 
 
-def _is_organisation(identifier: object) -> bool:
-    return isinstance(identifier, dict) and bool(_ODS_CODE.search(str(identifier.get("system", ""))))
+def _is_organisation(identifier: Json) -> bool:
+    return bool(_ODS_CODE.search(identifier.get("system", "")) and ods_code(identifier.get("value", "")))
 
 
-def _key(identifier: object) -> tuple[str, str] | None:
+def _is_nhs_number(identifier: Json) -> bool:
+    return bool(_NHS_NUMBER.search(f"{identifier.get('system')} {identifier.get('type')}"))
+
+
+def _has_a_strange_number(value: object, people: Iterable[Party]) -> bool:
+    """Whether a value has a well-formed NHS number in it that is nobody's of these people."""
+    found = {f"{int(''.join(each)):010d}" for each in _WRITTEN_NUMBER.findall(str(value))}
+    return any(is_nhs_number(each) for each in found - {number for party in people for _, number in party.identifiers})
+
+
+def _key(identifier: Json) -> tuple[str, str] | None:
     """Write an Identifier's system and value so that they can be compared; None where one is missing."""
-    if not isinstance(identifier, dict) or not (identifier.get("system") and identifier.get("value")):
+    if not (identifier.get("system") and identifier.get("value")):
         return None
     system, value = str(identifier["system"]), "".join(str(identifier["value"]).split())
-    if _NHS_NUMBER.search(system):
+    if _is_nhs_number(identifier):
         return _NHS_NUMBER_SYSTEM, value
     return system.rstrip("/").rpartition("/")[2].lower(), value
 
 
 def _words(text: object) -> frozenset[str]:
-    return frozenset(re.findall(r"\w+", fold(str(text)).casefold().replace("'", "")))
+    joined = _WRITTEN_NUMBER.sub(r"\1\2\3", fold(str(text)))
+    return frozenset(re.findall(r"\w+", joined.casefold().replace("'", "")))
+
+
+def _said(name: Json) -> list[str]:
+    """List all that a HumanName says beside the family name, and that last."""
+    parts = [*name.get("given", ()), *name.get("prefix", ()), *name.get("suffix", ()), name.get("text", "")]
+    return [part for part in (*parts, name.get("family")) if part]
 
 
 def _party(name: Name, *identifiers: tuple[str, str]) -> Party:
@@ -147,8 +199,7 @@ def _supplied_person(names: list[Json], identifiers: Iterable[tuple[str, str]]) 
     others: frozenset[str] = frozenset()
     for name in names:
         family |= _words(name.get("family", ""))
-        parts = [*name.get("given", ()), *name.get("prefix", ()), *name.get("suffix", ()), name.get("text", "")]
-        others |= _words(" ".join(part for part in parts if part))
+        others |= _words(" ".join(_said(name)))
     # Of several names any may be said.
     return _person(family if len(names) == 1 else frozenset(), others | family, identifiers)
 

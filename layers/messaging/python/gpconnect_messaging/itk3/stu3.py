@@ -17,6 +17,8 @@ Json = dict[str, Any]
 
 _DATE = r"-?[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01])%s)?)?"
 _CLOCK = r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
+_OF_URI = r"[^\s%#?/\[\]@:]|%[0-9A-Fa-f]{2}"
+_AUTHORITY = rf"//(({_OF_URI}|:)*@)?(\[[^\s%#?/\[\]]+\]|({_OF_URI})*)(:[0-9]{{1,9}})?(?![^/?#])"
 _SAMPLE = r"(-?([0-9]+(\.[0-9]+)?|\.[0-9]+)|[EUL])"
 _PRIMITIVES = {
     "boolean": r"true|false",
@@ -30,12 +32,13 @@ _PRIMITIVES = {
     "time": r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?",
     "id": r"[A-Za-z0-9.-]{1,64}",
     "code": r"[^\s]+( [^\s]+)*",
-    "uri": r"([A-Za-z][A-Za-z0-9+.-]*:|(?![^/?#:]*:))\S+",
-    "oid": r"urn:oid:(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*",
+    "uri": rf"(?=.)([A-Za-z][A-Za-z0-9+.-]*:(?=.)|(?![^/?#:]*:))({_AUTHORITY}|(?!//))({_OF_URI}|[/@:])*"
+    rf"(\?({_OF_URI}|[/@:?])*)?(#({_OF_URI}|[/@:?\[\]])*)?",
+    "oid": r"urn:oid:[0-2](\.(0|[1-9][0-9]*))+",
     "uuid": r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
     "string": r"\s*\S[\s\S]*",
     "markdown": r"\s*\S[\s\S]*",
-    "base64Binary": r"[A-Za-z0-9+/=\s]*",
+    "base64Binary": r"[A-Za-z0-9+/= \t\r\n]*",
     "SampledDataDataType": rf"{_SAMPLE}( {_SAMPLE})*",
 }
 _PATTERNS = {name: re.compile(pattern) for name, pattern in _PRIMITIVES.items()}
@@ -46,8 +49,10 @@ _NOT_SEEN = frozenset({"Cf", "Cc", "Zs", "Zl", "Zp", "Nd"})
 
 
 def _in_the_calendar(value: str) -> bool:
-    """A day must be one that its month has, which no pattern tells; years that Python's calendar lacks are let pass."""
-    if len(value) < len("2026-02-28") or value.startswith(("-", "0000")):
+    """A day must be one that its month has, which no pattern tells, and the year one of our era: there is no year 0."""
+    if value.startswith(("-", "0000")):
+        return False
+    if len(value) < len("2026-02-28"):
         return True
     try:
         date.fromisoformat(value[:10])

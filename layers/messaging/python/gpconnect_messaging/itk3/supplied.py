@@ -7,6 +7,7 @@ converted. A refusal names the resource type and the element, never a value.
 """
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ from gpconnect_messaging.itk3.structured_types import STRUCTURED_TYPES
 from gpconnect_messaging.itk3.stu3 import Json
 from gpconnect_messaging.itk3.xml import FHIR, from_xml
 from gpconnect_messaging.json_reading import JsonError, read_json
+from gpconnect_messaging.names import fold
 from gpconnect_messaging.opening import DocumentTypeError, UnopenedError, as_utf_8, opened_xml, xml_parser
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 
@@ -28,8 +30,8 @@ MOST_REASONS = 50
 DEEPEST = 40
 """How deep a ready resource may nest."""
 
-_KEPT_BACK = {"R", "V"}
-"""Confidentiality labels of v3-Confidentiality (restricted, very restricted) that mean: do not send."""
+_KEPT_BACK = {"r", "v", "restricted", "very restricted", "confidential"}
+"""Codes and displays of v3-Confidentiality, in small letters, that mean: do not send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def read_supplied(place: int, content_type: str, raw: bytes, allowed: frozenset[
     if reasons := list(dict.fromkeys([*reasons, *faults(content, path)])) or list(_documents(path, content)):
         raise RequestRefusedError(reasons[:MOST_REASONS])
     meta = content.pop("meta", {})
-    labels = {label.get("code") for label in meta.get("security", ())}
+    labels = {fold(label.get(name, "")).lower() for label in meta.get("security", ()) for name in ("code", "display")}
     return Supplied(place, kind, content.get("id"), content, labelled_confidential=bool(labels & _KEPT_BACK))
 
 
@@ -80,8 +82,9 @@ def placed(
     people and organisations of the message. Raises RequestRefusedError.
     """
     where = f"resources[{supplied.place}]: {supplied.type}"
-    reasons = list(misnamed(supplied.content, where, known))
-    content: Json = _referring(supplied.content, where, names, reasons)
+    reasons = list(dict.fromkeys(misnamed(supplied.content, where, known)))
+    content = deepcopy(supplied.content)
+    reasons += _referred(content, where, names)
     kind = STRUCTURED_TYPES[supplied.type]
     if kind.patient:
         content.setdefault(kind.patient, {"reference": patient})
@@ -115,7 +118,7 @@ def _from_xml(place: int, raw: bytes) -> Json:
     except DocumentTypeError:
         raise _refused(place, "has a document type declaration, which FHIR XML must not have") from None
     except UnopenedError:
-        raise _refused(place, "is not well-formed XML, or its encoding is another than it says (UTF-8)") from None
+        raise _refused(place, "is not well-formed XML, or in an encoding that is not read: save it as UTF-8") from None
     if not root.tag.startswith(FHIR) or any(True for _ in _too_deep(root)):
         raise _refused(place, f"is not a FHIR resource of at most {DEEPEST} levels, in FHIR's namespace")
     return from_xml(root)
@@ -132,7 +135,7 @@ def _unfit(path: str, content: Json) -> Iterator[Reason]:
     """Find what FHIR allows a resource and a message may not have."""
     if "contained" in content:
         yield Reason(f"{path}.contained", "is not taken: give each resource on its own")
-    if "implicitRules" in content:
+    if "implicitRules" in content or "_implicitRules" in content:
         yield Reason(f"{path}.implicitRules", "is not taken: no rules beyond the specification's")
     text = content.get("text", {"status": "generated"})
     if not isinstance(text, dict) or text.get("status") != "generated":
@@ -145,18 +148,12 @@ def _documents(path: str, content: Json) -> Iterator[Reason]:
             yield Reason(f"{place}.data", "is not taken: give the document itself under documents")
 
 
-def _referring(value: Any, path: str, names: Mapping[str, str], reasons: list[Reason]) -> Any:
-    if isinstance(value, list):
-        return [_referring(each, f"{path}[{place}]", names, reasons) for place, each in enumerate(value)]
-    if not isinstance(value, dict):
-        return value
-    changed: Json = {}
-    for name, each in value.items():
-        is_reference = name == "reference" or (name == "url" and str(each).startswith("Binary/"))
-        if is_reference and isinstance(each, str):
-            if each not in names:
-                reasons.append(Reason(f"{path}.{name}", "refers to nothing in this message"))
-            changed[name] = names.get(each)
-        else:
-            changed[name] = _referring(each, f"{path}.{name}", names, reasons)
-    return changed
+def _referred(content: Json, path: str, names: Mapping[str, str]) -> Iterator[Reason]:
+    """Point what refers to something to where it is in the message; find what refers to nothing there."""
+    for where, _, kind, value in elements(content, content["resourceType"], path):
+        name = {"Reference": "reference", "Attachment": "url"}.get(kind, "")
+        said = value.get(name) if name else None
+        if said is not None and (kind == "Reference" or said.startswith("Binary/")):
+            if said not in names:
+                yield Reason(f"{where}.{name}", "refers to nothing in this message")
+            value[name] = names.get(said)

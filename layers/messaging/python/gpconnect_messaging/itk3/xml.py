@@ -122,7 +122,7 @@ def _members(element: etree._Element, kind: str, *, primitive: bool = False) -> 
         for name, text in element.attrib.items()
         if not (primitive and name == "value")
     }
-    if any(text.strip() for text in (element.text or "", *(child.tail or "" for child in element))):
+    if any(text.strip(" \t\r\n") for text in (element.text or "", *(child.tail or "" for child in element))):
         content["#text"] = True
     found: dict[str, list[tuple[Any, Any]]] = {}
     for child in element:

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from gpconnect_messaging.documents.types import media_type
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
+from gpconnect_messaging.requests.damage import damage
 from gpconnect_messaging.requests.models import Author, Request
 from gpconnect_messaging.requests.nhs_number import NumberRange, number_range
 from gpconnect_messaging.requests.plausibility import implausible
@@ -16,6 +18,7 @@ from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES
 
 def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRange, now: datetime) -> Iterator[Reason]:
     """Yield a reason for each rule that the request breaks."""
+    yield from _damaged("", request.model_dump(exclude={"resources"}))  # a resource says itself where it is
     yield from _patient(request, numbers)
     yield from implausible(request, now)
     if request.organisation.ods_code != mailbox.ods_code:
@@ -30,6 +33,15 @@ def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRang
     yield from _document(request, mailbox)
     yield from _care_provider(request, mailbox.prescribed)
     yield from _confidential(request, mailbox.prescribed)
+
+
+def _damaged(path: str, value: Any) -> Iterator[Reason]:
+    if isinstance(value, str) and (rule := damage(value)):
+        yield Reason(path.removeprefix("."), rule)
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        yield from _damaged(f"{path}.{name}", inner)
+    for place, inner in enumerate(value) if isinstance(value, list) else ():
+        yield from _damaged(f"{path}[{place}]", inner)
 
 
 def _patient(request: Request, numbers: NumberRange) -> Iterator[Reason]:

@@ -21,6 +21,11 @@ _PERMUTATIONS = (
 )  # fmt: skip
 
 
+def is_expression(text: str) -> bool:
+    """Say whether `text` is a concept id, or a post-coordinated expression of several: 71341001:272741003=7771000."""
+    return all(is_concept_id(each) for each in re.split("[+:,=]", text))
+
+
 def is_concept_id(text: str) -> bool:
     """Say whether `text` is a well-formed SNOMED CT concept id: ASCII digits, a concept's partition, a right check."""
     if not _FORM.fullmatch(text) or text[-3:-1] not in _CONCEPT_PARTITIONS:

@@ -37,7 +37,7 @@ from gpconnect_messaging.requests.snomed import is_concept_id
 MUST, SHOULD = Level.MUST, Level.SHOULD
 _UUID = re.compile(r"(?i)(urn:uuid:)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _BIRTH_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_BASE64 = re.compile(r"[A-Za-z0-9+/\s]*={0,2}\s*")
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]*(=\s*){0,2}")
 _VERSION = re.compile(r"[Vv]ersion:? ([0-9]+)")
 AUTHORS = {
     "Practitioner": "CareConnect-Practitioner-1",
