@@ -13,6 +13,7 @@ from typing import Any
 from gpconnect_messaging.itk3.stu3 import WHOLE_NUMBERS, Json, Slot, plan_of
 from gpconnect_messaging.requests.fields import XML_FORBIDS
 from gpconnect_messaging.requests.refusal import Reason
+from gpconnect_messaging.visible import is_blank
 
 _UNKNOWN = "has an element that FHIR STU3 does not know"
 _NUMBERS = WHOLE_NUMBERS | {"decimal"}
@@ -140,7 +141,7 @@ def _in_text(path: str, value: Any) -> Iterator[Reason]:
 def _unlike_text(value: Any) -> str:
     if not isinstance(value, str):
         return "must be text, in quotation marks"
-    if not value.strip():
+    if is_blank(value):
         return "is blank"
     return "holds a control character that XML does not allow: remove it" if XML_FORBIDS.search(value) else ""
 
