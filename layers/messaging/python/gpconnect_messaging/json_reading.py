@@ -94,6 +94,7 @@ _LONG_NUMBER = f"a number is longer than {LONGEST_NUMBER} characters, or has an 
 _HALF_A_CHARACTER = "\\u stands for half a character: write both halves of the pair, or the character itself"
 _NUL = "\\u0000 stands for no character: remove it"
 _TRAILING_COMMA = "a comma stands before a closing bracket, with nothing between: remove it"
+_LEADING_ZERO = "a number begins with 0: leave it out; a field that takes a text wants quotation marks around it"
 _CUT_SHORT = "the text ends too early: the file is cut short, or a closing bracket is missing"
 
 _SPACE = " \t\r\n"
@@ -197,10 +198,7 @@ def _explained(text: str, error: json.JSONDecodeError) -> tuple[int, str]:
         return place, _TRAILING_COMMA
     if not error.msg.startswith(("Unterminated", "Invalid")):
         if rest[0].isdigit() and before.endswith("0"):
-            return (
-                place,
-                "a number begins with 0: leave it out; a field that takes a text wants quotation marks around it",
-            )
+            return place, _LEADING_ZERO
         if rest[0] in ".eE" and before[-1:].isdigit():
             return place, "a number must have a digit after its point, or after its e"
         for beginnings, cause in _BEGINNINGS:
