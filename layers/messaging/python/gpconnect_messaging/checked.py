@@ -99,8 +99,6 @@ def require_in_order(
     """
     created_at = (now or datetime.now(UTC)).replace(microsecond=0)
     sent = redacted(request)
-    if reasons := list(broken_alone(sent, created_at)):
-        raise RequestRefusedError(reasons)
     missing = set[str]()
 
     def read(key: str) -> bytes | None:
@@ -109,8 +107,14 @@ def require_in_order(
             missing.add(key)
         return content
 
-    _opened(sent, read, gate)
-    supplied = _supplied(sent, read)
+    reasons = list(broken_alone(sent, created_at))
+    try:
+        _opened(sent, read, gate)
+        supplied = _supplied(sent, read)
+    except RequestRefusedError as refused:
+        reasons += refused.reasons
+    if reasons:
+        raise RequestRefusedError(reasons)
     if not any(each.key in missing for each in sent.resources):
         version = next(each for each, prescribed in SPECIFICATIONS.items() if sent.use_case in prescribed.wordings)
         message = Message(
