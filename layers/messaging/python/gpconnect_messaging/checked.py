@@ -99,23 +99,16 @@ def require_in_order(
     """
     created_at = (now or datetime.now(UTC)).replace(microsecond=0)
     sent = redacted(request)
-    missing = set[str]()
-
-    def read(key: str) -> bytes | None:
-        content = beside(key)
-        if content is None:
-            missing.add(key)
-        return content
-
+    found = {key: beside(key) for _, key in sent.files}
     reasons = list(broken_alone(sent, created_at))
     try:
-        _opened(sent, read, gate)
-        supplied = _supplied(sent, read)
+        _opened(sent, found.__getitem__, gate)
+        supplied = _supplied(sent, found.__getitem__)
     except RequestRefusedError as refused:
         reasons += refused.reasons
     if reasons:
         raise RequestRefusedError(reasons)
-    if not any(each.key in missing for each in sent.resources):
+    if not any(each.key and found[each.key] is None for each in sent.resources):
         version = next(each for each, prescribed in SPECIFICATIONS.items() if sent.use_case in prescribed.wordings)
         message = Message(
             request=sent if sent.primary else with_report(sent),
@@ -126,7 +119,7 @@ def require_in_order(
             supplied=supplied,
         )
         _composed(message, [])
-    return [field for field, key in request.files if key in missing]
+    return [field for field, key in request.files if key in found and found[key] is None]
 
 
 def require_conformance(message: Message, written: ComposedMessage) -> None:

@@ -14,7 +14,6 @@ MOST_MEMBERS = 100
 """Of one gzip stream: each costs a copy of what follows it."""
 
 GZIP = b"\x1f\x8b"
-"""What a gzip stream begins with."""
 _MARKS = (
     (b"\xef\xbb\xbf", "utf-8"),
     (b"\xff\xfe\x00\x00", "utf-32-le"),

@@ -58,9 +58,7 @@ def _in_the_calendar(value: str) -> bool:
 
 def _looks_as_it_is(value: str) -> bool:
     """A code that only looks like another would be taken for it by a person, and for nothing by a computer."""
-    return value.isascii() or all(
-        item.isascii() or (is_visible(item) and unicodedata.category(item) != "Nd") for item in value
-    )
+    return all(item.isascii() or (is_visible(item) and unicodedata.category(item) != "Nd") for item in value)
 
 
 def _fits(value: str) -> bool:
