@@ -17,9 +17,9 @@ from gpconnect_messaging.conformance.headers import Headers, UnreadableEnvelopeE
 from gpconnect_messaging.conformance.tree import read
 from gpconnect_messaging.itk3.compose import compose, envelope
 from gpconnect_messaging.itk3.resources import message_bundle
-from gpconnect_messaging.requests.fields import visible
 from gpconnect_messaging.routing.automatic import surname_fault
 from gpconnect_messaging.specification import Version
+from gpconnect_messaging.visible import visible
 from tests.conformance.mutants import remove, set_to
 from tests.conformance.samples import ROLES, sample
 from tests.examples import ROOT, a_message

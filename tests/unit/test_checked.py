@@ -1,5 +1,6 @@
 """A request becomes checked messages in memory: what the builder refuses is refused, what it makes is made."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.checked import checked_messages
+from gpconnect_messaging.checked import checked_messages, require_in_order
 from gpconnect_messaging.conformance.examination import examine_bytes
 from gpconnect_messaging.conformance.headers import Headers
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
+from gpconnect_messaging.requests.models import parse_request
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from tests.examples import CREATED_AT, MAILBOXES, REQUESTS, messages_of, request_data, written
@@ -96,3 +98,30 @@ def test_importing_it_imports_neither_aws_nor_a_transport_nor_what_draws() -> No
 
 def _here() -> dict[str, str]:
     return {"PYTHONPATH": "layers/messaging/python", "PATH": ""}
+
+
+def reasons_of(check: Callable[..., object], *arguments: Any, **options: Any) -> list[str]:
+    try:
+        check(*arguments, **options)
+    except RequestRefusedError as refusal:
+        return list(map(str, refusal.reasons))
+    return []
+
+
+OF_SETTINGS = ("specification", "authors: is missing", "care_setting: is missing")
+
+
+@pytest.mark.parametrize(
+    "name", ["consultation-report-2.0", "online-consultation-1.5-pharmacy", "generic-document-1.5"]
+)
+def test_without_settings_is_refused_what_any_settings_refuse_and_nothing_else(name: str) -> None:
+    for field in (None, *request_data(name)):
+        given = json.dumps(request_data(name, **({field: None} if field else {}))).encode()
+        if reasons_of(parse_request, given):
+            continue
+        alone = reasons_of(require_in_order, parse_request(given), beside(name), now=CREATED_AT)
+        of_builder = reasons_of(
+            checked_messages, given, mailbox_of(name), beside(name), identifiers=IDENTIFIERS, now=CREATED_AT
+        )
+        assert of_builder or not alone, field
+        assert alone or all(any(each in reason for each in OF_SETTINGS) for reason in of_builder), field

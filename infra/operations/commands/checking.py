@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,9 +13,9 @@ from rich.text import Text
 from gpconnect_messaging.documents.gate import DocumentGate
 from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.ledger.lifecycle import FactKind
-from gpconnect_messaging.requests.models import DEEPEST, Request, Withdrawal, parse
-from gpconnect_messaging.requests.plausibility import implausible, implausible_withdrawal
-from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
+from gpconnect_messaging.requests.models import DEEPEST, Request, parse
+from gpconnect_messaging.requests.plausibility import implausible_withdrawal
+from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.storage import NotThereError
 from infra.operations.command_line import Ended, Given, InputError, Panel, command
 from infra.operations.commands.looking import Actor
@@ -44,11 +45,10 @@ def validate(
     """A request with its documents, or a message or response, held to its rules; nothing that is printed repeats it."""
     from gpconnect_messaging.conformance.headers import Headers, read_headers
 
-    file = Path(what)
-    if file.is_file():
-        content = file.read_bytes()
+    content = _content(Path(what))
+    if content is not None:
         if _is_request(content):
-            return _validate_request(given, content, file.parent, DocumentGate(allow_active=allow_active))
+            return _validate_request(given, content, Path(what).parent, DocumentGate(allow_active=allow_active))
         headers = read_headers(envelope.read_bytes()) if envelope else None
     else:
         _no_such_file(what)
@@ -74,25 +74,34 @@ def _validate_message(given: Given, content: bytes, headers: Any, *, everything:
 
 
 def _is_request(content: bytes) -> bool:
-    """A message is XML, or JSON that names its resource type; of all else the reader of requests says what is wrong."""
+    """A message is XML, or JSON that names its resource type; of all else the reader of requests says what is wrong.
+
+    Where JSON is broken the beginning tells: further in, the type can be that of a ready resource.
+    """
     try:
         found = read_json(content, largest=len(content), deepest=DEEPEST)
     except JsonError:
-        return b"<" not in content[:16] and b"resourceType" not in content
+        return _BEGINS_A_MESSAGE.match(content) is None
     return not isinstance(found, dict) or "resourceType" not in found
 
 
+_BEGINS_A_MESSAGE = re.compile(rb'[\s\x00\xef\xbb\xbf\xfe\xff]*(?:<|\{\s*"resourceType")')
+
+
 def _validate_request(given: Given, content: bytes, folder: Path, gate: DocumentGate) -> int | None:
-    """Hold a request to the rules that it can be held to by itself, and open the documents that lie beside it.
+    """Hold a request to the rules that it can be held to by itself, and open the files that lie beside it.
 
     The mailbox's own rules are the builder's.
     """
+    from gpconnect_messaging.checked import require_in_order
+
     not_opened: list[str] = []
     try:
         asked = parse(content)
-        _require_plausible(asked)
         if isinstance(asked, Request):
-            not_opened = _open_documents(asked, folder, gate)
+            not_opened = require_in_order(asked, lambda key: _content(folder / key), gate=gate)
+        elif broken := list(implausible_withdrawal(asked, datetime.now(UTC))):
+            raise RequestRefusedError(broken)
     except RequestRefusedError as refused:
         reasons = [str(each) for each in refused.reasons]
         given.screen.result(
@@ -109,28 +118,12 @@ def _validate_request(given: Given, content: bytes, folder: Path, gate: Document
     return None
 
 
-def _open_documents(request: Request, folder: Path, gate: DocumentGate) -> list[str]:
-    """Open the documents beside a request as the builder does; name those that are not there.
-
-    Raises RequestRefusedError.
-    """
-    reasons, not_opened = [], []
-    for place, document in enumerate(request.documents):
-        file = folder / document.key
-        if not file.is_file():
-            not_opened.append(f"documents[{place}]")
-        elif refusal := gate.examine(document.content_type, [file.read_bytes()]).refusal:
-            reasons.append(Reason(f"documents[{place}]", refusal))
-    if reasons:
-        raise RequestRefusedError(reasons)
-    return not_opened
-
-
-def _require_plausible(asked: Request | Withdrawal) -> None:
-    now = datetime.now(UTC)
-    broken = list(implausible_withdrawal(asked, now) if isinstance(asked, Withdrawal) else implausible(asked, now))
-    if broken:
-        raise RequestRefusedError(broken)
+def _content(file: Path) -> bytes | None:
+    """Read a file; None where there is none, or where none can have that name."""
+    try:
+        return file.read_bytes()
+    except (OSError, ValueError):
+        return None
 
 
 @command(example="gpcm render 1a2b3c4d --reveal --page report.html", panel=Panel.CHECK)
@@ -157,10 +150,8 @@ def render(
 
     if extract and not clinical:
         raise InputError("Documents are clinical content: add --clinical to extract them.")
-    file = Path(what)
-    if file.is_file():
-        content = file.read_bytes()
-    else:
+    content = _content(Path(what))
+    if content is None:
         _no_such_file(what)
         place, message_id = given.place, given.place.find(what).message_id
         if not reveal_:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from gpconnect_messaging.documents.layouts import DESIGNS
 from gpconnect_messaging.documents.lettering import clean
 from gpconnect_messaging.documents.report import ReportRenderer
-from gpconnect_messaging.requests.fields import visible
 from gpconnect_messaging.requests.models import Request, parse_request
 from gpconnect_messaging.specification import ReportDesign
+from gpconnect_messaging.visible import visible
 from tests.examples import request_data
 from tests.unit.documents.page_reading import notes_of, overlaps, pieces, squeezed, text_of
 

@@ -11,8 +11,8 @@ from lxml import etree
 
 from gpconnect_messaging.itk3.compose import DocumentChangedError, compose, envelope
 from gpconnect_messaging.itk3.message import Message
-from gpconnect_messaging.requests.fields import visible
 from gpconnect_messaging.specification import Version
+from gpconnect_messaging.visible import visible
 from tests.examples import REQUESTS, a_message
 
 FHIR = {"f": "http://hl7.org/fhir", "h": "http://www.w3.org/1999/xhtml"}

@@ -29,13 +29,15 @@ NAMES = {
     "Welsh": ("Llŷr ap Gwyneddŵr", "Llyr ap Gwyneddwr"),
     "Polish": ("Łukasiewicz", "Lukasiewicz"),
     "Vietnamese": ("Nguyễn", "Nguyen"),
-    "ampersand": ("Marks & Spencer", "Marks & Spencer"),
-    "angle brackets": ("<b>Smith</b>", "<b>Smith</b>"),
-    "entity": ("&lt;Smith&amp;", "&lt;Smith&amp;"),
-    "quotes": ("O\"Brien'", "O\"Brien'"),
     "69 characters": ("Ŵ" * 69, "W" * 69),
 }
-NOT_CARRIED = {
+SIGNS = {
+    "ampersand": "Marks & Spencer",
+    "angle brackets": "<b>Smith</b>",
+    "entity": "&lt;Smith&amp;",
+    "quotes": "O\"Brien'",
+}
+NOT_CARRIED = SIGNS | {
     "Greek": "Παπαδόπουλος", "Arabic": "عبد الله", "Chinese, beyond the first plane": "𠮷田", "70 characters": "Ŵ" * 70,
 }  # fmt: skip
 """Surnames that no address can carry whole."""
@@ -70,6 +72,16 @@ def test_a_name_stands_in_the_message_as_it_was_given_and_in_the_headers_folded(
     assert address.subject.isascii()
     assert folded[:60] in address.subject
     assert len(address.subject) <= 500
+    assert broken(message) == []
+
+
+@pytest.mark.parametrize("name", SIGNS.values(), ids=SIGNS)
+def test_signs_in_a_forename_and_in_an_organisations_name_stand_as_they_were_given(name: str) -> None:
+    message = a_message(patient__name={"family": "WRIGHT", "given": [name]}, organisation__name=name)
+    root = etree.fromstring(written(message, REPORT))
+    assert value(root, "//f:Patient/f:name/f:given/@value") == name
+    assert name in values(root, "//f:Organization/f:name/@value")
+    assert name in envelope(message).subject
     assert broken(message) == []
 
 

@@ -241,6 +241,13 @@ def test_xml_that_is_no_stu3_resource_is_refused(raw: bytes) -> None:
     why_not(raw, XML)
 
 
+@pytest.mark.parametrize(
+    "raw", [b"", b" \n", b'<?xml version="1.0" encoding="UTF-8"?>', b'\xef\xbb\xbf<?xml version="1.0"?>\n']
+)
+def test_xml_that_holds_nothing_is_said_to_be_empty(raw: bytes) -> None:
+    assert "is empty, or an XML declaration alone" in why_not(raw, XML)
+
+
 @given(st.binary(max_size=300))
 @settings(max_examples=2 * settings().max_examples, deadline=None)
 def test_whatever_comes_the_answer_is_a_resource_or_a_refusal(raw: bytes) -> None:

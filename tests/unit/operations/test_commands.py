@@ -5,7 +5,7 @@ import re
 import stat
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -417,6 +417,93 @@ def test_a_request_is_held_to_times_that_can_be_and_a_file_that_is_not_json_is_t
     assert "consultation.start: lies before the patient's birth" in plain(ended.stdout)
     file.write_bytes(b'{"patient": 1,}')
     assert "line 1, column 14: a comma stands before" in plain(terminal.run("validate", str(file)).stdout)
+
+
+OBSERVATION = {
+    "resourceType": "Observation", "status": "final", "code": {"text": "Weight"}, "issued": "2026-11-20T10:00:00Z",
+    "subject": {"reference": "Patient/patient"},
+}  # fmt: skip
+
+
+def beside(folder: Path, resource: dict[str, Any] | None = None, **changes: Any) -> Path:
+    """A request with one ready resource, and its document beside it."""
+    content = {"content_type": "application/fhir+json", "content": json.dumps(OBSERVATION | (resource or {}))}
+    data = request_data("generic-document-1.5", **{"resources": [content], **changes})
+    (folder / "report.pdf").write_bytes((REQUESTS / "generic-document-1.5" / "report.pdf").read_bytes())
+    (folder / "request.json").write_text(json.dumps(data), encoding="utf-8")
+    return folder / "request.json"
+
+
+DEVICE = {"type": {"code": "27113001", "display": "x"}, "manufacturer": "A"}
+DOCUMENT = {"key": "report.pdf", "content_type": "application/pdf", "title": "x", "primary": True}
+NUMBER = {"system": "https://fhir.nhs.uk/Id/nhs-number", "value": "9999999999"}
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"resource": {"status": 202611}}, "resources[0]: Observation.status: must be text"),
+        ({"resource": {"subject": {"reference": "Patient/patient", "identifier": NUMBER}}}, "identifier: is not seen"),
+        ({"resource": {"subject": {"reference": "Patient/other"}}}, "Observation.subject.reference: refers to nothing"),
+        ({"patient__name__family": "WRIGHT_X"}, "patient.name.family: has a sign or letter"),
+        ({"device": DEVICE}, "device: is given, and authors does not name it"),
+        ({"documents": [DOCUMENT | {"content_type": "image/gif"}]}, "documents[0].content_type: the primary document"),
+        ({"documents": [DOCUMENT | {"content_type": "image/png"}]}, "documents[0]: "),
+        ({"title": None}, "title: is missing"),
+    ],
+)  # fmt: skip
+def test_a_request_is_held_to_all_that_needs_no_settings(
+    terminal: Terminal, tmp_path: Path, given: dict[str, Any], sentence: str
+) -> None:
+    ended = terminal.run("validate", str(beside(tmp_path, **given)))
+    assert ended.exit_code == Ended.THE_ANSWER_IS_NO
+    assert sentence in plain(ended.stdout)
+
+
+@pytest.mark.parametrize("key", ["not-there.pdf", "a" * 300, "."])
+def test_a_file_that_is_not_beside_the_request_is_named(terminal: Terminal, tmp_path: Path, key: str) -> None:
+    resources = [{"content_type": "application/fhir+json", "key": each} for each in ("allergy.json", "b" * 300)]
+    file = beside(tmp_path, documents=[DOCUMENT | {"key": key}], resources=resources)
+    said = terminal.well("validate", str(file))
+    for field in ("documents[0]", "resources[0]", "resources[1]"):
+        assert f"{field}: is not beside the request" in plain(said)
+    assert "no such" in plain(terminal.run("validate", "a" * 300 + ".json").output)
+
+
+@pytest.mark.parametrize("name", sorted(each.parent.name for each in REQUESTS.glob("*/request.json")))
+def test_a_sample_is_in_order_or_was_made_to_be_refused(terminal: Terminal, name: str) -> None:
+    ended = terminal.run("validate", str(REQUESTS / name / "request.json"))
+    assert ended.exit_code == (Ended.THE_ANSWER_IS_NO if name == "invalid" else Ended.WELL), ended.output
+    assert "is not beside" not in ended.output
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda raw: raw[:-1] + b',"encounter":"x"}', "a name stands twice"),
+        (lambda raw: raw[:-1] + b",}", "a comma stands before a closing bracket"),
+        (lambda raw: raw[:-5], "line 1, column "),
+        (lambda raw: raw[:-1] + b',"x":NaN}', "NaN and Infinity"),
+        (lambda raw: raw[:-1] + b',"x":"\xe9"}', "this is not UTF-8"),
+        (lambda raw: raw.decode().encode("utf-16"), "is written in UTF-16"),
+        (lambda raw: b'{"<": "<",}', "line 1, column 10"),
+    ],
+)  # fmt: skip
+def test_a_broken_request_with_a_resource_in_it_is_told_where(
+    terminal: Terminal, tmp_path: Path, change: Callable[[bytes], bytes], sentence: str
+) -> None:
+    file = beside(tmp_path)
+    file.write_bytes(change(file.read_bytes()))
+    ended = terminal.run("validate", str(file))
+    assert ended.exit_code == Ended.THE_ANSWER_IS_NO
+    assert sentence in plain(ended.stdout)
+
+
+@pytest.mark.parametrize("raw", [b' {"resourceType": "Bundle",}', b"\xef\xbb\xbf<Bundle", "<Bundle".encode("utf-16")])
+def test_what_begins_as_a_message_is_held_to_be_one(terminal: Terminal, tmp_path: Path, raw: bytes) -> None:
+    file = tmp_path / "message"
+    file.write_bytes(raw)
+    assert "It cannot be checked: " in plain(terminal.run("validate", str(file)).output)
 
 
 def test_a_request_is_written_from_answers_and_only_its_writer_can_read_it(terminal: Terminal, tmp_path: Path) -> None:

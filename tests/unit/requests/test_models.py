@@ -54,10 +54,23 @@ def test_a_broken_field_is_named(change: str, value: object, field: str) -> None
     assert [reason.partition(":")[0] for reason in reasons(**{change: value})] == [field]
 
 
-@pytest.mark.parametrize("key", ["/etc/passwd", "../other/report.pdf", "a/../../b.pdf"])
-def test_a_document_stays_inside_the_drop(key: str) -> None:
+@pytest.mark.parametrize(
+    "key",
+    ["/etc/passwd", "../other/report.pdf", "a/../../b.pdf", "request.json", "north/REQUEST.json", "a\x01b.pdf", "a\n",
+     "\u200b"],
+)  # fmt: skip
+def test_a_document_is_a_file_in_the_drop_and_no_request(key: str) -> None:
     documents = [{"key": key, "content_type": "application/pdf", "title": "Report", "primary": True}]
     assert "documents[0].key" in reasons(documents=documents)[0]
+
+
+def test_a_file_is_named_once() -> None:
+    document = {"key": "a.pdf", "content_type": "application/pdf", "title": "Report"}
+    resource = {"content_type": "application/fhir+json"}
+    documents = [document | {"primary": True}, document]
+    assert reasons(documents=documents) == ["documents[1].key: stands twice: name each file once"]
+    resources = [resource | {"key": "b.json"}, resource | {"content": "{}"}, resource | {"key": "b.json"}]
+    assert reasons(resources=resources) == ["resources[2].key: stands twice: name each file once"]
 
 
 @pytest.mark.requirement("1.5:GPCM-SD-032")

@@ -60,6 +60,7 @@ def test_nothing_happens_to_a_patient_before_the_birth() -> None:
     born = {"patient__birth_date": "2020-01-01"}
     assert fields(**born, consultation__start=before) == ["consultation.start"]
     assert fields(DISCHARGE, **born, event__start=before) == ["event.start"]
+    assert fields(DISCHARGE, **born, event__start=None, event__end=before) == ["event.end"]
     assert fields(ONLINE, **born, **observed(before)) == ["observations[0].issued"]
     assert fields(ONLINE, **born, **answered(before)) == ["questionnaire.authored"]
 

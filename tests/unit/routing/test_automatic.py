@@ -39,7 +39,11 @@ def test_the_longest_surname_fills_the_address_and_a_longer_one_goes_to_a_person
 @pytest.mark.parametrize(
     ("family", "address"),
     [("ǼBY", "AEBY"), ("Ǿster", "Oster"), ("ŉDIAYE", "'NDIAYE"), ("WRIGHT\u200b", "WRIGHT"), ("St. John−Ʌ", None),
-     ("Ʌ", None), ("WR?GHT", None), ("李", None), ("Smith\ue000", None), ("...", None)],
+     ("Ʌ", None), ("WR?GHT", None), ("李", None), ("Smith\ue000", None), ("...", None),
+     ("O\u1fbdNeil", "O'Neil"), ("O\uff40Neil", "O'Neil"), ("Vil·la", "Villa"), ("St.\u00a0John", "St. John"),
+     ("WRIGHT^GARTH", None), ("WRIGHT, Garth", None), ("WRIGHT_X", None), ("{family}", None), ("%s", None),
+     ("WRI\nGHT", None), ("WRI\tGHT", None), ("Smith²", None), ("Smith2", None), ("Smith™", None), ("Henry Ⅷ", None),
+     ("ⓌRIGHT", None), ("O¨Neil", None), ("Marks & Co", None), ("Smith…", None)],
 )  # fmt: skip
 def test_a_surname_is_carried_whole_or_not_at_all(family: str, address: str | None) -> None:
     patient = a_request(patient__name__family=family).patient

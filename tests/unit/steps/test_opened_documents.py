@@ -65,8 +65,11 @@ def test_the_builder_gpcm_and_the_library_give_one_verdict(name: str, tmp_path: 
     assert (not reasons) is accepted
 
     said = CliRunner().invoke(app, ["validate", "--json", str(tmp_path / KEY)])
-    rule = [each for each in reasons if "the primary document must be" not in each]
-    assert json.loads(said.stdout)["reasons"] == rule
+    rule, also = (
+        [each for each in found if "the primary document must be" not in each]
+        for found in (reasons, json.loads(said.stdout)["reasons"])
+    )
+    assert also == rule
 
     mailbox = product.builder.mailboxes.settings(asked(content_type)["mailbox"])
     try:

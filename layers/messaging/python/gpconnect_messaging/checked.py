@@ -16,18 +16,20 @@ from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.supplied import Supplied, read_supplied
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.requests.identity import Identifiers
+from gpconnect_messaging.requests.identity import SHORTEST_SECRET, Identifiers
 from gpconnect_messaging.requests.models import Request, parse_request
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.requests.redaction import redacted
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
-from gpconnect_messaging.requests.rules import broken_rules
+from gpconnect_messaging.requests.rules import broken_alone, broken_rules
 from gpconnect_messaging.routing.recipients import recipients
 from gpconnect_messaging.sizes import in_megabytes
+from gpconnect_messaging.specification import SPECIFICATIONS
 from gpconnect_messaging.usecases import USE_CASES
 
 Read = Callable[[str], bytes]
 """Gives the content of a file that the request names, by its key. What it raises comes out as it is."""
+ReadIfThere = Callable[[str], bytes | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,8 @@ def checked_messages(
         raise RequestRefusedError.because("mailbox", "is not the mailbox whose settings were given")
     if reasons := list(broken_rules(request, mailbox, numbers, created_at)):
         raise RequestRefusedError(reasons)
-    request, documents = _opened(request, read, gate)
+    documents, content_types = _opened(request, read, gate)
+    request = as_carried(request, content_types)
     message = Message(
         request=request,
         mailbox=mailbox,
@@ -84,6 +87,39 @@ def checked_messages(
         documents = [renderer.render(request, version, read).content, *documents]
         message = replace(message, request=with_report(request))
     return tuple(_checked(replace(message, recipient=each), documents) for each in recipients(request))
+
+
+def require_in_order(
+    request: Request, beside: ReadIfThere, *, gate: DocumentGate = REFUSING, now: datetime | None = None
+) -> list[str]:
+    """Hold a request to all that can be known without settings; give the fields of the files that are not there.
+
+    `beside` gives the content of a file that the request names, None where there is none. Where a ready resource is not
+    there, what the others refer to is not checked. Raises GateUnavailableError; RequestRefusedError.
+    """
+    created_at = (now or datetime.now(UTC)).replace(microsecond=0)
+    sent = redacted(request)
+    found = {key: beside(key) for _, key in sent.files}
+    reasons = list(broken_alone(sent, created_at))
+    try:
+        _opened(sent, found.__getitem__, gate)
+        supplied = _supplied(sent, found.__getitem__)
+    except RequestRefusedError as refused:
+        reasons += refused.reasons
+    if reasons:
+        raise RequestRefusedError(reasons)
+    if not any(each.key and found[each.key] is None for each in sent.resources):
+        version = next(each for each, prescribed in SPECIFICATIONS.items() if sent.use_case in prescribed.wordings)
+        message = Message(
+            request=sent if sent.primary else with_report(sent),
+            mailbox=MailboxSettings(mailbox=sent.mailbox, ods_code=sent.organisation.ods_code, specification=version),
+            identifiers=Identifiers(bytes(SHORTEST_SECRET)),  # what is composed is not kept
+            version=1,
+            created_at=created_at,
+            supplied=supplied,
+        )
+        _composed(message, [])
+    return [field for field, key in request.files if key in found and found[key] is None]
 
 
 def require_conformance(message: Message, written: ComposedMessage) -> None:
@@ -102,11 +138,12 @@ def require_conformance(message: Message, written: ComposedMessage) -> None:
         )
 
 
-def _opened(request: Request, read: Read, gate: DocumentGate) -> tuple[Request, list[bytes]]:
-    """Read and open the documents, primary first; give them, and the request with the content types that travel."""
+def _opened(request: Request, read: ReadIfThere, gate: DocumentGate) -> tuple[list[bytes], list[str]]:
+    """Read and open the documents that are there, primary first; give them, and the content types that travel."""
     documents, content_types, reasons = [], [], []
     for document in request.documents_in_order:
-        content = read(document.key)
+        if (content := read(document.key)) is None:
+            continue
         verdict = gate.examine(document.content_type, [content])
         if verdict.refusal:
             reasons.append(Reason(f"documents[{request.documents.index(document)}]", verdict.refusal))
@@ -114,26 +151,32 @@ def _opened(request: Request, read: Read, gate: DocumentGate) -> tuple[Request, 
         content_types.append(verdict.content_type)
     if reasons:
         raise RequestRefusedError(reasons)
-    return as_carried(request, content_types), documents
+    return documents, content_types
 
 
-def _supplied(request: Request, read: Read) -> tuple[Supplied, ...]:
-    """Read the ready resources, without those that are kept back."""
+def _supplied(request: Request, read: ReadIfThere) -> tuple[Supplied, ...]:
+    """Read the ready resources that are there, without those that are kept back."""
     allowed = USE_CASES[request.use_case].resource_types
     taken = []
     for place, resource in enumerate(request.resources):
         raw = read(str(resource.key)) if resource.content is None else resource.content.encode()
+        if raw is None:
+            continue
         supplied = read_supplied(place, resource.content_type, raw, allowed)
         if not (resource.confidential or supplied.labelled_confidential):
             taken.append(supplied)
     return tuple(taken)
 
 
-def _checked(message: Message, documents: list[bytes]) -> CheckedMessage:
+def _composed(message: Message, documents: list[bytes]) -> ComposedMessage:
     try:
-        written = compose(message, map(len, documents))
+        return compose(message, map(len, documents))
     except NotFhirError as error:
         raise RequestRefusedError.because("request", f"cannot be written as FHIR: see {error}") from None
+
+
+def _checked(message: Message, documents: list[bytes]) -> CheckedMessage:
+    written = _composed(message, documents)
     require_conformance(message, written)
     return CheckedMessage(
         message_id=str(message.message_id),

@@ -14,6 +14,7 @@ import re
 from decimal import Decimal
 from typing import Any, NoReturn, Self
 
+from gpconnect_messaging.opening import GZIP, begins_in
 from gpconnect_messaging.sizes import in_megabytes
 
 LONGEST_NUMBER = 64
@@ -93,6 +94,7 @@ _LONG_NUMBER = f"a number is longer than {LONGEST_NUMBER} characters, or has an 
 _HALF_A_CHARACTER = "\\u stands for half a character: write both halves of the pair, or the character itself"
 _NUL = "\\u0000 stands for no character: remove it"
 _TRAILING_COMMA = "a comma stands before a closing bracket, with nothing between: remove it"
+_LEADING_ZERO = "a number begins with 0: leave it out; a field that takes a text wants quotation marks around it"
 _CUT_SHORT = "the text ends too early: the file is cut short, or a closing bracket is missing"
 
 _SPACE = " \t\r\n"
@@ -103,12 +105,6 @@ _TOKEN = re.compile(rf"(?P<string>{_STRING})|(?P<constant>-?Infinity|NaN)|(?P<nu
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F])|(?P<nul>u0000)|.)"
 )
-_WIDE = {
-    b"\xff\xfe\x00\x00": "UTF-32",
-    b"\x00\x00\xfe\xff": "UTF-32",
-    b"\xff\xfe": "UTF-16",
-    b"\xfe\xff": "UTF-16",
-}
 _BEGINNINGS = (
     (("/", "#"), "a comment stands here, which JSON does not have: remove it"),
     (("'", "‘", "’", "“", "”", "„"), 'a quotation mark other than " stands here: use "'),
@@ -130,11 +126,10 @@ _CAUSES = (
 
 
 def _decoded(raw: bytes) -> str:
-    wide = next((name for mark, name in _WIDE.items() if raw.startswith(mark)), None)
-    if wide is None and b"\x00" in raw[:4]:
-        wide = "UTF-32" if raw[:4].count(0) > 2 else "UTF-16"
-    if wide:
-        raise JsonError(f"is written in {wide}: save it as UTF-8")
+    if raw.startswith(GZIP):
+        raise JsonError("is compressed with gzip: give it as plain JSON")
+    if (encoding := begins_in(raw)[1]).startswith(("utf-16", "utf-32")):
+        raise JsonError(f"is written in {encoding[:6].upper()}: save it as UTF-8")
     encoded = raw.removeprefix(codecs.BOM_UTF8)
     try:
         text = encoded.decode()
@@ -203,7 +198,9 @@ def _explained(text: str, error: json.JSONDecodeError) -> tuple[int, str]:
         return place, _TRAILING_COMMA
     if not error.msg.startswith(("Unterminated", "Invalid")):
         if rest[0].isdigit() and before.endswith("0"):
-            return place, "a number begins with 0: write it without, or as a text in quotation marks"
+            return place, _LEADING_ZERO
+        if rest[0] in ".eE" and before[-1:].isdigit():
+            return place, "a number must have a digit after its point, or after its e"
         for beginnings, cause in _BEGINNINGS:
             if rest.startswith(beginnings):
                 return place, cause

@@ -10,30 +10,28 @@ calls decides whether that can be sent.
 import re
 import unicodedata
 
+from gpconnect_messaging.visible import shows_nothing
+
 _LETTERS = {
     "ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L",
     "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ı": "i", "ŋ": "n", "Ŋ": "N", "ħ": "h", "Ħ": "H",
     "ŧ": "t", "Ŧ": "T", "ĸ": "q",
 }  # fmt: skip
 # U+0149 is an apostrophe and an n; the names that begin so are written with a capital.
-_BEFORE = str.maketrans({"ŉ": "'N"} | dict.fromkeys("`´΄", "'"))
-"""What decomposing would make something else of: an accent of its own becomes a space with an accent."""
-_APOSTROPHES = "‘’‛′‵ʹʻʼʽʾʿˈˊˋ՚׳Ꞌꞌ"
+_BEFORE = str.maketrans({"ŉ": "'N"})
+_ACCENT_ALONE = re.compile(" [\u0300\u0301\u0313\u0314]")
+"""What becomes of an accent or breathing of its own (´, U+1FBD) that is written for an apostrophe."""
+_APOSTROPHES = "`‘’‛′‵ʹʻʼʽʾʿˈˊˋ՚׳Ꞌꞌ"
 _DASHES = "−⁃˗"
 # A dot in the middle parts the two letters of the Catalan ŀl, and is no letter.
 _AFTER = str.maketrans(_LETTERS | dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_DASHES, "-") | dict.fromkeys("·‧"))
-_BLANK = {
-    *map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))),
-    *"\u034f\u115f\u1160\u2800\u3164\uffa0",
-}
-"""What shows nothing and is no format character by its category: variation selectors, joiners, and fillers."""
 _SPACES = re.compile(r"\s+")
 _NOT_COMPARED = re.compile(r"[ '-]")
 
 
 def fold(name: str) -> str:
     """Write a name in ASCII as far as it goes, with single spaces inside and none around."""
-    decomposed = unicodedata.normalize("NFKD", name.translate(_BEFORE))
+    decomposed = _ACCENT_ALONE.sub("'", unicodedata.normalize("NFKD", name.translate(_BEFORE)))
     seen = "".join(map(_visible, decomposed))
     return _SPACES.sub(" ", seen.translate(_AFTER)).strip()
 
@@ -45,10 +43,9 @@ def same_name(one: str, other: str) -> bool:
 
 def _visible(character: str) -> str:
     """Give what a character adds to what is read: nothing, a hyphen for any dash, or itself."""
-    category = unicodedata.category(character)
-    if category == "Cf" or character in _BLANK or unicodedata.combining(character):
+    if shows_nothing(character) or unicodedata.combining(character):
         return ""
-    return "-" if category == "Pd" else character
+    return "-" if unicodedata.category(character) == "Pd" else character
 
 
 def _compared(name: str) -> str:

@@ -14,7 +14,7 @@ from lxml import etree
 MOST_MEMBERS = 100
 """Of one gzip stream: each costs a copy of what follows it."""
 
-_GZIP = b"\x1f\x8b"
+GZIP = b"\x1f\x8b"
 _MARKS = (
     (b"\xef\xbb\xbf", "utf-8"),
     (b"\xff\xfe\x00\x00", "utf-32-le"),
@@ -52,7 +52,7 @@ def unzipped(body: bytes, longest: int) -> bytes:
     Zeros may follow the end, as gzip itself allows. Raises UnopenedError for a damaged stream, one that something else
     follows, and for more than `longest` bytes, without making many more.
     """
-    if body[:2] != _GZIP:
+    if body[:2] != GZIP:
         if len(body) > longest:
             raise UnopenedError(f"it is longer than {longest} bytes")
         return body
@@ -68,11 +68,17 @@ def unzipped(body: bytes, longest: int) -> bytes:
         if not decompressor.eof:
             raise UnopenedError("its gzip stream is cut short")
         body = decompressor.unused_data
-        if body[:2] != _GZIP:
+        if body[:2] != GZIP:
             if body.strip(b"\x00"):
                 raise UnopenedError("its gzip stream is followed by something else")
             return bytes(whole)
     raise UnopenedError(f"its gzip stream has more than {MOST_MEMBERS} members")
+
+
+def begins_in(body: bytes) -> tuple[bytes, str]:
+    """Give the byte order mark that a text begins with, and the encoding that it or the zeros behind it tell, or ""."""
+    marked = next((each for each in _MARKS if body.startswith(each[0])), None)
+    return marked or (b"", _WIDE.get(tuple(each == 0 for each in body[:4]), ""))
 
 
 def decoded(body: bytes) -> str:
@@ -83,8 +89,7 @@ def decoded(body: bytes) -> str:
     zeros and byte order marks at both ends are left out, also where they are of another width.
     Raises UnopenedError.
     """
-    mark, encoding = next((each for each in _MARKS if body.startswith(each[0])), (b"", ""))
-    encoding = encoding or _WIDE.get(tuple(each == 0 for each in body[:4]), "")
+    mark, encoding = begins_in(body)
     body = body[len(mark) :]
     if encoding.startswith(("utf-16", "utf-32")):
         # What a line end of one byte each left behind; cut, it would take half of the last character with it.

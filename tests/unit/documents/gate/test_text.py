@@ -73,8 +73,8 @@ def test_what_can_be_meant_in_two_ways_is_never_guessed_wrongly(old: str, words:
         ("text/plain", "lost: \ufffd".encode(), "holds U+FFFD"),
         ("text/plain", b"Dear Dr\0Smith", "control characters"),
         ("text/plain", b"\x1b[2J", "control characters"),
-        ("text/plain", b" \r\n\t\n", "nothing but blanks"),
-        ("text/plain", b"\xef\xbb\xbf", "nothing but blanks"),
+        ("text/plain", b" \r\n\t\n", "nothing that can be seen"),
+        ("text/plain", b"\xef\xbb\xbf", "nothing that can be seen"),
         ("text/plain", b"", "is empty"),
     ],
 )

@@ -22,6 +22,7 @@ from arabic_reshaper import ArabicReshaper
 from bidi.algorithm import get_display  # the package's other one does not mirror brackets
 
 from gpconnect_messaging.documents.fonts import embedded, font_files
+from gpconnect_messaging.visible import shows_nothing
 
 _LINE_BREAKS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff]")
@@ -180,15 +181,11 @@ def lettering(style: str, added: tuple[Path, ...] = ()) -> Lettering:
 def clean(text: str) -> str:
     """Put text into composed form, with plain line breaks, tabs as spaces, and without invisible formatting."""
     if not (text.isascii() and text.isprintable()):
-        visible = (each for each in text if unicodedata.category(each) != "Cf" and not _selects_a_variant(each))
+        shown = (each for each in text if not shows_nothing(each))
         # Composed only then: what was invisible can have stood between a letter and its mark.
-        text = _LINE_BREAKS.sub("\n", unicodedata.normalize("NFC", "".join(visible)))
+        text = _LINE_BREAKS.sub("\n", unicodedata.normalize("NFC", "".join(shown)))
         text = "\n".join(line.expandtabs(_TAB) for line in text.split("\n"))
     return text
-
-
-def _selects_a_variant(character: str) -> bool:
-    return "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
 
 
 def _direction(text: str) -> str:

@@ -15,6 +15,7 @@ from gpconnect_messaging.requests.damage import damage
 from gpconnect_messaging.requests.fields import XML_FORBIDS
 from gpconnect_messaging.requests.refusal import Reason
 from gpconnect_messaging.requests.snomed import SYSTEM, is_expression
+from gpconnect_messaging.visible import is_blank
 
 _UNKNOWN = "has an element or attribute that FHIR STU3 does not know"
 _STRAY_TEXT = "has text between its elements: FHIR writes every text into an attribute called value"
@@ -156,7 +157,7 @@ def _in_attribute(path: str, name: str, value: Any) -> Iterator[Reason]:
 def _unlike_text(value: Any) -> str:
     if not isinstance(value, str):
         return "must be text, in quotation marks"
-    if not value.strip():
+    if is_blank(value):
         return "is blank"
     if XML_FORBIDS.search(value):
         return "holds a control character that XML does not allow: remove it"

@@ -12,6 +12,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+from gpconnect_messaging.visible import is_visible
+
 Json = dict[str, Any]
 """A FHIR resource or element in FHIR JSON's shape. A number is an int, or a Decimal that keeps its digits."""
 
@@ -44,8 +46,6 @@ _PRIMITIVES = {
 _PATTERNS = {name: re.compile(pattern) for name, pattern in _PRIMITIVES.items()}
 WHOLE_NUMBERS = frozenset({"integer", "positiveInt", "unsignedInt"})
 _LARGEST_WHOLE_NUMBER = 2**31 - 1
-_NOT_SEEN = frozenset({"Cf", "Cc", "Zs", "Zl", "Zp", "Nd"})
-"""Categories of characters that look like nothing, like a blank or like an ASCII digit, and are not in ASCII."""
 
 
 def _in_the_calendar(value: str) -> bool:
@@ -61,9 +61,9 @@ def _in_the_calendar(value: str) -> bool:
     return True
 
 
-def _is_visible(value: str) -> bool:
+def _looks_as_it_is(value: str) -> bool:
     """A code that only looks like another would be taken for it by a person, and for nothing by a computer."""
-    return value.isascii() or not any(unicodedata.category(item) in _NOT_SEEN for item in value if not item.isascii())
+    return all(item.isascii() or (is_visible(item) and unicodedata.category(item) != "Nd") for item in value)
 
 
 def _fits(value: str) -> bool:
@@ -73,7 +73,7 @@ def _fits(value: str) -> bool:
 _BEYOND_PATTERNS: dict[str, Callable[[str], bool]] = {
     **dict.fromkeys(("date", "dateTime", "instant"), _in_the_calendar),
     **dict.fromkeys(WHOLE_NUMBERS, _fits),
-    **dict.fromkeys(("code", "uri"), _is_visible),
+    **dict.fromkeys(("code", "uri"), _looks_as_it_is),
 }
 
 

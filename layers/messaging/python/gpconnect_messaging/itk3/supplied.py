@@ -113,8 +113,11 @@ def _from_json(place: int, raw: bytes) -> Json:
 
 
 def _from_xml(place: int, raw: bytes) -> Json:
+    body = as_utf_8(raw)
+    if not body.strip():
+        raise _refused(place, "is empty, or an XML declaration alone: give a FHIR resource")
     try:
-        root = opened_xml(as_utf_8(raw), xml_parser(blanks=True))
+        root = opened_xml(body, xml_parser(blanks=True))
     except DocumentTypeError:
         raise _refused(place, "has a document type declaration, which FHIR XML must not have") from None
     except UnopenedError:

@@ -15,8 +15,10 @@ from pydantic_core import CoreSchema, core_schema
 
 from gpconnect_messaging.json_reading import JsonNumber
 from gpconnect_messaging.quoting import ods_code
+from gpconnect_messaging.requests.drop_keys import is_request
 from gpconnect_messaging.requests.nhs_number import is_nhs_number
 from gpconnect_messaging.requests.snomed import is_concept_id
+from gpconnect_messaging.visible import is_blank, is_visible, visible
 
 LONGEST_KEY = 1024
 """The longest key of an S3 object, in bytes of UTF-8."""
@@ -25,11 +27,6 @@ STRAY = "has a blank or an invisible character in it: remove it"
 
 _MEASURED = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.([0-9]+))?")
 _DIGITS, _PLACES = 18, 8
-
-
-def visible(text: str) -> str:
-    """Give the text without blanks, control characters and characters that nobody can see."""
-    return "".join(each for each in text if unicodedata.category(each)[0] not in "ZC")
 
 
 @dataclass(frozen=True)
@@ -64,13 +61,13 @@ def _printable(value: str) -> str:
 
 
 def _not_blank(value: str) -> str:
-    if not visible(value):
+    if is_blank(value):
         raise ValueError("is blank: give a value")
     return value
 
 
 def _identifier(value: str) -> str:
-    if value != value.strip(" ") or any(each != " " and not visible(each) for each in value):
+    if value != value.strip(" ") or not all(each == " " or is_visible(each) for each in value):
         raise ValueError("has a blank before or behind it, or an invisible character in it: with it, it is another id")
     return value
 
@@ -100,6 +97,10 @@ def _safe_key(value: str) -> str:
         raise ValueError(f"is longer than S3 allows: {LONGEST_KEY} bytes in UTF-8")
     if value.startswith("/") or ".." in value.split("/"):
         raise ValueError("must stay inside the drop: no leading '/', no '..'")
+    if any(unicodedata.category(each) == "Cc" for each in value):
+        raise ValueError("holds a control character: name the file without it")
+    if is_request(value):
+        raise ValueError("is the key of a request: name the file itself")
     return value
 
 
@@ -154,6 +155,7 @@ DropKey = Annotated[
         max_length=LONGEST_KEY,
         description="S3 key in the drop bucket: relative to request.json's folder in a drop, whole in a queue message",
     ),
+    AfterValidator(_not_blank),
     AfterValidator(_safe_key),
 ]
 Measured = Annotated[Decimal, PlainValidator(_measured), WithJsonSchema({"type": "number"})]

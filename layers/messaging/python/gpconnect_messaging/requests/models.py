@@ -345,6 +345,15 @@ class Request(_Root):
         return self
 
     @model_validator(mode="after")
+    def _no_file_is_named_twice(self) -> Self:
+        seen: set[str] = set()
+        for field, key in self.files:
+            if key in seen:
+                raise ValueError(f"{field}.key: stands twice: name each file once")
+            seen.add(key)
+        return self
+
+    @model_validator(mode="after")
     def _authors_are_known(self) -> Self:
         if len(set(self.authors)) != len(self.authors):
             raise ValueError("authors: must be named once each")
@@ -367,6 +376,12 @@ class Request(_Root):
     def primary(self) -> RequestedDocument | None:
         """The document that the sender made; None asks for one to be rendered from the consultation."""
         return next((document for document in self.documents if document.primary), None)
+
+    @property
+    def files(self) -> list[tuple[str, str]]:
+        """The keys of all files that the request names, behind the fields that name them."""
+        documents = [(f"documents[{place}]", each.key) for place, each in enumerate(self.documents)]
+        return documents + [(f"resources[{place}]", each.key) for place, each in enumerate(self.resources) if each.key]
 
     @property
     def documents_in_order(self) -> list[RequestedDocument]:

@@ -27,11 +27,12 @@ def implausible(request: Request, now: datetime) -> Iterator[Reason]:
         # Of `updated` and `issued` too: it would hold the request for as long, and make every true update look older.
         if time > now + CLOCKS_DIFFER:
             yield Reason(field, _FUTURE)
-    about_the_patient = {**happened, "event.start": request.event and request.event.start}
+    event = request.event
+    about_the_patient = {**happened, "event.start": event and event.start, "event.end": event and event.end}
     for field, at in about_the_patient.items():
         if at and uk_local(at).date() < request.patient.birth_date <= uk_local(now).date():
             yield Reason(field, "lies before the patient's birth: check both dates")
-    consultation, event = request.consultation, request.event
+    consultation = request.consultation
     if consultation.end and consultation.end < consultation.start:
         yield Reason("consultation.end", "lies before its start")
     if consultation.updated and consultation.updated < EARLIEST:

@@ -18,9 +18,8 @@ from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES
 
 def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRange, now: datetime) -> Iterator[Reason]:
     """Yield a reason for each rule that the request breaks."""
-    yield from _damaged("", request.model_dump(exclude={"resources"}))  # a resource says itself where it is
-    yield from _patient(request, numbers)
-    yield from implausible(request, now)
+    yield from _nhs_number(request, numbers)
+    yield from broken_alone(request, now)
     if request.organisation.ods_code != mailbox.ods_code:
         yield Reason("organisation.ods_code", "is not the organisation that the sending mailbox belongs to")
     if request.use_case not in mailbox.prescribed.local_extensions:
@@ -28,7 +27,6 @@ def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRang
             "use_case", f"is not part of specification {mailbox.prescribed.version}, which the mailbox follows"
         )
         return
-    yield from _use_case(request)
     yield from _people(request, mailbox.prescribed)
     yield from _document(request, mailbox)
     yield from _care_provider(request, mailbox.prescribed)
@@ -44,7 +42,22 @@ def _damaged(path: str, value: Any) -> Iterator[Reason]:
         yield from _damaged(f"{path}[{place}]", inner)
 
 
-def _patient(request: Request, numbers: NumberRange) -> Iterator[Reason]:
+def broken_alone(request: Request, now: datetime) -> Iterator[Reason]:
+    """Yield a reason for each rule that the request breaks whatever the settings are."""
+    yield from _damaged("", request.model_dump(exclude={"resources"}))  # a resource says itself where it is
+    if fault := surname_fault(request.patient.name.family):
+        yield Reason("patient.name.family", fault)
+    yield from implausible(request, now)
+    yield from _use_case(request)
+    if request.care_provider:
+        ods_code = request.care_provider.ods_code
+        if request.registered_practice and request.registered_practice.ods_code == ods_code:
+            yield Reason("care_provider.ods_code", "is the registered practice, which gets the document anyway")
+        if request.organisation.ods_code == ods_code:
+            yield Reason("care_provider.ods_code", "is the sending organisation itself")
+
+
+def _nhs_number(request: Request, numbers: NumberRange) -> Iterator[Reason]:
     if number_range(request.patient.nhs_number) is not numbers:  # safety rule 4
         yield Reason(
             "patient.nhs_number",
@@ -52,8 +65,6 @@ def _patient(request: Request, numbers: NumberRange) -> Iterator[Reason]:
             if numbers is NumberRange.LIVE
             else "is outside the test range 900-999, and this environment is for tests only",
         )
-    if fault := surname_fault(request.patient.name.family):
-        yield Reason("patient.name.family", fault)
 
 
 def _use_case(request: Request) -> Iterator[Reason]:
@@ -95,16 +106,12 @@ def _document(request: Request, mailbox: MailboxSettings) -> Iterator[Reason]:
 
 
 def _care_provider(request: Request, prescribed: Specification) -> Iterator[Reason]:
-    if request.care_provider is None:
-        return
-    if request.use_case not in prescribed.care_providers:  # GPCM-SD-056 (2.0): to the registered practice only
+    if (
+        request.care_provider and request.use_case not in prescribed.care_providers
+    ):  # GPCM-SD-056 (2.0): to the registered practice only
         yield Reason(
             "care_provider", f"specification {prescribed.version} sends this use case to the registered practice only"
         )
-    if request.registered_practice and request.registered_practice.ods_code == request.care_provider.ods_code:
-        yield Reason("care_provider.ods_code", "is the registered practice, which gets the document anyway")
-    if request.organisation.ods_code == request.care_provider.ods_code:
-        yield Reason("care_provider.ods_code", "is the sending organisation itself")
 
 
 def _confidential(request: Request, prescribed: Specification) -> Iterator[Reason]:

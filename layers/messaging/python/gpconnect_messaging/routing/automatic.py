@@ -3,6 +3,9 @@
 The address is personal data: mask it everywhere.
 """
 
+import re
+import unicodedata
+
 from gpconnect_messaging.names import fold
 from gpconnect_messaging.requests.models import Patient
 from gpconnect_messaging.specification.birth_date import BirthDateFormat
@@ -20,19 +23,28 @@ class SurnameNotCarriedError(ValueError):
 def surname_fault(family: str) -> str | None:
     """Say why an address cannot carry a surname whole, as the rest of a sentence; None where it can.
 
-    What is folded wrongly or cut is another name to MESH, which says so in an error report days later at the worst. A
-    question mark is what became of a letter that an earlier system could not write.
+    What is folded wrongly or cut is another name to MESH, which says so in an error report days later at the worst.
     """
     surname = fold(family)
     if not any(letter.isascii() and letter.isalpha() for letter in surname):
         return "has no letter that a MESH address can carry: " + _INSTEAD
-    if not all(" " <= each <= "~" for each in surname) or "?" in surname:
-        return "has a letter or sign that a MESH address cannot carry: " + _INSTEAD
+    if not all(map(_is_carried, family)):
+        return f"has a sign or letter that a MESH address cannot carry ({_CARRIED}): " + _INSTEAD
     if len(surname) > LONGEST_SURNAME:
         return f"is longer than the {LONGEST_SURNAME} characters that a MESH address has room for: " + _INSTEAD
     return None
 
 
+def _is_carried(character: str) -> bool:
+    """Whether a character stays what it is when it is folded: a sign or number that becomes letters (™, ²) does not."""
+    folded = fold(f"x{character}x")[1:-1]
+    if folded == " ":
+        return unicodedata.category(character) == "Zs"
+    return folded in ("", "'", "-", ".") or (character.isalpha() and _LETTERS.fullmatch(folded) is not None)
+
+
+_LETTERS = re.compile("[A-Za-z']+")
+_CARRIED = "only letters, blanks, apostrophes, hyphens and full stops"
 _INSTEAD = "write it as PDS does, in letters from A to Z, or inform the practice another way"
 
 

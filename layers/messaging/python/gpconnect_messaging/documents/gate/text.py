@@ -9,6 +9,7 @@ import codecs
 import re
 
 from gpconnect_messaging.documents.gate.findings import Findings, RefusedError
+from gpconnect_messaging.visible import is_blank
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -42,8 +43,8 @@ _SCRIPT = re.compile(
 def examined(content: bytes, charset: str | None) -> Findings:
     """Read a text, in the `charset` that its content type declares if it does. Raises RefusedError."""
     encoding, text = _decoded(content, charset)
-    if not text.strip("\ufeff \t\r\n\f\v\xa0"):
-        raise RefusedError("holds nothing but blanks")
+    if is_blank(text):
+        raise RefusedError("holds nothing that can be seen")
     if _CONTROL.search(text):
         raise RefusedError("holds control characters, so it is no plain text")
     if "\ufffd" in text:
