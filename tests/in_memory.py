@@ -300,7 +300,7 @@ class Bucket:
         return ObjectPages(self, operation)
 
     def list_objects_v2(self, *, Prefix: str, **_: Any) -> Item:
-        return {"Contents": [{"Key": key} for key in sorted(self.objects) if key.startswith(Prefix)]}
+        return {"Contents": [self.listed(key)[0] for key in sorted(self.objects) if key.startswith(Prefix)]}
 
     def list_object_versions(
         self, *, Prefix: str = "", Delimiter: str = "", KeyMarker: str = "", VersionIdMarker: str = "",

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.operations.messages import HIDDEN, Acknowledgement, Coming, Message, Mood, Row, StatusCount, mood
-from infra.operations.place import QueueDepth
+from infra.operations.place import Arrived, QueueDepth
 from infra.operations.wording import period
 
 _WIDTH_OFF_TERMINAL = 100
@@ -124,11 +124,26 @@ def counts_table(counts: Sequence[StatusCount], now: datetime) -> Table:
 
 def queues_table(queues: Sequence[QueueDepth]) -> Table:
     """Draw what waits in the queues."""
-    table = plain_table("queue", "waiting", "in work", right=["waiting", "in work"])
+    table = plain_table("queue", "waiting", "in work", "put back", right=["waiting", "in work", "put back"])
     for each in queues:
         dead = "dead letters" in each.name and each.waiting
-        table.add_row(Text(each.name, "bold red" if dead else ""), str(each.waiting), str(each.in_work))
+        table.add_row(
+            Text(each.name, "bold red" if dead else ""), str(each.waiting), str(each.in_work), str(each.put_back)
+        )
     return table
+
+
+def arrived_shown(arrived: Arrived) -> tuple[dict[str, Any], Group]:
+    """Say what is known of a request that the ledger has nothing of yet: for a program, and for a person."""
+    value = {"request_id": arrived.request_id, "arrived": arrived.at.isoformat(), "until": arrived.until.isoformat()}
+    stands = (
+        f"Nothing has become of it, and its time was over at {moment(arrived.until)} UTC: gpcm redrive --dry-run shows "
+        "whether it is a dead letter."
+        if arrived.overdue
+        else f"It is in work, or waits for its documents: at most until {moment(arrived.until)} UTC. Look again: "
+        f"gpcm show {arrived.request_id}"
+    )
+    return value | {"overdue": arrived.overdue}, sentences([f"Received at {moment(arrived.at)} UTC.", stands])
 
 
 def message_shown(message: Message, now: datetime) -> list[RenderableType]:
