@@ -103,7 +103,7 @@ def status_text(row: Row | StatusCount) -> Text:
 
 def rows_table(rows: Sequence[Row]) -> Table:
     """Draw a list of messages."""
-    table = plain_table("message", "status", "since", "mailbox", "version", "to", "came in (UTC)", right=["version"])
+    table = plain_table("message", "status", "since", "mailbox", "version", "to", "recorded (UTC)", right=["version"])
     for row in rows:
         since = period(row.age) + (", late" if row.late else "")
         version = str(row.version) if row.version else "–"
@@ -195,6 +195,7 @@ def _names(message: Message, now: datetime) -> Padding:
     named = " ".join(filter(None, (known.get("ods_code"), known.get("name"))))
     practice = f"{named} (says {known['source']})" if named else ""
     to = "the registered practice" if row.recipient == "registered-practice" else row.recipient
+    times = (("came in", message.arrived), ("recorded", row.created_at))
     entries = (
         ("request", row.request_id),
         ("mailbox", row.mailbox.strip("-")),
@@ -205,7 +206,7 @@ def _names(message: Message, now: datetime) -> Padding:
         ("MESH's id", ", ".join(message.mesh_message_ids)),
         ("became", ", ".join(message.became)),
         ("SHA-256", message.sha256 or ""),
-        ("came in", f"{moment(row.created_at)} UTC, {period(now - row.created_at)} ago"),
+        *((words, f"{moment(at)} UTC, {period(now - at)} ago") for words, at in times if at),
         ("legal hold", "nothing of it expires" if message.legal_hold else ""),
     )
     grid = Table.grid(padding=(0, 2))

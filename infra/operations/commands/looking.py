@@ -132,7 +132,7 @@ def list_(
         str | None, typer.Option("--cursor", metavar="CURSOR", help="Go on where the last page ended.")
     ] = None,
 ) -> None:
-    """Messages, newest first. Without --status by when they came in, with it by when they came to it."""
+    """Messages, newest first. Without --status by when they were recorded, with it by when they came to it."""
     place = given.place
     if encounter is not None:
         page = Page(tuple(_of_encounter(place, encounter, mailbox, status)))
@@ -143,7 +143,7 @@ def list_(
     rows = place.rows(page.rows)
     more = [Text(f"\nMore: add --cursor {page.cursor}", "dim")] if page.cursor else []
     if not page.cursor and status is None and encounter is None and since is None:
-        more = [Text("\nThat is what came in within three days; --since 31d looks further back.", "dim")]
+        more = [Text("\nThat is what was recorded within three days; --since 31d looks further back.", "dim")]
     given.screen.result(
         {"messages": [row.as_json() for row in rows], "cursor": page.cursor},
         rows_table(rows) if rows else Text("No such messages."),
@@ -153,8 +153,8 @@ def list_(
 
 
 _NOT_LISTED = (
-    "A request that waits for its documents is on no list: gpcm status counts it as put back, gpcm show finds it by its "
-    "request id."
+    "A request that waits for its documents is on no list: gpcm status counts it as put back, gpcm show finds it by "
+    "its request id."
 )
 
 

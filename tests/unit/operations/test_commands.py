@@ -211,6 +211,22 @@ def test_one_show_explains_a_failure(terminal: Terminal, status: Status, width: 
         assert expected.lower() in plain(said).lower()
 
 
+def test_show_says_when_the_request_came_and_when_its_message_was_recorded(terminal: Terminal) -> None:
+    now = terminal.place.now()
+    came = now - timedelta(minutes=9)
+    built = lifecycle.built(
+        at=now, sha256="00", size=1, infrastructure_due=timedelta(hours=1), business_due=timedelta(hours=5),
+        to_mailbox="A20047OT001", arrived=came,
+    )  # fmt: skip
+    message_id = a_message(terminal, built)
+    said = plain(terminal.well("show", message_id))
+    assert f"came in {came:%d %b %H:%M:%S} UTC, 9 min ago" in said
+    assert f"recorded {now:%d %b %H:%M:%S} UTC" in said
+    assert terminal.value("show", message_id)["arrived"] == came.isoformat()
+    assert "recorded (UTC)" in terminal.well("list")
+    assert "came in" not in plain(terminal.well("show", a_message(terminal, INVALID)))
+
+
 def test_show_for_a_program_says_the_same(terminal: Terminal) -> None:
     value = terminal.value("show", a_message(terminal, *SENT, response("20013"), response("30002")))
     assert value["status"] == "REJECTED"

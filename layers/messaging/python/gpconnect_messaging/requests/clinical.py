@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gpconnect_messaging.requests.fields import Concept, DropKey, Identifier, Measured, Part, Shape, ShortText, Text
+from gpconnect_messaging.requests.fields import Concept, DropKey, Identifier, Measured, Shape, ShortText, Text
+from gpconnect_messaging.requests.parts import Part
 from gpconnect_messaging.requests.times import Day, Time
 
 ObservationCategory = Literal[

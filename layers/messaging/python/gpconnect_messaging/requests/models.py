@@ -20,11 +20,11 @@ from gpconnect_messaging.requests.fields import (
     MailboxId,
     NhsNumber,
     OdsCode,
-    Part,
     Shape,
     ShortText,
     Text,
 )
+from gpconnect_messaging.requests.parts import Part, fields_of
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.requests.sentences import broken_forms
 from gpconnect_messaging.requests.times import Day, Time
@@ -388,8 +388,13 @@ def parse(raw: bytes) -> Request | Withdrawal:
     Raises RequestRefusedError with one Reason per broken rule.
     """
     content = _read(raw)
-    kind = content.get("kind", "send")
-    if kind not in ("send", "withdraw"):
+    kind = content.get("kind")
+    if kind is None and {"mailbox", "encounter"} <= content.keys() <= fields_of(Withdrawal).keys():
+        raise RequestRefusedError.because(
+            "kind",
+            'is "kind": "withdraw" missing? Without it this is a request to send, and has only a withdrawal\'s fields',
+        )
+    if kind not in (None, "send", "withdraw"):
         raise RequestRefusedError.because("kind", 'must be "withdraw", or "send", which may be left out')
     return _validated(Withdrawal, content) if kind == "withdraw" else _validated(Request, content)
 
@@ -411,5 +416,5 @@ def _validated(kind: type[_Asked], content: dict[str, object]) -> _Asked:
         return kind.model_validate(content)
     except ValidationError as error:
         # The inputs and pydantic's own text of them stay behind: only our paths and rules leave this function.
-        reasons = broken_forms(kind, error)
+        reasons = broken_forms(kind, error, content)
     raise RequestRefusedError(reasons)
