@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from gpconnect_messaging.documents.types import media_type
+from gpconnect_messaging.documents.types import media_type, other_names, supported_types
 from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.requests.clinical import Observation, QuestionnaireAnswers, SuppliedResource
 from gpconnect_messaging.requests.fields import (
@@ -248,7 +248,7 @@ class RequestedDocument(Part):
             '[A-Za-z]+/[A-Za-z0-9.+-]+( ?; ?[A-Za-z0-9-]+=[A-Za-z0-9._:"-]+)*',
             "a content type such as application/pdf",
         ),
-    ]
+    ] = Field(description=f"{', '.join(supported_types())}; other names that are taken: {', '.join(other_names())}")
     title: ShortText
     primary: bool = Field(
         default=False,
@@ -311,7 +311,10 @@ class Request(_Root):
     )
     title: ShortText | None = Field(default=None, description="what the document is called")
     document_type: Concept | None = Field(default=None, description="what kind of document it is")
-    care_setting: Concept | None = Field(default=None, description="the kind of service that sends the document")
+    care_setting: Concept | None = Field(
+        default=None,
+        description="the kind of service that sends the document: specification 2.0 requires it of a generic document",
+    )
     event: Event | None = None
     care_provider: CareProvider | None = None
     authors: Annotated[list[Annotated[Author, Field(strict=False)]], Field(max_length=4)] = Field(
