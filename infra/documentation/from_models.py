@@ -4,7 +4,6 @@ import ast
 import inspect
 import json
 import textwrap
-from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields
 from itertools import pairwise
 from typing import Any, Literal, get_args, get_origin
@@ -12,8 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from gpconnect_messaging.requests.fields import Shape
-from gpconnect_messaging.requests.parts import Part
+from gpconnect_messaging.requests import fields as request_fields
 from gpconnect_messaging.requests.schema import request_schema
 from gpconnect_messaging.requests.times import DATE_PATTERN, TIME_PATTERN
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings
@@ -144,7 +142,7 @@ def _form(about: Json) -> str:
     if about.get("type") == "array":
         most = f", at most {about['maxItems']}" if "maxItems" in about else ""
         return f"list of {_form(about['items'])}{most}"
-    if named := (_NAMED_FORMS | _RULES).get(about.get("pattern", "")):
+    if named := _NAMED_FORMS.get(about.get("pattern", "")):
         return named
     kind = str(about.get("type", "anything"))
     bounds = [
@@ -158,29 +156,17 @@ def _form(about: Json) -> str:
     return ", ".join([_KINDS.get(kind, kind), *bounds])
 
 
-def _shapes(part: Any) -> Iterator[Shape]:
-    """Find the forms that a field's type asks for, however deep in it."""
-    if isinstance(part, Shape):
-        yield part
-    for each in (*get_args(part), *getattr(part, "__metadata__", ())):
-        yield from _shapes(each)
-
-
-def _models(kind: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    yield kind
-    for each in kind.__subclasses__():
-        yield from _models(each)
-
-
-_NAMED_FORMS = {DATE_PATTERN: "date, `YYYY-MM-DD`", TIME_PATTERN: "time with offset, `YYYY-MM-DDThh:mm:ss+hh:mm`"}
-_RULES = {
-    f"^{shape.pattern}$": shape.rule
-    for model in _models(Part)
-    for field in model.model_fields.values()
-    for part in (field.annotation, *field.metadata)
-    for shape in _shapes(part)
+_NAMED_FORMS = {
+    DATE_PATTERN: "date, `YYYY-MM-DD`",
+    TIME_PATTERN: "time with offset, `YYYY-MM-DDThh:mm:ss+hh:mm`",
+    **{
+        f"^{shape.pattern}$": shape.rule
+        for kind in vars(request_fields).values()
+        for shape in getattr(kind, "__metadata__", ())
+        if isinstance(shape, request_fields.Shape)
+    },
 }
-"""What a text must look like, in the words of its refusals; of other forms the field's description says it."""
+"""What a text must look like, for forms that have a name; of others the field's description says it."""
 _KINDS = {"string": "text", "boolean": "true or false", "integer": "whole number"}
 _ENUMERATIONS = {
     name: ", ".join(code(each) for each in model["enum"])

@@ -135,14 +135,14 @@ def queues_table(queues: Sequence[QueueDepth]) -> Table:
 
 def arrived_shown(arrived: Arrived) -> tuple[dict[str, Any], Group]:
     """Say what is known of a request that the ledger has nothing of yet: for a program, and for a person."""
-    value = {"request_id": arrived.request_id, "arrived": arrived.at.isoformat(), "until": arrived.until.isoformat()}
+    until = f"{moment(arrived.until)} UTC"
     stands = (
-        f"Nothing has become of it, and its time was over at {moment(arrived.until)} UTC: gpcm redrive --dry-run shows "
-        "whether it is a dead letter."
+        f"Nothing became of it, and its time was over at {until}. Is it a dead letter? gpcm redrive --dry-run"
         if arrived.overdue
-        else f"It is in work, or waits for its documents: at most until {moment(arrived.until)} UTC. Look again: "
-        f"gpcm show {arrived.request_id}"
+        else f"It is in work, or waits for its documents until {until} at most. Look again: gpcm show "
+        f"{arrived.request_id}"
     )
+    value = {"request_id": arrived.request_id, "arrived": arrived.at.isoformat(), "until": arrived.until.isoformat()}
     return value | {"overdue": arrived.overdue}, sentences([f"Received at {moment(arrived.at)} UTC.", stands])
 
 

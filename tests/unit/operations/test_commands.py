@@ -493,7 +493,7 @@ def test_a_request_that_waits_for_its_documents_is_known_and_until_when(terminal
         terminal.place.evidence.keep_request(request_id, b"{}", came)
     said = plain(terminal.well("show", request_id.upper()))
     assert f"Received at {came:%d %b %H:%M:%S} UTC" in said
-    assert f"at most until {came + timedelta(minutes=10):%d %b %H:%M:%S} UTC" in said
+    assert f"until {came + timedelta(minutes=10):%d %b %H:%M:%S} UTC at most" in said
     terminal.place.clock.advance(timedelta(minutes=21))
     ended = terminal.run("show", request_id)
     assert ended.exit_code == Ended.THE_ANSWER_IS_NO
@@ -507,7 +507,7 @@ def test_a_list_of_nothing_says_where_a_request_is_that_waits(terminal: Terminal
 
 @pytest.mark.parametrize(
     ("received", "said"),
-    [(True, "or waits for its documents: at most until"), (False, "not taken in yet. Look again: gpcm show")],
+    [(True, "or waits for its documents until"), (False, "not taken in yet. Look again: gpcm show")],
 )
 def test_a_drop_of_which_nothing_is_known_yet_says_so_and_does_not_end_well(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, *, received: bool, said: str

@@ -174,7 +174,9 @@ class CodedItem(Part):
     """Something that the clinician recorded with a code."""
 
     term: ShortText
-    code: Annotated[str, Shape("[0-9]{6,18}", "a concept id: six to eighteen digits 0-9")]
+    code: Annotated[str, Shape("[0-9]{6,18}", "a concept id: six to eighteen digits 0-9")] = Field(
+        description="concept id: six to eighteen digits"
+    )
     system: Literal["SNOMED CT", "dm+d"] = "SNOMED CT"
     text: Text | None = Field(default=None, description="what was written beside it, such as a dose")
     confidential: bool = Field(default=False, description="true: shown as 'Confidential item' only")

@@ -29,17 +29,10 @@ _RULES = {
 
 
 _SYNONYMS = {
-    "dob": ("birth_date",),
-    "date_of_birth": ("birth_date",),
-    "surname": ("family",),
-    "last_name": ("family",),
-    "forenames": ("given",),
-    "first_name": ("given",),
-    "telephone": ("phone", "phones"),
-    "mime_type": ("content_type",),
-    "filename": ("key",),
-    "file_name": ("key",),
-}
+    "dob": ("birth_date",), "date_of_birth": ("birth_date",), "surname": ("family",), "last_name": ("family",),
+    "forenames": ("given",), "first_name": ("given",), "telephone": ("phone", "phones"),
+    "mime_type": ("content_type",), "filename": ("key",), "file_name": ("key",),
+}  # fmt: skip
 """Our fields that others call otherwise."""
 
 _MOST_NUMBERS = 10
@@ -88,23 +81,17 @@ def _unknown_fields(
         place: Any = content
         for step in location:
             place = place[step]
-        numbers = {name: number for number, name in enumerate(place, 1)}
-        stray = []
-        for name in names:
-            if meant := _meant(name, known):
-                rule = f"has a field that is not part of a {asked}, number {numbers[name]} in it: is `{meant}` meant?"
-                yield Reason(_path(location), rule)
-            else:
-                stray.append(str(numbers[name]))
-        if stray:
-            which = ", ".join(stray[:_MOST_NUMBERS]) + (", …" if len(stray) > _MOST_NUMBERS else "")
-            some, them = ("fields", "them") if len(stray) > 1 else ("a field", "it")
-            verb, number = ("are", "numbers") if len(stray) > 1 else ("is", "number")
-            yield Reason(
-                _path(location),
-                f"has {some} that {verb} not part of a {asked}, {number} {which} in it: take {them} out. "
-                f"There are: {', '.join(known)}",
-            )
+        written = list(place)
+        meant = {name: _meant(name, known) for name in names}
+        several = {name: str(written.index(name) + 1) for name in names}
+        for name in filter(meant.get, names):
+            which = f"number {several.pop(name)} in it: is `{meant[name]}` meant?"
+            yield Reason(_path(location), f"has a field that is not part of a {asked}, {which}")
+        if several:
+            which = ", ".join([*several.values()][:_MOST_NUMBERS]) + (", …" if len(several) > _MOST_NUMBERS else "")
+            some = "fields that are not" if len(several) > 1 else "a field that is not"
+            advice = f"leave out what is not one of {', '.join(known)}"
+            yield Reason(_path(location), f"has {some} part of a {asked}, number {which} in it: {advice}")
 
 
 def _meant(name: str, known: list[str]) -> str | None:
