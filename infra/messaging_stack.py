@@ -111,8 +111,7 @@ class MessagingStack(Stack):
                 "MAXIMUM_RECEIVES": str(MAXIMUM_RECEIVES),
                 **senders.environment,
                 "INTAKE_QUEUE_URL": intake.work.queue.queue_url,
-                "DOCUMENT_WAIT_SECONDS": str(configuration.timings.document_wait_seconds),
-                **_scan_environment(configuration),
+                **_waits(configuration),
                 **report_environment(PROJECT / "functions" / "builder"),
             },
         )
@@ -161,6 +160,7 @@ class MessagingStack(Stack):
                 "ESCALATE_AFTER_SECONDS": str(configuration.timings.escalate_after_seconds),
                 "DROP_BUCKET": storage.drop.bucket_name,
                 "DROP_SETTLED_SECONDS": str(configuration.timings.drop_settled_seconds),
+                **_waits(configuration),
                 "CANARY_MINUTES": str(configuration.timings.canary_minutes),
                 "MESH_QUESTIONS_A_DAY": str(configuration.timings.mesh_questions_a_day),
                 "EVENT_RULE": intake.rule.ref,
@@ -326,7 +326,11 @@ class MessagingStack(Stack):
         return str(parameter.value_as_string)
 
 
-def _scan_environment(configuration: Configuration) -> dict[str, str]:
-    """Tell the builder how long a request waits for its verdict; nothing where none is given."""
+def _waits(configuration: Configuration) -> dict[str, str]:
+    """Tell the builder, and the poller's balance, how long a request waits, for what it waits for at all."""
     scan = configuration.malware_scan
-    return {} if scan is None else {"SCAN_PATIENCE_SECONDS": str(scan.patience_minutes * 60)}
+    seconds = {
+        "DOCUMENT_WAIT_SECONDS": configuration.timings.document_wait_seconds,
+        "SCAN_PATIENCE_SECONDS": scan.patience_minutes * 60 if scan else 0,
+    }
+    return {name: str(wait) for name, wait in seconds.items() if wait}

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from gpconnect_messaging.requests import fields as request_fields
 from gpconnect_messaging.requests.schema import request_schema
 from gpconnect_messaging.requests.times import DATE_PATTERN, TIME_PATTERN
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings
@@ -43,7 +44,8 @@ def request_page() -> str:
                 for name, each in USE_CASES.items()
             ),
         ),
-        f"Of {_listed(OPTIONAL_FIELDS)} a request has only what its use case takes.",
+        f"Of {_listed(OPTIONAL_FIELDS)} a request has only what its use case takes. No text is empty, and "
+        "`null` in a field that is not required is the same as leaving it out.",
         *parts,
     )
 
@@ -140,21 +142,31 @@ def _form(about: Json) -> str:
     if about.get("type") == "array":
         most = f", at most {about['maxItems']}" if "maxItems" in about else ""
         return f"list of {_form(about['items'])}{most}"
-    if about.get("pattern") in _NAMED_FORMS:
-        return _NAMED_FORMS[about["pattern"]]
+    if named := _NAMED_FORMS.get(about.get("pattern", "")):
+        return named
     kind = str(about.get("type", "anything"))
     bounds = [
         words.format(about[key])
         for key, words in (
-            ("pattern", "`{}`"), ("minLength", "{} characters or more"), ("maxLength", "at most {} characters"),
+            ("minLength", "at least {} characters"), ("maxLength", "at most {} characters"),
             ("exclusiveMinimum", "above {}"), ("minimum", "at least {}"), ("maximum", "at most {}"),
         )
-        if key in about and not (key == "pattern" and "\\S" in about[key])
+        if key in about and (key, about[key]) != ("minLength", 1)
     ]  # fmt: skip
     return ", ".join([_KINDS.get(kind, kind), *bounds])
 
 
-_NAMED_FORMS = {DATE_PATTERN: "date, `YYYY-MM-DD`", TIME_PATTERN: "time with offset, `YYYY-MM-DDThh:mm:ss+hh:mm`"}
+_NAMED_FORMS = {
+    DATE_PATTERN: "date, `YYYY-MM-DD`",
+    TIME_PATTERN: "time with offset, `YYYY-MM-DDThh:mm:ss+hh:mm`",
+    **{
+        f"^{shape.pattern}$": shape.rule
+        for kind in vars(request_fields).values()
+        for shape in getattr(kind, "__metadata__", ())
+        if isinstance(shape, request_fields.Shape)
+    },
+}
+"""What a text must look like, for forms that have a name; of others the field's description says it."""
 _KINDS = {"string": "text", "boolean": "true or false", "integer": "whole number"}
 _ENUMERATIONS = {
     name: ", ".join(code(each) for each in model["enum"])

@@ -24,6 +24,7 @@ from gpconnect_messaging.ledger.lifecycle import (
 from gpconnect_messaging.ledger.records import MessageRecord, Summary
 from gpconnect_messaging.ledger.search import Counted
 from gpconnect_messaging.notices import Severity, words_of
+from gpconnect_messaging.stated_times import read_stated
 from infra.operations.wording import code_in_words, in_words
 
 HIDDEN = "hidden"
@@ -207,6 +208,8 @@ class Message:
     became: tuple[str, ...]
     """The messages that a held request became."""
     legal_hold: bool
+    arrived: datetime | None
+    """When the request came, as far as that is known."""
     registration: dict[str, Any]
     """What is known of the patient's practice: `ods_code`, `name`, `source`, `deceased`."""
     sha256: str | None
@@ -222,6 +225,7 @@ class Message:
             "mesh_message_ids": list(self.mesh_message_ids),
             "became": list(self.became),
             "legal_hold": self.legal_hold,
+            "arrived": self.arrived.isoformat() if self.arrived else None,
             "registration": self.registration,
             "sha256": self.sha256,
             "timeline": [
@@ -265,6 +269,7 @@ def message(record: MessageRecord, summary: Summary, now: datetime, *, reveal_en
         mesh_message_ids=history.mesh_message_ids,
         became=history.became,
         legal_hold=record.legal_hold,
+        arrived=read_stated(built[0].details.get("arrived")) if built else None,
         registration=dict(history.registration),
         sha256=str(built[0].details["sha256"]) if built else None,
         timeline=timeline(history),

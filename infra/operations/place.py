@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from threading import RLock
 from typing import Any, TypeVar
+from uuid import UUID
 
 import boto3
 from botocore.config import Config
@@ -45,7 +46,6 @@ from gpconnect_messaging.requests.identity import Identifiers
 from gpconnect_messaging.requests.senders import SenderSettingsError
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings, SettingsError
 from gpconnect_messaging.steps.by_hand import ByHand
-from gpconnect_messaging.steps.reconcile import Reconciliation
 from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
 from infra.local.emulator import LocalSession
 from infra.local.kept import kept
@@ -111,6 +111,18 @@ class QueueDepth:
     name: str
     waiting: int
     in_work: int
+    put_back: int
+    """What waits for its documents or its scan, and comes again later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """A request that arrived, and that the ledger has nothing of yet: it waits or is in work, until `until` at most."""
+
+    request_id: str
+    at: datetime
+    until: datetime
+    overdue: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,18 +369,6 @@ class Place:
         return MeshConnections(self.poller_settings.mesh_url, self.vault)
 
     @cached_property
-    def reconciliation(self) -> Reconciliation:
-        """Makes a day's balance."""
-        return Reconciliation(
-            evidence=self.evidence,
-            balances=self.balances,
-            mesh=self.mesh,
-            notifier=self.notifier,
-            patience=self.poller_settings.patience,
-            now=self.now,
-        )
-
-    @cached_property
     def send_queue(self) -> SendQueue:
         """The queue that the sender reads."""
         return SendQueue(self.client("sqs"), self.output("SendQueueUrl"))
@@ -383,11 +383,12 @@ class Place:
         outputs = _QUEUES | {
             f"intake of {output.removeprefix(_OF_SENDER)}": output for output in self.outputs if _OF_SENDER in output
         }
-        wanted = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        kinds = ("", "NotVisible", "Delayed")
+        wanted = [f"ApproximateNumberOfMessages{kind}" for kind in kinds]
 
         def depth(name: str) -> QueueDepth:
             url = self.output(outputs[name])
-            found = self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=list(wanted))["Attributes"]
+            found = self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
             return QueueDepth(name, *(int(found.get(each, 0)) for each in wanted))
 
         with ThreadPoolExecutor(len(outputs)) as threads:
@@ -430,12 +431,26 @@ class Place:
         if not found:
             # What was typed is not repeated: it can be anything, a patient's name too.
             raise UnknownMessageError(
-                "Nothing goes by that id. Give a message id (or its first eight characters), a request id, or MESH's "
-                "message id; `gpcm list` shows what there is."
+                "Nothing goes by that id. Give a message id (or its first eight characters), a whole request id, or "
+                "MESH's message id; `gpcm list` shows what there is."
             )
         if len(found) > 1:
             raise AmbiguousError(f"{len(found)} messages go by that name; name one of them.", found, self.rows(found))
         return found[0]
+
+    def arrived(self, request_id: str) -> Arrived | None:
+        """Find a request that the ledger has nothing of, as it is kept, or by its receipt of the last day."""
+        try:
+            name = str(UUID(request_id.strip()))
+        except ValueError:
+            return None
+        now = self.now()
+        at = self.evidence.arrived(name, now - timedelta(days=1))
+        if at is None:
+            return None
+        its = self.poller_settings
+        until = at + its.longest_wait
+        return Arrived(request_id=name, at=at, until=until, overdue=now > until + its.patience.stale)
 
     def message(self, summary: Summary, *, reveal_encounter: bool = False) -> Message:
         """Tell all of a message; `reveal_encounter` only from `revealing.reveal`. Raises UnknownMessageError."""

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.operations.messages import HIDDEN, Acknowledgement, Coming, Message, Mood, Row, StatusCount, mood
-from infra.operations.place import QueueDepth
+from infra.operations.place import Arrived, QueueDepth
 from infra.operations.wording import period
 
 _WIDTH_OFF_TERMINAL = 100
@@ -103,7 +103,7 @@ def status_text(row: Row | StatusCount) -> Text:
 
 def rows_table(rows: Sequence[Row]) -> Table:
     """Draw a list of messages."""
-    table = plain_table("message", "status", "since", "mailbox", "version", "to", "came in (UTC)", right=["version"])
+    table = plain_table("message", "status", "since", "mailbox", "version", "to", "recorded (UTC)", right=["version"])
     for row in rows:
         since = period(row.age) + (", late" if row.late else "")
         version = str(row.version) if row.version else "–"
@@ -124,11 +124,26 @@ def counts_table(counts: Sequence[StatusCount], now: datetime) -> Table:
 
 def queues_table(queues: Sequence[QueueDepth]) -> Table:
     """Draw what waits in the queues."""
-    table = plain_table("queue", "waiting", "in work", right=["waiting", "in work"])
+    table = plain_table("queue", "waiting", "in work", "put back", right=["waiting", "in work", "put back"])
     for each in queues:
         dead = "dead letters" in each.name and each.waiting
-        table.add_row(Text(each.name, "bold red" if dead else ""), str(each.waiting), str(each.in_work))
+        table.add_row(
+            Text(each.name, "bold red" if dead else ""), str(each.waiting), str(each.in_work), str(each.put_back)
+        )
     return table
+
+
+def arrived_shown(arrived: Arrived) -> tuple[dict[str, Any], Group]:
+    """Say what is known of a request that the ledger has nothing of yet: for a program, and for a person."""
+    until = f"{moment(arrived.until)} UTC"
+    stands = (
+        f"Nothing became of it, and its time was over at {until}. Is it a dead letter? gpcm redrive --dry-run"
+        if arrived.overdue
+        else f"It is in work, or waits for its documents until {until} at most. Look again: gpcm show "
+        f"{arrived.request_id}"
+    )
+    value = {"request_id": arrived.request_id, "arrived": arrived.at.isoformat(), "until": arrived.until.isoformat()}
+    return value | {"overdue": arrived.overdue}, sentences([f"Received at {moment(arrived.at)} UTC.", stands])
 
 
 def message_shown(message: Message, now: datetime) -> list[RenderableType]:
@@ -180,6 +195,7 @@ def _names(message: Message, now: datetime) -> Padding:
     named = " ".join(filter(None, (known.get("ods_code"), known.get("name"))))
     practice = f"{named} (says {known['source']})" if named else ""
     to = "the registered practice" if row.recipient == "registered-practice" else row.recipient
+    times = (("came in", message.arrived), ("recorded", row.created_at))
     entries = (
         ("request", row.request_id),
         ("mailbox", row.mailbox.strip("-")),
@@ -190,7 +206,7 @@ def _names(message: Message, now: datetime) -> Padding:
         ("MESH's id", ", ".join(message.mesh_message_ids)),
         ("became", ", ".join(message.became)),
         ("SHA-256", message.sha256 or ""),
-        ("came in", f"{moment(row.created_at)} UTC, {period(now - row.created_at)} ago"),
+        *((words, f"{moment(at)} UTC, {period(now - at)} ago") for words, at in times if at),
         ("legal hold", "nothing of it expires" if message.legal_hold else ""),
     )
     grid = Table.grid(padding=(0, 2))

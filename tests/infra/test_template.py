@@ -435,6 +435,7 @@ COMMON = {
     "POWERTOOLS_LOG_LEVEL",
 }
 PDS = {"PDS_URL", "PDS_SECRET", "PDS_REQUESTS_PER_SECOND"}
+DOCUMENT_WAIT = {"DOCUMENT_WAIT_SECONDS"}
 SCAN = {"SCAN_PATIENCE_SECONDS"}
 MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
 
@@ -455,7 +456,6 @@ MESH = {"MESH_URL", "MAILBOX_SECRETS", "MESH_SECRET", "UNCERTAIN_SECONDS"}
                 "EVIDENCE_BUCKET",
                 "SEND_QUEUE_URL",
                 "INTAKE_QUEUE_URL",
-                "DOCUMENT_WAIT_SECONDS",
                 "MAXIMUM_RECEIVES",
             },
         ),
@@ -487,7 +487,8 @@ def test_a_function_is_told_what_it_needs_and_no_more(template: Template, functi
     more = set[str]()
     if function == "BuilderFunctionName":
         more |= PDS if template.configuration.pds else set()
-        more |= SCAN if template.configuration.malware_scan else set()
+    if function != "SenderFunctionName":
+        more |= DOCUMENT_WAIT | (SCAN if template.configuration.malware_scan else set())
     assert set(told) == variables | more
     assert told["POWERTOOLS_METRICS_NAMESPACE"] == "GPConnectMessaging"
     assert told["POWERTOOLS_SERVICE_NAME"] == function.removesuffix("FunctionName").lower()
@@ -520,7 +521,8 @@ def test_timings_reach_the_functions_in_seconds(template: Template) -> None:
     sender = template.named("SenderFunctionName")["Environment"]["Variables"]
     assert sender["LEASE_SECONDS"] == str(timings.lease_seconds)
     builder = template.named("BuilderFunctionName")["Environment"]["Variables"]
-    assert builder["DOCUMENT_WAIT_SECONDS"] == str(timings.document_wait_seconds)
+    poller = template.named("PollerFunctionName")["Environment"]["Variables"]
+    assert builder["DOCUMENT_WAIT_SECONDS"] == poller["DOCUMENT_WAIT_SECONDS"] == str(timings.document_wait_seconds)
     assert builder["INTAKE_QUEUE_URL"] == {"Ref": template.output("IntakeQueueUrl")}
     assert sender["STALE_SECONDS"] == str(timings.stale_seconds)
     assert sender["UNCERTAIN_SECONDS"] == str(timings.uncertain_seconds)

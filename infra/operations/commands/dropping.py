@@ -4,8 +4,8 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +23,8 @@ from infra.operations.command_line import Ended, Given, InputError, Panel, comma
 from infra.operations.commands.looking import Actor, MessageName
 from infra.operations.messages import Mood, mood
 from infra.operations.place import Place
-from infra.operations.screen import sentences, status_text
+from infra.operations.screen import arrived_shown, sentences, status_text
+from infra.operations.wording import period
 
 _FOLDER = "gpcm"
 """The folder that these requests go to: of the drop bucket, or of the mailbox's sender in it."""
@@ -56,9 +57,12 @@ def drop_(
     bucket = place.output("DropBucketName")
     if body is None:
         file = _file(request)
-        into = _into(place, file.read_bytes())
+        asked = file.read_bytes()
+        _warn(given, asked, {each.relative_to(file.parent).as_posix() for each in file.parent.rglob("*")})
+        into = _into(place, asked)
         dropped = drop_folder(place, bucket, file.parent, identifiers=place.identifiers(), into=into)
     else:
+        _warn(given, body, files)
         into = _into(place, body)
         dropped = drop(place, bucket, body, files, identifiers=place.identifiers(), into=into)
     given.screen.say(f"Dropped as request {dropped.request_id}.")
@@ -74,12 +78,30 @@ def _into(place: Place, request: bytes) -> str:
     return place.prefix_of(str(mailbox)) + _FOLDER
 
 
+def _warn(given: Given, request: bytes, files: Collection[str]) -> None:
+    """Say which files a request names that are not dropped with it, by their fields: a key can name a patient."""
+    try:
+        asked = parse(request)
+    except RequestRefusedError:
+        return  # the builder says what is wrong with it
+    wait = period(timedelta(seconds=given.place.builder_settings.document_wait_seconds))
+    for name in ("documents", "resources"):
+        for number, each in enumerate(getattr(asked, name, ())):
+            if each.key is not None and each.key not in files:
+                given.screen.say(
+                    f"{name}[{number}].key: names no file that is dropped with the request. It waits {wait} for that "
+                    "file, and is refused then."
+                )
+
+
 def _read(request: Path, documents: Sequence[Path]) -> tuple[bytes | None, dict[str, bytes]]:
     """Read a request's file and its documents; None for a folder."""
     if not request.is_file():
         if documents:
             raise InputError("Documents are named only beside a request's file; of a folder all files are dropped.")
         return None, {}
+    if not is_request(request.name):
+        raise InputError("A request is named request.json: give that file, or its folder.")
     for number, each in enumerate(documents, 1):
         if not each.is_file():  # its name is not repeated: it can name a patient
             raise InputError(f"There is no such file as document {number}. Name files that are there.")
@@ -95,10 +117,9 @@ def _file(request: Path) -> Path:
         if file := request_of(folder):
             return file
     samples = ", ".join(sorted(each.name for each in REQUESTS.iterdir() if (each / "request.json").is_file()))
-    raise InputError(
-        "There is not exactly one request.json there. Give a folder that has one, the file, or the name of a sample: "
-        f"{samples}."
-    )
+    there = request.exists() or (REQUESTS / request).exists()
+    wrong = "There is not exactly one request.json in that folder" if there else "There is no such folder"
+    raise InputError(f"{wrong}. Give a folder that has one, the file, or the name of a sample: {samples}.")
 
 
 def _follow(given: Given, place: Place, dropped: Dropped, wait: float) -> int | None:
@@ -113,26 +134,32 @@ def _follow(given: Given, place: Place, dropped: Dropped, wait: float) -> int | 
                 shown[each.message_id] = each.status
                 given.screen.say(f"{each.message_id[:8]}  {each.status.value}")
         resting = [each for each in found if _rests(each.status)]
-        if (found and len(resting) == len(found)) or time.monotonic() >= deadline:
+        at_rest = bool(found) and len(resting) == len(found)
+        if at_rest or time.monotonic() >= deadline:
             break
         time.sleep(_LOOKS_EVERY_SECONDS)
     rows = place.rows(found)
     messages = [place.message(each) for each in found]
-    value = {
+    value: dict[str, Any] = {
         "request_id": dropped.request_id,
         "messages": [
             each.row.as_json() | {"causes": list(each.explanation.causes), "what_to_do": list(each.explanation.todo)}
             for each in messages
         ],
     }
+    arrived = None if found else place.arrived(dropped.request_id)
     parts: list[Any] = []
+    if arrived:
+        known, sentence = arrived_shown(arrived)
+        value |= known
+        parts.append(sentence)
     for row, message in zip(rows, messages, strict=True):
         parts += [Text.assemble(row.short_id, "  ", status_text(row)), sentences(message.explanation.causes)]
         parts.append(Text(f"  All about it: gpcm show {row.short_id}", "dim"))
-    if not found:
-        parts.append(Text("Nothing has become of it yet. Look again: gpcm list", "dim"))
+    if not found and not arrived:
+        parts.append(Text(f"It is not taken in yet. Look again: gpcm show {dropped.request_id}", "dim"))
     given.screen.result(value, *parts)
-    bad = any(mood(row.status) is Mood.BAD for row in rows)
+    bad = any(mood(row.status) is Mood.BAD for row in rows) or (wait > 0 and not at_rest)
     return Ended.THE_ANSWER_IS_NO if bad else None
 
 

@@ -16,9 +16,10 @@ from gpconnect_messaging.ledger.search import Page
 from infra.operations.command_line import Ended, Given, InputError, Panel, command
 from infra.operations.logs import LogLine
 from infra.operations.moments import FORMS, MomentError, moment_of
-from infra.operations.place import Place
+from infra.operations.place import Place, UnknownMessageError
 from infra.operations.revealing import Personal, reveal
 from infra.operations.screen import (
+    arrived_shown,
     counts_table,
     heading,
     message_shown,
@@ -80,7 +81,10 @@ def _standing(place: Place) -> tuple[dict[str, Any], list[RenderableType]]:
             for each in counts
         ],
         "late": [row.as_json() for row in late],
-        "queues": [{"queue": each.name, "waiting": each.waiting, "in_work": each.in_work} for each in queues],
+        "queues": [
+            {"queue": each.name, "waiting": each.waiting, "in_work": each.in_work, "put_back": each.put_back}
+            for each in queues
+        ],
         "open_notices": len(notices),
     }
     dead = sum(each.waiting for each in queues if "dead letters" in each.name)
@@ -128,7 +132,7 @@ def list_(
         str | None, typer.Option("--cursor", metavar="CURSOR", help="Go on where the last page ended.")
     ] = None,
 ) -> None:
-    """Messages, newest first. Without --status by when they came in, with it by when they came to it."""
+    """Messages, newest first. Without --status by when they were recorded, with it by when they came to it."""
     place = given.place
     if encounter is not None:
         page = Page(tuple(_of_encounter(place, encounter, mailbox, status)))
@@ -139,12 +143,19 @@ def list_(
     rows = place.rows(page.rows)
     more = [Text(f"\nMore: add --cursor {page.cursor}", "dim")] if page.cursor else []
     if not page.cursor and status is None and encounter is None and since is None:
-        more = [Text("\nThat is what came in within three days; --since 31d looks further back.", "dim")]
+        more = [Text("\nThat is what was recorded within three days; --since 31d looks further back.", "dim")]
     given.screen.result(
         {"messages": [row.as_json() for row in rows], "cursor": page.cursor},
         rows_table(rows) if rows else Text("No such messages."),
+        *([] if rows else [Text(_NOT_LISTED, "dim")]),
         *more,
     )
+
+
+_NOT_LISTED = (
+    "A request that waits for its documents is on no list: gpcm status counts it as put back, gpcm show finds it by "
+    "its request id."
+)
 
 
 def _by_status(place: Place, status: Status) -> Any:
@@ -177,10 +188,17 @@ def show(
     ] = False,
     audit: Annotated[bool, typer.Option("--audit", help="Show who did what, too.")] = False,
     actor: Actor = None,
-) -> None:
+) -> int | None:
     """All about one message: what its status means, what to do, both acknowledgements, what happened."""
     place = given.place
-    summary = place.find(message)
+    try:
+        summary = place.find(message)
+    except UnknownMessageError:
+        arrived = place.arrived(message)
+        if arrived is None:
+            raise
+        given.screen.result(*arrived_shown(arrived))
+        return Ended.THE_ANSWER_IS_NO if arrived.overdue else None
     if reveal_:
         whole = reveal(
             place.trail, actor=given.actor(actor), message_id=summary.message_id, what=Personal.ENCOUNTER,
@@ -208,6 +226,7 @@ def show(
             table.add_row(moment(each.at), Text(each.actor), Text(f"{each.what} {details}"))
         shown += [Text(), heading("Who did what"), table]
     given.screen.result(value, *shown)
+    return None
 
 
 _FUNCTION = re.compile(r"(builder|sender|poller)$|MESH ")

@@ -49,6 +49,7 @@ _POLLER = {
     "DROP_BUCKET": "drop",
     "EVENT_SOURCE_MAPPINGS": "builder-mapping,sender-mapping",
     "KEYS": "records-key,intake-key",
+    "DOCUMENT_WAIT_SECONDS": "600",
 }
 
 
@@ -56,7 +57,7 @@ _BUILDER = {
     name: _POLLER[name]
     for name in (
         "LEDGER_TABLE", "NOTICES_TOPIC_ARN", "EVIDENCE_BUCKET", "IDENTIFIERS_SECRET", "MAILBOX_PARAMETERS",
-        "DROP_BUCKET", "INTAKE_QUEUE_URL",
+        "DROP_BUCKET", "INTAKE_QUEUE_URL", "DOCUMENT_WAIT_SECONDS",
     )
 } | {"NHS_NUMBERS": "test", "OUTBOX_BUCKET": "outbox", "SEND_QUEUE_URL": "https://queues/send"}  # fmt: skip
 
@@ -96,7 +97,7 @@ class Queues:
     """SQS: how much waits in each queue."""
 
     def __init__(self) -> None:
-        self.depths: dict[str, tuple[int, int]] = {}
+        self.depths: dict[str, tuple[int, int, int]] = {}
         self._looked: set[str] = set()
         self.sent: list[tuple[str, Any]] = []
         self.letters: dict[str, list[dict[str, Any]]] = {}
@@ -114,7 +115,7 @@ class Queues:
         return first
 
     def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:  # noqa: N803
-        return {"Attributes": dict(zip(AttributeNames, map(str, self.depths.get(QueueUrl, (0, 0))), strict=True))}
+        return {"Attributes": dict(zip(AttributeNames, map(str, self.depths.get(QueueUrl, (0, 0, 0))), strict=True))}
 
     def send_message(self, *, QueueUrl: str, MessageBody: str, **_: Any) -> None:  # noqa: N803
         self.sent.append((QueueUrl, json.loads(MessageBody)))

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import stat
 import uuid
 from collections import Counter
@@ -22,8 +23,9 @@ from gpconnect_messaging.ledger.lifecycle import NoticeKind, Status
 from gpconnect_messaging.ledger.records import SET_ASIDE, Received
 from gpconnect_messaging.notices import WORDS
 from gpconnect_messaging.reconciliation import Balance, MailboxBalance
+from infra.local.requests import drop_folder
 from infra.operations.command_line import Ended, app
-from infra.operations.commands import checking, telling
+from infra.operations.commands import checking, dropping, telling
 from infra.operations.examining import drop_examined
 from infra.operations.place import PlaceError
 from infra.operations.revealing import REVEALED
@@ -123,6 +125,9 @@ def test_the_help_says_what_the_exit_statuses_mean(terminal: Terminal) -> None:
         (["show"], "Missing argument"),
         (["drop", "no-such-sample"], "Give a folder that has one"),
         (["drop", "no-such-folder", "report.pdf"], "only beside a request's file"),
+        (["drop", "no-such-folder"], "There is no such folder. Give"),
+        (["drop", "events"], "not exactly one request.json in that folder"),
+        (["drop", "README.md"], "A request is named request.json"),
         (["render", "0000abcd", "--page", "x.html", "--extract", "x"], "add --clinical"),
         (["validate", "no/such/file.xml"], "no such file"),
         (["reconcile", "tomorrow"], "Give a day as"),
@@ -206,6 +211,22 @@ def test_one_show_explains_a_failure(terminal: Terminal, status: Status, width: 
         assert expected.lower() in plain(said).lower()
 
 
+def test_show_says_when_the_request_came_and_when_its_message_was_recorded(terminal: Terminal) -> None:
+    now = terminal.place.now()
+    came = now - timedelta(minutes=9)
+    built = lifecycle.built(
+        at=now, sha256="00", size=1, infrastructure_due=timedelta(hours=1), business_due=timedelta(hours=5),
+        to_mailbox="A20047OT001", arrived=came,
+    )  # fmt: skip
+    message_id = a_message(terminal, built)
+    said = plain(terminal.well("show", message_id))
+    assert f"came in {came:%d %b %H:%M:%S} UTC, 9 min ago" in said
+    assert f"recorded {now:%d %b %H:%M:%S} UTC" in said
+    assert terminal.value("show", message_id)["arrived"] == came.isoformat()
+    assert "recorded (UTC)" in terminal.well("list")
+    assert "came in" not in plain(terminal.well("show", a_message(terminal, INVALID)))
+
+
 def test_show_for_a_program_says_the_same(terminal: Terminal) -> None:
     value = terminal.value("show", a_message(terminal, *SENT, response("20013"), response("30002")))
     assert value["status"] == "REJECTED"
@@ -237,7 +258,7 @@ def test_an_encounter_is_asked_for_and_stays_off_the_screen(terminal: Terminal) 
 def test_status_counts_and_says_what_to_do(terminal: Terminal) -> None:
     a_message(terminal, *SENT, response("30002"))
     a_message(terminal, BUILT)
-    terminal.place.queue_depths.depths["https://queues/intake-dead"] = (2, 0)
+    terminal.place.queue_depths.depths["https://queues/intake-dead"] = (2, 0, 0)
     terminal.place.clock.advance(timedelta(hours=1))
     said = plain(terminal.well("status"))
     for expected in ("BUILT 1 1 h", "REJECTED 1", "intake dead letters 2", "1 notice to take on", "2 dead letters",
@@ -549,6 +570,57 @@ def test_a_request_is_dropped_and_told_of(terminal: Terminal) -> None:
     assert "Dropped as request" in ended.stdout
     assert any(key.endswith("/request.json") for key in terminal.place.bucket.objects)
     assert not [each for each in PERSONAL if each in ended.output]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_request_that_waits_for_its_documents_is_known_and_until_when(terminal: Terminal, *, kept: bool) -> None:
+    request_id, came = str(uuid.uuid4()), terminal.place.now()
+    terminal.place.evidence.receipt(request_id)
+    if kept:  # a request whose own scan is waited for is not
+        terminal.place.evidence.keep_request(request_id, b"{}", came)
+    said = plain(terminal.well("show", request_id.upper()))
+    assert f"Received at {came:%d %b %H:%M:%S} UTC" in said
+    assert f"until {came + timedelta(minutes=10):%d %b %H:%M:%S} UTC at most" in said
+    terminal.place.clock.advance(timedelta(minutes=21))
+    ended = terminal.run("show", request_id)
+    assert ended.exit_code == Ended.THE_ANSWER_IS_NO
+    assert "gpcm redrive --dry-run" in plain(ended.stdout)
+    assert terminal.value("show", request_id)["overdue"]
+
+
+def test_a_list_of_nothing_says_where_a_request_is_that_waits(terminal: Terminal) -> None:
+    assert "gpcm status counts it as put back" in plain(terminal.well("list", "--encounter", "L1"))
+
+
+@pytest.mark.parametrize(
+    ("received", "said"),
+    [(True, "or waits for its documents until"), (False, "not taken in yet. Look again: gpcm show")],
+)
+def test_a_drop_of_which_nothing_is_known_yet_says_so_and_does_not_end_well(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, *, received: bool, said: str
+) -> None:
+    def dropped(*arguments: Any, **named: Any) -> Any:
+        made = drop_folder(*arguments, **named)
+        if received:
+            terminal.place.evidence.receipt(made.request_id)
+        return made
+
+    monkeypatch.setattr(dropping, "drop_folder", dropped)
+    monkeypatch.setattr(dropping, "_LOOKS_EVERY_SECONDS", 0.01)
+    ended = terminal.run("drop", "consultation-report-2.0", "--wait", "0.01")
+    assert ended.exit_code == Ended.THE_ANSWER_IS_NO
+    assert said in plain(ended.stdout)
+
+
+@pytest.mark.parametrize("as_folder", [True, False])
+def test_a_document_that_is_not_dropped_with_its_request_is_warned_of_by_its_field(
+    terminal: Terminal, tmp_path: Path, *, as_folder: bool
+) -> None:
+    file = tmp_path / "request.json"
+    shutil.copy(REQUESTS / "consultation-report-2.0" / "request.json", file)
+    said = plain(terminal.well("drop", str(tmp_path if as_folder else file), "--wait", "0"))
+    assert "documents[0].key: names no file that is dropped with the request. It waits 10 min" in said
+    assert "report.pdf" not in said
 
 
 def test_the_doctor_ends_with_1_and_says_for_a_program_what_is_not_in_order(

@@ -93,7 +93,7 @@ def test_dead_letters_are_told_with_the_age_of_the_oldest_and_how_many_are_new(p
             "Attributes": {"SentTimestamp": str(sent), "ApproximateReceiveCount": "6"},
         }  # fmt: skip
 
-    place.queue_depths.depths[DEAD] = (3, 0)
+    place.queue_depths.depths[DEAD] = (3, 0, 0)
     place.queue_depths.letters[DEAD] = [letter(1, 30.1), letter(2, 0.5), letter(3, 0.2)]
     finding = found(place)["queues"]
     assert not finding.well

@@ -70,14 +70,17 @@ def test_nothing_is_revealed_to_nobody(place: PlaceInMemory) -> None:
 
 
 def test_queues_say_what_waits_in_them(place: PlaceInMemory) -> None:
-    place.queue_depths.depths["https://queues/send-dead"] = (3, 1)
-    depths = {each.name: (each.waiting, each.in_work) for each in place.queues()}
-    assert depths == {"intake": (0, 0), "send": (0, 0), "intake dead letters": (0, 0), "send dead letters": (3, 1)}
+    place.queue_depths.depths["https://queues/send-dead"] = (3, 1, 0)
+    place.queue_depths.depths["https://queues/intake"] = (0, 0, 4)
+    depths = {each.name: (each.waiting, each.in_work, each.put_back) for each in place.queues()}
+    assert depths == {
+        "intake": (0, 0, 4), "send": (0, 0, 0), "intake dead letters": (0, 0, 0), "send dead letters": (3, 1, 0),
+    }  # fmt: skip
 
 
 def test_a_senders_own_queue_is_among_them(place: PlaceInMemory) -> None:
     place.outputs = {**place.outputs, "IntakeQueueUrlOfHub": "https://queues/intake-of-hub"}
-    place.queue_depths.depths["https://queues/intake-of-hub"] = (2, 1)
+    place.queue_depths.depths["https://queues/intake-of-hub"] = (2, 1, 0)
     depths = {each.name: (each.waiting, each.in_work) for each in place.queues()}
     assert depths["intake of Hub"] == (2, 1)
     assert len(depths) == 5

@@ -132,6 +132,15 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         yield path, value
 
 
+def fields(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Each field of each object of a request, whatever is in it, with its path."""
+    if isinstance(value, dict | list):
+        for step, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(step, str):
+                yield (*path, step), inner
+            yield from fields(inner, (*path, step))
+
+
 def different(request: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
     """Its values, without those of an address, a name, a code or a measured value that stands elsewhere as well."""
     seen: set[tuple[str, ...]] = set()
@@ -163,6 +172,16 @@ def with_token(request: dict[str, Any], path: Path, token: str) -> bytes:
         place = place[step]
     place[path[-1]] = "@@"
     return json.dumps(data).replace('"@@"', token).encode()
+
+
+def without(request: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The request with one field left out."""
+    data: dict[str, Any] = json.loads(json.dumps(request))
+    place: Any = data
+    for step in path[:-1]:
+        place = place[step]
+    del place[path[-1]]
+    return data
 
 
 def written(path: Path) -> str:

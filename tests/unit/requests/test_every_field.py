@@ -22,10 +22,12 @@ from tests.unit.requests.every_field import (
     WITHDRAWAL,
     Path,
     different,
+    fields,
     leaves,
     properties,
     tokens,
     with_token,
+    without,
     written,
 )
 
@@ -128,8 +130,25 @@ def test_what_is_written_into_a_field_is_taken_unchanged_or_refused_by_its_name(
         agrees(raw, answer)
         if isinstance(answer, tuple):
             assert near & {reason.field for reason in answer}, (token, [str(reason) for reason in answer])
+        elif token == "null":
+            assert answer == verdict(json.dumps(without(request_, path)).encode())
         else:
             assert as_given(found(answer, path)) == token or _same_time(found(answer, path), token), token
+
+
+OBJECTS = [(request, path) for request in (EVERYTHING, WITHDRAWAL) for path, value in fields(request)]
+
+
+@pytest.mark.parametrize(("request_", "path"), OBJECTS, ids=[written(path) for _, path in OBJECTS])
+def test_null_is_a_field_left_out_or_where_it_is_needed_refused(request_: dict[str, Any], path: Path) -> None:
+    raw = with_token(request_, path, "null")
+    answer, left_out = verdict(raw), verdict(json.dumps(without(request_, path)).encode())
+    agrees(raw, answer)
+    if isinstance(left_out, tuple) and Reason(written(path), "is missing") in left_out:
+        assert isinstance(answer, tuple)
+        assert Reason(written(path), "is null, and needed: give a value") in answer
+    else:
+        assert answer == left_out
 
 
 _OF_THE_WHOLE = {"text", "boolean", "day", "key", "content"}

@@ -355,8 +355,8 @@ def test_every_document_that_is_wrong_is_named(product: Dropping) -> None:
     (product.drop.folder / "in/one/wound.png").unlink()
     found = product.drops("consultation-report-2.0-attachments", encounter="another", key="in/one/again/request.json")
     assert product.reasons(found) == [
-        "documents[1].key: names no file in the drop bucket",
         "documents[0].key: names no file in the drop bucket",
+        "documents[1].key: names no file in the drop bucket",
         "documents[2].key: names no file in the drop bucket",
     ]
 

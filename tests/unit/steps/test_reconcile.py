@@ -359,6 +359,17 @@ def test_a_request_that_the_queue_brings_twice_is_one(night: Night) -> None:
     assert (made.total("received"), made.total("settled"), made.wrong) == (1, 1, 0)
 
 
+def test_a_request_that_waits_for_its_documents_and_then_for_their_scan_is_not_lost_before_its_time(
+    night: Night,
+) -> None:
+    night.step = replace(night.step, longest_wait=timedelta(minutes=55))
+    night.clock.time = EVENING
+    night.receive("request-a")
+    for minutes, kind in ((64, "arriving"), (66, "lost")):
+        night.clock.time = EVENING + timedelta(minutes=minutes)
+        assert night.reckon_now(DAY).total(kind) == 1
+
+
 def test_a_request_whose_event_is_repeated_days_later_is_not_lost() -> None:
     """Its second receipt is of a day on which nothing of its message changes."""
     world = World(Watched())

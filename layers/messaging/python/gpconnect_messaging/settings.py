@@ -55,7 +55,22 @@ class _LedgerSettings(_FromEnvironment):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuilderSettings(_LedgerSettings):
+class _IntakeSettings(_LedgerSettings):
+    """What the builder goes by, and the poller, which balances what it did."""
+
+    scan_patience_seconds: int = 0
+    """How long a request waits for GuardDuty's verdict about what it consists of. 0: the drop is not scanned."""
+    document_wait_seconds: int = 0
+    """How long a request waits for documents and ready resources that are not in the drop."""
+
+    @property
+    def longest_wait(self) -> timedelta:
+        """How long a request may wait in all: for a document that comes at the last moment, and then for its scan."""
+        return timedelta(seconds=self.document_wait_seconds + self.scan_patience_seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuilderSettings(_IntakeSettings):
     """The builder's environment. `nhs_numbers` is safety rule 4: test or live numbers, never both.
 
     `identifiers_secret` names the secret that ids are derived with (ADR 31).
@@ -86,10 +101,6 @@ class BuilderSettings(_LedgerSettings):
     """The configured senders as `name=prefix`, separated by commas; none: every mailbox is for whoever may put."""
     sender_parameters: str = ""
     """Where each sender's parameter is, by its name."""
-    scan_patience_seconds: int = 0
-    """How long a request waits for GuardDuty's verdict about what it consists of. 0: the drop is not scanned."""
-    document_wait_seconds: int = 0
-    """How long a request waits for documents and ready resources that are not in the drop."""
     intake_queue_url: str
     """Where a request waits."""
 
@@ -123,7 +134,7 @@ class SenderSettings(_LedgerSettings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PollerSettings(_LedgerSettings):
+class PollerSettings(_IntakeSettings):
     """The poller's environment. `drop_settled_seconds` is how old an object is that must have been announced."""
 
     identifiers_secret: str

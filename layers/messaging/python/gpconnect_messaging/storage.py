@@ -418,17 +418,27 @@ class Evidence:
                     found[-1]["Key"],
                 )
 
-    def has_receipt(self, request_id: str, since: datetime) -> bool:
-        """Say whether a request was received at any time since it was dropped."""
+    def arrived(self, request_id: str, since: datetime) -> datetime | None:
+        """Say when (UTC) a request arrived: as it is kept, or else by its receipts since then; None: not at all."""
+        try:
+            kept = self._client.head_object(Bucket=self._bucket, Key=f"requests/{request_id}.json")
+        except ClientError as error:
+            if isinstance(meaning := _meaning(error), NotThereError):
+                return self.receipt_of(request_id, since)
+            raise meaning from None
+        return read_stated(kept["Metadata"].get(_ARRIVED)) or kept["LastModified"]
+
+    def receipt_of(self, request_id: str, since: datetime) -> datetime | None:
+        """Say when (UTC) a request was first received since then, to within an hour that it waited; None: never."""
         hour = since.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         while hour <= self._now():
             found = self._client.list_objects_v2(
                 Bucket=self._bucket, Prefix=f"receipts/{hour:%Y-%m-%d/%H}/{request_id}", MaxKeys=1
             )
-            if found.get("Contents"):
-                return True
+            for each in found.get("Contents", ()):
+                return each["LastModified"]
             hour += timedelta(hours=1)
-        return False
+        return None
 
     def keep_balance(self, day: date, content: bytes) -> str:
         """Keep a day's balance; return its key. A later one takes its place, as a new version of the object."""

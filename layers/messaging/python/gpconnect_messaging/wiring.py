@@ -179,6 +179,7 @@ def reconciliation(settings: PollerSettings) -> "Reconciliation":
         mesh=MeshConnections(settings.mesh_url, _vault(settings)),
         notifier=_notifier(settings),
         patience=settings.patience,
+        longest_wait=settings.longest_wait,
         most_asked=settings.mesh_questions_a_day,
     )
 

@@ -37,6 +37,11 @@ def supported_types() -> list[str]:
     return sorted(each.media_type for each in _TYPES)
 
 
+def other_names() -> list[str]:
+    """List what else these types are called."""
+    return sorted(_BY_NAME.keys() - set(supported_types()))
+
+
 def document_type(content_type: str) -> DocumentType | None:
     """Find the type that a content type names, in any letter case and with any parameters; None: it may not be sent."""
     return _BY_NAME.get(content_type.partition(";")[0].strip().lower())

@@ -6,6 +6,7 @@ patient is the request's own. What is taken stays as it was written, every primi
 converted. A refusal names the resource type and the element, never a value.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ DEEPEST = 40
 
 _KEPT_BACK = {"r", "v", "restricted", "very restricted", "confidential"}
 """Codes and displays of v3-Confidentiality, in small letters, that mean: do not send."""
+
+_HOLDS_NOTHING = re.compile(rb"(\xef\xbb\xbf)?\s*(<\?xml\s[^>]*\?>)?\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +116,10 @@ def _from_json(place: int, raw: bytes) -> Json:
 
 
 def _from_xml(place: int, raw: bytes) -> Json:
-    body = as_utf_8(raw)
-    if not body.strip():
+    if _HOLDS_NOTHING.fullmatch(raw):
         raise _refused(place, "is empty, or an XML declaration alone: give a FHIR resource")
     try:
-        root = opened_xml(body, xml_parser(blanks=True))
+        root = opened_xml(as_utf_8(raw), xml_parser(blanks=True))
     except DocumentTypeError:
         raise _refused(place, "has a document type declaration, which FHIR XML must not have") from None
     except UnopenedError:

@@ -19,7 +19,7 @@ class Quantity(Part):
     value: Measured = Field(description="sent with the digits as written, at most 18, of them 8 after the point")
     unit: ShortText = Field(description="the unit as read, such as kg")
     code: Annotated[str, Shape("[!-~]{1,50}", "a UCUM code: at most 50 printable ASCII characters")] | None = Field(
-        default=None, description="the unit's UCUM code, if it has one"
+        default=None, description="the unit's UCUM code, if it has one: at most 50 characters of ASCII"
     )
 
 

@@ -9,8 +9,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, PlainValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.annotated_handlers import GetJsonSchemaHandler
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from gpconnect_messaging.json_reading import JsonNumber
@@ -68,12 +78,14 @@ def _not_blank(value: str) -> str:
 
 def _identifier(value: str) -> str:
     if value != value.strip(" ") or not all(each == " " or is_visible(each) for each in value):
-        raise ValueError("has a blank before or behind it, or an invisible character in it: with it, it is another id")
+        raise ValueError("has a blank before or behind it, or an invisible character in it: remove it")
     return value
 
 
 def _valid_nhs_number(value: str) -> str:
     if not is_nhs_number(value):
+        if is_nhs_number(value.replace(" ", "")):
+            raise ValueError("has blanks: write the ten digits alone")
         raise ValueError(
             "is not an NHS number: ten digits 0-9 without spaces, the last one the check digit (modulus 11)"
         )
@@ -163,10 +175,26 @@ Measured = Annotated[Decimal, PlainValidator(_measured), WithJsonSchema({"type":
 Count = Annotated[int, PlainValidator(_whole), WithJsonSchema({"type": "integer", "exclusiveMinimum": 0})]
 
 
+def fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Give a model's fields by the names that a request has for them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
 class Part(BaseModel):
-    """A part of a request: unknown fields are refused, values are not changed on their way in."""
+    """A part of a request: unknown fields are refused, values are not changed on their way in.
+
+    An optional field that is null is one that is left out.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        optional = {name for name, field in fields_of(cls).items() if not field.is_required()}
+        return {name: value for name, value in given.items() if value is not None or name not in optional}
 
 
 class Concept(Part):

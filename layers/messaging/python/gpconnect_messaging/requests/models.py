@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from gpconnect_messaging.documents.types import media_type
+from gpconnect_messaging.documents.types import media_type, other_names, supported_types
 from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.requests.clinical import Observation, QuestionnaireAnswers, SuppliedResource
 from gpconnect_messaging.requests.fields import (
@@ -24,6 +24,7 @@ from gpconnect_messaging.requests.fields import (
     Shape,
     ShortText,
     Text,
+    fields_of,
 )
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.requests.sentences import broken_forms
@@ -174,7 +175,9 @@ class CodedItem(Part):
     """Something that the clinician recorded with a code."""
 
     term: ShortText
-    code: Annotated[str, Shape("[0-9]{6,18}", "a concept id: six to eighteen digits 0-9")]
+    code: Annotated[str, Shape("[0-9]{6,18}", "a concept id: six to eighteen digits 0-9")] = Field(
+        description="concept id: six to eighteen digits"
+    )
     system: Literal["SNOMED CT", "dm+d"] = "SNOMED CT"
     text: Text | None = Field(default=None, description="what was written beside it, such as a dose")
     confidential: bool = Field(default=False, description="true: shown as 'Confidential item' only")
@@ -248,7 +251,7 @@ class RequestedDocument(Part):
             '[A-Za-z]+/[A-Za-z0-9.+-]+( ?; ?[A-Za-z0-9-]+=[A-Za-z0-9._:"-]+)*',
             "a content type such as application/pdf",
         ),
-    ]
+    ] = Field(description=f"{', '.join(supported_types())}; other names that are taken: {', '.join(other_names())}")
     title: ShortText
     primary: bool = Field(
         default=False,
@@ -311,7 +314,10 @@ class Request(_Root):
     )
     title: ShortText | None = Field(default=None, description="what the document is called")
     document_type: Concept | None = Field(default=None, description="what kind of document it is")
-    care_setting: Concept | None = Field(default=None, description="the kind of service that sends the document")
+    care_setting: Concept | None = Field(
+        default=None,
+        description="the kind of service that sends the document: specification 2.0 requires it of a generic document",
+    )
     event: Event | None = None
     care_provider: CareProvider | None = None
     authors: Annotated[list[Annotated[Author, Field(strict=False)]], Field(max_length=4)] = Field(
@@ -403,8 +409,13 @@ def parse(raw: bytes) -> Request | Withdrawal:
     Raises RequestRefusedError with one Reason per broken rule.
     """
     content = _read(raw)
-    kind = content.get("kind", "send")
-    if kind not in ("send", "withdraw"):
+    kind = content.get("kind")
+    if kind is None and {"mailbox", "encounter"} <= content.keys() <= fields_of(Withdrawal).keys():
+        raise RequestRefusedError.because(
+            "kind",
+            'is "kind": "withdraw" missing? Without it this is a request to send, and has only a withdrawal\'s fields',
+        )
+    if kind not in (None, "send", "withdraw"):
         raise RequestRefusedError.because("kind", 'must be "withdraw", or "send", which may be left out')
     return _validated(Withdrawal, content) if kind == "withdraw" else _validated(Request, content)
 
@@ -426,5 +437,5 @@ def _validated(kind: type[_Asked], content: dict[str, object]) -> _Asked:
         return kind.model_validate(content)
     except ValidationError as error:
         # The inputs and pydantic's own text of them stay behind: only our paths and rules leave this function.
-        reasons = broken_forms(kind, error)
+        reasons = broken_forms(kind, error, content)
     raise RequestRefusedError(reasons)

@@ -23,13 +23,18 @@ ONLY_THE_PRODUCT_KNOWS = (
 """What a request can break that its schema accepts; and then what needs the mailbox's settings, or the clock."""
 
 
+_NULL = {"type": "null"}
+
+
 def request_schema() -> str:
     """Return the request's JSON Schema (draft 2020-12) as indented JSON text, for validators and type generators."""
     _, schema = models_json_schema([(Request, "validation"), (Withdrawal, "validation")])
     schema["$defs"]["Request"]["allOf"] = [_conditions(use_case) for use_case in USE_CASES.values()]
     for model in schema["$defs"].values():
-        for field in model.get("properties", {}).values():
+        for name, field in model.get("properties", {}).items():
             field.pop("title", None)  # it says the name again, and makes generators name a type for each field
+            if name not in model.get("required", ()):
+                model["properties"][name] = _or_null(field)
     root = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Request or withdrawal",
@@ -40,13 +45,21 @@ def request_schema() -> str:
     return json.dumps(root | schema, indent=2) + "\n"
 
 
+def _or_null(field: dict[str, Any]) -> dict[str, Any]:
+    """Let an optional field be null, as `fields.Part` does: types made from a schema write so what is left out."""
+    if _NULL in field.get("anyOf", ()):
+        return field
+    about: dict[str, Any] = {key: field.pop(key) for key in ("default", "description") if key in field}
+    return {"anyOf": [field, _NULL]} | about
+
+
 def _conditions(use_case: UseCase) -> dict[str, Any]:
     """Say which of the optional fields a use case needs, and which it does not have."""
     then: dict[str, Any] = {"type": "object"}
-    then["properties"] = {name: False for name in OPTIONAL_FIELDS if name not in use_case.takes}
+    then["properties"] = {name: _NULL for name in OPTIONAL_FIELDS if name not in use_case.takes}
     if use_case.needs:
         then["required"] = sorted(use_case.needs)
-        then["properties"] |= {name: {"not": {"type": "null"}} for name in sorted(use_case.needs)}
+        then["properties"] |= {name: {"not": _NULL} for name in sorted(use_case.needs)}
     is_asked = {"type": "object", "properties": {"use_case": {"const": use_case.name}}, "required": ["use_case"]}
     return {"if": is_asked, "then": then}
 

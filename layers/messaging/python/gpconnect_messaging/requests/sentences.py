@@ -2,13 +2,16 @@
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from gpconnect_messaging.requests.fields import fields_of
 from gpconnect_messaging.requests.refusal import Reason
+
+_Location = tuple[int | str, ...]
 
 _RULES = {
     "missing": "is missing",
@@ -18,29 +21,41 @@ _RULES = {
     "model_type": "must be an object in curly brackets",
     "literal_error": "must be {expected}",
     "enum": "must be {expected}",
-    "string_too_short": "is shorter than {min_length} characters",
+    "string_too_short": "is shorter than {min_length} characters: give a longer one",
     "string_too_long": "is longer than {max_length} characters: shorten it",
-    "too_short": "has fewer entries than {min_length}",
-    "too_long": "has more entries than {max_length}",
+    "too_long": "has more entries than {max_length}: leave some out",
 }
 """The rule of each type of error of pydantic's that our models can give."""
 
 
-def broken_forms(kind: type[BaseModel], error: ValidationError) -> list[Reason]:
-    """Give a reason for each field that is not as the model `kind` has it."""
-    found = error.errors(include_url=False, include_input=False)
-    return list(dict.fromkeys(_reason(kind, each) for each in found))
+_SYNONYMS = {
+    "dob": ("birth_date",), "date_of_birth": ("birth_date",), "surname": ("family",), "last_name": ("family",),
+    "forenames": ("given",), "first_name": ("given",), "telephone": ("phone", "phones"),
+    "mime_type": ("content_type",), "filename": ("key",), "file_name": ("key",),
+}  # fmt: skip
+"""Our fields that others call otherwise."""
+
+_MOST_NUMBERS = 10
+
+
+def broken_forms(kind: type[BaseModel], error: ValidationError, content: dict[str, object]) -> list[Reason]:
+    """Give a reason for each field of the content that is not as the model `kind` has it."""
+    found = error.errors(include_url=False)
+    known = [_reason(kind, each) for each in found if each["type"] != "extra_forbidden"]
+    unknown: dict[_Location, list[str]] = {}
+    for each in found:
+        if each["type"] == "extra_forbidden":
+            unknown.setdefault(each["loc"][:-1], []).append(str(each["loc"][-1]))
+    return list(dict.fromkeys([*known, *_unknown_fields(kind, unknown, content)]))
 
 
 def _reason(kind: type[BaseModel], found: ErrorDetails) -> Reason:
     location, context, broken = found["loc"], found.get("ctx", {}), found["type"]
     if broken in ("too_short", "too_long") and context["field_type"] != "List":
         broken = f"string_{broken}"  # behind a check of our own pydantic knows no longer that it is a text
-    if broken == "extra_forbidden":
-        # The unknown field's name is the sender's own word, so only its parent is named.
-        meant = _near_miss(kind, location)
-        what = f"is `{meant}` meant?" if meant else "take it out, or see the request schema for what there is"
-        return Reason(_path(location[:-1]), f"has a field that is not part of a request: {what}")
+    if found["input"] is None:
+        entry = isinstance(location[-1], int)
+        return Reason(_path(location), f"is null{': take it out, or' if entry else ', and needed:'} give a value")
     if broken == "value_error" and not location:
         field, _, rule = str(context["error"]).partition(": ")
         return Reason(field, rule)
@@ -48,17 +63,49 @@ def _reason(kind: type[BaseModel], found: ErrorDetails) -> Reason:
         return Reason(_path(location), str(context["error"]))
     if broken == "string_too_short" and context["min_length"] == 1:
         return Reason(_path(location), "is empty: give a value")
-    return Reason(_path(location), _RULES[broken].format(**context))
+    if broken == "too_short":  # of a list, which must have one entry at least
+        *above, parent, _ = location
+        optional = isinstance(parent, str) and not fields_of(_model_at(kind, above))[parent].is_required()
+        return Reason(_path(location), "is empty: give an entry" + (f", or leave {parent} out" if optional else ""))
+    said = {name: each.replace("'", '"') if name == "expected" else each for name, each in context.items()}
+    return Reason(_path(location), _RULES[broken].format(**said))
 
 
-def _near_miss(kind: type[BaseModel], location: tuple[int | str, ...]) -> str | None:
-    """Name the field of ours that an unknown name is a misspelling of, in camelCase for instance."""
-    model = kind
-    for step in location[:-1]:
+def _unknown_fields(
+    kind: type[BaseModel], unknown: dict[_Location, list[str]], content: dict[str, object]
+) -> Iterator[Reason]:
+    """Say which fields, by number, are unknown in each object: their names are the sender's own words."""
+    asked = kind.__name__.lower()
+    for location, names in unknown.items():
+        known = list(fields_of(_model_at(kind, location)))
+        place: Any = content
+        for step in location:
+            place = place[step]
+        written = list(place)
+        meant = {name: _meant(name, known) for name in names}
+        several = {name: str(written.index(name) + 1) for name in names}
+        for name in filter(meant.get, names):
+            which = f"number {several.pop(name)} in it: is `{meant[name]}` meant?"
+            yield Reason(_path(location), f"has a field that is not part of a {asked}, {which}")
+        if several:
+            which = ", ".join([*several.values()][:_MOST_NUMBERS]) + (", …" if len(several) > _MOST_NUMBERS else "")
+            some = "fields that are not" if len(several) > 1 else "a field that is not"
+            advice = f"leave out what is not one of {', '.join(known)}"
+            yield Reason(_path(location), f"has {some} part of a {asked}, number {which} in it: {advice}")
+
+
+def _meant(name: str, known: list[str]) -> str | None:
+    """Name the field of ours that an unknown name stands for: a synonym, a misspelling, or camelCase."""
+    snake = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
+    near = (*_SYNONYMS.get(snake, ()), *difflib.get_close_matches(snake, known, 1, 0.75))
+    return next((each for each in near if each in known), None)
+
+
+def _model_at(kind: type[BaseModel], location: Sequence[int | str]) -> type[BaseModel]:
+    for step in location:
         if isinstance(step, str):
-            model = next(_models(model.model_fields[step].annotation))
-    spelt = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", str(location[-1])).lower()
-    return next(iter(difflib.get_close_matches(re.sub(r"[^a-z0-9]+", "_", spelt), model.model_fields, 1, 0.75)), None)
+            kind = next(_models(fields_of(kind)[step].annotation))
+    return kind
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -651,7 +651,7 @@ class Builder:
         places = [request.documents.index(document) for document in request.documents_in_order]
         versions = claimed[: len(places)] if claimed is not None else [None] * len(places)
         files: list[OpenedFile] = []
-        reasons: list[Reason] = []
+        reasons: dict[int, Sequence[Reason]] = {}
         for place, version in zip(places, versions, strict=True):
             document = request.documents[place]
             try:
@@ -659,16 +659,16 @@ class Builder:
                 sha256 = hashlib.sha256()
                 verdict = self.gate.examine(document.content_type, _hashed(self.drop.chunks(file), sha256))
             except NotThereError:
-                reasons.append(Reason(f"documents[{place}].key", "was removed before it could be read"))
+                reasons[place] = [Reason(f"documents[{place}].key", "was removed before it could be read")]
                 continue
             except RequestRefusedError as refused:
-                reasons += refused.reasons
+                reasons[place] = refused.reasons
                 continue
             if verdict.refusal:
-                reasons.append(Reason(f"documents[{place}]", verdict.refusal))
+                reasons[place] = [Reason(f"documents[{place}]", verdict.refusal)]
             files.append(OpenedFile.of(file, verdict, sha256.hexdigest()))
-        if reasons:
-            raise RequestRefusedError(reasons)
+        if reasons:  # in the order of the request, and not of the message
+            raise RequestRefusedError([reason for place in sorted(reasons) for reason in reasons[place]])
         return files
 
     def _ready_resources(

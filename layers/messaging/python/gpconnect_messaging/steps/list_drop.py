@@ -110,7 +110,7 @@ class ListDrop:
 
     def _announce(self, request: ListedObject) -> bool:
         """Put a request on the intake queue if it was never received; say whether it was so."""
-        if self.evidence.has_receipt(self._request_id(request), request.at):
+        if self.evidence.receipt_of(self._request_id(request), request.at):
             return False
         self.intake_queue.announce(self.drop.name, request.key, request.version, request.at)
         return True

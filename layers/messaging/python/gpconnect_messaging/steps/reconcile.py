@@ -83,6 +83,8 @@ class Reconciliation:
     mesh: MeshConnections
     notifier: Notifier
     patience: Patience
+    longest_wait: timedelta = timedelta(0)
+    """How long a request waits for its documents and their scan, in order, without a row in the ledger."""
     most_asked: int = 5_000
     entries_a_file: int = 50_000
     entries_a_part: int = 20_000
@@ -214,7 +216,7 @@ class Reconciliation:
 
     def _balance(self, reached: Reckoning, entries: Entries) -> Balance:
         return balance(
-            reached.day, **entries.arguments, now=reached.began_at, settling=self.patience.stale,
+            reached.day, **entries.arguments, now=reached.began_at, settling=self.longest_wait + self.patience.stale,
             tracked_after=self.patience.uncertain,
         )  # fmt: skip
 
