@@ -236,3 +236,8 @@ def test_a_linearized_pdf_whose_last_mark_alone_is_missing_passes_as_in_every_re
 def test_a_pdf_of_which_chrome_shows_no_page_is_refused() -> None:
     lost = a_pdf(pages=2).replace(b"101 0 obj", b"191 0 obj")
     assert "is broken" in refusal(lost)
+
+
+def test_what_looks_like_a_tag_within_a_font_is_no_page_for_a_browser() -> None:
+    font = a_pdf(objects=["<< /Length 7 >>\nstream\n\0\0<head \nendstream"])
+    assert opened(font).refusal is None
