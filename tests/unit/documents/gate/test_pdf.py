@@ -238,6 +238,10 @@ def test_a_pdf_of_which_chrome_shows_no_page_is_refused() -> None:
     assert "is broken" in refusal(lost)
 
 
+def test_a_pdf_that_was_written_behind_itself_passes() -> None:
+    assert opened(a_pdf() + a_pdf()).refusal is None
+
+
 def test_what_looks_like_a_tag_within_a_font_is_no_page_for_a_browser() -> None:
     font = a_pdf(objects=["<< /Length 7 >>\nstream\n\0\0<head \nendstream"])
     assert opened(font).refusal is None

@@ -106,7 +106,7 @@ def _with_chunk(data: bytes) -> bytes:
     [
         (_with_comment(a_pdf()), "JPEG", "is also a PDF"),
         (_with_chunk(a_pdf()), "PNG", "is also a PDF"),
-        (_with_comment(b"<html><script>x()</script>"), "JPEG", "is also a page for a browser"),
+        (_with_comment(b"an obj <html><script>x()</script>"), "JPEG", "is also a page for a browser"),
         (_with_chunk(b"<svg onload=x()>"), "PNG", "is also a page for a browser"),
         (picture("JPEG") + b"MZ\x90\0" + bytes(60), "JPEG", "is also a program"),
         (picture("PNG") + b"\0\0\x7fELF\2\1\1", "PNG", "is also a program"),

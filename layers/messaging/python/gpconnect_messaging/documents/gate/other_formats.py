@@ -35,7 +35,8 @@ _PAGE_BYTES = 1024
 """How far browsers look for a page's first tag."""
 _ENDS = {"application/pdf": rb"%%EOF", "image/jpeg": rb"\xff\xd9", "image/png": rb"IEND\xaeB`\x82"}
 _BEHIND = {
-    media_type: re.compile(end + rb"[\r\n\t \0]*(?=%b)" % b"|".join(_MARKS)) for media_type, end in _ENDS.items()
+    kind: re.compile(end + rb"[\r\n\t \0]*(?=%b)" % b"|".join(m for m in _MARKS if (m,) != _BEGINNINGS[kind]))
+    for kind, end in _ENDS.items()
 }
 """Where another format begins at the end of a document."""
 _TAIL_BYTES = 1024 * 1024
@@ -59,7 +60,8 @@ def refuse_other_formats(media_type: str, file: IO[bytes]) -> None:
         found = _ARCHIVE
     start = head[:_PAGE_BYTES]
     if found is None and media_type in _BEHIND:
-        found = _behind(media_type, file) or ("a page for a browser" if _PAGE.search(start.split(b" obj")[0]) else None)
+        shown = start.partition(b" obj")[0] if media_type == "application/pdf" else start  # fonts and forms hold tags
+        found = _behind(media_type, file) or ("a page for a browser" if _PAGE.search(shown) else None)
     if found is None and media_type != "application/pdf" and b"%PDF-" in start:
         found = "a PDF"
     file.seek(0)
@@ -82,7 +84,7 @@ def _is_zip(file: IO[bytes]) -> bool:
 
 
 def _behind(media_type: str, file: IO[bytes]) -> str | None:
-    """Name the format that begins behind a document's end mark; a picture can have any amount of it."""
+    """Name the format that begins behind a document's end mark; a picture is searched whole."""
     size = file.seek(0, 2)
     file.seek(max(0, size - _TAIL_BYTES) if media_type == "application/pdf" else 0)
     content = file.read()
