@@ -24,7 +24,7 @@ TYPES = {
     ".txt": "text/plain",
     ".rtf": "text/rtf",
 }
-_MARKUP = rb"\s*<[a-z!?/%]"
+_MARKUP = rb"\s*<(?:!doctype|[a-z?/%])"
 OTHER_KINDS = {
     ".doc": rb"\xd0\xcf\x11\xe0",
     ".docx": rb"PK\x03\x04",
@@ -43,6 +43,8 @@ RULES = {
     "active content": "which may not be sent: save it without",
     "another format in front": "is not a PDF that begins with %PDF-",
     "another format beside it": "some programs would open it as that",
+    "two values for one entry": "gives one entry two values",
+    "a page that is not there for all": "some cannot open a page",
     "user password": "needs a password",
     "time limit": limits.TOO_LONG,
     "memory limit": limits.TOO_LARGE,

@@ -230,12 +230,14 @@ def test_a_pdf_that_lost_pages_on_its_way_is_refused() -> None:
 @pytest.mark.parametrize("missing", [0, 6, 10, 20, 40])
 def test_a_linearized_pdf_whose_last_mark_alone_is_missing_passes_as_in_every_reader(missing: int) -> None:
     whole = linearized(pikepdf.ObjectStreamMode.preserve)
+    with pikepdf.open(io.BytesIO(whole[: len(whole) - missing])) as another_reader:
+        assert len(another_reader.pages) == 10
     assert opened(whole[: len(whole) - missing]).refusal is None
 
 
 def test_a_pdf_of_which_chrome_shows_no_page_is_refused() -> None:
     lost = a_pdf(pages=2).replace(b"101 0 obj", b"191 0 obj")
-    assert "is broken" in refusal(lost)
+    assert "some cannot open a page" in refusal(lost)
 
 
 def test_a_pdf_that_was_written_behind_itself_passes() -> None:

@@ -21,6 +21,7 @@ from gpconnect_messaging.documents.gate.findings import Findings, RefusedError
 pdfium.FPDF_InitLibrary()
 
 _BROKEN = "is broken: not every PDF reader can repair it; save or print it as a PDF again"
+_LOST = "is broken: not every PDF reader can repair it, and some cannot open a page; save or print it as a PDF again"
 _TWICE = "gives one entry two values, and PDF readers differ in which they take: save or print it as a PDF again"
 _LOCKED = "needs a password to be opened"
 _NO_PAGE = "has no page"
@@ -74,7 +75,7 @@ def _open_with_pdfium(file: IO[bytes]) -> tuple[int, set[str]]:
             if pages < 1:
                 raise RefusedError(_NO_PAGE)
             if not all(pdfium.FPDF_GetPageSizeByIndexF(document, page, size) for page in range(pages)):
-                raise RefusedError(_BROKEN)
+                raise RefusedError(_LOST)
             found = {
                 _SCRIPT: pdfium.FPDFDoc_GetJavaScriptActionCount(document) > 0,
                 _FILES: pdfium.FPDFDoc_GetAttachmentCount(document) > 0,
@@ -128,7 +129,7 @@ def _catalog_is_named(reader: PdfReader, file: IO[bytes], warnings: _Warnings) -
     """See that the trailer names a catalog that a reader need not guess.
 
     No file holds more objects than a third of its bytes. A reader that has to search for the catalog goes by the last
-    trailer in clear that names one: the last of a linearized file names none.
+    trailer in clear. That of a linearized file names none, and where the file's end is cut off the first one counts.
     """
     root, end = reader.trailer.raw_get("/Root"), file.seek(0, 2)
     if not isinstance(root, IndirectObject) or 3 * root.idnum > end:
@@ -138,10 +139,11 @@ def _catalog_is_named(reader: PdfReader, file: IO[bytes], warnings: _Warnings) -
     if not warnings.everything and root.idnum not in warnings.objects:
         return True
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        if (trailer := mapped.find(b"trailer")) < 0:
+        if (last := mapped.rfind(b"trailer")) < 0:
             return warnings.everything
+        start = last if mapped.find(b"%%EOF", last) >= 0 else 0
         name = re.compile(rb"/Root\s+%d\s+%d\s+R\b" % (root.idnum, root.generation))
-        return name.match(mapped, mapped.rfind(b"/Root", trailer)) is not None
+        return name.match(mapped, mapped.rfind(b"/Root", start)) is not None
 
 
 def _active(reader: PdfReader) -> Iterator[str]:
