@@ -2,8 +2,9 @@
 
     python -m tests.corpora FOLDER [--least 2000] [--json]
 
-Exit status 1 where the gate accepts a PDF that a judge cannot open, refuses one that both open for a reason that is no
-rule, or accepts what is of another kind; and where there are fewer files than were asked for.
+Exit status 1 where the gate accepts a PDF that a judge cannot open or whose pages the judges count differently, refuses
+one that both open for a reason that is no rule, or accepts what is of another kind; and where there are fewer files
+than were asked for.
 """
 
 import argparse

@@ -5,6 +5,7 @@ The files stay where they are; their names are printed, so this is for public on
 """
 
 import logging
+import re
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -23,12 +24,27 @@ TYPES = {
     ".txt": "text/plain",
     ".rtf": "text/rtf",
 }
-OTHER_KINDS = (".doc", ".docx", ".exe", ".htm", ".html", ".svg", ".zip")
-"""What is offered as a PDF and as text, and must not pass as either."""
+_MARKUP = rb"\s*<(?:!doctype|[a-z?/%])"
+OTHER_KINDS = {
+    ".doc": rb"\xd0\xcf\x11\xe0",
+    ".docx": rb"PK\x03\x04",
+    ".exe": rb"MZ",
+    ".htm": _MARKUP,
+    ".html": _MARKUP,
+    ".svg": _MARKUP,
+    ".zip": rb"PK\x03\x04",
+}
+"""What is offered as a PDF and as text, and must not pass as either where it begins as its ending says.
+
+Collections hold files of these names that are something else: their own readers' tests.
+"""
 RULES = {
+    "parts that cannot be read": "parts that cannot be read",
     "active content": "which may not be sent: save it without",
     "another format in front": "is not a PDF that begins with %PDF-",
     "another format beside it": "some programs would open it as that",
+    "two values for one entry": "gives one entry two values",
+    "a page that is not there for all": "some cannot open a page",
     "user password": "needs a password",
     "time limit": limits.TOO_LONG,
     "memory limit": limits.TOO_LARGE,
@@ -38,36 +54,40 @@ RULES = {
 
 @dataclass(frozen=True)
 class Found:
-    """One file as it was offered: the gate's refusal, None where it passed; for a PDF, which judges can open it."""
+    """One file as it was offered: the gate's refusal, None where it passed.
+
+    `pages` says of a PDF how many pages the judges find that can open it; `other` that it is of another kind.
+    """
 
     name: str
     offered_as: str
     refusal: str | None
-    opened_by: tuple[str, ...] | None = None
+    pages: dict[str, int] | None = None
+    other: bool = False
 
 
-def _pikepdf(path: Path) -> bool:
+def _pikepdf(path: Path) -> int:
     import pikepdf
 
     with pikepdf.open(path) as opened:
-        return len(opened.pages) > 0
+        return len(opened.pages)
 
 
-def _pypdf(path: Path) -> bool:
+def _pypdf(path: Path) -> int:
     import pypdf
 
     reader = pypdf.PdfReader(path)
-    return not (reader.is_encrypted and not reader.decrypt("")) and len(reader.pages) > 0
+    return 0 if reader.is_encrypted and not reader.decrypt("") else len(reader.pages)
 
 
-JUDGES: dict[str, Callable[[Path], bool]] = {"pikepdf": _pikepdf, "pypdf": _pypdf}
+JUDGES: dict[str, Callable[[Path], int]] = {"pikepdf": _pikepdf, "pypdf": _pypdf}
 
 
-def _opens(judge: Callable[[Path], bool], path: Path) -> bool:
+def _pages(judge: Callable[[Path], int], path: Path) -> int:
     try:
         return judge(path)
     except Exception:  # noqa: BLE001 - of broken files a judge raises anything
-        return False
+        return 0
 
 
 def look(path: Path, folder: Path) -> list[Found]:
@@ -82,8 +102,10 @@ def look(path: Path, folder: Path) -> list[Found]:
         refusal = REFUSING.examine(offered, [content]).refusal
         judged = None
         if ending == ".pdf":
-            judged = tuple(judge for judge, opens in JUDGES.items() if _opens(opens, path))
-        found.append(Found(name, offered, refusal, judged))
+            judged = {who: pages for who, judge in JUDGES.items() if (pages := _pages(judge, path))}
+        mark = OTHER_KINDS.get(ending)
+        other = mark is not None and re.match(mark, content, re.IGNORECASE) is not None
+        found.append(Found(name, offered, refusal, judged, other))
     return found
 
 
@@ -100,6 +122,7 @@ class Report:
     accepted: Counter[str]
     refused: Counter[tuple[str, str]]
     accepted_unopened: list[str]
+    accepted_uncertain: list[str]
     refused_opened: dict[str, list[str]]
     other_kinds_accepted: list[str]
 
@@ -109,26 +132,28 @@ class Report:
         accepted = Counter(each.offered_as for each in found if each.refusal is None)
         refused = Counter((each.offered_as, reason(each.refusal)) for each in found if each.refusal is not None)
         unopened = [
-            f"{each.name}: not {', '.join(sorted(JUDGES.keys() - set(each.opened_by)))}"
+            f"{each.name}: not {', '.join(sorted(JUDGES.keys() - each.pages.keys()))}"
             for each in found
-            if each.refusal is None and each.opened_by is not None and len(each.opened_by) < len(JUDGES)
+            if each.refusal is None and each.pages is not None and len(each.pages) < len(JUDGES)
+        ]
+        uncertain = [
+            f"{each.name}: {', '.join(f'{who} {pages}' for who, pages in sorted(each.pages.items()))}"
+            for each in found
+            if each.refusal is None and each.pages and len(set(each.pages.values())) > 1
         ]
         opened: dict[str, list[str]] = {}
         for each in found:
-            if each.refusal is not None and each.opened_by is not None and len(each.opened_by) == len(JUDGES):
+            if each.refusal is not None and each.pages is not None and len(each.pages) == len(JUDGES):
                 opened.setdefault(reason(each.refusal), []).append(each.name)
-        others = [
-            f"{each.name} as {each.offered_as}"
-            for each in found
-            if each.refusal is None and Path(each.name).suffix.lower() in OTHER_KINDS
-        ]
-        return cls(len({each.name for each in found}), accepted, refused, unopened, opened, others)
+        others = [f"{each.name} as {each.offered_as}" for each in found if each.refusal is None and each.other]
+        return cls(len({each.name for each in found}), accepted, refused, unopened, uncertain, opened, others)
 
     def failures(self, least: int) -> list[str]:
         """Say what is wrong."""
         return [
             *([f"only {self.files} files, where {least} were asked for"] if self.files < least else []),
             *(f"accepted, and a judge cannot open it: {each}" for each in self.accepted_unopened),
+            *(f"accepted, and the judges count other pages: {each}" for each in self.accepted_uncertain),
             *(
                 f"refused, and both judges open it ({why}): {name}"
                 for why, names in self.refused_opened.items()

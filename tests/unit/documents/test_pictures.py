@@ -1,6 +1,7 @@
 """A picture in a report looks as it does in a viewer, whatever mode it was saved in."""
 
 import io
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +40,20 @@ def lab() -> Image.Image:
     return made
 
 
+def _grey_profile() -> bytes:
+    """Write an ICC profile of grey whose values are light itself (gamma 1)."""
+    white = b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)
+    curve = b"curv\0\0\0\0" + struct.pack(">I", 0)
+    start = 128 + 4 + 2 * 12
+    table = struct.pack(">I", 2) + b"wtpt" + struct.pack(">II", start, len(white))
+    table += b"kTRC" + struct.pack(">II", start + len(white), len(curve))
+    size = start + len(white) + len(curve)
+    header = struct.pack(">I4sI4s4s4s", size, b"", 0x02400000, b"mntr", b"GRAY", b"XYZ ") + bytes(12) + b"acsp"
+    header += bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    return header.ljust(128, b"\0") + table + white + curve
+
+
+_GREY_OF_GAMMA_ONE = _grey_profile()
 SIXTEEN = [each * 257 for each in GREY]
 OPAQUE = [(each, 255) for each in GREY]
 MODES: dict[str, Callable[[], Image.Image]] = {
@@ -156,3 +171,31 @@ def test_nothing_that_a_camera_wrote_goes_on() -> None:
     found = scaled(file.getvalue())
     assert found is not None
     assert not any(word in found.content for word in (b"camera", b"home", b"profile"))
+
+
+def _saved(kind: str, **options: Any) -> bytes:
+    made = io.BytesIO()
+    Image.new("RGB", (40, 20), (200, 30, 30)).save(made, kind, **options)
+    return made.getvalue()
+
+
+def test_colours_are_those_of_the_pictures_own_profile() -> None:
+    swapped = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+    image = row("RGB", [(200, 30, 30)], icc_profile=swapped.tobytes())
+    assert shown(image) == [(200, 30, 30)], "one for other channels is passed over"
+    wide = row("L", [128], icc_profile=_GREY_OF_GAMMA_ONE)
+    assert shown(wide)[0][0] > 180, "half the light is more than half the sRGB value"
+
+
+def test_a_phones_second_picture_is_left_out_of_a_report() -> None:
+    content = _saved("MPO", save_all=True, append_images=[Image.new("RGB", (20, 20))])
+    made = scaled(content)
+    assert made is not None
+    assert (made.content[:2], made.width, made.height) == (b"\xff\xd8", 40, 20)
+
+
+def test_a_picture_is_turned_by_its_exif_data_alone() -> None:
+    turned = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    made = scaled(_saved("JPEG", xmp=turned))
+    assert made is not None
+    assert (made.width, made.height) == (40, 20)

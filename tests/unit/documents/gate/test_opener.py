@@ -37,21 +37,37 @@ def test_one_process_opens_one_document_after_the_other(process: Opener) -> None
     assert len(list(Path(f"/proc/{first}/fd").iterdir())) == files
 
 
-@pytest.mark.parametrize(
-    ("number", "words"),
-    [(signal.SIGSTOP, limits.TOO_LONG), (signal.SIGXCPU, limits.TOO_LONG),
-     (signal.SIGSEGV, "makes a program that opens it fail")],
-)  # fmt: skip
-def test_a_process_that_hangs_or_dies_costs_its_document_alone(number: int, words: str) -> None:
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGXCPU])
+def test_a_process_that_reaches_its_limit_costs_its_document_alone(number: int) -> None:
     process = Opener(seconds=1)
     gate = DocumentGate(opener=process)
     gate.examine(PDF, [a_pdf()])
     first = pid(process)
     os.kill(first, number)
-    assert gate.examine(PDF, [a_pdf()]).refusal == words
+    assert gate.examine(PDF, [a_pdf()]).refusal == limits.TOO_LONG
     assert not Path(f"/proc/{first}").exists(), "it is gone, also where it only hung"
     assert gate.examine(PDF, [a_pdf()]).refusal is None
     process.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGSEGV, signal.SIGKILL])
+def test_a_process_that_died_for_another_reason_costs_no_document(process: Opener, number: int) -> None:
+    gate = DocumentGate(opener=process)
+    gate.examine(PDF, [a_pdf()])
+    first = pid(process)
+    os.kill(first, number)
+    assert gate.examine(PDF, [a_pdf()]).refusal is None
+    assert pid(process) != first
+
+
+def test_a_document_that_ends_two_processes_is_refused(process: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opener, "_WORKER", "tests.unit.documents.dying_worker")
+    assert DocumentGate(opener=process).examine(PDF, [a_pdf()]).refusal == "makes a program that opens it fail"
+
+
+def test_a_signal_for_the_functions_own_group_is_none_for_it(process: Opener) -> None:
+    DocumentGate(opener=process).examine(PDF, [a_pdf()])
+    assert os.getpgid(pid(process)) != os.getpgid(0)
 
 
 def test_what_would_take_too_much_memory_is_refused_and_the_process_goes_on(process: Opener) -> None:

@@ -1,8 +1,10 @@
 """What of a PDF opens the gate, and what does not."""
 
 import io
+import random
 import zipfile
 
+import pikepdf
 import pytest
 
 from gpconnect_messaging.documents.gate import DocumentGate, Verdict
@@ -111,6 +113,44 @@ ACTIVE = {
         a_pdf(page="/Annots [<< /Subtype /FileAttachment /Rect [0 0 9 9] /FS << /F (a) /EF << /F 10 0 R >> >> >>]",
               objects=[FILE]), "embedded files",
     ),
+    "script behind a page's type: names": (
+        a_pdf(catalog=f"/Names << /Type /Page /JavaScript << /Names [(a) {SCRIPT}] >> >>"), "JavaScript",
+    ),
+    "script behind a page's type: actions": (a_pdf(catalog=f"/AA << /Type /Page /WC {SCRIPT} >>"), "JavaScript"),
+    "script behind a page's type: action": (
+        a_pdf(catalog=f"/OpenAction << /Type /Page /S /GoTo /D [100 0 R /Fit] /Next {SCRIPT} >>"), "JavaScript",
+    ),
+    "script behind a page's type: annotation": (
+        a_pdf(page=f"/Annots [<< /Type /Page /Subtype /Link /Rect [0 0 9 9] /A {SCRIPT} >>]"), "JavaScript",
+    ),
+    "script behind a page's type: catalog": (
+        a_pdf(catalog=f"/OpenAction {SCRIPT}").replace(b"/Type /Catalog", b"/Type /Page"), "JavaScript",
+    ),
+    "script of a widget's field": (
+        a_pdf(page="/Annots [<< /Subtype /Widget /Rect [0 0 9 9] /Parent 10 0 R >>]",
+              objects=[f"<< /FT /Tx /T (a) /AA << /K {SCRIPT} >> >>"]), "JavaScript",
+    ),
+    "script that pages inherit": (a_pdf().replace(b"/Type /Pages", f"/Type /Pages /AA << /O {SCRIPT} >>".encode()),
+                                  "JavaScript"),
+    "annotation that pages inherit": (
+        a_pdf().replace(b"/Type /Pages", f"/Type /Pages /Annots [<< /Subtype /Link /A {SCRIPT} >>]".encode()),
+        "JavaScript",
+    ),
+    "reference with another generation": (
+        a_pdf(catalog="/Names 10 7 R", objects=[f"<< /JavaScript << /Names [(a) {SCRIPT}] >> >>"]), "JavaScript",
+    ),
+    "kind of action by reference": (
+        a_pdf(catalog="/OpenAction << /S 10 0 R /F (cmd.exe) >>", objects=["/Launch"]), "a program to start",
+    ),
+    "step of a presentation": (a_pdf(page=f"/PresSteps << /NA {SCRIPT} >>"), "JavaScript"),
+    "script of a model": (
+        a_pdf(page="/Annots [<< /Subtype /3D /Rect [0 0 9 9] /3DD << /OnInstantiate 10 0 R >> >>]",
+              objects=["<< /Length 2 >>\nstream\nhi\nendstream"]), "JavaScript",
+    ),
+    "film": (
+        a_pdf(page="/Annots [<< /Subtype /Screen /A << /S /Rendition /R 11 0 R >> >>]",
+              objects=[FILE, "<< /S /MR /C << /S /MCD /D << /EF << /F 10 0 R >> >> >> >>"]), "embedded files",
+    ),
     "form that is another document": (a_pdf(catalog="/AcroForm << /Fields [] /XFA [(a) 10 0 R] >>", objects=[FILE]),
                                       "an XFA form"),
 }  # fmt: skip
@@ -146,3 +186,64 @@ def test_a_catalog_is_searched_for_only_where_the_trailer_names_one_that_can_be_
     assert opened(without_a_table(5_000, size=15_000)).refusal is None
     assert "is broken" in refusal(without_a_table(5_000))
     assert "is broken" in refusal(without_a_table(1, trailer=False))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        a_pdf(catalog=f"/OpenAction [100 0 R /Fit] /OpenAction {SCRIPT}"),
+        a_pdf(catalog=f"/Names << >> /Names << /JavaScript << /Names [(a) {SCRIPT}] >> >>"),
+        a_pdf(catalog=f"/AA << >> /AA << /WC {SCRIPT} >>"),
+        a_pdf(catalog="/OpenAction << /S /GoTo /S /Launch /F (cmd.exe) >>"),
+        a_pdf(page="/Contents 10 0 R /Contents 11 0 R", objects=["<< /Length 0 >>\nstream\n\nendstream"] * 2),
+        a_pdf(trailer="/Root 10 0 R", objects=[f"<< /Type /Catalog /Pages 2 0 R /OpenAction {SCRIPT} >>"]),
+    ],
+    ids=["first action", "names", "actions", "kind of action", "content", "catalog"],
+)
+def test_a_key_that_stands_twice_is_refused_where_readers_would_open_different_things(content: bytes) -> None:
+    assert "gives one entry two values" in refusal(content)
+
+
+def test_a_view_that_is_set_twice_does_no_harm() -> None:
+    assert opened(a_pdf(catalog="/PageMode /UseNone /PageMode /UseOutlines")).refusal is None
+
+
+def linearized(objects: pikepdf.ObjectStreamMode) -> bytes:
+    """Write ten pages with their first one in front, as for the web."""
+    made, noise = io.BytesIO(), random.Random(1)
+    with pikepdf.new() as whole:
+        for _ in range(10):
+            whole.add_blank_page()
+            whole.pages[-1].Contents = whole.make_stream(b"%" + noise.randbytes(2_000).hex().encode())
+        whole.save(made, linearize=True, object_stream_mode=objects)
+    return made.getvalue()
+
+
+def test_a_pdf_that_lost_pages_on_its_way_is_refused() -> None:
+    whole = linearized(pikepdf.ObjectStreamMode.generate)
+    middle = len(whole) // 2
+    assert opened(whole).refusal is None
+    for gap in (b"", bytes(4_000)):
+        assert "is broken" in refusal(whole[:middle] + gap + whole[middle + 4_000 :])
+
+
+@pytest.mark.parametrize("missing", [0, 6, 10, 20, 40])
+def test_a_linearized_pdf_whose_last_mark_alone_is_missing_passes_as_in_every_reader(missing: int) -> None:
+    whole = linearized(pikepdf.ObjectStreamMode.preserve)
+    with pikepdf.open(io.BytesIO(whole[: len(whole) - missing])) as another_reader:
+        assert len(another_reader.pages) == 10
+    assert opened(whole[: len(whole) - missing]).refusal is None
+
+
+def test_a_pdf_of_which_chrome_shows_no_page_is_refused() -> None:
+    lost = a_pdf(pages=2).replace(b"101 0 obj", b"191 0 obj")
+    assert "some cannot open a page" in refusal(lost)
+
+
+def test_a_pdf_that_was_written_behind_itself_passes() -> None:
+    assert opened(a_pdf() + a_pdf()).refusal is None
+
+
+def test_what_looks_like_a_tag_within_a_font_is_no_page_for_a_browser() -> None:
+    font = a_pdf(objects=["<< /Length 7 >>\nstream\n\0\0<head \nendstream"])
+    assert opened(font).refusal is None

@@ -30,6 +30,45 @@ def test_embedded_objects_are_refused(inside: bytes) -> None:
     assert found.refusal == "holds an embedded object, which may not be sent: save it without, or as a PDF"
 
 
+HIDDEN = [
+    rb'{\*\fldinst{\b }INCLUDEPICTURE "http://x"}', rb"{\*\fldinst {INCLUDE}{PICTURE http://x}}",
+    rb"{\*\fldinst " + b" " * 250 + b"INCLUDEPICTURE http://x}", rb"{\*\fldinst \'49NCLUDEPICTURE http://x}",
+    rb"{\*\fldinst \u73 INCLUDEPICTURE http://x}", rb"{\*\fldinst {\b DD}{\b EAUTO c:\\x}}",
+    rb"{\*\fldinst DDE\tab c:}",
+    rb"{\*\fldinst LINK Excel.Sheet c:\\x}", rb"{\*\fldinst EMBED Package}", rb"{\*\fldinst DATABASE x}",
+    rb"{\*\fldinst {\field{\*\fldinst QUOTE x}{\fldrslt DDEAUTO}} c:\\x}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("field", HIDDEN)
+def test_a_fetching_field_is_found_however_its_name_is_written(field: bytes) -> None:
+    assert "fetches something" in str(opened(rb"{\rtf1{\field" + field + b"}}").refusal)
+
+
+@pytest.mark.parametrize(
+    "address", [b"https://www.nhs.uk/import/page", b"https://www.nhs.uk/DDE", b"mailto:link@nhs.uk"]
+)
+def test_a_link_passes_whatever_its_address(address: bytes) -> None:
+    field = rb'{\field{\*\fldinst HYPERLINK "' + address + rb'"}{\fldrslt {\ul see} import}}'
+    assert opened(rb"{\rtf1 " + field + rb" {\field{\*\fldinst PAGE}{\fldrslt 1}}}").refusal is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [rb"{\*\template http://x/x.dotm}", rb"{\*\mailmerge\mmlinktoquery}", rb"{\mmdatasource x}", rb"{\mmodsoudl x}"],
+)
+def test_a_template_or_addresses_from_elsewhere_are_refused(words: bytes) -> None:
+    assert "names a template" in str(opened(rb"{\rtf1\ansi " + words + b"Hello}").refusal)
+
+
+def test_a_formula_and_what_old_programs_put_behind_the_end_pass() -> None:
+    assert opened(rb"{\rtf1 {\mmath{\mm{\mmr x}}}}" + b" \r\n\x1a").refusal is None
+
+
+def test_a_length_of_any_number_of_digits_is_read() -> None:
+    assert "a closing brace is missing" in str(opened(rb"{\rtf1{\bin" + b"9" * 5_000 + b" x}}").refusal)
+
+
 @pytest.mark.parametrize("field", [b"DDEAUTO cmd", b"DDE excel", b"INCLUDEPICTURE http://x", b'includetext "\\\\x"'])
 def test_fields_that_fetch_something_are_refused(field: bytes) -> None:
     assert "fetches something" in str(opened(rb"{\rtf1{\field{\*\fldinst {" + field + b"}}}}").refusal)

@@ -3,6 +3,7 @@
 A photograph's own data can hold where and when it was taken: only its picture goes on.
 """
 
+import contextlib
 import io
 from dataclasses import dataclass, field
 
@@ -35,7 +36,7 @@ def scaled(content: bytes) -> ScaledPicture | None:
     """Scale a PNG or JPEG; None for what cannot be decoded, or is too large to be safe."""
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
-            kind = "JPEG" if image.format == "JPEG" else "PNG"
+            kind = "PNG" if image.format == "PNG" else "JPEG"  # Pillow names a JPEG of several pictures MPO
             if not may_be_decoded(image, _LONGEST_SIDE):
                 return None
             plain = as_shown(image)
@@ -59,9 +60,17 @@ def may_be_decoded(image: Image.Image, side: int) -> bool:
 def as_shown(image: Image.Image) -> Image.Image:
     """Give an image of any of Pillow's modes in RGB, upright on white, as a viewer shows it, scaled to print."""
     transparent = image.info.get("transparency") if image.mode.startswith("I") else None
+    profile = image.info.get("icc_profile")
+    for name in ("xmp", "XML:com.adobe.xmp"):  # viewers turn a picture by its Exif data alone
+        image.info.pop(name, None)
     plain = _for_scaling(image)
     plain.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
     plain = ImageOps.exif_transpose(plain)
+    if profile and plain.mode in {"L", "RGB", "RGBA", "CMYK"}:
+        with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError):  # viewers pass over one that does not fit
+            own, shown = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+            mode = "RGBA" if plain.mode == "RGBA" else "RGB"
+            plain = ImageCms.profileToProfile(plain, own, shown, outputMode=mode) or plain
     if plain.mode == "F" or plain.mode.startswith("I"):
         return _grey(plain, transparent)
     if plain.mode == "RGBA":

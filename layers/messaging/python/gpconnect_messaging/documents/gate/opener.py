@@ -45,8 +45,11 @@ class Opener:
         with self._lock:
             self._end()
 
-    def ask(self, question: dict[str, Any], document: IO[bytes]) -> dict[str, Any]:
-        """Give the worker's findings, or its `refusal`. Raises GateUnavailableError."""
+    def ask(self, question: dict[str, Any], document: IO[bytes], *, again: bool = True) -> dict[str, Any]:
+        """Give the worker's findings, or its `refusal`. Raises GateUnavailableError.
+
+        What ends a worker may not be the document: a fresh one is asked once more.
+        """
         with self._lock:
             try:
                 return self._running().ask(json.dumps(question).encode(), document.fileno(), self._seconds)
@@ -55,10 +58,12 @@ class Opener:
                 return {"refusal": limits.TOO_LONG}
             except _WorkerEndedError as ended:
                 self._end()
-                return {"refusal": str(ended)}
+                if not again or str(ended) == limits.TOO_LONG:
+                    return {"refusal": str(ended)}
             except BaseException:
                 self._end()  # its answer would be taken for the next document's
                 raise
+        return self.ask(question, document, again=False)
 
     def _running(self) -> "_Worker":
         if self._worker is None or self._worker.parent != os.getpid():  # a forked process has its parent's socket
@@ -88,6 +93,7 @@ class _Worker:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,  # a parser's complaint can quote the document
                 pass_fds=(theirs.fileno(),),
+                start_new_session=True,  # a signal for the function's own group is none for it
             )
         self._started = False
 

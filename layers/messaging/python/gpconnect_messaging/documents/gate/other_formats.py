@@ -19,11 +19,11 @@ _BEGINNINGS = {
 }
 _PROGRAM, _ARCHIVE = "a program", "an archive"
 _MARKS = {
-    b"MZ": _PROGRAM,
-    b"\x7fELF": _PROGRAM,
-    b"PK\3\4": _ARCHIVE,
-    b"Rar!\x1a\7": _ARCHIVE,
-    b"7z\xbc\xaf\x27\x1c": _ARCHIVE,
+    rb"MZ(?=[^\0]{0,9}\0)": _PROGRAM,  # two letters that prose begins with, too
+    rb"\x7fELF": _PROGRAM,
+    rb"PK\x03\x04|Rar!\x1a\x07|7z\xbc\xaf\x27\x1c": _ARCHIVE,
+    rb"%PDF-": "a PDF",
+    rb"II\+\0|MM\0\+": "a BigTIFF, which few programs open: save it as a TIFF",
 }
 _SEARCHED = re.compile(rb"Rar!\x1a\x07[\0\1]|7z\xbc\xaf\x27\x1c")
 """Archives that their programs also find behind something else."""
@@ -33,7 +33,12 @@ _AT = {128: (b"DICM", "a DICOM image"), 257: (b"ustar", _ARCHIVE), 32769: (b"CD0
 _PAGE = re.compile(rb"<\s*(!doctype\s+html|html|head|body|script|iframe|svg)\b", re.IGNORECASE)
 _PAGE_BYTES = 1024
 """How far browsers look for a page's first tag."""
-_END = b"%%EOF"
+_ENDS = {"application/pdf": rb"%%EOF", "image/jpeg": rb"\xff\xd9", "image/png": rb"IEND\xaeB`\x82"}
+_BEHIND = {
+    kind: re.compile(end + rb"[\r\n\t \0]*(?=%b)" % b"|".join(m for m in _MARKS if (m,) != _BEGINNINGS[kind]))
+    for kind, end in _ENDS.items()
+}
+"""Where another format begins at the end of a document."""
 _TAIL_BYTES = 1024 * 1024
 
 
@@ -53,15 +58,19 @@ def refuse_other_formats(media_type: str, file: IO[bytes]) -> None:
     found = next((words for at, (mark, words) in _AT.items() if head.startswith(mark, at)), None)
     if found is None and (_SEARCHED.search(head) or _is_zip(file)):
         found = _ARCHIVE
-    if found is None and media_type == "application/pdf":
-        found = _mark(_behind(file)) or ("a page for a browser" if _PAGE.search(head[:_PAGE_BYTES]) else None)
+    start = head[:_PAGE_BYTES]
+    if found is None and media_type in _BEHIND:
+        shown = start.partition(b" obj")[0] if media_type == "application/pdf" else start  # fonts and forms hold tags
+        found = _behind(media_type, file) or ("a page for a browser" if _PAGE.search(shown) else None)
+    if found is None and media_type != "application/pdf" and b"%PDF-" in start:
+        found = "a PDF"
     file.seek(0)
     if found:
         raise RefusedError(f"is also {found}: some programs would open it as that")
 
 
 def _mark(content: bytes) -> str | None:
-    return next((words for mark, words in _MARKS.items() if content.startswith(mark)), None)
+    return next((words for mark, words in _MARKS.items() if re.match(mark, content)), None)
 
 
 def _is_zip(file: IO[bytes]) -> bool:
@@ -74,8 +83,10 @@ def _is_zip(file: IO[bytes]) -> bool:
         return False
 
 
-def _behind(file: IO[bytes]) -> bytes:
-    """Give what comes after a PDF's last end mark."""
+def _behind(media_type: str, file: IO[bytes]) -> str | None:
+    """Name the format that begins behind a document's end mark; a picture is searched whole."""
     size = file.seek(0, 2)
-    file.seek(max(0, size - _TAIL_BYTES))
-    return file.read().rpartition(_END)[2].lstrip(b"\r\n\t \0")
+    file.seek(max(0, size - _TAIL_BYTES) if media_type == "application/pdf" else 0)
+    content = file.read()
+    found = _BEHIND[media_type].search(content)
+    return _mark(content[found.end() :]) if found else None

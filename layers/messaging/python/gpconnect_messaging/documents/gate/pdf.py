@@ -1,7 +1,8 @@
 """PDF: opened by two readers that repair what they can, PDFium (as Chrome and Edge) and pypdf, each in its own way.
 
-What only one of them can repair is refused: a practice's reader may be the other. Neither draws a page. Both read the
-catalog and the tree of pages, and pypdf goes on to the actions and files that hang there.
+What only one of them can repair, or where each counts other pages, is refused: a practice's reader may be the other.
+Neither draws a page. Both read the catalog and the tree of pages; pypdf goes on to all actions and files that hang
+there, and PDFium says which scripts and files of the document it finds.
 """
 
 import ctypes
@@ -20,33 +21,48 @@ from gpconnect_messaging.documents.gate.findings import Findings, RefusedError
 pdfium.FPDF_InitLibrary()
 
 _BROKEN = "is broken: not every PDF reader can repair it; save or print it as a PDF again"
+_LOST = "is broken: not every PDF reader can repair it, and some cannot open a page; save or print it as a PDF again"
+_TWICE = "gives one entry two values, and PDF readers differ in which they take: save or print it as a PDF again"
 _LOCKED = "needs a password to be opened"
 _NO_PAGE = "has no page"
 
-_ACTIONS = {"/JavaScript": "JavaScript", "/Rendition": "JavaScript", "/Launch": "a program to start"}
-_FILES = "embedded files"
-_KEYS = {"/JS": "JavaScript", "/EF": _FILES, "/RichMediaContent": _FILES, "/XFA": "an XFA form"}
-# What leads back, or to what is drawn and described and never acts.
+_SCRIPT, _FILES, _XFA = "JavaScript", "embedded files", "an XFA form"
+_ACTIONS = {"/JavaScript": _SCRIPT, "/Rendition": _SCRIPT, "/Launch": "a program to start"}
+_KEYS = {"/JS": _SCRIPT, "/OnInstantiate": _SCRIPT, "/EF": _FILES, "/RichMediaContent": _FILES, "/XFA": _XFA}
+# What is drawn and described, and never acts.
 _NOT_FOLLOWED = frozenset(
-    {"/Parent", "/P", "/Pages", "/Dest", "/D", "/SD", "/Contents", "/Resources", "/StructTreeRoot",
-     "/Metadata", "/AP", "/DR", "/Prev", "/PieceInfo", "/Popup", "/IRT", "/Thumb", "/OCProperties"}
+    {"/SD", "/SE", "/Contents", "/Resources", "/StructTreeRoot", "/Metadata", "/AP", "/DR", "/PieceInfo", "/Thumb",
+     "/OCProperties"}
 )  # fmt: skip
+_HARMLESS_TWICE = frozenset({"/I", "/Lang", "/PageLayout", "/PageMode"})
+"""Settings of the view. Any other key can lead to pages or actions, of which each reader finds its own."""
 
 
 def examined(file: IO[bytes]) -> Findings:
     """Open a PDF. Raises RefusedError."""
-    _open_with_pdfium(file)
-    reader = _open_with_pypdf(file)
+    pages, active = _open_with_pdfium(file)
+    warnings = _Warnings()
+    logger = logging.getLogger("pypdf")
+    logger.addHandler(warnings)
     try:
-        active = {what for start in _starts(reader) for what in _active(start)}
-    except MemoryError:
-        raise
-    except Exception:  # noqa: BLE001 - pypdf raises anything on what it cannot follow
-        active = {"parts that cannot be read"}
+        reader = _open_with_pypdf(file, warnings)
+        if len(reader.pages) != pages:
+            raise RefusedError(_BROKEN)
+        try:
+            active |= set(_active(reader))
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001 - pypdf raises anything on what it cannot follow
+            active.add("parts that cannot be read")
+    finally:
+        logger.removeHandler(warnings)
+    if warnings.repeated - _HARMLESS_TWICE:
+        raise RefusedError(_TWICE)
     return Findings(active=tuple(sorted(active)))
 
 
-def _open_with_pdfium(file: IO[bytes]) -> None:
+def _open_with_pdfium(file: IO[bytes]) -> tuple[int, set[str]]:
+    """Count the pages, and say what PDFium itself finds to be active."""
     # Private and writable, since ctypes takes nothing else; nothing writes, so the file's own pages are shared.
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as mapped:
         content = (ctypes.c_char * len(mapped)).from_buffer(mapped)
@@ -55,92 +71,98 @@ def _open_with_pdfium(file: IO[bytes]) -> None:
             if not document:
                 wrong = pdfium.FPDF_GetLastError() in {pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY}
                 raise RefusedError(_LOCKED if wrong else _BROKEN)
-            if pdfium.FPDF_GetPageCount(document) < 1:
+            pages, size = pdfium.FPDF_GetPageCount(document), pdfium.FS_SIZEF()
+            if pages < 1:
                 raise RefusedError(_NO_PAGE)
+            if not all(pdfium.FPDF_GetPageSizeByIndexF(document, page, size) for page in range(pages)):
+                raise RefusedError(_LOST)
+            found = {
+                _SCRIPT: pdfium.FPDFDoc_GetJavaScriptActionCount(document) > 0,
+                _FILES: pdfium.FPDFDoc_GetAttachmentCount(document) > 0,
+                _XFA: pdfium.FPDF_GetFormType(document) in {pdfium.FORMTYPE_XFA_FULL, pdfium.FORMTYPE_XFA_FOREGROUND},
+            }
+            return pages, {what for what, holds in found.items() if holds}
         finally:
             pdfium.FPDF_CloseDocument(document)
             del content
 
 
-def _open_with_pypdf(file: IO[bytes]) -> PdfReader:
-    searched = _Searched()
-    logger = logging.getLogger("pypdf")
-    logger.addHandler(searched)
+def _open_with_pypdf(file: IO[bytes], warnings: "_Warnings") -> PdfReader:
     try:
         reader = PdfReader(file)
         if reader.is_encrypted and not reader.decrypt(""):
             raise RefusedError(_LOCKED)
         if not len(reader.pages):
             raise RefusedError(_NO_PAGE)
-        named = _catalog_is_named(reader, file, searched)
+        named = _catalog_is_named(reader, file, warnings)
     except (RefusedError, MemoryError):
         raise
     except Exception:  # noqa: BLE001 - of a broken file pypdf raises anything
         raise RefusedError(_BROKEN) from None
-    finally:
-        logger.removeHandler(searched)
     if not named:
         raise RefusedError(_BROKEN)
     return reader
 
 
-class _Searched(logging.Handler):
-    """Notices what pypdf searched for where a file's table of objects is wrong: it says so in warnings alone."""
+class _Warnings(logging.Handler):
+    """Notices what pypdf searched for where a file's table of objects is wrong, and which of two values it took.
+
+    It says so in warnings alone.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.everything = False
         self.objects: set[int] = set()
+        self.repeated: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
         self.everything |= message == "parsing for Object Streams"
         if found := re.match(r"Object (\d+) \d+ found", message):
             self.objects.add(int(found[1]))
+        if found := re.match(r"Multiple definitions in dictionary at byte \S+ for key (.*)", message):
+            self.repeated.add(found[1])
 
 
-def _catalog_is_named(reader: PdfReader, file: IO[bytes], searched: _Searched) -> bool:
+def _catalog_is_named(reader: PdfReader, file: IO[bytes], warnings: _Warnings) -> bool:
     """See that the trailer names a catalog that a reader need not guess.
 
     No file holds more objects than a third of its bytes. A reader that has to search for the catalog goes by the last
-    trailer that stands in clear.
+    trailer in clear. That of a linearized file names none, and where the file's end is cut off the first one counts.
     """
     root, end = reader.trailer.raw_get("/Root"), file.seek(0, 2)
     if not isinstance(root, IndirectObject) or 3 * root.idnum > end:
         return False
     if reader.root_object.indirect_reference != root:  # pypdf took another
         return False
-    if not searched.everything and root.idnum not in searched.objects:
+    if not warnings.everything and root.idnum not in warnings.objects:
         return True
-    file.seek(0)
-    _, trailer, rest = file.read().rpartition(b"trailer")
-    return b"/Root" in rest if trailer else searched.everything
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        if (last := mapped.rfind(b"trailer")) < 0:
+            return warnings.everything
+        start = last if mapped.find(b"%%EOF", last) >= 0 else 0
+        name = re.compile(rb"/Root\s+%d\s+%d\s+R\b" % (root.idnum, root.generation))
+        return name.match(mapped, mapped.rfind(b"/Root", start)) is not None
 
 
-def _starts(reader: PdfReader) -> Iterator[PdfObject]:
-    """Where actions and files can hang: the catalog, and each page's own actions and annotations."""
-    yield reader.root_object
-    for page in reader.pages:
-        for key in ("/AA", "/Annots", "/AF"):
-            if key in page:
-                yield page.raw_get(key)
-
-
-def _active(start: PdfObject) -> Iterator[str]:
+def _active(reader: PdfReader) -> Iterator[str]:
+    """Follow the catalog to pages, annotations, fields and actions, and name what acts."""
     seen: set[tuple[int, int]] = set()
-    left: list[PdfObject | None] = [start]
+    left: list[PdfObject | None] = [reader.trailer.raw_get("/Root")]
     while left:
         each = left.pop()
         if isinstance(each, IndirectObject):
-            if (each.idnum, each.generation) in seen:
-                continue
-            seen.add((each.idnum, each.generation))
-            each = each.get_object()
-        if isinstance(each, ArrayObject):
+            # Some readers take an object of whatever generation, whichever the reference says.
+            generations = (generation for generation, numbers in reader.xref.items() if each.idnum in numbers)
+            references = {(each.idnum, generation) for generation in (0, each.generation, *generations)} - seen
+            seen |= references
+            left += [reader.get_object(IndirectObject(*reference, reader)) for reference in references]
+        elif isinstance(each, ArrayObject):
             left += list(each)
         elif isinstance(each, DictionaryObject):
-            if (kind := each.get("/S")) in _ACTIONS and (kind != "/Rendition" or "/JS" in each):
-                yield _ACTIONS[str(kind)]
+            kind = str(each.raw_get("/S").get_object()) if "/S" in each else ""
+            if kind in _ACTIONS and (kind != "/Rendition" or "/JS" in each):
+                yield _ACTIONS[kind]
             yield from (what for key, what in _KEYS.items() if each.get(key))
-            if each.get("/Type") != "/Page":
-                left += [each.raw_get(key) for key in each if key not in _NOT_FOLLOWED]
+            left += [each.raw_get(key) for key in each if key not in _NOT_FOLLOWED]

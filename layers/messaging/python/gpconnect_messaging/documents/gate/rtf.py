@@ -4,32 +4,57 @@ import re
 
 from gpconnect_messaging.documents.gate.findings import Findings, RefusedError
 
-_TOKEN = re.compile(rb"[{}]|\\(?:([a-zA-Z]+)(-?\d+)? ?|.)", re.DOTALL)
+_TOKEN = re.compile(rb"[{}]|\\(?:'([0-9a-fA-F]{2})|([a-zA-Z]+)(-?\d+)? ?|.)", re.DOTALL)
 _OBJECTS = frozenset(
     {b"object", b"objdata", b"objemb", b"objlink", b"objautlink", b"objocx", b"objhtml", b"objupdate", b"objclass"}
 )
-_FETCHING = re.compile(rb"fldinst\b[^}]{0,200}?\b(dde|ddeauto|includetext|includepicture|import)\b", re.IGNORECASE)
+_FETCHING = re.compile(rb"DDE|INCLUDE|IMPORT|LINK|EMBED|DATABASE")
+"""How fields begin that fetch or start something; none of the others begins so."""
+_FETCHING_WORDS = re.compile(
+    rb"template|mailmerge|mm(?:connectstr|datasource|headersource|query|odso)[a-z]*", re.IGNORECASE
+)
 
 
 def examined(content: bytes) -> Findings:
     """Open an RTF text. Raises RefusedError."""
     depth = place = 0
+    fields: list[tuple[int, bytearray]] = []  # the instructions that are open, and how deep
     while token := _TOKEN.search(content, place):
+        if fields:
+            fields[-1][1].extend(content[place : token.start()])
         place = token.end()
+        coded, word, number = token.groups()
         if token[0] == b"{":
             depth += 1
         elif token[0] == b"}":
             depth -= 1
+            if fields and depth < fields[-1][0]:
+                _judge(bytes(fields.pop()[1]))
             if depth == 0:
                 break
-        elif token[1] == b"bin":  # so many bytes follow that are no RTF
-            place += max(0, int(token[2] or 0))
-        elif token[1] and token[1].lower() in _OBJECTS:
+        elif coded and fields:
+            fields[-1][1].append(int(coded, 16))
+        elif word == b"bin":  # so many bytes follow that are no RTF; no file is as long as twelve digits say
+            place += max(0, int((number or b"0")[:12]))
+        elif word == b"fldinst":
+            fields.append((depth, bytearray()))
+        elif word == b"u" and fields:
+            fields[-1][1].extend(b"\xff")  # which letter it is, each reader decides
+        elif word and word.lower() in _OBJECTS:
             raise RefusedError("holds an embedded object, which may not be sent: save it without, or as a PDF")
+        elif word and _FETCHING_WORDS.fullmatch(word):
+            raise RefusedError(
+                "names a template or a list of addresses that is fetched from elsewhere: save it as a PDF"
+            )
     if depth:
         raise RefusedError("is not whole: a closing brace is missing")
-    if content[place:].strip(b"\r\n\t \0"):
+    if content[place:].strip(b"\r\n\t\f\v \0\x1a"):
         raise RefusedError("goes on after its last closing brace")
-    if _FETCHING.search(content):
-        raise RefusedError("holds a field that fetches something from elsewhere: save it as a PDF")
     return Findings()
+
+
+def _judge(instruction: bytes) -> None:
+    """Look at how a field's instruction begins, whatever stands between its letters. Raises RefusedError."""
+    first = (instruction.split() or [b""])[0]
+    if b"\xff" in first or _FETCHING.match(re.sub(rb"[^A-Z]", b"", instruction.upper())):
+        raise RefusedError("holds a field that fetches something from elsewhere: save it as a PDF")

@@ -1,8 +1,8 @@
 """Plain text: known by its encoding, and no page, script or other format in disguise.
 
-UTF-8 is taken as it is. Another encoding is taken where a byte order mark or the content type says which, or where what
-else there is can only be windows-1252; it is turned into UTF-8. Whatever may be meant otherwise is refused: a dose that
-arrives with a wrong sign is worse than one that a person must send again.
+UTF-8 is taken as it is. Another encoding is taken where a byte order mark or the content type says which; it is turned
+into UTF-8. Undeclared, windows-1252 is taken for a few signs beside numbers and for no letter: the byte of every letter
+means another one elsewhere, and a dose or a name that arrives wrong is worse than one that a person sends again.
 """
 
 import codecs
@@ -20,19 +20,28 @@ _MARKS = (
 )
 _ENCODINGS = ("utf-8", "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252", "utf-16", "utf-16le", "utf-16be")
 _CODECS = {codecs.lookup(each).name: each for each in _ENCODINGS}
-_SYMBOLS = "€…‘’“”•–—™£§©®°±²³µ·¼½¾×÷\xa0"
-_CAPITAL, _SMALL = "À-ÖØ-ÞŠŽŒŸ", "ß-öø-ÿšžœ"
-_LETTER = f"A-Za-z{_CAPITAL}{_SMALL}"
-# In other old encodings the bytes of these symbols and letters stand for something else. Letters are taken where words
-# have them, and symbols where words do not.
-_NOT_WINDOWS = re.compile(
-    rf"[^\x00-\x7f{_SYMBOLS}{_CAPITAL}{_SMALL}]|(?<=[{_LETTER}])[€…•™](?=[{_LETTER}])"
-    rf"|(?<![{_LETTER}])(?:[{_SMALL}]|[{_CAPITAL}](?![{_LETTER}]))|(?<=[a-z{_SMALL}])[{_CAPITAL}]"
+# Signs of windows-1252 where no other encoding has anything sensible: "38.5 °C", "31 kg/m²", a dash between blanks.
+_CERTAIN = re.compile(
+    r"(?<=\d) ?° ?[CF]\b|(?<=\d) ?±(?= ?\d)|(?:(?<=\d)|(?<=\d )|(?<=/))µ(?=(?:g|[lL]|m|mol|s|V)\b)|(?<!\w)£(?=\d)"
+    r"|(?:\d ?[cm]?|/)m[²³](?!\w| ?\d)|(?<=\d)–(?=\d)|(?<= )–(?= )|^[ \t]*•(?=[ \t])"
+    r"|(?<!\w)(?:“\w(?:[ -~]*[!-~])?”|‘\w(?:[ -~]*[!-~])?’)(?=[\s.,;:?!)]|$)",
+    re.MULTILINE,
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
+# What changes the order of what is read, and what each program shows in its own way: private use and noncharacters.
+_UNSEEN = re.compile(
+    r"[\u202a-\u202e\u2066-\u2069\ue000-\uf8ff\ufdd0-\ufdef\U000f0000-\U0010ffff]"
+    f"|[{''.join(chr(plane << 16 | end) for plane in range(15) for end in (0xFFFE, 0xFFFF))}]"
+)
 _PROLOG = re.compile(r"(?:[\s\ufeff]|<!--.*?-->|<\?.*?\?>)*", re.DOTALL)
-_TAG = re.compile(r"<[a-z!/?%]", re.IGNORECASE)
-_PAGE = re.compile(r"<\s*(?:!doctype|html|head|body|script|iframe|object|embed|svg|style|meta|link)\b", re.IGNORECASE)
+_ATTRIBUTES = r"(?:[\s/][^>=]{0,200}=[^>]{0,999})?[\s/]*>"
+_TAG = re.compile(rf"<(?:[!/?%]|[a-z][\w:.-]*{_ATTRIBUTES})", re.IGNORECASE)
+# A tag is a name at once behind "<", and then nothing or attributes up to ">": "<head 34 cm" is a comparison.
+_PAGE = re.compile(
+    r"<!doctype\s|</?(?:html|head|body|script|i?frame|object|embed|applet|svg|math|style|meta|link|base|img|image|video"
+    rf"|audio|source|form|input|button|details|marquee|a(?=\s[^>]{{0,200}}\b(?:href|on\w+)\s*=)){_ATTRIBUTES}",
+    re.IGNORECASE,
+)
 _SCRIPT = re.compile(
     r"#!|@echo\b|powershell\b|javascript:|vbscript:|sub \w+\(\)|{\\rtf|%PDF-|%!PS|<\?php"
     r"|.*(?:\bWScript\.|\bActiveXObject\b|\bCreateObject\s*\()",
@@ -47,6 +56,8 @@ def examined(content: bytes, charset: str | None) -> Findings:
         raise RefusedError("holds nothing that can be seen")
     if _CONTROL.search(text):
         raise RefusedError("holds control characters, so it is no plain text")
+    if _UNSEEN.search(text):
+        raise RefusedError("holds characters for private use, or that turn the reading direction: save it without them")
     if "\ufffd" in text:
         raise RefusedError("holds U+FFFD, the sign for a character that was lost before: save it from its source again")
     begins = _PROLOG.match(text)
@@ -61,6 +72,8 @@ def examined(content: bytes, charset: str | None) -> Findings:
 def _decoded(content: bytes, charset: str | None) -> tuple[str, str]:
     declared = _declared(charset)
     marked = next((encoding for mark, encoding in _MARKS if content.startswith(mark)), None)
+    if declared == "utf-16" and not marked:
+        raise RefusedError("has no byte order mark, which utf-16 needs: say utf-16le or utf-16be, or save it as UTF-8")
     if marked:
         if declared and not marked.startswith(_CODECS[declared][:6]):
             raise RefusedError(f"has a byte order mark, and its charset says {_CODECS[declared]}: correct one of them")
@@ -72,6 +85,10 @@ def _decoded(content: bytes, charset: str | None) -> tuple[str, str]:
             if declared:
                 raise RefusedError("is not UTF-8, though its charset says so") from None
         return "cp1252", _windows(content)
+    # Each character of English has a zero byte: in front, where the order is the other one.
+    zeros = {"utf-16-le": 0, "utf-16-be": 1}
+    if declared in zeros and 4 * content[zeros[declared] :: 2].count(0) > len(content):
+        raise RefusedError(f"is in the other byte order than its charset says: {_CODECS[declared]}")
     if not content.isascii() and _is_utf_8(content):
         raise RefusedError(f"is UTF-8, though its charset says {_CODECS[str(declared)]}")
     # What calls itself Latin-1 is windows-1252 in practice (WHATWG Encoding Standard); only C1 controls differ.
@@ -95,9 +112,12 @@ def _windows(content: bytes) -> str:
     try:
         text = content.decode("cp1252")
     except UnicodeDecodeError:
-        text = ""
-    if not text or _NOT_WINDOWS.search(text):
-        raise RefusedError("is not UTF-8, and its encoding cannot be told for certain: save it as UTF-8")
+        text = "\ufffd"
+    if not _CERTAIN.sub("", text).isascii():
+        raise RefusedError(
+            "is not UTF-8, and what its letters and signs are cannot be told for certain: save it as UTF-8, or say its "
+            "encoding in content_type, such as text/plain; charset=windows-1252"
+        )
     return text
 
 
