@@ -183,7 +183,7 @@ def test_no_undeclared_sign_arrives_as_another_one(encoding: str) -> None:
         ("text/plain", "dose \u202e01\u202c mg".encode(), "turn the reading direction"),
         ("text/plain", "dose \u206701\u2069 mg".encode(), "turn the reading direction"),
         ("text/plain", "\uf0b7 item".encode(), "private use"),
-        ("text/plain", "\U00100000".encode(), "private use"),
+        ("text/plain", "a\U00100000".encode(), "private use"),
         ("text/plain", "a\ufdd0".encode(), "private use"),
         ("text/plain", "a\U0002ffff".encode(), "private use"),
         ("text/plain", "Wound healed".encode("utf-16-le"), "control characters"),

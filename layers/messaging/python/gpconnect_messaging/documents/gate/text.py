@@ -52,14 +52,14 @@ _SCRIPT = re.compile(
 def examined(content: bytes, charset: str | None) -> Findings:
     """Read a text, in the `charset` that its content type declares if it does. Raises RefusedError."""
     encoding, text = _decoded(content, charset)
+    if is_blank(text):
+        raise RefusedError("holds nothing that can be seen")
     if _CONTROL.search(text):
         raise RefusedError("holds control characters, so it is no plain text")
     if _UNSEEN.search(text):
         raise RefusedError("holds characters for private use, or that turn the reading direction: save it without them")
     if "\ufffd" in text:
         raise RefusedError("holds U+FFFD, the sign for a character that was lost before: save it from its source again")
-    if is_blank(text):
-        raise RefusedError("holds nothing that can be seen")
     begins = _PROLOG.match(text)
     start = begins.end() if begins else 0
     if _TAG.match(text, start) or _PAGE.search(text):
