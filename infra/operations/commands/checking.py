@@ -13,6 +13,7 @@ from rich.text import Text
 from gpconnect_messaging.documents.gate import DocumentGate
 from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.ledger.lifecycle import FactKind
+from gpconnect_messaging.requests.drop_keys import is_request
 from gpconnect_messaging.requests.models import DEEPEST, Request, parse
 from gpconnect_messaging.requests.plausibility import implausible_withdrawal
 from gpconnect_messaging.requests.refusal import RequestRefusedError
@@ -20,13 +21,16 @@ from gpconnect_messaging.storage import NotThereError
 from infra.operations.command_line import Ended, Given, InputError, Panel, command
 from infra.operations.commands.looking import Actor
 from infra.operations.examining import examined
-from infra.operations.place import Place, UnknownMessageError
+from infra.operations.place import Place, UnknownMessageError, Where
 from infra.operations.revealing import Personal, reveal
 from infra.operations.screen import plain_table, sentences
 
 MessageOrFile = Annotated[
     str,
-    typer.Argument(metavar="MESSAGE|FILE", help="A message by its id, as `gpcm show` takes it; or a file of yours."),
+    typer.Argument(
+        metavar="MESSAGE|FILE",
+        help="A message by its id, as `gpcm show` takes it; or a file of yours, or a request's folder.",
+    ),
 ]
 
 
@@ -45,10 +49,16 @@ def validate(
     """A request with its documents, or a message or response, held to its rules; nothing that is printed repeats it."""
     from gpconnect_messaging.conformance.headers import Headers, read_headers
 
-    content = _content(Path(what))
+    file = _named(Path(what))
+    content = _content(file)
     if content is not None:
         if _is_request(content):
-            return _validate_request(given, content, Path(what).parent, DocumentGate(allow_active=allow_active))
+            if given.where != Where():
+                raise InputError(
+                    "A request's file is held to what holds in every environment: leave out which one is meant. "
+                    "`gpcm drop` says what an environment refuses."
+                )
+            return _validate_request(given, content, file.parent, DocumentGate(allow_active=allow_active))
         headers = read_headers(envelope.read_bytes()) if envelope else None
     else:
         _no_such_file(what)
@@ -112,10 +122,31 @@ def _validate_request(given: Given, content: bytes, folder: Path, gate: Document
         return Ended.THE_ANSWER_IS_NO
     given.screen.result(
         {"kind": "request", "valid": True, "reasons": [], "not_opened": not_opened},
-        Text("The request is in order, as far as it can say by itself."),
-        sentences([f"{each}: is not beside the request, so it was not opened" for each in not_opened], mark="·"),
+        Text(
+            "The request is in order, as far as it can say by itself. The rules of its mailbox, the size limit and the "
+            "range of NHS numbers are the environment's: `gpcm drop` says what they refuse."
+        ),
+        sentences(
+            [
+                f"{field}: no such file is beside the request (letter case counts), so it was not opened; if it is "
+                "not in the drop either, the request is refused"
+                for field in not_opened
+            ],
+            mark="·",
+        ),
     )
     return None
+
+
+def _named(path: Path) -> Path:
+    """Give the file of that name, or the request in the folder of that name."""
+    try:
+        requests = [file for file in path.iterdir() if is_request(file.name)]
+    except (OSError, ValueError):
+        return path
+    if len(requests) != 1:
+        raise InputError("There is not exactly one request.json in that folder. Give the file that is meant.")
+    return requests[0]
 
 
 def _content(file: Path) -> bytes | None:

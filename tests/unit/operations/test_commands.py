@@ -487,7 +487,7 @@ def test_a_file_that_is_not_beside_the_request_is_named(terminal: Terminal, tmp_
     file = beside(tmp_path, documents=[DOCUMENT | {"key": key}], resources=resources)
     said = terminal.well("validate", str(file))
     for field in ("documents[0]", "resources[0]", "resources[1]"):
-        assert f"{field}: is not beside the request" in plain(said)
+        assert f"{field}: no such file is beside the request" in plain(said)
     assert "no such" in plain(terminal.run("validate", "a" * 300 + ".json").output)
 
 
@@ -495,7 +495,17 @@ def test_a_file_that_is_not_beside_the_request_is_named(terminal: Terminal, tmp_
 def test_a_sample_is_in_order_or_was_made_to_be_refused(terminal: Terminal, name: str) -> None:
     ended = terminal.run("validate", str(REQUESTS / name / "request.json"))
     assert ended.exit_code == (Ended.THE_ANSWER_IS_NO if name == "invalid" else Ended.WELL), ended.output
-    assert "is not beside" not in ended.output
+    assert "no such file is beside" not in plain(ended.output)
+
+
+def test_a_requests_folder_is_taken_and_what_an_environment_says_is_not(terminal: Terminal, tmp_path: Path) -> None:
+    folder = beside(tmp_path).parent
+    assert "in order" in plain(terminal.well("validate", str(folder)))
+    refused = terminal.run("validate", str(folder), "--environment", "prod")
+    assert refused.exit_code == Ended.WRONG_INPUT
+    assert "leave out which one is meant" in plain(refused.output)
+    (folder / "request.json").rename(folder / "other.json")
+    assert "not exactly one request.json" in plain(terminal.run("validate", str(folder)).output)
 
 
 @pytest.mark.parametrize(
