@@ -65,7 +65,7 @@ CONFIGURATION = Configuration(
         uncertain_seconds=10,
         escalate_after_seconds=6,
         drop_settled_seconds=5,
-        document_wait_seconds=120,
+        document_wait_seconds=45,
     ),
     builder=QueueFunctionLimits(memory_megabytes=1024, timeout_seconds=30, batch_size=1, maximum_concurrency=2),
     sender=QueueFunctionLimits(memory_megabytes=512, timeout_seconds=15, batch_size=5, maximum_concurrency=2),

@@ -286,7 +286,7 @@ def product_reconciled(product: Product, day: str, request_id: str) -> dict[str,
         mailboxes = json.loads(kept["Body"].read())["mailboxes"].values()
         return any(request_id in its["lost"] for its in mailboxes)
 
-    product.wait(missed, seconds=60)
+    product.wait(missed, seconds=150)  # longer than a request may wait for its documents
     return found
 
 

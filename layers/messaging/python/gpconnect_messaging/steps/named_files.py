@@ -18,6 +18,8 @@ from gpconnect_messaging.steps.scanning import Scanned
 from gpconnect_messaging.steps.waiting import require_ready
 from gpconnect_messaging.storage import DropBucket, DropFile, NotThereError, Receiver, whole_second
 
+_SETTLING = 0.1
+"""How much of its patience a request waits where it could be built: what it corrects has all that it names."""
 _NEAREST = 5
 """How many of the versions that were put later are looked at: those nearest to the request."""
 _MISSING = "names no file in the drop bucket"
@@ -79,8 +81,8 @@ class FileFinder:
         match self._owner(receiver, request):
             case _Owner.OTHER:
                 self._refuse_others(field, request)
-            case _Owner.RECEIVED:
-                self._wait("an earlier request received a file that it names: a new version may still come", request)
+            case _Owner.RECEIVED if request.still_current():
+                self._wait("an earlier request received a file that it names: a new one may come", request, _SETTLING)
         return file
 
     def pinned(self, key: str, version: str, field: str, request: NamingRequest) -> DropFile:
@@ -111,7 +113,7 @@ class FileFinder:
         )
         before = same + ([] if others else older)  # what is older than another encounter's is not this request's either
         if later and before and before[0][1] is _Owner.RECEIVED:
-            self._wait("a file that it names was replaced: by it, unless a later request follows", request)
+            self._wait("a file that it names was replaced: by it, unless a later one follows", request, _SETTLING)
             [meant, *rivals] = reversed(later) if request.still_current() else [before[0], *later]
         elif before:
             meant = before[0]
@@ -157,8 +159,8 @@ class FileFinder:
     def _scanned(self, key: str, version: str | None, field: str, request: NamingRequest) -> str | None:
         return self.scanned(key, version, field, request.arrived + self.patience)
 
-    def _wait(self, why: str, request: NamingRequest) -> None:
-        require_ready(why, self.now() - request.arrived, self.patience)
+    def _wait(self, why: str, request: NamingRequest, share: float = 1) -> None:
+        require_ready(why, self.now() - request.arrived, share * self.patience)
 
     @property
     def _after_the_wait(self) -> str:
