@@ -157,6 +157,32 @@ def _stored(*moods: Mood, chunked: bool = False) -> Situation:
     return situation
 
 
+def _replaced_document(world: World) -> None:
+    """The sender put the next request's document under the same key before the builder came."""
+    world.drop("one", folder="one/folder")
+    world.clock.advance(timedelta(seconds=5))
+    world.bucket.put_object(Key="one/folder/report.pdf", Body=world.bucket.objects["one/folder/report.pdf"] + b"\n%")
+
+
+def _expired_document(world: World) -> None:
+    """A builder died when it had received the document, which then expired from the drop's list."""
+    world.drop("one", folder="one/folder")
+    died = world.process("builder")
+    died.on = "dynamodb.transact_write_items"
+    world.deliver_intake(died)
+    world.clock.advance(timedelta(days=2))
+    world.bucket.delete_object(Key="one/folder/report.pdf")
+
+
+def _claimed(world: World) -> None:
+    """A builder died when it had claimed a version, and before its message was stored."""
+    world.drop("encounter")
+    died = world.process("builder")
+    died.on = "s3.upload_fileobj"
+    world.deliver_intake(died)
+    assert died.dead
+
+
 def _replacement(world: World) -> None:
     world.drop("encounter")
     world.round()
@@ -549,6 +575,9 @@ def _released_over_night(world: World) -> None:
 SCENARIOS = (
     Scenario("a request", "builder", lambda world: world.drop("encounter"), _build),
     Scenario("a request that was found in the drop", "builder", _found_in_the_drop, _build),
+    Scenario("a document that was replaced before it was read", "builder", _replaced_document, _build),
+    Scenario("a document that expired since it was received", "builder", _expired_document, _build),
+    Scenario("a request that was claimed and not stored", "builder", _claimed, _build),
     Scenario("a replacement, a day late", "builder", _replacement, _build),
     Scenario("a request that is brought again", "builder", _repeat, _build),
     Scenario("a request that breaks a rule", "builder", lambda world: world.drop("encounter", valid=False), _build),
