@@ -448,9 +448,9 @@ class Place:
         at = self.evidence.arrived(name, now - timedelta(days=1))
         if at is None:
             return None
-        its = self.poller_settings
-        until = at + its.longest_wait
-        return Arrived(request_id=name, at=at, until=until, overdue=now > until + its.patience.stale)
+        settings = self.poller_settings
+        until = at + settings.longest_wait
+        return Arrived(request_id=name, at=at, until=until, overdue=now > until + settings.patience.stale)
 
     def message(self, summary: Summary, *, reveal_encounter: bool = False) -> Message:
         """Tell all of a message; `reveal_encounter` only from `revealing.reveal`. Raises UnknownMessageError."""

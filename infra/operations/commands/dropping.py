@@ -15,7 +15,7 @@ from rich.text import Text
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import Summary
 from gpconnect_messaging.requests.drop_keys import is_request
-from gpconnect_messaging.requests.models import parse
+from gpconnect_messaging.requests.models import Request, parse
 from gpconnect_messaging.requests.nhs_number import is_nhs_number
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from infra.local.requests import REQUESTS, Dropped, drop, drop_folder, request_of
@@ -58,7 +58,7 @@ def drop_(
     if body is None:
         file = _file(request)
         asked = file.read_bytes()
-        _warn(given, asked, {each.relative_to(file.parent).as_posix() for each in file.parent.rglob("*")})
+        _warn(given, asked, {beside.relative_to(file.parent).as_posix() for beside in file.parent.rglob("*")})
         into = _into(place, asked)
         dropped = drop_folder(place, bucket, file.parent, identifiers=place.identifiers(), into=into)
     else:
@@ -85,13 +85,12 @@ def _warn(given: Given, request: bytes, files: Collection[str]) -> None:
     except RequestRefusedError:
         return  # the builder says what is wrong with it
     wait = period(timedelta(seconds=given.place.builder_settings.document_wait_seconds))
-    for name in ("documents", "resources"):
-        for number, each in enumerate(getattr(asked, name, ())):
-            if each.key is not None and each.key not in files:
-                given.screen.say(
-                    f"{name}[{number}].key: names no file that is dropped with the request. It waits {wait} for that "
-                    "file, and is refused then."
-                )
+    for field, key in asked.files if isinstance(asked, Request) else ():
+        if key not in files:
+            given.screen.say(
+                f"{field}.key: names no file that is dropped with the request. It waits {wait} for that file, and is "
+                "refused then."
+            )
 
 
 def _read(request: Path, documents: Sequence[Path]) -> tuple[bytes | None, dict[str, bytes]]:

@@ -44,6 +44,12 @@ class OneFolder(Copied):
         version, at = self.dropped_at[label]
         return self.builder.dropped("drop", "in/request.json", version, at, f"{int(version):018X}")
 
+    def has_sent(self, encounter: str, *, ago: timedelta) -> None:
+        self.file(encounter)
+        self.request(encounter)
+        self.build(encounter)
+        self.time.advance(ago)
+
     def build_after_the_wait(self, label: str) -> Built:
         with pytest.raises(NotReadyError):
             self.build(label)
@@ -75,19 +81,13 @@ def test_the_next_patients_report_that_came_before_the_builder_is_not_sent_with_
 
 
 def test_the_last_patients_report_is_awaited_for_and_then_refused_not_sent(folder: OneFolder) -> None:
-    folder.file("A")
-    folder.request("A")
-    folder.build("A")
-    folder.time.advance(timedelta(days=1))
+    folder.has_sent("A", ago=timedelta(days=1))
     folder.request("B")
     assert "belongs to a request of another encounter" in folder.why(folder.build_after_the_wait("B"))
 
 
 def test_the_own_report_that_comes_after_the_request_takes_the_last_patients_place(folder: OneFolder) -> None:
-    folder.file("A")
-    folder.request("A")
-    folder.build("A")
-    folder.time.advance(timedelta(days=1))
+    folder.has_sent("A", ago=timedelta(days=1))
     folder.request("B")
     with pytest.raises(NotReadyError):
         folder.build("B")
@@ -102,10 +102,7 @@ def test_a_correction_waits_for_its_document_and_keeps_the_old_one_only_where_no
     folder: OneFolder, change: dict[str, object], document: str
 ) -> None:
     """`aws s3 sync` uploads the small request before the large document (ADR 46)."""
-    folder.file("A")
-    folder.request("A")
-    folder.build("A")
-    folder.time.advance(timedelta(hours=1))
+    folder.has_sent("A", ago=timedelta(hours=1))
     folder.request("A", "correction", **change)
     if document == "after the build":
         with pytest.raises(NotReadyError):
@@ -122,10 +119,7 @@ def test_a_correction_waits_for_its_document_and_keeps_the_old_one_only_where_no
 
 
 def test_a_document_is_not_the_corrections_where_a_later_request_was_dropped(folder: OneFolder) -> None:
-    folder.file("A")
-    folder.request("A")
-    folder.build("A")
-    folder.time.advance(timedelta(hours=1))
+    folder.has_sent("A", ago=timedelta(hours=1))
     folder.request("A", "correction", practitioner__name__family="Another")
     folder.time.advance(20 * SECOND)
     folder.file("B")

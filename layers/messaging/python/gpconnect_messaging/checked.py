@@ -108,8 +108,8 @@ def require_in_order(
         reasons += refused.reasons
     if reasons:
         raise RequestRefusedError(reasons)
-    if not any(each.key and found[each.key] is None for each in sent.resources):
-        version = next(each for each, prescribed in SPECIFICATIONS.items() if sent.use_case in prescribed.wordings)
+    if not any(resource.key and found[resource.key] is None for resource in sent.resources):
+        version = next(number for number, prescribed in SPECIFICATIONS.items() if sent.use_case in prescribed.wordings)
         message = Message(
             request=sent if sent.primary else with_report(sent),
             mailbox=MailboxSettings(mailbox=sent.mailbox, ods_code=sent.organisation.ods_code, specification=version),

@@ -77,8 +77,8 @@ def unzipped(body: bytes, longest: int) -> bytes:
 
 def begins_in(body: bytes) -> tuple[bytes, str]:
     """Give the byte order mark that a text begins with, and the encoding that it or the zeros behind it tell, or ""."""
-    marked = next((each for each in _MARKS if body.startswith(each[0])), None)
-    return marked or (b"", _WIDE.get(tuple(each == 0 for each in body[:4]), ""))
+    marked = next((mark for mark in _MARKS if body.startswith(mark[0])), None)
+    return marked or (b"", _WIDE.get(tuple(byte == 0 for byte in body[:4]), ""))
 
 
 def decoded(body: bytes) -> str:

@@ -435,8 +435,8 @@ class Evidence:
             found = self._client.list_objects_v2(
                 Bucket=self._bucket, Prefix=f"receipts/{hour:%Y-%m-%d/%H}/{request_id}", MaxKeys=1
             )
-            for each in found.get("Contents", ()):
-                return each["LastModified"]
+            for receipt in found.get("Contents", ()):
+                return receipt["LastModified"]
             hour += timedelta(hours=1)
         return None
 

@@ -6,6 +6,11 @@ Two values that differ only in what cannot be seen are one to a person and two t
 import re
 import unicodedata
 
+LOST = "\ufffd"
+"""The sign for a character that was lost before."""
+TURNING = "\u202a-\u202e\u2066-\u2069"
+"""Signs that change the direction of reading, as a range of a regular expression."""
+
 _NOTHING = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
     "\U00013441\U00013442\U00016fe4\U0001d159\U000e0000-\U000e0fff]"

@@ -89,8 +89,8 @@ def _require_library_agrees(bundle: Json, supplied: Collection[str]) -> None:
     def own(resource: Json) -> Json:
         if resource["resourceType"] != "Bundle":
             return resource
-        kept = [each for each in resource["entry"] if each["resource"]["resourceType"] not in supplied]
-        return {**resource, "entry": [{**each, "resource": own(each["resource"])} for each in kept]}
+        kept = [entry for entry in resource["entry"] if entry["resource"]["resourceType"] not in supplied]
+        return {**resource, "entry": [{**entry, "resource": own(entry["resource"])} for entry in kept]}
 
     try:
         Bundle.model_validate(own(bundle))

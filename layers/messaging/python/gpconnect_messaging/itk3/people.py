@@ -158,8 +158,10 @@ def _is_nhs_number(identifier: Json) -> bool:
 
 def _has_a_strange_number(value: object, people: Iterable[Party]) -> bool:
     """Whether a value has a well-formed NHS number in it that is nobody's of these people."""
-    found = {f"{int(''.join(each)):010d}" for each in _WRITTEN_NUMBER.findall(str(value))}
-    return any(is_nhs_number(each) for each in found - {number for party in people for _, number in party.identifiers})
+    found = {f"{int(''.join(groups)):010d}" for groups in _WRITTEN_NUMBER.findall(str(value))}
+    return any(
+        is_nhs_number(number) for number in found - {number for party in people for _, number in party.identifiers}
+    )
 
 
 def _key(identifier: Json) -> tuple[str, str] | None:

@@ -386,8 +386,10 @@ class Request(_Root):
     @property
     def files(self) -> list[tuple[str, str]]:
         """The keys of all files that the request names, behind the fields that name them."""
-        documents = [(f"documents[{place}]", each.key) for place, each in enumerate(self.documents)]
-        return documents + [(f"resources[{place}]", each.key) for place, each in enumerate(self.resources) if each.key]
+        documents = [(f"documents[{number}]", file.key) for number, file in enumerate(self.documents)]
+        return documents + [
+            (f"resources[{number}]", file.key) for number, file in enumerate(self.resources) if file.key
+        ]
 
     @property
     def documents_in_order(self) -> list[RequestedDocument]:

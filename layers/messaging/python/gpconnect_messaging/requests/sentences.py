@@ -41,11 +41,11 @@ _MOST_NUMBERS = 10
 def broken_forms(kind: type[BaseModel], error: ValidationError, content: dict[str, object]) -> list[Reason]:
     """Give a reason for each field of the content that is not as the model `kind` has it."""
     found = error.errors(include_url=False)
-    known = [_reason(kind, each) for each in found if each["type"] != "extra_forbidden"]
+    known = [_reason(kind, broken) for broken in found if broken["type"] != "extra_forbidden"]
     unknown: dict[_Location, list[str]] = {}
-    for each in found:
-        if each["type"] == "extra_forbidden":
-            unknown.setdefault(each["loc"][:-1], []).append(str(each["loc"][-1]))
+    for broken in found:
+        if broken["type"] == "extra_forbidden":
+            unknown.setdefault(broken["loc"][:-1], []).append(str(broken["loc"][-1]))
     return list(dict.fromkeys([*known, *_unknown_fields(kind, unknown, content)]))
 
 
@@ -98,7 +98,7 @@ def _meant(name: str, known: list[str]) -> str | None:
     """Name the field of ours that an unknown name stands for: a synonym, a misspelling, or camelCase."""
     snake = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
     near = (*_SYNONYMS.get(snake, ()), *difflib.get_close_matches(snake, known, 1, 0.75))
-    return next((each for each in near if each in known), None)
+    return next((field for field in near if field in known), None)
 
 
 def _model_at(kind: type[BaseModel], location: Sequence[int | str]) -> type[BaseModel]:

@@ -655,7 +655,7 @@ class Builder:
         for place, version in zip(places, versions, strict=True):
             document = request.documents[place]
             try:
-                file = self._file(document.key, version, f"documents[{place}]", naming)
+                file = self._files.find(document.key, version, f"documents[{place}]", naming)
                 sha256 = hashlib.sha256()
                 verdict = self.gate.examine(document.content_type, _hashed(self.drop.chunks(file), sha256))
             except NotThereError:
@@ -679,15 +679,13 @@ class Builder:
         versions = claimed[len(request.documents) :] if claimed is not None else [None] * len(keys)
         files: dict[int, DropFile] = {}
         for (place, key), version in zip(keys.items(), versions, strict=True):
-            files[place] = self._file(key, version, f"resources[{place}]", naming)
+            files[place] = self._files.find(key, version, f"resources[{place}]", naming)
         return files
 
-    def _file(self, key: str, version: str | None, field: str, naming: NamingRequest) -> DropFile:
-        finder = FileFinder(
+    @property
+    def _files(self) -> FileFinder:
+        return FileFinder(
             drop=self.drop, ledger=self.ledger, scanned=self.scanned, patience=self.document_wait, now=self.now
-        )
-        return (
-            finder.pinned(naming.folder + key, version, field, naming) if version else finder.find(key, field, naming)
         )
 
     def _raw_resources(self, request: Request, files: dict[int, DropFile]) -> Iterator[tuple[int, bytes]]:

@@ -61,20 +61,24 @@ class FileFinder:
     patience: timedelta
     now: Callable[[], datetime]
 
-    def find(self, key: str, field: str, request: NamingRequest) -> DropFile:
-        """Find a file, and tag it as received. A file that expired since this request received it is found, too.
+    def find(self, key: str, version: str | None, field: str, request: NamingRequest) -> DropFile:
+        """Find a file by the key that the request has for it: the version that was chosen before, or choose one now.
 
         Raises RequestRefusedError; NotReadyError.
         """
         key = request.folder + key
+        return self._pinned(key, version, field, request) if version else self._chosen(key, field, request)
+
+    def _chosen(self, key: str, field: str, request: NamingRequest) -> DropFile:
+        """Choose a version, and tag it as received. One that expired since this request received it is found, too."""
         try:
             file = self.drop.stat(key, self._scanned(key, None, field, request))
             if file.at >= whole_second(request.files_of):
                 meant = self._version_meant(key, field, request)
-                file = file if meant == file.version else self.pinned(key, meant, field, request)
+                file = file if meant == file.version else self._pinned(key, meant, field, request)
         except NotThereError:
             if received := self.drop.received_version(key, request.receiver.request_id):
-                return self.pinned(key, received, field, request)
+                return self._pinned(key, received, field, request)
             self._wait("a file that it names is not in the drop yet", request)
             raise RequestRefusedError.because(f"{field}.key", f"{_MISSING}{self._after_the_wait}") from None
         receiver = self.drop.mark_received(file.key, file.version, request.receiver)
@@ -85,8 +89,7 @@ class FileFinder:
                 self._wait("an earlier request received a file that it names: a new one may come", request, _SETTLING)
         return file
 
-    def pinned(self, key: str, version: str, field: str, request: NamingRequest) -> DropFile:
-        """Find a version of a file that was chosen before. Raises RequestRefusedError; NotReadyError."""
+    def _pinned(self, key: str, version: str, field: str, request: NamingRequest) -> DropFile:
         try:
             return self.drop.stat(key, self._scanned(key, version, field, request))
         except NotThereError:
@@ -104,6 +107,8 @@ class FileFinder:
         versions = list(self.drop.versions(key))
         if not versions:
             raise NotThereError("the file was removed")
+        if len(versions) == 1:
+            return versions[0].version
         later = self._owned([version for version in versions if version.at > second][-_NEAREST:], request)
         same = self._owned([version for version in versions if version.at == second], request)
         older = self._owned([version for version in versions if version.at < second][:1], request)

@@ -151,18 +151,18 @@ def _active(reader: PdfReader) -> Iterator[str]:
     seen: set[tuple[int, int]] = set()
     left: list[PdfObject | None] = [reader.trailer.raw_get("/Root")]
     while left:
-        each = left.pop()
-        if isinstance(each, IndirectObject):
+        found = left.pop()
+        if isinstance(found, IndirectObject):
             # Some readers take an object of whatever generation, whichever the reference says.
-            generations = (generation for generation, numbers in reader.xref.items() if each.idnum in numbers)
-            references = {(each.idnum, generation) for generation in (0, each.generation, *generations)} - seen
+            generations = (generation for generation, numbers in reader.xref.items() if found.idnum in numbers)
+            references = {(found.idnum, generation) for generation in (0, found.generation, *generations)} - seen
             seen |= references
             left += [reader.get_object(IndirectObject(*reference, reader)) for reference in references]
-        elif isinstance(each, ArrayObject):
-            left += list(each)
-        elif isinstance(each, DictionaryObject):
-            kind = str(each.raw_get("/S").get_object()) if "/S" in each else ""
-            if kind in _ACTIONS and (kind != "/Rendition" or "/JS" in each):
+        elif isinstance(found, ArrayObject):
+            left += list(found)
+        elif isinstance(found, DictionaryObject):
+            kind = str(found.raw_get("/S").get_object()) if "/S" in found else ""
+            if kind in _ACTIONS and (kind != "/Rendition" or "/JS" in found):
                 yield _ACTIONS[kind]
-            yield from (what for key, what in _KEYS.items() if each.get(key))
-            left += [each.raw_get(key) for key in each if key not in _NOT_FOLLOWED]
+            yield from (what for key, what in _KEYS.items() if found.get(key))
+            left += [found.raw_get(key) for key in found if key not in _NOT_FOLLOWED]

@@ -9,7 +9,7 @@ import codecs
 import re
 
 from gpconnect_messaging.documents.gate.findings import Findings, RefusedError
-from gpconnect_messaging.visible import is_blank
+from gpconnect_messaging.visible import LOST, TURNING, is_blank
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -30,7 +30,7 @@ _CERTAIN = re.compile(
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 # What changes the order of what is read, and what each program shows in its own way: private use and noncharacters.
 _UNSEEN = re.compile(
-    r"[\u202a-\u202e\u2066-\u2069\ue000-\uf8ff\ufdd0-\ufdef\U000f0000-\U0010ffff]"
+    rf"[{TURNING}\ue000-\uf8ff\ufdd0-\ufdef\U000f0000-\U0010ffff]"
     f"|[{''.join(chr(plane << 16 | end) for plane in range(15) for end in (0xFFFE, 0xFFFF))}]"
 )
 _PROLOG = re.compile(r"(?:[\s\ufeff]|<!--.*?-->|<\?.*?\?>)*", re.DOTALL)
@@ -58,7 +58,7 @@ def examined(content: bytes, charset: str | None) -> Findings:
         raise RefusedError("holds control characters, so it is no plain text")
     if _UNSEEN.search(text):
         raise RefusedError("holds characters for private use, or that turn the reading direction: save it without them")
-    if "\ufffd" in text:
+    if LOST in text:
         raise RefusedError("holds U+FFFD, the sign for a character that was lost before: save it from its source again")
     begins = _PROLOG.match(text)
     start = begins.end() if begins else 0
