@@ -9,6 +9,8 @@ from gpconnect_messaging.ledger.records import MessageRecord
 
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How slow a sender's clock may be, so that what it states is not held against a later request."""
+ONE_SECOND = timedelta(seconds=1)
+"""What S3 tells times of puts apart by."""
 SURELY_LATER = timedelta(minutes=1, seconds=1)
 """How much later a request must be put down to be the later one, whatever it states; S3's events name the second."""
 
@@ -126,6 +128,14 @@ class Truth:
             if (answer.sender == self.practice or answer.mesh_message_id in vouched)
             and self.in_time.get((record.message_id, answer.mesh_message_id), False)
         ]
+
+    def folder_shared(self, asked: Asked) -> bool:
+        """Whether files of another encounter were put in its folder within a second: whose is whose, S3 cannot say."""
+        return any(
+            other.key == asked.key and other.encounter != asked.encounter and abs(other.at - asked.at) < ONE_SECOND
+            for other in self.requests.values()
+            if asked.key
+        )
 
     def replaced(self, asked: Asked) -> bool:
         """Whether its sender put another version of the same object down after it."""

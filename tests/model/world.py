@@ -879,6 +879,7 @@ class World:
             # Of an unannounced put that was replaced nobody knows whether the report beside it is its own.
             Status.INVALID: not asked.valid
             or asked.document_late
+            or self.truth.folder_shared(asked)
             or (asked.key in self.queue.found_in_drop and self.truth.replaced(asked)),
             Status.NOT_REQUIRED: any(each.alike(asked) for each in others),
             Status.HELD: valid and self.hold > timedelta(0),

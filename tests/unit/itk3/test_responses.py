@@ -709,7 +709,7 @@ def test_a_response_with_a_thousand_issues_is_within_the_budget() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the machine does not say what memory is used")
-def test_four_hostile_bodies_at_once_take_little_memory_and_time() -> None:
+def test_hostile_bodies_take_little_memory_and_time() -> None:
     """In a process of its own, since the most memory that a process had is measured, libxml2's with it."""
     spent = subprocess.run(
         [sys.executable, "-m", "tests.unit.itk3.reading_hostile_bodies"],
@@ -719,8 +719,8 @@ def test_four_hostile_bodies_at_once_take_little_memory_and_time() -> None:
     measured = json.loads(spent.stdout)
     assert set(measured) == set(HOSTILE)
     assert {name: one for name, one in measured.items() if one["megabytes_each"] > 20} == {}
-    # A million steps take 20 to 40 ms, so this is 0.2 s; what is read without a budget takes hundreds.
-    assert {name: one for name, one in measured.items() if one["million_steps_each"] > 10} == {}
+    # A million steps take 15 to 40 ms. The slowest body takes 7 million; what is read without a budget takes hundreds.
+    assert {name: one for name, one in measured.items() if one["million_steps"] > 20} == {}
 
 
 # --- secrecy ----------------------------------------------------------------------------------------------------------
