@@ -229,6 +229,21 @@ class Messaging(RuleBasedStateMachine):
         for code in codes:
             self.world.answer_by_reference(encounters[which % len(encounters)], code)
 
+    @precondition(lambda self: self.world.unsent() and self.world.collected())
+    @rule(which=ANY, answered=st.booleans())
+    def an_upload_is_lost_and_the_practice_confirms_its_encounter(self, which: int, answered: bool) -> None:
+        unsent = self.world.unsent()
+        message_id = unsent[which % len(unsent)]
+        encounter = self.world.encounter_of(message_id)
+        if answered:
+            self.world.practice_answers_all_of(encounter)
+        self.world.mesh.moods.append(Mood.LOSES_UNHEARD)
+        self.world.deliver_send(self.world.process("sender"), self.world.queue.waiting.index(message_id))
+        self.world.mesh.moods.clear()
+        for code in ("20013", "30001"):
+            self.world.answer_by_reference(encounter, code)
+        self.world.poll(self.world.process("poller"))
+
     @precondition(lambda self: self.world.truth.answers)
     @rule(which=ANY, by_reference=st.booleans())
     def an_answer_is_given_again(self, which: int, by_reference: bool) -> None:

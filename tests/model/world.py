@@ -478,6 +478,18 @@ class World:
         """The encounters of which the practice has a message."""
         return sorted({record.encounter for record in self.records() if self.mesh.copies(record.message_id)})
 
+    def encounter_of(self, message_id: str) -> str:
+        """Give the encounter of a message that the ledger has."""
+        return next(record.encounter for record in self.records() if record.message_id == message_id)
+
+    def practice_answers_all_of(self, encounter: str) -> None:
+        """The practice acknowledges all that it has of an encounter, and the inbox is polled."""
+        for record in self.records():
+            if record.encounter == encounter and self.mesh.copies(record.message_id):
+                for code in ("20013", "30001"):
+                    self.answer(record.message_id, code)
+        self.poll(self.process("poller"))
+
     def perhaps_at_the_practice(self) -> set[str]:
         """The messages that MESH has, or may have for all that anybody knows."""
         return self.truth.perhaps_sent | {name.removesuffix(".xml") for name in self.mesh.handed}

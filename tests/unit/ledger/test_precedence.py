@@ -182,3 +182,9 @@ def test_a_deletion_that_came_after_a_report_outlives_slow_clocks_and_the_time_o
     """In whatever order they are looked at: a report that states no time was made before it was exported."""
     assert (deletion.beside(report) is NEWER) is deletion_wins
     assert (report.beside(deletion) is NEWER) is not deletion_wins
+
+
+def test_of_two_deletions_the_one_with_the_slow_clock_is_the_newer_only_where_it_surely_came_later() -> None:
+    first = deleted(100, 100.1)
+    assert deleted(96, 100.5).beside(first) is LATER_BUT_OLDER
+    assert deleted(96, 200).beside(first) is NEWER

@@ -468,3 +468,12 @@ def age_in_hours(passes: DropPasses, world: World) -> int:
     age = passes.age(world.clock.time)
     assert age is not None
     return round(age / HOUR)
+
+
+def test_a_document_above_the_folder_of_a_waiting_request_is_not_beside_it(world: World) -> None:
+    world.drop("one", folder="one/visit")
+    world.bucket.put_object(Key="one/notes.pdf", Body=b"%PDF-1.7")
+    world.queue.intake.clear()
+    world.clock.advance(2 * HOUR)
+    found = listing(world).run()
+    assert (found.requests_unannounced, found.documents_without_request) == (1, 1)

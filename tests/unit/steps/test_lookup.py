@@ -189,8 +189,10 @@ def test_another_name_or_birth_date_waits_for_a_person_who_alone_sees_both(
     (fact,) = product.row(request.message_id).history.of(FactKind.HELD)
     assert fact.details["requirement"] == "GPCM-SD-CS-072"
     assert product.told() == ["A patient's details differ from PDS"]
-    kept = json.loads(product.bucket.objects[f"comparisons/{request.message_id}.json"])
+    content = product.bucket.objects[f"comparisons/{request.message_id}.json"]
+    kept = json.loads(content)
     assert sorted(kept) == fields
+    assert content.count(b"\n") > 3 * len(fields), "a person reads it"
     assert kept.get("patient.name.family", {"request": family})["request"] == family
     for word in (family, birth_date, "ÅBERG", "1985-04-21", "9990000107"):
         assert word not in product.everything_kept_in_view()
