@@ -186,8 +186,8 @@ reference: $(READY) ## Write the pages of docs/ that come from the code
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m infra.documentation.reference
 
 lifecycle: $(READY) ## Draw the message lifecycle in docs/lifecycle.md, and what a re-send does in docs/resend.md
-	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.ledger.drawing > docs/lifecycle.md
-	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.replay.drawing > docs/resend.md
+	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.ledger.lifecycle_diagram > docs/lifecycle.md
+	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.replay.resend_table > docs/resend.md
 
 render: $(READY) ## Show the ITK3 message FILE as a page (VIEW=clinical shows all)
 	@test -n "$(FILE)" || { echo "Name the file: make render FILE=message.xml" >&2; exit 2; }

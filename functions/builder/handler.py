@@ -18,18 +18,18 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from gpconnect_messaging import wiring
-from gpconnect_messaging.faults import describe
 from gpconnect_messaging.json_reading import read_json
 from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.metrics import measured
-from gpconnect_messaging.pds.errors import Authentication, Busy, CredentialsError
+from gpconnect_messaging.pds.errors import Authentication, CredentialsError, RetryLater
 from gpconnect_messaging.queues import QUEUED_AT, first_queued
 from gpconnect_messaging.requests.drop_keys import is_request
 from gpconnect_messaging.requests.models import DEEPEST, LARGEST_REQUEST
 from gpconnect_messaging.requests.senders import sender_of_queue
+from gpconnect_messaging.safe_errors import describe
 from gpconnect_messaging.settings import BuilderSettings
 from gpconnect_messaging.stated_times import read_stated
-from gpconnect_messaging.steps.build import Built, folder_of
+from gpconnect_messaging.steps.build import BuildResult, folder_of
 from gpconnect_messaging.steps.waiting import NotReadyError
 
 logger = Logger()
@@ -103,7 +103,7 @@ def _is_no_request(envelope: Any) -> bool:
     return False
 
 
-def _build(record: SQSRecord, envelope: Any, queue_of: str) -> Built:
+def _build(record: SQSRecord, envelope: Any, queue_of: str) -> BuildResult:
     work = _work(record.body, envelope, _queued_at(record), queue_of)
     receive = int(record.attributes.get("ApproximateReceiveCount") or 1)
     if receive == 1:
@@ -115,7 +115,7 @@ def _build(record: SQSRecord, envelope: Any, queue_of: str) -> Built:
 class _Work:
     """What a message of the queue asks for, the id of the request that it is about, and where a new one came from."""
 
-    build: Callable[[], Built]
+    build: Callable[[], BuildResult]
     request_id: Callable[[], str]
     origin: Origin | None = None
 
@@ -151,7 +151,7 @@ def _unanswered(error: Exception) -> str:
     """Name the metric of a question that PDS gave no answer to, by who can mend it."""
     if isinstance(error, Authentication | CredentialsError):
         return "PdsNotAuthorised"
-    return "PdsBusy" if isinstance(error, Busy) else "PdsUnanswered"
+    return "PdsBusy" if isinstance(error, RetryLater) else "PdsUnanswered"
 
 
 def _envelope(body: str) -> Any:

@@ -12,8 +12,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from gpconnect_messaging import wiring
 from gpconnect_messaging.enabled import PartKind
-from gpconnect_messaging.faults import StepFailedError, describe
 from gpconnect_messaging.metrics import measured
+from gpconnect_messaging.safe_errors import StepFailedError, describe
 from gpconnect_messaging.settings import PollerSettings
 from gpconnect_messaging.steps.reconcile import Unfinished
 

@@ -10,9 +10,9 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from gpconnect_messaging import wiring
-from gpconnect_messaging.faults import describe
 from gpconnect_messaging.mailboxes.directory import CredentialsError
 from gpconnect_messaging.metrics import measured
+from gpconnect_messaging.safe_errors import describe
 from gpconnect_messaging.settings import SenderSettings
 from gpconnect_messaging.steps.send import NotAuthorisedError
 

@@ -3,8 +3,8 @@
 import re
 
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Verdict
-from gpconnect_messaging.ledger.lifecycle import NoticeKind
-from gpconnect_messaging.notices import write
+from gpconnect_messaging.ledger.lifecycle import NotificationType
+from gpconnect_messaging.notifications import write
 from infra.assurance.tools import PROJECT
 from infra.documentation.tables import code, page, table
 
@@ -32,13 +32,13 @@ def response_codes_page() -> str:
 def notices_page() -> str:
     """Every kind of notice, in the words in which it is told."""
     rows = []
-    for kind in NoticeKind:
+    for kind in NotificationType:
         subject, body = write(kind, {})
         what, _, rest = body.partition("\n\nWhat to do:\n")
         rows.append((code(kind), subject.partition(": ")[2], what, rest.partition("\n\n")[0]))
     return page(
         "Notices, word for word",
-        "`gpconnect_messaging/notices.py`",
+        "`gpconnect_messaging/notifications.py`",
         "What a person is told, once for each failure. [Watching](../watching.md) says who is told and what becomes of "
         "a notice that nobody takes on. Each ends with what is known (ids, statuses, codes, never a patient).",
         table(("kind", "subject", "what happened", "what to do"), rows),

@@ -13,15 +13,15 @@ from rich.text import Text
 
 from infra.local.denials import Denial
 from infra.local.deployment import Schedule
+from infra.local.detached_run import KEPT, kept
 from infra.local.environments import ROOT
 from infra.local.journey import ENDED, STEPS, Journey, journey
-from infra.local.kept import KEPT, kept
 from infra.local.processes import LocalRunError
 from infra.local.progress import Screen, main_console, screen, table
 from infra.local.requests import REQUESTS, Dropped, RequestMissingError
 from infra.local.run import LocalRun, Product, State
 from infra.local.scenarios import GPCM, SCENARIOS, Scenario
-from infra.local.schedules import Pace
+from infra.local.schedules import ScheduleClock
 from infra.local.template import REWRITES
 
 PATIENCE_AFTER_DENIAL_SECONDS = 10.0
@@ -76,7 +76,7 @@ def _send(run: LocalRun, chosen: Sequence[Scenario], shown: Screen, *, patience:
     """Drop the requests and watch them until each has ended, or patience has."""
     schedules = run.state.deployment.schedules
     shown.say(f"the schedules' work ({_often(schedules)} on AWS) is done every {pace:g} s here, with the same inputs")
-    with Pace(run.session, schedules, rest_seconds=pace) as rounds:
+    with ScheduleClock(run.session, schedules, rest_seconds=pace) as rounds:
         dropped = [run.drop(REQUESTS / scenario.name) for scenario in chosen]
         expected = {scenario.name: scenario.status for scenario in chosen}
         deadline = time.monotonic() + patience

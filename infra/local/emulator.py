@@ -20,7 +20,7 @@ import boto3
 from botocore.config import Config
 
 from infra.local.environments import ROOT, Environment
-from infra.local.processes import Keeper, free_port
+from infra.local.processes import SupervisorClient, free_port
 
 NAME = "emulator"
 REGION = "eu-west-2"
@@ -109,20 +109,20 @@ class LocalSession(boto3.Session):
             return self._made[kind, name]
 
 
-def start(keeper: Keeper, tool: Environment, *, count_calls: bool = False) -> Access:
+def start(supervisor: SupervisorClient, tool: Environment, *, count_calls: bool = False) -> Access:
     """Start the emulator and return once it answers; `count_calls` has it write down what the functions ask of it.
 
     Raises:
         ProgramFailedError: it ended, or does not answer within a minute.
 
     """
-    certificate = keeper.scratch / "certificate.pem"
-    key = keeper.scratch / "certificate-key.pem"
-    keeper.complete(
+    certificate = supervisor.scratch / "certificate.pem"
+    key = supervisor.scratch / "certificate-key.pem"
+    supervisor.complete(
         "certificate",
         [tool.python, "-I", Path(__file__).with_name("certificate.py"), certificate, key],
-        environment=clean_environment(keeper.scratch),
-        directory=keeper.scratch,
+        environment=clean_environment(supervisor.scratch),
+        directory=supervisor.scratch,
     )
     port = free_port()
     access = Access(
@@ -131,7 +131,7 @@ def start(keeper: Keeper, tool: Environment, *, count_calls: bool = False) -> Ac
         key_id="AKIA" + secrets.token_hex(8).upper(),
         secret_key=secrets.token_urlsafe(30),
     )
-    keeper.start(
+    supervisor.start(
         NAME,
         # Not its own `ministack` command: that one also takes port 443 where it may.
         [
@@ -140,7 +140,7 @@ def start(keeper: Keeper, tool: Environment, *, count_calls: bool = False) -> Ac
             "infra.local.metering:app" if count_calls else "infra.local.gateway:app",
         ],
         environment={
-            **clean_environment(keeper.scratch),
+            **clean_environment(supervisor.scratch),
             **access.environment(),
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(port),
@@ -153,17 +153,17 @@ def start(keeper: Keeper, tool: Environment, *, count_calls: bool = False) -> Ac
             "MINISTACK_SSL_CERT": str(certificate),
             "MINISTACK_SSL_KEY": str(key),
             "SSL_CERT_FILE": str(certificate),
-            "STATE_DIR": str(keeper.scratch / "state"),
-            "S3_DATA_DIR": str(keeper.scratch / "objects"),
-            "DENIALS": str(keeper.logs / DENIALS),
-            "PERMISSIONS": str(keeper.logs / PERMISSIONS),
-            "CALLS": str(keeper.logs / CALLS),
+            "STATE_DIR": str(supervisor.scratch / "state"),
+            "S3_DATA_DIR": str(supervisor.scratch / "objects"),
+            "DENIALS": str(supervisor.logs / DENIALS),
+            "PERMISSIONS": str(supervisor.logs / PERMISSIONS),
+            "CALLS": str(supervisor.logs / CALLS),
             "PYTHONPATH": str(ROOT),
         },
-        directory=keeper.scratch,
+        directory=supervisor.scratch,
     )
     trust = ssl.create_default_context(cafile=certificate)
-    keeper.wait_until(NAME, lambda: _answers(f"{access.endpoint}/_ministack/health", trust), seconds=60)
+    supervisor.wait_until(NAME, lambda: _answers(f"{access.endpoint}/_ministack/health", trust), seconds=60)
     return access
 
 

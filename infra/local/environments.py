@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from infra.local.processes import Keeper, LocalRunError, ProgramFailedError
+from infra.local.processes import LocalRunError, ProgramFailedError, SupervisorClient
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
@@ -49,7 +49,7 @@ class Environment:
         return self.folder / "bin" / "python"
 
 
-def environment(tool: Tool, keeper: Keeper) -> Environment:
+def environment(tool: Tool, supervisor: SupervisorClient) -> Environment:
     """Return the tool's environment, and make it first if its lock is new.
 
     Raises:
@@ -66,17 +66,17 @@ def environment(tool: Tool, keeper: Keeper) -> Environment:
         return Environment(folder)
     with alone(folder.with_suffix(".lock")):
         if not complete.exists():
-            _make(tool, folder, lock, keeper)
+            _make(tool, folder, lock, supervisor)
             complete.touch()
     return Environment(folder)
 
 
-def _make(tool: Tool, folder: Path, lock: Path, keeper: Keeper) -> None:
+def _make(tool: Tool, folder: Path, lock: Path, supervisor: SupervisorClient) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     uv = [_uv(), "--quiet", "--no-progress"]
     settings = {**os.environ, "UV_NO_CONFIG": "1"}
     try:
-        keeper.complete(
+        supervisor.complete(
             f"environment-{tool}",
             [*uv, "venv", "--python", _python(), folder],
             environment=settings,
@@ -88,7 +88,7 @@ def _make(tool: Tool, folder: Path, lock: Path, keeper: Keeper) -> None:
             f"The local run needs a Python {SUPPORTED} beside this one ({here}): NHS England's MESH sandbox does not "
             f"run on 3.14 or later. Install one (`{_uv()} python install 3.13`), then repeat. Details: {error.log}"
         ) from error
-    keeper.complete(
+    supervisor.complete(
         f"environment-{tool}",
         [*uv, "pip", "install", "--python", folder / "bin" / "python", *INSTALL, "-r", lock],
         environment=settings,

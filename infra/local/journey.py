@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from infra.local.ledger import Fact, Message
+from infra.local.ledger import LedgerEvent, Message
 from infra.local.library import RESPONSE_CODES, Level, level_of
 from infra.local.requests import Dropped
 
@@ -42,7 +42,7 @@ def journey(dropped: Dropped, message: Message | None) -> Journey:
         request_id=dropped.request_id,
         message_id=message.message_id,
         status=message.status,
-        steps=_steps(dropped.at, message.facts),
+        steps=_steps(dropped.at, message.events),
         reason=reason(message),
     )
 
@@ -50,9 +50,9 @@ def journey(dropped: Dropped, message: Message | None) -> Journey:
 def reason(message: Message) -> str:
     """Say what the status rests on."""
     said = []
-    for fact in message.facts:
-        details = fact.details
-        match fact.kind:
+    for event in message.events:
+        details = event.details
+        match event.kind:
             case "request refused":
                 said += details["reasons"]
             case "response":
@@ -70,12 +70,12 @@ def reason(message: Message) -> str:
     return "; ".join(dict.fromkeys(said))
 
 
-def _steps(dropped_at: datetime, facts: tuple[Fact, ...]) -> tuple[float | None, ...]:
+def _steps(dropped_at: datetime, events: tuple[LedgerEvent, ...]) -> tuple[float | None, ...]:
     reached = (
-        _first(facts, "built", "request refused"),
-        _first(facts, "upload accepted"),
-        _first_response(facts, Level.INFRASTRUCTURE),
-        _first_response(facts, Level.BUSINESS),
+        _first(events, "built", "request refused"),
+        _first(events, "upload accepted"),
+        _first_response(events, Level.INFRASTRUCTURE),
+        _first_response(events, Level.BUSINESS),
     )
     times: list[float | None] = []
     since = dropped_at
@@ -86,12 +86,12 @@ def _steps(dropped_at: datetime, facts: tuple[Fact, ...]) -> tuple[float | None,
     return tuple(times)
 
 
-def _first(facts: tuple[Fact, ...], *kinds: str) -> datetime | None:
-    return min((fact.at for fact in facts if fact.kind in kinds), default=None)
+def _first(events: tuple[LedgerEvent, ...], *kinds: str) -> datetime | None:
+    return min((event.at for event in events if event.kind in kinds), default=None)
 
 
-def _first_response(facts: tuple[Fact, ...], level: Level) -> datetime | None:
+def _first_response(events: tuple[LedgerEvent, ...], level: Level) -> datetime | None:
     return min(
-        (fact.at for fact in facts if fact.kind == "response" and level_of(fact.details["code"]) is level),
+        (event.at for event in events if event.kind == "response" and level_of(event.details["code"]) is level),
         default=None,
     )

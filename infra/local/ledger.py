@@ -18,7 +18,7 @@ Item = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Fact:
+class LedgerEvent:
     """One recorded event of a message."""
 
     kind: str
@@ -41,7 +41,7 @@ class Message:
     request_id: str
     status: str
     item: Item = field(repr=False)
-    facts: tuple[Fact, ...] = ()
+    events: tuple[LedgerEvent, ...] = ()
 
 
 def read(session: LocalSession, table: str) -> list[Message]:
@@ -74,7 +74,7 @@ def _client(session: LocalSession) -> Any:
 
 def _messages(items: Iterable[Item]) -> list[Message]:
     messages: dict[str, Item] = {}
-    facts: dict[str, list[Fact]] = defaultdict(list)
+    events: dict[str, list[LedgerEvent]] = defaultdict(list)
     for item in items:
         kind, _, identity = str(item["pk"]).partition("#")
         if kind != "MESSAGE":
@@ -83,14 +83,14 @@ def _messages(items: Iterable[Item]) -> list[Message]:
             messages[identity] = item
         elif str(item["sk"]).startswith("EVENT#"):
             at = datetime.fromisoformat(str(item["at"]))
-            facts[identity].append(Fact(str(item["kind"]), at, str(item["source"]), item))
+            events[identity].append(LedgerEvent(str(item["kind"]), at, str(item["source"]), item))
     return [
         Message(
             message_id=message_id,
             request_id=str(item["request_id"]),
             status=str(item["status"]),
             item=item,
-            facts=tuple(sorted(facts[message_id], key=lambda fact: fact.at)),
+            events=tuple(sorted(events[message_id], key=lambda event: event.at)),
         )
         for message_id, item in sorted(messages.items(), key=lambda entry: str(entry[1]["created_at"]))
     ]

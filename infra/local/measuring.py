@@ -289,8 +289,8 @@ def _send(run: LocalRun, kind: str, messages: int) -> list[int]:
                 _task(run, task, str(changes["mailbox"]))
         found = [each for each in run.messages() if each.request_id in wanted and each.item["version"]]
         if sum(each.status == "DELIVERED" for each in found) == messages:
-            built = [fact for each in found for fact in each.facts if fact.kind == "built"]
-            return [int(fact.details["size"]) for fact in built]
+            built = [event for each in found for event in each.events if event.kind == "built"]
+            return [int(event.details["size"]) for event in built]
         if time.monotonic() > deadline:
             raise TimeoutError(f"{kind}: {[each.status for each in found]}")
         time.sleep(1)

@@ -1,6 +1,6 @@
 """Start and stop the programs of the local run, so that none outlives it.
 
-All of them are children of one keeper process, which has a session of its own (Ctrl-C in the terminal does not reach
+All of them are children of one supervisor process, which has a session of its own (Ctrl-C in the terminal does not reach
 it) and ends every program as soon as this process is gone, however that came about.
 
     LocalRunError               the local run cannot go on; the message says what to do
@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-KEEPER = Path(__file__).with_name("keeper.py")
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
 
 class LocalRunError(Exception):
@@ -37,18 +37,18 @@ class ProgramFailedError(LocalRunError):
         super().__init__(f"{name}: {reason}. Its log: {log}" + (f"\n{tail}" if tail else ""))
 
 
-class Keeper:
-    """Owner's end of the keeper process. Use as a context manager: leaving it ends every program."""
+class SupervisorClient:
+    """Owner's end of the supervisor process. Use as a context manager: leaving it ends every program."""
 
     def __init__(self, scratch: Path, logs: Path, *, grace_seconds: float = 1.0) -> None:
-        """Prepare a keeper. `scratch` is removed at the end; `grace_seconds` is how long SIGTERM may take to work.
+        """Prepare a supervisor. `scratch` is removed at the end; `grace_seconds` is how long SIGTERM may take to work.
 
         The emulator ignores SIGTERM, and holds nothing worth saving.
         """
         self.grace_seconds = grace_seconds
         self.scratch = scratch
         self.logs = logs
-        self.mark = logs / "keeper.lock"
+        self.mark = logs / "supervisor.lock"
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._groups: dict[str, int] = {}
@@ -57,10 +57,10 @@ class Keeper:
     def __enter__(self) -> Self:
         self.scratch.mkdir(parents=True, exist_ok=True)
         self.logs.mkdir(parents=True, exist_ok=True)
-        with (self.logs / "keeper.log").open("ab") as log:
+        with (self.logs / "supervisor.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-I", "-S", str(KEEPER), "--scratch", str(self.scratch)),
+                    *(sys.executable, "-I", "-S", str(SUPERVISOR), "--scratch", str(self.scratch)),
                     *("--mark", str(self.mark), "--grace", str(self.grace_seconds)),
                 ],
                 stdin=subprocess.PIPE,
@@ -85,7 +85,7 @@ class Keeper:
             process.stdin.close()
         if not self._staying:
             _await_end(process)
-            # Only if somebody killed the keeper itself is there anything left to signal.
+            # Only if somebody killed the supervisor itself is there anything left to signal.
             if process.poll() not in (0, None):
                 self._end_groups()
         else:
@@ -190,7 +190,9 @@ class Keeper:
             except BrokenPipeError:
                 answer = ""
             if not answer:
-                raise LocalRunError(f"the keeper of the local run's processes ended; see {self.logs / 'keeper.log'}")
+                raise LocalRunError(
+                    f"the supervisor of the local run's processes ended; see {self.logs / 'supervisor.log'}"
+                )
             answered: dict[str, Any] = json.loads(answer)
             return answered
 
@@ -200,8 +202,8 @@ class Keeper:
                 os.killpg(group, 9)
 
 
-def keeper_lives(mark: Path) -> bool:
-    """Whether the keeper that was given this mark is running."""
+def supervisor_lives(mark: Path) -> bool:
+    """Whether the supervisor that was given this mark is running."""
     try:
         with mark.open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -243,7 +245,7 @@ def port_answers(port: int) -> bool:
 
 
 def _await_end(process: subprocess.Popen[str], seconds: float = 15.0) -> None:
-    """Wait for the keeper to end. A second Ctrl-C does not hurry it: it takes a few seconds at most."""
+    """Wait for the supervisor to end. A second Ctrl-C does not hurry it: it takes a few seconds at most."""
     deadline = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(KeyboardInterrupt):

@@ -27,7 +27,7 @@ from infra.local.emulator import Access, LocalSession
 from infra.local.environments import BUILD, ROOT, TOOLS, Environment, environment
 from infra.local.ledger import Message
 from infra.local.library import Identifiers, read_identifiers
-from infra.local.processes import Keeper, LocalRunError, await_death, keeper_lives
+from infra.local.processes import LocalRunError, SupervisorClient, await_death, supervisor_lives
 from infra.local.requests import Dropped, drop, drop_folder
 from infra.local.schedules import invoke
 from infra.local.synthesis import Synthesized, synthesize
@@ -58,7 +58,7 @@ class State:
     pds_url: str
     emulator_process: int
     rest_seconds: float
-    keeper_process: int | None = None
+    supervisor_process: int | None = None
     """Set when the run was left running."""
 
     def write(self, file: Path) -> None:
@@ -244,7 +244,7 @@ class LocalRun(Product):
         """
         self.folder = folder or _new_folder()
         self.stages: list[Stage] = []
-        self.keeper = Keeper(self.folder / "scratch", self.folder / "logs")
+        self.supervisor = SupervisorClient(self.folder / "scratch", self.folder / "logs")
         self._with_practice = practice
         self._rest_seconds = rest_seconds
         self._adjust = adjust
@@ -254,7 +254,7 @@ class LocalRun(Product):
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="local-run")
 
     def __enter__(self) -> Self:
-        self.keeper.__enter__()
+        self.supervisor.__enter__()
         try:
             self._start()
         except BaseException:
@@ -270,16 +270,16 @@ class LocalRun(Product):
     def stay(self, file: Path) -> int:
         """Leave the run running when this process ends; write its state. SIGTERM to the returned process ends it."""
         self.state.write(file)
-        self.keeper.start(
+        self.supervisor.start(
             "schedules",
             [sys.executable, "-m", "infra.local.schedules", file],
-            environment=emulator.clean_environment(self.keeper.scratch) | {"PYTHONPATH": str(ROOT)},
+            environment=emulator.clean_environment(self.supervisor.scratch) | {"PYTHONPATH": str(ROOT)},
             directory=ROOT,
         )
-        keeper_process = self.keeper.stay()
-        self.state = State(**(vars(self.state) | {"keeper_process": keeper_process}))
+        supervisor_process = self.supervisor.stay()
+        self.state = State(**(vars(self.state) | {"supervisor_process": supervisor_process}))
         self.state.write(file)
-        return keeper_process
+        return supervisor_process
 
     def release(self, source: Path) -> None:
         """Deploy another checkout of the product over what runs, as the deployment of its next version does.
@@ -291,7 +291,7 @@ class LocalRun(Product):
             DeploymentFailedError: CloudFormation did not complete.
 
         """
-        made = synthesize(self.keeper, account=emulator.ACCOUNT, region=emulator.REGION, source=source)
+        made = synthesize(self.supervisor, account=emulator.ACCOUNT, region=emulator.REGION, source=source)
         parameters = {"MeshUrl": self.mesh_url, "PdsUrl": self.pds_url}
         self.state = replace(self.state, deployment=update(self.session, made, self._runtime, parameters=parameters))
 
@@ -300,7 +300,7 @@ class LocalRun(Product):
         _put_credentials(self.session, self.outputs)
 
     def _end(self) -> None:
-        self.keeper.close()  # first: threads that wait for a program then end as well
+        self.supervisor.close()  # first: threads that wait for a program then end as well
         self._threads.shutdown(wait=True, cancel_futures=True)
         if self._session is not None:
             self._session.close()
@@ -308,11 +308,11 @@ class LocalRun(Product):
     def _start(self) -> None:
         template = self._threads.submit(self._synthesize)
         with self._stage("tools' environments"):
-            tools = {tool: environment(tool, self.keeper) for tool in TOOLS}
+            tools = {tool: environment(tool, self.supervisor) for tool in TOOLS}
         mesh = self._threads.submit(self._start_mesh, tools["mesh"])
         pds = self._threads.submit(self._start_pds, tools["mesh"])
         with self._stage("AWS emulator"):
-            access = emulator.start(self.keeper, tools["emulator"], count_calls=self._count_calls)
+            access = emulator.start(self.supervisor, tools["emulator"], count_calls=self._count_calls)
         synthesized = _result(template)
         mesh_url, pds_url = _result(mesh), _result(pds)
         if self._adjust is not None:
@@ -331,12 +331,12 @@ class LocalRun(Product):
             session,
             State(
                 folder=self.folder,
-                scratch=self.keeper.scratch,
+                scratch=self.supervisor.scratch,
                 access=access,
                 deployment=deployment,
                 mesh_url=mesh_url,
                 pds_url=pds_url,
-                emulator_process=self.keeper.process(emulator.NAME),
+                emulator_process=self.supervisor.process(emulator.NAME),
                 rest_seconds=self._rest_seconds,
             ),
         )
@@ -346,43 +346,43 @@ class LocalRun(Product):
 
     def _synthesize(self) -> Synthesized:
         with self._stage("synthesis"):
-            return synthesize(self.keeper, account=emulator.ACCOUNT, region=emulator.REGION)
+            return synthesize(self.supervisor, account=emulator.ACCOUNT, region=emulator.REGION)
 
     def _start_mesh(self, tool: Environment) -> str:
         with self._stage("MESH"):
-            self.keeper.start(
+            self.supervisor.start(
                 "mesh",
                 [tool.python, "-m", "infra.local.mesh", "--community", COMMUNITY],
-                environment=emulator.clean_environment(self.keeper.scratch) | {"PYTHONPATH": str(ROOT)},
-                directory=self.keeper.scratch,
+                environment=emulator.clean_environment(self.supervisor.scratch) | {"PYTHONPATH": str(ROOT)},
+                directory=self.supervisor.scratch,
             )
             return self._announced("mesh").removeprefix("ready ")
 
     def _start_pds(self, tool: Environment) -> str:
         with self._stage("PDS"):
-            self.keeper.start(
+            self.supervisor.start(
                 "pds",
                 [tool.python, "-m", "infra.local.pds", "--secret", self._pds_secret],
-                environment=emulator.clean_environment(self.keeper.scratch) | {"PYTHONPATH": str(ROOT)},
-                directory=self.keeper.scratch,
+                environment=emulator.clean_environment(self.supervisor.scratch) | {"PYTHONPATH": str(ROOT)},
+                directory=self.supervisor.scratch,
             )
             return self._announced("pds").removeprefix("ready ")
 
     @property
     def _pds_secret(self) -> Path:
         """Where the local PDS writes the secret of the application that it knows."""
-        return self.keeper.scratch / "pds.json"
+        return self.supervisor.scratch / "pds.json"
 
     def _start_practice(self, mesh_url: str) -> None:
-        self.keeper.start(
+        self.supervisor.start(
             "practice",
             [
                 *(sys.executable, "-m", "infra.local.practice", "--mesh-url", mesh_url, "--community", COMMUNITY),
                 *(option for mailbox in ANSWERING for option in ("--mailbox", mailbox)),
                 *("--keep", self.folder / "practice"),
             ],
-            environment=emulator.clean_environment(self.keeper.scratch) | {"PYTHONPATH": str(ROOT)},
-            directory=self.keeper.scratch,
+            environment=emulator.clean_environment(self.supervisor.scratch) | {"PYTHONPATH": str(ROOT)},
+            directory=self.supervisor.scratch,
         )
         self._announced("practice")
 
@@ -392,11 +392,11 @@ class LocalRun(Product):
 
         def ready() -> bool:
             with suppress(FileNotFoundError):
-                lines = self.keeper.log(name).read_text(errors="replace").splitlines()
+                lines = self.supervisor.log(name).read_text(errors="replace").splitlines()
                 found[:] = [line for line in lines if line.startswith("ready")]
             return bool(found)
 
-        self.keeper.wait_until(name, ready, seconds=60)
+        self.supervisor.wait_until(name, ready, seconds=60)
         return found[0]
 
     @contextmanager
@@ -413,7 +413,7 @@ def _new_folder() -> Path:
     """Name a folder for a run's logs, and remove the oldest ones: nobody reads the tenth but last."""
     place = BUILD / "local"
     for old in sorted(place.glob("2*-*"))[:-RUNS_KEPT]:
-        if not keeper_lives(old / "logs" / "keeper.lock"):
+        if not supervisor_lives(old / "logs" / "supervisor.lock"):
             shutil.rmtree(old, ignore_errors=True)
     return place / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
 

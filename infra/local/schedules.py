@@ -39,7 +39,7 @@ def invoke(session: Clients, function: str, payload: str) -> Any:
     return value
 
 
-class Pace:
+class ScheduleClock:
     """Invokes every schedule's function, one after the other, then rests; until left."""
 
     def __init__(self, session: LocalSession, schedules: Sequence[Schedule], *, rest_seconds: float) -> None:
@@ -82,7 +82,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("state", type=Path, help="state file of the run")
     state = json.loads(arguments.parse_args().state.read_text())
-    Pace(
+    ScheduleClock(
         LocalSession(Access(**state["access"])),
         [Schedule(**schedule) for schedule in state["deployment"]["schedules"]],
         rest_seconds=state["rest_seconds"],

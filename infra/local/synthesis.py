@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.environments import BUILD, ROOT, alone
-from infra.local.processes import Keeper, LocalRunError
+from infra.local.processes import LocalRunError, SupervisorClient
 
 ENVIRONMENT = "local"
 SOURCES = ("infra", "functions", "layers")
@@ -38,7 +38,7 @@ class Synthesized:
     """The checkout that it was made from."""
 
 
-def synthesize(keeper: Keeper, *, account: str, region: str, source: Path = ROOT) -> Synthesized:
+def synthesize(supervisor: SupervisorClient, *, account: str, region: str, source: Path = ROOT) -> Synthesized:
     """Return the local environment's stack, of this checkout or another.
 
     Raises:
@@ -51,7 +51,7 @@ def synthesize(keeper: Keeper, *, account: str, region: str, source: Path = ROOT
     with alone(output.with_suffix(".lock")):
         if not inputs.exists() or inputs.read_text() != digest:
             inputs.unlink(missing_ok=True)
-            keeper.complete(
+            supervisor.complete(
                 "synthesis",
                 [sys.executable, "-m", "infra.app", "--environment", ENVIRONMENT, "--output", output],
                 environment={**os.environ, "PYTHONPATH": str(source)},

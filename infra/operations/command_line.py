@@ -1,7 +1,7 @@
 """`gpcm`: the operator's command line, for a run on this machine and for AWS alike.
 
-A command is a function that is given `Given` (the place, opened when first used; the screen) and its own options. What
-is the same for all, where to work and whether to write JSON, `command` adds. Exit statuses are `Ended`'s.
+A command is a function that is given `CommandContext` (the place, opened when first used; the screen) and its own options. What
+is the same for all, where to work and whether to write JSON, `command` adds. Exit statuses are `ExitStatus`'s.
 """
 
 import inspect
@@ -19,21 +19,21 @@ from botocore.exceptions import BotoCoreError, ClientError
 from gpconnect_messaging.ledger.search import CursorError, SearchBusyError
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.operators import ActorError, ReasonError, checked_reason
-from gpconnect_messaging.steps.by_hand import NotPossibleError
+from gpconnect_messaging.steps.operator_actions import NotPossibleError
 from infra.local.processes import LocalRunError
-from infra.operations.place import (
+from infra.operations.environment import (
     AmbiguousError,
-    Place,
-    PlaceError,
+    EnvironmentRef,
+    OperatorEnvironment,
+    OperatorEnvironmentError,
     UnknownMessageError,
-    Where,
-    open_place,
+    open_environment,
     operator_name,
 )
-from infra.operations.screen import Screen, complain, rows_table
+from infra.operations.screen import Screen, print_error, rows_table
 
 
-class Ended(IntEnum):
+class ExitStatus(IntEnum):
     """How a command ended."""
 
     WELL = 0
@@ -77,32 +77,34 @@ app = typer.Typer(
 )
 
 
-class Given:
+class CommandContext:
     """What every command is given."""
 
-    def __init__(self, where: Where, opener: Callable[[Where], Place], *, as_json: bool) -> None:
+    def __init__(
+        self, where: EnvironmentRef, opener: Callable[[EnvironmentRef], OperatorEnvironment], *, as_json: bool
+    ) -> None:
         self.where = where
         self.screen = Screen(as_json=as_json)
         self._opener = opener
 
     @cached_property
-    def place(self) -> Place:
-        """The place, opened when it is first wanted. Raises PlaceError."""
+    def environment(self) -> OperatorEnvironment:
+        """The place, opened when it is first wanted. Raises OperatorEnvironmentError."""
         return self._opener(self.where)
 
     def close(self) -> None:
         """Close the place, if it was opened."""
         if "place" in self.__dict__:
-            self.place.close()
+            self.environment.close()
 
-    def actor(self, given: str | None) -> str:
+    def actor(self, context: str | None) -> str:
         """Say who acts; it is recorded with what they do."""
-        return operator_name(given)
+        return operator_name(context)
 
-    def reason(self, given: str | None) -> str:
+    def reason(self, context: str | None) -> str:
         """Say why; it is recorded too. Raises InputError."""
         try:
-            return checked_reason(given or "")
+            return checked_reason(context or "")
         except ReasonError as error:
             raise InputError(f"--reason: {error}. It is recorded with your name.") from None
 
@@ -113,7 +115,7 @@ class Given:
         if not sys.stdin.isatty():
             raise InputError(f"{question} Nobody can be asked here: add --yes to do it.")
         if not typer.confirm(question, err=True):
-            raise typer.Exit(Ended.NOT_POSSIBLE)
+            raise typer.Exit(ExitStatus.NOT_POSSIBLE)
 
 
 _WHERE = "Where (a kept local run, if nothing is said)"
@@ -171,7 +173,7 @@ def command(
 ) -> Callable[[Body], Body]:
     """Make a function a command: its docstring is the help, `example` stands below it.
 
-    The function's first parameter is `Given`. `placed` says whether it works at a place; else it has --json alone.
+    The function's first parameter is `CommandContext`. `placed` says whether it works at a place; else it has --json alone.
     """
 
     def register(body: Body) -> Body:
@@ -181,11 +183,11 @@ def command(
         def run(ctx: typer.Context, **options: Any) -> None:
             said = {each: options.pop(each) for each in shared}
             as_json = said.pop("as_json")
-            given = Given(Where(**said), ctx.obj or open_place, as_json=as_json)
+            context = CommandContext(EnvironmentRef(**said), ctx.obj or open_environment, as_json=as_json)
             try:
-                status = _ended(lambda: body(given, **options))
+                status = _ended(lambda: body(context, **options))
             finally:
-                given.close()
+                context.close()
             raise typer.Exit(status)
 
         parameters = [inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
@@ -208,35 +210,37 @@ def command(
 def _ended(work: Callable[[], int | None]) -> int:
     """Do the work, and turn what went wrong into one sentence and an exit status."""
     try:
-        return int(work() or Ended.WELL)
+        return int(work() or ExitStatus.WELL)
     except InputError as error:
-        complain(str(error))
-        return Ended.WRONG_INPUT
+        print_error(str(error))
+        return ExitStatus.WRONG_INPUT
     except (CursorError, ActorError) as error:
-        complain(f"{str(error)[:1].upper()}{str(error)[1:]}.")
-        return Ended.WRONG_INPUT
+        print_error(f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        return ExitStatus.WRONG_INPUT
     except AmbiguousError as error:
-        complain(str(error), rows_table(error.rows))
-        return Ended.NOT_POSSIBLE
+        print_error(str(error), rows_table(error.rows))
+        return ExitStatus.NOT_POSSIBLE
     except (UnknownMessageError, NotPossibleError) as error:
-        complain(f"{error!s}".rstrip(".") + ".")
-        return Ended.NOT_POSSIBLE
-    except (PlaceError, LocalRunError) as error:
-        complain(str(error))
-        return Ended.NO_PLACE
+        print_error(f"{error!s}".rstrip(".") + ".")
+        return ExitStatus.NOT_POSSIBLE
+    except (OperatorEnvironmentError, LocalRunError) as error:
+        print_error(str(error))
+        return ExitStatus.NO_PLACE
     except (LedgerBusyError, SearchBusyError):
-        complain("Others keep changing the same message just now. Nothing was changed: try again.")
-        return Ended.NOT_POSSIBLE
+        print_error("Others keep changing the same message just now. Nothing was changed: try again.")
+        return ExitStatus.NOT_POSSIBLE
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        complain(
+        print_error(
             f"AWS refuses {error.operation_name} ({code}). Check --profile, that your credentials are current, and "
             "that they may do this: docs/operations.md lists the permissions."
         )
-        return Ended.NO_PLACE
+        return ExitStatus.NO_PLACE
     except BotoCoreError as error:
-        complain(f"AWS cannot be reached ({type(error).__name__}). Check --region, the network and your credentials.")
-        return Ended.NO_PLACE
+        print_error(
+            f"AWS cannot be reached ({type(error).__name__}). Check --region, the network and your credentials."
+        )
+        return ExitStatus.NO_PLACE
 
 
 def main() -> None:
@@ -246,8 +250,8 @@ def main() -> None:
     try:
         app(prog_name="gpcm")
     except KeyboardInterrupt:
-        complain("Stopped.")
-        sys.exit(Ended.INTERRUPTED)
+        print_error("Stopped.")
+        sys.exit(ExitStatus.INTERRUPTED)
     except BrokenPipeError:  # whoever read our output has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Ended.THE_ANSWER_IS_NO)
+        sys.exit(ExitStatus.THE_ANSWER_IS_NO)

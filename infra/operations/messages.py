@@ -2,7 +2,7 @@
 
 What a status means and what to do about it are the lifecycle's own words (`RULES`, as in docs/lifecycle.md) and those
 of the notices; nothing is said twice. Nothing here is personal but the encounter, which is the sender's own word and
-can name a person: it stays hidden unless it was revealed (see `infra.operations.revealing`).
+can name a person: it stays hidden unless it was revealed (see `infra.operations.personal_data`).
 """
 
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ from typing import Any
 from gpconnect_messaging.itk3.response_codes import Level, Verdict, level_of
 from gpconnect_messaging.ledger.lifecycle import (
     TOLD_ON_ENTERING,
-    Fact,
-    FactKind,
-    History,
+    EventType,
+    LedgerEvent,
+    MessageHistory,
     Status,
-    notices_due,
+    notifications_due,
     rule_of,
 )
 from gpconnect_messaging.ledger.records import MessageRecord, Summary
 from gpconnect_messaging.ledger.search import Counted
-from gpconnect_messaging.notices import Severity, words_of
+from gpconnect_messaging.notifications import Severity, notification_text
 from gpconnect_messaging.stated_times import read_stated
 from infra.operations.wording import code_in_words, in_words
 
@@ -262,7 +262,7 @@ class Message:
 def message(record: MessageRecord, summary: Summary, now: datetime, *, reveal_encounter: bool = False) -> Message:
     """Tell all of a message. `reveal_encounter` only after the reveal was recorded."""
     history = record.history
-    built = history.of(FactKind.BUILT)
+    built = history.of(EventType.BUILT)
     return Message(
         row=row(summary, now),
         encounter=record.encounter if reveal_encounter else HIDDEN,
@@ -279,20 +279,20 @@ def message(record: MessageRecord, summary: Summary, now: datetime, *, reveal_en
     )
 
 
-def timeline(history: History) -> tuple[Step, ...]:
+def timeline(history: MessageHistory) -> tuple[Step, ...]:
     """Tell what happened, oldest first."""
     return tuple(
-        Step(fact.at, fact.kind.value, in_words(fact), fact.source)
-        for fact in sorted(history.facts, key=lambda fact: fact.at)
+        Step(event.at, event.kind.value, in_words(event), event.source)
+        for event in sorted(history.events, key=lambda event: event.at)
     )
 
 
-def acknowledgement(history: History, level: Level, now: datetime) -> Acknowledgement:
+def acknowledgement(history: MessageHistory, level: Level, now: datetime) -> Acknowledgement:
     """Say where one of the acknowledgements stands. What comes with no known level counts as neither."""
     answers = tuple(
-        _answer(fact, fact in history.suspicious)
-        for fact in sorted(history.of(FactKind.RESPONSE), key=lambda fact: fact.at)
-        if level_of(str(fact.details["code"])) is level
+        _answer(event, event in history.suspicious)
+        for event in sorted(history.of(EventType.RESPONSE), key=lambda event: event.at)
+        if level_of(str(event.details["code"])) is level
     )
     due = _due(history, level)
     verdicts = {verdict for its, verdict in history.verdicts if its == level}
@@ -307,18 +307,18 @@ def acknowledgement(history: History, level: Level, now: datetime) -> Acknowledg
     return Acknowledgement(level, state, due, answers)
 
 
-def _due(history: History, level: Level) -> datetime | None:
-    built = history.of(FactKind.BUILT)
-    left = history.of(FactKind.UPLOAD_ACCEPTED, FactKind.UPLOAD_STARTED)
+def _due(history: MessageHistory, level: Level) -> datetime | None:
+    built = history.of(EventType.BUILT)
+    left = history.of(EventType.UPLOAD_ACCEPTED, EventType.UPLOAD_STARTED)
     if not built or not left:
         return None
-    return min(fact.at for fact in left) + timedelta(seconds=built[0].details[f"{level.value}_seconds"])
+    return min(event.at for event in left) + timedelta(seconds=built[0].details[f"{level.value}_seconds"])
 
 
-def _answer(fact: Fact, suspicious: bool) -> Answer:
-    details = fact.details
+def _answer(event: LedgerEvent, suspicious: bool) -> Answer:
+    details = event.details
     return Answer(
-        at=fact.at,
+        at=event.at,
         code=details["code"],
         meaning=code_in_words(details["code"]),
         verdict=Verdict(details["verdict"]) if details["verdict"] in set(Verdict) else Verdict.UNKNOWN,
@@ -329,29 +329,29 @@ def _answer(fact: Fact, suspicious: bool) -> Answer:
     )
 
 
-_CAUSES: dict[Status, Sequence[FactKind]] = {
-    Status.INVALID: (FactKind.REQUEST_REFUSED,),
-    Status.NOT_REQUIRED: (FactKind.NOT_REQUIRED,),
-    Status.HELD: (FactKind.HELD, FactKind.DIFFERS, FactKind.LOOKUP_UNANSWERED),
-    Status.SUPERSEDED: (FactKind.SUPERSEDED,),
-    Status.WITHDRAWN: (FactKind.WITHDRAWN, FactKind.WITHDRAWAL, FactKind.PRACTICE_TOLD),
-    Status.TELL_PRACTICE: (FactKind.WITHDRAWAL,),
-    Status.UNCERTAIN: (FactKind.UPLOAD_UNCERTAIN,),
-    Status.REFUSED: (FactKind.UPLOAD_REFUSED, FactKind.RECIPIENT_UNRESOLVED),
-    Status.UNDELIVERED: (FactKind.REPORT,),
-    Status.REJECTED: (FactKind.RESPONSE, FactKind.VOIDED),
-    Status.DELIVERED: (FactKind.RESPONSE,),
-    Status.OVERDUE: (FactKind.ACKNOWLEDGEMENT_OVERDUE,),
-    Status.BUILT: (FactKind.UPLOAD_POSTPONED,),
+_CAUSES: dict[Status, Sequence[EventType]] = {
+    Status.INVALID: (EventType.REQUEST_REFUSED,),
+    Status.NOT_REQUIRED: (EventType.NOT_REQUIRED,),
+    Status.HELD: (EventType.HELD, EventType.DIFFERS, EventType.LOOKUP_UNANSWERED),
+    Status.SUPERSEDED: (EventType.SUPERSEDED,),
+    Status.WITHDRAWN: (EventType.WITHDRAWN, EventType.WITHDRAWAL, EventType.PRACTICE_TOLD),
+    Status.TELL_PRACTICE: (EventType.WITHDRAWAL,),
+    Status.UNCERTAIN: (EventType.UPLOAD_UNCERTAIN,),
+    Status.REFUSED: (EventType.UPLOAD_REFUSED, EventType.RECIPIENT_UNRESOLVED),
+    Status.UNDELIVERED: (EventType.REPORT,),
+    Status.REJECTED: (EventType.RESPONSE, EventType.VOIDED),
+    Status.DELIVERED: (EventType.RESPONSE,),
+    Status.OVERDUE: (EventType.ACKNOWLEDGEMENT_OVERDUE,),
+    Status.BUILT: (EventType.UPLOAD_POSTPONED,),
 }
 """The kinds of facts that a status rests on, as far as they say more than the status does."""
 
 
-def explanation(history: History) -> Explanation:
+def explanation(history: MessageHistory) -> Explanation:
     """Say what the facts amount to: the meaning of the status, its causes, and what to do about it."""
     rule = rule_of(history.status)
-    kinds = sorted(notices_due(history))
-    told = [words_of(kind) for kind in kinds]
+    kinds = sorted(notifications_due(history))
+    told = [notification_text(kind) for kind in kinds]
     meaning = [] if history.status in TOLD_ON_ENTERING and told else [_sentence(rule.reason)]
     severity = min((words.severity for words in told), key=list(Severity).index, default=None)
     return Explanation(
@@ -362,22 +362,22 @@ def explanation(history: History) -> Explanation:
     )
 
 
-def _causes(history: History) -> list[str]:
+def _causes(history: MessageHistory) -> list[str]:
     kinds = _CAUSES.get(history.status, ())
-    facts = sorted(history.of(*kinds), key=lambda fact: fact.at)
+    events = sorted(history.of(*kinds), key=lambda event: event.at)
     if history.status is Status.REJECTED:
-        facts = [
-            fact
-            for fact in facts
-            if fact.kind is FactKind.VOIDED
-            or (fact.details["verdict"] == Verdict.NEGATIVE and fact not in history.suspicious)
+        events = [
+            event
+            for event in events
+            if event.kind is EventType.VOIDED
+            or (event.details["verdict"] == Verdict.NEGATIVE and event not in history.suspicious)
         ]
     if history.status is Status.BUILT:
-        facts = facts[-1:]
+        events = events[-1:]
     if history.status is Status.INVALID:
-        return [str(reason) for fact in facts for reason in fact.details["reasons"]]
-    causes = [_sentence(in_words(fact)) for fact in facts]
-    return causes + [_sentence(f"suspicious: {in_words(fact)}") for fact in history.suspicious]
+        return [str(reason) for event in events for reason in event.details["reasons"]]
+    causes = [_sentence(in_words(event)) for event in events]
+    return causes + [_sentence(f"suspicious: {in_words(event)}") for event in history.suspicious]
 
 
 def _sentence(words: str) -> str:

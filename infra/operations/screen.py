@@ -15,8 +15,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from infra.operations.environment import Arrived, QueueDepth
 from infra.operations.messages import HIDDEN, Acknowledgement, Coming, Message, Mood, Row, StatusCount, mood
-from infra.operations.place import Arrived, QueueDepth
 from infra.operations.wording import period
 
 _WIDTH_OFF_TERMINAL = 100
@@ -53,7 +53,7 @@ class Screen:
             where.print(Text(line))
 
 
-def complain(sentence: str, *more: RenderableType) -> None:
+def print_error(sentence: str, *more: RenderableType) -> None:
     """Say on standard error what went wrong, and what to do about it."""
     console = _console(error=True)
     console.print(Text(sentence), *more)

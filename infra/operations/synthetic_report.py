@@ -55,10 +55,10 @@ def drop(session: boto3.Session, bucket: str, *, mailbox: str, ods_code: str) ->
     request |= {"mailbox": mailbox, "encounter": encounter}
     request["organisation"] |= {"ods_code": ods_code}
     store = session.client("s3")
-    place, at = f"{FOLDER}/{encounter}", datetime.now(UTC)
+    environment, at = f"{FOLDER}/{encounter}", datetime.now(UTC)
     document = (_SAMPLE / "report.pdf").read_bytes()
-    store.put_object(Bucket=bucket, Key=f"{place}/report.pdf", Body=document, ContentType="application/pdf")
-    key = f"{place}/request.json"
+    store.put_object(Bucket=bucket, Key=f"{environment}/report.pdf", Body=document, ContentType="application/pdf")
+    key = f"{environment}/request.json"
     store.put_object(Bucket=bucket, Key=key, Body=json.dumps(request), ContentType="application/json")
     return Report(mailbox, encounter, at)
 

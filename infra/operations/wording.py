@@ -8,16 +8,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES
-from gpconnect_messaging.ledger.lifecycle import Fact, FactKind
+from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent
 from gpconnect_messaging.quoting import mailbox_id, ods_code
 
 Details = Mapping[str, Any]
 
 
-def in_words(fact: Fact) -> str:
+def in_words(event: LedgerEvent) -> str:
     """Say what happened, in one sentence without a full stop."""
-    words = _WORDS.get(fact.kind)
-    return words(fact.details) if words else "an event of a newer release, which this one does not know"
+    words = _WORDS.get(event.kind)
+    return words(event.details) if words else "an event of a newer release, which this one does not know"
 
 
 def code_in_words(code: str | None) -> str:
@@ -123,36 +123,36 @@ def _upload(details: Details) -> str:
     return f"upload {details['attempt']} began{chunks}"
 
 
-_WORDS: dict[FactKind, Callable[[Details], str]] = {
-    FactKind.REQUEST_REFUSED: lambda it: f"the request was refused: {'; '.join(it['reasons'])}",
-    FactKind.NOT_REQUIRED: lambda it: f"no message is needed: {it['why']} ({it['requirement']})",
-    FactKind.HELD: _held,
-    FactKind.RELEASED_BY_A_PERSON: _released_by,
-    FactKind.RELEASE_STARTED: lambda it: f"the hold is over: it becomes version {it['version']}",
-    FactKind.RELEASED: lambda it: f"it became {plural(len(it['message_ids']), 'message')}",
-    FactKind.SUPERSEDED: _superseded,
-    FactKind.WAITS_NO_LONGER: lambda it: f"{it['actor']} let it pass {plural(len(it['given_up']), 'earlier version')}",
-    FactKind.RUNNING_LATE: lambda _it: "it has not left, and its three hours are nearly over",
-    FactKind.DIFFERS: lambda it: f"PDS has otherwise: {', '.join(it['fields'])}",
-    FactKind.LOOKUP_UNANSWERED: lambda it: f"PDS gave no answer: {it['why']}",
-    FactKind.WITHDRAWAL: _withdrawal,
-    FactKind.WITHDRAWN: lambda it: f"withdrawn, since its consultation was deleted: {it['by_request_id']}",
-    FactKind.PRACTICE_TOLD: lambda it: f"{it['actor']} told the practice that the consultation was deleted",
-    FactKind.BUILT: _built,
-    FactKind.UPLOAD_STARTED: _upload,
-    FactKind.CHUNK_ACCEPTED: lambda it: f"MESH took chunk {it['number']} of {it['chunks']}",
-    FactKind.UPLOAD_TRACKED: lambda it: f"MESH was asked about upload {it['attempt']}: {it['mesh_status']}",
-    FactKind.UPLOAD_ACCEPTED: _accepted,
-    FactKind.ROUTED: _routed,
-    FactKind.UPLOAD_REFUSED: _refused,
-    FactKind.UPLOAD_POSTPONED: _postponed,
-    FactKind.UPLOAD_UNCERTAIN: lambda it: f"nobody knows whether the upload arrived: {it['why']}",
-    FactKind.RECIPIENT_UNRESOLVED: _unresolved,
-    FactKind.QUEUED_AGAIN: lambda it: f"put on the queue once more: {it['why']}",
-    FactKind.RESEND_ORDERED: lambda it: f"{it['actor']} ordered it to be sent again, with identical bytes",
-    FactKind.RESPONSE: _response,
-    FactKind.RESPONSE_ACCEPTED: lambda it: f"{it['actor']} made sure that answer {it['mesh_message_id']} is genuine",
-    FactKind.REPORT: _report,
-    FactKind.ACKNOWLEDGEMENT_OVERDUE: lambda it: f"no {' and no '.join(it['missing'])} acknowledgement in time",
-    FactKind.VOIDED: lambda it: f"void, since its replacement could not be processed (20014): {it['by_message_id']}",
+_WORDS: dict[EventType, Callable[[Details], str]] = {
+    EventType.REQUEST_REFUSED: lambda it: f"the request was refused: {'; '.join(it['reasons'])}",
+    EventType.NOT_REQUIRED: lambda it: f"no message is needed: {it['why']} ({it['requirement']})",
+    EventType.HELD: _held,
+    EventType.RELEASED_BY_A_PERSON: _released_by,
+    EventType.RELEASE_STARTED: lambda it: f"the hold is over: it becomes version {it['version']}",
+    EventType.RELEASED: lambda it: f"it became {plural(len(it['message_ids']), 'message')}",
+    EventType.SUPERSEDED: _superseded,
+    EventType.WAITS_NO_LONGER: lambda it: f"{it['actor']} let it pass {plural(len(it['given_up']), 'earlier version')}",
+    EventType.RUNNING_LATE: lambda _it: "it has not left, and its three hours are nearly over",
+    EventType.DIFFERS: lambda it: f"PDS has otherwise: {', '.join(it['fields'])}",
+    EventType.LOOKUP_UNANSWERED: lambda it: f"PDS gave no answer: {it['why']}",
+    EventType.WITHDRAWAL: _withdrawal,
+    EventType.WITHDRAWN: lambda it: f"withdrawn, since its consultation was deleted: {it['by_request_id']}",
+    EventType.PRACTICE_TOLD: lambda it: f"{it['actor']} told the practice that the consultation was deleted",
+    EventType.BUILT: _built,
+    EventType.UPLOAD_STARTED: _upload,
+    EventType.CHUNK_ACCEPTED: lambda it: f"MESH took chunk {it['number']} of {it['chunks']}",
+    EventType.UPLOAD_TRACKED: lambda it: f"MESH was asked about upload {it['attempt']}: {it['mesh_status']}",
+    EventType.UPLOAD_ACCEPTED: _accepted,
+    EventType.ROUTED: _routed,
+    EventType.UPLOAD_REFUSED: _refused,
+    EventType.UPLOAD_POSTPONED: _postponed,
+    EventType.UPLOAD_UNCERTAIN: lambda it: f"nobody knows whether the upload arrived: {it['why']}",
+    EventType.RECIPIENT_UNRESOLVED: _unresolved,
+    EventType.QUEUED_AGAIN: lambda it: f"put on the queue once more: {it['why']}",
+    EventType.RESEND_ORDERED: lambda it: f"{it['actor']} ordered it to be sent again, with identical bytes",
+    EventType.RESPONSE: _response,
+    EventType.RESPONSE_ACCEPTED: lambda it: f"{it['actor']} made sure that answer {it['mesh_message_id']} is genuine",
+    EventType.REPORT: _report,
+    EventType.ACKNOWLEDGEMENT_OVERDUE: lambda it: f"no {' and no '.join(it['missing'])} acknowledgement in time",
+    EventType.VOIDED: lambda it: f"void, since its replacement could not be processed (20014): {it['by_message_id']}",
 }

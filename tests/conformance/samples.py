@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from gpconnect_messaging.conformance.examination import Finding, examine
 from gpconnect_messaging.conformance.headers import Headers
-from gpconnect_messaging.conformance.transmission import Transmission, UseCase
+from gpconnect_messaging.conformance.message_under_test import MessageUnderTest, UseCase
 from gpconnect_messaging.conformance.tree import read
+from gpconnect_messaging.conformance.validation import Finding, validate_message
 from gpconnect_messaging.itk3.compose import envelope
 from gpconnect_messaging.itk3.resources import message_bundle
 from gpconnect_messaging.itk3.xml import to_xml
@@ -40,8 +40,8 @@ class Sample:
 
     def findings(self) -> list[Finding]:
         """What the checks say of it."""
-        return examine(
-            Transmission(read(self.body), self.headers, specification=self.specification, use_case=self.use_case)
+        return validate_message(
+            MessageUnderTest(read(self.body), self.headers, specification=self.specification, use_case=self.use_case)
         )
 
 

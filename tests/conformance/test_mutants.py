@@ -4,7 +4,7 @@ import pytest
 
 from gpconnect_messaging.conformance.checks import CHECKS
 from gpconnect_messaging.conformance.checks.check import Level
-from gpconnect_messaging.conformance.examination import Verdict
+from gpconnect_messaging.conformance.validation import Verdict
 from tests.conformance.mutants import MUTANTS, Mutant
 from tests.conformance.samples import ROLES, Sample, sample
 

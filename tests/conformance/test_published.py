@@ -5,8 +5,8 @@ import re
 import pytest
 
 from gpconnect_messaging.conformance.catalogue import requirements
-from gpconnect_messaging.conformance.examination import Finding, Verdict, examine_bytes
-from gpconnect_messaging.conformance.transmission import UseCase
+from gpconnect_messaging.conformance.message_under_test import UseCase
+from gpconnect_messaging.conformance.validation import Finding, Verdict, validate_bytes
 from gpconnect_messaging.specification import Version
 from tests.conformance.structure_table import table
 from tests.examples import ROOT, spec_file
@@ -26,7 +26,7 @@ def broken(findings: list[Finding], *, must: bool = True) -> set[str]:
 
 
 def test_the_2_0_example_has_these_true_gaps_and_no_others() -> None:
-    transmission, findings = examine_bytes(spec_file("examples/send-document-2.0.2-generic.xml").read_bytes())
+    transmission, findings = validate_bytes(spec_file("examples/send-document-2.0.2-generic.xml").read_bytes())
     assert transmission.specification is Version.V2_0
     assert broken(findings) == {
         "GPCM-SD-028",  # the organisation has no telephone number
@@ -39,7 +39,7 @@ def test_the_2_0_example_has_these_true_gaps_and_no_others() -> None:
 
 
 def test_the_consultation_reports_true_faults_are_found() -> None:
-    transmission, findings = examine_bytes(spec_file("examples/consultation-report.xml").read_bytes())
+    transmission, findings = validate_bytes(spec_file("examples/consultation-report.xml").read_bytes())
     assert (transmission.specification, transmission.use_case) == (Version.V1_5, UseCase.CONSULTATION_REPORT)
     assert broken(findings) == {
         "STU3-ORDER",
@@ -54,7 +54,7 @@ def test_the_consultation_reports_true_faults_are_found() -> None:
 
 
 def test_the_online_consultations_true_faults_are_found() -> None:
-    transmission, findings = examine_bytes(spec_file("examples/oc-consultation-report.xml").read_bytes())
+    transmission, findings = validate_bytes(spec_file("examples/oc-consultation-report.xml").read_bytes())
     assert (transmission.specification, transmission.use_case) == (Version.V1_5, UseCase.ONLINE_CONSULTATION)
     assert broken(findings) == {
         "STU3-ORDER",
@@ -68,7 +68,7 @@ def test_the_online_consultations_true_faults_are_found() -> None:
 
 @pytest.mark.parametrize("name", RESPONSES)
 def test_published_responses_are_read_and_told_what_they_lack(name: str) -> None:
-    transmission, findings = examine_bytes(spec_file(f"itk-responses/ITK-{name}.xml").read_bytes())
+    transmission, findings = validate_bytes(spec_file(f"itk-responses/ITK-{name}.xml").read_bytes())
     assert transmission.is_response
     found = broken(findings)
     # None of them repeats the sender reference or declines to be answered.

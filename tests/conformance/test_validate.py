@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from gpconnect_messaging.conformance import UnreadableMessageError, broken_musts
 from gpconnect_messaging.conformance.__main__ import main
-from gpconnect_messaging.conformance.examination import Verdict, examine_bytes
 from gpconnect_messaging.conformance.headers import Headers, UnreadableEnvelopeError, read_headers
 from gpconnect_messaging.conformance.tree import read
+from gpconnect_messaging.conformance.validation import Verdict, validate_bytes
 from gpconnect_messaging.itk3.compose import compose, envelope
 from gpconnect_messaging.itk3.resources import message_bundle
 from gpconnect_messaging.routing.automatic import surname_fault
@@ -118,7 +118,7 @@ def test_json_and_xml_of_the_same_message_are_judged_alike(version: Version) -> 
     role = "2.0" if version is Version.V2_0 else "consultation"
 
     def verdicts(body: bytes) -> dict[str, Any]:
-        return {each.id: (each.verdict, each.path) for each in examine_bytes(body)[1] if each.id != "STU3-ORDER"}
+        return {each.id: (each.verdict, each.path) for each in validate_bytes(body)[1] if each.id != "STU3-ORDER"}
 
     assert verdicts(json.dumps(bundle, indent=2).encode()) == verdicts(sample(role).body)
 
@@ -204,7 +204,7 @@ def test_the_middle_of_a_document_is_never_copied() -> None:
     body = sample("2.0").body.replace(b"JVBERi0xLjcK", b"JVBERi0xLjcK" * 100_000)
     (content,) = (node.content for node in read(body).root.walk() if node.content)
     assert (content.length, len(content.start), len(content.end)) == (1_200_000, 64, 64)
-    assert not [each for each in examine_bytes(body)[1] if each.verdict is Verdict.BROKEN]
+    assert not [each for each in validate_bytes(body)[1] if each.verdict is Verdict.BROKEN]
 
 
 def test_a_message_nested_without_end_is_refused() -> None:

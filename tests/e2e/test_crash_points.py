@@ -18,12 +18,12 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import Patience
+from gpconnect_messaging.ledger.lifecycle import Timeouts
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
 from gpconnect_messaging.mesh.client import MeshClient
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import SendQueue
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.steps.build import Builder
@@ -31,11 +31,11 @@ from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.send import Sender
 from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
 from infra.local.run import LocalRun
-from tests.dying import Crasher
+from tests.crash_injection import Crasher
 from tests.e2e.conftest import PDF, Product
 from tests.examples import request_data
 
-PATIENCE = Patience(stale=timedelta(seconds=15), uncertain=timedelta(seconds=10))
+PATIENCE = Timeouts(stale=timedelta(seconds=15), uncertain=timedelta(seconds=10))
 MAILBOX = "Y90001OT001"
 
 
@@ -214,7 +214,10 @@ def test_a_poller_that_dies_anywhere_lets_every_answer_land_once(product: Produc
             point = next(points)
     for message in found(product, built):
         assert message.status == "DELIVERED"
-        assert sorted(fact.details["code"] for fact in message.facts if fact.kind == "response") == ["20013", "30001"]
+        assert sorted(event.details["code"] for event in message.events if event.kind == "response") == [
+            "20013",
+            "30001",
+        ]
     assert not answered()
     print(f"{point - 1} crash points of the poller")
 

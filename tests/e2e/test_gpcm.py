@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 import infra.operations.commands  # noqa: F401 - makes the commands known
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES
-from gpconnect_messaging.ledger.lifecycle import NoticeKind
-from gpconnect_messaging.notices import WORDS
+from gpconnect_messaging.ledger.lifecycle import NotificationType
+from gpconnect_messaging.notifications import NOTIFICATION_TEXTS
 from infra.local.run import LocalRun
 from infra.local.scenarios import SCENARIOS
-from infra.operations.command_line import Ended, app
-from infra.operations.place import of_product
+from infra.operations.command_line import ExitStatus, app
+from infra.operations.environment import of_product
 from tests.e2e.conftest import Product
 from tests.e2e.test_no_personal_data import revealing
 from tests.examples import REQUESTS, request_data
@@ -46,14 +46,14 @@ class Terminal:
             app, list(arguments), obj=lambda _where: of_product(self.product.run),
             env={"COLUMNS": "100", "GPCM_ACTOR": "j.doe"}, prog_name="gpcm",
         )  # fmt: skip
-        assert ended.exit_code in set(Ended), ended.output
+        assert ended.exit_code in set(ExitStatus), ended.output
         if not revealed:
             self.said.append(ended.output)
         return ended
 
     def well(self, *arguments: str, **how: Any) -> str:
         ended = self.run(*arguments, **how)
-        assert ended.exit_code == Ended.WELL, ended.output
+        assert ended.exit_code == ExitStatus.WELL, ended.output
         return re.sub(r"\s+", " ", ended.stdout)
 
     def value(self, *arguments: str) -> Any:
@@ -87,10 +87,10 @@ def ended(terminal: Terminal) -> dict[str, str]:
 
 
 CAUSES = {
-    "nobody-answers": (NoticeKind.OVERDUE, "no infrastructure and no business acknowledgement"),
-    "patient-not-known": (NoticeKind.REJECTED, f"30002, {RESPONSE_CODES['30002'].meaning}"),
-    "unknown-nhs-number": (NoticeKind.UNDELIVERED, "epl-153"),
-    "invalid": (NoticeKind.INVALID, "patient.nhs_number: is not an nhs number"),
+    "nobody-answers": (NotificationType.OVERDUE, "no infrastructure and no business acknowledgement"),
+    "patient-not-known": (NotificationType.REJECTED, f"30002, {RESPONSE_CODES['30002'].meaning}"),
+    "unknown-nhs-number": (NotificationType.UNDELIVERED, "epl-153"),
+    "invalid": (NotificationType.INVALID, "patient.nhs_number: is not an nhs number"),
 }
 
 
@@ -98,7 +98,7 @@ def test_every_failure_of_the_demonstration_is_explained_by_one_show(terminal: T
     assert set(CAUSES) == {each.name for each in SCENARIOS if each.status != "DELIVERED"}
     for name, (notice, cause) in CAUSES.items():
         said = terminal.well("show", ended[name][:8]).lower().replace("· ", "")
-        for expected in (WORDS[notice].what, WORDS[notice].todo, cause):
+        for expected in (NOTIFICATION_TEXTS[notice].what, NOTIFICATION_TEXTS[notice].todo, cause):
             assert expected.lower() in said, name
 
 
@@ -123,7 +123,7 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
     assert gpcm.value("notices", "take", notice["notice"])["taken"]
     assert "before" in gpcm.well("notices", "take", notice["notice"])
     # On a busy machine the poller may run out of its half minute: an operator tries again.
-    product.wait(lambda: gpcm.run("reconcile", "today").exit_code != Ended.NO_PLACE)
+    product.wait(lambda: gpcm.run("reconcile", "today").exit_code != ExitStatus.NO_PLACE)
     assert gpcm.value("reconcile", "today")["mailboxes"]["Y90001OT001"]["received"] >= 4
 
     # Check.
@@ -142,7 +142,7 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
         each["well"] for each in gpcm.value("mailbox", "check", "Y90001OT001", "--practice", "A20047")["findings"]
     )
     assert "MESH accepts" in gpcm.well("mailbox", "check", "Y90001OT001")
-    assert gpcm.run("mailbox", "let-in", "Y90001OT001", "20260101", "--yes").exit_code == Ended.NOT_POSSIBLE
+    assert gpcm.run("mailbox", "let-in", "Y90001OT001", "20260101", "--yes").exit_code == ExitStatus.NOT_POSSIBLE
 
     # Ask for messages.
     folder = tmp_path / "report"
@@ -156,13 +156,15 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
     # Act.
     [withdrawn] = gpcm.value("withdraw", dropped["request_id"], "--yes")["messages"]
     assert withdrawn["status"] == "TELL_PRACTICE"
-    assert gpcm.run("withdraw", rejected).exit_code == Ended.WRONG_INPUT, "nobody can be asked"
+    assert gpcm.run("withdraw", rejected).exit_code == ExitStatus.WRONG_INPUT, "nobody can be asked"
     told = gpcm.value("practice-told", withdrawn["message_id"], "--yes")
     assert told["status"] == "WITHDRAWN"
-    assert gpcm.run("practice-told", delivered, "--yes").exit_code == Ended.NOT_POSSIBLE
-    assert gpcm.run("release", delivered, "--yes").exit_code == Ended.NOT_POSSIBLE
-    assert gpcm.run("accept", delivered, "20260101", "--yes").exit_code == Ended.NOT_POSSIBLE
-    assert gpcm.run("let-pass", delivered, "--reason", "late", "--yes").exit_code == Ended.NOT_POSSIBLE
+    assert gpcm.run("practice-told", delivered, "--yes").exit_code == ExitStatus.NOT_POSSIBLE
+    assert gpcm.run("release", delivered, "--yes").exit_code == ExitStatus.NOT_POSSIBLE
+    assert gpcm.run("accept", delivered, "20260101", "--yes").exit_code == ExitStatus.NOT_POSSIBLE
+    assert (
+        gpcm.run("skip-earlier-versions", delivered, "--reason", "late", "--yes").exit_code == ExitStatus.NOT_POSSIBLE
+    )
     for bucket in ("OutboxBucketName", "EvidenceBucketName"):
         # The template says so, and a test of it that it does; the emulator's CloudFormation leaves it out.
         product.run.session.client("s3").put_object_lock_configuration(
@@ -197,10 +199,10 @@ def test_a_deployed_stack_is_worked_at_by_its_name_and_ordinary_credentials(
 
     shown = gpcm("show", ended["invalid"], "--environment", "local", "--json")
     assert json.loads(shown.stdout)["status"] == "INVALID"
-    assert gpcm("list", "--stack", run.state.deployment.stack).exit_code == Ended.WELL
-    assert gpcm("trace", ended["invalid"], "-e", "local").exit_code in (Ended.WELL, Ended.THE_ANSWER_IS_NO)
+    assert gpcm("list", "--stack", run.state.deployment.stack).exit_code == ExitStatus.WELL
+    assert gpcm("trace", ended["invalid"], "-e", "local").exit_code in (ExitStatus.WELL, ExitStatus.THE_ANSWER_IS_NO)
     missing = gpcm("list", "--environment", "nowhere")
-    assert missing.exit_code == Ended.NO_PLACE
+    assert missing.exit_code == ExitStatus.NO_PLACE
     assert "There is no stack gpconnect-messaging-nowhere" in missing.stderr
 
 

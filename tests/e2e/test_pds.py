@@ -67,7 +67,7 @@ def drop(product: Product, nhs_number: str, family: str, birth_date: str) -> Dro
 
 def told_of(message: Message) -> str:
     """All that the ledger says of a request or message."""
-    return json.dumps([fact.details for fact in message.facts], default=str, ensure_ascii=False)
+    return json.dumps([event.details for event in message.events], default=str, ensure_ascii=False)
 
 
 @pytest.mark.requirement("GPCM-SD-CS-071", "GPCM-SD-CS-072", "GPCM-SD-084")
@@ -100,7 +100,7 @@ def test_an_outage_keeps_the_request_until_pds_answers(pds: Product) -> None:
     dropped = drop(pds, *WRIGHT)
     pds.wait(lambda: "DELIVERED" in {row.status for row in pds.run.messages_of(dropped)})
     (own,) = (row for row in pds.run.messages_of(dropped) if row.message_id == dropped.request_id)
-    kinds = [fact.kind for fact in own.facts]
+    kinds = [event.kind for event in own.events]
     assert kinds[0] == "held", "its mailbox holds nothing else"
     assert kinds[-1] == "released"
 

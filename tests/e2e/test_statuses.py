@@ -23,7 +23,7 @@ def answered_with(given: str) -> dict[str, Any]:
 
 
 def kinds(message: Message) -> list[str]:
-    return [fact.kind for fact in message.facts]
+    return [event.kind for event in message.events]
 
 
 def notices(product: Product, key: str) -> list[str]:
@@ -41,7 +41,7 @@ def test_a_report_is_built_sent_acknowledged_and_delivered(product: Product, spe
     dropped = product.drop(f"consultation-report-{specification}")
     message = product.reaches(dropped, "DELIVERED")
     assert kinds(message)[:3] == ["built", "upload started", "upload accepted"]
-    assert sorted(fact.details["code"] for fact in message.facts if fact.kind == "response") == ["20013", "30001"]
+    assert sorted(event.details["code"] for event in message.events if event.kind == "response") == ["20013", "30001"]
     (stored,) = product.uploads(message)
     workflow = {"1.5": "GPFED_CONSULT_REPORT", "2.0": "GPCONNECT_SEND_DOCUMENT"}[specification]
     assert stored["workflow"] == workflow
@@ -84,7 +84,7 @@ def test_a_queued_request_without_an_id_is_invalid(product: Product) -> None:
     product.wait(lambda: bool(new()))
     (message,) = new()
     assert message.status == "INVALID"
-    assert message.facts[0].details["reasons"] == [
+    assert message.events[0].details["reasons"] == [
         "request_id: is missing: a request on the queue needs one of its own"
     ]
 
@@ -92,7 +92,7 @@ def test_a_queued_request_without_an_id_is_invalid(product: Product) -> None:
 def test_an_invalid_request_is_kept_and_told_with_every_reason(product: Product) -> None:
     dropped = product.run.drop(REQUESTS / "invalid")
     message = product.reaches(dropped, "INVALID")
-    fields = [reason.partition(":")[0] for reason in message.facts[0].details["reasons"]]
+    fields = [reason.partition(":")[0] for reason in message.events[0].details["reasons"]]
     assert fields == ["patient.nhs_number", "patient.birth_date", "organisation.phone"]
     assert notices(product, f"MESSAGE#{message.message_id}") == ["invalid"]
     kept = product.run.session.client("s3").get_object(
@@ -122,13 +122,13 @@ def test_a_request_that_cannot_be_sent_says_why(
 ) -> None:
     dropped = product.run.drop_request(request_data(encounter=str(uuid.uuid4()), **changes), documents)
     message = product.reaches(dropped, "INVALID", seconds=240)  # what is not there is waited for
-    (found,) = message.facts[0].details["reasons"]
+    (found,) = message.events[0].details["reasons"]
     assert found.startswith(reason)
 
 
 def test_what_is_no_json_is_invalid_too(product: Product) -> None:
     message = product.reaches(product.run.drop_request(b"\xff{nothing", {}), "INVALID")
-    assert message.facts[0].details["reasons"] == [
+    assert message.events[0].details["reasons"] == [
         "request: line 1, column 1: this is not UTF-8: save the file as UTF-8, not as Windows-1252 or Latin-1"
     ]
 
@@ -149,7 +149,7 @@ def test_a_newer_request_for_an_encounter_is_its_next_version(product: Product) 
 )
 def test_a_negative_answer_rejects_and_is_told(product: Product, given: str, codes: list[str]) -> None:
     message = product.reaches(product.drop(**answered_with(given)), "REJECTED")
-    assert sorted(fact.details["code"] for fact in message.facts if fact.kind == "response") == codes
+    assert sorted(event.details["code"] for event in message.events if event.kind == "response") == codes
     assert notices(product, f"MESSAGE#{message.message_id}") == ["rejected"]
 
 
@@ -163,7 +163,7 @@ def test_the_business_answer_may_come_first(product: Product) -> None:
 )
 def test_nobody_or_half_replied_is_overdue_and_told(product: Product, given: str, missing: list[str]) -> None:
     message = product.reaches(product.drop(**answered_with(given)), "OVERDUE")
-    assert message.facts[-1].details["missing"] == missing
+    assert message.events[-1].details["missing"] == missing
     assert notices(product, f"MESSAGE#{message.message_id}") == ["overdue"]
 
 
@@ -178,7 +178,7 @@ def test_nobody_or_half_replied_is_overdue_and_told(product: Product, given: str
 )
 def test_a_mesh_report_means_undelivered_and_is_told(product: Product, changes: dict[str, Any], code: str) -> None:
     message = product.reaches(product.drop(**changes), "UNDELIVERED")
-    assert [fact.details["code"] for fact in message.facts if fact.kind == "report"] == [code]
+    assert [event.details["code"] for event in message.events if event.kind == "report"] == [code]
     assert notices(product, f"MESSAGE#{message.message_id}") == ["undelivered"]
 
 
@@ -239,7 +239,7 @@ def test_what_belongs_to_no_message_is_kept_told_and_acknowledged(product: Produ
 def test_an_acknowledgement_that_mesh_lost_lands_once(product: Product) -> None:
     product.mesh("POST", "faults/next", {"fault": "cut_before", "kind": "acknowledge", "count": 2})
     message = product.reaches(product.drop(), "DELIVERED")
-    assert sorted(fact.details["code"] for fact in message.facts if fact.kind == "response") == ["20013", "30001"]
+    assert sorted(event.details["code"] for event in message.events if event.kind == "response") == ["20013", "30001"]
 
 
 def test_every_status_has_been_seen(run: LocalRun) -> None:

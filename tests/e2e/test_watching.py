@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.holds import HeldItems
-from gpconnect_messaging.ledger.notices import NoticeBook
+from gpconnect_messaging.ledger.notifications import NotificationStore
 from gpconnect_messaging.legal_hold import LegalHold
 from infra.local.denials import noted
 from infra.local.emulator import DENIALS
@@ -66,14 +66,14 @@ def message(run: LocalRun) -> Message:
 
 
 @pytest.fixture
-def book(run: LocalRun) -> NoticeBook:
+def book(run: LocalRun) -> NotificationStore:
     client: Any = run.session.client("dynamodb")
-    return NoticeBook(client, run.outputs["LedgerTableName"])
+    return NotificationStore(client, run.outputs["LedgerTableName"])
 
 
 @pytest.mark.requirement("1.5:GPCM-SD-044", "1.5:GPCM-SD-045")
 def test_a_notice_reaches_its_organisation_and_escalates_unless_it_is_acknowledged(
-    product: Product, book: NoticeBook
+    product: Product, book: NotificationStore
 ) -> None:
     run, mailbox = product.run, "Y90001OT001"
     desk, superior = Desk(run, route=[f"{mailbox}/first"]), Desk(run, route=[f"{mailbox}/escalation"])
@@ -121,7 +121,7 @@ def test_a_message_under_a_legal_hold_cannot_be_removed(run: LocalRun, message: 
         outbox_bucket=outputs["OutboxBucketName"], evidence_bucket=outputs["EvidenceBucketName"],
     )  # fmt: skip
     # The message and its envelope, the request, and two acknowledgements with their headers.
-    assert hold.place(message.message_id, "a.solicitor", "a complaint") >= 7
+    assert hold.apply(message.message_id, "a.solicitor", "a complaint") >= 7
     key = f"messages/{message.message_id}.xml"
     version = store.head_object(Bucket=outputs["OutboxBucketName"], Key=key)["VersionId"]
     with pytest.raises(ClientError, match="AccessDenied"):

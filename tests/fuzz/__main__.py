@@ -28,10 +28,10 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any, cast
 
-from gpconnect_messaging.ledger.lifecycle import Patience
+from gpconnect_messaging.ledger.lifecycle import Timeouts
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mesh.models import MessageHeaders
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.storage import Evidence
 from infra import environments
@@ -45,7 +45,7 @@ from tests.in_memory import Bucket, Clock, Table, Topic
 SLOWEST_SECONDS = 0.5
 MAILBOX = "Y90001OT001"
 MEMORY_MEGABYTES = environments.load("local").poller.memory_megabytes
-_PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+_PATIENCE = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
 _REPORT_EVERY = 2_000
 _FRESH_EVERY = 5_000
 

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpconnect_messaging.ledger.lifecycle import Status
-from gpconnect_messaging.steps.build import Built
-from tests.dying import Crasher
+from gpconnect_messaging.steps.build import BuildResult
+from tests.crash_injection import Crasher
 from tests.examples import request_data
 from tests.identifiers import key_of
 from tests.unit.steps.holding import SAMPLE, WINDOW, Product
@@ -154,7 +154,7 @@ def test_whatever_comes_in_whatever_order_versions_are_consecutive_and_the_newes
             arrived = start + timedelta(hours=hours - 5)
             placed = product.asks(arrived=arrived)
             asked.append((arrived, placed))
-            assert product.asks_again() == Built(placed.message_id, product.status(placed)), "it came twice"
+            assert product.asks_again() == BuildResult(placed.message_id, product.status(placed)), "it came twice"
         else:
             product.later(timedelta(hours=hours))
     product.later(WINDOW + MINUTE)

@@ -12,7 +12,7 @@ import pytest
 from infra.local import emulator
 from infra.local.emulator import CALLS, LocalSession
 from infra.local.environments import environment
-from infra.local.processes import Keeper
+from infra.local.processes import SupervisorClient
 from tests.ledger_table import create_ledger_table
 
 
@@ -22,8 +22,8 @@ def place(
 ) -> Iterator[tuple[LocalSession, boto3.Session, dict[str, Any], Path]]:
     """The owner's session, a role's session, how to reach the emulator, and the file of calls."""
     folder = tmp_path_factory.mktemp("metering")
-    with Keeper(folder / "scratch", folder / "logs") as keeper:
-        access = emulator.start(keeper, environment("emulator", keeper), count_calls=True)
+    with SupervisorClient(folder / "scratch", folder / "logs") as supervisor:
+        access = emulator.start(supervisor, environment("emulator", supervisor), count_calls=True)
         owner = LocalSession(access)
         trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}]}
         iam = owner.client("iam")
@@ -34,7 +34,7 @@ def place(
         session = boto3.Session(
             given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], region_name=access.region
         )
-        yield owner, session, {"endpoint_url": access.endpoint, "verify": access.certificate}, keeper.logs / CALLS
+        yield owner, session, {"endpoint_url": access.endpoint, "verify": access.certificate}, supervisor.logs / CALLS
         owner.close()
 
 

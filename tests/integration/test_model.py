@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import FactKind
+from gpconnect_messaging.ledger.lifecycle import EventType
 from infra.local.environments import BUILD
 from tests.model.effects import Ending, Watched
 from tests.model.machine import Messaging
@@ -106,8 +106,8 @@ def test_two_that_record_different_facts_of_one_message_lose_neither() -> None:
     for scenario in (each for each in SCENARIOS if each.name == "a first answer that is late"):
         for world in disturbed(scenario, Ending.PAUSES, watched, sweep):
             (message,) = world.records()
-            assert message.history.of(FactKind.RESPONSE)
-            assert message.history.of(FactKind.ACKNOWLEDGEMENT_OVERDUE)
+            assert message.history.of(EventType.RESPONSE)
+            assert message.history.of(EventType.ACKNOWLEDGEMENT_OVERDUE)
 
 
 @only_at_length

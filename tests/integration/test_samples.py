@@ -126,11 +126,11 @@ def test_every_sample_ends_as_it_declares_however_the_cli_uploads_it(local_run: 
         until(all_there, "")
     ended = {each: found(each) for each in samples}
     reasons = [
-        fact.details["reasons"]
+        event.details["reasons"]
         for each in samples
         for message in local_run.messages_of(each.request_id)
-        for fact in message.facts
-        if fact.kind == "request refused" and each.name != "invalid"
+        for event in message.events
+        if event.kind == "request refused" and each.name != "invalid"
     ]
     assert ended == wanted, reasons
 

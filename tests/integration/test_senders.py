@@ -151,7 +151,7 @@ def test_what_names_anothers_mailbox_or_document_is_refused_on_the_senders_own_a
     for request, reason in cases:
         refused = becomes(run, request, "INVALID")
         assert refused.item["mailbox"] == NORTH
-        [found] = refused.facts[0].details["reasons"]
+        [found] = refused.events[0].details["reasons"]
         assert found.startswith(reason)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
-from gpconnect_messaging.mesh import Authentication, MeshError, Outgoing
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
+from gpconnect_messaging.mesh import Authentication, MeshError, OutboundMessage
 from gpconnect_messaging.mesh.chunking import Chunking
 from gpconnect_messaging.steps import send as send_module
 from gpconnect_messaging.steps.send import NotAuthorisedError, PostponedError
@@ -107,7 +107,7 @@ def test_a_run_that_is_out_of_time_is_continued_from_the_last_accepted_chunk_und
     with pytest.raises(PostponedError, match="time ran out before chunk 3 of 4"):
         product.sender.send(message_id, lambda: next(time_left))
     (stored,) = mesh.messages()
-    assert product.history(message_id).begun[0].mesh_message_id == stored["message_id"]
+    assert product.history(message_id).partial_uploads[0].mesh_message_id == stored["message_id"]
     assert product.sender.send(message_id) is Status.SENT
     assert [each for _, each in uploads(mesh)] == ["1:4", "2:4", "3:4", "4:4"]
     assert product.history(message_id).mesh_message_ids == (stored["message_id"],)
@@ -143,7 +143,7 @@ def test_a_last_chunk_whose_answer_is_lost_is_found_by_tracking(fault: str, mesh
     message_id = product.build(LONG)
     mesh.next_fault(fault, "chunk", skip=CHUNKS - 2)
     assert product.sender.send(message_id) is Status.SENT
-    (tracked,) = product.facts(message_id, FactKind.UPLOAD_TRACKED)
+    (tracked,) = product.events(message_id, EventType.UPLOAD_TRACKED)
     assert tracked.details["mesh_status"] == "accepted"
     assert len(collected(mesh)) == 1
     assert product.history(message_id).possible_copies == 1
@@ -172,14 +172,14 @@ def test_a_chunk_of_a_message_that_mesh_has_whole_already_is_no_failure_but_a_qu
     assert product.sender.send(message_id) is Status.SENT
     assert mesh.requests(kind="chunk")[-1]["status"] == 423
     history = product.history(message_id)
-    assert [fact.kind for fact in history.facts if fact.kind is not FactKind.CHUNK_ACCEPTED] == [
-        FactKind.BUILT,
-        FactKind.UPLOAD_STARTED,
-        FactKind.UPLOAD_UNCERTAIN,
-        FactKind.QUEUED_AGAIN,
-        FactKind.UPLOAD_STARTED,
-        FactKind.UPLOAD_TRACKED,
-        FactKind.UPLOAD_ACCEPTED,
+    assert [event.kind for event in history.events if event.kind is not EventType.CHUNK_ACCEPTED] == [
+        EventType.BUILT,
+        EventType.UPLOAD_STARTED,
+        EventType.UPLOAD_UNCERTAIN,
+        EventType.QUEUED_AGAIN,
+        EventType.UPLOAD_STARTED,
+        EventType.UPLOAD_TRACKED,
+        EventType.UPLOAD_ACCEPTED,
     ]
     assert history.possible_copies == 1
     assert len(collected(mesh)) == 1
@@ -192,7 +192,7 @@ def test_a_message_that_mesh_no_longer_knows_is_begun_anew(mesh: LocalMesh, prod
     mesh.control("POST", "reset")
     with pytest.raises(PostponedError, match="no longer knows"):
         product.sender.send(message_id)
-    assert product.history(message_id).begun == ()
+    assert product.history(message_id).partial_uploads == ()
     assert product.sender.send(message_id) is Status.SENT
     assert collected(mesh) == [content(product, message_id)]
     assert product.history(message_id).possible_copies == 1
@@ -254,7 +254,7 @@ def test_an_answer_from_another_mailbox_than_mesh_routed_to_counts_for_nothing_w
         answer(stranger, message_id, *GOOD, organisation=organisation)
     product.poller.poll(SENDER)
     assert product.history(message_id).status is Status.SENT
-    assert [fact.details["from_mailbox"] for fact in product.facts(message_id, FactKind.RESPONSE)] == [STRANGER] * 2
+    assert [event.details["from_mailbox"] for event in product.events(message_id, EventType.RESPONSE)] == [STRANGER] * 2
     assert len(product.topic.told) == 2, "one of each answer"
     for notice in product.topic.told:
         assert "came from somewhere else" in notice
@@ -273,7 +273,7 @@ def test_mesh_is_asked_once_where_it_took_a_message_and_its_address_is_never_rec
     for code in GOOD:  # those that come together may ask together
         respond(mesh, message_id, code)
         product.poller.poll(SENDER)
-    assert [fact.details["mailbox"] for fact in product.facts(message_id, FactKind.ROUTED)] == [PRACTICE]
+    assert [event.details["mailbox"] for event in product.events(message_id, EventType.ROUTED)] == [PRACTICE]
     assert [each["kind"] for each in mesh.requests() if each["kind"] == "tracking"] == ["tracking"]
     assert product.history(message_id).status is Status.DELIVERED
 
@@ -288,7 +288,7 @@ def test_an_answer_waits_in_mesh_while_mesh_does_not_say_where_its_message_went(
     mesh.next_fault("busy", "tracking")
     with pytest.raises(MeshError):
         product.poller.poll(SENDER)
-    assert (len(waiting_for(mesh)), product.facts(message_id, FactKind.RESPONSE)) == (1, [])
+    assert (len(waiting_for(mesh)), product.events(message_id, EventType.RESPONSE)) == (1, [])
     product.poller.poll(SENDER)
     assert product.history(message_id).status is Status.SENT
     assert waiting_for(mesh) == []
@@ -301,7 +301,7 @@ def test_a_message_whose_address_leads_nowhere_says_no_mailbox_and_no_patient(
     product.send(message_id)
     respond(mesh, message_id, "20013")
     product.poller.poll(SENDER)
-    assert [fact.details["mailbox"] for fact in product.facts(message_id, FactKind.ROUTED)] == [None]
+    assert [event.details["mailbox"] for event in product.events(message_id, EventType.ROUTED)] == [None]
 
 
 class Rotating(Secrets):
@@ -469,7 +469,7 @@ def test_a_download_that_fails_for_a_passing_reason_never_counts_against_its_mes
 def test_a_long_message_that_comes_in_is_kept_in_parts_and_whole(mesh: LocalMesh, product: Product) -> None:
     body = os.urandom(12_000_000)
     with mesh.client(PRACTICE) as practice:
-        outgoing = Outgoing(to=SENDER, workflow_id=f"{WORKFLOW}_ACK", local_id="A20047")
+        outgoing = OutboundMessage(to=SENDER, workflow_id=f"{WORKFLOW}_ACK", local_id="A20047")
         chunking = Chunking(largest_whole=0, chunk_bytes=7_000_000, smallest_chunk=0)
         sent_id = None
         for part in chunking.parts(len(body)):
@@ -507,7 +507,7 @@ def test_no_log_and_no_error_of_the_steps_shows_a_patient_a_secret_a_token_or_a_
                 product.poller.poll(SENDER)
             except MeshError as error:
                 texts += everything(error)
-            texts += [repr(fact) for fact in product.history(message_id).facts]
+            texts += [repr(event) for event in product.history(message_id).events]
     texts += [record.getMessage() + repr(vars(record)) for record in caplog.records] + product.topic.told
     assert len(texts) > 100
     shown = {secret for secret in hidden for text in texts if secret in text}

@@ -14,8 +14,8 @@ from typing import Any
 
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
-from gpconnect_messaging.mesh.errors import Busy, NeverLeft, Uncertain
-from tests.dying import Died
+from gpconnect_messaging.mesh.errors import NotSent, RetryLater, Uncertain
+from tests.crash_injection import Died
 
 _PRODUCT = "gpconnect_messaging."
 
@@ -142,8 +142,8 @@ def _failure(place: Place) -> Exception:
     if port != "mesh":
         return ReadTimeoutError(endpoint_url="-") if place.after else EndpointConnectionError(endpoint_url="-")
     if not place.after:
-        return NeverLeft(operation, "no connection")
-    return (Uncertain if operation.startswith("send") else Busy)(operation, "the answer was lost")
+        return NotSent(operation, "no connection")
+    return (Uncertain if operation.startswith("send") else RetryLater)(operation, "the answer was lost")
 
 
 def _path() -> str:

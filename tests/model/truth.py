@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from gpconnect_messaging.ledger.lifecycle import FactKind
+from gpconnect_messaging.ledger.lifecycle import EventType
 from gpconnect_messaging.ledger.records import MessageRecord
 
 CLOCKS_DIFFER = timedelta(minutes=5)
@@ -109,7 +109,7 @@ class Truth:
 
     def answers_to(self, record: MessageRecord) -> Iterator[Answer]:
         """The answers that name a message, or its encounter and are recorded with it."""
-        recorded = {fact.details["mesh_message_id"] for fact in record.history.of(FactKind.RESPONSE)}
+        recorded = {event.details["mesh_message_id"] for event in record.history.of(EventType.RESPONSE)}
         for answer in self.answers.values():
             by_reference = answer.encounter == record.encounter and answer.mesh_message_id in recorded
             if answer.message_id == record.message_id or by_reference:
@@ -120,7 +120,7 @@ class Truth:
 
         An answer that came before MESH can have had the message counts for nothing, whoever gave it.
         """
-        accepted = {fact.details["mesh_message_id"] for fact in record.history.of(FactKind.RESPONSE_ACCEPTED)}
+        accepted = {event.details["mesh_message_id"] for event in record.history.of(EventType.RESPONSE_ACCEPTED)}
         vouched = accepted & self.genuine
         return [
             answer.code

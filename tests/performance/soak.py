@@ -27,9 +27,9 @@ from typing import Any
 import httpx
 
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import FactKind, History, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, MessageHistory, Status
 from infra.local.environments import BUILD
-from infra.local.ledger import Fact, Message
+from infra.local.ledger import LedgerEvent, Message
 from infra.local.requests import drop
 from infra.local.run import LocalRun, Product
 from infra.local.schedules import FunctionFailedError, invoke
@@ -318,7 +318,7 @@ def balance(run: Product, asked: Mapping[str, Kind]) -> Books:
         if message.status in {Status.HELD, Status.RELEASING}:
             books.open["the end of its hold window"] += 1
         elif message.status in {Status.BUILT, Status.SENDING, Status.SENT, Status.UNCERTAIN, Status.ACKNOWLEDGED}:
-            books.open[_history(message.facts).missing_acknowledgements[0] + " acknowledgement"] += 1
+            books.open[_history(message.events).missing_acknowledgements[0] + " acknowledgement"] += 1
     books.wrong += [f"MESH has {each}, the ledger has not" for each in copies.keys() - messages.keys()]
     books.wrong += [f"the practice has {each}, MESH had not" for each in received.keys() - copies.keys()]
     told = _notices(run, messages)
@@ -329,7 +329,7 @@ def balance(run: Product, asked: Mapping[str, Kind]) -> Books:
 
 def _faults(message: Message, kind: Kind, copies: int, answers: Sequence[str]) -> Iterator[str]:
     """What is wrong with one message: the ledger against MESH, the practice, and what was asked."""
-    history = _history(message.facts)
+    history = _history(message.events)
     status = Status(message.status)
     if status != kind.ends and status != Status.REFUSED:
         yield f"{kind.name} must end {kind.ends}"
@@ -341,19 +341,19 @@ def _faults(message: Message, kind: Kind, copies: int, answers: Sequence[str]) -
         yield "MESH has no copy of it"
     if copies > history.possible_copies:
         yield f"MESH has {copies} copies, the ledger knows of {history.possible_copies}"
-    recorded = {fact.details["code"] for fact in history.of(FactKind.RESPONSE)}
+    recorded = {event.details["code"] for event in history.of(EventType.RESPONSE)}
     if set(answers) != recorded:
         yield f"the practice answered {sorted(set(answers))}, the ledger has {sorted(map(str, recorded))}"
 
 
-def _history(facts: Iterable[Fact]) -> History:
-    return History(
+def _history(events: Iterable[LedgerEvent]) -> MessageHistory:
+    return MessageHistory(
         tuple(
-            lifecycle.Fact(
-                kind=FactKind(fact.kind), identity=str(fact.item["sk"]).removeprefix("EVENT#"), at=fact.at,
-                source=fact.source, details=fact.details,
+            lifecycle.LedgerEvent(
+                kind=EventType(event.kind), identity=str(event.item["sk"]).removeprefix("EVENT#"), at=event.at,
+                source=event.source, details=event.details,
             )
-            for fact in facts
+            for event in events
         )
     )  # fmt: skip
 
@@ -399,10 +399,10 @@ def statuses_over_time(messages: Iterable[Message]) -> list[tuple[datetime, Stat
     changes: list[tuple[datetime, Status | None, Status]] = []
     for message in messages:
         before: Status | None = None
-        for number, fact in enumerate(message.facts, 1):
-            now = _history(message.facts[:number]).status
+        for number, event in enumerate(message.events, 1):
+            now = _history(message.events[:number]).status
             if now is not before:
-                changes.append((fact.at, before, now))
+                changes.append((event.at, before, now))
                 before = now
     return sorted(changes, key=lambda change: change[0])
 

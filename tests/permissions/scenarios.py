@@ -148,7 +148,7 @@ def another_name_at_pds(product: Product) -> Holds:
 
     def holds() -> bool:
         message = product.run.message(dropped)
-        return message is not None and "differs from PDS" in [fact.kind for fact in message.facts]
+        return message is not None and "differs from PDS" in [event.kind for event in message.events]
 
     return holds
 
@@ -162,7 +162,7 @@ def a_lost_answer_of_mesh(product: Product) -> Holds:
 
     def holds() -> bool:
         message = product.run.message(dropped)
-        kinds = [fact.kind for fact in message.facts] if message else []
+        kinds = [event.kind for event in message.events] if message else []
         return "upload uncertain" in kinds and "upload accepted" in kinds
 
     return holds

@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from infra.operations.command_line import Given, Panel, command
-from infra.operations.commands.looking import Actor
+from infra.operations.command_line import CommandContext, Panel, command
+from infra.operations.commands.messages import Actor
 
 
 @command(example="gpcm console --environment int", panel=Panel.LOOK)
 def console(
-    given: Given,
+    context: CommandContext,
     port: Annotated[
         int, typer.Option("--port", min=0, max=65_535, metavar="NUMBER", help="Where; 0 takes a free port.")
     ] = 0,
@@ -30,12 +30,12 @@ def console(
     from infra.operations.console.serving import serve  # only now: the other commands start without a web server
 
     def tell(address: str, code: str) -> None:
-        given.screen.result(
+        context.screen.result(
             {"address": address, "code": code},
-            Text(f"The console of {given.place.name}: {address}"),
+            Text(f"The console of {context.environment.name}: {address}"),
             Text(f"Sign in with the code {code}"),
             Text("Ctrl-C ends it."),
         )
         sys.stdout.flush()  # whoever reads it through a pipe waits for it
 
-    serve(given.place, port=port, window=timedelta(days=days), actor=given.actor(actor), tell=tell)
+    serve(context.environment, port=port, window=timedelta(days=days), actor=context.actor(actor), tell=tell)

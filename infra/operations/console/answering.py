@@ -11,9 +11,9 @@ from starlette.responses import RedirectResponse, Response
 from gpconnect_messaging.ledger.search import SearchBusyError
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.storage import StorageError
-from infra.operations.console.guard import form_is_ours, operator_of
 from infra.operations.console.screens import Screens
-from infra.operations.place import PlaceError
+from infra.operations.console.security import form_is_ours, operator_of
+from infra.operations.environment import OperatorEnvironmentError
 
 Form = Mapping[str, str]
 Answer = Callable[[Request, Form], Response]
@@ -72,7 +72,7 @@ def error_pages(screens: Screens) -> Mapping[type[Exception] | int, Callable[[Re
         sentences = ["Others are changing the same message just now. Nothing was done: go back and try again."]
         return screens.page(request, "problem.html", code=503, title="Try again", sentences=sentences)
 
-    def place(request: Request, error: Exception) -> Response:
+    def environment(request: Request, error: Exception) -> Response:
         return screens.page(request, "problem.html", code=409, title="Not possible", sentences=[str(error)])
 
     return {
@@ -82,5 +82,5 @@ def error_pages(screens: Screens) -> Mapping[type[Exception] | int, Callable[[Re
         StorageError: aws,
         LedgerBusyError: busy,
         SearchBusyError: busy,
-        PlaceError: place,
+        OperatorEnvironmentError: environment,
     }

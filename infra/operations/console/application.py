@@ -5,24 +5,26 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from infra.operations.console.actions import ActionPages
 from infra.operations.console.answering import error_pages, form
-from infra.operations.console.deeds import Doing
-from infra.operations.console.desk import Desk
+from infra.operations.console.context import ConsoleContext
 from infra.operations.console.documents import Documents
-from infra.operations.console.entrance import Entrance
-from infra.operations.console.guard import Guard
-from infra.operations.console.looking import Looking
-from infra.operations.console.notices import Notices
+from infra.operations.console.login import Login
+from infra.operations.console.message_pages import MessagePages
+from infra.operations.console.notification_pages import NotificationPages
 from infra.operations.console.operators import OperatorsAtThisMachine
 from infra.operations.console.screens import STATIC, Screens
+from infra.operations.console.security import SecurityMiddleware
 
 
-def console(desk: Desk, operators: OperatorsAtThisMachine, *, hosts: frozenset[str], suggested_actor: str) -> ASGIApp:
+def console(
+    context: ConsoleContext, operators: OperatorsAtThisMachine, *, hosts: frozenset[str], suggested_actor: str
+) -> ASGIApp:
     """Make the console of a desk; `suggested_actor` is the id that the sign-in page begins with."""
-    screens = Screens(desk.place.name, desk.board)
-    entrance = Entrance(operators, screens, suggested_actor)
-    looking, notices = Looking(desk, screens), Notices(desk, screens)
-    documents, doing = Documents(desk, screens), Doing(desk, screens)
+    screens = Screens(context.environment.name, context.cache)
+    entrance = Login(operators, screens, suggested_actor)
+    looking, notices = MessagePages(context, screens), NotificationPages(context, screens)
+    documents, doing = Documents(context, screens), ActionPages(context, screens)
     errors = error_pages(screens)
     public = Starlette(
         routes=[
@@ -43,8 +45,8 @@ def console(desk: Desk, operators: OperatorsAtThisMachine, *, hosts: frozenset[s
             Route(f"{one}/document", documents.show),
             Route(f"{one}/reveal", form(documents.reveal), methods=["POST"]),
             Route(f"{one}/attachment", form(documents.attachment), methods=["POST"]),
-            Route(f"{one}/{{deed}}", doing.ask, methods=["GET"]),
-            Route(f"{one}/{{deed}}", form(doing.do), methods=["POST"]),
+            Route(f"{one}/{{action}}", doing.ask, methods=["GET"]),
+            Route(f"{one}/{{action}}", form(doing.do), methods=["POST"]),
             Route("/notices", notices.open),
             Route("/notices/take", form(notices.take), methods=["POST"]),
             Route("/notices/take-in", form(notices.take_in), methods=["POST"]),
@@ -54,4 +56,4 @@ def console(desk: Desk, operators: OperatorsAtThisMachine, *, hosts: frozenset[s
     )
     for each in (public, private):
         each.router.redirect_slashes = False
-    return Guard(public=public, private=private, operators=operators, hosts=hosts)
+    return SecurityMiddleware(public=public, private=private, operators=operators, hosts=hosts)

@@ -16,17 +16,17 @@ from gpconnect_messaging.documents import wording
 from gpconnect_messaging.documents.page import View
 from gpconnect_messaging.documents.reading import Document, Facts, Reading, UnreadableMessageError, read_message
 from gpconnect_messaging.documents.types import media_type
-from gpconnect_messaging.ledger.lifecycle import FactKind
+from gpconnect_messaging.ledger.lifecycle import EventType
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.operators import ReasonError, checked_reason
 from gpconnect_messaging.storage import DamagedMessageError, NotThereError
 from infra.operations.console.answering import Form
-from infra.operations.console.desk import Desk
-from infra.operations.console.guard import operator_of
+from infra.operations.console.context import ConsoleContext
 from infra.operations.console.reading import found_record
 from infra.operations.console.screens import Screens
-from infra.operations.place import PlaceError
-from infra.operations.revealing import Personal, reveal
+from infra.operations.console.security import operator_of
+from infra.operations.environment import OperatorEnvironmentError
+from infra.operations.personal_data import Personal, reveal
 
 LARGEST = 50_000_000
 """Bytes of a message that is shown; a larger one is for the command line, which has a folder to put it into."""
@@ -76,17 +76,17 @@ class _Stored:
 class Documents:
     """Answers for the pages of a message's document."""
 
-    def __init__(self, desk: Desk, screens: Screens) -> None:
-        self._desk = desk
+    def __init__(self, context: ConsoleContext, screens: Screens) -> None:
+        self._context = context
         self._screens = screens
 
     def show(self, request: Request) -> Response:
         """Show what is nobody's personal data."""
-        return self._hidden(request, found_record(self._desk, request), {})
+        return self._hidden(request, found_record(self._context, request), {})
 
     def reveal(self, request: Request, form: Form) -> Response:
         """Show personal data, once, after recording who sees it and why."""
-        record = found_record(self._desk, request)
+        record = found_record(self._context, request)
         problems: dict[str, str] = {}
         extent, reason = form.get("extent", ""), form.get("reason", "")
         if extent not in set(View):
@@ -113,19 +113,21 @@ class Documents:
 
     def attachment(self, request: Request, form: Form) -> Response:
         """Give one attachment's content, after recording that as well."""
-        record = found_record(self._desk, request)
+        record = found_record(self._context, request)
         try:
             reason = checked_reason(form.get("reason", ""))
         except ReasonError as error:
-            raise PlaceError(f"{error}. Open the document again, and reveal it first.") from None
+            raise OperatorEnvironmentError(f"{error}. Open the document again, and reveal it first.") from None
         number = form.get("number", "")
         stored = self._reveal(request, record, Personal.DOCUMENT, reason)
         documents = stored.reading.documents if stored.reading else ()
         if not number.isdecimal() or not 1 <= int(number) <= len(documents):
-            raise PlaceError("The message has no such attachment. Open its document again.")
+            raise OperatorEnvironmentError("The message has no such attachment. Open its document again.")
         document = documents[int(number) - 1]
         if document.content is None:
-            raise PlaceError("The attachment cannot be decoded. Its message is in the outbox as it was sent.")
+            raise OperatorEnvironmentError(
+                "The attachment cannot be decoded. Its message is in the outbox as it was sent."
+            )
         named = media_type(document.content_type)
         ending = _OPENED.get(named)
         where = "inline" if ending else "attachment"
@@ -138,7 +140,7 @@ class Documents:
 
     def _reveal(self, request: Request, record: MessageRecord, what: Personal, reason: str) -> _Stored:
         return reveal(
-            self._desk.place.trail,
+            self._context.environment.trail,
             actor=operator_of(request).actor,
             message_id=record.message_id,
             what=what,
@@ -185,12 +187,12 @@ class Documents:
             revealed=revealed,
             reason=reason,
             extent=extent,
-            now=self._desk.place.now(),
+            now=self._context.environment.now(),
             found=problems,
         )
 
     def _stored(self, record: MessageRecord) -> _Stored:
-        built = record.history.of(FactKind.BUILT)
+        built = record.history.of(EventType.BUILT)
         if not built:
             return _Stored(None, "No message was made of this request, so that there is no document.")
         if built[0].details["size"] > LARGEST:
@@ -199,7 +201,7 @@ class Documents:
             )
         content = BytesIO()
         try:
-            self._desk.place.outbox.copy_message(record.message_id, built[0].details["sha256"], content)
+            self._context.environment.outbox.copy_message(record.message_id, built[0].details["sha256"], content)
             return _Stored(read_message(content.getvalue()))
         except NotThereError:
             return _Stored(None, "The message is not in the outbox any more: it was kept for as long as its class is.")

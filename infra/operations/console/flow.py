@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from threading import Lock, Thread
 
-from infra.operations.examining import Finding, flow_examined
-from infra.operations.place import Place
+from infra.operations.doctor import Finding, flow_examined
+from infra.operations.environment import OperatorEnvironment
 
 ASKED_AGAIN = timedelta(minutes=1)
 
@@ -15,10 +15,10 @@ class FlowWatch:
 
     def __init__(
         self,
-        place: Place,
+        environment: OperatorEnvironment,
         begin: Callable[[Callable[[], None]], None] = lambda ask: Thread(target=ask, daemon=True).start(),
     ) -> None:
-        self._place = place
+        self._place = environment
         self._begin = begin
         self._asked_at: datetime | None = None
         self._unwell: tuple[Finding, ...] = ()

@@ -14,8 +14,8 @@ from starlette.responses import HTMLResponse
 
 from gpconnect_messaging.documents.wording import uk_local
 from gpconnect_messaging.ledger.lifecycle import Status
-from infra.operations.console.board import Board
-from infra.operations.console.guard import operator_of
+from infra.operations.console.message_cache import MessageCache
+from infra.operations.console.security import operator_of
 from infra.operations.messages import ORDER, mood
 from infra.operations.wording import period
 
@@ -92,9 +92,9 @@ def _templates() -> Environment:
 class Screens:
     """Writes pages."""
 
-    def __init__(self, environment: str, board: Board) -> None:
+    def __init__(self, environment: str, cache: MessageCache) -> None:
         """`environment` is what the pages call the place that they work on."""
-        self._board = board
+        self._board = cache
         self._environment = environment
 
     def page(self, request: Request, template: str, *, code: int = 200, **values: Any) -> HTMLResponse:

@@ -8,25 +8,27 @@ from datetime import timedelta
 import uvicorn
 
 from infra.operations.console.application import console
-from infra.operations.console.desk import desk
+from infra.operations.console.context import console_context
 from infra.operations.console.operators import OperatorsAtThisMachine
-from infra.operations.place import Place, PlaceError
+from infra.operations.environment import OperatorEnvironment, OperatorEnvironmentError
 
 ADDRESS = "127.0.0.1"
 
 
-def serve(place: Place, *, port: int, window: timedelta, actor: str, tell: Callable[[str, str], None]) -> None:
+def serve(
+    environment: OperatorEnvironment, *, port: int, window: timedelta, actor: str, tell: Callable[[str, str], None]
+) -> None:
     """Serve the console of a place until Ctrl-C; `port` 0 takes a free one.
 
-    `tell` is given the address and the code that signs in, once it answers. Raises PlaceError.
+    `tell` is given the address and the code that signs in, once it answers. Raises OperatorEnvironmentError.
     """
     with closing(_listening(port)) as listening:
         taken = listening.getsockname()[1]
         hosts = frozenset({f"{ADDRESS}:{taken}", f"localhost:{taken}"})
-        operators = OperatorsAtThisMachine(place.now)
-        working = desk(place, window)
+        operators = OperatorsAtThisMachine(environment.now)
+        working = console_context(environment, window)
         application = console(working, operators, hosts=hosts, suggested_actor=actor)
-        working.board.start()
+        working.cache.start()
         tell(f"http://{ADDRESS}:{taken}/", operators.code)
         # Addresses hold ids alone; all the same nothing is gained by writing down who looked at what twice.
         settings = uvicorn.Config(
@@ -38,7 +40,7 @@ def serve(place: Place, *, port: int, window: timedelta, actor: str, tell: Calla
         except KeyboardInterrupt:
             pass
         finally:
-            working.board.stop()
+            working.cache.stop()
 
 
 def _listening(port: int) -> socket.socket:
@@ -49,5 +51,7 @@ def _listening(port: int) -> socket.socket:
         listening.listen(128)
     except OSError:
         listening.close()
-        raise PlaceError(f"Port {port} of this machine is taken. Name another with --port, or leave it out.") from None
+        raise OperatorEnvironmentError(
+            f"Port {port} of this machine is taken. Name another with --port, or leave it out."
+        ) from None
     return listening

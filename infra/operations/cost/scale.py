@@ -33,9 +33,9 @@ class Need:
     amounts: tuple[float, ...]
     """For each of `RATES`."""
 
-    def bites(self, place: int) -> bool:
+    def bites(self, environment: int) -> bool:
         """Whether it is more than there is."""
-        return self.limit.quota is not None and self.amounts[place] > self.limit.quota
+        return self.limit.quota is not None and self.amounts[environment] > self.limit.quota
 
 
 @dataclass(frozen=True)
@@ -150,12 +150,12 @@ def of_one_mailbox(measurement: Measurement, kind: str, given: Assumptions) -> f
     return 0.8 / taken.seconds("poller", given.collections / given.collected_at_once)
 
 
-def first_to_bite(found: list[Need], place: int) -> list[str]:
+def first_to_bite(found: list[Need], environment: int) -> list[str]:
     """Name what a rate has too little of, the scarcest first."""
-    biting = [need for need in found if need.bites(place)]
+    biting = [need for need in found if need.bites(environment)]
     return [
         need.limit.name
-        for need in sorted(biting, key=lambda need: -need.amounts[place] / (need.limit.quota or math.inf))
+        for need in sorted(biting, key=lambda need: -need.amounts[environment] / (need.limit.quota or math.inf))
     ]
 
 
@@ -165,13 +165,13 @@ def as_markdown(found: list[Need], one_mailbox: float) -> str:
     lines = [f"| of | {rates} | quota | what changes |", "|---|" + "---:|" * (len(RATES) + 1) + "---|"]
     for need in found:
         amounts = [
-            f"**{_short(amount)}**" if need.bites(place) else _short(amount)
-            for place, amount in enumerate(need.amounts)
+            f"**{_short(amount)}**" if need.bites(environment) else _short(amount)
+            for environment, amount in enumerate(need.amounts)
         ]
         quota = "not published" if need.limit.quota is None else f"{need.limit.quota:,.0f} {need.limit.unit}"
         lines.append(f"| {need.limit.name} | {' | '.join(amounts)} | {quota} | {need.limit.what_changes} |")
-    for place, rate in enumerate(RATES):
-        biting = first_to_bite(found, place)
+    for environment, rate in enumerate(RATES):
+        biting = first_to_bite(found, environment)
         lines += ["", f"At {rate:,} a second {_said(biting)}."]
     lines += ["", f"One mailbox, polled every five minutes, keeps up with about {_short(one_mailbox)} a second."]
     return "\n".join(lines)

@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from gpconnect_messaging.documents.layouts import DESIGNS
-from gpconnect_messaging.documents.lettering import clean
 from gpconnect_messaging.documents.report import ReportRenderer
+from gpconnect_messaging.documents.report_designs import DESIGNS
+from gpconnect_messaging.documents.text_shaping import clean
 from gpconnect_messaging.requests.models import Request, parse_request
 from gpconnect_messaging.specification import ReportDesign
 from gpconnect_messaging.visible import visible

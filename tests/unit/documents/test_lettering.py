@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gpconnect_messaging.documents.fonts import FontUnusableError, embedded, font_files
-from gpconnect_messaging.documents.lettering import clean, lettering
+from gpconnect_messaging.documents.text_shaping import clean, lettering
 
 REGULAR = lettering("regular")
 SIZE, WIDTH = 9.29, 180.0

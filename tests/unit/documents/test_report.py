@@ -11,8 +11,8 @@ from PIL import Image
 from pypdf import PdfReader
 
 from gpconnect_messaging.documents import wording
-from gpconnect_messaging.documents.layouts import PageSize, designed
 from gpconnect_messaging.documents.report import ReportRenderer, with_report
+from gpconnect_messaging.documents.report_designs import PageSize, designed
 from gpconnect_messaging.requests.models import Request
 from gpconnect_messaging.specification import ReportDesign
 from tests.examples import ROOT, a_request, spec_file

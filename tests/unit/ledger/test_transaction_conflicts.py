@@ -14,9 +14,9 @@ import gpconnect_messaging
 from gpconnect_messaging import conflicts
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.balances import Balances, Reckoning
-from gpconnect_messaging.ledger.lifecycle import Patience
-from gpconnect_messaging.ledger.notices import NoticeBook
-from gpconnect_messaging.ledger.records import Notice, OpenNotice, Received
+from gpconnect_messaging.ledger.lifecycle import Timeouts
+from gpconnect_messaging.ledger.notifications import NotificationStore
+from gpconnect_messaging.ledger.records import Notification, OpenNotification, Received
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.reconciliation import Balance
@@ -34,8 +34,8 @@ class Stores:
     ledger: Ledger
     trail: AuditTrail
     balances: Balances
-    book: NoticeBook
-    notice: Notice
+    book: NotificationStore
+    notice: Notification
 
 
 @pytest.fixture
@@ -43,14 +43,14 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> Stores:
     monkeypatch.setattr(conflicts, "sleep", lambda _seconds: None)
     clock, table = Clock(NOON), TableInTransactions()
     client: Any = table
-    ledger = Ledger(client, "ledger", Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15)), clock)
+    ledger = Ledger(client, "ledger", Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15)), clock)
     (notice,) = ledger.received(
         Received(mailbox=MAILBOX, mesh_message_id="U", at=NOON, evidence_key="received/U", outcome="unmatched"),
         unmatched_because="it names no message of ours",
     )
     return Stores(
         table, ledger, AuditTrail(client, "ledger", clock), Balances(client, "ledger", clock),
-        NoticeBook(client, "ledger", clock), notice,
+        NotificationStore(client, "ledger", clock), notice,
     )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def _audit(stores: Stores) -> bool:
 
 
 def _escalation(stores: Stores) -> bool:
-    return stores.book.take_escalation(OpenNotice(notice=stores.notice, told_at=None, escalated_at=None))
+    return stores.book.take_escalation(OpenNotification(notice=stores.notice, told_at=None, escalated_at=None))
 
 
 @pytest.mark.parametrize(

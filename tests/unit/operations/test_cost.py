@@ -264,12 +264,12 @@ def test_a_rate_of_so_many_times_more_needs_so_many_times_more(measurement: Meas
 def test_what_bites_is_more_than_its_quota_and_the_scarcest_comes_first(measurement: Measurement) -> None:
     found = scale.needs(measurement, "held", Assumptions())
     by_name = {need.limit.name: need for need in found}
-    for place in range(len(scale.RATES)):
-        biting = scale.first_to_bite(found, place)
-        over = [by_name[name].amounts[place] / (by_name[name].limit.quota or 1) for name in biting]
+    for environment in range(len(scale.RATES)):
+        biting = scale.first_to_bite(found, environment)
+        over = [by_name[name].amounts[environment] / (by_name[name].limit.quota or 1) for name in biting]
         assert over == sorted(over, reverse=True)
         assert all(share > 1 for share in over)
-        assert {need.limit.name for need in found if need.bites(place)} == set(biting)
+        assert {need.limit.name for need in found if need.bites(environment)} == set(biting)
     assert scale.first_to_bite(found, 0) == ["PDS, where a mailbox asks it"]
     assert "DynamoDB, writes" in scale.first_to_bite(found, 1)
 

@@ -11,13 +11,13 @@ import pytest
 
 from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose
 from gpconnect_messaging.itk3.message import Message
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.ledger.records import Order, Origin
 from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
 from gpconnect_messaging.requests.models import LARGEST_REQUEST
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.steps import build
-from gpconnect_messaging.steps.build import Builder, Built, UnknownRequestError
+from gpconnect_messaging.steps.build import Builder, BuildResult, UnknownRequestError
 from gpconnect_messaging.steps.waiting import NotReadyError
 from gpconnect_messaging.storage import DropFile, Evidence, NotThereError
 from tests.examples import MAILBOXES, REQUESTS, request_data
@@ -42,15 +42,15 @@ class Dropping(Product):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
-    def drops(self, name: str = SAMPLE, key: str = KEY, sequencer: str = "", **changes: Any) -> Built:
+    def drops(self, name: str = SAMPLE, key: str = KEY, sequencer: str = "", **changes: Any) -> BuildResult:
         self.put(key, json.dumps(request_data(name, **changes)).encode())
         return self.builder.dropped("drop", key, "1", self.time(), sequencer)
 
-    def reasons(self, built: Built) -> list[str]:
-        (fact,) = self.row(built.message_id).history.of(FactKind.REQUEST_REFUSED)
+    def reasons(self, built: BuildResult) -> list[str]:
+        (event,) = self.row(built.message_id).history.of(EventType.REQUEST_REFUSED)
         assert built.status is Status.INVALID
         assert self.told() == ["A request was refused"], "a person knows at once"
-        return cast("list[str]", fact.details["reasons"])
+        return cast("list[str]", event.details["reasons"])
 
     def received(self) -> set[str]:
         pages = self.evidence.receipt_pages(self.time().astimezone(UTC).date())
@@ -127,8 +127,8 @@ def test_a_request_without_an_arrival_came_now(product: Dropping) -> None:
     product.put(KEY, json.dumps(request_data(SAMPLE)).encode())
     before = product.time()
     dropped = product.builder.dropped("drop", KEY, "1")
-    (fact,) = product.row(dropped.message_id).history.of(FactKind.BUILT)
-    assert before.isoformat() < fact.details["arrived"] < product.time().isoformat()
+    (event,) = product.row(dropped.message_id).history.of(EventType.BUILT)
+    assert before.isoformat() < event.details["arrived"] < product.time().isoformat()
 
 
 def test_of_two_versions_of_one_object_s3s_sequencer_says_which_is_newer(tmp_path: Path) -> None:
@@ -197,8 +197,8 @@ def test_a_request_is_taken_in_again_with_its_documents_of_then(
     assert built.status is Status.BUILT
     assert looks == ["1"]
     assert {request_id, again} <= product.received()
-    (fact,) = product.row(built.message_id).history.of(FactKind.BUILT)
-    assert fact.details["arrived"] == arrived.isoformat()
+    (event,) = product.row(built.message_id).history.of(EventType.BUILT)
+    assert event.details["arrived"] == arrived.isoformat()
 
 
 def test_a_request_that_is_not_kept_cannot_be_taken_in_again(
@@ -241,7 +241,7 @@ def test_a_held_request_whose_message_breaks_a_rule_in_its_version_is_refused(
     monkeypatch.setattr(Builder, "_stored", broken)
     product.time.advance(WINDOW + MINUTE)
     refused = product.builder.release(held.message_id)
-    assert refused == Built(held.message_id, Status.INVALID)
+    assert refused == BuildResult(held.message_id, Status.INVALID)
     assert product.reasons(refused) == ["request: breaks GPCM-SD-039 in this version"]
 
 
@@ -255,8 +255,8 @@ def test_a_held_request_that_is_not_kept_any_longer_is_refused(tmp_path: Path, m
     monkeypatch.setattr(Evidence, "request", gone)
     product.later(WINDOW + MINUTE)
     assert product.status(held) is Status.INVALID
-    (fact,) = product.row(held.message_id).history.of(FactKind.REQUEST_REFUSED)
-    assert fact.details["reasons"] == ["request: is not kept any longer: it waited for too long"]
+    (event,) = product.row(held.message_id).history.of(EventType.REQUEST_REFUSED)
+    assert event.details["reasons"] == ["request: is not kept any longer: it waited for too long"]
 
 
 def test_a_request_is_as_old_as_now_where_its_order_does_not_say_when_it_first_came(
@@ -265,8 +265,8 @@ def test_a_request_is_as_old_as_now_where_its_order_does_not_say_when_it_first_c
     product.evidence.keep_request("kept", json.dumps(request_data(SAMPLE)).encode(), product.time())
     before = product.time()
     built = product.builder.again(order(monkeypatch, product, "kept"))
-    (fact,) = product.row(built.message_id).history.of(FactKind.BUILT)
-    assert before.isoformat() < fact.details["arrived"] < product.time().isoformat()
+    (event,) = product.row(built.message_id).history.of(EventType.BUILT)
+    assert before.isoformat() < event.details["arrived"] < product.time().isoformat()
 
 
 @pytest.mark.parametrize("claimed", [(), ("7", "8")])
@@ -394,8 +394,8 @@ def test_a_request_waits_for_a_document_that_comes_later_and_is_built_then(waiti
     waiting.put(f"in/one/{last}", files[last])
     built = waiting.builder.dropped("drop", KEY, "1", arrived)
     assert built.status is Status.BUILT
-    (fact,) = waiting.row(built.message_id).history.of(FactKind.BUILT)
-    assert fact.details["arrived"] == arrived.isoformat(), "its place in the order is its own arrival's"
+    (event,) = waiting.row(built.message_id).history.of(EventType.BUILT)
+    assert event.details["arrived"] == arrived.isoformat(), "its place in the order is its own arrival's"
 
 
 def test_a_request_whose_document_never_comes_is_refused_in_time_and_can_be_dropped_again(waiting: Dropping) -> None:
@@ -438,7 +438,7 @@ def test_a_held_requests_document_that_was_removed_is_not_waited_for(tmp_path: P
     assert product.reasons(refused) == ["documents[0].key: names no file in the drop bucket"]
 
 
-def ready(product: Dropping, **changes: Any) -> Built:
+def ready(product: Dropping, **changes: Any) -> BuildResult:
     for name in ("discharge.pdf", "medicines.pdf"):
         product.put(f"in/one/{name}", (REQUESTS / READY / name).read_bytes())
     return product.drops(READY, **changes)
@@ -529,9 +529,9 @@ def test_the_ledger_has_of_a_message_what_its_way_needs(product: Dropping) -> No
     arrived = product.time() - MINUTE
     product.put(KEY, json.dumps(request_data(SAMPLE)).encode())
     row = product.row(product.builder.dropped("drop", KEY, "1", arrived).message_id)
-    (fact,) = row.history.of(FactKind.BUILT)
+    (event,) = row.history.of(EventType.BUILT)
     mailbox = next(iter(MAILBOXES.values()))
-    assert fact.details == {
+    assert event.details == {
         "sha256": "hash",
         "size": len(product.outbox.messages[row.message_id]),
         "infrastructure_seconds": mailbox.infrastructure_deadline.total_seconds(),
@@ -539,7 +539,7 @@ def test_the_ledger_has_of_a_message_what_its_way_needs(product: Dropping) -> No
         "to_organisation": "A20047",
         "registration": {"source": "the request", "ods_code": "A20047", "name": "Millbrook Surgery"},
         "arrived": arrived.isoformat(),
-        "warn_at": fact.details["warn_at"],
+        "warn_at": event.details["warn_at"],
     }
     assert (row.version, row.messages, row.encounter) == (1, 1, request_data(SAMPLE)["encounter"])
     assert (row.mailbox, row.created_at.microsecond) == ("Y90001OT001", 0)
@@ -553,9 +553,9 @@ def test_a_replacement_later_than_a_day_is_sent_with_what_advises_against_it(
     product.drops()
     product.time.advance(timedelta(hours=hours))
     second = product.row(product.drops(key="in/one/again/../request.json").message_id)
-    (fact,) = second.history.of(FactKind.BUILT)
+    (event,) = second.history.of(EventType.BUILT)
     assert second.version == 2
-    assert [each.partition(":")[0] for each in fact.details.get("advice", ())] == ["GPCM-SD-037"] * advised
+    assert [each.partition(":")[0] for each in event.details.get("advice", ())] == ["GPCM-SD-037"] * advised
 
 
 def test_a_row_of_a_refused_request_names_its_encounter(product: Dropping) -> None:
@@ -568,8 +568,8 @@ def test_a_row_of_a_refused_request_names_its_encounter(product: Dropping) -> No
 def test_what_should_have_been_known_by_now_is_not_promised(product: Dropping) -> None:
     product.put(KEY, json.dumps(request_data(SAMPLE)).encode())
     late = product.builder.dropped("drop", KEY, "1", product.time() - timedelta(hours=4))
-    (fact,) = product.row(late.message_id).history.of(FactKind.BUILT)
-    assert "warn_at" not in fact.details
+    (event,) = product.row(late.message_id).history.of(EventType.BUILT)
+    assert "warn_at" not in event.details
 
 
 def test_a_repeated_request_queues_its_message_while_no_sender_took_it(product: Dropping) -> None:

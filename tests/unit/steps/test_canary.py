@@ -18,12 +18,12 @@ from gpconnect_messaging.enabled import ASKED_AGAIN, EnabledParts, PartKind
 from gpconnect_messaging.ledger.canaries import KEPT, Canaries
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.store import Ledger
-from gpconnect_messaging.pds.errors import Busy
+from gpconnect_messaging.pds.errors import RetryLater
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
-from gpconnect_messaging.steps.build import Built
+from gpconnect_messaging.steps.build import BuildResult
 from gpconnect_messaging.steps.canary import BuildCanary, EndCanary, StartCanaries, UnknownCanaryError
-from gpconnect_messaging.steps.due_work import Swept
-from gpconnect_messaging.steps.escalate import Escalated
+from gpconnect_messaging.steps.due_work import SweepResult
+from gpconnect_messaging.steps.escalate import EscalationResult
 from gpconnect_messaging.steps.send import Sender, UnknownMessageError
 from tests.in_memory import Table
 from tests.steps_in_memory import PATIENCE
@@ -91,9 +91,9 @@ class Refused:
 
     bodies: list[bytes] = field(default_factory=list)
 
-    def queued(self, raw: bytes, _at: Any, _queue_of: str) -> Built:
+    def queued(self, raw: bytes, _at: Any, _queue_of: str) -> BuildResult:
         self.bodies.append(raw)
-        return Built("a-request", Status.HELD, unanswered=Busy("lookup", "used up"))
+        return BuildResult("a-request", Status.HELD, unanswered=RetryLater("lookup", "used up"))
 
 
 class Product:
@@ -104,7 +104,7 @@ class Product:
         sqs: Any = self.sqs
         canaries = self.canaries = Canaries(cast("Any", self.table), "ledger")
         self.intake = IntakeQueue(sqs, "intake")
-        swept, escalated = (lambda *_: Swept()), (lambda *_: Escalated())
+        swept, escalated = (lambda *_: SweepResult()), (lambda *_: EscalationResult())
         steps = {
             "start_canaries": StartCanaries(
                 canaries=canaries, intake_queue=self.intake, every=EVERY, now=self.clock

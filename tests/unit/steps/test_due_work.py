@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from gpconnect_messaging.ledger.lifecycle import OFFERS_BEFORE_TOLD, FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import OFFERS_BEFORE_TOLD, EventType, Status
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.steps import due_work
 from tests.identifiers import ids_of
@@ -80,7 +80,7 @@ def test_a_message_that_never_leaves_is_told_even_where_no_upload_was_tried() ->
     for offers in range(1, OFFERS_BEFORE_TOLD + 1):
         assert product.told() == []
         product.later(PATIENCE.stale + MINUTE)
-        assert len(product.row(blocked.message_id).history.of(FactKind.QUEUED_AGAIN)) == offers
+        assert len(product.row(blocked.message_id).history.of(EventType.QUEUED_AGAIN)) == offers
     assert product.status(blocked) is Status.BUILT
     assert product.told() == ["A message cannot be sent"]
     product.later(PATIENCE.stale + MINUTE)

@@ -8,22 +8,29 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from gpconnect_messaging.ledger.audit import AuditTrail
-from gpconnect_messaging.ledger.lifecycle import Fact, History, NoticeKind, Patience, held, withdrawal
-from gpconnect_messaging.ledger.notices import NoticeBook, UnknownNoticeError
+from gpconnect_messaging.ledger.lifecycle import (
+    LedgerEvent,
+    MessageHistory,
+    NotificationType,
+    Timeouts,
+    held,
+    withdrawal,
+)
+from gpconnect_messaging.ledger.notifications import NotificationStore, UnknownNotificationError
 from gpconnect_messaging.ledger.records import MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.steps import escalate
 from gpconnect_messaging.steps.due_work import Sweep
 from gpconnect_messaging.steps.escalate import Escalation
 from tests.identifiers import key_of
 from tests.in_memory import Clock, Table, Topic
-from tests.unit.ledger.facts import BUILT, OVERDUE, accepted, at, refused, started
+from tests.unit.ledger.events import BUILT, OVERDUE, accepted, at, refused, started
 
 MAILBOX = "Y90001OT001"
-PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
 
 
 @dataclass
@@ -44,7 +51,7 @@ class Watch:
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.table, "ledger", PATIENCE, self.clock)
-        self.book = NoticeBook(self.table, "ledger", self.clock)
+        self.book = NotificationStore(self.table, "ledger", self.clock)
         self.trail = AuditTrail(self.table, "ledger", self.clock)
         self.notifier = Notifier(self.topic, "topic", self.ledger)  # type: ignore[arg-type]
         self.escalation = Escalation(
@@ -52,13 +59,13 @@ class Watch:
             wait=timedelta(hours=8), now=self.clock,
         )  # fmt: skip
 
-    def fail(self, message_id: str = "4711", facts: tuple[Fact, ...] = (BUILT, started(), refused())) -> str:
+    def fail(self, message_id: str = "4711", events: tuple[LedgerEvent, ...] = (BUILT, started(), refused())) -> str:
         """Have a message refused (or what else its facts amount to) and told; return the notice's id."""
         record = MessageRecord(
             message_id=message_id, request_id=message_id, mailbox=MAILBOX,
             encounter="e", encounter_key=key_of(MAILBOX, "e"),
             version=1,
-            created_at=self.clock(), history=History(facts),
+            created_at=self.clock(), history=MessageHistory(events),
         )  # fmt: skip
         change = self.ledger.create(record)
         self.notifier.tell(change.notices)
@@ -101,7 +108,7 @@ def test_a_notice_is_put_off_until_its_time_is_over_and_escalated_at_that_moment
 def test_the_time_of_a_notice_that_was_sent_late_counts_from_when_it_was_sent(watch: Watch) -> None:
     record = MessageRecord(
         message_id="4711", request_id="4711", mailbox=MAILBOX, encounter="e", encounter_key=key_of(MAILBOX, "e"),
-        version=1, created_at=watch.clock(), history=History((BUILT, started(), refused())),
+        version=1, created_at=watch.clock(), history=MessageHistory((BUILT, started(), refused())),
     )  # fmt: skip
     change = watch.ledger.create(record)
     watch.clock.advance(timedelta(minutes=30))
@@ -136,12 +143,12 @@ _TOO_LATE = withdrawal(at=at(0), stopped=[], sent=["4710"], warning_key="warning
 
 @pytest.mark.requirement("GPCM-SD-CS-074", "GPCM-SD-CS-077")
 @pytest.mark.parametrize(
-    ("fact", "kind", "severity"), [(_WAITS, "waiting", "attention"), (_TOO_LATE, "tell-the-practice", "failure")]
+    ("event", "kind", "severity"), [(_WAITS, "waiting", "attention"), (_TOO_LATE, "tell-the-practice", "failure")]
 )
 def test_what_waits_for_a_person_is_escalated_though_the_sweep_never_comes_back_to_it(
-    watch: Watch, fact: Fact, kind: str, severity: str
+    watch: Watch, event: LedgerEvent, kind: str, severity: str
 ) -> None:
-    assert watch.fail(facts=(fact,)) == f"MESSAGE#4711/{kind}"
+    assert watch.fail(events=(event,)) == f"MESSAGE#4711/{kind}"
     assert watch.ledger.due_messages(watch.clock() + timedelta(days=365)) == {}
     assert [watch.after(timedelta(minutes=20)) for _ in range(6)] == [0, 0, 1, 0, 0, 0]
     assert [(each["telling"], each["severity"]) for each in watch.topic.attributes] == [
@@ -151,7 +158,7 @@ def test_what_waits_for_a_person_is_escalated_though_the_sweep_never_comes_back_
 
 
 def test_the_notice_of_a_late_withdrawal_says_where_its_warning_is(watch: Watch) -> None:
-    watch.fail(facts=(_TOO_LATE,))
+    watch.fail(events=(_TOO_LATE,))
     assert "the evidence bucket has the warning as warnings/4711.txt" in watch.topic.told[0]
 
 
@@ -173,12 +180,12 @@ def test_acknowledging_is_recorded_once_with_who_and_when(watch: Watch) -> None:
 
 
 def test_what_is_acknowledged_before_it_could_be_told_stays_so(watch: Watch) -> None:
-    facts = (BUILT, started(), accepted(), OVERDUE)
+    events = (BUILT, started(), accepted(), OVERDUE)
     change = watch.ledger.create(
         MessageRecord(
             message_id="4711", request_id="4711", mailbox=MAILBOX, encounter="e", encounter_key=key_of(MAILBOX, "e"),
             version=1, created_at=watch.clock(),
-            history=History(facts),
+            history=MessageHistory(events),
         )
     )  # fmt: skip
     (notice,) = change.notices
@@ -201,7 +208,7 @@ def test_a_notice_about_no_mailbox_of_ours_waits_the_environments_time(watch: Wa
 def test_an_unknown_notice_cannot_be_acknowledged(watch: Watch) -> None:
     watch.fail()
     for notice_id in ("MESSAGE#4711/overdue", "MESSAGE#4711/nonsense", "4711", ""):
-        with pytest.raises(UnknownNoticeError):
+        with pytest.raises(UnknownNotificationError):
             watch.book.acknowledge(notice_id, "a.nurse", watch.clock())
     with pytest.raises(ValueError, match="name the operator"):
         watch.book.acknowledge("MESSAGE#4711/refused", " ", watch.clock())
@@ -225,10 +232,10 @@ def test_an_untold_notice_is_listed_while_somebody_tries_to_tell_it(watch: Watch
 
 
 def test_the_words_of_every_kind_fit_when_escalated_too() -> None:
-    from gpconnect_messaging.notices import Telling, write
+    from gpconnect_messaging.notifications import Delivery, write
 
-    for kind in NoticeKind:
-        subject, body = write(kind, {"message_id": "4711"}, notice_id="MESSAGE#4711/x", telling=Telling.ESCALATION)
+    for kind in NotificationType:
+        subject, body = write(kind, {"message_id": "4711"}, notice_id="MESSAGE#4711/x", telling=Delivery.ESCALATION)
         assert len(subject) <= 100
         assert body.startswith("Nobody has acknowledged")
         assert "Where to look:" in body

@@ -10,10 +10,10 @@ from lxml import etree
 from typer.testing import CliRunner
 
 import infra.operations.commands  # noqa: F401 - makes the commands known
-from gpconnect_messaging.checked import checked_messages
 from gpconnect_messaging.documents.gate import DocumentGate, GateUnavailableError
 from gpconnect_messaging.documents.gate.opener import Opener
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.draft_messages import draft_messages
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from infra.operations.command_line import app
 from tests.examples import CREATED_AT, request_data
@@ -73,7 +73,7 @@ def test_the_builder_gpcm_and_the_library_give_one_verdict(name: str, tmp_path: 
 
     mailbox = product.builder.mailboxes.settings(asked(content_type)["mailbox"])
     try:
-        checked_messages(
+        draft_messages(
             (tmp_path / KEY).read_bytes(), mailbox, lambda key: (tmp_path / "in/one" / key).read_bytes(),
             identifiers=IDENTIFIERS, now=CREATED_AT,
         )  # fmt: skip
@@ -105,8 +105,8 @@ def test_active_content_that_the_environment_allows_is_recorded(tmp_path: Path) 
     object.__setattr__(product.builder, "gate", DocumentGate(allow_active=True))
     found = built(product, "application/pdf", SCRIPTED)
     assert found.status is Status.BUILT
-    (fact,) = product.row(found.message_id).history.of(FactKind.BUILT)
-    assert fact.details["advice"] == ["document 1 holds JavaScript, which this environment allows"]
+    (event,) = product.row(found.message_id).history.of(EventType.BUILT)
+    assert event.details["advice"] == ["document 1 holds JavaScript, which this environment allows"]
 
 
 def test_where_documents_cannot_be_opened_the_queue_keeps_the_request(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.ledger.lifecycle import Status
-from gpconnect_messaging.ledger.precedence import Asked
+from gpconnect_messaging.ledger.precedence import RequestTimes
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from tests.model.effects import Watched
@@ -130,7 +130,7 @@ def test_an_earlier_request_whose_event_comes_late_is_superseded_without_ado(wor
 def test_a_request_of_the_queue_has_no_place_among_the_puts_of_any_object(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Asked] = []
+    asked: list[RequestTimes] = []
     claim = Ledger.claim
 
     def noting(*given: Any, **named: Any) -> Any:

@@ -13,20 +13,20 @@ import pytest
 
 from gpconnect_messaging.ledger.balances import Balances, Reckoning
 from gpconnect_messaging.ledger.lifecycle import (
-    FactKind,
-    Patience,
+    EventType,
     Status,
+    Timeouts,
     request_refused,
 )
 from gpconnect_messaging.ledger.records import Received
 from gpconnect_messaging.mailboxes.directory import CredentialsError
-from gpconnect_messaging.mesh.errors import Authentication, Busy, Refused
+from gpconnect_messaging.mesh.errors import Authentication, Refused, RetryLater
 from gpconnect_messaging.reconciliation import UNKNOWN_MAILBOX, Balance, MailboxBalance, Row, asked_of_mesh
 from gpconnect_messaging.steps import reconcile
 from gpconnect_messaging.steps.reconcile import Reconciliation
 from tests.model.effects import Watched
 from tests.model.world import World
-from tests.unit.ledger.facts import BUILT, OVERDUE
+from tests.unit.ledger.events import BUILT, OVERDUE
 from tests.unit.steps.holding import WINDOW, Product
 from tests.unit.steps.night import AT_ONCE, DAY, DELIVERED, EVENING, MAILBOX, NIGHT, OTHER, SENT, MeshInMind, Night
 
@@ -161,7 +161,7 @@ def test_whatever_becomes_of_a_request_leaves_a_row_by_which_it_is_accounted_for
     product.asks()
     superseding = product.asks()
     product.later(WINDOW + timedelta(minutes=1))
-    assert product.row(superseding.message_id).history.of(FactKind.RELEASED)
+    assert product.row(superseding.message_id).history.of(EventType.RELEASED)
     product.asks(encounter="another", clinically_relevant=False)
     product.asks(encounter="another", patient__nhs_number="not a number")
     product.builder.queued(b"no request at all")
@@ -169,11 +169,11 @@ def test_whatever_becomes_of_a_request_leaves_a_row_by_which_it_is_accounted_for
     product.withdraws()
     product.withdraws(encounter="mistyped")
     product.asks(encounter="waiting")
-    patience = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+    patience = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
     table: Any = product.table
     step = Reconciliation(
         evidence=product.evidence, balances=Balances(table, "ledger", product.time),
-        mesh=MeshInMind(known={"MESH1"}), notifier=product.by_hand.notifier,  # type: ignore[arg-type]
+        mesh=MeshInMind(known={"MESH1"}), notifier=product.operator_actions.notifier,  # type: ignore[arg-type]
         patience=patience, now=product.time, pace=AT_ONCE,
     )  # fmt: skip
     made = [step.run(DAY), step.run(DAY + timedelta(days=1))]
@@ -229,7 +229,7 @@ def test_a_message_that_mesh_does_not_know_is_missed(night: Night) -> None:
 SOON = timedelta(minutes=20)
 """By then MESH must know what it took; nothing else is due."""
 FAILURES = [
-    Busy("tracking", "MESH is busy"),
+    RetryLater("tracking", "MESH is busy"),
     Refused("tracking", "answered 403", status=403),
     Authentication("tracking", "answered 403", status=403),
     CredentialsError("the secret is not there"),
@@ -253,7 +253,7 @@ def test_a_day_on_which_mesh_answers_nothing_does_not_balance(night: Night, fail
 def test_a_question_without_an_answer_among_others_with_one_is_asked_again_another_night(night: Night) -> None:
     for name in "abc":
         night.build(name, *SENT)
-    night.mesh.failures = {"MESH-b": Busy("tracking", "MESH is busy")}
+    night.mesh.failures = {"MESH-b": RetryLater("tracking", "MESH is busy")}
     night.clock.advance(SOON)
     made = night.reckon_now(DAY)
     assert (made.asked_of_mesh, made.not_asked, of(made).unanswered, made.total("unanswered")) == (2, 1, [], 0)
@@ -281,7 +281,7 @@ def test_a_mailbox_of_whose_messages_mesh_answers_none_does_not_balance_beside_o
 def test_that_mesh_answers_nothing_is_one_imbalance_whichever_messages_it_is_asked_about(night: Night) -> None:
     for name in "abcdefgh":
         night.build(name, *SENT)
-    night.mesh.failure = Busy("tracking", "MESH is busy")
+    night.mesh.failure = RetryLater("tracking", "MESH is busy")
     night.clock.advance(SOON)
     first, second = night.reckon_now(DAY), night.reckon_now(DAY)
     assert of(first).unanswered != of(second).unanswered, "the tour goes on"

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.ledger.table import item
-from gpconnect_messaging.mesh.errors import Busy
+from gpconnect_messaging.mesh.errors import RetryLater
 from gpconnect_messaging.reconciliation import Balance
-from gpconnect_messaging.replay.pace import Pace
+from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.steps import reconcile
 from gpconnect_messaging.steps.reconcile import DUE, UNDER_WAY, BalanceDeadline, Reconciliation, Unfinished
-from tests.dying import Died
+from tests.crash_injection import Died
 from tests.model.effects import Ending, Place, Process, Watched
-from tests.unit.ledger.facts import BUILT, response
+from tests.unit.ledger.events import BUILT, response
 from tests.unit.steps.night import DAY, DELIVERED, EVENING, MAILBOX, NIGHT, SENT, Night
 
 DAY_AFTER = timedelta(days=1)
@@ -270,7 +270,7 @@ def test_mesh_is_not_asked_about_what_it_may_have_deleted() -> None:
 def test_a_mesh_that_does_not_answer_is_left_alone_until_the_next_day() -> None:
     night = Night()
     sent(night, *"abcdefghij")
-    night.mesh.failure = Busy("tracking", "MESH is busy")
+    night.mesh.failure = RetryLater("tracking", "MESH is busy")
     made = night.reckon()
     assert (len(night.mesh.asked), made.asked_of_mesh, made.not_asked) == (5, 0, 10)
 
@@ -279,7 +279,7 @@ def test_mesh_is_asked_no_faster_than_the_pace_says() -> None:
     night = Night()
     sent(night, *"abc")
     waited: list[float] = []
-    night.step = replace(night.step, pace=Pace(5, sleep=waited.append, clock=lambda: 0.0))
+    night.step = replace(night.step, pace=RateLimiter(5, sleep=waited.append, clock=lambda: 0.0))
     night.reckon()
     assert waited == [0.2, 0.4], "on a clock that stands still"
 

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.requests.drop_keys import RECEIVED
 from gpconnect_messaging.scan_results import SCAN_TAG
-from gpconnect_messaging.steps.build import Built
+from gpconnect_messaging.steps.build import BuildResult
 from gpconnect_messaging.steps.scanning import MalwareScan
 from gpconnect_messaging.steps.waiting import NotReadyError
 from gpconnect_messaging.storage import DropBucket
@@ -55,20 +55,20 @@ class ScannedProduct(Product):
         for key in keys:
             self.dropped.tags.setdefault((key, version), {})[SCAN_TAG] = result
 
-    def receives(self) -> Built:
+    def receives(self) -> BuildResult:
         """The queue brings S3's event of the request."""
         return self.builder.dropped("drop", "a/request.json", "1", self.arrived)
 
-    def receives_whole(self) -> Built:
+    def receives_whole(self) -> BuildResult:
         """The queue brings the same request whole."""
         data = request_data(SAMPLE, request_id="whole-request-1")
         for document in data["documents"]:
             document["key"] = f"a/{document['key']}"
         return self.builder.queued(json.dumps(data).encode(), self.arrived)
 
-    def reasons(self, built: Built) -> str:
-        [fact] = self.row(built.message_id).history.of(FactKind.REQUEST_REFUSED)
-        return "\n".join(fact.details["reasons"])
+    def reasons(self, built: BuildResult) -> str:
+        [event] = self.row(built.message_id).history.of(EventType.REQUEST_REFUSED)
+        return "\n".join(event.details["reasons"])
 
 
 @pytest.fixture

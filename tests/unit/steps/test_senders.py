@@ -13,15 +13,15 @@ from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
 from gpconnect_messaging.mailboxes.senders import SenderDirectory
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.replay.policy import Way
+from gpconnect_messaging.replay.policy import ResendMode
 from gpconnect_messaging.requests.senders import SenderSettingsError
 from gpconnect_messaging.steps.attempts import Attempts
-from gpconnect_messaging.steps.build import Built
+from gpconnect_messaging.steps.build import BuildResult
 from tests.examples import REQUESTS, request_data
 from tests.unit.replay.test_resend import Operated
 from tests.unit.requests.test_senders import Parameters
+from tests.unit.steps.fakes import DropInMind
 from tests.unit.steps.holding import SAMPLE
-from tests.unit.steps.in_mind import DropInMind
 
 HUB, NORTH = "Y90001OT001", "Y90009OT001"
 PREFIXES = {"hub": "hub/", "north": "ooh/north/"}
@@ -61,10 +61,10 @@ class Shared(Operated):
         self.put(f"{folder}request.json", json.dumps(data).encode())
         return f"{folder}request.json"
 
-    def drops(self, folder: str, mailbox: str, **changes: Any) -> Built:
+    def drops(self, folder: str, mailbox: str, **changes: Any) -> BuildResult:
         return self.builder.dropped("drop", self.puts(folder, mailbox, **changes), "1")
 
-    def queues(self, queue_of: str, mailbox: str, key: str, **changes: Any) -> Built:
+    def queues(self, queue_of: str, mailbox: str, key: str, **changes: Any) -> BuildResult:
         """Somebody puts a whole request on a sender's queue, or on the shared one."""
         data = request_data(
             SAMPLE, mailbox=mailbox, request_id="request-1", organisation__ods_code=mailbox[:6], **changes
@@ -83,12 +83,12 @@ def product(tmp_path: Path) -> Shared:
     return Shared(tmp_path)
 
 
-def reasons(product: Shared, built: Built) -> list[str]:
-    [fact] = product.row(built.message_id).history.facts
-    return list(fact.details["reasons"])
+def reasons(product: Shared, built: BuildResult) -> list[str]:
+    [event] = product.row(built.message_id).history.events
+    return list(event.details["reasons"])
 
 
-def refused(product: Shared, built: Built, account: str, *fields: str) -> None:
+def refused(product: Shared, built: BuildResult, account: str, *fields: str) -> None:
     """See that a request was refused for these fields, kept, and notified on this account alone, quoting nothing."""
     row = product.row(built.message_id)
     assert (row.status, row.mailbox) == (Status.INVALID, account)
@@ -164,7 +164,7 @@ def test_what_was_refused_is_refused_again_when_an_operator_has_it_taken_in_agai
         (product.drops("hub/1/", NORTH), HUB),
         (product.queues("north", HUB, "ooh/north/1/report.pdf"), NORTH),
     ):
-        product.sends_again(Way.REBUILT, ids=(built.message_id,))
+        product.sends_again(ResendMode.REBUILT, ids=(built.message_id,))
         [again] = product.intake.take_ordered()
         found = product.builder.again(again)
         row = product.row(found.message_id)
@@ -177,7 +177,7 @@ def test_once_the_configuration_is_corrected_an_operator_can_have_the_request_ta
     assert reasons(product, early) == ["mailbox: is not one that this sender may use"]
     product.known["Y90009OT002"] = replace(product.known[NORTH], mailbox="Y90009OT002")
     product.configures(hub=[HUB, "Y90009OT002"])
-    product.sends_again(Way.REBUILT, ids=(early.message_id,))
+    product.sends_again(ResendMode.REBUILT, ids=(early.message_id,))
     [again] = product.intake.take_ordered()
     assert product.builder.again(again).status is Status.BUILT
 
@@ -188,7 +188,7 @@ def test_a_request_that_kills_the_builder_is_told_to_its_sender_whatever_it_name
     product.evidence.keep_request(request_id, raw, product.time())
     attempts = Attempts(builder=product.builder, ledger=product.ledger, most=5)
 
-    def killed() -> Built:
+    def killed() -> BuildResult:
         raise TypeError("provoked")
 
     built = attempts.again(request_id, killed, 5, origin=Origin(queue_of="hub"))

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, History
+from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.requests.models import Request, Withdrawal, parse
 from gpconnect_messaging.steps.warning import warning
 from tests.examples import REQUESTS, a_request
-from tests.unit.ledger.facts import BUILT, START, accepted, response, started
+from tests.unit.ledger.events import BUILT, START, accepted, response, started
 
 pytestmark = pytest.mark.requirement("GPCM-SD-CS-077")
 NOT_KEPT = "not kept any longer: look the encounter up in your own records"
@@ -22,16 +22,16 @@ def withdrawal() -> Withdrawal:
     return asked
 
 
-def message(*facts: Fact, version: int = 1, message_id: str = "m1") -> MessageRecord:
+def message(*events: LedgerEvent, version: int = 1, message_id: str = "m1") -> MessageRecord:
     return MessageRecord(
         message_id=message_id, request_id="r1", mailbox="Y90001OT001", encounter="e", encounter_key="key",
-        version=version, created_at=START, history=History((BUILT, started(), accepted(), *facts)),
+        version=version, created_at=START, history=MessageHistory((BUILT, started(), accepted(), *events)),
     )  # fmt: skip
 
 
 def registered(**known: str) -> MessageRecord:
     built = replace(BUILT, details={**BUILT.details, "registration": known})
-    return replace(message(), history=History((built, started(), accepted())))
+    return replace(message(), history=MessageHistory((built, started(), accepted())))
 
 
 def practice(request: Request | None, *sent: MessageRecord) -> str:
@@ -76,4 +76,4 @@ def test_whoever_answered_is_named_by_organisation_or_else_by_mailbox() -> None:
     by_mailbox = replace(by_mailbox, details={**by_mailbox.details, "from_organisation": None})
     answered = message(response("20013"), response("30001"), by_mailbox)
     assert practice(None, answered) == "not given by the request; answered by A20047, A20047OT001"
-    assert lifecycle.History(answered.history.facts).status is answered.status
+    assert lifecycle.MessageHistory(answered.history.events).status is answered.status

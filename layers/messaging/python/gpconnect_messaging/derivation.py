@@ -5,7 +5,7 @@ It is never rotated, so it is not read again; and no function works with another
 
 from typing import TYPE_CHECKING
 
-from gpconnect_messaging.keeping import read_secret
+from gpconnect_messaging.cache import read_secret
 from gpconnect_messaging.requests.identity import Identifiers, ShortSecretError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import re
 from decimal import Decimal
 from typing import Any, NoReturn, Self
 
-from gpconnect_messaging.opening import GZIP, begins_in
+from gpconnect_messaging.safe_parsing import GZIP, begins_in
 from gpconnect_messaging.sizes import in_megabytes
 
 LONGEST_NUMBER = 64

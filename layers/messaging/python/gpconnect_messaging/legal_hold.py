@@ -27,14 +27,14 @@ class LegalHold:
     outbox_bucket: str
     evidence_bucket: str
 
-    def place(self, message_id: str, actor: str, reason: str) -> int:
+    def apply(self, message_id: str, actor: str, reason: str) -> int:
         """Hold a message; return how many object versions are held.
 
         Recorded with who and why. Raises UnknownMessageError, ActorError, ReasonError.
         """
         checked_actor(actor)
         reason = checked_reason(reason)
-        held = self._set(self._places(message_id, self.items.place(message_id)), "ON")
+        held = self._set(self._places(message_id, self.items.apply(message_id)), "ON")
         self.trail.record(actor, "legal hold placed", message_id=message_id, details={"reason": reason})
         return held
 

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory, Status
 from gpconnect_messaging.ledger.records import MessageRecord
 
 _ANSWERED = {Status.DELIVERED: 0, Status.REJECTED: 1}
 _UPLOADS = {
-    FactKind.UPLOAD_POSTPONED: "UploadPostponed",
-    FactKind.UPLOAD_UNCERTAIN: "UploadUncertain",
-    FactKind.UPLOAD_REFUSED: "UploadRefused",
-    FactKind.RECIPIENT_UNRESOLVED: "RecipientUnresolved",
+    EventType.UPLOAD_POSTPONED: "UploadPostponed",
+    EventType.UPLOAD_UNCERTAIN: "UploadUncertain",
+    EventType.UPLOAD_REFUSED: "UploadRefused",
+    EventType.RECIPIENT_UNRESOLVED: "RecipientUnresolved",
 }
 
 
@@ -44,7 +44,7 @@ def status_metric(status: Status) -> str:
     return f"Message{status.value.title().replace('_', '')}"
 
 
-def measured(record: MessageRecord, new: Sequence[Fact]) -> Iterator[Measurement]:
+def measured(record: MessageRecord, new: Sequence[LedgerEvent]) -> Iterator[Measurement]:
     """Measure a change: the message as it is now, and the facts that it was not known by before.
 
     | metric | value |
@@ -56,30 +56,30 @@ def measured(record: MessageRecord, new: Sequence[Fact]) -> Iterator[Measurement
     | `Upload…`, `RecipientUnresolved` | 1 for an upload that did not succeed |
     """
     # The mailbox of a request that was refused is whatever its sender wrote: a metric for each would be one too many.
-    mailbox = None if record.history.of(FactKind.REQUEST_REFUSED) else record.mailbox
+    mailbox = None if record.history.of(EventType.REQUEST_REFUSED) else record.mailbox
     for name, unit, value in _values(record.history, new):
         yield Measurement(name, unit, value, mailbox)
 
 
-def _values(history: History, new: Sequence[Fact]) -> Iterator[tuple[str, Unit, float]]:
-    known = {fact.identity for fact in new}
-    earlier = History(tuple(fact for fact in history.facts if fact.identity not in known))
-    before = earlier.status if earlier.facts else None
+def _values(history: MessageHistory, new: Sequence[LedgerEvent]) -> Iterator[tuple[str, Unit, float]]:
+    known = {event.identity for event in new}
+    earlier = MessageHistory(tuple(event for event in history.events if event.identity not in known))
+    before = earlier.status if earlier.events else None
     status = history.status
     if status is not before:
         yield status_metric(status), Unit.COUNT, 1
-    for fact in new:
-        if name := _UPLOADS.get(fact.kind):
+    for event in new:
+        if name := _UPLOADS.get(event.kind):
             yield name, Unit.COUNT, 1
-    accepted = history.of(FactKind.UPLOAD_ACCEPTED)
-    if accepted and not earlier.of(FactKind.UPLOAD_ACCEPTED):
-        arrived = next((fact.details.get("arrived") for fact in history.of(FactKind.BUILT)), None)
+    accepted = history.of(EventType.UPLOAD_ACCEPTED)
+    if accepted and not earlier.of(EventType.UPLOAD_ACCEPTED):
+        arrived = next((event.details.get("arrived") for event in history.of(EventType.BUILT)), None)
         if arrived:
             yield "TimeToSend", Unit.SECONDS, _seconds(datetime.fromisoformat(arrived), accepted[0].at)
     if status in _ANSWERED and before not in _ANSWERED:
         yield "AnsweredNo", Unit.COUNT, _ANSWERED[status]
         if accepted:
-            yield "TimeToAcknowledge", Unit.SECONDS, _seconds(accepted[0].at, max(fact.at for fact in new))
+            yield "TimeToAcknowledge", Unit.SECONDS, _seconds(accepted[0].at, max(event.at for event in new))
 
 
 def _seconds(begin: datetime, end: datetime) -> float:
@@ -94,7 +94,7 @@ class Measurements:
         self._taken: list[Measurement] = []
         self._lock = threading.Lock()
 
-    def watch(self, record: MessageRecord, new: Sequence[Fact]) -> None:
+    def watch(self, record: MessageRecord, new: Sequence[LedgerEvent]) -> None:
         """Measure a change of the ledger."""
         found = list(measured(record, new))
         with self._lock:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from typing import Any, Self
 
-from gpconnect_messaging.ledger.lifecycle import NoticeKind, Status
+from gpconnect_messaging.ledger.lifecycle import NotificationType, Status
 
 UNKNOWN_MAILBOX = "-"
 """Stands for the mailbox of a request that the ledger has nothing of."""
@@ -195,11 +195,11 @@ class DropFindings:
         )
 
     @property
-    def notices(self) -> dict[NoticeKind, int]:
+    def notices(self) -> dict[NotificationType, int]:
         """What a person must be notified of, and how many there are."""
         found = {
-            NoticeKind.REQUESTS_UNANNOUNCED: self.requests_unannounced,
-            NoticeKind.DOCUMENTS_WITHOUT_REQUEST: self.documents_without_request,
+            NotificationType.REQUESTS_UNANNOUNCED: self.requests_unannounced,
+            NotificationType.DOCUMENTS_WITHOUT_REQUEST: self.documents_without_request,
         }
         return {kind: count for kind, count in found.items() if count}
 

@@ -9,7 +9,7 @@ from dataclasses import MISSING, dataclass, fields
 from datetime import timedelta
 from typing import Any, Self
 
-from gpconnect_messaging.ledger.lifecycle import Patience
+from gpconnect_messaging.ledger.lifecycle import Timeouts
 from gpconnect_messaging.requests.nhs_number import NumberRange
 
 
@@ -47,9 +47,9 @@ class _LedgerSettings(_FromEnvironment):
         return timedelta(days=self.audit_days)
 
     @property
-    def patience(self) -> Patience:
+    def patience(self) -> Timeouts:
         """How long the sweep waits before it steps in."""
-        return Patience(
+        return Timeouts(
             stale=timedelta(seconds=self.stale_seconds), uncertain=timedelta(seconds=self.uncertain_seconds)
         )
 

@@ -17,7 +17,7 @@ from botocore.config import Config
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
 from gpconnect_messaging.metrics import measurements
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import IntakeQueue, SendQueue, queue_url
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings
 from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
@@ -50,7 +50,7 @@ def builder(settings: BuilderSettings) -> "Builder":
     from gpconnect_messaging.documents.report_files import added_fonts, logo_file
     from gpconnect_messaging.mailboxes.senders import SenderDirectory
     from gpconnect_messaging.steps.build import Builder
-    from gpconnect_messaging.steps.lookup import Lookup, own_word
+    from gpconnect_messaging.steps.lookup import Lookup, registration_from_request
     from gpconnect_messaging.steps.scanning import MalwareScan, unscanned
 
     code = Path(os.environ.get("LAMBDA_TASK_ROOT", ""))
@@ -66,7 +66,7 @@ def builder(settings: BuilderSettings) -> "Builder":
     ssm, prefixes = boto3.client("ssm", config=_CONFIG), settings.sender_prefixes
     return Builder(
         identifiers=_identifiers(settings),
-        lookup=Lookup(evidence=evidence, directory=_pds(settings)) if settings.pds_url else own_word,
+        lookup=Lookup(evidence=evidence, directory=_pds(settings)) if settings.pds_url else registration_from_request,
         scanned=MalwareScan(drop=drop, patience=patience) if patience else unscanned,
         document_wait=timedelta(seconds=settings.document_wait_seconds),
         gate=gate,
@@ -156,11 +156,11 @@ def _pds(settings: BuilderSettings) -> "Callable[[], PdsClient]":
 
 def escalation(settings: PollerSettings) -> "Escalation":
     """Make the escalation step, which goes with the poller's due work."""
-    from gpconnect_messaging.ledger.notices import NoticeBook
+    from gpconnect_messaging.ledger.notifications import NotificationStore
     from gpconnect_messaging.steps.escalate import Escalation
 
     return Escalation(
-        book=NoticeBook(_dynamodb(), settings.ledger_table, kept_for=settings.audit_kept),
+        book=NotificationStore(_dynamodb(), settings.ledger_table, kept_for=settings.audit_kept),
         mailboxes=MailboxDirectory(boto3.client("ssm", config=_CONFIG), settings.mailbox_parameters),
         notifier=_notifier(settings),
         wait=settings.escalate_after,

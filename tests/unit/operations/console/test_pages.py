@@ -7,11 +7,11 @@ from html.parser import HTMLParser
 import httpx
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from infra.operations.messages import ORDER
-from infra.operations.revealing import REVEALED
-from tests.unit.ledger import facts
-from tests.unit.operations.a_place import ENCOUNTER, MAILBOX
+from infra.operations.personal_data import REVEALED
+from tests.unit.ledger import events
+from tests.unit.operations.an_environment import ENCOUNTER, MAILBOX
 from tests.unit.operations.console.a_console import (
     ACTOR,
     DELIVERED,
@@ -140,8 +140,8 @@ def test_today_counts_what_came_in_today_by_where_it_is(seen: Console) -> None:
 
 
 def test_what_is_still_open_from_before_is_counted_apart(it: Console) -> None:
-    it.place.clock.time = facts.at(60 * 4)
-    it.board.refresh()
+    it.environment.clock.time = events.at(60 * 4)
+    it.cache.refresh()
     said = text(it.get("/"))
     assert "0 messages came in since midnight" in said
     assert re.search(r"With the practice Sent , Acknowledged 0 2", said)
@@ -150,8 +150,8 @@ def test_what_is_still_open_from_before_is_counted_apart(it: Console) -> None:
 
 def test_a_released_request_is_not_counted_beside_the_messages_that_it_became(it: Console) -> None:
     before = text(it.get("/"))
-    it.place.have(an_id(77), facts.HELD, facts.RELEASING, facts.RELEASED, version=0)
-    it.board.refresh()
+    it.environment.have(an_id(77), events.HELD, events.RELEASING, events.RELEASED, version=0)
+    it.cache.refresh()
     assert text(it.get("/")).split("Lists and numbers")[0] == before.split("Lists and numbers")[0]
 
 
@@ -196,11 +196,11 @@ def test_a_wrong_filter_is_named_and_what_to_enter_said(seen: Console, query: st
 def test_pages_of_the_list_follow_each_other_whatever_comes_in_between(it: Console) -> None:
     for number in range(100, 160):
         it.have_now(an_id(number))
-    it.board.refresh()
+    it.cache.refresh()
     first = it.get("/messages?status=BUILT")
     assert "60 messages" in text(first)
     it.have_now(an_id(999))
-    it.board.refresh()
+    it.cache.refresh()
     (address,) = re.findall(r'href="([^"]+)" rel="next"', first.text)
     second = it.browser.get(address.replace("&amp;", "&"))
     assert ids(first) + ids(second) == [an_id(number) for number in reversed(range(100, 160))]
@@ -222,8 +222,8 @@ def test_a_message_is_found_by_its_id_or_the_beginning_of_it(seen: Console, refe
 
 
 def test_a_message_is_found_by_the_id_that_mesh_gave_it(it: Console) -> None:
-    message_id = it.place.have(
-        an_id(50), facts.BUILT, facts.started(), facts.accepted(mesh_message_id="20261120_AB12CD")
+    message_id = it.environment.have(
+        an_id(50), events.BUILT, events.started(), events.accepted(mesh_message_id="20261120_AB12CD")
     )
     assert it.post("/find", reference="20261120_AB12CD").headers["Location"].endswith(message_id)
 
@@ -327,7 +327,7 @@ def test_a_reveal_is_recorded_with_who_why_and_what_before_anything_is_shown(it:
     assert event.actor == ACTOR
     assert event.details["reason"] == "INC0012345 opened"
     assert event.details["what"] == "who the message is about and who wrote it"
-    it.place.bucket.objects.clear()
+    it.environment.bucket.objects.clear()
     it.post(f"/messages/{REJECTED}/reveal", extent="clinical", reason="INC0012345")
     assert len([each for each in it.events(REJECTED) if each.what == REVEALED]) == 2, "whether or not it succeeded"
 
@@ -380,20 +380,20 @@ def test_an_attachment_that_is_not_there_is_no_dead_end(it: Console, number: str
 
 def test_a_document_that_is_gone_or_damaged_is_said_to_be(it: Console) -> None:
     key = f"messages/{REJECTED}.xml"
-    it.place.bucket.objects[key] = b"<Bundle/>"
+    it.environment.bucket.objects[key] = b"<Bundle/>"
     assert "not the message that was built" in text(it.get(f"/messages/{REJECTED}/document"))
-    del it.place.bucket.objects[key]
+    del it.environment.bucket.objects[key]
     assert "not in the outbox any more" in text(it.get(f"/messages/{REJECTED}/document"))
 
 
 def test_what_comes_from_elsewhere_is_escaped(it: Console) -> None:
     hostile = '<script>alert("x")</script>'
-    report = facts.reported().__class__(
-        kind=FactKind.REPORT, identity="report-X", at=facts.at(3), source="MESH <img src=x>",
+    report = events.reported().__class__(
+        kind=EventType.REPORT, identity="report-X", at=events.at(3), source="MESH <img src=x>",
         details={"code": "EPL-1", "description": hostile, "linked_mesh_message_id": "MESH1"},
     )  # fmt: skip
-    message_id = it.place.have(an_id(60), facts.BUILT, facts.started(), facts.accepted(), report)
-    it.board.refresh()
+    message_id = it.environment.have(an_id(60), events.BUILT, events.started(), events.accepted(), report)
+    it.cache.refresh()
     for path in (f"/messages/{message_id}", "/notices"):
         page = it.get(path)
         assert "&lt;script&gt;" in page.text
@@ -414,7 +414,7 @@ def test_a_notice_is_taken_under_the_operators_id_and_is_gone_at_once(it: Consol
 
 def test_a_notice_that_somebody_took_before_is_said_to_be_taken(it: Console) -> None:
     notice_id = f"MESSAGE#{REJECTED}/rejected"
-    it.place.notices.acknowledge(notice_id, "somebody.else", it.place.now())
+    it.environment.notices.acknowledge(notice_id, "somebody.else", it.environment.now())
     assert it.post("/notices/take", notice=notice_id).headers["Location"].endswith("done=taken-before")
     assert "Somebody had taken" in text(it.get("/notices?done=taken-before"))
 
@@ -431,9 +431,9 @@ def test_what_was_set_aside_is_let_in_again_and_that_is_recorded(it: Console) ->
     assert page.text.count("Let it be taken in again") == 1
     fields = {"notice": f"RECEIVED#{MAILBOX}#{SET_ASIDE_MESSAGE}/unmatched", "mailbox": MAILBOX}
     assert it.post("/notices/take-in", set_aside=SET_ASIDE_MESSAGE, **fields).status_code == 303
-    assert it.place.ledger.find_received(MAILBOX, SET_ASIDE_MESSAGE) is None
-    events = list(it.place.trail.between(facts.at(0), facts.at(90)))
-    assert [(each.actor, each.details) for each in events if each.what == "set aside message let in"] == [
+    assert it.environment.ledger.find_received(MAILBOX, SET_ASIDE_MESSAGE) is None
+    recorded = list(it.environment.trail.between(events.at(0), events.at(90)))
+    assert [(each.actor, each.details) for each in recorded if each.what == "set aside message let in"] == [
         (ACTOR, {"mesh_message_id": SET_ASIDE_MESSAGE})
     ]
     assert SET_ASIDE_MESSAGE not in it.get("/notices").text
@@ -443,20 +443,20 @@ def test_what_was_set_aside_is_let_in_again_and_that_is_recorded(it: Console) ->
 @pytest.mark.parametrize(
     ("message_id", "deed", "kind"),
     [
-        (WAITS, "release", FactKind.RELEASED_BY_A_PERSON),
-        (TELL, "practice-told", FactKind.PRACTICE_TOLD),
-        (ELSEWHERE, "accept-answer", FactKind.RESPONSE_ACCEPTED),
+        (WAITS, "release", EventType.RELEASED_BY_A_PERSON),
+        (TELL, "practice-told", EventType.PRACTICE_TOLD),
+        (ELSEWHERE, "accept-answer", EventType.RESPONSE_ACCEPTED),
     ],
 )
 def test_what_a_person_decides_is_asked_for_confirmed_and_done_once(
-    it: Console, message_id: str, deed: str, kind: FactKind
+    it: Console, message_id: str, deed: str, kind: EventType
 ) -> None:
     path = f"/messages/{message_id}/{deed}"
     assert f'href="{it.base}{path}"' in it.get(f"/messages/{message_id}").text
     assert "What will happen" in text(it.get(path))
 
     def done() -> list[str]:
-        record = it.place.ledger.find(message_id)
+        record = it.environment.ledger.find(message_id)
         assert record
         return [each.details["actor"] for each in record.history.of(kind)]
 
@@ -481,9 +481,9 @@ def test_a_message_is_sent_again_only_after_it_is_said_what_will_happen_and_conf
     said = text(it.get(path))
     assert "sent again with identical bytes" in said
     assert "MESH reports that no practice has it" in said
-    assert it.place.queue_depths.sent == [], "to look changes nothing"
+    assert it.environment.queue_depths.sent == [], "to look changes nothing"
     assert it.confirm(path, reason=REASON).headers["Location"].endswith("?done=send-again")
-    [(queue, body)] = it.place.queue_depths.sent
+    [(queue, body)] = it.environment.queue_depths.sent
     assert (queue, body) == ("https://queues/send", {"message_id": UNDELIVERED})
     [event] = [each for each in it.events(UNDELIVERED) if each.what == "re-send"]
     assert (event.actor, event.details["reason"]) == (ACTOR, REASON)
@@ -503,7 +503,7 @@ def test_nothing_is_sent_again_unconfirmed_or_without_a_reason_that_may_be_kept(
     page = it.post(f"/messages/{UNDELIVERED}/send-again", kind="sent again with identical bytes", **fields)
     assert page.status_code == 422
     assert sentence in text(page)
-    assert it.place.queue_depths.sent == []
+    assert it.environment.queue_depths.sent == []
     assert "9658218865" not in page.text
 
 
@@ -511,7 +511,7 @@ def test_what_has_changed_since_it_was_shown_is_shown_anew_instead_of_done(it: C
     page = it.post(f"/messages/{UNDELIVERED}/send-again", kind="put on the send queue again", sure="yes", reason=REASON)
     assert page.status_code == 422
     assert "It has changed since you looked" in text(page)
-    assert it.place.queue_depths.sent == []
+    assert it.environment.queue_depths.sent == []
 
 
 def test_why_a_message_cannot_be_sent_again_is_said_with_what_to_do_instead(it: Console) -> None:
@@ -520,7 +520,7 @@ def test_why_a_message_cannot_be_sent_again_is_said_with_what_to_do_instead(it: 
     assert page.status_code == 409
     assert "so it has the document: ask the practice" in text(page)
     assert it.post(path, kind="", sure="yes", reason=REASON).status_code == 409
-    assert it.place.queue_depths.sent == []
+    assert it.environment.queue_depths.sent == []
 
 
 def test_a_refused_request_is_not_taken_in_again_where_it_is_not_kept(it: Console) -> None:
@@ -554,7 +554,7 @@ def test_an_address_that_leads_nowhere_is_no_dead_end(seen: Console) -> None:
 
 def test_the_time_is_that_of_uk_clocks_with_its_zone(it: Console) -> None:
     assert "20 Nov 2026, 21:33:00 GMT" in text(it.get(f"/messages/{REJECTED}"))
-    summer = facts.START - timedelta(days=150)
+    summer = events.START - timedelta(days=150)
     it.have_now(an_id(70), created_at=summer)
-    it.board.refresh()
+    it.cache.refresh()
     assert "23 Jun 2026, 22:30:00 BST" in text(it.get("/messages"))

@@ -5,10 +5,10 @@ import json
 import sys
 from pathlib import Path
 
-from gpconnect_messaging.conformance.examination import Finding, Verdict, examine_bytes
 from gpconnect_messaging.conformance.headers import UnreadableEnvelopeError, read_headers
-from gpconnect_messaging.conformance.transmission import Transmission, UseCase
+from gpconnect_messaging.conformance.message_under_test import MessageUnderTest, UseCase
 from gpconnect_messaging.conformance.tree import UnreadableMessageError
+from gpconnect_messaging.conformance.validation import Finding, Verdict, validate_bytes
 from gpconnect_messaging.specification import Version
 
 EXIT_CONFORMANT, EXIT_BROKEN, EXIT_UNREADABLE = 0, 1, 2
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         headers = read_headers(given.envelope.read_bytes()) if given.envelope else None
-        transmission, findings = examine_bytes(given.file.read_bytes(), headers, given.specification, given.use_case)
+        transmission, findings = validate_bytes(given.file.read_bytes(), headers, given.specification, given.use_case)
     except (UnreadableMessageError, UnreadableEnvelopeError) as unreadable:
         print(f"cannot be checked: {unreadable}", file=sys.stderr)
         return EXIT_UNREADABLE
@@ -68,7 +68,7 @@ def _summary(findings: list[Finding]) -> dict[str, int]:
     }
 
 
-def as_json(transmission: Transmission, findings: list[Finding]) -> str:
+def as_json(transmission: MessageUnderTest, findings: list[Finding]) -> str:
     """Write what was found for a program."""
     report = {
         "kind": "response" if transmission.is_response else "message",
@@ -82,7 +82,7 @@ def as_json(transmission: Transmission, findings: list[Finding]) -> str:
     return json.dumps(report, indent=2, ensure_ascii=False)
 
 
-def as_text(transmission: Transmission, findings: list[Finding], *, everything: bool) -> str:
+def as_text(transmission: MessageUnderTest, findings: list[Finding], *, everything: bool) -> str:
     """Write what was found for a person: what is broken, or `everything`."""
     kind = "ITK3 Response" if transmission.is_response else "Send Document message"
     held_to = str(transmission.specification)

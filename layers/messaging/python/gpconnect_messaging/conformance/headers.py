@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from gpconnect_messaging.itk3.envelope import Envelope
-from gpconnect_messaging.opening import UnopenedError, opened_xml, xml_parser
+from gpconnect_messaging.safe_parsing import UnsafeContentError, parse_xml, xml_parser
 
 _NAMES = {
     "mailbox": "sender", "mex-from": "sender", "from_dts": "sender", "from": "sender",
@@ -73,7 +73,7 @@ def _lines(text: str) -> list[tuple[str, str]]:
 
 def _control_file(raw: bytes) -> list[tuple[str, str]]:
     try:
-        root = opened_xml(raw, xml_parser())
-    except UnopenedError:
+        root = parse_xml(raw, xml_parser())
+    except UnsafeContentError:
         raise UnreadableEnvelopeError("the control file is not well-formed XML") from None
     return [(str(each.tag).rpartition("}")[2], (each.text or "").strip()) for each in root]

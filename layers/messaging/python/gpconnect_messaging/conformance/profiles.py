@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
-from gpconnect_messaging.conformance.judgement import Fault, Judgement
+from gpconnect_messaging.conformance.check_result import CheckResult, Violation
+from gpconnect_messaging.conformance.message_under_test import NHS_NUMBER, ODS_CODE, SDS_USER, MessageUnderTest
 from gpconnect_messaging.conformance.rules import Rule
-from gpconnect_messaging.conformance.transmission import NHS_NUMBER, ODS_CODE, SDS_USER, Transmission
 from gpconnect_messaging.conformance.tree import Node
 
 _BUNDLE = (
@@ -109,24 +109,24 @@ def _demands(profile: str) -> tuple[_Demands, ...]:
     )
 
 
-def _faults(resource: Node, profile: str) -> Iterator[Fault]:
+def _faults(resource: Node, profile: str) -> Iterator[Violation]:
     for demand in _demands(profile):
         for node in resource.at(*demand.parent):
             names = {child.name for child in node.children}
             for name in demand.required:
                 if name not in names:
-                    yield Fault(node, f"{profile} requires {name}")
+                    yield Violation(node, f"{profile} requires {name}")
             if not demand.forbidden.isdisjoint(names):
                 for child in node.children:
                     if child.name in demand.forbidden:
-                        yield Fault(child, f"{profile} forbids {child.name}")
+                        yield Violation(child, f"{profile} forbids {child.name}")
             for name in demand.single:
                 if name in names and len(found := node.all(name)) > 1:
-                    yield Fault(found[1], f"{profile} allows only one {name}")
+                    yield Violation(found[1], f"{profile} allows only one {name}")
             for name, value in demand.fixed:
                 for child in node.all(name):
                     if child.value != value:
-                        yield Fault(child, f"{profile} fixes {name} to {value}")
+                        yield Violation(child, f"{profile} fixes {name} to {value}")
 
 
 # --- slices -----------------------------------------------------------------------------------------------------------
@@ -136,49 +136,49 @@ _HANDLING_KEYS = (
 )  # fmt: skip
 
 
-def _handling(resource: Node, profile: str) -> Iterator[Fault]:
+def _handling(resource: Node, profile: str) -> Iterator[Violation]:
     found = [e for e in resource.all("extension") if e.url and e.url.endswith("/Extension-ITK-MessageHandling-2")]
     if len(found) != 1:
-        yield Fault(found[1] if found else resource, f"{profile} requires exactly one handling extension")
+        yield Violation(found[1] if found else resource, f"{profile} requires exactly one handling extension")
         return
     urls = [each.url for each in found[0].children]
     for key in _HANDLING_KEYS:
         if urls.count(key) != 1:
-            yield Fault(found[0], f"the handling extension requires {key}, once")
+            yield Violation(found[0], f"the handling extension requires {key}, once")
     for child in found[0].children:
         if child.name == "extension" and len(child.children) != 1:
-            yield Fault(child, "a key of the handling extension has exactly one value")
+            yield Violation(child, "a key of the handling extension has exactly one value")
         for coding in child.all("valueCoding"):
             for name in ("system", "code", "display"):
                 if coding.first(name) is None:
-                    yield Fault(coding, f"the handling extension requires {name} here")
+                    yield Violation(coding, f"the handling extension requires {name} here")
 
 
-def _one_each(*systems: str) -> Callable[[Node, str], Iterator[Fault]]:
-    def slices(resource: Node, profile: str) -> Iterator[Fault]:
+def _one_each(*systems: str) -> Callable[[Node, str], Iterator[Violation]]:
+    def slices(resource: Node, profile: str) -> Iterator[Violation]:
         for system in systems:
             found = [each for each in resource.all("identifier") if each.text("system") == system]
             for each in found:
                 if not each.text("value"):
-                    yield Fault(each, f"{profile} requires a value here")
+                    yield Violation(each, f"{profile} requires a value here")
             if len(found) > 1:
-                yield Fault(found[1], f"{profile} allows only one identifier of this system")
+                yield Violation(found[1], f"{profile} allows only one identifier of this system")
 
     return slices
 
 
-def _patient(resource: Node, profile: str) -> Iterator[Fault]:
+def _patient(resource: Node, profile: str) -> Iterator[Violation]:
     yield from _one_each(NHS_NUMBER)(resource, profile)
     for each in resource.all("identifier"):
         # Senders use the extension under its CareConnect and its GP Connect URL; the published example the second.
         if each.text("system") == NHS_NUMBER and not each.extension("NHSNumberVerificationStatus-1"):
-            yield Fault(each, f"{profile} requires the NHS number's verification status")
+            yield Violation(each, f"{profile} requires the NHS number's verification status")
     official = [each for each in resource.all("name") if each.text("use") == "official"]
     if len(official) != 1:
-        yield Fault(official[1] if official else resource, f"{profile} requires exactly one official name")
+        yield Violation(official[1] if official else resource, f"{profile} requires exactly one official name")
 
 
-_SLICES: dict[str, Callable[[Node, str], Iterator[Fault]]] = {
+_SLICES: dict[str, Callable[[Node, str], Iterator[Violation]]] = {
     "ITK-MessageHeader-2": _handling,
     "CareConnect-Patient-1": _patient,
     "CareConnect-ITK-Header-Organization-1": _one_each(ODS_CODE),
@@ -188,7 +188,7 @@ _SLICES: dict[str, Callable[[Node, str], Iterator[Fault]]] = {
 }
 
 
-def subjects(transmission: Transmission, profile: str) -> list[Node]:
+def subjects(transmission: MessageUnderTest, profile: str) -> list[Node]:
     """List the resources that a profile is for, by their place in the message."""
     if profile == "ITK-Message-Bundle-1":
         return [transmission.root] if transmission.root.name == "Bundle" else []
@@ -203,11 +203,11 @@ def conforms_to(profile: str) -> Rule:
     """Make the rule that resources in a profile's place do what it demands."""
     slices = _SLICES.get(profile)
 
-    def rule(transmission: Transmission) -> Judgement:
+    def rule(transmission: MessageUnderTest) -> CheckResult:
         seen = subjects(transmission, profile)
         faults = [fault for each in seen for fault in _faults(each, profile)]
         if slices:
             faults += [fault for each in seen for fault in slices(each, profile)]
-        return Judgement(seen, faults)
+        return CheckResult(seen, faults)
 
     return rule

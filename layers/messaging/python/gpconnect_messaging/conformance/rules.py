@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from gpconnect_messaging.conformance.judgement import NOT_APPLICABLE, Fault, Judgement
-from gpconnect_messaging.conformance.transmission import Transmission
+from gpconnect_messaging.conformance.check_result import NOT_APPLICABLE, CheckResult, Violation
+from gpconnect_messaging.conformance.message_under_test import MessageUnderTest
 from gpconnect_messaging.conformance.tree import Node
 
-Rule = Callable[[Transmission], Judgement]
-Subjects = Callable[[Transmission], Sequence[Node]]
+Rule = Callable[[MessageUnderTest], CheckResult]
+Subjects = Callable[[MessageUnderTest], Sequence[Node]]
 
 # --- what a rule looks at ---------------------------------------------------------------------------------------------
 
@@ -17,22 +17,22 @@ def every(kind: str) -> Subjects:
     return lambda transmission: transmission.resources(kind)
 
 
-def header(transmission: Transmission) -> Sequence[Node]:
+def header(transmission: MessageUnderTest) -> Sequence[Node]:
     """The MessageHeader."""
     return [transmission.header] if transmission.header else []
 
 
-def composition(transmission: Transmission) -> Sequence[Node]:
+def composition(transmission: MessageUnderTest) -> Sequence[Node]:
     """The Composition."""
     return [transmission.composition] if transmission.composition else []
 
 
-def patient(transmission: Transmission) -> Sequence[Node]:
+def patient(transmission: MessageUnderTest) -> Sequence[Node]:
     """The patient."""
     return [transmission.patient] if transmission.patient else []
 
 
-def organisation(transmission: Transmission) -> Sequence[Node]:
+def organisation(transmission: MessageUnderTest) -> Sequence[Node]:
     """The sending organisation."""
     return [transmission.organisation] if transmission.organisation else []
 
@@ -40,15 +40,15 @@ def organisation(transmission: Transmission) -> Sequence[Node]:
 # --- kinds of rules ---------------------------------------------------------------------------------------------------
 
 
-def rule_for_each(subjects: Subjects, fault: Callable[[Node, Transmission], Fault | None]) -> Rule:
+def rule_for_each(subjects: Subjects, fault: Callable[[Node, MessageUnderTest], Violation | None]) -> Rule:
     """Judge every subject by itself; without subjects the rule does not apply."""
 
-    def rule(transmission: Transmission) -> Judgement:
+    def rule(transmission: MessageUnderTest) -> CheckResult:
         seen = subjects(transmission)
         if not seen:
             return NOT_APPLICABLE
         faults = [found for each in seen if (found := fault(each, transmission)) is not None]
-        return Judgement(seen, faults)
+        return CheckResult(seen, faults)
 
     return rule
 
@@ -57,9 +57,9 @@ def has(subjects: Subjects, path: str) -> Rule:
     """Each subject has something at the path (`name.name`); `name[x]` takes any type of a choice."""
     names = tuple(path.split("."))
 
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+    def fault(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
         found = _at(subject, names)
-        return None if any(each.value or each.children for each in found) else Fault(subject, f"{path} is missing")
+        return None if any(each.value or each.children for each in found) else Violation(subject, f"{path} is missing")
 
     return rule_for_each(subjects, fault)
 
@@ -68,10 +68,10 @@ def lacks(subjects: Subjects, *paths: str) -> Rule:
     """No subject has anything at any of the paths."""
     steps = {path: tuple(path.split(".")) for path in paths}
 
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+    def fault(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
         for path, names in steps.items():
             if found := _at(subject, names):
-                return Fault(found[0], f"{path} must not be there")
+                return Violation(found[0], f"{path} must not be there")
         return None
 
     return rule_for_each(subjects, fault)
@@ -82,12 +82,12 @@ def fixed(subjects: Subjects, path: str, *values: str, optional: bool = False) -
     names, allowed = tuple(path.split(".")), frozenset(values)
     expected = " or ".join(values)
 
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+    def fault(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
         found = subject.at(*names)
         if not found:
-            return None if optional else Fault(subject, f"{path} is missing; it must be {expected}")
+            return None if optional else Violation(subject, f"{path} is missing; it must be {expected}")
         wrong = [each for each in found if each.value not in allowed]
-        return Fault(wrong[0], f"{path} must be {expected}") if wrong else None
+        return Violation(wrong[0], f"{path} must be {expected}") if wrong else None
 
     return rule_for_each(subjects, fault)
 
@@ -103,7 +103,7 @@ def coded(
     expected = f"a code of {system}" if system else "a code"
     expected = f"{' or '.join(codes)} of {system}" if codes else expected
 
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+    def fault(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
         concepts = subject.at(*names)
         for concept in concepts:
             for coding in concept.all("coding"):
@@ -115,7 +115,7 @@ def coded(
                     and (not allowed or code in allowed)
                 ):
                     return None
-        return Fault(concepts[0] if concepts else subject, f"{path} must have {expected}")
+        return Violation(concepts[0] if concepts else subject, f"{path} must have {expected}")
 
     return rule_for_each(subjects, fault)
 
@@ -124,12 +124,12 @@ def described(subjects: Subjects, path: str) -> Rule:
     """Each subject has, at the path, a concept with a code or, where there is none, with words."""
     names = tuple(path.split("."))
 
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+    def fault(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
         concepts = subject.at(*names)
         for concept in concepts:
             if concept.text("text") or any(coding.text("code") for coding in concept.all("coding")):
                 return None
-        return Fault(concepts[0] if concepts else subject, f"{path} must have a code, or else a text")
+        return Violation(concepts[0] if concepts else subject, f"{path} must have a code, or else a text")
 
     return rule_for_each(subjects, fault)
 
@@ -139,16 +139,16 @@ def refers(subjects: Subjects, path: str, *kinds: str, optional: bool = False) -
     names, allowed = tuple(path.split(".")), frozenset(kinds)
     expected = " or ".join(kinds)
 
-    def fault(subject: Node, transmission: Transmission) -> Fault | None:
+    def fault(subject: Node, transmission: MessageUnderTest) -> Violation | None:
         references = _at(subject, names)
         if not references:
-            return None if optional else Fault(subject, f"{path} is missing; it must refer to {expected}")
+            return None if optional else Violation(subject, f"{path} is missing; it must refer to {expected}")
         for reference in references:
             referred = transmission.referred(reference)
             if referred is None:
-                return Fault(reference, f"{path} must refer to {expected} inside the document")
+                return Violation(reference, f"{path} must refer to {expected} inside the document")
             if referred.name not in allowed:
-                return Fault(reference, f"{path} must refer to {expected}, not to {referred.name}")
+                return Violation(reference, f"{path} must refer to {expected}, not to {referred.name}")
         return None
 
     return rule_for_each(subjects, fault)
@@ -158,12 +158,12 @@ def extended(subjects: Subjects, url_end: str, path: str = "") -> Rule:
     """Each subject has an extension whose URL ends so, and in it something at the path."""
     names = tuple(path.split(".")) if path else ()
 
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+    def fault(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
         extension = subject.extension(url_end)
         if extension is None:
-            return Fault(subject, f"the extension {url_end.strip('/')} is missing")
+            return Violation(subject, f"the extension {url_end.strip('/')} is missing")
         if names and not inner(extension, names):
-            return Fault(extension, f"{path} is missing from the extension {url_end.strip('/')}")
+            return Violation(extension, f"{path} is missing from the extension {url_end.strip('/')}")
         return None
 
     return rule_for_each(subjects, fault)
@@ -172,9 +172,9 @@ def extended(subjects: Subjects, url_end: str, path: str = "") -> Rule:
 def all_of(*rules: Rule) -> Rule:
     """Hold where all hold."""
 
-    def rule(transmission: Transmission) -> Judgement:
+    def rule(transmission: MessageUnderTest) -> CheckResult:
         judgements = [each(transmission) for each in rules]
-        return Judgement(
+        return CheckResult(
             [node for each in judgements for node in each.seen], [fault for each in judgements for fault in each.faults]
         )
 

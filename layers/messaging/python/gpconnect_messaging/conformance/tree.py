@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from lxml import etree
 
-from gpconnect_messaging.opening import UnopenedError, opened_xml, unzipped, xml_parser
+from gpconnect_messaging.safe_parsing import UnsafeContentError, gunzip, parse_xml, xml_parser
 
 LARGEST_MESSAGE = 250 * 1024 * 1024
 """Longest message that is read, in bytes, uncompressed."""
@@ -148,7 +148,7 @@ def read(body: bytes) -> Tree:
     """Read a message or response, gzip'd or not. Raises UnreadableMessageError."""
     try:
         return _read(_plain(body))
-    except UnopenedError as error:
+    except UnsafeContentError as error:
         raise UnreadableMessageError(str(error)) from None
 
 
@@ -163,7 +163,7 @@ def _read(body: bytes) -> Tree:
 
 
 def _plain(body: bytes) -> bytes:
-    body = unzipped(body, LARGEST_MESSAGE)
+    body = gunzip(body, LARGEST_MESSAGE)
     # Only a document's bytes are many: a copy for a byte order mark is made only where there is one.
     return body.removeprefix(b"\xef\xbb\xbf").lstrip() if body[:1] not in (b"<", b"{") else body
 
@@ -187,7 +187,7 @@ def _read_xml(body: bytes) -> Node:
     declared = _ENCODING.search(opening)
     if declared and declared[1].lower() not in _ENCODINGS:
         raise UnreadableMessageError("its encoding is neither UTF-8 nor UTF-16")
-    root = opened_xml(body, _PARSER)
+    root = parse_xml(body, _PARSER)
     return _from_element(root, None, 0)
 
 

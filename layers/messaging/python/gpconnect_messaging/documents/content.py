@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gpconnect_messaging.documents import wording
-from gpconnect_messaging.documents.layouts import Design
+from gpconnect_messaging.documents.report_designs import Design
 from gpconnect_messaging.requests.models import CodedItem, Request, Result, Section
 from gpconnect_messaging.usecases import USE_CASES
 

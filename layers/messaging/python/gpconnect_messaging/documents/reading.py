@@ -14,7 +14,7 @@ from lxml import etree
 
 from gpconnect_messaging.documents import wording
 from gpconnect_messaging.documents.clinical_facts import clinical_facts, in_words, referred
-from gpconnect_messaging.opening import DocumentTypeError, UnopenedError, opened_xml, xml_parser
+from gpconnect_messaging.safe_parsing import DocumentTypeError, UnsafeContentError, parse_xml, xml_parser
 
 _FHIR = "{http://hl7.org/fhir}"
 _HANDLING = "Extension-ITK-MessageHandling"
@@ -67,10 +67,10 @@ class Reading:
 def read_message(content: bytes) -> Reading:
     """Read a message. Raises UnreadableMessageError."""
     try:
-        root = opened_xml(content, xml_parser(huge=True, blanks=True))
+        root = parse_xml(content, xml_parser(huge=True, blanks=True))
     except DocumentTypeError:
         raise UnreadableMessageError("XML with a document type, which FHIR forbids") from None
-    except UnopenedError:
+    except UnsafeContentError:
         raise UnreadableMessageError("not well-formed XML") from None
     if root.tag != f"{_FHIR}Bundle":
         raise UnreadableMessageError("not a FHIR Bundle")

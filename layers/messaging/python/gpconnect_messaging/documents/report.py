@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpconnect_messaging.documents.content import TooManyLinesError, needed_pictures, report_content
-from gpconnect_messaging.documents.layouts import PageSize, designed
+from gpconnect_messaging.documents.report_designs import PageSize, designed
 from gpconnect_messaging.requests.models import Request, RequestedDocument
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.specification import ReportDesign
 from gpconnect_messaging.usecases import USE_CASES
 
 if TYPE_CHECKING:
-    from gpconnect_messaging.documents.arrangement import Arranger
+    from gpconnect_messaging.documents.page_layout import Arranger
     from gpconnect_messaging.documents.pdf import Drawer
 
 MOST_LINES = 20_000
@@ -71,7 +71,7 @@ class ReportRenderer:
 
     @cached_property
     def _tools(self) -> "tuple[Arranger, Drawer]":
-        from gpconnect_messaging.documents.arrangement import Arranger
+        from gpconnect_messaging.documents.page_layout import Arranger
         from gpconnect_messaging.documents.pdf import Drawer
 
         shift, design = designed(self.design, self.page_size)

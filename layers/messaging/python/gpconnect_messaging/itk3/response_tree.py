@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gpconnect_messaging.json_reading import each_name_once
-from gpconnect_messaging.opening import AROUND, UnopenedError, decoded, fed_xml, unzipped
+from gpconnect_messaging.safe_parsing import AROUND, UnsafeContentError, decoded, gunzip, parse_xml_into
 
 LARGEST_RESPONSE = 1024 * 1024
 """Uncompressed bytes."""
@@ -79,8 +79,8 @@ def response_tree(body: bytes) -> Node:
     Raises UnreadableResponse, also where the budget is used up.
     """
     try:
-        text = decoded(unzipped(body, LARGEST_RESPONSE))
-    except UnopenedError as error:
+        text = decoded(gunzip(body, LARGEST_RESPONSE))
+    except UnsafeContentError as error:
         raise UnreadableResponse(str(error)) from None
     if text.startswith('"'):
         text = str(_parsed(text)).strip(AROUND)
@@ -137,8 +137,8 @@ def _from_xml(text: str) -> Node:
     _refuse_too_many(_ATTRIBUTE_SIGNS, text)
     target = _XmlTarget()
     try:
-        fed_xml(text, target)
-    except UnopenedError as error:
+        parse_xml_into(text, target)
+    except UnsafeContentError as error:
         raise UnreadableResponse(str(error)) from None
     return target.root
 

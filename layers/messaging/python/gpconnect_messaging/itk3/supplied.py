@@ -19,8 +19,8 @@ from gpconnect_messaging.itk3.stu3 import Json
 from gpconnect_messaging.itk3.xml import FHIR, from_xml
 from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.names import fold
-from gpconnect_messaging.opening import DocumentTypeError, UnopenedError, as_utf_8, opened_xml, xml_parser
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
+from gpconnect_messaging.safe_parsing import DocumentTypeError, UnsafeContentError, as_utf_8, parse_xml, xml_parser
 
 LARGEST_RESOURCE = 262_144
 """Longest ready resource, in bytes."""
@@ -119,10 +119,10 @@ def _from_xml(place: int, raw: bytes) -> Json:
     if _HOLDS_NOTHING.fullmatch(raw):
         raise _refused(place, "is empty, or an XML declaration alone: give a FHIR resource")
     try:
-        root = opened_xml(as_utf_8(raw), xml_parser(blanks=True))
+        root = parse_xml(as_utf_8(raw), xml_parser(blanks=True))
     except DocumentTypeError:
         raise _refused(place, "has a document type declaration, which FHIR XML must not have") from None
-    except UnopenedError:
+    except UnsafeContentError:
         raise _refused(place, "is not well-formed XML, or in an encoding that is not read: save it as UTF-8") from None
     if not root.tag.startswith(FHIR) or any(True for _ in _too_deep(root)):
         raise _refused(place, f"is not a FHIR resource of at most {DEEPEST} levels, in FHIR's namespace")

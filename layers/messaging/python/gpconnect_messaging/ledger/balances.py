@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from gpconnect_messaging.ledger.drop_passes import read_findings
-from gpconnect_messaging.ledger.lifecycle import NoticeKind, Status
-from gpconnect_messaging.ledger.records import Notice
+from gpconnect_messaging.ledger.lifecycle import NotificationType, Status
+from gpconnect_messaging.ledger.records import Notification
 from gpconnect_messaging.ledger.store import UNMATCHED
 from gpconnect_messaging.ledger.table import SHARDS, Item, LedgerTable, in_time, item, plain, text
 from gpconnect_messaging.ledger.table import time as read_time
@@ -177,7 +177,7 @@ class Balances(LedgerTable):
         """Give what the listing of the drop found on a day."""
         return read_findings(self._get(f"DROP#{day}", "FOUND"))
 
-    def store(self, balance: Balance, evidence_key: str, reckoning: Reckoning) -> tuple[Notice, ...] | None:
+    def store(self, balance: Balance, evidence_key: str, reckoning: Reckoning) -> tuple[Notification, ...] | None:
         """Keep a balance's summary, in place of an earlier one of the day, and end its reckoning.
 
         An imbalance raises a notification, and so does another imbalance of the same day when its balance is made
@@ -199,13 +199,13 @@ class Balances(LedgerTable):
             **self._expiry(balance.made_at),
         }
         puts = [self._put(summary), self._put_reckoning(replace(reckoning, done=True))]
-        facts = {name: str(count) for name, count in counts.items() if count}
+        details = {name: str(count) for name, count in counts.items() if count}
         before = self._get(pk, "BALANCE") or {}
-        notice = Notice(
+        notice = Notification(
             subject_key=pk,
-            kind=NoticeKind.IMBALANCE,
+            kind=NotificationType.IMBALANCE,
             raised_at=balance.made_at,
-            facts=facts | {"day": balance.day.isoformat(), "evidence_key": evidence_key},
+            details=details | {"day": balance.day.isoformat(), "evidence_key": evidence_key},
             occasion=balance.fingerprint if before else "",
         )
         new = bool(balance.wrong) and before.get("fingerprint") != balance.fingerprint

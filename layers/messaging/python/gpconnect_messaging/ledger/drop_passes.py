@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
-from gpconnect_messaging.ledger.records import Notice
+from gpconnect_messaging.ledger.records import Notification
 from gpconnect_messaging.ledger.table import Item, LedgerTable, text, time
 from gpconnect_messaging.reconciliation import DropFindings
 from gpconnect_messaging.requests.drop_keys import is_request
@@ -138,11 +138,11 @@ class DropPasses(LedgerTable):
         for document_id in document_ids:
             self._write([self._put({"pk": f"DROPPED#{document_id}", "sk": "FOUND", **self._expiry(at)})])
 
-    def raise_notices(self, found: DropFindings, at: datetime) -> Sequence[Notice]:
+    def raise_notices(self, found: DropFindings, at: datetime) -> Sequence[Notification]:
         """Raise a notice of each kind of finding, once an hour."""
         subject = f"DROP#{at.astimezone(UTC):%Y-%m-%dT%H}"
         raised = [
-            Notice(subject_key=subject, kind=kind, raised_at=at, facts={"at_least": str(count)})
+            Notification(subject_key=subject, kind=kind, raised_at=at, details={"at_least": str(count)})
             for kind, count in found.notices.items()
         ]
         return [notice for notice in raised if self._write([self._put_notice(notice)])]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from gpconnect_messaging.ledger.lifecycle import FactKind
+from gpconnect_messaging.ledger.lifecycle import EventType
 from gpconnect_messaging.ledger.table import Item, LedgerTable, beginning
 
 
@@ -39,7 +39,7 @@ class HeldItems(LedgerTable):
     another held message needs is not freed with this one.
     """
 
-    def place(self, message_id: str) -> Held:
+    def apply(self, message_id: str) -> Held:
         """Keep everything of a message, and what is recorded of it later. Raises UnknownMessageError."""
         row = "SET legal_hold = :held REMOVE expires_at ADD revision :one"
         held, places = self._change_row(message_id, row, {":held": True})
@@ -93,5 +93,5 @@ class HeldItems(LedgerTable):
 
 def _mesh_ids_of_answers(items: list[Item]) -> Iterator[str]:
     for each in items:
-        if each.get("kind") in (FactKind.RESPONSE.value, FactKind.REPORT.value):
+        if each.get("kind") in (EventType.RESPONSE.value, EventType.REPORT.value):
             yield each["source"].removeprefix("MESH ")

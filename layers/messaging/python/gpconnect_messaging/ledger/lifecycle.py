@@ -94,7 +94,7 @@ _SETTLED = frozenset(
 )
 
 
-class FactKind(StoredName):
+class EventType(StoredName):
     """What can happen to a message."""
 
     REQUEST_REFUSED = "request refused"
@@ -130,7 +130,7 @@ class FactKind(StoredName):
     RESEND_ORDERED = "re-send ordered by a person"
 
 
-class NoticeKind(StoredName):
+class NotificationType(StoredName):
     """What a person is told; at most one notice of each kind for a message."""
 
     INVALID = "invalid"
@@ -163,7 +163,7 @@ class NoticeKind(StoredName):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class LedgerEvent:
     """One thing that happened to a message.
 
     `identity` names the fact within its message: the same event always gets the same one, so recording it again
@@ -171,34 +171,34 @@ class Fact:
     `details` holds plain JSON values and no personal data.
     """
 
-    kind: FactKind
+    kind: EventType
     identity: str
     at: datetime
     source: str
     details: Mapping[str, Any]
 
 
-def request_refused(*, at: datetime, reasons: Iterable[str], scans: Iterable[ScanResult] = ()) -> Fact:
+def request_refused(*, at: datetime, reasons: Iterable[str], scans: Iterable[ScanResult] = ()) -> LedgerEvent:
     """The request breaks rules; the reasons are `field: rule` lines. `scans` are the malware scan's among them."""
     found = sorted({scan.value for scan in scans})
-    return Fact(
-        kind=FactKind.REQUEST_REFUSED, identity="request-refused", at=at, source="builder",
+    return LedgerEvent(
+        kind=EventType.REQUEST_REFUSED, identity="request-refused", at=at, source="builder",
         details={"reasons": list(reasons), **({"scans": found} if found else {})},
     )  # fmt: skip
 
 
-def not_required(*, at: datetime, requirement: str, why: str, repeats: str = "") -> Fact:
+def not_required(*, at: datetime, requirement: str, why: str, repeats: str = "") -> LedgerEvent:
     """No message must be sent, by the requirement that says so (GPCM-SD-CS-071, GPCM-SD-CS-073).
 
     `repeats` is the request that it is a copy of, by id, where that is why.
     """
-    return Fact(
-        kind=FactKind.NOT_REQUIRED, identity="not-required", at=at, source="builder",
+    return LedgerEvent(
+        kind=EventType.NOT_REQUIRED, identity="not-required", at=at, source="builder",
         details={"requirement": requirement, "why": why, **({"repeats": repeats} if repeats else {})},
     )  # fmt: skip
 
 
-def repeated(*, at: datetime, of_request_id: str) -> Fact:
+def repeated(*, at: datetime, of_request_id: str) -> LedgerEvent:
     """The request is a copy: another with the same content was taken in under its key of the drop (ADR 46)."""
     why = f"its content is that of request {of_request_id}, which was dropped under the same key"
     return not_required(at=at, requirement="design: a copy is a repeat", why=why, repeats=of_request_id)
@@ -212,13 +212,13 @@ def held(
     requirement: str,
     why: str,
     warn_at: datetime | None = None,
-) -> Fact:
+) -> LedgerEvent:
     """The request is checked and waits until `release_at` (UTC), and for a person's release where that is wanted.
 
     `warn_at` is when a person must know that it has not left (see `decision.warn_at`).
     """
-    return Fact(
-        kind=FactKind.HELD, identity="held", at=at, source="builder",
+    return LedgerEvent(
+        kind=EventType.HELD, identity="held", at=at, source="builder",
         details={
             "release_at": release_at.isoformat(),
             "by_a_person": by_a_person,
@@ -229,110 +229,122 @@ def held(
     )  # fmt: skip
 
 
-def differs(*, at: datetime, fields: Iterable[str], comparison: str) -> Fact:
+def differs(*, at: datetime, fields: Iterable[str], comparison: str) -> LedgerEvent:
     """PDS has these fields of the request otherwise: a person decides (GPCM-SD-CS-072; MESH refuses it, EPL-154).
 
     `comparison` is the key under which the evidence store keeps both values, which are personal data.
     """
     named = sorted(fields)
-    return Fact(
-        kind=FactKind.DIFFERS, identity=f"differs-{'-'.join(named)}", at=at, source="builder",
+    return LedgerEvent(
+        kind=EventType.DIFFERS, identity=f"differs-{'-'.join(named)}", at=at, source="builder",
         details={"fields": named, "comparison": comparison},
     )  # fmt: skip
 
 
-def lookup_unanswered(*, at: datetime, times: int, why: str) -> Fact:
+def lookup_unanswered(*, at: datetime, times: int, why: str) -> LedgerEvent:
     """PDS gave no answer when the message was to be made: the request waits a little longer, and PDS is asked again."""
-    return Fact(
-        kind=FactKind.LOOKUP_UNANSWERED, identity=f"lookup-unanswered-{times}", at=at, source="builder",
+    return LedgerEvent(
+        kind=EventType.LOOKUP_UNANSWERED, identity=f"lookup-unanswered-{times}", at=at, source="builder",
         details={"why": why},
     )  # fmt: skip
 
 
-def released_by_a_person(*, at: datetime, actor: str, despite: Iterable[str] = ()) -> Fact:
+def released_by_a_person(*, at: datetime, actor: str, despite: Iterable[str] = ()) -> LedgerEvent:
     """An operator, by id, wants the held request to be sent (GPCM-SD-CS-074).
 
     `despite` are the fields that were known to differ from PDS when the operator decided.
     """
     known = sorted(despite)
-    return Fact(
-        kind=FactKind.RELEASED_BY_A_PERSON, identity="-".join(["released-by-a-person", *known]), at=at,
+    return LedgerEvent(
+        kind=EventType.RELEASED_BY_A_PERSON, identity="-".join(["released-by-a-person", *known]), at=at,
         source="operator", details={"actor": actor, **({"despite": known} if known else {})},
     )  # fmt: skip
 
 
-def release_started(*, at: datetime, version: int) -> Fact:
+def release_started(*, at: datetime, version: int) -> LedgerEvent:
     """The held request has its version: from now on a newer one is the next version."""
-    return Fact(
-        kind=FactKind.RELEASE_STARTED, identity="release-started", at=at, source="builder", details={"version": version}
+    return LedgerEvent(
+        kind=EventType.RELEASE_STARTED,
+        identity="release-started",
+        at=at,
+        source="builder",
+        details={"version": version},
     )
 
 
-def released(*, at: datetime, message_ids: Iterable[str]) -> Fact:
+def released(*, at: datetime, message_ids: Iterable[str]) -> LedgerEvent:
     """The held request's messages are stored: the rest of their story is theirs."""
-    return Fact(
-        kind=FactKind.RELEASED, identity="released", at=at, source="builder", details={"message_ids": list(message_ids)}
+    return LedgerEvent(
+        kind=EventType.RELEASED,
+        identity="released",
+        at=at,
+        source="builder",
+        details={"message_ids": list(message_ids)},
     )
 
 
 def superseded(
     *, at: datetime, by_request_id: str, actor: str | None = None, reason: str = "", arrived_later: bool = False
-) -> Fact:
+) -> LedgerEvent:
     """A newer request for the same encounter took this one's place before it was sent (GPCM-SD-CS-076).
 
     With an `actor`: an operator, by id, gave an earlier version up, so that the newer one can go. `arrived_later` says
     that this request came after the one that it lost to, so that a person must know.
     """
-    by_hand: dict[str, Any] = {"actor": actor, "reason": reason} if actor else {}
-    by_hand |= {"arrived_later": True} if arrived_later else {}
-    return Fact(
-        kind=FactKind.SUPERSEDED, identity="superseded", at=at, source="operator" if actor else "builder",
-        details={"by_request_id": by_request_id, **by_hand},
+    operator_actions: dict[str, Any] = {"actor": actor, "reason": reason} if actor else {}
+    operator_actions |= {"arrived_later": True} if arrived_later else {}
+    return LedgerEvent(
+        kind=EventType.SUPERSEDED, identity="superseded", at=at, source="operator" if actor else "builder",
+        details={"by_request_id": by_request_id, **operator_actions},
     )  # fmt: skip
 
 
-def waits_no_longer(*, at: datetime, actor: str, reason: str, given_up: Iterable[str]) -> Fact:
+def waits_no_longer(*, at: datetime, actor: str, reason: str, given_up: Iterable[str]) -> LedgerEvent:
     """An operator, by id, gave up the earlier versions that this message waited for, by their message ids."""
-    return Fact(
-        kind=FactKind.WAITS_NO_LONGER, identity="waits-no-longer", at=at, source="operator",
+    return LedgerEvent(
+        kind=EventType.WAITS_NO_LONGER, identity="waits-no-longer", at=at, source="operator",
         details={"actor": actor, "reason": reason, "given_up": list(given_up)},
     )  # fmt: skip
 
 
-def running_late(*, at: datetime) -> Fact:
+def running_late(*, at: datetime) -> LedgerEvent:
     """It has not left, and the three hours of GPCM-SD-CS-075 are nearly over: a person must know."""
-    return Fact(kind=FactKind.RUNNING_LATE, identity="running-late", at=at, source="poller", details={})
+    return LedgerEvent(kind=EventType.RUNNING_LATE, identity="running-late", at=at, source="poller", details={})
 
 
-def withdrawal(*, at: datetime, stopped: Iterable[str], sent: Iterable[str], warning_key: str | None) -> Fact:
+def withdrawal(*, at: datetime, stopped: Iterable[str], sent: Iterable[str], warning_key: str | None) -> LedgerEvent:
     """The consultation was deleted (GPCM-SD-CS-077): what of it was stopped, and what the practice has or may have.
 
     Both are ids, of requests and messages. `warning_key` is where the evidence store keeps the warning.
     """
-    return Fact(
-        kind=FactKind.WITHDRAWAL, identity="withdrawal", at=at, source="builder",
+    return LedgerEvent(
+        kind=EventType.WITHDRAWAL, identity="withdrawal", at=at, source="builder",
         details={"stopped": list(stopped), "sent": list(sent), "warning_key": warning_key},
     )  # fmt: skip
 
 
-def withdrawn(*, at: datetime, by_request_id: str) -> Fact:
+def withdrawn(*, at: datetime, by_request_id: str) -> LedgerEvent:
     """The consultation was deleted before this was known to be sent."""
-    return Fact(
-        kind=FactKind.WITHDRAWN, identity="withdrawn", at=at, source="builder", details={"by_request_id": by_request_id}
+    return LedgerEvent(
+        kind=EventType.WITHDRAWN,
+        identity="withdrawn",
+        at=at,
+        source="builder",
+        details={"by_request_id": by_request_id},
     )
 
 
-def practice_told(*, at: datetime, actor: str) -> Fact:
+def practice_told(*, at: datetime, actor: str) -> LedgerEvent:
     """An operator, by id, has told the practice that the consultation was deleted (GPCM-SD-CS-077)."""
-    return Fact(
-        kind=FactKind.PRACTICE_TOLD, identity="practice-told", at=at, source="operator", details={"actor": actor}
+    return LedgerEvent(
+        kind=EventType.PRACTICE_TOLD, identity="practice-told", at=at, source="operator", details={"actor": actor}
     )
 
 
-def response_accepted(*, at: datetime, mesh_message_id: str, actor: str) -> Fact:
+def response_accepted(*, at: datetime, mesh_message_id: str, actor: str) -> LedgerEvent:
     """An operator, by id, has made sure that a suspicious response is genuine: it counts."""
-    return Fact(
-        kind=FactKind.RESPONSE_ACCEPTED, identity=f"response-accepted-{mesh_message_id}", at=at, source="operator",
+    return LedgerEvent(
+        kind=EventType.RESPONSE_ACCEPTED, identity=f"response-accepted-{mesh_message_id}", at=at, source="operator",
         details={"mesh_message_id": mesh_message_id, "actor": actor},
     )  # fmt: skip
 
@@ -350,7 +362,7 @@ def built(
     registration: Mapping[str, Any] | None = None,
     arrived: datetime | None = None,
     warn_at: datetime | None = None,
-) -> Fact:
+) -> LedgerEvent:
     """The message is stored: its hash (hex), its size in bytes, and how long after sending each answer is due.
 
     `advice` says what a requirement advises against and was done all the same. `to_mailbox` and `to_organisation` (ODS
@@ -359,8 +371,8 @@ def built(
     is when its request reached us (UTC), from which the time to send counts. `warn_at` is when a person must know that
     it has not left (see `decision.warn_at`).
     """
-    return Fact(
-        kind=FactKind.BUILT, identity="built", at=at, source="builder",
+    return LedgerEvent(
+        kind=EventType.BUILT, identity="built", at=at, source="builder",
         details={
             "sha256": sha256,
             "size": size,
@@ -376,21 +388,23 @@ def built(
     )  # fmt: skip
 
 
-def upload_started(*, at: datetime, attempt: int, lease: timedelta, chunks: int = 1) -> Fact:
+def upload_started(*, at: datetime, attempt: int, lease: timedelta, chunks: int = 1) -> LedgerEvent:
     """A sender took the message, to send it in so many chunks; until the lease ends nobody else may."""
-    return Fact(
-        kind=FactKind.UPLOAD_STARTED, identity=f"upload-{attempt}", at=at, source="sender",
+    return LedgerEvent(
+        kind=EventType.UPLOAD_STARTED, identity=f"upload-{attempt}", at=at, source="sender",
         details={"attempt": attempt, "lease_until": (at + lease).isoformat(), "chunks": chunks},
     )  # fmt: skip
 
 
-def chunk_accepted(*, at: datetime, attempt: int, mesh_message_id: str, number: int, chunks: int, end: int) -> Fact:
+def chunk_accepted(
+    *, at: datetime, attempt: int, mesh_message_id: str, number: int, chunks: int, end: int
+) -> LedgerEvent:
     """MESH took a chunk that does not complete the message, under the id that it gave the first.
 
     `end` is how far into the message's content the chunk goes, in bytes.
     """
-    return Fact(
-        kind=FactKind.CHUNK_ACCEPTED, identity=f"chunk-{mesh_message_id}-{number}", at=at, source="sender",
+    return LedgerEvent(
+        kind=EventType.CHUNK_ACCEPTED, identity=f"chunk-{mesh_message_id}-{number}", at=at, source="sender",
         details={
             "attempt": attempt,
             "mesh_message_id": mesh_message_id,
@@ -401,35 +415,37 @@ def chunk_accepted(*, at: datetime, attempt: int, mesh_message_id: str, number: 
     )  # fmt: skip
 
 
-def upload_tracked(*, at: datetime, attempt: int, mesh_message_id: str, mesh_status: str) -> Fact:
+def upload_tracked(*, at: datetime, attempt: int, mesh_message_id: str, mesh_status: str) -> LedgerEvent:
     """We asked MESH what became of an upload whose answer was lost: MESH's own word, or `unknown to MESH`."""
-    return Fact(
-        kind=FactKind.UPLOAD_TRACKED, identity=f"tracked-{attempt}-{mesh_message_id}", at=at, source="sender",
+    return LedgerEvent(
+        kind=EventType.UPLOAD_TRACKED, identity=f"tracked-{attempt}-{mesh_message_id}", at=at, source="sender",
         details={"attempt": attempt, "mesh_message_id": mesh_message_id, "mesh_status": mesh_status},
     )  # fmt: skip
 
 
-def upload_accepted(*, at: datetime, attempt: int, mesh_message_id: str, resolved_mailbox: str | None = None) -> Fact:
+def upload_accepted(
+    *, at: datetime, attempt: int, mesh_message_id: str, resolved_mailbox: str | None = None
+) -> LedgerEvent:
     """MESH took the message and gave it its own id; the mailbox, where MESH was asked for the recipient's."""
     resolved = {"resolved_mailbox": resolved_mailbox} if resolved_mailbox else {}
-    return _outcome(FactKind.UPLOAD_ACCEPTED, at, attempt, "sender", mesh_message_id=mesh_message_id, **resolved)
+    return _outcome(EventType.UPLOAD_ACCEPTED, at, attempt, "sender", mesh_message_id=mesh_message_id, **resolved)
 
 
-def recipient_unresolved(*, at: datetime, attempt: int, organisation: str, mailboxes: int) -> Fact:
+def recipient_unresolved(*, at: datetime, attempt: int, organisation: str, mailboxes: int) -> LedgerEvent:
     """MESH names no mailbox, or more than one, for the recipient and its workflow: nothing was uploaded."""
     return _outcome(
-        FactKind.RECIPIENT_UNRESOLVED, at, attempt, "sender", organisation=organisation, mailboxes=mailboxes
+        EventType.RECIPIENT_UNRESOLVED, at, attempt, "sender", organisation=organisation, mailboxes=mailboxes
     )
 
 
-def upload_refused(*, at: datetime, attempt: int, http_status: int, error: str) -> Fact:
+def upload_refused(*, at: datetime, attempt: int, http_status: int, error: str) -> LedgerEvent:
     """MESH answered no: the HTTP status, and MESH's own error event or code."""
-    return _outcome(FactKind.UPLOAD_REFUSED, at, attempt, "sender", http_status=http_status, error=error)
+    return _outcome(EventType.UPLOAD_REFUSED, at, attempt, "sender", http_status=http_status, error=error)
 
 
 def upload_postponed(
     *, at: datetime, attempt: int, why: str, abandoned: str | None = None, not_before: datetime | None = None
-) -> Fact:
+) -> LedgerEvent:
     """The upload never left, or MESH was too busy to take it, or time ran out between chunks: it may be tried again.
 
     `abandoned` is MESH's id of a message begun in chunks that it no longer knows: it cannot be continued. `not_before`
@@ -437,30 +453,30 @@ def upload_postponed(
     """
     more = {"abandoned": abandoned} if abandoned else {}
     more |= {"not_before": not_before.isoformat()} if not_before else {}
-    return _outcome(FactKind.UPLOAD_POSTPONED, at, attempt, "sender", why=why, **more)
+    return _outcome(EventType.UPLOAD_POSTPONED, at, attempt, "sender", why=why, **more)
 
 
-def upload_uncertain(*, at: datetime, attempt: int, why: str, source: str) -> Fact:
+def upload_uncertain(*, at: datetime, attempt: int, why: str, source: str) -> LedgerEvent:
     """The upload may or may not have reached MESH."""
-    return _outcome(FactKind.UPLOAD_UNCERTAIN, at, attempt, source, why=why)
+    return _outcome(EventType.UPLOAD_UNCERTAIN, at, attempt, source, why=why)
 
 
-def queued_again(*, at: datetime, times: int, why: str) -> Fact:
+def queued_again(*, at: datetime, times: int, why: str) -> LedgerEvent:
     """The due-work sweep put the message on the send queue once more."""
-    return Fact(
-        kind=FactKind.QUEUED_AGAIN, identity=f"queued-again-{times}", at=at, source="poller", details={"why": why}
+    return LedgerEvent(
+        kind=EventType.QUEUED_AGAIN, identity=f"queued-again-{times}", at=at, source="poller", details={"why": why}
     )
 
 
-def routed(*, at: datetime, mesh_message_id: str | None, mailbox: str | None, times: int = 1) -> Fact:
+def routed(*, at: datetime, mesh_message_id: str | None, mailbox: str | None, times: int = 1) -> LedgerEvent:
     """MESH says to which mailbox it took a copy that it routed itself; `mailbox` is None where it does not say.
 
     `mesh_message_id` is None where MESH was asked where it lists the practice instead. `times` is how often it was
     asked in vain, this time included: it is asked again, so that its silence is not remembered for ever.
     """
     copy = mesh_message_id or "as-listed"
-    return Fact(
-        kind=FactKind.ROUTED, identity=f"routed-{copy}" if mailbox else f"not-routed-{copy}-{times}", at=at,
+    return LedgerEvent(
+        kind=EventType.ROUTED, identity=f"routed-{copy}" if mailbox else f"not-routed-{copy}-{times}", at=at,
         source="poller",
         details={"mesh_message_id": mesh_message_id, "mailbox": mailbox},
     )  # fmt: skip
@@ -476,13 +492,13 @@ def response(
     level: Level,
     verdict: Verdict,
     checksum: str = "",
-) -> Fact:
+) -> LedgerEvent:
     """An ITK3 Response arrived; its code's row in the table decides, never its severity or words.
 
     `checksum` says what is wrong with its Mex-Content-Checksum, if anything.
     """
-    return Fact(
-        kind=FactKind.RESPONSE, identity=f"response-{mesh_message_id}-{code}", at=at, source=f"MESH {mesh_message_id}",
+    return LedgerEvent(
+        kind=EventType.RESPONSE, identity=f"response-{mesh_message_id}-{code}", at=at, source=f"MESH {mesh_message_id}",
         details={
             "mesh_message_id": mesh_message_id,
             "code": code,
@@ -495,55 +511,57 @@ def response(
     )  # fmt: skip
 
 
-def report(*, at: datetime, mesh_message_id: str, linked_mesh_message_id: str, code: str, description: str) -> Fact:
+def report(
+    *, at: datetime, mesh_message_id: str, linked_mesh_message_id: str, code: str, description: str
+) -> LedgerEvent:
     """MESH reports that it could not route the message, or that nobody collected it."""
-    return Fact(
-        kind=FactKind.REPORT, identity=f"report-{mesh_message_id}", at=at, source=f"MESH {mesh_message_id}",
+    return LedgerEvent(
+        kind=EventType.REPORT, identity=f"report-{mesh_message_id}", at=at, source=f"MESH {mesh_message_id}",
         details={"code": code, "description": description, "linked_mesh_message_id": linked_mesh_message_id},
     )  # fmt: skip
 
 
-def acknowledgement_overdue(*, at: datetime, missing: Iterable[str], order: int | None = None) -> Fact:
+def acknowledgement_overdue(*, at: datetime, missing: Iterable[str], order: int | None = None) -> LedgerEvent:
     """An expected acknowledgement did not come in time.
 
     `order` is the order of a person by which MESH took the copy that is not answered (`History.order_sent`).
     """
     again = "" if order is None else f"-{order}"
-    return Fact(
-        kind=FactKind.ACKNOWLEDGEMENT_OVERDUE, identity=f"acknowledgement-overdue{again}", at=at, source="poller",
+    return LedgerEvent(
+        kind=EventType.ACKNOWLEDGEMENT_OVERDUE, identity=f"acknowledgement-overdue{again}", at=at, source="poller",
         details={"missing": list(missing), **({} if order is None else {"order": order})},
     )  # fmt: skip
 
 
-def voided(*, at: datetime, by_message_id: str) -> Fact:
+def voided(*, at: datetime, by_message_id: str) -> LedgerEvent:
     """A replacement of the document could not be processed: both are void (20014; GPCM-SD-035, GPCM-SD-128)."""
-    return Fact(
-        kind=FactKind.VOIDED, identity=f"voided-{by_message_id}", at=at, source="poller",
+    return LedgerEvent(
+        kind=EventType.VOIDED, identity=f"voided-{by_message_id}", at=at, source="poller",
         details={"by_message_id": by_message_id},
     )  # fmt: skip
 
 
-def resend_ordered(*, at: datetime, actor: str, attempts: int) -> Fact:
+def resend_ordered(*, at: datetime, actor: str, attempts: int) -> LedgerEvent:
     """An operator, by id, wants the identical bytes sent once more, after so many uploads."""
-    return Fact(
-        kind=FactKind.RESEND_ORDERED, identity=f"resend-ordered-{attempts}", at=at, source="operator",
+    return LedgerEvent(
+        kind=EventType.RESEND_ORDERED, identity=f"resend-ordered-{attempts}", at=at, source="operator",
         details={"attempts": attempts, "actor": actor},
     )  # fmt: skip
 
 
-def _outcome(kind: FactKind, at: datetime, attempt: int, source: str, **details: Any) -> Fact:
-    return Fact(
+def _outcome(kind: EventType, at: datetime, attempt: int, source: str, **details: Any) -> LedgerEvent:
+    return LedgerEvent(
         kind=kind, identity=f"{kind.value.replace(' ', '-')}-{attempt}", at=at, source=source,
         details={"attempt": attempt, **details},
     )  # fmt: skip
 
 
 OUTCOMES = (
-    FactKind.UPLOAD_ACCEPTED,
-    FactKind.UPLOAD_REFUSED,
-    FactKind.RECIPIENT_UNRESOLVED,
-    FactKind.UPLOAD_POSTPONED,
-    FactKind.UPLOAD_UNCERTAIN,
+    EventType.UPLOAD_ACCEPTED,
+    EventType.UPLOAD_REFUSED,
+    EventType.RECIPIENT_UNRESOLVED,
+    EventType.UPLOAD_POSTPONED,
+    EventType.UPLOAD_UNCERTAIN,
 )
 """The outcomes of an upload. Of two of one attempt the earlier in this list holds, whichever came first.
 
@@ -555,7 +573,7 @@ MOST_ROUTING_QUESTIONS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class PartialUpload:
     """A message that MESH has some chunks of: its MESH id, how many it is made of, how many are there, and to where.
 
     `since` is when the last of those was accepted (UTC).
@@ -569,33 +587,33 @@ class Begun:
 
 
 @dataclass(frozen=True)
-class History:
+class MessageHistory:
     """What the facts of one message say, taken together: a function of their set.
 
-    `facts` are ordered by time and identity, each identity once, so that nothing depends on the order of arrival.
+    `events` are ordered by time and identity, each identity once, so that nothing depends on the order of arrival.
     """
 
-    facts: tuple[Fact, ...]
+    events: tuple[LedgerEvent, ...]
 
     def __post_init__(self) -> None:
-        facts = sorted(self.facts, key=lambda fact: (fact.at, fact.identity))
-        if len({fact.identity for fact in facts}) != len(facts):
-            facts = _without_repeats(facts)
-        object.__setattr__(self, "facts", tuple(facts))
+        events = sorted(self.events, key=lambda event: (event.at, event.identity))
+        if len({event.identity for event in events}) != len(events):
+            events = _without_repeats(events)
+        object.__setattr__(self, "events", tuple(events))
 
-    def with_fact(self, fact: Fact) -> "History":
+    def with_event(self, event: LedgerEvent) -> "MessageHistory":
         """Add a fact; one that is already known changes nothing."""
-        made = History((*self.facts, fact))
-        return self if made.facts == self.facts else made
+        made = MessageHistory((*self.events, event))
+        return self if made.events == self.events else made
 
-    def of(self, *kinds: FactKind) -> list[Fact]:
+    def of(self, *kinds: EventType) -> list[LedgerEvent]:
         """The facts of these kinds."""
-        return [fact for fact in self.facts if fact.kind in kinds]
+        return [event for event in self.events if event.kind in kinds]
 
     @cached_property
     def identities(self) -> frozenset[str]:
         """The identities of all facts."""
-        return frozenset(fact.identity for fact in self.facts)
+        return frozenset(event.identity for event in self.events)
 
     @cached_property
     def unrecognised(self) -> bool:
@@ -603,17 +621,17 @@ class History:
 
         What comes in is recorded all the same, and what is late is reported.
         """
-        return not all(fact.kind.recognised for fact in self.facts)
+        return not all(event.kind.recognised for event in self.events)
 
     @cached_property
     def attempts(self) -> int:
         """How many uploads were started."""
-        return max((fact.details["attempt"] for fact in self.of(FactKind.UPLOAD_STARTED)), default=0)
+        return max((event.details["attempt"] for event in self.of(EventType.UPLOAD_STARTED)), default=0)
 
     @cached_property
-    def last_outcome(self) -> Fact | None:
+    def last_outcome(self) -> LedgerEvent | None:
         """The outcome of the latest upload; None while it is under way, or before the first."""
-        latest = {fact.kind: fact for fact in self.of(*OUTCOMES) if fact.details["attempt"] == self.attempts}
+        latest = {event.kind: event for event in self.of(*OUTCOMES) if event.details["attempt"] == self.attempts}
         return next((latest[kind] for kind in OUTCOMES if kind in latest), None)
 
     @cached_property
@@ -625,20 +643,20 @@ class History:
     @cached_property
     def mesh_message_ids(self) -> tuple[str, ...]:
         """The ids under which MESH took the message: more than one after a re-send."""
-        return tuple(sorted({fact.details["mesh_message_id"] for fact in self.of(FactKind.UPLOAD_ACCEPTED)}))
+        return tuple(sorted({event.details["mesh_message_id"] for event in self.of(EventType.UPLOAD_ACCEPTED)}))
 
     @cached_property
-    def begun(self) -> tuple[Begun, ...]:
+    def partial_uploads(self) -> tuple[PartialUpload, ...]:
         """The chunked uploads that MESH may still have, and that may be continued, the one with most chunks last."""
         # What a person ordered is a copy of its own: it must not be the end of one that is there already.
         return self._begun(after=self.attempts_before_order or 0)
 
-    def _begun(self, after: int = 0) -> tuple[Begun, ...]:
-        abandoned = {fact.details.get("abandoned") for fact in self.of(FactKind.UPLOAD_POSTPONED)}
-        there: dict[str, dict[int, Fact]] = {}
-        for fact in self.of(FactKind.CHUNK_ACCEPTED):
-            if fact.details["mesh_message_id"] not in abandoned and fact.details["attempt"] > after:
-                there.setdefault(fact.details["mesh_message_id"], {})[fact.details["number"]] = fact
+    def _begun(self, after: int = 0) -> tuple[PartialUpload, ...]:
+        abandoned = {event.details.get("abandoned") for event in self.of(EventType.UPLOAD_POSTPONED)}
+        there: dict[str, dict[int, LedgerEvent]] = {}
+        for event in self.of(EventType.CHUNK_ACCEPTED):
+            if event.details["mesh_message_id"] not in abandoned and event.details["attempt"] > after:
+                there.setdefault(event.details["mesh_message_id"], {})[event.details["number"]] = event
         found = []
         for mesh_message_id, chunks in there.items():
             # In order only: what comes after a gap has to be sent again.
@@ -646,7 +664,7 @@ class History:
             if accepted:
                 last = chunks[accepted].details
                 since = max(chunks[number].at for number in range(1, accepted + 1))
-                found.append(Begun(mesh_message_id, last["chunks"], accepted, last["end"], since))
+                found.append(PartialUpload(mesh_message_id, last["chunks"], accepted, last["end"], since))
         return tuple(sorted(found, key=lambda begun: (begun.accepted, begun.mesh_message_id)))
 
     @cached_property
@@ -655,18 +673,18 @@ class History:
 
         In chunks, MESH holds a copy only where its last chunk may have been sent, however many attempts that took.
         """
-        started = {fact.details["attempt"]: fact for fact in self.of(FactKind.UPLOAD_STARTED)}
+        started = {event.details["attempt"]: event for event in self.of(EventType.UPLOAD_STARTED)}
         accepted = {
-            fact.details["attempt"]: fact.details["mesh_message_id"] for fact in self.of(FactKind.UPLOAD_ACCEPTED)
+            event.details["attempt"]: event.details["mesh_message_id"] for event in self.of(EventType.UPLOAD_ACCEPTED)
         }
-        never_arrived = self.of(FactKind.UPLOAD_REFUSED, FactKind.UPLOAD_POSTPONED, FactKind.RECIPIENT_UNRESOLVED)
-        harmless = {fact.details["attempt"] for fact in never_arrived} - set(accepted)
-        possible = {attempt: fact for attempt, fact in started.items() if attempt not in harmless}
-        whole = [fact.at for fact in possible.values() if fact.details["chunks"] == 1]
-        chunked = {attempt: fact for attempt, fact in possible.items() if fact.details["chunks"] > 1}
+        never_arrived = self.of(EventType.UPLOAD_REFUSED, EventType.UPLOAD_POSTPONED, EventType.RECIPIENT_UNRESOLVED)
+        harmless = {event.details["attempt"] for event in never_arrived} - set(accepted)
+        possible = {attempt: event for attempt, event in started.items() if attempt not in harmless}
+        whole = [event.at for event in possible.values() if event.details["chunks"] == 1]
+        chunked = {attempt: event for attempt, event in possible.items() if event.details["chunks"] > 1}
         # MESH's answer to the last chunk was lost, and tracking named the upload: MESH may complete it after that.
-        tracked = {fact.details["mesh_message_id"] for fact in self.of(FactKind.UPLOAD_TRACKED)}
-        completed = {accepted[attempt]: fact.at for attempt, fact in chunked.items() if attempt in accepted} | {
+        tracked = {event.details["mesh_message_id"] for event in self.of(EventType.UPLOAD_TRACKED)}
+        completed = {accepted[attempt]: event.at for attempt, event in chunked.items() if attempt in accepted} | {
             begun.mesh_message_id: begun.since
             for begun in self._begun()
             if begun.accepted >= begun.chunks - 1 and (chunked or begun.mesh_message_id in tracked)
@@ -681,24 +699,26 @@ class History:
     @property
     def unreported_copies(self) -> int:
         """How many copies MESH may hold of which no report says that the practice did not get them."""
-        return self.possible_copies - len({fact.details["linked_mesh_message_id"] for fact in self.of(FactKind.REPORT)})
+        return self.possible_copies - len(
+            {event.details["linked_mesh_message_id"] for event in self.of(EventType.REPORT)}
+        )
 
     @cached_property
     def destinations(self) -> frozenset[str]:
         """The mailboxes that the message went to, as far as they are known: named, looked up, or told by MESH."""
         return frozenset(
             mailbox.upper()
-            for fact in self.of(FactKind.BUILT, FactKind.UPLOAD_ACCEPTED, FactKind.ROUTED)
+            for event in self.of(EventType.BUILT, EventType.UPLOAD_ACCEPTED, EventType.ROUTED)
             for name in ("to_mailbox", "resolved_mailbox", "mailbox")
-            if (mailbox := fact.details.get(name))
+            if (mailbox := event.details.get(name))
         )
 
     @property
     def unrouted(self) -> tuple[str, ...]:
         """MESH's ids of the copies that it routed itself, and was not asked about where to."""
         if any(
-            fact.details.get(name)
-            for fact in self.of(FactKind.BUILT, FactKind.UPLOAD_ACCEPTED)
+            event.details.get(name)
+            for event in self.of(EventType.BUILT, EventType.UPLOAD_ACCEPTED)
             for name in ("to_mailbox", "resolved_mailbox")
         ):
             return ()
@@ -707,19 +727,19 @@ class History:
     def routing_questions(self, mesh_message_id: str | None) -> int:
         """How often MESH was asked where it routed a copy, and did not say; None: where it lists the practice."""
         return sum(
-            fact.details["mailbox"] is None
-            for fact in self.of(FactKind.ROUTED)
-            if fact.details["mesh_message_id"] == mesh_message_id
+            event.details["mailbox"] is None
+            for event in self.of(EventType.ROUTED)
+            if event.details["mesh_message_id"] == mesh_message_id
         )
 
     def _may_ask_for_route(self, mesh_message_id: str | None) -> bool:
-        known = {fact.details["mesh_message_id"] for fact in self.of(FactKind.ROUTED) if fact.details["mailbox"]}
+        known = {event.details["mesh_message_id"] for event in self.of(EventType.ROUTED) if event.details["mailbox"]}
         return mesh_message_id not in known and self.routing_questions(mesh_message_id) < MOST_ROUTING_QUESTIONS
 
     @cached_property
     def organisations(self) -> frozenset[str]:
         """The ODS codes of those whom the message is for, as far as they are known."""
-        return frozenset(each for fact in self.of(FactKind.BUILT) if (each := fact.details.get("to_organisation")))
+        return frozenset(each for event in self.of(EventType.BUILT) if (each := event.details.get("to_organisation")))
 
     @property
     def lost_sight_of_at(self) -> str | None:
@@ -738,13 +758,13 @@ class History:
         return not self.destinations and bool(self.unrouted or self.lost_sight_of_at)
 
     @cached_property
-    def answers_nothing(self) -> tuple[Fact, ...]:
+    def answers_nothing(self) -> tuple[LedgerEvent, ...]:
         """The responses that came while MESH could have no copy of the message: forged, whatever they say."""
         since = min(self.copies_since, default=None)
-        return tuple(fact for fact in self.of(FactKind.RESPONSE) if since is None or fact.at < since)
+        return tuple(event for event in self.of(EventType.RESPONSE) if since is None or event.at < since)
 
     @cached_property
-    def suspicious(self) -> tuple[Fact, ...]:
+    def suspicious(self) -> tuple[LedgerEvent, ...]:
         """The responses that do not count (safety rule 8).
 
         Those that came while MESH could have no copy of the message; and, unless a person has accepted them, those from
@@ -752,10 +772,10 @@ class History:
         for the mailbox that a response comes from; what it says of its organisation is its own word, so that this can
         only tell against it.
         """
-        accepted = {fact.details["mesh_message_id"] for fact in self.of(FactKind.RESPONSE_ACCEPTED)}
-        forged = {fact.identity for fact in self.answers_nothing}
+        accepted = {event.details["mesh_message_id"] for event in self.of(EventType.RESPONSE_ACCEPTED)}
+        forged = {event.identity for event in self.answers_nothing}
 
-        def elsewhere(response: Fact) -> bool:
+        def elsewhere(response: LedgerEvent) -> bool:
             mailbox, organisation = (
                 str(response.details[name] or "").strip().upper() for name in ("from_mailbox", "from_organisation")
             )
@@ -764,16 +784,16 @@ class History:
             )
 
         return tuple(
-            fact
-            for fact in self.of(FactKind.RESPONSE)
-            if fact.identity in forged or (fact.details["mesh_message_id"] not in accepted and elsewhere(fact))
+            event
+            for event in self.of(EventType.RESPONSE)
+            if event.identity in forged or (event.details["mesh_message_id"] not in accepted and elsewhere(event))
         )
 
     @cached_property
-    def responses(self) -> tuple[Fact, ...]:
+    def responses(self) -> tuple[LedgerEvent, ...]:
         """The responses that count: all that are not suspicious."""
-        suspicious = {fact.identity for fact in self.suspicious}
-        return tuple(fact for fact in self.of(FactKind.RESPONSE) if fact.identity not in suspicious)
+        suspicious = {event.identity for event in self.suspicious}
+        return tuple(event for event in self.of(EventType.RESPONSE) if event.identity not in suspicious)
 
     @property
     def is_answered(self) -> bool:
@@ -797,9 +817,9 @@ class History:
         A duplicate that our own re-send made is no failure, and what is suspicious counts for nothing.
         """
         return frozenset(
-            (fact.details["level"], fact.details["verdict"])
-            for fact in self.responses
-            if not (fact.details["code"] == DUPLICATE_MESSAGE and self.possible_copies > 1)
+            (event.details["level"], event.details["verdict"])
+            for event in self.responses
+            if not (event.details["code"] == DUPLICATE_MESSAGE and self.possible_copies > 1)
         )
 
     @cached_property
@@ -820,7 +840,7 @@ class History:
     @cached_property
     def undelivered(self) -> bool:
         """MESH reported every copy that it is known to have taken, and no other can be on its way."""
-        reported = {fact.details["linked_mesh_message_id"] for fact in self.of(FactKind.REPORT)}
+        reported = {event.details["linked_mesh_message_id"] for event in self.of(EventType.REPORT)}
         under_way = self.attempts > 0 and (self.last_outcome is None or self.left_uncertain or self.sending_again)
         return bool(reported) and reported >= set(self.mesh_message_ids) and not under_way
 
@@ -843,29 +863,29 @@ class History:
     @property
     def refused_by_mesh(self) -> bool:
         """MESH answered no to the latest upload."""
-        return self.last_outcome is not None and self.last_outcome.kind is FactKind.UPLOAD_REFUSED
+        return self.last_outcome is not None and self.last_outcome.kind is EventType.UPLOAD_REFUSED
 
     @property
     def unresolved(self) -> bool:
         """The recipient has no mailbox that we may choose."""
-        return self.last_outcome is not None and self.last_outcome.kind is FactKind.RECIPIENT_UNRESOLVED
+        return self.last_outcome is not None and self.last_outcome.kind is EventType.RECIPIENT_UNRESOLVED
 
     @cached_property
     def attempts_before_order(self) -> int | None:
         """How many uploads were started before a person last ordered one more; None where nobody did."""
-        return max((fact.details["attempts"] for fact in self.of(FactKind.RESEND_ORDERED)), default=None)
+        return max((event.details["attempts"] for event in self.of(EventType.RESEND_ORDERED)), default=None)
 
     @cached_property
     def order_sent(self) -> int | None:
         """The latest order of a person after which MESH took a copy, by the uploads before it; None where none was."""
-        taken = max((fact.details["attempt"] for fact in self.of(FactKind.UPLOAD_ACCEPTED)), default=0)
-        orders = (fact.details["attempts"] for fact in self.of(FactKind.RESEND_ORDERED))
+        taken = max((event.details["attempt"] for event in self.of(EventType.UPLOAD_ACCEPTED)), default=0)
+        orders = (event.details["attempts"] for event in self.of(EventType.RESEND_ORDERED))
         return max((order for order in orders if order < taken), default=None)
 
     @cached_property
     def orders_overdue(self) -> frozenset[int | None]:
         """The orders of a person whose copies were found unanswered in time; None stands for what was sent first."""
-        return frozenset(fact.details.get("order") for fact in self.of(FactKind.ACKNOWLEDGEMENT_OVERDUE))
+        return frozenset(event.details.get("order") for event in self.of(EventType.ACKNOWLEDGEMENT_OVERDUE))
 
     @cached_property
     def sending_again(self) -> bool:
@@ -877,14 +897,14 @@ class History:
         if before is None or self.infrastructure_positive or self.business_positive:
             return False
         outcome = self.last_outcome if self.attempts > before else None
-        if self.of(FactKind.WITHDRAWN) and (outcome or self.attempts == before):
+        if self.of(EventType.WITHDRAWN) and (outcome or self.attempts == before):
             return False
-        return outcome is None or outcome.kind in (FactKind.UPLOAD_UNCERTAIN, FactKind.UPLOAD_POSTPONED)
+        return outcome is None or outcome.kind in (EventType.UPLOAD_UNCERTAIN, EventType.UPLOAD_POSTPONED)
 
     @property
     def sent_again_in_vain(self) -> frozenset[int]:
         """Name the orders of a person that were in vain, refused or reported once more, by the uploads before each."""
-        orders = sorted({fact.details["attempts"] for fact in self.of(FactKind.RESEND_ORDERED)})
+        orders = sorted({event.details["attempts"] for event in self.of(EventType.RESEND_ORDERED)})
         # An earlier order counts where an attempt that it brought about ended badly; the latest by where it stands.
         vain = {begin for begin, end in pairwise(orders) if self._ended_badly(begin + 1, end)}
         latest = {orders[-1]} if orders and self.attempts > orders[-1] and self._failed else set()
@@ -892,13 +912,13 @@ class History:
 
     def _ended_badly(self, first: int, last: int) -> bool:
         """Whether MESH refused the last of these attempts, or reported what it had accepted of them."""
-        reported = {fact.details["linked_mesh_message_id"] for fact in self.of(FactKind.REPORT)}
+        reported = {event.details["linked_mesh_message_id"] for event in self.of(EventType.REPORT)}
         badly = {
-            fact.details["attempt"] for fact in self.of(FactKind.UPLOAD_REFUSED, FactKind.RECIPIENT_UNRESOLVED)
+            event.details["attempt"] for event in self.of(EventType.UPLOAD_REFUSED, EventType.RECIPIENT_UNRESOLVED)
         } | {
-            fact.details["attempt"]
-            for fact in self.of(FactKind.UPLOAD_ACCEPTED)
-            if fact.details["mesh_message_id"] in reported
+            event.details["attempt"]
+            for event in self.of(EventType.UPLOAD_ACCEPTED)
+            if event.details["mesh_message_id"] in reported
         }
         return any(attempt in badly for attempt in range(first, last + 1))
 
@@ -909,47 +929,47 @@ class History:
     @property
     def void(self) -> bool:
         """A replacement that failed took this document with it."""
-        return bool(self.of(FactKind.VOIDED))
+        return bool(self.of(EventType.VOIDED))
 
     @property
     def waits_for_a_person(self) -> bool:
         """The request is held, and nobody has released it who must (GPCM-SD-CS-074), or not knowing what differs."""
-        wanted = any(fact.details["by_a_person"] for fact in self.of(FactKind.HELD))
-        return (wanted and not self.of(FactKind.RELEASED_BY_A_PERSON)) or bool(self.undecided_differences)
+        wanted = any(event.details["by_a_person"] for event in self.of(EventType.HELD))
+        return (wanted and not self.of(EventType.RELEASED_BY_A_PERSON)) or bool(self.undecided_differences)
 
     @cached_property
     def differences(self) -> frozenset[str]:
         """The fields that PDS was ever found to have otherwise than the request."""
-        return frozenset(name for fact in self.of(FactKind.DIFFERS) for name in fact.details["fields"])
+        return frozenset(name for event in self.of(EventType.DIFFERS) for name in event.details["fields"])
 
     @property
     def undecided_differences(self) -> frozenset[str]:
         """Those of them that nobody knew of who released the request."""
-        released = self.of(FactKind.RELEASED_BY_A_PERSON)
-        return self.differences - {name for fact in released for name in fact.details.get("despite", ())}
+        released = self.of(EventType.RELEASED_BY_A_PERSON)
+        return self.differences - {name for event in released for name in event.details.get("despite", ())}
 
     @property
     def registration(self) -> Mapping[str, Any]:
         """What is known of the patient's practice, and from whom; empty before the message is built."""
-        return next((fact.details["registration"] for fact in self.of(FactKind.BUILT)
-                     if "registration" in fact.details), {})  # fmt: skip
+        return next((event.details["registration"] for event in self.of(EventType.BUILT)
+                     if "registration" in event.details), {})  # fmt: skip
 
     @property
     def became(self) -> tuple[str, ...]:
         """The ids of the messages that a held request was released as."""
-        return tuple(each for fact in self.of(FactKind.RELEASED) for each in fact.details["message_ids"])
+        return tuple(each for event in self.of(EventType.RELEASED) for each in event.details["message_ids"])
 
     @property
     def release_at(self) -> datetime | None:
         """When a held request's window is over; None for what was never held."""
-        return next((datetime.fromisoformat(fact.details["release_at"]) for fact in self.of(FactKind.HELD)), None)
+        return next((datetime.fromisoformat(event.details["release_at"]) for event in self.of(EventType.HELD)), None)
 
     @property
     def warn_at(self) -> datetime | None:
         """When a person must know that it has not left; None where somebody does, or nothing was promised."""
-        if self.of(FactKind.RUNNING_LATE):
+        if self.of(EventType.RUNNING_LATE):
             return None
-        said = (fact.details.get("warn_at") for fact in self.of(FactKind.HELD, FactKind.BUILT))
+        said = (event.details.get("warn_at") for event in self.of(EventType.HELD, EventType.BUILT))
         return next((datetime.fromisoformat(each) for each in said if each), None)
 
     @property
@@ -960,14 +980,14 @@ class History:
     @property
     def practice_to_tell(self) -> bool:
         """A deleted consultation's report was sent, and the practice does not know of the deletion."""
-        return any(fact.details["sent"] for fact in self.of(FactKind.WITHDRAWAL)) and not self.of(
-            FactKind.PRACTICE_TOLD
+        return any(event.details["sent"] for event in self.of(EventType.WITHDRAWAL)) and not self.of(
+            EventType.PRACTICE_TOLD
         )
 
     @property
     def left_uncertain(self) -> bool:
         """Nobody knows whether the latest upload reached MESH."""
-        return self.last_outcome is not None and self.last_outcome.kind is FactKind.UPLOAD_UNCERTAIN
+        return self.last_outcome is not None and self.last_outcome.kind is EventType.UPLOAD_UNCERTAIN
 
     @property
     def missing_acknowledgements(self) -> list[str]:
@@ -984,15 +1004,15 @@ class History:
         return next(rule.status for rule in RULES if rule.holds(self))
 
 
-def _without_repeats(facts: Iterable[Fact]) -> list[Fact]:
+def _without_repeats(events: Iterable[LedgerEvent]) -> list[LedgerEvent]:
     """Keep one fact of each identity: the earliest, and of several at one time always the same."""
-    found: dict[str, Fact] = {}
-    for fact in sorted(facts, key=lambda fact: (fact.at, fact.identity, fact.source, repr(fact.details))):
-        found.setdefault(fact.identity, fact)
+    found: dict[str, LedgerEvent] = {}
+    for event in sorted(events, key=lambda event: (event.at, event.identity, event.source, repr(event.details))):
+        found.setdefault(event.identity, event)
     return list(found.values())
 
 
-def _has(kind: FactKind) -> Callable[[History], bool]:
+def _has(kind: EventType) -> Callable[[MessageHistory], bool]:
     return lambda history: bool(history.of(kind))
 
 
@@ -1001,7 +1021,7 @@ class Rule:
     """A status, when it holds, what it means, who says so, and what an operator does about it."""
 
     status: Status
-    holds: Callable[[History], bool]
+    holds: Callable[[MessageHistory], bool]
     reason: str
     source: str
     """Requirement ids, or the design's rule."""
@@ -1011,14 +1031,14 @@ class Rule:
 RULES: tuple[Rule, ...] = (
     Rule(
         Status.INVALID,
-        _has(FactKind.REQUEST_REFUSED),
+        _has(EventType.REQUEST_REFUSED),
         "the request breaks a rule, or asks for what the specification does not let be sent; the input is kept",
         "design: nothing wrong leaves; safety rule 7",
         "Correct the request at its source and drop it again; what may not be sent, tell the practice another way.",
     ),
     Rule(
         Status.NOT_REQUIRED,
-        _has(FactKind.NOT_REQUIRED),
+        _has(EventType.NOT_REQUIRED),
         "the patient is registered with the sender, the request says that it is not clinically relevant, or it is a "
         "copy of a request that was taken in under the same key",
         "GPCM-SD-CS-071, GPCM-SD-CS-073, design: a copy is a repeat",
@@ -1047,7 +1067,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Status.OVERDUE,
-        lambda history: bool(history.of(FactKind.ACKNOWLEDGEMENT_OVERDUE)) and not history.sending_again,
+        lambda history: bool(history.of(EventType.ACKNOWLEDGEMENT_OVERDUE)) and not history.sending_again,
         "an expected acknowledgement is late; a late one still lands",
         "GPCM-SD-045",
         "Ask the practice whether it has the document.",
@@ -1082,21 +1102,21 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Status.RELEASED,
-        _has(FactKind.RELEASED),
+        _has(EventType.RELEASED),
         "the held request became messages, which its fact names; each has its own row",
         "GPCM-SD-CS-075",
         "Nothing: look at its messages.",
     ),
     Rule(
         Status.RELEASING,
-        _has(FactKind.RELEASE_STARTED),
+        _has(EventType.RELEASE_STARTED),
         "the hold window is over and the version given; its messages are being built",
         "GPCM-SD-CS-075, design: every step is repeatable",
         "Nothing: the sweep offers it to the builder again.",
     ),
     Rule(
         Status.SUPERSEDED,
-        _has(FactKind.SUPERSEDED),
+        _has(EventType.SUPERSEDED),
         "a newer request for the same encounter took its place before it was sent, or an operator let a newer version "
         "pass it; kept with its evidence",
         "GPCM-SD-CS-076",
@@ -1111,7 +1131,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Status.WITHDRAWN,
-        lambda history: bool(history.of(FactKind.WITHDRAWN, FactKind.WITHDRAWAL)),
+        lambda history: bool(history.of(EventType.WITHDRAWN, EventType.WITHDRAWAL)),
         "the consultation was deleted: of a request or message, before it was known to be sent; of the withdrawal "
         "itself, all that it asks for is done",
         "GPCM-SD-CS-077",
@@ -1119,7 +1139,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Status.HELD,
-        _has(FactKind.HELD),
+        _has(EventType.HELD),
         "checked, and waiting out the hold window, for a person to release it, or for PDS to answer",
         "GPCM-SD-CS-074, GPCM-SD-CS-075, GPCM-SD-CS-076",
         "Where a person must release it: release it, or have it withdrawn. Otherwise nothing.",
@@ -1147,20 +1167,20 @@ def rule_of(status: Status) -> Rule:
 
 
 TOLD_ON_ENTERING = {
-    Status.INVALID: NoticeKind.INVALID,
-    Status.REFUSED: NoticeKind.REFUSED,
-    Status.UNDELIVERED: NoticeKind.UNDELIVERED,
-    Status.REJECTED: NoticeKind.REJECTED,
-    Status.OVERDUE: NoticeKind.OVERDUE,
-    Status.TELL_PRACTICE: NoticeKind.TELL_PRACTICE,
+    Status.INVALID: NotificationType.INVALID,
+    Status.REFUSED: NotificationType.REFUSED,
+    Status.UNDELIVERED: NotificationType.UNDELIVERED,
+    Status.REJECTED: NotificationType.REJECTED,
+    Status.OVERDUE: NotificationType.OVERDUE,
+    Status.TELL_PRACTICE: NotificationType.TELL_PRACTICE,
 }
 """What a person is told because of a status itself."""
 
 NOT_LEFT = {
-    Status.HELD: NoticeKind.NOT_RELEASED,
-    Status.RELEASING: NoticeKind.NOT_RELEASED,
-    Status.BUILT: NoticeKind.STUCK,
-    Status.UNCERTAIN: NoticeKind.STUCK,
+    Status.HELD: NotificationType.NOT_RELEASED,
+    Status.RELEASING: NotificationType.NOT_RELEASED,
+    Status.BUILT: NotificationType.STUCK,
+    Status.UNCERTAIN: NotificationType.STUCK,
 }
 """Where a message or its request may still be when it runs late, and what a person is told then.
 
@@ -1168,58 +1188,60 @@ An upload that is under way ends in minutes; it is looked at then.
 """
 
 
-def notices_due(history: History) -> frozenset[NoticeKind]:
+def notifications_due(history: MessageHistory) -> frozenset[NotificationType]:
     """Say which notices the facts call for (GPCM-SD-044, GPCM-SD-045); the ledger sends each at most once."""
     called_for = {TOLD_ON_ENTERING[history.status]} if history.status in TOLD_ON_ENTERING else set()
     if history.status is Status.REFUSED and history.unresolved:
-        called_for = {NoticeKind.UNRESOLVED}
-    if scans := {scan for fact in history.of(FactKind.REQUEST_REFUSED) for scan in fact.details.get("scans", ())}:
-        called_for = {NoticeKind.MALWARE if ScanResult.THREATS_FOUND in scans else NoticeKind.NOT_SCANNED}
+        called_for = {NotificationType.UNRESOLVED}
+    if scans := {scan for event in history.of(EventType.REQUEST_REFUSED) for scan in event.details.get("scans", ())}:
+        called_for = {NotificationType.MALWARE if ScanResult.THREATS_FOUND in scans else NotificationType.NOT_SCANNED}
     if history.void:
-        called_for = called_for - ({NoticeKind.REJECTED} if not history.negative else set()) | {NoticeKind.VOIDED}
+        called_for = called_for - ({NotificationType.REJECTED} if not history.negative else set()) | {
+            NotificationType.VOIDED
+        }
     if history.contradictory:
-        called_for.add(NoticeKind.CONTRADICTION)
+        called_for.add(NotificationType.CONTRADICTION)
     if any(verdict == Verdict.UNKNOWN for _, verdict in history.verdicts):
-        called_for.add(NoticeKind.UNKNOWN_CODE)
+        called_for.add(NotificationType.UNKNOWN_CODE)
     if history.status is Status.HELD and history.waits_for_a_person:
         undecided = history.undecided_differences
-        again = NoticeKind.DIFFERS_MORE if undecided != history.differences else NoticeKind.DIFFERS
-        called_for.add(again if undecided else NoticeKind.WAITING)
-    offered = len(history.of(FactKind.QUEUED_AGAIN))
+        again = NotificationType.DIFFERS_MORE if undecided != history.differences else NotificationType.DIFFERS
+        called_for.add(again if undecided else NotificationType.WAITING)
+    offered = len(history.of(EventType.QUEUED_AGAIN))
     if history.status in {Status.HELD, Status.RELEASING} and offered >= OFFERS_BEFORE_TOLD:
-        called_for.add(NoticeKind.NOT_RELEASED)
+        called_for.add(NotificationType.NOT_RELEASED)
     if history.status is Status.BUILT and offered >= OFFERS_BEFORE_TOLD:
         # No upload may even have been tried: it waits behind an earlier version, or what was stored is not there.
-        called_for.add(NoticeKind.STUCK)
+        called_for.add(NotificationType.STUCK)
     if history.sent_again_in_vain:
-        called_for.add(NoticeKind.SENT_AGAIN_IN_VAIN)
-    if history.of(FactKind.RUNNING_LATE) and history.status in NOT_LEFT:
+        called_for.add(NotificationType.SENT_AGAIN_IN_VAIN)
+    if history.of(EventType.RUNNING_LATE) and history.status in NOT_LEFT:
         called_for.add(NOT_LEFT[history.status])
-    if any(not (fact.details["stopped"] or fact.details["sent"]) for fact in history.of(FactKind.WITHDRAWAL)):
-        called_for.add(NoticeKind.NOTHING_WITHDRAWN)
-    if history.of(FactKind.WITHDRAWN) and history.reached_mesh:
-        called_for.add(NoticeKind.SENT_ALTHOUGH_WITHDRAWN)
-    if history.of(FactKind.SUPERSEDED) and history.reached_mesh:
-        called_for.add(NoticeKind.SENT_ALTHOUGH_GIVEN_UP)
-    if any(fact.details.get("arrived_later") for fact in history.of(FactKind.SUPERSEDED)):
-        called_for.add(NoticeKind.LATER_SUPERSEDED)
+    if any(not (event.details["stopped"] or event.details["sent"]) for event in history.of(EventType.WITHDRAWAL)):
+        called_for.add(NotificationType.NOTHING_WITHDRAWN)
+    if history.of(EventType.WITHDRAWN) and history.reached_mesh:
+        called_for.add(NotificationType.SENT_ALTHOUGH_WITHDRAWN)
+    if history.of(EventType.SUPERSEDED) and history.reached_mesh:
+        called_for.add(NotificationType.SENT_ALTHOUGH_GIVEN_UP)
+    if any(event.details.get("arrived_later") for event in history.of(EventType.SUPERSEDED)):
+        called_for.add(NotificationType.LATER_SUPERSEDED)
     if history.suspicious:
-        called_for.add(NoticeKind.SUSPICIOUS)
+        called_for.add(NotificationType.SUSPICIOUS)
     if history.attempts >= ATTEMPTS_BEFORE_TOLD and not history.mesh_message_ids:
-        called_for.add(NoticeKind.STUCK)
+        called_for.add(NotificationType.STUCK)
     return frozenset(called_for)
 
 
-def occasions_due(history: History) -> frozenset[tuple[NoticeKind, str]]:
+def occasions_due(history: MessageHistory) -> frozenset[tuple[NotificationType, str]]:
     """Say which notices the facts call for, and on which occasion where a kind can come again; "" where it cannot."""
-    due: set[tuple[NoticeKind, str]] = set()
-    for kind in notices_due(history):
+    due: set[tuple[NotificationType, str]] = set()
+    for kind in notifications_due(history):
         match kind:
-            case NoticeKind.SUSPICIOUS:
-                due |= {(kind, fact.details["mesh_message_id"]) for fact in history.suspicious}
-            case NoticeKind.SENT_AGAIN_IN_VAIN:
+            case NotificationType.SUSPICIOUS:
+                due |= {(kind, event.details["mesh_message_id"]) for event in history.suspicious}
+            case NotificationType.SENT_AGAIN_IN_VAIN:
                 due |= {(kind, str(order)) for order in history.sent_again_in_vain}
-            case NoticeKind.OVERDUE:
+            case NotificationType.OVERDUE:
                 due |= {(kind, "" if order is None else str(order)) for order in history.orders_overdue}
             case _:
                 due.add((kind, ""))
@@ -1227,7 +1249,7 @@ def occasions_due(history: History) -> frozenset[tuple[NoticeKind, str]]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class Timeouts:
     """How long the sweep waits before it steps in."""
 
     stale: timedelta
@@ -1236,38 +1258,40 @@ class Patience:
     """An UNCERTAIN upload is sent again."""
 
 
-_MOVES_NOTHING = {FactKind.WAITS_NO_LONGER, FactKind.RUNNING_LATE}
+_MOVES_NOTHING = {EventType.WAITS_NO_LONGER, EventType.RUNNING_LATE}
 """Facts after which nobody is given new time to do what is due."""
 
 
-def due_at(history: History, patience: Patience) -> datetime | None:
+def due_at(history: MessageHistory, patience: Timeouts) -> datetime | None:
     """Say when the sweep must look at the message next; None when nothing more is expected of us."""
     if history.unrecognised and history.status in NOT_LEFT:
         # A person is notified that this release does not go on with it; a newer one does.
-        known = bool(history.of(FactKind.RUNNING_LATE))
-        return None if known else max(fact.at for fact in history.facts) + patience.stale
+        known = bool(history.of(EventType.RUNNING_LATE))
+        return None if known else max(event.at for event in history.events) + patience.stale
     next_step = _next_step_at(history, patience)
     warn_at = history.warn_at if history.status in NOT_LEFT else None
     return min((each for each in (next_step, warn_at) if each), default=None)
 
 
-def _next_step_at(history: History, patience: Patience) -> datetime | None:
+def _next_step_at(history: MessageHistory, patience: Timeouts) -> datetime | None:
     status = history.status
-    moved = [fact.at for fact in history.facts if fact.kind not in _MOVES_NOTHING]
+    moved = [event.at for event in history.events if event.kind not in _MOVES_NOTHING]
     if status in {Status.BUILT, Status.UNCERTAIN}:
         wait = patience.stale if status is Status.BUILT else patience.uncertain
         asked = [history.not_before] if history.not_before else []
         return max((*asked, *(at + wait for at in moved)), default=None)
     if status is Status.SENDING:
-        return datetime.fromisoformat(max(fact.details["lease_until"] for fact in history.of(FactKind.UPLOAD_STARTED)))
+        return datetime.fromisoformat(
+            max(event.details["lease_until"] for event in history.of(EventType.UPLOAD_STARTED))
+        )
     if status in {Status.SENT, Status.ACKNOWLEDGED} or (
         # It stays overdue, and a person is notified again where the copy that was ordered is not answered either.
         status is Status.OVERDUE and history.order_sent not in history.orders_overdue
     ):
         return acknowledgements_due(history)
     if status is Status.HELD and history.release_at and not history.waits_for_a_person:
-        queued = max((fact.at for fact in history.of(FactKind.QUEUED_AGAIN)), default=None)
-        lookups = [fact.at for fact in history.of(FactKind.LOOKUP_UNANSWERED)]
+        queued = max((event.at for event in history.of(EventType.QUEUED_AGAIN)), default=None)
+        lookups = [event.at for event in history.of(EventType.LOOKUP_UNANSWERED)]
         unanswered = max(lookups, default=None)
         if unanswered and (queued is None or unanswered > queued):
             # The builder had it, so there is no lost queue message to allow for.
@@ -1279,14 +1303,14 @@ def _next_step_at(history: History, patience: Patience) -> datetime | None:
     return None
 
 
-def acknowledgements_due(history: History) -> datetime | None:
+def acknowledgements_due(history: MessageHistory) -> datetime | None:
     """Say when the next missing acknowledgement is late, counted from the first upload, or the first of an order."""
-    prescribed = history.of(FactKind.BUILT)
+    prescribed = history.of(EventType.BUILT)
     if not prescribed:
         return None
-    uploads = history.of(FactKind.UPLOAD_ACCEPTED, FactKind.UPLOAD_STARTED)
-    ordered = [fact for fact in uploads if fact.details["attempt"] > (history.attempts_before_order or 0)]
-    since = min(fact.at for fact in ordered or uploads or prescribed)
+    uploads = history.of(EventType.UPLOAD_ACCEPTED, EventType.UPLOAD_STARTED)
+    ordered = [event for event in uploads if event.details["attempt"] > (history.attempts_before_order or 0)]
+    since = min(event.at for event in ordered or uploads or prescribed)
     return min(
         (
             since + timedelta(seconds=prescribed[0].details[f"{name}_seconds"])

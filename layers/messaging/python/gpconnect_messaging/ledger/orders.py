@@ -11,7 +11,7 @@ from gpconnect_messaging.ledger.table import Item, LedgerTable, text, time
 class OrderBook(LedgerTable):
     """Where an operator's orders are placed."""
 
-    def place(self, order: Order, event: AuditEvent) -> bool:
+    def record(self, order: Order, event: AuditEvent) -> bool:
         """Record an order with its audit event, both or neither; False where it was given before."""
         item = {
             "pk": f"REQUEST#{order.request_id}",

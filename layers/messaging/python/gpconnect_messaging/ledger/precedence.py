@@ -35,7 +35,7 @@ class Precedence(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class RequestTimes:
     """When a request was made, as far as it is known (UTC).
 
     `stated` is when the consultation was last updated, as the request says, or else when it arrived; `arrived` is when
@@ -52,11 +52,11 @@ class Asked:
     undated: bool = False
 
     @classmethod
-    def at(cls, time: datetime) -> "Asked":
+    def at(cls, time: datetime) -> "RequestTimes":
         """Stand for a request that was made and arrived at one time."""
         return cls(stated=time, arrived=time)
 
-    def beside(self, newest: "Asked | None") -> Precedence:
+    def beside(self, newest: "RequestTimes | None") -> Precedence:
         """Say how this request stands to the newest that came before it."""
         if newest is None:
             return Precedence.NEWER
@@ -78,7 +78,7 @@ class Asked:
             return Precedence.NEWER
         return Precedence.LATER_BUT_OLDER
 
-    def corrects(self, other: "Asked") -> bool:
+    def corrects(self, other: "RequestTimes") -> bool:
         """Whether it came after another that states a later time, since its sender's clock was slow.
 
         A deletion that came after a report corrects it at once, and whatever it states if the report states no time:
@@ -89,7 +89,7 @@ class Asked:
             return self.arrived >= other.arrived and (slow or other.undated)
         return slow and self.arrived - other.arrived > SURELY_LATER
 
-    def after(self, newest: "Asked | None") -> "Asked":
+    def after(self, newest: "RequestTimes | None") -> "RequestTimes":
         """Stand for this request as its encounter's newest: no later one is older for this one's slow clock."""
         if newest is None or self.stated >= newest.stated:
             return self

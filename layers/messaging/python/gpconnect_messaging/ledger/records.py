@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from gpconnect_messaging.ledger.lifecycle import History, NoticeKind, Status
-from gpconnect_messaging.ledger.precedence import Asked
+from gpconnect_messaging.ledger.lifecycle import MessageHistory, NotificationType, Status
+from gpconnect_messaging.ledger.precedence import RequestTimes
 from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE
 
 
@@ -29,7 +29,7 @@ class MessageRecord:
     version: int
     recipient: str = REGISTERED_PRACTICE
     created_at: datetime
-    history: History
+    history: MessageHistory
     revision: int = 0
     messages: int = 1
     legal_hold: bool = False
@@ -151,20 +151,20 @@ class Encounter:
 
     key: str
     version: int = 0
-    newest: Asked | None = None
+    newest: RequestTimes | None = None
     newest_request_id: str = ""
     held_request_id: str = ""
     revision: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class Notification:
     """Something that a person must be told. `subject_key` is the ledger key of what it is about; no personal data."""
 
     subject_key: str
-    kind: NoticeKind
+    kind: NotificationType
     raised_at: datetime
-    facts: Mapping[str, str]
+    details: Mapping[str, str]
     """What the notice's words need, by name: ids, statuses, codes, reasons."""
     occasion: str = ""
     """What tells it from others of its kind about the subject: what happens again is notified again."""
@@ -178,15 +178,15 @@ class Notice:
     @property
     def mailbox(self) -> str | None:
         """The mailbox that it is about; None where none is known."""
-        mailbox = self.facts.get("mailbox", "-")
+        mailbox = self.details.get("mailbox", "-")
         return None if mailbox == "-" else mailbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenNotice:
+class OpenNotification:
     """A notice that nobody has acknowledged yet."""
 
-    notice: Notice
+    notice: Notification
     told_at: datetime | None
     escalated_at: datetime | None
 
@@ -208,7 +208,7 @@ class AuditEvent:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-SET_ASIDE = "set aside"
+QUARANTINED = "set aside"
 """Outcome of an incoming message that could not be taken in, try after try: it stays in MESH."""
 
 

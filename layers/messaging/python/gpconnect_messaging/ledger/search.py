@@ -29,7 +29,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.ledger.records import Summary
 from gpconnect_messaging.ledger.table import (
     SHARDS,
@@ -52,11 +52,11 @@ _BATCH = 100
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _BEGINNING = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,28}")
 _FIRST_FACTS = (
-    FactKind.BUILT,
-    FactKind.HELD,
-    FactKind.NOT_REQUIRED,
-    FactKind.WITHDRAWAL,
-    FactKind.REQUEST_REFUSED,
+    EventType.BUILT,
+    EventType.HELD,
+    EventType.NOT_REQUIRED,
+    EventType.WITHDRAWAL,
+    EventType.REQUEST_REFUSED,
 )
 """What a row begins with; only a refusal can come later too, for a request that was held."""
 
@@ -118,7 +118,7 @@ class Search(LedgerTable):
         after = _read(cursor)
         end = min(filter(None, (until, after and after[0], self._now())))
         start = since or self._now() - LOOKS_BACK
-        facts = (
+        events = (
             each
             for day in _days(end, start)
             for each in self._newest(
@@ -128,9 +128,9 @@ class Search(LedgerTable):
         )  # fmt: skip
         rows: list[Summary] = []
         last: tuple[datetime, str] | None = None
-        for facts_of_some in _batches(facts, limit + 1):
-            for fact, row in self._rows_of(facts_of_some):
-                place = (time(fact["at"]), row.message_id)
+        for facts_of_some in _batches(events, limit + 1):
+            for event, row in self._rows_of(facts_of_some):
+                place = (time(event["at"]), row.message_id)
                 if after is not None and place >= after:
                     continue
                 if len(rows) == limit:
@@ -302,15 +302,15 @@ class Search(LedgerTable):
 
         return found, more
 
-    def _rows_of(self, facts: Sequence[Item]) -> Iterator[tuple[Item, Summary]]:
+    def _rows_of(self, events: Sequence[Item]) -> Iterator[tuple[Item, Summary]]:
         """Read the rows that begin with these facts; a refusal after a hold begins none."""
-        refused = [each for each in facts if each["kind"] == FactKind.REQUEST_REFUSED.value]
+        refused = [each for each in events if each["kind"] == EventType.REQUEST_REFUSED.value]
         held = {each["pk"] for each in self._batch([(each["pk"], "EVENT#held") for each in refused])}
-        rows = {row.message_id: row for row in self.summaries([str(each["message_id"]) for each in facts])}
-        for fact in facts:
-            row = rows.get(str(fact["message_id"]))
-            if row and not (fact["kind"] == FactKind.REQUEST_REFUSED.value and fact["pk"] in held):
-                yield fact, row
+        rows = {row.message_id: row for row in self.summaries([str(each["message_id"]) for each in events])}
+        for event in events:
+            row = rows.get(str(event["message_id"]))
+            if row and not (event["kind"] == EventType.REQUEST_REFUSED.value and event["pk"] in held):
+                yield event, row
 
     def _batch(self, keys: Sequence[tuple[str, str]]) -> list[Item]:
         """Read many items by their keys, in no order."""

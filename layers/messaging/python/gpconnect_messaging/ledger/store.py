@@ -43,12 +43,12 @@ from botocore.exceptions import ClientError
 
 from gpconnect_messaging.conflicts import past_transactions
 from gpconnect_messaging.ledger.lifecycle import (
-    Fact,
-    FactKind,
-    History,
-    NoticeKind,
-    Patience,
+    EventType,
+    LedgerEvent,
+    MessageHistory,
+    NotificationType,
     Status,
+    Timeouts,
     due_at,
     occasions_due,
     release_started,
@@ -58,14 +58,14 @@ from gpconnect_messaging.ledger.lifecycle import (
     withdrawn,
 )
 from gpconnect_messaging.ledger.orders import as_order, origin_item, read_origin
-from gpconnect_messaging.ledger.precedence import Asked, Precedence
+from gpconnect_messaging.ledger.precedence import Precedence, RequestTimes
 from gpconnect_messaging.ledger.records import (
-    SET_ASIDE,
+    QUARANTINED,
     Claim,
     DropContent,
     Encounter,
     MessageRecord,
-    Notice,
+    Notification,
     Order,
     Origin,
     Received,
@@ -105,7 +105,7 @@ _ROW = frozenset(
     }
 )  # fmt: skip
 """The attributes of a message's row."""
-_Raised = frozenset[tuple[NoticeKind, str]]
+_Raised = frozenset[tuple[NotificationType, str]]
 """The kinds and occasions of notices."""
 _Found = tuple[MessageRecord, _Raised]
 """A message, and which notices it has."""
@@ -121,16 +121,16 @@ class Change:
     record: MessageRecord
     before: Status | None
     recorded: bool = True
-    notices: tuple[Notice, ...] = ()
+    notices: tuple[Notification, ...] = ()
 
 
 class _Projection(dict[str, Any]):
     """How to write a message's item, beside the message as it will be and the facts that are new."""
 
-    def __init__(self, put: Item, record: MessageRecord, facts: tuple[Fact, ...]) -> None:
+    def __init__(self, put: Item, record: MessageRecord, events: tuple[LedgerEvent, ...]) -> None:
         super().__init__(put)
         self.record = record
-        self.facts = facts
+        self.events = events
 
 
 class Ledger(LedgerTable):
@@ -143,10 +143,10 @@ class Ledger(LedgerTable):
         self,
         client: "DynamoDBClient",
         table: str,
-        patience: Patience,
+        patience: Timeouts,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         kept_for: timedelta | None = None,
-        watch: Callable[[MessageRecord, Sequence[Fact]], None] = lambda _record, _facts: None,
+        watch: Callable[[MessageRecord, Sequence[LedgerEvent]], None] = lambda _record, _facts: None,
     ) -> None:
         super().__init__(client, table, now, kept_for)
         self._patience = patience
@@ -159,7 +159,7 @@ class Ledger(LedgerTable):
         document_versions: tuple[str, ...],
         created_at: datetime,
         *,
-        asked: Asked | None = None,
+        asked: RequestTimes | None = None,
         recipients: Sequence[str] = (REGISTERED_PRACTICE,),
         registration: Mapping[str, Any] | None = None,
         origin: Origin | None = None,
@@ -173,7 +173,7 @@ class Ledger(LedgerTable):
 
         Raises LedgerBusyError when other requests for the same encounter kept winning.
         """
-        asked = asked or Asked.at(created_at)
+        asked = asked or RequestTimes.at(created_at)
         for _ in self._tries():
             if known := self.find_claim(request_id):
                 return known
@@ -201,8 +201,12 @@ class Ledger(LedgerTable):
                 return claim
         raise LedgerBusyError("the encounter's versions changed on every try")
 
-    def place(
-        self, record: MessageRecord, asked: Asked, origin: Origin | None = None, content: DropContent | None = None
+    def record_held(
+        self,
+        record: MessageRecord,
+        asked: RequestTimes,
+        origin: Origin | None = None,
+        content: DropContent | None = None,
     ) -> Change:
         """Store a request that becomes no message now: held, or not required. A repeat returns what is there.
 
@@ -217,11 +221,11 @@ class Ledger(LedgerTable):
             before, placed = self.encounter(record.encounter_key), record
             puts: list[Item] = []
             if (precedence := asked.beside(before.newest)) is not Precedence.NEWER:
-                fact = superseded(
+                event = superseded(
                     at=self._now(), by_request_id=before.newest_request_id,
                     arrived_later=precedence is Precedence.LATER_BUT_OLDER,
                 )  # fmt: skip
-                placed = replace(record, history=record.history.with_fact(fact))
+                placed = replace(record, history=record.history.with_event(event))
             else:
                 held = record.message_id if record.status is Status.HELD else ""
                 puts = [
@@ -239,7 +243,7 @@ class Ledger(LedgerTable):
                 puts.append(self._put_origin(record.message_id, origin))
             puts += self._put_content(content)
             notices = self._notices_raised(placed, frozenset())
-            if self._write([*self._puts(placed, placed.history.facts, notices), *puts]):
+            if self._write([*self._puts(placed, placed.history.events, notices), *puts]):
                 return Change(record=replace(placed, revision=1), before=None, notices=notices)
         raise LedgerBusyError("the encounter's requests changed on every try")
 
@@ -279,15 +283,15 @@ class Ledger(LedgerTable):
             held = "" if before.held_request_id == request_id else before.held_request_id
             after = replace(before, version=claim.version, held_request_id=held)
             puts = [*self._put_claim(claim, encounter, recipients, held=record.legal_hold), self._put_encounter(after)]
-            fact = release_started(at=self._now(), version=claim.version)
-            if self._write([*puts, *self._puts_with(record, fact, told)[1]]):
+            event = release_started(at=self._now(), version=claim.version)
+            if self._write([*puts, *self._puts_with(record, event, told)[1]]):
                 return claim
         raise LedgerBusyError("the encounter's requests changed on every try")
 
     def withdraw(
         self,
         record: MessageRecord,
-        asked: Asked,
+        asked: RequestTimes,
         warn: Callable[[Sequence[MessageRecord]], str],
         content: DropContent | None = None,
     ) -> Change:
@@ -306,28 +310,28 @@ class Ledger(LedgerTable):
                 return Change(record=known, before=known.status, recorded=False)
             before = self.encounter(record.encounter_key)
             if asked.beside(before.newest) is not Precedence.NEWER:
-                facts = (
+                events = (
                     withdrawal(at=self._now(), stopped=(), sent=(), warning_key=None),
                     superseded(at=self._now(), by_request_id=before.newest_request_id),
                 )
-                done = replace(record, history=History(facts))
+                done = replace(record, history=MessageHistory(events))
                 notices = self._notices_raised(done, frozenset())
-                if self._write([*self._puts(done, facts, notices), *self._put_content(content)]):
+                if self._write([*self._puts(done, events, notices), *self._put_content(content)]):
                     return Change(record=replace(done, revision=1), before=None, notices=notices)
                 continue
             stopped, sent, puts = self._stop(record, before)
-            fact = withdrawal(
+            event = withdrawal(
                 at=self._now(),
                 stopped=stopped,
                 sent=[each.message_id for each in sent],
                 warning_key=warn(sent) if sent else None,
             )
-            done = replace(record, history=History((fact,)))
+            done = replace(record, history=MessageHistory((event,)))
             notices = self._notices_raised(done, frozenset())
             after = replace(
                 before, newest=asked.after(before.newest), newest_request_id=record.message_id, held_request_id=""
             )
-            puts = [*self._puts(done, [fact], notices), self._put_encounter(after), *puts, *self._put_content(content)]
+            puts = [*self._puts(done, [event], notices), self._put_encounter(after), *puts, *self._put_content(content)]
             if self._write(puts):
                 return Change(record=replace(done, revision=1), before=None, notices=notices)
         raise LedgerBusyError("the encounter's messages changed on every try")
@@ -339,8 +343,8 @@ class Ledger(LedgerTable):
         puts: list[Item] = []
 
         def stop(found: _Found) -> None:
-            fact = withdrawn(at=self._now(), by_request_id=record.message_id)
-            puts.extend(self._puts_with(found[0], fact, found[1])[1])
+            event = withdrawn(at=self._now(), by_request_id=record.message_id)
+            puts.extend(self._puts_with(found[0], event, found[1])[1])
 
         held = self._find_with_notices(encounter.held_request_id) if encounter.held_request_id else None
         if held and held[0].status is Status.HELD:
@@ -387,7 +391,7 @@ class Ledger(LedgerTable):
             version=version.number,
             recipient=version.recipients[version.message_ids.index(message_id)],
             created_at=claim.created_at if claim else self._now(),
-            history=History(()),
+            history=MessageHistory(()),
             messages=len(version.message_ids),
         )
         return record, frozenset()
@@ -415,7 +419,7 @@ class Ledger(LedgerTable):
             elif found[0].status not in {Status.WITHDRAWN, Status.SUPERSEDED}:
                 return
 
-    def let_pass(self, message_id: str, *, at: datetime, actor: str, reason: str) -> Change | None:
+    def skip_earlier_versions(self, message_id: str, *, at: datetime, actor: str, reason: str) -> Change | None:
         """Give up the earlier versions that a message waits for, and never send them, so that it can go.
 
         None, with nothing written, where it waits for none, or where one of them is being sent just now.
@@ -428,10 +432,10 @@ class Ledger(LedgerTable):
             if not found or not waits_for or any(record.status is Status.SENDING for record, _ in waits_for):
                 return None
             given_up = superseded(at=at, by_request_id=found[0].request_id, actor=actor, reason=reason)
-            fact = waits_no_longer(
+            event = waits_no_longer(
                 at=at, actor=actor, reason=reason, given_up=[record.message_id for record, _ in waits_for]
             )  # fmt: skip
-            changed, puts, notices = self._puts_with(found[0], fact, found[1])
+            changed, puts, notices = self._puts_with(found[0], event, found[1])
             for record, told in waits_for:
                 puts += self._puts_with(record, given_up, told)[1]
             if self._write(puts):
@@ -450,7 +454,7 @@ class Ledger(LedgerTable):
         return Encounter(
             key=key,
             version=int(item["version"]),
-            newest=Asked(
+            newest=RequestTimes(
                 stated=_time(item["newest_at"]),
                 arrived=_time(item.get("newest_arrived") or item["newest_at"]),
                 s3_object=item.get("newest_object", ""),
@@ -518,7 +522,7 @@ class Ledger(LedgerTable):
             if known := self.find(record.message_id):
                 return Change(record=known, before=known.status, recorded=False)
             notices = self._notices_raised(record, frozenset())
-            puts = self._puts(record, record.history.facts, notices)
+            puts = self._puts(record, record.history.events, notices)
             if origin:
                 puts.append(self._put_origin(record.message_id, origin))
             if self._write(puts):
@@ -528,9 +532,9 @@ class Ledger(LedgerTable):
     def record(
         self,
         message_id: str,
-        fact: Fact,
+        event: LedgerEvent,
         *,
-        only_if: Callable[[History], bool] = lambda _: True,
+        only_if: Callable[[MessageHistory], bool] = lambda _: True,
         while_newest: bool = False,
     ) -> Change | None:
         """Add a fact to a message; known facts change nothing.
@@ -545,11 +549,11 @@ class Ledger(LedgerTable):
             if found is None:
                 return None
             record, told = found
-            if fact.identity in record.history.identities:
+            if event.identity in record.history.identities:
                 return Change(record=record, before=record.status, recorded=False)
             if not only_if(record.history):
                 return None
-            changed, puts, notices = self._puts_with(record, fact, told)
+            changed, puts, notices = self._puts_with(record, event, told)
             if while_newest:
                 if self.encounter(record.encounter_key).newest_request_id != record.request_id:
                     return None
@@ -591,11 +595,11 @@ class Ledger(LedgerTable):
         """List the ids of the messages that the sweep must look at, and the status of each as the index has it."""
         return {item["message_id"]: Status(item["status"]) for item in self._due("message", now)}
 
-    def due_notices(self, now: datetime) -> list[Notice]:
+    def due_notices(self, now: datetime) -> list[Notification]:
         """List the notices that were raised and not yet told."""
         return [as_notice(item) for item in self._due("notice", now)]
 
-    def take_notice(self, notice: Notice) -> bool:
+    def take_notice(self, notice: Notification) -> bool:
         """Take the right to tell a notice, for a minute; False where somebody has it, or it was told."""
         now = self._now()
         return self._update(
@@ -605,7 +609,7 @@ class Ledger(LedgerTable):
             {":until": _text(now + NOTICE_LEASE), ":now": _text(now)},
         )
 
-    def notice_told(self, notice: Notice) -> None:
+    def notice_told(self, notice: Notification) -> None:
         """Record, once, that a notice was published; until somebody acknowledges it, its escalation is due now.
 
         Whoever was held up in telling it, and records that after another did, changes nothing.
@@ -622,7 +626,7 @@ class Ledger(LedgerTable):
                 *place, "SET told_at = :now REMOVE due_shard, due_at", "attribute_not_exists(told_at)", {":now": now}
             )
 
-    def received(self, received: Received, unmatched_because: str | None = None) -> tuple[Notice, ...]:
+    def received(self, received: Received, unmatched_because: str | None = None) -> tuple[Notification, ...]:
         """Record what came in; where it belongs to no message of ours, raise a notice with the reason.
 
         A repeat changes nothing and raises nothing.
@@ -644,16 +648,18 @@ class Ledger(LedgerTable):
             "mailbox": received.mailbox,
             **self._expiry(received.at),
         }
-        notices: tuple[Notice, ...] = ()
+        notices: tuple[Notification, ...] = ()
         if unmatched_because is not None:
             item |= {"status_shard": f"{UNMATCHED}#{_shard(key)}", "changed_at": _text(received.at)}
-            facts = {
+            details = {
                 "mailbox": received.mailbox,
                 "mesh_message_id": received.mesh_message_id,
                 "evidence_key": received.evidence_key,
                 "reason": unmatched_because,
             }
-            notices = (Notice(subject_key=key, kind=NoticeKind.UNMATCHED, raised_at=received.at, facts=facts),)
+            notices = (
+                Notification(subject_key=key, kind=NotificationType.UNMATCHED, raised_at=received.at, details=details),
+            )
         puts = [
             self._put(item, "attribute_not_exists(pk)"),
             self._put(pointer),
@@ -720,11 +726,11 @@ class Ledger(LedgerTable):
         key = f"RECEIVED#{mailbox}#{mesh_message_id}"
         released, *forgotten = (
             {"TableName": self._table, "Key": _item({"pk": key, "sk": sort})}
-            for sort in ("RECEIVED", "TRIES", f"NOTICE#{NoticeKind.UNMATCHED.value}")
+            for sort in ("RECEIVED", "TRIES", f"NOTICE#{NotificationType.UNMATCHED.value}")
         )
         released |= {
             "ConditionExpression": "outcome = :set_aside",
-            "ExpressionAttributeValues": _item({":set_aside": SET_ASIDE}),
+            "ExpressionAttributeValues": _item({":set_aside": QUARANTINED}),
         }
         return self._write([{"Delete": each} for each in (released, *forgotten)])
 
@@ -778,15 +784,15 @@ class Ledger(LedgerTable):
 
     def _find_with_notices(self, message_id: str) -> _Found | None:
         summary: Item | None = None
-        facts: list[Fact] = []
-        told: set[tuple[NoticeKind, str]] = set()
+        events: list[LedgerEvent] = []
+        told: set[tuple[NotificationType, str]] = set()
         for item in self._partition(f"MESSAGE#{message_id}"):
             if item["sk"] == "MESSAGE":
                 summary = item
             elif item["sk"].startswith("EVENT#"):
-                facts.append(_fact(item))
+                events.append(_ledger_event(item))
             elif item["sk"].startswith("NOTICE#"):
-                told.add((NoticeKind(item["kind"]), item.get("occasion", "")))
+                told.add((NotificationType(item["kind"]), item.get("occasion", "")))
         if summary is None:
             return None
         record = MessageRecord(
@@ -798,7 +804,7 @@ class Ledger(LedgerTable):
             version=int(summary["version"]),
             recipient=summary.get("recipient", REGISTERED_PRACTICE),
             created_at=_time(summary["created_at"]),
-            history=History(tuple(facts)),
+            history=MessageHistory(tuple(events)),
             revision=int(summary["revision"]),
             messages=int(summary.get("messages", 1)),
             legal_hold="legal_hold" in summary,
@@ -806,26 +812,26 @@ class Ledger(LedgerTable):
         )
         return record, frozenset(told)
 
-    def _notices_raised(self, record: MessageRecord, known: _Raised) -> tuple[Notice, ...]:
-        facts = {"message_id": record.message_id, "mailbox": record.mailbox, "status": record.status.value}
-        facts |= _practice(record.history)
+    def _notices_raised(self, record: MessageRecord, known: _Raised) -> tuple[Notification, ...]:
+        details = {"message_id": record.message_id, "mailbox": record.mailbox, "status": record.status.value}
+        details |= _practice(record.history)
         return tuple(
-            Notice(
+            Notification(
                 subject_key=f"MESSAGE#{record.message_id}", kind=kind, raised_at=self._now(),
-                facts=facts | _explanation(record.history, kind, occasion), occasion=occasion,
+                details=details | _explanation(record.history, kind, occasion), occasion=occasion,
             )
             for kind, occasion in sorted(occasions_due(record.history) - known)
         )  # fmt: skip
 
     def _puts_with(
-        self, record: MessageRecord, fact: Fact, told: _Raised
-    ) -> tuple[MessageRecord, list[Item], tuple[Notice, ...]]:
+        self, record: MessageRecord, event: LedgerEvent, told: _Raised
+    ) -> tuple[MessageRecord, list[Item], tuple[Notification, ...]]:
         """Add a fact to what was read: the message as it will be, how to write it, and the notices that it raises."""
-        changed = replace(record, history=record.history.with_fact(fact))
+        changed = replace(record, history=record.history.with_event(event))
         notices = self._notices_raised(changed, told)
-        return replace(changed, revision=record.revision + 1), self._puts(changed, [fact], notices), notices
+        return replace(changed, revision=record.revision + 1), self._puts(changed, [event], notices), notices
 
-    def _superseded(self, encounter: Encounter, by_request_id: str, by: Asked) -> list[Item]:
+    def _superseded(self, encounter: Encounter, by_request_id: str, by: RequestTimes) -> list[Item]:
         """How to write that a newer request took the held one's place, if it is still held.
 
         Where the held one arrived later, a person is notified: events come in any order.
@@ -835,8 +841,8 @@ class Ledger(LedgerTable):
         if found is None or found[0].status is not Status.HELD:
             return []
         arrived_later = encounter.newest is not None and encounter.newest.arrived > by.arrived
-        fact = superseded(at=self._now(), by_request_id=by_request_id, arrived_later=arrived_later)
-        return self._puts_with(found[0], fact, found[1])[1]
+        event = superseded(at=self._now(), by_request_id=by_request_id, arrived_later=arrived_later)
+        return self._puts_with(found[0], event, found[1])[1]
 
     def _put_claim(
         self,
@@ -869,7 +875,7 @@ class Ledger(LedgerTable):
         return [self._put(claimed, "attribute_not_exists(pk)"), self._put(version, "attribute_not_exists(pk)")]
 
     def _put_encounter(self, encounter: Encounter) -> Item:
-        newest = encounter.newest or Asked.at(self._now())
+        newest = encounter.newest or RequestTimes.at(self._now())
         item = {
             "pk": f"ENCOUNTER#{encounter.key}",
             "sk": "ENCOUNTER",
@@ -913,10 +919,12 @@ class Ledger(LedgerTable):
         if written:
             for put in puts:
                 if isinstance(put, _Projection):
-                    self._watch(put.record, put.facts)
+                    self._watch(put.record, put.events)
         return written
 
-    def _puts(self, record: MessageRecord, facts: Sequence[Fact], notices: Iterable[Notice]) -> list[Item]:
+    def _puts(
+        self, record: MessageRecord, events: Sequence[LedgerEvent], notices: Iterable[Notification]
+    ) -> list[Item]:
         history, shard = record.history, _shard(record.message_id)
         summary: Item = {
             **record.carried,
@@ -943,63 +951,63 @@ class Ledger(LedgerTable):
         if (due := due_at(history, self._patience)) is not None:
             summary |= {"due_shard": f"message#{shard}", "due_at": _text(due)}
         put = self._put_if(summary, "revision", record.revision or None)
-        puts: list[Item] = [_Projection(put, record, tuple(facts))]
+        puts: list[Item] = [_Projection(put, record, tuple(events))]
         if not record.revision:  # a new row
             named = {"pk": beginning(record.message_id), "sk": record.message_id}
             puts.append(self._put(named | self._expiry(self._now())))
-        for fact in facts:
-            kept = {} if record.legal_hold else self._expiry(fact.at)
-            puts.append(self._put(_event(record, fact) | kept, "attribute_not_exists(pk)"))
-            if fact.kind is FactKind.UPLOAD_ACCEPTED:
-                pointer = {"pk": f"MESH#{fact.details['mesh_message_id']}", "sk": "MESH"}
+        for event in events:
+            kept = {} if record.legal_hold else self._expiry(event.at)
+            puts.append(self._put(_event(record, event) | kept, "attribute_not_exists(pk)"))
+            if event.kind is EventType.UPLOAD_ACCEPTED:
+                pointer = {"pk": f"MESH#{event.details['mesh_message_id']}", "sk": "MESH"}
                 puts.append(self._put(pointer | {"message_id": record.message_id} | kept))
         return [*puts, *(self._put_notice(notice, held=record.legal_hold) for notice in notices)]
 
 
-def _explanation(history: History, kind: NoticeKind, occasion: str) -> dict[str, str]:
+def _explanation(history: MessageHistory, kind: NotificationType, occasion: str) -> dict[str, str]:
     """Pick the details that a notice of this kind needs; they do not grow with what others send."""
     details: dict[str, Any] = {}
     match kind:
-        case NoticeKind.INVALID | NoticeKind.MALWARE | NoticeKind.NOT_SCANNED:
-            details = {"reasons": "\n".join(history.of(FactKind.REQUEST_REFUSED)[0].details["reasons"])}
-        case NoticeKind.REFUSED:
-            details = dict(history.of(FactKind.UPLOAD_REFUSED)[-1].details)
-        case NoticeKind.UNRESOLVED:
-            details = dict(history.of(FactKind.RECIPIENT_UNRESOLVED)[-1].details)
-        case NoticeKind.VOIDED:
-            details = dict(history.of(FactKind.VOIDED)[-1].details)
-        case NoticeKind.UNDELIVERED:
-            details = dict(history.of(FactKind.REPORT)[-1].details)
-        case NoticeKind.REJECTED | NoticeKind.CONTRADICTION | NoticeKind.UNKNOWN_CODE:
-            details = {"codes": ", ".join(sorted({str(fact.details["code"]) for fact in history.responses}))}
-        case NoticeKind.OVERDUE:
+        case NotificationType.INVALID | NotificationType.MALWARE | NotificationType.NOT_SCANNED:
+            details = {"reasons": "\n".join(history.of(EventType.REQUEST_REFUSED)[0].details["reasons"])}
+        case NotificationType.REFUSED:
+            details = dict(history.of(EventType.UPLOAD_REFUSED)[-1].details)
+        case NotificationType.UNRESOLVED:
+            details = dict(history.of(EventType.RECIPIENT_UNRESOLVED)[-1].details)
+        case NotificationType.VOIDED:
+            details = dict(history.of(EventType.VOIDED)[-1].details)
+        case NotificationType.UNDELIVERED:
+            details = dict(history.of(EventType.REPORT)[-1].details)
+        case NotificationType.REJECTED | NotificationType.CONTRADICTION | NotificationType.UNKNOWN_CODE:
+            details = {"codes": ", ".join(sorted({str(event.details["code"]) for event in history.responses}))}
+        case NotificationType.OVERDUE:
             details = {"missing": " and ".join(history.missing_acknowledgements)}
-        case NoticeKind.DIFFERS | NoticeKind.DIFFERS_MORE:
-            found = history.of(FactKind.DIFFERS)[-1].details
+        case NotificationType.DIFFERS | NotificationType.DIFFERS_MORE:
+            found = history.of(EventType.DIFFERS)[-1].details
             details = {"fields": ", ".join(found["fields"]), "evidence_key": found["comparison"]}
-        case NoticeKind.SENT_AGAIN_IN_VAIN:
-            details = {"attempts": history.attempts, "actor": history.of(FactKind.RESEND_ORDERED)[-1].details["actor"]}
-        case NoticeKind.STUCK:
+        case NotificationType.SENT_AGAIN_IN_VAIN:
+            details = {"attempts": history.attempts, "actor": history.of(EventType.RESEND_ORDERED)[-1].details["actor"]}
+        case NotificationType.STUCK:
             details = {"attempts": history.attempts}
-        case NoticeKind.WAITING:
-            details = {"release_at": history.of(FactKind.HELD)[0].details["release_at"]}
-        case NoticeKind.NOT_RELEASED:
-            unanswered = [fact.details["why"] for fact in history.of(FactKind.LOOKUP_UNANSWERED)]
-            details = {"offered": len(history.of(FactKind.QUEUED_AGAIN)), "reason": "".join(unanswered[-1:])}
-        case NoticeKind.LATER_SUPERSEDED:
-            details = {"by_request_id": history.of(FactKind.SUPERSEDED)[0].details["by_request_id"]}
-        case NoticeKind.TELL_PRACTICE:
-            found = history.of(FactKind.WITHDRAWAL)[0].details
+        case NotificationType.WAITING:
+            details = {"release_at": history.of(EventType.HELD)[0].details["release_at"]}
+        case NotificationType.NOT_RELEASED:
+            unanswered = [event.details["why"] for event in history.of(EventType.LOOKUP_UNANSWERED)]
+            details = {"offered": len(history.of(EventType.QUEUED_AGAIN)), "reason": "".join(unanswered[-1:])}
+        case NotificationType.LATER_SUPERSEDED:
+            details = {"by_request_id": history.of(EventType.SUPERSEDED)[0].details["by_request_id"]}
+        case NotificationType.TELL_PRACTICE:
+            found = history.of(EventType.WITHDRAWAL)[0].details
             details = {"warning_key": found["warning_key"], "sent": ", ".join(found["sent"])}
-        case NoticeKind.SENT_ALTHOUGH_WITHDRAWN:
-            details = dict(history.of(FactKind.WITHDRAWN)[0].details)
-        case NoticeKind.SUSPICIOUS:
-            response = next(fact for fact in history.suspicious if fact.details["mesh_message_id"] == occasion)
+        case NotificationType.SENT_ALTHOUGH_WITHDRAWN:
+            details = dict(history.of(EventType.WITHDRAWN)[0].details)
+        case NotificationType.SUSPICIOUS:
+            response = next(event for event in history.suspicious if event.details["mesh_message_id"] == occasion)
             details = {"response": _source(response)}
     return {name: str(value) for name, value in details.items()}
 
 
-def _source(response: Fact) -> str:
+def _source(response: LedgerEvent) -> str:
     """Say where a response came from; what is no code is not repeated, since its sender chose the words."""
     mailbox, organisation = response.details["from_mailbox"], response.details["from_organisation"]
     return (
@@ -1008,7 +1016,7 @@ def _source(response: Fact) -> str:
     )
 
 
-def _practice(history: History) -> dict[str, str]:
+def _practice(history: MessageHistory) -> dict[str, str]:
     """Name the patient's practice for whoever has to ring it, and say whether PDS knows the patient to have died.
 
     By code alone: the practice's name is the request's word, whoever gave the code.
@@ -1022,25 +1030,25 @@ def _practice(history: History) -> dict[str, str]:
     )
 
 
-def _event(record: MessageRecord, fact: Fact) -> Item:
+def _event(record: MessageRecord, event: LedgerEvent) -> Item:
     """Write a fact, so that it can be read as an audit event by itself: what, who, when, and the message's hash."""
-    built = record.history.of(FactKind.BUILT)
+    built = record.history.of(EventType.BUILT)
     return {
         "pk": f"MESSAGE#{record.message_id}",
-        "sk": f"EVENT#{fact.identity}",
-        "kind": fact.kind.value,
-        "source": fact.source,
-        "details": json.dumps(fact.details, sort_keys=True),
+        "sk": f"EVENT#{event.identity}",
+        "kind": event.kind.value,
+        "source": event.source,
+        "details": json.dumps(event.details, sort_keys=True),
         "message_id": record.message_id,
         "mailbox": record.mailbox,
         **({"sha256": built[0].details["sha256"]} if built else {}),
-        **in_time(record.message_id + fact.identity, fact.at),
+        **in_time(record.message_id + event.identity, event.at),
     }
 
 
-def _fact(item: Item) -> Fact:
-    return Fact(
-        kind=FactKind(item["kind"]),
+def _ledger_event(item: Item) -> LedgerEvent:
+    return LedgerEvent(
+        kind=EventType(item["kind"]),
         identity=item["sk"].removeprefix("EVENT#"),
         at=_time(item["at"]),
         source=item["source"],

@@ -13,8 +13,8 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from gpconnect_messaging.conflicts import past_transactions, tries
-from gpconnect_messaging.ledger.lifecycle import NoticeKind
-from gpconnect_messaging.ledger.records import Notice
+from gpconnect_messaging.ledger.lifecycle import NotificationType
+from gpconnect_messaging.ledger.records import Notification
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -98,7 +98,7 @@ class LedgerTable:
         """Say when an item may go; it is a deadline for DynamoDB's TTL, and never a lock."""
         return {"expires_at": int((since + self._kept_for).timestamp())} if self._kept_for else {}
 
-    def _put_notice(self, notice: Notice, *, held: bool = False) -> Item:
+    def _put_notice(self, notice: Notification, *, held: bool = False) -> Item:
         """Raise a notice: due to be told, and open until somebody acknowledges it. A held message's is kept."""
         number = shard(notice.subject_key)
         pk, sk = notice_place(notice)
@@ -108,7 +108,7 @@ class LedgerTable:
                 "sk": sk,
                 "kind": notice.kind.value,
                 "raised_at": text(notice.raised_at),
-                "facts": dict(notice.facts),
+                "facts": dict(notice.details),
                 **({"occasion": notice.occasion} if notice.occasion else {}),
                 "due_shard": f"notice#{number}",
                 "due_at": text(notice.raised_at),
@@ -173,19 +173,19 @@ class LedgerTable:
         return True
 
 
-def notice_place(notice: Notice) -> tuple[str, str]:
+def notice_place(notice: Notification) -> tuple[str, str]:
     """Give the key of a notice's item."""
     again = f"#{notice.occasion}" if notice.occasion else ""
     return notice.subject_key, f"NOTICE#{notice.kind.value}{again}"
 
 
-def as_notice(values: Item) -> Notice:
+def as_notice(values: Item) -> Notification:
     """Read a notice's item."""
-    return Notice(
+    return Notification(
         subject_key=values["pk"],
-        kind=NoticeKind(values["kind"]),
+        kind=NotificationType(values["kind"]),
         raised_at=time(values["raised_at"]),
-        facts=values["facts"],
+        details=values["facts"],
         occasion=values.get("occasion", ""),
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
-from gpconnect_messaging.keeping import Kept
+from gpconnect_messaging.cache import TtlCache
 from gpconnect_messaging.mailboxes.directory import CredentialsError, CredentialVault
 from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.mesh.credentials import MailboxCredentials
@@ -26,7 +26,7 @@ class MeshConnections:
         self._vault = vault
         self._open: dict[str, tuple[MailboxCredentials, MeshClient]] = {}
         self._opening = threading.Lock()
-        self._lookups: Kept[EndpointLookup] = Kept(_LOOKUPS_KEPT_SECONDS)
+        self._lookups: TtlCache[EndpointLookup] = TtlCache(_LOOKUPS_KEPT_SECONDS)
 
     def to(self, mailbox: str) -> MeshClient:
         """Return the mailbox's client. Raises CredentialsError."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from gpconnect_messaging.keeping import KEPT_SECONDS, Kept, read_parameter, read_secret
+from gpconnect_messaging.cache import KEPT_SECONDS, TtlCache, read_parameter, read_secret
 from gpconnect_messaging.mailboxes.settings import MailboxSettings, MailboxSettingsError
 from gpconnect_messaging.quoting import mailbox_id
 
@@ -32,7 +32,7 @@ class MailboxDirectory:
     def __init__(self, client: "SSMClient", prefix: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._prefix = prefix
-        self._kept: Kept[MailboxSettings] = Kept(KEPT_SECONDS, clock)
+        self._kept: TtlCache[MailboxSettings] = TtlCache(KEPT_SECONDS, clock)
 
     def settings(self, mailbox: str) -> MailboxSettings:
         """Find a mailbox's settings. Raises UnknownMailboxError, MailboxSettingsError.
@@ -66,7 +66,7 @@ class CredentialVault:
         self._client = client
         self._mailbox_secrets = mailbox_secrets
         self._mesh_secret = mesh_secret
-        self._kept: Kept[MailboxCredentials] = Kept(KEPT_SECONDS, clock)
+        self._kept: TtlCache[MailboxCredentials] = TtlCache(KEPT_SECONDS, clock)
 
     def credentials(self, mailbox: str) -> "MailboxCredentials":
         """Find a mailbox's credentials. Raises CredentialsError."""

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from gpconnect_messaging.keeping import KEPT_SECONDS, Kept, read_parameter
+from gpconnect_messaging.cache import KEPT_SECONDS, TtlCache, read_parameter
 from gpconnect_messaging.requests.senders import Sender, SenderSettingsError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class SenderDirectory:
         self._client = client
         self._parameters = parameters
         self._prefixes = prefixes
-        self._kept: Kept[Sender] = Kept(KEPT_SECONDS, clock)
+        self._kept: TtlCache[Sender] = TtlCache(KEPT_SECONDS, clock)
 
     def find(self, folder: str, queue_of: str = "") -> Sender | None:
         """Find the sender of a request: by the name of the queue's sender, or by the folder that it was dropped into.

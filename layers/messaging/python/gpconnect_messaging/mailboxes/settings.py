@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from gpconnect_messaging.documents.layouts import PageSize
+from gpconnect_messaging.documents.report_designs import PageSize
 from gpconnect_messaging.requests.snomed import is_concept_id
 from gpconnect_messaging.specification import MESSAGE_DEFINITION, SPECIFICATIONS, Specification, Version
 from gpconnect_messaging.specification.birth_date import BirthDateFormat

@@ -8,11 +8,11 @@ How the answer to an upload is read:
 
 | what happened                                                        | raised            |
 |----------------------------------------------------------------------|-------------------|
-| no connection, no free connection in the pool, proxy refused         | NeverLeft         |
-| connection lost or silent before any of the body was handed over     | NeverLeft         |
+| no connection, no free connection in the pool, proxy refused         | NotSent         |
+| connection lost or silent before any of the body was handed over     | NotSent         |
 | connection lost, silent or nonsense after that                       | Uncertain         |
 | TLS alert about our certificate, at any time                         | Authentication    |
-| 202 (or 200) with a message id                                       | nothing: `Sent`   |
+| 202 (or 200) with a message id                                       | nothing: `SendReceipt`   |
 | 202 (or 200) whose body is lost, unreadable, or speaks of an error   | Uncertain         |
 | 401, 403, 407                                                        | Authentication    |
 | 408 with part of the body still here; else                           | Busy; Uncertain   |
@@ -21,11 +21,11 @@ How the answer to an upload is read:
 | any other 5xx, a 503 without Retry-After, any other 2xx              | Uncertain         |
 | any other 4xx (417 with a message id too), 3xx                       | Refused           |
 
-A streamed body ends with a mark of its own, so a connection that fails before the end of it is NeverLeft, too. A chunk
+A streamed body ends with a mark of its own, so a connection that fails before the end of it is NotSent, too. A chunk
 before the last completes nothing: sent again it does no harm, so there Uncertain becomes Busy. A chunk's 404 or 410 is
 Gone: begin the message anew. A chunk's 423 is Uncertain: MESH has the whole message already, tracking says so.
 
-A read or an acknowledgement can be repeated, so there everything that may pass is NeverLeft or Busy.
+A read or an acknowledgement can be repeated, so there everything that may pass is NotSent or Busy.
 """
 
 import io
@@ -51,12 +51,12 @@ from gpconnect_messaging.mesh.credentials import MailboxCredentials
 from gpconnect_messaging.mesh.errors import (
     ERROR_CODES,
     Authentication,
-    Busy,
     DamagedContent,
-    Gone,
     MeshError,
-    NeverLeft,
+    NotFound,
+    NotSent,
     Refused,
+    RetryLater,
     Uncertain,
     WrongChecksum,
     WrongClock,
@@ -66,9 +66,9 @@ from gpconnect_messaging.mesh.models import (
     EndpointLookup,
     InboxPage,
     MessageHeaders,
-    Outgoing,
+    OutboundMessage,
     ReceivedMessage,
-    Sent,
+    SendReceipt,
     Tracking,
 )
 
@@ -215,7 +215,7 @@ class MeshClient:
     def handshake(self) -> None:
         """Tell MESH that the mailbox is in use, wanted every 24 hours.
 
-        Raises NeverLeft, Busy, Authentication, Refused.
+        Raises NotSent, Busy, Authentication, Refused.
         """
         system = headers.checked(
             {
@@ -227,12 +227,12 @@ class MeshClient:
         )
         self._ask("handshake", "POST", self._mailbox_path(), extra_headers=system)
 
-    def send(self, outgoing: Outgoing, content: bytes | BinaryIO) -> Sent:
+    def send(self, outgoing: OutboundMessage, content: bytes | BinaryIO) -> SendReceipt:
         """Send one message in one request: the first and only upload of its content.
 
         `content` is the whole message; a file must be seekable and is read from its start. It goes gzip'd, unless the
         client was made with `compression_level=None`.
-        Raises NeverLeft, Busy, Uncertain, Refused, Authentication as the module's table says, and ValueError, before
+        Raises NotSent, Busy, Uncertain, Refused, Authentication as the module's table says, and ValueError, before
         anything is sent, for a header that MESH could not take and for content that needs chunks.
         """
         meta = self._first_chunk_headers(outgoing, ChunkRange(number=1, total=1))
@@ -253,22 +253,22 @@ class MeshClient:
                 raise ValueError(f"{length} bytes after compression are more than MESH takes in one request")
             body = _Body(blocks, length)
             answer = self._upload("send", self._outbox, meta, body, gzip=level is not None)
-            return Sent(message_id=self._accepted("send", answer, body))
+            return SendReceipt(message_id=self._accepted("send", answer, body))
 
     def send_part(
         self,
-        outgoing: Outgoing,
+        outgoing: OutboundMessage,
         part: Part,
         blocks: Iterable[bytes],
         *,
         message_id: str | None = None,
         smallest_chunk: int = SMALLEST_CHUNK,
-    ) -> Sent:
+    ) -> SendReceipt:
         """Send one part of a message, compressed on its way and never held whole.
 
         `blocks` give the part's content, at most 256 KiB at a time; what they raise leaves the request unfinished, so
         that MESH takes nothing, and comes out of here as it is. `message_id` is what the first part was answered, and
-        wanted for every other; the parts of a message go one after another. Raises NeverLeft, Busy, Uncertain,
+        wanted for every other; the parts of a message go one after another. Raises NotSent, Busy, Uncertain,
         Refused, Authentication, Gone as the module's table says, and ValueError for a header that MESH could not take.
         """
         chunk = ChunkRange(number=part.number, total=part.total)
@@ -287,16 +287,16 @@ class MeshClient:
         failure: MeshError
         try:
             answer = self._upload(operation, path, meta, body)
-            return Sent(message_id=self._accepted(operation, answer, body, of_message=message_id))
+            return SendReceipt(message_id=self._accepted(operation, answer, body, of_message=message_id))
         except Uncertain as error:
             # A chunk before the last completes no message, so nobody needs to find out.
             if part.is_last or error.status == _FINALISED:
                 failure = Uncertain(operation, error.problem, status=error.status, message_id=message_id)
             else:
-                failure = Busy(operation, error.problem, status=error.status)
+                failure = RetryLater(operation, error.problem, status=error.status)
         raise failure
 
-    def check(self, outgoing: Outgoing) -> None:
+    def check(self, outgoing: OutboundMessage) -> None:
         """Raise the ValueError that `send` would raise for a header that MESH could not take; ask nobody."""
         self._first_chunk_headers(outgoing, ChunkRange(number=1, total=1))
 
@@ -306,7 +306,7 @@ class MeshClient:
         """Fetch one page of the ids of the messages that wait, oldest first.
 
         `page_size` is 10 to 5,000. `workflow_filter` is MESH's: `ID`, `!ID`, `ID*`, `*PART*`, … `continue_from` comes
-        from the page before. Raises NeverLeft, Busy, Authentication, Refused.
+        from the page before. Raises NotSent, Busy, Authentication, Refused.
         """
         query: dict[str, str] = {"max_results": str(page_size)}
         if workflow_filter:
@@ -337,14 +337,14 @@ class MeshClient:
             links.add(continue_from)
 
     def count(self) -> int:
-        """Return how many messages wait. Raises NeverLeft, Busy, Authentication, Refused."""
+        """Return how many messages wait. Raises NotSent, Busy, Authentication, Refused."""
         answer = self._ask("count", "GET", self._mailbox_path("count"))
         return self._understood("count", answer, answers.count(answer.body))
 
     def head(self, message_id: str) -> MessageHeaders:
         """Fetch what MESH says about a message, without its content.
 
-        Raises NeverLeft, Busy, Authentication, Gone, Refused.
+        Raises NotSent, Busy, Authentication, Gone, Refused.
         """
         answer = self._ask("head", "HEAD", self._inbox_path(message_id), may_be_gone=True)
         return answers.message_headers(answer.headers, message_id)
@@ -367,7 +367,7 @@ class MeshClient:
         the sink then holds a useless beginning. Where only the checksum is wrong, that is WrongChecksum, and the sink
         holds all. `as_served` writes the bytes as they come, neither decompressed nor checked but for the length, so
         that a damaged message can be kept. The headers are the first chunk's.
-        Raises NeverLeft, Busy, Authentication, Gone, Refused as well.
+        Raises NotSent, Busy, Authentication, Gone, Refused as well.
         """
         collector = _Collector(sink, maximum_bytes, as_served=as_served)
         for number in range(1, _MOST_CHUNKS + 1):
@@ -378,27 +378,27 @@ class MeshClient:
     def acknowledge(self, message_id: str) -> None:
         """Take a message out of the inbox for good; only after it is stored. May be repeated.
 
-        Raises NeverLeft, Busy, Authentication, Gone, Refused.
+        Raises NotSent, Busy, Authentication, Gone, Refused.
         """
         self._ask("acknowledge", "PUT", f"{self._inbox_path(message_id)}/status/acknowledged", may_be_gone=True)
 
     def tracking(self, message_id: str) -> Tracking:
         """Ask where a message of ours is, by the id that `send` returned; not often, MESH says.
 
-        Raises NeverLeft, Busy, Authentication, Gone (MESH knows no such message of this mailbox), Refused.
+        Raises NotSent, Busy, Authentication, Gone (MESH knows no such message of this mailbox), Refused.
         """
         query = {"messageID": _message_id(message_id)}
         answer = self._ask("tracking", "GET", self._mailbox_path("outbox", "tracking"), query=query, may_be_gone=True)
         return self._understood("tracking", answer, answers.tracking(answer.body))
 
     def endpoint_lookup(self, ods_code: str, workflow_id: str) -> EndpointLookup:
-        """Ask which mailboxes of an organisation take a workflow. Raises NeverLeft, Busy, Authentication, Refused."""
+        """Ask which mailboxes of an organisation take a workflow. Raises NotSent, Busy, Authentication, Refused."""
         path = f"/messageexchange/endpointlookup/{_directory_name(ods_code)}/{_directory_name(workflow_id)}"
         answer = self._ask("endpoint lookup", "GET", path)
         return self._understood("endpoint lookup", answer, answers.endpoint_lookup(answer.body))
 
     def workflow_search(self, workflow_id: str) -> EndpointLookup:
-        """Ask which mailboxes take a workflow at all. Raises NeverLeft, Busy, Authentication, Refused."""
+        """Ask which mailboxes take a workflow at all. Raises NotSent, Busy, Authentication, Refused."""
         path = f"/messageexchange/workflowsearch/{_directory_name(workflow_id)}"
         answer = self._ask("workflow search", "GET", path)
         return self._understood("workflow search", answer, answers.endpoint_lookup(answer.body))
@@ -409,7 +409,7 @@ class MeshClient:
     def _inbox_path(self, message_id: str) -> str:
         return self._mailbox_path("inbox", _message_id(message_id))
 
-    def _first_chunk_headers(self, outgoing: Outgoing, chunk: ChunkRange) -> dict[str, str]:
+    def _first_chunk_headers(self, outgoing: OutboundMessage, chunk: ChunkRange) -> dict[str, str]:
         return headers.checked(
             {
                 "Mex-From": self.mailbox,
@@ -532,22 +532,22 @@ class MeshClient:
             raise Uncertain(operation, f"answered {status} without a usable message id", status=status)
         wait = answers.retry_after(answer.headers.get("Retry-After"), self._clock())
         if status in (425, 429) or (status == 408 and not body.finished) or (status == 503 and wait is not None):
-            raise Busy(operation, f"answered {status}", status=status, retry_after=wait)
+            raise RetryLater(operation, f"answered {status}", status=status, retry_after=wait)
         if status < 300 or status == 408 or status >= 500:
             raise Uncertain(operation, f"answered {status}; the message may have been stored", status=status)
         if of_message is not None and status == _FINALISED:
             raise Uncertain(operation, f"answered {status}: MESH has the whole message", status=status)
         if of_message is not None and status in (404, 410):
-            raise Gone(operation, f"MESH has no such message begun (answered {status})", status=status)
+            raise NotFound(operation, f"MESH has no such message begun (answered {status})", status=status)
         raise self._refusal(operation, answer)
 
     def _read_failure(self, operation: str, answer: _Answer, *, may_be_gone: bool) -> MeshError:
         status = answer.status
         if status in _WAIT or status >= 500 or status < 300:
             wait = answers.retry_after(answer.headers.get("Retry-After"), self._clock())
-            return Busy(operation, f"answered {status}", status=status, retry_after=wait)
+            return RetryLater(operation, f"answered {status}", status=status, retry_after=wait)
         if may_be_gone and status in (404, 410):
-            return Gone(operation, f"no such message (answered {status})", status=status)
+            return NotFound(operation, f"no such message (answered {status})", status=status)
         return self._refusal(operation, answer)
 
     def _refusal(self, operation: str, answer: _Answer) -> MeshError:
@@ -582,7 +582,9 @@ class MeshClient:
     @staticmethod
     def _understood(operation: str, answer: _Answer, value: _Value | None) -> _Value:
         if value is None:
-            raise Busy(operation, f"answered {answer.status} with a body that makes no sense", status=answer.status)
+            raise RetryLater(
+                operation, f"answered {answer.status} with a body that makes no sense", status=answer.status
+            )
         return value
 
 
@@ -698,8 +700,8 @@ def _interrupted(operation: str, error: httpx.HTTPError) -> MeshError:
     if _certificate_refused(error):
         return Authentication(operation, "MESH does not accept our client certificate")
     if isinstance(error, _NO_CONNECTION):
-        return NeverLeft(operation, f"no connection ({failed})")
-    return Busy(operation, f"the answer was lost ({failed})")
+        return NotSent(operation, f"no connection ({failed})")
+    return RetryLater(operation, f"the answer was lost ({failed})")
 
 
 def _upload_failure(operation: str, error: Exception, body: _Body) -> MeshError:
@@ -707,10 +709,10 @@ def _upload_failure(operation: str, error: Exception, body: _Body) -> MeshError:
     if _certificate_refused(error):
         return Authentication(operation, "MESH does not accept our client certificate")
     if isinstance(error, _NO_CONNECTION):
-        return NeverLeft(operation, f"no connection ({failed})")
+        return NotSent(operation, f"no connection ({failed})")
     if not body.may_have_arrived:
         # The headers promise a body, and a request without its end is none.
-        return NeverLeft(operation, f"the connection failed before the content left ({failed})")
+        return NotSent(operation, f"the connection failed before the content left ({failed})")
     return Uncertain(operation, f"the answer was lost ({failed}); the message may have been stored")
 
 

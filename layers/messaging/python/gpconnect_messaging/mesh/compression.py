@@ -13,7 +13,7 @@ from typing import IO, BinaryIO
 
 from isal import isal_zlib
 
-from gpconnect_messaging.opening import MOST_MEMBERS
+from gpconnect_messaging.safe_parsing import MOST_MEMBERS
 
 # ISA-L's, from 0 to 3: 2 takes 1's time for a little less size, and 3 takes half as much again for none
 # (`make bench-mesh`).

@@ -1,7 +1,7 @@
 """What can go wrong between us and MESH, split by what the caller must do.
 
     MeshError
-    ├── NeverLeft         nothing reached MESH: do it again, as often as wanted
+    ├── NotSent         nothing reached MESH: do it again, as often as wanted
     ├── Busy              MESH asked us to wait, or a read was interrupted: do it again after `retry_after`
     ├── Uncertain         an upload may or may not have been stored: find out before sending it again
     ├── Refused           MESH answered no: stop, the same request is never right later
@@ -11,7 +11,7 @@
     └── DamagedContent    the message came, but is not what was sent: keep it as served, tell a person
         └── WrongChecksum all of it came, and only the sender's checksum differs: the reader may still understand it
 
-MESH does not recognise duplicates, so only `NeverLeft` and `Busy` may lead to a second upload without asking first.
+MESH does not recognise duplicates, so only `NotSent` and `RetryLater` may lead to a second upload without asking first.
 
 Nothing here carries a header value, a body, a token or an httpx exception (those hold the request, and with it the
 patient's details in `Mex-To`): only the operation, the status, and MESH's own short codes.
@@ -55,11 +55,11 @@ class MeshError(Exception):
         self.status = status
 
 
-class NeverLeft(MeshError):  # noqa: N818 - named for what the caller must do
+class NotSent(MeshError):  # noqa: N818 - named for what the caller must do
     """No complete request reached MESH (no connection, or none free): repeating it is safe."""
 
 
-class Busy(MeshError):  # noqa: N818 - named for what the caller must do
+class RetryLater(MeshError):  # noqa: N818 - named for what the caller must do
     """MESH could not serve the request now. `retry_after`: the seconds it asked for, None where it named no time."""
 
     def __init__(
@@ -126,7 +126,7 @@ class WrongClock(Authentication):
     """MESH refused a token whose time is far from its own: whoever runs this machine must correct its clock."""
 
 
-class Gone(MeshError):  # noqa: N818 - named for what the caller must do
+class NotFound(MeshError):  # noqa: N818 - named for what the caller must do
     """The message does not exist, has expired, or was acknowledged and removed (404, 410)."""
 
 

@@ -8,7 +8,7 @@ _SENT_TO = re.compile(r"[!-~]{1,100}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outgoing:
+class OutboundMessage:
     """The headers of one message to send. Values are ASCII; `headers.LONGEST` has their greatest lengths.
 
     `to` is a mailbox id or an automatic-routing address (GPCM-SD-CS-067), `local_id` the sender's ODS code
@@ -25,7 +25,7 @@ class Outgoing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sent:
+class SendReceipt:
     """MESH took the message. Keep `message_id`: MESH's reports name the message by nothing else."""
 
     message_id: str

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gpconnect_messaging.faults import describe
 from gpconnect_messaging.pds.client import PdsClient
-from gpconnect_messaging.pds.errors import Busy, CredentialsError, PdsError
+from gpconnect_messaging.pds.errors import CredentialsError, PdsError, RetryLater
 from gpconnect_messaging.pds.vault import ApplicationVault
+from gpconnect_messaging.safe_errors import describe
 
 
 class Unlimited:
@@ -21,7 +21,7 @@ class Unlimited:
 
     def reserve(self, longest: float) -> float:
         """Refuse: nobody is looked up here."""
-        raise Busy("lookup", f"nobody is looked up here, however long one waits ({longest} s)")
+        raise RetryLater("lookup", f"nobody is looked up here, however long one waits ({longest} s)")
 
     def pause(self, seconds: float) -> None:
         """Do nothing."""

@@ -16,7 +16,7 @@ import httpx
 from gpconnect_messaging.mesh.answers import http_date, retry_after
 from gpconnect_messaging.pds.answers import json_object
 from gpconnect_messaging.pds.credentials import ApplicationCredentials
-from gpconnect_messaging.pds.errors import Authentication, Busy, PdsError, Unavailable, WrongClock
+from gpconnect_messaging.pds.errors import Authentication, PdsError, RetryLater, Unavailable, WrongClock
 from gpconnect_messaging.pds.exchange import ANSWER_SECONDS, Answered, exchange
 
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -131,7 +131,7 @@ class Authorisation:
         status = answer.status
         if status == 429:
             wait = retry_after(answer.headers.get("Retry-After"), asked_at)
-            return Busy(_OPERATION, "too many requests", status=status, retry_after=wait)
+            return RetryLater(_OPERATION, "too many requests", status=status, retry_after=wait)
         if status not in (400, 401, 403):
             return Unavailable(_OPERATION, f"answered {status}", status=status)
         said = str((json_object(answer.body) or {}).get("error_description", ""))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import ClientError
 
 from gpconnect_messaging.conflicts import past_transactions
-from gpconnect_messaging.pds.errors import Busy
+from gpconnect_messaging.pds.errors import RetryLater
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -56,7 +56,7 @@ class SharedBudget:
             if self._first_free() > now + int(longest * 1000):
                 break
             # Between the two updates the first free moment passed, or another function took it: try again.
-        raise Busy("lookup", "our share of PDS is used up for as long as we would wait", retry_after=longest)
+        raise RetryLater("lookup", "our share of PDS is used up for as long as we would wait", retry_after=longest)
 
     def pause(self, seconds: float) -> None:
         """Let nobody send for so long: PDS asked for it. A longer pause stands."""

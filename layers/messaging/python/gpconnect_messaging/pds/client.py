@@ -34,7 +34,7 @@ from gpconnect_messaging.pds import answers
 from gpconnect_messaging.pds.answers import Answer
 from gpconnect_messaging.pds.authorisation import Authorisation, Vault
 from gpconnect_messaging.pds.budget import Budget
-from gpconnect_messaging.pds.errors import Authentication, Busy, PdsError, Refused, Unavailable
+from gpconnect_messaging.pds.errors import Authentication, PdsError, Refused, RetryLater, Unavailable
 from gpconnect_messaging.pds.exchange import ANSWER_SECONDS, CONNECT_SECONDS, Answered, exchange
 
 LONGEST_LOOKUP = 8.0
@@ -109,7 +109,7 @@ class PdsClient:
                 self._sleep(wait)
             try:
                 return self._attempt(nhs_number, headers, today, end)
-            except (Busy, Unavailable) as passing:
+            except (RetryLater, Unavailable) as passing:
                 failure = passing
         raise failure
 
@@ -157,7 +157,7 @@ class PdsClient:
         if status == 429:
             wait = retry_after(answer.headers.get("Retry-After"), self._now())
             self._budget.pause(min(wait or _PAUSE_WITHOUT_RETRY_AFTER, _LONGEST_PAUSE))
-            raise Busy(_OPERATION, "too many requests", status=status, retry_after=wait)
+            raise RetryLater(_OPERATION, "too many requests", status=status, retry_after=wait)
         if status == 408 or status >= 500:
             raise Unavailable(_OPERATION, f"answered {status}", status=status)
         named = f" with {', '.join(codes)}" if codes else ""
@@ -167,7 +167,7 @@ class PdsClient:
 
 def _wait(failure: PdsError, attempt: int) -> float:
     """How long to wait before an attempt: what PDS asked for, and at random a little more."""
-    asked = failure.retry_after if isinstance(failure, Busy) else None
+    asked = failure.retry_after if isinstance(failure, RetryLater) else None
     return (asked or 0.0) + random.uniform(0.05, 0.25 * 2**attempt)  # noqa: S311 - spreads retries, hides nothing
 
 

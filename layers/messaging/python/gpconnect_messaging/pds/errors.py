@@ -22,7 +22,7 @@ class PdsError(Exception):
         self.status = status
 
 
-class Busy(PdsError):  # noqa: N818 - named for what the caller must do
+class RetryLater(PdsError):  # noqa: N818 - named for what the caller must do
     """Too many requests at once. `retry_after`: the seconds to wait, None where no time was named."""
 
     def __init__(

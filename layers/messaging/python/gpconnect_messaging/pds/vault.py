@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from gpconnect_messaging.keeping import KEPT_SECONDS, Kept, read_secret
+from gpconnect_messaging.cache import KEPT_SECONDS, TtlCache, read_secret
 from gpconnect_messaging.pds.credentials import ApplicationCredentials
 from gpconnect_messaging.pds.errors import CredentialsError
 
@@ -23,7 +23,7 @@ class ApplicationVault:
     ) -> None:
         self._client = client
         self._secret = secret
-        self._kept: Kept[ApplicationCredentials] = Kept(KEPT_SECONDS, clock)
+        self._kept: TtlCache[ApplicationCredentials] = TtlCache(KEPT_SECONDS, clock)
 
     def credentials(self) -> ApplicationCredentials:
         """Find the credentials. Raises CredentialsError."""

@@ -12,18 +12,18 @@ from datetime import datetime
 from enum import StrEnum
 
 from gpconnect_messaging.itk3.response_codes import Level, Verdict, level_of
-from gpconnect_messaging.ledger.lifecycle import FactKind, History, Patience, Status, due_at
+from gpconnect_messaging.ledger.lifecycle import EventType, MessageHistory, Status, Timeouts, due_at
 from gpconnect_messaging.ledger.records import MessageRecord
 
 
-class Way(StrEnum):
+class ResendMode(StrEnum):
     """How to send again."""
 
     UNCHANGED = "unchanged"
     REBUILT = "rebuilt"
 
 
-class Action(StrEnum):
+class ResendAction(StrEnum):
     """What is done, in the words of a report."""
 
     QUEUE_FOR_SENDER = "put on the send queue again"
@@ -34,12 +34,12 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ResendContext:
     """A message, or a request that is none, and what around it decides."""
 
     record: MessageRecord
     now: datetime
-    patience: Patience
+    patience: Timeouts
     newest_version: int
     """The encounter's; the message's own where nothing came after it."""
     is_kept: bool
@@ -54,70 +54,70 @@ class Standing:
     """The id under which it was taken in again before, and dealt with."""
 
     @property
-    def history(self) -> History:
+    def history(self) -> MessageHistory:
         """What is recorded of it."""
         return self.record.history
 
 
 @dataclass(frozen=True, slots=True)
-class Unless:
+class Precondition:
     """What stands in the way of an action, and what to do instead."""
 
-    holds: Callable[[Standing], bool]
+    holds: Callable[[ResendContext], bool]
     instead: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class ResendRule:
     """A line of the table: what is done in a status, why that is safe, and unless what."""
 
     status: Status
-    way: Way | None
+    way: ResendMode | None
     """None: either."""
-    action: Action
+    action: ResendAction
     why: str
-    unless: tuple[Unless, ...] = ()
+    unless: tuple[Precondition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class ResendDecision:
     """What would happen, and why; `NONE` with what to do instead."""
 
-    action: Action
+    action: ResendAction
     why: str
 
 
-_GONE = Unless(
+_GONE = Precondition(
     lambda it: not it.is_kept, "What it would need is not kept any longer: have the sender drop the request again."
 )
-_NO_ORIGIN = Unless(
+_NO_ORIGIN = Precondition(
     lambda it: not it.origin_known,
     "Where its documents are is not recorded: have the sender drop the request again.",
 )
-_TAKEN_IN = Unless(
+_TAKEN_IN = Precondition(
     lambda it: it.again is not None, "It was taken in again before: look at that request and its messages."
 )
-_NEWER_REQUEST = Unless(
+_NEWER_REQUEST = Precondition(
     lambda it: it.superseded, "A newer request for the encounter, or its deletion, came: that one counts."
 )
-_LATER_VERSION = Unless(
+_LATER_VERSION = Precondition(
     lambda it: it.record.version < it.newest_version,
     "A later version of the encounter took its place: look at that one.",
 )
-_WITHDRAWN = Unless(
-    lambda it: bool(it.history.of(FactKind.WITHDRAWN)), "Its consultation was deleted: nothing of it may be sent."
+_WITHDRAWN = Precondition(
+    lambda it: bool(it.history.of(EventType.WITHDRAWN)), "Its consultation was deleted: nothing of it may be sent."
 )
-_CONTRADICTORY = Unless(
+_CONTRADICTORY = Precondition(
     lambda it: it.history.contradictory or bool(it.history.suspicious),
     "What came back of it is contradictory or from elsewhere: clear that up with the practice, or accept the answer.",
 )
 _NOT_THERE = frozenset({Status.REFUSED, Status.UNDELIVERED, Status.REJECTED})
-_ELSEWHERE = Unless(
+_ELSEWHERE = Precondition(
     lambda it: not set(it.siblings) <= _NOT_THERE,
     "The same document went to somebody else as well, who has it or may have it: send it unchanged, or have a "
     "corrected request dropped.",
 )
-_IN_DOUBT = Unless(
+_IN_DOUBT = Precondition(
     lambda it: it.history.unreported_copies > 0,
     "An earlier upload of it may have arrived, and a new version would be a second document: send it unchanged, or ask "
     "the practice.",
@@ -139,8 +139,8 @@ MENDABLE = frozenset(
 """The negative codes whose cause can lie in how we compose, or in how either side is set up."""
 
 
-def _only_not_collected(it: Standing) -> bool:
-    codes = {_digits(fact.details["code"]) for fact in it.history.of(FactKind.REPORT)}
+def _only_not_collected(it: ResendContext) -> bool:
+    codes = {_digits(event.details["code"]) for event in it.history.of(EventType.REPORT)}
     return codes == {NOT_COLLECTED}
 
 
@@ -148,120 +148,120 @@ def _digits(code: str) -> str:
     return code.rpartition("-")[2].strip()
 
 
-def _negative(it: Standing) -> set[str]:
+def _negative(it: ResendContext) -> set[str]:
     return {
-        str(fact.details["code"])
-        for fact in it.history.of(FactKind.RESPONSE)
-        if fact.details["verdict"] == Verdict.NEGATIVE
+        str(event.details["code"])
+        for event in it.history.of(EventType.RESPONSE)
+        if event.details["verdict"] == Verdict.NEGATIVE
     }
 
 
-def _not_due(it: Standing) -> bool:
+def _not_due(it: ResendContext) -> bool:
     due = due_at(it.history, it.patience)
     return due is not None and due > it.now
 
 
-_U, _R = Way.UNCHANGED, Way.REBUILT
-TABLE: tuple[Line, ...] = (
-    Line(
-        status=Status.INVALID, way=None, action=Action.TAKE_IN_AGAIN, unless=_TAKE_IN,
+_U, _R = ResendMode.UNCHANGED, ResendMode.REBUILT
+TABLE: tuple[ResendRule, ...] = (
+    ResendRule(
+        status=Status.INVALID, way=None, action=ResendAction.TAKE_IN_AGAIN, unless=_TAKE_IN,
         why="Nothing was sent of it, unless a reason names a message; once the setting, or the missing document, is "
         "mended it is checked anew, as the next version.",
     ),
-    Line(
-        status=Status.NOT_REQUIRED, way=None, action=Action.TAKE_IN_AGAIN,
+    ResendRule(
+        status=Status.NOT_REQUIRED, way=None, action=ResendAction.TAKE_IN_AGAIN,
         why="Nothing was sent of it; it is decided on anew, under today's settings.",
         unless=(
-            Unless(
+            Precondition(
                 lambda it: any(
-                    fact.details["requirement"] == "GPCM-SD-CS-073" for fact in it.history.of(FactKind.NOT_REQUIRED)
+                    event.details["requirement"] == "GPCM-SD-CS-073" for event in it.history.of(EventType.NOT_REQUIRED)
                 ),
                 "The request itself says that it is not clinically relevant: correct it and drop it again.",
             ),
-            Unless(
-                lambda it: any("repeats" in fact.details for fact in it.history.of(FactKind.NOT_REQUIRED)),
+            Precondition(
+                lambda it: any("repeats" in event.details for event in it.history.of(EventType.NOT_REQUIRED)),
                 "It is a copy of a request that was taken in, which its history names: choose that one's messages.",
             ),
             *_TAKE_IN,
         ),
     ),
-    Line(
-        status=Status.HELD, way=None, action=Action.QUEUE_FOR_BUILDER,
+    ResendRule(
+        status=Status.HELD, way=None, action=ResendAction.QUEUE_FOR_BUILDER,
         why="Its time has come, and the builder finds out what became of it before.",
         unless=(
-            Unless(
+            Precondition(
                 lambda it: it.history.waits_for_a_person, "It waits for a person: release it, or have it withdrawn."
             ),
-            Unless(_not_due, "Its time has not come: it leaves by itself."),
+            Precondition(_not_due, "Its time has not come: it leaves by itself."),
         ),
     ),
-    Line(
-        status=Status.RELEASING, way=None, action=Action.QUEUE_FOR_BUILDER,
+    ResendRule(
+        status=Status.RELEASING, way=None, action=ResendAction.QUEUE_FOR_BUILDER,
         why="Its version is given; the builder makes the same messages again or finds them.",
     ),
-    Line(
-        status=Status.RELEASED, way=None, action=Action.NONE,
+    ResendRule(
+        status=Status.RELEASED, way=None, action=ResendAction.NONE,
         why="It became messages, which its history names: choose those.",
     ),
-    Line(
-        status=Status.SUPERSEDED, way=None, action=Action.NONE,
+    ResendRule(
+        status=Status.SUPERSEDED, way=None, action=ResendAction.NONE,
         why="A newer request for the encounter took its place: that one counts.",
     ),
-    Line(
-        status=Status.WITHDRAWN, way=None, action=Action.NONE,
+    ResendRule(
+        status=Status.WITHDRAWN, way=None, action=ResendAction.NONE,
         why="Its consultation was deleted: nothing of it may be sent.",
     ),
-    Line(
-        status=Status.TELL_PRACTICE, way=None, action=Action.NONE,
+    ResendRule(
+        status=Status.TELL_PRACTICE, way=None, action=ResendAction.NONE,
         why="It is a withdrawal: tell the practice, and record that it was told.",
     ),
-    Line(
-        status=Status.BUILT, way=_U, action=Action.QUEUE_FOR_SENDER, unless=(_GONE,),
+    ResendRule(
+        status=Status.BUILT, way=_U, action=ResendAction.QUEUE_FOR_SENDER, unless=(_GONE,),
         why="MESH has not taken it; the sender keeps to the wait that MESH asked for, and to the order of versions.",
     ),
-    Line(
-        status=Status.BUILT, way=_R, action=Action.NONE,
+    ResendRule(
+        status=Status.BUILT, way=_R, action=ResendAction.NONE,
         why="It is about to be sent as it is: see what becomes of it, or have it withdrawn and drop it again.",
     ),
-    Line(
-        status=Status.SENDING, way=None, action=Action.NONE,
+    ResendRule(
+        status=Status.SENDING, way=None, action=ResendAction.NONE,
         why="A sender has it: wait until its lease ends, after which it is resolved by itself.",
     ),
-    Line(
-        status=Status.UNCERTAIN, way=_U, action=Action.QUEUE_FOR_SENDER,
+    ResendRule(
+        status=Status.UNCERTAIN, way=_U, action=ResendAction.QUEUE_FOR_SENDER,
         why="Its wait is over: the identical bytes go again, a possible duplicate that is recorded as one.",
-        unless=(Unless(_not_due, "Its wait is not over: tracking or the identical bytes resolve it by itself."), _GONE),
+        unless=(Precondition(_not_due, "Its wait is not over: tracking or the identical bytes resolve it by itself."), _GONE),
     ),
-    Line(
-        status=Status.UNCERTAIN, way=_R, action=Action.NONE,
+    ResendRule(
+        status=Status.UNCERTAIN, way=_R, action=ResendAction.NONE,
         why="The practice may have it: first it must be known whether it arrived.",
     ),
-    Line(
-        status=Status.SENT, way=None, action=Action.NONE,
+    ResendRule(
+        status=Status.SENT, way=None, action=ResendAction.NONE,
         why="MESH has it and its answers are not late: a second copy would help nobody. Wait until it is OVERDUE.",
     ),
-    Line(
-        status=Status.ACKNOWLEDGED, way=None, action=Action.NONE,
+    ResendRule(
+        status=Status.ACKNOWLEDGED, way=None, action=ResendAction.NONE,
         why="The practice's system has it: its answer is still due.",
     ),
-    Line(
-        status=Status.REFUSED, way=_U, action=Action.SEND_AGAIN, unless=_SEND,
+    ResendRule(
+        status=Status.REFUSED, way=_U, action=ResendAction.SEND_AGAIN, unless=_SEND,
         why="MESH refused the last upload. For a cause outside the message that is mended: the mailbox's workflows, a "
         "recipient's mailbox.",
     ),
-    Line(
-        status=Status.REFUSED, way=_R, action=Action.TAKE_IN_AGAIN, unless=(_IN_DOUBT, *_NEXT_VERSION),
+    ResendRule(
+        status=Status.REFUSED, way=_R, action=ResendAction.TAKE_IN_AGAIN, unless=(_IN_DOUBT, *_NEXT_VERSION),
         why="MESH took nothing. For a cause in our settings or code that is mended: the next version.",
     ),
-    Line(
-        status=Status.UNDELIVERED, way=_U, action=Action.SEND_AGAIN, unless=_SEND,
+    ResendRule(
+        status=Status.UNDELIVERED, way=_U, action=ResendAction.SEND_AGAIN, unless=_SEND,
         why="MESH reports that no practice has it. For one that nobody collected, or that MESH can route by now.",
     ),
-    Line(
-        status=Status.UNDELIVERED, way=_R, action=Action.TAKE_IN_AGAIN,
+    ResendRule(
+        status=Status.UNDELIVERED, way=_R, action=ResendAction.TAKE_IN_AGAIN,
         why="MESH could not route it. For a cause in our settings that is mended, such as the form of birth dates.",
         unless=(
-            Unless(
+            Precondition(
                 _only_not_collected,
                 "Nobody collected it, so nothing is wrong with it: send it again unchanged, and tell the practice.",
             ),
@@ -269,41 +269,41 @@ TABLE: tuple[Line, ...] = (
             *_NEXT_VERSION,
         ),
     ),
-    Line(
-        status=Status.OVERDUE, way=_U, action=Action.SEND_AGAIN,
+    ResendRule(
+        status=Status.OVERDUE, way=_U, action=ResendAction.SEND_AGAIN,
         why="For a practice that says it has no such document; one that has it all the same recognises the message's "
         "id (20007). It stays OVERDUE until an answer comes.",
         unless=(
-            Unless(
+            Precondition(
                 lambda it: it.history.infrastructure_positive or it.history.business_positive,
                 "The practice's system answered, so it has the document: ask the practice.",
             ),
             *_SEND,
         ),
     ),
-    Line(
-        status=Status.OVERDUE, way=_R, action=Action.NONE,
+    ResendRule(
+        status=Status.OVERDUE, way=_R, action=ResendAction.NONE,
         why="The practice may have it, and a new version would be a second document: send it unchanged.",
     ),
-    Line(status=Status.DELIVERED, way=None, action=Action.NONE, why="The practice has it, and said so."),
-    Line(
-        status=Status.REJECTED, way=_U, action=Action.NONE,
+    ResendRule(status=Status.DELIVERED, way=None, action=ResendAction.NONE, why="The practice has it, and said so."),
+    ResendRule(
+        status=Status.REJECTED, way=_U, action=ResendAction.NONE,
         why="The receiver knows this message's id and rejected it: the same bytes meet the same answer.",
     ),
-    Line(
-        status=Status.REJECTED, way=_R, action=Action.TAKE_IN_AGAIN,
+    ResendRule(
+        status=Status.REJECTED, way=_R, action=ResendAction.TAKE_IN_AGAIN,
         why="The receiver took nothing in. For a code whose cause is mended in our settings or code, or in its own "
         "system: the next version.",
         unless=(
-            Unless(
+            Precondition(
                 lambda it: it.history.void,
                 "It is void (20014), as is its replacement: have the document dropped as a new encounter.",
             ),
-            Unless(
+            Precondition(
                 lambda it: any(level_of(code) is Level.BUSINESS for code in _negative(it)),
                 "The practice itself said no: speak with it, and have a corrected request dropped.",
             ),
-            Unless(
+            Precondition(
                 lambda it: not _negative(it) <= MENDABLE,
                 "Its code names a duplicate, a failed replacement or a size: only its sender can mend that.",
             ),
@@ -313,15 +313,15 @@ TABLE: tuple[Line, ...] = (
 )  # fmt: skip
 
 
-def line_for(status: Status, way: Way) -> Line:
+def line_for(status: Status, way: ResendMode) -> ResendRule:
     """Give the table's line; there is exactly one."""
     return next(line for line in TABLE if line.status is status and line.way in (way, None))
 
 
-def judge(standing: Standing, way: Way) -> Ruling:
+def judge(standing: ResendContext, way: ResendMode) -> ResendDecision:
     """Say what a re-send would do, and why; or why not, and what to do instead."""
     line = line_for(standing.record.status, way)
     for unless in line.unless:
         if unless.holds(standing):
-            return Ruling(Action.NONE, unless.instead)
-    return Ruling(line.action, line.why)
+            return ResendDecision(ResendAction.NONE, unless.instead)
+    return ResendDecision(line.action, line.why)

@@ -24,7 +24,7 @@ from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.operators import checked_actor, checked_reason
 from gpconnect_messaging.queues import QUEUED_AT, first_queued, queue_url
-from gpconnect_messaging.replay.pace import Pace
+from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.requests.identity import Identifiers
 from gpconnect_messaging.requests.senders import sender_of_queue
 
@@ -125,7 +125,7 @@ class Redrive:
                 self._put_back(held)
 
     def run(
-        self, *, actor: str, reason: str, pace: Pace, chosen: Collection[str] | None = None
+        self, *, actor: str, reason: str, pace: RateLimiter, chosen: Collection[str] | None = None
     ) -> Iterator[DeadLetter]:
         """Move what can be moved, all of it or the chosen ones (by `id` or `subject`); say of each what was done.
 

@@ -11,18 +11,18 @@ from datetime import UTC, datetime
 
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.audit import AuditTrail
-from gpconnect_messaging.ledger.lifecycle import FactKind, Patience, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, Status, Timeouts
 from gpconnect_messaging.ledger.orders import OrderBook
 from gpconnect_messaging.ledger.records import AuditEvent, MessageRecord, Order
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.operators import checked_actor, checked_reason
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
-from gpconnect_messaging.replay.pace import Pace
-from gpconnect_messaging.replay.policy import Action, Ruling, Standing, Way, judge
+from gpconnect_messaging.replay.policy import ResendAction, ResendContext, ResendDecision, ResendMode, judge
+from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.requests.identity import Identifiers, request_again_id
 from gpconnect_messaging.storage import Evidence, Outbox
 
-_FACTS = frozenset(kind.value for kind in FactKind)
+_FACTS = frozenset(kind.value for kind in EventType)
 
 
 class ChoiceError(ValueError):
@@ -68,7 +68,7 @@ class Choice:
             and (
                 self.since is None
                 or self.until is None
-                or any(self.since <= fact.at <= self.until for fact in record.history.facts)
+                or any(self.since <= event.at <= self.until for event in record.history.events)
             )
         )
 
@@ -85,7 +85,7 @@ class Proposal:
     mailbox: str | None
     version: int
     status: Status | None
-    action: Action
+    action: ResendAction
     why: str
     becomes: str | None = None
 
@@ -101,18 +101,18 @@ class Resend:
     evidence: Evidence
     send_queue: SendQueue
     intake_queue: IntakeQueue
-    patience: Patience
+    patience: Timeouts
     identifiers: Callable[[], Identifiers]
     """Asked only where an encounter is chosen by the sender's own word for it."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def plan(self, choice: Choice, way: Way = Way.UNCHANGED) -> Iterator[Proposal]:
+    def plan(self, choice: Choice, way: ResendMode = ResendMode.UNCHANGED) -> Iterator[Proposal]:
         """Say of each chosen message what would happen, and why, or why not; nothing is changed."""
         for message_id, record in self._chosen(choice):
             yield self._proposal(message_id, record, way)[0]
 
     def carry_out(
-        self, proposals: Iterable[Proposal], way: Way, *, actor: str, reason: str, pace: Pace
+        self, proposals: Iterable[Proposal], way: ResendMode, *, actor: str, reason: str, pace: RateLimiter
     ) -> Iterator[Proposal]:
         """Do what was proposed, and say of each what was done: nothing, where it is not what it was.
 
@@ -122,7 +122,7 @@ class Resend:
         checked_actor(actor)
         reason = checked_reason(reason)
         for proposed in proposals:
-            if proposed.action is Action.NONE:
+            if proposed.action is ResendAction.NONE:
                 yield proposed
                 continue
             record = self.ledger.find(proposed.message_id)
@@ -133,38 +133,40 @@ class Resend:
             pace.wait()
             yield self._do(current, standing, way, actor, reason)
 
-    def _do(self, it: Proposal, standing: Standing, way: Way, actor: str, reason: str) -> Proposal:
+    def _do(self, it: Proposal, standing: ResendContext, way: ResendMode, actor: str, reason: str) -> Proposal:
         record, details = standing.record, {"action": it.action.value, "way": way.value, "reason": reason}
         match it.action:
-            case Action.SEND_AGAIN:
+            case ResendAction.SEND_AGAIN:
                 seen = record.history.identities
-                fact = lifecycle.resend_ordered(at=self.now(), actor=actor, attempts=record.history.attempts)
+                event = lifecycle.resend_ordered(at=self.now(), actor=actor, attempts=record.history.attempts)
                 change = self.ledger.record(
-                    record.message_id, fact, only_if=lambda history: history.identities == seen, while_newest=True
+                    record.message_id, event, only_if=lambda history: history.identities == seen, while_newest=True
                 )
                 if change is None or not change.recorded:
                     return _left(it, "It changed just now: look at it again.")
                 self._note(record, actor, details)
                 self.send_queue.put(record.message_id, record.mailbox)
-            case Action.TAKE_IN_AGAIN:
+            case ResendAction.TAKE_IN_AGAIN:
                 origin = self.ledger.find_origin(record.request_id)
                 if origin is None or it.becomes is None:
                     return _left(it, "It changed just now: look at it again.")
                 details["becomes"] = it.becomes
-                event = AuditEvent(
+                audit_event = AuditEvent(
                     at=self.now(), actor=actor, what=_WHAT, message_id=record.message_id, mailbox=record.mailbox,
                     details=details,
                 )  # fmt: skip
-                if not self.orders.place(Order(request_id=it.becomes, of=record.request_id, origin=origin), event):
+                if not self.orders.record(
+                    Order(request_id=it.becomes, of=record.request_id, origin=origin), audit_event
+                ):
                     self._note(record, actor, details)  # it was ordered before, and never came to the builder
                 self.intake_queue.again(it.becomes, record.mailbox)
-            case Action.QUEUE_FOR_SENDER:
+            case ResendAction.QUEUE_FOR_SENDER:
                 self._note(record, actor, details)
                 self.send_queue.put(record.message_id, record.mailbox)
-            case Action.QUEUE_FOR_BUILDER:
+            case ResendAction.QUEUE_FOR_BUILDER:
                 self._note(record, actor, details)
                 self.intake_queue.release(record.message_id, record.mailbox)
-            case Action.NONE:
+            case ResendAction.NONE:
                 pass
         return it
 
@@ -194,30 +196,36 @@ class Resend:
         )
         yield from (record for each in ids if (record := self.ledger.find(each)))
 
-    def _proposal(self, message_id: str, record: MessageRecord | None, way: Way) -> tuple[Proposal, Standing | None]:
+    def _proposal(
+        self, message_id: str, record: MessageRecord | None, way: ResendMode
+    ) -> tuple[Proposal, ResendContext | None]:
         if record is None:
-            ruling = Ruling(Action.NONE, "The ledger has no message or refused request of this id: look by encounter.")
+            ruling = ResendDecision(
+                ResendAction.NONE, "The ledger has no message or refused request of this id: look by encounter."
+            )
             return Proposal(
                 message_id=message_id, mailbox=None, version=0, status=None, action=ruling.action, why=ruling.why
             ), None
         standing = self._standing(record, way)
         ruling = judge(standing, way)
-        becomes = str(request_again_id(record.request_id)) if ruling.action is Action.TAKE_IN_AGAIN else standing.again
+        becomes = (
+            str(request_again_id(record.request_id)) if ruling.action is ResendAction.TAKE_IN_AGAIN else standing.again
+        )
         return Proposal(
             message_id=message_id, mailbox=record.mailbox, version=record.version, status=record.status,
             action=ruling.action, why=ruling.why, becomes=becomes,
         ), standing  # fmt: skip
 
-    def _standing(self, record: MessageRecord, way: Way) -> Standing:
+    def _standing(self, record: MessageRecord, way: ResendMode) -> ResendContext:
         is_message = record.version > 0
-        unchanged = is_message and way is Way.UNCHANGED
+        unchanged = is_message and way is ResendMode.UNCHANGED
         encounter = self.ledger.encounter(record.encounter_key)
         origin = None if unchanged else self.ledger.find_origin(record.request_id)
         arrived = (origin.arrived if origin else None) or record.created_at
         newer = encounter.newest_request_id not in ("", record.request_id)
         later = is_message or (encounter.newest is not None and encounter.newest.stated > arrived)
         kept = self.outbox.holds(record.message_id) if unchanged else self.evidence.holds_request(record.request_id)
-        return Standing(
+        return ResendContext(
             record=record,
             now=self.now(),
             patience=self.patience,
@@ -247,5 +255,10 @@ _WHAT = "re-send"
 
 def _left(it: Proposal, why: str) -> Proposal:
     return Proposal(
-        message_id=it.message_id, mailbox=it.mailbox, version=it.version, status=it.status, action=Action.NONE, why=why
+        message_id=it.message_id,
+        mailbox=it.mailbox,
+        version=it.version,
+        status=it.status,
+        action=ResendAction.NONE,
+        why=why,
     )

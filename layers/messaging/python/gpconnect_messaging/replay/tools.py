@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from gpconnect_messaging.ledger.audit import AuditTrail
-from gpconnect_messaging.ledger.lifecycle import Patience
+from gpconnect_messaging.ledger.lifecycle import Timeouts
 from gpconnect_messaging.ledger.orders import OrderBook
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
@@ -38,7 +38,7 @@ def replay_tools(
     session: "boto3.Session",
     outputs: Mapping[str, str],
     *,
-    patience: Patience,
+    patience: Timeouts,
     kept_for: timedelta | None,
     identifiers: Callable[[], Identifiers],
 ) -> ReplayTools:

@@ -16,14 +16,14 @@ from dataclasses import dataclass, replace
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gpconnect_messaging.faults import is_provoked
 from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
 from gpconnect_messaging.pds.errors import CredentialsError, PdsError
 from gpconnect_messaging.requests.senders import SenderSettingsError
-from gpconnect_messaging.steps.build import Builder, Built, UnknownRequestError
+from gpconnect_messaging.safe_errors import is_provoked
+from gpconnect_messaging.steps.build import Builder, BuildResult, UnknownRequestError
 from gpconnect_messaging.steps.waiting import NotReadyError
 from gpconnect_messaging.storage import StorageError
 
@@ -43,7 +43,9 @@ class Attempts:
     ledger: Ledger
     most: int
 
-    def again(self, request_id: str, build: Callable[[], Built], receive: int, origin: Origin | None = None) -> Built:
+    def again(
+        self, request_id: str, build: Callable[[], BuildResult], receive: int, origin: Origin | None = None
+    ) -> BuildResult:
         """Build a request that the queue brings for the `receive`th time (from 2). `origin` is as in `Builder.give_up`.
 
         Raises what `build` raises; on the last receive only what is no fault of the request.

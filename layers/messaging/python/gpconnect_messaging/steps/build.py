@@ -17,23 +17,23 @@ from functools import cache
 from pathlib import Path
 from uuid import UUID
 
-from gpconnect_messaging.checked import require_conformance
 from gpconnect_messaging.decision import Course, Decision, decide, known_practice, warn_at
 from gpconnect_messaging.documents.gate import REFUSING, DocumentGate
 from gpconnect_messaging.documents.opened import OpenedFile, active_content
 from gpconnect_messaging.documents.report import RenderedReport, ReportRenderer, as_carried, with_report
+from gpconnect_messaging.draft_messages import require_conformance
 from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose, envelope
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.supplied import LARGEST_RESOURCE, Supplied, read_supplied
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, Status
-from gpconnect_messaging.ledger.precedence import Asked, object_of, put_before
+from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory, Status
+from gpconnect_messaging.ledger.precedence import RequestTimes, object_of, put_before
 from gpconnect_messaging.ledger.records import Claim, DropContent, MessageRecord, Origin
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory, UnknownMailboxError
 from gpconnect_messaging.mailboxes.senders import SenderDirectory
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import SendQueue
 from gpconnect_messaging.quoting import NOT_OURS
 from gpconnect_messaging.requests.identity import Identifiers
@@ -47,7 +47,7 @@ from gpconnect_messaging.requests.senders import Sender, broken_sender_rules
 from gpconnect_messaging.routing.recipients import recipients
 from gpconnect_messaging.sizes import in_megabytes
 from gpconnect_messaging.stated_times import read_stated
-from gpconnect_messaging.steps.lookup import Looked, own_word
+from gpconnect_messaging.steps.lookup import Registration, registration_from_request
 from gpconnect_messaging.steps.named_files import FileFinder, NamingRequest
 from gpconnect_messaging.steps.scanning import Scanned, unscanned
 from gpconnect_messaging.steps.warning import warning
@@ -72,7 +72,7 @@ class UnknownRequestError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuildResult:
     """What became of a request: the message's id (or the request's own, where it is none) and its status.
 
     `copies` are the messages to further recipients of the same document.
@@ -80,7 +80,7 @@ class Built:
 
     message_id: str
     status: Status
-    copies: "tuple[Built, ...]" = ()
+    copies: "tuple[BuildResult, ...]" = ()
     unanswered: Exception | None = None
     """Why PDS gave no answer, where it was asked and gave none: the request is held, and PDS asked again."""
     gave_up: Exception | None = None
@@ -141,7 +141,7 @@ class Builder:
     identifiers: Identifiers
     senders: SenderDirectory | None = None
     """None: no senders are configured, and whoever may put a request may use every mailbox."""
-    lookup: Callable[[UUID, Request, MailboxSettings], Looked] = own_word
+    lookup: Callable[[UUID, Request, MailboxSettings], Registration] = registration_from_request
     scanned: Scanned = unscanned
     document_wait: timedelta = timedelta(0)
     """How long a request waits for documents and ready resources that it names and that are not in the drop."""
@@ -152,7 +152,7 @@ class Builder:
 
     def dropped(
         self, bucket: str, key: str, version: str, arrived: datetime | None = None, sequencer: str = ""
-    ) -> Built:
+    ) -> BuildResult:
         """Build the request that was dropped as this object version; its documents' keys are relative to its folder.
 
         `arrived` is when it was dropped (UTC), and `sequencer` S3's number of the event, as far as they are known. The
@@ -190,7 +190,7 @@ class Builder:
         self.drop.mark_received(key, version, Receiver(str(request_id)))
         return built
 
-    def queued(self, raw: bytes, arrived: datetime | None = None, queue_of: str = "") -> Built:
+    def queued(self, raw: bytes, arrived: datetime | None = None, queue_of: str = "") -> BuildResult:
         """Build a request that came whole as a queue message; its documents' keys are whole keys of the drop bucket.
 
         `arrived` is when it was put on the queue (UTC), as far as that is known; `queue_of` names the sender whose own
@@ -201,7 +201,7 @@ class Builder:
         origin = Origin(arrived=read_stated(arrived) or self.now(), queue_of=queue_of)
         return self._build(request_id, raw, origin, needs_own_id=True)
 
-    def again(self, request_id: str) -> Built:
+    def again(self, request_id: str) -> BuildResult:
         """Take in once more, under an id of its own, the kept request that an operator ordered so.
 
         It is checked and decided on as if it came now, but stands among its encounter's requests where it first came.
@@ -221,7 +221,7 @@ class Builder:
         versions = order.origin.document_versions or None
         return self._build(UUID(request_id), raw, order.origin, versions, received_as=first, files_of=self.now())
 
-    def release(self, request_id: str) -> Built:
+    def release(self, request_id: str) -> BuildResult:
         """Build a held request whose time has come; one that is not held any more is left as it is.
 
         Raises UnknownRequestError; LedgerBusyError; NotReadyError.
@@ -281,7 +281,7 @@ class Builder:
         except RequestRefusedError as refused:
             return self._refuse_held(row, refused.reasons, claim)
 
-    def give_up(self, request_id: str, why: str, origin: Origin | None = None) -> Built:
+    def give_up(self, request_id: str, why: str, origin: Origin | None = None) -> BuildResult:
         """Refuse a request that cannot be processed: it stays kept as it came, and a person is notified.
 
         `why` is one of our own sentences or the name of an error's type, and quotes nothing of the request. `origin`
@@ -316,7 +316,7 @@ class Builder:
         received_as: str = "",
         files_of: datetime | None = None,
         needs_own_id: bool = False,
-    ) -> Built:
+    ) -> BuildResult:
         """`versions` are the documents' as they were checked before; None: the newest. `put` is a dropped request's.
 
         `received_as` is the id under which a request came first that is taken in again, and `files_of` the time (UTC)
@@ -378,11 +378,11 @@ class Builder:
                 arrived=arrived,
                 now=self.now(),
             )
-            decision, facts = self._first_look_at(looked, decision)
+            decision, events = self._first_look_at(looked, decision)
             made = _asked(request.consultation.updated, arrived, put)
             checked = replace(origin, document_versions=found.versions)
             if decision.course is not Course.SEND:
-                placed = self._place(request_id, request, decision, made, checked, content, facts, tell_at)
+                placed = self._place(request_id, request, decision, made, checked, content, events, tell_at)
                 return replace(placed, unanswered=looked.unanswered)
             claim = self.ledger.claim(
                 str(request_id),
@@ -432,21 +432,21 @@ class Builder:
                 return None, known.request_id
         return None if known and put_before(put.sequencer, known.sequencer) else content, ""
 
-    def _repeat(self, request_id: UUID, asked: Request | Withdrawal, repeats: str, origin: Origin) -> Built:
+    def _repeat(self, request_id: UUID, asked: Request | Withdrawal, repeats: str, origin: Origin) -> BuildResult:
         """Give a copy of a request that was taken in its row: it becomes no message, and stops none.
 
         A copy of a report whose consultation was deleted since is not sent; a person is notified, who knows whether it
         was meant.
         """
-        fact = lifecycle.repeated(at=self.now(), of_request_id=repeats)
-        row = self._row(request_id, asked, (fact,), asked.mailbox)
+        event = lifecycle.repeated(at=self.now(), of_request_id=repeats)
+        row = self._row(request_id, asked, (event,), asked.mailbox)
         encounter = self.ledger.encounter(row.encounter_key)
         if isinstance(asked, Request) and encounter.newest and encounter.newest.deletion:
-            fact = lifecycle.superseded(at=self.now(), by_request_id=encounter.newest_request_id, arrived_later=True)
-            row = replace(row, history=History((fact,)))
+            event = lifecycle.superseded(at=self.now(), by_request_id=encounter.newest_request_id, arrived_later=True)
+            row = replace(row, history=MessageHistory((event,)))
         change = self.ledger.create(row, origin)
         self.notifier.tell(change.notices)
-        return Built(str(request_id), change.record.status)
+        return BuildResult(str(request_id), change.record.status)
 
     def _sender(self, origin: Origin) -> Sender | None:
         return self.senders.find(origin.folder, origin.queue_of) if self.senders else None
@@ -456,43 +456,45 @@ class Builder:
         if self.senders and (reasons := list(broken_sender_rules(self._sender(origin), asked, origin.folder))):
             raise RequestRefusedError(reasons)
 
-    def _look_up(self, request_id: UUID, request: Request, mailbox: MailboxSettings, claim: Claim | None) -> Looked:
+    def _look_up(
+        self, request_id: UUID, request: Request, mailbox: MailboxSettings, claim: Claim | None
+    ) -> Registration:
         """Find out what is known of the patient's practice: once for a message, however often it is built.
 
         Nobody is looked up for a request that breaks a rule (its number may be nobody's here), or that is not sent.
         """
         if claim is not None:
-            return Looked.remembered(claim.registration)
+            return Registration.remembered(claim.registration)
         if reasons := list(broken_rules(request, mailbox, self.numbers, self.now())):
             raise RequestRefusedError(reasons)
-        return self.lookup(request_id, request, mailbox) if request.clinically_relevant else Looked.said(request)
+        return self.lookup(request_id, request, mailbox) if request.clinically_relevant else Registration.said(request)
 
-    def _first_look_at(self, looked: Looked, decision: Decision) -> tuple[Decision, tuple[Fact, ...]]:
+    def _first_look_at(self, looked: Registration, decision: Decision) -> tuple[Decision, tuple[LedgerEvent, ...]]:
         """Hold what PDS contradicts, for a person, and what it gives no answer about, until it does."""
         if looked.certain:
             return decision, ()
         held = replace(decision, course=Course.HOLD, requirement="GPCM-SD-CS-072")
         if looked.differs:
-            fact = lifecycle.differs(at=self.now(), fields=looked.differs, comparison=looked.comparison)
-            return replace(held, why="PDS has the patient's details otherwise"), (fact,)
+            event = lifecycle.differs(at=self.now(), fields=looked.differs, comparison=looked.comparison)
+            return replace(held, why="PDS has the patient's details otherwise"), (event,)
         waits = replace(held, why="PDS gave no answer yet")
         return (waits if decision.course is Course.SEND else decision), ()
 
     def _still_waits(
-        self, row: MessageRecord, request: Request, mailbox: MailboxSettings, looked: Looked
-    ) -> Built | None:
+        self, row: MessageRecord, request: Request, mailbox: MailboxSettings, looked: Registration
+    ) -> BuildResult | None:
         """Record why a held request cannot become a message now, as PDS has it; None where it can."""
         now, history = self.now(), row.history
-        fact = lifecycle.differs(at=now, fields=looked.differs, comparison=looked.comparison)
+        event = lifecycle.differs(at=now, fields=looked.differs, comparison=looked.comparison)
         if looked.unanswered:
-            times = len(history.of(FactKind.LOOKUP_UNANSWERED)) + 1
-            fact = lifecycle.lookup_unanswered(at=now, times=times, why=str(looked.unanswered))
-        elif not history.with_fact(fact).undecided_differences:
+            times = len(history.of(EventType.LOOKUP_UNANSWERED)) + 1
+            event = lifecycle.lookup_unanswered(at=now, times=times, why=str(looked.unanswered))
+        elif not history.with_event(event).undecided_differences:
             decision = decide(request, mailbox, practice=looked.ods_code, arrived=row.created_at, now=now)
             if decision.course is not Course.NOT_REQUIRED:
                 return None
-            fact = lifecycle.not_required(at=now, requirement=decision.requirement, why=decision.why)
-        return replace(self._settle(row, fact), unanswered=looked.unanswered)
+            event = lifecycle.not_required(at=now, requirement=decision.requirement, why=decision.why)
+        return replace(self._settle(row, event), unanswered=looked.unanswered)
 
     def _trials(self, request: Request, mailbox: MailboxSettings, found: "_Found") -> list[Message]:
         """Make the messages of a request, one for each recipient, as if they were the encounter's first."""
@@ -516,7 +518,7 @@ class Builder:
         *,
         arrived: datetime,
         tell_at: datetime | None,
-    ) -> Built:
+    ) -> BuildResult:
         """Store the messages in the version and at the time that were claimed for them, and queue them.
 
         Raises RequestRefusedError where a message breaks a requirement in this version.
@@ -535,15 +537,15 @@ class Builder:
         request_id: UUID,
         request: Request,
         decision: Decision,
-        asked: Asked,
+        asked: RequestTimes,
         origin: Origin,
         content: DropContent | None,
-        more: tuple[Fact, ...] = (),
+        more: tuple[LedgerEvent, ...] = (),
         tell_at: datetime | None = None,
-    ) -> Built:
+    ) -> BuildResult:
         """Give a request that is not sent now its row: held or not required, or superseded at once."""
         now = self.now()
-        fact = (
+        event = (
             lifecycle.not_required(at=now, requirement=decision.requirement, why=decision.why)
             if decision.course is Course.NOT_REQUIRED
             else lifecycle.held(
@@ -555,12 +557,14 @@ class Builder:
                 warn_at=tell_at,
             )
         )
-        row = self._row(request_id, request, (fact, *more), request.mailbox)
-        change = self.ledger.place(row, asked, origin, content)
+        row = self._row(request_id, request, (event, *more), request.mailbox)
+        change = self.ledger.record_held(row, asked, origin, content)
         self.notifier.tell(change.notices)
         return self._as_recorded(change.record)
 
-    def _withdraw(self, request_id: UUID, withdrawal: Withdrawal, asked: Asked, content: DropContent | None) -> Built:
+    def _withdraw(
+        self, request_id: UUID, withdrawal: Withdrawal, asked: RequestTimes, content: DropContent | None
+    ) -> BuildResult:
         """Stop what is held of a deleted consultation, and warn of what was sent (GPCM-SD-CS-077).
 
         Raises RequestRefusedError; LedgerBusyError.
@@ -580,11 +584,11 @@ class Builder:
         self.notifier.tell(change.notices)
         return self._as_recorded(change.record)
 
-    def _released(self, request_id: str, built: Built) -> Built:
-        fact = lifecycle.released(
+    def _released(self, request_id: str, built: BuildResult) -> BuildResult:
+        event = lifecycle.released(
             at=self.now(), message_ids=[built.message_id, *(copy.message_id for copy in built.copies)]
         )
-        self.ledger.record(request_id, fact)
+        self.ledger.record(request_id, event)
         return built
 
     def _recorded(self, row_id: str) -> MessageRecord:
@@ -594,12 +598,16 @@ class Builder:
             raise UnknownRequestError("the ledger has no such request")
         return row
 
-    def _as_recorded(self, row: MessageRecord) -> Built:
+    def _as_recorded(self, row: MessageRecord) -> BuildResult:
         """What became of a request with a row of its own, earlier; what it was released as is queued again."""
         records = [record for each in row.history.became if (record := self.ledger.find(each))]
-        return _together([self._queue(record) for record in records]) if records else Built(row.message_id, row.status)
+        return (
+            _together([self._queue(record) for record in records])
+            if records
+            else BuildResult(row.message_id, row.status)
+        )
 
-    def _known(self, request: Request, mailbox: MailboxSettings, claim: Claim) -> Built | None:
+    def _known(self, request: Request, mailbox: MailboxSettings, claim: Claim) -> BuildResult | None:
         """Find the messages of a repeated request, if all are there: none of them must be written again."""
         encounter = self.identifiers.of_encounter(mailbox.mailbox, request.encounter)
         ids = [encounter.message_id(claim.version, recipient.key) for recipient in recipients(request)]
@@ -750,13 +758,13 @@ class Builder:
 
     def _store(
         self, request_id: str, composed: _Composed, claim: Claim, arrived: datetime, tell_at: datetime | None
-    ) -> Built:
+    ) -> BuildResult:
         message, sources = composed.message, composed.sources
         message_id = str(message.message_id)
         sha256 = self.outbox.put(
             message_id, envelope(message), composed.written.stream(lambda index: self._read(sources[index]))
         )
-        fact = lifecycle.built(
+        event = lifecycle.built(
             at=self.now(),
             sha256=sha256,
             size=composed.written.size,
@@ -779,16 +787,16 @@ class Builder:
                 version=message.version,
                 recipient=message.recipient.key,
                 created_at=message.created_at,
-                history=History((fact,)),
+                history=MessageHistory((event,)),
                 messages=len(recipients(message.request)),
             )
         )
         return self._queue(change.record)
 
-    def _queue(self, record: MessageRecord) -> Built:
+    def _queue(self, record: MessageRecord) -> BuildResult:
         if record.status is Status.BUILT and not record.history.unrecognised:
             self.send_queue.put(record.message_id, record.mailbox)
-        return Built(record.message_id, record.status)
+        return BuildResult(record.message_id, record.status)
 
     def _advice(self, message: Message) -> tuple[str, ...]:
         """What a requirement advises against (SHOULD NOT), and the sender does all the same."""
@@ -805,32 +813,32 @@ class Builder:
         asked: Request | Withdrawal | None,
         reasons: Sequence[Reason],
         origin: Origin | None = None,
-    ) -> Built:
+    ) -> BuildResult:
         change = self.ledger.create(
             self._row(request_id, asked, (self._refused(reasons),), self._account(asked, origin)), origin
         )
         self.notifier.tell(change.notices)
-        return Built(str(request_id), change.record.status)
+        return BuildResult(str(request_id), change.record.status)
 
-    def _refuse_held(self, row: MessageRecord, reasons: Sequence[Reason], claim: Claim | None) -> Built:
+    def _refuse_held(self, row: MessageRecord, reasons: Sequence[Reason], claim: Claim | None) -> BuildResult:
         """Refuse a request that was in order when it was held: a setting or a document has changed since."""
         return self._settle(row, self._refused(reasons), claim)
 
-    def _refused(self, reasons: Sequence[Reason]) -> Fact:
+    def _refused(self, reasons: Sequence[Reason]) -> LedgerEvent:
         scans = [reason.scan for reason in reasons if reason.scan]
         return lifecycle.request_refused(at=self.now(), reasons=_listed(reasons), scans=scans)
 
-    def _settle(self, row: MessageRecord, fact: Fact, claim: Claim | None = None) -> Built:
+    def _settle(self, row: MessageRecord, event: LedgerEvent, claim: Claim | None = None) -> BuildResult:
         """Record what became of a held request, unless another builder, or a newer request, was faster."""
         waiting = Status.RELEASING if claim else Status.HELD
-        change = self.ledger.record(row.message_id, fact, only_if=lambda history: history.status is waiting)
+        change = self.ledger.record(row.message_id, event, only_if=lambda history: history.status is waiting)
         if change is None:
             return self._as_recorded(self._recorded(row.message_id))
         self.notifier.tell(change.notices)
-        return Built(row.message_id, change.record.status)
+        return BuildResult(row.message_id, change.record.status)
 
     def _row(
-        self, request_id: UUID, asked: Request | Withdrawal | None, facts: tuple[Fact, ...], mailbox: str
+        self, request_id: UUID, asked: Request | Withdrawal | None, events: tuple[LedgerEvent, ...], mailbox: str
     ) -> MessageRecord:
         """Make the row of a request that is no message, on the account of a mailbox."""
         encounter = asked.encounter if asked else NOT_OURS
@@ -842,7 +850,7 @@ class Builder:
             encounter_key=self.identifiers.of_encounter(mailbox, encounter).key,
             version=0,
             created_at=self.now().replace(microsecond=0),
-            history=History(facts),
+            history=MessageHistory(events),
         )
 
 
@@ -851,12 +859,12 @@ def folder_of(key: str) -> str:
     return key[: key.rfind("/") + 1]
 
 
-def _asked(stated: datetime | None, arrived: datetime, put: _Put) -> Asked:
+def _asked(stated: datetime | None, arrived: datetime, put: _Put) -> RequestTimes:
     """Say where a request stands among those of its encounter: when it was made, as it says, or else when it came.
 
     Never later than it came: a sender's clock that is fast must not make what comes next look older.
     """
-    return Asked(
+    return RequestTimes(
         stated=min(stated, arrived) if stated else arrived,
         arrived=arrived,
         s3_object=put.s3_object,
@@ -872,7 +880,7 @@ def _hashed(chunks: Iterable[bytes], into: "hashlib._Hash") -> Iterator[bytes]:
         yield chunk
 
 
-def _together(built: Sequence[Built]) -> Built:
+def _together(built: Sequence[BuildResult]) -> BuildResult:
     """Join the messages of one request: the first, and its copies to others."""
     return replace(built[0], copies=tuple(built[1:]))
 

@@ -25,10 +25,18 @@ from itertools import zip_longest
 from typing import TypeVar
 
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import NOT_LEFT, Fact, FactKind, History, Patience, Status, due_at
-from gpconnect_messaging.ledger.records import MessageRecord, Notice
+from gpconnect_messaging.ledger.lifecycle import (
+    NOT_LEFT,
+    EventType,
+    LedgerEvent,
+    MessageHistory,
+    Status,
+    Timeouts,
+    due_at,
+)
+from gpconnect_messaging.ledger.records import MessageRecord, Notification
 from gpconnect_messaging.ledger.store import Ledger
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
 
 MOST_TOLD = 200
@@ -42,7 +50,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(slots=True)
-class Swept:
+class SweepResult:
     """What one sweep did."""
 
     released: int = 0
@@ -64,21 +72,23 @@ class Sweep:
     send_queue: SendQueue
     intake_queue: IntakeQueue
     notifier: Notifier
-    patience: Patience
+    patience: Timeouts
     at_once: int = 8
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def untold(self) -> list[Notice]:
+    def untold(self) -> list[Notification]:
         """List the notices that nobody was told yet, with those that somebody is telling just now."""
         return self.ledger.due_notices(self.now() + _FAR)
 
-    def run(self, time_left: Callable[[], bool] = lambda: True, untold: Sequence[Notice] | None = None) -> Swept:
+    def run(
+        self, time_left: Callable[[], bool] = lambda: True, untold: Sequence[Notification] | None = None
+    ) -> SweepResult:
         """Do the work that is due, message by message while `time_left` says that there is time for one more.
 
         One that cannot be healed does not hold up the others, nor the notices; the first error is raised at the end.
         `untold` is what `untold()` lists, where that was asked for already.
         """
-        swept, failures = Swept(), list[Exception]()
+        swept, failures = SweepResult(), list[Exception]()
         notices = self._begun_elsewhere(self.untold() if untold is None else untold)
         try:
             swept.notices_told = self.notifier.tell(notices[:MOST_TOLD], time_left)
@@ -110,7 +120,7 @@ class Sweep:
         return [*due[begin:], *due[:begin]]
 
     def _try(self, time_left: Callable[[], bool], message_id: str) -> list[str] | Exception:
-        """Heal one message; give the counts of `Swept` that this adds to, or why it failed."""
+        """Heal one message; give the counts of `SweepResult` that this adds to, or why it failed."""
         if not time_left():
             return ["left"]
         try:
@@ -131,9 +141,9 @@ class Sweep:
             return ["running_late", *(self._heal(again) if again else ())]
         match record.status:
             case Status.BUILT | Status.UNCERTAIN | Status.HELD | Status.RELEASING:
-                times = len(record.history.of(FactKind.QUEUED_AGAIN)) + 1
-                fact = lifecycle.queued_again(at=now, times=times, why=record.status.value)
-                if not self._record(record, fact):
+                times = len(record.history.of(EventType.QUEUED_AGAIN)) + 1
+                event = lifecycle.queued_again(at=now, times=times, why=record.status.value)
+                if not self._record(record, event):
                     return []
                 if record.status in {Status.HELD, Status.RELEASING}:
                     self.intake_queue.release(record.message_id, record.mailbox)
@@ -141,26 +151,26 @@ class Sweep:
                 self.send_queue.put(record.message_id, record.mailbox)
                 return ["queued_again"]
             case Status.SENDING:
-                fact = lifecycle.upload_uncertain(
+                event = lifecycle.upload_uncertain(
                     at=now, attempt=record.history.attempts, why="the sender's lease ended", source="poller"
                 )
-                return ["leases_ended"] * self._record(record, fact)
+                return ["leases_ended"] * self._record(record, event)
             case Status.SENT | Status.ACKNOWLEDGED | Status.OVERDUE:
-                fact = lifecycle.acknowledgement_overdue(
+                event = lifecycle.acknowledgement_overdue(
                     at=now, missing=record.history.missing_acknowledgements, order=record.history.order_sent
                 )
-                return ["overdue"] * self._record(record, fact)
+                return ["overdue"] * self._record(record, event)
             case _:
                 return []  # nothing is due in any other status
 
-    def _is_due(self, history: History) -> bool:
+    def _is_due(self, history: MessageHistory) -> bool:
         due = due_at(history, self.patience)
         return due is not None and due <= self.now()
 
-    def _record(self, record: MessageRecord, fact: Fact) -> bool:
+    def _record(self, record: MessageRecord, event: LedgerEvent) -> bool:
         """Record the fact if the message is as we saw it; False where somebody else was faster."""
         seen = record.history.identities
-        change = self.ledger.record(record.message_id, fact, only_if=lambda history: history.identities == seen)
+        change = self.ledger.record(record.message_id, event, only_if=lambda history: history.identities == seen)
         if change is None or not change.recorded:
             return False
         self.notifier.tell(change.notices)

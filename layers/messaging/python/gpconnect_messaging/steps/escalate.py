@@ -11,18 +11,18 @@ from itertools import islice
 
 from botocore.exceptions import BotoCoreError
 
-from gpconnect_messaging.ledger.notices import NoticeBook
-from gpconnect_messaging.ledger.records import OpenNotice
+from gpconnect_messaging.ledger.notifications import NotificationStore
+from gpconnect_messaging.ledger.records import OpenNotification
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory, UnknownMailboxError
 from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 
 MOST_LOOKED_AT = 200
 """Notices that are put off or escalated in one run: seconds, of which the other due work must have some, too."""
 
 
 @dataclass(slots=True)
-class Escalated:
+class EscalationResult:
     """What one look at the open notices did."""
 
     notices_escalated: int = 0
@@ -32,18 +32,18 @@ class Escalated:
 class Escalation:
     """The escalation step and what it works with. `wait` is for notices that are about no mailbox of ours."""
 
-    book: NoticeBook
+    book: NotificationStore
     mailboxes: MailboxDirectory
     notifier: Notifier
     wait: timedelta
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def run(self, time_left: Callable[[], bool] = lambda: True) -> Escalated:
+    def run(self, time_left: Callable[[], bool] = lambda: True) -> EscalationResult:
         """Escalate what is due, while `time_left` says that there is time for one more.
 
         One that fails does not hold up the others, unless AWS cannot be reached; the first error is raised at the end.
         """
-        done, failures = Escalated(), list[Exception]()
+        done, failures = EscalationResult(), list[Exception]()
         for each in islice(self.book.due_escalations(self.now()), MOST_LOOKED_AT):
             if not time_left():
                 break
@@ -57,7 +57,7 @@ class Escalation:
             raise failures[0]
         return done
 
-    def _escalate(self, each: OpenNotice) -> bool:
+    def _escalate(self, each: OpenNotification) -> bool:
         """Escalate a notice where its time is over, or put it off until then; say whether it was escalated."""
         until = (each.told_at or each.notice.raised_at) + self._wait(each)
         if until > self.now():
@@ -69,7 +69,7 @@ class Escalation:
         self.book.escalated(each)
         return True
 
-    def _wait(self, open_notice: OpenNotice) -> timedelta:
+    def _wait(self, open_notice: OpenNotification) -> timedelta:
         mailbox = open_notice.notice.mailbox
         if mailbox is None:
             return self.wait

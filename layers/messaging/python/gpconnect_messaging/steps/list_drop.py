@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from gpconnect_messaging.ledger.drop_passes import FIRST_WINDOW, DropPass, DropPasses, Listing
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import IntakeQueue
 from gpconnect_messaging.reconciliation import DropFindings
 from gpconnect_messaging.requests.drop_keys import is_request

@@ -36,7 +36,7 @@ class Directory(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class Registration:
     """What is known of a patient's registration, and from whom.
 
     `differs` are the fields of the request that PDS has otherwise: both values lie under `comparison` in the evidence
@@ -51,13 +51,13 @@ class Looked:
     unanswered: PdsError | CredentialsError | None = None
 
     @classmethod
-    def said(cls, request: Request) -> "Looked":
+    def said(cls, request: Request) -> "Registration":
         """Take the request's own word."""
         own = request.registered_practice
         return cls(source=FROM_REQUEST, practice=Practice(ods_code=own.ods_code, name=own.name) if own else None)
 
     @classmethod
-    def remembered(cls, details: Mapping[str, Any]) -> "Looked":
+    def remembered(cls, details: Mapping[str, Any]) -> "Registration":
         """Take what was known when a message was first made, from its `details`."""
         code = details.get("ods_code")
         return cls(
@@ -98,13 +98,13 @@ class Lookup:
     directory: Callable[[], Directory]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def __call__(self, request_id: UUID, request: Request, mailbox: MailboxSettings) -> Looked:
+    def __call__(self, request_id: UUID, request: Request, mailbox: MailboxSettings) -> Registration:
         """Look the request's patient up. A request that keeps all its own rules is expected.
 
         Raises RequestRefusedError where PDS leaves nobody to send to, and what the stores raise.
         """
         if not mailbox.pds_lookup:
-            return Looked.said(request)
+            return Registration.said(request)
         try:
             answer = self.directory().lookup(
                 request.patient.nhs_number,
@@ -113,13 +113,13 @@ class Lookup:
                 today=self.now().date(),
             )
         except (PdsError, CredentialsError) as problem:
-            return replace(Looked.said(request), unanswered=problem)
+            return replace(Registration.said(request), unanswered=problem)
         outcome = compare(request.patient, answer, mailbox.own_ods_codes)
         match outcome:
             case NotSendable():
                 raise RequestRefusedError([outcome.reason])
             case Differs():
-                return Looked(
+                return Registration(
                     source=FROM_PDS,
                     practice=_named(outcome.practice, request),
                     deceased=outcome.deceased,
@@ -127,10 +127,10 @@ class Lookup:
                     comparison=self._keep(request_id, outcome),
                 )
             case RegisteredHere():
-                return Looked(source=FROM_PDS, practice=outcome.practice)
+                return Registration(source=FROM_PDS, practice=outcome.practice)
             case registered:
                 practice = _named(registered.practice, request)
-                return Looked(source=FROM_PDS, practice=practice, deceased=registered.deceased)
+                return Registration(source=FROM_PDS, practice=practice, deceased=registered.deceased)
 
     def _keep(self, request_id: UUID, outcome: Differs) -> str:
         """Keep both values where only those who decide can read them; never in the ledger, a log or a notice."""
@@ -141,11 +141,11 @@ class Lookup:
         return self.evidence.keep_comparison(str(request_id), json.dumps(compared, ensure_ascii=False, indent=2))
 
 
-def own_word(_request_id: UUID, request: Request, mailbox: MailboxSettings) -> Looked:
+def registration_from_request(_request_id: UUID, request: Request, mailbox: MailboxSettings) -> Registration:
     """Look nobody up: the environment has no PDS. Raises LookupNotConfiguredError for a mailbox that wants it asked."""
     if mailbox.pds_lookup:
         raise LookupNotConfiguredError(f"mailbox {mailbox.mailbox} asks PDS, and the environment names none")
-    return Looked.said(request)
+    return Registration.said(request)
 
 
 def _named(practice: Practice, request: Request) -> Practice:

@@ -19,11 +19,10 @@ from functools import partial
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gpconnect_messaging.faults import is_provoked
 from gpconnect_messaging.itk3.responses import Outcome, Response, UnreadableResponse, read_response
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, History
-from gpconnect_messaging.ledger.records import SET_ASIDE, MessageRecord, Received
+from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory
+from gpconnect_messaging.ledger.records import QUARANTINED, MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.mailboxes.connections import MeshConnections
@@ -32,20 +31,21 @@ from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.mesh.errors import (
     ERROR_CODES,
     Authentication,
-    Busy,
     DamagedContent,
-    Gone,
-    NeverLeft,
+    NotFound,
+    NotSent,
     Refused,
+    RetryLater,
     WrongChecksum,
     known_code,
 )
 from gpconnect_messaging.mesh.models import MessageHeaders
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.quoting import mailbox_id, own_ods_code
 from gpconnect_messaging.requests.identity import Identifiers
+from gpconnect_messaging.safe_errors import is_provoked
 from gpconnect_messaging.specification import WORKFLOW_ANSWERED_ON
-from gpconnect_messaging.steps.voiding import void_what_it_replaced, voids
+from gpconnect_messaging.steps.voiding import void_replaced_versions, voids_replaced_document
 from gpconnect_messaging.storage import Evidence, KeptMessage
 
 LARGEST_RECEIVED = 20_000_000_000
@@ -55,11 +55,11 @@ _WRONG_CHECKSUM, _UNKNOWN_CHECKSUM = "does not agree", "cannot be checked"
 
 # Failures of MESH, of the network and of AWS: they say nothing of the message that was being taken in, unless it
 # provoked them.
-_PASSING = (Busy, NeverLeft, LedgerBusyError, ClientError, BotoCoreError)
+_PASSING = (RetryLater, NotSent, LedgerBusyError, ClientError, BotoCoreError)
 
 
 @dataclass(slots=True)
-class Polled:
+class PollResult:
     """What one poll of a mailbox found."""
 
     matched: int = 0
@@ -81,7 +81,7 @@ class _Taken(Enum):
     UNMATCHED = auto()
     SEEN_BEFORE = auto()
     GONE = auto()
-    SET_ASIDE = auto()
+    QUARANTINED = auto()
     WAITS = auto()
 
 
@@ -112,7 +112,7 @@ class _Undecided:
     """A response to a message that went to a mailbox that MESH does not name yet."""
 
     record: MessageRecord
-    asked: list[Fact]
+    asked: list[LedgerEvent]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +134,7 @@ class Poller:
     largest: int = LARGEST_RECEIVED
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def poll(self, mailbox: str, time_left: Callable[[], bool] = lambda: True) -> Polled:
+    def poll(self, mailbox: str, time_left: Callable[[], bool] = lambda: True) -> PollResult:
         """Empty a mailbox's inbox, while `time_left` says that there is time for one message more.
 
         One message that cannot be taken in does not hold up the others; its error is raised when they are done. Raises
@@ -142,7 +142,7 @@ class Poller:
         """
         holder = str(uuid.uuid4())
         if not self.ledger.take_mailbox(mailbox, holder, self.lease):
-            return Polled(polled_elsewhere=1)
+            return PollResult(polled_elsewhere=1)
         try:
             return _Round(self, self.mesh.authorised(mailbox, _shaken), time_left).run()
         finally:
@@ -155,8 +155,8 @@ class Poller:
         one a try.
         """
         known = self.ledger.find_received(client.mailbox, mesh_message_id)
-        if known is not None and known.outcome == SET_ASIDE:
-            return _Taken.SET_ASIDE
+        if known is not None and known.outcome == QUARANTINED:
+            return _Taken.QUARANTINED
         if known is None:
             if alone:
                 self.ledger.try_received(client.mailbox, mesh_message_id)
@@ -177,14 +177,14 @@ class Poller:
         if taken is _Taken.WAITS:
             self.ledger.forget_try(client.mailbox, mesh_message_id, alone=alone)  # nothing is wrong with it
         elif taken is not _Taken.GONE:
-            with suppress(Gone):
+            with suppress(NotFound):
                 client.acknowledge(mesh_message_id)
         return taken
 
     def _take_in(self, client: MeshClient, mesh_message_id: str) -> _Taken:
         try:
             downloaded = self._download(client, mesh_message_id)
-        except Gone:
+        except NotFound:
             return _Taken.GONE
         key = downloaded.kept.keep(downloaded.headers)
         if downloaded.damage:
@@ -194,11 +194,11 @@ class Poller:
 
     def _set_aside(self, mailbox: str, mesh_message_id: str) -> _Taken:
         received = Received(
-            mailbox=mailbox, mesh_message_id=mesh_message_id, at=self.now(), evidence_key="", outcome=SET_ASIDE
+            mailbox=mailbox, mesh_message_id=mesh_message_id, at=self.now(), evidence_key="", outcome=QUARANTINED
         )
         why = f"it could not be taken in, {self.most_tries} times; it was not acknowledged and stays in MESH"
         self.notifier.tell(self.ledger.received(received, unmatched_because=why))
-        return _Taken.SET_ASIDE
+        return _Taken.QUARANTINED
 
     def _download(self, client: MeshClient, mesh_message_id: str) -> _Downloaded:
         """Download a message on its way into the evidence store, as it was served where it is damaged.
@@ -228,11 +228,11 @@ class Poller:
         mailbox: str,
         mesh_message_id: str,
         evidence_key: str,
-        found: "tuple[MessageRecord, list[Fact]] | _Undecided | _Unmatched",
+        found: "tuple[MessageRecord, list[LedgerEvent]] | _Undecided | _Unmatched",
     ) -> _Taken:
         if isinstance(found, _Undecided):
-            for fact in found.asked:
-                self.ledger.record(found.record.message_id, fact)
+            for event in found.asked:
+                self.ledger.record(found.record.message_id, event)
             return _Taken.WAITS
         received = Received(
             mailbox=mailbox,
@@ -244,18 +244,18 @@ class Poller:
         if isinstance(found, _Unmatched):
             self.notifier.tell(self.ledger.received(received, unmatched_because=found.why))
             return _Taken.UNMATCHED
-        record, facts = found
-        for fact in facts:
-            change = self.ledger.record(record.message_id, fact)
+        record, events = found
+        for event in events:
+            change = self.ledger.record(record.message_id, event)
             self.notifier.tell(change.notices if change else ())
-            if change and voids(fact, change.record):
-                void_what_it_replaced(self.ledger, self.notifier, record, self.now())
+            if change and voids_replaced_document(event, change.record):
+                void_replaced_versions(self.ledger, self.notifier, record, self.now())
         self.ledger.received(replace(received, outcome=record.message_id))
         return _Taken.MATCHED
 
     def _understand(
         self, client: MeshClient, message: MessageHeaders, body: bytes | None, checksum: str = ""
-    ) -> tuple[MessageRecord, list[Fact]] | _Undecided | _Unmatched:
+    ) -> tuple[MessageRecord, list[LedgerEvent]] | _Undecided | _Unmatched:
         is_wrong = checksum == _WRONG_CHECKSUM
         if is_wrong and (message.is_report or message.workflow_id not in WORKFLOW_ANSWERED_ON):
             return _Unmatched(f"its content is damaged: the checksum {checksum}")
@@ -278,28 +278,28 @@ class Poller:
         if is_wrong and record.history.is_answered:
             return _Unmatched(f"it answers a message that waits for no answer, and its checksum {checksum}")
         routes = self._routes(client, record, message.workflow_id)
-        if History((*record.history.facts, *routes)).destination_open:
+        if MessageHistory((*record.history.events, *routes)).destination_open:
             return _Undecided(record, routes)
         return record, [*routes, *self._responses(message, response, record.history.organisations, checksum)]
 
-    def _routes(self, client: MeshClient, record: MessageRecord, answered_on: str) -> list[Fact]:
+    def _routes(self, client: MeshClient, record: MessageRecord, answered_on: str) -> list[LedgerEvent]:
         """Ask MESH where it took a message that it routed itself, before any answer to it is judged.
 
         Whoever answers has collected the message, so that MESH knows by now. Where it does not say, it is asked again
         at the next polls, up to `MOST_ROUTING_QUESTIONS` times; after that, and of a copy whose id was lost with the
         answer to its upload, the endpoint lookup says where the practice collects.
         """
-        asked: list[Fact] = []
+        asked: list[LedgerEvent] = []
         for mesh_message_id in record.history.unrouted:
             mailbox = _recipient(client, mesh_message_id)
             asked.append(self._route(record.history, mesh_message_id, mailbox))
-        history = History((*record.history.facts, *asked))
+        history = MessageHistory((*record.history.events, *asked))
         if organisation := history.lost_sight_of_at:
             mailbox = self._listed(record.mailbox, organisation, WORKFLOW_ANSWERED_ON[answered_on])
             asked.append(self._route(history, None, mailbox))
         return asked
 
-    def _route(self, history: History, mesh_message_id: str | None, mailbox: str | None) -> Fact:
+    def _route(self, history: MessageHistory, mesh_message_id: str | None, mailbox: str | None) -> LedgerEvent:
         times = history.routing_questions(mesh_message_id) + 1
         return lifecycle.routed(at=self.now(), mesh_message_id=mesh_message_id, mailbox=mailbox, times=times)
 
@@ -310,10 +310,10 @@ class Poller:
         """
         try:
             return mailbox_id(self.mesh.endpoint_lookup(mailbox, organisation, workflow_id).only)
-        except (Authentication, Gone, Refused):
+        except (Authentication, NotFound, Refused):
             return None
 
-    def _report(self, message: MessageHeaders) -> tuple[MessageRecord, list[Fact]] | _Unmatched:
+    def _report(self, message: MessageHeaders) -> tuple[MessageRecord, list[LedgerEvent]] | _Unmatched:
         record = self.ledger.find_by_mesh_message_id(message.linked_message_id) if message.linked_message_id else None
         if record is None or not message.linked_message_id:
             return _Unmatched(f"it is a MESH report ({known_code(message.status_code)}) on no message of ours")
@@ -321,14 +321,14 @@ class Poller:
             return _Unmatched(
                 f"it is a MESH report of success ({known_code(message.status_code)}), which is not expected"
             )
-        fact = lifecycle.report(
+        event = lifecycle.report(
             at=self.now(),
             mesh_message_id=message.message_id,
             linked_mesh_message_id=message.linked_message_id,
             code=known_code(message.status_code),
             description=ERROR_CODES.get(message.status_code, "not a code that we know; see the evidence store"),
         )
-        return record, [fact]
+        return record, [event]
 
     def _original(self, mailbox: str, response: Response) -> MessageRecord | None:
         if response.identifier and (record := self.ledger.find(response.identifier)) and record.version:
@@ -352,7 +352,7 @@ class Poller:
 
     def _responses(
         self, message: MessageHeaders, response: Response, known: Collection[str] = (), checksum: str = ""
-    ) -> list[Fact]:
+    ) -> list[LedgerEvent]:
         # One verdict for each level that the response speaks of; none at all is a response of unknown meaning.
         outcomes = response.outcomes or (Outcome(level=response.level, verdict=response.verdict, code=None),)
         return [
@@ -370,7 +370,7 @@ class Poller:
         ]
 
 
-def _may_answer(written: datetime | None, history: History) -> bool:
+def _may_answer(written: datetime | None, history: MessageHistory) -> bool:
     """Whether a response that was written then, to the second, can answer a message that MESH may have."""
     return written is not None and any(since.replace(microsecond=0) <= written for since in history.copies_since)
 
@@ -384,7 +384,7 @@ def _recipient(client: MeshClient, mesh_message_id: str) -> str | None:
     """Say which mailbox MESH took a message to; None where it does not say. What may pass is raised."""
     try:
         recipient = client.tracking(mesh_message_id).recipient
-    except (Authentication, Gone, Refused):
+    except (Authentication, NotFound, Refused):
         return None
     return mailbox_id(recipient)
 
@@ -396,7 +396,7 @@ class _Round:
     poller: Poller
     client: MeshClient
     time_left: Callable[[], bool]
-    polled: Polled = field(default_factory=Polled)
+    polled: PollResult = field(default_factory=PollResult)
     failures: list[Exception] = field(default_factory=list)
     begun_before: list[tuple[int, str]] = field(default_factory=list)
     """How often each was tried alone, and its id: what was tried least comes first, before what kills the process."""
@@ -405,7 +405,7 @@ class _Round:
     served: bool = False
     """Whether MESH let us have another message."""
 
-    def run(self) -> Polled:
+    def run(self) -> PollResult:
         """Go through the inbox, and raise the first failure when all others are done."""
         running: dict[Future[_Taken | _BegunBefore], str] = {}
         with ThreadPoolExecutor(self.poller.at_once) as pool:
@@ -448,7 +448,7 @@ class _Round:
             if isinstance(error, Authentication):
                 self.refused.append((mesh_message_id, alone))
             return
-        self.served = self.served or (isinstance(taken, _Taken) and taken is not _Taken.SET_ASIDE)
+        self.served = self.served or (isinstance(taken, _Taken) and taken is not _Taken.QUARANTINED)
         match taken:
             case _Taken.MATCHED:
                 self.polled.matched += 1
@@ -458,7 +458,7 @@ class _Round:
                 self.polled.seen_before += 1
             case _Taken.GONE:
                 self.polled.gone += 1
-            case _Taken.SET_ASIDE:
+            case _Taken.QUARANTINED:
                 self.polled.set_aside += 1
             case _Taken.WAITS:
                 self.polled.waiting += 1

@@ -32,13 +32,13 @@ from gpconnect_messaging.balance_entries import (
     write_left_open,
 )
 from gpconnect_messaging.ledger.balances import Balances, Reckoning
-from gpconnect_messaging.ledger.lifecycle import Patience
+from gpconnect_messaging.ledger.lifecycle import Timeouts
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialsError
-from gpconnect_messaging.mesh.errors import Gone, MeshError
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.mesh.errors import MeshError, NotFound
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.reconciliation import Balance, LeftOpen, Row, asked_of_mesh, balance
-from gpconnect_messaging.replay.pace import Pace
+from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.storage import Evidence
 
 LOOKS_BACK = 7
@@ -82,13 +82,13 @@ class Reconciliation:
     balances: Balances
     mesh: MeshConnections
     notifier: Notifier
-    patience: Patience
+    patience: Timeouts
     longest_wait: timedelta = timedelta(0)
     """How long a request waits for its documents and their scan, in order, without a row in the ledger."""
     most_asked: int = 5_000
     entries_a_file: int = 50_000
     entries_a_part: int = 20_000
-    pace: Pace = field(default_factory=lambda: Pace(_QUESTIONS_A_SECOND))
+    pace: RateLimiter = field(default_factory=lambda: RateLimiter(_QUESTIONS_A_SECOND))
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def run(self, day: date | None = None, time_left: Callable[[], bool] = lambda: True) -> Balance | Unfinished | None:
@@ -274,7 +274,7 @@ class Reconciliation:
         self.pace.wait()
         try:
             self.mesh.authorised(mailbox, lambda client: client.tracking(mesh_message_id))
-        except Gone:
+        except NotFound:
             return False
         return True
 

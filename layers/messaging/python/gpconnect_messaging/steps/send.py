@@ -20,15 +20,15 @@ from datetime import UTC, datetime, timedelta
 from typing import BinaryIO, cast
 
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, Patience, Status, due_at
+from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory, Status, Timeouts, due_at
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialsError
 from gpconnect_messaging.mesh.chunking import Chunking, Part
-from gpconnect_messaging.mesh.errors import Authentication, Busy, Gone, MeshError, NeverLeft, Refused, Uncertain
-from gpconnect_messaging.mesh.models import Outgoing, Sent
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.mesh.errors import Authentication, MeshError, NotFound, NotSent, Refused, RetryLater, Uncertain
+from gpconnect_messaging.mesh.models import OutboundMessage, SendReceipt
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.steps.upload import BeginningLostError, OutOfTimeError, Upload
 from gpconnect_messaging.storage import DamagedMessageError, NotThereError, Outbox, StorageError
 
@@ -64,7 +64,7 @@ class Sender:
     mesh: MeshConnections
     notifier: Notifier
     lease: timedelta
-    patience: Patience
+    patience: Timeouts
     chunking: Chunking = field(default_factory=Chunking)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -80,10 +80,10 @@ class Sender:
         if not self._may_start(record.history) or not self.ledger.earlier_left(record):
             return record.status  # versions of one encounter do not overtake each other: the sweep brings it again
         attempt = record.history.attempts + 1
-        parts = self.chunking.parts(record.history.of(FactKind.BUILT)[0].details["size"])
+        parts = self.chunking.parts(record.history.of(EventType.BUILT)[0].details["size"])
         # Everything that can fail without MESH comes first: it must not cost an attempt.
         envelope = self.outbox.envelope(message_id)
-        outgoing = Outgoing(
+        outgoing = OutboundMessage(
             to=envelope.to or envelope.organisation,
             workflow_id=envelope.workflow_id,
             subject=envelope.subject,
@@ -105,9 +105,9 @@ class Sender:
                         return self._unresolved(message_id, attempt, envelope.organisation, len(lookup.mailboxes))
                     outgoing = replace(outgoing, to=resolved)
                 sent = upload(outgoing, time_left)
-            except NeverLeft as error:
+            except NotSent as error:
                 return self._postponed(record, attempt, error.problem)
-            except Busy as error:
+            except RetryLater as error:
                 return self._postponed(record, attempt, error.problem, wait=error.retry_after)
             except Authentication as error:
                 return self._postponed(record, attempt, error.problem, NotAuthorisedError)
@@ -127,32 +127,32 @@ class Sender:
             except Refused as error:
                 if resolved:
                     self.mesh.forget_lookup(envelope.organisation, envelope.workflow_id)
-                fact = lifecycle.upload_refused(
+                event = lifecycle.upload_refused(
                     at=self.now(), attempt=attempt, http_status=error.status or 0, error=error.problem
                 )
-                return self._record(message_id, fact)
-        fact = lifecycle.upload_accepted(
+                return self._record(message_id, event)
+        event = lifecycle.upload_accepted(
             at=self.now(), attempt=attempt, mesh_message_id=sent.message_id, resolved_mailbox=resolved
         )
-        return self._record(message_id, fact)
+        return self._record(message_id, event)
 
     def _unresolved(self, message_id: str, attempt: int, organisation: str, mailboxes: int) -> Status:
         """None, several or a malformed one: a person decides (GPCM-SD-OC-159, GPCM-SD-GE-286)."""
-        fact = lifecycle.recipient_unresolved(
+        event = lifecycle.recipient_unresolved(
             at=self.now(), attempt=attempt, organisation=organisation, mailboxes=mailboxes
         )
-        return self._record(message_id, fact)
+        return self._record(message_id, event)
 
     @contextmanager
     def _upload(
         self, record: MessageRecord, attempt: int, parts: list[Part]
-    ) -> Iterator[Callable[[Outgoing, Callable[[], bool]], Sent]]:
+    ) -> Iterator[Callable[[OutboundMessage, Callable[[], bool]], SendReceipt]]:
         """Get a message ready: a short one is copied and verified first, a long one on its way."""
-        message_id, built = record.message_id, record.history.of(FactKind.BUILT)[0].details
+        message_id, built = record.message_id, record.history.of(EventType.BUILT)[0].details
         if built["size"] > _IN_MEMORY or len(parts) > 1:
 
             def accepted(part: Part, mesh_message_id: str) -> None:
-                fact = lifecycle.chunk_accepted(
+                event = lifecycle.chunk_accepted(
                     at=self.now(),
                     attempt=attempt,
                     mesh_message_id=mesh_message_id,
@@ -160,9 +160,9 @@ class Sender:
                     chunks=part.total,
                     end=part.start + part.length,
                 )
-                self._record(message_id, fact)
+                self._record(message_id, event)
 
-            def in_chunks(outgoing: Outgoing, time_left: Callable[[], bool]) -> Sent:
+            def in_chunks(outgoing: OutboundMessage, time_left: Callable[[], bool]) -> SendReceipt:
                 return Upload(
                     outbox=self.outbox,
                     mesh=self.mesh,
@@ -172,7 +172,7 @@ class Sender:
                     outgoing=outgoing,
                     parts=parts,
                     smallest_chunk=self.chunking.smallest_chunk,
-                    begun=record.history.begun,
+                    begun=record.history.partial_uploads,
                     accepted=accepted,
                 ).run(time_left)
 
@@ -187,30 +187,30 @@ class Sender:
 
     def _uncertain(self, record: MessageRecord, attempt: int, error: Uncertain) -> Status:
         """Find out by tracking, where MESH's id is known, what became of an upload; else leave it for the sweep."""
-        fact = lifecycle.upload_uncertain(at=self.now(), attempt=attempt, why=error.problem, source="sender")
+        event = lifecycle.upload_uncertain(at=self.now(), attempt=attempt, why=error.problem, source="sender")
         if error.message_id is None:
-            return self._record(record.message_id, fact)
+            return self._record(record.message_id, event)
         mesh_message_id = error.message_id
         try:
             word = self.mesh.authorised(record.mailbox, lambda client: client.tracking(mesh_message_id)).status
-        except Gone:
+        except NotFound:
             word = _UNKNOWN_TO_MESH
         except (MeshError, CredentialsError):
-            return self._record(record.message_id, fact)
+            return self._record(record.message_id, event)
         tracked = lifecycle.upload_tracked(
             at=self.now(), attempt=attempt, mesh_message_id=mesh_message_id,
             mesh_status=word if word in _WORDS else "a word that we do not know",
         )  # fmt: skip
         self._record(record.message_id, tracked)
         if word in _COMPLETE:
-            fact = lifecycle.upload_accepted(at=self.now(), attempt=attempt, mesh_message_id=mesh_message_id)
+            event = lifecycle.upload_accepted(at=self.now(), attempt=attempt, mesh_message_id=mesh_message_id)
         elif word == _INCOMPLETE:
             return self._postponed(record, attempt, "MESH has not all chunks")
         elif word == _UNKNOWN_TO_MESH:
             return self._postponed(record, attempt, word, abandoned=mesh_message_id)
-        return self._record(record.message_id, fact)
+        return self._record(record.message_id, event)
 
-    def _may_start(self, history: History) -> bool:
+    def _may_start(self, history: MessageHistory) -> bool:
         if history.unrecognised:
             return False
         # A wait that MESH asked for, or that an uncertain upload needs, is kept however often the queue brings the
@@ -222,9 +222,9 @@ class Sender:
                 due = due_at(history, self.patience)
             case _:
                 return False
-        return due is None or due <= self.now() or history.facts[-1].kind is FactKind.QUEUED_AGAIN
+        return due is None or due <= self.now() or history.events[-1].kind is EventType.QUEUED_AGAIN
 
-    def _still(self, attempt: int) -> Callable[[History], bool]:
+    def _still(self, attempt: int) -> Callable[[MessageHistory], bool]:
         return lambda history: self._may_start(history) and history.attempts == attempt - 1
 
     def _postponed(
@@ -239,12 +239,12 @@ class Sender:
     ) -> Status:
         at = self.now()
         not_before = at + min(timedelta(seconds=wait), _LONGEST_OBEYED) if wait else None
-        fact = lifecycle.upload_postponed(at=at, attempt=attempt, why=why, abandoned=abandoned, not_before=not_before)
-        self._record(record.message_id, fact)
+        event = lifecycle.upload_postponed(at=at, attempt=attempt, why=why, abandoned=abandoned, not_before=not_before)
+        self._record(record.message_id, event)
         raise error(why)
 
-    def _record(self, message_id: str, fact: Fact) -> Status:
-        change = self.ledger.record(message_id, fact)
+    def _record(self, message_id: str, event: LedgerEvent) -> Status:
+        change = self.ledger.record(message_id, event)
         if change is None:
             raise UnknownMessageError("the ledger has lost the message")
         self.notifier.tell(change.notices)

@@ -8,11 +8,11 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from gpconnect_messaging.ledger.lifecycle import Begun
+from gpconnect_messaging.ledger.lifecycle import PartialUpload
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mesh.chunking import Part
-from gpconnect_messaging.mesh.errors import Gone
-from gpconnect_messaging.mesh.models import Outgoing, Sent
+from gpconnect_messaging.mesh.errors import NotFound
+from gpconnect_messaging.mesh.models import OutboundMessage, SendReceipt
 from gpconnect_messaging.storage import DamagedMessageError, Outbox
 
 
@@ -37,13 +37,13 @@ class Upload:
     mailbox: str
     message_id: str
     sha256: str
-    outgoing: Outgoing
+    outgoing: OutboundMessage
     parts: Sequence[Part]
     smallest_chunk: int
-    begun: Sequence[Begun]
+    begun: Sequence[PartialUpload]
     accepted: Callable[[Part, str], object]
 
-    def run(self, time_left: Callable[[], bool]) -> Sent:
+    def run(self, time_left: Callable[[], bool]) -> SendReceipt:
         """Send what MESH does not have yet, at least one part, and more while `time_left`.
 
         Raises OutOfTimeError, BeginningLostError, DamagedMessageError, StorageError, and what
@@ -64,14 +64,14 @@ class Upload:
                 self.accepted(part, mesh_message_id)
         if mesh_message_id is None:
             raise ValueError("a message has at least one part")
-        return Sent(message_id=mesh_message_id)
+        return SendReceipt(message_id=mesh_message_id)
 
-    def _to_continue(self) -> Begun | None:
+    def _to_continue(self) -> PartialUpload | None:
         """The upload that has most chunks of those that were cut as we cut."""
         ends = [part.start + part.length for part in self.parts]
-        for begun in reversed(self.begun):
-            if begun.chunks == len(self.parts) and begun.end == ends[begun.accepted - 1]:
-                return begun
+        for partial in reversed(self.begun):
+            if partial.chunks == len(self.parts) and partial.end == ends[partial.accepted - 1]:
+                return partial
         return None
 
     def _send(self, part: Part, before: "hashlib._Hash", mesh_message_id: str | None) -> tuple["hashlib._Hash", str]:
@@ -97,7 +97,7 @@ class Upload:
                     smallest_chunk=self.smallest_chunk,
                 ),
             )
-        except Gone:
+        except NotFound:
             if mesh_message_id is None:
                 raise
         else:

@@ -47,9 +47,9 @@ def _practice(known: Practice | None, sent: Sequence[MessageRecord]) -> str:
     """Name the practice as far as it is known, and who answered; without either, MESH alone knows where it went."""
     answered = sorted(
         {
-            ods_code(fact.details["from_organisation"]) or str(fact.details["from_mailbox"])
+            ods_code(event.details["from_organisation"]) or str(event.details["from_mailbox"])
             for record in sent
-            for fact in record.history.responses
+            for event in record.history.responses
         }
     )
     named = f"{known.name or 'name not given'}, ODS code {known.ods_code}" if known else "not given by the request"

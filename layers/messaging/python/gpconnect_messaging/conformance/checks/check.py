@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gpconnect_messaging.conformance.message_under_test import UseCase
 from gpconnect_messaging.conformance.rules import Rule
-from gpconnect_messaging.conformance.transmission import UseCase
 from gpconnect_messaging.specification import Version
 
 

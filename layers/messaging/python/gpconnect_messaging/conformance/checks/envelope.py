@@ -7,12 +7,12 @@ GPCM-SD-038, 057 … 064, 091, 098 (2.0.2).
 import re
 from collections.abc import Callable
 
+from gpconnect_messaging.conformance.check_result import NOT_APPLICABLE, CheckResult, Violation, judged
 from gpconnect_messaging.conformance.checks.check import Check, Level, Scope, checks
 from gpconnect_messaging.conformance.checks.payload import version_told, wording_faults
 from gpconnect_messaging.conformance.headers import Headers
-from gpconnect_messaging.conformance.judgement import NOT_APPLICABLE, Fault, Judgement, judged
+from gpconnect_messaging.conformance.message_under_test import MessageUnderTest
 from gpconnect_messaging.conformance.rules import Rule
-from gpconnect_messaging.conformance.transmission import Transmission
 from gpconnect_messaging.conformance.tree import Node
 from gpconnect_messaging.names import fold
 from gpconnect_messaging.routing.automatic import MAXIMUM_ADDRESS
@@ -32,16 +32,16 @@ def _header(name: str, headers: Headers) -> Node:
     return Node(_CLIENT_NAMES[name] if headers.by_client else name, 0, None)
 
 
-def header_rule(name: str, fault: Callable[[Headers, Transmission], str | None]) -> Rule:
+def header_rule(name: str, fault: Callable[[Headers, MessageUnderTest], str | None]) -> Rule:
     """Judge one header; without an envelope the rule does not apply. `fault` gives the words of what is wrong."""
 
-    def rule(transmission: Transmission) -> Judgement:
+    def rule(transmission: MessageUnderTest) -> CheckResult:
         headers = transmission.headers
         if headers is None:
             return NOT_APPLICABLE
         node = _header(name, headers)
         words = fault(headers, transmission)
-        return judged([node], [Fault(node, f"{node.name} {words}")] if words else [])
+        return judged([node], [Violation(node, f"{node.name} {words}")] if words else [])
 
     return rule
 
@@ -53,7 +53,7 @@ def _workflow(version: Version) -> Rule:
     )
 
 
-def _from(headers: Headers, transmission: Transmission) -> str | None:
+def _from(headers: Headers, transmission: MessageUnderTest) -> str | None:
     if not _MAILBOX.fullmatch(headers.sender):
         return "must be the sender's mailbox id"
     endpoint = transmission.header.at("source", "endpoint") if transmission.header else []
@@ -62,12 +62,12 @@ def _from(headers: Headers, transmission: Transmission) -> str | None:
     return None
 
 
-def _local_id(headers: Headers, transmission: Transmission) -> str | None:
+def _local_id(headers: Headers, transmission: MessageUnderTest) -> str | None:
     right = bool(headers.local_id) and headers.local_id == transmission.ods_code
     return None if right else "must be the sending organisation's ODS code"
 
 
-def _differences(to: str, transmission: Transmission) -> list[str]:
+def _differences(to: str, transmission: MessageUnderTest) -> list[str]:
     """Name what an automatic-routing address and the patient resource do not agree on."""
     match, patient = _AUTOMATIC.fullmatch(to), transmission.patient
     if not match or patient is None:
@@ -84,29 +84,29 @@ def _differences(to: str, transmission: Transmission) -> list[str]:
     return differences
 
 
-def _automatic(headers: Headers, _transmission: Transmission) -> str | None:
+def _automatic(headers: Headers, _transmission: MessageUnderTest) -> str | None:
     match = _AUTOMATIC.fullmatch(headers.to)
     if match and re.fullmatch("[0-9]{10}", match[1]) and re.fullmatch("[0-9]{8}", match[2]) and match[3].strip():
         return None
     return "must be GPPROVIDER, NHS number, birth date and surname, with _ between them"
 
 
-def _automatic_or_mailbox(headers: Headers, transmission: Transmission) -> str | None:
+def _automatic_or_mailbox(headers: Headers, transmission: MessageUnderTest) -> str | None:
     # A mailbox found by address lookup; the registered practice's is found by automatic routing.
     return None if _MAILBOX.fullmatch(headers.to) else _automatic(headers, transmission)
 
 
-def _agrees(headers: Headers, transmission: Transmission) -> str | None:
+def _agrees(headers: Headers, transmission: MessageUnderTest) -> str | None:
     differences = _differences(headers.to, transmission)
     return f"and the message do not agree on {' and '.join(differences)}" if differences else None
 
 
-def _agrees_if_automatic(headers: Headers, transmission: Transmission) -> str | None:
+def _agrees_if_automatic(headers: Headers, transmission: MessageUnderTest) -> str | None:
     return None if _MAILBOX.fullmatch(headers.to) else _agrees(headers, transmission)
 
 
-def _subject_1_5(kind: str, *, place_told: bool) -> Callable[[Headers, Transmission], str | None]:
-    def fault(headers: Headers, transmission: Transmission) -> str | None:
+def _subject_1_5(kind: str, *, place_told: bool) -> Callable[[Headers, MessageUnderTest], str | None]:
+    def fault(headers: Headers, transmission: MessageUnderTest) -> str | None:
         faults = _folded_wording(headers.subject, transmission, kind, place_told=place_told)
         if not place_told and f"ODS Code {transmission.ods_code}" not in headers.subject and not _cut(headers):
             faults.append("the ODS code")
@@ -120,7 +120,7 @@ def _cut(headers: Headers) -> bool:
     return len(headers.subject) >= _SUBJECT_LIMIT
 
 
-def _folded_wording(subject: str, transmission: Transmission, kind: str, *, place_told: bool) -> list[str]:
+def _folded_wording(subject: str, transmission: MessageUnderTest, kind: str, *, place_told: bool) -> list[str]:
     faults = wording_faults(
         " ".join(subject.split()),
         transmission,
@@ -133,7 +133,7 @@ def _folded_wording(subject: str, transmission: Transmission, kind: str, *, plac
     return faults
 
 
-def _subject_2_0(headers: Headers, transmission: Transmission) -> str | None:
+def _subject_2_0(headers: Headers, transmission: MessageUnderTest) -> str | None:
     faults = _folded_wording(headers.subject, transmission, "", place_told=False)
     if not _cut(headers):
         if ", seen at " not in headers.subject or f", {transmission.ods_code}, " not in headers.subject:
@@ -143,13 +143,13 @@ def _subject_2_0(headers: Headers, transmission: Transmission) -> str | None:
     return f"must give {', '.join(faults)} in the prescribed form" if faults else None
 
 
-def _version_shown(headers: Headers, _transmission: Transmission) -> str | None:
+def _version_shown(headers: Headers, _transmission: MessageUnderTest) -> str | None:
     if _VERSION_AT_END.search(headers.subject) or _cut(headers):
         return None
     return "must end with the version number"
 
 
-def _counted(_headers: Headers, transmission: Transmission) -> str | None:
+def _counted(_headers: Headers, transmission: MessageUnderTest) -> str | None:
     version = version_told(transmission)
     if version is None:
         return "must give the version number"

@@ -6,13 +6,13 @@ invalid (GPCM-SD-040 of 1.5, response code 20009).
 
 import re
 
+from gpconnect_messaging.conformance.check_result import CheckResult, Violation, judged
 from gpconnect_messaging.conformance.checks.check import Check, Level, Scope, checks
 from gpconnect_messaging.conformance.checks.payload import base64_fault
-from gpconnect_messaging.conformance.judgement import Fault, Judgement, judged
+from gpconnect_messaging.conformance.message_under_test import NHS_NUMBER, MessageUnderTest
 from gpconnect_messaging.conformance.profiles import PROFILES, conforms_to
 from gpconnect_messaging.conformance.rules import Rule
 from gpconnect_messaging.conformance.structure import Kind
-from gpconnect_messaging.conformance.transmission import NHS_NUMBER, Transmission
 from gpconnect_messaging.conformance.tree import Node
 from gpconnect_messaging.requests.nhs_number import is_nhs_number
 
@@ -32,7 +32,7 @@ def _form(kind: Kind) -> Rule:
     return lambda transmission: transmission.form[kind]
 
 
-def _unresolved(transmission: Transmission, resources: list[Node], urls: dict[str, Node]) -> list[Fault]:
+def _unresolved(transmission: MessageUnderTest, resources: list[Node], urls: dict[str, Node]) -> list[Violation]:
     faults = []
     for resource in resources:
         for node in transmission.references.get(id(resource), ()):
@@ -42,18 +42,18 @@ def _unresolved(transmission: Transmission, resources: list[Node], urls: dict[st
                 continue
             contained = {f"#{each.text('id')}" for holder in resource.all("contained") for each in holder.children}
             if reference not in contained:
-                faults.append(Fault(node, "the reference names nothing in this bundle"))
+                faults.append(Violation(node, "the reference names nothing in this bundle"))
     return faults
 
 
-def _references(transmission: Transmission) -> Judgement:
+def _references(transmission: MessageUnderTest) -> CheckResult:
     faults = _unresolved(transmission, transmission.entries, transmission.outer_urls)
     faults += _unresolved(transmission, transmission.payload, transmission.payload_urls)
     return judged([transmission.root], faults)
 
 
-def _ids(transmission: Transmission) -> Judgement:
-    faults: list[Fault] = []
+def _ids(transmission: MessageUnderTest) -> CheckResult:
+    faults: list[Violation] = []
     for bundle in (transmission.root, transmission.document):
         if bundle is None:
             continue
@@ -64,7 +64,7 @@ def _ids(transmission: Transmission) -> Judgement:
             for resource in (each for holder in entry.all("resource") for each in holder.children):
                 identifier = resource.text("id")
                 if identifier and identifier in ids:
-                    faults.append(Fault(resource, "another resource of this bundle has the same id"))
+                    faults.append(Violation(resource, "another resource of this bundle has the same id"))
                 ids.add(identifier)
                 if (
                     url
@@ -72,16 +72,16 @@ def _ids(transmission: Transmission) -> Judgement:
                     and (url.value or "").startswith("urn:uuid:")
                     and url.value != f"urn:uuid:{identifier}"
                 ):
-                    faults.append(Fault(url, "fullUrl and id must be the same"))
+                    faults.append(Violation(url, "fullUrl and id must be the same"))
             if url and (url.value or "").startswith("urn:uuid:") and not _UUID.fullmatch(url.value or ""):
-                faults.append(Fault(url, "fullUrl is no UUID, and says that it is one"))
+                faults.append(Violation(url, "fullUrl is no UUID, and says that it is one"))
             if url and url.value in urls:
-                faults.append(Fault(url, "another entry of this bundle has the same fullUrl"))
+                faults.append(Violation(url, "another entry of this bundle has the same fullUrl"))
             urls.add((url.value or "") if url else "")
     return judged([transmission.root], faults)
 
 
-def _nhs_numbers(transmission: Transmission) -> Judgement:
+def _nhs_numbers(transmission: MessageUnderTest) -> CheckResult:
     numbers = [
         value
         for kind in ("Patient", "RelatedPerson")
@@ -91,7 +91,7 @@ def _nhs_numbers(transmission: Transmission) -> Judgement:
         for value in identifier.all("value")
     ]
     return judged(numbers, [
-        Fault(each, "this is no NHS number: ten digits, the last a check digit (modulus 11)")
+        Violation(each, "this is no NHS number: ten digits, the last a check digit (modulus 11)")
         for each in numbers
         if not is_nhs_number(each.value or "")
     ])  # fmt: skip
@@ -102,7 +102,7 @@ _MAY_HOLD_DOCUMENTS = frozenset(
 )
 
 
-def _base64(transmission: Transmission) -> Judgement:
+def _base64(transmission: MessageUnderTest) -> CheckResult:
     documents = [
         node
         for resource in transmission.payload

@@ -5,11 +5,11 @@ Source: GPCM-SD-CS-043 … 053, GPCM-SD-OC-141 … 152, GPCM-SD-GE-268 … 279 (
 
 from collections.abc import Callable
 
+from gpconnect_messaging.conformance.check_result import CheckResult, Violation, judged
 from gpconnect_messaging.conformance.checks.check import Check, Level, checks
-from gpconnect_messaging.conformance.judgement import Fault, Judgement, judged
+from gpconnect_messaging.conformance.message_under_test import ODS_CODE, MessageUnderTest, identified
 from gpconnect_messaging.conformance.rules import Rule, has, header, lacks
 from gpconnect_messaging.conformance.rules import rule_for_each as each_one
-from gpconnect_messaging.conformance.transmission import ODS_CODE, Transmission, identified
 from gpconnect_messaging.conformance.tree import Node
 from gpconnect_messaging.specification import MESSAGE_DEFINITION
 
@@ -22,11 +22,11 @@ _WITHDRAWN_DEFINITION = MESSAGE_DEFINITION.replace("MessageDefinition-1", "Messa
 def handled(key: str, right: Callable[[Node], bool], words: str) -> Rule:
     """Judge a key of the handling extension by its value element."""
 
-    def fault(subject: Node, transmission: Transmission) -> Fault | None:
+    def fault(subject: Node, transmission: MessageUnderTest) -> Violation | None:
         value = transmission.handled(key)
         if value is None:
-            return Fault(transmission.handling.get(key, subject), f"{key} is missing; it {words}")
-        return None if right(value) else Fault(value, f"{key} {words}")
+            return Violation(transmission.handling.get(key, subject), f"{key} is missing; it {words}")
+        return None if right(value) else Violation(value, f"{key} {words}")
 
     return each_one(header, fault)
 
@@ -43,57 +43,57 @@ def recipient_type(*codes: str) -> Rule:
 def event(code: str) -> Rule:
     """Judge the header's event, a Coding."""
 
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+    def fault(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
         found = subject.first("event")
         if found is not None and found.text("system") == _EVENT and found.text("code") == code:
             return None
-        return Fault(found or subject, f"event must be {code} of {_EVENT}")
+        return Violation(found or subject, f"event must be {code} of {_EVENT}")
 
     return each_one(header, fault)
 
 
-def _sender(subject: Node, transmission: Transmission) -> Fault | None:
+def _sender(subject: Node, transmission: MessageUnderTest) -> Violation | None:
     sender = subject.first("sender")
     if sender is None:
-        return Fault(subject, "sender is missing")
+        return Violation(subject, "sender is missing")
     organisation = transmission.resolve(sender.text("reference"), transmission.outer_urls)
     if organisation is None or organisation.name != "Organization":
-        return Fault(sender, "sender must refer to the header's Organization inside the message")
+        return Violation(sender, "sender must refer to the header's Organization inside the message")
     if not identified(organisation, ODS_CODE):
-        return Fault(organisation, "the header's Organization must have an ODS code")
+        return Violation(organisation, "the header's Organization must have an ODS code")
     return None
 
 
-def _source(subject: Node, transmission: Transmission) -> Fault | None:
+def _source(subject: Node, transmission: MessageUnderTest) -> Violation | None:
     endpoint = next(iter(subject.at("source", "endpoint")), None)
     if endpoint is None or not endpoint.value:
-        return Fault(endpoint or subject, "source.endpoint must be the sender's mailbox")
+        return Violation(endpoint or subject, "source.endpoint must be the sender's mailbox")
     if transmission.headers and transmission.headers.sender and endpoint.value != transmission.headers.sender:
-        return Fault(endpoint, "source.endpoint is not the mailbox that the envelope names as the sender's")
+        return Violation(endpoint, "source.endpoint is not the mailbox that the envelope names as the sender's")
     return None
 
 
-def focus(transmission: Transmission) -> Judgement:
+def focus(transmission: MessageUnderTest) -> CheckResult:
     """Judge the header's focus: it names the payload, a document Bundle inside the message."""
     if transmission.header is None:
-        return judged([], [Fault(transmission.root, "there is no MessageHeader")])
+        return judged([], [Violation(transmission.root, "there is no MessageHeader")])
     found = transmission.header.first("focus")
     if found is None:
-        return judged([transmission.header], [Fault(transmission.header, "focus is missing")])
+        return judged([transmission.header], [Violation(transmission.header, "focus is missing")])
     payload = transmission.resolve(found.text("reference"), transmission.outer_urls)
     if payload is None or payload.name != "Bundle" or payload.text("type") != "document":
-        return judged([found], [Fault(found, "focus must refer to a document Bundle inside the message")])
+        return judged([found], [Violation(found, "focus must refer to a document Bundle inside the message")])
     return judged([found], [])
 
 
-def _itk3(transmission: Transmission) -> Judgement:
+def _itk3(transmission: MessageUnderTest) -> CheckResult:
     root = transmission.root
     if root.name != "Bundle" or root.text("type") != "message":
-        return judged([], [Fault(root, "the message must be a Bundle of type message")])
+        return judged([], [Violation(root, "the message must be a Bundle of type message")])
     if not transmission.entries or transmission.entries[0].name != "MessageHeader":
-        return judged([root], [Fault(root, "the first entry must be the MessageHeader")])
+        return judged([root], [Violation(root, "the first entry must be the MessageHeader")])
     if not transmission.handling and not transmission.is_response:
-        return judged([root], [Fault(transmission.entries[0], "the ITK3 handling extension is missing")])
+        return judged([root], [Violation(transmission.entries[0], "the ITK3 handling extension is missing")])
     return judged([root], [])
 
 

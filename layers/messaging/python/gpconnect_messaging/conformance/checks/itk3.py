@@ -4,14 +4,14 @@ Source: ITK3 Messaging Distribution, document sender, general and conformance re
 -CE, -VER, -SR, -DOC).
 """
 
+from gpconnect_messaging.conformance.check_result import NOT_APPLICABLE, CheckResult, Violation, judged
 from gpconnect_messaging.conformance.checks.check import Check, Level, checks
 from gpconnect_messaging.conformance.checks.header import handled, recipient_type
 from gpconnect_messaging.conformance.checks.payload import sections
-from gpconnect_messaging.conformance.judgement import NOT_APPLICABLE, Fault, Judgement, judged
+from gpconnect_messaging.conformance.message_under_test import NHS_NUMBER, SNOMED, MessageUnderTest, identified
 from gpconnect_messaging.conformance.profiles import CODED_CONTENT, conforms_to
 from gpconnect_messaging.conformance.rules import all_of, coded, composition, described, every, patient
 from gpconnect_messaging.conformance.rules import rule_for_each as each_one
-from gpconnect_messaging.conformance.transmission import NHS_NUMBER, SNOMED, Transmission, identified
 from gpconnect_messaging.conformance.tree import Node
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
@@ -19,19 +19,19 @@ _LONGEST_REFERENCE = 255
 _DEMOGRAPHICS = ("name.given", "name.family", "gender", "birthDate", "address", "address.postalCode")
 
 
-def _one_document(transmission: Transmission) -> Judgement:
+def _one_document(transmission: MessageUnderTest) -> CheckResult:
     documents = [each for each in transmission.entries if each.name == "Bundle"]
     if len(documents) == 1:
         return judged(documents, [])
     place = documents[1] if documents else transmission.place
-    return judged(documents, [Fault(place, "the message must carry exactly one document")])
+    return judged(documents, [Violation(place, "the message must carry exactly one document")])
 
 
-def _inside(transmission: Transmission) -> Judgement:
+def _inside(transmission: MessageUnderTest) -> CheckResult:
     seen = [node for each in transmission.payload for node in transmission.references[id(each)]]
     outside = [each for each in seen if (each.value or "").lower().startswith(("http://", "https://", "file:", "ftp:"))]
     faults = [
-        Fault(each, "this must be in the message itself, not at an external address")
+        Violation(each, "this must be in the message itself, not at an external address")
         for each in outside
         if transmission.resolve(each.value or "", transmission.payload_urls) is None
     ]
@@ -39,22 +39,22 @@ def _inside(transmission: Transmission) -> Judgement:
         for url in document.at("content", "attachment", "url"):
             seen.append(url)
             if transmission.resolve(url.value or "", transmission.payload_urls) is None:
-                faults.append(Fault(url, "the document must be in the message itself"))
+                faults.append(Violation(url, "the document must be in the message itself"))
     return judged(seen, faults)
 
 
-def _entries_inside(transmission: Transmission) -> Judgement:
+def _entries_inside(transmission: MessageUnderTest) -> CheckResult:
     entries = [entry for section in sections(transmission) for entry in section.all("entry")]
     return judged(entries, [
-        Fault(each, "a section entry must refer to a resource of the same document")
+        Violation(each, "a section entry must refer to a resource of the same document")
         for each in entries
         if transmission.referred(each) is None
     ])  # fmt: skip
 
 
-def _demographics(subject: Node) -> Fault | None:
+def _demographics(subject: Node) -> Violation | None:
     missing = [path for path in _DEMOGRAPHICS if not subject.at(*path.split("."))]
-    return Fault(subject, f"the patient also needs {', '.join(missing)}") if missing else None
+    return Violation(subject, f"the patient also needs {', '.join(missing)}") if missing else None
 
 
 def _number(subject: Node) -> Node | None:
@@ -67,7 +67,7 @@ def verification(number: Node) -> str:
     return extension.text("valueCodeableConcept", "coding", "code") if extension else ""
 
 
-def _unverified(transmission: Transmission) -> Judgement:
+def _unverified(transmission: MessageUnderTest) -> CheckResult:
     found = transmission.patient
     number = _number(found) if found else None
     if found is None or (number is not None and verification(number) in ("01", "")):
@@ -75,40 +75,40 @@ def _unverified(transmission: Transmission) -> Judgement:
     return judged([found], [_demographics(found)])
 
 
-def _unnumbered(transmission: Transmission) -> list[Node]:
+def _unnumbered(transmission: MessageUnderTest) -> list[Node]:
     found = transmission.patient
     return [found] if found is not None and not identified(found, NHS_NUMBER) else []
 
 
-def _local_identifier(subject: Node, _transmission: Transmission) -> Fault | None:
-    return None if any(each.text("value") for each in subject.all("identifier")) else Fault(
+def _local_identifier(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
+    return None if any(each.text("value") for each in subject.all("identifier")) else Violation(
         subject, "without an NHS number the patient needs another identifier"
     )  # fmt: skip
 
 
-def _verified(subject: Node, _transmission: Transmission) -> Fault | None:
+def _verified(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
     number = _number(subject)
     if number is None or verification(number):
         return None
-    return Fault(number, "the NHS number's verification status is missing")
+    return Violation(number, "the NHS number's verification status is missing")
 
 
-def _document_identified(transmission: Transmission) -> Judgement:
+def _document_identified(transmission: MessageUnderTest) -> CheckResult:
     found = transmission.document
     if found is None:
         return NOT_APPLICABLE
     return judged(
-        [found], [None if found.text("identifier", "value") else Fault(found, "the document has no identifier")]
+        [found], [None if found.text("identifier", "value") else Violation(found, "the document has no identifier")]
     )
 
 
-def _care_setting(subject: Node, _transmission: Transmission) -> Fault | None:
+def _care_setting(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
     extension = subject.extension("CareSettingType-1")
     if extension is None:
         return None
     codings = extension.at("valueCodeableConcept", "coding")
     right = any(each.text("system") == SNOMED and each.text("code") for each in codings)
-    return None if right else Fault(extension, "the care setting must have a SNOMED code")
+    return None if right else Violation(extension, "the care setting must have a SNOMED code")
 
 
 def _is_definition(value: Node) -> bool:

@@ -7,8 +7,16 @@ Source: GPCM-SD-001 … 039, GPCM-SD-CS-017 … 042, and the same rules for onli
 import re
 from collections.abc import Callable
 
+from gpconnect_messaging.conformance.check_result import NOT_APPLICABLE, CheckResult, Violation, judged
 from gpconnect_messaging.conformance.checks.check import Check, Level, checks
-from gpconnect_messaging.conformance.judgement import NOT_APPLICABLE, Fault, Judgement, judged
+from gpconnect_messaging.conformance.message_under_test import (
+    NHS_NUMBER,
+    ODS_CODE,
+    ONLINE_CONSULTATION_TYPE,
+    SDS_USER,
+    SNOMED,
+    MessageUnderTest,
+)
 from gpconnect_messaging.conformance.rules import (
     Rule,
     all_of,
@@ -23,14 +31,6 @@ from gpconnect_messaging.conformance.rules import (
     refers,
 )
 from gpconnect_messaging.conformance.rules import rule_for_each as each_one
-from gpconnect_messaging.conformance.transmission import (
-    NHS_NUMBER,
-    ODS_CODE,
-    ONLINE_CONSULTATION_TYPE,
-    SDS_USER,
-    SNOMED,
-    Transmission,
-)
 from gpconnect_messaging.conformance.tree import Content, Node
 from gpconnect_messaging.requests.snomed import is_concept_id
 
@@ -47,53 +47,53 @@ AUTHORS = {
 }
 
 
-def _composition(transmission: Transmission) -> Judgement:
+def _composition(transmission: MessageUnderTest) -> CheckResult:
     found = transmission.composition
     if found is None:
-        return judged([], [Fault(transmission.place, "the payload has no Composition")])
+        return judged([], [Violation(transmission.place, "the payload has no Composition")])
     if transmission.payload[0] is not found:
-        return judged([found], [Fault(found, "the Composition must be the payload's first entry")])
+        return judged([found], [Violation(found, "the Composition must be the payload's first entry")])
     return judged([found], [])
 
 
-def _profiled_composition(transmission: Transmission) -> Judgement:
+def _profiled_composition(transmission: MessageUnderTest) -> CheckResult:
     seen, faults = _composition(transmission)
     faults = faults or [
-        Fault(each, "meta.profile must name CareConnect-Composition-1")
+        Violation(each, "meta.profile must name CareConnect-Composition-1")
         for each in seen
         if not follows(each, "CareConnect-Composition-1")
     ]
-    return Judgement(seen, faults)
+    return CheckResult(seen, faults)
 
 
 def refers_to_profiled(path: str, profiles: dict[str, str], *, once: bool = True) -> Rule:
     """Judge a reference of the Composition: it names a resource of the payload that claims the type's profile."""
 
-    def fault(subject: Node, transmission: Transmission) -> Fault | None:
+    def fault(subject: Node, transmission: MessageUnderTest) -> Violation | None:
         references = subject.all(path)
         if not references:
-            return Fault(subject, f"{path} is missing; it must refer to {' or '.join(profiles)}")
+            return Violation(subject, f"{path} is missing; it must refer to {' or '.join(profiles)}")
         if once and len(references) > 1:
-            return Fault(references[1], f"there may be only one {path}")
+            return Violation(references[1], f"there may be only one {path}")
         for reference in references:
             referred = transmission.referred(reference)
             if referred is None or referred.name not in profiles:
-                return Fault(reference, f"{path} must refer to {' or '.join(profiles)} inside the document")
+                return Violation(reference, f"{path} must refer to {' or '.join(profiles)} inside the document")
             if not follows(referred, profiles[referred.name]):
-                return Fault(referred, f"meta.profile must name {profiles[referred.name]}")
+                return Violation(referred, f"meta.profile must name {profiles[referred.name]}")
         return None
 
     return each_one(composition, fault)
 
 
 def _there(kind: str, profile: str) -> Rule:
-    def rule(transmission: Transmission) -> Judgement:
+    def rule(transmission: MessageUnderTest) -> CheckResult:
         found = transmission.resources(kind)
         right = [each for each in found if follows(each, profile)]
         if right:
             return judged(right[:1], [])
         words = f"the payload must have a {kind} that follows {profile}"
-        return judged(found, [Fault(found[0] if found else transmission.place, words)])
+        return judged(found, [Violation(found[0] if found else transmission.place, words)])
 
     return rule
 
@@ -104,21 +104,21 @@ def _there(kind: str, profile: str) -> Rule:
 def _narrative(kind: str, *, place_told: bool, version_word: str = "Version ") -> Rule:
     """Judge Composition.text: the use case's words, the patient's name and number, the place, the version."""
 
-    def fault(subject: Node, transmission: Transmission) -> Fault | None:
+    def fault(subject: Node, transmission: MessageUnderTest) -> Violation | None:
         told = subject.first("text")
         words = transmission.narrative
         if told is None or not words:
-            return Fault(told or subject, "text is missing")
+            return Violation(told or subject, "text is missing")
         faults = wording_faults(words, transmission, kind, place_told=place_told)
         if not _VERSION.search(words) or version_word not in words:
             faults.append("the version number")
-        return Fault(told, f"text must give {', '.join(faults)} in the prescribed form") if faults else None
+        return Violation(told, f"text must give {', '.join(faults)} in the prescribed form") if faults else None
 
     return each_one(composition, fault)
 
 
 def wording_faults(
-    words: str, transmission: Transmission, kind: str, *, place_told: bool, folded: Callable[[str], str] = str
+    words: str, transmission: MessageUnderTest, kind: str, *, place_told: bool, folded: Callable[[str], str] = str
 ) -> list[str]:
     """List what is wrong in a text of the form "{kind} for {name}, NHS Number {n}, seen at {place}, ODS Code {ods}".
 
@@ -148,26 +148,26 @@ def wording_faults(
 # --- replacement ------------------------------------------------------------------------------------------------------
 
 
-def _replaces(subject: Node, _transmission: Transmission) -> Fault | None:
+def _replaces(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
     for related in subject.all("relatesTo"):
         if related.text("code") != "replaces":
-            return Fault(related, "relatesTo.code must be replaces")
+            return Violation(related, "relatesTo.code must be replaces")
     return None
 
 
-def _replaced(subject: Node, _transmission: Transmission) -> Fault | None:
+def _replaced(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
     for related in subject.all("relatesTo"):
         if not _UUID.fullmatch(related.text("targetIdentifier", "value")):
-            return Fault(related, "relatesTo.targetIdentifier must be the UUID of the replaced document")
+            return Violation(related, "relatesTo.targetIdentifier must be the UUID of the replaced document")
     return None
 
 
-def _related(transmission: Transmission) -> list[Node]:
+def _related(transmission: MessageUnderTest) -> list[Node]:
     found = transmission.composition
     return [found] if found is not None and found.first("relatesTo") is not None else []
 
 
-def version_told(transmission: Transmission) -> int | None:
+def version_told(transmission: MessageUnderTest) -> int | None:
     """The version number that the Composition's text or the envelope's subject gives."""
     # The version comes last; an organisation's name may hold the word as well.
     told = _VERSION.findall(transmission.narrative)
@@ -176,16 +176,16 @@ def version_told(transmission: Transmission) -> int | None:
     return int(told[-1]) if told else None
 
 
-def _later_version(transmission: Transmission) -> Judgement:
+def _later_version(transmission: MessageUnderTest) -> CheckResult:
     """Judge that a later version says what it replaces, by a UUID, and that the first one replaces nothing."""
     found, version = transmission.composition, version_told(transmission)
     if found is None:
         return NOT_APPLICABLE
     related = found.all("relatesTo")
     if version and version > 1 and not related:
-        return judged([found], [Fault(found, "a version after the first must name the document that it replaces")])
+        return judged([found], [Violation(found, "a version after the first must name the document that it replaces")])
     if version == 1 and related:
-        return judged([found], [Fault(related[0], "version 1 is the original: it replaces nothing")])
+        return judged([found], [Violation(related[0], "version 1 is the original: it replaces nothing")])
     if not related:
         return NOT_APPLICABLE if version is None else judged([found], [])
     return judged(related, [_replaced(found, transmission)])
@@ -194,67 +194,69 @@ def _later_version(transmission: Transmission) -> Judgement:
 # --- people and organisation ------------------------------------------------------------------------------------------
 
 
-def _person_named(what: str) -> Callable[[Node, Transmission], Fault | None]:
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+def _person_named(what: str) -> Callable[[Node, MessageUnderTest], Violation | None]:
+    def fault(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
         official = [each for each in subject.all("name") if each.text("use") == "official"]
         if len(official) != 1:
-            return Fault(official[1] if official else subject, f"the {what} must have exactly one official name")
-        return None if official[0].text("family") else Fault(official[0], "the official name must have a family name")
+            return Violation(official[1] if official else subject, f"the {what} must have exactly one official name")
+        return (
+            None if official[0].text("family") else Violation(official[0], "the official name must have a family name")
+        )
 
     return fault
 
 
-def has_identifier(system: str, what: str) -> Callable[[Node, Transmission], Fault | None]:
+def has_identifier(system: str, what: str) -> Callable[[Node, MessageUnderTest], Violation | None]:
     """Judge that a resource has exactly one identifier of a system, with a value."""
 
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+    def fault(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
         found = [each for each in subject.all("identifier") if each.text("system") == system]
         if len(found) != 1:
-            return Fault(found[1] if found else subject, f"there must be exactly one identifier with the {what}")
-        return None if found[0].text("value") else Fault(found[0], f"the identifier with the {what} has no value")
+            return Violation(found[1] if found else subject, f"there must be exactly one identifier with the {what}")
+        return None if found[0].text("value") else Violation(found[0], f"the identifier with the {what} has no value")
 
     return fault
 
 
-def telephone(subject: Node, _transmission: Transmission) -> Fault | None:
+def telephone(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
     """Judge that a resource has a telephone number."""
     for each in subject.all("telecom"):
         if each.text("system") == "phone" and each.text("value"):
             return None
-    return Fault(subject, "telecom must have a telephone number (system phone, with a value)")
+    return Violation(subject, "telecom must have a telephone number (system phone, with a value)")
 
 
-def _telephone_if_any(subject: Node, transmission: Transmission) -> Fault | None:
+def _telephone_if_any(subject: Node, transmission: MessageUnderTest) -> Violation | None:
     return telephone(subject, transmission) if subject.first("telecom") else None
 
 
-def birth_date(subject: Node, _transmission: Transmission) -> Fault | None:
+def birth_date(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
     """Judge that a resource has a birth date to the day."""
     found = subject.first("birthDate")
     if found is None or not _BIRTH_DATE.fullmatch(found.value or ""):
-        return Fault(found or subject, "birthDate must be given as YYYY-MM-DD")
+        return Violation(found or subject, "birthDate must be given as YYYY-MM-DD")
     return None
 
 
-def _one_name(subject: Node, _transmission: Transmission) -> Fault | None:
+def _one_name(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
     names = subject.all("name")
-    return None if len(names) == 1 else Fault(names[1] if names else subject, "there must be exactly one name")
+    return None if len(names) == 1 else Violation(names[1] if names else subject, "there must be exactly one name")
 
 
-def _sender_described(subject: Node, transmission: Transmission) -> Fault | None:
+def _sender_described(subject: Node, transmission: MessageUnderTest) -> Violation | None:
     if fault := has_identifier(ODS_CODE, "ODS code")(subject, transmission):
         return fault
     if not subject.text("name"):
-        return Fault(subject, "the sending organisation must have a name")
+        return Violation(subject, "the sending organisation must have a name")
     return telephone(subject, transmission)
 
 
-def _patient_described(subject: Node, transmission: Transmission) -> Fault | None:
+def _patient_described(subject: Node, transmission: MessageUnderTest) -> Violation | None:
     parts = (has_identifier(NHS_NUMBER, "NHS number"), _person_named("patient"), birth_date)
     return next((fault for part in parts if (fault := part(subject, transmission))), None)
 
 
-def _practitioner_described(transmission: Transmission) -> Judgement:
+def _practitioner_described(transmission: MessageUnderTest) -> CheckResult:
     seen = transmission.resources("Practitioner")
     parts = (has_identifier(SDS_USER, "SDS user id"), _person_named("practitioner"), telephone)
     return judged(seen, [part(each, transmission) for each in seen for part in parts])
@@ -263,11 +265,11 @@ def _practitioner_described(transmission: Transmission) -> Judgement:
 def _needed(rule: Rule, what: str) -> Rule:
     """Make a rule that applies to nothing broken: the thing itself must be there."""
 
-    def needing(transmission: Transmission) -> Judgement:
+    def needing(transmission: MessageUnderTest) -> CheckResult:
         judgement = rule(transmission)
         if judgement.seen or judgement.faults:
             return judgement
-        return judged([], [Fault(transmission.place, f"the payload has no {what}")])
+        return judged([], [Violation(transmission.place, f"the payload has no {what}")])
 
     return needing
 
@@ -275,7 +277,7 @@ def _needed(rule: Rule, what: str) -> Rule:
 # --- documents --------------------------------------------------------------------------------------------------------
 
 
-def sections(transmission: Transmission) -> list[Node]:
+def sections(transmission: MessageUnderTest) -> list[Node]:
     """List the Composition's sections, and those inside them."""
     found = transmission.composition.all("section") if transmission.composition else []
     for each in found:  # grows as it goes
@@ -283,93 +285,93 @@ def sections(transmission: Transmission) -> list[Node]:
     return found
 
 
-def documents_in(section: Node, transmission: Transmission) -> list[Node]:
+def documents_in(section: Node, transmission: MessageUnderTest) -> list[Node]:
     """List the Binaries that a section's own entries refer to."""
     referred = [transmission.referred(entry) for entry in section.all("entry")]
     return [each for each in referred if each is not None and each.name == "Binary"]
 
 
-def _one_section_each(transmission: Transmission) -> Judgement:
+def _one_section_each(transmission: MessageUnderTest) -> CheckResult:
     binaries = transmission.resources("Binary")
     found = sections(transmission)
     held = [documents_in(section, transmission) for section in found]
     faults = [
-        Fault(binary, "no section of the Composition refers to this document")
+        Violation(binary, "no section of the Composition refers to this document")
         for binary in binaries
         if not any(binary is each for documents in held for each in documents)
     ]
     faults += [
-        Fault(section, "a section may hold one document only")
+        Violation(section, "a section may hold one document only")
         for section, documents in zip(found, held, strict=True)
         if len(documents) > 1
     ]
     return judged(binaries, faults)
 
 
-def _document_referred(transmission: Transmission) -> Judgement:
+def _document_referred(transmission: MessageUnderTest) -> CheckResult:
     found = sections(transmission)
     if any(documents_in(section, transmission) for section in found):
         return judged(found[:1], [])
     place = found[0] if found else transmission.composition or transmission.place
-    return judged(found[:1], [Fault(place, "no section refers to an attached document")])
+    return judged(found[:1], [Violation(place, "no section refers to an attached document")])
 
 
-def _primary_is_pdf(transmission: Transmission) -> Judgement:
+def _primary_is_pdf(transmission: MessageUnderTest) -> CheckResult:
     documents = [each for section in sections(transmission) for each in documents_in(section, transmission)]
     if any(each.text("contentType") == "application/pdf" for each in documents):
         return judged(documents[:1], [])
     place = documents[0] if documents else transmission.composition or transmission.place
-    return judged(documents[:1], [Fault(place, "a section must refer to the report as a PDF document")])
+    return judged(documents[:1], [Violation(place, "a section must refer to the report as a PDF document")])
 
 
-def _primary_first(transmission: Transmission) -> Judgement:
+def _primary_first(transmission: MessageUnderTest) -> CheckResult:
     entries = [entry for section in sections(transmission) for entry in section.all("entry")]
     if not entries:
         return NOT_APPLICABLE
     first = transmission.referred(entries[0])
     if first is not None and first.name == "Binary":
         return judged(entries[:1], [])
-    return judged(entries[:1], [Fault(entries[0], "the first section entry must refer to the primary document")])
+    return judged(entries[:1], [Violation(entries[0], "the first section entry must refer to the primary document")])
 
 
-def base64_fault(node: Node, content: Content) -> Fault | None:
+def base64_fault(node: Node, content: Content) -> Violation | None:
     """Judge a document's base64 by its length and its ends; the middle is not read."""
     if content.length == 0:
-        return Fault(node, "the document is empty")
+        return Violation(node, "the document is empty")
     if content.length % 4:
-        return Fault(node, "the base64 is not whole: its length is no multiple of four")
+        return Violation(node, "the base64 is not whole: its length is no multiple of four")
     if "=" in content.start.rstrip("=\t\n\r ") or not _BASE64.fullmatch(content.end):
-        return Fault(node, "this is not base64")
-    return None if re.fullmatch(r"[A-Za-z0-9+/=\s]*", content.start) else Fault(node, "this is not base64")
+        return Violation(node, "this is not base64")
+    return None if re.fullmatch(r"[A-Za-z0-9+/=\s]*", content.start) else Violation(node, "this is not base64")
 
 
-def _encoded(subject: Node, _transmission: Transmission) -> Fault | None:
+def _encoded(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
     found = subject.first("content")
     if found is None or found.content is None:
-        return Fault(subject, "the document has no content")
+        return Violation(subject, "the document has no content")
     return base64_fault(found, found.content)
 
 
 # --- meta and ids -----------------------------------------------------------------------------------------------------
 
 
-def _all_resources(transmission: Transmission) -> list[Node]:
+def _all_resources(transmission: MessageUnderTest) -> list[Node]:
     return [transmission.root, *transmission.entries, *transmission.payload]
 
 
-def _has_profile(subject: Node, _transmission: Transmission) -> Fault | None:
+def _has_profile(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
     profiles = subject.at("meta", "profile")
-    return None if profiles and all(each.value for each in profiles) else Fault(subject, "meta.profile is missing")
+    return None if profiles and all(each.value for each in profiles) else Violation(subject, "meta.profile is missing")
 
 
-def _has_id(subject: Node, _transmission: Transmission) -> Fault | None:
-    return None if subject.text("id") else Fault(subject, "id is missing")
+def _has_id(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
+    return None if subject.text("id") else Violation(subject, "id is missing")
 
 
 def _sectioned(kind: str) -> Rule:
     """Judge that resources of a type are listed: a section refers to them, or to a List that does."""
 
-    def rule(transmission: Transmission) -> Judgement:
+    def rule(transmission: MessageUnderTest) -> CheckResult:
         seen = transmission.resources(kind)
         if not seen:
             return NOT_APPLICABLE
@@ -377,7 +379,7 @@ def _sectioned(kind: str) -> Rule:
         for each in [found for found in listed if found is not None and found.name == "List"]:
             listed += [transmission.referred(item) for item in each.at("entry", "item")]
         return judged(seen, [
-            Fault(each, f"no section of the Composition refers to this {kind}, directly or through a List")
+            Violation(each, f"no section of the Composition refers to this {kind}, directly or through a List")
             for each in seen
             if not any(each is found for found in listed)
         ])  # fmt: skip
@@ -385,17 +387,17 @@ def _sectioned(kind: str) -> Rule:
     return rule
 
 
-def _observations_listed(transmission: Transmission) -> Judgement:
+def _observations_listed(transmission: MessageUnderTest) -> CheckResult:
     seen = transmission.resources("Observation")
     if not seen:
         return NOT_APPLICABLE
     listed = [transmission.referred(entry) for section in sections(transmission) for entry in section.all("entry")]
     if any(each is not None and each.name == "List" for each in listed):
         return judged(seen[:1], [])
-    return judged(seen, [Fault(transmission.place, "a section should refer to a List of the observations")])
+    return judged(seen, [Violation(transmission.place, "a section should refer to a List of the observations")])
 
 
-def _repeated_listed(transmission: Transmission) -> Judgement:
+def _repeated_listed(transmission: MessageUnderTest) -> CheckResult:
     """Judge that clinical resources of one type that come several times are gathered in a List."""
     items = {
         id(found)
@@ -409,7 +411,7 @@ def _repeated_listed(transmission: Transmission) -> Judgement:
         if len(resources := transmission.resources(kind)) > 1
         for each in resources
     ]  # fmt: skip
-    return judged(seen, [Fault(each, "should be an item of a List") for each in seen if id(each) not in items])
+    return judged(seen, [Violation(each, "should be an item of a List") for each in seen if id(each) not in items])
 
 
 _CLINICAL = (
@@ -425,14 +427,14 @@ _LISTED = (
 )  # fmt: skip
 
 
-def _encounter_named(transmission: Transmission) -> Judgement:
+def _encounter_named(transmission: MessageUnderTest) -> CheckResult:
     encounters = transmission.resources("Encounter")
     if not encounters or transmission.composition is None:
         return NOT_APPLICABLE
     named = transmission.referred(transmission.composition.first("encounter"))
     if named is not None and named.name == "Encounter":
         return judged(encounters, [])
-    return judged(encounters, [Fault(transmission.composition, "encounter should refer to the Encounter")])
+    return judged(encounters, [Violation(transmission.composition, "encounter should refer to the Encounter")])
 
 
 _ORGANISATION = {"Organization": "CareConnect-Organization-1"}
@@ -459,7 +461,7 @@ _PROFILED_BINARY = each_one(
     lambda each, _: (
         None
         if follows(each, "ITK-Attachment-Binary-1")
-        else Fault(each, "meta.profile must name ITK-Attachment-Binary-1")
+        else Violation(each, "meta.profile must name ITK-Attachment-Binary-1")
     ),
 )
 

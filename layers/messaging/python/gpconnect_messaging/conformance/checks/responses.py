@@ -3,11 +3,11 @@
 Source: GPCM-SD-042, GPCM-SD-CS-054 … 059, GPCM-SD-OC-153 … 158, GPCM-SD-GE-280 … 285 (1.5).
 """
 
+from gpconnect_messaging.conformance.check_result import CheckResult, Violation, judged
 from gpconnect_messaging.conformance.checks.check import Check, Level, Scope, checks
 from gpconnect_messaging.conformance.checks.header import SENDER, TIMESTAMP, event, handled
-from gpconnect_messaging.conformance.judgement import Fault, Judgement, judged
+from gpconnect_messaging.conformance.message_under_test import MessageUnderTest
 from gpconnect_messaging.conformance.rules import Rule
-from gpconnect_messaging.conformance.transmission import Transmission
 from gpconnect_messaging.specification import SPECIFICATIONS
 
 MUST = Level.MUST
@@ -17,22 +17,22 @@ def _false(key: str) -> Rule:
     return handled(key, lambda value: value.value == "false", "must be false: a response is not answered")
 
 
-def _explained(transmission: Transmission) -> Judgement:
+def _explained(transmission: MessageUnderTest) -> CheckResult:
     outcomes = [each for each in transmission.entries if each.name == "OperationOutcome"]
     issues = [issue for each in outcomes for issue in each.all("issue")]
     bad = [each for each in issues if each.text("severity") in ("error", "fatal")]
     return judged(
-        bad, [Fault(each, "diagnostics must explain the error") for each in bad if not each.text("diagnostics")]
+        bad, [Violation(each, "diagnostics must explain the error") for each in bad if not each.text("diagnostics")]
     )
 
 
-def _workflow(transmission: Transmission) -> Judgement:
+def _workflow(transmission: MessageUnderTest) -> CheckResult:
     if transmission.headers is None:
         return judged([], [])
     expected = SPECIFICATIONS[transmission.specification].response_workflow_id
     place = transmission.place
     wrong = transmission.headers.workflow_id != expected
-    return judged([place], [Fault(place, f"Mex-WorkflowID must be {expected}")] if wrong else [])
+    return judged([place], [Violation(place, f"Mex-WorkflowID must be {expected}")] if wrong else [])
 
 
 def _rows(ids: str, looks_at: str, rule: Rule, title: str) -> tuple[Check, ...]:

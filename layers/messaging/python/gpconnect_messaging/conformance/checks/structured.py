@@ -6,9 +6,10 @@ share most rules, under the same number.
 
 from collections.abc import Callable, Sequence
 
+from gpconnect_messaging.conformance.check_result import CheckResult, Violation, judged
 from gpconnect_messaging.conformance.checks.check import Check, Level, checks
 from gpconnect_messaging.conformance.checks.payload import telephone
-from gpconnect_messaging.conformance.judgement import Fault, Judgement, judged
+from gpconnect_messaging.conformance.message_under_test import SNOMED, MessageUnderTest, identified
 from gpconnect_messaging.conformance.rules import (
     Rule,
     Subjects,
@@ -23,7 +24,6 @@ from gpconnect_messaging.conformance.rules import (
     refers,
 )
 from gpconnect_messaging.conformance.rules import rule_for_each as each_one
-from gpconnect_messaging.conformance.transmission import SNOMED, Transmission, identified
 from gpconnect_messaging.conformance.tree import Node
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
@@ -35,7 +35,7 @@ _MISCELLANEOUS = "826501000000100"
 def only(kind: str, condition: Callable[[Node], bool]) -> Subjects:
     """The payload's resources of a type that a condition picks."""
 
-    def subjects(transmission: Transmission) -> Sequence[Node]:
+    def subjects(transmission: MessageUnderTest) -> Sequence[Node]:
         return [each for each in transmission.resources(kind) if condition(each)]
 
     return subjects
@@ -50,52 +50,52 @@ def parts(kind: str, path: str) -> Subjects:
 # --- lists and questionnaires -----------------------------------------------------------------------------------------
 
 
-def _observations_have_a_list(transmission: Transmission) -> Judgement:
+def _observations_have_a_list(transmission: MessageUnderTest) -> CheckResult:
     observations = transmission.resources("Observation")
     if not observations or transmission.resources("List"):
         return judged(observations, [])
-    return judged(observations, [Fault(observations[0], "the payload must have a List of its observations")])
+    return judged(observations, [Violation(observations[0], "the payload must have a List of its observations")])
 
 
-def _title_is_codes_display(subject: Node, _transmission: Transmission) -> Fault | None:
+def _title_is_codes_display(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
     displays = {each.value for each in subject.at("code", "coding", "display")}
     title = subject.first("title")
     if title is not None and title.value in displays:
         return None
-    return Fault(title or subject, "title must be the display of the code")
+    return Violation(title or subject, "title must be the display of the code")
 
 
-def _every_observation_listed(transmission: Transmission) -> Judgement:
+def _every_observation_listed(transmission: MessageUnderTest) -> CheckResult:
     lists = transmission.resources("List")
     items = [transmission.referred(item) for each in lists for item in each.at("entry", "item")]
     observations = transmission.resources("Observation") if lists else []
     return judged(observations, [
-        Fault(each, "the List must refer to this Observation")
+        Violation(each, "the List must refer to this Observation")
         for each in observations
         if not any(each is item for item in items)
     ])  # fmt: skip
 
 
-def _items(transmission: Transmission) -> list[Node]:
+def _items(transmission: MessageUnderTest) -> list[Node]:
     return [
         node for each in transmission.resources("QuestionnaireResponse") for node in each.walk() if node.name == "item"
     ]
 
 
-def _answers(transmission: Transmission) -> list[Node]:
+def _answers(transmission: MessageUnderTest) -> list[Node]:
     return [answer for item in _items(transmission) for answer in item.all("answer")]
 
 
-def _valued(subject: Node, _transmission: Transmission) -> Fault | None:
+def _valued(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
     found = any(
         each.name.startswith("value") or each.name in ("component", "dataAbsentReason") for each in subject.children
     )
-    return None if found else Fault(subject, "value is missing, and so are components")
+    return None if found else Violation(subject, "value is missing, and so are components")
 
 
-def _answered(subject: Node, _transmission: Transmission) -> Fault | None:
+def _answered(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
     found = any(each.name.startswith("value") for each in subject.children)
-    return None if found else Fault(subject, "answer must have a value")
+    return None if found else Violation(subject, "answer must have a value")
 
 
 # --- clinical conditions ----------------------------------------------------------------------------------------------
@@ -106,11 +106,11 @@ def _is_resolved(each: Node) -> bool:
 
 
 def _allergy_ended(what: str, *names: str) -> Rule:
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+    def fault(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
         extension = subject.extension("AllergyIntoleranceEnd-1")
         if extension is not None and any(inner(extension, [name]) for name in names):
             return None
-        return Fault(extension or subject, f"a resolved allergy must say {what}")
+        return Violation(extension or subject, f"a resolved allergy must say {what}")
 
     return each_one(only("AllergyIntolerance", _is_resolved), fault)
 
@@ -127,7 +127,7 @@ def _given(each: Node) -> bool:
     return each.text("notGiven") == "false"
 
 
-def _roles(transmission: Transmission) -> list[Node]:
+def _roles(transmission: MessageUnderTest) -> list[Node]:
     return [
         each
         for immunization in transmission.resources("Immunization")
@@ -137,7 +137,7 @@ def _roles(transmission: Transmission) -> list[Node]:
 
 
 def _problem_extensions(url_end: str) -> Subjects:
-    def subjects(transmission: Transmission) -> Sequence[Node]:
+    def subjects(transmission: MessageUnderTest) -> Sequence[Node]:
         return [
             each
             for condition in transmission.resources("Condition")
@@ -152,52 +152,54 @@ def _inner_value(extension: Node, name: str) -> Node | None:
     return next((child for each in inner(extension, [name]) for child in each.children), None)
 
 
-def _related_type(subject: Node, _transmission: Transmission) -> Fault | None:
+def _related_type(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
     value = _inner_value(subject, "type")
     right = value is not None and value.value in ("parent", "child", "sibling")
-    return None if right else Fault(value or subject, "type must be parent, child or sibling")
+    return None if right else Violation(value or subject, "type must be parent, child or sibling")
 
 
-def _refers_to_problem(subject: Node, transmission: Transmission) -> Fault | None:
+def _refers_to_problem(subject: Node, transmission: MessageUnderTest) -> Violation | None:
     referred = transmission.referred(_inner_value(subject, "target"))
     right = referred is not None and referred.name == "Condition"
-    return None if right else Fault(subject, "target must refer to another problem in the document")
+    return None if right else Violation(subject, "target must refer to another problem in the document")
 
 
-def _refers_to_content(subject: Node, transmission: Transmission) -> Fault | None:
+def _refers_to_content(subject: Node, transmission: MessageUnderTest) -> Violation | None:
     value = subject.first("valueReference")
-    return None if transmission.referred(value) else Fault(subject, "it must refer to a resource in the document")
+    return None if transmission.referred(value) else Violation(subject, "it must refer to a resource in the document")
 
 
-def _significance(subject: Node, _transmission: Transmission) -> Fault | None:
+def _significance(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
     extension = subject.extension("ProblemSignificance-1")
     value = extension.first("valueCode") if extension else None
     right = value is not None and value.value in ("major", "minor")
-    return None if right else Fault(extension or subject, "the problem's significance must be major or minor")
+    return None if right else Violation(extension or subject, "the problem's significance must be major or minor")
 
 
-def _referral_priority(subject: Node, _transmission: Transmission) -> Fault | None:
+def _referral_priority(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
     found = subject.first("priority") or subject.first("note")
-    return None if found else Fault(subject, "priority should be there, or else told in a note")
+    return None if found else Violation(subject, "priority should be there, or else told in a note")
 
 
-def _site(subject: Node, _transmission: Transmission) -> Fault | None:
-    return None if identified(subject, _SITE_CODE) else Fault(subject, "identifier must have the ODS site code")
+def _site(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
+    return None if identified(subject, _SITE_CODE) else Violation(subject, "identifier must have the ODS site code")
 
 
-def _medication_named(subject: Node, transmission: Transmission) -> Fault | None:
+def _medication_named(subject: Node, transmission: MessageUnderTest) -> Violation | None:
     value = subject.first("medicationReference")
     referred = transmission.referred(value)
     right = referred is not None and referred.name == "Medication"
-    return None if right else Fault(value or subject, "medicationReference must refer to a Medication in the document")
+    return (
+        None if right else Violation(value or subject, "medicationReference must refer to a Medication in the document")
+    )
 
 
-def _based_on_request(subject: Node, transmission: Transmission) -> Fault | None:
+def _based_on_request(subject: Node, transmission: MessageUnderTest) -> Violation | None:
     for each in subject.all("basedOn"):
         referred = transmission.referred(each)
         if referred is not None and referred.name == "MedicationRequest":
-            return None if referred.text("intent") == "plan" else Fault(each, "basedOn must name a plan")
-    return Fault(subject, "basedOn must refer to a MedicationRequest in the document")
+            return None if referred.text("intent") == "plan" else Violation(each, "basedOn must name a plan")
+    return Violation(subject, "basedOn must refer to a MedicationRequest in the document")
 
 
 _WHERE_KNOWN = frozenset(
@@ -218,7 +220,7 @@ def present_or_advised(subjects: Subjects, path: str, level: Level) -> Rule:
     if level is MUST or path not in _WHERE_KNOWN:
         return has(subjects, path)
 
-    def holders(transmission: Transmission) -> Sequence[Node]:
+    def holders(transmission: MessageUnderTest) -> Sequence[Node]:
         names = tuple(path.split("."))
         return [each for each in subjects(transmission) if _has_any(each, names)]
 
@@ -228,9 +230,9 @@ def present_or_advised(subjects: Subjects, path: str, level: Level) -> Rule:
 def filled(subjects: Subjects, url_end: str) -> Rule:
     """Judge that an extension, where it is there, says something."""
 
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+    def fault(subject: Node, _transmission: MessageUnderTest) -> Violation | None:
         extension = subject.extension(url_end)
-        return Fault(extension, "the extension says nothing") if extension and not extension.children else None
+        return Violation(extension, "the extension says nothing") if extension and not extension.children else None
 
     return each_one(subjects, fault)
 

@@ -1,0 +1,339 @@
+"""Tell a person: one notice per failure, in plain words, with what to do next (GPCM-SD-044, GPCM-SD-045).
+
+A notice is raised in the same transaction as the fact that calls for it, and told afterwards; the sweep tells what a
+crash left untold. A notice names ids, statuses and codes, never a patient. Its message attributes let each organisation
+have its own: `route` is the mailbox and whether it is the first telling or an escalation, such as `Y90001OT001/first`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from gpconnect_messaging.ledger.lifecycle import NotificationType
+from gpconnect_messaging.ledger.records import Notification
+from gpconnect_messaging.ledger.store import Ledger
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+
+NOBODY = "-"
+"""The mailbox attribute of a notice that is about no known mailbox."""
+
+
+class Severity(StrEnum):
+    """How bad it is, for whoever filters."""
+
+    FAILURE = "failure"
+    """A document did not arrive, or may not have; or one is there that was taken back."""
+    ATTENTION = "attention"
+    """Something must be read by a person; no document is known to be missing."""
+
+
+class Delivery(StrEnum):
+    """The first time that a notice is told, or the second, because nobody acknowledged the first."""
+
+    FIRST = "first"
+    ESCALATION = "escalation"
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationText:
+    """What a notice of some kind says: its subject, what happened, what to do, and how bad it is."""
+
+    subject: str
+    what: str
+    todo: str
+    severity: Severity = Severity.FAILURE
+
+
+NOTIFICATION_TEXTS = {
+    NotificationType.INVALID: NotificationText(
+        "A request was refused",
+        "A request was refused for the reasons below, and no message is made of it, unless a reason names one. The "
+        "request is kept.",
+        "Correct the request at its source and drop it again.",
+    ),
+    NotificationType.MALWARE: NotificationText(
+        "Malware was found in what was dropped",
+        "GuardDuty found malware in an object of a request, so no message was made of it. Nothing copies the object; "
+        "it stays in the drop bucket, whose policy lets nobody read it.",
+        "Treat it as a security incident of the sending system, and tell it. Once the object is clean at its source, "
+        "have the whole request dropped again. Inform the practice another way meanwhile.",
+    ),
+    NotificationType.NOT_SCANNED: NotificationText(
+        "A request could not be scanned for malware",
+        "An object of a request has no verdict that it is clean, so no message was made of it. The request is kept.",
+        "By the reason below: have a file without a password dropped again; look at the permissions of GuardDuty's "
+        "plan for the drop bucket; where GuardDuty was late or failed, have the object scanned again, then take the "
+        "request in again.",
+    ),
+    NotificationType.REFUSED: NotificationText(
+        "MESH refused a message",
+        "MESH did not take the message. It will not be sent again unchanged.",
+        "Look at MESH's error below: most often the mailbox may not use the workflow, or the address is malformed. "
+        "Inform the practice another way if it cannot be mended in time.",
+    ),
+    NotificationType.UNRESOLVED: NotificationText(
+        "A recipient has no single mailbox",
+        "MESH names no mailbox, or more than one, of the care provider for such messages. Nothing was sent to it.",
+        "Ask the care provider for its MESH mailbox and name it in a new request, or inform it another way. The copy "
+        "to the registered practice is a message of its own.",
+    ),
+    NotificationType.UNDELIVERED: NotificationText(
+        "A message was not delivered",
+        "MESH reports that the message did not reach a practice.",
+        "Check the patient's details and registered practice with PDS, correct the request and drop it again, or "
+        "inform the practice another way.",
+    ),
+    NotificationType.REJECTED: NotificationText(
+        "A practice rejected a message",
+        "The receiving practice answered with a negative code. The document is not in the patient's record.",
+        "Look the code up, correct what it names, and send again, or inform the practice another way.",
+    ),
+    NotificationType.VOIDED: NotificationText(
+        "A document is void",
+        "A replacement of the document could not be processed (20014), so that neither may be relied on, whatever was "
+        "answered before.",
+        "Send the document again as a new encounter, or inform the practice another way.",
+    ),
+    NotificationType.OVERDUE: NotificationText(
+        "An acknowledgement is overdue",
+        "The message was sent, but an expected acknowledgement has not come. It may not have been read.",
+        "Ask the practice whether it has the document; a late acknowledgement will still be recorded.",
+    ),
+    NotificationType.STUCK: NotificationText(
+        "A message cannot be sent",
+        "Again and again the message could not be uploaded to MESH, or three hours since its consultation's last "
+        "update are nearly over. We go on trying.",
+        "Check MESH's service status, the mailbox's credentials and certificate, the network, and the dead letters of "
+        "both queues. It may have an event of a newer release: deploy that again. It may wait for an earlier version "
+        "of its encounter, which must leave before it: where that one never will, let this one pass it.",
+    ),
+    NotificationType.CONTRADICTION: NotificationText(
+        "Answers to a message contradict each other",
+        "What came back about the message cannot all be true. Its status follows the worse answer.",
+        "Ask the practice what became of the document.",
+    ),
+    NotificationType.UNKNOWN_CODE: NotificationText(
+        "An answer has a code that is not known",
+        "A response to the message has no code, or one that is not in the table of ITK3 response codes.",
+        "Read the response in the evidence store and decide; the message's status does not count it.",
+        Severity.ATTENTION,
+    ),
+    NotificationType.WAITING: NotificationText(
+        "A request waits for a person",
+        "A request was checked and is held until somebody releases it, as the organisation has chosen.",
+        "Look at the request in the evidence store, then release it or have it withdrawn. A report must be sent within "
+        "three hours of the consultation's last update.",
+        Severity.ATTENTION,
+    ),
+    NotificationType.DIFFERS: NotificationText(
+        "A patient's details differ from PDS",
+        "PDS has the fields below otherwise than a request. It may be about another person, so it is held.",
+        "Compare both values under their key in the evidence store. Correct the patient's record and drop the request "
+        "again, or release it as it is. A report must be sent within three hours of the consultation's last update.",
+    ),
+    NotificationType.DIFFERS_MORE: NotificationText(
+        "More of a patient's details differ from PDS",
+        "Since a request was released as it is, PDS was found to have more fields of it otherwise. It is held again.",
+        "Compare both values under their key in the evidence store, then decide once more: correct the patient's "
+        "record and drop the request again, or release it as it is.",
+    ),
+    NotificationType.NOT_RELEASED: NotificationText(
+        "A held request is not being sent",
+        "The time to send it has come, and it cannot be built, PDS gives no answer about its patient, or nobody has "
+        "released it. We go on trying.",
+        "Release it, where a person must. Else look at the builder's log, at PDS's service status, and at the intake "
+        "queue's dead letters. A report must be sent within three hours of the consultation's last update: inform the "
+        "practice another way if it cannot be mended in time.",
+    ),
+    NotificationType.LATER_SUPERSEDED: NotificationText(
+        "A later request was not sent",
+        "A request arrived after another one for the same encounter, and states that its consultation was updated "
+        "earlier. The one that states the later update stands; this one is kept and was not sent.",
+        "Ask the sending system which of the two is right. If it is this one, resubmit it with the time of its last "
+        "update corrected; clocks that differ by up to five minutes are allowed for.",
+    ),
+    NotificationType.TELL_PRACTICE: NotificationText(
+        "A consultation was deleted after its report was sent",
+        "The practice has, or may have, the report of a consultation that was deleted since.",
+        "Read the warning under its key in the evidence store: it names the patient, the consultation and the "
+        "practice. Tell the practice, and record that it was told.",
+    ),
+    NotificationType.NOTHING_WITHDRAWN: NotificationText(
+        "A withdrawal stopped nothing",
+        "A consultation was said to be deleted, and nothing was stopped: nothing of it is held or was sent, or a newer "
+        "request for it stands.",
+        "Make sure that the withdrawal names the right mailbox and encounter. If it does, and the consultation was not "
+        "taken up again after it was deleted, withdraw it once more; otherwise nothing is left to do.",
+        Severity.ATTENTION,
+    ),
+    NotificationType.SENT_ALTHOUGH_WITHDRAWN: NotificationText(
+        "A withdrawn message reached MESH",
+        "A message was withdrawn while it was being sent, and MESH has it.",
+        "Tell the practice that the consultation was deleted: the withdrawal's own warning names it.",
+    ),
+    NotificationType.SENT_ALTHOUGH_GIVEN_UP: NotificationText(
+        "A version that was given up had reached MESH",
+        "An earlier version of a document was given up so that a newer one could go, and MESH had taken it already. It "
+        "came before the newer one.",
+        "Nothing, where the newer one was delivered: it takes the place of this one.",
+        Severity.ATTENTION,
+    ),
+    NotificationType.SUSPICIOUS: NotificationText(
+        "An answer came from somewhere else",
+        "A response to a message does not count: it came from another mailbox or organisation than the message went "
+        "to, or MESH does not say where the message went, or it came while MESH could have no copy of the message. It "
+        "is kept.",
+        "Find out who answered: the patient may have moved to another practice. Record that the answer is genuine if "
+        "it is; else report it as a security incident. What came before MESH had the message is a security incident.",
+        Severity.ATTENTION,
+    ),
+    NotificationType.SENT_AGAIN_IN_VAIN: NotificationText(
+        "A message was sent again in vain",
+        "An operator had the message sent again, and MESH refused it or reported it once more.",
+        "What stood in its way is not mended, or is in the message itself. Correct the request and drop it again, or "
+        "inform the practice another way.",
+    ),
+    NotificationType.UNMATCHED: NotificationText(
+        "Something came in that belongs to no message",
+        "A MESH message came to one of our mailboxes and could not be matched. It is kept as it came.",
+        "Read it in the evidence store and decide what it is about.",
+        Severity.ATTENTION,
+    ),
+    NotificationType.REQUESTS_UNANNOUNCED: NotificationText(
+        "Dropped requests were not announced",
+        "Requests lay in the drop bucket for an hour, and S3's event of them never came. They were taken in now, late.",
+        "Find out what stopped the events: a rule that was switched off, or EventBridge itself. Look at the requests "
+        "that came in within the last minutes: their reports may be late.",
+    ),
+    NotificationType.DOCUMENTS_WITHOUT_REQUEST: NotificationText(
+        "Documents were dropped without a request",
+        "Documents lie in the drop bucket that no request has named within an hour. Nothing was sent of them.",
+        "Ask the sending system whether a request is missing. The day's balance lists the documents by hashes.",
+    ),
+    NotificationType.IMBALANCE: NotificationText(
+        "The day's balance does not add up",
+        "What was received on a day is not all accounted for: something was lost, or waits where nothing will move it, "
+        "or MESH answered no question about a mailbox's messages.",
+        "Read the day's balance: it lists each request and message concerned. A request that made no message is still "
+        "kept: find out why in the builder's log and its dead-letter queue, and drop it again.",
+    ),
+}
+
+
+UNRECOGNISED = NotificationText(
+    "A notification of a newer release",
+    "A newer release raised a notification that this one has no words for.",
+    "Deploy the newer release again, or look at the message's events with its operator's command.",
+)
+
+
+def notification_text(kind: NotificationType) -> NotificationText:
+    """Give the words of a notification, whichever release raised it."""
+    return NOTIFICATION_TEXTS.get(kind, UNRECOGNISED)
+
+
+class Notifier:
+    """Publishes notices to the organisation's contacts, through SNS."""
+
+    def __init__(self, client: "SNSClient", topic_arn: str, ledger: Ledger) -> None:
+        self._client = client
+        self._topic_arn = topic_arn
+        self._ledger = ledger
+
+    def tell(self, notices: Iterable[Notification], time_left: Callable[[], bool] = lambda: True) -> int:
+        """Tell each notice that nobody else is telling, while there is time; return how many were told.
+
+        Told at least once: a crash after publishing and before recording it means a second copy, never none. One that
+        SNS does not take does not hold up the others; its error is raised when they are told. Where SNS cannot be
+        reached, the others are left for the next sweep.
+        """
+        told = 0
+        failure: Exception | None = None
+        for notice in notices:
+            if not time_left():
+                break
+            if self._ledger.take_notice(notice):
+                try:
+                    self._publish(notice, Delivery.FIRST)
+                except ClientError as error:
+                    failure = error
+                    continue
+                except BotoCoreError as error:
+                    failure = error
+                    break
+                self._ledger.notice_told(notice)
+                told += 1
+        if failure is not None:
+            raise failure
+        return told
+
+    def escalate(self, notice: Notification) -> None:
+        """Tell a notice for the second time, to whom it escalates."""
+        self._publish(notice, Delivery.ESCALATION)
+
+    def _publish(self, notice: Notification, telling: Delivery) -> None:
+        subject, body = write(notice.kind, notice.details, notice_id=notice.id, telling=telling)
+        attributes = {
+            "mailbox": notice.mailbox or NOBODY,
+            "kind": notice.kind.value,
+            "severity": notification_text(notice.kind).severity.value,
+            "telling": telling.value,
+            "route": f"{notice.mailbox or NOBODY}/{telling.value}",
+        }
+        self._client.publish(
+            TopicArn=self._topic_arn,
+            Subject=subject,
+            Message=body,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+            },
+        )
+
+
+def write(
+    kind: NotificationType, facts: Mapping[str, str], *, notice_id: str = "", telling: Delivery = Delivery.FIRST
+) -> tuple[str, str]:
+    """Write a notice: a subject of at most 100 ASCII characters (SNS's limit), and a body in plain words."""
+    words = notification_text(kind)
+    known = [f"{name.replace('_', ' ')}: {value}" for name, value in sorted(facts.items()) if value]
+    body = [
+        words.what,
+        "",
+        "What to do:",
+        words.todo,
+        "",
+        "Where to look:",
+        *_places(facts),
+        "",
+        "What is known:",
+        *known,
+    ]
+    title = "GP Connect Messaging"
+    if telling is Delivery.ESCALATION:
+        title = f"{title}, escalated"
+        body = ["Nobody has acknowledged this notice in time, so it is told to you.", "", *body]
+    if notice_id:
+        body += [
+            "",
+            f"This notice: {notice_id}",
+            "Acknowledge it when you have taken it on; otherwise it is escalated.",
+        ]
+    return f"{title}: {words.subject}", "\n".join(body)
+
+
+def _places(facts: Mapping[str, str]) -> list[str]:
+    """Say where the details are, by what the notice knows."""
+    places = []
+    if message_id := facts.get("message_id"):
+        places.append(f"the ledger has every step under MESSAGE#{message_id}; the functions' logs name the same id")
+    places += [
+        f"the evidence bucket has {what} as {key}"
+        for what, key in (("it", facts.get("evidence_key")), ("the warning", facts.get("warning_key")))
+        if key
+    ]
+    return places or ["the poller's log"]
