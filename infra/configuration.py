@@ -90,7 +90,7 @@ class MailboxSettings(Settings):
     pds_lookup: bool = False
     """Whether PDS is asked for each patient's registered practice: needs the environment's `pds`."""
     escalate_after_seconds: int = Field(default=14_400, gt=0)
-    """How long after it was told a notice about this mailbox goes to whom it escalates, unless it is acknowledged."""
+    """How long after it was told a notification about this mailbox goes to whom it escalates, unless it is acknowledged."""
     # Sent within three hours of the last update, and only the newest of that time: GPCM-SD-CS-075, GPCM-SD-CS-076.
     hold_window_seconds: int = Field(default=9_900, ge=0, le=10_800)
     warn_before_seconds: int = Field(default=600, gt=0, lt=10_800)
@@ -179,7 +179,7 @@ class Timings(Settings):
     canary_minutes: int = Field(default=15, ge=1, le=60)
     """How often a test request without a patient goes through the queues, to show that they work."""
     escalate_after_seconds: int = Field(default=14_400, gt=0)
-    """As a mailbox's own, for notices that are about no mailbox."""
+    """As a mailbox's own, for notifications that are about no mailbox."""
     mesh_questions_a_day: int = Field(default=5_000, ge=1, le=50_000)
     """About how many messages the daily balance asks MESH, at five a second; the next day goes on with the others."""
 
@@ -202,7 +202,7 @@ class AlarmThresholds(Settings):
     """When a person is told by an alarm, and where the alarm's instructions are.
 
     Work may wait for so long: well inside the three hours in which a report must be sent. So many messages may fail
-    alike within an hour: one alone has a notice of its own, and more than a few have one cause.
+    alike within an hour: one alone has a notification of its own, and more than a few have one cause.
     """
 
     intake_age_minutes: int = Field(default=15, ge=1, le=120)
@@ -291,7 +291,7 @@ class Configuration(Settings):
     contacts: tuple[Contact, ...] = Field(min_length=1)
     """Who is told of every alarm, and of failed messages of mailboxes whose organisation has no contacts here."""
     escalation_contacts: tuple[Contact, ...] = ()
-    """Who is told when nobody acknowledged a notice in time; none: the contacts."""
+    """Who is told when nobody acknowledged a notification in time; none: the contacts."""
     organisations: tuple[OrganisationContacts, ...] = ()
     """Organisations with contacts of their own."""
     senders: tuple[Sender, ...] = ()

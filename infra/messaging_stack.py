@@ -17,7 +17,7 @@ from infra.constructs.ledger import Ledger
 from infra.constructs.mailboxes import Mailboxes
 from infra.constructs.malware_scan import MalwareScan
 from infra.constructs.networks import FunctionNetwork
-from infra.constructs.notices import Notices
+from infra.constructs.notifications import Notifications
 from infra.constructs.pds import DemographicsService
 from infra.constructs.queues import MAXIMUM_RECEIVES
 from infra.constructs.releases import Releases
@@ -67,7 +67,7 @@ class MessagingStack(Stack):
             self, "Senders", configuration=configuration, storage=storage, intake=intake, records_key=records_key
         )
         intakes = (intake.work, *intake.of_senders.values())
-        notices = Notices(self, "Notices", configuration=configuration)
+        notifications = Notifications(self, "Notices", configuration=configuration)
         mailboxes = Mailboxes(self, "Mailboxes", configuration=configuration)
         pds = configuration.pds and DemographicsService(
             self, "Pds", configuration=configuration, pds=configuration.pds, key=mailboxes.key
@@ -77,7 +77,7 @@ class MessagingStack(Stack):
 
         shared = {
             "LEDGER_TABLE": ledger.table.table_name,
-            "NOTICES_TOPIC_ARN": notices.topic.topic_arn,
+            "NOTICES_TOPIC_ARN": notifications.topic.topic_arn,
             "STALE_SECONDS": str(configuration.timings.stale_seconds),
             "AUDIT_DAYS": str(configuration.retention.audit_days),
         }
@@ -136,7 +136,7 @@ class MessagingStack(Stack):
             work.feed(builder)
         sending.work.feed(sender)
         watched_keys = (
-            records_key, logs_key, dead_letter_key, intake.key, sending.key, notices.key, notices.path_key,
+            records_key, logs_key, dead_letter_key, intake.key, sending.key, notifications.key, notifications.path_key,
             mailboxes.key,
         )  # fmt: skip
         poller = MessagingFunction(
@@ -202,8 +202,8 @@ class MessagingStack(Stack):
         for work in intakes:  # what must wait goes back on its own queue
             work.grant_send(builder)
         for function in (builder, sender, poller):
-            notices.grant_publish(function)
-        # What a mailbox's settings decide is decided when a message is built, and when a notice waited for long enough.
+            notifications.grant_publish(function)
+        # What a mailbox's settings decide is decided when a message is built, and when a notification waited for long enough.
         mailboxes.grant_read_settings(builder)
         senders.grant_read(builder)
         mailboxes.grant_read_settings(poller)
@@ -216,7 +216,7 @@ class MessagingStack(Stack):
 
         Schedules(self, "Schedules", configuration=configuration, poller=poller)
 
-        alarms = Alarms(self, "Alarms", notices=notices, configuration=configuration)
+        alarms = Alarms(self, "Alarms", notifications=notifications, configuration=configuration)
         oldest = Duration.minutes(configuration.alarms.intake_age_minutes)
         requests_failed = alarms.watch_queue("Intake", intake.work, oldest=oldest)
         for name, work in intake.of_senders.items():
@@ -232,7 +232,7 @@ class MessagingStack(Stack):
         alarms.watch_rule(intake.rule)
         alarms.watch_enabled_parts()
         alarms.watch_canary()
-        alarms.watch_notices()
+        alarms.watch_notifications()
         alarms.watch_drop_listing()
         alarms.watch_balance()
         alarms.watch_messages()
@@ -252,7 +252,7 @@ class MessagingStack(Stack):
                 "sending": sending.work,
             },
             table=ledger.table,
-            notices=notices,
+            notifications=notifications,
             alarms=alarms,
         )
 
@@ -266,8 +266,8 @@ class MessagingStack(Stack):
             "IntakeDeadLetterQueueUrl": intake.work.dead_letters.queue_url,
             "SendQueueUrl": sending.work.queue.queue_url,
             "SendDeadLetterQueueUrl": sending.work.dead_letters.queue_url,
-            "NoticesTopicArn": notices.topic.topic_arn,
-            "NoticePathTopicArn": notices.path_topic.topic_arn,
+            "NoticesTopicArn": notifications.topic.topic_arn,
+            "NoticePathTopicArn": notifications.path_topic.topic_arn,
             "BuilderFunctionName": builder.function.function_name,
             "SenderFunctionName": sender.function.function_name,
             "PollerFunctionName": poller.function.function_name,

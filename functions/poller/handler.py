@@ -46,7 +46,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Do the task that the event names.
 
     `mailbox` with a mailbox id, `due`, `drop` and `reconcile` come from schedules; `reconcile` with a `day`, and
-    `acknowledge` with a notice's id and an actor, from a person.
+    `acknowledge` with a notification's id and an actor, from a person.
     """
     try:
         found = _run(event, lambda: context.get_remaining_time_in_millis() > _RESERVE_MILLISECONDS)
@@ -75,8 +75,8 @@ def _run(event: dict[str, Any], time_left: Callable[[], bool]) -> dict[str, Any]
             return _list_drop(time_left)
         case {"task": "reconcile", **day}:
             return _reconcile(day.get("day"), time_left)
-        case {"task": "acknowledge", "notice": str(notice), "actor": str(actor)}:
-            return {"acknowledged": int(escalation.book.acknowledge(notice, actor, datetime.now(UTC)))}
+        case {"task": "acknowledge", "notice": str(notification), "actor": str(actor)}:
+            return {"acknowledged": int(escalation.book.acknowledge(notification, actor, datetime.now(UTC)))}
         case _:
             raise StepFailedError(
                 "the event names no task: give {'task': 'mailbox', 'mailbox': …}, {'task': 'due'}, {'task': 'drop'}, "
@@ -88,7 +88,7 @@ def _due(time_left: Callable[[], bool]) -> dict[str, Any]:
     """Escalate and sweep, each whatever becomes of the other, escalations first: messages can take all the time."""
     untold = sweep.untold()
     # Before anything else: it must be known most of all when nothing can be told.
-    waited = max((datetime.now(UTC) - notice.raised_at for notice in untold), default=timedelta())
+    waited = max((datetime.now(UTC) - notification.raised_at for notification in untold), default=timedelta())
     metrics.add_metric(name="OldestUntoldNotice", unit=MetricUnit.Seconds, value=waited.total_seconds())
     # A canary is started where it is time for one.
     _measure_seconds("CanaryAge", canaries.run)

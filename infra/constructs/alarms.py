@@ -1,6 +1,6 @@
 """Alarms: each tells a person of something that only a person can put right, and what to do first.
 
-Where an alarm is about messages, it is about many at once: each single message that fails has a notice of its own,
+Where an alarm is about messages, it is about many at once: each single message that fails has a notification of its own,
 which goes to its organisation. An alarm's description ends in the link to its section of the runbook.
 """
 
@@ -14,11 +14,11 @@ from constructs import Construct
 from infra.configuration import AlarmThresholds, Configuration
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.metrics import measured
-from infra.constructs.notices import Notices
+from infra.constructs.notifications import Notifications
 from infra.constructs.queues import WorkQueue
 
 UNTOLD = Duration.minutes(10)
-"""How long a notice may wait to be told: the sweep tries every minute."""
+"""How long a notification may wait to be told: the sweep tries every minute."""
 
 PROMISE = Duration.hours(3)
 """Within which a report must be sent (GPCM-SD-CS-075)."""
@@ -34,29 +34,31 @@ _LASTING = 3
 
 
 class Alarms(Construct):
-    """Alarms that publish to the notices topic when they start and when they end."""
+    """Alarms that publish to the notifications topic when they start and when they end."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, notices: Notices, configuration: Configuration) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, notifications: Notifications, configuration: Configuration
+    ) -> None:
         super().__init__(scope, construct_id)
-        self._notices = notices
+        self._notifications = notifications
         self._thresholds: AlarmThresholds = configuration.alarms
         self._timings = configuration.timings
         self._of_due_work = Duration.minutes(max(5, 2 * self._timings.due_work_minutes))
         """Within so long, each metric of the due work is given at least once: no data is bad news."""
-        self._action = actions.SnsAction(notices.topic)
+        self._action = actions.SnsAction(notifications.topic)
         self.of_the_environment: list[cloudwatch.Alarm] = []
         """Every alarm that is about no single mailbox, in the order in which they were asked for."""
 
-    def watch_notices(self) -> None:
-        """Tell a person, past the notices topic, that notices do not reach anybody."""
-        path = actions.SnsAction(self._notices.path_topic)
+    def watch_notifications(self) -> None:
+        """Tell a person, past the notifications topic, that notifications do not reach anybody."""
+        path = actions.SnsAction(self._notifications.path_topic)
         self._alarm(
             "NoticesFailed",
             "Notices failed",
-            self._notices.topic.metric_number_of_notifications_failed(period=_FIVE_MINUTES, statistic="Sum"),
+            self._notifications.topic.metric_number_of_notifications_failed(period=_FIVE_MINUTES, statistic="Sum"),
             threshold=0,
-            what_to_do="SNS could not deliver a notice to a contact: a webhook does not answer, or an address refuses. "
-            "Read the open notices in the ledger, acknowledge them, and mend the contact.",
+            what_to_do="SNS could not deliver a notification to a contact: a webhook does not answer, or an address refuses. "
+            "Read the open notifications in the ledger, acknowledge them, and mend the contact.",
             action=path,
         )
         self._alarm(
@@ -65,8 +67,8 @@ class Alarms(Construct):
             measured("OldestUntoldNotice", by="poller", every=self._of_due_work, statistic="Maximum"),
             threshold=UNTOLD.to_seconds(),
             silence_alarms=True,
-            what_to_do=f"A notice has waited longer than {UNTOLD.to_minutes():g} minutes to be told. Find in the "
-            "poller's log why it cannot publish (the topic, its key, its role), and read the open notices meanwhile.",
+            what_to_do=f"A notification has waited longer than {UNTOLD.to_minutes():g} minutes to be told. Find in the "
+            "poller's log why it cannot publish (the topic, its key, its role), and read the open notifications meanwhile.",
             action=path,
         )
 
@@ -169,8 +171,8 @@ class Alarms(Construct):
                 what_to_do=what_to_do,
             )
             # The key may be the topic's own.
-            alarm.add_alarm_action(actions.SnsAction(self._notices.path_topic))
-            alarm.add_ok_action(actions.SnsAction(self._notices.path_topic))
+            alarm.add_alarm_action(actions.SnsAction(self._notifications.path_topic))
+            alarm.add_ok_action(actions.SnsAction(self._notifications.path_topic))
 
     def watch_canary(self) -> None:
         """Tell a person that test requests do not come through any more."""
@@ -209,7 +211,7 @@ class Alarms(Construct):
         return failed
 
     def watch_messages(self) -> None:
-        """Tell a person that messages fail together: what one alone does, its own notice tells."""
+        """Tell a person that messages fail together: what one alone does, its own notification tells."""
         most = self._thresholds
         self._alarm(
             "SentLate",
@@ -272,7 +274,7 @@ class Alarms(Construct):
             every=Duration.minutes(self._timings.due_work_minutes),
             # The hold leaves a quarter of an hour of the three hours: a third of it may pass before a person knows.
             lasting=5,
-            what_to_do="The sweep does not run or does not end. Held reports are not released, notices are not told, "
+            what_to_do="The sweep does not run or does not end. Held reports are not released, notifications are not told, "
             "overdue answers are not chased. Look at the poller's errors and throttles, then at its schedule.",
         )
         for mailbox in mailboxes:
@@ -386,7 +388,7 @@ class Alarms(Construct):
             measured("Imbalance", by="poller", every=Duration.hours(1), statistic="Maximum"),
             threshold=0,
             what_to_do="Requests that were received on a day are not all accounted for. Read the day's balance in the "
-            "evidence bucket, under balances/: it lists each of them, and the notice says what to do.",
+            "evidence bucket, under balances/: it lists each of them, and the notification says what to do.",
         )
 
     def _silence(

@@ -14,7 +14,7 @@ from infra.configuration import Configuration
 from infra.constructs.alarms import PROMISE, Alarms, age, visible
 from infra.constructs.functions import METRICS_NAMESPACE, MessagingFunction
 from infra.constructs.metrics import measured
-from infra.constructs.notices import Notices
+from infra.constructs.notifications import Notifications
 from infra.constructs.queues import WorkQueue
 
 STATUSES: Mapping[str, Sequence[str]] = {
@@ -42,7 +42,7 @@ class Dashboard(Construct):
         functions: Mapping[str, MessagingFunction],
         queues: Mapping[str, WorkQueue],
         table: dynamodb.ITable,
-        notices: Notices,
+        notifications: Notifications,
         alarms: Alarms,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -59,7 +59,7 @@ class Dashboard(Construct):
                 *_functions(functions),
                 _mesh(),
                 _table(table),
-                _notices(notices),
+                _notifications(notifications),
             ],
         )
 
@@ -191,8 +191,8 @@ def _table(table: dynamodb.ITable) -> list[cloudwatch.IWidget]:
     ]
 
 
-def _notices(notices: Notices) -> list[cloudwatch.IWidget]:
-    topic = notices.topic
+def _notifications(notifications: Notifications) -> list[cloudwatch.IWidget]:
+    topic = notifications.topic
     return [
         _graph(
             "Notices",
@@ -202,7 +202,7 @@ def _notices(notices: Notices) -> list[cloudwatch.IWidget]:
             ],
         ),
         _graph(
-            "The oldest notice waits to be told",
+            "The oldest notification waits to be told",
             [measured("OldestUntoldNotice", by="poller", every=_PERIOD, statistic="Maximum")],
             unit="seconds",
         ),

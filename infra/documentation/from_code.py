@@ -1,4 +1,4 @@
-"""Reference pages from tables and sources: response codes, notices, what `make` can do."""
+"""Reference pages from tables and sources: response codes, notifications, what `make` can do."""
 
 import re
 
@@ -29,18 +29,18 @@ def response_codes_page() -> str:
     )  # fmt: skip
 
 
-def notices_page() -> str:
-    """Every kind of notice, in the words in which it is told."""
+def notifications_page() -> str:
+    """Every kind of notification, in the words in which it is told."""
     rows = []
     for kind in NotificationType:
         subject, body = write(kind, {})
         what, _, rest = body.partition("\n\nWhat to do:\n")
         rows.append((code(kind), subject.partition(": ")[2], what, rest.partition("\n\n")[0]))
     return page(
-        "Notices, word for word",
+        "Notifications, word for word",
         "`gpconnect_messaging/notifications.py`",
         "What a person is told, once for each failure. [Watching](../watching.md) says who is told and what becomes of "
-        "a notice that nobody takes on. Each ends with what is known (ids, statuses, codes, never a patient).",
+        "a notification that nobody takes on. Each ends with what is known (ids, statuses, codes, never a patient).",
         table(("kind", "subject", "what happened", "what to do"), rows),
     )
 

@@ -47,7 +47,7 @@ def alarms_page(template: Body) -> str:
         "Alarms",
         "production's template",
         "Each alarm tells of something that only a person can put right. They go to the environment's contacts, when "
-        "they begin and when they end; those of the notice path go by a topic of their own. `MAILBOX` stands for each "
+        "they begin and when they end; those of the notification path go by a topic of their own. `MAILBOX` stands for each "
         "mailbox.",
         table(("alarm", "rings when", "what to do"), (row for _, row in sorted(alarms.items()))),
     )
@@ -96,7 +96,7 @@ def _tables(template: Body) -> Iterator[tuple[str, ...]]:
     for logical_id, properties in _of_type(template, "DynamoDB::Table"):
         yield (
             "Ledger table",
-            "facts, notices and ids; no patient, but the encounter's id is the sender's own word",
+            "facts, notifications and ids; no patient, but the encounter's id is the sender's own word",
             f"{_days_of_audit(template)} days from its last change; an encounter's own item for ever",
             _key(properties["SSESpecification"]),
             _roles(template, _READING, logical_id, ""),
@@ -143,7 +143,7 @@ def _topics(template: Body) -> Iterator[tuple[str, ...]]:
     for logical_id, properties in _of_type(template, "SNS::Topic"):
         yield (
             f"Topic {code(_HASH.sub('', logical_id))}",
-            "notices and alarms: ids, statuses and codes",
+            "notifications and alarms: ids, statuses and codes",
             "not kept",
             _key(properties["KmsMasterKeyId"]),
         )

@@ -47,7 +47,7 @@ def examined(environment: OperatorEnvironment) -> Iterator[Finding]:
     yield drop_examined(environment)
     yield _finding("schedules", lambda: _schedules(environment))
     yield _finding("contacts", lambda: _contacts(environment))
-    yield _finding("notices", lambda: _notices(environment))
+    yield _finding("notifications", lambda: _notifications(environment))
     yield from _pds(environment)
     try:
         mailboxes = environment.mailbox_names()
@@ -282,16 +282,18 @@ def _contacts(environment: OperatorEnvironment) -> tuple[bool, str]:
     )  # fmt: skip
     arns = [each["SubscriptionArn"] for page in pages for each in page["Subscriptions"]]
     if not arns:
-        return False, "Nobody is told of notices: name contacts in infra/environments and deploy."
+        return False, "Nobody is told of notifications: name contacts in infra/environments and deploy."
     waiting = sum("PendingConfirmation" in arn for arn in arns)
     if waiting:
         return False, f"{waiting} of {len(arns)} have not confirmed: each must follow the link that SNS sent."
     return True, f"{len(arns)}, all confirmed"
 
 
-def _notices(environment: OperatorEnvironment) -> tuple[bool, str]:
-    found = environment.notices.open()
-    untold = [each for each in found if each.told_at is None and environment.now() - each.notice.raised_at > _UNTOLD]
+def _notifications(environment: OperatorEnvironment) -> tuple[bool, str]:
+    found = environment.notifications.open()
+    untold = [
+        each for each in found if each.told_at is None and environment.now() - each.notification.raised_at > _UNTOLD
+    ]
     if untold:
         return False, f"{len(untold)} could not be told: see the poller's log and the alarm NoticesFailed."
     return True, f"{len(found)} wait for somebody to take them" if found else "none waits for anybody"

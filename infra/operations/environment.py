@@ -250,8 +250,8 @@ class OperatorEnvironment:
         return AuditTrail(self.client("dynamodb"), self.table, self.now, self.poller_settings.audit_kept)
 
     @cached_property
-    def notices(self) -> NotificationStore:
-        """The notices that wait for a person."""
+    def notifications(self) -> NotificationStore:
+        """The notifications that wait for a person."""
         return NotificationStore(self.client("dynamodb"), self.table, self.now, self.poller_settings.audit_kept)
 
     @cached_property
@@ -286,7 +286,7 @@ class OperatorEnvironment:
 
     @cached_property
     def notifier(self) -> Notifier:
-        """Tells notices."""
+        """Tells notifications."""
         return Notifier(self.client("sns"), self.output("NoticesTopicArn"), self.ledger)
 
     @cached_property

@@ -1,7 +1,7 @@
 """What an operator sees of a message: pure values, made from the ledger's records, the same on every screen.
 
 What a status means and what to do about it are the lifecycle's own words (`RULES`, as in docs/lifecycle.md) and those
-of the notices; nothing is said twice. Nothing here is personal but the encounter, which is the sender's own word and
+of the notifications; nothing is said twice. Nothing here is personal but the encounter, which is the sender's own word and
 can name a person: it stays hidden unless it was revealed (see `infra.operations.personal_data`).
 """
 

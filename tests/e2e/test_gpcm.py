@@ -27,7 +27,7 @@ ELSEWHERE = {
     ("backfill",),  # tests/unit/operations has the command, tests/integration/test_backfill.py what it does
     ("demo",),  # it is what `.ci/run` ends with
     ("stop",), ("new-request",), ("completion",),  # need no product: tests/unit/operations
-    ("console",), ("notices",), ("hold",), ("mailbox",),  # a server; groups of commands
+    ("console",), ("notifications",), ("hold",), ("mailbox",),  # a server; groups of commands
 }  # fmt: skip
 
 
@@ -96,9 +96,9 @@ CAUSES = {
 
 def test_every_failure_of_the_demonstration_is_explained_by_one_show(terminal: Terminal, ended: dict[str, str]) -> None:
     assert set(CAUSES) == {each.name for each in SCENARIOS if each.status != "DELIVERED"}
-    for name, (notice, cause) in CAUSES.items():
+    for name, (notification, cause) in CAUSES.items():
         said = terminal.well("show", ended[name][:8]).lower().replace("· ", "")
-        for expected in (NOTIFICATION_TEXTS[notice].what, NOTIFICATION_TEXTS[notice].todo, cause):
+        for expected in (NOTIFICATION_TEXTS[notification].what, NOTIFICATION_TEXTS[notification].todo, cause):
             assert expected.lower() in said, name
 
 
@@ -118,10 +118,10 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
     traced = gpcm.value("trace", delivered)
     assert {"builder", "sender"} <= {each["function"] for each in traced}
     assert "sender" in gpcm.well("trace", delivered)
-    notice = next(each for each in gpcm.value("notices", "list") if rejected in each["notice"])
-    assert notice["notice"] in gpcm.well("notices", "list").replace(" ", "")
-    assert gpcm.value("notices", "take", notice["notice"])["taken"]
-    assert "before" in gpcm.well("notices", "take", notice["notice"])
+    notification = next(each for each in gpcm.value("notifications", "list") if rejected in each["notice"])
+    assert notification["notice"] in gpcm.well("notifications", "list").replace(" ", "")
+    assert gpcm.value("notifications", "take", notification["notice"])["taken"]
+    assert "before" in gpcm.well("notifications", "take", notification["notice"])
     # On a busy machine the poller may run out of its half minute: an operator tries again.
     product.wait(lambda: gpcm.run("reconcile", "today").exit_code != ExitStatus.NO_PLACE)
     assert gpcm.value("reconcile", "today")["mailboxes"]["Y90001OT001"]["received"] >= 4
@@ -136,7 +136,7 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
     assert not (tmp_path / "none.html").exists()
     # What other tests have just dropped may not have been received yet.
     unwell = {each["what"] for each in gpcm.value("doctor") if not each["well"]}
-    assert unwell <= {"notices", "dropped files"}
+    assert unwell <= {"notifications", "dropped files"}
     gpcm.run("doctor")
     assert all(
         each["well"] for each in gpcm.value("mailbox", "check", "Y90001OT001", "--practice", "A20047")["findings"]

@@ -1,7 +1,7 @@
 """No NHS number, name, birth date or address of any sample anywhere that is not meant to hold them (safety rule 5).
 
 The samples are sent once more under telling keys; then every log line, metric, send-queue body, S3 key, ledger key and
-notice of the whole run is searched for them.
+notification of the whole run is searched for them.
 """
 
 import json
@@ -43,7 +43,7 @@ def revealing(text: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def sent(run: LocalRun) -> Product:
-    """All samples sent, one under a key that names its patient, with the notices and the send queue overheard."""
+    """All samples sent, one under a key that names its patient, with the notifications and the send queue overheard."""
     product = Product(run)
     dropped = [product.run.drop(REQUESTS / name, {"encounter": f"WRIGHT-{uuid.uuid4()}"}) for name in SAMPLES]
     store, bucket = run.session.client("s3"), run.outputs["DropBucketName"]
@@ -124,7 +124,7 @@ def test_the_send_queue_carries_ids_only(sent: Product) -> None:
     sent.reaches(dropped, "DELIVERED")
 
 
-def test_notices_name_messages_and_never_people(sent: Product) -> None:
+def test_notifications_name_messages_and_never_people(sent: Product) -> None:
     run = sent.run
     queue, topic = run.session.client("sqs"), run.session.client("sns")
     url = queue.create_queue(QueueName=f"overhearing-{uuid.uuid4()}")["QueueUrl"]
@@ -138,7 +138,7 @@ def test_notices_name_messages_and_never_people(sent: Product) -> None:
     end = time.monotonic() + 20
     while not received and time.monotonic() < end:
         received = queue.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages", [])
-    (notice,) = received
-    assert message.message_id in notice["Body"]
-    assert "patient.nhs_number" in notice["Body"]
-    assert revealing(str(notice)) == []
+    (notification,) = received
+    assert message.message_id in notification["Body"]
+    assert "patient.nhs_number" in notification["Body"]
+    assert revealing(str(notification)) == []

@@ -26,8 +26,8 @@ def kinds(message: Message) -> list[str]:
     return [event.kind for event in message.events]
 
 
-def notices(product: Product, key: str) -> list[str]:
-    """The kinds of the notices about a subject; each must have been told."""
+def notifications(product: Product, key: str) -> list[str]:
+    """The kinds of the notifications about a subject; each must have been told."""
     table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
     found = table.query(KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
                         ExpressionAttributeValues={":pk": key, ":sk": "NOTICE#"})["Items"]  # fmt: skip
@@ -45,7 +45,7 @@ def test_a_report_is_built_sent_acknowledged_and_delivered(product: Product, spe
     (stored,) = product.uploads(message)
     workflow = {"1.5": "GPFED_CONSULT_REPORT", "2.0": "GPCONNECT_SEND_DOCUMENT"}[specification]
     assert stored["workflow"] == workflow
-    assert notices(product, f"MESSAGE#{message.message_id}") == []
+    assert notifications(product, f"MESSAGE#{message.message_id}") == []
 
 
 def test_a_whole_request_on_the_queue_is_sent_too(product: Product) -> None:
@@ -94,7 +94,7 @@ def test_an_invalid_request_is_kept_and_told_with_every_reason(product: Product)
     message = product.reaches(dropped, "INVALID")
     fields = [reason.partition(":")[0] for reason in message.events[0].details["reasons"]]
     assert fields == ["patient.nhs_number", "patient.birth_date", "organisation.phone"]
-    assert notices(product, f"MESSAGE#{message.message_id}") == ["invalid"]
+    assert notifications(product, f"MESSAGE#{message.message_id}") == ["invalid"]
     kept = product.run.session.client("s3").get_object(
         Bucket=product.run.outputs["EvidenceBucketName"], Key=f"requests/{dropped.request_id}.json"
     )
@@ -150,7 +150,7 @@ def test_a_newer_request_for_an_encounter_is_its_next_version(product: Product) 
 def test_a_negative_answer_rejects_and_is_told(product: Product, given: str, codes: list[str]) -> None:
     message = product.reaches(product.drop(**answered_with(given)), "REJECTED")
     assert sorted(event.details["code"] for event in message.events if event.kind == "response") == codes
-    assert notices(product, f"MESSAGE#{message.message_id}") == ["rejected"]
+    assert notifications(product, f"MESSAGE#{message.message_id}") == ["rejected"]
 
 
 def test_the_business_answer_may_come_first(product: Product) -> None:
@@ -164,7 +164,7 @@ def test_the_business_answer_may_come_first(product: Product) -> None:
 def test_nobody_or_half_replied_is_overdue_and_told(product: Product, given: str, missing: list[str]) -> None:
     message = product.reaches(product.drop(**answered_with(given)), "OVERDUE")
     assert message.events[-1].details["missing"] == missing
-    assert notices(product, f"MESSAGE#{message.message_id}") == ["overdue"]
+    assert notifications(product, f"MESSAGE#{message.message_id}") == ["overdue"]
 
 
 @pytest.mark.requirement("GPCM-SD-094")
@@ -179,14 +179,14 @@ def test_nobody_or_half_replied_is_overdue_and_told(product: Product, given: str
 def test_a_mesh_report_means_undelivered_and_is_told(product: Product, changes: dict[str, Any], code: str) -> None:
     message = product.reaches(product.drop(**changes), "UNDELIVERED")
     assert [event.details["code"] for event in message.events if event.kind == "report"] == [code]
-    assert notices(product, f"MESSAGE#{message.message_id}") == ["undelivered"]
+    assert notifications(product, f"MESSAGE#{message.message_id}") == ["undelivered"]
 
 
 def test_a_refusal_of_mesh_is_final_and_told(product: Product) -> None:
     message = product.reaches(product.drop_to_fail("refuse", **SILENT), "REFUSED")
     assert product.uploads(message) == []
     assert kinds(message) == ["built", "upload started", "upload refused"]
-    assert notices(product, f"MESSAGE#{message.message_id}") == ["refused"]
+    assert notifications(product, f"MESSAGE#{message.message_id}") == ["refused"]
     product.run.poll()
     assert product.message(message.request_id).status == "REFUSED"
 
@@ -217,7 +217,7 @@ def test_an_answer_proves_that_an_uncertain_upload_arrived_and_no_second_copy_is
     assert "upload uncertain" in kinds(message)
     assert "queued again" not in kinds(message)
     assert len(product.uploads(message)) == 1
-    assert notices(product, f"MESSAGE#{message.message_id}") == []
+    assert notifications(product, f"MESSAGE#{message.message_id}") == []
 
 
 def test_what_belongs_to_no_message_is_kept_told_and_acknowledged(product: Product) -> None:
@@ -228,7 +228,7 @@ def test_what_belongs_to_no_message_is_kept_told_and_acknowledged(product: Produ
     ]
     assert received
     for item in received:
-        assert notices(product, str(item["pk"])) == ["unmatched"]
+        assert notifications(product, str(item["pk"])) == ["unmatched"]
         product.run.session.client("s3").head_object(
             Bucket=product.run.outputs["EvidenceBucketName"], Key=str(item["evidence_key"])
         )

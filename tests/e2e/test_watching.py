@@ -25,7 +25,7 @@ from tests.metrics import Metric, documented, logged
 
 
 class Desk:
-    """Somebody who reads notices: a queue subscribed to the notices topic, with a filter as contacts have."""
+    """Somebody who reads notifications: a queue subscribed to the notifications topic, with a filter as contacts have."""
 
     def __init__(self, run: LocalRun, **wanted: list[str]) -> None:
         self._queues = run.session.client("sqs")
@@ -49,13 +49,13 @@ class Desk:
         )
         self.read: list[dict[str, Any]] = []
 
-    def notices(self, about: str) -> list[dict[str, Any]]:
+    def notifications(self, about: str) -> list[dict[str, Any]]:
         """Everything that came so far about a message."""
         while found := self._queues.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
             for message in found:
                 self.read.append(json.loads(message["Body"]))
                 self._queues.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-        return [notice for notice in self.read if about in notice["Message"]]
+        return [notification for notification in self.read if about in notification["Message"]]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,31 +72,31 @@ def book(run: LocalRun) -> NotificationStore:
 
 
 @pytest.mark.requirement("1.5:GPCM-SD-044", "1.5:GPCM-SD-045")
-def test_a_notice_reaches_its_organisation_and_escalates_unless_it_is_acknowledged(
+def test_a_notification_reaches_its_organisation_and_escalates_unless_it_is_acknowledged(
     product: Product, book: NotificationStore
 ) -> None:
     run, mailbox = product.run, "Y90001OT001"
     desk, superior = Desk(run, route=[f"{mailbox}/first"]), Desk(run, route=[f"{mailbox}/escalation"])
     other = Desk(run, mailbox=["Y90002OT001"])
     taken = product.reaches(product.drop_to_fail("refuse"), "REFUSED").message_id
-    notice_id = f"MESSAGE#{taken}/refused"
-    product.wait(lambda: bool(desk.notices(taken)), seconds=20)
-    (first,) = desk.notices(taken)
+    notification_id = f"MESSAGE#{taken}/refused"
+    product.wait(lambda: bool(desk.notifications(taken)), seconds=20)
+    (first,) = desk.notifications(taken)
     assert first["Subject"] == "GP Connect Messaging: MESH refused a message"
-    assert f"This notice: {notice_id}" in first["Message"]
-    assert notice_id in {each.notice.id for each in book.open()}
-    acknowledge = {"task": "acknowledge", "notice": notice_id, "actor": "a.nurse"}
+    assert f"This notification: {notification_id}" in first["Message"]
+    assert notification_id in {each.notification.id for each in book.open()}
+    acknowledge = {"task": "acknowledge", "notice": notification_id, "actor": "a.nurse"}
     assert run.invoke("poller", acknowledge) == {"acknowledged": 1}
     assert run.invoke("poller", acknowledge) == {"acknowledged": 0}
 
     left = product.reaches(product.drop_to_fail("refuse"), "REFUSED").message_id
-    product.wait(lambda: bool(superior.notices(left)), seconds=60)
+    product.wait(lambda: bool(superior.notifications(left)), seconds=60)
     product.run.poll()
-    assert [notice["Subject"] for notice in superior.notices(left)] == [
+    assert [notification["Subject"] for notification in superior.notifications(left)] == [
         "GP Connect Messaging, escalated: MESH refused a message"
     ]
-    assert superior.notices(taken) == []
-    assert other.read == [] == other.notices("MESSAGE#")
+    assert superior.notifications(taken) == []
+    assert other.read == [] == other.notifications("MESSAGE#")
     client: Any = run.session.client("dynamodb")
     trail, now = AuditTrail(client, run.outputs["LedgerTableName"]), datetime.now(UTC)
     assert [(event.actor, event.what) for event in trail.of_message(taken)][-1] == ("a.nurse", "notice acknowledged")
@@ -268,7 +268,7 @@ def test_a_request_that_the_builder_may_not_read_is_missed_and_taken_in_once_it_
 
 
 def imbalances(run: LocalRun, day: str) -> list[dict[str, Any]]:
-    """The notices of a day's balance: one of each imbalance that was found."""
+    """The notifications of a day's balance: one of each imbalance that was found."""
     table = run.session.resource("dynamodb").Table(run.outputs["LedgerTableName"])
     of_the_day = Key("pk").eq(f"BALANCE#{day}") & Key("sk").begins_with("NOTICE#imbalance")
     return list(table.query(KeyConditionExpression=of_the_day)["Items"])

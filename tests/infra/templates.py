@@ -112,7 +112,7 @@ def production() -> Configuration:
         organisations=(
             OrganisationContacts(
                 mailboxes=("Y90002OT001",),
-                contacts=("hub@example.net", "https://desk.example.net/notices/4711"),
+                contacts=("hub@example.net", "https://desk.example.net/notifications/4711"),
                 escalation_contacts=("medical.director@example.net",),
             ),
             OrganisationContacts(mailboxes=("Y90003OT001",), contacts=("pharmacy@example.com",)),

@@ -56,7 +56,7 @@ def configuration(**changes: Any) -> Configuration:
         ("mailboxes", (MAILBOX, MAILBOX)),
         ("contacts", ()),
         ("contacts", ("nobody",)),
-        ("contacts", ("http://plain.example.org/notices",)),
+        ("contacts", ("http://plain.example.org/notifications",)),
         ("contacts", ("https://name:password@example.org/",)),  # pragma: allowlist secret
         ("escalation_contacts", ("messaging@example.org",)),
         ("organisations", (OrganisationContacts(mailboxes=("Y99999OT001",), contacts=("a@example.net",)),)),

@@ -22,8 +22,8 @@ LEDGER = {
 }
 NOTICES = {
     ("sns:Publish", "Notices"),
-    ("kms:Decrypt through sns", "notices key"),
-    ("kms:GenerateDataKey through sns", "notices key"),
+    ("kms:Decrypt through sns", "notifications key"),
+    ("kms:GenerateDataKey through sns", "notifications key"),
 }
 SEND = {
     ("sqs:SendMessage", "Send"),
@@ -43,7 +43,7 @@ PDS = {
     ("kms:Decrypt through secretsmanager", "secrets key"),
     ("s3:PutObject", "Evidence/comparisons/*"),
 }
-KEYS = ("records key", "logs key", "dead letters key", "intake key", "send key", "notices key", "notice path key",
+KEYS = ("records key", "logs key", "dead letters key", "intake key", "send key", "notifications key", "notification path key",
         "secrets key")  # fmt: skip
 IDENTIFIERS = {
     ("secretsmanager:GetSecretValue", "identifiers secret"),
@@ -238,11 +238,11 @@ def _names(template: Template) -> dict[str, str]:
         names[referred(template.named(f"{function}FunctionName")["LoggingConfig"]["LogGroup"])] = f"{function} logs"
     names |= {
         referred(template.named("LedgerTableName")["SSESpecification"]["KMSMasterKeyId"]): "records key",
-        referred(template.named("NoticesTopicArn")["KmsMasterKeyId"]): "notices key",
+        referred(template.named("NoticesTopicArn")["KmsMasterKeyId"]): "notifications key",
         referred(template.named("IntakeQueueUrl")["KmsMasterKeyId"]): "intake key",
         referred(template.named("SendQueueUrl")["KmsMasterKeyId"]): "send key",
         referred(template.named("SendDeadLetterQueueUrl")["KmsMasterKeyId"]): "dead letters key",
-        referred(template.named("NoticePathTopicArn")["KmsMasterKeyId"]): "notice path key",
+        referred(template.named("NoticePathTopicArn")["KmsMasterKeyId"]): "notification path key",
         referred(next(iter(template.of_type("Logs::LogGroup").values()))["KmsKeyId"]): "logs key",
     }
     [rule] = template.of_type("Events::Rule")

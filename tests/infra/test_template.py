@@ -642,10 +642,10 @@ def test_a_missed_poll_is_made_up_by_the_next_one_and_never_repeated(template: T
     assert template.live("PollerFunctionName") in json.dumps(invocation["Qualifier"]), "what the schedules invoke"
 
 
-# Notices and alarms
+# Notifications and alarms
 
 
-def test_notices_reach_every_contact_encrypted_and_over_tls(template: Template) -> None:
+def test_notifications_reach_every_contact_encrypted_and_over_tls(template: Template) -> None:
     topic = template.output("NoticesTopicArn")
     assert referred(template.named("NoticesTopicArn")["KmsMasterKeyId"]) in template.of_type("KMS::Key")
     path = template.output("NoticePathTopicArn")
@@ -664,7 +664,7 @@ def test_notices_reach_every_contact_encrypted_and_over_tls(template: Template) 
 
 
 @pytest.mark.requirement("1.5:GPCM-SD-044", "1.5:GPCM-SD-045")
-def test_each_notice_and_each_alarm_reaches_those_it_is_for_and_nobody_else(fortified_prod: Template) -> None:
+def test_each_notification_and_each_alarm_reaches_those_it_is_for_and_nobody_else(fortified_prod: Template) -> None:
     def told(**attributes: str) -> set[str]:
         return {
             str(subscription["Endpoint"])
@@ -673,18 +673,18 @@ def test_each_notice_and_each_alarm_reaches_those_it_is_for_and_nobody_else(fort
             and _passes(subscription.get("FilterPolicy", {}), attributes)
         }
 
-    def notice(mailbox: str, telling: str) -> set[str]:
+    def notification(mailbox: str, telling: str) -> set[str]:
         return told(mailbox=mailbox, kind="overdue", telling=telling, route=f"{mailbox}/{telling}")
 
     assert told() == {"on-call@example.org", "safety@example.org"}, "an alarm"
-    assert notice("-", "first") == {"on-call@example.org", "safety@example.org"}
-    assert notice("-", "escalation") == {"director@example.org"}
-    assert notice("Y90001OT001", "first") == {"on-call@example.org", "safety@example.org"}
-    assert notice("Y90001OT001", "escalation") == {"director@example.org"}
-    assert notice("Y90002OT001", "first") == {"hub@example.net", "https://desk.example.net/notices/4711"}
-    assert notice("Y90002OT001", "escalation") == {"medical.director@example.net"}
-    assert notice("Y90003OT001", "first") == {"pharmacy@example.com"}
-    assert notice("Y90003OT001", "escalation") == {"director@example.org"}
+    assert notification("-", "first") == {"on-call@example.org", "safety@example.org"}
+    assert notification("-", "escalation") == {"director@example.org"}
+    assert notification("Y90001OT001", "first") == {"on-call@example.org", "safety@example.org"}
+    assert notification("Y90001OT001", "escalation") == {"director@example.org"}
+    assert notification("Y90002OT001", "first") == {"hub@example.net", "https://desk.example.net/notifications/4711"}
+    assert notification("Y90002OT001", "escalation") == {"medical.director@example.net"}
+    assert notification("Y90003OT001", "first") == {"pharmacy@example.com"}
+    assert notification("Y90003OT001", "escalation") == {"director@example.org"}
 
 
 def test_without_an_escalation_contact_the_contacts_are_told_again(template: Template) -> None:
@@ -708,9 +708,9 @@ def test_alarms_may_publish_to_the_encrypted_topics(template: Template, output: 
     assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": THIS_ACCOUNT}}
 
 
-def test_a_failing_notice_path_is_told_by_another_way(template: Template) -> None:
-    path, notices = template.output("NoticePathTopicArn"), template.output("NoticesTopicArn")
-    keys = [referred(template.of_type("SNS::Topic")[topic]["KmsMasterKeyId"]) for topic in (path, notices)]
+def test_a_failing_notification_path_is_told_by_another_way(template: Template) -> None:
+    path, notifications = template.output("NoticePathTopicArn"), template.output("NoticesTopicArn")
+    keys = [referred(template.of_type("SNS::Topic")[topic]["KmsMasterKeyId"]) for topic in (path, notifications)]
     assert len(set(keys)) == 2
     watched = {}
     for alarm in template.of_type("CloudWatch::Alarm").values():
@@ -718,7 +718,7 @@ def test_a_failing_notice_path_is_told_by_another_way(template: Template) -> Non
             watched[alarm["MetricName"]] = alarm["Dimensions"], alarm["Threshold"], alarm["Statistic"]
     assert watched == {
         "NumberOfNotificationsFailed": (
-            [{"Name": "TopicName", "Value": {"Fn::GetAtt": [notices, "TopicName"]}}], 0, "Sum",
+            [{"Name": "TopicName", "Value": {"Fn::GetAtt": [notifications, "TopicName"]}}], 0, "Sum",
         ),
         "OldestUntoldNotice": ([{"Name": "service", "Value": "poller"}], 600, "Maximum"),
     }  # fmt: skip

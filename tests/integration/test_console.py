@@ -178,7 +178,7 @@ def focused(page: Page) -> str:
 def reach(page: Page, name: str, *, whole: bool = False) -> None:
     """Press Tab until the focus is on what has this name, or one that begins so."""
     passed = []
-    for _ in range(400):  # the run that the tests share has notices of other tests
+    for _ in range(400):  # the run that the tests share has notifications of other tests
         page.keyboard.press("Tab")
         passed.append(focused(page))
         if passed[-1] == name or (not whole and passed[-1].startswith(name)):
@@ -207,7 +207,7 @@ def test_the_first_thing_that_tab_reaches_leads_past_the_navigation(console: Ser
 
 def test_the_focus_can_be_seen_on_everything_that_tab_reaches(console: Served, browser: Browser) -> None:
     page = console.page(browser, **_LOOKS["light"])
-    for path in ("/messages", f"/messages/{console.rejected}/document", "/notices"):
+    for path in ("/messages", f"/messages/{console.rejected}/document", "/notifications"):
         console.open(page, path)
         for _ in range(40):
             page.keyboard.press("Tab")
@@ -256,12 +256,12 @@ def test_personal_data_is_revealed_by_keyboard_with_a_reason_on_one_page_only(co
     assert "INC0012345" in keyboard.locator("ol").inner_text(), "the reveal is in the timeline"
 
 
-def test_a_notice_is_taken_by_keyboard(console: Served, keyboard: Page) -> None:
-    console.open(keyboard, "/notices")
+def test_a_notification_is_taken_by_keyboard(console: Served, keyboard: Page) -> None:
+    console.open(keyboard, "/notifications")
     reach(keyboard, f"Take it: A practice rejected a message, message {console.rejected[:8]}")
     go(keyboard, "Enter")
-    assert "The notice is yours" in keyboard.locator("main").inner_text()
-    open_ones = {each.notice.id for each in console.environment.notices.open()}
+    assert "The notification is yours" in keyboard.locator("main").inner_text()
+    open_ones = {each.notification.id for each in console.environment.notifications.open()}
     assert f"MESSAGE#{console.rejected}/rejected" not in open_ones
 
 
@@ -300,7 +300,7 @@ def test_every_page_meets_wcag_and_fits_a_narrow_screen(console: Served, browser
         "rejected": f"/messages/{console.rejected}",
         "invalid": f"/messages/{console.invalid}",
         "document": f"/messages/{console.delivered}/document",
-        "notices": "/notices",
+        "notifications": "/notifications",
         "send-again": f"/messages/{console.undelivered}/send-again",
         "not-there": "/nothing",
     }

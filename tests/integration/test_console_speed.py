@@ -35,7 +35,7 @@ def full() -> Console:
         )
 
     it.cache._rows |= {each.message_id: each for each in map(row, range(MESSAGES))}
-    it.cache._show(now, it.cache.view().notices)
+    it.cache._show(now, it.cache.view().notifications)
     return it
 
 
@@ -50,7 +50,7 @@ def full() -> Console:
         "/messages?after=2026-10-25T00:00:00%2B00:00~0",
         f"/messages/{REJECTED}",
         f"/messages/{REJECTED}/document",
-        "/notices",
+        "/notifications",
     ],
 )
 def test_a_page_takes_less_than_200_ms(full: Console, path: str) -> None:

@@ -349,44 +349,46 @@ def test_facts_that_arrive_at_once_are_all_kept(ledger: Ledger) -> None:
     assert found.status is Status.DELIVERED
 
 
-def test_a_notice_is_raised_once_taken_by_one_and_due_until_it_is_told(ledger: Ledger) -> None:
+def test_a_notification_is_raised_once_taken_by_one_and_due_until_it_is_told(ledger: Ledger) -> None:
     record = a_record()
     ledger.create(record)
     ledger.record(record.message_id, started())
     ledger.record(record.message_id, accepted())
     overdue = ledger.record(record.message_id, OVERDUE)
     assert overdue is not None
-    (notice,) = overdue.notices
-    assert notice.kind is NotificationType.OVERDUE
+    (notification,) = overdue.notifications
+    assert notification.kind is NotificationType.OVERDUE
     later = ledger.record(record.message_id, response("20013"))
     assert later is not None
-    assert later.notices == (), "still overdue, and told already"
+    assert later.notifications == (), "still overdue, and told already"
     tomorrow = datetime.now(UTC) + timedelta(days=1)
-    assert notice in ledger.due_notices(tomorrow)
-    assert sorted(at_once(lambda: ledger.take_notice(notice), lambda: ledger.take_notice(notice))) == [False, True]
-    assert notice in ledger.due_notices(tomorrow), "taken, but a crash would leave it untold"
-    ledger.notice_told(notice)
-    assert notice not in ledger.due_notices(tomorrow)
-    assert not ledger.take_notice(notice)
+    assert notification in ledger.due_notifications(tomorrow)
+    assert sorted(
+        at_once(lambda: ledger.take_notification(notification), lambda: ledger.take_notification(notification))
+    ) == [False, True]
+    assert notification in ledger.due_notifications(tomorrow), "taken, but a crash would leave it untold"
+    ledger.notification_told(notification)
+    assert notification not in ledger.due_notifications(tomorrow)
+    assert not ledger.take_notification(notification)
 
 
-def test_a_notice_that_a_slow_teller_notes_after_its_escalation_is_not_due_again(ledger: Ledger) -> None:
+def test_a_notification_that_a_slow_teller_notes_after_its_escalation_is_not_due_again(ledger: Ledger) -> None:
     book = NotificationStore(ledger._client, ledger._table)
     record = a_record()
     ledger.create(record)
     for event in (started(), accepted(), OVERDUE):
         change = ledger.record(record.message_id, event)
     assert change is not None
-    (notice,) = change.notices
+    (notification,) = change.notifications
 
     def waiting() -> list[OpenNotification]:
-        return [each for each in book.due_escalations(datetime.now(UTC)) if each.notice == notice]
+        return [each for each in book.due_escalations(datetime.now(UTC)) if each.notification == notification]
 
-    ledger.notice_told(notice)
+    ledger.notification_told(notification)
     (due,) = waiting()
     assert book.take_escalation(due)
     book.escalated(due)
-    ledger.notice_told(notice)
+    ledger.notification_told(notification)
     assert waiting() == []
 
 
@@ -394,8 +396,8 @@ def test_what_came_in_is_recorded_once(ledger: Ledger) -> None:
     received = Received(
         mailbox=MAILBOX, mesh_message_id=uuid.uuid4().hex, at=START, evidence_key="received/x", outcome="unmatched"
     )
-    (notice,) = ledger.received(received, unmatched_because="names no message of ours")
-    assert notice.details["reason"] == "names no message of ours"
+    (notification,) = ledger.received(received, unmatched_because="names no message of ours")
+    assert notification.details["reason"] == "names no message of ours"
     assert ledger.received(received, unmatched_because="names no message of ours") == ()
     assert ledger.find_received(MAILBOX, received.mesh_message_id) == received
     assert ledger.find_received("Y90002OT001", received.mesh_message_id) is None

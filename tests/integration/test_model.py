@@ -25,7 +25,7 @@ MINUTES = float(os.environ.get("MODEL_MINUTES", "0"))
 
 REPORT = BUILD / "reports" / "places.json"
 TOGETHER = ("a request", "a replacement, a day late", "an upload", "an upload in chunks", "a rejection",
-            "both acknowledgements, business first", "no acknowledgement", "a notice that nobody takes on",
+            "both acknowledgements, business first", "no acknowledgement", "a notification that nobody takes on",
             "a day on which a request was lost")  # fmt: skip
 
 only_at_length = pytest.mark.skipif(not MINUTES, reason="tried by `make model`")

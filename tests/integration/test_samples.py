@@ -142,9 +142,11 @@ def test_every_sample_ends_as_it_declares_however_the_cli_uploads_it(local_run: 
         each: OUTCOMES[each.name]["messages"] for each in samples
     }
     told: dict[str, list[str]] = {each.request_id: [] for each in samples}
-    for notice in table.new("NOTICE#"):
-        assert notice["pk"].removeprefix("MESSAGE#") in rows, f"a notification of something else: {notice['kind']}"
-        told[str(rows[notice["pk"].removeprefix("MESSAGE#")]["request_id"])].append(notice["kind"])
+    for notification in table.new("NOTICE#"):
+        assert notification["pk"].removeprefix("MESSAGE#") in rows, (
+            f"a notification of something else: {notification['kind']}"
+        )
+        told[str(rows[notification["pk"].removeprefix("MESSAGE#")]["request_id"])].append(notification["kind"])
     assert told == {each.request_id: OUTCOMES[each.name]["notifications"] for each in samples}
 
 

@@ -256,9 +256,9 @@ def test_an_answer_from_another_mailbox_than_mesh_routed_to_counts_for_nothing_w
     assert product.history(message_id).status is Status.SENT
     assert [event.details["from_mailbox"] for event in product.events(message_id, EventType.RESPONSE)] == [STRANGER] * 2
     assert len(product.topic.told) == 2, "one of each answer"
-    for notice in product.topic.told:
-        assert "came from somewhere else" in notice
-        assert STRANGER in notice
+    for notification in product.topic.told:
+        assert "came from somewhere else" in notification
+        assert STRANGER in notification
     assert waiting_for(mesh) == [], "it is kept, and does not stay in MESH"
     respond(mesh, message_id, *GOOD)
     product.poller.poll(SENDER)

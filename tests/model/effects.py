@@ -69,7 +69,7 @@ class Process:
     struck: bool = False
     struck_at: Place | None = None
     unnoted: int = 0
-    """Notices that were published and not yet noted as told."""
+    """Notifications that were published and not yet noted as told."""
     reached: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
 
@@ -88,7 +88,7 @@ class Process:
             raise
         if name == "sns.publish":
             self.unnoted += 1
-        elif " notice_told >" in path or " escalated >" in path:
+        elif " notification_told >" in path or " escalated >" in path:
             self.unnoted = 0
         self._reach(Place(self.step, path, name, after=True))
         return result

@@ -157,14 +157,14 @@ class Messaging(RuleBasedStateMachine):
         self.world.sweep(self._process("sweep", at, ending))
 
     @rule(at=PLACES, ending=ENDINGS)
-    def open_notices_are_escalated(self, at: int, ending: Ending) -> None:
+    def open_notifications_are_escalated(self, at: int, ending: Ending) -> None:
         self.world.escalate(self._process("escalate", at, ending))
 
-    @precondition(lambda self: self.world.open_notices())
+    @precondition(lambda self: self.world.open_notifications())
     @rule(which=ANY, at=PLACES, ending=ENDINGS)
-    def somebody_takes_a_notice_on(self, which: int, at: int, ending: Ending) -> None:
-        notices = self.world.open_notices()
-        self.world.take_on(self._process("person", at, ending), notices[which % len(notices)])
+    def somebody_takes_a_notification_on(self, which: int, at: int, ending: Ending) -> None:
+        notifications = self.world.open_notifications()
+        self.world.take_on(self._process("person", at, ending), notifications[which % len(notifications)])
 
     @precondition(lambda self: self.world.records())
     @rule(which=ANY, way=st.sampled_from(ResendMode), at=PLACES, ending=ENDINGS)

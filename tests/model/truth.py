@@ -92,7 +92,7 @@ class Truth:
     ghosts: dict[str, datetime] = field(default_factory=dict)
     """Receipts of requests that were lost before this story: the balance must find them."""
     acknowledged: dict[str, datetime] = field(default_factory=dict)
-    """When somebody took a notice on, by its id."""
+    """When somebody took a notification on, by its id."""
     documents_alone: int = 0
     """Documents that were dropped and that no request names."""
     written_by_newer: dict[tuple[str, str], dict[str, object]] = field(default_factory=dict)

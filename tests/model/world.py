@@ -76,7 +76,7 @@ LATE = timedelta(days=31)
 """Longer than any acknowledgement is waited for."""
 CHUNKING = Chunking(largest_whole=100_000, chunk_bytes=40_000, smallest_chunk=0)
 UNACKNOWLEDGED = timedelta(hours=4)
-"""How long a notice may wait for somebody before it is escalated."""
+"""How long a notification may wait for somebody before it is escalated."""
 NURSE = "a.nurse"
 OPERATOR = "operator-7"
 _AT_ONCE = RateLimiter(1e9, sleep=lambda _: None)
@@ -534,8 +534,8 @@ class World:
         self.truth.ghosts[request_id] = self.clock.time
         self.evidence.receipt(request_id)
 
-    def open_notices(self) -> list[str]:
-        """The ids of the notices that nobody has taken on."""
+    def open_notifications(self) -> list[str]:
+        """The ids of the notifications that nobody has taken on."""
         items = [self.table.item(pk, sk) for pk, sk in self.table.item_keys() if sk.startswith("NOTICE#")]
         return [_id(each) for each in items if "acknowledged_at" not in each]
 
@@ -624,11 +624,11 @@ class World:
                 wait=UNACKNOWLEDGED, now=self.clock,
             ).run()  # fmt: skip
 
-    def take_on(self, process: Process, notice_id: str) -> None:
-        """Somebody takes a notice on, as the poller's task `acknowledge` records it."""
+    def take_on(self, process: Process, notification_id: str) -> None:
+        """Somebody takes a notification on, as the poller's task `acknowledge` records it."""
         with self._life(process):
-            if self._parts(process)["book"].acknowledge(notice_id, NURSE, self.clock()):
-                self.truth.acknowledged.setdefault(notice_id, self.clock.time)
+            if self._parts(process)["book"].acknowledge(notification_id, NURSE, self.clock()):
+                self.truth.acknowledged.setdefault(notification_id, self.clock.time)
 
     def decide(self, process: Process, decision: Callable[[OperatorActions], object]) -> None:
         """An operator decides about a message; what is not possible any more is left."""
@@ -697,7 +697,7 @@ class World:
             raise
         except Exception:  # noqa: BLE001 - as the handler does: whatever it was, the queue brings the work again
             process.failed = True
-        # A notice is told again where its teller ended, or stood still for long, in the middle of telling it.
+        # A notification is told again where its teller ended, or stood still for long, in the middle of telling it.
         struck = process.struck_at.path if process.struck_at else ""
         within = any(word in struck for word in (" tell", " escalate", "take_escalation"))
         self._tellings_broken_off += process.unnoted or within
@@ -828,14 +828,14 @@ class World:
             self._known[pk] = row["revision"]["N"], record
         return record
 
-    def notices_of(self, message_id: str) -> tuple[str, ...]:
-        """The kinds of the notices that were raised of a message."""
+    def notifications_of(self, message_id: str) -> tuple[str, ...]:
+        """The kinds of the notifications that were raised of a message."""
         return tuple(
             sorted(sk for pk, sk in self.table.item_keys() if pk == f"MESSAGE#{message_id}" and sk[:6] == "NOTICE")
         )
 
     def untold(self) -> list[str]:
-        """The notices that were raised and nobody was told."""
+        """The notifications that were raised and nobody was told."""
         return [
             pk for pk, sk in self.table.item_keys() if sk[:6] == "NOTICE" and "told_at" not in self.table.item(pk, sk)
         ]
@@ -854,7 +854,7 @@ class World:
             self._check_audit(record)
             self._check_flip(record)
         self._check_versions(records)
-        self._check_notices()
+        self._check_notifications()
         self._check_written_by_newer()
 
     def _note_answers(self, record: MessageRecord) -> None:
@@ -885,7 +885,7 @@ class World:
         accepted = (Level.BUSINESS, Verdict.POSITIVE) in verdicts
         refused = any(verdict is Verdict.NEGATIVE for _, verdict in verdicts)
         copies = self.mesh.copies(record.message_id)
-        told = set(self.notices_of(record.message_id))
+        told = set(self.notifications_of(record.message_id))
         asked = self.truth.requests[record.request_id]
         valid = asked.valid and not asked.withdrawal
         others = [
@@ -963,13 +963,13 @@ class World:
         """A status that was final becomes another only where a person was told since, or decided so."""
         before, told_then = self._reached.get(record.message_id, (None, frozenset()))
         decided = {event.identity for event in record.history.events if event.source == "operator"}
-        told = frozenset({*self.notices_of(record.message_id), *decided})
+        told = frozenset({*self.notifications_of(record.message_id), *decided})
         if before is record.status:
             return
         self._reached[record.message_id] = record.status, told
         # Who was told that its facts contradict each other knows that neither of them is certain.
         if before in ENDED and told == told_then and "NOTICE#contradiction" not in told_then:
-            raise BrokenError(f"{before} became {record.status}, and no notice says so")
+            raise BrokenError(f"{before} became {record.status}, and no notification says so")
 
     def _check_versions(self, records: Sequence[MessageRecord]) -> None:
         """Versions are counted from 1 without a gap or a double, in the order in which they were given."""
@@ -1029,12 +1029,12 @@ class World:
         if any(earlier.surely_later_than(later) for earlier, later in pairwise(made)):
             raise BrokenError("a request became a later version than one that was put down after it")
 
-    def _check_notices(self) -> None:
-        """At most one notice per failure: a second telling only where the first broke off before it was noted."""
+    def _check_notifications(self) -> None:
+        """At most one notification per failure: a second telling only where the first broke off before it was noted."""
         told = Counter(_told(each) for each in self.topic.told)
         excess = sum(count - 1 for count in told.values())
         if excess > self._tellings_broken_off:
-            raise BrokenError(f"{excess} notices were told again, {self._tellings_broken_off} tellings broke off")
+            raise BrokenError(f"{excess} notifications were told again, {self._tellings_broken_off} tellings broke off")
 
     def _check_settled(self) -> None:
         """What holds when everything had its time. Nothing is lost; nobody who should know is left untold."""
@@ -1051,7 +1051,7 @@ class World:
             copies = self.mesh.copies(record.message_id)
             if record.status not in OF_REQUESTS | {Status.REFUSED} and not copies and not waits:
                 raise BrokenError(f"{record.status}, and MESH has no copy")
-            told_late = "NOTICE#sent although withdrawn" in self.notices_of(record.message_id)
+            told_late = "NOTICE#sent although withdrawn" in self.notifications_of(record.message_id)
             known = told_late or record.message_id in warned or self._given_up_in_doubt(record)
             if record.status in OF_REQUESTS and copies and not known:
                 raise BrokenError(f"{record.status}, and MESH has it all the same")
@@ -1059,7 +1059,7 @@ class World:
         told = {_told(each) for each in self.topic.told}
         for pk, sk in self.table.item_keys():
             if sk.startswith("NOTICE#"):
-                self._check_notice(self.table.item(pk, sk), told)
+                self._check_notification(self.table.item(pk, sk), told)
         self._check_all_answers(told)
         for stray in self.truth.strays:
             if not self._known_as_unmatched(stray, told):
@@ -1080,33 +1080,33 @@ class World:
         return set(self.truth.requests) - {record.request_id for record in self.records()}
 
     def _known_as_unmatched(self, mesh_message_id: str, told: set[tuple[str, Delivery]]) -> bool:
-        """Whether somebody was told that it belongs to no message, or took that notice on before it was told."""
+        """Whether somebody was told that it belongs to no message, or took that notification on before it was told."""
         name = f"RECEIVED#{MAILBOX}#{mesh_message_id}/unmatched"
         return (name, Delivery.FIRST) in told or name in self.truth.acknowledged
 
     def _told_of_waiting(self, record: MessageRecord) -> bool:
-        return bool({"NOTICE#stuck", "NOTICE#not released"} & set(self.notices_of(record.message_id)))
+        return bool({"NOTICE#stuck", "NOTICE#not released"} & set(self.notifications_of(record.message_id)))
 
-    def _check_notice(self, notice: Mapping[str, Any], told: set[tuple[str, Delivery]]) -> None:
+    def _check_notification(self, notification: Mapping[str, Any], told: set[tuple[str, Delivery]]) -> None:
         """Told, and then taken on by somebody or told to a second person, not before its time; nothing is due of it.
 
         Who finds it in the ledger and takes it on before it was told needs no telling.
         """
-        name = _id(notice)
-        if (name, Delivery.FIRST) not in told and "acknowledged_at" not in notice:
+        name = _id(notification)
+        if (name, Delivery.FIRST) not in told and "acknowledged_at" not in notification:
             raise BrokenError(f"nobody was told: {name}")
         # What waits for a newer release is offered again and again, and may have been told just now.
-        just_told = "told_at" in notice and self.clock.time - time(notice["told_at"]) < UNACKNOWLEDGED
-        if "due_shard" in notice and not just_told:
-            raise BrokenError(f"somebody looks at a notice for ever: {name}")
-        if "acknowledged_at" not in notice and not just_told and "escalated_at" not in notice:
+        just_told = "told_at" in notification and self.clock.time - time(notification["told_at"]) < UNACKNOWLEDGED
+        if "due_shard" in notification and not just_told:
+            raise BrokenError(f"somebody looks at a notification for ever: {name}")
+        if "acknowledged_at" not in notification and not just_told and "escalated_at" not in notification:
             raise BrokenError(f"nobody acknowledged it, and it was not escalated: {name}")
-        if name in self.truth.acknowledged and notice.get("acknowledged_by") != NURSE:
+        if name in self.truth.acknowledged and notification.get("acknowledged_by") != NURSE:
             raise BrokenError(f"somebody took it on, and nobody knows: {name}")
-        if "escalated_at" in notice:
+        if "escalated_at" in notification:
             if (name, Delivery.ESCALATION) not in told:
                 raise BrokenError(f"called escalated, and nobody was told: {name}")
-            if time(notice["escalated_at"]) < time(notice["told_at"]) + UNACKNOWLEDGED:
+            if time(notification["escalated_at"]) < time(notification["told_at"]) + UNACKNOWLEDGED:
                 raise BrokenError(f"escalated before its time: {name}")
 
     def _check_balances(self) -> None:
@@ -1131,7 +1131,7 @@ class World:
         for answer in self.truth.answers_to(record):
             if f"response-{answer.mesh_message_id}-{answer.code}" not in recorded:
                 continue  # see _check_all_answers
-            told = f"NOTICE#suspicious response#{answer.mesh_message_id}" in self.notices_of(record.message_id)
+            told = f"NOTICE#suspicious response#{answer.mesh_message_id}" in self.notifications_of(record.message_id)
             honest = answer.sender == PRACTICE and not answer.premature
             if honest and told and sum(silences) < SILENCES:
                 raise BrokenError("the practice answered what it has, and is suspected")
@@ -1170,13 +1170,13 @@ class World:
 
 
 def _told(text: str) -> tuple[str, Delivery]:
-    """Which notice was told, by its id, and whether for the first time or the second."""
+    """Which notification was told, by its id, and whether for the first time or the second."""
     subject, _, body = text.partition("\n")
     known = dict(line.split(": ", 1) for line in body.splitlines() if ": " in line)
-    return known["This notice"], Delivery.ESCALATION if ", escalated:" in subject else Delivery.FIRST
+    return known["This notification"], Delivery.ESCALATION if ", escalated:" in subject else Delivery.FIRST
 
 
 def _id(item: Mapping[str, Any]) -> str:
-    """What a person names the notice of an item by."""
+    """What a person names the notification of an item by."""
     again = f"#{item['occasion']}" if "occasion" in item else ""
     return f"{item['pk']}/{item['kind']}{again}".replace(" ", "-")

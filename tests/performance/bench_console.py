@@ -110,7 +110,7 @@ def _measure(client: Any) -> list[str]:
     place = PlaceInMemory()
     place.clock.time = datetime.now(UTC)
     place.client = {"dynamodb": client, "lambda": place.client("lambda"), "s3": place.bucket}.__getitem__
-    board = MessageCache(LedgerSource(EventFeed(client, TABLE, place.now), place.notices), now=place.now)
+    board = MessageCache(LedgerSource(EventFeed(client, TABLE, place.now), place.notifications), now=place.now)
     operators = OperatorsAtThisMachine(place.now)
     application = console(
         ConsoleContext(place, board, FlowWatch(place, begin=lambda _: None)),
@@ -135,7 +135,7 @@ def _measure(client: Any) -> list[str]:
         "list, one status": "/messages?status=REJECTED",
         "list, one mailbox, one day": f"/messages?mailbox={_MAILBOXES[0]}&since={last.created_at:%Y-%m-%d}",
         "a message": f"/messages/{some}",
-        "notices": "/notices",
+        "notifications": "/notifications",
         "sending again, asked": f"/messages/{some}/send-again",
     }
     slow = []

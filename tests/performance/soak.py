@@ -86,7 +86,7 @@ class Books:
     answers: int = 0
     second_copies: int = 0
     faults: int = 0
-    notices: int = 0
+    notifications: int = 0
     reconciled: Counter[str] = field(default_factory=Counter)
     """What the product's own reconciliation says of the same requests."""
     open: Counter[str] = field(default_factory=Counter)
@@ -105,7 +105,7 @@ class Books:
             f"  the ledger  {_listed(self.statuses)}",
             f"  MESH        {self.uploads} messages of ours, {self.second_copies} of them second copies",
             f"  practice    {self.received} received, {self.answers} answers",
-            f"  told        {self.notices} notices",
+            f"  told        {self.notifications} notifications",
             f"  reconciled  {_listed(self.reconciled)}",
             f"  open        {_listed(self.open) or 'none'}",
             "the books balance" if not self.wrong else f"{len(self.wrong)} WRONG: " + "; ".join(self.wrong[:10]),
@@ -321,9 +321,9 @@ def balance(run: Product, asked: Mapping[str, Kind]) -> Books:
             books.open[_history(message.events).missing_acknowledgements[0] + " acknowledgement"] += 1
     books.wrong += [f"MESH has {each}, the ledger has not" for each in copies.keys() - messages.keys()]
     books.wrong += [f"the practice has {each}, MESH had not" for each in received.keys() - copies.keys()]
-    told = _notices(run, messages)
-    books.notices = len(told)
-    books.wrong += [f"a notice of {subject} was raised and not told" for subject, at in told if not at]
+    told = _notifications(run, messages)
+    books.notifications = len(told)
+    books.wrong += [f"a notification of {subject} was raised and not told" for subject, at in told if not at]
     return books
 
 
@@ -381,8 +381,8 @@ def _practice(run: Product, messages: Mapping[str, Message]) -> tuple[Counter[st
     return received, answers
 
 
-def _notices(run: Product, messages: Mapping[str, Message]) -> list[tuple[str, str]]:
-    """Every notice of these messages, and when it was told, empty where it was not."""
+def _notifications(run: Product, messages: Mapping[str, Message]) -> list[tuple[str, str]]:
+    """Every notification of these messages, and when it was told, empty where it was not."""
     scan = run.session.resource("dynamodb").meta.client.get_paginator("scan")
     found = []
     for page in scan.paginate(TableName=run.outputs["LedgerTableName"]):

@@ -304,7 +304,7 @@ SCENARIOS = (
         {"poller": ("dynamodb:Query */index/by_encounter", "sns:Publish *")},
     ),
     Scenario(
-        "a notice that nobody takes escalates",
+        "a notification that nobody takes escalates",
         an_escalation,
         {"poller": ("ssm:GetParameter *",)},
         tasks=(MAILBOX, DUE),

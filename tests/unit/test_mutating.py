@@ -67,7 +67,7 @@ def test_what_does_not_run_is_left_alone() -> None:
     assert sources(source) == []
 
 
-def test_a_mutant_names_the_lines_that_a_test_must_run_to_notice_it() -> None:
+def test_a_mutant_names_the_lines_that_a_test_must_run_to_notification_it() -> None:
     source = "x = 1\ndef g(a=2):\n    if (a ==\n            3):\n        return f(\n            4)\n"
     assert [(each.fault, each.lines) for each in made(source)] == [
         ("2 for 1", None),

@@ -22,7 +22,7 @@ def console(
     ] = 31,
     actor: Actor = None,
 ) -> None:
-    """Serve a web page on this machine: today's flow, the messages, the notices, and what can be done about them.
+    """Serve a web page on this machine: today's flow, the messages, the notifications, and what can be done about them.
 
     Only a browser on this machine can open it, and only whoever can read the code that is written here can sign in.
     Ctrl-C ends it.

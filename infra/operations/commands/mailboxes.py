@@ -51,7 +51,7 @@ def check(
 def let_in(
     context: CommandContext,
     name: Annotated[str, typer.Argument(metavar="MAILBOX", help="The mailbox that it came to.")],
-    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="MESH's id of it, from the notice.")],
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="MESH's id of it, from the notification.")],
     yes: Yes = False,
     actor: Actor = None,
 ) -> None:
@@ -59,7 +59,7 @@ def let_in(
     context.confirm("Let this message be taken in again?", yes=yes)
     who = context.actor(actor)
     if not context.environment.ledger.release_set_aside(name, message):
-        raise UnknownMessageError("No such message is set aside. Both ids stand in the notice.")
+        raise UnknownMessageError("No such message is set aside. Both ids stand in the notification.")
     context.environment.trail.record(
         who, "let in what was set aside", mailbox=name, details={"mesh_message_id": message}
     )

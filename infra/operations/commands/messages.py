@@ -51,7 +51,7 @@ def status(
         typer.Option("--watch", min=1, metavar="SECONDS", help="Show it again every so often, until Ctrl-C."),
     ] = None,
 ) -> int | None:
-    """How everything stands: messages by status, what is late, queues, dead letters, notices to take."""
+    """How everything stands: messages by status, what is late, queues, dead letters, notifications to take."""
     if watch is None:
         value, shown = _standing(context.environment)
         context.screen.result(value, *shown)
@@ -67,7 +67,7 @@ def status(
 
 def _standing(environment: OperatorEnvironment) -> tuple[dict[str, Any], list[RenderableType]]:
     now = environment.now()
-    counts, queues, notices = environment.counts(), environment.queues(), environment.notices.open()
+    counts, queues, notifications = environment.counts(), environment.queues(), environment.notifications.open()
     late = [row for each in counts if not each.status.settled for row in _late(environment, each.status)]
     value = {
         "place": environment.name,
@@ -85,11 +85,15 @@ def _standing(environment: OperatorEnvironment) -> tuple[dict[str, Any], list[Re
             {"queue": each.name, "waiting": each.waiting, "in_work": each.in_work, "put_back": each.put_back}
             for each in queues
         ],
-        "open_notices": len(notices),
+        "open_notifications": len(notifications),
     }
     dead = sum(each.waiting for each in queues if "dead letters" in each.name)
     todo = [
-        *([f"{plural(len(notices), 'notice')} to take on: gpcm notices list"] if notices else []),
+        *(
+            [f"{plural(len(notifications), 'notification')} to take on: gpcm notifications list"]
+            if notifications
+            else []
+        ),
         *([f"{plural(dead, 'dead letter')}: gpcm redrive --dry-run"] if dead else []),
         *([f"{plural(len(late), 'message')} that the sweep should have seen to: gpcm doctor"] if late else []),
     ]

@@ -1,4 +1,4 @@
-"""What people are told: notices to take, and the daily balance."""
+"""What people are told: notifications to take, and the daily balance."""
 
 import json
 from datetime import date, timedelta
@@ -19,57 +19,63 @@ from infra.operations.screen import heading, plain_table, sentences
 from infra.operations.times import MomentError, day_of
 from infra.operations.wording import period
 
-notices = typer.Typer(help="Notices that wait for somebody to take them on.", no_args_is_help=True)
-app.add_typer(notices, name="notices", rich_help_panel=Panel.LOOK.value, epilog="Example: gpcm notices list")
+notifications = typer.Typer(help="Notifications that wait for somebody to take them on.", no_args_is_help=True)
+app.add_typer(
+    notifications, name="notifications", rich_help_panel=Panel.LOOK.value, epilog="Example: gpcm notifications list"
+)
 
 
-@command(example="gpcm notices list", panel=Panel.LOOK, on=notices, name="list")
-def list_notices(context: CommandContext) -> None:
-    """Notices that nobody has taken on, oldest first: what happened, and what to do."""
-    now, found = context.environment.now(), context.environment.notices.open()
-    shown: list[RenderableType] = [] if found else [Text("No notice waits for anybody.")]
+@command(example="gpcm notifications list", panel=Panel.LOOK, on=notifications, name="list")
+def list_notifications(context: CommandContext) -> None:
+    """Notifications that nobody has taken on, oldest first: what happened, and what to do."""
+    now, found = context.environment.now(), context.environment.notifications.open()
+    shown: list[RenderableType] = [] if found else [Text("No notification waits for anybody.")]
     for each in found:
-        notice, words = each.notice, notification_text(each.notice.kind)
+        notification, words = each.notification, notification_text(each.notification.kind)
         shown += [
-            Text.assemble((words.subject, "bold"), f"  {period(now - notice.raised_at)} ago"),
-            sentences([words.todo, _about(each), f"Take it on: gpcm notices take '{notice.id}'"]),
+            Text.assemble((words.subject, "bold"), f"  {period(now - notification.raised_at)} ago"),
+            sentences([words.todo, _about(each), f"Take it on: gpcm notifications take '{notification.id}'"]),
             Text(),
         ]
     context.screen.result([_as_json(each) for each in found], *shown)
 
 
 def _about(each: OpenNotification) -> str:
-    facts = each.notice.details
+    facts = each.notification.details
     names = ("message_id", "mailbox", "mesh_message_id", "day", "practice", "codes", "code", "missing", "reason")
     return ", ".join(f"{name.replace('_', ' ')} {facts[name]}" for name in names if facts.get(name))
 
 
 def _as_json(each: OpenNotification) -> dict[str, Any]:
     return {
-        "notice": each.notice.id,
-        "kind": each.notice.kind.value,
-        "subject": notification_text(each.notice.kind).subject,
-        "what_to_do": notification_text(each.notice.kind).todo,
-        "raised_at": each.notice.raised_at.isoformat(),
+        "notice": each.notification.id,
+        "kind": each.notification.kind.value,
+        "subject": notification_text(each.notification.kind).subject,
+        "what_to_do": notification_text(each.notification.kind).todo,
+        "raised_at": each.notification.raised_at.isoformat(),
         "told_at": each.told_at.isoformat() if each.told_at else None,
         "escalated_at": each.escalated_at.isoformat() if each.escalated_at else None,
-        "facts": dict(each.notice.details),
+        "facts": dict(each.notification.details),
     }
 
 
-@command(example="gpcm notices take 'MESSAGE#1a2b3c4d-…/rejected'", panel=Panel.LOOK, on=notices)
+@command(example="gpcm notifications take 'MESSAGE#1a2b3c4d-…/rejected'", panel=Panel.LOOK, on=notifications)
 def take(
     context: CommandContext,
-    notice: Annotated[str, typer.Argument(metavar="NOTICE", help="The notice's id, as it says at its end.")],
+    notification: Annotated[
+        str, typer.Argument(metavar="NOTICE", help="The notification's id, as it says at its end.")
+    ],
     actor: Actor = None,
 ) -> None:
-    """Take a notice on: recorded with your name, and not escalated any more."""
+    """Take a notification on: recorded with your name, and not escalated any more."""
     try:
-        taken = context.environment.notices.acknowledge(notice, context.actor(actor), context.environment.now())
+        taken = context.environment.notifications.acknowledge(
+            notification, context.actor(actor), context.environment.now()
+        )
     except UnknownNotificationError:
-        raise InputError("There is no notice of that id: take it from `gpcm notices list`.") from None
+        raise InputError("There is no notification of that id: take it from `gpcm notifications list`.") from None
     words = "It is yours." if taken else "Somebody has taken it on before; nothing was changed."
-    context.screen.result({"notice": notice, "taken": taken}, Text(words))
+    context.screen.result({"notice": notification, "taken": taken}, Text(words))
 
 
 _WRONG = {

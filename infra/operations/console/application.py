@@ -23,7 +23,7 @@ def console(
     """Make the console of a desk; `suggested_actor` is the id that the sign-in page begins with."""
     screens = Screens(context.environment.name, context.cache)
     entrance = Login(operators, screens, suggested_actor)
-    looking, notices = MessagePages(context, screens), NotificationPages(context, screens)
+    looking, notifications = MessagePages(context, screens), NotificationPages(context, screens)
     documents, doing = Documents(context, screens), ActionPages(context, screens)
     errors = error_pages(screens)
     public = Starlette(
@@ -47,9 +47,9 @@ def console(
             Route(f"{one}/attachment", form(documents.attachment), methods=["POST"]),
             Route(f"{one}/{{action}}", doing.ask, methods=["GET"]),
             Route(f"{one}/{{action}}", form(doing.do), methods=["POST"]),
-            Route("/notices", notices.open),
-            Route("/notices/take", form(notices.take), methods=["POST"]),
-            Route("/notices/take-in", form(notices.take_in), methods=["POST"]),
+            Route("/notifications", notifications.open),
+            Route("/notifications/take", form(notifications.take), methods=["POST"]),
+            Route("/notifications/take-in", form(notifications.take_in), methods=["POST"]),
             Route("/sign-out", form(entrance.sign_out), methods=["POST"]),
         ],
         exception_handlers=errors,

@@ -31,8 +31,8 @@ class LedgerSource:
         """Give rows by their ids."""
         return self.following.summaries(message_ids)
 
-    def notices(self) -> list[OpenNotification]:
-        """Give the notices that nobody has taken, oldest first."""
+    def notifications(self) -> list[OpenNotification]:
+        """Give the notifications that nobody has taken, oldest first."""
         return self.book.open()
 
 
@@ -48,5 +48,5 @@ class ConsoleContext:
 def console_context(environment: OperatorEnvironment, window: timedelta) -> ConsoleContext:
     """Set up the desk of a place. Its board is not started."""
     following = EventFeed(environment.client("dynamodb"), environment.table, environment.now)
-    cache = MessageCache(LedgerSource(following, environment.notices), window=window, now=environment.now)
+    cache = MessageCache(LedgerSource(following, environment.notifications), window=window, now=environment.now)
     return ConsoleContext(environment, cache, FlowWatch(environment))

@@ -44,8 +44,8 @@ class Source(Protocol):
     def summaries(self, message_ids: Sequence[str]) -> list[Summary]:
         """Give rows by their ids."""
 
-    def notices(self) -> list[OpenNotification]:
-        """Give the notices that nobody has taken, oldest first."""
+    def notifications(self) -> list[OpenNotification]:
+        """Give the notifications that nobody has taken, oldest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +80,8 @@ class View:
     """The same rows by their status, each newest first."""
     mailboxes: tuple[str, ...] = ()
     """Every mailbox that has a row."""
-    notices: tuple[OpenNotification, ...] = ()
-    """The notices that nobody has taken, oldest first."""
+    notifications: tuple[OpenNotification, ...] = ()
+    """The notifications that nobody has taken, oldest first."""
     failed: str | None = None
     """Why the ledger could not be read since `as_at`."""
 
@@ -149,15 +149,15 @@ class MessageCache:
         self._wake.set()
 
     def view(self) -> View:
-        """Give the board as it is known, without the notices that were taken here."""
+        """Give the board as it is known, without the notifications that were taken here."""
         self._looked_at = self._now()
         known = self._view
-        notices = tuple(each for each in known.notices if _raised(each) not in self._taken)
-        return known if len(notices) == len(known.notices) else replace(known, notices=notices)
+        notifications = tuple(each for each in known.notifications if _raised(each) not in self._taken)
+        return known if len(notifications) == len(known.notifications) else replace(known, notifications=notifications)
 
-    def notice_taken(self, notice_id: str) -> None:
-        """Leave a notice out from now on: it was taken here, or found to be taken."""
-        self._taken |= {_raised(each) for each in self._view.notices if each.notice.id == notice_id}
+    def notification_taken(self, notification_id: str) -> None:
+        """Leave a notification out from now on: it was taken here, or found to be taken."""
+        self._taken |= {_raised(each) for each in self._view.notifications if each.notification.id == notification_id}
 
     def look_again(self) -> None:
         """Have the ledger asked now: somebody has just done something."""
@@ -166,20 +166,20 @@ class MessageCache:
     def refresh(self) -> None:
         """Read what is not known yet. Raises botocore's errors."""
         asked = self._now()
-        notices = tuple(self._source.notices())
+        notifications = tuple(self._source.notifications())
         if self._asked is None:
-            self._read_all(asked, notices)
+            self._read_all(asked, notifications)
         else:
             self._read_changes(self._asked - _OVERLAP)
         self._asked = asked
-        self._show(asked, notices)
+        self._show(asked, notifications)
 
-    def _read_all(self, asked: datetime, notices: tuple[OpenNotification, ...]) -> None:
+    def _read_all(self, asked: datetime, notifications: tuple[OpenNotification, ...]) -> None:
         show_at = _SHOWN_FIRST
         for row in self._source.standing(asked - self.window):
             self._rows[row.message_id] = row
             if len(self._rows) >= show_at:
-                self._show(asked, notices, complete=False)
+                self._show(asked, notifications, complete=False)
                 show_at *= 2
 
     def _read_changes(self, since: datetime) -> None:
@@ -189,7 +189,7 @@ class MessageCache:
         for row in self._source.summaries(sorted(new)):
             self._rows[row.message_id] = row
 
-    def _show(self, asked: datetime, notices: tuple[OpenNotification, ...], *, complete: bool = True) -> None:
+    def _show(self, asked: datetime, notifications: tuple[OpenNotification, ...], *, complete: bool = True) -> None:
         since = asked - self.window
         self._rows = {key: row for key, row in self._rows.items() if row.changed_at >= since or not row.status.settled}
         rows = tuple(sorted(self._rows.values(), key=_place))
@@ -203,7 +203,7 @@ class MessageCache:
             since=since,
             by_status={status: tuple(some) for status, some in by_status.items()},
             mailboxes=tuple(sorted({row.mailbox for row in rows})),
-            notices=notices,
+            notifications=notifications,
         )
 
     def _follow(self) -> None:
@@ -238,8 +238,8 @@ def _place_of_cursor(after: str) -> tuple[float, str]:
         raise CursorError("that is not where a page ended") from None
 
 
-def _raised(open_notice: OpenNotification) -> tuple[str, datetime]:
-    return open_notice.notice.id, open_notice.notice.raised_at
+def _raised(open_notification: OpenNotification) -> tuple[str, datetime]:
+    return open_notification.notification.id, open_notification.notification.raised_at
 
 
 def _why(error: Exception) -> str:

@@ -30,7 +30,7 @@ _SHOWN = 200
 _REFERENCE = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _MAILBOX = re.compile(r"[A-Z0-9]{5,32}")
 TROUBLED = frozenset(status for status in Status if mood(status) in {Mood.BAD, Mood.WAITS})
-"""What did not go well; whether somebody still has to do something about it is for the notices to say."""
+"""What did not go well; whether somebody still has to do something about it is for the notifications to say."""
 OPEN = frozenset(status for status in Status if not status.settled)
 _GROUPS = {"troubled": TROUBLED, "open": OPEN}
 _FACTS = frozenset(kind.value for kind in EventType)
@@ -78,7 +78,7 @@ class MessagePages:
             for stage in flow_diagram.STAGES
             for slot, leaves in ((stage.slot, False), *((each, True) for each in stage.leaving))
         ]  # fmt: skip
-        oldest = view.notices[0].notice.raised_at if view.notices else now
+        oldest = view.notifications[0].notification.raised_at if view.notifications else now
         return self._screens.page(
             request,
             "today.html",
@@ -86,7 +86,7 @@ class MessagePages:
             total=sum(counts.values()),
             troubled=sum(counts.get(status, 0) for status in TROUBLED),
             troubled_filter=urlencode({"status": "troubled", "since": to_uk(since)}),
-            oldest_notice=now - oldest,
+            oldest_notification=now - oldest,
             unwell=self._context.flow.unwell(),
             wide=flow_diagram.wide(counts),
             narrow=flow_diagram.narrow(counts),
@@ -100,7 +100,7 @@ class MessagePages:
     def find(self, request: Request, form: Form) -> Response:
         """Go to the message that somebody names, or list those that it can be."""
         reference = form.get("reference", "").strip()
-        problem = "Enter an id: eight characters or more, letters and digits, as the list or a notice has it"
+        problem = "Enter an id: eight characters or more, letters and digits, as the list or a notification has it"
         if _is_reference(reference):
             found = self._context.environment.search.named(reference)
             if len(found) == 1:
@@ -145,10 +145,10 @@ class MessagePages:
             [summary] = environment.search.summaries([record.message_id])
         now = environment.now()
         shown = message(record, summary, now)
-        notices = [
+        notifications = [
             Shown.of(each, now)
-            for each in self._context.cache.view().notices
-            if each.notice.details.get("message_id") == record.message_id
+            for each in self._context.cache.view().notifications
+            if each.notification.details.get("message_id") == record.message_id
         ]
         return self._screens.page(
             request,
@@ -157,7 +157,7 @@ class MessagePages:
             message=shown,
             steps=_steps(shown.timeline, environment.trail.of_message(record.message_id)),
             actions=actions_for(record),
-            notices=notices,
+            notifications=notifications,
             siblings=[row(each, now) for each in summaries if each.message_id != record.message_id][:_SHOWN],
             done=DONE.get(request.query_params.get("done", ""), ""),
         )
@@ -195,7 +195,7 @@ def _steps(timeline: Iterable[messages.Step], events: Iterable[AuditEvent]) -> l
     """Put what people did, and what they were told, among the facts."""
     facts = [Step(each.at, each.words, each.source, each.source == "operator") for each in timeline]
     others = [
-        Step(each.at, _action_in_words(each), each.actor, each.actor != "notices")
+        Step(each.at, _action_in_words(each), each.actor, each.actor != "notifications")
         for each in events
         if each.what not in _FACTS
     ]

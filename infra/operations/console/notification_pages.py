@@ -1,4 +1,4 @@
-"""The notices that nobody has taken: to be read, to be taken, and what was set aside to be let in again."""
+"""The notifications that nobody has taken: to be read, to be taken, and what was set aside to be let in again."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,19 +19,19 @@ from infra.operations.environment import OperatorEnvironmentError
 
 _SHOWN = 50
 _TOLD_APART = {"message_id", "mailbox"}
-"""What of a notice's facts the page shows by itself."""
+"""What of a notification's facts the page shows by itself."""
 DONE = {
-    "taken": "The notice is yours. It is recorded, and not escalated any more.",
-    "taken-before": "Somebody had taken that notice already.",
+    "taken": "The notification is yours. It is recorded, and not escalated any more.",
+    "taken-before": "Somebody had taken that notification already.",
     "let-in": "The next poll of the mailbox takes the message in.",
 }
 
 
 @dataclass(frozen=True)
 class Shown:
-    """An open notice as a page shows it."""
+    """An open notification as a page shows it."""
 
-    notice: Notification
+    notification: Notification
     words: NotificationText
     waited: timedelta
     escalated_at: datetime | None
@@ -40,18 +40,18 @@ class Shown:
     """MESH's id of the message that was set aside, where it is that; None otherwise."""
 
     @classmethod
-    def of(cls, open_notice: OpenNotification, now: datetime) -> "Shown":
+    def of(cls, open_notification: OpenNotification, now: datetime) -> "Shown":
         """Make one at a time."""
-        notice = open_notice.notice
-        # What else belongs to no message is kept, and its notice says where.
-        is_set_aside = notice.kind is NotificationType.UNMATCHED and not notice.details.get("evidence_key")
+        notification = open_notification.notification
+        # What else belongs to no message is kept, and its notification says where.
+        is_set_aside = notification.kind is NotificationType.UNMATCHED and not notification.details.get("evidence_key")
         return cls(
-            notice,
-            notification_text(notice.kind),
-            now - notice.raised_at,
-            open_notice.escalated_at,
-            notice.details.get("message_id"),
-            notice.details.get("mesh_message_id") if is_set_aside else None,
+            notification,
+            notification_text(notification.kind),
+            now - notification.raised_at,
+            open_notification.escalated_at,
+            notification.details.get("message_id"),
+            notification.details.get("mesh_message_id") if is_set_aside else None,
         )
 
     @property
@@ -59,13 +59,13 @@ class Shown:
         """What is known, by names that a person can read."""
         return {
             name.replace("_", " ").capitalize(): value
-            for name, value in sorted(self.notice.details.items())
+            for name, value in sorted(self.notification.details.items())
             if value and name not in _TOLD_APART
         }
 
 
 class NotificationPages:
-    """Answers for the notices."""
+    """Answers for the notifications."""
 
     def __init__(self, context: ConsoleContext, screens: Screens) -> None:
         self._context = context
@@ -73,24 +73,26 @@ class NotificationPages:
 
     def open(self, request: Request) -> Response:
         """List them, oldest first."""
-        known, now = self._context.cache.view().notices, self._context.environment.now()
+        known, now = self._context.cache.view().notifications, self._context.environment.now()
         shown = [Shown.of(each, now) for each in known[:_SHOWN]]
         done = DONE.get(request.query_params.get("done", ""), "")
         return self._screens.page(
-            request, "notices.html", section="notices", notices=shown, total=len(known), done=done
+            request, "notifications.html", section="notifications", notifications=shown, total=len(known), done=done
         )
 
     def take(self, request: Request, form: Form) -> Response:
-        """Record that the operator has taken a notice."""
-        notice_id = form.get("notice", "")
+        """Record that the operator has taken a notification."""
+        notification_id = form.get("notice", "")
         try:
-            taken = self._context.environment.notices.acknowledge(
-                notice_id, operator_of(request).actor, self._context.environment.now()
+            taken = self._context.environment.notifications.acknowledge(
+                notification_id, operator_of(request).actor, self._context.environment.now()
             )
         except UnknownNotificationError:
-            raise OperatorEnvironmentError("There is no such notice any more. Open the notices again.") from None
-        self._context.cache.notice_taken(notice_id)
-        return back_to(request, f"/notices?done={'taken' if taken else 'taken-before'}")
+            raise OperatorEnvironmentError(
+                "There is no such notification any more. Open the notifications again."
+            ) from None
+        self._context.cache.notification_taken(notification_id)
+        return back_to(request, f"/notifications?done={'taken' if taken else 'taken-before'}")
 
     def take_in(self, request: Request, form: Form) -> Response:
         """Let what was set aside be taken in again."""
@@ -104,5 +106,5 @@ class NotificationPages:
             operator_of(request).actor, "set aside message let in", mailbox=mailbox,
             details={"mesh_message_id": mesh_message_id},
         )  # fmt: skip
-        self._context.cache.notice_taken(form.get("notice", ""))
-        return back_to(request, "/notices?done=let-in")
+        self._context.cache.notification_taken(form.get("notice", ""))
+        return back_to(request, "/notifications?done=let-in")

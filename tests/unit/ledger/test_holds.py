@@ -83,7 +83,7 @@ def test_nothing_of_a_held_message_expires_and_what_is_recorded_later_does_not_e
     assert kept.expiring() == set()
     change = kept.ledger.record("message", response("30002", mesh_message_id="S"))
     assert change is not None
-    assert change.notices
+    assert change.notifications
     assert change.record.legal_hold
     assert kept.expiring() == set()
 

@@ -405,7 +405,7 @@ def test_a_withdrawal_that_finds_nothing_is_for_a_person(withdrawal: Any, nothin
     assert (NotificationType.NOTHING_WITHDRAWN in notifications_due(history(withdrawal))) is nothing
 
 
-# Notices
+# Notifications
 
 
 @pytest.mark.parametrize(

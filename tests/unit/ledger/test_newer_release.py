@@ -132,17 +132,17 @@ def test_lists_audit_and_balance_read_a_status_of_a_newer_release(sending: Sendi
 
 
 def test_a_notification_of_a_newer_release_reaches_a_person_all_the_same(sending: Sending) -> None:
-    notice = Notification(
+    notification = Notification(
         subject_key=f"MESSAGE#{MESSAGE_ID}", kind=NotificationType("paused"), raised_at=sending.clock(),
         details={"message_id": MESSAGE_ID, "mailbox": MAILBOX},
     )  # fmt: skip
-    sending.ledger._write([sending.ledger._put_notice(notice)])
+    sending.ledger._write([sending.ledger._put_notification(notification)])
     assert sending.history.status is Status.BUILT
     sweep(sending).run()
     assert [text.partition("\n")[0] for text in sending.topic.told] == [
         "GP Connect Messaging: A notification of a newer release"
     ]
-    assert sweep(sending).run().notices_told == 0
+    assert sweep(sending).run().notifications_told == 0
     assert all("-" not in kind.value for kind in NotificationType), "an id writes blanks as hyphens"
     book = NotificationStore(sending.ledger._client, "ledger", sending.clock)
-    assert book.acknowledge(notice.id, "a.nurse", sending.clock())
+    assert book.acknowledge(notification.id, "a.nurse", sending.clock())

@@ -132,7 +132,7 @@ def test_the_help_says_what_the_exit_statuses_mean(terminal: Terminal) -> None:
         (["validate", "no/such/file.xml"], "no such file"),
         (["reconcile", "tomorrow"], "Give a day as"),
         (["reconcile", "2999-01-01"], "still to come"),
-        (["notices", "take", "mine"], "gpcm notices list"),
+        (["notifications", "take", "mine"], "gpcm notifications list"),
         (["status", "--watch", "1", "--json"], "for a person"),
         (["backfill", "2026/"], "has no backfill"),
         (["resend"], "choose by message"),
@@ -201,7 +201,7 @@ FAILURES = {
 @pytest.mark.parametrize("status", FAILURES)
 @pytest.mark.parametrize("width", ["80", "120"])
 def test_one_show_explains_a_failure(terminal: Terminal, status: Status, width: str) -> None:
-    events, notice, cause = FAILURES[status]
+    events, notification, cause = FAILURES[status]
     message_id = a_message(terminal, *events)
     said = CliRunner().invoke(
         app, ["show", message_id[:8]], obj=lambda _where: terminal.environment, env={"COLUMNS": width}
@@ -210,10 +210,10 @@ def test_one_show_explains_a_failure(terminal: Terminal, status: Status, width: 
     for expected in (
         message_id,
         status.value,
-        NOTIFICATION_TEXTS[notice].what,
+        NOTIFICATION_TEXTS[notification].what,
         cause,
         "What to do",
-        NOTIFICATION_TEXTS[notice].todo,
+        NOTIFICATION_TEXTS[notification].todo,
     ):
         assert expected.lower() in plain(said).lower()
 
@@ -268,17 +268,17 @@ def test_status_counts_and_says_what_to_do(terminal: Terminal) -> None:
     terminal.environment.queue_depths.depths["https://queues/intake-dead"] = (2, 0, 0)
     terminal.environment.clock.advance(timedelta(hours=1))
     said = plain(terminal.well("status"))
-    for expected in ("BUILT 1 1 h", "REJECTED 1", "intake dead letters 2", "1 notice to take on", "2 dead letters",
+    for expected in ("BUILT 1 1 h", "REJECTED 1", "intake dead letters 2", "1 notification to take on", "2 dead letters",
                      "1 message that the sweep should have seen to"):  # fmt: skip
         assert expected in said
     value = terminal.value("status")
-    assert value["open_notices"] == 1
+    assert value["open_notifications"] == 1
     assert [each["status"] for each in value["late"]] == ["BUILT"]
 
 
 def test_nothing_personal_is_shown_unless_it_is_revealed(terminal: Terminal) -> None:
     message_id = a_message(terminal, *SENT, response("30002"))
-    for command in (["show", message_id], ["show", message_id, "--audit"], ["list"], ["status"], ["notices", "list"],
+    for command in (["show", message_id], ["show", message_id, "--audit"], ["list"], ["status"], ["notifications", "list"],
                     ["resend", message_id, "--dry-run"]):  # fmt: skip
         for more in ([], ["--json"]):
             said = terminal.run(*command, *more).output
@@ -376,14 +376,14 @@ def test_a_legal_hold_is_placed_and_lifted_with_a_reason(terminal: Terminal) -> 
     assert not terminal.environment.find(message_id).legal_hold
 
 
-def test_a_notice_is_taken_on_once(terminal: Terminal) -> None:
+def test_a_notification_is_taken_on_once(terminal: Terminal) -> None:
     a_message(terminal, *SENT, response("30002"))
-    [notice] = terminal.value("notices", "list")
-    assert notice["what_to_do"] == NOTIFICATION_TEXTS[NotificationType.REJECTED].todo
-    assert notice["notice"] in plain(terminal.well("notices", "list"))
-    assert terminal.value("notices", "take", notice["notice"])["taken"]
-    assert not terminal.value("notices", "take", notice["notice"])["taken"]
-    assert "No notice" in terminal.well("notices", "list")
+    [notification] = terminal.value("notifications", "list")
+    assert notification["what_to_do"] == NOTIFICATION_TEXTS[NotificationType.REJECTED].todo
+    assert notification["notice"] in plain(terminal.well("notifications", "list"))
+    assert terminal.value("notifications", "take", notification["notice"])["taken"]
+    assert not terminal.value("notifications", "take", notification["notice"])["taken"]
+    assert "No notification" in terminal.well("notifications", "list")
 
 
 def test_a_released_message_is_new_again_and_who_did_it_is_recorded(terminal: Terminal) -> None:

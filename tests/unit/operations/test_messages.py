@@ -52,7 +52,7 @@ def test_every_status_is_explained_whatever_led_to_it() -> None:
         assert mood(history.status)
 
 
-def test_what_to_do_is_what_the_notices_say_or_else_what_the_lifecycle_says() -> None:
+def test_what_to_do_is_what_the_notifications_say_or_else_what_the_lifecycle_says() -> None:
     for history in HISTORIES:
         kinds = sorted(notifications_due(history))
         said = tuple(NOTIFICATION_TEXTS[kind].todo for kind in kinds) or tuple(
@@ -62,7 +62,7 @@ def test_what_to_do_is_what_the_notices_say_or_else_what_the_lifecycle_says() ->
 
 
 @pytest.mark.parametrize(
-    ("history", "cause", "notice"),
+    ("history", "cause", "notification"),
     [
         ((*SENT, response("20013"), response("30002")), RESPONSE_CODES["30002"].meaning, NotificationType.REJECTED),
         ((*SENT, VOIDED), "20014", NotificationType.VOIDED),
@@ -75,12 +75,12 @@ def test_what_to_do_is_what_the_notices_say_or_else_what_the_lifecycle_says() ->
     ],
 )
 def test_a_failure_is_explained_by_what_brought_it_about(
-    history: tuple[LedgerEvent, ...], cause: str, notice: NotificationType
+    history: tuple[LedgerEvent, ...], cause: str, notification: NotificationType
 ) -> None:
     told = explanation(MessageHistory(history))
     assert cause.lower() in " ".join(told.causes).lower()
-    assert NOTIFICATION_TEXTS[notice].todo in told.todo
-    assert NOTIFICATION_TEXTS[notice].what in told.meaning
+    assert NOTIFICATION_TEXTS[notification].todo in told.todo
+    assert NOTIFICATION_TEXTS[notification].what in told.meaning
 
 
 def test_only_what_made_a_message_rejected_is_given_as_the_cause() -> None:

@@ -139,5 +139,5 @@ class Product:
         ]
 
     def told(self) -> list[str]:
-        """The subjects of the notices that were told."""
+        """The subjects of the notifications that were told."""
         return [each.partition("\n")[0].removeprefix("GP Connect Messaging: ") for each in self.topic.told]

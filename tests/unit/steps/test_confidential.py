@@ -131,7 +131,7 @@ def test_the_search_finds_every_one_of_these_words_where_nothing_is_confidential
 
 
 @pytest.mark.requirement("GPCM-SD-CS-008")
-def test_a_supplied_notice_goes_alone_and_under_our_title(tmp_path: Path) -> None:
+def test_a_supplied_notification_goes_alone_and_under_our_title(tmp_path: Path) -> None:
     supplied = [
         {"key": "photo-key.png", "content_type": "image/png", "title": "Phototitle"},
         {"key": "letter-key.txt", "content_type": "text/plain", "title": "Lettertitle"},

@@ -102,7 +102,7 @@ def test_thousands_of_one_kind_do_not_hold_up_the_few_of_another() -> None:
     assert (swept.released, swept.queued_again, swept.left) == (1, 3, 47)
 
 
-def test_notices_are_told_and_messages_are_healed_whatever_time_the_other_takes(
+def test_notifications_are_told_and_messages_are_healed_whatever_time_the_other_takes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(due_work, "MOST_TOLD", 2)
@@ -120,7 +120,7 @@ def test_notices_are_told_and_messages_are_healed_whatever_time_the_other_takes(
     monkeypatch.undo()
     monkeypatch.setattr(due_work, "MOST_TOLD", 2)
     product.time.advance(PATIENCE.stale + MINUTE)
-    assert [product.sweep.run().notices_told, product.sweep.run().notices_told] == [2, 1]
+    assert [product.sweep.run().notifications_told, product.sweep.run().notifications_told] == [2, 1]
 
 
 def unreachable(**_: object) -> None:

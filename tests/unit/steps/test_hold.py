@@ -369,7 +369,7 @@ def test_a_version_that_was_given_up_and_had_reached_mesh_is_told() -> None:
     change = product.ledger.record(first.message_id, late)
     assert change is not None
     assert change.record.status is Status.SENT
-    assert "sent although given up" in [notice.kind for notice in change.notices]
+    assert "sent although given up" in [notification.kind for notification in change.notifications]
 
 
 def test_a_request_from_the_dead_letters_is_as_old_as_when_it_first_came() -> None:

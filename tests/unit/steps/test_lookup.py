@@ -53,7 +53,7 @@ class Asking(Product):
         return "\n".join(refused.details["reasons"])
 
     def everything_kept_in_view(self) -> str:
-        """All that ledger and notices hold, but for the sender's own words."""
+        """All that ledger and notifications hold, but for the sender's own words."""
         items = [{name: value for name, value in item.items() if name != "encounter"} for item in
                  self.table.items.values()]  # fmt: skip
         return repr(items) + repr(self.topic.told)
@@ -374,7 +374,7 @@ def test_nobody_is_looked_up_for_a_request_that_is_not_sent_anyway() -> None:
     assert product.pds.seen == []
 
 
-def test_a_notice_names_the_practice_that_pds_named_and_that_the_patient_has_died() -> None:
+def test_a_notification_names_the_practice_that_pds_named_and_that_the_patient_has_died() -> None:
     product = Asking(infrastructure_acknowledgement_seconds=60, **NOTHING)
     product.asks_for("9658220290", "Bisset", "1920-03-17")
     product.works()

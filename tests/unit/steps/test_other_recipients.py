@@ -133,7 +133,7 @@ class Product:
         )
 
     def told(self) -> list[str]:
-        """The subjects of the notices."""
+        """The subjects of the notifications."""
         return [text.partition("\n")[0] for text in self.topic.told]
 
     def settings(self, mailbox: str) -> MailboxSettings:

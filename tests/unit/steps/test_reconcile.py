@@ -317,7 +317,7 @@ def test_acknowledgements_without_a_message_are_listed_for_their_day(night: Nigh
         night.ledger.received(received, unmatched_because="it names no message of ours")
     made = night.reckon()
     assert of(made).unmatched == ["R1"]
-    assert made.wrong == 0, "each has its own notice"
+    assert made.wrong == 0, "each has its own notification"
 
 
 def test_the_balance_is_made_once_and_told_once_however_often_the_schedule_comes(night: Night) -> None:

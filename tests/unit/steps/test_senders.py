@@ -74,7 +74,7 @@ class Shared(Operated):
 
     @property
     def routes(self) -> list[str]:
-        """Whom the notices were for."""
+        """Whom the notifications were for."""
         return [each["route"] for each in self.topic.attributes]
 
 

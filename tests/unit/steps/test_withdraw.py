@@ -24,7 +24,7 @@ def test_a_held_request_is_stopped_and_never_sent() -> None:
     assert event.details == {"stopped": [held.message_id], "sent": [], "warning_key": None}
 
 
-def test_of_a_sent_report_a_warning_says_all_that_must_be_told_and_the_notice_only_where_it_is() -> None:
+def test_of_a_sent_report_a_warning_says_all_that_must_be_told_and_the_notification_only_where_it_is() -> None:
     product = Product(hold_window_seconds=0)
     product.asks()
     product.works()
@@ -35,10 +35,10 @@ def test_of_a_sent_report_a_warning_says_all_that_must_be_told_and_the_notice_on
     warning = product.bucket.objects[event.details["warning_key"]].decode()
     for told in ("Mr Garth WRIGHT", "9658218865", "20 November 2026, 19:40", "Millbrook Surgery", "A20047"):
         assert told in warning
-    (notice,) = product.topic.told
-    assert event.details["warning_key"] in notice
+    (notification,) = product.topic.told
+    assert event.details["warning_key"] in notification
     for personal in ("WRIGHT", "9658218865", "20 November", "Millbrook"):
-        assert personal not in notice
+        assert personal not in notification
 
 
 def test_a_warning_is_given_even_where_the_request_is_not_kept_any_longer() -> None:
@@ -123,7 +123,9 @@ def test_a_message_that_is_being_sent_may_arrive_so_the_practice_is_to_be_told()
     change = product.ledger.record(message_id, late)
     assert change is not None
     assert change.record.status is Status.SENT
-    assert [notice.kind for notice in change.notices] == ["sent although withdrawn"], "it never flips in silence"
+    assert [notification.kind for notification in change.notifications] == ["sent although withdrawn"], (
+        "it never flips in silence"
+    )
 
 
 def test_a_version_that_no_builder_ever_stores_is_withdrawn_for_whoever_still_tries() -> None:

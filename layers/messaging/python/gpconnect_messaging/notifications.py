@@ -1,7 +1,7 @@
-"""Tell a person: one notice per failure, in plain words, with what to do next (GPCM-SD-044, GPCM-SD-045).
+"""Tell a person: one notification per failure, in plain words, with what to do next (GPCM-SD-044, GPCM-SD-045).
 
-A notice is raised in the same transaction as the fact that calls for it, and told afterwards; the sweep tells what a
-crash left untold. A notice names ids, statuses and codes, never a patient. Its message attributes let each organisation
+A notification is raised in the same transaction as the fact that calls for it, and told afterwards; the sweep tells what a
+crash left untold. A notification names ids, statuses and codes, never a patient. Its message attributes let each organisation
 have its own: `route` is the mailbox and whether it is the first telling or an escalation, such as `Y90001OT001/first`.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
 NOBODY = "-"
-"""The mailbox attribute of a notice that is about no known mailbox."""
+"""The mailbox attribute of a notification that is about no known mailbox."""
 
 
 class Severity(StrEnum):
@@ -33,7 +33,7 @@ class Severity(StrEnum):
 
 
 class Delivery(StrEnum):
-    """The first time that a notice is told, or the second, because nobody acknowledged the first."""
+    """The first time that a notification is told, or the second, because nobody acknowledged the first."""
 
     FIRST = "first"
     ESCALATION = "escalation"
@@ -41,7 +41,7 @@ class Delivery(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NotificationText:
-    """What a notice of some kind says: its subject, what happened, what to do, and how bad it is."""
+    """What a notification of some kind says: its subject, what happened, what to do, and how bad it is."""
 
     subject: str
     what: str
@@ -238,15 +238,15 @@ def notification_text(kind: NotificationType) -> NotificationText:
 
 
 class Notifier:
-    """Publishes notices to the organisation's contacts, through SNS."""
+    """Publishes notifications to the organisation's contacts, through SNS."""
 
     def __init__(self, client: "SNSClient", topic_arn: str, ledger: Ledger) -> None:
         self._client = client
         self._topic_arn = topic_arn
         self._ledger = ledger
 
-    def tell(self, notices: Iterable[Notification], time_left: Callable[[], bool] = lambda: True) -> int:
-        """Tell each notice that nobody else is telling, while there is time; return how many were told.
+    def tell(self, notifications: Iterable[Notification], time_left: Callable[[], bool] = lambda: True) -> int:
+        """Tell each notification that nobody else is telling, while there is time; return how many were told.
 
         Told at least once: a crash after publishing and before recording it means a second copy, never none. One that
         SNS does not take does not hold up the others; its error is raised when they are told. Where SNS cannot be
@@ -254,36 +254,36 @@ class Notifier:
         """
         told = 0
         failure: Exception | None = None
-        for notice in notices:
+        for notification in notifications:
             if not time_left():
                 break
-            if self._ledger.take_notice(notice):
+            if self._ledger.take_notification(notification):
                 try:
-                    self._publish(notice, Delivery.FIRST)
+                    self._publish(notification, Delivery.FIRST)
                 except ClientError as error:
                     failure = error
                     continue
                 except BotoCoreError as error:
                     failure = error
                     break
-                self._ledger.notice_told(notice)
+                self._ledger.notification_told(notification)
                 told += 1
         if failure is not None:
             raise failure
         return told
 
-    def escalate(self, notice: Notification) -> None:
-        """Tell a notice for the second time, to whom it escalates."""
-        self._publish(notice, Delivery.ESCALATION)
+    def escalate(self, notification: Notification) -> None:
+        """Tell a notification for the second time, to whom it escalates."""
+        self._publish(notification, Delivery.ESCALATION)
 
-    def _publish(self, notice: Notification, telling: Delivery) -> None:
-        subject, body = write(notice.kind, notice.details, notice_id=notice.id, telling=telling)
+    def _publish(self, notification: Notification, telling: Delivery) -> None:
+        subject, body = write(notification.kind, notification.details, notification_id=notification.id, telling=telling)
         attributes = {
-            "mailbox": notice.mailbox or NOBODY,
-            "kind": notice.kind.value,
-            "severity": notification_text(notice.kind).severity.value,
+            "mailbox": notification.mailbox or NOBODY,
+            "kind": notification.kind.value,
+            "severity": notification_text(notification.kind).severity.value,
             "telling": telling.value,
-            "route": f"{notice.mailbox or NOBODY}/{telling.value}",
+            "route": f"{notification.mailbox or NOBODY}/{telling.value}",
         }
         self._client.publish(
             TopicArn=self._topic_arn,
@@ -296,9 +296,9 @@ class Notifier:
 
 
 def write(
-    kind: NotificationType, facts: Mapping[str, str], *, notice_id: str = "", telling: Delivery = Delivery.FIRST
+    kind: NotificationType, facts: Mapping[str, str], *, notification_id: str = "", telling: Delivery = Delivery.FIRST
 ) -> tuple[str, str]:
-    """Write a notice: a subject of at most 100 ASCII characters (SNS's limit), and a body in plain words."""
+    """Write a notification: a subject of at most 100 ASCII characters (SNS's limit), and a body in plain words."""
     words = notification_text(kind)
     known = [f"{name.replace('_', ' ')}: {value}" for name, value in sorted(facts.items()) if value]
     body = [
@@ -316,18 +316,18 @@ def write(
     title = "GP Connect Messaging"
     if telling is Delivery.ESCALATION:
         title = f"{title}, escalated"
-        body = ["Nobody has acknowledged this notice in time, so it is told to you.", "", *body]
-    if notice_id:
+        body = ["Nobody has acknowledged this notification in time, so it is told to you.", "", *body]
+    if notification_id:
         body += [
             "",
-            f"This notice: {notice_id}",
+            f"This notification: {notification_id}",
             "Acknowledge it when you have taken it on; otherwise it is escalated.",
         ]
     return f"{title}: {words.subject}", "\n".join(body)
 
 
 def _places(facts: Mapping[str, str]) -> list[str]:
-    """Say where the details are, by what the notice knows."""
+    """Say where the details are, by what the notification knows."""
     places = []
     if message_id := facts.get("message_id"):
         places.append(f"the ledger has every step under MESSAGE#{message_id}; the functions' logs name the same id")

@@ -195,7 +195,7 @@ class DropFindings:
         )
 
     @property
-    def notices(self) -> dict[NotificationType, int]:
+    def notifications(self) -> dict[NotificationType, int]:
         """What a person must be notified of, and how many there are."""
         found = {
             NotificationType.REQUESTS_UNANNOUNCED: self.requests_unannounced,

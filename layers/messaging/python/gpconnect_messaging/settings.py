@@ -36,7 +36,7 @@ class _FromEnvironment:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _LedgerSettings(_FromEnvironment):
     ledger_table: str
-    notices_topic_arn: str
+    notifications_topic_arn: str
     stale_seconds: int = 600
     uncertain_seconds: int = 900
     audit_days: int = 2_922
@@ -171,7 +171,7 @@ class PollerSettings(_IntakeSettings):
 
     @property
     def escalate_after(self) -> timedelta:
-        """How long a notice that is about no mailbox of ours waits for an acknowledgement; others: their mailbox's."""
+        """How long a notification that is about no mailbox of ours waits for an acknowledgement; others: their mailbox's."""
         return timedelta(seconds=self.escalate_after_seconds)
 
     @property

@@ -77,7 +77,7 @@ class Console:
         self.environment.clock.time = events.at(60)
         source = LedgerSource(
             EventFeed(self.environment.client("dynamodb"), self.environment.table, self.environment.now),
-            self.environment.notices,
+            self.environment.notifications,
         )
         self.cache = MessageCache(source, now=self.environment.now)
         self.operators = OperatorsAtThisMachine(self.environment.now)
@@ -133,9 +133,11 @@ class Console:
         )
         return self.environment.have(message_id, built, **changes)
 
-    def tell_notices(self) -> None:
+    def tell_notifications(self) -> None:
         """Tell what is due to be told, as the sweep does."""
-        self.environment.notifier.tell(self.environment.ledger.due_notices(self.environment.now() + timedelta(days=1)))
+        self.environment.notifier.tell(
+            self.environment.ledger.due_notifications(self.environment.now() + timedelta(days=1))
+        )
 
 
 @cache
@@ -176,6 +178,6 @@ def _busy() -> Console:
         mailbox=MAILBOX, mesh_message_id=SET_ASIDE_MESSAGE, at=events.at(55), evidence_key="", outcome=QUARANTINED
     )
     it.environment.ledger.received(received, unmatched_because="it could not be taken in, 5 times; it stays in MESH")
-    it.tell_notices()
+    it.tell_notifications()
     it.cache.refresh()
     return it

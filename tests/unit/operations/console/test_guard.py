@@ -71,7 +71,7 @@ def test_codes_are_long_and_of_one_console_alone() -> None:
     assert all(re.fullmatch(r"([2-9A-Z]{4}-){2}[2-9A-Z]{4}", code) for code in codes)
 
 
-@pytest.mark.parametrize("path", ["/messages", f"/messages/{REJECTED}", "/notices"])
+@pytest.mark.parametrize("path", ["/messages", f"/messages/{REJECTED}", "/notifications"])
 def test_a_page_needs_the_cookie_and_the_path_together(it: Console, path: str) -> None:
     for browser, base in (
         (Browser(it.application), it.base),
@@ -114,8 +114,8 @@ FORMS = {
     "/find": {"reference": REJECTED},
     f"/messages/{REJECTED}/reveal": {"extent": "clinical", "reason": "INC1"},
     f"/messages/{REJECTED}/attachment": {"number": "1", "reason": "INC1"},
-    "/notices/take": {"notice": f"MESSAGE#{REJECTED}/rejected"},
-    "/notices/take-in": {"notice": "x", "mailbox": "x", "set_aside": "x"},
+    "/notifications/take": {"notice": f"MESSAGE#{REJECTED}/rejected"},
+    "/notifications/take-in": {"notice": "x", "mailbox": "x", "set_aside": "x"},
     f"/messages/{WAITS}/release": {"sure": "yes", "kind": "as shown"},
     "/sign-out": {},
     "/encounter": {"encounter": "x", "encounter-mailbox": "Y90001OT001"},

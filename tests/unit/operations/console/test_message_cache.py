@@ -26,9 +26,9 @@ def a_row(number: int, status: Status = Status.SENT, *, ago: timedelta = timedel
     )  # fmt: skip
 
 
-def a_notice(subject: str) -> OpenNotification:
-    notice = Notification(subject_key=subject, kind=NotificationType.OVERDUE, raised_at=NOW, details={})
-    return OpenNotification(notice=notice, told_at=None, escalated_at=None)
+def a_notification(subject: str) -> OpenNotification:
+    notification = Notification(subject_key=subject, kind=NotificationType.OVERDUE, raised_at=NOW, details={})
+    return OpenNotification(notification=notification, told_at=None, escalated_at=None)
 
 
 class Ledger:
@@ -58,7 +58,7 @@ class Ledger:
         self.read += message_ids
         return [self.rows[each] for each in message_ids]
 
-    def notices(self) -> list[OpenNotification]:
+    def notifications(self) -> list[OpenNotification]:
         if self.error:
             raise self.error
         return list(self.open)
@@ -193,18 +193,18 @@ def test_rows_are_shown_while_the_rest_is_still_read() -> None:
     assert (len(cache.view().rows), cache.view().complete) == (4_500, True)
 
 
-def test_a_notice_that_was_taken_here_is_gone_before_the_ledger_is_asked_and_back_if_it_is_raised_anew() -> None:
+def test_a_notification_that_was_taken_here_is_gone_before_the_ledger_is_asked_and_back_if_it_is_raised_anew() -> None:
     ledger = Ledger()
-    ledger.open = [a_notice("MESSAGE#1"), a_notice("MESSAGE#2")]
+    ledger.open = [a_notification("MESSAGE#1"), a_notification("MESSAGE#2")]
     cache, _ = a_board(ledger)
     cache.refresh()
-    cache.notice_taken("MESSAGE#1/overdue")
-    assert [each.notice.id for each in cache.view().notices] == ["MESSAGE#2/overdue"]
+    cache.notification_taken("MESSAGE#1/overdue")
+    assert [each.notification.id for each in cache.view().notifications] == ["MESSAGE#2/overdue"]
     cache.refresh()  # an index may be a moment behind
-    assert [each.notice.id for each in cache.view().notices] == ["MESSAGE#2/overdue"]
-    ledger.open[0] = replace(ledger.open[0], notice=replace(ledger.open[0].notice, raised_at=NOW + DAY))
+    assert [each.notification.id for each in cache.view().notifications] == ["MESSAGE#2/overdue"]
+    ledger.open[0] = replace(ledger.open[0], notification=replace(ledger.open[0].notification, raised_at=NOW + DAY))
     cache.refresh()
-    assert len(cache.view().notices) == 2
+    assert len(cache.view().notifications) == 2
 
 
 def test_while_the_ledger_cannot_be_read_the_board_says_so_and_keeps_what_it_knows() -> None:

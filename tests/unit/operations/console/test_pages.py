@@ -37,7 +37,7 @@ PAGES = (
     "/",
     "/messages",
     "/messages?status=troubled&mailbox=Y90001OT001&since=2026-11-20T00:00&until=2026-11-21T00:00",
-    "/notices",
+    "/notifications",
     *(f"/messages/{each}" for each in MESSAGES),
     *(f"/messages/{each}/document" for each in (DELIVERED, REJECTED, INVALID)),
     f"/messages/{WAITS}/release",
@@ -134,7 +134,7 @@ def test_today_counts_what_came_in_today_by_where_it_is(seen: Console) -> None:
     said = text(seen.get("/"))
     assert "10 messages came in since midnight" in said
     assert "5 of them failed or are late" in said
-    assert "Nobody has taken 8 notices" in said
+    assert "Nobody has taken 8 notifications" in said
     assert "Held back: 2. Request refused: 1." in said, "the picture in words"
     assert re.search(r"With the practice Sent , Acknowledged 2 0", said), "the picture as a table"
 
@@ -272,12 +272,12 @@ def test_a_message_has_both_acknowledgements_and_everything_that_happened_in_ord
     said = text(seen.get(f"/messages/{REJECTED}"))
     assert re.search(r"Infrastructure Positive 20013, .* Business Negative 30002", said)
     happened = ["The message was made", "Upload 1 began", "MESH took the message", "Positive infra",
-                "Negative business", "Notice raised: rejected", "Notice told: rejected"]  # fmt: skip
+                "Negative business", "Notification raised: rejected", "Notification told: rejected"]  # fmt: skip
     places = [said.index(each, said.index("What happened")) for each in happened]
     assert places == sorted(places)
 
 
-def test_a_message_leads_to_the_others_of_its_encounter_and_to_its_open_notices(seen: Console) -> None:
+def test_a_message_leads_to_the_others_of_its_encounter_and_to_its_open_notifications(seen: Console) -> None:
     page = seen.get(f"/messages/{UNDELIVERED}")
     assert SENT in ids(page)
     assert "A message was not delivered" in text(page)
@@ -394,50 +394,54 @@ def test_what_comes_from_elsewhere_is_escaped(it: Console) -> None:
     )  # fmt: skip
     message_id = it.environment.have(an_id(60), events.BUILT, events.started(), events.accepted(), report)
     it.cache.refresh()
-    for path in (f"/messages/{message_id}", "/notices"):
+    for path in (f"/messages/{message_id}", "/notifications"):
         page = it.get(path)
         assert "&lt;script&gt;" in page.text
         assert {"script", "img"}.isdisjoint(tag for tag, _ in _Tags(page).found)
 
 
-def test_a_notice_is_taken_under_the_operators_id_and_is_gone_at_once(it: Console) -> None:
-    notice_id = f"MESSAGE#{REJECTED}/rejected"
-    answer = it.post("/notices/take", notice=notice_id)
-    assert (answer.status_code, answer.headers["Location"]) == (303, f"{it.base}/notices?done=taken")
-    page = it.get("/notices?done=taken")
-    assert "The notice is yours" in text(page)
+def test_a_notification_is_taken_under_the_operators_id_and_is_gone_at_once(it: Console) -> None:
+    notification_id = f"MESSAGE#{REJECTED}/rejected"
+    answer = it.post("/notifications/take", notification=notification_id)
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"{it.base}/notifications?done=taken")
+    page = it.get("/notifications?done=taken")
+    assert "The notification is yours" in text(page)
     assert REJECTED not in page.text
     assert "7, oldest first" in text(page)
     (event,) = [each for each in it.events(REJECTED) if each.what == "notice acknowledged"]
     assert event.actor == ACTOR
 
 
-def test_a_notice_that_somebody_took_before_is_said_to_be_taken(it: Console) -> None:
-    notice_id = f"MESSAGE#{REJECTED}/rejected"
-    it.environment.notices.acknowledge(notice_id, "somebody.else", it.environment.now())
-    assert it.post("/notices/take", notice=notice_id).headers["Location"].endswith("done=taken-before")
-    assert "Somebody had taken" in text(it.get("/notices?done=taken-before"))
+def test_a_notification_that_somebody_took_before_is_said_to_be_taken(it: Console) -> None:
+    notification_id = f"MESSAGE#{REJECTED}/rejected"
+    it.environment.notifications.acknowledge(notification_id, "somebody.else", it.environment.now())
+    assert (
+        it.post("/notifications/take", notification=notification_id).headers["Location"].endswith("done=taken-before")
+    )
+    assert "Somebody had taken" in text(it.get("/notifications?done=taken-before"))
 
 
-@pytest.mark.parametrize("notice_id", ["", "x", f"MESSAGE#{REJECTED}/nonsense", f"MESSAGE#{an_id(4711)}/rejected"])
-def test_a_notice_that_is_not_there_is_no_dead_end(it: Console, notice_id: str) -> None:
-    page = it.post("/notices/take", notice=notice_id)
+@pytest.mark.parametrize(
+    "notification_id", ["", "x", f"MESSAGE#{REJECTED}/nonsense", f"MESSAGE#{an_id(4711)}/rejected"]
+)
+def test_a_notification_that_is_not_there_is_no_dead_end(it: Console, notification_id: str) -> None:
+    page = it.post("/notifications/take", notification=notification_id)
     assert page.status_code == 409
-    assert "Open the notices again" in text(page)
+    assert "Open the notifications again" in text(page)
 
 
 def test_what_was_set_aside_is_let_in_again_and_that_is_recorded(it: Console) -> None:
-    page = it.get("/notices")
+    page = it.get("/notifications")
     assert page.text.count("Let it be taken in again") == 1
     fields = {"notice": f"RECEIVED#{MAILBOX}#{SET_ASIDE_MESSAGE}/unmatched", "mailbox": MAILBOX}
-    assert it.post("/notices/take-in", set_aside=SET_ASIDE_MESSAGE, **fields).status_code == 303
+    assert it.post("/notifications/take-in", set_aside=SET_ASIDE_MESSAGE, **fields).status_code == 303
     assert it.environment.ledger.find_received(MAILBOX, SET_ASIDE_MESSAGE) is None
     recorded = list(it.environment.trail.between(events.at(0), events.at(90)))
     assert [(each.actor, each.details) for each in recorded if each.what == "set aside message let in"] == [
         (ACTOR, {"mesh_message_id": SET_ASIDE_MESSAGE})
     ]
-    assert SET_ASIDE_MESSAGE not in it.get("/notices").text
-    assert it.post("/notices/take-in", set_aside=SET_ASIDE_MESSAGE, **fields).status_code == 409
+    assert SET_ASIDE_MESSAGE not in it.get("/notifications").text
+    assert it.post("/notifications/take-in", set_aside=SET_ASIDE_MESSAGE, **fields).status_code == 409
 
 
 @pytest.mark.parametrize(

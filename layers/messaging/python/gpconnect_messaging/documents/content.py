@@ -154,8 +154,8 @@ def _organisation(request: Request, design: Design) -> dict[str, str]:
 
 
 def _confidential_parts(design: Design) -> tuple[Part, ...]:
-    notice = Note("Clinical Notes", (Paragraph(wording.CONFIDENTIAL_CONSULTATION),))
-    return (Part(design.notes_heading, (*_summary_reason(design), notice)),)
+    notification = Note("Clinical Notes", (Paragraph(wording.CONFIDENTIAL_CONSULTATION),))
+    return (Part(design.notes_heading, (*_summary_reason(design), notification)),)
 
 
 def _parts(request: Request, pictures: Mapping[str, bytes], design: Design) -> tuple[Part, ...]:

@@ -54,7 +54,7 @@ class AuditTrail(LedgerTable):
         return event
 
     def of_message(self, message_id: str) -> list[AuditEvent]:
-        """Tell everything of a message (or a refused request), oldest first: facts, notices, and what people did."""
+        """Tell everything of a message (or a refused request), oldest first: facts, notifications, and what people did."""
         events = [event for each in self._partition(f"MESSAGE#{message_id}") for event in _events(each)]
         return sorted(events, key=lambda event: event.at)
 
@@ -142,6 +142,6 @@ def _events(values: Item) -> Iterator[AuditEvent]:
         for word in ("raised", "told", "escalated"):
             if f"{word}_at" in values:
                 yield AuditEvent(
-                    at=time(values[f"{word}_at"]), actor="notices", what=f"notice {word}", message_id=message_id,
+                    at=time(values[f"{word}_at"]), actor="notifications", what=f"notice {word}", message_id=message_id,
                     mailbox=values["facts"].get("mailbox"), details={"kind": values["kind"]},
                 )  # fmt: skip

@@ -201,7 +201,7 @@ class Balances(LedgerTable):
         puts = [self._put(summary), self._put_reckoning(replace(reckoning, done=True))]
         details = {name: str(count) for name, count in counts.items() if count}
         before = self._get(pk, "BALANCE") or {}
-        notice = Notification(
+        notification = Notification(
             subject_key=pk,
             kind=NotificationType.IMBALANCE,
             raised_at=balance.made_at,
@@ -209,9 +209,9 @@ class Balances(LedgerTable):
             occasion=balance.fingerprint if before else "",
         )
         new = bool(balance.wrong) and before.get("fingerprint") != balance.fingerprint
-        if not self._write([*puts, *([self._put_notice(notice)] if new else [])]):
+        if not self._write([*puts, *([self._put_notification(notification)] if new else [])]):
             return None
-        return (notice,) if new else ()
+        return (notification,) if new else ()
 
 
 def _reckoning(day: date, values: Item) -> Reckoning:

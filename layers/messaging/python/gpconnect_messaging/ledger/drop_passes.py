@@ -101,7 +101,7 @@ class DropPasses(LedgerTable):
             "revision": reached.revision + 1,
         }
         puts = [self._put_if(values, "revision", reached.revision or None)]
-        if found.notices:
+        if found.notifications:
             day = at.astimezone(UTC).date()
             total = self.found(day).plus(found)
             puts.append(
@@ -138,14 +138,14 @@ class DropPasses(LedgerTable):
         for document_id in document_ids:
             self._write([self._put({"pk": f"DROPPED#{document_id}", "sk": "FOUND", **self._expiry(at)})])
 
-    def raise_notices(self, found: DropFindings, at: datetime) -> Sequence[Notification]:
-        """Raise a notice of each kind of finding, once an hour."""
+    def raise_notifications(self, found: DropFindings, at: datetime) -> Sequence[Notification]:
+        """Raise a notification of each kind of finding, once an hour."""
         subject = f"DROP#{at.astimezone(UTC):%Y-%m-%dT%H}"
         raised = [
             Notification(subject_key=subject, kind=kind, raised_at=at, details={"at_least": str(count)})
-            for kind, count in found.notices.items()
+            for kind, count in found.notifications.items()
         ]
-        return [notice for notice in raised if self._write([self._put_notice(notice)])]
+        return [notification for notification in raised if self._write([self._put_notification(notification)])]
 
 
 def _pass(item: Item) -> DropPass:

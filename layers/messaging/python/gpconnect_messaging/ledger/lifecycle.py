@@ -131,7 +131,7 @@ class EventType(StoredName):
 
 
 class NotificationType(StoredName):
-    """What a person is told; at most one notice of each kind for a message."""
+    """What a person is told; at most one notification of each kind for a message."""
 
     INVALID = "invalid"
     REFUSED = "refused"
@@ -1189,7 +1189,7 @@ An upload that is under way ends in minutes; it is looked at then.
 
 
 def notifications_due(history: MessageHistory) -> frozenset[NotificationType]:
-    """Say which notices the facts call for (GPCM-SD-044, GPCM-SD-045); the ledger sends each at most once."""
+    """Say which notifications the facts call for (GPCM-SD-044, GPCM-SD-045); the ledger sends each at most once."""
     called_for = {TOLD_ON_ENTERING[history.status]} if history.status in TOLD_ON_ENTERING else set()
     if history.status is Status.REFUSED and history.unresolved:
         called_for = {NotificationType.UNRESOLVED}
@@ -1233,7 +1233,7 @@ def notifications_due(history: MessageHistory) -> frozenset[NotificationType]:
 
 
 def occasions_due(history: MessageHistory) -> frozenset[tuple[NotificationType, str]]:
-    """Say which notices the facts call for, and on which occasion where a kind can come again; "" where it cannot."""
+    """Say which notifications the facts call for, and on which occasion where a kind can come again; "" where it cannot."""
     due: set[tuple[NotificationType, str]] = set()
     for kind in notifications_due(history):
         match kind:

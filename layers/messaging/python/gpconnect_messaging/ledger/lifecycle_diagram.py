@@ -196,7 +196,7 @@ def drawn() -> str:
         for rule in sorted(RULES, key=lambda rule: list(Status).index(rule.status))
     ]
     return _DOCUMENT.format(
-        arrows="\n".join(lines), rows="\n".join(rows), notices=", ".join(f"`{kind}`" for kind in NotificationType)
+        arrows="\n".join(lines), rows="\n".join(rows), notifications=", ".join(f"`{kind}`" for kind in NotificationType)
     )
 
 
@@ -278,15 +278,15 @@ compared, which a response says of itself; where the request names no practice e
 ## What a person is told
 
 Each of these at most once of a message, a request or a day's balance; again where it happens again after a re-send:
-{notices}.
-[Watching](watching.md) says to whom, and what becomes of a notice that nobody takes on.
+{notifications}.
+[Watching](watching.md) says to whom, and what becomes of a notification that nobody takes on.
 
-A notice is raised in the same transaction as the fact that calls for it, so that a crash can delay it but not lose it.
+A notification is raised in the same transaction as the fact that calls for it, so that a crash can delay it but not lose it.
 
 ## What was set aside
 
 A message that cannot even be taken in, five polls running, is set aside: it stays in MESH, no poll tries it again, and
-the notice names it. When what stood in its way is mended, an operator lets it in again:
+the notification names it. When what stood in its way is mended, an operator lets it in again:
 `gpcm mailbox let-in MAILBOX MESSAGE` ([Operations](operations.md)).
 """
 

@@ -1,6 +1,6 @@
-"""Open notices: who has acknowledged what, and what must be told to somebody else because nobody did.
+"""Open notifications: who has acknowledged what, and what must be told to somebody else because nobody did.
 
-A notice is open from when it is raised until somebody acknowledges it. Told and still open, it is due for escalation,
+A notification is open from when it is raised until somebody acknowledges it. Told and still open, it is due for escalation,
 once (`steps.escalate`).
 """
 
@@ -15,9 +15,9 @@ from gpconnect_messaging.ledger.table import (
     Item,
     LedgerBusyError,
     LedgerTable,
-    as_notice,
+    as_notification,
     item,
-    notice_place,
+    notification_place,
     text,
     time,
 )
@@ -25,31 +25,31 @@ from gpconnect_messaging.operators import checked_actor
 
 
 class UnknownNotificationError(Exception):
-    """There is no notice of that id: take the id from the notice itself, or from the list of open ones."""
+    """There is no notification of that id: take the id from the notification itself, or from the list of open ones."""
 
 
 class NotificationStore(LedgerTable):
-    """The notices that wait for a person."""
+    """The notifications that wait for a person."""
 
     def open(self) -> list[OpenNotification]:
-        """List the notices that nobody has acknowledged, oldest first."""
-        return sorted(map(_open, self._standing(OPEN_NOTICE)), key=lambda each: each.notice.raised_at)
+        """List the notifications that nobody has acknowledged, oldest first."""
+        return sorted(map(_open, self._standing(OPEN_NOTICE)), key=lambda each: each.notification.raised_at)
 
-    def acknowledge(self, notice_id: str, actor: str, at: datetime) -> bool:
-        """Record that a person has taken a notice on; it is not escalated any more.
+    def acknowledge(self, notification_id: str, actor: str, at: datetime) -> bool:
+        """Record that a person has taken a notification on; it is not escalated any more.
 
         False, with nothing changed, where somebody has acknowledged it before. Raises UnknownNotificationError,
         ActorError.
         """
         checked_actor(actor)
-        pk, sk = _key(notice_id)
+        pk, sk = _key(notification_id)
         known = self._get(pk, sk)
         if known is None:
-            raise UnknownNotificationError("there is no notice of that id")
-        notice = as_notice(known)
+            raise UnknownNotificationError("there is no notification of that id")
+        notification = as_notification(known)
         event = AuditEvent(
-            at=at, actor=actor, what="notice acknowledged", message_id=notice.details.get("message_id"),
-            mailbox=notice.mailbox, details={"notice": notice.id},
+            at=at, actor=actor, what="notice acknowledged", message_id=notification.details.get("message_id"),
+            mailbox=notification.mailbox, details={"notice": notification.id},
         )  # fmt: skip
         update = {
             "TableName": self._table,
@@ -66,29 +66,34 @@ class NotificationStore(LedgerTable):
                 return True
             if "acknowledged_at" in (self._get(pk, sk) or {}):
                 return False
-        raise LedgerBusyError("the notice changed on every try")
+        raise LedgerBusyError("the notification changed on every try")
 
     def due_escalations(self, now: datetime) -> Iterator[OpenNotification]:
-        """List the notices that were told and must be looked at again, because nobody acknowledged them."""
+        """List the notifications that were told and must be looked at again, because nobody acknowledged them."""
         return (_open(each) for each in self._due("escalation", now))
 
-    def wait_with(self, open_notice: OpenNotification, until: datetime) -> None:
-        """Look at a notice again at some time; one that was acknowledged meanwhile stays acknowledged."""
-        self._update(*notice_place(open_notice.notice), "SET due_at = :until", _WAITING, {":until": text(until)})
+    def wait_with(self, open_notification: OpenNotification, until: datetime) -> None:
+        """Look at a notification again at some time; one that was acknowledged meanwhile stays acknowledged."""
+        self._update(
+            *notification_place(open_notification.notification),
+            "SET due_at = :until",
+            _WAITING,
+            {":until": text(until)},
+        )
 
-    def take_escalation(self, open_notice: OpenNotification) -> bool:
-        """Take the right to escalate a notice, for a minute; False where another has it, or it is no longer due."""
+    def take_escalation(self, open_notification: OpenNotification) -> bool:
+        """Take the right to escalate a notification, for a minute; False where another has it, or it is no longer due."""
         now = self._now()
         return self._update(
-            *notice_place(open_notice.notice),
+            *notification_place(open_notification.notification),
             "SET due_at = :until",
             f"{_WAITING} AND due_at <= :now",
             {":until": text(now + NOTICE_LEASE), ":now": text(now)},
         )
 
-    def escalated(self, open_notice: OpenNotification) -> None:
-        """Record that a notice was told to whom it escalates; that is not done twice."""
-        place, now = notice_place(open_notice.notice), text(self._now())
+    def escalated(self, open_notification: OpenNotification) -> None:
+        """Record that a notification was told to whom it escalates; that is not done twice."""
+        place, now = notification_place(open_notification.notification), text(self._now())
         self._update(*place, "SET escalated_at = :now REMOVE due_shard, due_at", None, {":now": now})
 
 
@@ -101,13 +106,15 @@ def _open(values: Item) -> OpenNotification:
     def when(name: str) -> datetime | None:
         return time(values[name]) if name in values else None
 
-    return OpenNotification(notice=as_notice(values), told_at=when("told_at"), escalated_at=when("escalated_at"))
+    return OpenNotification(
+        notification=as_notification(values), told_at=when("told_at"), escalated_at=when("escalated_at")
+    )
 
 
-def _key(notice_id: str) -> tuple[str, str]:
-    subject, _, named = notice_id.rpartition("/")
+def _key(notification_id: str) -> tuple[str, str]:
+    subject, _, named = notification_id.rpartition("/")
     kind, _, occasion = named.partition("#")
     if not subject or not kind:
-        raise UnknownNotificationError("there is no notice of that id")
+        raise UnknownNotificationError("there is no notification of that id")
     # One of a newer release can be taken on, too: no kind has a hyphen of its own.
     return subject, f"NOTICE#{kind.replace('-', ' ')}{'#' + occasion if occasion else ''}"

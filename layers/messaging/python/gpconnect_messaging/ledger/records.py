@@ -1,4 +1,4 @@
-"""What the ledger holds: a message, a request's claim, a notice, and what came in without a message of ours."""
+"""What the ledger holds: a message, a request's claim, a notification, and what came in without a message of ours."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -165,13 +165,13 @@ class Notification:
     kind: NotificationType
     raised_at: datetime
     details: Mapping[str, str]
-    """What the notice's words need, by name: ids, statuses, codes, reasons."""
+    """What the notification's words need, by name: ids, statuses, codes, reasons."""
     occasion: str = ""
     """What tells it from others of its kind about the subject: what happens again is notified again."""
 
     @property
     def id(self) -> str:
-        """What a person names the notice by: its subject and its kind."""
+        """What a person names the notification by: its subject and its kind."""
         again = f"#{self.occasion}" if self.occasion else ""
         return f"{self.subject_key}/{self.kind.value}{again}".replace(" ", "-")
 
@@ -184,9 +184,9 @@ class Notification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenNotification:
-    """A notice that nobody has acknowledged yet."""
+    """A notification that nobody has acknowledged yet."""
 
-    notice: Notification
+    notification: Notification
     told_at: datetime | None
     escalated_at: datetime | None
 

@@ -4,7 +4,7 @@
 |---|---|---|
 | message (a projection of its facts) | `MESSAGE#{message id}` | `MESSAGE` |
 | fact, append-only | the message's | `EVENT#{identity}` |
-| notice | its subject's | `NOTICE#{kind}`, `NOTICE#{kind}#{occasion}` where the kind can come again |
+| notification | its subject's | `NOTICE#{kind}`, `NOTICE#{kind}#{occasion}` where the kind can come again |
 | a message by the beginning of its id | `ID#{eight characters}` | `{message id}` |
 | claim of a request | `REQUEST#{request id}` | `REQUEST` |
 | where a held or refused request's documents are | the same | `ORIGIN` |
@@ -24,7 +24,7 @@
 | how far the drop was listed (`ledger.drop_passes`) | `DROP` | `PASS` |
 | what was found in it | `DROP#{day}` | `FOUND` |
 
-A change reads the message's partition, derives the new status, and writes the fact, the projection and any notice in
+A change reads the message's partition, derives the new status, and writes the fact, the projection and any notification in
 one transaction on condition that nobody wrote in between; losing that race means reading again. Which request of an
 encounter is the newest, which is held, and who gets the next version is decided on the encounter's one item, in the
 same transaction as the rows that it concerns. Status and due work are found through sharded indexes, so that no single
@@ -77,10 +77,10 @@ from gpconnect_messaging.ledger.table import (
     Item,
     LedgerBusyError,
     LedgerTable,
-    as_notice,
+    as_notification,
     beginning,
     in_time,
-    notice_place,
+    notification_place,
 )
 from gpconnect_messaging.ledger.table import item as _item
 from gpconnect_messaging.ledger.table import plain as _plain
@@ -106,14 +106,14 @@ _ROW = frozenset(
 )  # fmt: skip
 """The attributes of a message's row."""
 _Raised = frozenset[tuple[NotificationType, str]]
-"""The kinds and occasions of notices."""
+"""The kinds and occasions of notifications."""
 _Found = tuple[MessageRecord, _Raised]
-"""A message, and which notices it has."""
+"""A message, and which notifications it has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What recording a fact did: the message as it is now, its status before, and the notices that it raised.
+    """What recording a fact did: the message as it is now, its status before, and the notifications that it raised.
 
     `recorded` is False where the fact was known already, so that of two who do the same only one has done it.
     """
@@ -121,7 +121,7 @@ class Change:
     record: MessageRecord
     before: Status | None
     recorded: bool = True
-    notices: tuple[Notification, ...] = ()
+    notifications: tuple[Notification, ...] = ()
 
 
 class _Projection(dict[str, Any]):
@@ -242,9 +242,9 @@ class Ledger(LedgerTable):
             if origin:
                 puts.append(self._put_origin(record.message_id, origin))
             puts += self._put_content(content)
-            notices = self._notices_raised(placed, frozenset())
-            if self._write([*self._puts(placed, placed.history.events, notices), *puts]):
-                return Change(record=replace(placed, revision=1), before=None, notices=notices)
+            notifications = self._notifications_raised(placed, frozenset())
+            if self._write([*self._puts(placed, placed.history.events, notifications), *puts]):
+                return Change(record=replace(placed, revision=1), before=None, notifications=notifications)
         raise LedgerBusyError("the encounter's requests changed on every try")
 
     def start_release(
@@ -263,7 +263,7 @@ class Ledger(LedgerTable):
         for _ in self._tries():
             if known := self.find_claim(request_id):
                 return known
-            found, origin = self._find_with_notices(request_id), self.find_origin(request_id)
+            found, origin = self._find_with_notifications(request_id), self.find_origin(request_id)
             if (
                 found is None
                 or origin is None
@@ -315,9 +315,9 @@ class Ledger(LedgerTable):
                     superseded(at=self._now(), by_request_id=before.newest_request_id),
                 )
                 done = replace(record, history=MessageHistory(events))
-                notices = self._notices_raised(done, frozenset())
-                if self._write([*self._puts(done, events, notices), *self._put_content(content)]):
-                    return Change(record=replace(done, revision=1), before=None, notices=notices)
+                notifications = self._notifications_raised(done, frozenset())
+                if self._write([*self._puts(done, events, notifications), *self._put_content(content)]):
+                    return Change(record=replace(done, revision=1), before=None, notifications=notifications)
                 continue
             stopped, sent, puts = self._stop(record, before)
             event = withdrawal(
@@ -327,13 +327,18 @@ class Ledger(LedgerTable):
                 warning_key=warn(sent) if sent else None,
             )
             done = replace(record, history=MessageHistory((event,)))
-            notices = self._notices_raised(done, frozenset())
+            notifications = self._notifications_raised(done, frozenset())
             after = replace(
                 before, newest=asked.after(before.newest), newest_request_id=record.message_id, held_request_id=""
             )
-            puts = [*self._puts(done, [event], notices), self._put_encounter(after), *puts, *self._put_content(content)]
+            puts = [
+                *self._puts(done, [event], notifications),
+                self._put_encounter(after),
+                *puts,
+                *self._put_content(content),
+            ]
             if self._write(puts):
-                return Change(record=replace(done, revision=1), before=None, notices=notices)
+                return Change(record=replace(done, revision=1), before=None, notifications=notifications)
         raise LedgerBusyError("the encounter's messages changed on every try")
 
     def _stop(self, record: MessageRecord, encounter: Encounter) -> tuple[list[str], list[MessageRecord], list[Item]]:
@@ -346,7 +351,7 @@ class Ledger(LedgerTable):
             event = withdrawn(at=self._now(), by_request_id=record.message_id)
             puts.extend(self._puts_with(found[0], event, found[1])[1])
 
-        held = self._find_with_notices(encounter.held_request_id) if encounter.held_request_id else None
+        held = self._find_with_notifications(encounter.held_request_id) if encounter.held_request_id else None
         if held and held[0].status is Status.HELD:
             stop(held)
             stopped.append(held[0].message_id)
@@ -374,7 +379,7 @@ class Ledger(LedgerTable):
         """Give a version's messages in a record's encounter; one that no builder has stored as if it had just been."""
         version = self.find_version(record.encounter_key, number)
         for message_id in version.message_ids if version else ():
-            if found := self._find_with_notices(message_id):
+            if found := self._find_with_notifications(message_id):
                 yield found
             elif version and not self._was_refused(version):
                 yield self._not_stored(record, version, message_id)
@@ -410,7 +415,7 @@ class Ledger(LedgerTable):
             own = version.message_for(record.recipient) if version else None
             if version is None or own is None:
                 continue  # that version did not go to this recipient
-            found = self._find_with_notices(own)
+            found = self._find_with_notifications(own)
             if found is None:
                 if not self._was_refused(version):
                     yield self._not_stored(record, version, own)
@@ -427,7 +432,7 @@ class Ledger(LedgerTable):
         Raises LedgerBusyError when others kept changing the messages.
         """
         for _ in self._tries():
-            found = self._find_with_notices(message_id)
+            found = self._find_with_notifications(message_id)
             waits_for = list(self._not_left_before(found[0])) if found and found[0].status is Status.BUILT else []
             if not found or not waits_for or any(record.status is Status.SENDING for record, _ in waits_for):
                 return None
@@ -435,11 +440,11 @@ class Ledger(LedgerTable):
             event = waits_no_longer(
                 at=at, actor=actor, reason=reason, given_up=[record.message_id for record, _ in waits_for]
             )  # fmt: skip
-            changed, puts, notices = self._puts_with(found[0], event, found[1])
+            changed, puts, notifications = self._puts_with(found[0], event, found[1])
             for record, told in waits_for:
                 puts += self._puts_with(record, given_up, told)[1]
             if self._write(puts):
-                return Change(record=changed, before=found[0].status, notices=notices)
+                return Change(record=changed, before=found[0].status, notifications=notifications)
         raise LedgerBusyError("the encounter's messages changed on every try")
 
     def _was_refused(self, version: Version) -> bool:
@@ -521,12 +526,12 @@ class Ledger(LedgerTable):
         for _ in self._tries():
             if known := self.find(record.message_id):
                 return Change(record=known, before=known.status, recorded=False)
-            notices = self._notices_raised(record, frozenset())
-            puts = self._puts(record, record.history.events, notices)
+            notifications = self._notifications_raised(record, frozenset())
+            puts = self._puts(record, record.history.events, notifications)
             if origin:
                 puts.append(self._put_origin(record.message_id, origin))
             if self._write(puts):
-                return Change(record=replace(record, revision=1), before=None, notices=notices)
+                return Change(record=replace(record, revision=1), before=None, notifications=notifications)
         raise LedgerBusyError("the message changed on every try")
 
     def record(
@@ -545,7 +550,7 @@ class Ledger(LedgerTable):
         Raises LedgerBusyError when others kept changing the message.
         """
         for _ in self._tries():
-            found = self._find_with_notices(message_id)
+            found = self._find_with_notifications(message_id)
             if found is None:
                 return None
             record, told = found
@@ -553,13 +558,13 @@ class Ledger(LedgerTable):
                 return Change(record=record, before=record.status, recorded=False)
             if not only_if(record.history):
                 return None
-            changed, puts, notices = self._puts_with(record, event, told)
+            changed, puts, notifications = self._puts_with(record, event, told)
             if while_newest:
                 if self.encounter(record.encounter_key).newest_request_id != record.request_id:
                     return None
                 puts.append(self._still_newest(record))
             if self._write(puts):
-                return Change(record=changed, before=record.status, notices=notices)
+                return Change(record=changed, before=record.status, notifications=notifications)
         raise LedgerBusyError("the message changed on every try")
 
     def _still_newest(self, record: MessageRecord) -> Item:
@@ -574,7 +579,7 @@ class Ledger(LedgerTable):
 
     def find(self, message_id: str) -> MessageRecord | None:
         """Read a message and all its facts; None if there is none."""
-        found = self._find_with_notices(message_id)
+        found = self._find_with_notifications(message_id)
         return found[0] if found else None
 
     def find_by_mesh_message_id(self, mesh_message_id: str) -> MessageRecord | None:
@@ -595,27 +600,27 @@ class Ledger(LedgerTable):
         """List the ids of the messages that the sweep must look at, and the status of each as the index has it."""
         return {item["message_id"]: Status(item["status"]) for item in self._due("message", now)}
 
-    def due_notices(self, now: datetime) -> list[Notification]:
-        """List the notices that were raised and not yet told."""
-        return [as_notice(item) for item in self._due("notice", now)]
+    def due_notifications(self, now: datetime) -> list[Notification]:
+        """List the notifications that were raised and not yet told."""
+        return [as_notification(item) for item in self._due("notice", now)]
 
-    def take_notice(self, notice: Notification) -> bool:
-        """Take the right to tell a notice, for a minute; False where somebody has it, or it was told."""
+    def take_notification(self, notification: Notification) -> bool:
+        """Take the right to tell a notification, for a minute; False where somebody has it, or it was told."""
         now = self._now()
         return self._update(
-            *notice_place(notice),
+            *notification_place(notification),
             "SET due_at = :until",
             "attribute_not_exists(told_at) AND attribute_exists(due_shard) AND due_at <= :now",
             {":until": _text(now + NOTICE_LEASE), ":now": _text(now)},
         )
 
-    def notice_told(self, notice: Notification) -> None:
-        """Record, once, that a notice was published; until somebody acknowledges it, its escalation is due now.
+    def notification_told(self, notification: Notification) -> None:
+        """Record, once, that a notification was published; until somebody acknowledges it, its escalation is due now.
 
         Whoever was held up in telling it, and records that after another did, changes nothing.
         """
-        place, now = notice_place(notice), _text(self._now())
-        escalation = {":shard": f"escalation#{_shard(notice.subject_key)}"}
+        place, now = notification_place(notification), _text(self._now())
+        escalation = {":shard": f"escalation#{_shard(notification.subject_key)}"}
         if not self._update(
             *place,
             "SET told_at = :now, due_shard = :shard, due_at = :now",
@@ -627,7 +632,7 @@ class Ledger(LedgerTable):
             )
 
     def received(self, received: Received, unmatched_because: str | None = None) -> tuple[Notification, ...]:
-        """Record what came in; where it belongs to no message of ours, raise a notice with the reason.
+        """Record what came in; where it belongs to no message of ours, raise a notification with the reason.
 
         A repeat changes nothing and raises nothing.
         """
@@ -648,7 +653,7 @@ class Ledger(LedgerTable):
             "mailbox": received.mailbox,
             **self._expiry(received.at),
         }
-        notices: tuple[Notification, ...] = ()
+        notifications: tuple[Notification, ...] = ()
         if unmatched_because is not None:
             item |= {"status_shard": f"{UNMATCHED}#{_shard(key)}", "changed_at": _text(received.at)}
             details = {
@@ -657,15 +662,15 @@ class Ledger(LedgerTable):
                 "evidence_key": received.evidence_key,
                 "reason": unmatched_because,
             }
-            notices = (
+            notifications = (
                 Notification(subject_key=key, kind=NotificationType.UNMATCHED, raised_at=received.at, details=details),
             )
         puts = [
             self._put(item, "attribute_not_exists(pk)"),
             self._put(pointer),
-            *(self._put_notice(notice) for notice in notices),
+            *(self._put_notification(notification) for notification in notifications),
         ]
-        return notices if self._write(puts) else ()
+        return notifications if self._write(puts) else ()
 
     def find_received(self, mailbox: str, mesh_message_id: str) -> Received | None:
         """Find what is known of one incoming MESH message."""
@@ -720,7 +725,7 @@ class Ledger(LedgerTable):
     def release_set_aside(self, mailbox: str, mesh_message_id: str) -> bool:
         """Let the next poll take in a message that was set aside; False where it was not.
 
-        Its tries and its notice are forgotten, so that a person is told again if it is set aside again. Only an
+        Its tries and its notification are forgotten, so that a person is told again if it is set aside again. Only an
         operator may do this: the functions' roles delete nothing.
         """
         key = f"RECEIVED#{mailbox}#{mesh_message_id}"
@@ -782,7 +787,7 @@ class Ledger(LedgerTable):
             if record := self.find(item["message_id"]):
                 yield record
 
-    def _find_with_notices(self, message_id: str) -> _Found | None:
+    def _find_with_notifications(self, message_id: str) -> _Found | None:
         summary: Item | None = None
         events: list[LedgerEvent] = []
         told: set[tuple[NotificationType, str]] = set()
@@ -812,7 +817,7 @@ class Ledger(LedgerTable):
         )
         return record, frozenset(told)
 
-    def _notices_raised(self, record: MessageRecord, known: _Raised) -> tuple[Notification, ...]:
+    def _notifications_raised(self, record: MessageRecord, known: _Raised) -> tuple[Notification, ...]:
         details = {"message_id": record.message_id, "mailbox": record.mailbox, "status": record.status.value}
         details |= _practice(record.history)
         return tuple(
@@ -826,10 +831,14 @@ class Ledger(LedgerTable):
     def _puts_with(
         self, record: MessageRecord, event: LedgerEvent, told: _Raised
     ) -> tuple[MessageRecord, list[Item], tuple[Notification, ...]]:
-        """Add a fact to what was read: the message as it will be, how to write it, and the notices that it raises."""
+        """Add a fact to what was read: the message as it will be, how to write it, and the notifications that it raises."""
         changed = replace(record, history=record.history.with_event(event))
-        notices = self._notices_raised(changed, told)
-        return replace(changed, revision=record.revision + 1), self._puts(changed, [event], notices), notices
+        notifications = self._notifications_raised(changed, told)
+        return (
+            replace(changed, revision=record.revision + 1),
+            self._puts(changed, [event], notifications),
+            notifications,
+        )
 
     def _superseded(self, encounter: Encounter, by_request_id: str, by: RequestTimes) -> list[Item]:
         """How to write that a newer request took the held one's place, if it is still held.
@@ -837,7 +846,7 @@ class Ledger(LedgerTable):
         Where the held one arrived later, a person is notified: events come in any order.
         """
         held = encounter.held_request_id
-        found = self._find_with_notices(held) if held else None
+        found = self._find_with_notifications(held) if held else None
         if found is None or found[0].status is not Status.HELD:
             return []
         arrived_later = encounter.newest is not None and encounter.newest.arrived > by.arrived
@@ -923,7 +932,7 @@ class Ledger(LedgerTable):
         return written
 
     def _puts(
-        self, record: MessageRecord, events: Sequence[LedgerEvent], notices: Iterable[Notification]
+        self, record: MessageRecord, events: Sequence[LedgerEvent], notifications: Iterable[Notification]
     ) -> list[Item]:
         history, shard = record.history, _shard(record.message_id)
         summary: Item = {
@@ -961,11 +970,14 @@ class Ledger(LedgerTable):
             if event.kind is EventType.UPLOAD_ACCEPTED:
                 pointer = {"pk": f"MESH#{event.details['mesh_message_id']}", "sk": "MESH"}
                 puts.append(self._put(pointer | {"message_id": record.message_id} | kept))
-        return [*puts, *(self._put_notice(notice, held=record.legal_hold) for notice in notices)]
+        return [
+            *puts,
+            *(self._put_notification(notification, held=record.legal_hold) for notification in notifications),
+        ]
 
 
 def _explanation(history: MessageHistory, kind: NotificationType, occasion: str) -> dict[str, str]:
-    """Pick the details that a notice of this kind needs; they do not grow with what others send."""
+    """Pick the details that a notification of this kind needs; they do not grow with what others send."""
     details: dict[str, Any] = {}
     match kind:
         case NotificationType.INVALID | NotificationType.MALWARE | NotificationType.NOT_SCANNED:

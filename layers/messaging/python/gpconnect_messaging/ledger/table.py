@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 SHARDS = 32
 TIME_SHARDS = 16
 NOTICE_LEASE = timedelta(minutes=1)
-"""How long whoever tells a notice, or escalates it, may take for it."""
+"""How long whoever tells a notification, or escalates it, may take for it."""
 OPEN_NOTICE = "OPEN NOTICE"
-"""Where the index by status has the notices that nobody has acknowledged."""
+"""Where the index by status has the notifications that nobody has acknowledged."""
 _CONDITION_FAILED, _CONFLICT = "ConditionalCheckFailed", "TransactionConflict"
 
 _to_dynamo = TypeSerializer().serialize
@@ -98,23 +98,23 @@ class LedgerTable:
         """Say when an item may go; it is a deadline for DynamoDB's TTL, and never a lock."""
         return {"expires_at": int((since + self._kept_for).timestamp())} if self._kept_for else {}
 
-    def _put_notice(self, notice: Notification, *, held: bool = False) -> Item:
-        """Raise a notice: due to be told, and open until somebody acknowledges it. A held message's is kept."""
-        number = shard(notice.subject_key)
-        pk, sk = notice_place(notice)
+    def _put_notification(self, notification: Notification, *, held: bool = False) -> Item:
+        """Raise a notification: due to be told, and open until somebody acknowledges it. A held message's is kept."""
+        number = shard(notification.subject_key)
+        pk, sk = notification_place(notification)
         return self._put(
             {
                 "pk": pk,
                 "sk": sk,
-                "kind": notice.kind.value,
-                "raised_at": text(notice.raised_at),
-                "facts": dict(notice.details),
-                **({"occasion": notice.occasion} if notice.occasion else {}),
+                "kind": notification.kind.value,
+                "raised_at": text(notification.raised_at),
+                "facts": dict(notification.details),
+                **({"occasion": notification.occasion} if notification.occasion else {}),
                 "due_shard": f"notice#{number}",
-                "due_at": text(notice.raised_at),
+                "due_at": text(notification.raised_at),
                 "status_shard": f"{OPEN_NOTICE}#{number}",
-                "changed_at": text(notice.raised_at),
-                **({} if held else self._expiry(notice.raised_at)),
+                "changed_at": text(notification.raised_at),
+                **({} if held else self._expiry(notification.raised_at)),
             },
             "attribute_not_exists(pk)",
         )
@@ -173,14 +173,14 @@ class LedgerTable:
         return True
 
 
-def notice_place(notice: Notification) -> tuple[str, str]:
-    """Give the key of a notice's item."""
-    again = f"#{notice.occasion}" if notice.occasion else ""
-    return notice.subject_key, f"NOTICE#{notice.kind.value}{again}"
+def notification_place(notification: Notification) -> tuple[str, str]:
+    """Give the key of a notification's item."""
+    again = f"#{notification.occasion}" if notification.occasion else ""
+    return notification.subject_key, f"NOTICE#{notification.kind.value}{again}"
 
 
-def as_notice(values: Item) -> Notification:
-    """Read a notice's item."""
+def as_notification(values: Item) -> Notification:
+    """Read a notification's item."""
     return Notification(
         subject_key=values["pk"],
         kind=NotificationType(values["kind"]),

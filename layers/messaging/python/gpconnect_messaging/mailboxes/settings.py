@@ -82,7 +82,7 @@ class MailboxSettings:
 
     @property
     def escalate_after(self) -> timedelta:
-        """How long after a notice was told it is escalated, unless somebody acknowledges it."""
+        """How long after a notification was told it is escalated, unless somebody acknowledges it."""
         return timedelta(seconds=self.escalate_after_seconds)
 
     @classmethod

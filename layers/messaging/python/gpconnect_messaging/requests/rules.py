@@ -123,7 +123,7 @@ def _confidential(request: Request, prescribed: Specification) -> Iterator[Reaso
             f"specification {prescribed.version} does not let a confidential report be sent",
         )
         return
-    # A redacted notice must not say in its details what its document leaves out (GPCM-SD-CS-008).
+    # A redacted notification must not say in its details what its document leaves out (GPCM-SD-CS-008).
     for name in ("event", "care_setting", "location", "observations", "questionnaire", "resources"):
         if getattr(request, name):
             yield Reason(name, "must be left out of a confidential consultation, which is sent redacted")

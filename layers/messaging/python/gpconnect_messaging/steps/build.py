@@ -61,7 +61,7 @@ CLOCKS_DIFFER = timedelta(minutes=1)
 """How much earlier than the builder's clock says a held request may be offered to it."""
 
 MOST_REASONS = 50
-"""How many broken rules are listed; the ledger's row and the notice have their limits."""
+"""How many broken rules are listed; the ledger's row and the notification have their limits."""
 
 _renderer = cache(ReportRenderer)
 """One renderer per design and paper size: fonts are read once."""
@@ -445,7 +445,7 @@ class Builder:
             event = lifecycle.superseded(at=self.now(), by_request_id=encounter.newest_request_id, arrived_later=True)
             row = replace(row, history=MessageHistory((event,)))
         change = self.ledger.create(row, origin)
-        self.notifier.tell(change.notices)
+        self.notifier.tell(change.notifications)
         return BuildResult(str(request_id), change.record.status)
 
     def _sender(self, origin: Origin) -> Sender | None:
@@ -559,7 +559,7 @@ class Builder:
         )
         row = self._row(request_id, request, (event, *more), request.mailbox)
         change = self.ledger.record_held(row, asked, origin, content)
-        self.notifier.tell(change.notices)
+        self.notifier.tell(change.notifications)
         return self._as_recorded(change.record)
 
     def _withdraw(
@@ -581,7 +581,7 @@ class Builder:
             raise RequestRefusedError(reasons)
         row = self._row(request_id, withdrawal, (), withdrawal.mailbox)
         change = self.ledger.withdraw(row, asked, warn, content)
-        self.notifier.tell(change.notices)
+        self.notifier.tell(change.notifications)
         return self._as_recorded(change.record)
 
     def _released(self, request_id: str, built: BuildResult) -> BuildResult:
@@ -817,7 +817,7 @@ class Builder:
         change = self.ledger.create(
             self._row(request_id, asked, (self._refused(reasons),), self._account(asked, origin)), origin
         )
-        self.notifier.tell(change.notices)
+        self.notifier.tell(change.notifications)
         return BuildResult(str(request_id), change.record.status)
 
     def _refuse_held(self, row: MessageRecord, reasons: Sequence[Reason], claim: Claim | None) -> BuildResult:
@@ -834,7 +834,7 @@ class Builder:
         change = self.ledger.record(row.message_id, event, only_if=lambda history: history.status is waiting)
         if change is None:
             return self._as_recorded(self._recorded(row.message_id))
-        self.notifier.tell(change.notices)
+        self.notifier.tell(change.notifications)
         return BuildResult(row.message_id, change.record.status)
 
     def _row(

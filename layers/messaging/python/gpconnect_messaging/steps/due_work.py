@@ -10,8 +10,8 @@
 | SENT, ACKNOWLEDGED | an acknowledgement is late: OVERDUE, and a person is told |
 | any before SENT | three hours are nearly over (GPCM-SD-CS-075): a person is told, once |
 
-It also tells every notice that a crash left untold. A message that cannot be healed does not hold up the others, and
-where there is more due than there is time for, each kind of work has its turn: notices first, up to a number, then one
+It also tells every notification that a crash left untold. A message that cannot be healed does not hold up the others, and
+where there is more due than there is time for, each kind of work has its turn: notifications first, up to a number, then one
 message of each status after the other.
 """
 
@@ -40,7 +40,7 @@ from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
 
 MOST_TOLD = 200
-"""Notices that one sweep tells: seconds, of which the messages must have some, too."""
+"""Notifications that one sweep tells: seconds, of which the messages must have some, too."""
 
 _STRIDE = 7919
 """How many messages later each minute's sweep begins: a prime, so that in time it begins everywhere."""
@@ -59,7 +59,7 @@ class SweepResult:
     leases_ended: int = 0
     overdue: int = 0
     running_late: int = 0
-    notices_told: int = 0
+    notifications_told: int = 0
     left: int = 0
     """Still due: time ran out."""
 
@@ -77,21 +77,21 @@ class Sweep:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def untold(self) -> list[Notification]:
-        """List the notices that nobody was told yet, with those that somebody is telling just now."""
-        return self.ledger.due_notices(self.now() + _FAR)
+        """List the notifications that nobody was told yet, with those that somebody is telling just now."""
+        return self.ledger.due_notifications(self.now() + _FAR)
 
     def run(
         self, time_left: Callable[[], bool] = lambda: True, untold: Sequence[Notification] | None = None
     ) -> SweepResult:
         """Do the work that is due, message by message while `time_left` says that there is time for one more.
 
-        One that cannot be healed does not hold up the others, nor the notices; the first error is raised at the end.
+        One that cannot be healed does not hold up the others, nor the notifications; the first error is raised at the end.
         `untold` is what `untold()` lists, where that was asked for already.
         """
         swept, failures = SweepResult(), list[Exception]()
-        notices = self._begun_elsewhere(self.untold() if untold is None else untold)
+        notifications = self._begun_elsewhere(self.untold() if untold is None else untold)
         try:
-            swept.notices_told = self.notifier.tell(notices[:MOST_TOLD], time_left)
+            swept.notifications_told = self.notifier.tell(notifications[:MOST_TOLD], time_left)
         except Exception as error:  # noqa: BLE001 - the messages must not wait for SNS
             failures.append(error)
         with ThreadPoolExecutor(self.at_once) as pool:
@@ -173,5 +173,5 @@ class Sweep:
         change = self.ledger.record(record.message_id, event, only_if=lambda history: history.identities == seen)
         if change is None or not change.recorded:
             return False
-        self.notifier.tell(change.notices)
+        self.notifier.tell(change.notifications)
         return True

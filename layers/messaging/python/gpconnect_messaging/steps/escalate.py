@@ -1,6 +1,6 @@
-"""Escalate: tell a second person, once, of each notice that nobody acknowledged in time.
+"""Escalate: tell a second person, once, of each notification that nobody acknowledged in time.
 
-The first telling makes a notice due here at once; it is then put off until its mailbox's time is over. A crash between
+The first telling makes a notification due here at once; it is then put off until its mailbox's time is over. A crash between
 telling and recording it tells twice, never not at all.
 """
 
@@ -18,19 +18,19 @@ from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
 from gpconnect_messaging.notifications import Notifier
 
 MOST_LOOKED_AT = 200
-"""Notices that are put off or escalated in one run: seconds, of which the other due work must have some, too."""
+"""Notifications that are put off or escalated in one run: seconds, of which the other due work must have some, too."""
 
 
 @dataclass(slots=True)
 class EscalationResult:
-    """What one look at the open notices did."""
+    """What one look at the open notifications did."""
 
-    notices_escalated: int = 0
+    notifications_escalated: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Escalation:
-    """The escalation step and what it works with. `wait` is for notices that are about no mailbox of ours."""
+    """The escalation step and what it works with. `wait` is for notifications that are about no mailbox of ours."""
 
     book: NotificationStore
     mailboxes: MailboxDirectory
@@ -48,8 +48,8 @@ class Escalation:
             if not time_left():
                 break
             try:
-                done.notices_escalated += self._escalate(each)
-            except Exception as error:  # noqa: BLE001 - whatever one notice does, the others must not wait for it
+                done.notifications_escalated += self._escalate(each)
+            except Exception as error:  # noqa: BLE001 - whatever one notification does, the others must not wait for it
                 failures.append(error)
                 if isinstance(error, BotoCoreError):
                     break
@@ -58,19 +58,19 @@ class Escalation:
         return done
 
     def _escalate(self, each: OpenNotification) -> bool:
-        """Escalate a notice where its time is over, or put it off until then; say whether it was escalated."""
-        until = (each.told_at or each.notice.raised_at) + self._wait(each)
+        """Escalate a notification where its time is over, or put it off until then; say whether it was escalated."""
+        until = (each.told_at or each.notification.raised_at) + self._wait(each)
         if until > self.now():
             self.book.wait_with(each, until)
             return False
         if not self.book.take_escalation(each):
             return False
-        self.notifier.escalate(each.notice)
+        self.notifier.escalate(each.notification)
         self.book.escalated(each)
         return True
 
-    def _wait(self, open_notice: OpenNotification) -> timedelta:
-        mailbox = open_notice.notice.mailbox
+    def _wait(self, open_notification: OpenNotification) -> timedelta:
+        mailbox = open_notification.notification.mailbox
         if mailbox is None:
             return self.wait
         try:

@@ -52,8 +52,8 @@ class ListDrop:
             found, put_off = self._look_into([each for each in page if reached.covers(each)])
             put_off = put_off or reached.put_off
             reached = replace(reached, after=after, after_version=after_version, put_off=put_off)
-            # The notice first: what is recorded is not looked at again.
-            self.notifier.tell(self.passes.raise_notices(found, now))
+            # The notification first: what is recorded is not looked at again.
+            self.notifier.tell(self.passes.raise_notifications(found, now))
             if not self.passes.record(reached, found, now):
                 return total, False
             self.passes.count(found.document_ids, now)

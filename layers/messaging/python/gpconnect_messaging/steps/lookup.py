@@ -83,7 +83,7 @@ class Registration:
         return not self.differs and self.unanswered is None
 
     def of(self, request: Request) -> Request:
-        """The request with the practice that is known, for the report and the notice."""
+        """The request with the practice that is known, for the report and the notification."""
         if self.source != FROM_PDS or self.practice is None:
             return request
         practice = models.Practice(ods_code=self.practice.ods_code, name=self.practice.name)
@@ -133,7 +133,7 @@ class Lookup:
                 return Registration(source=FROM_PDS, practice=practice, deceased=registered.deceased)
 
     def _keep(self, request_id: UUID, outcome: Differs) -> str:
-        """Keep both values where only those who decide can read them; never in the ledger, a log or a notice."""
+        """Keep both values where only those who decide can read them; never in the ledger, a log or a notification."""
         compared = {
             difference.path: {"request": difference.requested, "PDS": difference.known}
             for difference in outcome.differences

@@ -247,7 +247,7 @@ class Poller:
         record, events = found
         for event in events:
             change = self.ledger.record(record.message_id, event)
-            self.notifier.tell(change.notices if change else ())
+            self.notifier.tell(change.notifications if change else ())
             if change and voids_replaced_document(event, change.record):
                 void_replaced_versions(self.ledger, self.notifier, record, self.now())
         self.ledger.received(replace(received, outcome=record.message_id))

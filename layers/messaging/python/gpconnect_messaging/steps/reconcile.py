@@ -281,10 +281,10 @@ class Reconciliation:
     def _finish(self, reached: Reckoning) -> Balance | None:
         made = replace(self._total(reached), in_the_drop=self.balances.in_the_drop(reached.day))
         key = self.evidence.keep_balance(reached.day, json.dumps(made.as_json(), indent=1).encode())
-        notices = self.balances.store(made, key, reached)
-        if notices is None:
+        notifications = self.balances.store(made, key, reached)
+        if notifications is None:
             return None
-        self.notifier.tell(notices)
+        self.notifier.tell(notifications)
         return made
 
 

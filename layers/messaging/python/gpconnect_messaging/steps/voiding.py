@@ -28,4 +28,4 @@ def void_replaced_versions(ledger: Ledger, notifier: Notifier, record: MessageRe
             continue  # that version did not go to this recipient
         event = lifecycle.voided(at=at, by_message_id=record.message_id)
         change = ledger.record(earlier, event, only_if=lambda history: history.may_have_arrived)
-        notifier.tell(change.notices if change else ())
+        notifier.tell(change.notifications if change else ())

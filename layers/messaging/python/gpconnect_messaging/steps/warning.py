@@ -1,6 +1,6 @@
 """The warning that a consultation was deleted after its report was sent, in words for whoever tells the practice.
 
-It names the patient: it belongs into the evidence store, never into a notice or a log. Source: GPCM-SD-CS-077.
+It names the patient: it belongs into the evidence store, never into a notification or a log. Source: GPCM-SD-CS-077.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """How people are told: a topic to which the functions and the alarms publish, and those who read it.
 
-Each organisation's notices go to its own contacts, by their `route`: the mailbox, and whether it is the first telling
+Each organisation's notifications go to its own contacts, by their `route`: the mailbox, and whether it is the first telling
 or an escalation. A second topic, under a key of its own, tells when the first one fails.
 """
 
@@ -18,18 +18,20 @@ from infra.constructs.keys import ContentKey
 FIRST, ESCALATION = "first", "escalation"
 
 
-class Notices(Construct):
-    """The notices topic, read by organisations and by the environment's contacts; and the topic that watches it."""
+class Notifications(Construct):
+    """The notifications topic, read by organisations and by the environment's contacts; and the topic that watches it."""
 
     def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration) -> None:
         super().__init__(scope, construct_id)
-        self.key = ContentKey(self, "Key", content="notices to people", keep=configuration.keep_data, through=("sns",))
+        self.key = ContentKey(
+            self, "Key", content="notifications to people", keep=configuration.keep_data, through=("sns",)
+        )
         self.topic = self._topic("Topic", self.key)
         for contact, filter_policy in filters_by_contact(configuration).items():
             self.topic.add_subscription(_subscription(contact, filter_policy))
         # A failure of the topic, or of its key, would silence its own alarm.
         self.path_key = ContentKey(
-            self, "PathKey", content="alarms of the notice path", keep=configuration.keep_data, through=("sns",)
+            self, "PathKey", content="alarms of the notification path", keep=configuration.keep_data, through=("sns",)
         )
         self.path_topic = self._topic("PathTopic", self.path_key)
         for contact in (*configuration.contacts, *configuration.escalation_contacts):
@@ -38,7 +40,7 @@ class Notices(Construct):
             self,
             "Serverless-SNSRedrivePolicy",
             because="SNS tries an e-mail again for six hours, and a webhook for an hour; what it then gives up "
-            "sets off an alarm and is still in the ledger, which keeps every notice, while a queue of undelivered "
+            "sets off an alarm and is still in the ledger, which keeps every notification, while a queue of undelivered "
             "e-mails would be read by nobody else.",
         )
 
