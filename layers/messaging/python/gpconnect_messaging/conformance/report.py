@@ -1,10 +1,10 @@
-"""The evidence: every requirement id, and what shows that it is met.
+"""The conformance evidence: every requirement id, and the tests that prove it.
 
     python -m gpconnect_messaging.conformance.report REQUIREMENTS_JSON FOLDER
 
-Reads which tests cite which requirement, and how they ended (written by every test run), and writes conformance.json
-and conformance.html. Nothing is called met without a test that cites it and passed: a check without one is not enough.
-The exit status is 1 where a requirement that binds this product is not met, and each is named.
+Reads which tests cite which requirement, with outcomes (every test run writes this file), and writes conformance.json
+and conformance.html. A requirement is met only if a test that cites it passed; a check alone is not enough.
+The exit status is 1 if a requirement that binds this product is not met; stderr names the requirements.
 """
 
 import argparse
@@ -23,7 +23,7 @@ _VERSIONS = {"1.5": "Version 1.5", "2.0": "Version 2.0", "": "ITK3, FHIR and pro
 
 
 class Standing(StrEnum):
-    """Where a requirement stands."""
+    """Whether a requirement is met."""
 
     MET = "met"
     FAILING = "failing"
@@ -43,34 +43,34 @@ _MEANINGS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """One requirement and what shows that it is met: the check's elements, and tests with their outcomes."""
+    """One requirement with proof: the elements that a check covers, and the tests with outcomes."""
 
     requirement: Requirement
     standing: Standing
     looks_at: str
     tests: dict[str, str]
     mutants: int
-    """How many of the tests break a valid message and see the check catch it."""
+    """Number of tests that break a valid message and prove that the check detects it."""
 
 
 def gather(outcomes: dict[str, dict[str, str]]) -> list[Evidence]:
-    """Put every requirement together with its check and its tests.
+    """Match requirements with checks and tests.
 
-    `outcomes` maps a requirement to its tests and their outcomes. A citation without a version counts for the version
+    `outcomes` maps requirement → test → outcome. A citation without a version counts for the version
     that has the id; where both have it, with different meanings, only a citation with the version counts.
     """
     looks_at = {check.key: check.looks_at for check in CHECKS}
-    times = Counter(each.id for each in requirements())
+    times = Counter(requirement.id for requirement in requirements())
     gathered = []
-    for each in requirements():
-        tests = dict(outcomes.get(each.key, {}))
-        if times[each.id] == 1:
-            tests |= outcomes.get(each.id, {})
+    for requirement in requirements():
+        tests = dict(outcomes.get(requirement.key, {}))
+        if times[requirement.id] == 1:
+            tests |= outcomes.get(requirement.id, {})
         gathered.append(
             Evidence(
-                requirement=each,
-                standing=_standing(each, tests),
-                looks_at=looks_at.get(each.key, ""),
+                requirement=requirement,
+                standing=_standing(requirement, tests),
+                looks_at=looks_at.get(requirement.key, ""),
                 tests=dict(sorted(tests.items())),
                 mutants=sum("test_mutants.py" in test for test in tests),
             )
@@ -89,11 +89,11 @@ def _standing(requirement: Requirement, tests: dict[str, str]) -> Standing:
 
 
 def unmutated(evidence: list[Evidence]) -> list[str]:
-    """Name the MUST requirements that a message can show and that no mutant breaks."""
+    """List the MUST requirements with a check that no mutant breaks."""
     return [
-        each.requirement.key
-        for each in evidence
-        if each.requirement.kind is Kind.CHECK and each.requirement.level == "MUST" and not each.mutants
+        item.requirement.key
+        for item in evidence
+        if item.requirement.kind is Kind.CHECK and item.requirement.level == "MUST" and not item.mutants
     ]
 
 
@@ -101,20 +101,20 @@ def as_json(evidence: list[Evidence]) -> str:
     """Write the evidence as JSON."""
     return json.dumps(
         {
-            "summary": {standing: sum(each.standing is standing for each in evidence) for standing in Standing},
+            "summary": {standing: sum(item.standing is standing for item in evidence) for standing in Standing},
             "visible_musts_without_mutant": unmutated(evidence),
             "requirements": [
                 {
-                    "specification": each.requirement.version,
-                    "id": each.requirement.id,
-                    "level": each.requirement.level,
-                    "title": each.requirement.title,
-                    "standing": each.standing,
-                    "met_by_check": each.looks_at or None,
-                    "tests": each.tests,
-                    "reason": each.requirement.reason or None,
+                    "specification": item.requirement.version,
+                    "id": item.requirement.id,
+                    "level": item.requirement.level,
+                    "title": item.requirement.title,
+                    "standing": item.standing,
+                    "met_by_check": item.looks_at or None,
+                    "tests": item.tests,
+                    "reason": item.requirement.reason or None,
                 }
-                for each in evidence
+                for item in evidence
             ],
         },
         indent=2,
@@ -140,7 +140,7 @@ a { color: #005eb8; }
 def as_html(evidence: list[Evidence]) -> str:
     """Write the evidence as one plain page, readable without colour or scripts."""
     counts = "".join(
-        f"<tr><th scope='row'>{standing}</th><td>{sum(each.standing is standing for each in evidence)}</td>"
+        f"<tr><th scope='row'>{standing}</th><td>{sum(item.standing is standing for item in evidence)}</td>"
         f"<td>{_MEANINGS[standing]}</td></tr>"
         for standing in Standing
     )
@@ -150,15 +150,15 @@ def as_html(evidence: list[Evidence]) -> str:
     mutation = (
         f"<p>Without a mutant: {escape(', '.join(without))}.</p>"
         if without
-        else "<p>Every MUST that a message can show has a mutant: a valid message broken on purpose, and caught.</p>"
+        else "<p>Every MUST with a check has a mutant: a valid message, broken on purpose, that the check detects.</p>"
     )
     return (
         "<!DOCTYPE html>\n<html lang='en-GB'>\n<head>\n<meta charset='utf-8'>\n"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
         f"<title>Conformance evidence</title>\n<style>\n{_STYLE}</style>\n</head>\n<body>\n<main>\n"
         "<h1>Conformance evidence</h1>\n"
-        "<p>Every requirement of GP Connect Send Document and of ITK3, and what shows that this product meets it. "
-        "The titles are ours; the specification's words decide.</p>\n"
+        "<p>Every requirement of GP Connect Send Document and of ITK3, with the tests that prove it for this product. "
+        "The titles are paraphrased; the specification is authoritative.</p>\n"
         f"<table>\n<caption>Where the requirements stand</caption>\n<thead><tr><th scope='col'>Standing</th>"
         f"<th scope='col'>How many</th><th scope='col'>Meaning</th></tr></thead>\n<tbody>{counts}</tbody>\n</table>\n"
         f"{mutation}\n<nav aria-label='Versions'><ul>{contents}</ul></nav>\n{tables}</main>\n</body>\n</html>\n"
@@ -166,9 +166,9 @@ def as_html(evidence: list[Evidence]) -> str:
 
 
 def _table(evidence: list[Evidence], version: str, title: str) -> str:
-    rows = "".join(_row(each) for each in evidence if (each.requirement.version or "") == version)
+    rows = "".join(_row(item) for item in evidence if (item.requirement.version or "") == version)
     columns = "".join(
-        f"<th scope='col'>{each}</th>" for each in ("Requirement", "Level", "In our words", "Standing", "Shown by")
+        f"<th scope='col'>{name}</th>" for name in ("Requirement", "Level", "In our words", "Standing", "Shown by")
     )
     return (
         f"<h2 id='v{version or 'any'}'>{title}</h2>\n<table>\n<caption>{title}: requirement by requirement</caption>\n"
@@ -176,21 +176,21 @@ def _table(evidence: list[Evidence], version: str, title: str) -> str:
     )
 
 
-def _row(each: Evidence) -> str:
-    requirement = each.requirement
+def _row(item: Evidence) -> str:
+    requirement = item.requirement
     shown = []
     if requirement.reason:
         shown.append(escape(requirement.reason))
-    if each.looks_at:
-        shown.append(f"check of <code>{escape(each.looks_at)}</code>")
-    if each.tests:
-        tests = "".join(f"<li><code>{escape(test)}</code>: {outcome}</li>" for test, outcome in each.tests.items())
-        words = "1 test" if len(each.tests) == 1 else f"{len(each.tests)} tests"
+    if item.looks_at:
+        shown.append(f"check of <code>{escape(item.looks_at)}</code>")
+    if item.tests:
+        tests = "".join(f"<li><code>{escape(test)}</code>: {outcome}</li>" for test, outcome in item.tests.items())
+        words = "1 test" if len(item.tests) == 1 else f"{len(item.tests)} tests"
         shown.append(f"<details><summary>{words}</summary><ul>{tests}</ul></details>")
-    marker = {Standing.FAILING: " class='failing'", Standing.OPEN: " class='open'"}.get(each.standing, "")
+    marker = {Standing.FAILING: " class='failing'", Standing.OPEN: " class='open'"}.get(item.standing, "")
     return (
         f"<tr><th scope='row'>{escape(requirement.id)}</th><td>{requirement.level}</td>"
-        f"<td>{escape(requirement.title)}</td><td{marker}>{each.standing}</td><td>{' '.join(shown)}</td></tr>\n"
+        f"<td>{escape(requirement.title)}</td><td{marker}>{item.standing}</td><td>{' '.join(shown)}</td></tr>\n"
     )
 
 
@@ -199,20 +199,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make conformance", description="Write the conformance evidence.")
     parser.add_argument("outcomes", type=Path, help="which tests cite which requirement, as a test run wrote it")
     parser.add_argument("folder", type=Path, help="where conformance.html and conformance.json go")
-    given = parser.parse_args(arguments)
-    if not given.outcomes.exists():
-        print(f"{given.outcomes} is not there: run the tests first", file=sys.stderr)
+    options = parser.parse_args(arguments)
+    if not options.outcomes.exists():
+        print(f"{options.outcomes} does not exist: run the tests first", file=sys.stderr)
         return 2
-    evidence = gather(json.loads(given.outcomes.read_text(encoding="utf-8")))
-    given.folder.mkdir(parents=True, exist_ok=True)
-    (given.folder / "conformance.json").write_text(as_json(evidence) + "\n", encoding="utf-8")
-    (given.folder / "conformance.html").write_text(as_html(evidence), encoding="utf-8")
-    counts = Counter(each.standing for each in evidence)
+    evidence = gather(json.loads(options.outcomes.read_text(encoding="utf-8")))
+    options.folder.mkdir(parents=True, exist_ok=True)
+    (options.folder / "conformance.json").write_text(as_json(evidence) + "\n", encoding="utf-8")
+    (options.folder / "conformance.html").write_text(as_html(evidence), encoding="utf-8")
+    counts = Counter(item.standing for item in evidence)
     print(", ".join(f"{counts[standing]} {standing}" for standing in Standing))
-    wanting = [each for each in evidence if each.standing in (Standing.FAILING, Standing.OPEN)]
-    for each in wanting:
-        print(f"{each.standing}: {each.requirement.key} {each.requirement.title}", file=sys.stderr)
-    return 1 if wanting else 0
+    unmet = [item for item in evidence if item.standing in (Standing.FAILING, Standing.OPEN)]
+    for item in unmet:
+        print(f"{item.standing}: {item.requirement.key} {item.requirement.title}", file=sys.stderr)
+    return 1 if unmet else 0
 
 
 if __name__ == "__main__":
