@@ -1,4 +1,4 @@
-"""One way to break a valid message for each requirement that a message can show: remove, change, repeat, move.
+"""One way to break a valid message per requirement that a message can show: remove, change, repeat, move.
 
 A row names the requirements, in short as the checks do, and the wound. Paths are XPath over the message with FHIR's
 namespace taken off; they are written here again and not taken from the checks, so that a check that looks in the wrong
@@ -78,7 +78,7 @@ def repeat(path: str) -> Wound:
 
 
 def to_the_end(path: str) -> Wound:
-    """Move the first element at the path behind its brothers."""
+    """Move the first element at the path behind all siblings."""
 
     def change(root: Any) -> None:
         node = _found(root, path)[0]
@@ -88,7 +88,7 @@ def to_the_end(path: str) -> Wound:
 
 
 def put(path: str, xml: str, *, first: bool = False) -> Wound:
-    """Put an element into each element at the path."""
+    """Put an element into every element at the path."""
 
     def change(root: Any) -> None:
         for node in _found(root, path):
@@ -155,7 +155,7 @@ def _mutants(ids: str, wound: Wound, role: str = "", *, by_client: bool = False)
             name = short[4:] if short[4] == "C" else f"SD-{short[4:]}"
             made.append(Mutant(f"2.0:{_key(name)}", role or "2.0", by_client, wound))
         elif family == "OC/GE":
-            made += [Mutant(f"1.5:GPCM-SD-{each}-{number}", _ROLES[each], by_client, wound) for each in ("OC", "GE")]
+            made += [Mutant(f"1.5:GPCM-SD-{name}-{number}", _ROLES[name], by_client, wound) for name in ("OC", "GE")]
         elif family in _ROLES:
             made.append(Mutant(f"1.5:{_key(short)}", role or _ROLES[family], by_client, wound))
         else:
@@ -470,10 +470,10 @@ _FORM_ROWS: list[list[Mutant]] = [
 
 
 def hollow(path: str, name: str) -> Wound:
-    """Put an element into each element at the path that says nothing."""
+    """Put an empty element into every element at the path."""
     return put(
         path,
-        "".join(f"<{each}>" for each in name.split("/")) + "".join(f"</{each}>" for each in reversed(name.split("/"))),
+        "".join(f"<{tag}>" for tag in name.split("/")) + "".join(f"</{tag}>" for tag in reversed(name.split("/"))),
     )
 
 
@@ -579,9 +579,9 @@ _ADVICE_ROWS: list[list[Mutant]] = [
 def _for_family(mutants: list[Mutant], family: str, numbers: dict[str, str]) -> list[Mutant]:
     """Say the consultation report's response rules again under another use case's numbers."""
     return [
-        replace(each, key=f"1.5:GPCM-SD-{family}-{numbers[each.key[-3:]]}", role=f"{family} response")
-        for each in mutants
-        if "-CS-" in each.key
+        replace(mutant, key=f"1.5:GPCM-SD-{family}-{numbers[mutant.key[-3:]]}", role=f"{family} response")
+        for mutant in mutants
+        if "-CS-" in mutant.key
     ]
 
 

@@ -1,4 +1,4 @@
-"""A text arrives as it was written, or a person is told; and what is no text does not arrive as one."""
+"""A text arrives unchanged or is refused with a reason; other content never arrives as a text."""
 
 import pytest
 
