@@ -1,14 +1,14 @@
-"""Our messages against HAPI FHIR's validator with the profiles that NHS England published: `make fhir-validate`.
+"""Messages of the product against HAPI FHIR's validator with NHS England's published profiles: `make fhir-validate`.
 
-The validator is written by others and knows nothing of our checks. It is Java, comes from Maven Central, and needs the
-published profiles: where one of the three is absent, these tests are skipped and say which.
+The validator is independent of the product's checks. It is Java, comes from Maven Central, and needs the published
+profiles: if one of the three is missing, these tests are skipped and say which.
 
-The folder of profiles is not complete. Where a profile names an extension whose definition is not there, an empty
-definition with only its URL stands in, made from the referring profile when the validator starts: the extension's place
-and number are judged and its value is not. Writing out what each value may be would hold our messages against our own
-understanding, which our own checks do already; letting any extension pass would not notice one in the wrong place. A
-resource whose profile is not there is held to FHIR's own definition of its type, and a code from a list that is not
-there is not judged. `fhir_validator/Validate.java` says which two faults of the published files it mends.
+The folder of profiles is not complete. If a profile names an extension without a definition, an empty definition with
+only the URL replaces it, made from the referring profile when the validator starts: the validator then checks the
+position and number of the extension and not the value. Writing out the permitted values would test the messages
+against our own understanding, as our checks already do; allowing any extension would miss one in a wrong position. A
+resource without a profile is checked against FHIR's base definition, and a code of a missing list is not checked.
+`fhir_validator/Validate.java` names the two faults of the published files that it repairs.
 """
 
 import re
@@ -58,7 +58,7 @@ UNKNOWABLE = re.compile(
 
 @dataclass(frozen=True)
 class Issue:
-    """One thing that the validator issues of a message."""
+    """An issue that the validator reports."""
 
     severity: str
     path: str

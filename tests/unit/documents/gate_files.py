@@ -1,4 +1,4 @@
-"""Small documents for the gate, made here: whole ones, and such as nobody should send."""
+"""Small documents for the gate: complete ones, and damaged or hostile ones."""
 
 import io
 from collections.abc import Sequence
