@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gpconnect_messaging.conformance.catalogue import Kind, requirements
-from gpconnect_messaging.conformance.report import Standing, as_html, gather, main, unmutated
+from gpconnect_messaging.conformance.report import RequirementStatus, as_html, gather, main, musts_without_mutant
 from tests.conformance.mutants import MUTANTS
 from tests.examples import ROOT
 
@@ -29,7 +29,7 @@ def cited() -> dict[str, dict[str, str]]:
 
 
 def test_no_requirement_that_binds_us_is_without_a_test_that_cites_it() -> None:
-    assert {item.requirement.key for item in gather(cited()) if item.standing is Standing.OPEN} == set()
+    assert {item.requirement.key for item in gather(cited()) if item.status is RequirementStatus.OPEN} == set()
 
 
 def test_no_test_cites_what_is_no_requirement() -> None:
@@ -68,7 +68,11 @@ def test_every_requirement_is_listed_once_per_version_in_our_own_words() -> None
 
 
 def test_nothing_is_met_without_a_test_that_cites_it() -> None:
-    assert {item.standing for item in gather({})} == {Standing.OPEN, Standing.RECEIVER, Standing.NOT_APPLICABLE}
+    assert {item.status for item in gather({})} == {
+        RequirementStatus.OPEN,
+        RequirementStatus.RECEIVER,
+        RequirementStatus.NOT_APPLICABLE,
+    }
 
 
 def test_what_does_not_apply_says_why() -> None:
@@ -76,26 +80,29 @@ def test_what_does_not_apply_says_why() -> None:
 
 
 def test_an_id_that_both_versions_have_needs_a_citation_with_the_version() -> None:
-    def standings(cited: str) -> dict[str, Standing]:
+    def statuses(cited: str) -> dict[str, RequirementStatus]:
         found = gather({cited: {"a test": "passed"}})
-        return {item.requirement.key: item.standing for item in found if item.requirement.id == "GPCM-SD-038"}
+        return {item.requirement.key: item.status for item in found if item.requirement.id == "GPCM-SD-038"}
 
-    assert set(standings("GPCM-SD-038").values()) == {Standing.OPEN}
-    assert standings("1.5:GPCM-SD-038") == {"1.5:GPCM-SD-038": Standing.MET, "2.0:GPCM-SD-038": Standing.OPEN}
+    assert set(statuses("GPCM-SD-038").values()) == {RequirementStatus.OPEN}
+    assert statuses("1.5:GPCM-SD-038") == {
+        "1.5:GPCM-SD-038": RequirementStatus.MET,
+        "2.0:GPCM-SD-038": RequirementStatus.OPEN,
+    }
 
 
 def test_a_failing_test_is_not_outvoted_by_a_passing_one() -> None:
     (found,) = (
         item for item in gather({"GPCM-SD-CS-018": {"one": "passed", "two": "failed"}}) if item.tests
     )  # fmt: skip
-    assert found.standing is Standing.FAILING
+    assert found.status is RequirementStatus.FAILING
 
 
 def test_every_check_is_proven_by_a_mutant() -> None:
     evidence = gather(MUTANT_OUTCOMES)
-    assert unmutated(evidence) == []
+    assert musts_without_mutant(evidence) == []
     checks = [item for item in evidence if item.requirement.kind is Kind.CHECK]
-    assert [item.requirement.key for item in checks if item.standing is not Standing.MET] == []
+    assert [item.requirement.key for item in checks if item.status is not RequirementStatus.MET] == []
 
 
 def test_the_page_names_every_requirement_and_says_its_standing_in_words() -> None:

@@ -22,7 +22,7 @@ from gpconnect_messaging.conformance.checks import CHECKS
 _VERSIONS = {"1.5": "Version 1.5", "2.0": "Version 2.0", "": "ITK3, FHIR and profiles"}
 
 
-class Standing(StrEnum):
+class RequirementStatus(StrEnum):
     """Whether a requirement is met."""
 
     MET = "met"
@@ -33,11 +33,11 @@ class Standing(StrEnum):
 
 
 _MEANINGS = {
-    Standing.MET: "tests that cite it passed",
-    Standing.FAILING: "a test that cites it failed",
-    Standing.OPEN: "no test that ran cites it",
-    Standing.RECEIVER: "binds the receiving system",
-    Standing.NOT_APPLICABLE: "does not bind this product; the reason is given",
+    RequirementStatus.MET: "tests that cite it passed",
+    RequirementStatus.FAILING: "a test that cites it failed",
+    RequirementStatus.OPEN: "no test that ran cites it",
+    RequirementStatus.RECEIVER: "binds the receiving system",
+    RequirementStatus.NOT_APPLICABLE: "does not bind this product; the reason is given",
 }
 
 
@@ -46,7 +46,7 @@ class Evidence:
     """One requirement with proof: the elements that a check covers, and the tests with outcomes."""
 
     requirement: Requirement
-    standing: Standing
+    status: RequirementStatus
     looks_at: str
     tests: dict[str, str]
     mutants: int
@@ -69,7 +69,7 @@ def gather(outcomes: dict[str, dict[str, str]]) -> list[Evidence]:
         gathered.append(
             Evidence(
                 requirement=requirement,
-                standing=_standing(requirement, tests),
+                status=_status(requirement, tests),
                 looks_at=looks_at.get(requirement.key, ""),
                 tests=dict(sorted(tests.items())),
                 mutants=sum("test_mutants.py" in test for test in tests),
@@ -78,17 +78,17 @@ def gather(outcomes: dict[str, dict[str, str]]) -> list[Evidence]:
     return gathered
 
 
-def _standing(requirement: Requirement, tests: dict[str, str]) -> Standing:
+def _status(requirement: Requirement, tests: dict[str, str]) -> RequirementStatus:
     if requirement.kind is Kind.RECEIVER:
-        return Standing.RECEIVER
+        return RequirementStatus.RECEIVER
     if requirement.kind is Kind.NOT_APPLICABLE:
-        return Standing.NOT_APPLICABLE
+        return RequirementStatus.NOT_APPLICABLE
     if "failed" in tests.values():
-        return Standing.FAILING
-    return Standing.MET if "passed" in tests.values() else Standing.OPEN
+        return RequirementStatus.FAILING
+    return RequirementStatus.MET if "passed" in tests.values() else RequirementStatus.OPEN
 
 
-def unmutated(evidence: list[Evidence]) -> list[str]:
+def musts_without_mutant(evidence: list[Evidence]) -> list[str]:
     """List the MUST requirements with a check that no mutant breaks."""
     return [
         item.requirement.key
@@ -101,15 +101,15 @@ def as_json(evidence: list[Evidence]) -> str:
     """Write the evidence as JSON."""
     return json.dumps(
         {
-            "summary": {standing: sum(item.standing is standing for item in evidence) for standing in Standing},
-            "visible_musts_without_mutant": unmutated(evidence),
+            "summary": {status: sum(item.status is status for item in evidence) for status in RequirementStatus},
+            "visible_musts_without_mutant": musts_without_mutant(evidence),
             "requirements": [
                 {
                     "specification": item.requirement.version,
                     "id": item.requirement.id,
                     "level": item.requirement.level,
                     "title": item.requirement.title,
-                    "standing": item.standing,
+                    "standing": item.status,
                     "met_by_check": item.looks_at or None,
                     "tests": item.tests,
                     "reason": item.requirement.reason or None,
@@ -140,13 +140,13 @@ a { color: #005eb8; }
 def as_html(evidence: list[Evidence]) -> str:
     """Write the evidence as one plain page, readable without colour or scripts."""
     counts = "".join(
-        f"<tr><th scope='row'>{standing}</th><td>{sum(item.standing is standing for item in evidence)}</td>"
-        f"<td>{_MEANINGS[standing]}</td></tr>"
-        for standing in Standing
+        f"<tr><th scope='row'>{status}</th><td>{sum(item.status is status for item in evidence)}</td>"
+        f"<td>{_MEANINGS[status]}</td></tr>"
+        for status in RequirementStatus
     )
     tables = "".join(_table(evidence, version, title) for version, title in _VERSIONS.items())
     contents = "".join(f"<li><a href='#v{version or 'any'}'>{title}</a></li>" for version, title in _VERSIONS.items())
-    without = unmutated(evidence)
+    without = musts_without_mutant(evidence)
     mutation = (
         f"<p>Without a mutant: {escape(', '.join(without))}.</p>"
         if without
@@ -159,7 +159,7 @@ def as_html(evidence: list[Evidence]) -> str:
         "<h1>Conformance evidence</h1>\n"
         "<p>Every requirement of GP Connect Send Document and of ITK3, with the tests that prove it for this product. "
         "The titles are paraphrased; the specification is authoritative.</p>\n"
-        f"<table>\n<caption>Where the requirements stand</caption>\n<thead><tr><th scope='col'>Standing</th>"
+        f"<table>\n<caption>Status of the requirements</caption>\n<thead><tr><th scope='col'>Status</th>"
         f"<th scope='col'>How many</th><th scope='col'>Meaning</th></tr></thead>\n<tbody>{counts}</tbody>\n</table>\n"
         f"{mutation}\n<nav aria-label='Versions'><ul>{contents}</ul></nav>\n{tables}</main>\n</body>\n</html>\n"
     )
@@ -168,7 +168,8 @@ def as_html(evidence: list[Evidence]) -> str:
 def _table(evidence: list[Evidence], version: str, title: str) -> str:
     rows = "".join(_row(item) for item in evidence if (item.requirement.version or "") == version)
     columns = "".join(
-        f"<th scope='col'>{name}</th>" for name in ("Requirement", "Level", "In our words", "Standing", "Shown by")
+        f"<th scope='col'>{name}</th>"
+        for name in ("Requirement", "Level", "Requirement in brief", "Status", "Shown by")
     )
     return (
         f"<h2 id='v{version or 'any'}'>{title}</h2>\n<table>\n<caption>{title}: requirement by requirement</caption>\n"
@@ -187,10 +188,12 @@ def _row(item: Evidence) -> str:
         tests = "".join(f"<li><code>{escape(test)}</code>: {outcome}</li>" for test, outcome in item.tests.items())
         words = "1 test" if len(item.tests) == 1 else f"{len(item.tests)} tests"
         shown.append(f"<details><summary>{words}</summary><ul>{tests}</ul></details>")
-    marker = {Standing.FAILING: " class='failing'", Standing.OPEN: " class='open'"}.get(item.standing, "")
+    marker = {RequirementStatus.FAILING: " class='failing'", RequirementStatus.OPEN: " class='open'"}.get(
+        item.status, ""
+    )
     return (
         f"<tr><th scope='row'>{escape(requirement.id)}</th><td>{requirement.level}</td>"
-        f"<td>{escape(requirement.title)}</td><td{marker}>{item.standing}</td><td>{' '.join(shown)}</td></tr>\n"
+        f"<td>{escape(requirement.title)}</td><td{marker}>{item.status}</td><td>{' '.join(shown)}</td></tr>\n"
     )
 
 
@@ -207,11 +210,11 @@ def main(arguments: list[str] | None = None) -> int:
     options.folder.mkdir(parents=True, exist_ok=True)
     (options.folder / "conformance.json").write_text(as_json(evidence) + "\n", encoding="utf-8")
     (options.folder / "conformance.html").write_text(as_html(evidence), encoding="utf-8")
-    counts = Counter(item.standing for item in evidence)
-    print(", ".join(f"{counts[standing]} {standing}" for standing in Standing))
-    unmet = [item for item in evidence if item.standing in (Standing.FAILING, Standing.OPEN)]
+    counts = Counter(item.status for item in evidence)
+    print(", ".join(f"{counts[status]} {status}" for status in RequirementStatus))
+    unmet = [item for item in evidence if item.status in (RequirementStatus.FAILING, RequirementStatus.OPEN)]
     for item in unmet:
-        print(f"{item.standing}: {item.requirement.key} {item.requirement.title}", file=sys.stderr)
+        print(f"{item.status}: {item.requirement.key} {item.requirement.title}", file=sys.stderr)
     return 1 if unmet else 0
 
 
