@@ -31,7 +31,7 @@ _ANSWERED = {
 
 @dataclass(frozen=True)
 class Sample:
-    """A message or response as bytes, its envelope, and how it is to be looked at."""
+    """A message or response as bytes, with the envelope and the version and use case to check against."""
 
     body: bytes
     headers: Headers | None
@@ -88,10 +88,10 @@ def _dress(role: str, bundle: Resource, composition: Resource, headers: Headers)
 
 
 def _carry(payload: list[Resource], composition: Resource, resources: list[Resource]) -> None:
-    several = [each for each in resources if each["resourceType"] in ("Immunization", "Condition")]
+    several = [resource for resource in resources if resource["resourceType"] in ("Immunization", "Condition")]
     for resource in resources:
         if resource["resourceType"] == "List":
-            resource["entry"] += [{"item": {"reference": f"urn:uuid:{each['id']}"}} for each in several]
+            resource["entry"] += [{"item": {"reference": f"urn:uuid:{clinical['id']}"}} for clinical in several]
         payload.append({"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource})
         entry = {"reference": f"urn:uuid:{resource['id']}"}
         composition["section"].append({"title": resource["resourceType"], "entry": [entry]})

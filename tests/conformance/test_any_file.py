@@ -48,7 +48,7 @@ def _undeclared(body: bytes) -> bytes:
 
 
 def broken(findings: list[Finding]) -> set[tuple[str, str]]:
-    return {(each.id, each.path) for each in findings if each.verdict is Verdict.BROKEN}
+    return {(finding.id, finding.path) for finding in findings if finding.verdict is Verdict.BROKEN}
 
 
 @pytest.mark.parametrize("way", SAME)
@@ -61,8 +61,8 @@ def test_the_same_message_written_otherwise_is_judged_alike(role: str, way: str)
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"{}", "its JSON is no FHIR resource"),
-        (b'{"resourceType": "Bundle", }', "its JSON is not well-formed"),
+        (b"{}", "the JSON is not a FHIR resource"),
+        (b'{"resourceType": "Bundle", }', "the JSON is not well-formed"),
         (b"[]", "it is neither XML nor a JSON object"),
     ],
 )
@@ -106,26 +106,26 @@ def test_a_date_is_one_that_the_calendar_has(written: str, is_broken: bool) -> N
 def test_what_is_no_message_is_refused_in_a_sentence(what: str) -> None:
     with pytest.raises(UnreadableMessageError) as refused:
         validate_bytes(NOTHING[what])
-    assert str(refused.value).startswith(("it ", "its "))
+    assert str(refused.value).startswith(("it ", "its ", "the "))
 
 
 @settings(max_examples=150, deadline=None)
 @given(
     role=st.sampled_from(ROLES),
-    places=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4),
+    offsets=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4),
     end=st.just(1.0) | st.floats(0, 1),
 )
 def test_a_damaged_message_is_judged_or_refused_and_nothing_else(
-    role: str, places: list[tuple[float, int]], end: float
+    role: str, offsets: list[tuple[float, int]], end: float
 ) -> None:
     body = bytearray(sample(role).body)
-    for place, byte in places:
-        body[int(place * len(body))] = byte
+    for offset, byte in offsets:
+        body[int(offset * len(body))] = byte
     try:
         _, findings = validate_bytes(bytes(body[: int(end * len(body))]))
     except UnreadableMessageError:
         return
-    assert all(each.path and each.line for each in findings if each.verdict is Verdict.BROKEN)
+    assert all(finding.path and finding.line for finding in findings if finding.verdict is Verdict.BROKEN)
 
 
 def test_a_full_url_that_says_that_it_is_a_uuid_must_be_one() -> None:

@@ -22,7 +22,7 @@ RESPONSES = (
 
 
 def broken(findings: list[Finding], *, must: bool = True) -> set[str]:
-    return {each.id for each in findings if each.verdict is Verdict.BROKEN and each.is_broken_must is must}
+    return {finding.id for finding in findings if finding.verdict is Verdict.BROKEN and finding.is_broken_must is must}
 
 
 def test_the_2_0_example_has_these_true_gaps_and_no_others() -> None:
@@ -47,8 +47,8 @@ def test_the_consultation_reports_true_faults_are_found() -> None:
         "GPCM-SD-CS-048",  # it says ConsultationSummary
         "GPCM-SD-CS-023",  # the text is still a template
     }
-    # Four resources break the order; the first is the header, whose source stands before its event.
-    order = [(each.line, each.path) for each in findings if each.id == "STU3-ORDER"]
+    # Four resources break the order; the first is the header, whose source stands before the event.
+    order = [(finding.line, finding.path) for finding in findings if finding.id == "STU3-ORDER"]
     assert len(order) == 4
     assert order[0] == (57, "Bundle/entry[1]/resource/MessageHeader/event")
 
@@ -73,7 +73,7 @@ def test_published_responses_are_read_and_told_what_they_lack(name: str) -> None
     found = broken(findings)
     # None of them repeats the sender reference or declines to be answered.
     assert {"GPCM-SD-CS-054", "GPCM-SD-CS-055", "GPCM-SD-CS-056"} <= found
-    assert not any(each.startswith("STU3-") for each in found)
+    assert not any(name.startswith("STU3-") for name in found)
     assert ("GPCM-SD-CS-058" in found) == (name == "Response-Success-Example-1")  # the old event ITK002M
 
 
@@ -98,4 +98,4 @@ def test_no_published_requirement_is_missing_and_none_is_invented(version: Versi
             r"^- id: \"?(GPC[\w-]+)", spec_file(f"requirements/{file}.yml").read_text(), re.MULTILINE
         )
     }
-    assert {each.id for each in requirements() if each.version is version} == published
+    assert {requirement.id for requirement in requirements() if requirement.version is version} == published

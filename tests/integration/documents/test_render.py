@@ -144,7 +144,7 @@ def test_what_is_no_message_is_refused_in_a_sentence(
         read_message(content)
     (tmp_path / "file").write_bytes(content)
     assert main([str(tmp_path / "file")]) == 1
-    assert "is no ITK3 message" in capsys.readouterr().err
+    assert "is not an ITK3 message" in capsys.readouterr().err
     assert main([str(tmp_path / "absent")]) == 1
 
 

@@ -1,7 +1,7 @@
-"""What a rule answers: what it looked at, and the faults that it found there.
+"""The result of a rule: the nodes that it checked, and the violations among them.
 
-Nothing looked at and no fault means that the rule does not apply. A fault's words never repeat what a message says:
-that could be personal data.
+A result without nodes and without violations means that the rule does not apply. A violation never quotes the message:
+the quote could be personal data.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,22 +11,24 @@ from gpconnect_messaging.conformance.tree import Node
 
 
 class Violation(NamedTuple):
-    """Where a rule is broken, and how, in words for a person."""
+    """The node that breaks a rule, and an explanation for a person."""
 
-    place: Node
+    node: Node
     words: str
 
 
 class CheckResult(NamedTuple):
-    """What a rule looked at, and the faults that it found there."""
+    """The nodes that a rule checked, and the violations among them."""
 
-    seen: Sequence[Node]
-    faults: list[Violation]
+    nodes: Sequence[Node]
+    violations: list[Violation]
 
 
 NOT_APPLICABLE = CheckResult((), [])
 
 
-def judged(seen: Iterable[Node | None], faults: Iterable[Violation | None]) -> CheckResult:
-    """Gather an answer, leaving out what is None."""
-    return CheckResult([each for each in seen if each is not None], [each for each in faults if each is not None])
+def check_result(nodes: Iterable[Node | None], violations: Iterable[Violation | None]) -> CheckResult:
+    """Build a result; None entries are dropped."""
+    return CheckResult(
+        [node for node in nodes if node is not None], [found for found in violations if found is not None]
+    )

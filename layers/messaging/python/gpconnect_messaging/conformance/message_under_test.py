@@ -1,4 +1,4 @@
-"""What a check looks at: a message or response, read once, with its parts found and its references indexed."""
+"""The subject of a check: a message or response, parsed once, with the parts and references indexed."""
 
 from enum import StrEnum
 from functools import cached_property
@@ -17,7 +17,7 @@ ONLINE_CONSULTATION_TYPE = "149951000000107"
 
 
 class UseCase(StrEnum):
-    """The use cases that have requirements of their own; in version 2.0 all share one set."""
+    """The use cases with separate requirements; in version 2.0 all share one set."""
 
     CONSULTATION_REPORT = "consultation_report"
     ONLINE_CONSULTATION = "online_consultation"
@@ -33,9 +33,9 @@ _BY_LOCAL_EXTENSION = {
 
 
 class MessageUnderTest:
-    """A message or response, and its envelope where there is one.
+    """A message or response, with the envelope if there is one.
 
-    The specification version and the use case are those given, or else those that the message tells by itself.
+    The specification version and the use case are detected from the message unless they are given.
     """
 
     def __init__(
@@ -50,23 +50,25 @@ class MessageUnderTest:
         root = tree.root
         self.headers = headers
         self.entries = [resource for entry in root.all("entry") for resource in _resources(entry)]
-        self.header = next((each for each in self.entries if each.name == "MessageHeader"), None)
+        self.header = next((resource for resource in self.entries if resource.name == "MessageHeader"), None)
         self.is_response = self.header is not None and (
             self.header.first("response") is not None or self.header.text("event", "code") in ("ITK008M", "ITK002M")
         )
-        self.specification = specification or self._told_specification()
-        self.use_case = use_case or self._told_use_case()
+        self.specification = specification or self._detected_specification()
+        self.use_case = use_case or self._detected_use_case()
 
     @cached_property
     def handling(self) -> dict[str, Node]:
-        """The keys of the handling extension: the inner extension by its url."""
+        """The inner extensions of the handling extension, by url."""
         extension = self.header and self.header.extension("/Extension-ITK-MessageHandling-2")
-        return {each.url: each for each in extension.all("extension") if each.url} if extension else {}
+        return {inner.url: inner for inner in extension.all("extension") if inner.url} if extension else {}
 
     def handled(self, key: str) -> Node | None:
         """The value element of a key of the handling extension."""
         extension = self.handling.get(key)
-        return next((each for each in extension.children if each.name.startswith("value")), None) if extension else None
+        return (
+            next((child for child in extension.children if child.name.startswith("value")), None) if extension else None
+        )
 
     @cached_property
     def document(self) -> Node | None:
@@ -75,21 +77,25 @@ class MessageUnderTest:
             referred = self.resolve(focus.text("reference"), self.outer_urls)
             if referred is not None and referred.name == "Bundle":
                 return referred
-        bundles = [each for each in self.entries if each.name == "Bundle"]
+        bundles = [resource for resource in self.entries if resource.name == "Bundle"]
         return bundles[0] if len(bundles) == 1 else None
 
     @cached_property
     def payload(self) -> list[Node]:
         """The payload's resources in order."""
-        return [each for entry in self.document.all("entry") for each in _resources(entry)] if self.document else []
+        return (
+            [resource for entry in self.document.all("entry") for resource in _resources(entry)]
+            if self.document
+            else []
+        )
 
     @cached_property
     def references(self) -> dict[int, list[Node]]:
-        """The `reference` elements of each resource, by the resource's identity; a payload inside is not gone into."""
+        """The `reference` elements of every resource, by `id(resource)`; the payload Bundle itself is left out."""
         return {
-            id(each): [node for node in each.walk() if node.name == "reference" and node.value]
-            for each in (*self.entries, *self.payload)
-            if each is not self.document
+            id(resource): [node for node in resource.walk() if node.name == "reference" and node.value]
+            for resource in (*self.entries, *self.payload)
+            if resource is not self.document
         }
 
     @cached_property
@@ -114,7 +120,7 @@ class MessageUnderTest:
         return _named(self.document) if self.document else {}
 
     def resolve(self, reference: str, urls: dict[str, Node]) -> Node | None:
-        """Find what a reference names: by full URL, by `Type/id`, or by a bare id, as older senders wrote."""
+        """Find the resource that a reference names: by full URL, `Type/id`, or a bare id (older senders)."""
         return urls.get(reference) or urls.get(reference.removeprefix("urn:uuid:").lower())
 
     def referred(self, node: Node | None) -> Node | None:
@@ -128,7 +134,7 @@ class MessageUnderTest:
 
     @cached_property
     def patient(self) -> Node | None:
-        """The patient whom the Composition is about, or else the only one there."""
+        """The Composition's subject, or else the first Patient of the payload."""
         subject = self.referred(self.composition.first("subject")) if self.composition else None
         if subject is not None and subject.name == "Patient":
             return subject
@@ -144,7 +150,7 @@ class MessageUnderTest:
 
     @cached_property
     def form(self) -> dict[Kind, CheckResult]:
-        """What is wrong with the form of the elements, by kind: one walk for all of them."""
+        """The results of the structure checks by kind, from one walk over the message."""
         return validate_structure(self.root, ordered=self.ordered)
 
     @cached_property
@@ -159,7 +165,7 @@ class MessageUnderTest:
 
     @cached_property
     def narrative(self) -> str:
-        """The words of Composition.text, spaces evened out."""
+        """The text of Composition.text, with white space normalised."""
         return " ".join(self.composition.text("text", "div").split()) if self.composition else ""
 
     @property
@@ -168,34 +174,34 @@ class MessageUnderTest:
         return self.composition is not None and self.composition.text("confidentiality") == "R"
 
     @property
-    def place(self) -> Node:
-        """The nearest thing to point at where something is missing altogether."""
+    def anchor(self) -> Node:
+        """The node that a violation points at if the required element is missing."""
         return self.document or self.header or self.root
 
     def _local_extension(self) -> str:
         value = self.handled("LocalExtension")
         return (value.value or "") if value else ""
 
-    def _told_specification(self) -> Version:
+    def _detected_specification(self) -> Version:
         workflow = self.headers.workflow_id if self.headers else ""
         if workflow.startswith("GPFED_") or self._local_extension().startswith("SendDocument-"):
             return Version.V1_5
         return Version.V2_0
 
-    def _told_use_case(self) -> UseCase:
-        told = _BY_LOCAL_EXTENSION.get(self._local_extension())
-        codes = [each.value for each in self.composition.at("type", "coding", "code")] if self.composition else []
-        # The type tells an online consultation for certain; NHS England's own example names another use case beside it.
+    def _detected_use_case(self) -> UseCase:
+        use_case = _BY_LOCAL_EXTENSION.get(self._local_extension())
+        codes = [code.value for code in self.composition.at("type", "coding", "code")] if self.composition else []
+        # The type identifies an online consultation; NHS England's own example names another use case in the extension.
         if ONLINE_CONSULTATION_TYPE in codes:
             return UseCase.ONLINE_CONSULTATION
-        return told or UseCase.CONSULTATION_REPORT
+        return use_case or UseCase.CONSULTATION_REPORT
 
 
 def identified(resource: Node | None, system: str) -> str:
-    """Give the value of a resource's identifier in a system, "" if it has none."""
-    for each in resource.all("identifier") if resource else ():
-        if each.text("system") == system:
-            return each.text("value")
+    """Return the value of a resource's identifier in a system, or ""."""
+    for identifier in resource.all("identifier") if resource else ():
+        if identifier.text("system") == system:
+            return identifier.text("value")
     return ""
 
 

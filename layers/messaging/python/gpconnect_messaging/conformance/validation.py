@@ -1,4 +1,4 @@
-"""Hold a message against the checks that apply to it, and say what was found."""
+"""Runs the checks that apply to a message and reports the findings."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -18,7 +18,7 @@ from gpconnect_messaging.specification import Version
 
 
 class Verdict(StrEnum):
-    """What a check found."""
+    """The outcome of a check."""
 
     HOLDS = "holds"
     BROKEN = "broken"
@@ -27,14 +27,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one check found at one place. Holds no personal data: its words never repeat the message's.
+    """The outcome of one check at one element. Holds no personal data: it never quotes the message.
 
-    `line` counts from 1, 0 where there is none; `path` is "" where the check does not apply.
+    `line` counts from 1, 0 if there is none; `path` is "" if the check does not apply.
     """
 
     id: str
     specification: str
-    """The version that the id belongs to, "" for ITK3's and FHIR's own rules."""
+    """The version that the id belongs to, "" for rules of ITK3 and FHIR."""
     level: Level
     verdict: Verdict
     looks_at: str
@@ -48,33 +48,33 @@ class Finding:
         return self.verdict is Verdict.BROKEN and self.level is Level.MUST
 
     def as_dict(self) -> dict[str, object]:
-        """The finding as JSON has it."""
+        """The finding as a JSON object."""
         return asdict(self)
 
 
-def validate_message(transmission: MessageUnderTest) -> list[Finding]:
-    """Answer every check that could concern this message or response, broken ones place by place."""
+def validate_message(message: MessageUnderTest) -> list[Finding]:
+    """Run every check for this kind of message or response; one finding per violation."""
     findings: list[Finding] = []
-    for check, judgement in _judge(transmission, _selected(*_selection(transmission))):
-        if judgement.faults:
-            findings += [_broken(check, fault) for fault in judgement.faults]
+    for check, result in _run(message, _selected(*_selection(message))):
+        if result.violations:
+            findings += [_broken(check, violation) for violation in result.violations]
         else:
-            findings.append(_unbroken(check, judgement))
+            findings.append(_unbroken(check, result))
     return findings
 
 
 def broken_musts(composed: ComposedMessage, envelope: Envelope, specification: Version) -> list[Finding]:
-    """Hold a message of our own, not yet sent, against every MUST.
+    """Check a composed message against every MUST before it is sent.
 
-    The documents stay out, a stand-in in their place: the time that this takes does not depend on the documents' sizes.
+    A short stand-in replaces the documents, so that the time does not depend on their sizes.
     """
     sizes = iter(composed.document_sizes)
     text = b"".join(
         piece if isinstance(piece, bytes) else (b"AAAA" if next(sizes, 0) else b"") for piece in composed.pieces
     )
-    transmission = MessageUnderTest(read(text), Headers.of(envelope), specification=specification)
-    checks = tuple(check for check in _selected(*_selection(transmission)) if check.level is Level.MUST)
-    return [_broken(check, fault) for check, judgement in _judge(transmission, checks) for fault in judgement.faults]
+    message = MessageUnderTest(read(text), Headers.of(envelope), specification=specification)
+    checks = tuple(check for check in _selected(*_selection(message)) if check.level is Level.MUST)
+    return [_broken(check, violation) for check, result in _run(message, checks) for violation in result.violations]
 
 
 def validate_bytes(
@@ -83,26 +83,26 @@ def validate_bytes(
     specification: Version | None = None,
     use_case: UseCase | None = None,
 ) -> tuple[MessageUnderTest, list[Finding]]:
-    """Read a message or response and examine it. Raises UnreadableMessageError."""
+    """Read and check a message or response. Raises UnreadableMessageError."""
     tree: Tree = read(body)
     if tree.root.name != "Bundle":
-        raise UnreadableMessageError("it is no FHIR Bundle, which every ITK3 message and response is")
-    transmission = MessageUnderTest(tree, headers, specification=specification, use_case=use_case)
-    return transmission, validate_message(transmission)
+        raise UnreadableMessageError("it is not a FHIR Bundle, as every ITK3 message and response is")
+    message = MessageUnderTest(tree, headers, specification=specification, use_case=use_case)
+    return message, validate_message(message)
 
 
-def _selection(transmission: MessageUnderTest) -> tuple[Version, UseCase, bool, bool | None]:
-    by_client = transmission.headers.by_client if transmission.headers else None
-    return transmission.specification, transmission.use_case, transmission.is_response, by_client
+def _selection(message: MessageUnderTest) -> tuple[Version, UseCase, bool, bool | None]:
+    by_client = message.headers.by_client if message.headers else None
+    return message.specification, message.use_case, message.is_response, by_client
 
 
 @cache
 def _selected(
     specification: Version, use_case: UseCase, is_response: bool, by_client: bool | None
 ) -> tuple[Check, ...]:
-    """List the checks for a version, a use case, and the kind of thing that is checked."""
+    """List the checks for a version, a use case and a kind of input."""
     if is_response:
-        # 2.0.2 says nothing of responses: 1.5's rules for them are ITK3's.
+        # 2.0.2 has no rules for responses; those of 1.5 are ITK3's.
         scopes = {Scope.ANY, Scope.RESPONSE}
         versions = {None, Version.V1_5}
     else:
@@ -115,24 +115,26 @@ def _selected(
     )
 
 
-def _judge(transmission: MessageUnderTest, checks: tuple[Check, ...]) -> Iterator[tuple[Check, CheckResult]]:
-    # Several ids can stand on one rule: it is asked once.
-    answered: dict[Rule, CheckResult] = {}
+def _run(message: MessageUnderTest, checks: tuple[Check, ...]) -> Iterator[tuple[Check, CheckResult]]:
+    # Several ids can share one rule: it runs once.
+    results: dict[Rule, CheckResult] = {}
     for check in checks:
-        judgement = answered.get(check.rule)
-        if judgement is None:
-            judgement = answered[check.rule] = check.rule(transmission)
-        yield check, judgement
+        result = results.get(check.rule)
+        if result is None:
+            result = results[check.rule] = check.rule(message)
+        yield check, result
 
 
-def _broken(check: Check, fault: Violation) -> Finding:
-    return _finding(check, Verdict.BROKEN, fault.place.path, fault.place.line, f"{check.title}: {fault.words}")
+def _broken(check: Check, violation: Violation) -> Finding:
+    return _finding(
+        check, Verdict.BROKEN, violation.node.path, violation.node.line, f"{check.title}: {violation.words}"
+    )
 
 
-def _unbroken(check: Check, judgement: CheckResult) -> Finding:
-    if not judgement.seen:
+def _unbroken(check: Check, result: CheckResult) -> Finding:
+    if not result.nodes:
         return _finding(check, Verdict.NOT_APPLICABLE, "", 0, f"{check.title}: there is nothing here to check")
-    return _finding(check, Verdict.HOLDS, judgement.seen[0].path, judgement.seen[0].line, check.title)
+    return _finding(check, Verdict.HOLDS, result.nodes[0].path, result.nodes[0].line, check.title)
 
 
 def _finding(check: Check, verdict: Verdict, path: str, line: int, message: str) -> Finding:

@@ -1,8 +1,8 @@
-"""Arranges a report's content on pages: which line stands where. Knows fonts' widths, and nothing of PDF.
+"""Arranges a report's content on pages. Uses font widths and is independent of PDF.
 
-Every line has its own place: what is longer than its room pushes down what is below, and notes flow over as many pages
-as they need, under the bar of their part and, in a table, under its headings again. A header never takes so much of a
-page that no notes fit: a value that would is cut with `…` and stands whole among the notes.
+A value longer than the space reserved for it pushes down the lines below. Notes flow over as many pages as they need;
+a new page repeats the bar of the part and, within a table, the headings. A header always leaves room for notes: a value
+that is too long is cut with `…` and printed in full among the notes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,16 +25,16 @@ from gpconnect_messaging.documents.report_designs import Column, Design, Field, 
 from gpconnect_messaging.documents.text_shaping import Line, lettering
 
 _LINE_LIMITS = (18, 9, 5, 3)
-"""How many lines a header value may take, the most generous first that leaves room for notes."""
+"""Maximum lines of a header value: the first limit that leaves room for notes applies."""
 _LEAST_NOTES = 180.0
 _CELL_MARGIN = 3.0
 _ROW_PADDING = 2.6
 _ASCENT = 8.4
-"""From the top of a line of notes to its baseline."""
+"""From the top of a line of notes to the baseline."""
 _TALLEST_PICTURE = 260.0
 _PICTURE_MARGINS = 6.0
 _POINTS_PER_PIXEL = 0.75
-"""A small image is not blown up: 96 pixels are an inch."""
+"""At 96 pixels per inch; small images are not enlarged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """An image, scaled into its box."""
+    """An image, scaled into a box."""
 
     content: bytes
     x: float
@@ -76,7 +76,7 @@ Mark = Text | Box | Drawing
 
 @dataclass(slots=True)
 class Page:
-    """What stands on one page, in reading order, and how far its header pushed the rule down."""
+    """The marks of one page in reading order, and how far the header pushed the rule down."""
 
     layout: PageLayout
     pushed_rule: float
@@ -85,9 +85,9 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class _Element:
-    """A piece of the notes' right-hand column that no page break may split: marks relative to its top left corner.
+    """A piece of the notes' right-hand column that no page break may split: marks relative to the top left corner.
 
-    `above` is what stands above it again where a page begins with it; `leads` says that the next one stays with it.
+    `above` is repeated above the element at the top of a page; `leads` keeps the next element on the same page.
     """
 
     height: float
@@ -101,7 +101,7 @@ _SPACE = _Element(4.0, ())
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    """A header block as arranged, and the fields whose values had to be cut."""
+    """An arranged header block, and the fields whose values were cut."""
 
     marks: tuple[Mark, ...]
     pushed_rule: float
@@ -110,7 +110,7 @@ class _Header:
 
 
 class Arranger:
-    """Arranges reports in one design, with the deployer's fonts for what ours do not cover."""
+    """Arranges reports in one design; the deployer's fonts cover characters that the packaged fonts lack."""
 
     def __init__(self, design: Design, fonts: tuple[Path, ...] = ()) -> None:
         self.design = design
@@ -118,23 +118,23 @@ class Arranger:
         self._regular, self._bold = self._letters["regular"], self._letters["bold"]
 
     def pages(self, content: ReportContent, most_lines: int) -> list[Page]:
-        """Arrange the content; at least one page. Raises TooManyLinesError, before it takes much memory."""
+        """Arrange the content on one or more pages. Raises TooManyLinesError before much memory is used."""
         if content.least_lines > most_lines:
             raise TooManyLinesError
         left = most_lines
         first = self._header(self.design.first, content)
         continued = self._header(self.design.continuation, content)
-        cut = {each.name: each for each in (*continued.cut, *first.cut)}
-        whole = tuple(
-            Note(f"{' '.join(each.label).removesuffix(':')} (in full)", (Paragraph(content.fields[each.name]),))
-            for each in cut.values()
+        cut = {field.name: field for field in (*continued.cut, *first.cut)}
+        in_full = tuple(
+            Note(f"{' '.join(field.label).removesuffix(':')} (in full)", (Paragraph(content.fields[field.name]),))
+            for field in cut.values()
         )
         flow = _Flow(self.design, first, continued)
         for part in content.parts:
             bar = self._bold.line(part.heading, report_designs.BAR)
             notes = [
                 (self._titles(note), list(self._elements(note, flow.room)))
-                for note in (*(whole if part is content.parts[0] else ()), *part.notes)
+                for note in (*(in_full if part is content.parts[0] else ()), *part.notes)
             ]
             left -= sum(len(titles) + len(elements) for titles, elements in notes)
             if left < 0:
@@ -176,43 +176,43 @@ class Arranger:
         marks: list[Mark],
         cut: list[Field],
     ) -> float:
-        """Arrange rows of fields; return how far what is below them must move down."""
+        """Arrange rows of fields; return how far the lines below must move down."""
         down = dict.fromkeys(Column, pushed)
         for row in rows:
-            if any(each.column is Column.LEFT for each in row):
+            if any(field.column is Column.LEFT for field in row):
                 down = dict.fromkeys(Column, max(down.values()))
             extra = dict.fromkeys(Column, 0.0)
-            for each in row:
-                value = content.fields.get(each.name, "")
-                if not value and each.hidden_when_empty:
+            for field in row:
+                value = content.fields.get(field.name, "")
+                if not value and field.hidden_when_empty:
                     continue
-                size, lines = self._value(each, value)
+                size, lines = self._value(field, value)
                 if len(lines) > limit:
                     lines = [*lines[: limit - 1], self._bold.line("…", size)]
-                    cut.append(each)
-                marks += self._field(each, size, lines, down[each.column])
-                extra[each.column] = max(extra[each.column], (len(lines) - each.room) * _leading(size))
+                    cut.append(field)
+                marks += self._field(field, size, lines, down[field.column])
+                extra[field.column] = max(extra[field.column], (len(lines) - field.room) * _leading(size))
             down = {column: down[column] + extra[column] for column in Column}
         return max(down.values())
 
-    def _value(self, each: Field, value: str) -> tuple[float, list[Line]]:
+    def _value(self, field: Field, value: str) -> tuple[float, list[Line]]:
         if not value:
-            return each.size, []
-        lines = self._bold.lines(value, each.size, each.width)
-        if len(lines) > each.room and each.size > report_designs.LABEL:  # GPCM-SD-CS-014: larger, space permitting
-            return report_designs.LABEL, self._bold.lines(value, report_designs.LABEL, each.width)
-        return each.size, lines
+            return field.size, []
+        lines = self._bold.lines(value, field.size, field.width)
+        if len(lines) > field.room and field.size > report_designs.LABEL:  # GPCM-SD-CS-014: larger, space permitting
+            return report_designs.LABEL, self._bold.lines(value, report_designs.LABEL, field.width)
+        return field.size, lines
 
-    def _field(self, each: Field, size: float, value: Sequence[Line], pushed: float) -> Iterator[Mark]:
-        for place, label in enumerate(each.label):
+    def _field(self, field: Field, size: float, value: Sequence[Line], pushed: float) -> Iterator[Mark]:
+        for index, label in enumerate(field.label):
             line = self._letters[self.design.label_style].line(label, report_designs.LABEL)
-            y = each.label_y + pushed + place * report_designs.FIELD_LEADING
-            yield Text(line, self.design.label_style, report_designs.LABEL, each.label_right - line.width, y)
-        for place, line in enumerate(value):
-            yield Text(line, "bold", size, each.x, each.y + pushed + place * _leading(size))
+            y = field.label_y + pushed + index * report_designs.FIELD_LEADING
+            yield Text(line, self.design.label_style, report_designs.LABEL, field.label_right - line.width, y)
+        for index, line in enumerate(value):
+            yield Text(line, "bold", size, field.x, field.y + pushed + index * _leading(size))
 
     def _titles(self, note: Note) -> list[Text]:
-        """A section's title, its lines one below the other; x is where they stand on the page."""
+        """The lines of a section's title, with x relative to the page."""
         design = self.design
         title = note.title if note.title.endswith((":", "?")) else f"{note.title}{design.section_mark}"
         start = design.first.title_x
@@ -231,9 +231,9 @@ class Arranger:
         ]
 
     def _elements(self, note: Note, room: float) -> Iterator[_Element]:
-        """The note's blocks, in pieces that fit into the room of a page."""
-        for place, block in enumerate(note.blocks):
-            if place and Table in (type(block), type(note.blocks[place - 1])):
+        """The note's blocks, in pieces that fit on a page."""
+        for index, block in enumerate(note.blocks):
+            if index and Table in (type(block), type(note.blocks[index - 1])):
                 yield _SPACE
             if isinstance(block, Paragraph):
                 for line in self._regular.lines(block.text, report_designs.NOTES, self.design.text_width):
@@ -248,8 +248,8 @@ class Arranger:
     def _table(self, table: Table, room: float) -> Iterator[_Element]:
         (headings,) = self._row(Row(table.headings), table.widths, report_designs.TABLE_HEADING, "bold", room)
         yield replace(headings, leads=True)
-        for place, row in enumerate(table.rows):
-            stripe = report_designs.TABLE_STRIPE if place % 2 == 0 else None
+        for index, row in enumerate(table.rows):
+            stripe = report_designs.TABLE_STRIPE if index % 2 == 0 else None
             colour, style = (report_designs.TABLE_ABNORMAL, "bold") if row.abnormal else (stripe, "regular")
             for piece in self._row(row, table.widths, colour, style, room - headings.height):
                 yield replace(piece, above=headings)
@@ -257,20 +257,20 @@ class Arranger:
     def _row(
         self, row: Row, widths: Sequence[float], colour: str | None, style: str, room: float
     ) -> Iterator[_Element]:
-        """A row whole, or in pieces where it is taller than a page."""
+        """A row, split into pieces if it is taller than a page."""
         whole = self.design.text_width
         cells = [
             self._letters[style].lines(cell, report_designs.NOTES, share * whole - 2 * _CELL_MARGIN)
             for cell, share in zip(row.cells, widths, strict=True)
         ]
-        left = [sum(widths[:place]) * whole + _CELL_MARGIN for place in range(len(widths))]
+        left = [sum(widths[:index]) * whole + _CELL_MARGIN for index in range(len(widths))]
         most = max(1, int((room - _ROW_PADDING) / report_designs.NOTES_LEADING))
         for start in range(0, max(map(len, cells)), most):
             pieces = [lines[start : start + most] for lines in cells]
             texts = [
-                Text(line, style, report_designs.NOTES, x, _ASCENT + 1 + place * report_designs.NOTES_LEADING)
+                Text(line, style, report_designs.NOTES, x, _ASCENT + 1 + index * report_designs.NOTES_LEADING)
                 for x, lines in zip(left, pieces, strict=True)
-                for place, line in enumerate(lines)
+                for index, line in enumerate(lines)
             ]
             height = max(map(len, pieces)) * report_designs.NOTES_LEADING + _ROW_PADDING
             ground = [Box(0.0, 0.0, whole, height, colour)] if colour else []
@@ -290,7 +290,7 @@ class Arranger:
 
 
 class _Flow:
-    """Lets notes flow over pages."""
+    """Distributes notes over pages."""
 
     def __init__(self, design: Design, first: _Header, continued: _Header) -> None:
         self._next = (design.first, first)
@@ -299,16 +299,16 @@ class _Flow:
         self._bar: Line
         self._y = self._top = 0.0
         self._fresh = True
-        """Whether nothing stands below the bar yet."""
+        """Whether the space below the bar is empty."""
 
     @property
     def room(self) -> float:
-        """How tall a piece may be, so that it fits on a page of its own."""
+        """The maximum height of a piece on an otherwise empty page."""
         layout, header = self._continuation
         return _lowest(layout) - _highest(layout, header)
 
     def begin_part(self, bar: Line, titles: Sequence[Text], elements: Sequence[_Element]) -> None:
-        """Begin a part with its bar; the beginning of its first section must fit below."""
+        """Begin a part with a bar; the beginning of the first section must fit below the bar."""
         self._bar = bar
         if not self.pages:
             self._turn()
@@ -323,7 +323,7 @@ class _Flow:
             self._turn()
 
     def add(self, titles: Sequence[Text], elements: Sequence[_Element]) -> None:
-        """Add a section: its title's lines on the left, its elements on the right, each pair on a row of its own."""
+        """Add a section: title lines on the left, elements on the right, one pair per row."""
         rows = list(zip_longest(titles, elements))
         if not self._fresh:
             self._y += report_designs.SECTION_GAP
@@ -331,10 +331,10 @@ class _Flow:
             self._turn()
         left: list[Mark] = []
         right: list[Mark] = []
-        for place, (title, body) in enumerate(rows):
+        for index, (title, body) in enumerate(rows):
             height = _height(title, body)
-            stays = body is not None and body.leads and place + 1 < len(rows)
-            if not self._fits(height + (_height(*rows[place + 1]) if stays else 0.0)):
+            stays = body is not None and body.leads and index + 1 < len(rows)
+            if not self._fits(height + (_height(*rows[index + 1]) if stays else 0.0)):
                 self._flush(left, right)
                 self._turn()
                 if body and body.above:
@@ -354,7 +354,7 @@ class _Flow:
         return [replace(mark, x=mark.x + x, y=mark.y + self._y) for mark in element.marks]
 
     def _flush(self, left: list[Mark], right: list[Mark]) -> None:
-        # The title whole, then its notes whole: the order in which a person, or a screen reader, reads.
+        # The whole title, then all notes: the order in which a person or a screen reader reads.
         self.pages[-1].marks += [*left, *right]
         left.clear()
         right.clear()
@@ -405,7 +405,7 @@ def _height(title: Text | None, body: _Element | None) -> float:
 
 
 def _beginning(titles: Sequence[Text], elements: Sequence[_Element]) -> float:
-    """How tall a section's first two rows are, or its first three where it begins with a table."""
+    """The height of a section's first two rows, or three if the section begins with a table."""
     rows = list(zip_longest(titles, elements))
     count = 3 if elements and elements[0].leads else 2
     return sum(_height(*row) for row in rows[:count])

@@ -45,7 +45,7 @@ class Drawer:
             invariant=1,  # no clock, no random id
             pageCompression=1,
             lang="en-GB",
-            # Else every page would name Helvetica, which is not embedded.
+            # Otherwise every page would name Helvetica, which is not embedded.
             initialFontName=next(self._letters["regular"].runs(" "))[0],
         )
         canvas.setTitle(content.title.capitalize())
@@ -168,7 +168,7 @@ class Drawer:
     def _write(self, text: PDFTextObject, style: str, size: float, line: Line) -> None:
         if line.source is not None:
             original = b"\xfe\xff" + line.source.encode("utf-16-be")
-            # The library knows no marked content: operators go straight into the text object.
+            # The library has no API for marked content: write the operators into the text object.
             text._code.append(f"/Span <</ActualText <{original.hex()}>>> BDC")  # noqa: SLF001
         for name, characters in self._letters[style].runs(line.drawn):
             text.setFont(name, size)

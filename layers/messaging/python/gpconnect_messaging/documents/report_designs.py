@@ -1,8 +1,8 @@
-"""Where everything stands on the report's pages, as numbers: points, x from the left, y downwards from the top.
+"""The report's layouts as coordinates: points, x from the left, y downwards from the top.
 
-Source: GPCM-SD-CS-005, the published layout of 1.5 (US Letter), and the wireframe of 2.0.2, which is a drawing without
-a scale: its order, headings, labels and colours are kept, at the sizes of 1.5. A4 keeps every distance: the frame is
-centred and reaches further down. Fields name the values of `ReportContent.fields`.
+Source: GPCM-SD-CS-005, the published layout of 1.5 (US Letter), and the wireframe of 2.0.2. The wireframe has no scale:
+the order, headings, labels and colours are kept, at the sizes of 1.5. A4 keeps every distance: the frame is centred
+and extends further down. Fields name the values of `ReportContent.fields`.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ TABLE_HEADING, TABLE_STRIPE, TABLE_ABNORMAL = "#CCCCCC", "#EFEFEF", "#99BEF2"
 LABEL, NOTES, SMALL, BAR = 9.12, 9.29, 7.44, 11.04
 FIELD_LEADING, NOTES_LEADING = 12.0, 10.6
 SECTION_GAP = 21.6
-"""Between a section's last line and the next one's first, beside the leading (GPCM-SD-CS-012)."""
+"""Gap between two sections, in addition to the leading (GPCM-SD-CS-012)."""
 
 
 class PageSize(StrEnum):
@@ -34,7 +34,7 @@ class PageSize(StrEnum):
 
 
 class Column(StrEnum):
-    """Fields push down what is below them in their own column only, until a row takes both."""
+    """A field pushes down only the fields of the same column, until a row spans both."""
 
     LEFT = "left"
     RIGHT = "right"
@@ -44,7 +44,7 @@ class Column(StrEnum):
 class Field:
     """A labelled value: the label ends at `label_right`, the value's lines begin at `x` and are `width` wide.
 
-    `room` is how many lines stand there before what is below must move.
+    `room` is the number of lines reserved before the fields below must move.
     """
 
     name: str
@@ -95,7 +95,7 @@ class PageLayout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """A published layout: its pages, how they look, and the words that are the same in every report."""
+    """A published layout: the pages, their appearance, and the fixed texts of every report."""
 
     first: PageLayout
     continuation: PageLayout
@@ -118,18 +118,18 @@ class Design:
     section_right: float | None
     """Where section titles end; None: they begin at the layout's `title_x`."""
     section_mark: str
-    """What stands behind a section title that does not end in a mark of its own."""
+    """The punctuation added to a section title without any."""
     footer: str
     capital_title: bool
     organisation: tuple[tuple[str, ...], str]
-    """What is said of the organisation (`name`, `ods_code`, `address`), and what stands between."""
+    """The parts shown of the organisation (`name`, `ods_code`, `address`), and the separator."""
     summary_reason: bool
     """Whether the notes begin with the prescribed reason (GPCM-SD-CS-016)."""
     notes_heading: str
     attachments_heading: str | None
-    """Of the attachments that were too large to send; None: they stand among the notes."""
+    """Heading for attachments that were too large to send; None: they are listed among the notes."""
     follow_up_heading: str | None
-    """Of the follow-up actions; None: they stand among the notes, last."""
+    """Heading for follow-up actions; None: they come last among the notes."""
 
     @property
     def text_width(self) -> float:
@@ -155,7 +155,7 @@ _FAR_WIDTH = 64.0
 def _patient(
     down: float, *, name_size: float, name_y: float, mobile: str = "Mobile No:", name: str = "Patient Name:"
 ) -> tuple[tuple[Field, ...], ...]:
-    """The patient block; `down` is how far it stands below its place on the first page of 1.5."""
+    """The patient block, moved down by `down` from the position on the first page of 1.5."""
     right = Column.RIGHT
     return (
         (
@@ -281,15 +281,15 @@ CONTINUATION_PAGE = PageLayout(
 
 
 _WIDER = 12.0
-"""How much more room 2.0's longest label needs than 1.5's."""
+"""The extra width of 2.0's longest label over 1.5's."""
 
 
 def _with_wider_labels(rows: tuple[tuple[Field, ...], ...]) -> tuple[tuple[Field, ...], ...]:
-    def wider(each: Field) -> Field:
-        if each.label_right != _LABEL:
-            return each
-        width = each.width - _WIDER
-        return replace(each, label_right=each.label_right + _WIDER, x=each.x + _WIDER, width=width)
+    def wider(field: Field) -> Field:
+        if field.label_right != _LABEL:
+            return field
+        width = field.width - _WIDER
+        return replace(field, label_right=field.label_right + _WIDER, x=field.x + _WIDER, width=width)
 
     return tuple(tuple(map(wider, row)) for row in rows)
 
@@ -422,14 +422,14 @@ DESIGNS: Mapping[ReportDesign, Design] = {
 
 
 def designed(design: ReportDesign, size: PageSize) -> tuple[float, Design]:
-    """Give what to add to every x, and the design on this paper."""
-    given = DESIGNS[design]
+    """Return the offset for every x, and the design on this paper."""
+    layout = DESIGNS[design]
     if size is PageSize.LETTER:
-        return 0.0, given
+        return 0.0, layout
     (letter_width, letter_height), (width, height) = PageSize.LETTER.points, size.points
     more = height - letter_height
     first, continuation = (
         replace(page, bottom=page.bottom + more, last_line=page.last_line + more, footer_y=page.footer_y + more)
-        for page in (given.first, given.continuation)
+        for page in (layout.first, layout.continuation)
     )
-    return (width - letter_width) / 2, replace(given, first=first, continuation=continuation)
+    return (width - letter_width) / 2, replace(layout, first=first, continuation=continuation)

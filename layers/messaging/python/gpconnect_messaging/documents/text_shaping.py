@@ -1,12 +1,12 @@
-"""Turns any text into lines that can be drawn: cleaned, covered by the fonts, wrapped, and ordered for the eye.
+"""Turns any text into drawable lines: cleaned, covered by the fonts, wrapped, and in visual order.
 
-No character is lost and none becomes a silent box. What the fonts have no glyph for is drawn as words in brackets: a
-symbol's Unicode name (`[grinning face]`), anything else by its number (`[U+4E2D]`). Arabic letters are joined, and
+No character is lost or drawn as an empty box. A character without a glyph is drawn as words in brackets: a symbol by
+Unicode name (`[grinning face]`), any other character by number (`[U+4E2D]`). Arabic letters are joined, and
 right-to-left text is reordered. In both cases the line carries the original text for readers that copy, search or speak
 (ISO 32000-1, 14.9.4: ActualText).
 
-Control characters are drawn by number too; invisible formatting characters (zero width, direction marks) are dropped:
-they could reorder what a person reads.
+Control characters are drawn by number too. Invisible formatting characters (zero width, direction marks) are dropped,
+because they could reorder the visible text.
 """
 
 import math
@@ -35,7 +35,7 @@ _JOINING = ArabicReshaper(configuration={"delete_harakat": False, "support_zwj":
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line as it is drawn, left to right; `source` is the original where it reads differently. Width in points."""
+    """A line as it is drawn, left to right; `source` is the original text if it differs. Width in points."""
 
     drawn: str
     source: str | None
@@ -43,7 +43,7 @@ class Line:
 
 
 class _Widths(dict[str, float]):
-    """The advance of each character in thousandths of the font size; 0 < means that a font draws it, -1 none."""
+    """The advance of a character in thousandths of the font size; -1 if no font has a glyph."""
 
     def __init__(self, fonts: Sequence[Any]) -> None:
         self._fonts = fonts
@@ -59,7 +59,7 @@ class _Widths(dict[str, float]):
 
 
 class Lettering:
-    """The letters of one style: what it can draw, how wide, and in which font."""
+    """The fonts of one style: which characters they draw, how wide, and in which font."""
 
     def __init__(self, fonts: Sequence[Any]) -> None:
         self._fonts = tuple(fonts)
@@ -71,11 +71,11 @@ class Lettering:
         return sum(map(self._widths.__getitem__, drawn)) * size / 1000
 
     def lines(self, text: str, size: float, width: float) -> list[Line]:
-        """Break text into lines of at most `width` points; its own line breaks are kept, blank lines too."""
+        """Break text into lines of at most `width` points; line breaks in the text and blank lines are kept."""
         return [line for paragraph in clean(text).split("\n") for line in self._paragraph(paragraph, size, width)]
 
     def line(self, text: str, size: float) -> Line:
-        """Make one line of text that is known to be short."""
+        """Make a single line, without wrapping."""
         return self._line(clean(text).replace("\n", " "), size, math.inf)
 
     def runs(self, drawn: str) -> Iterator[tuple[str, str]]:
@@ -85,13 +85,13 @@ class Lettering:
             yield first.fontName, drawn
             return
         start, current = 0, ""
-        for place, character in enumerate(drawn):
+        for index, character in enumerate(drawn):
             code = ord(character)
             name = next((font.fontName for font in self._fonts if font.face.charToGlyph.get(code)), first.fontName)
             if name != current:
-                if start < place:
-                    yield current, drawn[start:place]
-                start, current = place, name
+                if start < index:
+                    yield current, drawn[start:index]
+                start, current = index, name
         if start < len(drawn):
             yield current, drawn[start:]
 
@@ -124,9 +124,9 @@ class Lettering:
         return sum(map(self._widths.__getitem__, self._substituted(word, limit)))
 
     def _pieces(self, word: str, limit: float) -> list[str]:
-        """Break a word that is longer than a line; a character's substitute stays whole.
+        """Break a word that is longer than a line; a character's substitute is never split.
 
-        A mark that a font draws takes no room of its own, so it never leaves its letter; one in words does.
+        A combining mark with a glyph has no width, so it stays with the letter; a mark in words may not.
         """
         pieces, piece, taken = [], "", 0.0
         for character in word:
@@ -138,7 +138,7 @@ class Lettering:
         return [*pieces, piece]
 
     def _widest(self, character: str) -> float:
-        """The width of a letter's widest form: joined to its neighbours it can be wider than alone."""
+        """The width of a letter's widest form: a joined letter can be wider than a single one."""
         if character not in self._widest_forms:
             joint = self._length(_JOINT, math.inf)
             forms = [
@@ -153,10 +153,10 @@ class Lettering:
         widths = self._widths
         if all(widths[character] >= 0 for character in text):
             return text
-        return "".join(each if widths[each] >= 0 else self._in_words(each, limit) for each in text)
+        return "".join(character if widths[character] >= 0 else self._in_words(character, limit) for character in text)
 
     def _in_words(self, character: str, limit: float) -> str:
-        """Name a symbol, or number any other character; a name that is wider than a line gives way to the number."""
+        """Return a symbol's name, or the number of any other character or if the name is wider than a line."""
         name = unicodedata.name(character, "") if unicodedata.category(character).startswith("S") else ""
         words = f"[{name.lower()}]"
         if name and sum(map(self._widths.__getitem__, words)) <= limit:
@@ -166,7 +166,7 @@ class Lettering:
     def _line(self, text: str, size: float, limit: float) -> Line:
         drawn = self._substituted(text, limit)
         if _RIGHT_TO_LEFT.search(text):
-            # In words first: the algorithm has no direction for a character that Unicode does not know.
+            # Substitute first: the algorithm has no direction for a character that Unicode does not define.
             joined = self._substituted(_JOINING.reshape(text), limit)
             drawn = self._substituted(str(get_display(joined, base_dir=_direction(text))), limit)
         return Line(drawn, None if drawn == text else text, self.width(drawn, size))
@@ -174,21 +174,21 @@ class Lettering:
 
 @cache
 def lettering(style: str, added: tuple[Path, ...] = ()) -> Lettering:
-    """The letters of a style (`regular`, `bold`, `italic`), with the deployer's fonts for what ours do not cover."""
+    """The letters of a style (`regular`, `bold`, `italic`), with the deployer's fonts for further characters."""
     return Lettering([embedded(file) for file in font_files(style, added)])
 
 
 def clean(text: str) -> str:
     """Put text into composed form, with plain line breaks, tabs as spaces, and without invisible formatting."""
     if not (text.isascii() and text.isprintable()):
-        shown = (each for each in text if not shows_nothing(each))
-        # Composed only then: what was invisible can have stood between a letter and its mark.
+        shown = (character for character in text if not shows_nothing(character))
+        # Compose afterwards: an invisible character can separate a letter from a combining mark.
         text = _LINE_BREAKS.sub("\n", unicodedata.normalize("NFC", "".join(shown)))
         text = "\n".join(line.expandtabs(_TAB) for line in text.split("\n"))
     return text
 
 
 def _direction(text: str) -> str:
-    """The direction of a text's first letter that has one."""
+    """The direction of the first letter with a strong direction."""
     strong = (unicodedata.bidirectional(character) for character in text)
-    return next(("R" if each in {"R", "AL"} else "L" for each in strong if each in {"L", "R", "AL"}), "L")
+    return next(("L" if direction == "L" else "R" for direction in strong if direction in {"L", "R", "AL"}), "L")
