@@ -133,11 +133,11 @@ class Product:
     def messages(self, request: BuildResult) -> list[MessageRecord]:
         """What a held request was released as."""
         return [
-            self.row(each)
+            self.row(message_id)
             for event in self.row(request.message_id).history.of(EventType.RELEASED)
-            for each in event.details["message_ids"]
+            for message_id in event.details["message_ids"]
         ]
 
     def told(self) -> list[str]:
         """The subjects of the notifications that were told."""
-        return [each.partition("\n")[0].removeprefix("GP Connect Messaging: ") for each in self.topic.told]
+        return [text.partition("\n")[0].removeprefix("GP Connect Messaging: ") for text in self.topic.told]

@@ -370,7 +370,9 @@ def test_the_due_work_measures_0_for_what_is_switched_off_and_1_for_the_rest(
     [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     found = {name: _listed(line[name])[0] for name in ("RuleEnabled", "EventSourceMappingsEnabled", "KeysEnabled")}
     assert found == dict.fromkeys(found, 1) | {metric: 0}
-    assert [each for each in (getattr(record, "name_of_the_part", None) for record in caplog.records) if each] == [part]
+    assert [
+        part_name for part_name in (getattr(record, "name_of_the_part", None) for record in caplog.records) if part_name
+    ] == [part]
 
 
 @pytest.mark.parametrize("code", ["ResourceNotFoundException", "NotFoundException"])

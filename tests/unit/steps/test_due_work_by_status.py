@@ -183,7 +183,7 @@ def test_in_time_every_message_comes_first(message: SweptMessage, kinds: int) ->
     first = set()
     for _ in range(kinds):
         message.clock.advance(MINUTE)
-        first.add(message.sweep._begun_elsewhere(range(kinds))[0])
+        first.add(message.sweep._rotated(range(kinds))[0])
     assert first == set(range(kinds))
 
 
@@ -280,8 +280,8 @@ def test_each_minute_begins_elsewhere(message: SweptMessage, minute: int, first:
     message.clock.time = base + minute * MINUTE
     items = list(range(10))
     begin = (offset + first) % 10
-    assert list(message.sweep._begun_elsewhere(items)) == [*items[begin:], *items[:begin]]
-    assert list(message.sweep._begun_elsewhere([])) == []
+    assert list(message.sweep._rotated(items)) == [*items[begin:], *items[:begin]]
+    assert list(message.sweep._rotated([])) == []
 
 
 def test_the_limits_are_what_the_documents_say(message: SweptMessage) -> None:

@@ -27,8 +27,12 @@ def test_an_empty_time_of_change_is_refused_and_the_next_request_of_the_encounte
     product = Product(hold_window_seconds=window)
     refused = product.asks(consultation__updated=empty)
     assert refused.status is Status.INVALID
-    of_updated = [each for each in reasons(product, refused.message_id) if each.startswith("consultation.updated: ")]
-    assert any(each.endswith(TOO_EARLY) for each in of_updated) is (empty > "1880"), "earlier years are no time at all"
+    of_updated = [
+        reason for reason in reasons(product, refused.message_id) if reason.startswith("consultation.updated: ")
+    ]
+    assert any(reason.endswith(TOO_EARLY) for reason in of_updated) is (empty > "1880"), (
+        "earlier years are no time at all"
+    )
     assert of_updated
     taken = product.asks()
     assert taken.status is (Status.HELD if window else Status.BUILT)
