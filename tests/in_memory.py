@@ -80,7 +80,7 @@ class Table:
 
     def batch_get_item(self, *, RequestItems: Item) -> Item:
         ((table, how),) = RequestItems.items()
-        keys = [_key(each) for each in how["Keys"]]
+        keys = [_key(entry) for entry in how["Keys"]]
         if not 1 <= len(keys) <= 100 or len(set(keys)) < len(keys):
             raise _failed("BatchGetItem", "ValidationException")
         with self._lock:
@@ -110,15 +110,15 @@ class Table:
 
     def transact_write_items(self, *, TransactItems: list[Item], **_: Any) -> Item:
         with self._lock:
-            keys = [_key(_target(each)) for each in TransactItems]
+            keys = [_key(_target(entry)) for entry in TransactItems]
             if not 1 <= len(keys) <= 100 or len(set(keys)) < len(keys):
                 raise _failed("TransactWriteItems", "ValidationException")
-            holds = [self._holds(key, each) for key, each in zip(keys, TransactItems, strict=True)]
+            holds = [self._holds(key, entry) for key, entry in zip(keys, TransactItems, strict=True)]
             if not all(holds):
                 reasons = [{"Code": "None" if held else "ConditionalCheckFailed"} for held in holds]
                 raise _failed("TransactWriteItems", "TransactionCanceledException", CancellationReasons=reasons)
-            for key, each in zip(keys, TransactItems, strict=True):
-                self._do(key, each)
+            for key, entry in zip(keys, TransactItems, strict=True):
+                self._do(key, entry)
         return {}
 
     def query(
@@ -153,7 +153,7 @@ class Table:
             if ExclusiveStartKey:
                 # As DynamoDB does: from where the key would be, whether or not its item is there still.
                 start = (ExclusiveStartKey[sort]["S"], _key(ExclusiveStartKey))
-                found = [each for each in found if (each > start if ScanIndexForward else each < start)]
+                found = [entry for entry in found if (entry > start if ScanIndexForward else entry < start)]
             page = [self._items[key] for _, key in found[:Limit]]
         items = [dict(item) for item in page if FilterExpression is None or kept(_all(_plain, item))]
         answer: Item = {"Count": len(items)} | ({} if how.get("Select") == "COUNT" else {"Items": items})
@@ -308,11 +308,11 @@ class Bucket:
         MaxKeys: int = 1_000, **_: Any,
     ) -> Item:  # fmt: skip
         found = [
-            each
+            entry
             for key in sorted(self._versions)
             if key.startswith(Prefix) and (not Delimiter or Delimiter not in key[len(Prefix) :])
-            for each in self.listed(key)
-            if (key, -int(each["VersionId"])) > (KeyMarker, -int(VersionIdMarker or 0))
+            for entry in self.listed(key)
+            if (key, -int(entry["VersionId"])) > (KeyMarker, -int(VersionIdMarker or 0))
         ]
         page: Item = {"Versions": found[:MaxKeys], "IsTruncated": len(found) > MaxKeys}
         if page["IsTruncated"]:
@@ -407,7 +407,7 @@ class ObjectPages:
             return
         while True:
             page = self.bucket.list_object_versions(MaxKeys=self.per_page, **how)
-            yield {**page, "Versions": [each for each in page["Versions"] if self.shows(each["Key"])]}
+            yield {**page, "Versions": [entry for entry in page["Versions"] if self.shows(entry["Key"])]}
             if not page["IsTruncated"]:
                 return
             how |= {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}

@@ -98,14 +98,14 @@ class Product:
     def uploads(self, message: Message) -> list[dict[str, Any]]:
         """The copies of a message that MESH holds."""
         name = f"{message.message_id}.xml"
-        return [each for each in self.mesh("GET", "messages") if name in str(each["headers"])]
+        return [message for message in self.mesh("GET", "messages") if name in str(message["headers"])]
 
 
 @contextmanager
 def rule_disabled(run: LocalRun) -> Iterator[None]:
     """Announce nothing that is dropped: the rule of S3's events is disabled."""
     rules = run.session.client("events")
-    [rule] = [each["Name"] for each in rules.list_rules()["Rules"] if "RequestDropped" in each["Name"]]
+    [rule] = [rule["Name"] for rule in rules.list_rules()["Rules"] if "RequestDropped" in rule["Name"]]
     rules.disable_rule(Name=rule)
     try:
         yield

@@ -116,11 +116,11 @@ def test_a_builder_that_dies_anywhere_leaves_one_message_of_one_version(product:
     points, built = steps.crasher.seen, [first.message_id]
     assert points >= 20
     for point in range(1, points + 1):
-        place = steps.placed()
+        dropped = steps.placed()
         with steps.crasher.dying_at(point):
-            steps.builder.dropped(*place)
+            steps.builder.dropped(*dropped)
         with steps.crasher.dying_at(None):
-            built.append(steps.builder.dropped(*place).message_id)  # the queue brings it again
+            built.append(steps.builder.dropped(*dropped).message_id)  # the queue brings it again
     assert len(set(built)) == points + 1
     product.wait(lambda: all(message.status == "DELIVERED" for message in found(product, built)))
     for message in found(product, built):
@@ -191,7 +191,7 @@ def test_a_poller_that_dies_anywhere_lets_every_answer_land_once(product: Produc
 
     def answered() -> bool:
         linked = [
-            each for each in product.mesh("GET", "messages") if each["to"] == MAILBOX and each["status"] == "accepted"
+            item for item in product.mesh("GET", "messages") if item["to"] == MAILBOX and item["status"] == "accepted"
         ]
         return len(linked) >= 2 * len(built)
 

@@ -55,7 +55,7 @@ def sent(run: LocalRun) -> Product:
         store.put_object(Bucket=bucket, Key=f"{folder}/{file}/request.json", Body=body)
     store.put_object(Bucket=bucket, Key=f"{folder}/garbage/request.json", Body=b'{"patient": {"WRIGHT": 9658218865}}')
     dropped.append(product.drop_to_fail("refuse", encounter=f"WRIGHT-{uuid.uuid4()}"))
-    product.wait(lambda: all(product.run.message(each) is not None for each in dropped))
+    product.wait(lambda: all(product.run.message(request) is not None for request in dropped))
     open_statuses = {"BUILT", "SENDING", "SENT", "UNCERTAIN", "ACKNOWLEDGED"}
     product.wait(lambda: not {message.status for message in run.messages()} & open_statuses)
     return product

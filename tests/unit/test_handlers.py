@@ -144,7 +144,7 @@ def sender(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def each_counted(what: type[T]) -> T:
     """One of everything that a run counts, also of what is counted from tomorrow on."""
-    return what(**{each.name: 1 for each in fields(what)})
+    return what(**{field.name: 1 for field in fields(what)})
 
 
 def poller(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -498,7 +498,7 @@ def test_a_request_of_which_somebody_says_that_it_came_in_year_1_came_when_sqs_t
     arrivals: list[datetime] = []
 
     def take(*told: Any) -> BuildResult:
-        arrivals.append(next(each for each in told if isinstance(each, datetime)))
+        arrivals.append(next(argument for argument in told if isinstance(argument, datetime)))
         return BuildResult("an-id", Status.HELD)
 
     step = SimpleNamespace(

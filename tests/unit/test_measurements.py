@@ -34,9 +34,9 @@ class Books:
 
     def taken(self) -> dict[str, list[float]]:
         found: dict[str, list[float]] = {}
-        for each in self.measurements.take():
-            assert each.mailbox == MAILBOX
-            found.setdefault(each.name, []).append(each.value)
+        for measurement in self.measurements.take():
+            assert measurement.mailbox == MAILBOX
+            found.setdefault(measurement.name, []).append(measurement.value)
         return found
 
     def store(self, event: LedgerEvent, message_id: str = "a-message", version: int = 1) -> MessageRecord:
@@ -129,7 +129,7 @@ def test_the_time_to_send_ends_with_the_first_copy_that_mesh_took() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fact", "metric"),
+    ("event", "metric"),
     [
         (lifecycle.upload_postponed(at=NOW, attempt=1, why="MESH is busy"), "UploadPostponed"),
         (lifecycle.upload_refused(at=NOW, attempt=1, http_status=417, error="EPL-151"), "UploadRefused"),
