@@ -173,7 +173,7 @@ def _random(_body: bytes, chance: random.Random) -> bytes:
 
 
 def _hostile(body: bytes, chance: random.Random) -> bytes:
-    # Rare: each costs as much as hundreds of the others, and there are only so many.
+    # Rare: one costs as much as hundreds of the others.
     return HOSTILE[chance.choice(list(HOSTILE))]() if chance.random() < 0.004 else _bytes_changed(body, chance)
 
 

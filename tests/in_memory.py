@@ -61,7 +61,7 @@ class Table:
 
     @property
     def items(self) -> dict[tuple[str, str], Item]:
-        """Every item by its key, in plain values: for tests to look behind the store."""
+        """Every item by key, in plain values: for tests to look behind the store."""
         with self._lock:
             return {key: _all(_plain, item) for key, item in self._items.items()}
 
@@ -151,7 +151,7 @@ class Table:
                      and holds({partition: value, sort: item[sort]["S"]})]  # fmt: skip
             found.sort(reverse=not ScanIndexForward)
             if ExclusiveStartKey:
-                # As DynamoDB does: from where the key would be, whether or not its item is there still.
+                # As DynamoDB does: from where the key would be, even if the item is gone.
                 start = (ExclusiveStartKey[sort]["S"], _key(ExclusiveStartKey))
                 found = [entry for entry in found if (entry > start if ScanIndexForward else entry < start)]
             page = [self._items[key] for _, key in found[:Limit]]
@@ -323,7 +323,7 @@ class Bucket:
     def listed(self, key: str) -> list[Item]:
         """List the versions of a key, the newest first; of a key that was removed none is the latest."""
         newest = len(self._versions[key])
-        # S3 dates by its beginning what was uploaded in parts, and nothing else.
+        # Only a multipart upload has the time when it began.
         parts = "-2" if self.written[key] != self._put_at[key][-1] else ""
         return [
             {
@@ -352,7 +352,7 @@ class Bucket:
         return {}
 
     def dated(self, key: str, at: datetime, *, in_parts: bool = True) -> None:
-        """Date the newest version, by when its upload in parts began or by when it was put."""
+        """Date the newest version by when the multipart upload began, or by when it was put."""
         self.written[key] = at
         if not in_parts:
             self._put_at[key][-1] = at
@@ -414,13 +414,13 @@ class ObjectPages:
 
 
 class ScannedBucket(Bucket):
-    """A bucket with the drop's policy: nobody reads what is not called clean, or tags what has no verdict."""
+    """A bucket with the drop's policy: only clean objects can be read, and only scanned ones tagged."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         super().__init__(clock)
         self.read: list[tuple[str, str]] = []
         self.dropped_next: dict[str, bytes] = {}
-        """What is dropped under a key as soon as its verdict was read."""
+        """The content to drop under a key as soon as the scan result was read."""
 
     def get_object(self, *, Key: str, VersionId: str | None = None, **how: Any) -> Item:
         self._require_clean("GetObject", Key, VersionId)
@@ -477,7 +477,7 @@ class Secrets:
 
 @dataclass
 class Queue:
-    """A send queue: the ids that wait, each once."""
+    """A send queue: the waiting ids, without repeats."""
 
     waiting: dict[str, None] = field(default_factory=dict)
 
@@ -491,7 +491,7 @@ class Queue:
 
 @dataclass
 class Intake:
-    """An intake queue: the ids of held requests that wait, and of those to be taken in again, each once."""
+    """An intake queue: the ids of held and of resubmitted requests, without repeats."""
 
     waiting: dict[str, None] = field(default_factory=dict)
     ordered: dict[str, None] = field(default_factory=dict)

@@ -31,7 +31,7 @@ class Product:
     run: LocalRun
 
     def drop(self, name: str = "consultation-report-2.0", **changes: Any) -> Dropped:
-        """Drop a sample request for an encounter of its own, changed as `request_data` changes it."""
+        """Drop a sample request for a new encounter, changed as `request_data` changes it."""
         request = request_data(name, **({"encounter": str(uuid.uuid4())} | changes))
         return self.run.drop_request(request, {"report.pdf": PDF})
 

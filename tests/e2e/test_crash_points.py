@@ -1,4 +1,4 @@
-"""A step that dies before or after any one of its effects leaves a message that still ends well.
+"""A step that dies before or after any effect leaves a message that still ends well.
 
 The crash points are not chosen by hand: every call to AWS, and the upload to MESH, is one, before it and after it. The
 steps run in this process, on the deployed stack's own queues, table and buckets; what the crash leaves is healed by
@@ -47,7 +47,7 @@ class NoQueue:
 
 
 class Steps:
-    """The three steps over the deployed stack, each effect a crash point."""
+    """The three steps over the deployed stack; every effect is a crash point."""
 
     def __init__(self, product: Product) -> None:
         outputs = product.run.outputs
@@ -79,7 +79,7 @@ class Steps:
             lease=timedelta(seconds=20),
             patience=PATIENCE,
         )
-        # A dead poller keeps its mailbox no longer than the test waits.
+        # The lease of a dead poller ends before the test stops waiting.
         lease = timedelta(seconds=5)
         # Here it is the poller that dies again and again, and no fault of the message, which would be set aside for it.
         self.poller = Poller(
@@ -207,7 +207,7 @@ def test_a_poller_that_dies_anywhere_lets_every_answer_land_once(product: Produc
         with steps.crasher.dying_at(point):
             elsewhere = steps.poller.poll(MAILBOX).polled_elsewhere
         if elsewhere:
-            time.sleep(1)  # a poller that died with the mailbox in its hands keeps it until its lease ends
+            time.sleep(1)  # a dead poller holds the mailbox until the lease ends
         elif steps.crasher.seen < point:
             break  # it finished before it could die
         else:
@@ -223,7 +223,7 @@ def test_a_poller_that_dies_anywhere_lets_every_answer_land_once(product: Produc
 
 
 def found(product: Product, message_ids: list[str]) -> list[Any]:
-    """The messages of these ids, in any order; each must be in the ledger."""
+    """The messages with these ids, in any order; all must be in the ledger."""
     wanted = set(message_ids)
     messages = [message for message in product.run.messages() if message.message_id in wanted]
     assert len(messages) == len(wanted)

@@ -78,7 +78,7 @@ def terminal(run: LocalRun) -> Terminal:
 
 @pytest.fixture(scope="module")
 def ended(terminal: Terminal) -> dict[str, str]:
-    """The demonstration's requests, each where it should end: the message id of each by its sample's name."""
+    """The demonstration's requests in their expected status: the message ids by sample name."""
     product = terminal.product
     dropped = {
         scenario.name: product.run.drop(REQUESTS / scenario.name, {"encounter": str(uuid.uuid4())})
@@ -126,7 +126,7 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
     assert notification["notice"] in gpcm.well("notifications", "list").replace(" ", "")
     assert gpcm.value("notifications", "take", notification["notice"])["taken"]
     assert "before" in gpcm.well("notifications", "take", notification["notice"])
-    # On a busy machine the poller may run out of its half minute: an operator tries again.
+    # On a busy machine the poller may run out of time: an operator tries again.
     product.wait(lambda: gpcm.run("reconcile", "today").exit_code != ExitStatus.NO_PLACE)
     assert gpcm.value("reconcile", "today")["mailboxes"]["Y90001OT001"]["received"] >= 4
 

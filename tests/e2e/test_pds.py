@@ -1,4 +1,4 @@
-"""Every answer of PDS through the deployed builder: its role, its secret, its budget, and PDS's checks of its JWTs."""
+"""Every answer of PDS through the deployed builder: role, secret, budget, and PDS's checks of the JWTs."""
 
 import json
 import uuid

@@ -54,7 +54,7 @@ def test_every_scenario_is_of_use(bench: Bench) -> None:
 
 
 def test_without_any_one_of_a_few_permissions_something_fails(bench: Bench, used: frozenset[Permission]) -> None:
-    """Some of those whose lack shows without a wait, others each time; `make mutate-permissions` tries every one."""
+    """A changing sample of permissions whose lack shows without a wait; `make mutate-permissions` tries all."""
     quick = [
         permission
         for permission in bench.granted()

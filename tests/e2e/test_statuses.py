@@ -27,7 +27,7 @@ def kinds(message: Message) -> list[str]:
 
 
 def notifications(product: Product, key: str) -> list[str]:
-    """The kinds of the notifications about a subject; each must have been told."""
+    """The kinds of the notifications about a subject; all must have been delivered."""
     table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
     found = table.query(KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
                         ExpressionAttributeValues={":pk": key, ":sk": "NOTICE#"})["Items"]  # fmt: skip

@@ -107,7 +107,7 @@ class Put:
 
 
 def puts(product: Product, *requests: dict[str, Any]) -> list[Put]:
-    """Put requests into the drop one after the other, under one key, while its rule is disabled."""
+    """Put requests into the drop one after the other, under one key, while the rule is disabled."""
     run, folder = product.run, f"e2e/{uuid.uuid4()}"
     store, bucket, key = run.session.client("s3"), run.outputs["DropBucketName"], f"{folder}/request.json"
     store.put_object(Bucket=bucket, Key=f"{folder}/report.pdf", Body=PDF)

@@ -120,7 +120,7 @@ def test_a_message_under_a_legal_hold_cannot_be_removed(run: LocalRun, message: 
         items=HeldItems(client, outputs["LedgerTableName"], kept_for=timedelta(days=90)), trail=trail, s3=store,
         outbox_bucket=outputs["OutboxBucketName"], evidence_bucket=outputs["EvidenceBucketName"],
     )  # fmt: skip
-    # The message and its envelope, the request, and two acknowledgements with their headers.
+    # The message and the envelope, the request, and two acknowledgements with their headers.
     assert hold.apply(message.message_id, "a.solicitor", "a complaint") >= 7
     key = f"messages/{message.message_id}.xml"
     version = store.head_object(Bucket=outputs["OutboxBucketName"], Key=key)["VersionId"]
@@ -214,7 +214,7 @@ def test_the_days_balance_finds_a_deliberately_lost_row(product: Product, messag
 
 @contextmanager
 def unreadable(run: LocalRun, key: str) -> Iterator[None]:
-    """Let nobody read an object of the drop, as where it lies under a key that no function of ours may use."""
+    """Deny reading an object of the drop, as if it were encrypted with a key that the functions may not use."""
     store, bucket = run.session.client("s3"), run.outputs["DropBucketName"]
     policy = json.loads(store.get_bucket_policy(Bucket=bucket)["Policy"])
     deny = {
@@ -268,7 +268,7 @@ def test_a_request_that_the_builder_may_not_read_is_missed_and_taken_in_once_it_
 
 
 def imbalances(run: LocalRun, day: str) -> list[dict[str, Any]]:
-    """The notifications of a day's balance: one of each imbalance that was found."""
+    """The notifications of a day's balance: one per imbalance."""
     table = run.session.resource("dynamodb").Table(run.outputs["LedgerTableName"])
     of_the_day = Key("pk").eq(f"BALANCE#{day}") & Key("sk").begins_with("NOTICE#imbalance")
     return list(table.query(KeyConditionExpression=of_the_day)["Items"])
@@ -286,7 +286,7 @@ def product_reconciled(product: Product, day: str, request_id: str) -> dict[str,
         mailboxes = json.loads(kept["Body"].read())["mailboxes"].values()
         return any(request_id in counts["lost"] for counts in mailboxes)
 
-    product.wait(missed, seconds=150)  # longer than a request may wait for its documents
+    product.wait(missed, seconds=150)  # longer than a request may wait for documents
     return found
 
 

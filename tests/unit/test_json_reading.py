@@ -32,7 +32,7 @@ VALUES = st.recursive(
 
 
 def plain(value: Any) -> Any:
-    """A value with each number as its text, so that 7 is not 7.0."""
+    """A value with numbers as text, so that 7 is not 7.0."""
     if isinstance(value, dict):
         return {name: plain(item) for name, item in value.items()}
     if isinstance(value, list):

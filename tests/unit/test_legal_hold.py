@@ -1,4 +1,4 @@
-"""A legal hold reaches everything that S3 has of a message, and of the withdrawal of its consultation."""
+"""A legal hold covers all S3 objects of a message, and of the withdrawal of the consultation."""
 
 from datetime import timedelta
 from typing import Any

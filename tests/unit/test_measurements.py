@@ -1,4 +1,4 @@
-"""What is measured of messages: each change once, by mailbox, and never by a name that a sender chose."""
+"""Changes of messages are measured once, by mailbox, and never by a name that a sender chose."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta

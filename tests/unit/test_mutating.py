@@ -1,4 +1,4 @@
-"""The faults that `make mutants` makes are real ones, each is made alone, and the sample is fair and repeatable."""
+"""The faults of `make mutants` are real, they are made one at a time, and the sample is fair and repeatable."""
 
 import ast
 import random

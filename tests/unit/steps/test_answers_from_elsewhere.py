@@ -182,7 +182,7 @@ def test_an_answer_that_was_doubted_counts_when_mesh_says_that_the_message_went_
 
 
 def lost_sight_of(product: Product, **changes: Any) -> str:
-    """MESH may have the message, and nobody knows under which id: the answer to its upload was lost."""
+    """MESH may have the message under an unknown id: the answer to the upload was lost."""
 
     def lose(*_: object) -> None:
         raise Uncertain("send", "the answer was lost")

@@ -168,7 +168,7 @@ def test_a_refused_request_is_not_released(product: Dropping) -> None:
 
 
 def order(monkeypatch: pytest.MonkeyPatch, product: Dropping, of: str, **origin: Any) -> str:
-    """An operator orders a kept request to be taken in again; give its new id."""
+    """An operator resubmits a kept request; return the new id."""
     again = "5f0e7f58-0000-5000-8000-000000000009"
     given = Order(
         request_id=again, of=of, origin=Origin(**({"folder": "in/one/", "document_versions": ("1",)} | origin))
@@ -361,7 +361,7 @@ def test_every_document_that_is_wrong_is_named(product: Dropping) -> None:
     ]
 
 
-# A request that comes before its documents
+# A request that comes before the documents
 
 WAIT = timedelta(minutes=10)
 

@@ -1,4 +1,4 @@
-"""Whatever a confidential consultation holds, its message says nothing of it: searched for, word by word."""
+"""The message of a confidential consultation holds no word of the confidential content."""
 
 import base64
 import io
@@ -89,7 +89,7 @@ def documents(message: bytes) -> list[bytes]:
 
 
 def everything_in(pdf: bytes) -> str:
-    """A PDF's bytes, its unpacked streams and its text as a reader has it, white space aside."""
+    """A PDF's bytes, unpacked streams and extracted text, without white space."""
     unpacked = b""
     for piece in pdf.split(b"stream")[1::2]:
         encoded = piece.strip().removesuffix(b"end")

@@ -66,7 +66,7 @@ def test_with_too_little_time_every_message_has_its_turn() -> None:
         once = iter([True])
         product.sweep.run(lambda left=once: next(left, False))  # type: ignore[misc]
         first |= set(product.intake.take())
-        product.time.advance(PATIENCE.stale + MINUTE)  # it falls due again, as if nobody had built it
+        product.time.advance(PATIENCE.stale + MINUTE)  # it falls due again, as if no builder had built it
     assert first == held
 
 

@@ -1,4 +1,4 @@
-"""The sweep does for each status what is due, counts it, and leaves alone what moved on."""
+"""The sweep does the due work by status, counts it, and leaves changed messages alone."""
 
 from dataclasses import asdict, replace
 from datetime import timedelta

@@ -60,7 +60,7 @@ class Watch:
         )  # fmt: skip
 
     def fail(self, message_id: str = "4711", events: tuple[LedgerEvent, ...] = (BUILT, started(), refused())) -> str:
-        """Have a message refused (or what else its facts amount to) and told; return the notification's id."""
+        """Have a message refused (or other events) and the notification delivered; return the notification id."""
         record = MessageRecord(
             message_id=message_id, request_id=message_id, mailbox=MAILBOX,
             encounter="e", encounter_key=key_of(MAILBOX, "e"),

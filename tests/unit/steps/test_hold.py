@@ -224,7 +224,7 @@ def test_a_builder_that_never_comes_back_is_told_while_the_sweep_goes_on_trying(
 
 
 def minutes_until_told(product: Product) -> list[int]:
-    """Let the sweep come every minute for four hours, and nobody else; say after how many minutes it told."""
+    """Run only the sweep, every minute for four hours; return after how many minutes it notified."""
     told: list[int] = []
     for minute in range(1, 241):
         product.time.advance(MINUTE)

@@ -1,4 +1,4 @@
-"""What senders put down is found in S3's own list, whatever became of its announcement."""
+"""Dropped objects are found in S3's list, whether or not they were announced."""
 
 from datetime import timedelta
 from typing import Any
@@ -80,7 +80,7 @@ def test_what_was_announced_and_built_is_tagged_and_not_found(world: World) -> N
 
 
 def test_a_request_that_was_received_and_not_built_is_not_put_on_the_queue_again(world: World) -> None:
-    """The queue, its dead letters and the balance see to it."""
+    """The queue, the dead letters and the balance handle it."""
     request = world.drop("one")
     world.queue.intake.clear()
     world.evidence.receipt(request)

@@ -1,4 +1,4 @@
-"""A request that states a time that cannot be true is refused, and its encounter goes on as before."""
+"""A request that states an impossible time is refused, and the encounter goes on as before."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -72,7 +72,7 @@ def test_a_request_that_is_said_to_have_come_at_an_impossible_time_came_now(came
 
 
 def test_a_request_that_was_kept_with_an_impossible_time_comes_now() -> None:
-    """Earlier releases kept what was said of it, and failed at each of its receives."""
+    """Earlier releases kept the stated time, and failed at every receive."""
     product = Product(hold_window_seconds=0)
     raw, _ = product.prepares()
     request_id = str(product.builder.identifiers.queued_request_id(raw))

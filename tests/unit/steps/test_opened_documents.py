@@ -1,4 +1,4 @@
-"""The builder opens what a request names, and so do whoever asks beforehand: all give one verdict."""
+"""The builder and the check before dropping open a request's documents with the same result."""
 
 import base64
 import json

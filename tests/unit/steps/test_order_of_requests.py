@@ -27,7 +27,7 @@ def build(world: World, place: int = 0) -> None:
 
 
 def versions(world: World) -> dict[str, int]:
-    """The version that each request became, by request id."""
+    """The message versions, by request id."""
     return {record.request_id: record.version for record in world.records() if record.version}
 
 

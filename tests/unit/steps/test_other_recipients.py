@@ -1,4 +1,4 @@
-"""A document for another care provider: two messages, each with its own ledger row, lookup and end."""
+"""A document for another care provider: two messages with separate ledger rows, lookups and outcomes."""
 
 import json
 from collections.abc import Callable
@@ -46,7 +46,7 @@ FAULT = Finding(
 
 
 class Rewritten(DropInMind):
-    """A drop whose request says something else in each version: the same again would be a copy of it."""
+    """A drop whose request differs in every version: the same content would be a repeat."""
 
     def read(self, key: str, version: str, limit: int) -> bytes:
         return super().read(key, version, limit) + b" " * (int(version) if key == "request.json" else 0)

@@ -48,7 +48,7 @@ def world() -> World:
 
 
 def built(world: World, encounter: str = "one") -> str:
-    """Have a request built; return its message's id."""
+    """Have a request built; return the message id."""
     before = {record.message_id for record in world.records()}
     world.drop(encounter)
     world.deliver_intake(world.process("builder"))
@@ -474,7 +474,7 @@ def test_a_report_on_our_upload_is_recorded(world: World) -> None:
 
 
 def test_a_held_request_of_the_encounter_is_not_what_a_reference_names(world: World) -> None:
-    """It has a row of its own, as version 0, and nothing of it left."""
+    """It has a row with version 0, and nothing of it left."""
     world.hold = timedelta(minutes=30)
     world.drop("one")
     world.deliver_intake(world.process("builder"))

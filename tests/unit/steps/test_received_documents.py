@@ -20,7 +20,7 @@ def world() -> World:
 
 
 def build_all(world: World) -> None:
-    """Build what is on the queue, also what waits for its documents, for as long as it may."""
+    """Build the queued requests, also those that wait for documents, for as long as they may."""
     for _ in range(60):
         if not world.queue.intake:
             return

@@ -371,7 +371,7 @@ def test_a_request_that_waits_for_its_documents_and_then_for_their_scan_is_not_l
 
 
 def test_a_request_whose_event_is_repeated_days_later_is_not_lost() -> None:
-    """Its second receipt is of a day on which nothing of its message changes."""
+    """The second receipt is of a day on which the message does not change."""
     world = World(Watched())
     world.drop("one", announced=2)
     world.deliver_intake(world.process("builder"))

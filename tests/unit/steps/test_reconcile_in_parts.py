@@ -32,7 +32,7 @@ def in_small_parts(step: Reconciliation) -> Reconciliation:
 
 
 def prepared() -> Night:
-    """A day on which something of each kind happened, and the day before, which left two messages open."""
+    """A day with events of every kind, and the day before, which left two messages open."""
     night = Night()
     night.clock.advance(-DAY_AFTER)
     night.build("left", *SENT)
@@ -58,7 +58,7 @@ def prepared() -> Night:
 def outcome(night: Night) -> tuple[Any, ...]:
     """The day's balance as it is kept, what a person was notified of, and where the tour in MESH has come."""
     kept = json.loads(night.bucket.objects[f"balances/{DAY}.json"])
-    # The clock goes on at each look, and stands in these files, too.
+    # The clock advances at every call, and these files contain the time, too.
     kept.pop("made_at")
     kept["wrong_files"] = len(kept["wrong_files"])
     return kept, night.told(), night.balances.tour()

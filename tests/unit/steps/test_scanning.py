@@ -33,7 +33,7 @@ BAD = {
 
 
 class ScannedProduct(Product):
-    """The product with a drop that is scanned, and in it the sample with its documents."""
+    """The product with a scanned drop that holds the sample and the documents."""
 
     def __init__(self) -> None:
         super().__init__(hold_window_seconds=0)

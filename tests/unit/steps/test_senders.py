@@ -29,7 +29,7 @@ PDF = (REQUESTS / SAMPLE / "report.pdf").read_bytes()
 
 
 class Shared(Operated):
-    """The product with two senders, each with a mailbox; `tmp_path` is the drop bucket."""
+    """The product with two senders with a mailbox each; `tmp_path` is the drop bucket."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         super().__init__(**settings)
@@ -55,7 +55,7 @@ class Shared(Operated):
         file.write_bytes(content)
 
     def puts(self, folder: str, mailbox: str, **changes: Any) -> str:
-        """Somebody puts a request and its document into a folder of the drop."""
+        """Drop a request and a document into a folder."""
         self.put(f"{folder}report.pdf", PDF)
         data = request_data(SAMPLE, mailbox=mailbox, organisation__ods_code=mailbox[:6], **changes)
         self.put(f"{folder}request.json", json.dumps(data).encode())
