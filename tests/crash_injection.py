@@ -1,4 +1,4 @@
-"""Processes that die in the middle of a step: at any one of its effects, found by watching them."""
+"""Processes that die in the middle of a step: at any effect, found by watching the step."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The local MESH as tests use it: started as the local run starts it, set through its control endpoint."""
+"""The local MESH for tests: started as in the local run, set through the control endpoint."""
 
 import os
 import select
@@ -124,7 +124,7 @@ def local_mesh(folder: Path, *arguments: str) -> Iterator[LocalMesh]:
 
 
 def answer(practice: MeshClient, message_id: str, *codes: str, organisation: str = "A20047") -> None:
-    """Answer a message as the practice does, or whoever else: a response for each code, to the sender."""
+    """Answer a message as the practice or another responder does: one response per code, to the sender."""
     for code in codes:
         response = write(
             Answer(code), Reading(message_id=message_id), Practice(organisation, PRACTICE), shape=Shape.STANDARD,

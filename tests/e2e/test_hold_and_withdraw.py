@@ -29,14 +29,14 @@ def _awake(run: LocalRun) -> None:
 
 def own_row(product: Product, dropped: Dropped) -> Message:
     """A request's own row, and not those of the messages that it became."""
-    (found,) = (each for each in product.run.messages_of(dropped) if each.message_id == dropped.request_id)
+    (found,) = (message for message in product.run.messages_of(dropped) if message.message_id == dropped.request_id)
     return found
 
 
 def becomes(product: Product, dropped: Dropped, status: str) -> Message:
     def there() -> bool:
         found = product.run.messages_of(dropped)
-        return any(each.message_id == dropped.request_id and each.status == status for each in found)
+        return any(message.message_id == dropped.request_id and message.status == status for message in found)
 
     product.wait(there)
     return own_row(product, dropped)
@@ -44,7 +44,7 @@ def becomes(product: Product, dropped: Dropped, status: str) -> Message:
 
 def released_as(product: Product, row: Message) -> Message:
     (message_id,) = next(event.details["message_ids"] for event in row.events if event.kind == "released")
-    (found,) = (each for each in product.run.messages_of(row.request_id) if each.message_id == message_id)
+    (found,) = (message for message in product.run.messages_of(row.request_id) if message.message_id == message_id)
     return found
 
 
@@ -79,9 +79,13 @@ def test_only_the_newest_of_a_window_is_sent_and_the_next_is_the_next_version(pr
     assert (built.at - held.at).total_seconds() > 6, "its window was over"
     third = becomes(product, product.drop(**HELD, encounter=encounter, consultation__updated=ahead()), "RELEASED")
     assert delivered(product, third).item["version"] == 2
-    sent = [each for each in product.run.messages() if each.item["encounter"] == encounter and each.item["version"]]
+    sent = [
+        message
+        for message in product.run.messages()
+        if message.item["encounter"] == encounter and message.item["version"]
+    ]
     assert len(sent) == 2
-    assert all(len(product.uploads(each)) == 1 for each in sent)
+    assert all(len(product.uploads(message)) == 1 for message in sent)
 
 
 @pytest.mark.requirement("GPCM-SD-CS-077")

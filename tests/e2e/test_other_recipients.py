@@ -24,9 +24,9 @@ def the_two(product: Product, dropped: Dropped, *statuses: str) -> tuple[Message
     """The messages of a request, to the care provider and to the practice, once they have these statuses."""
 
     def found() -> dict[str, Message]:
-        return {str(each.item["recipient"]): each for each in product.run.messages_of(dropped)}
+        return {str(message.item["recipient"]): message for message in product.run.messages_of(dropped)}
 
-    product.wait(lambda: [each.status for _, each in sorted(found().items())] == list(statuses))
+    product.wait(lambda: [message.status for _, message in sorted(found().items())] == list(statuses))
     (_, provider), (_, practice) = sorted(found().items())
     return provider, practice
 

@@ -1,4 +1,4 @@
-"""Every answer of PDS through the deployed builder: its role, its secret, its budget, and PDS's checks of its JWTs."""
+"""Every answer of PDS through the deployed builder: role, secret, budget, and PDS's checks of the JWTs."""
 
 import json
 import uuid
@@ -32,7 +32,7 @@ ANSWERS: dict[tuple[str, str, str], tuple[str, str]] = {
     ("9990000042", "TESTWICK", "1964-01-30"): ("INVALID", "restricted"),
     ("9990000050", "MEAKIN", "1927-06-19"): ("INVALID", "replaced"),
     ("9990000069", "ANYBODY", "1960-01-01"): ("INVALID", "invalidated"),
-    ("9990000409", "ANYBODY", "1960-01-01"): ("INVALID", "nobody's"),
+    ("9990000409", "ANYBODY", "1960-01-01"): ("INVALID", "unknown to PDS"),
     ("9990000077", "TESTMOOR", "1979-07-07"): ("INVALID", "no practice"),
     ("9000000009", "SMITH", "2010-10-22"): ("INVALID", "no practice"),
     ("9000000025", "SMYTHE", "2010-10-22"): ("INVALID", "restricted"),
@@ -126,8 +126,8 @@ def test_the_budget_holds_on_the_deployed_table(product: Product) -> None:
     one = budget()
     one.pause(0.5)
 
-    def ask(each: SharedBudget) -> list[float]:
-        return [each.reserve(30.0) for _ in range(5)]
+    def ask(budget: SharedBudget) -> list[float]:
+        return [budget.reserve(30.0) for _ in range(5)]
 
     with ThreadPoolExecutor(4) as pool:
         waits = sorted(wait for waits in pool.map(ask, [budget() for _ in range(4)]) for wait in waits)

@@ -27,7 +27,7 @@ def kinds(message: Message) -> list[str]:
 
 
 def notifications(product: Product, key: str) -> list[str]:
-    """The kinds of the notifications about a subject; each must have been told."""
+    """The kinds of the notifications about a subject; all must have been delivered."""
     table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
     found = table.query(KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
                         ExpressionAttributeValues={":pk": key, ":sk": "NOTICE#"})["Items"]  # fmt: skip
@@ -84,9 +84,7 @@ def test_a_queued_request_without_an_id_is_invalid(product: Product) -> None:
     product.wait(lambda: bool(new()))
     (message,) = new()
     assert message.status == "INVALID"
-    assert message.events[0].details["reasons"] == [
-        "request_id: is missing: a request on the queue needs one of its own"
-    ]
+    assert message.events[0].details["reasons"] == ["request_id: is missing: a request on the queue needs one"]
 
 
 def test_an_invalid_request_is_kept_and_told_with_every_reason(product: Product) -> None:
@@ -232,8 +230,8 @@ def test_what_belongs_to_no_message_is_kept_told_and_acknowledged(product: Produ
         product.run.session.client("s3").head_object(
             Bucket=product.run.outputs["EvidenceBucketName"], Key=str(item["evidence_key"])
         )
-    waiting = [each for each in product.mesh("GET", "messages") if each.get("status") == "accepted"]
-    assert not [each for each in waiting if each["to"] == message.item["mailbox"]]
+    waiting = [message for message in product.mesh("GET", "messages") if message.get("status") == "accepted"]
+    assert not [entry for entry in waiting if entry["to"] == message.item["mailbox"]]
 
 
 def test_an_acknowledgement_that_mesh_lost_lands_once(product: Product) -> None:

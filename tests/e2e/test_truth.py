@@ -107,7 +107,7 @@ class Put:
 
 
 def puts(product: Product, *requests: dict[str, Any]) -> list[Put]:
-    """Put requests into the drop one after the other, under one key, while its rule is disabled."""
+    """Put requests into the drop one after the other, under one key, while the rule is disabled."""
     run, folder = product.run, f"e2e/{uuid.uuid4()}"
     store, bucket, key = run.session.client("s3"), run.outputs["DropBucketName"], f"{folder}/request.json"
     store.put_object(Bucket=bucket, Key=f"{folder}/report.pdf", Body=PDF)
@@ -233,7 +233,7 @@ def test_of_two_puts_of_one_object_whose_events_come_reversed_the_last_put_is_th
         recorded(product, put.request_id)
     assert product.reaches(second.request_id, "DELIVERED").item["version"] == 1
     rows = product.run.messages_of(first.request_id)
-    assert [(each.status, each.item["version"]) for each in rows] == [("SUPERSEDED", 0)]
+    assert [(message.status, message.item["version"]) for message in rows] == [("SUPERSEDED", 0)]
 
 
 def test_a_request_that_cannot_be_read_is_received_and_not_forgotten(product: Product) -> None:
@@ -271,8 +271,8 @@ def test_hostile_responses_kill_no_poller_and_genuine_ones_beside_them_are_taken
         product.run.poll(mailboxes_only=True)
     assert killed(product) == before
     assert product.message(message.request_id).status == "DELIVERED"
-    waiting = [each for each in product.mesh("GET", "messages") if each["from"] == STRANGER]
-    assert {each["status"] for each in waiting} == {"acknowledged"}
+    waiting = [message for message in product.mesh("GET", "messages") if message["from"] == STRANGER]
+    assert {message["status"] for message in waiting} == {"acknowledged"}
 
 
 def downloads(product: Product, count: int) -> None:

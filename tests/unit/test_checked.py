@@ -30,7 +30,7 @@ def beside(name: str) -> Callable[[str], bytes]:
 
 
 def mailbox_of(name: str) -> MailboxSettings:
-    return next(each for each in MAILBOXES.values() if each.mailbox == request_data(name)["mailbox"])
+    return next(known for known in MAILBOXES.values() if known.mailbox == request_data(name)["mailbox"])
 
 
 @pytest.mark.parametrize("name", ["consultation-report-2.0", "consultation-report-1.5", "generic-document-1.5"])
@@ -40,7 +40,7 @@ def test_a_sample_gives_the_bytes_that_are_sent_of_it(name: str) -> None:
     assert made.xml == written(message, name)
     assert made.message_id == str(message.message_id)
     _, findings = validate_bytes(made.xml, Headers.of(made.envelope))
-    assert not [each for each in findings if each.is_broken_must]
+    assert not [finding for finding in findings if finding.is_broken_must]
 
 
 def test_each_recipient_has_its_own_message() -> None:
@@ -72,7 +72,7 @@ def test_what_the_builder_would_refuse_is_refused_with_its_reasons() -> None:
     assert "more than the mailbox's limit of 0.00 MB (100 bytes)" in refused(
         mailbox=MailboxSettings(mailbox=MAILBOX.mailbox, ods_code=MAILBOX.ods_code, max_message_bytes=100)
     )
-    assert "mailbox: is not the mailbox whose settings were given" in refused(
+    assert "mailbox: is not the mailbox of the settings" in refused(
         mailbox=MailboxSettings(mailbox="Y90009OT001", ods_code="Y90009")
     )
 
@@ -124,4 +124,4 @@ def test_without_settings_is_refused_what_any_settings_refuse_and_nothing_else(n
             draft_messages, given, mailbox_of(name), beside(name), identifiers=IDENTIFIERS, now=CREATED_AT
         )
         assert of_builder or not alone, field
-        assert alone or all(any(each in reason for each in OF_SETTINGS) for reason in of_builder), field
+        assert alone or all(any(words in reason for words in OF_SETTINGS) for reason in of_builder), field

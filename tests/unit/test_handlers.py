@@ -69,7 +69,7 @@ def queued(*bodies: str, queue: str = SHARED) -> dict[str, Any]:
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
-    """Load a function's handler as Lambda does, under its own name."""
+    """Load a function's handler as Lambda does, under the function's name."""
     for name in (
         *("LEDGER_TABLE", "NOTICES_TOPIC_ARN", "MAILBOX_PARAMETERS", "DROP_BUCKET", "OUTBOX_BUCKET", "EVIDENCE_BUCKET"),
         *("SEND_QUEUE_URL", "INTAKE_QUEUE_URL", "MAILBOX_SECRETS", "MESH_SECRET", "MESH_URL", "IDENTIFIERS_SECRET"),
@@ -144,7 +144,7 @@ def sender(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def each_counted(what: type[T]) -> T:
     """One of everything that a run counts, also of what is counted from tomorrow on."""
-    return what(**{each.name: 1 for each in fields(what)})
+    return what(**{field.name: 1 for field in fields(what)})
 
 
 def poller(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -468,7 +468,7 @@ def test_an_event_of_what_is_no_request_makes_none(load: Load, monkeypatch: pyte
 def test_an_event_that_says_it_is_of_the_future_is_as_old_as_its_message(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever may use the queue can write such an event, and a request waits for its verdict from then on."""
+    """Anyone who may use the queue can write such an event, and a request then waits for the scan result."""
     arrivals: list[datetime] = []
 
     def dropped(_bucket: str, _key: str, _version: str, arrived: datetime, _sequencer: str) -> BuildResult:
@@ -498,7 +498,7 @@ def test_a_request_of_which_somebody_says_that_it_came_in_year_1_came_when_sqs_t
     arrivals: list[datetime] = []
 
     def take(*told: Any) -> BuildResult:
-        arrivals.append(next(each for each in told if isinstance(each, datetime)))
+        arrivals.append(next(argument for argument in told if isinstance(argument, datetime)))
         return BuildResult("an-id", Status.HELD)
 
     step = SimpleNamespace(

@@ -1,4 +1,4 @@
-"""What is measured of messages: each change once, by mailbox, and never by a name that a sender chose."""
+"""Changes of messages are measured once, by mailbox, and never by a name that a sender chose."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -34,9 +34,9 @@ class Books:
 
     def taken(self) -> dict[str, list[float]]:
         found: dict[str, list[float]] = {}
-        for each in self.measurements.take():
-            assert each.mailbox == MAILBOX
-            found.setdefault(each.name, []).append(each.value)
+        for measurement in self.measurements.take():
+            assert measurement.mailbox == MAILBOX
+            found.setdefault(measurement.name, []).append(measurement.value)
         return found
 
     def store(self, event: LedgerEvent, message_id: str = "a-message", version: int = 1) -> MessageRecord:

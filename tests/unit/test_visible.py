@@ -1,4 +1,4 @@
-"""What nobody can see is the same for ids, codes, texts, names and what is drawn."""
+"""Invisible characters are the same for ids, codes, texts, names and drawn text."""
 
 import json
 import re

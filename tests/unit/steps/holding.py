@@ -91,7 +91,7 @@ class Product:
         return self.mailbox
 
     def asks(self, *, arrived: datetime | None = None, **changes: Any) -> BuildResult:
-        """A request of its own comes on the queue, for the sample's encounter unless told otherwise."""
+        """A new request comes on the queue, for the sample's encounter unless another is given."""
         return self.builder.queued(*self.prepares(arrived=arrived, **changes))
 
     def prepares(self, *, arrived: datetime | None = None, **changes: Any) -> tuple[bytes, datetime | None]:
@@ -118,7 +118,7 @@ class Product:
             self.sender.send(message_id)
 
     def later(self, wait: timedelta) -> None:
-        """Let time pass, and the schedules work at its end."""
+        """Let time pass, then run the schedules."""
         self.time.advance(wait)
         self.works()
 
@@ -133,11 +133,11 @@ class Product:
     def messages(self, request: BuildResult) -> list[MessageRecord]:
         """What a held request was released as."""
         return [
-            self.row(each)
+            self.row(message_id)
             for event in self.row(request.message_id).history.of(EventType.RELEASED)
-            for each in event.details["message_ids"]
+            for message_id in event.details["message_ids"]
         ]
 
     def told(self) -> list[str]:
         """The subjects of the notifications that were told."""
-        return [each.partition("\n")[0].removeprefix("GP Connect Messaging: ") for each in self.topic.told]
+        return [text.partition("\n")[0].removeprefix("GP Connect Messaging: ") for text in self.topic.told]

@@ -75,7 +75,7 @@ class Night:
         )  # fmt: skip
 
     def step_of(self, process: Process) -> Reconciliation:
-        """Make the step of a process that can die at any of its effects."""
+        """Make the step in a process that can die at any effect."""
         table = process.port("dynamodb", self.table)
         ledger = Ledger(table, "ledger", self.step.patience, self.clock)
         return replace(
@@ -101,7 +101,7 @@ class Night:
         )  # fmt: skip
 
     def build(self, name: str, *events: LedgerEvent) -> str:
-        """Receive a request and make its message of these facts; return the message's id."""
+        """Receive a request and build a message with these events; return the message id."""
         self.receive(f"request-{name}")
         unique = tuple(_with_mesh_id(event, name) for event in events)
         self.store(f"message-{name}", f"request-{name}", *unique)
@@ -109,7 +109,7 @@ class Night:
         return f"message-{name}"
 
     def hold(self, name: str) -> None:
-        """Receive a request that waits for its time."""
+        """Receive a request that is held."""
         self.receive(f"request-{name}")
         event = held(at=self.clock(), release_at=self.clock() + WINDOW, by_a_person=False, requirement="", why="")
         self.store(f"request-{name}", f"request-{name}", event)

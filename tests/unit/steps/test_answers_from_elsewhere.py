@@ -49,7 +49,7 @@ def answers(
     response = type("Response", (), {"outcomes": given, "sender_ods_code": organisation})
     received = ReceivedMessage(message_id=name, sender=mailbox or f"{organisation}OT001")
     events = poller(product)._responses(received, cast("Any", response))
-    poller(product)._land(product.mailbox.mailbox, name, "key", (product.row(message_id), events))
+    poller(product)._record(product.mailbox.mailbox, name, "key", (product.row(message_id), events))
 
 
 def sent(product: Product) -> str:
@@ -63,7 +63,7 @@ def test_it_is_kept_does_not_complete_the_message_and_is_told() -> None:
     message_id = sent(product)
     answers(product, message_id, *GOOD, organisation="B86071")
     assert product.row(message_id).status is Status.SENT
-    assert [each.details["from_mailbox"] for each in product.row(message_id).history.of(EventType.RESPONSE)] == [
+    assert [event.details["from_mailbox"] for event in product.row(message_id).history.of(EventType.RESPONSE)] == [
         "B86071OT001", "B86071OT001",
     ]  # fmt: skip
     assert product.told() == ["An answer came from somewhere else"]
@@ -112,7 +112,7 @@ def test_it_voids_nothing_until_a_person_accepts_it() -> None:
     product = Product(hold_window_seconds=0)
     first, second = sent(product), sent(product)
     answers(product, second, VOID, organisation="B86071")
-    assert [product.row(each).status for each in (first, second)] == [Status.SENT, Status.SENT]
+    assert [product.row(message_id).status for message_id in (first, second)] == [Status.SENT, Status.SENT]
     with pytest.raises(NotPossibleError):
         product.operator_actions.accept_response(first, "R", "operator-7")
     assert product.operator_actions.accept_response(second, "R", "operator-7") is Status.REJECTED
@@ -182,7 +182,7 @@ def test_an_answer_that_was_doubted_counts_when_mesh_says_that_the_message_went_
 
 
 def lost_sight_of(product: Product, **changes: Any) -> str:
-    """MESH may have the message, and nobody knows under which id: the answer to its upload was lost."""
+    """MESH may have the message under an unknown id: the answer to the upload was lost."""
 
     def lose(*_: object) -> None:
         raise Uncertain("send", "the answer was lost")
@@ -205,7 +205,7 @@ class Directory:
         assert (mailbox, ods_code, workflow_id) == ("Y90001OT001", "A20047", "GPCONNECT_SEND_DOCUMENT")
         if isinstance(self.listed, MeshError):
             raise self.listed
-        return EndpointLookup(mailboxes=tuple(Mailbox(mailbox_id=each) for each in self.listed))
+        return EndpointLookup(mailboxes=tuple(Mailbox(mailbox_id=mailbox) for mailbox in self.listed))
 
 
 def test_an_answer_to_a_copy_that_nobody_knows_the_id_of_counts_from_the_listed_mailbox_alone() -> None:
@@ -250,7 +250,7 @@ def test_nobody_is_looked_up_where_the_request_names_no_practice_or_mesh_has_not
     product = Product(hold_window_seconds=0)
     unnamed = lost_sight_of(product, registered_practice=None)
     waiting = product.asks().message_id
-    assert [routes(product, Directory(("never",)), each) for each in (unnamed, waiting)] == [[], []]
+    assert [routes(product, Directory(("never",)), message) for message in (unnamed, waiting)] == [[], []]
 
 
 def test_a_copy_that_was_looked_up_is_not_asked_about() -> None:

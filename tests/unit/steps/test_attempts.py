@@ -1,4 +1,4 @@
-"""What a request provokes on the queue's last receive becomes its refusal, and no dead letter without a name."""
+"""A request that fails on the last receive is refused, and becomes no dead letter without a name."""
 
 import json
 from datetime import timedelta
@@ -126,7 +126,7 @@ def test_a_request_at_which_every_process_is_killed_is_refused_before_it_is_touc
 def test_a_request_that_was_killed_only_beside_another_is_built_on_its_last_receive() -> None:
     product = Poisoned(Killed())
     cast("Any", product.ledger).end_request = lambda _id: None
-    for number in (1, 3):  # the batch was killed before its turn at the other receives
+    for number in (1, 3):  # at the other receives the batch was killed before this request
         with pytest.raises(Killed):
             product.receive(number)
     product.error = None

@@ -100,7 +100,7 @@ def test_an_event_of_another_bucket_is_refused_unread_with_a_receipt(product: Dr
 def test_an_event_without_a_version_makes_no_second_request_of_an_object(product: Dropping, version: str) -> None:
     taken = product.drops()
     refused = product.builder.dropped("drop", KEY, version)
-    assert product.reasons(refused) == ["request: was announced without its object's version"]
+    assert product.reasons(refused) == ["request: was announced without an object version"]
     assert refused.message_id in product.received()
     assert product.row(taken.message_id).version == 1
     assert product.drops().message_id == taken.message_id
@@ -119,7 +119,7 @@ def test_a_request_that_was_removed_is_refused_with_a_receipt(product: Dropping)
 def test_a_request_that_is_too_long_is_refused(product: Dropping) -> None:
     product.put(KEY, b" " * (LARGEST_REQUEST + 1))
     assert product.reasons(product.builder.dropped("drop", KEY, "1")) == [
-        "request: is larger than 1.05 MB (1,048,576 bytes): leave out what is not needed"
+        "request: is larger than 1.05 MB (1,048,576 bytes): leave out content that is not needed"
     ]
 
 
@@ -143,7 +143,7 @@ def test_of_two_versions_of_one_object_s3s_sequencer_says_which_is_newer(tmp_pat
 def test_a_request_on_the_queue_needs_an_id_of_its_own_and_a_dropped_one_does_not(product: Dropping) -> None:
     product.put("report.pdf", PDF)
     refused = product.builder.queued(json.dumps(request_data(SAMPLE)).encode())
-    assert product.reasons(refused) == ["request_id: is missing: a request on the queue needs one of its own"]
+    assert product.reasons(refused) == ["request_id: is missing: a request on the queue needs one"]
     assert product.received() == {refused.message_id}
     built = product.builder.queued(json.dumps(request_data(SAMPLE, request_id="request-1")).encode())
     assert built.status is Status.BUILT
@@ -168,7 +168,7 @@ def test_a_refused_request_is_not_released(product: Dropping) -> None:
 
 
 def order(monkeypatch: pytest.MonkeyPatch, product: Dropping, of: str, **origin: Any) -> str:
-    """An operator orders a kept request to be taken in again; give its new id."""
+    """An operator resubmits a kept request; return the new id."""
     again = "5f0e7f58-0000-5000-8000-000000000009"
     given = Order(
         request_id=again, of=of, origin=Origin(**({"folder": "in/one/", "document_versions": ("1",)} | origin))
@@ -225,7 +225,7 @@ def test_a_request_that_is_given_up_keeps_its_origin(product: Dropping, monkeypa
     product.builder.give_up(new, "TypeError", Origin(folder="in/one/"))
     again = order(monkeypatch, product, "kept", folder="in/two/")
     product.builder.give_up(again, "TypeError")
-    origins = [product.ledger.find_origin(each) for each in (new, again)]
+    origins = [product.ledger.find_origin(request_id) for request_id in (new, again)]
     assert [origin and origin.folder for origin in origins] == ["in/one/", "in/two/"]
 
 
@@ -238,7 +238,7 @@ def test_a_held_request_whose_message_breaks_a_rule_in_its_version_is_refused(
     def broken(*_: Any, **__: Any) -> Any:
         raise RequestRefusedError.because("request", "breaks GPCM-SD-039 in this version")
 
-    monkeypatch.setattr(Builder, "_stored", broken)
+    monkeypatch.setattr(Builder, "_store_all", broken)
     product.time.advance(WINDOW + MINUTE)
     refused = product.builder.release(held.message_id)
     assert refused == BuildResult(held.message_id, Status.INVALID)
@@ -361,7 +361,7 @@ def test_every_document_that_is_wrong_is_named(product: Dropping) -> None:
     ]
 
 
-# A request that comes before its documents
+# A request that comes before the documents
 
 WAIT = timedelta(minutes=10)
 
@@ -555,7 +555,7 @@ def test_a_replacement_later_than_a_day_is_sent_with_what_advises_against_it(
     second = product.row(product.drops(key="in/one/again/../request.json").message_id)
     (event,) = second.history.of(EventType.BUILT)
     assert second.version == 2
-    assert [each.partition(":")[0] for each in event.details.get("advice", ())] == ["GPCM-SD-037"] * advised
+    assert [advice.partition(":")[0] for advice in event.details.get("advice", ())] == ["GPCM-SD-037"] * advised
 
 
 def test_a_row_of_a_refused_request_names_its_encounter(product: Dropping) -> None:
@@ -585,7 +585,7 @@ def test_a_repeated_request_queues_its_message_while_no_sender_took_it(product: 
 def test_a_report_that_is_rendered_shows_the_pictures_of_its_attachments(
     product: Dropping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = [each for each in (REQUESTS / "rendered-report").iterdir() if each.name != "request.json"]
+    files = [file for file in (REQUESTS / "rendered-report").iterdir() if file.name != "request.json"]
     for file in files:
         product.put(f"in/one/{file.name}", file.read_bytes())
     chunks, read = product.drop.chunks, []

@@ -46,7 +46,7 @@ ENVIRONMENT = {
 
 @dataclass
 class Clock:
-    """A time that stands still until it is moved."""
+    """A clock that stands still until it is moved."""
 
     time: datetime = datetime(2026, 11, 29, 4, 0, tzinfo=UTC)
 
@@ -71,7 +71,7 @@ class Context(SimpleNamespace):
 
 @dataclass
 class Sqs:
-    """SQS: what was put on each queue, by the queue's URL."""
+    """SQS: the queued messages, by queue URL."""
 
     sent: list[tuple[str, str]] = field(default_factory=list)
 
@@ -127,7 +127,7 @@ class Product:
         self.handlers["poller"].handler({"task": "due"}, Context())
 
     def take(self, function: str, *bodies: str) -> list[str]:
-        """Give a function what is on its queue; return the records that failed."""
+        """Invoke a function with the messages on the queue; return the records that failed."""
         if not bodies:
             return []
         records = [
@@ -313,7 +313,7 @@ def test_the_due_work_measures_the_age_of_the_newest_canary_that_came_through(
 
 @dataclass
 class Aws:
-    """EventBridge, Lambda and KMS: the state of each part, and how often each service was asked."""
+    """EventBridge, Lambda and KMS: the states of the parts, and how often the services were asked."""
 
     states: dict[str, str] = field(
         default_factory=lambda: {"rule": "ENABLED", "one": "Enabled", "two": "Enabled", "key": "Enabled"}
@@ -370,7 +370,9 @@ def test_the_due_work_measures_0_for_what_is_switched_off_and_1_for_the_rest(
     [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     found = {name: _listed(line[name])[0] for name in ("RuleEnabled", "EventSourceMappingsEnabled", "KeysEnabled")}
     assert found == dict.fromkeys(found, 1) | {metric: 0}
-    assert [each for each in (getattr(record, "name_of_the_part", None) for record in caplog.records) if each] == [part]
+    assert [
+        part_name for part_name in (getattr(record, "name_of_the_part", None) for record in caplog.records) if part_name
+    ] == [part]
 
 
 @pytest.mark.parametrize("code", ["ResourceNotFoundException", "NotFoundException"])

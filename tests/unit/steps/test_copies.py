@@ -30,7 +30,7 @@ class Copied(Product):
         self.puts = 0
 
     def put(self, folder: str = "in/one", document: bytes = PDF, name: str = SAMPLE, **changes: Any) -> BuildResult:
-        """A sender puts a request and its document down."""
+        """A sender drops a request and a document."""
         self.dropped.put_object(Key=f"{folder}/report.pdf", Body=document)
         body = json.dumps(request_data(name, **changes)).encode()
         self.dropped.put_object(Key=f"{folder}/request.json", Body=body)
@@ -209,7 +209,7 @@ def test_a_message_is_claimed_once_where_two_copies_are_built_at_once(product: C
     look_up, built = product.builder.lookup, list[BuildResult]()
 
     def meanwhile(*asked: Any) -> Any:
-        """Another builder takes the second copy in, between this one's look at the content and its claim."""
+        """Another builder receives the second copy, after this one read the content and before it claims."""
         if not built:
             built.append(BuildResult("", Status.BUILT))
             built[0] = product.announced("in/one/request.json", version="2")

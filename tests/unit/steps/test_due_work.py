@@ -66,7 +66,7 @@ def test_with_too_little_time_every_message_has_its_turn() -> None:
         once = iter([True])
         product.sweep.run(lambda left=once: next(left, False))  # type: ignore[misc]
         first |= set(product.intake.take())
-        product.time.advance(PATIENCE.stale + MINUTE)  # it falls due again, as if nobody had built it
+        product.time.advance(PATIENCE.stale + MINUTE)  # it falls due again, as if no builder had built it
     assert first == held
 
 
@@ -120,7 +120,7 @@ def test_notifications_are_told_and_messages_are_healed_whatever_time_the_other_
     monkeypatch.undo()
     monkeypatch.setattr(due_work, "MOST_TOLD", 2)
     product.time.advance(PATIENCE.stale + MINUTE)
-    assert [product.sweep.run().notices_told, product.sweep.run().notices_told] == [2, 1]
+    assert [product.sweep.run().notifications_told, product.sweep.run().notifications_told] == [2, 1]
 
 
 def unreachable(**_: object) -> None:

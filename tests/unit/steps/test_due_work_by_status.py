@@ -1,4 +1,4 @@
-"""The sweep does for each status what is due, counts it, and leaves alone what moved on."""
+"""The sweep does the due work by status, counts it, and leaves changed messages alone."""
 
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -58,7 +58,7 @@ def message() -> SweptMessage:
 def test_nothing_counts_where_nothing_is_due(message: SweptMessage) -> None:
     assert message.after(PATIENCE.stale - MINUTE) == {}
     assert SweepResult() == SweepResult(
-        released=0, queued_again=0, leases_ended=0, overdue=0, running_late=0, notices_told=0, left=0
+        released=0, queued_again=0, leases_ended=0, overdue=0, running_late=0, notifications_told=0, left=0
     )
 
 
@@ -183,7 +183,7 @@ def test_in_time_every_message_comes_first(message: SweptMessage, kinds: int) ->
     first = set()
     for _ in range(kinds):
         message.clock.advance(MINUTE)
-        first.add(message.sweep._begun_elsewhere(range(kinds))[0])
+        first.add(message.sweep._rotated(range(kinds))[0])
     assert first == set(range(kinds))
 
 
@@ -269,7 +269,7 @@ def test_a_notification_that_a_crash_left_is_sent(message: SweptMessage) -> None
     with pytest.raises(TypeError):
         message.send()
     message.topic.publish = publish  # type: ignore[method-assign]
-    assert message.after(2 * MINUTE) == {"notices_told": 1}
+    assert message.after(2 * MINUTE) == {"notifications_told": 1}
     assert message.after(2 * MINUTE) == {}
 
 
@@ -280,8 +280,8 @@ def test_each_minute_begins_elsewhere(message: SweptMessage, minute: int, first:
     message.clock.time = base + minute * MINUTE
     items = list(range(10))
     begin = (offset + first) % 10
-    assert list(message.sweep._begun_elsewhere(items)) == [*items[begin:], *items[:begin]]
-    assert list(message.sweep._begun_elsewhere([])) == []
+    assert list(message.sweep._rotated(items)) == [*items[begin:], *items[:begin]]
+    assert list(message.sweep._rotated([])) == []
 
 
 def test_the_limits_are_what_the_documents_say(message: SweptMessage) -> None:

@@ -1,4 +1,4 @@
-"""A notification that nobody takes on is told to a second person, once; one that was acknowledged is not."""
+"""A notification that is not acknowledged is escalated to a second person, once."""
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -60,7 +60,7 @@ class Watch:
         )  # fmt: skip
 
     def fail(self, message_id: str = "4711", events: tuple[LedgerEvent, ...] = (BUILT, started(), refused())) -> str:
-        """Have a message refused (or what else its facts amount to) and told; return the notification's id."""
+        """Have a message refused (or other events) and the notification delivered; return the notification id."""
         record = MessageRecord(
             message_id=message_id, request_id=message_id, mailbox=MAILBOX,
             encounter="e", encounter_key=key_of(MAILBOX, "e"),
@@ -74,7 +74,7 @@ class Watch:
 
     def after(self, wait: timedelta) -> int:
         self.clock.advance(wait)
-        return self.escalation.run().notices_escalated
+        return self.escalation.run().notifications_escalated
 
 
 @pytest.fixture
@@ -86,14 +86,17 @@ def watch() -> Watch:
 def test_a_notification_that_nobody_acknowledges_is_escalated_once(watch: Watch) -> None:
     notification_id = watch.fail()
     assert [watch.after(timedelta(minutes=20)) for _ in range(6)] == [0, 0, 1, 0, 0, 0]
-    assert [each["route"] for each in watch.topic.attributes] == [f"{MAILBOX}/first", f"{MAILBOX}/escalation"]
+    assert [attributes["route"] for attributes in watch.topic.attributes] == [
+        f"{MAILBOX}/first",
+        f"{MAILBOX}/escalation",
+    ]
     first, second = watch.topic.told
     assert first.startswith("GP Connect Messaging: MESH refused a message")
     assert second.startswith("GP Connect Messaging, escalated: MESH refused a message")
     assert f"This notification: {notification_id}" in first
     assert f"This notification: {notification_id}" in second
-    assert [each.notification.id for each in watch.book.open()] == [notification_id], (
-        "open until somebody acknowledges it"
+    assert [item.notification.id for item in watch.book.open()] == [notification_id], (
+        "open until a person acknowledges it"
     )
 
 
@@ -104,7 +107,7 @@ def test_a_notification_is_put_off_until_its_time_is_over_and_escalated_at_that_
     (waiting,) = watch.book.due_escalations(watch.clock() + timedelta(days=1))
     assert waiting.told_at is not None
     watch.clock.time = waiting.told_at + timedelta(hours=1)
-    assert replace(watch.escalation, now=lambda: watch.clock.time).run().notices_escalated == 1
+    assert replace(watch.escalation, now=lambda: watch.clock.time).run().notifications_escalated == 1
 
 
 def test_the_time_of_a_notification_that_was_sent_late_counts_from_when_it_was_sent(watch: Watch) -> None:
@@ -121,8 +124,8 @@ def test_the_time_of_a_notification_that_was_sent_late_counts_from_when_it_was_s
 def test_without_time_no_notification_is_escalated(watch: Watch) -> None:
     watch.fail()
     watch.clock.advance(timedelta(hours=2))
-    assert watch.escalation.run(lambda: False).notices_escalated == 0
-    assert watch.escalation.run().notices_escalated == 1
+    assert watch.escalation.run(lambda: False).notifications_escalated == 0
+    assert watch.escalation.run().notifications_escalated == 1
 
 
 def test_a_notification_that_another_run_escalates_is_left_to_it(watch: Watch) -> None:
@@ -131,7 +134,7 @@ def test_a_notification_that_another_run_escalates_is_left_to_it(watch: Watch) -
     (due,) = watch.book.due_escalations(watch.clock())
     assert watch.book.take_escalation(due)
     watch.book.due_escalations = lambda _now: iter([due])  # type: ignore[method-assign, assignment]
-    assert watch.escalation.run().notices_escalated == 0
+    assert watch.escalation.run().notifications_escalated == 0
     assert len(watch.topic.told) == 1
 
 
@@ -153,7 +156,7 @@ def test_what_waits_for_a_person_is_escalated_though_the_sweep_never_comes_back_
     assert watch.fail(events=(event,)) == f"MESSAGE#4711/{kind}"
     assert watch.ledger.due_messages(watch.clock() + timedelta(days=365)) == {}
     assert [watch.after(timedelta(minutes=20)) for _ in range(6)] == [0, 0, 1, 0, 0, 0]
-    assert [(each["telling"], each["severity"]) for each in watch.topic.attributes] == [
+    assert [(attributes["telling"], attributes["severity"]) for attributes in watch.topic.attributes] == [
         ("first", severity),
         ("escalation", severity),
     ]
@@ -169,7 +172,7 @@ def test_an_acknowledged_notification_is_not_escalated(watch: Watch) -> None:
     other = watch.fail("4712")
     assert watch.book.acknowledge(notification_id, "a.nurse", watch.clock())
     assert [watch.after(timedelta(minutes=40)) for _ in range(3)] == [0, 1, 0]
-    assert [each.notification.id for each in watch.book.open()] == [other]
+    assert [item.notification.id for item in watch.book.open()] == [other]
 
 
 def test_acknowledging_is_recorded_once_with_who_and_when(watch: Watch) -> None:
@@ -177,8 +180,10 @@ def test_acknowledging_is_recorded_once_with_who_and_when(watch: Watch) -> None:
     at = watch.clock()
     assert watch.book.acknowledge(notification_id, "a.nurse", at)
     assert not watch.book.acknowledge(notification_id, "a.doctor", watch.clock())
-    events = [each for each in watch.trail.of_message("4711") if each.what == "notification acknowledged"]
-    assert [(each.actor, each.at, each.details) for each in events] == [("a.nurse", at, {"notice": notification_id})]
+    events = [event for event in watch.trail.of_message("4711") if event.what == "notification acknowledged"]
+    assert [(event.actor, event.at, event.details) for event in events] == [
+        ("a.nurse", at, {"notice": notification_id})
+    ]
 
 
 def test_what_is_acknowledged_before_it_could_be_told_stays_so(watch: Watch) -> None:
@@ -217,9 +222,9 @@ def test_an_unknown_notification_cannot_be_acknowledged(watch: Watch) -> None:
 
 
 def test_an_untold_notification_is_listed_while_somebody_tries_to_tell_it(watch: Watch) -> None:
-    nobody: Any = None
+    unused: Any = None
     sweep = Sweep(
-        ledger=watch.ledger, send_queue=nobody, intake_queue=nobody, notifier=watch.notifier, patience=PATIENCE,
+        ledger=watch.ledger, send_queue=unused, intake_queue=unused, notifier=watch.notifier, patience=PATIENCE,
         now=watch.clock,
     )  # fmt: skip
     assert sweep.untold() == []
@@ -260,7 +265,7 @@ class Refusing(Topic):
 
 
 def escalated_by(topic: Refusing) -> tuple[Watch, int]:
-    """Let three notifications become due, and escalate them by a topic; return how many were told to its readers."""
+    """Let three notifications become due and escalate them; return how many the topic got."""
     watch = Watch()
     for message_id in ("4711", "4712", "4713"):
         watch.fail(message_id)

@@ -35,7 +35,7 @@ def status(*events: LedgerEvent) -> Status:
 
 
 @pytest.mark.requirement("1.5:GPCM-SD-043", "1.5:GPCM-SD-044", "GPCM-SD-094")
-@pytest.mark.parametrize("shape", [each for each in Shape if each is not Shape.GZIP])
+@pytest.mark.parametrize("shape", [shape for shape in Shape if shape is not Shape.GZIP])
 @pytest.mark.parametrize("code", sorted(RESPONSE_CODES))
 def test_it_alone_and_with_the_other_acknowledgement_before_or_after_it(code: str, shape: Shape) -> None:
     known, events = RESPONSE_CODES[code], answered(code, shape)

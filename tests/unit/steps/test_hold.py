@@ -44,7 +44,7 @@ def test_a_release_that_ended_half_way_goes_on_with_the_version_it_was_given(mon
         product.builder.release(held.message_id)
     assert product.status(held) is Status.RELEASING
     with monkeypatch.context() as patched:
-        patched.setattr(Builder, "_still_waits", lambda *_: pytest.fail("it is decided on again"))
+        patched.setattr(Builder, "_still_held", lambda *_: pytest.fail("it is decided on again"))
         built = product.builder.release(held.message_id)
     assert (built.status, product.row(built.message_id).version) == (Status.BUILT, 1)
 
@@ -104,7 +104,7 @@ def test_the_consultations_own_time_decides_which_is_newest_whenever_they_come()
     newer = product.asks(consultation__updated="2026-11-20T21:30:00+00:00")
     older = product.asks(consultation__updated="2026-11-20T21:00:00+00:00")
     same = product.asks(consultation__updated="2026-11-20T21:30:00+00:00")
-    assert [product.status(each) for each in (newer, older, same)] == [
+    assert [product.status(request_id) for request_id in (newer, older, same)] == [
         Status.SUPERSEDED, Status.SUPERSEDED, Status.HELD,
     ]  # fmt: skip
 
@@ -132,7 +132,7 @@ def test_what_is_sent_is_what_was_checked_whatever_was_written_over_it_since() -
     product.drop.version = "2"
     product.later(WINDOW + MINUTE)
     assert len(product.mesh.sent) == 1
-    data = json.loads(next(each for key, each in product.bucket.objects.items() if key.startswith("requests/")))
+    data = json.loads(next(content for key, content in product.bucket.objects.items() if key.startswith("requests/")))
     assert data["encounter"] == request_data(SAMPLE)["encounter"]
     (origin,) = (item for key, item in product.table.items.items() if key[1] == "ORIGIN")
     assert origin["document_versions"] == ["1"]
@@ -224,7 +224,7 @@ def test_a_builder_that_never_comes_back_is_told_while_the_sweep_goes_on_trying(
 
 
 def minutes_until_told(product: Product) -> list[int]:
-    """Let the sweep come every minute for four hours, and nobody else; say after how many minutes it told."""
+    """Run only the sweep, every minute for four hours; return after how many minutes it notified."""
     told: list[int] = []
     for minute in range(1, 241):
         product.time.advance(MINUTE)
@@ -268,7 +268,7 @@ def test_a_message_that_no_sender_takes_is_told_in_time_as_well() -> None:
     product.sweep.run()
     assert product.told() == ["A message cannot be sent"]
     product.later(MINUTE)
-    assert [each.status for each in product.messages(held)] == [Status.SENT]
+    assert [message.status for message in product.messages(held)] == [Status.SENT]
 
 
 def test_what_comes_hours_late_is_not_told_of_before_it_fails() -> None:
@@ -321,11 +321,11 @@ def test_an_operator_lets_a_version_pass_the_one_that_never_leaves_which_is_then
     product.works()
     assert product.mesh.sent == [second.message_id], "at the next sweep"
     assert product.sender.send(first.message_id) is Status.SUPERSEDED
-    assert [each.details["actor"] for each in product.row(first.message_id).history.of(EventType.SUPERSEDED)] == [
+    assert [event.details["actor"] for event in product.row(first.message_id).history.of(EventType.SUPERSEDED)] == [
         "operator-7"
     ]
     trail = AuditTrail(cast("Any", product.table), "ledger", now=product.time)
-    deeds = {(each.actor, each.what) for message in (first, second) for each in trail.of_message(message.message_id)}
+    deeds = {(event.actor, event.what) for message in (first, second) for event in trail.of_message(message.message_id)}
     assert {("operator-7", "superseded"), ("operator-7", "waits no longer")} <= deeds
 
 

@@ -1,4 +1,4 @@
-"""What senders put down is found in S3's own list, whatever became of its announcement."""
+"""Dropped objects are found in S3's list, whether or not they were announced."""
 
 from datetime import timedelta
 from typing import Any
@@ -80,7 +80,7 @@ def test_what_was_announced_and_built_is_tagged_and_not_found(world: World) -> N
 
 
 def test_a_request_that_was_received_and_not_built_is_not_put_on_the_queue_again(world: World) -> None:
-    """The queue, its dead letters and the balance see to it."""
+    """The queue, the dead letters and the balance handle it."""
     request = world.drop("one")
     world.queue.intake.clear()
     world.evidence.receipt(request)
@@ -125,7 +125,7 @@ def test_a_document_that_no_request_names_is_told_by_a_hash(world: World) -> Non
     assert found.documents_without_request == 1
     assert subjects(world) == ["Documents were dropped without a request"]
     assert not any("SMITH" in text for text in (*world.topic.told, *found.document_ids))
-    assert [len(each) for each in found.document_ids] == [16]
+    assert [len(document_id) for document_id in found.document_ids] == [16]
 
 
 @pytest.mark.parametrize("key", ["one/report.pdf", "one/zz.pdf", "one/scans/2.pdf", "one/REQUEST.PDF"])
@@ -165,7 +165,7 @@ def test_a_document_is_put_off_for_a_day_at_most(world: World, monkeypatch: pyte
     not_received = DropBucket.not_received
 
     def noted(drop: DropBucket, listed: Any) -> Any:
-        looked_at.extend(each.key for each in listed)
+        looked_at.extend(item.key for item in listed)
         return not_received(drop, listed)
 
     monkeypatch.setattr(DropBucket, "not_received", noted)

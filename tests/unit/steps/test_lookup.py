@@ -137,7 +137,7 @@ def test_a_patient_who_joins_the_sender_while_the_request_is_held_needs_no_messa
     [
         ("9990000050", "MEAKIN", "1927-06-19", "replaced"),
         ("9990000069", "ANYBODY", "1960-01-01", "invalidated"),
-        ("9990000409", "ANYBODY", "1960-01-01", "nobody's"),
+        ("9990000409", "ANYBODY", "1960-01-01", "unknown to PDS"),
         ("9658220142", "KEWN", "1999-10-03", "restricted"),
         ("9990000042", "TESTWICK", "1964-01-30", "restricted"),
         ("9990000077", "TESTMOOR", "1979-07-07", "no practice"),

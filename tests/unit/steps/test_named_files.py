@@ -1,4 +1,4 @@
-"""A message carries its own patient's documents, also where a sender puts several patients' files under one key."""
+"""A message carries the right patient's documents, also where a sender reuses a key for several patients."""
 
 import base64
 import json

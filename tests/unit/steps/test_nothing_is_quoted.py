@@ -152,7 +152,7 @@ def test_what_a_response_calls_its_organisation_is_not_even_recorded_unless_it_i
     world.mesh.inboxes[MAILBOX][answer] = headers, body.replace(b'value="A20047"', f'value="{text}"'.encode())
     world.poll(world.process("poller"))
     (record,) = world.records()
-    assert [(each.details["from_mailbox"], each.details["from_organisation"]) for each in
+    assert [(event.details["from_mailbox"], event.details["from_organisation"]) for event in
             record.history.of(EventType.RESPONSE)] == [(mailbox, "not readable")]  # fmt: skip
     assert record.status is Status.SENT, "it does not count: it names another organisation than the message went to"
     assert "organisation not readable" in world.topic.told[0]

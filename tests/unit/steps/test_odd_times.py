@@ -1,4 +1,4 @@
-"""A request that states a time that cannot be true is refused, and its encounter goes on as before."""
+"""A request that states an impossible time is refused, and the encounter goes on as before."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,8 +27,12 @@ def test_an_empty_time_of_change_is_refused_and_the_next_request_of_the_encounte
     product = Product(hold_window_seconds=window)
     refused = product.asks(consultation__updated=empty)
     assert refused.status is Status.INVALID
-    of_updated = [each for each in reasons(product, refused.message_id) if each.startswith("consultation.updated: ")]
-    assert any(each.endswith(TOO_EARLY) for each in of_updated) is (empty > "1880"), "earlier years are no time at all"
+    of_updated = [
+        reason for reason in reasons(product, refused.message_id) if reason.startswith("consultation.updated: ")
+    ]
+    assert any(reason.endswith(TOO_EARLY) for reason in of_updated) is (empty > "1880"), (
+        "earlier years are no time at all"
+    )
     assert of_updated
     taken = product.asks()
     assert taken.status is (Status.HELD if window else Status.BUILT)
@@ -68,7 +72,7 @@ def test_a_request_that_is_said_to_have_come_at_an_impossible_time_came_now(came
 
 
 def test_a_request_that_was_kept_with_an_impossible_time_comes_now() -> None:
-    """Earlier releases kept what was said of it, and failed at each of its receives."""
+    """Earlier releases kept the stated time, and failed at every receive."""
     product = Product(hold_window_seconds=0)
     raw, _ = product.prepares()
     request_id = str(product.builder.identifiers.queued_request_id(raw))

@@ -1,4 +1,4 @@
-"""The builder opens what a request names, and so do whoever asks beforehand: all give one verdict."""
+"""The builder and the check before dropping open a request's documents with the same result."""
 
 import base64
 import json
@@ -66,7 +66,7 @@ def test_the_builder_gpcm_and_the_library_give_one_verdict(name: str, tmp_path: 
 
     said = CliRunner().invoke(app, ["validate", "--json", str(tmp_path / KEY)])
     rule, also = (
-        [each for each in found if "the primary document must be" not in each]
+        [reason for reason in found if "the primary document must be" not in reason]
         for found in (reasons, json.loads(said.stdout)["reasons"])
     )
     assert also == rule
@@ -79,7 +79,7 @@ def test_the_builder_gpcm_and_the_library_give_one_verdict(name: str, tmp_path: 
         )  # fmt: skip
         beforehand = []
     except RequestRefusedError as refused:
-        beforehand = [str(each) for each in refused.reasons]
+        beforehand = [str(reason) for reason in refused.reasons]
     # Of the archive the library says first that no primary document may be one.
     assert beforehand == rule or (name == "archive" and beforehand)
 

@@ -1,4 +1,4 @@
-"""A document for another care provider: two messages, each with its own ledger row, lookup and end."""
+"""A document for another care provider: two messages with separate ledger rows, lookups and outcomes."""
 
 import json
 from collections.abc import Callable
@@ -46,7 +46,7 @@ FAULT = Finding(
 
 
 class Rewritten(DropInMind):
-    """A drop whose request says something else in each version: the same again would be a copy of it."""
+    """A drop whose request differs in every version: the same content would be a repeat."""
 
     def read(self, key: str, version: str, limit: int) -> bytes:
         return super().read(key, version, limit) + b" " * (int(version) if key == "request.json" else 0)
@@ -77,7 +77,7 @@ class MeshInMind:
         self.asked.append((ods_code, workflow_id))
         if self.failure:
             raise self.failure
-        return EndpointLookup(mailboxes=tuple(Mailbox(mailbox_id=each) for each in self.mailboxes))
+        return EndpointLookup(mailboxes=tuple(Mailbox(mailbox_id=mailbox) for mailbox in self.mailboxes))
 
     def forget_lookup(self, ods_code: str, workflow_id: str) -> None:
         self.forgotten.append((ods_code, workflow_id))
@@ -137,7 +137,7 @@ class Product:
         return [text.partition("\n")[0] for text in self.topic.told]
 
     def settings(self, mailbox: str) -> MailboxSettings:
-        known = next(each for each in MAILBOXES.values() if each.mailbox == mailbox)
+        known = next(settings for settings in MAILBOXES.values() if settings.mailbox == mailbox)
         return replace(known, hold_window_seconds=int(self.hold.total_seconds()))
 
     def built(self, version: str = "1") -> BuildResult:
@@ -158,7 +158,7 @@ class Product:
         events = self.poller._responses(
             ReceivedMessage(message_id=f"R{code}{message_id}", sender="A20047OT001"), cast("Any", response)
         )
-        self.poller._land("Y90002OT001", f"R{code}", "key", (self.record(message_id), events))
+        self.poller._record("Y90002OT001", f"R{code}", "key", (self.record(message_id), events))
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ def test_a_request_that_is_given_up_half_way_names_the_message_that_is_sent(
     (event,) = product.record(given_up.message_id).history.of(EventType.REQUEST_REFUSED)
     assert event.details["reasons"] == [
         "request: could not be processed: TypeError",
-        f"request: message {stored[0]} was made of it before, and is sent all the same",
+        f"request: message {stored[0]} was built from it before, and is sent all the same",
     ]
     assert product.queue.ids == stored
 

@@ -48,7 +48,7 @@ def world() -> World:
 
 
 def built(world: World, encounter: str = "one") -> str:
-    """Have a request built; return its message's id."""
+    """Have a request built; return the message id."""
     before = {record.message_id for record in world.records()}
     world.drop(encounter)
     world.deliver_intake(world.process("builder"))
@@ -474,7 +474,7 @@ def test_a_report_on_our_upload_is_recorded(world: World) -> None:
 
 
 def test_a_held_request_of_the_encounter_is_not_what_a_reference_names(world: World) -> None:
-    """It has a row of its own, as version 0, and nothing of it left."""
+    """It has a row with version 0, and nothing of it left."""
     world.hold = timedelta(minutes=30)
     world.drop("one")
     world.deliver_intake(world.process("builder"))
@@ -507,7 +507,7 @@ def test_a_message_that_fails_each_time_is_tried_alone_so_often_and_then_set_asi
     assert tries == 3
     assert len(world.inbox()) == 1, "it stays in MESH"
     assert subjects(world) == ["Something came in that belongs to no message"]
-    assert "it could not be taken in, 2 times" in world.topic.told[0]
+    assert "it could not be received in 2 tries" in world.topic.told[0]
     received = world.ledger.find_received(MAILBOX, world.inbox()[0])
     assert received is not None
     assert (received.evidence_key, received.outcome) == ("", QUARANTINED)
@@ -540,7 +540,7 @@ def test_a_damaged_message_is_kept_as_it_was_served_and_a_person_knows(
     monkeypatch.setattr(Client, "download_into", damaged)
     assert a_poller(world, largest=7).poll(MAILBOX) == PollResult(unmatched=1)
     assert asked == [{"maximum_bytes": 7}, {"maximum_bytes": 7, "as_served": True}]
-    assert "its content is damaged: it is truncated" in world.topic.told[0]
+    assert "the content is damaged: it is truncated" in world.topic.told[0]
     assert world.inbox() == []
     received = world.ledger.find_received(MAILBOX, answer)
     assert received is not None
@@ -598,7 +598,7 @@ def test_with_a_wrong_checksum_what_names_no_waiting_message_is_set_aside(
     world.answer(message_id, "30002")
     assert a_poller(world).poll(MAILBOX) == PollResult(unmatched=1)
     assert status(world, message_id) is Status.DELIVERED
-    assert "it answers a message that waits for no answer, and its checksum does not agree" in world.topic.told[-1]
+    assert "it answers a message that waits for no response, and the checksum does not agree" in world.topic.told[-1]
     for body, headers in ((b"<x/>", {}), (b"", {"message_type": "REPORT"}), (b"x", {"workflow_id": "OTHER"})):
         assert "checksum" in unmatched(world, body, **headers) or body == b"<x/>"
     assert world.inbox() == []
@@ -643,7 +643,7 @@ def test_what_cannot_be_understood_is_kept_and_a_person_knows_why(
     (_, (_, body)) = world.mesh.inboxes[MAILBOX].popitem()
     assert "it is a response that names no message of ours" in unmatched(world, body)
     unreadable = body.replace(b"11111111-1111-4111-8111-111111111111", b"UNREADABLE-IN-ORIGINAL-MESSAGE")
-    assert "could not read our message's id" in unmatched(world, unreadable)
+    assert "could not read the id of our message" in unmatched(world, unreadable)
     assert world.inbox() == []
 
 
@@ -813,7 +813,7 @@ def test_a_reference_names_the_message_that_waits_for_every_level_of_the_answer(
     for code in came:
         world.answer(message_id, code)
     poll(world)
-    said = tuple(Outcome(level=each, verdict=Verdict.POSITIVE, code=None) for each in outcomes)
+    said = tuple(Outcome(level=level, verdict=Verdict.POSITIVE, code=None) for level in outcomes)
     answer: Any = SimpleNamespace(
         identifier="", sender_reference="one", outcomes=said, level=level, timestamp=world.clock.time
     )

@@ -20,7 +20,7 @@ def world() -> World:
 
 
 def build_all(world: World) -> None:
-    """Build what is on the queue, also what waits for its documents, for as long as it may."""
+    """Build the queued requests, also those that wait for documents, for as long as they may."""
     for _ in range(60):
         if not world.queue.intake:
             return
@@ -83,7 +83,7 @@ def test_a_refused_request_that_is_taken_in_again_and_again_finds_the_report_tha
         world.clock.advance(timedelta(minutes=1))
         assert len(world.records()) == times + 1
     reasons = {str(record.history.events) for record in world.records()}
-    assert not any("names no file" in each for each in reasons)
+    assert not any("names no file" in reason for reason in reasons)
 
 
 def test_a_request_that_is_taken_in_again_means_the_document_that_was_put_right(world: World) -> None:

@@ -47,10 +47,10 @@ def test_a_day_on_which_nothing_was_lost_balances(night: Night) -> None:
     night.receive("request-d", OTHER)
     night.store("request-d", "request-d", request_refused(at=EVENING, reasons=["patient: is missing"]))
     made = night.reckon_now(DAY)
-    its = of(made)
+    counts = of(made)
     assert made.wrong == 0
-    assert (its.received, its.settled, its.open) == (4, 3, 1), "counted where the ledger says that it belongs"
-    assert its.statuses == {"DELIVERED": 2, "SENT": 1, "INVALID": 1}
+    assert (counts.received, counts.settled, counts.open) == (4, 3, 1), "counted where the ledger says that it belongs"
+    assert counts.statuses == {"DELIVERED": 2, "SENT": 1, "INVALID": 1}
     assert night.told() == []
 
 
@@ -123,10 +123,10 @@ def test_a_request_that_is_held_is_open_and_its_messages_carry_on_when_it_is_rel
     night.release("c", *DELIVERED, messages=2)
     night.clock.advance(timedelta(minutes=5))
     made = night.reckon_now(DAY)
-    its = of(made)
-    assert (its.received, its.settled, its.open, made.wrong) == (3, 1, 2, 0)
-    assert its.open_messages.keys() == {"request-a", under_way}
-    assert its.statuses == {"HELD": 1, "SENT": 1, "DELIVERED": 2}
+    counts = of(made)
+    assert (counts.received, counts.settled, counts.open, made.wrong) == (3, 1, 2, 0)
+    assert counts.open_messages.keys() == {"request-a", under_way}
+    assert counts.statuses == {"HELD": 1, "SENT": 1, "DELIVERED": 2}
 
 
 @pytest.mark.parametrize("days", [0, 1], ids=["on its day", "on a later day"])
@@ -177,11 +177,11 @@ def test_whatever_becomes_of_a_request_leaves_a_row_by_which_it_is_accounted_for
         patience=patience, now=product.time, pace=AT_ONCE,
     )  # fmt: skip
     made = [step.run(DAY), step.run(DAY + timedelta(days=1))]
-    days = [each for each in made if isinstance(each, Balance)]
-    assert [each.total("received") for each in days] == [2, 7]
-    assert [each.wrong for each in days] == [0, 0]
+    days = [result for result in made if isinstance(result, Balance)]
+    assert [balance.total("received") for balance in days] == [2, 7]
+    assert [balance.wrong for balance in days] == [0, 0]
     (last,) = days[1:]
-    assert sum((its.statuses for its in last.mailboxes.values()), Counter()) == {
+    assert sum((counts.statuses for counts in last.mailboxes.values()), Counter()) == {
         "NOT_REQUIRED": 1, "INVALID": 3, "TELL_PRACTICE": 1, "WITHDRAWN": 1, "HELD": 1,
     }  # fmt: skip
 
@@ -197,7 +197,7 @@ def test_what_is_received_before_midnight_and_built_after_balances_on_both_days(
 
 def test_a_message_that_an_earlier_balance_left_open_is_missed_when_it_vanishes(night: Night) -> None:
     kept, lost = night.build("a", *SENT), night.build("b", *SENT)
-    assert night.reckon().wrong == 2, "nobody has looked at either for hours"
+    assert night.reckon().wrong == 2, "neither was looked at for hours"
     night.lose(f"MESSAGE#{lost}")
     night.clock.time = NIGHT + timedelta(days=1)
     made = night.reckon()
@@ -242,10 +242,10 @@ def test_a_day_on_which_mesh_answers_nothing_does_not_balance(night: Night, fail
     night.mesh.failure = failure
     night.clock.advance(SOON)
     made = night.reckon_now(DAY)
-    its = of(made)
-    assert (made.must_be_known, made.asked_of_mesh, made.not_asked, its.unknown_to_mesh) == (7, 0, 7, [])
+    counts = of(made)
+    assert (made.must_be_known, made.asked_of_mesh, made.not_asked, counts.unknown_to_mesh) == (7, 0, 7, [])
     assert made.total("unanswered") == 5, "after so many MESH is left alone"
-    assert set(its.unanswered) < set(sent)
+    assert set(counts.unanswered) < set(sent)
     assert night.told() == ["The day's balance does not add up"]
     assert "unanswered: 5" in night.topic.told[0]
 
@@ -271,7 +271,7 @@ def test_a_mailbox_of_whose_messages_mesh_answers_none_does_not_balance_beside_o
     nothing = Balance(day=DAY, made_at=NIGHT, mailboxes={})
     answers = list(zip(rows, (True, None, None, None), strict=True))
     made = nothing.plus(asked_of_mesh(DAY, NIGHT, answers[:3])).plus(asked_of_mesh(DAY, NIGHT, answers[3:]))
-    assert {name: its.wrong for name, its in made.mailboxes.items()} == {MAILBOX: 0, OTHER: 2}
+    assert {name: counts.wrong for name, counts in made.mailboxes.items()} == {MAILBOX: 0, OTHER: 2}
     assert made.mailboxes[OTHER].unanswered == ["message-2", "message-3"]
     assert Balance.from_json(json.loads(json.dumps(made.as_json()))) == made
     later = made.plus(asked_of_mesh(DAY, NIGHT, [(rows[2], True)]))
@@ -371,7 +371,7 @@ def test_a_request_that_waits_for_its_documents_and_then_for_their_scan_is_not_l
 
 
 def test_a_request_whose_event_is_repeated_days_later_is_not_lost() -> None:
-    """Its second receipt is of a day on which nothing of its message changes."""
+    """The second receipt is of a day on which the message does not change."""
     world = World(Watched())
     world.drop("one", announced=2)
     world.deliver_intake(world.process("builder"))

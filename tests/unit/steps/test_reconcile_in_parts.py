@@ -23,7 +23,7 @@ from tests.unit.steps.night import DAY, DELIVERED, EVENING, MAILBOX, NIGHT, SENT
 
 DAY_AFTER = timedelta(days=1)
 READ_AT_MOST = 2
-"""Shard after shard is read in one place; to die at the third of them is to die at the second."""
+"""The shards are read at one effect; to die at the third of them is to die at the second."""
 EVERY = 5 if os.environ.get("EXAMPLES") == "few" else 1
 
 
@@ -32,7 +32,7 @@ def in_small_parts(step: Reconciliation) -> Reconciliation:
 
 
 def prepared() -> Night:
-    """A day on which something of each kind happened, and the day before, which left two messages open."""
+    """A day with events of every kind, and the day before, which left two messages open."""
     night = Night()
     night.clock.advance(-DAY_AFTER)
     night.build("left", *SENT)
@@ -58,7 +58,7 @@ def prepared() -> Night:
 def outcome(night: Night) -> tuple[Any, ...]:
     """The day's balance as it is kept, what a person was notified of, and where the tour in MESH has come."""
     kept = json.loads(night.bucket.objects[f"balances/{DAY}.json"])
-    # The clock goes on at each look, and stands in these files, too.
+    # The clock advances at every call, and these files contain the time, too.
     kept.pop("made_at")
     kept["wrong_files"] = len(kept["wrong_files"])
     return kept, night.told(), night.balances.tour()
@@ -87,8 +87,8 @@ def test_parts_come_to_the_same_balance_as_one_part_for_all() -> None:
     assert len(kept.pop("open_files")) > len(at_once.pop("open_files")), "the one was in parts, the other was not"
     assert kept.pop("wrong_files") > at_once.pop("wrong_files")
     assert told == told_at_once == ["The day's balance does not add up"]
-    its = kept["mailboxes"][MAILBOX]
-    assert {name: its[name] for name in ("without_receipt", "vanished", "unknown_to_mesh")} == {
+    counts = kept["mailboxes"][MAILBOX]
+    assert {name: counts[name] for name in ("without_receipt", "vanished", "unknown_to_mesh")} == {
         "without_receipt": ["request-unreceived"], "vanished": ["message-vanished"],
         "unknown_to_mesh": ["message-unknown"],
     }  # fmt: skip
@@ -102,9 +102,9 @@ def test_a_run_that_is_killed_at_any_effect_leaves_a_reckoning_that_comes_to_the
     expected, places = undisturbed()
     seen: Counter[Place] = Counter()
     killed = 0
-    for at, place in enumerate(places, 1):
-        seen[place] += 1
-        if seen[place] > READ_AT_MOST or at % EVERY:
+    for at, effect in enumerate(places, 1):
+        seen[effect] += 1
+        if seen[effect] > READ_AT_MOST or at % EVERY:
             continue
         night = prepared()
         process = Process("reconcile", Watched(), at, Ending.DIES)
@@ -116,7 +116,7 @@ def test_a_run_that_is_killed_at_any_effect_leaves_a_reckoning_that_comes_to_the
             night.clock.advance(timedelta(minutes=2))
             night.step.notifier.tell(night.ledger.due_notifications(night.clock() + timedelta(hours=1)))
         kept, told, tour = outcome(night)
-        assert (kept, set(told), tour) == (expected[0], set(expected[1]), expected[2]), place
+        assert (kept, set(told), tour) == (expected[0], set(expected[1]), expected[2]), effect
         killed += 1
     assert killed > len(places) / EVERY / 20
 
@@ -171,7 +171,7 @@ def test_a_row_that_moves_while_the_indexes_are_read_is_found_past_them() -> Non
         class Blind:
             def paginate(self, **query: Any) -> Any:
                 for page in pages.paginate(**query):
-                    yield {**page, "Items": [each for each in page["Items"] if "moving" not in each["pk"]["S"]]}
+                    yield {**page, "Items": [item for item in page["Items"] if "moving" not in item["pk"]["S"]]}
 
         return Blind()
 
@@ -192,7 +192,7 @@ def test_all_that_is_wrong_is_kept_also_where_the_days_balance_lists_only_the_fi
     made = run_to_the_end(in_small_parts(night.step))
     assert (len(made.mailboxes["-"].lost), made.total("lost"), made.wrong) == (2, 9, 9)
     found = [json.loads(night.bucket.objects[key])["mailboxes"]["-"]["lost"] for key in made.wrong_files]
-    assert sorted(each for part in found for each in part) == [f"request-{number}" for number in range(9)]
+    assert sorted(request_id for part in found for request_id in part) == [f"request-{number}" for number in range(9)]
 
 
 def test_a_reckoning_that_was_begun_long_ago_is_begun_afresh() -> None:
@@ -223,7 +223,7 @@ def test_the_next_day_asks_mesh_on_where_this_one_ended_and_then_from_the_beginn
         rounds.append(list(night.mesh.asked))
         assert (made.asked_of_mesh, made.not_asked) == (len(rounds[-1]), 5 - len(rounds[-1]))
         night.clock.advance(DAY_AFTER)
-    assert [len(each) for each in rounds] == [3, 2, 3]
+    assert [len(batch) for batch in rounds] == [3, 2, 3]
     assert sorted(rounds[0] + rounds[1]) == ids
     assert rounds[2] == rounds[0]
 

@@ -33,7 +33,7 @@ BAD = {
 
 
 class ScannedProduct(Product):
-    """The product with a drop that is scanned, and in it the sample with its documents."""
+    """The product with a scanned drop that holds the sample and the documents."""
 
     def __init__(self) -> None:
         super().__init__(hold_window_seconds=0)
@@ -155,7 +155,7 @@ def test_what_is_not_clean_is_refused_told_and_copied_nowhere(product: ScannedPr
 @pytest.mark.parametrize("verdicts", [("FAILED", "THREATS_FOUND"), ("THREATS_FOUND", "FAILED")])
 def test_malware_is_told_as_malware_whatever_else_is_wrong(product: ScannedProduct, verdicts: tuple[str, str]) -> None:
     product.scanned(CLEAN, *product.keys)
-    documents = [f"a/{each['key']}" for each in request_data(SAMPLE)["documents"]]
+    documents = [f"a/{document['key']}" for document in request_data(SAMPLE)["documents"]]
     for key, verdict in zip(documents, verdicts, strict=False):
         product.scanned(verdict, key)
     found = sorted(line.partition(":")[0] for line in product.reasons(product.receives()).splitlines())

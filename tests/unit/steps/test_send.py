@@ -303,7 +303,7 @@ def test_mesh_says_what_became_of_an_upload_whose_answer_was_lost(
     lose_the_answer(monkeypatch, lambda _client, known: Tracking(message_id=known, status=word, recipient=""))
     assert sending.send() is status
     (tracked,) = sending.events(EventType.UPLOAD_TRACKED)
-    known = "a word that we do not know" if status is Status.UNCERTAIN else word
+    known = "a status that we do not know" if status is Status.UNCERTAIN else word
     assert tracked.details == {"attempt": 1, "mesh_message_id": "M1", "mesh_status": known}
     if status is Status.SENT:
         assert sending.history.mesh_message_ids == ("M1",)

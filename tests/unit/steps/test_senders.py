@@ -29,7 +29,7 @@ PDF = (REQUESTS / SAMPLE / "report.pdf").read_bytes()
 
 
 class Shared(Operated):
-    """The product with two senders, each with a mailbox; `tmp_path` is the drop bucket."""
+    """The product with two senders with a mailbox each; `tmp_path` is the drop bucket."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         super().__init__(**settings)
@@ -55,7 +55,7 @@ class Shared(Operated):
         file.write_bytes(content)
 
     def puts(self, folder: str, mailbox: str, **changes: Any) -> str:
-        """Somebody puts a request and its document into a folder of the drop."""
+        """Drop a request and a document into a folder."""
         self.put(f"{folder}report.pdf", PDF)
         data = request_data(SAMPLE, mailbox=mailbox, organisation__ods_code=mailbox[:6], **changes)
         self.put(f"{folder}request.json", json.dumps(data).encode())
@@ -75,7 +75,7 @@ class Shared(Operated):
     @property
     def routes(self) -> list[str]:
         """Whom the notifications were for."""
-        return [each["route"] for each in self.topic.attributes]
+        return [attributes["route"] for attributes in self.topic.attributes]
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def refused(product: Shared, built: BuildResult, account: str, *fields: str) -> 
     assert product.evidence.request(row.request_id)
     assert product.routes == [f"{account}/first"]
     assert "A request was refused" in product.topic.told[0]
-    assert not [each for each in ("WRIGHT", "9658218865", "report.pdf") if each in product.topic.told[0].upper()]
+    assert not [text for text in ("WRIGHT", "9658218865", "report.pdf") if text in product.topic.told[0].upper()]
     assert product.mesh.sent == []
 
 
@@ -169,7 +169,7 @@ def test_what_was_refused_is_refused_again_when_an_operator_has_it_taken_in_agai
         found = product.builder.again(again)
         row = product.row(found.message_id)
         assert (row.status, row.mailbox) == (Status.INVALID, account)
-        assert [each.partition(":")[0] for each in reasons(product, found)] == ["mailbox"]
+        assert [reason.partition(":")[0] for reason in reasons(product, found)] == ["mailbox"]
 
 
 def test_once_the_configuration_is_corrected_an_operator_can_have_the_request_taken_in_again(product: Shared) -> None:

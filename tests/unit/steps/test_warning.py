@@ -35,19 +35,19 @@ def registered(**known: str) -> MessageRecord:
 
 
 def practice(request: Request | None, *sent: MessageRecord) -> str:
-    (line,) = [each for each in warning(withdrawal(), request, sent).splitlines() if each.startswith("Registered")]
+    (line,) = [line for line in warning(withdrawal(), request, sent).splitlines() if line.startswith("Registered")]
     return line.removeprefix("Registered practice: ")
 
 
 def test_a_warning_says_who_the_patient_is_and_what_the_practice_has() -> None:
     second = message(version=2, message_id="m2")
     assert warning(withdrawal(), a_request(), [second, message()]) == (
-        "This consultation was deleted after its report was sent. Tell the practice that it must not rely on it.\n"
+        "This consultation was deleted after the report was sent. Tell the practice that it must not rely on it.\n"
         "\n"
         "Patient: Mr Garth WRIGHT\n"
         "NHS number: 9658218865\n"
         "Date of the consultation: 20 November 2026, 19:40 UTC\n"
-        "Registered practice: Millbrook Surgery, ODS code A20047; nobody has answered yet\n"
+        "Registered practice: Millbrook Surgery, ODS code A20047; no answer yet\n"
         f"Encounter: {withdrawal().encounter}\n"
         "Messages: m2 (version 2, SENT), m1 (version 1, SENT)\n"
     )
@@ -59,15 +59,15 @@ def test_without_the_request_the_warning_says_where_to_look() -> None:
         f"Patient: {NOT_KEPT}",
         f"NHS number: {NOT_KEPT}",
         f"Date of the consultation: {NOT_KEPT}",
-        "Registered practice: not given by the request; nobody has answered yet",
+        "Registered practice: not given by the request; no answer yet",
     ]
 
 
 def test_the_practice_is_the_one_that_was_known_when_the_newest_message_was_made() -> None:
     known = registered(ods_code="B86071", name="Otley Road")
-    assert practice(a_request(), known, message()) == "Otley Road, ODS code B86071; nobody has answered yet"
+    assert practice(a_request(), known, message()) == "Otley Road, ODS code B86071; no answer yet"
     assert practice(a_request(), message(), known).startswith("Millbrook Surgery, ODS code A20047")
-    assert practice(None, registered(ods_code="B86071")) == "name not given, ODS code B86071; nobody has answered yet"
+    assert practice(None, registered(ods_code="B86071")) == "name not given, ODS code B86071; no answer yet"
     assert practice(a_request(), registered(source="PDS")).startswith("Millbrook Surgery, ODS code A20047")
 
 

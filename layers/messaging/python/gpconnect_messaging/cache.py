@@ -1,4 +1,4 @@
-"""Values read from elsewhere and kept for a while, so that a change there takes effect without a deployment."""
+"""Caches settings and secrets for a while, so that a change takes effect without a deployment."""
 
 import json
 import time
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 KEPT_SECONDS = 300
-"""How long settings and secrets are kept."""
+"""How long settings and secrets are cached."""
 
 _Value = TypeVar("_Value")
 
 
 class TtlCache(Generic[_Value]):
-    """Values by name, each for some seconds from when it was read."""
+    """Values by name that expire some seconds after they were read."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
@@ -26,7 +26,7 @@ class TtlCache(Generic[_Value]):
         self._values: dict[str, tuple[float, _Value]] = {}
 
     def get(self, name: str, read: Callable[[], _Value]) -> _Value:
-        """Return the value, and read it first where there is none or it is too old."""
+        """Return the cached value, or read it where there is none or it is too old."""
         until, value = self._values.get(name, (0.0, None))
         if value is None or self._clock() >= until:
             value = read()
@@ -34,7 +34,7 @@ class TtlCache(Generic[_Value]):
         return value
 
     def forget(self, name: str) -> None:
-        """Read the value afresh next time."""
+        """Drop the value, so that the next `get` reads it."""
         self._values.pop(name, None)
 
 
@@ -49,7 +49,7 @@ def read_parameter(client: "SSMClient", name: str) -> str | None:
 
 
 def read_secret(client: "SecretsManagerClient", name: str) -> dict[str, Any]:
-    """Read a secret's fields. Raises ValueError, naming the secret and never its value, for one that is not usable."""
+    """Read a secret's fields. Raises ValueError, naming the secret and never the value, for an unusable one."""
     try:
         text = client.get_secret_value(SecretId=name)["SecretString"]
     except ClientError as error:

@@ -1,7 +1,7 @@
-"""From a request to its messages in memory, checked as the builder checks them: no AWS, no MESH, no ledger.
+"""Turn a request into messages in memory, checked as the builder checks them: no AWS, no MESH, no ledger.
 
-For whoever uses the library without the product: a sender who wants to know beforehand whether a request is in order,
-or a system that has a transport of its own. What leaves memory, and when, is the caller's to decide.
+For users of the library without the rest of the product: a sender who wants to check a request before dropping it, or a
+system with another transport. The caller decides what to do with the messages.
 """
 
 from collections.abc import Callable
@@ -28,16 +28,16 @@ from gpconnect_messaging.specification import SPECIFICATIONS
 from gpconnect_messaging.usecases import USE_CASES
 
 Read = Callable[[str], bytes]
-"""Gives the content of a file that the request names, by its key. What it raises comes out as it is."""
+"""Returns the content of a file that the request names, by key. Errors are raised unchanged."""
 ReadIfThere = Callable[[str], bytes | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftMessage:
-    """A message to one recipient that keeps every MUST that it can show.
+    """A message to one recipient that meets every checkable MUST.
 
-    `message_id` is MessageHeader.id; `xml` is the whole message in UTF-8, FHIR STU3. It and the envelope hold personal
-    data, and do not show themselves.
+    `message_id` is MessageHeader.id; `xml` is the whole message in UTF-8, FHIR STU3. `xml` and the envelope hold
+    personal data, and are left out of the repr.
     """
 
     message_id: str
@@ -56,20 +56,19 @@ def draft_messages(
     now: datetime | None = None,
     gate: DocumentGate = REFUSING,
 ) -> tuple[DraftMessage, ...]:
-    """Make the messages of a request (JSON), one for each recipient, the primary one first.
+    """Build the messages of a request (JSON), one per recipient, the primary recipient first.
 
-    `identifiers` derive the messages' ids: always with the same secret, which you keep. `version` is the encounter's,
-    from 1; `now` is their creation time (UTC, this moment unless given). The same request, secret, version and time
-    give the same bytes. Without a primary document its report is rendered. `gate` opens the documents, in a process
-    that lives as long as this one.
+    `identifiers` derive the message ids, always with the same secret, which you keep. `version` is the version in the
+    encounter, from 1; `now` is the creation time (UTC, default: now). The same request, secret, version and time give
+    the same bytes. Without a primary document the report is rendered. `gate` opens the documents in a process that
+    lives as long as this one.
 
-    Raises GateUnavailableError; RequestRefusedError with a reason for each rule that is broken; no reason repeats a
-    value.
+    Raises GateUnavailableError; RequestRefusedError with a reason per broken rule; no reason repeats a value.
     """
     created_at = (now or datetime.now(UTC)).replace(microsecond=0)
     request = redacted(parse_request(raw))
     if request.mailbox != mailbox.mailbox:
-        raise RequestRefusedError.because("mailbox", "is not the mailbox whose settings were given")
+        raise RequestRefusedError.because("mailbox", "is not the mailbox of the settings")
     if reasons := list(broken_rules(request, mailbox, numbers, created_at)):
         raise RequestRefusedError(reasons)
     documents, content_types = _opened(request, read, gate)
@@ -86,44 +85,44 @@ def draft_messages(
         renderer = ReportRenderer(message.specification.report, mailbox.report_page)
         documents = [renderer.render(request, version, read).content, *documents]
         message = replace(message, request=with_report(request))
-    return tuple(_checked(replace(message, recipient=each), documents) for each in recipients(request))
+    return tuple(_checked(replace(message, recipient=recipient), documents) for recipient in recipients(request))
 
 
 def require_in_order(
     request: Request, beside: ReadIfThere, *, gate: DocumentGate = REFUSING, now: datetime | None = None
 ) -> list[str]:
-    """Hold a request to all that can be known without settings; give the fields of the files that are not there.
+    """Check a request as far as possible without settings; return the fields of the files that are missing.
 
-    `beside` gives the content of a file that the request names, None where there is none. Where a ready resource is not
-    there, what the others refer to is not checked. Raises GateUnavailableError; RequestRefusedError.
+    `beside` returns the content of a file that the request names, None where there is none. Where a ready resource is
+    missing, references are not checked. Raises GateUnavailableError; RequestRefusedError.
     """
     created_at = (now or datetime.now(UTC)).replace(microsecond=0)
     sent = redacted(request)
-    found = {key: beside(key) for _, key in sent.files}
+    contents = {key: beside(key) for _, key in sent.files}
     reasons = list(broken_alone(sent, created_at))
     try:
-        _opened(sent, found.__getitem__, gate)
-        supplied = _supplied(sent, found.__getitem__)
+        _opened(sent, contents.__getitem__, gate)
+        supplied = _supplied(sent, contents.__getitem__)
     except RequestRefusedError as refused:
         reasons += refused.reasons
     if reasons:
         raise RequestRefusedError(reasons)
-    if not any(resource.key and found[resource.key] is None for resource in sent.resources):
+    if not any(resource.key and contents[resource.key] is None for resource in sent.resources):
         version = next(number for number, prescribed in SPECIFICATIONS.items() if sent.use_case in prescribed.wordings)
         message = Message(
             request=sent if sent.primary else with_report(sent),
             mailbox=MailboxSettings(mailbox=sent.mailbox, ods_code=sent.organisation.ods_code, specification=version),
-            identifiers=Identifiers(bytes(SHORTEST_SECRET)),  # what is composed is not kept
+            identifiers=Identifiers(bytes(SHORTEST_SECRET)),  # the composed message is discarded
             version=1,
             created_at=created_at,
             supplied=supplied,
         )
         _composed(message, [])
-    return [field for field, key in request.files if key in found and found[key] is None]
+    return [field for field, key in request.files if key in contents and contents[key] is None]
 
 
 def require_conformance(message: Message, written: ComposedMessage) -> None:
-    """See that a message, as it is written, keeps every MUST that it can show, and its mailbox's limit.
+    """Check that a written message meets every checkable MUST, and the mailbox's size limit.
 
     Raises RequestRefusedError.
     """
@@ -139,7 +138,7 @@ def require_conformance(message: Message, written: ComposedMessage) -> None:
 
 
 def _opened(request: Request, read: ReadIfThere, gate: DocumentGate) -> tuple[list[bytes], list[str]]:
-    """Read and open the documents that are there, primary first; give them, and the content types that travel."""
+    """Read and open the existing documents, primary first; return their content and the content types to send."""
     documents, content_types, reasons = [], [], []
     for document in request.documents_in_order:
         if (content := read(document.key)) is None:
@@ -155,17 +154,17 @@ def _opened(request: Request, read: ReadIfThere, gate: DocumentGate) -> tuple[li
 
 
 def _supplied(request: Request, read: ReadIfThere) -> tuple[Supplied, ...]:
-    """Read the ready resources that are there, without those that are kept back."""
+    """Read the existing ready resources, without confidential ones."""
     allowed = USE_CASES[request.use_case].resource_types
-    taken = []
-    for place, resource in enumerate(request.resources):
+    included = []
+    for index, resource in enumerate(request.resources):
         raw = read(str(resource.key)) if resource.content is None else resource.content.encode()
         if raw is None:
             continue
-        supplied = read_supplied(place, resource.content_type, raw, allowed)
+        supplied = read_supplied(index, resource.content_type, raw, allowed)
         if not (resource.confidential or supplied.labelled_confidential):
-            taken.append(supplied)
-    return tuple(taken)
+            included.append(supplied)
+    return tuple(included)
 
 
 def _composed(message: Message, documents: list[bytes]) -> ComposedMessage:

@@ -1,7 +1,7 @@
-"""Say what went wrong, for a log line: which kind of error, where, and its text only where that is known to be safe.
+"""Describe an error for a log line: the type, the location, and the text only where it is known to be safe.
 
-Libraries put what they were given into their errors' texts (a key, a request, a value), and that can be a patient's
-(safety rule 5); so only our own errors, and AWS's own codes, speak.
+Libraries put their input (a key, a request, a value) into error texts, and that can be a patient's data (safety rule
+5). So only the texts of our own errors and AWS's error codes are shown.
 """
 
 import traceback
@@ -17,11 +17,11 @@ _PROVOKED = {
 
 
 class StepFailedError(Exception):
-    """A step failed in a way that its log line describes; raised in place of an error whose text may not be shown."""
+    """A step failed, as a log line describes; raised instead of an error whose text must not be shown."""
 
 
 def describe(error: BaseException) -> dict[str, str]:
-    """Describe an error: its kind, its text where that is safe, and the lines that it came through."""
+    """Describe an error: the type, the text where it is safe, and the source lines."""
     frames = traceback.extract_tb(error.__traceback__)
     return {
         "error": type(error).__name__,
@@ -31,9 +31,9 @@ def describe(error: BaseException) -> dict[str, str]:
 
 
 def is_provoked(error: BaseException) -> bool:
-    """Whether AWS finds fault with what it was asked, not with its own state: asked again, it answers the same.
+    """Whether AWS rejects the request itself, so that a retry fails again.
 
-    Of a transaction that was cancelled, the reasons say so.
+    For a cancelled transaction, the cancellation reasons decide.
     """
     if isinstance(error, ClientError):
         reasons = error.response.get("CancellationReasons", ())
@@ -46,4 +46,4 @@ def _reason(error: BaseException) -> str:
         return f"{error.operation_name}: {error.response['Error']['Code']}"
     if type(error).__module__.partition(".")[0] == _OURS:
         return str(error)
-    return "not shown: a library's own words may repeat what it was given"
+    return "not shown: the text of a library error may repeat the input"

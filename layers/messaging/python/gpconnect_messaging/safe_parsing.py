@@ -1,6 +1,6 @@
-"""Opens what came from elsewhere: within bounds, and so that nothing in it can make a parser reach out or swell.
+"""Opens content from outside within limits: no content can make a parser open other files or use up memory.
 
-Errors are ours alone: a parser's own would quote the text that it stumbles over.
+Only the errors of this module are raised: a parser's error would quote the text.
 """
 
 import codecs
@@ -12,7 +12,7 @@ from typing import Any
 from lxml import etree
 
 MOST_MEMBERS = 100
-"""Of one gzip stream: each costs a copy of what follows it."""
+"""Limit for a gzip stream: every member costs a copy of the rest."""
 
 GZIP = b"\x1f\x8b"
 _MARKS = (
@@ -28,29 +28,29 @@ _WIDE: dict[tuple[bool, ...], str] = {
     (False, True, False, True): "utf-16-le",
     (True, False, True, False): "utf-16-be",
 }
-"""Which of the first four bytes are zero, in a text that begins with two characters of ASCII."""
+"""Which of the first four bytes are zero in a text that begins with two ASCII characters."""
 _DECLARATION = re.compile(r"<\?xml\s[^>]*\?>")
 _DECLARED = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["'][^>]*\?>""")
 _ONE_BYTE = re.compile(r"iso-?8859-?[0-9]{1,2}|latin-?1|(windows|cp)-?125[0-9]")
 _READ = re.compile(rf"utf-?8|utf-?16([bl]e)?|utf-?32([bl]e)?|ucs-?2|unicode|(us-)?ascii|{_ONE_BYTE.pattern}")
-"""Encodings in which all of ASCII is itself: no other sign or digit can hide in their bytes."""
+"""Encodings that contain ASCII unchanged: no other character can hide in their bytes."""
 AROUND = " \t\r\n\x00\ufeff\u0d0a\u0a0d\u0a0a"
-"""The last three are line ends of one byte each behind UTF-16, read as its characters."""
+"""The last three are one-byte line ends after UTF-16, read as UTF-16 characters."""
 
 
 class UnsafeContentError(ValueError):
-    """It cannot be opened; the text says why and quotes nothing of it."""
+    """The content cannot be opened; the text says why and quotes nothing."""
 
 
 class DocumentTypeError(UnsafeContentError):
-    """It has a document type, which FHIR forbids."""
+    """The XML has a document type, which FHIR forbids."""
 
 
 def gunzip(body: bytes, longest: int) -> bytes:
-    """Inflate a gzip stream of one or more members, as RFC 1952 has it; whatever is none stays as it is.
+    """Inflate a gzip stream of one or more members (RFC 1952); return other content as it is.
 
-    Zeros may follow the end, as gzip itself allows. Raises UnsafeContentError for a damaged stream, one that something else
-    follows, and for more than `longest` bytes, without making many more.
+    Zeros may follow the end, as gzip allows. Raises UnsafeContentError for a damaged stream, for a stream followed by
+    other content, and for more than `longest` bytes, without inflating many more.
     """
     if body[:2] != GZIP:
         if len(body) > longest:
@@ -62,54 +62,53 @@ def gunzip(body: bytes, longest: int) -> bytes:
         try:
             whole += decompressor.decompress(body, longest + 1 - len(whole))
         except zlib.error:
-            raise UnsafeContentError("its gzip stream is corrupt") from None
+            raise UnsafeContentError("the gzip stream is corrupt") from None
         if len(whole) > longest:
             raise UnsafeContentError(f"it is longer than {longest} bytes")
         if not decompressor.eof:
-            raise UnsafeContentError("its gzip stream is cut short")
+            raise UnsafeContentError("the gzip stream is cut short")
         body = decompressor.unused_data
         if body[:2] != GZIP:
             if body.strip(b"\x00"):
-                raise UnsafeContentError("its gzip stream is followed by something else")
+                raise UnsafeContentError("the gzip stream is followed by something else")
             return bytes(whole)
-    raise UnsafeContentError(f"its gzip stream has more than {MOST_MEMBERS} members")
+    raise UnsafeContentError(f"the gzip stream has more than {MOST_MEMBERS} members")
 
 
 def begins_in(body: bytes) -> tuple[bytes, str]:
-    """Give the byte order mark that a text begins with, and the encoding that it or the zeros behind it tell, or ""."""
+    """Return the byte order mark that a text begins with, and the encoding by the mark or the zeros, or ""."""
     marked = next((mark for mark in _MARKS if body.startswith(mark[0])), None)
     return marked or (b"", _WIDE.get(tuple(byte == 0 for byte in body[:4]), ""))
 
 
 def decoded(body: bytes) -> str:
-    """Read text in whatever encoding it is in: UTF-8, UTF-16 or UTF-32, or a one-byte encoding of Western Europe.
+    """Decode text in UTF-8, UTF-16, UTF-32 or a one-byte encoding of Western Europe.
 
-    A byte order mark decides, then the zeros of wide characters, then a one-byte encoding that XML declares. Any other
-    declaration is often another copy's: then it is UTF-8, or, where it cannot be, Windows-1252 or Latin-1. Blanks,
-    zeros and byte order marks at both ends are left out, also where they are of another width.
-    Raises UnsafeContentError.
+    A byte order mark decides, then the zeros of wide characters, then a one-byte encoding that XML declares. Other
+    declarations are often wrong: such text is UTF-8 or, where it cannot be, Windows-1252 or Latin-1. Blanks, zeros and
+    byte order marks at both ends are removed, also those of another width. Raises UnsafeContentError.
     """
     mark, encoding = begins_in(body)
     body = body[len(mark) :]
     if encoding.startswith(("utf-16", "utf-32")):
-        # What a line end of one byte each left behind; cut, it would take half of the last character with it.
+        # Surplus bytes of a one-byte line end; without this the last character would be cut.
         if surplus := len(body) % (4 if encoding.startswith("utf-32") else 2):
             if body[-surplus:].strip(b"\r\n\x00"):
-                raise UnsafeContentError("its last character is cut")
+                raise UnsafeContentError("the last character is cut")
             body = body[:-surplus]
     elif not encoding and (declared := _DECLARED.match(body)):
         name = declared[1].decode().lower()
         if not _READ.fullmatch(name):
-            raise UnsafeContentError("its encoding is none that is read")
+            raise UnsafeContentError("the encoding is not supported")
         encoding = name if _ONE_BYTE.fullmatch(name) else ""
-    for each in (encoding,) if encoding not in ("", "utf-8") else ("utf-8", "cp1252", "latin-1"):
+    for candidate in (encoding,) if encoding not in ("", "utf-8") else ("utf-8", "cp1252", "latin-1"):
         with contextlib.suppress(UnicodeDecodeError, LookupError):
-            return body.decode(each).strip(AROUND)
-    raise UnsafeContentError("its text is not in the encoding that it begins with")
+            return body.decode(candidate).strip(AROUND)
+    raise UnsafeContentError("the text is not in the encoding that it begins with")
 
 
 def xml_parser(*, huge: bool = False, blanks: bool = False) -> etree.XMLParser:
-    """Make a parser that opens nothing else; `huge` lifts libxml2's limits, `blanks` keeps space between elements."""
+    """Return a parser that opens no other file. `huge` lifts libxml2's limits; `blanks` keeps blank text."""
     return etree.XMLParser(
         resolve_entities=False,
         no_network=True,
@@ -123,14 +122,14 @@ def xml_parser(*, huge: bool = False, blanks: bool = False) -> etree.XMLParser:
 
 
 def as_utf_8(body: bytes) -> bytes:
-    """Write UTF-8 for the encoding that XML declares where its bytes are that: what it says may be another copy's.
+    """Declare UTF-8 in XML whose bytes are UTF-8: the declared encoding may be wrong.
 
-    Text that was written into JSON declares what its file was in, and no other encoding that is read happens to be
-    UTF-8. Raises UnsafeContentError for one that is not: in it, ASCII could be something else.
+    Text that was copied into JSON still declares the encoding of the original file. Raises UnsafeContentError for an
+    encoding that is not supported: in it, bytes that look like ASCII could mean something else.
     """
     declared = _DECLARED.match(body, len(codecs.BOM_UTF8) if body.startswith(codecs.BOM_UTF8) else 0)
     if declared and not _READ.fullmatch(declared[1].decode().lower()):
-        raise UnsafeContentError("its encoding is none that is read")
+        raise UnsafeContentError("the encoding is not supported")
     try:
         body.decode()
     except UnicodeDecodeError:
@@ -146,7 +145,7 @@ def parse_xml(body: bytes, parser: etree.XMLParser) -> etree._Element:
     except (etree.XMLSyntaxError, ValueError):
         root = None
     if root is None:  # raised out here, so that the parser's error is not its context
-        raise UnsafeContentError("its XML is not well-formed")
+        raise UnsafeContentError("the XML is not well-formed")
     document = root.getroottree().docinfo
     if document.internalDTD is not None or document.doctype:
         raise DocumentTypeError("it has a document type, which FHIR forbids")
@@ -154,15 +153,17 @@ def parse_xml(body: bytes, parser: etree.XMLParser) -> etree._Element:
 
 
 def parse_xml_into(text: str, target: Any) -> None:
-    """Parse XML block by block, without a tree: give `target` the starts and ends of elements.
+    """Parse XML block by block, without a tree: pass the starts and ends of elements to `target`.
 
-    `target` is one of lxml's parser targets; it may stop the parser with an exception of its own, which is raised.
+    `target` is an lxml parser target; it may stop the parser by raising an exception.
     Raises DocumentTypeError, UnsafeContentError.
     """
     body = _DECLARATION.sub("", text, count=1).encode("utf-8", "replace")
     _refuse_document_type(body)
-    taker: Any = _WithoutDocumentType(target)  # without lxml's optional methods for text and comments
-    parser = etree.XMLParser(target=taker, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    checked_target: Any = _WithoutDocumentType(target)  # without lxml's optional methods for text and comments
+    parser = etree.XMLParser(
+        target=checked_target, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+    )
     opened = True
     try:
         for start in range(0, len(body), _BLOCK):
@@ -171,15 +172,15 @@ def parse_xml_into(text: str, target: Any) -> None:
     except (etree.XMLSyntaxError, LookupError, UnicodeError):
         opened = False
     if not opened:  # raised out here, so that the parser's error is not its context
-        raise UnsafeContentError("its XML is not well-formed")
+        raise UnsafeContentError("the XML is not well-formed")
 
 
 _BLOCK = 16 * 1024
-"""A parser hands on what it met when a block is read."""
+"""How many bytes the parser reads before it calls the target."""
 
 
 class _WithoutDocumentType:
-    """A parser target that refuses a document type, which only the parser may see (in UTF-7, say)."""
+    """A parser target that refuses a document type that only the parser can see (in UTF-7, for example)."""
 
     def __init__(self, target: Any) -> None:
         self.start, self.end, self.close = target.start, target.end, target.close
@@ -189,7 +190,7 @@ class _WithoutDocumentType:
 
 
 def _refuse_document_type(body: bytes) -> None:
-    # Before parsing, since entities in attributes are expanded whatever the parser is told. It is looked for past the
-    # zeros of UTF-16; a copy without them is made only where there are any.
+    # Before parsing, because lxml expands entities in attributes whatever the options are. Zeros are removed to find
+    # UTF-16, too; only a body with zeros is copied.
     if b"<!DOCTYPE" in (body.replace(b"\x00", b"") if b"\x00" in body else body):
         raise DocumentTypeError("it has a document type, which FHIR forbids")

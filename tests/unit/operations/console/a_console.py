@@ -177,7 +177,7 @@ def _busy() -> Console:
     received = Received(
         mailbox=MAILBOX, mesh_message_id=SET_ASIDE_MESSAGE, at=events.at(55), evidence_key="", outcome=QUARANTINED
     )
-    it.environment.ledger.received(received, unmatched_because="it could not be taken in, 5 times; it stays in MESH")
+    it.environment.ledger.received(received, unmatched_because="it could not be received in 5 tries; it stays in MESH")
     it.tell_notifications()
     it.cache.refresh()
     return it

@@ -1,7 +1,7 @@
-"""Escalate: tell a second person, once, of each notification that nobody acknowledged in time.
+"""Escalate: notify a second person, once, of a notification that was not acknowledged in time.
 
-The first telling makes a notification due here at once; it is then put off until its mailbox's time is over. A crash between
-telling and recording it tells twice, never not at all.
+A delivered notification is due here at once; the first run postpones it until the mailbox's time is over. After a crash
+between notifying and recording, the second person is notified twice, never not at all.
 """
 
 from collections.abc import Callable
@@ -18,19 +18,19 @@ from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
 from gpconnect_messaging.notifications import Notifier
 
 MOST_LOOKED_AT = 200
-"""Notifications that are put off or escalated in one run: seconds, of which the other due work must have some, too."""
+"""How many notifications one run postpones or escalates: the other due work needs time, too."""
 
 
 @dataclass(slots=True)
 class EscalationResult:
-    """What one look at the open notifications did."""
+    """The counts of one run."""
 
-    notices_escalated: int = 0
+    notifications_escalated: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Escalation:
-    """The escalation step and what it works with. `wait` is for notifications that are about no mailbox of ours."""
+    """The escalation step and the adapters that it uses. `wait` applies to notifications without a known mailbox."""
 
     book: NotificationStore
     mailboxes: MailboxDirectory
@@ -39,34 +39,34 @@ class Escalation:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def run(self, time_left: Callable[[], bool] = lambda: True) -> EscalationResult:
-        """Escalate what is due, while `time_left` says that there is time for one more.
+        """Escalate the notifications that are due, while `time_left` allows one more.
 
-        One that fails does not hold up the others, unless AWS cannot be reached; the first error is raised at the end.
+        A failure does not stop the others, unless AWS cannot be reached; the first error is raised at the end.
         """
-        done, failures = EscalationResult(), list[Exception]()
-        for each in islice(self.book.due_escalations(self.now()), MOST_LOOKED_AT):
+        result, failures = EscalationResult(), list[Exception]()
+        for notification in islice(self.book.due_escalations(self.now()), MOST_LOOKED_AT):
             if not time_left():
                 break
             try:
-                done.notices_escalated += self._escalate(each)
-            except Exception as error:  # noqa: BLE001 - whatever one notification does, the others must not wait for it
+                result.notifications_escalated += self._escalate(notification)
+            except Exception as error:  # noqa: BLE001 - one failure must not stop the others
                 failures.append(error)
                 if isinstance(error, BotoCoreError):
                     break
         if failures:
             raise failures[0]
-        return done
+        return result
 
-    def _escalate(self, each: OpenNotification) -> bool:
-        """Escalate a notification where its time is over, or put it off until then; say whether it was escalated."""
-        until = (each.told_at or each.notification.raised_at) + self._wait(each)
+    def _escalate(self, due: OpenNotification) -> bool:
+        """Escalate a notification if the time is over, else postpone it; return whether it was escalated."""
+        until = (due.told_at or due.notification.raised_at) + self._wait(due)
         if until > self.now():
-            self.book.wait_with(each, until)
+            self.book.wait_with(due, until)
             return False
-        if not self.book.take_escalation(each):
+        if not self.book.take_escalation(due):
             return False
-        self.notifier.escalate(each.notification)
-        self.book.escalated(each)
+        self.notifier.escalate(due.notification)
+        self.book.escalated(due)
         return True
 
     def _wait(self, open_notification: OpenNotification) -> timedelta:

@@ -1,6 +1,6 @@
-"""What a person decides: release a request, say that a practice was told, accept an answer, let a version pass.
+"""The operator's actions: release a request, confirm that a practice was told, accept a response, skip a version.
 
-Each is one fact with the operator's id; the due-work sweep does what follows from it.
+An action records one event with the operator's id; the sweep does the work that follows.
 """
 
 from collections.abc import Callable
@@ -17,24 +17,24 @@ from gpconnect_messaging.steps.voiding import void_replaced_versions, voids_repl
 
 
 class NotPossibleError(Exception):
-    """The ledger does not have it, or it is past that point: nothing was recorded."""
+    """The row does not exist, or the action is no longer possible: nothing was recorded."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OperatorActions:
-    """The operator's decisions and what they are recorded with."""
+    """The operator's actions with their dependencies."""
 
     ledger: Ledger
     notifier: Notifier
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def release(self, request_id: str, actor: str) -> Status:
-        """Release a held request (GPCM-SD-CS-074); it is sent when its window is over, at the next sweep at once.
+        """Release a held request (GPCM-SD-CS-074). The next sweep after the hold window sends it.
 
-        Raises NotPossibleError where it is not held (superseded, say), ActorError.
+        Raises NotPossibleError where the request is not held (superseded, for example), ActorError.
         """
         row = self.ledger.find(request_id)
-        # What the operator can know of; a difference that is found later needs a decision of its own.
+        # The differences that the operator can know of; one that is found later needs another decision.
         known = row.history.differences if row else frozenset()
         event = lifecycle.released_by_a_person(at=self.now(), actor=checked_actor(actor), despite=known)
         return self._record(
@@ -47,18 +47,18 @@ class OperatorActions:
     def practice_told(self, withdrawal_id: str, actor: str) -> Status:
         """Record that the practice knows of the deleted consultation (GPCM-SD-CS-077).
 
-        Raises NotPossibleError where the withdrawal asks for nobody to be told, ActorError.
+        Raises NotPossibleError where no practice is to be told, ActorError.
         """
         event = lifecycle.practice_told(at=self.now(), actor=checked_actor(actor))
         return self._record(
-            withdrawal_id, event, lambda history: history.practice_to_tell, "has nobody to be told"
+            withdrawal_id, event, lambda history: history.practice_to_tell, "has no practice to be told"
         ).status
 
     def accept_response(self, message_id: str, mesh_message_id: str, actor: str) -> Status:
-        """Let a suspicious response count, once it is known to be genuine.
+        """Let a suspicious response count, once a person knows that it is genuine.
 
         Raises NotPossibleError where the message has no such response, or where MESH could have no copy of the message
-        when it came (safety rule 8); ActorError.
+        when the response came (safety rule 8); ActorError.
         """
         event = lifecycle.response_accepted(at=self.now(), mesh_message_id=mesh_message_id, actor=checked_actor(actor))
 
@@ -72,20 +72,20 @@ class OperatorActions:
             acceptable,
             "has no such suspicious response, or MESH could have no copy of the message when it came",
         )
-        accepted = [each for each in record.history.events if each.details.get("mesh_message_id") == mesh_message_id]
-        if any(voids_replaced_document(each, record) for each in accepted):
+        events = [event for event in record.history.events if event.details.get("mesh_message_id") == mesh_message_id]
+        if any(voids_replaced_document(event, record) for event in events):
             void_replaced_versions(self.ledger, self.notifier, record, self.now())
         return record.status
 
     def skip_earlier_versions(self, message_id: str, actor: str, reason: str) -> Status:
-        """Let a message go that waits for an earlier version of its encounter: what it waits for is never sent.
+        """Release a message that waits for earlier versions of the encounter; those versions are never sent.
 
-        Those are given up for good (SUPERSEDED), since a version that came after a newer one would take its place with
-        the practice. `reason` is for whoever asks later, and names nobody. Raises NotPossibleError where it waits for
-        none, or where one of them is being sent just now; ActorError, ReasonError.
+        They become SUPERSEDED, because a version that arrives after a newer one would replace it at the practice.
+        `reason` is kept for the audit and holds no personal data. Raises NotPossibleError where the message waits for
+        no version, or where one is being sent just now; ActorError, ReasonError.
         """
-        who, why = checked_actor(actor), checked_reason(reason)
-        change = self.ledger.skip_earlier_versions(message_id, at=self.now(), actor=who, reason=why)
+        actor, reason = checked_actor(actor), checked_reason(reason)
+        change = self.ledger.skip_earlier_versions(message_id, at=self.now(), actor=actor, reason=reason)
         if change is None:
             raise NotPossibleError(f"{message_id} waits for no earlier version, or for one that is being sent just now")
         self.notifier.tell(change.notifications)

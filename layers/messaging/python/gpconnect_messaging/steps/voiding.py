@@ -1,4 +1,4 @@
-"""A replacement that could not be processed takes what it replaced with it (20014; GPCM-SD-035, GPCM-SD-128)."""
+"""A replacement that could not be processed voids the versions that it replaced (20014; GPCM-SD-035, GPCM-SD-128)."""
 
 from datetime import datetime
 
@@ -11,16 +11,16 @@ from gpconnect_messaging.notifications import Notifier
 
 
 def voids_replaced_document(response: LedgerEvent, record: MessageRecord) -> bool:
-    """Say whether a response to a message, as it is recorded, voids what the message replaced."""
+    """Return whether a recorded response to a message voids the versions that the message replaced."""
     return (
         response.kind is EventType.RESPONSE
         and response.details["code"] == REPLACEMENT_NOT_PROCESSED
-        and response.identity not in {each.identity for each in record.history.suspicious}
+        and response.identity not in {event.identity for event in record.history.suspicious}
     )
 
 
 def void_replaced_versions(ledger: Ledger, notifier: Notifier, record: MessageRecord, at: datetime) -> None:
-    """Void every earlier version of a message's document that the same recipient has, or may have."""
+    """Void the earlier versions that the same recipient has or may have."""
     for number in range(1, record.version):
         version = ledger.find_version(record.encounter_key, number)
         earlier = version.message_for(record.recipient) if version else None
