@@ -1,4 +1,4 @@
-"""Long messages: how they are cut, how each chunk is compressed, and what becomes of a request that breaks off."""
+"""Long messages: cutting, compression by chunk, and requests that break off."""
 
 import gzip
 import os

@@ -1,4 +1,4 @@
-"""Sending: the headers and body that leave, and what each answer and each failure means."""
+"""Sending: the headers and body of an upload, and the meaning of answers and failures."""
 
 import gzip
 import io

@@ -21,7 +21,7 @@ def budgets(count: int, per_second: int = 5, clock: Callable[[], float] = lambda
 
 
 def test_the_moments_of_all_functions_are_an_interval_apart() -> None:
-    given = [each.reserve(60.0) for each in budgets(12)]
+    given = [budget.reserve(60.0) for budget in budgets(12)]
     assert given == pytest.approx([0.2 * place for place in range(12)])
 
 

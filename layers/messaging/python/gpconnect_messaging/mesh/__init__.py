@@ -1,6 +1,6 @@
-"""MESH, the NHS's store-and-forward message exchange: a client of its API, version 2.
+"""MESH, the NHS's store-and-forward message exchange: a client of API version 2.
 
-`client` talks, `errors` says what a failure asks of the caller, `models` are the values that go in and out.
+`client` makes the calls, `errors` are named for what the caller must do, `models` are the values that go in and out.
 """
 
 from gpconnect_messaging.mesh.client import MeshClient
