@@ -73,7 +73,7 @@ def test_the_published_table_is_the_one_in_code() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "unchanged", "rebuilt"),
+    ("events", "unchanged", "rebuilt"),
     [
         ((INVALID,), ResendAction.TAKE_IN_AGAIN, ResendAction.TAKE_IN_AGAIN),
         ((NOT_REQUIRED,), ResendAction.TAKE_IN_AGAIN, ResendAction.TAKE_IN_AGAIN),
@@ -127,7 +127,7 @@ def test_what_the_practice_is_known_to_have_is_never_sent_again(events: tuple[Le
 
 
 @pytest.mark.parametrize(
-    "facts",
+    "events",
     [SENT, (*SENT, OVERDUE), (BUILT, started(), uncertain()), (BUILT, started())],
     ids=["SENT", "OVERDUE", "UNCERTAIN", "SENDING"],
 )
@@ -148,7 +148,7 @@ REFUSED, UNDELIVERED = (BUILT, started(), refused()), (*SENT, reported())
 @pytest.mark.parametrize("events", [REFUSED, UNDELIVERED])
 @pytest.mark.parametrize(
     ("around", "says"),
-    [({"newest_version": 2}, "later version"), ({"is_kept": False}, "not kept any longer")],
+    [({"newest_version": 2}, "later version"), ({"is_kept": False}, "no longer exists")],
 )
 def test_what_is_replaced_or_gone_is_not_sent(
     way: ResendMode, events: tuple[LedgerEvent, ...], around: dict[str, object], says: str
@@ -162,9 +162,9 @@ def test_what_is_replaced_or_gone_is_not_sent(
     ("around", "says"),
     [
         ({"superseded": True}, "newer request"),
-        ({"again": "other"}, "taken in again before"),
+        ({"again": "other"}, "resubmitted before"),
         ({"origin_known": False}, "not recorded"),
-        ({"siblings": (Status.DELIVERED,)}, "somebody else"),
+        ({"siblings": (Status.DELIVERED,)}, "another recipient"),
     ],
 )
 def test_a_request_is_taken_in_again_only_where_that_makes_no_second_document(

@@ -39,7 +39,7 @@ class EventFeed(Search):
             # In parts, so that not all rows are in memory before the first is yielded.
             for start in range(0, len(shards), _THREADS):
                 part = shards[start : start + _THREADS]
-                for rows in threads.map(lambda shard: self._rows_in(*shard, settled_since), part):
+                for rows in threads.map(lambda shard: self._rows_in(shard[0], shard[1], settled_since), part):
                     yield from rows
 
     def happened(self, since: datetime) -> Iterator[RecordedEvent]:

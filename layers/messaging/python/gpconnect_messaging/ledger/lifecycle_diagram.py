@@ -196,7 +196,7 @@ def drawn() -> str:
     ]
     histories = [after for examples in found.values() for _, after in examples]
     rows = [
-        f"| `{rule.status}` | {rule.reason} | {rule.source} | {_automatic_steps(rule.status, histories)} | {rule.action} |"
+        f"| `{rule.status}` | {rule.reason} | {rule.source} | {_automatic(rule.status, histories)} | {rule.action} |"
         for rule in sorted(RULES, key=lambda rule: list(Status).index(rule.status))
     ]
     return _DOCUMENT.format(
@@ -210,7 +210,7 @@ def _sort_key(arrow: tuple[tuple[Status | None, Status], list[str]]) -> tuple[in
     return (-1 if before is None else order.index(before)), order.index(after)
 
 
-def _automatic_steps(status: Status, histories: Iterable[MessageHistory]) -> str:
+def _automatic(status: Status, histories: Iterable[MessageHistory]) -> str:
     """Say of the histories in a status whether the sweep returns to them, and which notifications they raise."""
     matching = [history for history in histories if history.status is status]
     due = [due_at(history, _TIMEOUTS) is not None for history in matching]

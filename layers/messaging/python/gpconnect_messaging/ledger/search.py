@@ -183,7 +183,7 @@ class Search(LedgerTable):
         at = self._now()
         with ThreadPoolExecutor(_THREADS) as threads:
             shards = [(status, number) for status in Status for number in range(SHARDS)]
-            counted = threads.map(lambda shard: self._count(*shard, settled_since), shards)
+            counted = threads.map(lambda shard: self._count(shard[0], shard[1], settled_since), shards)
             totals = dict.fromkeys(Status, 0)
             for (status, _), count in zip(shards, counted, strict=True):
                 totals[status] += count
