@@ -103,7 +103,7 @@ def test_what_a_person_did_apart_from_any_message_is_found_by_time(trail: AuditT
 @pytest.mark.parametrize(
     ("actor", "what", "why"),
     [("", "message shown", "name the operator"), ("9000000009", "message shown", "name the operator"),
-     ("a.nurse", " ", "what was done")],
+     ("a.nurse", " ", "needs an action")],
 )  # fmt: skip
 def test_an_event_without_an_actor_or_a_deed_is_refused(trail: AuditTrail, actor: str, what: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):

@@ -121,7 +121,7 @@ def test_the_help_says_what_the_exit_statuses_mean(terminal: Terminal) -> None:
     [
         (["list", "--since", "long ago"], "Give a time as"),
         (["list", "--status", "LOST"], "is not one of"),
-        (["list", "--cursor", "page 2"], "not where a page ended"),
+        (["list", "--cursor", "page 2"], "not one that a page ended with"),
         (["show"], "Missing argument"),
         (["drop", "no-such-sample"], "Give a folder that has one"),
         (["drop", "no-such-folder", "report.pdf"], "only beside a request's file"),
@@ -137,7 +137,7 @@ def test_the_help_says_what_the_exit_statuses_mean(terminal: Terminal) -> None:
         (["backfill", "2026/"], "has no backfill"),
         (["resend"], "choose by message"),
         (["resend", "--until", "today"], "add --since"),
-        (["resend", "--encounter", "x"], "name that, too"),
+        (["resend", "--encounter", "x"], "name the mailbox, too"),
         (["demo", "--only", "nothing"], "choose from"),
         (["mailbox", "check"], "Name one of the mailboxes"),
     ],

@@ -148,7 +148,7 @@ REFUSED, UNDELIVERED = (BUILT, started(), refused()), (*SENT, reported())
 @pytest.mark.parametrize("events", [REFUSED, UNDELIVERED])
 @pytest.mark.parametrize(
     ("around", "says"),
-    [({"newest_version": 2}, "later version"), ({"is_kept": False}, "not kept any longer")],
+    [({"newest_version": 2}, "later version"), ({"is_kept": False}, "no longer exists")],
 )
 def test_what_is_replaced_or_gone_is_not_sent(
     way: ResendMode, events: tuple[LedgerEvent, ...], around: dict[str, object], says: str
@@ -162,9 +162,9 @@ def test_what_is_replaced_or_gone_is_not_sent(
     ("around", "says"),
     [
         ({"superseded": True}, "newer request"),
-        ({"again": "other"}, "taken in again before"),
+        ({"again": "other"}, "resubmitted before"),
         ({"origin_known": False}, "not recorded"),
-        ({"siblings": (Status.DELIVERED,)}, "somebody else"),
+        ({"siblings": (Status.DELIVERED,)}, "another recipient"),
     ],
 )
 def test_a_request_is_taken_in_again_only_where_that_makes_no_second_document(

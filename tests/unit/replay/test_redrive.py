@@ -190,7 +190,7 @@ def test_what_would_only_come_back_is_left_and_says_why(sending: Operated, body:
     sending.sqs.put(body)
     (left,) = sending.moves()
     assert not left.moved
-    assert "would come back" in left.why
+    assert "would become a dead letter again" in left.why
     assert len(sending.sqs.dead) == 1
 
 

@@ -246,7 +246,7 @@ def test_the_words_of_every_kind_fit_when_escalated_too() -> None:
             kind, {"message_id": "4711"}, notification_id="MESSAGE#4711/x", telling=Delivery.ESCALATION
         )
         assert len(subject) <= 100
-        assert body.startswith("Nobody has acknowledged")
+        assert body.startswith("This notification was not acknowledged")
         assert "Where to look:" in body
 
 

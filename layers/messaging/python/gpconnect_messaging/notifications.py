@@ -1,8 +1,9 @@
-"""Tell a person: one notification per failure, in plain words, with what to do next (GPCM-SD-044, GPCM-SD-045).
+"""Notifies people: one notification per failure, in plain words, with the next step (GPCM-SD-044, GPCM-SD-045).
 
-A notification is raised in the same transaction as the fact that calls for it, and told afterwards; the sweep tells what a
-crash left untold. A notification names ids, statuses and codes, never a patient. Its message attributes let each organisation
-have its own: `route` is the mailbox and whether it is the first telling or an escalation, such as `Y90001OT001/first`.
+A notification is raised in the same transaction as the event that calls for it, and delivered afterwards; the sweep
+delivers notifications that a crash left undelivered. A notification names ids, statuses and codes, never a patient. The
+SNS message attributes allow subscription filters by organisation: `route` is the mailbox and the delivery, first or
+escalation, such as `Y90001OT001/first`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,21 +20,21 @@ from gpconnect_messaging.ledger.store import Ledger
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
-NOBODY = "-"
-"""The mailbox attribute of a notification that is about no known mailbox."""
+NO_MAILBOX = "-"
+"""The mailbox attribute of a notification without a known mailbox."""
 
 
 class Severity(StrEnum):
-    """How bad it is, for whoever filters."""
+    """How severe a notification is, for subscription filters."""
 
     FAILURE = "failure"
-    """A document did not arrive, or may not have; or one is there that was taken back."""
+    """A document did not arrive, or may not have; or a document arrived that was withdrawn."""
     ATTENTION = "attention"
-    """Something must be read by a person; no document is known to be missing."""
+    """A person must read something; no document is known to be missing."""
 
 
 class Delivery(StrEnum):
-    """The first time that a notification is told, or the second, because nobody acknowledged the first."""
+    """The first delivery of a notification, or the escalation if it was not acknowledged in time."""
 
     FIRST = "first"
     ESCALATION = "escalation"
@@ -41,7 +42,7 @@ class Delivery(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NotificationText:
-    """What a notification of some kind says: its subject, what happened, what to do, and how bad it is."""
+    """The text of a kind of notification: the subject, what happened, what to do, and the severity."""
 
     subject: str
     what: str
@@ -54,31 +55,31 @@ NOTIFICATION_TEXTS = {
         "A request was refused",
         "A request was refused for the reasons below, and no message is made of it, unless a reason names one. The "
         "request is kept.",
-        "Correct the request at its source and drop it again.",
+        "Correct the request in the sending system and drop it again.",
     ),
     NotificationType.MALWARE: NotificationText(
         "Malware was found in what was dropped",
         "GuardDuty found malware in an object of a request, so no message was made of it. Nothing copies the object; "
-        "it stays in the drop bucket, whose policy lets nobody read it.",
-        "Treat it as a security incident of the sending system, and tell it. Once the object is clean at its source, "
-        "have the whole request dropped again. Inform the practice another way meanwhile.",
+        "it stays in the drop bucket, whose policy denies reading it.",
+        "Treat it as a security incident of the sending system, and inform the people who run it. Once the object is "
+        "clean there, have the whole request dropped again. Inform the practice another way meanwhile.",
     ),
     NotificationType.NOT_SCANNED: NotificationText(
         "A request could not be scanned for malware",
         "An object of a request has no verdict that it is clean, so no message was made of it. The request is kept.",
-        "By the reason below: have a file without a password dropped again; look at the permissions of GuardDuty's "
-        "plan for the drop bucket; where GuardDuty was late or failed, have the object scanned again, then take the "
-        "request in again.",
+        "Depending on the reason below: have a file without a password dropped again; look at the permissions of "
+        "GuardDuty's plan for the drop bucket; where GuardDuty was late or failed, have the object scanned again, then "
+        "resubmit the request.",
     ),
     NotificationType.REFUSED: NotificationText(
         "MESH refused a message",
         "MESH did not take the message. It will not be sent again unchanged.",
         "Look at MESH's error below: most often the mailbox may not use the workflow, or the address is malformed. "
-        "Inform the practice another way if it cannot be mended in time.",
+        "Inform the practice another way if it cannot be corrected in time.",
     ),
     NotificationType.UNRESOLVED: NotificationText(
         "A recipient has no single mailbox",
-        "MESH names no mailbox, or more than one, of the care provider for such messages. Nothing was sent to it.",
+        "MESH names no mailbox, or more than one, for the care provider and such messages. Nothing was sent to it.",
         "Ask the care provider for its MESH mailbox and name it in a new request, or inform it another way. The copy "
         "to the registered practice is a message of its own.",
     ),
@@ -91,12 +92,12 @@ NOTIFICATION_TEXTS = {
     NotificationType.REJECTED: NotificationText(
         "A practice rejected a message",
         "The receiving practice answered with a negative code. The document is not in the patient's record.",
-        "Look the code up, correct what it names, and send again, or inform the practice another way.",
+        "Look the code up, correct the fault that it names, and send again, or inform the practice another way.",
     ),
     NotificationType.VOIDED: NotificationText(
         "A document is void",
-        "A replacement of the document could not be processed (20014), so that neither may be relied on, whatever was "
-        "answered before.",
+        "A replacement of the document could not be processed (20014), so neither may be relied on, whatever the "
+        "practice answered before.",
         "Send the document again as a new encounter, or inform the practice another way.",
     ),
     NotificationType.OVERDUE: NotificationText(
@@ -106,56 +107,56 @@ NOTIFICATION_TEXTS = {
     ),
     NotificationType.STUCK: NotificationText(
         "A message cannot be sent",
-        "Again and again the message could not be uploaded to MESH, or three hours since its consultation's last "
-        "update are nearly over. We go on trying.",
+        "The message repeatedly could not be uploaded to MESH, or the three hours since the consultation's last update "
+        "are nearly over. Sending is still being tried.",
         "Check MESH's service status, the mailbox's credentials and certificate, the network, and the dead letters of "
         "both queues. It may have an event of a newer release: deploy that again. It may wait for an earlier version "
-        "of its encounter, which must leave before it: where that one never will, let this one pass it.",
+        "of the encounter, which must be sent before it: if that one can never be sent, let this one pass it.",
     ),
     NotificationType.CONTRADICTION: NotificationText(
         "Answers to a message contradict each other",
-        "What came back about the message cannot all be true. Its status follows the worse answer.",
+        "The responses to the message cannot all be true. The status follows the worse one.",
         "Ask the practice what became of the document.",
     ),
     NotificationType.UNKNOWN_CODE: NotificationText(
         "An answer has a code that is not known",
         "A response to the message has no code, or one that is not in the table of ITK3 response codes.",
-        "Read the response in the evidence store and decide; the message's status does not count it.",
+        "Read the response in the evidence store and decide; it does not change the message's status.",
         Severity.ATTENTION,
     ),
     NotificationType.WAITING: NotificationText(
         "A request waits for a person",
-        "A request was checked and is held until somebody releases it, as the organisation has chosen.",
+        "A request was checked and is held until a person releases it, as the organisation has chosen.",
         "Look at the request in the evidence store, then release it or have it withdrawn. A report must be sent within "
         "three hours of the consultation's last update.",
         Severity.ATTENTION,
     ),
     NotificationType.DIFFERS: NotificationText(
         "A patient's details differ from PDS",
-        "PDS has the fields below otherwise than a request. It may be about another person, so it is held.",
+        "The fields below differ between PDS and a request. It may be about another person, so it is held.",
         "Compare both values under their key in the evidence store. Correct the patient's record and drop the request "
         "again, or release it as it is. A report must be sent within three hours of the consultation's last update.",
     ),
     NotificationType.DIFFERS_MORE: NotificationText(
         "More of a patient's details differ from PDS",
-        "Since a request was released as it is, PDS was found to have more fields of it otherwise. It is held again.",
+        "Since a request was released as it is, more of the fields were found to differ from PDS. It is held again.",
         "Compare both values under their key in the evidence store, then decide once more: correct the patient's "
         "record and drop the request again, or release it as it is.",
     ),
     NotificationType.NOT_RELEASED: NotificationText(
         "A held request is not being sent",
-        "The time to send it has come, and it cannot be built, PDS gives no answer about its patient, or nobody has "
-        "released it. We go on trying.",
-        "Release it, where a person must. Else look at the builder's log, at PDS's service status, and at the intake "
-        "queue's dead letters. A report must be sent within three hours of the consultation's last update: inform the "
-        "practice another way if it cannot be mended in time.",
+        "The hold window is over, and the request cannot be built, PDS gives no answer about the patient, or no person "
+        "has released it. Building is still being tried.",
+        "Release it, where a person must. Otherwise look at the builder's log, at PDS's service status, and at the "
+        "intake queue's dead letters. A report must be sent within three hours of the consultation's last update: "
+        "inform the practice another way if it cannot be corrected in time.",
     ),
     NotificationType.LATER_SUPERSEDED: NotificationText(
         "A later request was not sent",
-        "A request arrived after another one for the same encounter, and states that its consultation was updated "
-        "earlier. The one that states the later update stands; this one is kept and was not sent.",
-        "Ask the sending system which of the two is right. If it is this one, resubmit it with the time of its last "
-        "update corrected; clocks that differ by up to five minutes are allowed for.",
+        "A request arrived after another one for the same encounter, and states an earlier update of the "
+        "consultation. The one that states the later update stands; this one is kept and was not sent.",
+        "Ask the people who run the sending system which of the two is right. If it is this one, have it dropped "
+        "again with the time of the last update corrected. Clocks may differ by up to five minutes.",
     ),
     NotificationType.TELL_PRACTICE: NotificationText(
         "A consultation was deleted after its report was sent",
@@ -165,8 +166,8 @@ NOTIFICATION_TEXTS = {
     ),
     NotificationType.NOTHING_WITHDRAWN: NotificationText(
         "A withdrawal stopped nothing",
-        "A consultation was said to be deleted, and nothing was stopped: nothing of it is held or was sent, or a newer "
-        "request for it stands.",
+        "A withdrawal of a consultation was received, and nothing was stopped: nothing of the consultation is held or "
+        "was sent, or there is a newer request for it.",
         "Make sure that the withdrawal names the right mailbox and encounter. If it does, and the consultation was not "
         "taken up again after it was deleted, withdraw it once more; otherwise nothing is left to do.",
         Severity.ATTENTION,
@@ -174,13 +175,13 @@ NOTIFICATION_TEXTS = {
     NotificationType.SENT_ALTHOUGH_WITHDRAWN: NotificationText(
         "A withdrawn message reached MESH",
         "A message was withdrawn while it was being sent, and MESH has it.",
-        "Tell the practice that the consultation was deleted: the withdrawal's own warning names it.",
+        "Tell the practice that the consultation was deleted: the warning of the withdrawal names the practice.",
     ),
     NotificationType.SENT_ALTHOUGH_GIVEN_UP: NotificationText(
         "A version that was given up had reached MESH",
-        "An earlier version of a document was given up so that a newer one could go, and MESH had taken it already. It "
-        "came before the newer one.",
-        "Nothing, where the newer one was delivered: it takes the place of this one.",
+        "An earlier version of a document was given up so that a newer one could be sent, and MESH had taken the "
+        "earlier one already. It was sent before the newer one.",
+        "Nothing, if the newer one was delivered: it replaces this one.",
         Severity.ATTENTION,
     ),
     NotificationType.SUSPICIOUS: NotificationText(
@@ -189,37 +190,38 @@ NOTIFICATION_TEXTS = {
         "to, or MESH does not say where the message went, or it came while MESH could have no copy of the message. It "
         "is kept.",
         "Find out who answered: the patient may have moved to another practice. Record that the answer is genuine if "
-        "it is; else report it as a security incident. What came before MESH had the message is a security incident.",
+        "it is; otherwise report it as a security incident. So is any answer that came before MESH had the message.",
         Severity.ATTENTION,
     ),
     NotificationType.SENT_AGAIN_IN_VAIN: NotificationText(
         "A message was sent again in vain",
         "An operator had the message sent again, and MESH refused it or reported it once more.",
-        "What stood in its way is not mended, or is in the message itself. Correct the request and drop it again, or "
-        "inform the practice another way.",
+        "The cause is not corrected, or is in the message itself. Correct the request and drop it again, or inform the "
+        "practice another way.",
     ),
     NotificationType.UNMATCHED: NotificationText(
         "Something came in that belongs to no message",
-        "A MESH message came to one of our mailboxes and could not be matched. It is kept as it came.",
+        "A MESH message came to one of our mailboxes and was matched to no sent message. It is kept as it came.",
         "Read it in the evidence store and decide what it is about.",
         Severity.ATTENTION,
     ),
     NotificationType.REQUESTS_UNANNOUNCED: NotificationText(
         "Dropped requests were not announced",
-        "Requests lay in the drop bucket for an hour, and S3's event of them never came. They were taken in now, late.",
+        "Requests lay in the drop bucket for an hour without an event from S3. They were submitted now, late.",
         "Find out what stopped the events: a rule that was switched off, or EventBridge itself. Look at the requests "
         "that came in within the last minutes: their reports may be late.",
     ),
     NotificationType.DOCUMENTS_WITHOUT_REQUEST: NotificationText(
         "Documents were dropped without a request",
-        "Documents lie in the drop bucket that no request has named within an hour. Nothing was sent of them.",
-        "Ask the sending system whether a request is missing. The day's balance lists the documents by hashes.",
+        "Documents lie in the drop bucket that no request has named within an hour. Nothing of them was sent.",
+        "Ask the people who run the sending system whether a request is missing. The day's balance lists the documents "
+        "by hashes.",
     ),
     NotificationType.IMBALANCE: NotificationText(
         "The day's balance does not add up",
-        "What was received on a day is not all accounted for: something was lost, or waits where nothing will move it, "
-        "or MESH answered no question about a mailbox's messages.",
-        "Read the day's balance: it lists each request and message concerned. A request that made no message is still "
+        "Not all requests and messages of a day are accounted for: something was lost, or waits where nothing will "
+        "move it, or MESH answered no question about a mailbox's messages.",
+        "Read the day's balance: it lists the requests and messages concerned. A request that made no message is still "
         "kept: find out why in the builder's log and its dead-letter queue, and drop it again.",
     ),
 }
@@ -227,18 +229,18 @@ NOTIFICATION_TEXTS = {
 
 UNRECOGNISED = NotificationText(
     "A notification of a newer release",
-    "A newer release raised a notification that this one has no words for.",
-    "Deploy the newer release again, or look at the message's events with its operator's command.",
+    "A newer release raised a notification for which this release has no text.",
+    "Deploy the newer release again, or look at the message's events with the newer release's `gpcm`.",
 )
 
 
 def notification_text(kind: NotificationType) -> NotificationText:
-    """Give the words of a notification, whichever release raised it."""
+    """Return the text of a kind of notification, or UNRECOGNISED for a kind of a newer release."""
     return NOTIFICATION_TEXTS.get(kind, UNRECOGNISED)
 
 
 class Notifier:
-    """Publishes notifications to the organisation's contacts, through SNS."""
+    """Publishes notifications to the organisation's contacts through SNS."""
 
     def __init__(self, client: "SNSClient", topic_arn: str, ledger: Ledger) -> None:
         self._client = client
@@ -246,13 +248,13 @@ class Notifier:
         self._ledger = ledger
 
     def tell(self, notifications: Iterable[Notification], time_left: Callable[[], bool] = lambda: True) -> int:
-        """Tell each notification that nobody else is telling, while there is time; return how many were told.
+        """Publish the notifications that no other process is publishing, while there is time; return how many.
 
-        Told at least once: a crash after publishing and before recording it means a second copy, never none. One that
-        SNS does not take does not hold up the others; its error is raised when they are told. Where SNS cannot be
-        reached, the others are left for the next sweep.
+        Delivery is at least once: a crash between publishing and recording causes a second copy. A notification that
+        SNS refuses does not delay the others; the error is raised after them. If SNS cannot be reached, the rest are
+        left for the next sweep.
         """
-        told = 0
+        published = 0
         failure: Exception | None = None
         for notification in notifications:
             if not time_left():
@@ -267,23 +269,23 @@ class Notifier:
                     failure = error
                     break
                 self._ledger.notification_told(notification)
-                told += 1
+                published += 1
         if failure is not None:
             raise failure
-        return told
+        return published
 
     def escalate(self, notification: Notification) -> None:
-        """Tell a notification for the second time, to whom it escalates."""
+        """Publish a notification to the second contact."""
         self._publish(notification, Delivery.ESCALATION)
 
     def _publish(self, notification: Notification, telling: Delivery) -> None:
         subject, body = write(notification.kind, notification.details, notification_id=notification.id, telling=telling)
         attributes = {
-            "mailbox": notification.mailbox or NOBODY,
+            "mailbox": notification.mailbox or NO_MAILBOX,
             "kind": notification.kind.value,
             "severity": notification_text(notification.kind).severity.value,
             "telling": telling.value,
-            "route": f"{notification.mailbox or NOBODY}/{telling.value}",
+            "route": f"{notification.mailbox or NO_MAILBOX}/{telling.value}",
         }
         self._client.publish(
             TopicArn=self._topic_arn,
@@ -298,42 +300,42 @@ class Notifier:
 def write(
     kind: NotificationType, facts: Mapping[str, str], *, notification_id: str = "", telling: Delivery = Delivery.FIRST
 ) -> tuple[str, str]:
-    """Write a notification: a subject of at most 100 ASCII characters (SNS's limit), and a body in plain words."""
-    words = notification_text(kind)
-    known = [f"{name.replace('_', ' ')}: {value}" for name, value in sorted(facts.items()) if value]
+    """Write a notification: a subject of at most 100 ASCII characters (SNS's limit), and a body in plain text."""
+    text = notification_text(kind)
+    details = [f"{name.replace('_', ' ')}: {value}" for name, value in sorted(facts.items()) if value]
     body = [
-        words.what,
+        text.what,
         "",
         "What to do:",
-        words.todo,
+        text.todo,
         "",
         "Where to look:",
-        *_places(facts),
+        *_locations(facts),
         "",
         "What is known:",
-        *known,
+        *details,
     ]
     title = "GP Connect Messaging"
     if telling is Delivery.ESCALATION:
         title = f"{title}, escalated"
-        body = ["Nobody has acknowledged this notification in time, so it is told to you.", "", *body]
+        body = ["This notification was not acknowledged in time, so it is escalated to you.", "", *body]
     if notification_id:
         body += [
             "",
             f"This notification: {notification_id}",
-            "Acknowledge it when you have taken it on; otherwise it is escalated.",
+            "Acknowledge it when you deal with it; otherwise it is escalated.",
         ]
-    return f"{title}: {words.subject}", "\n".join(body)
+    return f"{title}: {text.subject}", "\n".join(body)
 
 
-def _places(facts: Mapping[str, str]) -> list[str]:
-    """Say where the details are, by what the notification knows."""
-    places = []
+def _locations(facts: Mapping[str, str]) -> list[str]:
+    """List where a person finds the details."""
+    locations = []
     if message_id := facts.get("message_id"):
-        places.append(f"the ledger has every step under MESSAGE#{message_id}; the functions' logs name the same id")
-    places += [
+        locations.append(f"the ledger has every step under MESSAGE#{message_id}; the functions' logs name the same id")
+    locations += [
         f"the evidence bucket has {what} as {key}"
         for what, key in (("it", facts.get("evidence_key")), ("the warning", facts.get("warning_key")))
         if key
     ]
-    return places or ["the poller's log"]
+    return locations or ["the poller's log"]

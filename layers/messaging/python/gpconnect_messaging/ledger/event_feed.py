@@ -1,7 +1,7 @@
-"""Following the ledger: all that stands in it once, and from then on only what happened since.
+"""Follows the ledger: reads all rows once, and from then on only new events.
 
-For whoever shows many messages again and again, and must not read them again each time. What happens is found through
-`by_time`: every change of a message writes a fact, in the same transaction.
+For a display of many messages that must not read all of them at every refresh. Events are found through `by_time`:
+every change of a message writes an event in the same transaction.
 """
 
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from gpconnect_messaging.ledger.records import Summary
 from gpconnect_messaging.ledger.search import Search, as_summary
 from gpconnect_messaging.ledger.table import SHARDS, item, text, time, time_shards
 
-_AT_ONCE = 8
+_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """Something that happened to a message. `key` tells it apart from everything else that did."""
+    """An event of a message, by a unique `key`."""
 
     key: str
     message_id: str
@@ -27,31 +27,31 @@ class RecordedEvent:
 
 
 class EventFeed(Search):
-    """Reads everything, and then what changed."""
+    """Reads all rows, and then new events."""
 
     def standing(self, settled_since: datetime) -> Iterator[Summary]:
-        """Give each open row, and each settled one that changed since, in no order.
+        """Yield all open rows, and the settled ones that changed since `settled_since`, unordered.
 
-        A row that changes while this reads can be missed or come twice: ask for what happened since it began.
+        A row that changes during the read can be missed or repeated: read the events since the start afterwards.
         """
         shards = [(status, number) for status in Status for number in range(SHARDS)]
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            # By parts, so that not everything is in memory at once before the first is given.
-            for start in range(0, len(shards), _AT_ONCE):
-                part = shards[start : start + _AT_ONCE]
-                for rows in threads.map(lambda each: self._rows_in(each[0], each[1], settled_since), part):
+        with ThreadPoolExecutor(_THREADS) as threads:
+            # In parts, so that not all rows are in memory before the first is yielded.
+            for start in range(0, len(shards), _THREADS):
+                part = shards[start : start + _THREADS]
+                for rows in threads.map(lambda shard: self._rows_in(shard[0], shard[1], settled_since), part):
                     yield from rows
 
     def happened(self, since: datetime) -> Iterator[RecordedEvent]:
-        """Give what happened to messages since, in no order."""
+        """Yield the events of messages since a time, unordered."""
         day, today = since.astimezone(UTC).date(), self._now().astimezone(UTC).date()
         shards = []
         while day <= today:
             shards += time_shards(day)
             day += timedelta(days=1)
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            for some in threads.map(lambda each: self._happened_in(each, since), shards):
-                yield from some
+        with ThreadPoolExecutor(_THREADS) as threads:
+            for events in threads.map(lambda shard: self._events_in(shard, since), shards):
+                yield from events
 
     def _rows_in(self, status: Status, number: int, settled_since: datetime) -> list[Summary]:
         values = {":shard": f"{status.value}#{number}"}
@@ -59,20 +59,20 @@ class EventFeed(Search):
         if status.settled:
             condition += " AND changed_at >= :since"
             values[":since"] = text(settled_since)
-        found = self._query(
+        items = self._query(
             IndexName="by_status", KeyConditionExpression=condition, ExpressionAttributeValues=item(values)
         )
-        return [as_summary(each) for each in found]
+        return [as_summary(values) for values in items]
 
-    def _happened_in(self, time_shard: str, since: datetime) -> list[RecordedEvent]:
-        found = self._query(
+    def _events_in(self, time_shard: str, since: datetime) -> list[RecordedEvent]:
+        items = self._query(
             IndexName="by_time",
             KeyConditionExpression="time_shard = :shard AND #at >= :since",
             ExpressionAttributeNames={"#at": "at"},
             ExpressionAttributeValues=item({":shard": time_shard, ":since": text(since)}),
         )
         return [
-            RecordedEvent(f"{each['pk']}/{each['sk']}", each["message_id"], time(each["at"]))
-            for each in found
-            if str(each["pk"]).startswith("MESSAGE#")
+            RecordedEvent(f"{values['pk']}/{values['sk']}", values["message_id"], time(values["at"]))
+            for values in items
+            if str(values["pk"]).startswith("MESSAGE#")
         ]

@@ -1,8 +1,8 @@
 """Draws the lifecycle as `docs/lifecycle.md`, from the rules themselves: `make lifecycle`.
 
-Which fact leads from which status to which is found by trying: every history that can come about, up to a length that
-takes in a second upload, is given every fact that can come next, and the machine is asked what it amounts to. All that
-is told here is which facts can come after which (`_Step`), never what follows from them.
+The transitions are found by trying: every possible history, up to a length that includes a second upload, gets every
+event that can come next, and the rules give the status. This module only states which events can come after which
+(`_Step`), never the status that results.
 """
 
 from collections import defaultdict
@@ -25,13 +25,13 @@ from gpconnect_messaging.ledger.lifecycle import (
 
 _AT = datetime(2026, 11, 20, 21, 30, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
-_PATIENCE = Timeouts(stale=_HOUR, uncertain=_HOUR)
+_TIMEOUTS = Timeouts(stale=_HOUR, uncertain=_HOUR)
 _LONGEST = 7
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A fact in words, and when it can come: after one of `after` (none: first of all), and before all of `before`."""
+    """An event in words, and when it can come: after one of `after` (empty: first), and before all of `before`."""
 
     words: str
     event: LedgerEvent
@@ -42,7 +42,11 @@ class _Step:
 def _step(
     words: str, event: LedgerEvent, after: Iterable[LedgerEvent] = (), before: Iterable[LedgerEvent] = ()
 ) -> _Step:
-    return _Step(words, event, frozenset(each.identity for each in after), frozenset(each.identity for each in before))
+    return _Step(words, event, _identities(after), _identities(before))
+
+
+def _identities(events: Iterable[LedgerEvent]) -> frozenset[str]:
+    return frozenset(event.identity for event in events)
 
 
 def _response(code: str, level: Level, verdict: Verdict, mailbox: str = "A20047OT001") -> LedgerEvent:
@@ -62,7 +66,7 @@ _SUPERSEDED = lifecycle.superseded(at=_AT, by_request_id="")
 _REFUSED_LATE = lifecycle.request_refused(at=_AT, reasons=[])
 _REQUEST = (
     _step("a person releases it", lifecycle.released_by_a_person(at=_AT, actor="operator"), [_WAITS], [_RELEASING]),
-    _step("window over, version given", _RELEASING, [_HELD], [_WITHDRAWN, _SUPERSEDED, _REFUSED_LATE]),
+    _step("hold window over, version given", _RELEASING, [_HELD], [_WITHDRAWN, _SUPERSEDED, _REFUSED_LATE]),
     _step("messages stored", lifecycle.released(at=_AT, message_ids=[]), [_RELEASING]),
     _step("a newer request", _SUPERSEDED, [_HELD], [_RELEASING, _WITHDRAWN, _REFUSED_LATE]),
     _step("consultation deleted", _WITHDRAWN, [_HELD], [_RELEASING, _SUPERSEDED, _REFUSED_LATE]),
@@ -96,7 +100,7 @@ _MESSAGE = (
     _step("a sender takes the lease", _STARTED, [_BUILT], [_WITHDRAWN, _GIVEN_UP]),
     _step("MESH took it", _ACCEPTED, [_STARTED], [_POSTPONED, _NO, _NOBODY]),
     _step("never left, or MESH busy", _POSTPONED, [_STARTED], _OUTCOMES),
-    _step("answer lost, or lease ended", _UNCERTAIN, [_STARTED], _OUTCOMES),
+    _step("answer lost, or lease expired", _UNCERTAIN, [_STARTED], _OUTCOMES),
     _step("MESH answered no", _NO, [_STARTED], _OUTCOMES),
     _step("no single mailbox", _NOBODY, [_STARTED], _OUTCOMES),
     _step(
@@ -120,7 +124,7 @@ _MESSAGE = (
     _step("acknowledgement late", _LATE, [_ACCEPTED, _ACCEPTED_AGAIN, _SUCCESS], [_BAD, _REPORT]),
     _step("MESH reports", _REPORT, [_ACCEPTED], [_LATE]),
     _step(
-        "20014 to its replacement", lifecycle.voided(at=_AT, by_message_id=""), [_ACCEPTED, _ACCEPTED_AGAIN], [_REPORT]
+        "20014 to a replacement", lifecycle.voided(at=_AT, by_message_id=""), [_ACCEPTED, _ACCEPTED_AGAIN], [_REPORT]
     ),
     _step("consultation deleted", _WITHDRAWN, [_BUILT], [*_THERE[:2], _SUCCESS, _GOOD, _BAD, _NO, _NOBODY, _GIVEN_UP]),
     _step(
@@ -133,7 +137,7 @@ _MESSAGE = (
 _BEGINNINGS: tuple[tuple[str, LedgerEvent, tuple[_Step, ...]], ...] = (
     ("request breaks a rule", lifecycle.request_refused(at=_AT, reasons=[]), ()),
     ("no message required", lifecycle.not_required(at=_AT, requirement="", why=""), ()),
-    ("checked, not to go yet", _HELD, _REQUEST),
+    ("checked, not to be sent yet", _HELD, _REQUEST),
     ("checked, a person must release it", _WAITS, _REQUEST),
     ("message stored", _BUILT, _MESSAGE),
     ("given a version, and withdrawn before it was stored", _WITHDRAWN, ()),
@@ -144,7 +148,7 @@ _BEGINNINGS: tuple[tuple[str, LedgerEvent, tuple[_Step, ...]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A fact, in words, takes a history from one status to another; from None it begins."""
+    """An event, in words, that changes a status; the first event has the status None before."""
 
     before: Status | None
     after: Status
@@ -152,18 +156,18 @@ class Transition:
 
 
 def transitions() -> dict[Transition, list[tuple[MessageHistory | None, MessageHistory]]]:
-    """Find all transitions, each with the histories before and after it."""
+    """Find all transitions, with the histories before and after them."""
     found: dict[Transition, list[tuple[MessageHistory | None, MessageHistory]]] = defaultdict(list)
     for words, first, steps in _BEGINNINGS:
         history = MessageHistory((first,))
         found[Transition(None, history.status, words)].append((None, history))
-        for before, step, after in _tried(history, steps):
+        for before, step, after in _reachable(history, steps):
             if before.status is not after.status:
                 found[Transition(before.status, after.status, step.words)].append((before, after))
     return found
 
 
-def _tried(
+def _reachable(
     beginning: MessageHistory, steps: tuple[_Step, ...]
 ) -> Iterator[tuple[MessageHistory, _Step, MessageHistory]]:
     seen, waiting = {beginning.identities}, [beginning]
@@ -172,7 +176,7 @@ def _tried(
             known = history.identities
             if step.event.identity in known or not step.after & known or step.before & known - {step.event.identity}:
                 continue
-            # The order of facts is nothing to the machine, so that a set of them is tried once.
+            # The order of events does not matter, so a set of events is tried once.
             after = history.with_event(step.event)
             yield history, step, after
             if after.identities not in seen and len(after.events) < _LONGEST:
@@ -184,15 +188,15 @@ def drawn() -> str:
     """Write the document: the machine as a Mermaid diagram, and what each status means."""
     found = transitions()
     arrows: dict[tuple[Status | None, Status], list[str]] = defaultdict(list)
-    for each in found:
-        arrows[each.before, each.after].append(each.words)
+    for transition in found:
+        arrows[transition.before, transition.after].append(transition.words)
     lines = [
         f"    {before or '[*]'} --> {after}: {', or '.join(dict.fromkeys(words))}"
-        for (before, after), words in sorted(arrows.items(), key=_place)
+        for (before, after), words in sorted(arrows.items(), key=_sort_key)
     ]
-    histories = [after for each in found.values() for _, after in each]
+    histories = [after for examples in found.values() for _, after in examples]
     rows = [
-        f"| `{rule.status}` | {rule.reason} | {rule.source} | {_healed(rule.status, histories)} | {rule.action} |"
+        f"| `{rule.status}` | {rule.reason} | {rule.source} | {_automatic(rule.status, histories)} | {rule.action} |"
         for rule in sorted(RULES, key=lambda rule: list(Status).index(rule.status))
     ]
     return _DOCUMENT.format(
@@ -200,93 +204,102 @@ def drawn() -> str:
     )
 
 
-def _place(arrow: tuple[tuple[Status | None, Status], list[str]]) -> tuple[int, int]:
+def _sort_key(arrow: tuple[tuple[Status | None, Status], list[str]]) -> tuple[int, int]:
     (before, after), _ = arrow
     order = list(Status)
     return (-1 if before is None else order.index(before)), order.index(after)
 
 
-def _healed(status: Status, histories: Iterable[MessageHistory]) -> str:
-    """Say, of all histories that were found in a status, whether the sweep comes back to them and a person is told."""
-    those = [history for history in histories if history.status is status]
-    due = [due_at(history, _PATIENCE) is not None for history in those]
-    told = sorted({kind.value for history in those for kind in notifications_due(history)})
-    sweep = "" if not any(due) else "the sweep comes back" if all(due) else "the sweep comes back, unless told"
-    return "; ".join(each for each in (sweep, f"told: {', '.join(told)}" if told else "") if each) or "closed"
+def _automatic(status: Status, histories: Iterable[MessageHistory]) -> str:
+    """Say of the histories in a status whether the sweep returns to them, and which notifications they raise."""
+    matching = [history for history in histories if history.status is status]
+    due = [due_at(history, _TIMEOUTS) is not None for history in matching]
+    kinds = sorted({kind.value for history in matching for kind in notifications_due(history)})
+    sweep = "" if not any(due) else "the sweep returns" if all(due) else "the sweep returns, unless notified"
+    notified = f"notifies: {', '.join(kinds)}" if kinds else ""
+    return "; ".join(filter(None, (sweep, notified))) or "closed"
 
 
 _DOCUMENT = """# Lifecycle
 
 <!-- Written by `make lifecycle` from the rules in gpconnect_messaging/ledger/lifecycle.py: change those. -->
 
-The ledger keeps facts; the status is derived from them by the first rule of `RULES` in
-`gpconnect_messaging/ledger/lifecycle.py` that holds. So the order in which facts arrive does not matter, and repeating
-one changes nothing. A message has a row under its message id; a request that becomes no message at once (refused, not
-required, held, a withdrawal) has one under its own id.
+The ledger keeps events. The status is derived from them by the first rule of `RULES` in
+`gpconnect_messaging/ledger/lifecycle.py` that holds. The order in which events arrive therefore does not matter, and a
+repeated event changes nothing. A message has a row under the message id; a request that does not become a message at
+once (refused, not required, held, a withdrawal) has a row under the request id.
 
 ```mermaid
 stateDiagram-v2
 {arrows}
 ```
 
-| status | meaning | says who | what happens by itself | what an operator does |
+| status | meaning | source | automatic steps | operator |
 |---|---|---|---|---|
 {rows}
 
-## What the sweep heals
+## Sweep
 
-Every minute: a `HELD` request whose window is over is offered to the builder, and a `RELEASING` one that no builder
-finished once more; a `BUILT` message that no sender took is queued again; a `SENDING` one whose lease ended is
-`UNCERTAIN`; an `UNCERTAIN` one is sent again with identical bytes after its wait, and the ledger counts the copies that
-MESH may hold (`possible_copies`), so that a receiver's 20007 (duplicate) is no failure then; a `SENT` or `ACKNOWLEDGED`
-one whose acknowledgement is late is `OVERDUE`. Of what has not left ten minutes before the three hours of
-GPCM-SD-CS-075 are over (`warn_before_seconds` of the mailbox), a person is told, once, while there is time.
+Every minute, the sweep
 
-## What an operator sends again
+- offers a `HELD` request to the builder when the hold window is over, and a `RELEASING` one that no builder finished;
+- re-queues a `BUILT` message that no sender took;
+- makes a `SENDING` message `UNCERTAIN` when the lease has expired;
+- re-queues an `UNCERTAIN` message, with identical bytes, after a wait. The ledger counts the copies that MESH may hold
+  (`possible_copies`), so that a receiver's 20007 (duplicate) is not a failure then;
+- makes a `SENT` or `ACKNOWLEDGED` message `OVERDUE` when an acknowledgement is late;
+- notifies a person, once, of a message that was not sent ten minutes before the three hours of GPCM-SD-CS-075 are over
+  (`warn_before_seconds` of the mailbox).
 
-A `REFUSED`, `UNDELIVERED` or `OVERDUE` message goes again with identical bytes where a person orders it: it is `BUILT`
-until a sender takes it, and then what any upload can become. An answer that comes meanwhile ends the order. Whatever
-else can be done, by status and why, is in [Send again](resend.md).
+## Resend
 
-## Holding, and the order of versions
+An operator can order a `REFUSED`, `UNDELIVERED` or `OVERDUE` message to be sent again with identical bytes. It is
+`BUILT` until a sender takes it, and then has the outcome of the new upload. A response that comes meanwhile ends the
+order. [Send again](resend.md) lists the actions for all statuses, with reasons.
 
-Of an encounter's requests the newest is the one whose consultation was updated last (`consultation.updated`, or when
-the request came where it does not say, and never later than it came); of two at the same time, the one that is taken in
-later. One that is older than the newest becomes `SUPERSEDED`, before as after sending; where that is a withdrawal, a
-person is told, since the report goes out all the same. A version is given when a request leaves the hold, so that the
-versions sent are consecutive, and no version is uploaded before the one before it has left or is known never to.
+## Hold window and order of versions
 
-A version that waits for one that never leaves (damaged in store, say, or never stored) waits until an operator lets it
-pass: `OperatorActions.skip_earlier_versions`, with the operator's id and a reason. What it waited for becomes `SUPERSEDED` and is never sent,
-since it would take the newer one's place; if MESH had it after all, that is told.
+The newest request of an encounter is the one whose consultation was updated last: by `consultation.updated`, or by the
+arrival of the request where that is missing or later than the arrival. Of two with the same time, the one that arrived
+later is the newer. A request older than the newest becomes `SUPERSEDED`, whether the newest was sent or not. Where the
+older one is a withdrawal, a person is notified, since the report is sent nevertheless. A request gets a version when
+the hold ends, so that the versions sent are consecutive. No version is uploaded before the previous one was sent or can
+never be sent.
 
-A withdrawal stops a version that was given and is not stored yet, too: whoever still builds it finds it `WITHDRAWN`.
+A version that waits for one that can never be sent (because it is damaged in the outbox, or was never stored) waits
+until an operator lets it pass: `OperatorActions.skip_earlier_versions`, with the operator's id and a reason. The
+earlier version becomes `SUPERSEDED` and is never sent, since it would replace the newer one; if MESH had it after all,
+a person is notified.
 
-## Answers from elsewhere
+A withdrawal also stops a version that was given and is not stored yet: the builder finds it `WITHDRAWN`.
 
-A response counts only if it comes from where the message went: the mailbox, where it was named or looked up, or where
-MESH says that it routed the message to (message tracking, asked when the first answer comes); the organisation, where
-it is known from the request. Any other is kept, counts for nothing, and is told; a person can accept it, since a
-patient may have moved. A response that contradicts a closed status never flips it in silence.
+## Suspicious responses
 
-An upload whose own answer was lost has no MESH id to ask about: then it is where MESH's directory lists the practice
-that the request names.
+A response counts only if it comes from the destination of the message: the mailbox that was configured or looked up, or
+to which MESH says that it routed the message (message tracking, asked when the first response comes); and the
+organisation, where the request names it. Any other response is kept, does not count, and raises a notification; a
+person can accept it, since a patient may have moved. A response that contradicts a closed status also raises a
+notification.
 
-What cannot be decided: where neither MESH's tracking nor its directory names one mailbox, only the organisation is
-compared, which a response says of itself; where the request names no practice either, nothing is.
+An uncertain upload has no MESH id to track. The destination is then the mailbox that MESH's directory lists for the
+practice that the request names.
 
-## What a person is told
+Where neither tracking nor the directory names one mailbox, only the organisation is compared, which the response states
+itself; where the request names no practice either, nothing can be compared.
 
-Each of these at most once of a message, a request or a day's balance; again where it happens again after a re-send:
-{notifications}.
-[Watching](watching.md) says to whom, and what becomes of a notification that nobody takes on.
+## Notifications
 
-A notification is raised in the same transaction as the fact that calls for it, so that a crash can delay it but not lose it.
+A person is notified at most once of a message, a request or a day's balance, and again where the cause repeats after a
+resend: {notifications}.
+[Watching](watching.md) says who is notified, and how open notifications are escalated.
 
-## What was set aside
+A notification is raised in the same transaction as the event that calls for it, so that a crash can delay it but not
+lose it.
 
-A message that cannot even be taken in, five polls running, is set aside: it stays in MESH, no poll tries it again, and
-the notification names it. When what stood in its way is mended, an operator lets it in again:
+## Quarantined messages
+
+A received message that the poller cannot process in five polls is quarantined: it stays in MESH, no poll tries it
+again, and a notification names it. When the cause is fixed, an operator releases it from quarantine:
 `gpcm mailbox let-in MAILBOX MESSAGE` ([Operations](operations.md)).
 """
 

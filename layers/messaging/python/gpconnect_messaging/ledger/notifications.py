@@ -1,7 +1,7 @@
-"""Open notifications: who has acknowledged what, and what must be told to somebody else because nobody did.
+"""Open notifications: acknowledging them, and escalating those that are not acknowledged in time.
 
-A notification is open from when it is raised until somebody acknowledges it. Told and still open, it is due for escalation,
-once (`steps.escalate`).
+A notification is open from when it is raised until a person acknowledges it. Once delivered, an open notification is
+due for escalation, once (`steps.escalate`).
 """
 
 from collections.abc import Iterator
@@ -25,21 +25,20 @@ from gpconnect_messaging.operators import checked_actor
 
 
 class UnknownNotificationError(Exception):
-    """There is no notification of that id: take the id from the notification itself, or from the list of open ones."""
+    """No notification has this id: take the id from the notification itself, or from the list of open ones."""
 
 
 class NotificationStore(LedgerTable):
-    """The notifications that wait for a person."""
+    """The open notifications."""
 
     def open(self) -> list[OpenNotification]:
-        """List the notifications that nobody has acknowledged, oldest first."""
-        return sorted(map(_open, self._standing(OPEN_NOTICE)), key=lambda each: each.notification.raised_at)
+        """List the open notifications, oldest first."""
+        return sorted(map(_open, self._standing(OPEN_NOTICE)), key=lambda entry: entry.notification.raised_at)
 
     def acknowledge(self, notification_id: str, actor: str, at: datetime) -> bool:
-        """Record that a person has taken a notification on; it is not escalated any more.
+        """Record that a person acknowledged a notification, which ends the escalation.
 
-        False, with nothing changed, where somebody has acknowledged it before. Raises UnknownNotificationError,
-        ActorError.
+        False, with nothing changed, where it was acknowledged before. Raises UnknownNotificationError, ActorError.
         """
         checked_actor(actor)
         pk, sk = _key(notification_id)
@@ -69,11 +68,11 @@ class NotificationStore(LedgerTable):
         raise LedgerBusyError("the notification changed on every try")
 
     def due_escalations(self, now: datetime) -> Iterator[OpenNotification]:
-        """List the notifications that were told and must be looked at again, because nobody acknowledged them."""
-        return (_open(each) for each in self._due("escalation", now))
+        """Yield the delivered open notifications that may have to be escalated now."""
+        return map(_open, self._due("escalation", now))
 
     def wait_with(self, open_notification: OpenNotification, until: datetime) -> None:
-        """Look at a notification again at some time; one that was acknowledged meanwhile stays acknowledged."""
+        """Postpone the escalation until a time; a notification that was acknowledged meanwhile stays acknowledged."""
         self._update(
             *notification_place(open_notification.notification),
             "SET due_at = :until",
@@ -82,7 +81,7 @@ class NotificationStore(LedgerTable):
         )
 
     def take_escalation(self, open_notification: OpenNotification) -> bool:
-        """Take the right to escalate a notification, for a minute; False where another has it, or it is no longer due."""
+        """Take the lease on escalating a notification; False where another process has it, or it is not due."""
         now = self._now()
         return self._update(
             *notification_place(open_notification.notification),
@@ -92,9 +91,9 @@ class NotificationStore(LedgerTable):
         )
 
     def escalated(self, open_notification: OpenNotification) -> None:
-        """Record that a notification was told to whom it escalates; that is not done twice."""
-        place, now = notification_place(open_notification.notification), text(self._now())
-        self._update(*place, "SET escalated_at = :now REMOVE due_shard, due_at", None, {":now": now})
+        """Record that a notification was escalated, which happens once."""
+        key, now = notification_place(open_notification.notification), text(self._now())
+        self._update(*key, "SET escalated_at = :now REMOVE due_shard, due_at", None, {":now": now})
 
 
 _WAITING = (
@@ -116,5 +115,5 @@ def _key(notification_id: str) -> tuple[str, str]:
     kind, _, occasion = named.partition("#")
     if not subject or not kind:
         raise UnknownNotificationError("there is no notification of that id")
-    # One of a newer release can be taken on, too: no kind has a hyphen of its own.
+    # Kinds of newer releases work, too: no kind contains a hyphen.
     return subject, f"NOTICE#{kind.replace('-', ' ')}{'#' + occasion if occasion else ''}"

@@ -1,4 +1,4 @@
-"""How fast an operator's work goes: so much a second and no more, lest it crowd out what comes by itself."""
+"""Limits the rate of an operator's bulk actions, so that they do not delay live requests."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class RateLimiter:
-    """So many steps a second, evenly; the first at once. A pause is not made up for by a burst."""
+    """Spaces steps evenly at `per_second`, the first one at once. A pause does not allow a burst."""
 
     per_second: float
     sleep: Callable[[float], None] = time.sleep
@@ -15,12 +15,12 @@ class RateLimiter:
     _next: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a rate that is none."""
+        """Raises ValueError for a rate of 0 or less."""
         if not self.per_second > 0:
             raise ValueError("the rate must be above 0 a second")
 
     def wait(self) -> None:
-        """Wait for the next step's time."""
+        """Wait until the next step may start."""
         now = self.clock()
         if now < self._next:
             self.sleep(self._next - now)

@@ -1,4 +1,4 @@
-"""Draws what a re-send does as `docs/resend.md`, from the table itself: `make lifecycle`."""
+"""Draws the resend policy as `docs/resend.md`, from the table itself: `make lifecycle`."""
 
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.replay.policy import MENDABLE, TABLE, ResendAction
@@ -8,7 +8,7 @@ def drawn() -> str:
     """Write the document: the table, and how to use it."""
     rows = [
         f"| `{line.status}` | {line.way or 'either'} | {_bold(line.action)} | {line.why} "
-        f"| {'<br>'.join(each.instead for each in line.unless) or '–'} |"
+        f"| {'<br>'.join(precondition.instead for precondition in line.unless) or '–'} |"
         for line in sorted(TABLE, key=lambda line: list(Status).index(line.status))
     ]
     return _DOCUMENT.format(rows="\n".join(rows), codes=", ".join(sorted(MENDABLE)))
@@ -22,30 +22,30 @@ _DOCUMENT = """# Send again
 
 <!-- Written by `make lifecycle` from the table in gpconnect_messaging/replay/policy.py: change that. -->
 
-An operator chooses messages, and requests that became none: by id, by encounter, by status, by time window, or by
-several of these together. A dry run says of each what would happen and why, or why not and what to do instead. Carried
-out, each is judged once more at that moment, recorded with who did it and why, and done at so many a second and no
-faster.
+An operator chooses messages, or requests that never became messages: by id, encounter, status, time window, or a
+combination of these. A dry run shows what would happen to the chosen messages and why, or why not and what to do
+instead. When the plan is carried out, every message is judged again at that moment, and the action is recorded with the
+operator and the reason. The rate per second is limited.
 
-There are two ways:
+There are two modes:
 
-- **unchanged**: the identical bytes go once more, under the same message id. A practice that has them recognises the id
-  (20007), which is no failure then; the ledger counts the copies. For a cause that lay outside the message.
-- **rebuilt**: the kept request is taken in again, as a new request with an id of its own, under today's settings and
-  code, with the documents as they were checked (as they are now, where the request was refused). It stands among the
-  encounter's requests where it first came, so that it never passes for newer than what came after it. A message's
-  becomes the next version, which replaces the one before it ([ADR 12](adr/0012-replacement-of-what-never-arrived.md)).
-  For a cause that lay in our settings or code. Each request is taken in again once; after that, its successor can be.
+- **unchanged**: the identical bytes are sent again under the same message id. A practice that has them recognises the
+  id (20007), which is not a failure then; the ledger counts the copies. For a cause outside the message.
+- **rebuilt**: the kept request is resubmitted as a new request under a new id, with today's settings and code, and with
+  the documents as they were checked (as they are now, where the request was refused). It keeps the time of first
+  arrival, so that it is never taken for newer than requests that came after it. The result is the next version, which
+  replaces the one before it ([ADR 12](adr/0012-replacement-of-what-never-arrived.md)). For a cause in our settings or
+  code. A request is resubmitted once; after that, the new request can be resubmitted.
 
-| status | way | what happens | why | unless |
+| status | mode | action | why | unless |
 |---|---|---|---|---|
 {rows}
 
 Negative codes for which a rebuilt message may be sent: {codes}.
 
-Before a `REFUSED` or `UNDELIVERED` message is sent again, what stood in its way must be mended; if it is refused or
-reported once more, a person is told (`sent again in vain`). An answer that comes while a re-send is under way ends it.
-[ADR 22](adr/0022-sending-again.md) says why it is so, and [Redrive](redrive.md) how dead letters go back.
+Correct the cause before a `REFUSED` or `UNDELIVERED` message is sent again; if it is refused or reported again, a
+person is notified (`sent again in vain`). A response that comes before the new upload ends the order.
+[ADR 22](adr/0022-sending-again.md) gives the reasons, and [Redrive](redrive.md) covers dead letters.
 """
 
 if __name__ == "__main__":
