@@ -201,7 +201,7 @@ def test_what_is_written_is_read_again(measurement: Measurement, tmp_path: Path)
 def test_the_published_state_machines_cost_more_for_a_message_than_all_that_moves_one_here(
     measurement: Measurement, prices: Prices
 ) -> None:
-    count = command.Count(measurement, prices, Assumptions(), messages=1_000_000, mailboxes=1)
+    count = command.CostReport(measurement, prices, Assumptions(), messages=1_000_000, mailboxes=1)
     [(theirs, _)] = [its for name, its in count.peers.items() if name == STATE_MACHINES.name]
     assert STATE_MACHINES.message["state_transition"] == 12, "six to go, three for each of two acknowledgements"
     assert theirs.usd > 10 * count.orchestration.usd
@@ -264,14 +264,14 @@ def test_a_rate_of_so_many_times_more_needs_so_many_times_more(measurement: Meas
 def test_what_bites_is_more_than_its_quota_and_the_scarcest_comes_first(measurement: Measurement) -> None:
     found = scale.needs(measurement, "held", Assumptions())
     by_name = {need.limit.name: need for need in found}
-    for environment in range(len(scale.RATES)):
-        biting = scale.first_to_bite(found, environment)
-        over = [by_name[name].amounts[environment] / (by_name[name].limit.quota or 1) for name in biting]
+    for rate_index in range(len(scale.RATES)):
+        exceeded = scale.exceeded_quotas(found, rate_index)
+        over = [by_name[name].amounts[rate_index] / (by_name[name].limit.quota or 1) for name in exceeded]
         assert over == sorted(over, reverse=True)
         assert all(share > 1 for share in over)
-        assert {need.limit.name for need in found if need.bites(environment)} == set(biting)
-    assert scale.first_to_bite(found, 0) == ["PDS, where a mailbox asks it"]
-    assert "DynamoDB, writes" in scale.first_to_bite(found, 1)
+        assert {need.limit.name for need in found if need.exceeds_quota(rate_index)} == set(exceeded)
+    assert scale.exceeded_quotas(found, 0) == ["PDS, where a mailbox asks it"]
+    assert "DynamoDB, writes" in scale.exceeded_quotas(found, 1)
 
 
 def test_scanning_the_drop_costs_what_guardduty_and_its_tags_do_and_nothing_where_it_is_off(

@@ -27,9 +27,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What is asked to be served; it answers and ends at once."""
     known: dict[str, Any] = {}
 
-    def serve(environment: Any, *, tell: Any, **how: Any) -> None:
+    def serve(environment: Any, *, announce: Any, **how: Any) -> None:
         known.update(how, environment=environment.name)
-        tell("http://127.0.0.1:8765/", "AAAA-BBBB-CCCC")
+        announce("http://127.0.0.1:8765/", "AAAA-BBBB-CCCC")
 
     monkeypatch.setattr(serving, "serve", serve)
     return known
