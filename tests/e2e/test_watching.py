@@ -99,9 +99,12 @@ def test_a_notification_reaches_its_organisation_and_escalates_unless_it_is_ackn
     assert other.read == [] == other.notifications("MESSAGE#")
     client: Any = run.session.client("dynamodb")
     trail, now = AuditTrail(client, run.outputs["LedgerTableName"]), datetime.now(UTC)
-    assert [(event.actor, event.what) for event in trail.of_message(taken)][-1] == ("a.nurse", "notice acknowledged")
+    assert [(event.actor, event.what) for event in trail.of_message(taken)][-1] == (
+        "a.nurse",
+        "notification acknowledged",
+    )
     lately = [event.what for event in trail.between(now - timedelta(hours=1), now) if event.message_id == taken]
-    assert lately == ["built", "upload started", "upload refused", "notice acknowledged"]
+    assert lately == ["built", "upload started", "upload refused", "notification acknowledged"]
     assert run.denials() == []
 
 

@@ -144,10 +144,10 @@ def _an_uncertain_upload_awaits() -> tuple[Replacement, ...]:
 
 
 def _any_20014_voids() -> tuple[Replacement, ...]:
-    def voids(response: LedgerEvent, _record: MessageRecord) -> bool:
+    def voids_replaced_document(response: LedgerEvent, _record: MessageRecord) -> bool:
         return response.kind is EventType.RESPONSE and response.details["code"] == REPLACEMENT_NOT_PROCESSED
 
-    return (Replacement(poll, "voids", voids),)
+    return (Replacement(poll, "voids_replaced_document", voids_replaced_document),)
 
 
 def _silence_is_remembered() -> tuple[Replacement, ...]:

@@ -129,7 +129,7 @@ def test_the_time_to_send_ends_with_the_first_copy_that_mesh_took() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fact", "metric"),
+    ("event", "metric"),
     [
         (lifecycle.upload_postponed(at=NOW, attempt=1, why="MESH is busy"), "UploadPostponed"),
         (lifecycle.upload_refused(at=NOW, attempt=1, http_status=417, error="EPL-151"), "UploadRefused"),

@@ -84,7 +84,7 @@ class NotificationPages:
 
     def take(self, request: Request, form: Form) -> Response:
         """Acknowledge a notification."""
-        notification_id = form.get("notice", "")
+        notification_id = form.get("notification", "")
         try:
             taken = self._context.environment.notifications.acknowledge(
                 notification_id, operator_of(request).actor, self._context.environment.now()
@@ -104,5 +104,5 @@ class NotificationPages:
             operator_of(request).actor, "set aside message let in", mailbox=mailbox,
             details={"mesh_message_id": mesh_message_id},
         )  # fmt: skip
-        self._context.cache.notification_taken(form.get("notice", ""))
+        self._context.cache.notification_taken(form.get("notification", ""))
         return back_to(request, "/notifications?done=let-in")

@@ -142,7 +142,7 @@ def test_a_notification_of_a_newer_release_reaches_a_person_all_the_same(sending
     assert [text.partition("\n")[0] for text in sending.topic.told] == [
         "GP Connect Messaging: A notification of a newer release"
     ]
-    assert sweep(sending).run().notifications_told == 0
+    assert sweep(sending).run().notices_told == 0
     assert all("-" not in kind.value for kind in NotificationType), "an id writes blanks as hyphens"
     book = NotificationStore(sending.ledger._client, "ledger", sending.clock)
     assert book.acknowledge(notification.id, "a.nurse", sending.clock())

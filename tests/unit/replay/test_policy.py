@@ -73,7 +73,7 @@ def test_the_published_table_is_the_one_in_code() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "unchanged", "rebuilt"),
+    ("events", "unchanged", "rebuilt"),
     [
         ((INVALID,), ResendAction.TAKE_IN_AGAIN, ResendAction.TAKE_IN_AGAIN),
         ((NOT_REQUIRED,), ResendAction.TAKE_IN_AGAIN, ResendAction.TAKE_IN_AGAIN),
@@ -127,7 +127,7 @@ def test_what_the_practice_is_known_to_have_is_never_sent_again(events: tuple[Le
 
 
 @pytest.mark.parametrize(
-    "facts",
+    "events",
     [SENT, (*SENT, OVERDUE), (BUILT, started(), uncertain()), (BUILT, started())],
     ids=["SENT", "OVERDUE", "UNCERTAIN", "SENDING"],
 )

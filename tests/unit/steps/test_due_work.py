@@ -120,7 +120,7 @@ def test_notifications_are_told_and_messages_are_healed_whatever_time_the_other_
     monkeypatch.undo()
     monkeypatch.setattr(due_work, "MOST_TOLD", 2)
     product.time.advance(PATIENCE.stale + MINUTE)
-    assert [product.sweep.run().notifications_told, product.sweep.run().notifications_told] == [2, 1]
+    assert [product.sweep.run().notices_told, product.sweep.run().notices_told] == [2, 1]
 
 
 def unreachable(**_: object) -> None:

@@ -58,7 +58,7 @@ def message() -> SweptMessage:
 def test_nothing_counts_where_nothing_is_due(message: SweptMessage) -> None:
     assert message.after(PATIENCE.stale - MINUTE) == {}
     assert SweepResult() == SweepResult(
-        released=0, queued_again=0, leases_ended=0, overdue=0, running_late=0, notifications_told=0, left=0
+        released=0, queued_again=0, leases_ended=0, overdue=0, running_late=0, notices_told=0, left=0
     )
 
 
@@ -269,7 +269,7 @@ def test_a_notification_that_a_crash_left_is_sent(message: SweptMessage) -> None
     with pytest.raises(TypeError):
         message.send()
     message.topic.publish = publish  # type: ignore[method-assign]
-    assert message.after(2 * MINUTE) == {"notifications_told": 1}
+    assert message.after(2 * MINUTE) == {"notices_told": 1}
     assert message.after(2 * MINUTE) == {}
 
 

@@ -74,7 +74,7 @@ class Watch:
 
     def after(self, wait: timedelta) -> int:
         self.clock.advance(wait)
-        return self.escalation.run().notifications_escalated
+        return self.escalation.run().notices_escalated
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_notification_is_put_off_until_its_time_is_over_and_escalated_at_that_
     (waiting,) = watch.book.due_escalations(watch.clock() + timedelta(days=1))
     assert waiting.told_at is not None
     watch.clock.time = waiting.told_at + timedelta(hours=1)
-    assert replace(watch.escalation, now=lambda: watch.clock.time).run().notifications_escalated == 1
+    assert replace(watch.escalation, now=lambda: watch.clock.time).run().notices_escalated == 1
 
 
 def test_the_time_of_a_notification_that_was_sent_late_counts_from_when_it_was_sent(watch: Watch) -> None:
@@ -121,8 +121,8 @@ def test_the_time_of_a_notification_that_was_sent_late_counts_from_when_it_was_s
 def test_without_time_no_notification_is_escalated(watch: Watch) -> None:
     watch.fail()
     watch.clock.advance(timedelta(hours=2))
-    assert watch.escalation.run(lambda: False).notifications_escalated == 0
-    assert watch.escalation.run().notifications_escalated == 1
+    assert watch.escalation.run(lambda: False).notices_escalated == 0
+    assert watch.escalation.run().notices_escalated == 1
 
 
 def test_a_notification_that_another_run_escalates_is_left_to_it(watch: Watch) -> None:
@@ -131,7 +131,7 @@ def test_a_notification_that_another_run_escalates_is_left_to_it(watch: Watch) -
     (due,) = watch.book.due_escalations(watch.clock())
     assert watch.book.take_escalation(due)
     watch.book.due_escalations = lambda _now: iter([due])  # type: ignore[method-assign, assignment]
-    assert watch.escalation.run().notifications_escalated == 0
+    assert watch.escalation.run().notices_escalated == 0
     assert len(watch.topic.told) == 1
 
 
@@ -177,7 +177,7 @@ def test_acknowledging_is_recorded_once_with_who_and_when(watch: Watch) -> None:
     at = watch.clock()
     assert watch.book.acknowledge(notification_id, "a.nurse", at)
     assert not watch.book.acknowledge(notification_id, "a.doctor", watch.clock())
-    events = [each for each in watch.trail.of_message("4711") if each.what == "notice acknowledged"]
+    events = [each for each in watch.trail.of_message("4711") if each.what == "notification acknowledged"]
     assert [(each.actor, each.at, each.details) for each in events] == [("a.nurse", at, {"notice": notification_id})]
 
 

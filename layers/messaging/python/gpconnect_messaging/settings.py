@@ -36,7 +36,7 @@ class _FromEnvironment:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _LedgerSettings(_FromEnvironment):
     ledger_table: str
-    notifications_topic_arn: str
+    notices_topic_arn: str
     stale_seconds: int = 600
     uncertain_seconds: int = 900
     audit_days: int = 2_922

@@ -282,7 +282,7 @@ def _ledger(settings: BuilderSettings | SenderSettings | PollerSettings) -> Ledg
 
 @cache
 def _notifier(settings: BuilderSettings | SenderSettings | PollerSettings) -> Notifier:
-    return Notifier(boto3.client("sns", config=_CONFIG), settings.notifications_topic_arn, _ledger(settings))
+    return Notifier(boto3.client("sns", config=_CONFIG), settings.notices_topic_arn, _ledger(settings))
 
 
 @cache

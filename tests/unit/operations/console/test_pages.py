@@ -408,7 +408,7 @@ def test_a_notification_is_taken_under_the_operators_id_and_is_gone_at_once(it: 
     assert "The notification is yours" in text(page)
     assert REJECTED not in page.text
     assert "7, oldest first" in text(page)
-    (event,) = [each for each in it.events(REJECTED) if each.what == "notice acknowledged"]
+    (event,) = [each for each in it.events(REJECTED) if each.what == "notification acknowledged"]
     assert event.actor == ACTOR
 
 
@@ -433,7 +433,7 @@ def test_a_notification_that_is_not_there_is_no_dead_end(it: Console, notificati
 def test_what_was_set_aside_is_let_in_again_and_that_is_recorded(it: Console) -> None:
     page = it.get("/notifications")
     assert page.text.count("Let it be taken in again") == 1
-    fields = {"notice": f"RECEIVED#{MAILBOX}#{SET_ASIDE_MESSAGE}/unmatched", "mailbox": MAILBOX}
+    fields = {"notification": f"RECEIVED#{MAILBOX}#{SET_ASIDE_MESSAGE}/unmatched", "mailbox": MAILBOX}
     assert it.post("/notifications/take-in", set_aside=SET_ASIDE_MESSAGE, **fields).status_code == 303
     assert it.environment.ledger.find_received(MAILBOX, SET_ASIDE_MESSAGE) is None
     recorded = list(it.environment.trail.between(events.at(0), events.at(90)))

@@ -142,6 +142,6 @@ def _events(values: Item) -> Iterator[AuditEvent]:
         for word in ("raised", "told", "escalated"):
             if f"{word}_at" in values:
                 yield AuditEvent(
-                    at=time(values[f"{word}_at"]), actor="notifications", what=f"notice {word}", message_id=message_id,
+                    at=time(values[f"{word}_at"]), actor="notifications", what=f"notification {word}", message_id=message_id,
                     mailbox=values["facts"].get("mailbox"), details={"kind": values["kind"]},
                 )  # fmt: skip

@@ -48,7 +48,7 @@ class NotificationStore(LedgerTable):
             raise UnknownNotificationError("there is no notification of that id")
         notification = as_notification(known)
         event = AuditEvent(
-            at=at, actor=actor, what="notice acknowledged", message_id=notification.details.get("message_id"),
+            at=at, actor=actor, what="notification acknowledged", message_id=notification.details.get("message_id"),
             mailbox=notification.mailbox, details={"notice": notification.id},
         )  # fmt: skip
         update = {

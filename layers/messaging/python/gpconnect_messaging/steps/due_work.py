@@ -59,7 +59,7 @@ class SweepResult:
     leases_ended: int = 0
     overdue: int = 0
     running_late: int = 0
-    notifications_told: int = 0
+    notices_told: int = 0
     left: int = 0
     """Still due: time ran out."""
 
@@ -91,7 +91,7 @@ class Sweep:
         swept, failures = SweepResult(), list[Exception]()
         notifications = self._begun_elsewhere(self.untold() if untold is None else untold)
         try:
-            swept.notifications_told = self.notifier.tell(notifications[:MOST_TOLD], time_left)
+            swept.notices_told = self.notifier.tell(notifications[:MOST_TOLD], time_left)
         except Exception as error:  # noqa: BLE001 - the messages must not wait for SNS
             failures.append(error)
         with ThreadPoolExecutor(self.at_once) as pool:

@@ -25,7 +25,7 @@ MOST_LOOKED_AT = 200
 class EscalationResult:
     """What one look at the open notifications did."""
 
-    notifications_escalated: int = 0
+    notices_escalated: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Escalation:
             if not time_left():
                 break
             try:
-                done.notifications_escalated += self._escalate(each)
+                done.notices_escalated += self._escalate(each)
             except Exception as error:  # noqa: BLE001 - whatever one notification does, the others must not wait for it
                 failures.append(error)
                 if isinstance(error, BotoCoreError):
