@@ -255,7 +255,7 @@ def _identifiers(environment: OperatorEnvironment) -> tuple[bool, str]:
         return True, "not used yet: the first function that starts binds it to the table"
     if actual != expected:
         return False, (
-            "The table's ids are derived with another secret: this one was replaced, rotated, or restored without "
+            "The table's ids are derived with a different secret: this one was replaced, rotated, or restored without "
             f"the table. {_RESTORE}"
         )
     return True, "the one that the table's ids are derived with"

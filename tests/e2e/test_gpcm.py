@@ -175,7 +175,7 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
     [plan] = gpcm.value("resend", undelivered, "--dry-run")
     assert plan["action"] == "sent again with identical bytes"
     gpcm.well("resend", undelivered, "--reason", "MESH can route it now", "--yes")
-    assert "j.doe ordered it to be sent again" in gpcm.well("show", undelivered, "--audit")
+    assert "j.doe ordered a resend" in gpcm.well("show", undelivered, "--audit")
     product.run.session.client("sqs").send_message(
         QueueUrl=product.run.outputs["SendDeadLetterQueueUrl"],
         MessageBody=json.dumps({"message_id": delivered}),

@@ -258,9 +258,9 @@ def test_personal_data_is_revealed_by_keyboard_with_a_reason_on_one_page_only(co
 
 def test_a_notification_is_taken_by_keyboard(console: Served, keyboard: Page) -> None:
     console.open(keyboard, "/notifications")
-    reach(keyboard, f"Take it: A practice rejected a message, message {console.rejected[:8]}")
+    reach(keyboard, f"Acknowledge: A practice rejected a message, message {console.rejected[:8]}")
     go(keyboard, "Enter")
-    assert "The notification is yours" in keyboard.locator("main").inner_text()
+    assert "You acknowledged the notification" in keyboard.locator("main").inner_text()
     open_ones = {each.notification.id for each in console.environment.notifications.open()}
     assert f"MESSAGE#{console.rejected}/rejected" not in open_ones
 
@@ -279,7 +279,7 @@ def test_a_message_is_sent_again_by_keyboard_after_what_will_happen_was_said(con
     keyboard.keyboard.press("Space")
     reach(keyboard, "Send it again")
     go(keyboard, "Enter")
-    assert "It is sent again" in keyboard.locator("main").inner_text()
+    assert "The message is queued" in keyboard.locator("main").inner_text()
     record = console.environment.ledger.find(console.undelivered)
     assert record
     assert ACTOR in [event.details.get("actor") for event in record.history.events]

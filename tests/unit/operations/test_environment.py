@@ -95,9 +95,9 @@ def test_a_senders_own_queue_is_among_them(environment: PlaceInMemory) -> None:
 @pytest.mark.parametrize(
     ("where", "sentence"),
     [
-        (EnvironmentRef(local=True, environment="dev"), "not both"),
+        (EnvironmentRef(local=True, environment="dev"), "only one of them"),
         (EnvironmentRef(environment="dev", stack="mine"), "not both"),
-        (EnvironmentRef(environment="Production!"), "small letters"),
+        (EnvironmentRef(environment="Production!"), "lower case"),
         (EnvironmentRef(local=True), "make demo KEEP=1"),
         (EnvironmentRef(), "make demo KEEP=1"),
         (EnvironmentRef(environment="dev", profile="there-is-no-such-profile"), "--profile"),

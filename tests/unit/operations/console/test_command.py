@@ -55,9 +55,9 @@ def test_a_port_that_is_taken_is_said_to_be_with_what_to_do() -> None:
         other.listen()
         ended = run("--port", str(other.getsockname()[1]))
     assert ended.exit_code == ExitStatus.NO_PLACE
-    assert "is taken. Name another with --port" in " ".join(ended.output.split())
+    assert "is in use. Name another with --port" in " ".join(ended.output.split())
 
 
 def test_nobody_but_this_machine_can_connect() -> None:
-    with serving._listening(0) as listening:
+    with serving._listen(0) as listening:
         assert listening.getsockname()[0] == "127.0.0.1"

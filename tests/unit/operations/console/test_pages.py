@@ -134,7 +134,7 @@ def test_today_counts_what_came_in_today_by_where_it_is(seen: Console) -> None:
     said = text(seen.get("/"))
     assert "10 messages came in since midnight" in said
     assert "5 of them failed or are late" in said
-    assert "Nobody has taken 8 notifications" in said
+    assert "8 open notifications" in said
     assert "Held back: 2. Request refused: 1." in said, "the picture in words"
     assert re.search(r"With the practice Sent , Acknowledged 2 0", said), "the picture as a table"
 
@@ -211,7 +211,7 @@ def test_pages_of_the_list_follow_each_other_whatever_comes_in_between(it: Conso
 def test_a_page_that_never_was_is_not_guessed_at(seen: Console) -> None:
     page = seen.get("/messages?after=nonsense")
     assert page.status_code == 404
-    assert "Begin at its first page" in text(page)
+    assert "Begin at the first page" in text(page)
 
 
 @pytest.mark.parametrize("reference", [REJECTED, REJECTED.upper(), REJECTED[:8], f" {REJECTED} "])
@@ -271,7 +271,7 @@ def test_a_message_says_what_its_status_means_what_brought_it_about_and_what_to_
 def test_a_message_has_both_acknowledgements_and_everything_that_happened_in_order(seen: Console) -> None:
     said = text(seen.get(f"/messages/{REJECTED}"))
     assert re.search(r"Infrastructure Positive 20013, .* Business Negative 30002", said)
-    happened = ["The message was made", "Upload 1 began", "MESH took the message", "Positive infra",
+    happened = ["The message was built", "Upload 1 began", "MESH took the message", "Positive infra",
                 "Negative business", "Notification raised: rejected", "Notification told: rejected"]  # fmt: skip
     places = [said.index(each, said.index("What happened")) for each in happened]
     assert places == sorted(places)
@@ -301,7 +301,7 @@ def test_the_document_unrevealed_shows_what_it_is_and_names_what_it_hides(seen: 
 
 
 def test_a_request_that_became_no_message_has_no_document_but_an_encounter_to_reveal(it: Console) -> None:
-    assert "No message was made of this request" in text(it.get(f"/messages/{INVALID}/document"))
+    assert "No message was built from this request" in text(it.get(f"/messages/{INVALID}/document"))
     page = it.post(f"/messages/{INVALID}/reveal", extent="administrative", reason="INC1")
     assert ENCOUNTER in page.text
 
@@ -381,9 +381,9 @@ def test_an_attachment_that_is_not_there_is_no_dead_end(it: Console, number: str
 def test_a_document_that_is_gone_or_damaged_is_said_to_be(it: Console) -> None:
     key = f"messages/{REJECTED}.xml"
     it.environment.bucket.objects[key] = b"<Bundle/>"
-    assert "not the message that was built" in text(it.get(f"/messages/{REJECTED}/document"))
+    assert "not the one that was built" in text(it.get(f"/messages/{REJECTED}/document"))
     del it.environment.bucket.objects[key]
-    assert "not in the outbox any more" in text(it.get(f"/messages/{REJECTED}/document"))
+    assert "deleted from the outbox" in text(it.get(f"/messages/{REJECTED}/document"))
 
 
 def test_what_comes_from_elsewhere_is_escaped(it: Console) -> None:
@@ -405,7 +405,7 @@ def test_a_notification_is_taken_under_the_operators_id_and_is_gone_at_once(it: 
     answer = it.post("/notifications/take", notification=notification_id)
     assert (answer.status_code, answer.headers["Location"]) == (303, f"{it.base}/notifications?done=taken")
     page = it.get("/notifications?done=taken")
-    assert "The notification is yours" in text(page)
+    assert "You acknowledged the notification" in text(page)
     assert REJECTED not in page.text
     assert "7, oldest first" in text(page)
     (event,) = [each for each in it.events(REJECTED) if each.what == "notification acknowledged"]
@@ -418,7 +418,7 @@ def test_a_notification_that_somebody_took_before_is_said_to_be_taken(it: Consol
     assert (
         it.post("/notifications/take", notification=notification_id).headers["Location"].endswith("done=taken-before")
     )
-    assert "Somebody had taken" in text(it.get("/notifications?done=taken-before"))
+    assert "acknowledged before" in text(it.get("/notifications?done=taken-before"))
 
 
 @pytest.mark.parametrize(
@@ -432,7 +432,7 @@ def test_a_notification_that_is_not_there_is_no_dead_end(it: Console, notificati
 
 def test_what_was_set_aside_is_let_in_again_and_that_is_recorded(it: Console) -> None:
     page = it.get("/notifications")
-    assert page.text.count("Let it be taken in again") == 1
+    assert page.text.count("Let the message in") == 1
     fields = {"notification": f"RECEIVED#{MAILBOX}#{SET_ASIDE_MESSAGE}/unmatched", "mailbox": MAILBOX}
     assert it.post("/notifications/take-in", set_aside=SET_ASIDE_MESSAGE, **fields).status_code == 303
     assert it.environment.ledger.find_received(MAILBOX, SET_ASIDE_MESSAGE) is None
@@ -514,7 +514,7 @@ def test_nothing_is_sent_again_unconfirmed_or_without_a_reason_that_may_be_kept(
 def test_what_has_changed_since_it_was_shown_is_shown_anew_instead_of_done(it: Console) -> None:
     page = it.post(f"/messages/{UNDELIVERED}/send-again", kind="put on the send queue again", sure="yes", reason=REASON)
     assert page.status_code == 422
-    assert "It has changed since you looked" in text(page)
+    assert "has changed since you opened this page" in text(page)
     assert it.environment.queue_depths.sent == []
 
 
