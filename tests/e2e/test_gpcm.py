@@ -67,7 +67,7 @@ def commands() -> set[tuple[str, ...]]:
     return {
         (name, *inner)
         for name, command in whole.commands.items()
-        for inner in [(), *((each,) for each in getattr(command, "commands", {}))]
+        for inner in [(), *((subcommand,) for subcommand in getattr(command, "commands", {}))]
     }
 
 
@@ -81,9 +81,13 @@ def ended(terminal: Terminal) -> dict[str, str]:
     """The demonstration's requests, each where it should end: the message id of each by its sample's name."""
     product = terminal.product
     dropped = {
-        each.name: product.run.drop(REQUESTS / each.name, {"encounter": str(uuid.uuid4())}) for each in SCENARIOS
+        scenario.name: product.run.drop(REQUESTS / scenario.name, {"encounter": str(uuid.uuid4())})
+        for scenario in SCENARIOS
     }
-    return {each.name: product.reaches(dropped[each.name], each.status, seconds=300).message_id for each in SCENARIOS}
+    return {
+        scenario.name: product.reaches(dropped[scenario.name], scenario.status, seconds=300).message_id
+        for scenario in SCENARIOS
+    }
 
 
 CAUSES = {
@@ -95,7 +99,7 @@ CAUSES = {
 
 
 def test_every_failure_of_the_demonstration_is_explained_by_one_show(terminal: Terminal, ended: dict[str, str]) -> None:
-    assert set(CAUSES) == {each.name for each in SCENARIOS if each.status != "DELIVERED"}
+    assert set(CAUSES) == {scenario.name for scenario in SCENARIOS if scenario.status != "DELIVERED"}
     for name, (notification, cause) in CAUSES.items():
         said = terminal.well("show", ended[name][:8]).lower().replace("· ", "")
         for expected in (NOTIFICATION_TEXTS[notification].what, NOTIFICATION_TEXTS[notification].todo, cause):
@@ -105,20 +109,22 @@ def test_every_failure_of_the_demonstration_is_explained_by_one_show(terminal: T
 def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dict[str, str], tmp_path: Path) -> None:
     gpcm, product = terminal, terminal.product
     delivered, rejected, undelivered = (
-        ended[each] for each in ("consultation-report-2.0", "patient-not-known", "unknown-nhs-number")
+        ended[name] for name in ("consultation-report-2.0", "patient-not-known", "unknown-nhs-number")
     )
 
     # Look.
-    assert {each["status"] for each in gpcm.value("status")["messages"]} >= {"DELIVERED", "REJECTED", "INVALID"}
+    assert {count["status"] for count in gpcm.value("status")["messages"]} >= {"DELIVERED", "REJECTED", "INVALID"}
     assert "REJECTED" in gpcm.well("status")
     listed = gpcm.value("list", "--limit", "1000")["messages"]
-    assert set(ended.values()) <= {each["message_id"] for each in listed}
+    assert set(ended.values()) <= {row["message_id"] for row in listed}
     assert rejected[:8] in gpcm.well("list", "--status", "REJECTED", "--limit", "1000")
     assert gpcm.value("show", delivered)["status"] == "DELIVERED"
     traced = gpcm.value("trace", delivered)
-    assert {"builder", "sender"} <= {each["function"] for each in traced}
+    assert {"builder", "sender"} <= {line["function"] for line in traced}
     assert "sender" in gpcm.well("trace", delivered)
-    notification = next(each for each in gpcm.value("notifications", "list") if rejected in each["notice"])
+    notification = next(
+        notification for notification in gpcm.value("notifications", "list") if rejected in notification["notice"]
+    )
     assert notification["notice"] in gpcm.well("notifications", "list").replace(" ", "")
     assert gpcm.value("notifications", "take", notification["notice"])["taken"]
     assert "before" in gpcm.well("notifications", "take", notification["notice"])
@@ -135,11 +141,11 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
     gpcm.run("render", delivered, "--page", str(tmp_path / "none.html"))
     assert not (tmp_path / "none.html").exists()
     # What other tests have just dropped may not have been received yet.
-    unwell = {each["what"] for each in gpcm.value("doctor") if not each["well"]}
+    unwell = {finding["what"] for finding in gpcm.value("doctor") if not finding["well"]}
     assert unwell <= {"notifications", "dropped files"}
     gpcm.run("doctor")
     assert all(
-        each["well"] for each in gpcm.value("mailbox", "check", "Y90001OT001", "--practice", "A20047")["findings"]
+        finding["well"] for finding in gpcm.value("mailbox", "check", "Y90001OT001", "--practice", "A20047")["findings"]
     )
     assert "MESH accepts" in gpcm.well("mailbox", "check", "Y90001OT001")
     assert gpcm.run("mailbox", "let-in", "Y90001OT001", "20260101", "--yes").exit_code == ExitStatus.NOT_POSSIBLE
@@ -181,11 +187,11 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
         MessageBody=json.dumps({"message_id": delivered}),
         MessageGroupId="Y90001OT001",
     )
-    assert [each["subject"] for each in gpcm.value("redrive", "send", "--dry-run")] == [delivered]
+    assert [letter["subject"] for letter in gpcm.value("redrive", "send", "--dry-run")] == [delivered]
     assert "delivered" in gpcm.well("redrive", "send", "--reason", "it is mended", "--yes").lower()
 
     assert gpcm.used | ELSEWHERE >= commands(), commands() - gpcm.used - ELSEWHERE
-    assert [words for each in gpcm.said if (words := revealing(each))] == []
+    assert [words for output in gpcm.said if (words := revealing(output))] == []
 
 
 def test_a_deployed_stack_is_worked_at_by_its_name_and_ordinary_credentials(
@@ -209,6 +215,6 @@ def test_a_deployed_stack_is_worked_at_by_its_name_and_ordinary_credentials(
 def test_a_reveal_shows_the_patient_and_leaves_an_audit_event(terminal: Terminal, ended: dict[str, str]) -> None:
     message_id = ended["patient-not-known"]
     assert revealing(terminal.well("show", message_id, "--reveal", "--actor", "a.nurse", revealed=True))
-    who = [each for each in terminal.value("show", message_id, "--audit")["audit"] if each["actor"] == "a.nurse"]
-    assert {each["what"] for each in who} == {"personal data revealed"}
+    who = [event for event in terminal.value("show", message_id, "--audit")["audit"] if event["actor"] == "a.nurse"]
+    assert {event["what"] for event in who} == {"personal data revealed"}
     assert not revealing(json.dumps(who))

@@ -247,10 +247,10 @@ def test_a_list_is_filtered_and_turned_page_by_page(terminal: Terminal) -> None:
     made = [a_message(terminal, *(SENT if number % 2 else (BUILT,))) for number in range(4)]
     every = terminal.value("list", "--limit", "3")
     rest = terminal.value("list", "--limit", "3", "--cursor", every["cursor"])
-    assert {each["message_id"] for page in (every, rest) for each in page["messages"]} == set(made)
+    assert {row["message_id"] for page in (every, rest) for row in page["messages"]} == set(made)
     assert len(every["messages"]) == 3
     sent = terminal.value("list", "--status", "sent")
-    assert {each["message_id"] for each in sent["messages"]} == set(made[1::2])
+    assert {row["message_id"] for row in sent["messages"]} == set(made[1::2])
     assert terminal.value("list", "--status", "SENT", "--mailbox", "Y90002OT001")["messages"] == []
     assert made[1][:8] in terminal.well("list", "--status", "SENT")
 
@@ -273,16 +273,16 @@ def test_status_counts_and_says_what_to_do(terminal: Terminal) -> None:
         assert expected in said
     value = terminal.value("status")
     assert value["open_notifications"] == 1
-    assert [each["status"] for each in value["late"]] == ["BUILT"]
+    assert [row["status"] for row in value["late"]] == ["BUILT"]
 
 
 def test_nothing_personal_is_shown_unless_it_is_revealed(terminal: Terminal) -> None:
     message_id = a_message(terminal, *SENT, response("30002"))
-    for command in (["show", message_id], ["show", message_id, "--audit"], ["list"], ["status"], ["notifications", "list"],
-                    ["resend", message_id, "--dry-run"]):  # fmt: skip
+    for command in (["show", message_id], ["show", message_id, "--audit"], ["list"], ["status"],
+                    ["notifications", "list"], ["resend", message_id, "--dry-run"]):  # fmt: skip
         for more in ([], ["--json"]):
             said = terminal.run(*command, *more).output
-            assert not [each for each in PERSONAL if each in said]
+            assert not [personal for personal in PERSONAL if personal in said]
 
 
 def test_what_is_revealed_is_recorded(terminal: Terminal) -> None:
@@ -290,8 +290,8 @@ def test_what_is_revealed_is_recorded(terminal: Terminal) -> None:
     said = terminal.well("show", message_id, "--reveal", "--actor", "a.nurse")
     assert ENCOUNTER in said
     assert ADDRESS in said
-    events = [each for each in terminal.environment.trail.of_message(message_id) if each.what == REVEALED]
-    assert {each.actor for each in events} == {"a.nurse"}
+    events = [event for event in terminal.environment.trail.of_message(message_id) if event.what == REVEALED]
+    assert {event.actor for event in events} == {"a.nurse"}
     assert REVEALED in plain(terminal.well("show", message_id, "--audit"))
 
 
@@ -340,9 +340,9 @@ def test_a_version_passes_an_earlier_one_that_never_leaves(terminal: Terminal) -
         ledger.claim(str(uuid.uuid4()), ids_of(MAILBOX, ENCOUNTER), ("v",), BUILT.at)
     versions = [ledger.find_version(key_of(MAILBOX, ENCOUNTER), number) for number in (1, 2)]
     stuck, second = (
-        terminal.environment.have(each.message_ids[0], BUILT, version=number)
-        for number, each in enumerate(versions, 1)
-        if each
+        terminal.environment.have(version.message_ids[0], BUILT, version=number)
+        for number, version in enumerate(versions, 1)
+        if version
     )
     assert terminal.run("skip-earlier-versions", second, "--reason", " ", "--yes").exit_code == ExitStatus.WRONG_INPUT
     terminal.well("skip-earlier-versions", second, "--reason", "damaged in store", "--yes")
@@ -399,7 +399,7 @@ def test_a_released_message_is_new_again_and_who_did_it_is_recorded(terminal: Te
     assert terminal.environment.ledger.try_received(MAILBOX, mesh_message_id) == 1
     now = terminal.environment.now()
     events = list(terminal.environment.trail.between(now - timedelta(minutes=5), now + timedelta(minutes=5)))
-    assert [each.actor for each in events if each.what == "let in what was set aside"] == ["j.doe"]
+    assert [event.actor for event in events if event.what == "let in what was set aside"] == ["j.doe"]
     again = terminal.run("mailbox", "let-in", MAILBOX, mesh_message_id, "--yes")
     assert again.exit_code == ExitStatus.NOT_POSSIBLE
     assert "not quarantined" in again.stderr
@@ -493,7 +493,7 @@ def test_a_request_is_held_to_all_that_needs_no_settings(
 
 @pytest.mark.parametrize("key", ["not-there.pdf", "a" * 300, "."])
 def test_a_file_that_is_not_beside_the_request_is_named(terminal: Terminal, tmp_path: Path, key: str) -> None:
-    resources = [{"content_type": "application/fhir+json", "key": each} for each in ("allergy.json", "b" * 300)]
+    resources = [{"content_type": "application/fhir+json", "key": name} for name in ("allergy.json", "b" * 300)]
     file = beside(tmp_path, documents=[DOCUMENT | {"key": key}], resources=resources)
     said = terminal.well("validate", str(file))
     for field in ("documents[0]", "resources[0]", "resources[1]"):
@@ -501,7 +501,7 @@ def test_a_file_that_is_not_beside_the_request_is_named(terminal: Terminal, tmp_
     assert "does not exist" in plain(terminal.run("validate", "a" * 300 + ".json").output)
 
 
-@pytest.mark.parametrize("name", sorted(each.parent.name for each in REQUESTS.glob("*/request.json")))
+@pytest.mark.parametrize("name", sorted(sample.parent.name for sample in REQUESTS.glob("*/request.json")))
 def test_a_sample_is_in_order_or_was_made_to_be_refused(terminal: Terminal, name: str) -> None:
     ended = terminal.run("validate", str(REQUESTS / name / "request.json"))
     assert ended.exit_code == (ExitStatus.THE_ANSWER_IS_NO if name == "invalid" else ExitStatus.WELL), ended.output
@@ -513,9 +513,9 @@ def test_a_requests_folder_is_taken_and_what_an_environment_says_is_not(terminal
     assert "is valid" in plain(terminal.well("validate", str(folder)))
     refused = terminal.run("validate", str(folder), "--environment", "prod")
     assert refused.exit_code == ExitStatus.WRONG_INPUT
-    assert "leave out which one is meant" in plain(refused.output)
+    assert "leave the environment out" in plain(refused.output)
     (folder / "request.json").rename(folder / "other.json")
-    assert "not exactly one request.json" in plain(terminal.run("validate", str(folder)).output)
+    assert "no request.json, or several" in plain(terminal.run("validate", str(folder)).output)
 
 
 @pytest.mark.parametrize(
@@ -589,7 +589,7 @@ def test_a_request_is_dropped_and_told_of(terminal: Terminal) -> None:
     assert ended.exit_code == ExitStatus.WELL
     assert "Dropped as request" in ended.stdout
     assert any(key.endswith("/request.json") for key in terminal.environment.bucket.objects)
-    assert not [each for each in PERSONAL if each in ended.output]
+    assert not [personal for personal in PERSONAL if personal in ended.output]
 
 
 @pytest.mark.parametrize("kept", [True, False])
