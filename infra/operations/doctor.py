@@ -1,7 +1,7 @@
-"""Whether a place is in order, part by part: what `gpcm doctor` and `gpcm mailbox check` ask.
+"""The checks of `gpcm doctor` and `gpcm mailbox check`: whether the parts of an environment are in order.
 
-Nothing here changes anything, and nothing says a secret or a patient's name. A part that cannot be asked is not in
-order, and the words say what to do.
+The checks change nothing, and their words contain no secret and no patient's name. A part that cannot be checked is
+not in order, and the words say what to do.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,28 +21,28 @@ from infra.operations.environment import OperatorEnvironment, OperatorEnvironmen
 from infra.operations.unannounced import look
 
 _SOON = timedelta(days=30)
-"""How long before it ends a certificate needs somebody (docs/watching.md: 60, 30 and 7 days are alarms)."""
+"""A certificate that expires within this time is not in order (docs/watching.md: alarms at 60, 30 and 7 days)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One part: whether it is in order, and how it is, or what to do."""
+    """The result of a check: the part, whether it is in order, and the state or what to do."""
 
     what: str
     well: bool
     words: str
 
 
-Look = Callable[[], tuple[bool, str]]
+Check = Callable[[], tuple[bool, str]]
 
 
 def examined(environment: OperatorEnvironment) -> Iterator[Finding]:
-    """Look at all parts of a place. MESH itself is asked by `mailbox_examined` alone."""
+    """Check all parts of an environment. Only `mailbox_examined` calls MESH."""
     yield from (_finding(f"function {name}", lambda name=name: _function(environment, name)) for name in _SETTINGS)  # type: ignore[misc]
     yield _finding("ledger", lambda: _ledger(environment))
     for bucket in ("DropBucketName", "OutboxBucketName", "EvidenceBucketName"):
-        named = bucket.removesuffix("BucketName").lower()
-        yield _finding(f"{named} bucket", lambda bucket=bucket: _bucket(environment, bucket))  # type: ignore[misc]
+        name = bucket.removesuffix("BucketName").lower()
+        yield _finding(f"{name} bucket", lambda bucket=bucket: _bucket(environment, bucket))  # type: ignore[misc]
     yield from flow_examined(environment)
     yield drop_examined(environment)
     yield _finding("schedules", lambda: _schedules(environment))
@@ -61,9 +61,9 @@ def examined(environment: OperatorEnvironment) -> Iterator[Finding]:
 
 
 def flow_examined(environment: OperatorEnvironment, *, look_into_dead_letters: bool = True) -> Iterator[Finding]:
-    """Look at what can stop requests: queues, parts that are switched off, canaries, the listing, the id secret."""
+    """Check for conditions that stop requests: queues, disabled parts, canaries, the listing, the id secret."""
     yield _finding("queues", lambda: _queues(environment, look_into_dead_letters=look_into_dead_letters))
-    for kind, what in _SWITCHED.items():
+    for kind, what in _PARTS.items():
         yield _finding(what, lambda kind=kind: _enabled(environment, kind))  # type: ignore[misc]
     yield _finding("canary", lambda: _canary(environment))
     yield _finding("listing of the drop", lambda: _listing(environment))
@@ -71,12 +71,12 @@ def flow_examined(environment: OperatorEnvironment, *, look_into_dead_letters: b
 
 
 def drop_examined(environment: OperatorEnvironment) -> Finding:
-    """Look at what lies in the drop and was not received: requests, and documents that no request names."""
+    """Check the drop for files that were not received: requests, and documents that no request names."""
     return _finding("dropped files", lambda: _dropped(environment))
 
 
 def mailbox_examined(environment: OperatorEnvironment, mailbox: str, practice: str | None) -> Iterator[Finding]:
-    """Look at one mailbox as MESH sees it; `practice` is an ODS code that is looked up for its workflow."""
+    """Check one mailbox with MESH. `practice` is the ODS code of a practice whose mailbox is looked up."""
     try:
         settings = environment.mailboxes.settings(mailbox)
     except (UnknownMailboxError, MailboxSettingsError) as error:
@@ -87,14 +87,14 @@ def mailbox_examined(environment: OperatorEnvironment, mailbox: str, practice: s
     yield _finding("credentials", lambda: _mailbox(environment, mailbox))
     yield _finding("handshake", lambda: _handshake(environment, mailbox))
     prescribed = settings.prescribed
-    yield _finding("receives answers", lambda: _receives(environment, settings, prescribed.response_workflow_id))
+    yield _finding("receives responses", lambda: _receives(environment, settings, prescribed.response_workflow_id))
     if practice:
         yield _finding(f"lookup of {practice}", lambda: _lookup(environment, mailbox, practice, prescribed.workflow_id))
 
 
-def _finding(what: str, look: Look) -> Finding:
+def _finding(what: str, check: Check) -> Finding:
     try:
-        return Finding(what, *look())
+        return Finding(what, *check())
     except (ClientError, BotoCoreError, OperatorEnvironmentError, CredentialsError, MeshError, StorageError) as error:
         return Finding(what, False, _words(error))
 
@@ -113,13 +113,13 @@ def _sentence(error: Exception) -> str:
 
 
 def _function(environment: OperatorEnvironment, name: str) -> tuple[bool, str]:
-    found = environment.client("lambda").get_function_configuration(
+    configuration = environment.client("lambda").get_function_configuration(
         FunctionName=environment.output(f"{name.title()}FunctionName")
     )
     _SETTINGS[name](environment)
-    state = str(found.get("State", "Active"))
-    well = state == "Active" or (state == "Inactive" and found.get("StateReasonCode") == "Idle")
-    return well, f"{state.lower()}, {found.get('MemorySize')} MB, {found.get('Timeout')} s"
+    state = str(configuration.get("State", "Active"))
+    well = state == "Active" or (state == "Inactive" and configuration.get("StateReasonCode") == "Idle")
+    return well, f"{state.lower()}, {configuration.get('MemorySize')} MB, {configuration.get('Timeout')} s"
 
 
 _SETTINGS: Mapping[str, Callable[[OperatorEnvironment], object]] = {
@@ -127,19 +127,19 @@ _SETTINGS: Mapping[str, Callable[[OperatorEnvironment], object]] = {
     "sender": lambda environment: environment.sender_settings,
     "poller": lambda environment: environment.poller_settings,
 }
-"""What each function is told; to ask for it raises OperatorEnvironmentError where it lacks something."""
+"""The settings by function. Reading them raises OperatorEnvironmentError if a variable is missing."""
 
 
 def _ledger(environment: OperatorEnvironment) -> tuple[bool, str]:
     table = environment.client("dynamodb").describe_table(TableName=environment.table)["Table"]
     wanted = {"by_status", "by_time", "by_encounter", "by_due"}
-    there = {
-        each["IndexName"] for each in table.get("GlobalSecondaryIndexes", ())
-        if each.get("IndexStatus", "ACTIVE") == "ACTIVE"
+    active = {
+        index["IndexName"] for index in table.get("GlobalSecondaryIndexes", ())
+        if index.get("IndexStatus", "ACTIVE") == "ACTIVE"
     }  # fmt: skip
-    if missing := wanted - there:
-        return False, f"index {', '.join(sorted(missing))} is not there (yet): deploy the present version."
-    return table["TableStatus"] == "ACTIVE", f"{table['TableStatus'].lower()}, {len(there)} indexes"
+    if missing := wanted - active:
+        return False, f"index {', '.join(sorted(missing))} does not exist (yet): deploy the current version."
+    return table["TableStatus"] == "ACTIVE", f"{table['TableStatus'].lower()}, {len(active)} indexes"
 
 
 def _bucket(environment: OperatorEnvironment, output: str) -> tuple[bool, str]:
@@ -148,17 +148,17 @@ def _bucket(environment: OperatorEnvironment, output: str) -> tuple[bool, str]:
 
 
 def _queues(environment: OperatorEnvironment, *, look_into_dead_letters: bool) -> tuple[bool, str]:
-    depths = {each.name: each.waiting for each in environment.queues()}
+    depths = {queue.name: queue.waiting for queue in environment.queues()}
     dead = {name: count for name, count in depths.items() if "dead letters" in name and count}
     if dead:
         named = ", ".join(f"{count} in {name}" for name, count in dead.items())
         times = _dead_letter_times(environment) if look_into_dead_letters else ""
-        return False, f"{named}{times}: find out why in the logs, mend it, then `gpcm redrive`."
+        return False, f"{named}{times}: find the cause in the logs, fix it, then `gpcm redrive`."
     return True, ", ".join(f"{name} {count}" for name, count in depths.items())
 
 
 def _dead_letter_times(environment: OperatorEnvironment) -> str:
-    """Say how long the oldest dead letter has waited, and how many were queued within the last hour."""
+    """Write the age of the oldest dead letter, and how many were queued within the last hour."""
     letters = [letter for redrive in environment.replay.redrives.values() for letter in redrive.look()]
     if not letters:
         return ""
@@ -168,35 +168,35 @@ def _dead_letter_times(environment: OperatorEnvironment) -> str:
     return f" (the oldest {hours:.0f} h old, {new} of the last hour)"
 
 
-_SWITCHED = {
+_PARTS = {
     PartKind.RULE: "rule of dropped requests",
     PartKind.EVENT_SOURCE_MAPPING: "event source mappings",
     PartKind.KEY: "keys",
 }
-_WITHOUT = {
-    PartKind.RULE: "What is dropped is not announced: enable it, then have it dropped again.",
-    PartKind.EVENT_SOURCE_MAPPING: "Its queue feeds no function: enable it.",
-    PartKind.KEY: "What it encrypts cannot be read or written: enable it, or cancel its deletion.",
+_DISABLED = {
+    PartKind.RULE: "Dropped requests are not announced: enable the rule, then have the requests dropped again.",
+    PartKind.EVENT_SOURCE_MAPPING: "The queue triggers no function: enable the mapping.",
+    PartKind.KEY: "Encrypted data cannot be read or written: enable the key, or cancel the deletion.",
 }
-"""What follows where a part of the kind is switched off, and what to do."""
+"""The effect of a disabled part, and what to do."""
 
 
 def _enabled(environment: OperatorEnvironment, kind: PartKind) -> tuple[bool, str]:
     parts = environment.enabled_parts.recent(kind)
     off = [part.name for part in parts if not part.enabled]
     if off:
-        return False, f"Not enabled: {', '.join(off)}. {_WITHOUT[kind]}"
+        return False, f"Not enabled: {', '.join(off)}. {_DISABLED[kind]}"
     return True, "enabled" if len(parts) == 1 else f"{len(parts)}, all enabled"
 
 
 def _canary(environment: OperatorEnvironment) -> tuple[bool, str]:
     state = environment.canaries.state()
     if state is None:
-        return False, "None was ever started: the due work starts one. See the poller's log, and its schedule."
+        return False, "No canary was ever started: the sweep starts them. See the poller's log and schedule."
     age = state.age(environment.now())
     minutes = f"{age / timedelta(minutes=1):.0f} minutes"
     if age > 3 * timedelta(minutes=environment.poller_settings.canary_minutes):
-        return False, f"None has come through for {minutes}, so requests may not either: see where they wait."
+        return False, f"No canary has come through for {minutes}, so requests may not either: see where they wait."
     return True, f"the newest that came through was started {minutes} ago" if state.came_through else "under way"
 
 
@@ -206,56 +206,57 @@ _LISTED_EVERY = timedelta(hours=1)
 def _listing(environment: OperatorEnvironment) -> tuple[bool, str]:
     last = environment.drop_passes.last()
     if last is None:
-        return False, "The drop was never listed: see the poller's log, and its schedule."
+        return False, "The drop was never listed: see the poller's log and schedule."
     settled = timedelta(seconds=environment.poller_settings.drop_settled_seconds)
     behind = environment.now() - settled - last.reached
-    words = f"what was dropped until {last.reached:%d %b %H:%M} UTC was looked at"
+    words = f"files dropped until {last.reached:%d %b %H:%M} UTC were listed"
     if behind > 2 * _LISTED_EVERY:
         hours = behind / timedelta(hours=1)
-        return False, f"{words}: {hours:.0f} hours behind. What is not announced is not found: see the poller's log."
+        return False, f"{words}: {hours:.0f} hours behind. Unannounced requests are not found: see the poller's log."
     return True, words
 
 
 def _dropped(environment: OperatorEnvironment) -> tuple[bool, str]:
     settled = timedelta(seconds=environment.poller_settings.drop_settled_seconds)
-    found = look(environment.drop_bucket, environment.now(), settled)
-    scope = f"of {found.looked_at}" if found.all else f"of the first {found.looked_at}, in the order of their keys,"
+    unannounced = look(environment.drop_bucket, environment.now(), settled)
+    number = unannounced.looked_at
+    scope = f"of {number}" if unannounced.all else f"of the first {number}, in key order,"
     words = [
         f"{len(times)} {what} (the oldest {(environment.now() - times[0]) / timedelta(hours=1):.0f} h old)"
         for times, what in (
-            (found.requests, "requests not taken in"),
-            (found.documents, "documents that no request names"),
+            (unannounced.requests, "requests not received"),
+            (unannounced.documents, "documents that no request names"),
         )
         if times
     ]
     if not words:
-        return True, f"{scope} old enough all were received"
-    return False, f"{scope} objects: {', '.join(words)}. {_TAKE_IN}"
+        return True, f"{scope} settled objects, all were received"
+    return False, f"{scope} objects: {', '.join(words)}. {_NOT_RECEIVED}"
 
 
-_TAKE_IN = (
-    "The listing takes in within two hours what was not announced; see the builder's log and the intake's dead letters "
-    "for what is older. Ask the sending system whether a request is missing, and to remove what is not to be sent."
+_NOT_RECEIVED = (
+    "The listing submits unannounced requests within two hours; for older ones see the builder's log and the intake's "
+    "dead letters. Ask the sending system whether a request is missing, and to remove files that are not to be sent."
 )
 
 
 def _identifiers(environment: OperatorEnvironment) -> tuple[bool, str]:
-    """Compare the secret that ids are derived with to the one that the table was begun with; read afresh each time."""
-    known = environment.derivation_guard.fingerprint()
+    """Compare the id secret, read now, with the secret that the table's ids are derived with."""
+    expected = environment.derivation_guard.fingerprint()
     try:
-        own = environment.read_identifiers().fingerprint
+        actual = environment.read_identifiers().fingerprint
     except OperatorEnvironmentError as error:
         return False, f"{_sentence(error)} {_RESTORE}"
     except ClientError as error:
         if error.response["Error"]["Code"] != "AccessDeniedException":
             raise
-        return True, "not compared, since you may not read it; the functions compare it when they start"
-    if known is None:
+        return True, "not compared, since you may not read the secret; the functions compare it when they start"
+    if expected is None:
         return True, "not used yet: the first function that starts binds it to the table"
-    if own != known:
+    if actual != expected:
         return False, (
-            "It is not the secret that the table's ids are derived with: it was replaced, rotated, or restored without "
-            f"its table. {_RESTORE}"
+            "The table's ids are derived with a different secret: this one was replaced, rotated, or restored without "
+            f"the table. {_RESTORE}"
         )
     return True, "the one that the table's ids are derived with"
 
@@ -267,39 +268,42 @@ _RESTORE = (
 
 
 def _schedules(environment: OperatorEnvironment) -> tuple[bool, str]:
-    found = environment.schedules()
-    if not found:
-        return False, "None starts the poller: deploy the present version."
-    off = [each.name for each in found if not each.on]
+    schedules = environment.schedules()
+    if not schedules:
+        return False, "No schedule starts the poller: deploy the current version."
+    off = [schedule.name for schedule in schedules if not schedule.on]
     if off:
-        return False, f"switched off: {', '.join(off)}. Nothing is collected or chased by these."
-    return True, f"{len(found)}, all on"
+        return False, f"switched off: {', '.join(off)}. Their tasks do not run."
+    return True, f"{len(schedules)}, all on"
 
 
 def _contacts(environment: OperatorEnvironment) -> tuple[bool, str]:
     pages = environment.client("sns").get_paginator("list_subscriptions_by_topic").paginate(
         TopicArn=environment.output("NoticesTopicArn")
     )  # fmt: skip
-    arns = [each["SubscriptionArn"] for page in pages for each in page["Subscriptions"]]
+    arns = [subscription["SubscriptionArn"] for page in pages for subscription in page["Subscriptions"]]
     if not arns:
-        return False, "Nobody is told of notifications: name contacts in infra/environments and deploy."
+        return False, "Notifications have no recipients: name contacts in infra/environments and deploy."
     waiting = sum("PendingConfirmation" in arn for arn in arns)
     if waiting:
-        return False, f"{waiting} of {len(arns)} have not confirmed: each must follow the link that SNS sent."
+        return False, f"{waiting} of {len(arns)} have not confirmed: they must follow the link that SNS sent."
     return True, f"{len(arns)}, all confirmed"
 
 
 def _notifications(environment: OperatorEnvironment) -> tuple[bool, str]:
-    found = environment.notifications.open()
-    untold = [
-        each for each in found if each.told_at is None and environment.now() - each.notification.raised_at > _UNTOLD
+    due = environment.notifications.open()
+    unsent = [
+        open_notification
+        for open_notification in due
+        if open_notification.told_at is None
+        and environment.now() - open_notification.notification.raised_at > _NOTIFIED_WITHIN
     ]
-    if untold:
-        return False, f"{len(untold)} could not be told: see the poller's log and the alarm NoticesFailed."
-    return True, f"{len(found)} wait for somebody to take them" if found else "none waits for anybody"
+    if unsent:
+        return False, f"{len(unsent)} could not be delivered: see the poller's log and the alarm NoticesFailed."
+    return True, f"{len(due)} open" if due else "none open"
 
 
-_UNTOLD = timedelta(minutes=10)
+_NOTIFIED_WITHIN = timedelta(minutes=10)
 
 
 def _pds(environment: OperatorEnvironment) -> Iterator[Finding]:
@@ -312,7 +316,7 @@ def _pds(environment: OperatorEnvironment) -> Iterator[Finding]:
         yield Finding("PDS", True, "not used here")
         return
 
-    def look() -> tuple[bool, str]:
+    def check_access() -> tuple[bool, str]:
         from gpconnect_messaging.pds.__main__ import Unlimited, check
         from gpconnect_messaging.pds.client import PdsClient
         from gpconnect_messaging.pds.vault import ApplicationVault
@@ -322,7 +326,7 @@ def _pds(environment: OperatorEnvironment) -> Iterator[Finding]:
             problem = check(client)
         return problem is None, problem or "accepts the application's credentials"
 
-    yield _finding("PDS", look)
+    yield _finding("PDS", check_access)
 
 
 def _mailbox(environment: OperatorEnvironment, mailbox: str) -> tuple[bool, str]:
@@ -334,39 +338,39 @@ def _mailbox(environment: OperatorEnvironment, mailbox: str) -> tuple[bool, str]
     try:
         credentials.tls_context()
     except ValueError as error:
-        return False, f"{_sentence(error)} Put the right one into its secret."
+        return False, f"{_sentence(error)} Put the right one into the mailbox's secret."
     expires = credentials.certificate_expires
     if expires is None:
-        return True, "credentials there, no client certificate"
+        return True, "credentials present, no client certificate"
     left = expires - environment.now()
-    words = f"its certificate ends on {expires:%d %b %Y}, in {left.days} days"
-    return left > _SOON, words if left > _SOON else f"{words}: put a new one into its secret (docs/deploy.md)."
+    words = f"certificate expires on {expires:%d %b %Y}, in {left.days} days"
+    return left > _SOON, words if left > _SOON else f"{words}: put a new one into the secret (docs/deploy.md)."
 
 
 def _handshake(environment: OperatorEnvironment, mailbox: str) -> tuple[bool, str]:
     try:
         environment.mesh.authorised(mailbox, lambda client: client.handshake())
     except Authentication as error:
-        return False, f"{_sentence(error)} Compare the mailbox's password and the shared key with what MESH gave you."
+        return False, f"{_sentence(error)} Compare the mailbox's password and the shared key with those from MESH."
     return True, "MESH accepts the mailbox"
 
 
 def _receives(environment: OperatorEnvironment, settings: MailboxSettings, workflow_id: str) -> tuple[bool, str]:
-    found = environment.mesh.authorised(
+    lookup = environment.mesh.authorised(
         settings.mailbox, lambda client: client.endpoint_lookup(settings.ods_code, workflow_id)
     )
-    named = [each.mailbox_id for each in found.mailboxes]
-    if settings.mailbox in named:
+    mailboxes = [endpoint.mailbox_id for endpoint in lookup.mailboxes]
+    if settings.mailbox in mailboxes:
         return True, f"MESH sends {workflow_id} here"
-    others = f" MESH names {', '.join(named)} instead." if named else ""
+    others = f" MESH names {', '.join(mailboxes)} instead." if mailboxes else ""
     return False, f"MESH does not send {workflow_id} here: ask for the workflow to be added.{others}"
 
 
 def _lookup(environment: OperatorEnvironment, mailbox: str, practice: str, workflow_id: str) -> tuple[bool, str]:
-    found: Any = environment.mesh.authorised(mailbox, lambda client: client.endpoint_lookup(practice, workflow_id))
-    named: Sequence[str] = [each.mailbox_id for each in found.mailboxes]
-    if len(named) == 1:
-        return True, f"takes {workflow_id} at {named[0]}"
-    if not named:
-        return False, f"takes no {workflow_id}: it is not enabled for GP Connect Send Document."
-    return False, f"has several mailboxes for {workflow_id}: {', '.join(named)}. Name the right one in the request."
+    lookup: Any = environment.mesh.authorised(mailbox, lambda client: client.endpoint_lookup(practice, workflow_id))
+    mailboxes: Sequence[str] = [endpoint.mailbox_id for endpoint in lookup.mailboxes]
+    if len(mailboxes) == 1:
+        return True, f"receives {workflow_id} at {mailboxes[0]}"
+    if not mailboxes:
+        return False, f"receives no {workflow_id}: the practice is not enabled for GP Connect Send Document."
+    return False, f"has several mailboxes for {workflow_id}: {', '.join(mailboxes)}. Name the right one in the request."

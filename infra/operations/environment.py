@@ -1,11 +1,12 @@
-"""Where an operator works: a run kept on this machine, or a deployed stack, behind the same doors.
+"""The environment of an operator: the detached local run or a deployed stack, with the same interface.
 
-`open_place(Where(local=True))`, or `open_place(Where(environment="int", profile="…"))`, gives a `OperatorEnvironment`; a test makes
-one of a running product (`of_product`). All names come from the stack's outputs, and everything that a function is
-told (how patient the sweep is, how long the ledger keeps things) from the deployed functions' own environment: what an
-operator records is recorded exactly as the product would record it.
+`open_environment(EnvironmentRef(environment="int", profile="…"))` opens an `OperatorEnvironment`; `of_product` makes
+one for a test. Names come from the stack's outputs, and settings (timeouts, retention) from the variables of the
+deployed functions. An operator's records are therefore the same as the product's.
 
-    OperatorEnvironmentError                    nothing can be done there; the message says what to correct
+    OperatorEnvironmentError    the environment cannot be used; the message says what to correct
+    ├── UnknownMessageError     no message has that id
+    └── AmbiguousError          several messages have that id
 """
 
 import os
@@ -60,28 +61,28 @@ _QUEUES = {
     "intake dead letters": "IntakeDeadLetterQueueUrl",
     "send dead letters": "SendDeadLetterQueueUrl",
 }
-_OF_SENDER = "IntakeQueueUrlOf"
-"""How the outputs of senders' own queues begin."""
-# AWS answers in milliseconds: a call that hangs is better tried again than waited for.
+_SENDER_QUEUE_OUTPUT = "IntakeQueueUrlOf"
+"""Beginning of the outputs with the senders' own queues."""
+# AWS answers in milliseconds: a retry is faster than waiting for a call that hangs.
 _CONFIG = Config(
     connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 4}, max_pool_connections=32
 )
-# A balance takes the poller minutes, and must not be asked for again meanwhile.
-_OF_LAMBDA = _CONFIG.merge(Config(read_timeout=900, retries={"total_max_attempts": 1}))
+# A balance takes the poller minutes, and a retry would start a second one.
+_LAMBDA_CONFIG = _CONFIG.merge(Config(read_timeout=900, retries={"total_max_attempts": 1}))
 _Settings = TypeVar("_Settings", BuilderSettings, SenderSettings, PollerSettings)
 _ENVIRONMENT = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
 class OperatorEnvironmentError(Exception):
-    """Nothing can be done there. The message is a sentence that says what to correct."""
+    """The environment cannot be used. The message says what to correct."""
 
 
 class UnknownMessageError(OperatorEnvironmentError):
-    """Nothing there goes by that name."""
+    """No message has that id."""
 
 
 class AmbiguousError(OperatorEnvironmentError):
-    """More than one message goes by that name: `found` has them, and `rows` as a list shows them."""
+    """Several messages have that id: `found` has the summaries, and `rows` the rows of a list."""
 
     def __init__(self, sentence: str, found: Sequence[Summary], rows: Sequence[Row]) -> None:
         super().__init__(sentence)
@@ -91,9 +92,9 @@ class AmbiguousError(OperatorEnvironmentError):
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentRef:
-    """Which place is meant: a kept local run, or a stack by its environment or its whole name.
+    """Names an environment: the detached local run, or a stack by environment or full name.
 
-    Profile, region and endpoint are as for AWS's own tools, whose variables count where these are not given.
+    Without profile, region and endpoint, the variables of the AWS tools apply.
     """
 
     local: bool = False
@@ -106,18 +107,18 @@ class EnvironmentRef:
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """What waits in a queue, as SQS estimates it."""
+    """The number of entries in a queue, as SQS estimates it."""
 
     name: str
     waiting: int
     in_work: int
     put_back: int
-    """What waits for its documents or its scan, and comes again later."""
+    """Requests that wait for documents or a scan, and become visible later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrived:
-    """A request that arrived, and that the ledger has nothing of yet: it waits or is in work, until `until` at most."""
+    """A received request that is not in the ledger yet. It waits, or is in work, until `until` at most."""
 
     request_id: str
     at: datetime
@@ -127,7 +128,7 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleState:
-    """A schedule: what it starts and how often, and whether it is switched on."""
+    """A schedule: the function, the expression, and whether it is switched on."""
 
     name: str
     function: str
@@ -136,10 +137,7 @@ class ScheduleState:
 
 
 class OperatorEnvironment:
-    """Everything that an operator's commands and pages work with. Safe to share between threads.
-
-    The adapters are the library's own, made when first asked for.
-    """
+    """The adapters for the operator's commands and pages, created at first use. Safe to share between threads."""
 
     def __init__(
         self,
@@ -151,58 +149,58 @@ class OperatorEnvironment:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         close_clients: Callable[[], None] = lambda: None,
     ) -> None:
-        """`client` gives boto3's client of a service, and the same one again; `product` is the local run's.
+        """`client` returns the boto3 client of a service, always the same one; `product` is set for a local run.
 
-        `close_clients` is called when the place is closed: give it where the clients are the place's own.
+        `close()` calls `close_clients`: pass it if this environment owns the clients.
         """
         self._close_clients = close_clients
         self.name = name
-        """What screens call it, such as `the local run` or `prod`."""
+        """The displayed name, such as `the local run` or `prod`."""
         self.client = client
         self.outputs = outputs
         self.product = product
         self.now = now
 
     def close(self) -> None:
-        """Close the connections that were opened here."""
+        """Close the connections."""
         if "mesh" in self.__dict__:
             self.mesh.close()
         self._close_clients()
 
     @property
     def local(self) -> bool:
-        """Whether it is a run on this machine, with test people only."""
+        """Whether this is a local run, with test patients only."""
         return self.product is not None
 
     def output(self, name: str) -> str:
-        """Give one of the stack's outputs. Raises OperatorEnvironmentError."""
+        """Return an output of the stack. Raises OperatorEnvironmentError."""
         try:
             return self.outputs[name]
         except KeyError:
             raise OperatorEnvironmentError(
-                f"The stack of {self.name} has no output {name}. Deploy the present version, or name another stack."
+                f"The stack of {self.name} has no output {name}. Deploy the current version, or name another stack."
             ) from None
 
     def variables(self, function: str) -> Mapping[str, str]:
-        """Give what a function (`builder`, `sender`, `poller`) is told by its environment."""
+        """Return the environment variables of a function (`builder`, `sender`, `poller`)."""
         name = self.output(f"{function.capitalize()}FunctionName")
-        found = self.client("lambda").get_function_configuration(FunctionName=name)
-        variables: Mapping[str, str] = found.get("Environment", {}).get("Variables", {})
+        configuration = self.client("lambda").get_function_configuration(FunctionName=name)
+        variables: Mapping[str, str] = configuration.get("Environment", {}).get("Variables", {})
         return variables
 
     @cached_property
     def builder_settings(self) -> BuilderSettings:
-        """What the builder is told. Raises OperatorEnvironmentError."""
+        """The builder's settings. Raises OperatorEnvironmentError."""
         return self._settings(BuilderSettings, "builder")
 
     @cached_property
     def sender_settings(self) -> SenderSettings:
-        """What the sender is told. Raises OperatorEnvironmentError."""
+        """The sender's settings. Raises OperatorEnvironmentError."""
         return self._settings(SenderSettings, "sender")
 
     @cached_property
     def poller_settings(self) -> PollerSettings:
-        """What the poller is told. Raises OperatorEnvironmentError."""
+        """The poller's settings. Raises OperatorEnvironmentError."""
         return self._settings(PollerSettings, "poller")
 
     def _settings(self, kind: type[_Settings], function: str) -> _Settings:
@@ -220,12 +218,12 @@ class OperatorEnvironment:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The ledger: reads messages with their facts, and records."""
-        its = self.poller_settings
-        return Ledger(self.client("dynamodb"), self.table, its.patience, self.now, its.audit_kept)
+        """The ledger: reads messages with their history, and records events."""
+        settings = self.poller_settings
+        return Ledger(self.client("dynamodb"), self.table, settings.patience, self.now, settings.audit_kept)
 
     def identifiers(self) -> Identifiers:
-        """Derive ids as the functions do: for finding an encounter by the sender's word, or an unread request."""
+        """Return the derivation of ids, the same as the functions use."""
         return self._identifiers
 
     @cached_property
@@ -233,7 +231,7 @@ class OperatorEnvironment:
         return self.read_identifiers()
 
     def read_identifiers(self) -> Identifiers:
-        """Read the secret that ids are derived with, as it is now. Raises OperatorEnvironmentError."""
+        """Read the current id secret. Raises OperatorEnvironmentError."""
         try:
             return read_identifiers(self.client("secretsmanager"), self.output("IdentifiersSecretName"))
         except IdentifiersSecretError as error:
@@ -241,17 +239,17 @@ class OperatorEnvironment:
 
     @cached_property
     def search(self) -> Search:
-        """Finds messages page by page, and counts them."""
+        """Search for messages, page by page, and counts of messages."""
         return Search(self.client("dynamodb"), self.table, self.now)
 
     @cached_property
     def trail(self) -> AuditTrail:
-        """Who did what."""
+        """The audit trail."""
         return AuditTrail(self.client("dynamodb"), self.table, self.now, self.poller_settings.audit_kept)
 
     @cached_property
     def notifications(self) -> NotificationStore:
-        """The notifications that wait for a person."""
+        """The notifications."""
         return NotificationStore(self.client("dynamodb"), self.table, self.now, self.poller_settings.audit_kept)
 
     @cached_property
@@ -261,17 +259,17 @@ class OperatorEnvironment:
 
     @cached_property
     def derivation_guard(self) -> DerivationGuard:
-        """Which secret the table's ids are derived with."""
+        """The record of the secret that the table's ids are derived with."""
         return DerivationGuard(self.client("dynamodb"), self.table)
 
     @cached_property
     def drop_passes(self) -> DropPasses:
-        """How far the listing of the drop has come."""
+        """The progress of the listing of the drop."""
         return DropPasses(self.client("dynamodb"), self.table, self.now)
 
     @cached_property
     def drop_bucket(self) -> DropBucket:
-        """What senders dropped."""
+        """The drop bucket."""
         return DropBucket(self.client("s3"), self.output("DropBucketName"))
 
     @cached_property
@@ -281,50 +279,54 @@ class OperatorEnvironment:
 
     @cached_property
     def evidence(self) -> Evidence:
-        """What was asked of us and sent to us: personal data, see `infra.operations.personal_data`."""
+        """Requests and responses: personal data, see `infra.operations.personal_data`."""
         return Evidence(self.client("s3"), self.output("EvidenceBucketName"), self.now)
 
     @cached_property
     def notifier(self) -> Notifier:
-        """Tells notifications."""
+        """Delivers notifications."""
         return Notifier(self.client("sns"), self.output("NoticesTopicArn"), self.ledger)
 
     @cached_property
     def operator_actions(self) -> OperatorActions:
-        """What a person decides: release, practice told, accept a response."""
+        """An operator's actions: release, practice told, accept a response."""
         return OperatorActions(ledger=self.ledger, notifier=self.notifier, now=self.now)
 
     @cached_property
     def replay(self) -> ReplayTools:
-        """Sends again, and redrives dead letters."""
-        session: Any = self  # a place gives clients by name, which is all that is asked of a session
-        its = self.poller_settings
+        """The tools for resend, redrive and backfill."""
+        session: Any = self  # only `client(name)` is used of a session
+        settings = self.poller_settings
         return replay_tools(
-            session, self.outputs, patience=its.patience, kept_for=its.audit_kept, identifiers=self.identifiers
+            session,
+            self.outputs,
+            patience=settings.patience,
+            kept_for=settings.audit_kept,
+            identifiers=self.identifiers,
         )
 
     @cached_property
     def enabled_parts(self) -> EnabledParts:
-        """Asks AWS whether the rule, the event source mappings and the keys are enabled."""
-        told = self.poller_settings
+        """Whether the rule, the event source mappings and the keys are enabled."""
+        settings = self.poller_settings
         return EnabledParts(
             events=self.client("events"),
             functions=self.client("lambda"),
             keys=self.client("kms"),
-            rule=told.event_rule,
-            mapping_ids=told.mapping_ids,
-            key_arns=told.key_arns,
+            rule=settings.event_rule,
+            mapping_ids=settings.mapping_ids,
+            key_arns=settings.key_arns,
             now=self.now,
         )
 
     @cached_property
     def canaries(self) -> Canaries:
-        """The canaries: when one was started, and which came through."""
+        """The canaries: which were started, and which came through."""
         return Canaries(self.client("dynamodb"), self.table)
 
     @cached_property
     def legal_hold(self) -> LegalHold:
-        """Places and lifts legal holds."""
+        """The legal holds."""
         items = HeldItems(self.client("dynamodb"), self.table, self.now, self.poller_settings.audit_kept)
         return LegalHold(
             items=items,
@@ -344,15 +346,15 @@ class OperatorEnvironment:
         pages = self.client("ssm").get_paginator("get_parameters_by_path").paginate(
             Path=self.output("MailboxParameters")
         )  # fmt: skip
-        return sorted(each["Name"].rsplit("/", 1)[-1] for page in pages for each in page["Parameters"])
+        return sorted(parameter["Name"].rsplit("/", 1)[-1] for page in pages for parameter in page["Parameters"])
 
     def prefix_of(self, mailbox: str) -> str:
-        """Give the prefix of the drop bucket for requests that name a mailbox: its sender's; empty where none is known.
+        """Return the drop bucket's prefix of the sender that owns a mailbox; empty if no sender does.
 
         Raises OperatorEnvironmentError.
         """
-        told = self.builder_settings
-        senders = SenderDirectory(self.client("ssm"), told.sender_parameters, told.sender_prefixes)
+        settings = self.builder_settings
+        senders = SenderDirectory(self.client("ssm"), settings.sender_parameters, settings.sender_prefixes)
         try:
             sender = senders.of_mailbox(mailbox)
         except SenderSettingsError as error:
@@ -369,7 +371,7 @@ class OperatorEnvironment:
 
     @cached_property
     def mesh(self) -> MeshConnections:
-        """MESH, as the environment's mailboxes."""
+        """The MESH clients of the mailboxes."""
         return MeshConnections(self.poller_settings.mesh_url, self.vault)
 
     @cached_property
@@ -383,34 +385,36 @@ class OperatorEnvironment:
         return IntakeQueue(self.client("sqs"), self.output("IntakeQueueUrl"))
 
     def queues(self) -> tuple[QueueDepth, ...]:
-        """Tell what waits in the queues, the senders' own among them, and in the dead-letter queues."""
+        """Return the depths of all queues, with the senders' own queues and the dead-letter queues."""
         outputs = _QUEUES | {
-            f"intake of {output.removeprefix(_OF_SENDER)}": output for output in self.outputs if _OF_SENDER in output
+            f"intake of {output.removeprefix(_SENDER_QUEUE_OUTPUT)}": output
+            for output in self.outputs
+            if _SENDER_QUEUE_OUTPUT in output
         }
         kinds = ("", "NotVisible", "Delayed")
         wanted = [f"ApproximateNumberOfMessages{kind}" for kind in kinds]
 
         def depth(name: str) -> QueueDepth:
             url = self.output(outputs[name])
-            found = self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
-            return QueueDepth(name, *(int(found.get(each, 0)) for each in wanted))
+            depths = self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
+            return QueueDepth(name, *(int(depths.get(attribute, 0)) for attribute in wanted))
 
         with ThreadPoolExecutor(len(outputs)) as threads:
             return tuple(threads.map(depth, outputs))
 
     def schedules(self) -> tuple[ScheduleState, ...]:
-        """Tell which schedules start this environment's poller."""
+        """Return the schedules that start the poller."""
         poller = self.output("PollerFunctionName")
         client = self.client("scheduler")
-        found = []
+        schedules = []
         for page in client.get_paginator("list_schedules").paginate():
-            for each in page["Schedules"]:
-                if f":function:{poller}" not in each["Target"]["Arn"]:
+            for schedule in page["Schedules"]:
+                if f":function:{poller}" not in schedule["Target"]["Arn"]:
                     continue
-                whole = client.get_schedule(Name=each["Name"], GroupName=each.get("GroupName", "default"))
+                whole = client.get_schedule(Name=schedule["Name"], GroupName=schedule.get("GroupName", "default"))
                 on = whole.get("State", "ENABLED") == "ENABLED"
-                found.append(ScheduleState(whole["Name"], "poller", whole["ScheduleExpression"], on))
-        return tuple(sorted(found, key=lambda each: each.name))
+                schedules.append(ScheduleState(whole["Name"], "poller", whole["ScheduleExpression"], on))
+        return tuple(sorted(schedules, key=lambda schedule: schedule.name))
 
     @cached_property
     def logs(self) -> Logs:
@@ -423,87 +427,85 @@ class OperatorEnvironment:
         groups = {}
         for function in FUNCTIONS:
             name = self.output(f"{function.capitalize()}FunctionName")
-            found = self.client("lambda").get_function_configuration(FunctionName=name)
-            groups[function] = found.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{name}")
+            configuration = self.client("lambda").get_function_configuration(FunctionName=name)
+            groups[function] = configuration.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{name}")
         return groups
 
-    # What every screen shows, as values.
-
     def find(self, reference: str) -> Summary:
-        """Find the one message that somebody names (see `Search.named`). Raises UnknownMessageError, AmbiguousError."""
-        found = self.search.named(reference)
-        if not found:
-            # What was typed is not repeated: it can be anything, a patient's name too.
+        """Find the message with an id (see `Search.named`). Raises UnknownMessageError, AmbiguousError."""
+        summaries = self.search.named(reference)
+        if not summaries:
+            # The sentence does not repeat the input: it can hold a patient's name.
             raise UnknownMessageError(
-                "Nothing goes by that id. Give a message id (or its first eight characters), a whole request id, or "
-                "MESH's message id; `gpcm list` shows what there is."
+                "No message has that id. Give a message id (or the first eight characters), a full request id, or a "
+                "MESH message id; `gpcm list` shows the messages."
             )
-        if len(found) > 1:
-            raise AmbiguousError(f"{len(found)} messages go by that name; name one of them.", found, self.rows(found))
-        return found[0]
+        if len(summaries) > 1:
+            sentence = f"{len(summaries)} messages have that id; give the id of one of them."
+            raise AmbiguousError(sentence, summaries, self.rows(summaries))
+        return summaries[0]
 
     def arrived(self, request_id: str) -> Arrived | None:
-        """Find a request that the ledger has nothing of, as it is kept, or by its receipt of the last day."""
+        """Find a request that is not in the ledger, by the kept request or the receipt of the last day."""
         try:
-            name = str(UUID(request_id.strip()))
+            canonical_id = str(UUID(request_id.strip()))
         except ValueError:
             return None
         now = self.now()
-        at = self.evidence.arrived(name, now - timedelta(days=1))
+        at = self.evidence.arrived(canonical_id, now - timedelta(days=1))
         if at is None:
             return None
         settings = self.poller_settings
         until = at + settings.longest_wait
-        return Arrived(request_id=name, at=at, until=until, overdue=now > until + settings.patience.stale)
+        return Arrived(request_id=canonical_id, at=at, until=until, overdue=now > until + settings.patience.stale)
 
     def message(self, summary: Summary, *, reveal_encounter: bool = False) -> Message:
-        """Tell all of a message; `reveal_encounter` only from `revealing.reveal`. Raises UnknownMessageError."""
+        """Read a message. Set `reveal_encounter` only within `personal_data.reveal`. Raises UnknownMessageError."""
         record = self.ledger.find(summary.message_id)
         if record is None:
-            raise UnknownMessageError("The ledger does not have that message any more.")
+            raise UnknownMessageError("The message is no longer in the ledger.")
         return message(record, summary, self.now(), reveal_encounter=reveal_encounter)
 
     def rows(self, summaries: Sequence[Summary]) -> list[Row]:
-        """Make list rows."""
+        """Return the rows of a list."""
         now = self.now()
-        return [row(each, now) for each in summaries]
+        return [row(summary, now) for summary in summaries]
 
     def counts(self, settled_within: timedelta = timedelta(days=1)) -> tuple[StatusCount, ...]:
-        """Count messages by status: open ones in all, settled ones of the last day, and how long open ones stand.
+        """Count messages by status: all open ones, with the oldest, and the settled ones of the last day.
 
-        Takes about a second of this machine's time, and more where there are many: see `ledger.search`.
+        Takes about a second, and longer with many messages: see `ledger.search`.
         """
         counted = self.search.counts(self.now() - settled_within)
         open_ones = [status for status, count in counted.by_status.items() if count and not status.settled]
         with ThreadPoolExecutor(4) as threads:
-            standing = dict(zip(open_ones, threads.map(self.search.oldest, open_ones), strict=True))
-        return status_counts(counted, {status: since for status, since in standing.items() if since})
+            oldest = dict(zip(open_ones, threads.map(self.search.oldest, open_ones), strict=True))
+        return status_counts(counted, {status: since for status, since in oldest.items() if since})
 
 
 def of_product(product: Product, close_clients: Callable[[], None] = lambda: None) -> OperatorEnvironment:
-    """Make a place of a running product: a local run, kept or a test's own."""
-    client: Any = product.session.client  # the stubs know a service by its literal name only
+    """Return the environment of a local run, detached or within a test."""
+    client: Any = product.session.client  # the stubs accept only literal service names
     return OperatorEnvironment(
         name="the local run", client=client, outputs=product.outputs, product=product, close_clients=close_clients
     )
 
 
 def open_environment(where: EnvironmentRef, find_kept: Callable[[], State | None] = kept) -> OperatorEnvironment:
-    """Open the place that is meant. Raises OperatorEnvironmentError.
+    """Open an environment. Raises OperatorEnvironmentError.
 
-    Where nothing is said, it is the kept local run if there is one: nobody gets at a deployed environment by leaving
-    something out.
+    The default is the detached local run, so that no command reaches a deployed environment by omission.
     """
     if where.local and (where.environment or where.stack):
-        raise OperatorEnvironmentError("Say either --local, or --environment or --stack, not both.")
+        raise OperatorEnvironmentError("Give --local, --environment or --stack, and only one of them.")
     if where.environment and where.stack:
-        raise OperatorEnvironmentError("Say either --environment or --stack, not both.")
+        raise OperatorEnvironmentError("Give --environment or --stack, not both.")
     if where.environment or where.stack:
         return _deployed(where)
     state = find_kept()
     if state is None:
         raise OperatorEnvironmentError(
-            "No local run is being kept. Start one with `make demo KEEP=1`, or name a deployed environment: "
+            "There is no detached local run. Start one with `make demo KEEP=1`, or name a deployed environment: "
             "--environment dev."
         )
     session = LocalSession(state.access)
@@ -513,21 +515,21 @@ def open_environment(where: EnvironmentRef, find_kept: Callable[[], State | None
     except (BotoCoreError, ClientError):
         session.close()
         raise OperatorEnvironmentError(
-            "The kept run does not answer. End it with `gpcm stop`, and start another."
+            "The detached run does not answer. Stop it with `gpcm stop`, and start another."
         ) from None
     return of_product(product, session.close)
 
 
 def _deployed(where: EnvironmentRef) -> OperatorEnvironment:
     if where.environment and not _ENVIRONMENT.fullmatch(where.environment):
-        raise OperatorEnvironmentError("An environment's name is a word in small letters, such as dev, int or prod.")
+        raise OperatorEnvironmentError("An environment's name is a word in lower case, such as dev, int or prod.")
     stack = where.stack or f"gpconnect-messaging-{where.environment}"
     try:
         clients = _Clients(boto3.Session(profile_name=where.profile, region_name=where.region), where.endpoint_url)
     except BotoCoreError as error:
-        raise OperatorEnvironmentError(f"AWS cannot be asked: {error}. Check --profile and --region.") from None
+        raise OperatorEnvironmentError(f"AWS cannot be reached: {error}. Check --profile and --region.") from None
     try:
-        [found] = clients.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+        [description] = clients.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     except ClientError as error:
         clients.close()
         code = error.response["Error"]["Code"]
@@ -543,39 +545,39 @@ def _deployed(where: EnvironmentRef) -> OperatorEnvironment:
     except BotoCoreError as error:
         clients.close()
         raise OperatorEnvironmentError(
-            f"AWS cannot be asked: {error}. Check --profile, --region and the network."
+            f"AWS cannot be reached: {error}. Check --profile, --region and the network."
         ) from None
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
     return OperatorEnvironment(
         name=where.environment or stack, client=clients.client, outputs=outputs, close_clients=clients.close
     )  # fmt: skip
 
 
 class _Clients:
-    """Makes each service's client once: clients may be used by many threads, but not made."""
+    """Creates a service's client once. Threads may share boto3 clients, but not create them at the same time."""
 
     def __init__(self, session: boto3.Session, endpoint_url: str | None) -> None:
         self._session = session
         self._endpoint_url = endpoint_url
-        self._made: dict[str, Any] = {}
-        self._making = RLock()
+        self._clients: dict[str, Any] = {}
+        self._lock = RLock()
 
     def client(self, service: str) -> Any:
-        with self._making:
-            if service not in self._made:
-                config = _OF_LAMBDA if service == "lambda" else _CONFIG
-                make: Any = self._session.client  # the stubs know a service by its literal name only
-                self._made[service] = make(service, endpoint_url=self._endpoint_url, config=config)
-            return self._made[service]
+        with self._lock:
+            if service not in self._clients:
+                config = _LAMBDA_CONFIG if service == "lambda" else _CONFIG
+                make: Any = self._session.client  # the stubs accept only literal service names
+                self._clients[service] = make(service, endpoint_url=self._endpoint_url, config=config)
+            return self._clients[service]
 
     def close(self) -> None:
-        for made in self._made.values():
-            made.close()
+        for client in self._clients.values():
+            client.close()
 
 
-def operator_name(given: str | None) -> str:
-    """Say who acts: the one given, or whoever is logged in. Raises OperatorEnvironmentError where nobody can be named."""
-    actor = given or os.environ.get("GPCM_ACTOR") or os.environ.get("USER") or os.environ.get("LOGNAME")
+def operator_name(option: str | None) -> str:
+    """Return the operator's id: the option, a variable or the login name. Raises OperatorEnvironmentError if none."""
+    actor = option or os.environ.get("GPCM_ACTOR") or os.environ.get("USER") or os.environ.get("LOGNAME")
     if not actor:
         raise OperatorEnvironmentError("Say who you are: --actor your.name, or set GPCM_ACTOR.")
     return actor

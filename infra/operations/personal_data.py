@@ -1,6 +1,6 @@
-"""Showing personal data to an operator: only when asked for, and never without an audit event first.
+"""Reveals personal data to an operator, after recording an audit event.
 
-The event says who, when, of which message, and what kind of data; never the data.
+The event has the operator, the time, the message and the kind of data, but not the data.
 """
 
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.operators import checked_actor
 
 REVEALED = "personal data revealed"
-"""What the audit trail calls it."""
+"""The audit event of a reveal."""
 
 _Value = TypeVar("_Value")
 
 
 class Personal(StrEnum):
-    """What of a message is personal data, or can be."""
+    """The kinds of personal data in a message."""
 
     ENCOUNTER = "the sender's word for the encounter"
     WHO = "who the message is about and who wrote it"
@@ -32,9 +32,9 @@ class Personal(StrEnum):
 def reveal(
     trail: AuditTrail, *, actor: str, message_id: str, what: Personal, read: Callable[[], _Value], reason: str = ""
 ) -> _Value:  # fmt: skip
-    """Record that an operator sees something, then read it. Raises ActorError, and what `read` raises.
+    """Record a reveal, then read the data. Raises ActorError, and the errors of `read`.
 
-    `reason` is why, in the operator's own words; it is kept, and must name no patient.
+    The operator's `reason` is recorded, and must name no patient.
     """
     checked_actor(actor)
     why = {"reason": reason} if reason else {}

@@ -1,4 +1,4 @@
-"""Reading the times that a person types: `2h`, `3d`, `today`, `2026-11-22T14:30`; in UTC, as all that we show."""
+"""Parses times that a person types: `2h`, `3d`, `today`, `2026-11-22T14:30`. All are UTC."""
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
@@ -10,29 +10,29 @@ FORMS = "2h, 3d, today, yesterday, 2026-11-22 or 2026-11-22T14:30"
 
 
 class MomentError(ValueError):
-    """That is no time."""
+    """The text is not a time."""
 
 
 def moment_of(typed: str, now: datetime) -> datetime:
-    """Read a time; a span means so long ago, a day its beginning. Raises MomentError."""
+    """Parse a time. `2h` means two hours ago, and a day means the start of the day. Raises MomentError."""
     word = typed.strip().lower()
     if ago := _AGO.fullmatch(word):
         return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     if word in ("today", "yesterday"):
         return datetime.combine(day_of(word, now), time(), UTC)
     try:
-        read = datetime.fromisoformat(typed.strip())
+        parsed = datetime.fromisoformat(typed.strip())
     except ValueError:
         raise MomentError(f"Give a time as {FORMS}.") from None
-    return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def day_of(typed: str, now: datetime) -> date:
-    """Read a day (UTC): a date, today, or yesterday. Raises MomentError."""
+    """Parse a day (UTC): a date, `today` or `yesterday`. Raises MomentError."""
     today = now.astimezone(UTC).date()
     days = {"today": today, "yesterday": today - timedelta(days=1)}
-    if found := days.get(typed.strip().lower()):
-        return found
+    if day := days.get(typed.strip().lower()):
+        return day
     try:
         return date.fromisoformat(typed.strip())
     except ValueError:

@@ -67,7 +67,7 @@ def commands() -> set[tuple[str, ...]]:
     return {
         (name, *inner)
         for name, command in whole.commands.items()
-        for inner in [(), *((name,) for name in getattr(command, "commands", {}))]
+        for inner in [(), *((subcommand,) for subcommand in getattr(command, "commands", {}))]
     }
 
 
@@ -78,7 +78,7 @@ def terminal(run: LocalRun) -> Terminal:
 
 @pytest.fixture(scope="module")
 def ended(terminal: Terminal) -> dict[str, str]:
-    """The demonstration's requests in their expected status: the message ids by sample name."""
+    """The demonstration's requests, each where it should end: the message id of each by its sample's name."""
     product = terminal.product
     dropped = {
         scenario.name: product.run.drop(REQUESTS / scenario.name, {"encounter": str(uuid.uuid4())})
@@ -113,20 +113,22 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
     )
 
     # Look.
-    assert {message["status"] for message in gpcm.value("status")["messages"]} >= {"DELIVERED", "REJECTED", "INVALID"}
+    assert {count["status"] for count in gpcm.value("status")["messages"]} >= {"DELIVERED", "REJECTED", "INVALID"}
     assert "REJECTED" in gpcm.well("status")
     listed = gpcm.value("list", "--limit", "1000")["messages"]
-    assert set(ended.values()) <= {item["message_id"] for item in listed}
+    assert set(ended.values()) <= {row["message_id"] for row in listed}
     assert rejected[:8] in gpcm.well("list", "--status", "REJECTED", "--limit", "1000")
     assert gpcm.value("show", delivered)["status"] == "DELIVERED"
     traced = gpcm.value("trace", delivered)
     assert {"builder", "sender"} <= {line["function"] for line in traced}
     assert "sender" in gpcm.well("trace", delivered)
-    notification = next(item for item in gpcm.value("notifications", "list") if rejected in item["notice"])
+    notification = next(
+        notification for notification in gpcm.value("notifications", "list") if rejected in notification["notice"]
+    )
     assert notification["notice"] in gpcm.well("notifications", "list").replace(" ", "")
     assert gpcm.value("notifications", "take", notification["notice"])["taken"]
     assert "before" in gpcm.well("notifications", "take", notification["notice"])
-    # On a busy machine the poller may run out of time: an operator tries again.
+    # On a busy machine the poller may run out of its half minute: an operator tries again.
     product.wait(lambda: gpcm.run("reconcile", "today").exit_code != ExitStatus.NO_PLACE)
     assert gpcm.value("reconcile", "today")["mailboxes"]["Y90001OT001"]["received"] >= 4
 
@@ -139,7 +141,7 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
     gpcm.run("render", delivered, "--page", str(tmp_path / "none.html"))
     assert not (tmp_path / "none.html").exists()
     # What other tests have just dropped may not have been received yet.
-    unwell = {check["what"] for check in gpcm.value("doctor") if not check["well"]}
+    unwell = {finding["what"] for finding in gpcm.value("doctor") if not finding["well"]}
     assert unwell <= {"notifications", "dropped files"}
     gpcm.run("doctor")
     assert all(
@@ -179,13 +181,13 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
     [plan] = gpcm.value("resend", undelivered, "--dry-run")
     assert plan["action"] == "sent again with identical bytes"
     gpcm.well("resend", undelivered, "--reason", "MESH can route it now", "--yes")
-    assert "j.doe ordered it to be sent again" in gpcm.well("show", undelivered, "--audit")
+    assert "j.doe ordered a resend" in gpcm.well("show", undelivered, "--audit")
     product.run.session.client("sqs").send_message(
         QueueUrl=product.run.outputs["SendDeadLetterQueueUrl"],
         MessageBody=json.dumps({"message_id": delivered}),
         MessageGroupId="Y90001OT001",
     )
-    assert [entry["subject"] for entry in gpcm.value("redrive", "send", "--dry-run")] == [delivered]
+    assert [letter["subject"] for letter in gpcm.value("redrive", "send", "--dry-run")] == [delivered]
     assert "delivered" in gpcm.well("redrive", "send", "--reason", "it is mended", "--yes").lower()
 
     assert gpcm.used | ELSEWHERE >= commands(), commands() - gpcm.used - ELSEWHERE

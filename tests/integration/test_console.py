@@ -148,7 +148,7 @@ def console(local_run: LocalRun, browser: Browser) -> Iterator[Served]:
         yield Served(**told, environment=environment, delivered=delivered, rejected=rejected,
                      undelivered=undelivered, invalid=invalid)  # fmt: skip
         served.send_signal(signal.SIGINT)
-        assert served.wait(timeout=30) in {0, 130}, "Ctrl-C ends it"
+        assert served.wait(timeout=30) in {0, 130}, "Ctrl-C stops it"
     finally:
         served.kill()
         served.wait()
@@ -170,7 +170,7 @@ def focused(page: Page) -> str:
     session.detach()
     name = ""
     for node in nodes:
-        if any(each["name"] == "focused" and each["value"]["value"] for each in node.get("properties", ())):
+        if any(prop["name"] == "focused" and prop["value"]["value"] for prop in node.get("properties", ())):
             name = str(node.get("name", {}).get("value", ""))
     return name.replace(" :", ":")
 
@@ -249,7 +249,7 @@ def test_personal_data_is_revealed_by_keyboard_with_a_reason_on_one_page_only(co
     assert "Confidential: personal data" in revealed
     assert "NHS number" in revealed
     assert not [word for word in PERSONAL if word in keyboard.title() + keyboard.url]
-    [event] = [each for each in console.environment.trail.of_message(console.rejected) if each.what == REVEALED]
+    [event] = [event for event in console.environment.trail.of_message(console.rejected) if event.what == REVEALED]
     assert (event.actor, event.details["reason"]) == (ACTOR, "INC0012345")
     reach(keyboard, "Hide it again")
     go(keyboard, "Enter")
@@ -258,10 +258,10 @@ def test_personal_data_is_revealed_by_keyboard_with_a_reason_on_one_page_only(co
 
 def test_a_notification_is_taken_by_keyboard(console: Served, keyboard: Page) -> None:
     console.open(keyboard, "/notifications")
-    reach(keyboard, f"Take it: A practice rejected a message, message {console.rejected[:8]}")
+    reach(keyboard, f"Acknowledge: A practice rejected a message, message {console.rejected[:8]}")
     go(keyboard, "Enter")
-    assert "The notification is yours" in keyboard.locator("main").inner_text()
-    open_ones = {each.notification.id for each in console.environment.notifications.open()}
+    assert "You acknowledged the notification" in keyboard.locator("main").inner_text()
+    open_ones = {notification.notification.id for notification in console.environment.notifications.open()}
     assert f"MESSAGE#{console.rejected}/rejected" not in open_ones
 
 
@@ -279,7 +279,7 @@ def test_a_message_is_sent_again_by_keyboard_after_what_will_happen_was_said(con
     keyboard.keyboard.press("Space")
     reach(keyboard, "Send it again")
     go(keyboard, "Enter")
-    assert "It is sent again" in keyboard.locator("main").inner_text()
+    assert "The message is queued" in keyboard.locator("main").inner_text()
     record = console.environment.ledger.find(console.undelivered)
     assert record
     assert ACTOR in [event.details.get("actor") for event in record.history.events]

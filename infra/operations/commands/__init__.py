@@ -1,4 +1,4 @@
-"""The commands of `gpcm`, a module for each thing that an operator does; importing this makes them all known."""
+"""The commands of `gpcm`, one module per task. Importing this package registers all of them."""
 
 from infra.operations.commands import (
     checks,

@@ -1,4 +1,4 @@
-"""Checking: a request or a message against its rules, a message as a page, and the whole environment."""
+"""Commands that check: validate a request or a message, render a message as a page, examine the environment."""
 
 import json
 import os
@@ -29,7 +29,7 @@ MessageOrFile = Annotated[
     str,
     typer.Argument(
         metavar="MESSAGE|FILE",
-        help="A message by its id, as `gpcm show` takes it; or a file of yours, or a request's folder.",
+        help="A message id, as for `gpcm show`; or a file, or the folder of a request.",
     ),
 ]
 
@@ -39,23 +39,23 @@ def validate(
     context: CommandContext,
     what: MessageOrFile,
     envelope: Annotated[
-        Path | None, typer.Option("--envelope", metavar="FILE", help="The MESH headers of a message's file.")
+        Path | None, typer.Option("--envelope", metavar="FILE", help="File with the message's MESH headers.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Also what holds and what does not apply.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also show the checks that pass or do not apply.")] = False,
     allow_active: Annotated[
-        bool, typer.Option("--allow-active-content", help="As an environment that sends PDFs with active content.")
+        bool, typer.Option("--allow-active-content", help="Accept PDFs with active content, as some environments do.")
     ] = False,
 ) -> int | None:
-    """A request with its documents, or a message or response, held to its rules; nothing that is printed repeats it."""
+    """Check a request with its documents, a message, or a response. The output repeats none of the content."""
     from gpconnect_messaging.conformance.headers import Headers, read_headers
 
-    file = _named(Path(what))
+    file = _request_file(Path(what))
     content = _content(file)
     if content is not None:
         if _is_request(content):
             if context.where != EnvironmentRef():
                 raise InputError(
-                    "A request's file is held to what holds in every environment: leave out which one is meant. "
+                    "A request's file is checked against the rules of all environments: leave the environment out. "
                     "`gpcm drop` says what an environment refuses."
                 )
             return _validate_request(context, content, file.parent, DocumentGate(allow_active=allow_active))
@@ -69,7 +69,7 @@ def validate(
 
 
 def _validate_message(context: CommandContext, content: bytes, headers: Any, *, everything: bool) -> int | None:
-    # Only here: it reads all tables of requirements.
+    # Imported late: it reads all tables of requirements.
     from gpconnect_messaging.conformance.__main__ import as_json, as_text
     from gpconnect_messaging.conformance.tree import UnreadableMessageError
     from gpconnect_messaging.conformance.validation import validate_bytes
@@ -77,43 +77,43 @@ def _validate_message(context: CommandContext, content: bytes, headers: Any, *, 
     try:
         transmission, findings = validate_bytes(content, headers)
     except UnreadableMessageError as unreadable:
-        raise InputError(f"It cannot be checked: {unreadable}.") from None
+        raise InputError(f"The message cannot be checked: {unreadable}.") from None
     text = Text(as_text(transmission, findings, everything=everything))
     context.screen.result(json.loads(as_json(transmission, findings)), text)
-    return ExitStatus.THE_ANSWER_IS_NO if any(each.is_broken_must for each in findings) else None
+    return ExitStatus.THE_ANSWER_IS_NO if any(finding.is_broken_must for finding in findings) else None
 
 
 def _is_request(content: bytes) -> bool:
-    """A message is XML, or JSON that names its resource type; of all else the reader of requests says what is wrong.
+    """Whether the content is a request. A message is XML, or JSON with a resource type.
 
-    Where JSON is broken the beginning tells: further in, the type can be that of a ready resource.
+    Broken JSON is judged by how it begins: further in, the resource type can belong to a resource in a request.
     """
     try:
-        found = read_json(content, largest=len(content), deepest=DEEPEST)
+        value = read_json(content, largest=len(content), deepest=DEEPEST)
     except JsonError:
         return _BEGINS_A_MESSAGE.match(content) is None
-    return not isinstance(found, dict) or "resourceType" not in found
+    return not isinstance(value, dict) or "resourceType" not in value
 
 
 _BEGINS_A_MESSAGE = re.compile(rb'[\s\x00\xef\xbb\xbf\xfe\xff]*(?:<|\{\s*"resourceType")')
 
 
 def _validate_request(context: CommandContext, content: bytes, folder: Path, gate: DocumentGate) -> int | None:
-    """Hold a request to the rules that it can be held to by itself, and open the files that lie beside it.
+    """Check a request against the rules that need no environment, and open the files beside it.
 
-    The mailbox's own rules are the builder's.
+    The builder checks the rules of the mailbox.
     """
     from gpconnect_messaging.draft_messages import require_in_order
 
     not_opened: list[str] = []
     try:
-        asked = parse(content)
-        if isinstance(asked, Request):
-            not_opened = require_in_order(asked, lambda key: _content(folder / key), gate=gate)
-        elif broken := list(implausible_withdrawal(asked, datetime.now(UTC))):
+        request = parse(content)
+        if isinstance(request, Request):
+            not_opened = require_in_order(request, lambda key: _content(folder / key), gate=gate)
+        elif broken := list(implausible_withdrawal(request, datetime.now(UTC))):
             raise RequestRefusedError(broken)
     except RequestRefusedError as refused:
-        reasons = [str(each) for each in refused.reasons]
+        reasons = [str(reason) for reason in refused.reasons]
         context.screen.result(
             {"kind": "request", "valid": False, "reasons": reasons},
             Text("The request would be refused:", "bold red"),
@@ -123,12 +123,12 @@ def _validate_request(context: CommandContext, content: bytes, folder: Path, gat
     context.screen.result(
         {"kind": "request", "valid": True, "reasons": [], "not_opened": not_opened},
         Text(
-            "The request is in order, as far as it can say by itself. The rules of its mailbox, the size limit and the "
-            "range of NHS numbers are the environment's: `gpcm drop` says what they refuse."
+            "The request is valid. The rules of the mailbox, the size limit and the range of NHS numbers depend on the "
+            "environment: `gpcm drop` says what they refuse."
         ),
         sentences(
             [
-                f"{field}: no such file is beside the request (letter case counts), so it was not opened; if it is "
+                f"{field}: the file is not beside the request (letter case counts), so it was not opened; if it is "
                 "not in the drop either, the request is refused"
                 for field in not_opened
             ],
@@ -138,19 +138,19 @@ def _validate_request(context: CommandContext, content: bytes, folder: Path, gat
     return None
 
 
-def _named(path: Path) -> Path:
-    """Give the file of that name, or the request in the folder of that name."""
+def _request_file(path: Path) -> Path:
+    """Return the path, or the request file in it if the path is a folder."""
     try:
         requests = [file for file in path.iterdir() if is_request(file.name)]
     except (OSError, ValueError):
         return path
     if len(requests) != 1:
-        raise InputError("There is not exactly one request.json in that folder. Give the file that is meant.")
+        raise InputError("The folder has no request.json, or several. Give the file.")
     return requests[0]
 
 
 def _content(file: Path) -> bytes | None:
-    """Read a file; None where there is none, or where none can have that name."""
+    """Read a file. None if it does not exist, or if the name is impossible."""
     try:
         return file.read_bytes()
     except (OSError, ValueError):
@@ -161,19 +161,20 @@ def _content(file: Path) -> bytes | None:
 def render(
     context: CommandContext,
     what: MessageOrFile,
-    page: Annotated[Path, typer.Option("--page", metavar="FILE", help="Where to write the page: HTML, for you alone.")],
-    clinical: Annotated[
-        bool, typer.Option("--clinical", help="All of it; otherwise clinical content is left out.")
-    ] = False,
+    page: Annotated[
+        Path, typer.Option("--page", metavar="FILE", help="Write the page (HTML) to this file, readable by you alone.")
+    ],
+    clinical: Annotated[bool, typer.Option("--clinical", help="Include clinical content.")] = False,
     extract: Annotated[
-        Path | None, typer.Option("--extract", metavar="FOLDER", help="Write the documents there, too (--clinical).")
+        Path | None,
+        typer.Option("--extract", metavar="FOLDER", help="Write the documents to this folder (needs --clinical)."),
     ] = None,
     reveal_: Annotated[
-        bool, typer.Option("--reveal", help="The page names the patient: needed for a stored message, and recorded.")
+        bool, typer.Option("--reveal", help="Reveal a stored message, which names the patient. Is recorded.")
     ] = False,
     actor: Actor = None,
 ) -> None:
-    """A message as a page for a person. The page holds personal data: mind where it goes."""
+    """Write a message as a page to read. The page holds personal data: mind where it goes."""
     from gpconnect_messaging.documents import render as drawing
     from gpconnect_messaging.documents.page import View
     from gpconnect_messaging.documents.page import page as drawn
@@ -186,7 +187,7 @@ def render(
         _no_such_file(what)
         environment, message_id = context.environment, context.environment.find(what).message_id
         if not reveal_:
-            raise InputError("The page names the patient. Add --reveal to have it; that is recorded.")
+            raise InputError("The page names the patient. Add --reveal to write it; that is recorded.")
         content = reveal(
             environment.trail, actor=context.actor(actor), message_id=message_id, what=Personal.DOCUMENT,
             read=lambda: _stored(environment, message_id),
@@ -196,14 +197,14 @@ def render(
     except UnreadableMessageError as error:
         raise InputError(f"That is no ITK3 message: {error}.") from None
     files = drawing.extract(reading.documents, extract) if extract else {}
-    names = {each: Path(os.path.relpath(file, page.parent)).as_posix() for each, file in files.items()}
+    names = {document: Path(os.path.relpath(file, page.parent)).as_posix() for document, file in files.items()}
     written = drawn(reading, View.CLINICAL if clinical else View.ADMINISTRATIVE, names)
     descriptor = os.open(page, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as target:
         target.write(written.encode())
-    documents = [str(each) for each in files.values()]
+    documents = [str(file) for file in files.values()]
     context.screen.result(
-        {"page": str(page), "documents": documents}, Text("\n".join(f"Written: {each}" for each in (page, *documents)))
+        {"page": str(page), "documents": documents}, Text("\n".join(f"Written: {path}" for path in (page, *documents)))
     )
 
 
@@ -211,29 +212,31 @@ def _stored(environment: OperatorEnvironment, message_id: str) -> bytes:
     record = environment.ledger.find(message_id)
     built = record.history.of(EventType.BUILT) if record else []
     if not built:
-        raise UnknownMessageError("That is a request of which no message was made: there is nothing to read.")
+        raise UnknownMessageError("No message was built from that request: there is nothing to read.")
     try:
         return b"".join(environment.outbox.read(message_id, 0, int(built[0].details["size"])))
     except NotThereError:
-        raise UnknownMessageError("The message is not kept any more; its retention has passed.") from None
+        raise UnknownMessageError("The message was deleted when its retention ended.") from None
 
 
 def _no_such_file(what: str) -> None:
     if "/" in what or what.endswith((".xml", ".json")):
-        raise InputError("There is no such file.")
+        raise InputError("The file does not exist.")
 
 
 @command(example="gpcm doctor --environment int", panel=Panel.CHECK)
 def doctor(context: CommandContext) -> int | None:
-    """Is everything in order: stack, functions, queues, what can be switched off, the drop, secrets, mailboxes, PDS."""
-    found = list(examined(context.environment))
+    """Check the environment: functions, queues, parts that can be disabled, the drop, secrets, mailboxes, PDS."""
+    findings = list(examined(context.environment))
     table = plain_table("", "what", "how it is")
-    for each in found:
-        mark = Text("✓", "green") if each.well else Text("✗", "bold red")
-        table.add_row(mark, each.what, Text(each.words))
-    wrong = [each for each in found if not each.well]
-    verdict = "All is in order." if not wrong else f"{len(wrong)} of {len(found)} need somebody."
+    for finding in findings:
+        mark = Text("✓", "green") if finding.well else Text("✗", "bold red")
+        table.add_row(mark, finding.what, Text(finding.words))
+    wrong = [finding for finding in findings if not finding.well]
+    verdict = "All is in order." if not wrong else f"{len(wrong)} of {len(findings)} need attention."
     context.screen.result(
-        [{"what": each.what, "well": each.well, "words": each.words} for each in found], table, Text(f"\n{verdict}")
+        [{"what": finding.what, "well": finding.well, "words": finding.words} for finding in findings],
+        table,
+        Text(f"\n{verdict}"),
     )
     return ExitStatus.THE_ANSWER_IS_NO if wrong else None

@@ -1,4 +1,4 @@
-"""Deciding about a message: release it, let it pass, say that the practice was told, accept an answer, hold it."""
+"""Commands for decisions about a message: release, skip earlier versions, practice told, accept a response, hold."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from infra.operations.command_line import CommandContext, Panel, app, command
 from infra.operations.commands.messages import Actor, MessageName
 from infra.operations.commands.requests import Yes
 
-hold = typer.Typer(help="A legal hold: nothing of a message expires until it is lifted.", no_args_is_help=True)
+hold = typer.Typer(help="Legal holds: a message's data does not expire until the hold is lifted.", no_args_is_help=True)
 app.add_typer(
     hold,
     name="hold",
@@ -18,25 +18,27 @@ app.add_typer(
     epilog="Example: gpcm hold place 1a2b3c4d --reason 'complaint 17'",
 )
 
-Reason = Annotated[str, typer.Option("--reason", metavar="WORDS", help="Why; is recorded. Name no patient.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="WORDS", help="Why. It is recorded: name no patient.")]
 
 
 @command(example="gpcm release 1a2b3c4d", panel=Panel.ACT)
 def release(context: CommandContext, message: MessageName, yes: Yes = False, actor: Actor = None) -> None:
-    """Release a held request, which goes out when its hold window is over."""
+    """Release a held request. It is sent when the hold window is over."""
     environment = context.environment
     summary = environment.find(message)
     context.confirm("Release this request?", yes=yes)
-    _told(context, summary.message_id, environment.operator_actions.release(summary.message_id, context.actor(actor)))
+    _show_status(
+        context, summary.message_id, environment.operator_actions.release(summary.message_id, context.actor(actor))
+    )
 
 
 @command(example="gpcm practice-told 1a2b3c4d", panel=Panel.ACT)
 def practice_told(context: CommandContext, withdrawal: MessageName, yes: Yes = False, actor: Actor = None) -> None:
-    """Record that you told the practice of a deleted consultation whose report was sent (status TELL_PRACTICE)."""
+    """Record that the practice was told of a deleted consultation whose report was sent (TELL_PRACTICE)."""
     environment = context.environment
     summary = environment.find(withdrawal)
     context.confirm("Does the practice know that the consultation was deleted?", yes=yes)
-    _told(
+    _show_status(
         context,
         summary.message_id,
         environment.operator_actions.practice_told(summary.message_id, context.actor(actor)),
@@ -47,35 +49,35 @@ def practice_told(context: CommandContext, withdrawal: MessageName, yes: Yes = F
 def accept(
     context: CommandContext,
     message: MessageName,
-    answer: Annotated[str, typer.Argument(metavar="ANSWER", help="MESH's id of the suspicious answer.")],
+    answer: Annotated[str, typer.Argument(metavar="ANSWER", help="The suspicious response's MESH message id.")],
     yes: Yes = False,
     actor: Actor = None,
 ) -> None:
-    """Let a suspicious answer count, once you know that it is genuine: it came from elsewhere than expected."""
+    """Accept a suspicious response, once you know that it is genuine. It came from an unexpected sender."""
     environment = context.environment
     summary = environment.find(message)
-    context.confirm("Do you know that this answer is genuine?", yes=yes)
+    context.confirm("Do you know that this response is genuine?", yes=yes)
     done = environment.operator_actions.accept_response(summary.message_id, answer, context.actor(actor))
-    _told(context, summary.message_id, done)
+    _show_status(context, summary.message_id, done)
 
 
 @command(example="gpcm skip-earlier-versions 1a2b3c4d --reason 'version 1 cannot be mended'", panel=Panel.ACT)
 def skip_earlier_versions(
     context: CommandContext, message: MessageName, reason: Reason, yes: Yes = False, actor: Actor = None
 ) -> None:
-    """Let a message go that waits for earlier versions of its encounter, which are then never sent (SUPERSEDED)."""
+    """Send a message without waiting for earlier versions of the encounter. They become SUPERSEDED."""
     environment = context.environment
     summary = environment.find(message)
     why = context.reason(reason)
     context.confirm("Give up the earlier versions that this message waits for?", yes=yes)
-    _told(
+    _show_status(
         context,
         summary.message_id,
         environment.operator_actions.skip_earlier_versions(summary.message_id, context.actor(actor), why),
     )
 
 
-def _told(context: CommandContext, message_id: str, status: Status) -> None:
+def _show_status(context: CommandContext, message_id: str, status: Status) -> None:
     context.screen.result(
         {"message_id": message_id, "status": status.value},
         Text(f"Recorded. {message_id[:8]} is {status.value}."),
@@ -86,7 +88,7 @@ def _told(context: CommandContext, message_id: str, status: Status) -> None:
 def place_hold(
     context: CommandContext, message: MessageName, reason: Reason, yes: Yes = False, actor: Actor = None
 ) -> None:
-    """Keep everything of a message until the hold is lifted."""
+    """Keep a message's data until the hold is lifted."""
     summary = context.environment.find(message)
     why = context.reason(reason)
     context.confirm("Place a legal hold on this message?", yes=yes)
@@ -101,12 +103,12 @@ def place_hold(
 def lift_hold(
     context: CommandContext, message: MessageName, reason: Reason, yes: Yes = False, actor: Actor = None
 ) -> None:
-    """Let a message expire again, counted from now."""
+    """Let a message's data expire again, counted from now."""
     summary = context.environment.find(message)
     why = context.reason(reason)
     context.confirm("Lift the legal hold on this message?", yes=yes)
-    free = context.environment.legal_hold.lift(summary.message_id, context.actor(actor), why)
+    released = context.environment.legal_hold.lift(summary.message_id, context.actor(actor), why)
     context.screen.result(
-        {"message_id": summary.message_id, "objects_free": free},
-        Text(f"Lifted: the ledger's items, and {free} versions of objects."),
+        {"message_id": summary.message_id, "objects_free": released},
+        Text(f"Lifted: the ledger's items, and {released} versions of objects."),
     )

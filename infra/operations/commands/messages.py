@@ -1,4 +1,4 @@
-"""Looking: how things stand, which messages there are, and all about one."""
+"""Commands that read: the state of the environment, the list of messages, one message, and the log lines about it."""
 
 import re
 import time
@@ -33,14 +33,14 @@ from infra.operations.wording import plural
 
 MessageName = Annotated[
     str,
-    typer.Argument(metavar="MESSAGE", help="Message id or its first 8 characters, request id, or MESH's id."),
+    typer.Argument(metavar="MESSAGE", help="Message id (or the first 8 characters), request id, or MESH message id."),
 ]
 Actor = Annotated[
-    str | None, typer.Option("--actor", metavar="ID", envvar="GPCM_ACTOR", help="Who you are, for the audit trail.")
+    str | None, typer.Option("--actor", metavar="ID", envvar="GPCM_ACTOR", help="Your id, for the audit trail.")
 ]
-Mailbox = Annotated[str | None, typer.Option("--mailbox", metavar="ID", help="Of one sending mailbox only.")]
+Mailbox = Annotated[str | None, typer.Option("--mailbox", metavar="ID", help="Only messages of this sending mailbox.")]
 
-_OPEN_FACTS_KEPT = timedelta(minutes=5)
+_LOGGED_BEFORE_RECORDED = timedelta(minutes=5)
 
 
 @command(example="gpcm status --watch 5", panel=Panel.LOOK)
@@ -48,54 +48,55 @@ def status(
     context: CommandContext,
     watch: Annotated[
         int | None,
-        typer.Option("--watch", min=1, metavar="SECONDS", help="Show it again every so often, until Ctrl-C."),
+        typer.Option("--watch", min=1, metavar="SECONDS", help="Repeat at this interval, until Ctrl-C."),
     ] = None,
 ) -> int | None:
-    """How everything stands: messages by status, what is late, queues, dead letters, notifications to take."""
+    """Show the number of messages by status, late messages, queues, dead letters and open notifications."""
     if watch is None:
-        value, shown = _standing(context.environment)
+        value, shown = _overview(context.environment)
         context.screen.result(value, *shown)
         return None
     if context.screen.as_json:
         raise InputError("--watch is for a person: call `gpcm status --json` again instead.")
     with Live(console=context.screen.console, auto_refresh=False) as live:
         while True:
-            _, shown = _standing(context.environment)
+            _, shown = _overview(context.environment)
             live.update(Group(*shown, Text(f"\n{moment(context.environment.now())} UTC", "dim")), refresh=True)
             time.sleep(watch)
 
 
-def _standing(environment: OperatorEnvironment) -> tuple[dict[str, Any], list[RenderableType]]:
+def _overview(environment: OperatorEnvironment) -> tuple[dict[str, Any], list[RenderableType]]:
     now = environment.now()
     counts, queues, notifications = environment.counts(), environment.queues(), environment.notifications.open()
-    late = [row for each in counts if not each.status.settled for row in _late(environment, each.status)]
+    late = [
+        row
+        for status_count in counts
+        if not status_count.status.settled
+        for row in _late(environment, status_count.status)
+    ]
     value = {
         "place": environment.name,
         "at": now.isoformat(),
         "messages": [
             {
-                "status": each.status.value,
-                "count": each.count,
-                "longest_seconds": int((now - each.oldest).total_seconds()) if each.oldest else None,
+                "status": status_count.status.value,
+                "count": status_count.count,
+                "longest_seconds": int((now - status_count.oldest).total_seconds()) if status_count.oldest else None,
             }
-            for each in counts
+            for status_count in counts
         ],
         "late": [row.as_json() for row in late],
         "queues": [
-            {"queue": each.name, "waiting": each.waiting, "in_work": each.in_work, "put_back": each.put_back}
-            for each in queues
+            {"queue": queue.name, "waiting": queue.waiting, "in_work": queue.in_work, "put_back": queue.put_back}
+            for queue in queues
         ],
         "open_notifications": len(notifications),
     }
-    dead = sum(each.waiting for each in queues if "dead letters" in each.name)
+    dead = sum(queue.waiting for queue in queues if "dead letters" in queue.name)
     todo = [
-        *(
-            [f"{plural(len(notifications), 'notification')} to take on: gpcm notifications list"]
-            if notifications
-            else []
-        ),
+        *([f"{plural(len(notifications), 'open notification')}: gpcm notifications list"] if notifications else []),
         *([f"{plural(dead, 'dead letter')}: gpcm redrive --dry-run"] if dead else []),
-        *([f"{plural(len(late), 'message')} that the sweep should have seen to: gpcm doctor"] if late else []),
+        *([f"{plural(len(late), 'message')} that the sweep should have handled: gpcm doctor"] if late else []),
     ]
     shown: list[RenderableType] = [
         heading(f"Messages in {environment.name}"),
@@ -109,7 +110,7 @@ def _standing(environment: OperatorEnvironment) -> tuple[dict[str, Any], list[Re
 
 
 def _late(environment: OperatorEnvironment, status_: Status) -> list[Any]:
-    """Find the late ones among those that have stood longest."""
+    """Return the late messages among the twenty that have had the status longest."""
     return [row for row in environment.rows(environment.search.longest(status_, 20)) if row.late]
 
 
@@ -118,7 +119,9 @@ def list_(
     context: CommandContext,
     status: Annotated[
         Status | None,
-        typer.Option("--status", case_sensitive=False, metavar="STATUS", help="In one status, such as REJECTED."),
+        typer.Option(
+            "--status", case_sensitive=False, metavar="STATUS", help="Only messages in this status, such as REJECTED."
+        ),
     ] = None,
     mailbox: Mailbox = None,
     encounter: Annotated[
@@ -126,17 +129,21 @@ def list_(
         typer.Option(
             "--encounter",
             metavar="ID|-",
-            help="Of one encounter of the sender's; - asks for it, and keeps it out of the shell's history.",
+            help="Only messages of this encounter; - prompts for it, to keep it out of the shell's history.",
         ),
     ] = None,
-    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help=f"From then on: {FORMS}.")] = None,
-    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Until then.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, metavar="NUMBER", help="How many.")] = 25,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help=f"Only from this time on: {FORMS}.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Only until this time.")] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=1000, metavar="NUMBER", help="Maximum number of messages.")
+    ] = 25,
     cursor: Annotated[
-        str | None, typer.Option("--cursor", metavar="CURSOR", help="Go on where the last page ended.")
+        str | None, typer.Option("--cursor", metavar="CURSOR", help="Continue where the last page ended.")
     ] = None,
 ) -> None:
-    """Messages, newest first. Without --status by when they were recorded, with it by when they came to it."""
+    """Show messages, newest first: by the time of recording, or with --status by the time of entering the status."""
     environment = context.environment
     if encounter is not None:
         page = Page(tuple(_of_encounter(environment, encounter, mailbox, status)))
@@ -151,7 +158,7 @@ def list_(
     rows = environment.rows(page.rows)
     more = [Text(f"\nMore: add --cursor {page.cursor}", "dim")] if page.cursor else []
     if not page.cursor and status is None and encounter is None and since is None:
-        more = [Text("\nThat is what was recorded within three days; --since 31d looks further back.", "dim")]
+        more = [Text("\nThese were recorded within three days; --since 31d looks further back.", "dim")]
     context.screen.result(
         {"messages": [row.as_json() for row in rows], "cursor": page.cursor},
         rows_table(rows) if rows else Text("No such messages."),
@@ -161,8 +168,8 @@ def list_(
 
 
 _NOT_LISTED = (
-    "A request that waits for its documents is on no list: gpcm status counts it as put back, gpcm show finds it by "
-    "its request id."
+    "A request that waits for documents is on no list: gpcm status counts it as put back, and gpcm show finds it by "
+    "request id."
 )
 
 
@@ -177,8 +184,8 @@ def _of_encounter(
         encounter = typer.prompt("Encounter, in the sender's words", hide_input=True, err=True)
     mailboxes = [mailbox] if mailbox else environment.mailbox_names()
     keys = [environment.identifiers().of_encounter(name, encounter).key for name in mailboxes]
-    found = [each for key in keys for each in environment.search.of_encounter(key)]
-    return [each for each in found if status in (None, each.status)]
+    summaries = [summary for key in keys for summary in environment.search.of_encounter(key)]
+    return [summary for summary in summaries if status in (None, summary.status)]
 
 
 def _moment(environment: OperatorEnvironment, typed: str | None) -> datetime | None:
@@ -194,12 +201,12 @@ def show(
     message: MessageName,
     reveal_: Annotated[
         bool,
-        typer.Option("--reveal", help="Show personal data too: encounter, MESH address and subject. Is recorded."),
+        typer.Option("--reveal", help="Also show personal data: encounter, MESH address and subject. Is recorded."),
     ] = False,
-    audit: Annotated[bool, typer.Option("--audit", help="Show who did what, too.")] = False,
+    audit: Annotated[bool, typer.Option("--audit", help="Also show who did what.")] = False,
     actor: Actor = None,
 ) -> int | None:
-    """All about one message: what its status means, what to do, both acknowledgements, what happened."""
+    """Show one message: the meaning of the status, what to do, both acknowledgements, the message history."""
     environment = context.environment
     try:
         summary = environment.find(message)
@@ -225,38 +232,40 @@ def show(
         value |= {"address": envelope.to, "subject": envelope.subject}
         shown += [Text(), heading("MESH"), sentences([f"to {envelope.to or envelope.organisation}", envelope.subject])]
     if audit:
-        events = [each for each in environment.trail.of_message(summary.message_id) if not _FUNCTION.match(each.actor)]
+        events = [
+            event for event in environment.trail.of_message(summary.message_id) if not _FUNCTION.match(event.actor)
+        ]
         value["audit"] = [
-            {"at": each.at.isoformat(), "actor": each.actor, "what": each.what, "details": dict(each.details)}
-            for each in events
+            {"at": event.at.isoformat(), "actor": event.actor, "what": event.what, "details": dict(event.details)}
+            for event in events
         ]
         table = plain_table("when (UTC)", "who", "what")
-        for each in events:
-            details = ", ".join(f"{name}: {detail}" for name, detail in each.details.items())
-            table.add_row(moment(each.at), Text(each.actor), Text(f"{each.what} {details}"))
+        for event in events:
+            details = ", ".join(f"{name}: {detail}" for name, detail in event.details.items())
+            table.add_row(moment(event.at), Text(event.actor), Text(f"{event.what} {details}"))
         shown += [Text(), heading("Who did what"), table]
     context.screen.result(value, *shown)
     return None
 
 
 _FUNCTION = re.compile(r"(builder|sender|poller)$|MESH ")
-"""What is among a message's facts, and shown with them."""
+"""Actors whose audit events are in the message history already."""
 
 
 @command(example="gpcm trace 1a2b3c4d", panel=Panel.LOOK)
 def trace(
     context: CommandContext,
     message: MessageName,
-    whole: Annotated[bool, typer.Option("--whole", help="Show each line as it was written.")] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="Show the lines as they were written.")] = False,
 ) -> int | None:
-    """Every log line about a message, across builder, sender and poller."""
+    """Show all log lines about a message, from builder, sender and poller."""
     environment = context.environment
     summary = environment.find(message)
     record = environment.ledger.find(summary.message_id)
-    came = [] if record is None else [event.source.removeprefix("MESH ") for event in record.history.events
+    responses = [] if record is None else [event.source.removeprefix("MESH ") for event in record.history.events
                                       if event.source.startswith("MESH ")]  # fmt: skip
-    words = list(dict.fromkeys([summary.message_id, summary.request_id, *summary.mesh_message_ids, *came]))
-    since = summary.created_at - _OPEN_FACTS_KEPT
+    words = list(dict.fromkeys([summary.message_id, summary.request_id, *summary.mesh_message_ids, *responses]))
+    since = summary.created_at - _LOGGED_BEFORE_RECORDED
     until = min(environment.now(), summary.changed_at + timedelta(days=1))
     lines = environment.logs.lines(words, since, until + timedelta(minutes=1))
     table = plain_table("when (UTC)", "function", "what")
@@ -272,26 +281,26 @@ def trace(
             }
             for line in lines
         ],
-        table if lines else Text("No log line names it: perhaps the logs of that time are gone."),
+        table if lines else Text("No log line names the message: perhaps the logs of that time have expired."),
     )
     return None if lines else ExitStatus.THE_ANSWER_IS_NO
 
 
-_EVERYWHERE = frozenset(
+_GENERAL_FIELDS = frozenset(
     {
         "timestamp", "time", "level", "message", "location", "service", "cold_start", "function_name", "function_arn",
         "function_memory_size", "function_request_id", "xray_trace_id", "sampling_rate", "correlation_id", "type",
         "message_id",
     }
 )  # fmt: skip
-"""Fields of our log lines that say nothing of a message."""
+"""Fields of log lines that say nothing about a message."""
 
 
 def _brief(line: LogLine) -> str:
-    """Say what a line says: its message, then what it names."""
+    """Write a log line in short: the message, then the other fields."""
     fields = line.fields
     if "message" not in fields:
         return line.text
     level = "" if fields.get("level", "INFO") == "INFO" else f"{fields['level']} "
-    named = ", ".join(f"{name} {value}" for name, value in fields.items() if name not in _EVERYWHERE and value)
+    named = ", ".join(f"{name} {value}" for name, value in fields.items() if name not in _GENERAL_FIELDS and value)
     return f"{level}{fields['message']}" + (f" ({named})" if named else "")

@@ -1,4 +1,4 @@
-"""What people are told: notifications to take, and the daily balance."""
+"""Commands for notifications and the daily balance."""
 
 import json
 from datetime import date, timedelta
@@ -19,7 +19,7 @@ from infra.operations.screen import heading, plain_table, sentences
 from infra.operations.times import MomentError, day_of
 from infra.operations.wording import period
 
-notifications = typer.Typer(help="Notifications that wait for somebody to take them on.", no_args_is_help=True)
+notifications = typer.Typer(help="Notifications: list the open ones, and acknowledge them.", no_args_is_help=True)
 app.add_typer(
     notifications, name="notifications", rich_help_panel=Panel.LOOK.value, epilog="Example: gpcm notifications list"
 )
@@ -27,35 +27,37 @@ app.add_typer(
 
 @command(example="gpcm notifications list", panel=Panel.LOOK, on=notifications, name="list")
 def list_notifications(context: CommandContext) -> None:
-    """Notifications that nobody has taken on, oldest first: what happened, and what to do."""
-    now, found = context.environment.now(), context.environment.notifications.open()
-    shown: list[RenderableType] = [] if found else [Text("No notification waits for anybody.")]
-    for each in found:
-        notification, words = each.notification, notification_text(each.notification.kind)
+    """Show open notifications, oldest first: what happened, and what to do."""
+    now, open_notifications = context.environment.now(), context.environment.notifications.open()
+    shown: list[RenderableType] = [] if open_notifications else [Text("There are no open notifications.")]
+    for open_notification in open_notifications:
+        notification, words = open_notification.notification, notification_text(open_notification.notification.kind)
         shown += [
             Text.assemble((words.subject, "bold"), f"  {period(now - notification.raised_at)} ago"),
-            sentences([words.todo, _about(each), f"Take it on: gpcm notifications take '{notification.id}'"]),
+            sentences(
+                [words.todo, _about(open_notification), f"Acknowledge it: gpcm notifications take '{notification.id}'"]
+            ),
             Text(),
         ]
-    context.screen.result([_as_json(each) for each in found], *shown)
+    context.screen.result([_as_json(open_notification) for open_notification in open_notifications], *shown)
 
 
-def _about(each: OpenNotification) -> str:
-    facts = each.notification.details
+def _about(open_notification: OpenNotification) -> str:
+    details = open_notification.notification.details
     names = ("message_id", "mailbox", "mesh_message_id", "day", "practice", "codes", "code", "missing", "reason")
-    return ", ".join(f"{name.replace('_', ' ')} {facts[name]}" for name in names if facts.get(name))
+    return ", ".join(f"{name.replace('_', ' ')} {details[name]}" for name in names if details.get(name))
 
 
-def _as_json(each: OpenNotification) -> dict[str, Any]:
+def _as_json(open_notification: OpenNotification) -> dict[str, Any]:
     return {
-        "notice": each.notification.id,
-        "kind": each.notification.kind.value,
-        "subject": notification_text(each.notification.kind).subject,
-        "what_to_do": notification_text(each.notification.kind).todo,
-        "raised_at": each.notification.raised_at.isoformat(),
-        "told_at": each.told_at.isoformat() if each.told_at else None,
-        "escalated_at": each.escalated_at.isoformat() if each.escalated_at else None,
-        "facts": dict(each.notification.details),
+        "notice": open_notification.notification.id,
+        "kind": open_notification.notification.kind.value,
+        "subject": notification_text(open_notification.notification.kind).subject,
+        "what_to_do": notification_text(open_notification.notification.kind).todo,
+        "raised_at": open_notification.notification.raised_at.isoformat(),
+        "told_at": open_notification.told_at.isoformat() if open_notification.told_at else None,
+        "escalated_at": open_notification.escalated_at.isoformat() if open_notification.escalated_at else None,
+        "facts": dict(open_notification.notification.details),
     }
 
 
@@ -63,29 +65,29 @@ def _as_json(each: OpenNotification) -> dict[str, Any]:
 def take(
     context: CommandContext,
     notification: Annotated[
-        str, typer.Argument(metavar="NOTICE", help="The notification's id, as it says at its end.")
+        str, typer.Argument(metavar="NOTIFICATION", help="The notification's id, from its last line.")
     ],
     actor: Actor = None,
 ) -> None:
-    """Take a notification on: recorded with your name, and not escalated any more."""
+    """Acknowledge a notification. It is recorded with your name, and no longer escalated."""
     try:
         taken = context.environment.notifications.acknowledge(
             notification, context.actor(actor), context.environment.now()
         )
     except UnknownNotificationError:
-        raise InputError("There is no notification of that id: take it from `gpcm notifications list`.") from None
-    words = "It is yours." if taken else "Somebody has taken it on before; nothing was changed."
+        raise InputError("No notification has that id: copy it from `gpcm notifications list`.") from None
+    words = "Acknowledged." if taken else "It was acknowledged before; nothing was changed."
     context.screen.result({"notice": notification, "taken": taken}, Text(words))
 
 
 _WRONG = {
-    "lost": "received, and the ledger has nothing of it",
-    "incomplete": "the ledger has not all of its messages",
-    "without_receipt": "in the ledger, and never received",
-    "unattended": "open, and the sweep does not come by",
-    "vanished": "left open by an earlier balance, and gone",
-    "unknown_to_mesh": "called sent, and MESH does not know it",
-    "unanswered": "called sent, and MESH was asked about it in vain, as about all of this mailbox",
+    "lost": "received, but not in the ledger",
+    "incomplete": "the ledger lacks some of the messages",
+    "without_receipt": "in the ledger, but without a receipt",
+    "unattended": "open, but no sweep will handle it",
+    "vanished": "open in an earlier balance, and gone",
+    "unknown_to_mesh": "recorded as sent, but unknown to MESH",
+    "unanswered": "recorded as sent, but MESH did not answer for this mailbox",
 }
 
 
@@ -93,31 +95,33 @@ _WRONG = {
 def reconcile(
     context: CommandContext,
     day: Annotated[str, typer.Argument(metavar="DAY", help="A day (UTC): 2026-11-22, today, yesterday.")] = "yesterday",
-    again: Annotated[bool, typer.Option("--again", help="Reckon it afresh, in place of what was made.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Make the balance again, and replace the earlier one.")
+    ] = False,
 ) -> int | None:
-    """The balance of a day: is every request accounted for? Made if it was not made yet."""
+    """Show the balance of a day: is every request accounted for? It is made if there is none yet."""
     environment = context.environment
     try:
-        which = day_of(day, environment.now())
+        chosen = day_of(day, environment.now())
     except MomentError as error:
         raise InputError(str(error)) from None
-    if which > environment.now().date():
+    if chosen > environment.now().date():
         raise InputError("That day is still to come.")
-    key = environment.balances.evidence_key(which)
-    if key is None or again or which > environment.now().date() - timedelta(days=1):
-        _reckon(environment, which)
-        key = environment.balances.evidence_key(which)
+    key = environment.balances.evidence_key(chosen)
+    if key is None or again or chosen > environment.now().date() - timedelta(days=1):
+        _make_balance(environment, chosen)
+        key = environment.balances.evidence_key(chosen)
     if key is None:
-        raise OperatorEnvironmentError("The poller made no balance. See its log.")
-    made = json.loads(environment.evidence.read_balance(key))
-    context.screen.result(made, *_balance(made))
-    return None if made["balanced"] else ExitStatus.THE_ANSWER_IS_NO
+        raise OperatorEnvironmentError("The poller made no balance. See the poller's log.")
+    balance = json.loads(environment.evidence.read_balance(key))
+    context.screen.result(balance, *_balance_shown(balance))
+    return None if balance["balanced"] else ExitStatus.THE_ANSWER_IS_NO
 
 
-def _reckon(environment: OperatorEnvironment, day: date) -> None:
-    """Have the poller make a balance, in as many runs as it takes.
+def _make_balance(environment: OperatorEnvironment, day: date) -> None:
+    """Have the poller make a balance, in as many runs as needed.
 
-    It has the permissions: an operator need not have the mailboxes' credentials.
+    The poller has the mailboxes' credentials; an operator need not have them.
     """
     task = json.dumps({"task": "reconcile", "day": str(day)})
     try:
@@ -127,24 +131,28 @@ def _reckon(environment: OperatorEnvironment, day: date) -> None:
         raise OperatorEnvironmentError(f"The balance could not be made: {error}. See the poller's log.") from None
 
 
-def _balance(made: dict[str, Any]) -> list[RenderableType]:
+def _balance_shown(balance: dict[str, Any]) -> list[RenderableType]:
     table = plain_table("mailbox", "received", "settled", "open", "arriving", "wrong",
                         right=["received", "settled", "open", "arriving", "wrong"])  # fmt: skip
     wrong: list[str] = []
-    for mailbox, its in made["mailboxes"].items():
-        out = [f"{mailbox}: {each}: {words}" for name, words in _WRONG.items() for each in its[name]]
-        counted = its["counts"]
+    for mailbox, account in balance["mailboxes"].items():
+        wrong += [f"{mailbox}: {entry}: {words}" for name, words in _WRONG.items() for entry in account[name]]
+        counted = account["counts"]
         unaccounted = sum(counted.get(name, 0) for name in _WRONG)
-        counts = (its["received"], its["settled"], its["open"], counted.get("arriving", 0), unaccounted)
+        counts = (account["received"], account["settled"], account["open"], counted.get("arriving", 0), unaccounted)
         table.add_row(mailbox, *map(str, counts))
-        wrong += out
-    verdict = "It balances." if made["balanced"] else f"It does not balance: {made['wrong']} are not accounted for."
+
+    verdict = (
+        "It balances." if balance["balanced"] else f"It does not balance: {balance['wrong']} are not accounted for."
+    )
     shown: list[RenderableType] = [
-        Text.assemble((f"Balance of {made['day']}  ", "bold"), (verdict, "green" if made["balanced"] else "bold red")),
-        table if made["mailboxes"] else Text("  Nothing was received."),
+        Text.assemble(
+            (f"Balance of {balance['day']}  ", "bold"), (verdict, "green" if balance["balanced"] else "bold red")
+        ),
+        table if balance["mailboxes"] else Text("  Nothing was received."),
     ]
     if wrong:
-        left_out = made["wrong"] - len(wrong)
+        left_out = balance["wrong"] - len(wrong)
         if left_out:
             wrong.append(f"And {left_out} more: all are in the files of the evidence bucket that `wrong_files` names.")
         shown += [Text(), heading("Not accounted for"), sentences(wrong)]

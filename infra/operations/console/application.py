@@ -1,4 +1,4 @@
-"""The console as a web application: its addresses, and who answers them."""
+"""The console as a web application: the routes and their handlers."""
 
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
@@ -20,16 +20,16 @@ from infra.operations.console.security import SecurityMiddleware
 def console(
     context: ConsoleContext, operators: OperatorsAtThisMachine, *, hosts: frozenset[str], suggested_actor: str
 ) -> ASGIApp:
-    """Make the console of a desk; `suggested_actor` is the id that the sign-in page begins with."""
+    """Build the console. The sign-in page is pre-filled with `suggested_actor`."""
     screens = Screens(context.environment.name, context.cache)
-    entrance = Login(operators, screens, suggested_actor)
-    looking, notifications = MessagePages(context, screens), NotificationPages(context, screens)
-    documents, doing = Documents(context, screens), ActionPages(context, screens)
+    login = Login(operators, screens, suggested_actor)
+    messages, notifications = MessagePages(context, screens), NotificationPages(context, screens)
+    documents, actions = Documents(context, screens), ActionPages(context, screens)
     errors = error_pages(screens)
     public = Starlette(
         routes=[
-            Route("/", entrance.ask, methods=["GET"]),
-            Route("/", entrance.sign_in, methods=["POST"]),
+            Route("/", login.ask, methods=["GET"]),
+            Route("/", login.sign_in, methods=["POST"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         exception_handlers=errors,
@@ -37,23 +37,23 @@ def console(
     one = "/messages/{message_id}"
     private = Starlette(
         routes=[
-            Route("/", looking.today),
-            Route("/messages", looking.messages),
-            Route("/find", form(looking.find), methods=["POST"]),
-            Route("/encounter", form(looking.encounter), methods=["POST"]),
-            Route(one, looking.message),
+            Route("/", messages.today),
+            Route("/messages", messages.messages),
+            Route("/find", form(messages.find), methods=["POST"]),
+            Route("/encounter", form(messages.encounter), methods=["POST"]),
+            Route(one, messages.message),
             Route(f"{one}/document", documents.show),
             Route(f"{one}/reveal", form(documents.reveal), methods=["POST"]),
             Route(f"{one}/attachment", form(documents.attachment), methods=["POST"]),
-            Route(f"{one}/{{action}}", doing.ask, methods=["GET"]),
-            Route(f"{one}/{{action}}", form(doing.do), methods=["POST"]),
+            Route(f"{one}/{{action}}", actions.ask, methods=["GET"]),
+            Route(f"{one}/{{action}}", form(actions.do), methods=["POST"]),
             Route("/notifications", notifications.open),
             Route("/notifications/take", form(notifications.take), methods=["POST"]),
             Route("/notifications/take-in", form(notifications.take_in), methods=["POST"]),
-            Route("/sign-out", form(entrance.sign_out), methods=["POST"]),
+            Route("/sign-out", form(login.sign_out), methods=["POST"]),
         ],
         exception_handlers=errors,
     )
-    for each in (public, private):
-        each.router.redirect_slashes = False
+    for application in (public, private):
+        application.router.redirect_slashes = False
     return SecurityMiddleware(public=public, private=private, operators=operators, hosts=hosts)

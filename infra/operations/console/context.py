@@ -1,4 +1,4 @@
-"""What the pages work with: a place, and the board that follows its ledger."""
+"""The console's context: an environment, and the cache of the messages in the ledger."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,31 +14,31 @@ from infra.operations.environment import OperatorEnvironment
 
 @dataclass(frozen=True)
 class LedgerSource:
-    """The ledger, as the board reads it."""
+    """The ledger, as the message cache reads it."""
 
-    following: EventFeed
-    book: NotificationStore
+    feed: EventFeed
+    store: NotificationStore
 
     def standing(self, settled_since: datetime) -> Iterator[Summary]:
-        """Give each open row, and each settled one that changed since."""
-        return self.following.standing(settled_since)
+        """Return the open rows, and the settled rows that changed since."""
+        return self.feed.standing(settled_since)
 
     def happened(self, since: datetime) -> Iterable[RecordedEvent]:
-        """Give what happened since, each with the message that it happened to."""
-        return self.following.happened(since)
+        """Return the events since, with their message ids."""
+        return self.feed.happened(since)
 
     def summaries(self, message_ids: Sequence[str]) -> list[Summary]:
-        """Give rows by their ids."""
-        return self.following.summaries(message_ids)
+        """Return rows by message id."""
+        return self.feed.summaries(message_ids)
 
     def notifications(self) -> list[OpenNotification]:
-        """Give the notifications that nobody has taken, oldest first."""
-        return self.book.open()
+        """Return the open notifications, oldest first."""
+        return self.store.open()
 
 
 @dataclass(frozen=True)
 class ConsoleContext:
-    """A place, its board, and what can stop its requests."""
+    """The environment, the message cache, and the checks of the request flow."""
 
     environment: OperatorEnvironment
     cache: MessageCache
@@ -46,7 +46,7 @@ class ConsoleContext:
 
 
 def console_context(environment: OperatorEnvironment, window: timedelta) -> ConsoleContext:
-    """Set up the desk of a place. Its board is not started."""
-    following = EventFeed(environment.client("dynamodb"), environment.table, environment.now)
-    cache = MessageCache(LedgerSource(following, environment.notifications), window=window, now=environment.now)
+    """Build the context of an environment. The message cache is not started."""
+    feed = EventFeed(environment.client("dynamodb"), environment.table, environment.now)
+    cache = MessageCache(LedgerSource(feed, environment.notifications), window=window, now=environment.now)
     return ConsoleContext(environment, cache, FlowWatch(environment))

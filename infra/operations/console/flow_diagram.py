@@ -1,6 +1,6 @@
-"""Today's flow as a picture: how many messages stand where, on the way from the request to the practice.
+"""Lays out the diagram of today's flow: the number of messages per stage, from the request to the practice.
 
-Only the geometry is here; `templates/picture.html` draws it, and the page has the same numbers as a table.
+`templates/picture.html` draws it. The page has the same numbers as a table.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from infra.operations.messages import Mood
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place on the way, and the statuses of the messages that are there."""
+    """A box of the diagram, and the statuses that it counts."""
 
     name: str
     statuses: frozenset[Status]
@@ -21,47 +21,47 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A place on the straight way, and those where messages leave it."""
+    """A slot on the main path, and the slots where messages leave the path."""
 
     slot: Slot
     leaving: tuple[Slot, ...] = ()
 
 
-def _place(name: str, mood: Mood, *statuses: Status) -> Slot:
+def _slot(name: str, mood: Mood, *statuses: Status) -> Slot:
     return Slot(name, frozenset(statuses), mood)
 
 
 STAGES = (
     Stage(
-        _place("Held back", Mood.UNDER_WAY, Status.HELD, Status.RELEASING),
+        _slot("Held back", Mood.UNDER_WAY, Status.HELD, Status.RELEASING),
         (
-            _place("Request refused", Mood.BAD, Status.INVALID),
-            _place("Practice to be told", Mood.WAITS, Status.TELL_PRACTICE),
-            _place("Nothing to send", Mood.OVER, Status.NOT_REQUIRED, Status.SUPERSEDED, Status.WITHDRAWN),
+            _slot("Request refused", Mood.BAD, Status.INVALID),
+            _slot("Practice to be told", Mood.WAITS, Status.TELL_PRACTICE),
+            _slot("Nothing to send", Mood.OVER, Status.NOT_REQUIRED, Status.SUPERSEDED, Status.WITHDRAWN),
         ),
     ),
     Stage(
-        _place("Being sent", Mood.UNDER_WAY, Status.BUILT, Status.SENDING, Status.UNCERTAIN),
-        (_place("Refused by MESH", Mood.BAD, Status.REFUSED),),
+        _slot("Being sent", Mood.UNDER_WAY, Status.BUILT, Status.SENDING, Status.UNCERTAIN),
+        (_slot("Refused by MESH", Mood.BAD, Status.REFUSED),),
     ),
     Stage(
-        _place("With the practice", Mood.UNDER_WAY, Status.SENT, Status.ACKNOWLEDGED),
+        _slot("With the practice", Mood.UNDER_WAY, Status.SENT, Status.ACKNOWLEDGED),
         (
-            _place("Not delivered", Mood.BAD, Status.UNDELIVERED),
-            _place("Answer overdue", Mood.BAD, Status.OVERDUE),
-            _place("Rejected", Mood.BAD, Status.REJECTED),
+            _slot("Not delivered", Mood.BAD, Status.UNDELIVERED),
+            _slot("Answer overdue", Mood.BAD, Status.OVERDUE),
+            _slot("Rejected", Mood.BAD, Status.REJECTED),
         ),
     ),
-    Stage(_place("Delivered", Mood.GOOD, Status.DELIVERED)),
+    Stage(_slot("Delivered", Mood.GOOD, Status.DELIVERED)),
 )
-"""The way. A held request that was released is left out: its messages are counted, each for itself."""
+"""The main path. It leaves out released requests, since their messages are counted."""
 
 COUNTED = frozenset(Status) - {Status.RELEASED}
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A place in the picture: its corner, its size, and what is written in it."""
+    """A rectangle: the top left corner, the size, and the text."""
 
     x: int
     y: int
@@ -75,7 +75,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """A line from one box to another, as an SVG path; thick where many went."""
+    """A line from one box to another, as an SVG path. The width shows the number of messages."""
 
     path: str
     width: int
@@ -84,7 +84,7 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class FlowDiagram:
-    """A picture in SVG's units."""
+    """The diagram, in SVG units."""
 
     width: int
     height: int
@@ -93,12 +93,12 @@ class FlowDiagram:
 
 
 def count_of(slot: Slot, counts: Mapping[Status, int]) -> int:
-    """How many messages are at a place."""
+    """Count the messages in a slot."""
     return sum(counts.get(status, 0) for status in slot.statuses)
 
 
 def wide(counts: Mapping[Status, int]) -> FlowDiagram:
-    """Draw the way from left to right, and what left it underneath."""
+    """Lay out the main path from left to right, and the leaving slots below."""
     box, gap, tall, small, between = 228, 40, 96, 52, 14
     boxes: list[Box] = []
     arrows: list[Arrow] = []
@@ -109,10 +109,10 @@ def wide(counts: Mapping[Status, int]) -> FlowDiagram:
         if number:
             went = sum(_passed(later, counts) for later in STAGES[number:])
             arrows.append(
-                Arrow(f"M{x - gap + 2} {tall // 2}H{x - 12}", _thick(went, most), Mood.OVER)
+                Arrow(f"M{x - gap + 2} {tall // 2}H{x - 12}", _arrow_width(went, most), Mood.OVER)
             )  # fmt: skip
-        for place_number, slot in enumerate(stage.leaving):
-            y = tall + 32 + place_number * (small + between)
+        for row, slot in enumerate(stage.leaving):
+            y = tall + 32 + row * (small + between)
             boxes.append(_box(slot, counts, x + 24, y, box - 24, small))
             count = count_of(slot, counts)
             if count:
@@ -125,7 +125,7 @@ def wide(counts: Mapping[Status, int]) -> FlowDiagram:
 
 
 def narrow(counts: Mapping[Status, int]) -> FlowDiagram:
-    """Draw the way from top to bottom, for a narrow screen."""
+    """Lay out the main path from top to bottom, for a narrow screen."""
     width, tall, small, gap = 288, 72, 48, 12
     boxes: list[Box] = []
     arrows: list[Arrow] = []
@@ -134,7 +134,7 @@ def narrow(counts: Mapping[Status, int]) -> FlowDiagram:
     for number, stage in enumerate(STAGES):
         if number:
             went = sum(_passed(later, counts) for later in STAGES[number:])
-            arrows.append(Arrow(f"M12 {y - gap * 2 + 2}V{y - 12}", _thick(went, most), Mood.OVER))
+            arrows.append(Arrow(f"M12 {y - gap * 2 + 2}V{y - 12}", _arrow_width(went, most), Mood.OVER))
         boxes.append(_box(stage.slot, counts, 0, y, width, tall, big=True))
         y += tall
         for slot in stage.leaving:
@@ -155,6 +155,6 @@ def _passed(stage: Stage, counts: Mapping[Status, int]) -> int:
     return sum(count_of(slot, counts) for slot in (stage.slot, *stage.leaving))
 
 
-def _thick(went: int, most: int) -> int:
-    """How thick an arrow is: a hair where nothing went, and never so thick that it covers anything."""
+def _arrow_width(went: int, most: int) -> int:
+    """Return the width of an arrow: thin where no message went, and never wide enough to cover a box."""
     return 1 if not went else 2 + round(10 * went / most)

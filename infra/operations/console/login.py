@@ -1,4 +1,4 @@
-"""Signing in and out."""
+"""The pages for signing in and out."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ _LONGEST_ACTOR_SHOWN = 128
 
 
 class Login:
-    """Answers for the way in and out."""
+    """The sign-in page, and signing out."""
 
     def __init__(self, operators: OperatorsAtThisMachine, screens: Screens, suggested_actor: str) -> None:
         self._operators = operators
@@ -31,7 +31,7 @@ class Login:
         return self._screens.page(request, "entrance.html", again=again, actor=self._suggested_actor)
 
     async def sign_in(self, request: Request) -> Response:
-        """Let an operator in who knows the code."""
+        """Sign an operator in who knows the code."""
         fields = await fields_of(request)
         code, actor = fields.get("code", ""), fields.get("actor", "").strip()
         problems: dict[str, str] = {}
@@ -39,7 +39,7 @@ class Login:
             operator = self._operators.sign_in(code, actor)
         except CodeError:
             problems["code"] = "Enter the code as the console’s terminal shows it" if code else "Enter the code"
-            async with self._one_at_a_time:  # so that many guesses at once are no faster
+            async with self._one_at_a_time:  # parallel guesses wait for one another
                 await asyncio.sleep(AFTER_WRONG_CODE_SECONDS)
         except ActorError:
             problems["actor"] = "Enter your id as one word of letters, digits and @._:/+=-, and no patient’s number"
@@ -47,13 +47,13 @@ class Login:
         if problems:
             shown = actor[:_LONGEST_ACTOR_SHOWN] or self._suggested_actor
             return await run_in_threadpool(
-                self._screens.page, request, "entrance.html", code=422, again=False, actor=shown, found=problems
+                self._screens.page, request, "entrance.html", code=422, again=False, actor=shown, errors=problems
             )
         response = RedirectResponse(f"/{operator.path}/", status_code=303)
         set_cookie(response, operator)
         return response
 
     def sign_out(self, request: Request, _form: Form) -> Response:
-        """Forget this browser."""
+        """Sign the operator out."""
         self._operators.sign_out(operator_of(request))
         return RedirectResponse("/", status_code=303)

@@ -1,8 +1,8 @@
-"""The messages as they stand, kept beside the pages so that each is there at once, whatever the ledger holds.
+"""A cache of the ledger's messages, so that pages open at once whatever the size of the ledger.
 
-The ledger's indexes are read once, for what is open and for what settled within the window. From then on only what
-happened since is read, by time: sixteen small queries. The numbers on a page are therefore some seconds old, and the
-page says so; a message's own page is read from the ledger itself, whenever somebody looks.
+The cache reads the ledger's indexes once: all open messages, and those that settled within the window. After that it
+reads only new events, by time, with sixteen small queries. The numbers on a page are therefore some seconds old, and
+the page says so. The page of a single message is read from the ledger.
 """
 
 import bisect
@@ -22,35 +22,35 @@ from gpconnect_messaging.ledger.search import SearchBusyError
 
 WINDOW = timedelta(days=31)
 REFRESHED = timedelta(seconds=10)
-"""How often the ledger is asked what happened, while somebody looks."""
+"""Interval between refreshes while a page is in use."""
 IDLE = timedelta(seconds=60)
-"""The same, while nobody does."""
-_LOOKING = timedelta(minutes=2)
-# A fact bears the time at which a function began on it, and no function runs for longer than a quarter of an hour.
+"""Interval between refreshes while no page is in use."""
+_IN_USE = timedelta(minutes=2)
+# An event has the time at which a function began its work, and no function runs longer than a quarter of an hour.
 _OVERLAP = timedelta(minutes=20)
 _SHOWN_FIRST = 2_000
-"""After how many rows the board first shows some, while it reads everything; then after twice as many, and so on."""
+"""Number of rows after which a first view is shown during the first read; it doubles for every later view."""
 
 
 class Source(Protocol):
-    """Where the board reads (`gpconnect_messaging.ledger.event_feed.EventFeed`)."""
+    """The source of the cache (`gpconnect_messaging.ledger.event_feed.EventFeed`)."""
 
     def standing(self, settled_since: datetime) -> Iterator[Summary]:
-        """Give each open row, and each settled one that changed since."""
+        """Return the open rows, and the settled rows that changed since."""
 
     def happened(self, since: datetime) -> Iterable[RecordedEvent]:
-        """Give what happened since, each with the message that it happened to."""
+        """Return the events since, with their message ids."""
 
     def summaries(self, message_ids: Sequence[str]) -> list[Summary]:
-        """Give rows by their ids."""
+        """Return rows by message id."""
 
     def notifications(self) -> list[OpenNotification]:
-        """Give the notifications that nobody has taken, oldest first."""
+        """Return the open notifications, oldest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which rows a list shows; None is any. `since` and `until` are about when a message came in, `until` left out."""
+    """Filter of a list; None matches any row. `since` (inclusive) and `until` (exclusive) apply to `created_at`."""
 
     statuses: frozenset[Status] | None = None
     mailbox: str | None = None
@@ -60,7 +60,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A page of a list: its rows, how many there are in all, where the next page begins (None at the end)."""
+    """A page of a list: the rows, the total number of matches, and the cursor of the next page (None at the end)."""
 
     rows: tuple[Summary, ...]
     total: int
@@ -69,55 +69,55 @@ class Rows:
 
 @dataclass(frozen=True)
 class View:
-    """The board at one moment, newest first. `complete` is False while it is first read."""
+    """The cached rows at one moment, newest first. `complete` is False during the first read."""
 
     rows: tuple[Summary, ...] = field(repr=False)
     as_at: datetime
     complete: bool
     since: datetime
-    """Since when settled rows are here; open ones are all here."""
+    """Settled rows are included from this time on. Open rows are all included."""
     by_status: Mapping[Status, tuple[Summary, ...]] = field(default_factory=dict, repr=False)
-    """The same rows by their status, each newest first."""
+    """The same rows by status, newest first."""
     mailboxes: tuple[str, ...] = ()
-    """Every mailbox that has a row."""
+    """The mailboxes of all rows."""
     notifications: tuple[OpenNotification, ...] = ()
-    """The notifications that nobody has taken, oldest first."""
+    """The open notifications, oldest first."""
     failed: str | None = None
     """Why the ledger could not be read since `as_at`."""
 
     def page(self, wanted: Wanted, limit: int, after: str | None = None) -> Rows:
-        """Give a page of the rows wanted. What comes in between does not shift the pages that follow."""
-        found = self._wanted(wanted)
-        begin = bisect.bisect_right(found, _place_of_cursor(after), key=_place) if after else 0
-        page = found[begin : begin + limit]
-        more = len(found) > begin + limit
+        """Return a page of the matching rows. New messages do not shift the pages that follow."""
+        rows = self._matching(wanted)
+        begin = bisect.bisect_right(rows, _sort_key_of(after), key=_sort_key) if after else 0
+        page = rows[begin : begin + limit]
+        more = len(rows) > begin + limit
         return Rows(
-            tuple(page), len(found), f"{page[-1].created_at.isoformat()}~{page[-1].message_id}" if more else None
+            tuple(page), len(rows), f"{page[-1].created_at.isoformat()}~{page[-1].message_id}" if more else None
         )
 
     def counts(self, wanted: Wanted) -> Mapping[Status, int]:
-        """Count the rows wanted by status."""
+        """Count the matching rows by status."""
         statuses = wanted.statuses or frozenset(self.by_status)
-        return {status: len(self._wanted(replace(wanted, statuses=frozenset({status})))) for status in statuses}
+        return {status: len(self._matching(replace(wanted, statuses=frozenset({status})))) for status in statuses}
 
-    def _wanted(self, wanted: Wanted) -> Sequence[Summary]:
-        """Give the rows wanted, newest first, without looking at each where the status alone decides."""
-        found: Sequence[Summary] = self.rows
+    def _matching(self, wanted: Wanted) -> Sequence[Summary]:
+        """Return the matching rows, newest first, by binary search where possible."""
+        rows: Sequence[Summary] = self.rows
         if wanted.statuses is not None:
             parts = [self.by_status.get(status, ()) for status in wanted.statuses]
-            found = parts[0] if len(parts) == 1 else sorted((row for part in parts for row in part), key=_place)
-        first = bisect.bisect_right(found, -wanted.until.timestamp(), key=_age) if wanted.until else 0
-        last = bisect.bisect_right(found, -wanted.since.timestamp(), key=_age) if wanted.since else len(found)
-        found = found[first:last]
-        return found if wanted.mailbox is None else [row for row in found if row.mailbox == wanted.mailbox]
+            rows = parts[0] if len(parts) == 1 else sorted((row for part in parts for row in part), key=_sort_key)
+        first = bisect.bisect_right(rows, -wanted.until.timestamp(), key=_age) if wanted.until else 0
+        last = bisect.bisect_right(rows, -wanted.since.timestamp(), key=_age) if wanted.since else len(rows)
+        rows = rows[first:last]
+        return rows if wanted.mailbox is None else [row for row in rows if row.mailbox == wanted.mailbox]
 
 
 class CursorError(ValueError):
-    """That is not where a page ended: begin at the first page."""
+    """The cursor is invalid: begin at the first page."""
 
 
 class MessageCache:
-    """Keeps a view of the ledger up to date, in a thread of its own once it is started."""
+    """Keeps a view of the ledger up to date, in a thread."""
 
     def __init__(
         self,
@@ -133,38 +133,46 @@ class MessageCache:
         self._seen: frozenset[str] = frozenset()
         self._taken: frozenset[tuple[str, datetime]] = frozenset()
         self._asked: datetime | None = None
-        self._looked_at = now()
+        self._used_at = now()
         self._view = View((), now(), complete=False, since=now() - window)
         self._wake = threading.Event()
-        self._ended = False
+        self._stopped = False
         self._thread = threading.Thread(target=self._follow, name="board", daemon=True)
 
     def start(self) -> None:
-        """Begin to follow the ledger."""
+        """Start the thread that follows the ledger."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End following it."""
-        self._ended = True
+        """Stop the thread."""
+        self._stopped = True
         self._wake.set()
 
     def view(self) -> View:
-        """Give the board as it is known, without the notifications that were taken here."""
-        self._looked_at = self._now()
-        known = self._view
-        notifications = tuple(each for each in known.notifications if _raised(each) not in self._taken)
-        return known if len(notifications) == len(known.notifications) else replace(known, notifications=notifications)
+        """Return the current view, without the notifications that were acknowledged in this console."""
+        self._used_at = self._now()
+        view = self._view
+        notifications = tuple(
+            open_notification
+            for open_notification in view.notifications
+            if _raised(open_notification) not in self._taken
+        )
+        return view if len(notifications) == len(view.notifications) else replace(view, notifications=notifications)
 
     def notification_taken(self, notification_id: str) -> None:
-        """Leave a notification out from now on: it was taken here, or found to be taken."""
-        self._taken |= {_raised(each) for each in self._view.notifications if each.notification.id == notification_id}
+        """Leave an acknowledged notification out from now on."""
+        self._taken |= {
+            _raised(open_notification)
+            for open_notification in self._view.notifications
+            if open_notification.notification.id == notification_id
+        }
 
     def look_again(self) -> None:
-        """Have the ledger asked now: somebody has just done something."""
+        """Refresh now, after an action of the operator."""
         self._wake.set()
 
     def refresh(self) -> None:
-        """Read what is not known yet. Raises botocore's errors."""
+        """Read the changes since the last refresh. Raises botocore's errors."""
         asked = self._now()
         notifications = tuple(self._source.notifications())
         if self._asked is None:
@@ -183,16 +191,16 @@ class MessageCache:
                 show_at *= 2
 
     def _read_changes(self, since: datetime) -> None:
-        happened = list(self._source.happened(since))
-        new = {each.message_id for each in happened if each.key not in self._seen}
-        self._seen = frozenset(each.key for each in happened)
+        events = list(self._source.happened(since))
+        new = {event.message_id for event in events if event.key not in self._seen}
+        self._seen = frozenset(event.key for event in events)
         for row in self._source.summaries(sorted(new)):
             self._rows[row.message_id] = row
 
     def _show(self, asked: datetime, notifications: tuple[OpenNotification, ...], *, complete: bool = True) -> None:
         since = asked - self.window
         self._rows = {key: row for key, row in self._rows.items() if row.changed_at >= since or not row.status.settled}
-        rows = tuple(sorted(self._rows.values(), key=_place))
+        rows = tuple(sorted(self._rows.values(), key=_sort_key))
         by_status: dict[Status, list[Summary]] = defaultdict(list)
         for row in rows:
             by_status[row.status].append(row)
@@ -207,17 +215,17 @@ class MessageCache:
         )
 
     def _follow(self) -> None:
-        while not self._ended:
+        while not self._stopped:
             try:
                 self.refresh()
             except (ClientError, BotoCoreError, SearchBusyError) as error:
                 self._view = replace(self._view, failed=_why(error))
             except Exception as error:
-                # A board that has stopped must not look like one that stands still.
+                # The pages must show that the cache has stopped.
                 self._view = replace(self._view, failed=_why(error))
                 raise
-            looking = self._now() - self._looked_at < _LOOKING
-            self._wake.wait((REFRESHED if looking else IDLE).total_seconds())
+            in_use = self._now() - self._used_at < _IN_USE
+            self._wake.wait((REFRESHED if in_use else IDLE).total_seconds())
             self._wake.clear()
 
 
@@ -225,17 +233,17 @@ def _age(row: Summary) -> float:
     return -row.created_at.timestamp()
 
 
-def _place(row: Summary) -> tuple[float, str]:
-    """Where a row stands in the list: newest first, and in a fixed order within a moment."""
+def _sort_key(row: Summary) -> tuple[float, str]:
+    """Sort key of the list: newest first, and a fixed order within the same moment."""
     return _age(row), row.message_id
 
 
-def _place_of_cursor(after: str) -> tuple[float, str]:
+def _sort_key_of(after: str) -> tuple[float, str]:
     at, _, message_id = after.partition("~")
     try:
         return -datetime.fromisoformat(at).timestamp(), message_id
     except ValueError:
-        raise CursorError("that is not where a page ended") from None
+        raise CursorError("the cursor is invalid") from None
 
 
 def _raised(open_notification: OpenNotification) -> tuple[str, datetime]:
@@ -243,5 +251,5 @@ def _raised(open_notification: OpenNotification) -> tuple[str, datetime]:
 
 
 def _why(error: Exception) -> str:
-    """Name a fault by its code: its text can name resources, and a code is what one looks up."""
+    """Return the error's code. The text can name resources, and a code is easy to look up."""
     return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__

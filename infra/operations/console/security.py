@@ -1,13 +1,13 @@
-"""What stands before every page: nobody but the operator, from no other page, and nothing that stays behind.
+"""The console's defences, applied before every page.
 
 | threat | answer |
 |---|---|
 | another machine | the server listens on 127.0.0.1 |
-| another user of this machine | the code of the terminal; the cookie; the path that only a signed-in browser knows |
-| a web page that names our address (DNS rebinding) | the `Host` header must be ours |
-| a web page that sends a form (CSRF) | cookie `SameSite=Strict`, `Origin` must be ours, a token in each form |
-| script that was smuggled into a message | autoescaping; a Content-Security-Policy that allows none |
-| what a browser keeps | `no-store`; nothing personal in a URL, a title or a header |
+| another user of this machine | the code in the terminal; the cookie; the path that only a signed-in browser knows |
+| a web page that names the console's address (DNS rebinding) | the `Host` header must be the console's |
+| a web page that sends a form (CSRF) | cookie `SameSite=Strict`; `Origin` must be the console; a token in every form |
+| a script in a message | autoescaping; a Content-Security-Policy that allows no scripts |
+| data in the browser's cache or history | `no-store`; no personal data in a URL, a title or a header |
 """
 
 import secrets
@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from infra.operations.console.operators import COOKIE, Operators, SignedIn
 
 FORM_BYTES = 64 * 1024
-"""No form of ours comes near it."""
+"""The largest form, in bytes. The console's forms are far smaller."""
 
 _SAFE = {"GET", "HEAD"}
 _METHODS = {*_SAFE, "POST"}
@@ -33,7 +33,7 @@ HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    # Not `no-referrer`: with it a browser calls the origin of our own forms `null`.
+    # Not `no-referrer`: with it a browser sends `null` as the origin of the console's own forms.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -43,9 +43,9 @@ HEADERS = {
 
 
 class SecurityMiddleware:
-    """Passes on to `private` what an operator asks for, to `public` what anybody may see, and refuses the rest.
+    """Routes requests of operators to `private`, and requests for open pages to `public`. Refuses the rest.
 
-    For `private`, `request.state.operator` says who asks, and the operator's own path is taken off.
+    For `private`, it sets `request.state.operator` and removes the operator's path.
     """
 
     def __init__(self, *, public: ASGIApp, private: ASGIApp, operators: Operators, hosts: frozenset[str]) -> None:
@@ -82,48 +82,46 @@ class SecurityMiddleware:
             inner = {**scope, "root_path": f"/{first}", "state": {**scope.get("state", {}), "operator": operator}}
             await self._private(inner, receive, guarded)
         elif first not in {"", "static"}:
-            # Somebody who is not signed in, or not any more: whatever was asked, the way in comes first.
+            # Not signed in, or expired: go to the sign-in page.
             await RedirectResponse("/?again=yes", status_code=303)(scope, receive, guarded)
         else:
             await self._public(scope, receive, guarded)
 
     def _refusal(self, method: str, headers: Headers) -> Response | None:
         if headers.get("host") not in self._hosts:
-            return _plain(
-                "This console answers to its own address only. Open the one that it wrote to its terminal.", 421
-            )
+            return _plain("The console answers at one address only. Open the address in the terminal.", 421)
         if method not in _METHODS:
             return _plain("The console does not do that.", 405)
         if method in _SAFE:
             return None
-        if not _from_ourselves(headers, self._hosts):
+        if not _same_origin(headers, self._hosts):
             return _plain(
                 "That form was not sent by this console, so nothing was done. Go back and send it again.", 403
             )
         length = headers.get("content-length", "")
         if not length.isdecimal() or int(length) > FORM_BYTES:
-            return _plain("That is more than any form of this console holds, so nothing was done.", 413)
+            return _plain("The form is too large, so nothing was done.", 413)
         return None
 
 
 def form_is_ours(operator: SignedIn, token: object) -> bool:
-    """Whether a form carries the token that this operator's pages put into it."""
+    """Whether a form has the operator's token."""
     return isinstance(token, str) and secrets.compare_digest(token.encode(), operator.form_token.encode())
 
 
 def set_cookie(response: Response, operator: SignedIn) -> None:
-    """Have the browser keep the operator's cookie, for the operator's own path, until it is closed."""
+    """Set the session cookie, for the operator's path only."""
     response.set_cookie(COOKIE, operator.cookie, path=f"/{operator.path}", httponly=True, samesite="strict")
 
 
 def operator_of(request: Request) -> SignedIn:
-    """Who makes the request."""
+    """Return the operator of the request."""
     operator: SignedIn = request.state.operator
     return operator
 
 
-def _from_ourselves(headers: Headers, hosts: frozenset[str]) -> bool:
-    """Whether a form comes from a page of ours: every browser says so by `Origin`."""
+def _same_origin(headers: Headers, hosts: frozenset[str]) -> bool:
+    """Whether a form comes from the console. Every browser sends `Origin`."""
     if headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return False
     origin = urlsplit(headers.get("origin", ""))
@@ -132,10 +130,10 @@ def _from_ourselves(headers: Headers, hosts: frozenset[str]) -> bool:
 
 def _cookie(headers: Headers) -> str:
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:
         return ""
-    return found.value if found else ""
+    return cookie.value if cookie else ""
 
 
 def _plain(text: str, status: int) -> PlainTextResponse:

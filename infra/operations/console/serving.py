@@ -16,21 +16,21 @@ ADDRESS = "127.0.0.1"
 
 
 def serve(
-    environment: OperatorEnvironment, *, port: int, window: timedelta, actor: str, tell: Callable[[str, str], None]
+    environment: OperatorEnvironment, *, port: int, window: timedelta, actor: str, announce: Callable[[str, str], None]
 ) -> None:
-    """Serve the console of a place until Ctrl-C; `port` 0 takes a free one.
+    """Serve the console of an environment until Ctrl-C. Port 0 takes a free one.
 
-    `tell` is given the address and the code that signs in, once it answers. Raises OperatorEnvironmentError.
+    `announce` receives the address and the sign-in code once the port is open. Raises OperatorEnvironmentError.
     """
-    with closing(_listening(port)) as listening:
-        taken = listening.getsockname()[1]
-        hosts = frozenset({f"{ADDRESS}:{taken}", f"localhost:{taken}"})
+    with closing(_listen(port)) as listening:
+        actual_port = listening.getsockname()[1]
+        hosts = frozenset({f"{ADDRESS}:{actual_port}", f"localhost:{actual_port}"})
         operators = OperatorsAtThisMachine(environment.now)
-        working = console_context(environment, window)
-        application = console(working, operators, hosts=hosts, suggested_actor=actor)
-        working.cache.start()
-        tell(f"http://{ADDRESS}:{taken}/", operators.code)
-        # Addresses hold ids alone; all the same nothing is gained by writing down who looked at what twice.
+        context = console_context(environment, window)
+        application = console(context, operators, hosts=hosts, suggested_actor=actor)
+        context.cache.start()
+        announce(f"http://{ADDRESS}:{actual_port}/", operators.code)
+        # No access log: the audit trail records the operators' actions already.
         settings = uvicorn.Config(
             application, access_log=False, log_level="warning", server_header=False, lifespan="off", ws="none",
             proxy_headers=False, timeout_graceful_shutdown=2,
@@ -40,11 +40,11 @@ def serve(
         except KeyboardInterrupt:
             pass
         finally:
-            working.cache.stop()
+            context.cache.stop()
 
 
-def _listening(port: int) -> socket.socket:
-    """Take the port before anything else, so that nobody else answers at the address that is told."""
+def _listen(port: int) -> socket.socket:
+    """Open the port first, so that no other server can answer at the announced address."""
     listening = socket.socket()
     try:
         listening.bind((ADDRESS, port))
@@ -52,6 +52,6 @@ def _listening(port: int) -> socket.socket:
     except OSError:
         listening.close()
         raise OperatorEnvironmentError(
-            f"Port {port} of this machine is taken. Name another with --port, or leave it out."
+            f"Port {port} is in use. Name another with --port, or leave the option out."
         ) from None
     return listening

@@ -123,13 +123,13 @@ def test_the_help_says_what_the_exit_statuses_mean(terminal: Terminal) -> None:
         (["list", "--status", "LOST"], "is not one of"),
         (["list", "--cursor", "page 2"], "not one that a page ended with"),
         (["show"], "Missing argument"),
-        (["drop", "no-such-sample"], "Give a folder that has one"),
-        (["drop", "no-such-folder", "report.pdf"], "only beside a request's file"),
-        (["drop", "no-such-folder"], "There is no such folder. Give"),
-        (["drop", "events"], "not exactly one request.json in that folder"),
+        (["drop", "no-such-sample"], "Give a folder with one"),
+        (["drop", "no-such-folder", "report.pdf"], "only after a request's file"),
+        (["drop", "no-such-folder"], "The folder does not exist. Give"),
+        (["drop", "events"], "no request.json, or several"),
         (["drop", "README.md"], "A request is named request.json"),
         (["render", "0000abcd", "--page", "x.html", "--extract", "x"], "add --clinical"),
-        (["validate", "no/such/file.xml"], "no such file"),
+        (["validate", "no/such/file.xml"], "does not exist"),
         (["reconcile", "tomorrow"], "Give a day as"),
         (["reconcile", "2999-01-01"], "still to come"),
         (["notifications", "take", "mine"], "gpcm notifications list"),
@@ -162,7 +162,7 @@ def test_a_message_that_is_not_there_says_so_without_repeating_what_was_typed(te
 
 def test_a_place_that_is_not_there_says_how_to_get_one() -> None:
     def closed(_where: object) -> Any:
-        raise OperatorEnvironmentError("No local run is being kept. Start one with `make demo KEEP=1`.")
+        raise OperatorEnvironmentError("There is no detached local run. Start one with `make demo KEEP=1`.")
 
     ended = CliRunner().invoke(app, ["list"], obj=closed)
     assert ended.exit_code == ExitStatus.NO_PLACE
@@ -247,10 +247,10 @@ def test_a_list_is_filtered_and_turned_page_by_page(terminal: Terminal) -> None:
     made = [a_message(terminal, *(SENT if number % 2 else (BUILT,))) for number in range(4)]
     every = terminal.value("list", "--limit", "3")
     rest = terminal.value("list", "--limit", "3", "--cursor", every["cursor"])
-    assert {each["message_id"] for page in (every, rest) for each in page["messages"]} == set(made)
+    assert {row["message_id"] for page in (every, rest) for row in page["messages"]} == set(made)
     assert len(every["messages"]) == 3
     sent = terminal.value("list", "--status", "sent")
-    assert {each["message_id"] for each in sent["messages"]} == set(made[1::2])
+    assert {row["message_id"] for row in sent["messages"]} == set(made[1::2])
     assert terminal.value("list", "--status", "SENT", "--mailbox", "Y90002OT001")["messages"] == []
     assert made[1][:8] in terminal.well("list", "--status", "SENT")
 
@@ -268,21 +268,21 @@ def test_status_counts_and_says_what_to_do(terminal: Terminal) -> None:
     terminal.environment.queue_depths.depths["https://queues/intake-dead"] = (2, 0, 0)
     terminal.environment.clock.advance(timedelta(hours=1))
     said = plain(terminal.well("status"))
-    for expected in ("BUILT 1 1 h", "REJECTED 1", "intake dead letters 2", "1 notification to take on", "2 dead letters",
-                     "1 message that the sweep should have seen to"):  # fmt: skip
+    for expected in ("BUILT 1 1 h", "REJECTED 1", "intake dead letters 2", "1 open notification", "2 dead letters",
+                     "1 message that the sweep should have handled"):  # fmt: skip
         assert expected in said
     value = terminal.value("status")
     assert value["open_notifications"] == 1
-    assert [each["status"] for each in value["late"]] == ["BUILT"]
+    assert [row["status"] for row in value["late"]] == ["BUILT"]
 
 
 def test_nothing_personal_is_shown_unless_it_is_revealed(terminal: Terminal) -> None:
     message_id = a_message(terminal, *SENT, response("30002"))
-    for command in (["show", message_id], ["show", message_id, "--audit"], ["list"], ["status"], ["notifications", "list"],
-                    ["resend", message_id, "--dry-run"]):  # fmt: skip
+    for command in (["show", message_id], ["show", message_id, "--audit"], ["list"], ["status"],
+                    ["notifications", "list"], ["resend", message_id, "--dry-run"]):  # fmt: skip
         for more in ([], ["--json"]):
             said = terminal.run(*command, *more).output
-            assert not [each for each in PERSONAL if each in said]
+            assert not [personal for personal in PERSONAL if personal in said]
 
 
 def test_what_is_revealed_is_recorded(terminal: Terminal) -> None:
@@ -290,8 +290,8 @@ def test_what_is_revealed_is_recorded(terminal: Terminal) -> None:
     said = terminal.well("show", message_id, "--reveal", "--actor", "a.nurse")
     assert ENCOUNTER in said
     assert ADDRESS in said
-    events = [each for each in terminal.environment.trail.of_message(message_id) if each.what == REVEALED]
-    assert {each.actor for each in events} == {"a.nurse"}
+    events = [event for event in terminal.environment.trail.of_message(message_id) if event.what == REVEALED]
+    assert {event.actor for event in events} == {"a.nurse"}
     assert REVEALED in plain(terminal.well("show", message_id, "--audit"))
 
 
@@ -340,14 +340,14 @@ def test_a_version_passes_an_earlier_one_that_never_leaves(terminal: Terminal) -
         ledger.claim(str(uuid.uuid4()), ids_of(MAILBOX, ENCOUNTER), ("v",), BUILT.at)
     versions = [ledger.find_version(key_of(MAILBOX, ENCOUNTER), number) for number in (1, 2)]
     stuck, second = (
-        terminal.environment.have(each.message_ids[0], BUILT, version=number)
-        for number, each in enumerate(versions, 1)
-        if each
+        terminal.environment.have(version.message_ids[0], BUILT, version=number)
+        for number, version in enumerate(versions, 1)
+        if version
     )
     assert terminal.run("skip-earlier-versions", second, "--reason", " ", "--yes").exit_code == ExitStatus.WRONG_INPUT
     terminal.well("skip-earlier-versions", second, "--reason", "damaged in store", "--yes")
     assert terminal.environment.find(stuck).status is Status.SUPERSEDED
-    assert "j.doe gave it up" in plain(terminal.well("show", stuck))
+    assert "given up by j.doe" in plain(terminal.well("show", stuck))
     assert (
         terminal.run("skip-earlier-versions", second, "--reason", "once more", "--yes").exit_code
         == ExitStatus.NOT_POSSIBLE
@@ -371,7 +371,7 @@ def test_a_legal_hold_is_placed_and_lifted_with_a_reason(terminal: Terminal) -> 
     message_id = a_message(terminal, *SENT)
     assert terminal.run("hold", "place", message_id, "--reason", " ", "--yes").exit_code == ExitStatus.WRONG_INPUT
     terminal.well("hold", "place", message_id, "--reason", "complaint 17", "--yes")
-    assert "nothing of it expires" in terminal.well("show", message_id)
+    assert "the message's data does not expire" in terminal.well("show", message_id)
     terminal.well("hold", "lift", message_id, "--reason", "closed", "--yes")
     assert not terminal.environment.find(message_id).legal_hold
 
@@ -383,7 +383,7 @@ def test_a_notification_is_taken_on_once(terminal: Terminal) -> None:
     assert notification["notice"] in plain(terminal.well("notifications", "list"))
     assert terminal.value("notifications", "take", notification["notice"])["taken"]
     assert not terminal.value("notifications", "take", notification["notice"])["taken"]
-    assert "No notification" in terminal.well("notifications", "list")
+    assert "no open notifications" in terminal.well("notifications", "list")
 
 
 def test_a_released_message_is_new_again_and_who_did_it_is_recorded(terminal: Terminal) -> None:
@@ -399,10 +399,10 @@ def test_a_released_message_is_new_again_and_who_did_it_is_recorded(terminal: Te
     assert terminal.environment.ledger.try_received(MAILBOX, mesh_message_id) == 1
     now = terminal.environment.now()
     events = list(terminal.environment.trail.between(now - timedelta(minutes=5), now + timedelta(minutes=5)))
-    assert [each.actor for each in events if each.what == "let in what was set aside"] == ["j.doe"]
+    assert [event.actor for event in events if event.what == "let in what was set aside"] == ["j.doe"]
     again = terminal.run("mailbox", "let-in", MAILBOX, mesh_message_id, "--yes")
     assert again.exit_code == ExitStatus.NOT_POSSIBLE
-    assert "set aside" in again.stderr
+    assert "not quarantined" in again.stderr
 
 
 def test_a_re_send_is_shown_first_and_done_only_with_a_reason(terminal: Terminal) -> None:
@@ -493,29 +493,29 @@ def test_a_request_is_held_to_all_that_needs_no_settings(
 
 @pytest.mark.parametrize("key", ["not-there.pdf", "a" * 300, "."])
 def test_a_file_that_is_not_beside_the_request_is_named(terminal: Terminal, tmp_path: Path, key: str) -> None:
-    resources = [{"content_type": "application/fhir+json", "key": each} for each in ("allergy.json", "b" * 300)]
+    resources = [{"content_type": "application/fhir+json", "key": name} for name in ("allergy.json", "b" * 300)]
     file = beside(tmp_path, documents=[DOCUMENT | {"key": key}], resources=resources)
     said = terminal.well("validate", str(file))
     for field in ("documents[0]", "resources[0]", "resources[1]"):
-        assert f"{field}: no such file is beside the request" in plain(said)
-    assert "no such" in plain(terminal.run("validate", "a" * 300 + ".json").output)
+        assert f"{field}: the file is not beside the request" in plain(said)
+    assert "does not exist" in plain(terminal.run("validate", "a" * 300 + ".json").output)
 
 
-@pytest.mark.parametrize("name", sorted(each.parent.name for each in REQUESTS.glob("*/request.json")))
+@pytest.mark.parametrize("name", sorted(sample.parent.name for sample in REQUESTS.glob("*/request.json")))
 def test_a_sample_is_in_order_or_was_made_to_be_refused(terminal: Terminal, name: str) -> None:
     ended = terminal.run("validate", str(REQUESTS / name / "request.json"))
     assert ended.exit_code == (ExitStatus.THE_ANSWER_IS_NO if name == "invalid" else ExitStatus.WELL), ended.output
-    assert "no such file is beside" not in plain(ended.output)
+    assert "is not beside the request" not in plain(ended.output)
 
 
 def test_a_requests_folder_is_taken_and_what_an_environment_says_is_not(terminal: Terminal, tmp_path: Path) -> None:
     folder = beside(tmp_path).parent
-    assert "in order" in plain(terminal.well("validate", str(folder)))
+    assert "is valid" in plain(terminal.well("validate", str(folder)))
     refused = terminal.run("validate", str(folder), "--environment", "prod")
     assert refused.exit_code == ExitStatus.WRONG_INPUT
-    assert "leave out which one is meant" in plain(refused.output)
+    assert "leave the environment out" in plain(refused.output)
     (folder / "request.json").rename(folder / "other.json")
-    assert "not exactly one request.json" in plain(terminal.run("validate", str(folder)).output)
+    assert "no request.json, or several" in plain(terminal.run("validate", str(folder)).output)
 
 
 @pytest.mark.parametrize(
@@ -544,7 +544,7 @@ def test_a_broken_request_with_a_resource_in_it_is_told_where(
 def test_what_begins_as_a_message_is_held_to_be_one(terminal: Terminal, tmp_path: Path, raw: bytes) -> None:
     file = tmp_path / "message"
     file.write_bytes(raw)
-    assert "It cannot be checked: " in plain(terminal.run("validate", str(file)).output)
+    assert "The message cannot be checked: " in plain(terminal.run("validate", str(file)).output)
 
 
 def test_a_request_is_written_from_answers_and_only_its_writer_can_read_it(terminal: Terminal, tmp_path: Path) -> None:
@@ -589,7 +589,7 @@ def test_a_request_is_dropped_and_told_of(terminal: Terminal) -> None:
     assert ended.exit_code == ExitStatus.WELL
     assert "Dropped as request" in ended.stdout
     assert any(key.endswith("/request.json") for key in terminal.environment.bucket.objects)
-    assert not [each for each in PERSONAL if each in ended.output]
+    assert not [personal for personal in PERSONAL if personal in ended.output]
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -614,7 +614,7 @@ def test_a_list_of_nothing_says_where_a_request_is_that_waits(terminal: Terminal
 
 @pytest.mark.parametrize(
     ("received", "said"),
-    [(True, "or waits for its documents until"), (False, "not taken in yet. Look again: gpcm show")],
+    [(True, "or waits for documents until"), (False, "not received yet. Look again: gpcm show")],
 )
 def test_a_drop_of_which_nothing_is_known_yet_says_so_and_does_not_end_well(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, *, received: bool, said: str
@@ -626,7 +626,7 @@ def test_a_drop_of_which_nothing_is_known_yet_says_so_and_does_not_end_well(
         return made
 
     monkeypatch.setattr(requests, "drop_folder", dropped)
-    monkeypatch.setattr(requests, "_LOOKS_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(requests, "_POLL_SECONDS", 0.01)
     ended = terminal.run("drop", "consultation-report-2.0", "--wait", "0.01")
     assert ended.exit_code == ExitStatus.THE_ANSWER_IS_NO
     assert said in plain(ended.stdout)
@@ -639,7 +639,7 @@ def test_a_document_that_is_not_dropped_with_its_request_is_warned_of_by_its_fie
     file = tmp_path / "request.json"
     shutil.copy(REQUESTS / "consultation-report-2.0" / "request.json", file)
     said = plain(terminal.well("drop", str(tmp_path if as_folder else file), "--wait", "0"))
-    assert "documents[0].key: names no file that is dropped with the request. It waits 10 min" in said
+    assert "documents[0].key: the file is not dropped with the request. The request waits 10 min" in said
     assert "report.pdf" not in said
 
 

@@ -41,14 +41,14 @@ def test_a_name_of_several_messages_is_answered_with_them(environment: PlaceInMe
     environment.have(SECOND, BUILT)
     with pytest.raises(AmbiguousError) as error:
         environment.find("0000abcd")
-    assert {each.message_id for each in error.value.found} == {FIRST, SECOND}
+    assert {summary.message_id for summary in error.value.found} == {FIRST, SECOND}
 
 
 def test_counts_say_how_long_open_messages_stand(environment: PlaceInMemory) -> None:
     environment.have(FIRST, BUILT)
     environment.have(SECOND, INVALID)
     first = environment.find(FIRST)
-    counts = {each.status: each for each in environment.counts()}
+    counts = {count.status: count for count in environment.counts()}
     assert counts[Status.BUILT].count == 1
     assert counts[Status.BUILT].oldest == first.changed_at
     assert counts[Status.INVALID].oldest is None
@@ -78,7 +78,7 @@ def test_nothing_is_revealed_to_nobody(environment: PlaceInMemory) -> None:
 def test_queues_say_what_waits_in_them(environment: PlaceInMemory) -> None:
     environment.queue_depths.depths["https://queues/send-dead"] = (3, 1, 0)
     environment.queue_depths.depths["https://queues/intake"] = (0, 0, 4)
-    depths = {each.name: (each.waiting, each.in_work, each.put_back) for each in environment.queues()}
+    depths = {depth.name: (depth.waiting, depth.in_work, depth.put_back) for depth in environment.queues()}
     assert depths == {
         "intake": (0, 0, 4), "send": (0, 0, 0), "intake dead letters": (0, 0, 0), "send dead letters": (3, 1, 0),
     }  # fmt: skip
@@ -87,7 +87,7 @@ def test_queues_say_what_waits_in_them(environment: PlaceInMemory) -> None:
 def test_a_senders_own_queue_is_among_them(environment: PlaceInMemory) -> None:
     environment.outputs = {**environment.outputs, "IntakeQueueUrlOfHub": "https://queues/intake-of-hub"}
     environment.queue_depths.depths["https://queues/intake-of-hub"] = (2, 1, 0)
-    depths = {each.name: (each.waiting, each.in_work) for each in environment.queues()}
+    depths = {depth.name: (depth.waiting, depth.in_work) for depth in environment.queues()}
     assert depths["intake of Hub"] == (2, 1)
     assert len(depths) == 5
 
@@ -95,9 +95,9 @@ def test_a_senders_own_queue_is_among_them(environment: PlaceInMemory) -> None:
 @pytest.mark.parametrize(
     ("where", "sentence"),
     [
-        (EnvironmentRef(local=True, environment="dev"), "not both"),
+        (EnvironmentRef(local=True, environment="dev"), "only one of them"),
         (EnvironmentRef(environment="dev", stack="mine"), "not both"),
-        (EnvironmentRef(environment="Production!"), "small letters"),
+        (EnvironmentRef(environment="Production!"), "lower case"),
         (EnvironmentRef(local=True), "make demo KEEP=1"),
         (EnvironmentRef(), "make demo KEEP=1"),
         (EnvironmentRef(environment="dev", profile="there-is-no-such-profile"), "--profile"),

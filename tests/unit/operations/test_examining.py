@@ -67,7 +67,7 @@ def test_what_is_switched_off_is_named(environment: PlaceInMemory, part: str, st
     wrong = [finding for finding in found(environment).values() if not finding.well]
     assert [finding.what for finding in wrong] == [what]
     assert part in wrong[0].words
-    assert "enable it" in wrong[0].words
+    assert "enable the" in wrong[0].words
 
 
 def test_a_canary_that_does_not_come_through_is_named_with_how_long(environment: PlaceInMemory) -> None:
@@ -113,7 +113,7 @@ def test_a_request_that_was_not_taken_in_and_documents_without_one_are_told_by_t
     dropped(environment, "BROWN/report.pdf")
     finding = drop_examined(environment)
     assert not finding.well
-    assert "1 requests not taken in (the oldest 2 h old), 1 documents that no request names" in finding.words
+    assert "1 requests not received (the oldest 2 h old), 1 documents that no request names" in finding.words
     assert "Ask the sending system" in finding.words
     assert not any(name in finding.words for name in ("SMITH", "JONES", "BROWN"))
 

@@ -42,4 +42,4 @@ def test_stopping_nothing_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(detached_run, "KEPT", tmp_path / "kept.json")
     ended = CliRunner().invoke(app, ["stop"])
     assert ended.exit_code == ExitStatus.WELL
-    assert "No run is being kept" in ended.stdout
+    assert "There is no detached run" in ended.stdout

@@ -27,9 +27,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What is asked to be served; it answers and ends at once."""
     known: dict[str, Any] = {}
 
-    def serve(environment: Any, *, tell: Any, **how: Any) -> None:
+    def serve(environment: Any, *, announce: Any, **how: Any) -> None:
         known.update(how, environment=environment.name)
-        tell("http://127.0.0.1:8765/", "AAAA-BBBB-CCCC")
+        announce("http://127.0.0.1:8765/", "AAAA-BBBB-CCCC")
 
     monkeypatch.setattr(serving, "serve", serve)
     return known
@@ -55,9 +55,9 @@ def test_a_port_that_is_taken_is_said_to_be_with_what_to_do() -> None:
         other.listen()
         ended = run("--port", str(other.getsockname()[1]))
     assert ended.exit_code == ExitStatus.NO_PLACE
-    assert "is taken. Name another with --port" in " ".join(ended.output.split())
+    assert "is in use. Name another with --port" in " ".join(ended.output.split())
 
 
 def test_nobody_but_this_machine_can_connect() -> None:
-    with serving._listening(0) as listening:
+    with serving._listen(0) as listening:
         assert listening.getsockname()[0] == "127.0.0.1"

@@ -9,7 +9,7 @@ from tests.identifiers import IDENTIFIERS
 from tests.unit.operations.an_environment import PlaceInMemory
 from tests.unit.operations.console.a_console import Console
 
-TITLE = "Requests may not come through"
+TITLE = "Requests may be blocked"
 
 
 def come_through(environment: PlaceInMemory) -> None:
@@ -43,7 +43,7 @@ def test_the_first_page_names_what_is_switched_off_and_a_canary_that_is_missing(
     page = console.get("/").text
     assert TITLE in page
     assert "rule of dropped requests" in page
-    assert "None has come through for 120 minutes" in page
+    assert "No canary has come through for 120 minutes" in page
 
 
 def test_the_first_page_names_a_secret_that_is_not_the_tables_and_a_listing_that_does_not_go_on() -> None:

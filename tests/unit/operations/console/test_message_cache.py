@@ -52,11 +52,11 @@ class Ledger:
 
     def happened(self, since: datetime) -> Iterable[RecordedEvent]:
         self.asked.append("what happened")
-        return [each for each in self.events if each.at >= since]
+        return [event for event in self.events if event.at >= since]
 
     def summaries(self, message_ids: Sequence[str]) -> list[Summary]:
         self.read += message_ids
-        return [self.rows[each] for each in message_ids]
+        return [self.rows[message_id] for message_id in message_ids]
 
     def notifications(self) -> list[OpenNotification]:
         if self.error:
@@ -199,9 +199,9 @@ def test_a_notification_that_was_taken_here_is_gone_before_the_ledger_is_asked_a
     cache, _ = a_board(ledger)
     cache.refresh()
     cache.notification_taken("MESSAGE#1/overdue")
-    assert [each.notification.id for each in cache.view().notifications] == ["MESSAGE#2/overdue"]
+    assert [notification.notification.id for notification in cache.view().notifications] == ["MESSAGE#2/overdue"]
     cache.refresh()  # an index may be a moment behind
-    assert [each.notification.id for each in cache.view().notifications] == ["MESSAGE#2/overdue"]
+    assert [notification.notification.id for notification in cache.view().notifications] == ["MESSAGE#2/overdue"]
     ledger.open[0] = replace(ledger.open[0], notification=replace(ledger.open[0].notification, raised_at=NOW + DAY))
     cache.refresh()
     assert len(cache.view().notifications) == 2

@@ -38,8 +38,8 @@ PAGES = (
     "/messages",
     "/messages?status=troubled&mailbox=Y90001OT001&since=2026-11-20T00:00&until=2026-11-21T00:00",
     "/notifications",
-    *(f"/messages/{each}" for each in MESSAGES),
-    *(f"/messages/{each}/document" for each in (DELIVERED, REJECTED, INVALID)),
+    *(f"/messages/{message_id}" for message_id in MESSAGES),
+    *(f"/messages/{message_id}/document" for message_id in (DELIVERED, REJECTED, INVALID)),
     f"/messages/{WAITS}/release",
     f"/messages/{TELL}/practice-told",
     f"/messages/{ELSEWHERE}/accept-answer",
@@ -107,7 +107,7 @@ def test_every_page_is_whole_html_without_script_or_style_of_its_own(page: httpx
     assert not [name for _, attributes in tags for name in attributes if name.startswith("on") or name == "style"]
     assert [attributes["lang"] for tag, attributes in tags if tag == "html"] == ["en-GB"]
     fetched = [attributes.get("href") or attributes.get("src") for tag, attributes in tags if tag in {"link", "img"}]
-    assert all(str(each).startswith("/static/") for each in fetched)
+    assert all(str(page).startswith("/static/") for page in fetched)
 
 
 def test_every_field_has_a_label_and_every_id_is_there_once(page: httpx.Response) -> None:
@@ -122,10 +122,10 @@ def test_every_field_has_a_label_and_every_id_is_there_once(page: httpx.Response
     ]
     assert all(attributes["id"] in labelled for attributes in fields)
     referred = [
-        each
+        identifier
         for _, attributes in tags
         for name in ("aria-labelledby", "aria-describedby")
-        for each in (attributes.get(name) or "").split()
+        for identifier in (attributes.get(name) or "").split()
     ]
     assert set(referred) <= set(given)
 
@@ -134,7 +134,7 @@ def test_today_counts_what_came_in_today_by_where_it_is(seen: Console) -> None:
     said = text(seen.get("/"))
     assert "10 messages came in since midnight" in said
     assert "5 of them failed or are late" in said
-    assert "Nobody has taken 8 notifications" in said
+    assert "8 open notifications" in said
     assert "Held back: 2. Request refused: 1." in said, "the picture in words"
     assert re.search(r"With the practice Sent , Acknowledged 2 0", said), "the picture as a table"
 
@@ -211,7 +211,7 @@ def test_pages_of_the_list_follow_each_other_whatever_comes_in_between(it: Conso
 def test_a_page_that_never_was_is_not_guessed_at(seen: Console) -> None:
     page = seen.get("/messages?after=nonsense")
     assert page.status_code == 404
-    assert "Begin at its first page" in text(page)
+    assert "Begin at the first page" in text(page)
 
 
 @pytest.mark.parametrize("reference", [REJECTED, REJECTED.upper(), REJECTED[:8], f" {REJECTED} "])
@@ -271,9 +271,9 @@ def test_a_message_says_what_its_status_means_what_brought_it_about_and_what_to_
 def test_a_message_has_both_acknowledgements_and_everything_that_happened_in_order(seen: Console) -> None:
     said = text(seen.get(f"/messages/{REJECTED}"))
     assert re.search(r"Infrastructure Positive 20013, .* Business Negative 30002", said)
-    happened = ["The message was made", "Upload 1 began", "MESH took the message", "Positive infra",
+    happened = ["The message was built", "Upload 1 began", "MESH took the message", "Positive infra",
                 "Negative business", "Notification raised: rejected", "Notification told: rejected"]  # fmt: skip
-    places = [said.index(each, said.index("What happened")) for each in happened]
+    places = [said.index(words, said.index("What happened")) for words in happened]
     assert places == sorted(places)
 
 
@@ -301,7 +301,7 @@ def test_the_document_unrevealed_shows_what_it_is_and_names_what_it_hides(seen: 
 
 
 def test_a_request_that_became_no_message_has_no_document_but_an_encounter_to_reveal(it: Console) -> None:
-    assert "No message was made of this request" in text(it.get(f"/messages/{INVALID}/document"))
+    assert "No message was built from this request" in text(it.get(f"/messages/{INVALID}/document"))
     page = it.post(f"/messages/{INVALID}/reveal", extent="administrative", reason="INC1")
     assert ENCOUNTER in page.text
 
@@ -323,13 +323,13 @@ def test_everything_is_revealed_where_everything_is_asked_for(it: Console) -> No
 
 def test_a_reveal_is_recorded_with_who_why_and_what_before_anything_is_shown(it: Console) -> None:
     it.post(f"/messages/{REJECTED}/reveal", extent="administrative", reason="  INC0012345 \n opened ")
-    (event,) = [each for each in it.events(REJECTED) if each.what == REVEALED]
+    (event,) = [event for event in it.events(REJECTED) if event.what == REVEALED]
     assert event.actor == ACTOR
     assert event.details["reason"] == "INC0012345 opened"
     assert event.details["what"] == "who the message is about and who wrote it"
     it.environment.bucket.objects.clear()
     it.post(f"/messages/{REJECTED}/reveal", extent="clinical", reason="INC0012345")
-    assert len([each for each in it.events(REJECTED) if each.what == REVEALED]) == 2, "whether or not it succeeded"
+    assert len([event for event in it.events(REJECTED) if event.what == REVEALED]) == 2, "whether or not it succeeded"
 
 
 def test_what_is_revealed_is_in_that_answer_alone_and_neither_in_its_title_nor_its_address(it: Console) -> None:
@@ -359,7 +359,7 @@ def test_nothing_is_revealed_without_a_choice_and_a_reason_that_may_be_kept(
     assert page.status_code == 422
     assert sentence in text(page)
     assert not [word for word in (*PERSONAL, ENCOUNTER) if word in page.text]
-    assert REVEALED not in [each.what for each in it.events(REJECTED)]
+    assert REVEALED not in [event.what for event in it.events(REJECTED)]
 
 
 def test_an_attachment_is_given_under_a_name_of_ours_and_recorded(it: Console) -> None:
@@ -368,7 +368,7 @@ def test_an_attachment_is_given_under_a_name_of_ours_and_recorded(it: Console) -
     assert page.headers["Content-Type"] == "application/pdf"
     assert page.headers["Content-Disposition"] == 'inline; filename="attachment-1.pdf"'
     assert page.headers["X-Content-Type-Options"] == "nosniff"
-    assert [each.what for each in it.events(REJECTED)].count(REVEALED) == 1
+    assert [event.what for event in it.events(REJECTED)].count(REVEALED) == 1
 
 
 @pytest.mark.parametrize("number", ["0", "2", "-1", "x", ""])
@@ -381,9 +381,9 @@ def test_an_attachment_that_is_not_there_is_no_dead_end(it: Console, number: str
 def test_a_document_that_is_gone_or_damaged_is_said_to_be(it: Console) -> None:
     key = f"messages/{REJECTED}.xml"
     it.environment.bucket.objects[key] = b"<Bundle/>"
-    assert "not the message that was built" in text(it.get(f"/messages/{REJECTED}/document"))
+    assert "not the one that was built" in text(it.get(f"/messages/{REJECTED}/document"))
     del it.environment.bucket.objects[key]
-    assert "not in the outbox any more" in text(it.get(f"/messages/{REJECTED}/document"))
+    assert "deleted from the outbox" in text(it.get(f"/messages/{REJECTED}/document"))
 
 
 def test_what_comes_from_elsewhere_is_escaped(it: Console) -> None:
@@ -405,10 +405,10 @@ def test_a_notification_is_taken_under_the_operators_id_and_is_gone_at_once(it: 
     answer = it.post("/notifications/take", notification=notification_id)
     assert (answer.status_code, answer.headers["Location"]) == (303, f"{it.base}/notifications?done=taken")
     page = it.get("/notifications?done=taken")
-    assert "The notification is yours" in text(page)
+    assert "You acknowledged the notification" in text(page)
     assert REJECTED not in page.text
     assert "7, oldest first" in text(page)
-    (event,) = [each for each in it.events(REJECTED) if each.what == "notification acknowledged"]
+    (event,) = [event for event in it.events(REJECTED) if event.what == "notification acknowledged"]
     assert event.actor == ACTOR
 
 
@@ -418,7 +418,7 @@ def test_a_notification_that_somebody_took_before_is_said_to_be_taken(it: Consol
     assert (
         it.post("/notifications/take", notification=notification_id).headers["Location"].endswith("done=taken-before")
     )
-    assert "Somebody had taken" in text(it.get("/notifications?done=taken-before"))
+    assert "acknowledged before" in text(it.get("/notifications?done=taken-before"))
 
 
 @pytest.mark.parametrize(
@@ -432,12 +432,12 @@ def test_a_notification_that_is_not_there_is_no_dead_end(it: Console, notificati
 
 def test_what_was_set_aside_is_let_in_again_and_that_is_recorded(it: Console) -> None:
     page = it.get("/notifications")
-    assert page.text.count("Let it be taken in again") == 1
+    assert page.text.count("Let the message in") == 1
     fields = {"notification": f"RECEIVED#{MAILBOX}#{SET_ASIDE_MESSAGE}/unmatched", "mailbox": MAILBOX}
     assert it.post("/notifications/take-in", set_aside=SET_ASIDE_MESSAGE, **fields).status_code == 303
     assert it.environment.ledger.find_received(MAILBOX, SET_ASIDE_MESSAGE) is None
     recorded = list(it.environment.trail.between(events.at(0), events.at(90)))
-    assert [(each.actor, each.details) for each in recorded if each.what == "set aside message let in"] == [
+    assert [(event.actor, event.details) for event in recorded if event.what == "set aside message let in"] == [
         (ACTOR, {"mesh_message_id": SET_ASIDE_MESSAGE})
     ]
     assert SET_ASIDE_MESSAGE not in it.get("/notifications").text
@@ -462,7 +462,7 @@ def test_what_a_person_decides_is_asked_for_confirmed_and_done_once(
     def done() -> list[str]:
         record = it.environment.ledger.find(message_id)
         assert record
-        return [each.details["actor"] for each in record.history.of(kind)]
+        return [event.details["actor"] for event in record.history.of(kind)]
 
     unconfirmed = it.post(path, kind="as shown")
     assert unconfirmed.status_code == 422
@@ -489,7 +489,7 @@ def test_a_message_is_sent_again_only_after_it_is_said_what_will_happen_and_conf
     assert it.confirm(path, reason=REASON).headers["Location"].endswith("?done=send-again")
     [(queue, body)] = it.environment.queue_depths.sent
     assert (queue, body) == ("https://queues/send", {"message_id": UNDELIVERED})
-    [event] = [each for each in it.events(UNDELIVERED) if each.what == "re-send"]
+    [event] = [event for event in it.events(UNDELIVERED) if event.what == "re-send"]
     assert (event.actor, event.details["reason"]) == (ACTOR, REASON)
 
 
@@ -514,7 +514,7 @@ def test_nothing_is_sent_again_unconfirmed_or_without_a_reason_that_may_be_kept(
 def test_what_has_changed_since_it_was_shown_is_shown_anew_instead_of_done(it: Console) -> None:
     page = it.post(f"/messages/{UNDELIVERED}/send-again", kind="put on the send queue again", sure="yes", reason=REASON)
     assert page.status_code == 422
-    assert "It has changed since you looked" in text(page)
+    assert "has changed since you opened this page" in text(page)
     assert it.environment.queue_depths.sent == []
 
 
