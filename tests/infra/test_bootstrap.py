@@ -12,7 +12,7 @@ from aws_cdk import App
 
 from infra import app as command
 from infra.bootstrap.__main__ import Deployer, UnknownTypeError
-from infra.bootstrap.permissions import KEPT, PERMISSIONS
+from infra.bootstrap.permissions import DATA_DELETIONS, PERMISSIONS
 from tests.infra.templates import Properties, Template
 
 Body = Mapping[str, Any]
@@ -225,7 +225,7 @@ def test_what_production_keeps_cannot_be_removed_whatever_a_template_says(prod: 
         if statement["Effect"] == "Deny"
     ]
     names, keys = refused
-    assert set(names["Action"]) == set(KEPT)
+    assert set(names["Action"]) == set(DATA_DELETIONS)
     assert {f"AWS::{action.split(':')[0]}".lower() for action in [*names["Action"], *keys["Action"]]} == {
         kind.rpartition("::")[0].lower() for kind in retained
     }

@@ -346,7 +346,7 @@ OTHER = "arn:aws:iam::888800002222:role/other"
         ((*SENDERS[:2], SENDERS[2].model_copy(update={"prefix": "synthetic/"})), "lies within that of"),
         (
             (*SENDERS[:2], SENDERS[2].model_copy(update={"principals": tuple(f"{OTHER}{i:0500}" for i in range(20))})),
-            "policy would be longer than S3 takes",
+            "policy would exceed S3's limit",
         ),
     ],
 )  # fmt: skip
