@@ -66,7 +66,7 @@ def test_a_request_that_the_ledger_does_not_know_yet_is_dropped_and_no_more() ->
 def test_reasons_are_codes_with_their_meaning_each_once() -> None:
     twice = event(2, "response", code="30002"), event(3, "response", code="30002")
     assert reason(message("REJECTED", *twice)) == "30002 the patient is not known here"
-    assert reason(message("SENT", event(2, "response", code="30099"))) == "30099 is a code that we do not know"
+    assert reason(message("SENT", event(2, "response", code="30099"))) == "30099 is an unknown code"
 
 
 def test_reports_refusals_and_overdue_answers_say_what_happened() -> None:
