@@ -12,7 +12,7 @@ def definition(template: Template) -> dict[str, Any]:
     """The machine's definition, with the logical ids of what it refers to."""
     [machine] = template.of_type("StepFunctions::StateMachine").values()
     parts = machine["DefinitionString"]["Fn::Join"][1]
-    found: dict[str, Any] = json.loads("".join(each if isinstance(each, str) else referred(each) for each in parts))
+    found: dict[str, Any] = json.loads("".join(part if isinstance(part, str) else referred(part) for part in parts))
     return found
 
 

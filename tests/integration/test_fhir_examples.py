@@ -48,7 +48,7 @@ def parsed(text: str) -> Any:
 
 def unparsed(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(name)}:{unparsed(each)}" for name, each in value.items()) + "}"
+        return "{" + ",".join(f"{json.dumps(name)}:{unparsed(inner)}" for name, inner in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(unparsed, value)) + "]"
     return str(value) if isinstance(value, Literal) else json.dumps(value)
@@ -56,30 +56,32 @@ def unparsed(value: Any) -> str:
 
 def within_the_rules(example: dict[str, Any]) -> dict[str, Any]:
     """An example without what a message may not have: other people, embedded and foreign resources and documents."""
-    kept = {name: each for name, each in example.items() if name not in ("text", "contained", "implicitRules", "meta")}
-    return {name: _within_the_rules(each, name) for name, each in kept.items()}
+    kept = {
+        name: element for name, element in example.items() if name not in ("text", "contained", "implicitRules", "meta")
+    }
+    return {name: _within_the_rules(element, name) for name, element in kept.items()}
 
 
 def _within_the_rules(value: Any, name: str) -> Any:
     if isinstance(value, list):
-        return [_within_the_rules(each, name) for each in value]
+        return [_within_the_rules(item, name) for item in value]
     if not isinstance(value, dict):
         return value
     if isinstance(value.get("reference"), str) or (value.keys() == {"display"} and name != "coding"):
         return PATIENT
-    kept = {inner: each for inner, each in value.items() if not str(each).startswith("Binary/")}
+    kept = {inner: element for inner, element in value.items() if not str(element).startswith("Binary/")}
     if "contentType" in kept:
         kept.pop("data", None)
-    return {inner: _within_the_rules(each, inner) for inner, each in kept.items()}
+    return {inner: _within_the_rules(element, inner) for inner, element in kept.items()}
 
 
 def flat_json(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
-        for name, each in value.items():
-            yield from flat_json(each, f"{path}/{name.removeprefix('_')}")
+        for name, child in value.items():
+            yield from flat_json(child, f"{path}/{name.removeprefix('_')}")
     elif isinstance(value, list):
-        for each in value:
-            yield from flat_json(each, path)
+        for child in value:
+            yield from flat_json(child, path)
     elif value is not None:
         yield path, json.dumps(value) if isinstance(value, bool) else str(value)
 
@@ -156,10 +158,10 @@ def test_the_resources_of_nhs_englands_examples_come_out_as_they_went_in(name: s
     root: Any = etree.parse(str(spec_file(f"examples/{name}"))).getroot()
     compared = 0
     for resource in root.iter(*(f"{FHIR}{kind}" for kind in GENERIC_DOCUMENT.resource_types)):
-        for each in resource.xpath("*[local-name()='text' or local-name()='meta']"):
-            resource.remove(each)
-        for each in resource.xpath(".//*[local-name()='display'][../*[local-name()='reference']]"):
-            each.getparent().remove(each)
+        for element in resource.xpath("*[local-name()='text' or local-name()='meta']"):
+            resource.remove(element)
+        for element in resource.xpath(".//*[local-name()='display'][../*[local-name()='reference']]"):
+            element.getparent().remove(element)
         for reference in resource.iter(f"{FHIR}reference"):
             reference.set("value", "Patient/patient")
         kind = str(resource.tag).removeprefix(FHIR)

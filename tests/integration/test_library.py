@@ -66,6 +66,6 @@ def test_the_example_of_ten_lines_builds_a_message_that_holds(installed: Path, t
 def test_the_example_has_ten_lines_at_most() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
     code = [line for line in text.splitlines() if line.strip()]
-    (documentation,) = (each for each in ast.parse(text).body[:1] if isinstance(each, ast.Expr))
+    (documentation,) = (node for node in ast.parse(text).body[:1] if isinstance(node, ast.Expr))
     lines = len(code) - (documentation.end_lineno or 0) + documentation.lineno - 1
     assert lines <= 10

@@ -95,7 +95,7 @@ def a_report(product: Product) -> Holds:
 
 def a_request_that_nothing_announced(product: Product) -> Holds:
     rules = product.run.session.client("events")
-    [rule] = [each["Name"] for each in rules.list_rules()["Rules"] if "RequestDropped" in each["Name"]]
+    [rule] = [rule["Name"] for rule in rules.list_rules()["Rules"] if "RequestDropped" in rule["Name"]]
     rules.disable_rule(Name=rule)
     try:
         dropped = product.drop()

@@ -20,9 +20,9 @@ import os, signal, subprocess, sys, time
 from pathlib import Path
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-place = Path(sys.argv[1])
-place.with_suffix(".part").write_text(f"{os.getpid()} {child.pid}")
-place.with_suffix(".part").rename(place)
+file = Path(sys.argv[1])
+file.with_suffix(".part").write_text(f"{os.getpid()} {child.pid}")
+file.with_suffix(".part").rename(file)
 time.sleep(600)
 """
 """A program that ignores SIGTERM and has a child: both write their process ids into the file."""
