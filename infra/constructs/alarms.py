@@ -1,4 +1,4 @@
-"""Alarms: every alarm is for a fault that only a person can mend, and says what to do first.
+"""Alarms: every alarm is for a fault that only a person can correct, and says what to do first.
 
 Alarms about messages are for many failures at once: a single failed message has a notification, which goes to the
 organisation. An alarm's description ends in a link to the runbook's section.
@@ -30,7 +30,7 @@ _FIVE_MINUTES = Duration.minutes(5)
 _HOUR = Duration.hours(1)
 _AT_ONCE = 1
 _LASTING = 3
-"""Periods in a row for faults that mend themselves when they are short, such as a burst."""
+"""Periods in a row for faults that end by themselves when they are short, such as a burst."""
 
 
 class Alarms(Construct):
@@ -54,7 +54,7 @@ class Alarms(Construct):
         path = actions.SnsAction(self._notifications.path_topic)
         self._alarm(
             "NoticesFailed",
-            "Notices failed",
+            "Notifications failed",
             self._notifications.topic.metric_number_of_notifications_failed(period=_FIVE_MINUTES, statistic="Sum"),
             threshold=0,
             what_to_do="SNS could not deliver a notification to a contact: a webhook or a mail server refused it. Read "
@@ -63,7 +63,7 @@ class Alarms(Construct):
         )
         self._alarm(
             "NoticesUntold",
-            "Notices untold",
+            "Notifications untold",
             measured("OldestUntoldNotice", by="poller", every=self._due_work_period, statistic="Maximum"),
             threshold=LONGEST_UNSENT_NOTIFICATION.to_seconds(),
             silence_alarms=True,

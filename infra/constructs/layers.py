@@ -103,7 +103,7 @@ def dependencies_folder(lock: Path, *, cache: Path = CACHE) -> Path:
         packages = layer / "python"
         _install(lock, packages)
         unused = (folder for folder in packages.glob("botocore/data/*/") if folder.name not in USED_SERVICES)
-        for path in (*(path for pattern in _NOT_SHIPPED for path in packages.glob(pattern)), *unused):
+        for path in (*(match for pattern in _NOT_SHIPPED for match in packages.glob(pattern)), *unused):
             if path.is_dir():
                 shutil.rmtree(path)
             else:

@@ -34,8 +34,8 @@ class Ledger(Construct):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            # Under a legal hold of the whole environment nothing expires; each item still says when it would.
             # Under a legal hold of the environment nothing expires; items still have an expiry time.
+            time_to_live_attribute=None if configuration.retention.legal_hold else "expires_at",
             deletion_protection=configuration.keep_data,
             removal_policy=RemovalPolicy.RETAIN if configuration.keep_data else RemovalPolicy.DESTROY,
         )

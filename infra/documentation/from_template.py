@@ -204,7 +204,7 @@ def _replaced(template: Body) -> int:
         for _, properties in _of_type(template, "S3::Bucket")
         for rule in properties["LifecycleConfiguration"]["Rules"]
         # The drop keeps versions of received files as long as payloads.
-        if not any("TagFilters" in rule for rule in properties["LifecycleConfiguration"]["Rules"])
+        if not any("TagFilters" in other for other in properties["LifecycleConfiguration"]["Rules"])
     }
     (days,) = values
     return int(days)

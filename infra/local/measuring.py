@@ -196,7 +196,7 @@ def measure(messages: int) -> Measurement:
 
 
 def with_time(template: dict[str, Any]) -> None:
-    """Give functions and waits the times of production, so that a busy machine is not late for short waits.
+    """Set functions and waits to the times of production, so that a busy machine is not late for short waits.
 
     A late message is chased, notified and re-queued, which a usual message is not.
     """

@@ -330,11 +330,11 @@ def test_the_dashboard_shows_reports_above_and_the_system_below(template: Templa
     assert titles[0].startswith("# Reports")
     for title in ("Messages by status", "Time from a request's arrival to MESH", "Time from MESH", "Sent, by mailbox"):
         assert any(heading.startswith(title) for heading in titles[:parts]), title
-    for title in ("Waiting", "The oldest waits", "Dead letters", "Duration", "Runs at once", "Uploads that failed",
+    for title in ("Waiting", "Age of the oldest", "Dead letters", "Duration", "Concurrent runs", "Failed uploads",
                   "Ledger: units used"):  # fmt: skip
         assert title in titles[parts:], title
     below = {(widget["y"], widget["properties"].get("title")) for widget in widgets(template)}
-    assert len(below) == len(titles), "no two in one place"
+    assert len(below) == len(titles), "no two at one position"
 
 
 def test_a_dashboard_has_no_more_metrics_than_cloudwatch_draws(template: Template) -> None:
