@@ -83,7 +83,7 @@ def _holds(operator: str, given: str | None, values: list[str]) -> bool:
 
 
 def our_role(name: str) -> str:
-    """Give the ARN of a role of the stack, by its logical id."""
+    """Return the ARN of a role of the stack, by logical id."""
     return f"arn:aws:iam::444455556666:role/{name}"
 
 

@@ -28,7 +28,7 @@ def test_no_more_requests_a_second_are_put_on_the_queue_than_configured(fortifie
     map_ = definition(fortified_prod)["States"]["EachObject"]
     assert map_["MaxConcurrency"] == configured.requests_per_second
     states = map_["ItemProcessor"]["States"]
-    # Each child takes at least this second after its message, so that so many children put no more in a second.
+    # A child lasts at least this second after the message, which limits the rate.
     assert states["PutOnIntakeQueue"]["Next"] == "KeepPace"
     assert states["KeepPace"] == {"Type": "Wait", "Seconds": 1, "Next": "Done"}
 

@@ -1,4 +1,4 @@
-"""What CloudFormation may do as it deploys: what the templates' resources need, on names of ours, and no more."""
+"""CloudFormation's permissions to deploy: those for the templates' resources, on the product's names, and no more."""
 
 import json
 import re
@@ -49,7 +49,7 @@ LOGICAL = {
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> list[Body]:
-    """The pipeline's templates: its own, and those of the environments that it delivers to."""
+    """The pipeline's own templates, and those of the environments that it delivers to."""
     folder = tmp_path_factory.mktemp("pipeline")
     command.synthesize(command.PIPELINE, folder)
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.template.json"))]
@@ -66,7 +66,7 @@ def types(bodies: Iterable[Body]) -> set[str]:
 
 
 def policies(folder: Path, bodies: Iterable[Body], kept: tuple[str, ...] = ()) -> dict[str, list[Properties]]:
-    """The statements of each policy, with names and numbers for CloudFormation's parameters."""
+    """The policies' statements, with names and numbers for CloudFormation's parameters."""
     app = App(context=command.cdk_context(), outdir=str(folder))
     stack = Deployer(app, templates=bodies, kept=kept)
     written = app.synth().get_stack_by_name(stack.stack_name).template

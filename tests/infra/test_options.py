@@ -145,7 +145,7 @@ def test_an_environment_may_let_active_content_pass_and_keeps_room_for_opening_d
     allowing = synthesize(with_changes(dev, active_content="allow"), tmp_path).named("BuilderFunctionName")
     assert allowing["Environment"]["Variables"]["ACTIVE_CONTENT"] == "allow"
     assert dev.active_content == "refuse"
-    # The gate's process may take its limit while the builder holds what it does at rest.
+    # The document check's process may use its limit in addition to the builder's idle memory.
     assert 0.4 * allowing["MemorySize"] >= limits.DATA_BYTES / limits.MEGABYTE
     assert allowing["Timeout"] / 2 >= limits.WALL_SECONDS
 

@@ -1,4 +1,4 @@
-"""The pipeline: its order, what it runs, and who it may become in the environments."""
+"""The pipeline: stages, commands, and roles that it may assume in the environments."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def pipeline(folder: Path) -> Template:
 
 @pytest.fixture(scope="module")
 def stages(pipeline: Template) -> dict[str, list[str]]:
-    """The names of each stage's actions in the order in which they run."""
+    """Actions by stage, in running order."""
     [properties] = of_type(pipeline, "CodePipeline::Pipeline")
     return {
         stage["Name"]: [action["Name"] for action in sorted(stage["Actions"], key=lambda entry: int(entry["RunOrder"]))]
@@ -59,7 +59,7 @@ def of_type(template: Template, kind: str) -> list[Any]:
 
 
 def commands(pipeline: Template) -> dict[str, str]:
-    """What each project runs, by its description."""
+    """Commands of the projects, by description."""
     return {
         project["Description"].rsplit("/", 1)[1]: project["Source"]["BuildSpec"]
         for project in of_type(pipeline, "CodeBuild::Project")

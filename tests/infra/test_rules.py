@@ -1,4 +1,4 @@
-"""cdk-nag's rules (four packs) hold, and every finding that stays is answered for one place and for a reason.
+"""cdk-nag's rules (four packs) hold, and every acknowledged finding has one construct and a reason.
 
 That they hold is shown by synthesis, which fails on any finding that nobody acknowledged.
 """

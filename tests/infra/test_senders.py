@@ -38,7 +38,7 @@ KEY_ID = f"{ENCRYPTION}-aws-kms-key-id"
 
 
 def puts(template: Template, who: str, key: str, *, by_its_own: bool = False, **context: str) -> bool:
-    """Say whether the drop bucket's policy lets somebody put an object; `by_its_own` where its own policies do."""
+    """Whether the drop bucket's policy lets a principal put an object; `by_its_own`: the principal's policy does."""
     drop = template.output("DropBucketName")
     bucket = template.named("DropBucketName")
     [rule] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]

@@ -421,7 +421,7 @@ def test_a_function_has_as_much_concurrency_set_aside_as_its_work_can_take_up(te
     }
     for mapping in template.of_type("Lambda::EventSourceMapping").values():
         function = _live_function(template, mapping)
-        # A queue that started more runs than its function has places for would have them throttled.
+        # A queue that started more runs than the function's concurrency would have them throttled.
         assert mapping["ScalingConfig"]["MaximumConcurrency"] <= reserved[function]
 
 
@@ -827,7 +827,7 @@ def test_the_local_stack_can_be_deleted(local: Template) -> None:
 
 
 def _services(statements: list[Any]) -> dict[str, set[str]]:
-    """Give what each AWS service may do with a key."""
+    """Return what AWS services may do with a key."""
     return {
         statement["Principal"]["Service"]: set(statement["Action"])
         for statement in statements
@@ -848,7 +848,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _passes(policy: Any, attributes: dict[str, str]) -> bool:
-    """Apply a filter policy as SNS does: every attribute that it names must match one of its rules."""
+    """Apply a filter policy as SNS does: every attribute in it must match one of the attribute's rules."""
     return all(any(_matches(rule, attributes.get(name)) for rule in rules) for name, rules in policy.items())
 
 

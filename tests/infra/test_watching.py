@@ -1,4 +1,4 @@
-"""Alarms, their runbook and the dashboard: each alarm is written about, and each metric is one that somebody gives."""
+"""Alarms, runbook and dashboard: the runbook describes every alarm, and every metric is emitted."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from tests.metrics import NAMESPACE, documented
 RUNBOOK = Path(__file__).resolve().parents[2] / "docs" / "runbook.md"
 DEAD_LETTER_QUEUES = ("IntakeDeadLetterQueueUrl", "SendDeadLetterQueueUrl")
 
-# What AWS documents: the user guide of each service, "metrics and dimensions".
+# AWS's documented metrics: "metrics and dimensions" in the services' user guides.
 AWS = {
     "AWS/Lambda": ({"Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"}, {"FunctionName"}),
     "AWS/SQS": ({"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"}, {"QueueName"}),

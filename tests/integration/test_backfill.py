@@ -35,7 +35,7 @@ def unannounced(run: LocalRun) -> Iterator[None]:
 
 
 def drop(run: LocalRun, folder: str) -> str:
-    """Drop a request into a folder; return its id."""
+    """Drop a request into a folder; return the request id."""
     store, bucket = run.session.client("s3"), run.outputs["DropBucketName"]
     request = json.dumps(request_data(encounter=str(uuid.uuid4()))).encode()
     store.put_object(Bucket=bucket, Key=f"{folder}/report.pdf", Body=PDF)

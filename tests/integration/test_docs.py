@@ -10,7 +10,7 @@ from infra.documentation.site import pages
 from tests.documented import KINDS, REASONS, Place, agrees, blocks, checkout, follow
 
 TUTORIAL = "docs/tutorial.md"
-"""Typed from its first line to its last, with the product running: tests/e2e/test_tutorial.py."""
+"""Executed from the first line to the last, with the product running: tests/e2e/test_tutorial.py."""
 ALL = [block for page in pages() for block in blocks(page)]
 MOST_NOT_RUN = 20
 

@@ -1,4 +1,4 @@
-"""HL7's STU3 examples as ready resources: what the message says of each is the example, element by element.
+"""HL7's STU3 examples as ready resources: the message contains the example, element by element.
 
 The examples are not part of the project: `make fhir-examples` fetches HL7's package (CC0) and fails without it.
 The comparison knows nothing of FHIR's types: it flattens JSON and XML to paths and values, each as it is written.
@@ -103,7 +103,7 @@ def without_ours(pairs: Iterable[tuple[str, str]]) -> Counter[tuple[str, str]]:
 
 
 def in_the_message(content: str, content_type: str, kind: str) -> tuple[Any, str]:
-    """The one supplied resource in its message, and what the message calls the patient."""
+    """The supplied resource in the message, and the message's reference to the patient."""
     (message,) = messages_of(NAME, resources=[{"content_type": content_type, "content": content}])
     root: Any = etree.fromstring(written(message, NAME))
     (patient,) = root.xpath("//*[local-name()='entry'][*/*[local-name()='Patient']]/*[local-name()='fullUrl']/@value")
@@ -137,7 +137,7 @@ def test_hl7s_examples_come_out_as_they_went_in() -> None:
 
 
 def test_hl7s_examples_are_the_same_in_xml() -> None:
-    """The package has no XML: ours of each is read again, as a sender's, and gives the same message."""
+    """The package has no XML: the product's XML of an example, read as a sender's, gives the same message."""
     for path in examples():
         example = within_the_rules(parsed(path.read_text(encoding="utf-8")))
         raw, kind = unparsed(example).encode(), frozenset([example["resourceType"]])

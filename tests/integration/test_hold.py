@@ -32,7 +32,7 @@ EFFECTS = {
 
 
 def watched(product: Product) -> Crasher:
-    """Make every effect of the product's steps a place where they may die, before it and after it."""
+    """Let the product's steps die before and after every effect."""
     crasher = Crasher()
 
     def with_places(effect: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,7 +52,7 @@ def watched(product: Product) -> Crasher:
 
 
 def one_round(product: Product) -> None:
-    """A newer request replaces the held one, is released, and its message is queued."""
+    """A newer request replaces the held one and is released, and the message is queued."""
     product.asks_again()
     product.time.advance(WINDOW + MINUTE)
     product.sweep.run()

@@ -17,7 +17,7 @@ EXAMPLE = ROOT / "docs" / "examples" / "build_a_message.py"
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh environment's Python, with the library and its dependencies as they are locked for the functions."""
+    """Python of a new environment, with the library and the functions' locked dependencies."""
     folder = tmp_path_factory.mktemp("library")
     # What is built in a folder leaves files there: a copy is built, of what the package is made of.
     source = folder / "source"

@@ -1,4 +1,4 @@
-"""The emulator counts what a role asks of it as AWS bills it; its account's owner is not counted."""
+"""The emulator counts a role's calls as AWS bills them, but not those of the account's owner."""
 
 import json
 import time

@@ -42,7 +42,7 @@ def chosen(*names: str) -> list[Scenario]:
 
 
 def test_no_story_breaks_what_must_hold() -> None:
-    """First, since `make model` must find within its time what the stories can find."""
+    """Runs first, because `make model` has a time limit for the random stories."""
     end = time.monotonic() + 60 * MINUTES
     rounds = 0
     while True:
@@ -71,7 +71,7 @@ def test_a_step_that_dies_between_any_two_effects_leaves_what_an_undisturbed_one
 
 
 def write_report(watched: Watched, worlds: int) -> None:
-    """Say how many places there are and were tried, and list them."""
+    """Print and write the points that exist and that were tried."""
     died = watched.tried[Ending.DIES]
     steps = Counter(point.step for point in died)
     REPORT.parent.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,7 @@ def test_a_command_that_ends_half_way_and_is_given_again_comes_to_what_it_comes_
 
 @every_scenario
 def test_it_makes_a_difference(scenario: Scenario) -> None:
-    """Nobody else does it, but for what the sweep finds by itself."""
+    """Only the operator does this, except for work that the sweep finds."""
     without = replace(scenario, act=lambda _world, _process: None)
     found_by_the_sweep = scenario.name in {"a message that its queue lost", "a held request whose time has come"}
     assert (_outcome(scenario) == _outcome(without)) is found_by_the_sweep

@@ -40,7 +40,7 @@ MARK = "this is version n+1"
 
 @pytest.fixture
 def next_version(tmp_path: Path) -> Path:
-    """A checkout of the next version: other code in each function, and a mailbox more in the configuration."""
+    """A checkout of the next version: changed function code, and one more mailbox in the configuration."""
     source = tmp_path / "next"
     for name in ("infra", "functions", "layers"):
         # Byte code comes along: functions that have to compile first start late on a slow machine.
@@ -54,7 +54,7 @@ def next_version(tmp_path: Path) -> Path:
     text = configuration.read_text()
     assert text.count("    ),\n    backfill=") == 1
     text = text.replace("    ),\n    backfill=", NEW_MAILBOX)
-    # A slow machine starts two versions of the builder at once: it may take longer than its deployed limit.
+    # A slow machine starts two versions of the builder at once, which may exceed the deployed timeout.
     assert text.count("memory_megabytes=1024, timeout_seconds=30") == 1
     text = text.replace("memory_megabytes=1024, timeout_seconds=30", "memory_megabytes=1024, timeout_seconds=60")
     configuration.write_text(text)
@@ -79,7 +79,7 @@ class Work:
         return dropped.request_id
 
     def found(self) -> dict[str, Message]:
-        """The message of each request, or else its own row."""
+        """Messages by request id; a request without a message has a row of its own."""
         rows = [message for message in self.run.messages() if message.request_id in self.asked]
         return {message.request_id: message for message in sorted(rows, key=lambda message: message.item["version"])}
 
@@ -154,7 +154,7 @@ def test_a_release_loses_nothing_that_is_under_way_and_brings_a_new_mailbox(
 
 
 def versions(run: LocalRun, function: str) -> int:
-    """Which version of a function its alias names."""
+    """Version that a function's alias names."""
     name = run.state.deployment.functions[function]
     found = run.session.client("lambda").get_alias(FunctionName=name, Name="live")
     return int(found["FunctionVersion"])

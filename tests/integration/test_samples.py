@@ -31,7 +31,7 @@ SECONDS = 240
 
 @dataclass(frozen=True)
 class Sample:
-    """A sample in the drop: the key and id of its request, and the encounter that is its own."""
+    """A dropped sample: the request's key and id, and a unique encounter."""
 
     name: str
     key: str
@@ -116,7 +116,7 @@ def test_every_sample_ends_as_it_declares_however_the_cli_uploads_it(local_run: 
         return Counter(message.status for message in local_run.messages_of(sample.request_id))
 
     def all_there() -> bool:
-        # Not the listing of the drop: here it looks at what is seconds old, which may still wait for its document.
+        # Without the listing of the drop: here it checks objects after seconds, when they may wait for a document.
         tasks = {json.loads(schedule.input)["task"] for schedule in local_run.state.deployment.schedules}
         run_schedules(local_run, "mailbox")  # what has come is read before it is looked for what has not
         run_schedules(local_run, *tasks - {"drop"})

@@ -51,7 +51,7 @@ def content(product: Product, message_id: str) -> bytes:
 
 
 def collected(mesh: LocalMesh) -> list[bytes]:
-    """What the practice finds in its inbox."""
+    """Bodies in the practice's inbox."""
     with mesh.client(PRACTICE) as practice:
         return [practice.download(message_id).body for message_id in practice.inbox()]
 

@@ -1,4 +1,4 @@
-"""What roles need on AWS and the emulator never refuses: each with its reason, and asserted on the template instead."""
+"""Permissions that AWS requires and the emulator does not check, with reasons; the template's tests assert them."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase

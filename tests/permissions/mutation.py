@@ -1,4 +1,4 @@
-"""Takes one permission after the other away from the running product: each time something must fail.
+"""Remove the running product's permissions one by one: every time a call must be denied.
 
 What a role may do is changed where it stands, and the next call that needs it is refused; so one run serves for all.
 What fails is put right by giving the permission back: queues bring the work again.
@@ -133,7 +133,7 @@ class Bench:
 
     @contextmanager
     def unnoticed(self) -> Iterator[None]:
-        """Forget the refusals of the block: they are ours, and no fault of the product's."""
+        """Discard denials within the block: the test provoked them."""
         before = self._denials.read_text() if self._denials.exists() else ""
         yield
         time.sleep(1)  # for calls that are under way
@@ -173,7 +173,7 @@ def in_words(permission: Permission) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0 when something failed for the lack of each permission."""
+    """Run the command; return 0 if every removed permission caused a failure."""
     parser = argparse.ArgumentParser(prog="python -m tests.permissions.mutation", description=__doc__)
     parser.add_argument("--only", default="*", help="actions to try, with wildcards, such as 's3:*'")
     parser.add_argument("--json", action="store_true", help="print one line of JSON for each permission")

@@ -1,4 +1,4 @@
-"""DynamoDB's units, by the examples of its developer guide."""
+"""DynamoDB's units, by the examples of the developer guide."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a person is told of a message: how long each step took, and why it is where it is."""
+"""A message's journey for a person: the time of every step, and the reason for the status."""
 
 import json
 from datetime import UTC, datetime, timedelta
