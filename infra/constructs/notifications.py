@@ -1,7 +1,7 @@
-"""How people are told: a topic to which the functions and the alarms publish, and those who read it.
+"""The notifications topic, to which functions and alarms publish, and the subscriptions to it.
 
-Each organisation's notifications go to its own contacts, by their `route`: the mailbox, and whether it is the first telling
-or an escalation. A second topic, under a key of its own, tells when the first one fails.
+Notifications go to the organisation's contacts, by the attribute `route`: the mailbox, and whether it is the
+first delivery or an escalation. A second topic, under another key, carries alarms about the first one.
 """
 
 from aws_cdk import Aws
@@ -19,7 +19,7 @@ FIRST, ESCALATION = "first", "escalation"
 
 
 class Notifications(Construct):
-    """The notifications topic, read by organisations and by the environment's contacts; and the topic that watches it."""
+    """The notifications topic with the contacts' subscriptions, and the topic of alarms about it."""
 
     def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration) -> None:
         super().__init__(scope, construct_id)
@@ -29,7 +29,7 @@ class Notifications(Construct):
         self.topic = self._topic("Topic", self.key)
         for contact, filter_policy in filters_by_contact(configuration).items():
             self.topic.add_subscription(_subscription(contact, filter_policy))
-        # A failure of the topic, or of its key, would silence its own alarm.
+        # A failure of the topic, or of the key, would silence the alarm about it.
         self.path_key = ContentKey(
             self, "PathKey", content="alarms of the notification path", keep=configuration.keep_data, through=("sns",)
         )
@@ -39,15 +39,14 @@ class Notifications(Construct):
         acknowledge(
             self,
             "Serverless-SNSRedrivePolicy",
-            because="SNS tries an e-mail again for six hours, and a webhook for an hour; what it then gives up "
-            "sets off an alarm and is still in the ledger, which keeps every notification, while a queue of undelivered "
-            "e-mails would be read by nobody else.",
+            because="SNS retries an e-mail for six hours and a webhook for an hour; then an alarm starts. The ledger "
+            "keeps every notification, while a queue of undelivered e-mails would have no other reader.",
         )
 
     def _topic(self, construct_id: str, key: ContentKey) -> sns.Topic:
         topic = sns.Topic(self, construct_id, display_name="GP Connect Messaging", master_key=key, enforce_ssl=True)
-        # A topic with a policy of its own, here for TLS, loses the default one, through which alarms could publish;
-        # and SNS's own key could not be opened to CloudWatch at all. Without these two, alarms stay silent.
+        # A topic policy, here for TLS, replaces the default one that lets alarms publish; and SNS's own key cannot be
+        # opened to CloudWatch. Without these two grants alarms stay silent.
         topic.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="AlarmsOfThisAccount",
@@ -61,7 +60,7 @@ class Notifications(Construct):
         return topic
 
     def grant_publish(self, function: MessagingFunction) -> None:
-        """Let a function tell people."""
+        """Let a function publish notifications."""
         function.allow("sns:Publish", on=[self.topic.topic_arn])
         self.key.grant_through("sns", function, "kms:Decrypt", "kms:GenerateDataKey")
 
@@ -70,9 +69,9 @@ Filter = dict[str, sns.SubscriptionFilter]
 
 
 def filters_by_contact(configuration: Configuration) -> dict[str, Filter]:
-    """Say what each contact takes, so that everything is taken: what nobody takes would tell nobody.
+    """Return the contacts' filter policies; together they cover every notification.
 
-    The environment's contacts take whatever no other takes, and what has no attributes: alarms.
+    The environment's contacts take what no other contact takes, and messages without attributes: alarms.
     """
     filters: dict[str, Filter] = {}
     first: list[str] = []
@@ -99,7 +98,7 @@ def _only(values: list[str]) -> sns.SubscriptionFilter:
 
 
 def _all_but(attribute: str, values: list[str]) -> Filter:
-    """Take a message with any other value of an attribute, or without it."""
+    """Match a message with another value of an attribute, or without the attribute."""
     return {attribute: sns.SubscriptionFilter([{"anything-but": values}, {"exists": False}])} if values else {}
 
 

@@ -1,4 +1,4 @@
-"""Which page of docs/ is written from the code, and by what. A test fails where a page and the code differ."""
+"""Pages of docs/ that are written from the code. A test fails if a page and the code differ."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,5 +29,5 @@ FROM_TEMPLATE: dict[str, Callable[[Any], str]] = {
 
 
 def published(name: str) -> Path:
-    """Where a page lies."""
+    """Return the path of a page."""
     return PROJECT / "docs" / name

@@ -1,4 +1,4 @@
-"""The run that was left running: `make demo KEEP=1`. Whoever wants to use it finds it here."""
+"""The detached run: `make demo KEEP=1` leaves it running, and this module finds and stops it."""
 
 import os
 import signal
@@ -8,22 +8,22 @@ from infra.local.environments import BUILD
 from infra.local.processes import LocalRunError, supervisor_lives
 from infra.local.run import State
 
-KEPT = BUILD / "local" / "kept.json"
-"""State of the run that was left running."""
+DETACHED_RUN_FILE = BUILD / "local" / "kept.json"
+"""State of the detached run."""
 
 _ENDS_WITHIN_SECONDS = 15
 
 
 def kept() -> State | None:
-    """Return the kept run's state, if its supervisor still lives."""
-    if not KEPT.is_file():
+    """Return the detached run's state, if the supervisor still runs."""
+    if not DETACHED_RUN_FILE.is_file():
         return None
-    state = State.read(KEPT)
+    state = State.read(DETACHED_RUN_FILE)
     return state if supervisor_lives(state.folder / "logs" / "supervisor.lock") else None
 
 
 def stop() -> State | None:
-    """End the kept run, and return what it was; None where there is none. Raises LocalRunError if it does not end."""
+    """Stop the detached run and return its state; None if there is none. Raises LocalRunError if it does not stop."""
     state = kept()
     if state is None or state.supervisor_process is None:
         return None
@@ -32,6 +32,6 @@ def stop() -> State | None:
     while kept() is not None and time.monotonic() < deadline:
         time.sleep(0.1)
     if kept() is not None:
-        raise LocalRunError(f"The run does not end; its supervisor is process {state.supervisor_process}.")
-    KEPT.unlink(missing_ok=True)
+        raise LocalRunError(f"The run does not stop; the supervisor is process {state.supervisor_process}.")
+    DETACHED_RUN_FILE.unlink(missing_ok=True)
     return state

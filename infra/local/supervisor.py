@@ -1,8 +1,8 @@
-"""The process that starts every other process of the local run, and ends them all when its owner is gone.
+"""The supervisor process: it starts all processes of the local run, and ends them when the owner is gone.
 
-It reads orders (one JSON object a line) on its standard input and answers each with one line. Its input closes when the
-owner ends, however it ends: also when it is killed. Then every group is stopped, and the scratch folder removed.
-It needs the standard library only, so that it is up before anything else is.
+It reads orders (a JSON object a line) on standard input and responds with a line. Standard input closes when the owner
+ends, even if it is killed. Then the supervisor stops every process group and deletes the scratch folder. It uses the
+standard library only, so that it starts before anything else.
 """
 
 import argparse
@@ -21,14 +21,14 @@ from typing import Any, NoReturn
 
 
 class Groups:
-    """The process groups that were started, by name."""
+    """Process groups by name."""
 
     def __init__(self, grace_seconds: float) -> None:
         self._grace_seconds = grace_seconds
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, order: Mapping[str, Any]) -> dict[str, Any]:
-        """Start one program in a group of its own, its output appended to the file `log`."""
+        """Start a program in a new process group; output is appended to the file `log`."""
         log = Path(order["log"])
         log.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -48,28 +48,28 @@ class Groups:
         return {"pid": process.pid}
 
     def exit_code(self, name: str) -> int | None:
-        """Return how the program ended; None while it runs."""
+        """Return the program's exit code; None while it runs."""
         return self._processes[name].poll()
 
     def stop(self, names: list[str]) -> None:
-        """End the groups: ask first, then insist. Returns when they are gone."""
-        going = [self._processes[name] for name in names if name in self._processes]
-        for process in going:
+        """End process groups with SIGTERM, then SIGKILL. Returns when they are gone."""
+        processes = [self._processes[name] for name in names if name in self._processes]
+        for process in processes:
             _signal_group(process.pid, signal.SIGTERM)
         deadline = time.monotonic() + self._grace_seconds
-        while any(_group_lives(process) for process in going) and time.monotonic() < deadline:
+        while any(_group_lives(process) for process in processes) and time.monotonic() < deadline:
             time.sleep(0.02)
-        for process in going:
+        for process in processes:
             if _group_lives(process):
                 _signal_group(process.pid, signal.SIGKILL)
         deadline = time.monotonic() + self._grace_seconds
-        while any(_group_lives(process) for process in going) and time.monotonic() < deadline:
+        while any(_group_lives(process) for process in processes) and time.monotonic() < deadline:
             time.sleep(0.02)
         for name in names:
             self._processes.pop(name, None)
 
     def stop_all(self) -> None:
-        """End every group."""
+        """End every process group."""
         self.stop(list(self._processes))
 
 
@@ -79,7 +79,7 @@ def _signal_group(group: int, number: signal.Signals) -> None:
 
 
 def _group_lives(process: subprocess.Popen[bytes]) -> bool:
-    process.poll()  # collects the leader, which would otherwise count as a member
+    process.poll()  # reaps the leader, which would otherwise count as a member
     try:
         os.killpg(process.pid, 0)
     except (ProcessLookupError, PermissionError):
@@ -88,7 +88,7 @@ def _group_lives(process: subprocess.Popen[bytes]) -> bool:
 
 
 def serve(groups: Groups, scratch: Path) -> None:
-    """Obey orders until the owner is gone; after the order `stay`, until SIGTERM."""
+    """Execute orders until the owner is gone; after the order `stay`, until SIGTERM."""
 
     def leave(_number: int, _frame: object) -> NoReturn:
         raise SystemExit
@@ -102,23 +102,23 @@ def serve(groups: Groups, scratch: Path) -> None:
             order = json.loads(line)
             match order["do"]:
                 case "start":
-                    answer = groups.start(order)
+                    response = groups.start(order)
                 case "check":
-                    answer = {"exit_code": groups.exit_code(order["name"])}
+                    response = {"exit_code": groups.exit_code(order["name"])}
                 case "stop":
                     groups.stop([order["name"]])
-                    answer = {}
+                    response = {}
                 case "stay":
                     staying = True
-                    answer = {"pid": os.getpid()}
+                    response = {"pid": os.getpid()}
                 case unknown:
-                    answer = {"failed": f"no such order: {unknown}"}
-            sys.stdout.write(json.dumps(answer) + "\n")
+                    response = {"failed": f"no such order: {unknown}"}
+            sys.stdout.write(json.dumps(response) + "\n")
             sys.stdout.flush()
         while staying:
             signal.pause()
     except BrokenPipeError:
-        pass  # the owner left while it was being answered
+        pass  # the owner ended before it read the response
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         groups.stop_all()
@@ -126,15 +126,15 @@ def serve(groups: Groups, scratch: Path) -> None:
 
 
 def main() -> None:
-    """Read the arguments, and serve."""
+    """Parse the arguments, and serve."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--scratch", type=Path, required=True, help="folder to remove at the end")
-    arguments.add_argument("--mark", type=Path, required=True, help="file to keep locked until the end")
-    arguments.add_argument("--grace", type=float, required=True, help="seconds from SIGTERM to SIGKILL")
-    given = arguments.parse_args()
-    with given.mark.open("w") as mark:
+    arguments.add_argument("--scratch", type=Path, required=True, help="folder to delete at the end")
+    arguments.add_argument("--mark", type=Path, required=True, help="file to lock until the end")
+    arguments.add_argument("--grace", type=float, required=True, help="seconds between SIGTERM and SIGKILL")
+    options = arguments.parse_args()
+    with options.mark.open("w") as mark:
         fcntl.flock(mark, fcntl.LOCK_EX)
-        serve(Groups(given.grace), given.scratch)
+        serve(Groups(options.grace), options.scratch)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Synthesize environments, and read their templates as people do: by what a resource is, not by its hashed id."""
+"""Synthesize environments, and find resources in their templates by role, not by hashed id."""
 
 import json
 from collections.abc import Mapping
@@ -121,7 +121,7 @@ def production() -> Configuration:
 
 
 def fortified() -> Configuration:
-    """Production in an organisation with rules of its own: everything optional is asked for."""
+    """Production in an organisation with special rules: every option is on."""
     return with_deployment(
         with_changes(production(), backfill=Backfill(requests_per_second=20), senders=SENDERS),
         traffic_shift="linear",

@@ -58,7 +58,7 @@ def test_an_account_is_prepared_deployed_to_compared_and_cleared_by_the_readmes_
     attached = session.client("iam").list_attached_role_policies(
         RoleName=f"cdk-hnb659fds-cfn-exec-role-{account}-eu-west-2"
     )["AttachedPolicies"]
-    assert {each["PolicyArn"] for each in attached} == set(policies.split(",")), "and not AdministratorAccess"
+    assert {policy["PolicyArn"] for policy in attached} == set(policies.split(",")), "and not AdministratorAccess"
 
     deployed = make("deploy", access, "YES=1")
     assert deployed.returncode == 0, deployed.stderr

@@ -73,7 +73,7 @@ def a_record(**changes: Any) -> MessageRecord:
 
 def at_once(*work: Callable[[], Any]) -> list[Any]:
     with ThreadPoolExecutor(len(work)) as threads:
-        return [future.result() for future in [threads.submit(each) for each in work]]
+        return [future.result() for future in [threads.submit(task) for task in work]]
 
 
 def test_the_tests_table_is_the_deployed_one(local_run: LocalRun) -> None:
@@ -81,11 +81,11 @@ def test_the_tests_table_is_the_deployed_one(local_run: LocalRun) -> None:
     deployed = client.describe_table(TableName=local_run.outputs["LedgerTableName"])["Table"]
 
     def keys(schema: list[dict[str, str]]) -> tuple[str, ...]:
-        return tuple(each["AttributeName"] for each in sorted(schema, key=lambda each: each["KeyType"]))
+        return tuple(key["AttributeName"] for key in sorted(schema, key=lambda key: key["KeyType"]))
 
     assert keys(deployed["KeySchema"]) == KEYS
-    assert {each["IndexName"]: keys(each["KeySchema"]) for each in deployed["GlobalSecondaryIndexes"]} == INDEXES
-    assert {each["Projection"]["ProjectionType"] for each in deployed["GlobalSecondaryIndexes"]} == {"ALL"}
+    assert {index["IndexName"]: keys(index["KeySchema"]) for index in deployed["GlobalSecondaryIndexes"]} == INDEXES
+    assert {index["Projection"]["ProjectionType"] for index in deployed["GlobalSecondaryIndexes"]} == {"ALL"}
 
 
 def test_a_message_comes_back_as_it_was_stored(ledger: Ledger) -> None:
@@ -107,7 +107,7 @@ def test_pages_by_status_and_by_time_show_each_message_once_newest_first(ledger:
         built = replace(BUILT, at=at(minute))
         made.append(a_record(mailbox=mailbox, created_at=at(minute), history=MessageHistory((built,))))
         ledger.create(made[-1])
-    newest_first = [each.message_id for each in reversed(made)]
+    newest_first = [record.message_id for record in reversed(made)]
     for read in (search.by_time, partial(search.by_status, Status.BUILT)):
         page = read(limit=4, mailbox=mailbox)
         shown = [row.message_id for row in page.rows]
@@ -130,7 +130,7 @@ def test_a_message_is_found_by_the_beginning_of_its_id_and_by_its_request(ledger
     for name in (record.message_id, record.message_id[:8], record.message_id[:15], request_id):
         [found] = search.named(name)
         assert (found.message_id, found.status, found.encounter) == (record.message_id, Status.BUILT, encounter)
-    assert [each.message_id for each in search.of_encounter(key_of(MAILBOX, encounter))] == [record.message_id]
+    assert [record.message_id for record in search.of_encounter(key_of(MAILBOX, encounter))] == [record.message_id]
     assert search.named(str(uuid.uuid4())) == []
 
 
@@ -148,8 +148,8 @@ def test_whoever_follows_the_ledger_reads_all_that_stands_once_and_then_only_wha
     assert settled.message_id not in since_later
     now = datetime.now(UTC)
     ledger.record(is_open.message_id, replace(started(), at=now))
-    happened = [each for each in following.happened(now) if each.message_id in standing]
-    assert [(each.message_id, each.at) for each in happened] == [(is_open.message_id, now)]
+    happened = [event for event in following.happened(now) if event.message_id in standing]
+    assert [(event.message_id, event.at) for event in happened] == [(is_open.message_id, now)]
     assert [row.status for row in following.summaries([is_open.message_id])] == [Status.SENDING]
 
 
@@ -193,14 +193,14 @@ def test_a_message_is_found_by_encounter_mesh_id_and_status(ledger: Ledger) -> N
                 details={"attempt": 1, "mesh_message_id": mesh_message_id})  # fmt: skip
     ledger.record(records[0].message_id, started())
     ledger.record(records[0].message_id, event)
-    assert [each.version for each in ledger.find_by_encounter(key_of(MAILBOX, encounter))] == [1, 2]
+    assert [message.version for message in ledger.find_by_encounter(key_of(MAILBOX, encounter))] == [1, 2]
     assert ledger.find_by_encounter(key_of("Y90002OT001", encounter)) == []
     by_mesh = ledger.find_by_mesh_message_id(mesh_message_id)
     assert by_mesh is not None
     assert by_mesh.message_id == records[0].message_id
     assert ledger.find_by_mesh_message_id("unknown") is None
-    assert records[0].message_id in {each.message_id for each in ledger.find_by_status(Status.SENT)}
-    assert records[0].message_id not in {each.message_id for each in ledger.find_by_status(Status.BUILT)}
+    assert records[0].message_id in {message.message_id for message in ledger.find_by_status(Status.SENT)}
+    assert records[0].message_id not in {message.message_id for message in ledger.find_by_status(Status.BUILT)}
 
 
 def test_only_what_is_due_is_due(ledger: Ledger) -> None:
@@ -247,11 +247,13 @@ def test_of_many_requests_held_at_once_one_is_held_and_one_is_released(ledger: L
     at_once(*[lambda record=record: ledger.record_held(record, RequestTimes.at(START), origin) for record in requests])
 
     def statuses() -> list[Status]:
-        return sorted(found.status for each in requests if (found := ledger.find(each.message_id)))
+        return sorted(found.status for request in requests if (found := ledger.find(request.message_id)))
 
     assert statuses() == [Status.HELD, *[Status.SUPERSEDED] * 3]
     assert ledger.record_held(requests[0], RequestTimes.at(START), origin).recorded is False, "a repeat changes nothing"
-    (held,) = (each for each in requests if (found := ledger.find(each.message_id)) and found.status is Status.HELD)
+    (held,) = (
+        request for request in requests if (found := ledger.find(request.message_id)) and found.status is Status.HELD
+    )
     identifiers, recipients = ids_of(MAILBOX, encounter), [REGISTERED_PRACTICE]
     claims = at_once(
         *[lambda: ledger.start_release(held.message_id, identifiers, START, recipients=recipients) for _ in range(3)]
@@ -281,8 +283,8 @@ def test_a_withdrawal_stops_and_lists_in_one_change(ledger: Ledger) -> None:
     version = ledger.find_version(key_of(MAILBOX, encounter), 1)
     assert version is not None
     sent, built = (
-        a_record(message_id=each, encounter=encounter, recipient=key)
-        for each, key in zip(version.message_ids, keys, strict=True)
+        a_record(message_id=message_id, encounter=encounter, recipient=key)
+        for message_id, key in zip(version.message_ids, keys, strict=True)
     )
     asked = a_record(encounter=encounter, version=0, history=MessageHistory(()))
     ledger.create(sent)
@@ -382,7 +384,7 @@ def test_a_notification_that_a_slow_teller_notes_after_its_escalation_is_not_due
     (notification,) = change.notifications
 
     def waiting() -> list[OpenNotification]:
-        return [each for each in book.due_escalations(datetime.now(UTC)) if each.notification == notification]
+        return [due for due in book.due_escalations(datetime.now(UTC)) if due.notification == notification]
 
     ledger.notification_told(notification)
     (due,) = waiting()

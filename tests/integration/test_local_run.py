@@ -40,7 +40,7 @@ def report(run: LocalRun) -> Dropped:
 
 
 def processes_of(folder: Path) -> dict[int, str]:
-    """Every living process that was started for this run: its folder is in its command line, environment or place."""
+    """Living processes of this run: the folder is in the command line, the environment or the working directory."""
     found = {}
     for process in PROC.glob("[0-9]*"):
         try:

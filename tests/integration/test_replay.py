@@ -50,12 +50,12 @@ def drop(run: LocalRun, documents: dict[str, bytes]) -> Dropped:
 def reaches(run: LocalRun, *wanted: Status, request: str | None = None, message: str | None = None) -> Message:
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
-        for each in run.messages_of(request or message or ""):
-            if each.status in wanted:
-                return each
+        for candidate in run.messages_of(request or message or ""):
+            if candidate.status in wanted:
+                return candidate
         with suppress(FunctionFailedError):  # as on AWS: the schedule comes round again
             run.poll()
-    known = {each.message_id: each.status for each in run.messages()}
+    known = {row.message_id: row.status for row in run.messages()}
     pytest.fail(f"{request or message} is not {wanted}: {known}; denials: {run.denials()}")
 
 
@@ -78,7 +78,7 @@ def test_a_request_without_its_document_is_taken_in_once_the_document_is_there(
     message = reaches(local_run, Status.DELIVERED, request=done.becomes)
     assert message.item["version"] == 1
     events = tools.resend.trail.of_message(dropped.request_id)
-    assert [each.actor for each in events if each.what == "re-send"] == ["operator-7"]
+    assert [event.actor for event in events if event.what == "re-send"] == ["operator-7"]
     (again,) = tools.resend.plan(Choice(ids=(dropped.request_id,)))
     assert (again.action, again.becomes) == (ResendAction.NONE, done.becomes)
 
@@ -98,7 +98,7 @@ def test_a_refused_message_is_delivered_once_mesh_takes_it(
     begun = datetime.now(UTC)
     refused = refused_by_mesh(local_run)
     choice = Choice(status=Status.REFUSED, since=begun, until=datetime.now(UTC) + timedelta(minutes=1))
-    plan = [each for each in tools.resend.plan(choice, way) if each.message_id == refused.message_id]
+    plan = [item for item in tools.resend.plan(choice, way) if item.message_id == refused.message_id]
     (done,) = tools.resend.carry_out(plan, way, **BY, pace=RateLimiter(5))
     if way is ResendMode.UNCHANGED:
         assert done.action is ResendAction.SEND_AGAIN
@@ -127,14 +127,14 @@ def test_dead_letters_of_the_intake_become_messages_and_are_harmless_twice(
     }  # fmt: skip
     put(local_run, "IntakeDeadLetterQueueUrl", event)
     put(local_run, "IntakeDeadLetterQueueUrl", {"again": str(uuid.uuid4())})
-    looked = {each.id: each for each in redrive.look()}
+    looked = {letter.id: letter for letter in redrive.look()}
     assert len(looked) == 3
-    assert {each.id for each in redrive.look()} == set(looked), "looking consumes nothing"
-    moved = {each.id: each for each in redrive.run(**BY, pace=RateLimiter(50))}
-    assert sorted(each.moved for each in moved.values()) == [False, True, True]
-    (new,) = (each for each in moved.values() if each.moved and each.subject != known.request_id)
+    assert {letter.id for letter in redrive.look()} == set(looked), "looking consumes nothing"
+    moved = {letter.id: letter for letter in redrive.run(**BY, pace=RateLimiter(50))}
+    assert sorted(letter.moved for letter in moved.values()) == [False, True, True]
+    (new,) = (letter for letter in moved.values() if letter.moved and letter.subject != known.request_id)
     reaches(local_run, Status.DELIVERED, request=new.subject)
-    assert len([each for each in local_run.messages() if each.request_id == known.request_id]) == 1
+    assert len([row for row in local_run.messages() if row.request_id == known.request_id]) == 1
     kept = store.head_object(Bucket=local_run.outputs["EvidenceBucketName"], Key=f"requests/{new.subject}.json")
     assert kept["Metadata"]["arrived"] == new.queued_at.isoformat(), "it counts from when it first came"
     (left,) = redrive.look()
@@ -152,4 +152,4 @@ def test_a_dead_letter_of_the_send_queue_is_sent(local_run: LocalRun, tools: Rep
     assert moved.moved
     assert redrive.look() == []
     copies = httpx.get(f"{local_run.mesh_url}/control/messages", timeout=10).json()
-    assert len([each for each in copies if f"{message.message_id}.xml" in str(each["headers"])]) == 1
+    assert len([copy for copy in copies if f"{message.message_id}.xml" in str(copy["headers"])]) == 1

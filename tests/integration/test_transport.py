@@ -51,9 +51,9 @@ def content(product: Product, message_id: str) -> bytes:
 
 
 def collected(mesh: LocalMesh) -> list[bytes]:
-    """What the practice finds in its inbox."""
+    """Bodies in the practice's inbox."""
     with mesh.client(PRACTICE) as practice:
-        return [practice.download(each).body for each in practice.inbox()]
+        return [practice.download(message_id).body for message_id in practice.inbox()]
 
 
 def waiting_for(mesh: LocalMesh) -> list[str]:
@@ -65,9 +65,9 @@ def waiting_for(mesh: LocalMesh) -> list[str]:
 def uploads(mesh: LocalMesh) -> list[tuple[str, str]]:
     """The path's end and the chunk range of every upload, in order."""
     return [
-        (each["path"].rpartition("/")[2], dict(each["headers"])["mex-chunk-range"])
-        for each in mesh.requests()
-        if each["kind"] in ("send", "chunk")
+        (request["path"].rpartition("/")[2], dict(request["headers"])["mex-chunk-range"])
+        for request in mesh.requests()
+        if request["kind"] in ("send", "chunk")
     ]
 
 
@@ -109,7 +109,7 @@ def test_a_run_that_is_out_of_time_is_continued_from_the_last_accepted_chunk_und
     (stored,) = mesh.messages()
     assert product.history(message_id).partial_uploads[0].mesh_message_id == stored["message_id"]
     assert product.sender.send(message_id) is Status.SENT
-    assert [each for _, each in uploads(mesh)] == ["1:4", "2:4", "3:4", "4:4"]
+    assert [chunk for _, chunk in uploads(mesh)] == ["1:4", "2:4", "3:4", "4:4"]
     assert product.history(message_id).mesh_message_ids == (stored["message_id"],)
     assert product.history(message_id).possible_copies == 1
     assert collected(mesh) == [content(product, message_id)]
@@ -155,7 +155,7 @@ def test_a_last_chunk_that_did_not_arrive_is_sent_again_after_tracking(mesh: Loc
     with pytest.raises(PostponedError, match="MESH has not all chunks"):
         product.sender.send(message_id)
     assert product.sender.send(message_id) is Status.SENT
-    assert [each for _, each in uploads(mesh)] == ["1:4", "2:4", "3:4", "4:4", "4:4"]
+    assert [chunk for _, chunk in uploads(mesh)] == ["1:4", "2:4", "3:4", "4:4", "4:4"]
     assert len(collected(mesh)) == 1
 
 
@@ -204,18 +204,18 @@ def test_chunks_that_were_cut_otherwise_are_not_continued(mesh: LocalMesh, produ
         product.sender.send(message_id, lambda: False)
     object.__setattr__(product.sender, "chunking", Chunking(largest_whole=20_000, chunk_bytes=8_001, smallest_chunk=0))
     assert product.sender.send(message_id) is Status.SENT
-    assert [each for _, each in uploads(mesh)] == ["1:4", "1:4", "2:4", "3:4", "4:4"]
+    assert [chunk for _, chunk in uploads(mesh)] == ["1:4", "1:4", "2:4", "3:4", "4:4"]
     assert collected(mesh) == [content(product, message_id)]
 
 
 @pytest.mark.parametrize("size", [LONG, SHORT])
-@pytest.mark.parametrize("place", [0, -1])
+@pytest.mark.parametrize("index", [0, -1])
 def test_a_message_that_was_damaged_in_store_is_never_completed(
-    size: int, place: int, mesh: LocalMesh, product: Product
+    size: int, index: int, mesh: LocalMesh, product: Product
 ) -> None:
     message_id = product.build(size)
     damaged = bytearray(content(product, message_id))
-    damaged[place] ^= 1
+    damaged[index] ^= 1
     product.bucket.objects[f"messages/{message_id}.xml"] = bytes(damaged)
     with pytest.raises(DamagedMessageError):
         product.sender.send(message_id)
@@ -274,7 +274,7 @@ def test_mesh_is_asked_once_where_it_took_a_message_and_its_address_is_never_rec
         respond(mesh, message_id, code)
         product.poller.poll(SENDER)
     assert [event.details["mailbox"] for event in product.events(message_id, EventType.ROUTED)] == [PRACTICE]
-    assert [each["kind"] for each in mesh.requests() if each["kind"] == "tracking"] == ["tracking"]
+    assert [request["kind"] for request in mesh.requests() if request["kind"] == "tracking"] == ["tracking"]
     assert product.history(message_id).status is Status.DELIVERED
 
 
@@ -319,7 +319,7 @@ def test_a_rotated_secret_is_read_afresh_within_the_step(size: int, mesh: LocalM
     product = Product(mesh.url, Rotating(secrets().values))
     message_id = product.build(size)
     assert product.sender.send(message_id) is Status.SENT
-    assert [each["status"] for each in mesh.requests()][:2] == [403, 202]
+    assert [request["status"] for request in mesh.requests()][:2] == [403, 202]
     assert product.history(message_id).attempts == 1
     product.poller.poll(SENDER)
     product.mesh.close()
@@ -332,17 +332,17 @@ def test_credentials_that_stay_wrong_are_tried_twice_and_then_left_alone(mesh: L
     message_id = product.build(SHORT)
     with pytest.raises(NotAuthorisedError):
         product.sender.send(message_id)
-    assert [each["status"] for each in mesh.requests()] == [403, 403]
+    assert [request["status"] for request in mesh.requests()] == [403, 403]
     with pytest.raises(Authentication):
         product.poller.poll(SENDER)
-    assert [each["status"] for each in mesh.requests()] == [403] * 4
+    assert [request["status"] for request in mesh.requests()] == [403] * 4
     product.mesh.close()
 
 
 def test_an_endpoint_is_looked_up_once_and_none_found_is_asked_for_again(mesh: LocalMesh, product: Product) -> None:
     for _ in range(3):
         found = product.mesh.endpoint_lookup(SENDER, "A20047", WORKFLOW)
-        assert [each.mailbox_id for each in found.mailboxes] == [PRACTICE]
+        assert [mailbox.mailbox_id for mailbox in found.mailboxes] == [PRACTICE]
     assert len(mesh.requests(kind="lookup")) == 1
     product.mesh.forget_lookup("A20047", WORKFLOW)
     assert product.mesh.endpoint_lookup(SENDER, "A20047", WORKFLOW).mailboxes

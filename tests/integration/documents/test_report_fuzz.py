@@ -57,7 +57,7 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(requests(), st.sampled_from(ReportDesign))
-# Without shrinking: each step renders a report, and the first example says enough.
+# Without shrinking: every step renders a report, and the first example is enough.
 @settings(
     max_examples=40,
     deadline=None,

@@ -1,4 +1,4 @@
-"""The local PDS keeps its rate, as the real one does, and its people are all of the test range."""
+"""The local PDS limits the rate like the real one, and its people are in the test range."""
 
 import json
 

@@ -1,10 +1,10 @@
-"""What a person is told of a message: how long each step took, and why it is where it is."""
+"""A message's journey for a person: the time of every step, and the reason for the status."""
 
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from infra.local.journey import journey, reason
+from infra.local.journey import journey_of, reason
 from infra.local.ledger import LedgerEvent, Message
 from infra.local.requests import Dropped
 
@@ -21,7 +21,7 @@ def message(status: str, *events: LedgerEvent) -> Message:
 
 
 def test_each_step_counts_from_the_one_before() -> None:
-    way = journey(
+    way = journey_of(
         DROPPED,
         message(
             "DELIVERED",
@@ -37,14 +37,14 @@ def test_each_step_counts_from_the_one_before() -> None:
 
 
 def test_a_step_that_did_not_happen_has_no_time() -> None:
-    way = journey(
+    way = journey_of(
         DROPPED, message("REFUSED", event(1.0, "built"), event(2.0, "upload refused", http_status=417, error="x"))
     )
     assert way.steps == (1.0, None, None, None)
 
 
 def test_acknowledgements_in_the_other_order_take_no_negative_time() -> None:
-    way = journey(
+    way = journey_of(
         DROPPED,
         message(
             "DELIVERED",
@@ -58,7 +58,7 @@ def test_acknowledgements_in_the_other_order_take_no_negative_time() -> None:
 
 
 def test_a_request_that_the_ledger_does_not_know_yet_is_dropped_and_no_more() -> None:
-    way = journey(DROPPED, None)
+    way = journey_of(DROPPED, None)
     assert (way.status, way.steps) == ("DROPPED", (None,) * 4)
     assert way.reference == "8d7c4f0e"
 
@@ -66,7 +66,7 @@ def test_a_request_that_the_ledger_does_not_know_yet_is_dropped_and_no_more() ->
 def test_reasons_are_codes_with_their_meaning_each_once() -> None:
     twice = event(2, "response", code="30002"), event(3, "response", code="30002")
     assert reason(message("REJECTED", *twice)) == "30002 the patient is not known here"
-    assert reason(message("SENT", event(2, "response", code="30099"))) == "30099 is a code that we do not know"
+    assert reason(message("SENT", event(2, "response", code="30099"))) == "30099 is an unknown code"
 
 
 def test_reports_refusals_and_overdue_answers_say_what_happened() -> None:

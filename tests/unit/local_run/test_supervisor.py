@@ -1,4 +1,4 @@
-"""No program of the local run outlives its owner, however the owner ends."""
+"""No program of the local run outlives the owner, however the owner ends."""
 
 import os
 import signal
@@ -20,9 +20,9 @@ import os, signal, subprocess, sys, time
 from pathlib import Path
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-place = Path(sys.argv[1])
-place.with_suffix(".part").write_text(f"{os.getpid()} {child.pid}")
-place.with_suffix(".part").rename(place)
+file = Path(sys.argv[1])
+file.with_suffix(".part").write_text(f"{os.getpid()} {child.pid}")
+file.with_suffix(".part").rename(file)
 time.sleep(600)
 """
 """A program that ignores SIGTERM and has a child: both write their process ids into the file."""
@@ -84,7 +84,8 @@ def test_an_owner_that_is_killed_leaves_nothing_behind(number: signal.Signals, t
         import sys, time
         from pathlib import Path
         from infra.local.processes import SupervisorClient
-        with SupervisorClient(Path({str(tmp_path / "scratch")!r}), Path({str(tmp_path / "logs")!r}), grace_seconds=0.1) as supervisor:
+        scratch, logs = Path({str(tmp_path / "scratch")!r}), Path({str(tmp_path / "logs")!r})
+        with SupervisorClient(scratch, logs, grace_seconds=0.1) as supervisor:
             supervisor.start("stubborn", [sys.executable, "-c", {STUBBORN!r}, {str(tmp_path / "ids")!r}],
                          environment={{}}, directory=Path({str(tmp_path)!r}))
             time.sleep(600)
