@@ -105,7 +105,8 @@ def _answer_from_elsewhere(code: str, number: int) -> Situation:
 
 SENT_AGAIN = (
     Scenario(
-        "a refused message", "operator", _in_status(Status.REFUSED, _drop, _build, _refuse), _send_again(ResendMode.UNCHANGED),
+        "a refused message", "operator", _in_status(Status.REFUSED, _drop, _build, _refuse),
+        _send_again(ResendMode.UNCHANGED),
     ),
     Scenario(
         "an undelivered message", "operator",
@@ -124,7 +125,8 @@ SENT_AGAIN = (
         _in_status(Status.REFUSED, _drop, _build, _refuse), _send_again(ResendMode.REBUILT),
     ),
     Scenario(
-        "a refused request", "operator", _in_status(Status.INVALID, _drop_wrong, _build), _send_again(ResendMode.UNCHANGED),
+        "a refused request", "operator", _in_status(Status.INVALID, _drop_wrong, _build),
+        _send_again(ResendMode.UNCHANGED),
     ),
     Scenario(
         "a held request whose time has come", "operator",
@@ -153,6 +155,6 @@ DECIDED = (
     Scenario(
         "a version that waits for another", "operator",
         _in_status(Status.BUILT, _drop, _build, _drop, _build, _lose_from_the_queue),
-        _decide(lambda operator_actions, message_id: operator_actions.skip_earlier_versions(message_id, OPERATOR, "it cannot be mended"), 1),
+        _decide(lambda actions, message_id: actions.skip_earlier_versions(message_id, OPERATOR, "cannot be mended"), 1),
     ),
 )  # fmt: skip

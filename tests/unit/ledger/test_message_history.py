@@ -479,7 +479,8 @@ def test_uploads_that_fail_again_and_again_after_one_arrived_are_not_stuck() -> 
 def test_every_suspicious_response_is_an_occasion_of_its_own() -> None:
     events = (*SENT, response("20013", from_mailbox="B"), response("30001", from_mailbox="B"), response("99999"))
     assert occasions_due(history(*events)) == {
-        (NotificationType.SUSPICIOUS, "R20013"), (NotificationType.SUSPICIOUS, "R30001"), (NotificationType.UNKNOWN_CODE, ""),
+        (NotificationType.SUSPICIOUS, "R20013"), (NotificationType.SUSPICIOUS, "R30001"),
+        (NotificationType.UNKNOWN_CODE, ""),
     }  # fmt: skip
 
 

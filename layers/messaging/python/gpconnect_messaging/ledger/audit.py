@@ -142,6 +142,6 @@ def _events(values: Item) -> Iterator[AuditEvent]:
         for step in ("raised", "told", "escalated"):
             if f"{step}_at" in values:
                 yield AuditEvent(
-                    at=time(values[f"{step}_at"]), actor="notifications", what=f"notification {step}", message_id=message_id,
-                    mailbox=values["facts"].get("mailbox"), details={"kind": values["kind"]},
+                    at=time(values[f"{step}_at"]), actor="notifications", what=f"notification {step}",
+                    message_id=message_id, mailbox=values["facts"].get("mailbox"), details={"kind": values["kind"]},
                 )  # fmt: skip
