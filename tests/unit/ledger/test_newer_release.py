@@ -61,7 +61,7 @@ def test_an_event_of_a_newer_release_leaves_what_this_one_understands(
     events: list[LedgerEvent], status: Status
 ) -> None:
     assert MessageHistory((*events, PAUSED)).status is status
-    assert in_words(PAUSED) == "an event of a newer release, which this one does not know"
+    assert in_words(PAUSED) == "an event of a newer release, unknown to this one"
 
 
 def test_what_is_on_its_way_is_still_due_and_what_waits_here_is_for_a_person() -> None:

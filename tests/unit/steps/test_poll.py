@@ -580,7 +580,7 @@ def test_an_answer_that_names_a_waiting_message_counts_whatever_its_checksum_say
     assert status(world, message_id) is Status.ACKNOWLEDGED
     (event,) = history_of(world, message_id).of(EventType.RESPONSE)
     assert event.details.get("checksum") == recorded
-    assert in_words(event).endswith(f"; its checksum {recorded}") is (recorded is not None)
+    assert in_words(event).endswith(f"; checksum {recorded}") is (recorded is not None)
     received = world.ledger.find_received(MAILBOX, answer)
     assert received is not None
     assert world.bucket.objects[received.evidence_key] == world.mesh.delivered_ever[answer][1]
