@@ -180,7 +180,7 @@ class LedgerEvent:
 
 def request_refused(*, at: datetime, reasons: Iterable[str], scans: Iterable[ScanResult] = ()) -> LedgerEvent:
     """The request breaks rules; the reasons are `field: rule` lines. `scans` are the malware scan's among them."""
-    found = sorted({scan.value for scan in scans})
+    found = sorted(dict.fromkeys(scan.value for scan in scans))
     return LedgerEvent(
         kind=EventType.REQUEST_REFUSED, identity="request-refused", at=at, source="builder",
         details={"reasons": list(reasons), **({"scans": found} if found else {})},

@@ -69,7 +69,7 @@ class ListDrop:
         if reached.listing is Listing.REPLACED:
             yield from self.drop.pages_of_replaced(reached.after, reached.after_version)
         else:
-            yield from ((page, page[-1].key, "") for page in self.drop.pages(reached.after))
+            yield from ((page, page[-1].key, reached.after_version) for page in self.drop.pages(reached.after))
 
     def _look_into(self, listed: Sequence[ListedObject]) -> tuple[DropFindings, bool]:
         """Look into some objects; say what was found, and whether documents were put off for their requests' sake."""

@@ -288,21 +288,17 @@ class Reconciliation:
         return made
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class BalanceDeadline:
     """Whether the balance of the day before was made in time: asked by the due work, every minute."""
 
     balances: Balances
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    _made: date | None = field(default=None, init=False)
 
     def late(self) -> timedelta:
         """Say for how long the balance of the day before has been due and is not made; none where it is, or not due."""
         now = self.now()
         day, due = now.date() - timedelta(days=1), datetime.combine(now.date(), DUE)
-        if now < due or self._made == day:
+        if self.balances.evidence_key(day) is not None:
             return timedelta()
-        if self.balances.evidence_key(day) is None:
-            return now - due
-        self._made = day
-        return timedelta()
+        return max(now - due, timedelta())
