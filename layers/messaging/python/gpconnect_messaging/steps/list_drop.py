@@ -61,7 +61,7 @@ class ListDrop:
             total = total.plus(found)
             if not time_left():
                 return total, False
-        ended = replace(reached, after="", after_version="", done=True)
+        ended = replace(reached, after="", done=True)
         return total, self.passes.record(ended, DropFindings(), now)
 
     def _pages(self, reached: DropPass) -> Iterator[tuple[list[ListedObject], str, str]]:
