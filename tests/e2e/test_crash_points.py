@@ -93,14 +93,14 @@ class Steps:
         client.meta.events.register("after-call", self.crasher.effect)
         return client
 
-    def placed(self, name: str = "consultation-report-2.0") -> tuple[str, str, str]:
-        """Place a request where the deployed builder does not look; return bucket, key and version."""
+    def placed(self, name: str = "consultation-report-2.0") -> tuple[str, str, str, None, str]:
+        """Place a request where the deployed builder does not look; return what names it."""
         store = self._product.run.session.client("s3")
         folder = f"crash/{uuid.uuid4()}"
         store.put_object(Bucket=self.drop_bucket, Key=f"{folder}/report.pdf", Body=PDF)
         body = json.dumps(request_data(name, encounter=str(uuid.uuid4()))).encode()
         stored = store.put_object(Bucket=self.drop_bucket, Key=f"{folder}/asked.json", Body=body)
-        return self.drop_bucket, f"{folder}/asked.json", stored["VersionId"]
+        return self.drop_bucket, f"{folder}/asked.json", stored["VersionId"], None, ""
 
 
 @pytest.fixture(scope="module")

@@ -135,7 +135,7 @@ def try_bodies(bodies: Iterator[bytes], whole_every: int, result: Result) -> Ite
                 polled = asdict(step.poll(MAILBOX))
                 outcome = "whole step: " + next((name for name, count in polled.items() if count), "nothing")
             else:
-                outcome = _kind(step._understand(cast("Any", inbox), inbox.headers(), body))
+                outcome = _kind(step._understand(cast("Any", inbox), inbox.headers(), body, ""))
         except Exception as error:  # noqa: BLE001 - that is what is looked for
             outcome = f"error: {type(error).__name__}"
             result.errors.append(f"body {number}: {type(error).__name__}")

@@ -18,6 +18,7 @@ from gpconnect_messaging.ledger.lifecycle import (
     due_at,
     notifications_due,
 )
+from gpconnect_messaging.scan_results import ScanResult
 from tests.unit.ledger.events import (
     BUILT,
     BY_A_PERSON,
@@ -422,3 +423,17 @@ def test_the_sweep_comes_when_it_should() -> None:
 def test_every_status_has_one_rule_and_a_reason() -> None:
     assert sorted(rule.status for rule in RULES) == sorted(Status)
     assert all(rule.reason for rule in RULES)
+
+
+def test_in_whatever_order_the_members_of_an_event_were_found_it_is_the_same_event() -> None:
+    fields = ["patient.name.family", "patient.birth_date", "patient.address"]
+    scans = [ScanResult.THREATS_FOUND, ScanResult.FAILED, ScanResult.UNSUPPORTED]
+
+    def events(turn: int) -> list[LedgerEvent]:
+        return [
+            lifecycle.request_refused(at=at(1), reasons=[], scans=scans[::turn]),
+            lifecycle.differs(at=at(1), fields=fields[::turn], comparison=""),
+            lifecycle.released_by_a_person(at=at(1), actor="a", despite=fields[::turn]),
+        ]
+
+    assert events(1) == events(-1)

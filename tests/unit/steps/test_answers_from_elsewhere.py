@@ -48,7 +48,7 @@ def answers(
     given = tuple(Outcome(level=level, verdict=verdict, code=code) for code, level, verdict in outcomes)
     response = type("Response", (), {"outcomes": given, "sender_ods_code": organisation})
     received = ReceivedMessage(message_id=name, sender=mailbox or f"{organisation}OT001")
-    events = poller(product)._responses(received, cast("Any", response))
+    events = poller(product)._responses(received, cast("Any", response), (), "")
     poller(product)._record(product.mailbox.mailbox, name, "key", (product.row(message_id), events))
 
 

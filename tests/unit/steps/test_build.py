@@ -90,7 +90,7 @@ def test_a_held_request_remembers_where_its_documents_are(tmp_path: Path) -> Non
 
 def test_an_event_of_another_bucket_is_refused_unread_with_a_receipt(product: Dropping) -> None:
     product.put(KEY, b"{}")
-    refused = product.builder.dropped("other", KEY, "1")
+    refused = product.builder.dropped("other", KEY, "1", None, "")
     assert product.reasons(refused) == ["request: lies in a bucket that is not the drop"]
     assert product.drop.reads == []
     assert product.received() == {refused.message_id}
@@ -99,7 +99,7 @@ def test_an_event_of_another_bucket_is_refused_unread_with_a_receipt(product: Dr
 @pytest.mark.parametrize("version", ["", "\ud800"])
 def test_an_event_without_a_version_makes_no_second_request_of_an_object(product: Dropping, version: str) -> None:
     taken = product.drops()
-    refused = product.builder.dropped("drop", KEY, version)
+    refused = product.builder.dropped("drop", KEY, version, None, "")
     assert product.reasons(refused) == ["request: was announced without an object version"]
     assert refused.message_id in product.received()
     assert product.row(taken.message_id).version == 1
@@ -107,7 +107,7 @@ def test_an_event_without_a_version_makes_no_second_request_of_an_object(product
 
 
 def test_a_request_that_was_removed_is_refused_with_a_receipt(product: Dropping) -> None:
-    refused = product.builder.dropped("drop", "in/two/request.json", "1")
+    refused = product.builder.dropped("drop", "in/two/request.json", "1", None, "")
     assert product.reasons(refused) == ["request: was removed before it could be read"]
     assert product.received() == {refused.message_id}
     origin = product.ledger.find_origin(refused.message_id)
@@ -118,7 +118,7 @@ def test_a_request_that_was_removed_is_refused_with_a_receipt(product: Dropping)
 
 def test_a_request_that_is_too_long_is_refused(product: Dropping) -> None:
     product.put(KEY, b" " * (LARGEST_REQUEST + 1))
-    assert product.reasons(product.builder.dropped("drop", KEY, "1")) == [
+    assert product.reasons(product.builder.dropped("drop", KEY, "1", None, "")) == [
         "request: is larger than 1.05 MB (1,048,576 bytes): leave out content that is not needed"
     ]
 
@@ -126,7 +126,7 @@ def test_a_request_that_is_too_long_is_refused(product: Dropping) -> None:
 def test_a_request_without_an_arrival_came_now(product: Dropping) -> None:
     product.put(KEY, json.dumps(request_data(SAMPLE)).encode())
     before = product.time()
-    dropped = product.builder.dropped("drop", KEY, "1")
+    dropped = product.builder.dropped("drop", KEY, "1", None, "")
     (event,) = product.row(dropped.message_id).history.of(EventType.BUILT)
     assert before.isoformat() < event.details["arrived"] < product.time().isoformat()
 
@@ -384,7 +384,7 @@ def test_a_request_waits_for_a_document_that_comes_later_and_is_built_then(waiti
     arrived, waits = waiting.time(), list[int]()
     while waiting.time.time - arrived < WAIT - timedelta(minutes=1):
         with pytest.raises(NotReadyError, match="not in the drop yet") as pending:
-            waiting.builder.dropped("drop", KEY, "1", arrived)
+            waiting.builder.dropped("drop", KEY, "1", arrived, "")
         waits.append(round(pending.value.again_in.total_seconds()))
         waiting.time.advance(pending.value.again_in)
     assert waits[0] == 15
@@ -392,7 +392,7 @@ def test_a_request_waits_for_a_document_that_comes_later_and_is_built_then(waiti
     assert (waiting.told(), waiting.outbox.messages) == ([], {})
     assert waiting.received() == {str(waiting.builder.identifiers.dropped_request_id("drop", KEY, "1"))}
     waiting.put(f"in/one/{last}", files[last])
-    built = waiting.builder.dropped("drop", KEY, "1", arrived)
+    built = waiting.builder.dropped("drop", KEY, "1", arrived, "")
     assert built.status is Status.BUILT
     (event,) = waiting.row(built.message_id).history.of(EventType.BUILT)
     assert event.details["arrived"] == arrived.isoformat(), "its place in the order is its own arrival's"
@@ -404,15 +404,17 @@ def test_a_request_whose_document_never_comes_is_refused_in_time_and_can_be_drop
         waiting.drops()
     arrived = waiting.time()
     waiting.time.advance(WAIT)
-    refused = waiting.builder.dropped("drop", KEY, "1", arrived)
+    refused = waiting.builder.dropped("drop", KEY, "1", arrived, "")
     assert waiting.reasons(refused) == [
         "documents[0].key: names no file in the drop bucket, and none came within 10 minutes of it: put it there, and "
         "drop the request again"
     ]
     waiting.put("in/one/report.pdf", PDF)
-    assert waiting.builder.dropped("drop", KEY, "1", arrived) == refused, "a document that comes later changes nothing"
+    assert waiting.builder.dropped("drop", KEY, "1", arrived, "") == refused, (
+        "a document that comes later changes nothing"
+    )
     waiting.drop.version = "2"
-    assert waiting.builder.dropped("drop", KEY, "2", waiting.time()).status is Status.BUILT
+    assert waiting.builder.dropped("drop", KEY, "2", waiting.time(), "").status is Status.BUILT
 
 
 def test_a_ready_resource_in_a_file_and_a_document_of_a_queued_request_are_waited_for(waiting: Dropping) -> None:
@@ -528,7 +530,7 @@ def test_a_message_is_written_once_where_nobody_else_claimed_its_version(
 def test_the_ledger_has_of_a_message_what_its_way_needs(product: Dropping) -> None:
     arrived = product.time() - MINUTE
     product.put(KEY, json.dumps(request_data(SAMPLE)).encode())
-    row = product.row(product.builder.dropped("drop", KEY, "1", arrived).message_id)
+    row = product.row(product.builder.dropped("drop", KEY, "1", arrived, "").message_id)
     (event,) = row.history.of(EventType.BUILT)
     mailbox = next(iter(MAILBOXES.values()))
     assert event.details == {
@@ -567,7 +569,7 @@ def test_a_row_of_a_refused_request_names_its_encounter(product: Dropping) -> No
 
 def test_what_should_have_been_known_by_now_is_not_promised(product: Dropping) -> None:
     product.put(KEY, json.dumps(request_data(SAMPLE)).encode())
-    late = product.builder.dropped("drop", KEY, "1", product.time() - timedelta(hours=4))
+    late = product.builder.dropped("drop", KEY, "1", product.time() - timedelta(hours=4), "")
     (event,) = product.row(late.message_id).history.of(EventType.BUILT)
     assert "warn_at" not in event.details
 

@@ -78,7 +78,7 @@ def built(folder: Path, data: dict[str, Any]) -> tuple[Product, str]:
     (folder / "request.json").write_text(json.dumps(data), encoding="utf-8")
     product = Product(folder)
     product.clock.time += timedelta(minutes=1)
-    found = product.builder.dropped("drop", "request.json", "1")
+    found = product.builder.dropped("drop", "request.json", "1", None, "")
     assert found.status is Status.BUILT
     return product, found.message_id
 

@@ -27,7 +27,7 @@ def answered(code: str, shape: Shape) -> tuple[LedgerEvent, ...]:
     now = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)
     written = write(Answer(code), reading, Practice("A20047", MAILBOX), shape=shape, now=now)
     received = ReceivedMessage(message_id=f"R{code}", sender=MAILBOX)
-    return tuple(POLLER._responses(received, read_response(written.content)))
+    return tuple(POLLER._responses(received, read_response(written.content), (), ""))
 
 
 def status(*events: LedgerEvent) -> Status:

@@ -477,3 +477,13 @@ def test_a_document_above_the_folder_of_a_waiting_request_is_not_beside_it(world
     world.clock.advance(2 * HOUR)
     found = listing(world).run()
     assert (found.requests_unannounced, found.documents_without_request) == (1, 1)
+
+
+def test_a_listing_that_came_to_its_end_keeps_no_key_of_a_sender(world: World) -> None:
+    for _ in range(2):
+        world.drop("one", folder="one")
+    world.clock.advance(2 * HOUR)
+    listing(world).run()
+    for passed in map(listing(world).passes.last, Listing):
+        assert passed is not None
+        assert (passed.done, passed.after, passed.after_version) == (True, "", "")

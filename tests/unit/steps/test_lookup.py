@@ -394,3 +394,16 @@ def test_the_warning_of_a_deleted_consultation_names_the_practice_that_pds_named
     withdrawal = product.withdraws()
     warning = product.bucket.objects[f"warnings/{withdrawal.message_id}.txt"].decode()
     assert "Registered practice: name not given, ODS code B82617" in warning
+
+
+def test_both_values_of_a_field_are_kept_side_by_side_as_a_person_reads_them() -> None:
+    product = Asking(**NOTHING)
+    request = product.asks_for("9990000107", "Testfjörd", "1985-04-21")
+    assert product.bucket.objects[f"comparisons/{request.message_id}.json"].decode().splitlines() == [
+        "{",
+        '  "patient.name.family": {',
+        '    "request": "Testfjörd",',
+        '    "PDS": "O\u2019TEST-ÅBERG"',
+        "  }",
+        "}",
+    ]

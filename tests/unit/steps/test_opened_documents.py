@@ -53,7 +53,7 @@ def asked(content_type: str) -> dict[str, Any]:
 def built(product: Dropping, content_type: str, content: bytes) -> Any:
     product.put("in/one/a", content)
     product.put(KEY, json.dumps(asked(content_type)).encode())
-    return product.builder.dropped("drop", KEY, "1", product.time())
+    return product.builder.dropped("drop", KEY, "1", product.time(), "")
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -141,7 +141,7 @@ class Product:
         return replace(known, hold_window_seconds=int(self.hold.total_seconds()))
 
     def built(self, version: str = "1") -> BuildResult:
-        return self.builder.dropped("drop", "request.json", version, sequencer=f"{int(version):04}")
+        return self.builder.dropped("drop", "request.json", version, None, f"{int(version):04}")
 
     def record(self, message_id: str) -> MessageRecord:
         found = self.ledger.find(message_id)
@@ -156,7 +156,7 @@ class Product:
             went = lifecycle.routed(at=self.clock(), mesh_message_id=mesh_message_id, mailbox="A20047OT001")
             self.ledger.record(message_id, went)
         events = self.poller._responses(
-            ReceivedMessage(message_id=f"R{code}{message_id}", sender="A20047OT001"), cast("Any", response)
+            ReceivedMessage(message_id=f"R{code}{message_id}", sender="A20047OT001"), cast("Any", response), (), ""
         )
         self.poller._record("Y90002OT001", f"R{code}", "key", (self.record(message_id), events))
 

@@ -862,3 +862,21 @@ def test_what_aws_or_the_network_cannot_do_just_now_is_no_try(
                 a_poller(world, most_tries=1).poll(MAILBOX)
     assert a_poller(world, most_tries=1).poll(MAILBOX) == PollResult(matched=1)
     assert world.topic.told == []
+
+
+def test_an_answer_that_waits_until_mesh_says_where_its_message_went_costs_no_try(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.answer(sent(world), "20013")
+    Silent(monkeypatch, times=2)
+    polls = [a_poller(world, most_tries=1).poll(MAILBOX) for _ in range(3)]
+    assert polls == [PollResult(waiting=1), PollResult(waiting=1), PollResult(matched=1)]
+
+
+def test_an_answer_by_reference_that_does_not_say_when_it_was_written_is_nobodys(world: World) -> None:
+    sent(world)
+    level = Level.INFRASTRUCTURE
+    answer: Any = SimpleNamespace(identifier="", sender_reference="one", outcomes=(), level=level, timestamp=None)
+    assert a_poller(world)._original(MAILBOX, answer) is None
+    answer.timestamp = world.clock.time
+    assert a_poller(world)._original(MAILBOX, answer) is not None

@@ -165,7 +165,7 @@ def test_whatever_becomes_of_a_request_leaves_a_row_by_which_it_is_accounted_for
     product.asks(encounter="another", clinically_relevant=False)
     product.asks(encounter="another", patient__nhs_number="not a number")
     product.builder.queued(b"no request at all")
-    product.builder.dropped("drop", "nothing/there/request.json", "1")
+    product.builder.dropped("drop", "nothing/there/request.json", "1", None, "")
     product.withdraws()
     product.withdraws(encounter="mistyped")
     product.asks(encounter="waiting")

@@ -64,9 +64,9 @@ def outcome(night: Night) -> tuple[Any, ...]:
     return kept, night.told(), night.balances.tour()
 
 
-def run_to_the_end(step: Reconciliation, time_left: Callable[[], bool] = lambda: True) -> Balance:
+def run_to_the_end(step: Reconciliation) -> Balance:
     for _ in range(2_000):
-        made = step.run(DAY, time_left)
+        made = step.run(DAY)
         if isinstance(made, Balance):
             return made
     raise AssertionError("it never ends")
@@ -299,3 +299,41 @@ def test_a_balance_that_is_not_made_in_time_is_late_until_it_is() -> None:
     assert deadline.late() == timedelta()
     night.clock.advance(DAY_AFTER)
     assert deadline.late() > timedelta(), "of the next day there is none"
+
+
+# What a run has recorded
+
+
+def test_what_mesh_has_answered_a_run_that_is_killed_later_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "_RECORDED_EVERY", 2)
+    night = Night()
+    ids = sent(night, *"abcde")
+
+    def killed_after_two() -> bool:
+        if len(night.mesh.asked) == 2:
+            raise Died
+        return True
+
+    night.clock.time = NIGHT
+    with pytest.raises(Died):
+        night.step.run(time_left=killed_after_two)
+    night.reckon()
+    assert sorted(night.mesh.asked) == ids
+
+
+def test_what_the_balance_before_left_open_is_read_on_behind_the_last_file_that_was_read() -> None:
+    night = Night()
+    sent(night, *"abcdefgh")
+    night.clock.time = NIGHT
+    run_to_the_end(in_small_parts(night.step))
+    files = list(night.step._left_open(DAY + DAY_AFTER, ""))
+    assert len(files) > 1
+    for number, (_, position) in enumerate(files, 1):
+        assert list(night.step._left_open(DAY + DAY_AFTER, position)) == files[number:]
+
+
+def test_a_reckoning_that_is_as_old_as_one_may_be_is_gone_on_with() -> None:
+    night = prepared()
+    began = replace(night.step, now=lambda: NIGHT)
+    assert isinstance(began.run(DAY, lambda: False), Unfinished)
+    assert run_to_the_end(replace(night.step, now=lambda: NIGHT + UNDER_WAY)).made_at == NIGHT

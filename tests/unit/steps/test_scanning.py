@@ -57,7 +57,7 @@ class ScannedProduct(Product):
 
     def receives(self) -> BuildResult:
         """The queue brings S3's event of the request."""
-        return self.builder.dropped("drop", "a/request.json", "1", self.arrived)
+        return self.builder.dropped("drop", "a/request.json", "1", self.arrived, "")
 
     def receives_whole(self) -> BuildResult:
         """The queue brings the same request whole."""

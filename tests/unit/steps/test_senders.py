@@ -62,7 +62,7 @@ class Shared(Operated):
         return f"{folder}request.json"
 
     def drops(self, folder: str, mailbox: str, **changes: Any) -> BuildResult:
-        return self.builder.dropped("drop", self.puts(folder, mailbox, **changes), "1")
+        return self.builder.dropped("drop", self.puts(folder, mailbox, **changes), "1", None, "")
 
     def queues(self, queue_of: str, mailbox: str, key: str, **changes: Any) -> BuildResult:
         """Somebody puts a whole request on a sender's queue, or on the shared one."""
@@ -131,10 +131,10 @@ def test_another_consultation_cannot_be_withdrawn(product: Shared) -> None:
     sent = product.drops("ooh/north/1/", NORTH, encounter="theirs")
     body = {"kind": "withdraw", "mailbox": NORTH, "encounter": "theirs"}
     product.put("hub/1/request.json", json.dumps(body).encode())
-    refused(product, product.builder.dropped("drop", "hub/1/request.json", "1"), HUB, "mailbox")
+    refused(product, product.builder.dropped("drop", "hub/1/request.json", "1", None, ""), HUB, "mailbox")
     assert product.status(sent) is Status.BUILT
     product.put("ooh/north/2/request.json", json.dumps(body).encode())
-    assert product.builder.dropped("drop", "ooh/north/2/request.json", "1").status is Status.WITHDRAWN
+    assert product.builder.dropped("drop", "ooh/north/2/request.json", "1", None, "").status is Status.WITHDRAWN
 
 
 @pytest.mark.parametrize("folder", ["", "elsewhere/1/", "hub2/1/", "HUB/1/", "hub/../ooh/north/1/"])
@@ -149,13 +149,13 @@ def test_a_whole_request_on_the_shared_queue_is_no_senders(product: Shared) -> N
 @pytest.mark.parametrize("body", [b"no request at all", b"[]", b'{"mailbox": "Y90009OT001"}'])
 def test_what_cannot_be_read_is_told_to_the_sender_that_put_it(product: Shared, body: bytes) -> None:
     product.put("ooh/north/1/request.json", body)
-    built = product.builder.dropped("drop", "ooh/north/1/request.json", "1")
+    built = product.builder.dropped("drop", "ooh/north/1/request.json", "1", None, "")
     assert product.row(built.message_id).mailbox == NORTH
     assert product.routes == [f"{NORTH}/first"]
 
 
 def test_what_names_another_bucket_is_told_to_no_sender(product: Shared) -> None:
-    built = product.builder.dropped("another", "hub/1/request.json", "1")
+    built = product.builder.dropped("another", "hub/1/request.json", "1", None, "")
     assert product.row(built.message_id).mailbox == "-"
 
 

@@ -181,7 +181,7 @@ class LedgerEvent:
 
 def request_refused(*, at: datetime, reasons: Iterable[str], scans: Iterable[ScanResult] = ()) -> LedgerEvent:
     """The request breaks rules. `reasons` are lines of `field: rule`; `scans` are malware scan results among them."""
-    results = sorted({scan.value for scan in scans})
+    results = sorted(dict.fromkeys(scan.value for scan in scans))
     return LedgerEvent(
         kind=EventType.REQUEST_REFUSED, identity="request-refused", at=at, source="builder",
         details={"reasons": list(reasons), **({"scans": results} if results else {})},

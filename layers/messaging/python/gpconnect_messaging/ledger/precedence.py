@@ -63,7 +63,7 @@ class RequestTimes:
             return Precedence.NEWER
         if self.s3_object == newest.s3_object and self.sequencer and newest.sequencer:
             return Precedence.OLDER if put_before(self.sequencer, newest.sequencer) else Precedence.NEWER
-        put, newest_put = self.arrived.replace(microsecond=0), newest.arrived.replace(microsecond=0)
+        put, newest_put = int(self.arrived.timestamp()), int(newest.arrived.timestamp())
         if self.s3_object and self.s3_object == newest.s3_object and put != newest_put:
             return Precedence.OLDER if put < newest_put else Precedence.NEWER
         # Differing clocks must not let a report outlive the deletion of the consultation.

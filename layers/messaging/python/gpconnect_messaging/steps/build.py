@@ -51,7 +51,7 @@ from gpconnect_messaging.steps.lookup import Registration, registration_from_req
 from gpconnect_messaging.steps.named_files import FileFinder, NamingRequest
 from gpconnect_messaging.steps.scanning import Scanned, unscanned
 from gpconnect_messaging.steps.warning import warning
-from gpconnect_messaging.storage import DropBucket, DropFile, Evidence, NotThereError, Outbox, Receiver
+from gpconnect_messaging.storage import DropBucket, DropFile, Evidence, NotThereError, Outbox, Receiver, whole_second
 from gpconnect_messaging.usecases import USE_CASES
 
 REPLACEMENT_WINDOW = timedelta(hours=24)
@@ -151,9 +151,7 @@ class Builder:
     report_fonts: tuple[Path, ...] = ()
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def dropped(
-        self, bucket: str, key: str, version: str, arrived: datetime | None = None, sequencer: str = ""
-    ) -> BuildResult:
+    def dropped(self, bucket: str, key: str, version: str, arrived: datetime | None, sequencer: str) -> BuildResult:
         """Build the request that was dropped as this object version; document keys are relative to the folder.
 
         `arrived` is when the request was dropped (UTC), and `sequencer` S3's number of the event, as far as they are
@@ -520,7 +518,7 @@ class Builder:
             mailbox=mailbox,
             identifiers=self.identifiers,
             version=1,
-            created_at=self.now().replace(microsecond=0),
+            created_at=whole_second(self.now()),
             supplied=content.supplied,
         )
         return [replace(trial, recipient=recipient) for recipient in recipients(request)]
@@ -758,10 +756,12 @@ class Builder:
         request = message.request
         if request.primary:
             return _Composed(message, files, files, compose(message, [file.size for file in files]))
-        by_key = dict(zip((document.key for document in request.documents_in_order), files, strict=True))
+        keys = [document.key for document in request.documents_in_order]
         design = message.specification.report
         renderer = _renderer(design, message.mailbox.report_page, self.report_logo, self.report_fonts)
-        report = renderer.render(request, message.version, lambda key: b"".join(self.drop.chunks(by_key[key])))
+        report = renderer.render(
+            request, message.version, lambda key: b"".join(self.drop.chunks(files[keys.index(key)]))
+        )
         sources: tuple[OpenedFile | RenderedReport, ...] = (report, *files)
         complete = replace(message, request=with_report(request))
         return _Composed(complete, files, sources, compose(complete, [source.size for source in sources]))
@@ -809,7 +809,7 @@ class Builder:
         return self._queue(change.record)
 
     def _queue(self, record: MessageRecord) -> BuildResult:
-        if record.status is Status.BUILT and not record.history.unrecognised:
+        if record.status is Status.BUILT:
             self.send_queue.put(record.message_id, record.mailbox)
         return BuildResult(record.message_id, record.status)
 
@@ -864,7 +864,7 @@ class Builder:
             encounter=encounter,
             encounter_key=self.identifiers.of_encounter(mailbox, encounter).key,
             version=0,
-            created_at=self.now().replace(microsecond=0),
+            created_at=whole_second(self.now()),
             history=MessageHistory(events),
         )
 

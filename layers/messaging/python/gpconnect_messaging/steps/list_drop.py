@@ -61,7 +61,7 @@ class ListDrop:
             total = total.plus(found)
             if not time_left():
                 return total, False
-        ended = replace(reached, after="", after_version="", done=True)
+        ended = replace(reached, after="", done=True)
         return total, self.passes.record(ended, DropFindings(), now)
 
     def _pages(self, reached: DropPass) -> Iterator[tuple[list[ListedObject], str, str]]:
@@ -69,7 +69,7 @@ class ListDrop:
         if reached.listing is Listing.REPLACED:
             yield from self.drop.pages_of_replaced(reached.after, reached.after_version)
         else:
-            yield from ((page, page[-1].key, "") for page in self.drop.pages(reached.after))
+            yield from ((page, page[-1].key, reached.after_version) for page in self.drop.pages(reached.after))
 
     def _examine(self, listed: Sequence[ListedObject]) -> tuple[DropFindings, bool]:
         """Examine objects; return the findings, and whether documents were put off because their request waits."""

@@ -47,7 +47,7 @@ from gpconnect_messaging.requests.identity import Identifiers
 from gpconnect_messaging.safe_errors import is_provoked
 from gpconnect_messaging.specification import WORKFLOW_ANSWERED_ON
 from gpconnect_messaging.steps.voiding import void_replaced_versions, voids_replaced_document
-from gpconnect_messaging.storage import Evidence, KeptMessage
+from gpconnect_messaging.storage import Evidence, KeptMessage, whole_second
 
 LARGEST_RECEIVED = 20_000_000_000
 """The most bytes that MESH carries in all chunks of a message; longer decompressed content is a bomb."""
@@ -103,8 +103,8 @@ class _Downloaded:
 
     headers: MessageHeaders
     kept: KeptMessage
+    checksum: str
     damage: str = ""
-    checksum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,18 +210,18 @@ class Poller:
         try:
             headers = client.download_into(mesh_message_id, kept, maximum_bytes=self.largest)
         except WrongChecksum:
-            return _Downloaded(client.head(mesh_message_id), kept, checksum=_WRONG_CHECKSUM)
+            return _Downloaded(client.head(mesh_message_id), kept, _WRONG_CHECKSUM)
         except DamagedContent as error:
             damage = f"the content is damaged: {error.problem}"
         else:
             unknown = headers.checksum and not Checksum(headers.checksum).is_known
-            return _Downloaded(headers, kept, checksum=_UNKNOWN_CHECKSUM if unknown else "")
+            return _Downloaded(headers, kept, _UNKNOWN_CHECKSUM if unknown else "")
         kept = begin()
         try:
             head = client.download_into(mesh_message_id, kept, maximum_bytes=self.largest, as_served=True)
         except DamagedContent:
             head, kept = client.head(mesh_message_id), begin()
-        return _Downloaded(head, kept, damage)
+        return _Downloaded(head, kept, _UNKNOWN_CHECKSUM, damage)
 
     def _record(
         self,
@@ -254,7 +254,7 @@ class Poller:
         return _Taken.MATCHED
 
     def _understand(
-        self, client: MeshClient, message: MessageHeaders, body: bytes | None, checksum: str = ""
+        self, client: MeshClient, message: MessageHeaders, body: bytes | None, checksum: str
     ) -> tuple[MessageRecord, list[LedgerEvent]] | _Undecided | _Unmatched:
         is_wrong = checksum == _WRONG_CHECKSUM
         if is_wrong and (message.is_report or message.workflow_id not in WORKFLOW_ANSWERED_ON):
@@ -351,7 +351,7 @@ class Poller:
         return None
 
     def _responses(
-        self, message: MessageHeaders, response: Response, known: Collection[str] = (), checksum: str = ""
+        self, message: MessageHeaders, response: Response, known: Collection[str], checksum: str
     ) -> list[LedgerEvent]:
         # One outcome per level that the response names; without any, the meaning is unknown.
         outcomes = response.outcomes or (Outcome(level=response.level, verdict=response.verdict, code=None),)
@@ -372,7 +372,7 @@ class Poller:
 
 def _may_answer(written: datetime | None, history: MessageHistory) -> bool:
     """Whether a response written at that second can answer a message that MESH may have."""
-    return written is not None and any(since.replace(microsecond=0) <= written for since in history.copies_since)
+    return written is not None and any(whole_second(since) <= written for since in history.copies_since)
 
 
 def _with_handshake(client: MeshClient) -> MeshClient:

@@ -287,21 +287,17 @@ class Reconciliation:
         return result
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class BalanceDeadline:
     """Measures whether the balance of the day before is late, for the due work of every minute."""
 
     balances: Balances
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    _made: date | None = field(default=None, init=False)
 
     def late(self) -> timedelta:
         """Return for how long the balance of the day before has been overdue; zero where it is not."""
         now = self.now()
         day, due = now.date() - timedelta(days=1), datetime.combine(now.date(), DUE)
-        if now < due or self._made == day:
+        if self.balances.evidence_key(day) is not None:
             return timedelta()
-        if self.balances.evidence_key(day) is None:
-            return now - due
-        self._made = day
-        return timedelta()
+        return max(now - due, timedelta())
