@@ -21,7 +21,7 @@ from tests.identifiers import IDENTIFIERS, key_of
 from tests.in_memory import Bucket, Clock, Intake, Queue, Secrets, Table, Topic
 from tests.local_mesh import SENDER, TO_PRACTICE, WORKFLOW, connections
 
-PATIENCE = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 SUBJECT = "Consultation report for Garth WRIGHT, NHS Number 9658218865, seen at Riverside"
 CHUNKING = Chunking(largest_whole=20_000, chunk_bytes=8_000, smallest_chunk=0)
 
@@ -38,7 +38,7 @@ class Product:
         self.mesh = connections(url, secrets)
         self.sender = Sender(
             outbox=Outbox(s3, "outbox"), ledger=self.ledger, mesh=self.mesh, notifier=notifier,
-            lease=timedelta(minutes=3), patience=PATIENCE, chunking=CHUNKING, now=self.clock,
+            lease=timedelta(minutes=3), timeouts=PATIENCE, chunking=CHUNKING, now=self.clock,
         )  # fmt: skip
         self.poller = Poller(
             evidence=Evidence(s3, "evidence"), ledger=self.ledger, mesh=self.mesh, notifier=notifier,
@@ -46,7 +46,7 @@ class Product:
         )  # fmt: skip
         self.sweep = Sweep(
             ledger=self.ledger, send_queue=self.queue, intake_queue=Intake(), notifier=notifier,  # type: ignore[arg-type]
-            patience=PATIENCE, now=self.clock,
+            timeouts=PATIENCE, now=self.clock,
         )  # fmt: skip
 
     def build(self, size: int, to: str = TO_PRACTICE) -> str:

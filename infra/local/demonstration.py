@@ -13,7 +13,7 @@ from rich.text import Text
 
 from infra.local.denials import Denial
 from infra.local.deployment import Schedule
-from infra.local.detached_run import DETACHED_RUN_FILE, kept
+from infra.local.detached_run import DETACHED_RUN_FILE, running
 from infra.local.environments import ROOT
 from infra.local.journey import ENDED, STEPS, Journey, journey_of
 from infra.local.processes import LocalRunError
@@ -45,7 +45,7 @@ class Outcome:
 def demonstrate(options: argparse.Namespace) -> int:
     """Start the run, send the chosen requests and report the outcome; return 0 only if every status is as expected."""
     console = main_console(to_error=options.json)
-    if options.keep and kept() is not None:
+    if options.keep and running() is not None:
         raise LocalRunError(f"A detached run exists already. Stop it first: {GPCM} stop")
     chosen = [scenario for scenario in SCENARIOS if options.only is None or scenario.name in options.only]
     missing = [scenario.name for scenario in chosen if not (REQUESTS / scenario.name / "request.json").is_file()]

@@ -14,7 +14,7 @@ DETACHED_RUN_FILE = BUILD / "local" / "kept.json"
 _ENDS_WITHIN_SECONDS = 15
 
 
-def kept() -> State | None:
+def running() -> State | None:
     """Return the detached run's state, if the supervisor still runs."""
     if not DETACHED_RUN_FILE.is_file():
         return None
@@ -24,14 +24,14 @@ def kept() -> State | None:
 
 def stop() -> State | None:
     """Stop the detached run and return its state; None if there is none. Raises LocalRunError if it does not stop."""
-    state = kept()
+    state = running()
     if state is None or state.supervisor_process is None:
         return None
     os.kill(state.supervisor_process, signal.SIGTERM)
     deadline = time.monotonic() + _ENDS_WITHIN_SECONDS
-    while kept() is not None and time.monotonic() < deadline:
+    while running() is not None and time.monotonic() < deadline:
         time.sleep(0.1)
-    if kept() is not None:
+    if running() is not None:
         raise LocalRunError(f"The run does not stop; the supervisor is process {state.supervisor_process}.")
     DETACHED_RUN_FILE.unlink(missing_ok=True)
     return state

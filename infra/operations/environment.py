@@ -48,7 +48,7 @@ from gpconnect_messaging.requests.senders import SenderSettingsError
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings, SettingsError
 from gpconnect_messaging.steps.operator_actions import OperatorActions
 from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
-from infra.local.detached_run import kept
+from infra.local.detached_run import running
 from infra.local.emulator import LocalSession
 from infra.local.run import Product, State
 from infra.operations.logs import CloudWatchLogs, LogFiles, Logs
@@ -220,7 +220,7 @@ class OperatorEnvironment:
     def ledger(self) -> Ledger:
         """The ledger: reads messages with their history, and records events."""
         settings = self.poller_settings
-        return Ledger(self.client("dynamodb"), self.table, settings.patience, self.now, settings.audit_kept)
+        return Ledger(self.client("dynamodb"), self.table, settings.timeouts, self.now, settings.audit_kept)
 
     def identifiers(self) -> Identifiers:
         """Return the derivation of ids, the same as the functions use."""
@@ -300,7 +300,7 @@ class OperatorEnvironment:
         return replay_tools(
             session,
             self.outputs,
-            patience=settings.patience,
+            timeouts=settings.timeouts,
             kept_for=settings.audit_kept,
             identifiers=self.identifiers,
         )
@@ -457,7 +457,9 @@ class OperatorEnvironment:
             return None
         settings = self.poller_settings
         until = at + settings.longest_wait
-        return Arrived(request_id=canonical_id, at=at, until=until, overdue=now > until + settings.patience.stale)
+        return Arrived(
+            request_id=canonical_id, at=at, until=until, overdue=now > until + settings.timeouts.requeue_after
+        )
 
     def message(self, summary: Summary, *, reveal_encounter: bool = False) -> Message:
         """Read a message. Set `reveal_encounter` only within `personal_data.reveal`. Raises UnknownMessageError."""
@@ -491,7 +493,7 @@ def of_product(product: Product, close_clients: Callable[[], None] = lambda: Non
     )
 
 
-def open_environment(where: EnvironmentRef, find_kept: Callable[[], State | None] = kept) -> OperatorEnvironment:
+def open_environment(where: EnvironmentRef, find_running: Callable[[], State | None] = running) -> OperatorEnvironment:
     """Open an environment. Raises OperatorEnvironmentError.
 
     The default is the detached local run, so that no command reaches a deployed environment by omission.
@@ -502,7 +504,7 @@ def open_environment(where: EnvironmentRef, find_kept: Callable[[], State | None
         raise OperatorEnvironmentError("Give --environment or --stack, not both.")
     if where.environment or where.stack:
         return _deployed(where)
-    state = find_kept()
+    state = find_running()
     if state is None:
         raise OperatorEnvironmentError(
             "There is no detached local run. Start one with `make demo KEEP=1`, or name a deployed environment: "

@@ -35,7 +35,7 @@ from tests.crash_injection import Crasher
 from tests.e2e.conftest import PDF, Product
 from tests.examples import request_data
 
-PATIENCE = Timeouts(stale=timedelta(seconds=15), uncertain=timedelta(seconds=10))
+PATIENCE = Timeouts(requeue_after=timedelta(seconds=15), resolve_after=timedelta(seconds=10))
 MAILBOX = "Y90001OT001"
 
 
@@ -77,7 +77,7 @@ class Steps:
             mesh=self.mesh,
             notifier=notifier,
             lease=timedelta(seconds=20),
-            patience=PATIENCE,
+            timeouts=PATIENCE,
         )
         # The lease of a dead poller ends before the test stops waiting.
         lease = timedelta(seconds=5)

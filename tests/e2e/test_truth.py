@@ -248,8 +248,8 @@ def test_a_request_that_cannot_be_read_is_received_and_not_forgotten(product: Pr
 def ledger_of(product: Product) -> Ledger:
     """The deployed ledger, as the library reads and writes it."""
     client: Any = product.run.session.client("dynamodb")
-    patience = Timeouts(stale=timedelta(seconds=15), uncertain=timedelta(seconds=10))
-    return Ledger(client, product.run.outputs["LedgerTableName"], patience)
+    timeouts = Timeouts(requeue_after=timedelta(seconds=15), resolve_after=timedelta(seconds=10))
+    return Ledger(client, product.run.outputs["LedgerTableName"], timeouts)
 
 
 def killed(product: Product) -> list[str]:

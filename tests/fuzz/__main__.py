@@ -45,7 +45,7 @@ from tests.in_memory import Bucket, Clock, Table, Topic
 SLOWEST_SECONDS = 0.5
 MAILBOX = "Y90001OT001"
 MEMORY_MEGABYTES = environments.load("local").poller.memory_megabytes
-_PATIENCE = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+_PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 _REPORT_EVERY = 2_000
 _FRESH_EVERY = 5_000
 

@@ -30,7 +30,7 @@ from tests.ledger_table import INDEXES, KEYS, create_ledger_table
 from tests.unit.ledger.events import BUILT, HELD, INVALID, OVERDUE, START, accepted, at, response, started, uncertain
 
 MAILBOX = "Y90001OT001"
-PATIENCE = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 
 
 @pytest.fixture(scope="module", params=["emulator", "Amazon's DynamoDB Local", "the tests' own, in memory"])

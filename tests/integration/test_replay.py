@@ -30,9 +30,9 @@ BY: dict[str, Any] = {"actor": "operator-7", "reason": "what stood in its way is
 
 @pytest.fixture(scope="module")
 def tools(local_run: LocalRun) -> ReplayTools:
-    patience = Timeouts(stale=timedelta(seconds=15), uncertain=timedelta(seconds=10))
+    timeouts = Timeouts(requeue_after=timedelta(seconds=15), resolve_after=timedelta(seconds=10))
     return replay_tools(
-        local_run.session, local_run.outputs, patience=patience, kept_for=timedelta(days=2922),
+        local_run.session, local_run.outputs, timeouts=timeouts, kept_for=timedelta(days=2922),
         identifiers=lambda: local_run.identifiers,
     )  # fmt: skip
 

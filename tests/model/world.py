@@ -70,7 +70,7 @@ from tests.model.truth import Answer, Asked, Truth
 MAILBOX, PRACTICE, STRANGER = "Y90001OT001", "A20047OT001", "B30099OT001"
 WORKFLOW = "GPCONNECT_SEND_DOCUMENT"
 START = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)
-PATIENCE = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 LEASE = timedelta(minutes=3)
 LATE = timedelta(days=31)
 """Longer than any acknowledgement is waited for."""
@@ -250,7 +250,7 @@ class World:
             balances=Balances(self.table, "ledger", self.clock),  # type: ignore[arg-type]
             mesh=Connections(self.mesh, lambda _, client: client),  # type: ignore[arg-type]
             notifier=Notifier(self.topic, "topic", self.ledger),  # type: ignore[arg-type]
-            patience=PATIENCE,
+            timeouts=PATIENCE,
             pace=_AT_ONCE,
             now=self.clock,
         )
@@ -573,7 +573,7 @@ class World:
         with self._life(process):
             Sender(
                 outbox=parts["outbox"], ledger=parts["ledger"], mesh=parts["mesh"], notifier=parts["notifier"],
-                lease=LEASE, patience=PATIENCE, chunking=CHUNKING, now=self.clock,
+                lease=LEASE, timeouts=PATIENCE, chunking=CHUNKING, now=self.clock,
             ).send(message_id)  # fmt: skip
         if process.struck:
             self.truth.perhaps_sent.add(message_id)
@@ -604,7 +604,7 @@ class World:
         with self._life(process):
             Sweep(
                 ledger=parts["ledger"], send_queue=parts["send_queue"], intake_queue=parts["intake_queue"],
-                notifier=parts["notifier"], patience=PATIENCE, at_once=1, now=self.clock,
+                notifier=parts["notifier"], timeouts=PATIENCE, at_once=1, now=self.clock,
             ).run()  # fmt: skip
 
     def list_drop(self, process: Process) -> None:
@@ -650,7 +650,7 @@ class World:
             tool = Resend(
                 ledger=parts["ledger"], trail=parts["trail"], orders=parts["orders"], outbox=parts["outbox"],
                 evidence=parts["evidence"], send_queue=parts["send_queue"], intake_queue=parts["intake_queue"],
-                patience=PATIENCE, identifiers=lambda: IDENTIFIERS, now=self.clock,
+                timeouts=PATIENCE, identifiers=lambda: IDENTIFIERS, now=self.clock,
             )  # fmt: skip
             plan = list(tool.plan(Choice(ids=(message_id,)), way))
             list(
@@ -664,7 +664,7 @@ class World:
         with self._life(process):
             Reconciliation(
                 evidence=parts["evidence"], balances=parts["balances"], mesh=parts["mesh"],
-                notifier=parts["notifier"], patience=PATIENCE, pace=_AT_ONCE, now=self.clock,
+                notifier=parts["notifier"], timeouts=PATIENCE, pace=_AT_ONCE, now=self.clock,
             ).run()  # fmt: skip
 
     def _parts(self, process: Process) -> dict[str, Any]:
@@ -760,7 +760,7 @@ class World:
             self._come_to_rest()
         self.clock.advance(LATE)
         for _ in range(OFFERS_BEFORE_TOLD + 1 if self.truth.written_by_newer else 1):
-            self.clock.advance(PATIENCE.stale)
+            self.clock.advance(PATIENCE.requeue_after)
             self.round()
         self.clock.advance(UNACKNOWLEDGED)
         self.round()

@@ -240,7 +240,7 @@ def reckon(requests: int, lost: int, folder: Path) -> Iterator[Result]:
     step = Timed(
         evidence=evidence, balances=Balances(client, "ledger", lambda: NOW), mesh=client,
         notifier=cast("Any", SimpleNamespace(tell=len)),
-        patience=Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15)),
+        timeouts=Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15)),
         pace=RateLimiter(1e9, sleep=lambda _: None), now=lambda: NOW, part_seconds=result.part_seconds,
     )  # fmt: skip
     budget = (POLLER.timeout_seconds - _RESERVE_SECONDS) * min(1, POLLER.memory_megabytes / WHOLE_CORE_MEGABYTES)

@@ -24,7 +24,7 @@ from tests.in_memory import Table
 from tests.ledger_table import INDEXES
 
 MAILBOX = "Y90001OT001"
-PATIENCE = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 PARTITION_LIMIT = 1_000
 """Write units a second that one partition of a table or an index takes (DynamoDB's quota)."""
 

@@ -20,7 +20,7 @@ from tests.metrics import Metric, documented, logged
 
 MAILBOX = "Y90001OT001"
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
-PATIENCE = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 
 
 class Books:

@@ -14,7 +14,7 @@ from tests.in_memory import Clock, Table
 from tests.unit.ledger.events import BUILT, accepted, at, response, started
 
 MAILBOX = "Y90001OT001"
-PATIENCE = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 
 
 @pytest.fixture

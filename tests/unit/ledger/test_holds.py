@@ -24,7 +24,7 @@ class Kept:
         self.table = Table()
         client: Any = self.table
         self.clock = Clock(at(10))
-        patience = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+        patience = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
         self.ledger = Ledger(client, "ledger", patience, self.clock, kept_for=KEPT)
         self.items = HeldItems(client, "ledger", self.clock, kept_for=KEPT)
         self.ledger.claim("request", ids_of(MAILBOX, "e"), ("v",), at(0))
@@ -65,7 +65,7 @@ def test_all_that_the_ledger_has_expires_after_its_time_but_for_the_encounters_o
 def test_without_a_retention_nothing_expires() -> None:
     kept = Kept()
     client: Any = kept.table
-    ledger = Ledger(client, "ledger", Timeouts(stale=KEPT, uncertain=KEPT), kept.clock)
+    ledger = Ledger(client, "ledger", Timeouts(requeue_after=KEPT, resolve_after=KEPT), kept.clock)
     ledger.create(
         MessageRecord(
             message_id="other", request_id="o", mailbox=MAILBOX, encounter="e", encounter_key=key_of(MAILBOX, "e"),

@@ -52,7 +52,7 @@ from tests.unit.ledger.events import (
 )
 
 SENT = [BUILT, started(), accepted()]
-PATIENCE = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 
 
 @pytest.mark.parametrize(

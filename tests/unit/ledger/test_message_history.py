@@ -52,7 +52,7 @@ from tests.unit.ledger.events import (
     unresolved,
 )
 
-PATIENCE = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 SENT = (BUILT, started(), accepted())
 
 
@@ -515,7 +515,7 @@ def test_pds_is_asked_again_soon_and_after_five_times_less_often() -> None:
     asked.append(unanswered(6, 60))
     assert due(held, *asked) == at(70)
     assert due(HELD, unanswered(1, 5)) == at(165), "never before the window is over"
-    quick = Timeouts(stale=timedelta(minutes=1), uncertain=timedelta(minutes=15))
+    quick = Timeouts(requeue_after=timedelta(minutes=1), resolve_after=timedelta(minutes=15))
     assert due_at(history(held, unanswered(1, 5)), quick) == at(6)
 
 

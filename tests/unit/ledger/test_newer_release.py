@@ -66,7 +66,7 @@ def test_an_event_of_a_newer_release_leaves_what_this_one_understands(
 
 def test_what_is_on_its_way_is_still_due_and_what_waits_here_is_for_a_person() -> None:
     assert due_at(MessageHistory((BUILT, started(), accepted(), PAUSED)), PATIENCE) == at(61)
-    assert due_at(MessageHistory((BUILT, PAUSED)), PATIENCE) == at(1) + PATIENCE.stale
+    assert due_at(MessageHistory((BUILT, PAUSED)), PATIENCE) == at(1) + PATIENCE.requeue_after
     assert due_at(MessageHistory((BUILT, PAUSED, lifecycle.running_late(at=at(20)))), PATIENCE) is None
 
 
@@ -84,14 +84,14 @@ def sweep(sending: Sending) -> Sweep:
     table: Any = sending.ledger
     return Sweep(
         ledger=table, send_queue=Queue(), intake_queue=Intake(), notifier=Notifier(sending.topic, "topic", table),  # type: ignore[arg-type]
-        patience=PATIENCE, now=sending.clock,
+        timeouts=PATIENCE, now=sending.clock,
     )  # fmt: skip
 
 
 def test_nothing_is_uploaded_that_a_newer_release_has_plans_for_and_a_person_knows(sending: Sending) -> None:
     assert sending.send() is Status.BUILT
     assert sending.mesh.uploads == {}
-    sending.clock.advance(PATIENCE.stale + timedelta(minutes=1))
+    sending.clock.advance(PATIENCE.requeue_after + timedelta(minutes=1))
     sweep(sending).run()
     assert [text.partition("\n")[0] for text in sending.topic.told] == [
         "GP Connect Messaging: A message cannot be sent"

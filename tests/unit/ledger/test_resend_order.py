@@ -35,7 +35,7 @@ from tests.unit.ledger.events import (
 REFUSED = (BUILT, started(), refused())
 UNDELIVERED = (BUILT, started(), accepted(), reported())
 LATE = (BUILT, started(), accepted(), OVERDUE)
-PATIENCE = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 
 
 def ordered(attempts: int = 1, minutes: float = 200) -> LedgerEvent:

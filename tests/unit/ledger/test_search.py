@@ -18,7 +18,7 @@ from tests.unit.ledger.events import accepted, response, started
 
 MAILBOX, OTHER = "Y90001OT001", "Y90002OT001"
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
-PATIENCE = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 
 
 class Kept:

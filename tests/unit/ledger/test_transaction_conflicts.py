@@ -43,7 +43,9 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> Stores:
     monkeypatch.setattr(conflicts, "sleep", lambda _seconds: None)
     clock, table = Clock(NOON), TableInTransactions()
     client: Any = table
-    ledger = Ledger(client, "ledger", Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15)), clock)
+    ledger = Ledger(
+        client, "ledger", Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15)), clock
+    )
     (notification,) = ledger.received(
         Received(mailbox=MAILBOX, mesh_message_id="U", at=NOON, evidence_key="received/U", outcome="unmatched"),
         unmatched_because="it names no message of ours",

@@ -105,7 +105,7 @@ def test_a_senders_own_queue_is_among_them(environment: PlaceInMemory) -> None:
 )
 def test_a_place_that_cannot_be_opened_is_answered_with_what_to_do(where: EnvironmentRef, sentence: str) -> None:
     with pytest.raises(OperatorEnvironmentError, match=sentence):
-        open_environment(where, find_kept=lambda: None)
+        open_environment(where, find_running=lambda: None)
 
 
 def test_an_age_is_never_below_nothing(environment: PlaceInMemory) -> None:

@@ -55,7 +55,7 @@ def standing(*events: LedgerEvent, minutes: float = FAR, **more: object) -> Rese
     )  # fmt: skip
     known = ResendContext(
         record=record, now=at(minutes), newest_version=record.version, is_kept=True,
-        patience=Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15)),
+        timeouts=Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15)),
     )  # fmt: skip
     return replace(known, **more)  # type: ignore[arg-type]
 

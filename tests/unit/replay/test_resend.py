@@ -34,7 +34,7 @@ class Operated(Product):
         self.resend = Resend(
             ledger=self.ledger, trail=self.trail, orders=OrderBook(table, "ledger", self.time),
             outbox=cast("Any", self.outbox), evidence=self.evidence, send_queue=cast("Any", self.queue),
-            intake_queue=cast("Any", self.intake), patience=PATIENCE, identifiers=lambda: IDENTIFIERS,
+            intake_queue=cast("Any", self.intake), timeouts=PATIENCE, identifiers=lambda: IDENTIFIERS,
             now=self.time,
         )  # fmt: skip
 
@@ -166,7 +166,7 @@ def test_an_order_whose_queue_message_is_lost_is_found_by_the_sweep(product: Ope
     message_id = product.refused()
     product.sends_again(ids=(message_id,))
     product.queue.take()
-    product.later(PATIENCE.stale)
+    product.later(PATIENCE.requeue_after)
     assert product.row(message_id).status is Status.SENT
 
 

@@ -25,7 +25,7 @@ from tests.unit.steps.fakes import DropInMind, OutboxInMind
 
 SAMPLE = "consultation-report-2.0"
 WINDOW = timedelta(hours=2, minutes=45)
-PATIENCE = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 
 
 @dataclass
@@ -74,13 +74,13 @@ class Product:
             **parts,
         )
         self.sweep = Sweep(
-            send_queue=cast("Any", self.queue), intake_queue=cast("Any", self.intake), patience=PATIENCE, **parts
+            send_queue=cast("Any", self.queue), intake_queue=cast("Any", self.intake), timeouts=PATIENCE, **parts
         )
         self.sender = Sender(
             outbox=cast("Any", self.outbox),
             mesh=cast("Any", self.mesh),
             lease=timedelta(minutes=3),
-            patience=PATIENCE,
+            timeouts=PATIENCE,
             **parts,
         )
         self.operator_actions = OperatorActions(**parts)

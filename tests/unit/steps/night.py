@@ -64,20 +64,20 @@ class Night:
 
     def __post_init__(self) -> None:
         self.bucket = Bucket(self.clock)
-        patience = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
-        self.ledger = Ledger(self.table, "ledger", patience, self.clock)
+        timeouts = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
+        self.ledger = Ledger(self.table, "ledger", timeouts, self.clock)
         self.evidence = Evidence(self.bucket, "evidence", self.clock)
         self.balances = Balances(self.table, "ledger", self.clock)
         self.step = Reconciliation(
             evidence=self.evidence, balances=self.balances, mesh=self.mesh,  # type: ignore[arg-type]
-            notifier=Notifier(self.topic, "topic", self.ledger), patience=patience, now=self.clock,  # type: ignore[arg-type]
+            notifier=Notifier(self.topic, "topic", self.ledger), timeouts=timeouts, now=self.clock,  # type: ignore[arg-type]
             pace=AT_ONCE,
         )  # fmt: skip
 
     def step_of(self, process: Process) -> Reconciliation:
         """Make the step in a process that can die at any effect."""
         table = process.port("dynamodb", self.table)
-        ledger = Ledger(table, "ledger", self.step.patience, self.clock)
+        ledger = Ledger(table, "ledger", self.step.timeouts, self.clock)
         return replace(
             self.step,
             evidence=Evidence(process.port("s3", self.bucket), "evidence", self.clock),

@@ -21,7 +21,7 @@ from tests.in_memory import Bucket, Clock, Table, Topic
 from tests.model.mesh import Client, Connections, Mesh, Mood
 
 MAILBOX = "Y90001OT001"
-PATIENCE = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 LEASE = timedelta(minutes=3)
 MESSAGE_ID = "00000000-0000-8000-8000-000000000001"
 WHOLE, CHUNKED = 200, 9_000
@@ -49,7 +49,7 @@ class Sending:
             mesh=Connections(self.mesh, lambda _port, client: client),  # type: ignore[arg-type]
             notifier=Notifier(self.topic, "topic", self.ledger),  # type: ignore[arg-type]
             lease=LEASE,
-            patience=PATIENCE,
+            timeouts=PATIENCE,
             chunking=CHUNKING,
             now=self.clock,
         )

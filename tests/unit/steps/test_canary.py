@@ -277,7 +277,7 @@ def test_a_canarys_id_in_place_of_a_messages_reaches_neither_the_outbox_nor_mesh
     client, untouched = cast("Any", product.table), cast("Any", Untouched())
     sender = Sender(
         outbox=untouched, ledger=Ledger(client, "ledger", PATIENCE, product.clock), mesh=untouched, notifier=untouched,
-        lease=timedelta(minutes=3), patience=PATIENCE, now=product.clock,
+        lease=timedelta(minutes=3), timeouts=PATIENCE, now=product.clock,
     )  # fmt: skip
     with pytest.raises(UnknownMessageError):
         sender.send(json.loads(body)["canary"])

@@ -66,7 +66,7 @@ def test_with_too_little_time_every_message_has_its_turn() -> None:
         once = iter([True])
         product.sweep.run(lambda left=once: next(left, False))  # type: ignore[misc]
         first |= set(product.intake.take())
-        product.time.advance(PATIENCE.stale + MINUTE)  # it falls due again, as if no builder had built it
+        product.time.advance(PATIENCE.requeue_after + MINUTE)  # it falls due again, as if no builder had built it
     assert first == held
 
 
@@ -79,11 +79,11 @@ def test_a_message_that_never_leaves_is_told_even_where_no_upload_was_tried() ->
     blocked = product.asks()
     for offers in range(1, OFFERS_BEFORE_TOLD + 1):
         assert product.told() == []
-        product.later(PATIENCE.stale + MINUTE)
+        product.later(PATIENCE.requeue_after + MINUTE)
         assert len(product.row(blocked.message_id).history.of(EventType.QUEUED_AGAIN)) == offers
     assert product.status(blocked) is Status.BUILT
     assert product.told() == ["A message cannot be sent"]
-    product.later(PATIENCE.stale + MINUTE)
+    product.later(PATIENCE.requeue_after + MINUTE)
     assert len(product.told()) == 1
 
 
@@ -113,13 +113,13 @@ def test_notifications_are_told_and_messages_are_healed_whatever_time_the_other_
             product.asks(encounter=f"wrong-{number}", patient__birth_date="2999-01-01")
     built = product.asks()
     product.queue.take()
-    product.time.advance(PATIENCE.stale + MINUTE)
+    product.time.advance(PATIENCE.requeue_after + MINUTE)
     with pytest.raises(EndpointConnectionError):
         product.sweep.run()
     assert product.queue.take() == [built.message_id], "although SNS is away"
     monkeypatch.undo()
     monkeypatch.setattr(due_work, "MOST_TOLD", 2)
-    product.time.advance(PATIENCE.stale + MINUTE)
+    product.time.advance(PATIENCE.requeue_after + MINUTE)
     assert [product.sweep.run().notifications_told, product.sweep.run().notifications_told] == [2, 1]
 
 

@@ -30,7 +30,7 @@ from tests.in_memory import Clock, Table, Topic
 from tests.unit.ledger.events import BUILT, OVERDUE, accepted, at, refused, started
 
 MAILBOX = "Y90001OT001"
-PATIENCE = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 
 
 @dataclass
@@ -224,7 +224,7 @@ def test_an_unknown_notification_cannot_be_acknowledged(watch: Watch) -> None:
 def test_an_untold_notification_is_listed_while_somebody_tries_to_tell_it(watch: Watch) -> None:
     unused: Any = None
     sweep = Sweep(
-        ledger=watch.ledger, send_queue=unused, intake_queue=unused, notifier=watch.notifier, patience=PATIENCE,
+        ledger=watch.ledger, send_queue=unused, intake_queue=unused, notifier=watch.notifier, timeouts=PATIENCE,
         now=watch.clock,
     )  # fmt: skip
     assert sweep.untold() == []

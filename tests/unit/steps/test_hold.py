@@ -217,7 +217,7 @@ def test_a_builder_that_never_comes_back_is_told_while_the_sweep_goes_on_trying(
     for _ in range(3):
         product.sweep.run()
         assert product.intake.take() == [held.message_id]
-        product.time.advance(PATIENCE.stale)
+        product.time.advance(PATIENCE.requeue_after)
     assert product.told() == ["A held request is not being sent"]
     product.works()
     assert product.status(held) is Status.RELEASED
@@ -313,7 +313,7 @@ def test_an_operator_lets_a_version_pass_the_one_that_never_leaves_which_is_then
         product.sender.send(first.message_id)
     assert product.sender.send(second.message_id) is Status.BUILT
     product.queue.take()
-    product.time.advance(PATIENCE.stale)
+    product.time.advance(PATIENCE.requeue_after)
     assert (
         product.operator_actions.skip_earlier_versions(second.message_id, "operator-7", "damaged in store")
         is Status.BUILT
@@ -337,7 +337,7 @@ def test_it_passes_all_versions_before_it_even_one_that_was_never_stored() -> No
         product.builder.queued(*lost)
     second, third = stuck(product)
     product.operator_actions.skip_earlier_versions(third.message_id, "operator-7", "both are stuck")
-    product.later(PATIENCE.stale)
+    product.later(PATIENCE.requeue_after)
     assert product.mesh.sent == [third.message_id]
     assert product.status(second) is Status.SUPERSEDED
     assert product.builder.queued(*lost).status is Status.SUPERSEDED, "whenever it is built, it is not sent"

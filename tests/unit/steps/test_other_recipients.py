@@ -38,7 +38,7 @@ from tests.in_memory import Bucket, Clock, Table, Topic
 from tests.unit.steps.fakes import DropInMind, OutboxInMind
 
 PHARMACY = "online-consultation-1.5-pharmacy"
-PATIENCE = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 FAULT = Finding(
     id="GPCM-SD-039", specification="1.5", level=Binding.MUST, verdict=Judged.BROKEN, looks_at="", path="Composition",
     line=0, message="names nothing",
@@ -125,7 +125,7 @@ class Product:
             outbox=cast("Any", self.outbox),
             mesh=cast("Any", self.mesh),
             lease=timedelta(minutes=3),
-            patience=PATIENCE,
+            timeouts=PATIENCE,
             **parts,
         )
         self.poller = Poller(

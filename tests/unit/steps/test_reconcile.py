@@ -169,12 +169,12 @@ def test_whatever_becomes_of_a_request_leaves_a_row_by_which_it_is_accounted_for
     product.withdraws()
     product.withdraws(encounter="mistyped")
     product.asks(encounter="waiting")
-    patience = Timeouts(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+    timeouts = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
     table: Any = product.table
     step = Reconciliation(
         evidence=product.evidence, balances=Balances(table, "ledger", product.time),
         mesh=MeshInMind(known={"MESH1"}), notifier=product.operator_actions.notifier,  # type: ignore[arg-type]
-        patience=patience, now=product.time, pace=AT_ONCE,
+        timeouts=timeouts, now=product.time, pace=AT_ONCE,
     )  # fmt: skip
     made = [step.run(DAY), step.run(DAY + timedelta(days=1))]
     days = [result for result in made if isinstance(result, Balance)]

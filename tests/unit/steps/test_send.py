@@ -77,7 +77,7 @@ def test_an_upload_whose_answer_is_lost_waits_before_the_same_bytes_go_again() -
     assert sending.send(Mood.TAKES_UNHEARD) is Status.UNCERTAIN
     assert sending.send() is Status.UNCERTAIN, "the wait is not over"
     assert len(sending.copies) == 1
-    sending.clock.advance(PATIENCE.uncertain - SECOND)
+    sending.clock.advance(PATIENCE.resolve_after - SECOND)
     assert sending.send() is Status.UNCERTAIN
     sending.clock.advance(2 * SECOND)
     assert sending.send() is Status.SENT

@@ -47,10 +47,10 @@ class _LedgerSettings(_FromEnvironment):
         return timedelta(days=self.audit_days)
 
     @property
-    def patience(self) -> Timeouts:
+    def timeouts(self) -> Timeouts:
         """The timeouts of the sweep."""
         return Timeouts(
-            stale=timedelta(seconds=self.stale_seconds), uncertain=timedelta(seconds=self.uncertain_seconds)
+            requeue_after=timedelta(seconds=self.stale_seconds), resolve_after=timedelta(seconds=self.uncertain_seconds)
         )
 
 

@@ -108,7 +108,7 @@ def sender(settings: SenderSettings) -> "Sender":
         mesh=MeshConnections(settings.mesh_url, _vault(settings)),
         notifier=_notifier(settings),
         lease=settings.lease,
-        patience=settings.patience,
+        timeouts=settings.timeouts,
     )
 
 
@@ -134,7 +134,7 @@ def poller(settings: PollerSettings) -> "tuple[Poller, Sweep]":
         send_queue=SendQueue(sqs, settings.send_queue_url),
         intake_queue=IntakeQueue(sqs, settings.intake_queue_url),
         notifier=notifier,
-        patience=settings.patience,
+        timeouts=settings.timeouts,
     )
 
 
@@ -178,7 +178,7 @@ def reconciliation(settings: PollerSettings) -> "Reconciliation":
         balances=Balances(_dynamodb(), settings.ledger_table, kept_for=settings.audit_kept),
         mesh=MeshConnections(settings.mesh_url, _vault(settings)),
         notifier=_notifier(settings),
-        patience=settings.patience,
+        timeouts=settings.timeouts,
         longest_wait=settings.longest_wait,
         most_asked=settings.mesh_questions_a_day,
     )
@@ -274,7 +274,7 @@ def _ledger(settings: BuilderSettings | SenderSettings | PollerSettings) -> Ledg
     return Ledger(
         _dynamodb(),
         settings.ledger_table,
-        settings.patience,
+        settings.timeouts,
         kept_for=settings.audit_kept,
         watch=measurements.watch,
     )

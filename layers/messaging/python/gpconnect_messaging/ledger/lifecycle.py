@@ -24,8 +24,8 @@ ATTEMPTS_BEFORE_TOLD = 5
 LOOKUP_AGAIN = timedelta(minutes=2)
 """How soon PDS is asked again about a request whose hold window is over; a report is due within three hours.
 
-PDS is asked five times at this interval, then after every `Timeouts.stale`, so that a long outage does not fill the
-ledger with events.
+PDS is asked five times at this interval, then after every `Timeouts.requeue_after`, so that a long outage does not fill
+the ledger with events.
 """
 
 _LOOKUPS_SOON = 5
@@ -1256,9 +1256,9 @@ def occasions_due(history: MessageHistory) -> frozenset[tuple[NotificationType, 
 class Timeouts:
     """How long the sweep waits before it steps in."""
 
-    stale: timedelta
+    requeue_after: timedelta
     """A BUILT message that no sender took, or a RELEASING request that no builder finished, is queued again."""
-    uncertain: timedelta
+    resolve_after: timedelta
     """An UNCERTAIN upload is sent again."""
 
 
@@ -1266,22 +1266,22 @@ _MOVES_NOTHING = {EventType.WAITS_NO_LONGER, EventType.RUNNING_LATE}
 """Events that do not restart the wait for the next step."""
 
 
-def due_at(history: MessageHistory, patience: Timeouts) -> datetime | None:
+def due_at(history: MessageHistory, timeouts: Timeouts) -> datetime | None:
     """Return when the sweep must look at the message next; None when the product has nothing left to do."""
     if history.unrecognised and history.status in NOT_LEFT:
         # A person is notified that this release does not process the message; a newer release does.
         notified = bool(history.of(EventType.RUNNING_LATE))
-        return None if notified else max(event.at for event in history.events) + patience.stale
-    next_step = _next_step_at(history, patience)
+        return None if notified else max(event.at for event in history.events) + timeouts.requeue_after
+    next_step = _next_step_at(history, timeouts)
     warn_at = history.warn_at if history.status in NOT_LEFT else None
     return min((time for time in (next_step, warn_at) if time), default=None)
 
 
-def _next_step_at(history: MessageHistory, patience: Timeouts) -> datetime | None:
+def _next_step_at(history: MessageHistory, timeouts: Timeouts) -> datetime | None:
     status = history.status
     moved = [event.at for event in history.events if event.kind not in _MOVES_NOTHING]
     if status in {Status.BUILT, Status.UNCERTAIN}:
-        wait = patience.stale if status is Status.BUILT else patience.uncertain
+        wait = timeouts.requeue_after if status is Status.BUILT else timeouts.resolve_after
         requested = [history.not_before] if history.not_before else []
         return max((*requested, *(at + wait for at in moved)), default=None)
     if status is Status.SENDING:
@@ -1300,10 +1300,13 @@ def _next_step_at(history: MessageHistory, patience: Timeouts) -> datetime | Non
         if unanswered and (queued is None or unanswered > queued):
             # The builder received it, so the queue message was not lost.
             soon = len(lookups) <= _LOOKUPS_SOON
-            return max(history.release_at, unanswered + (min(LOOKUP_AGAIN, patience.stale) if soon else patience.stale))
-        return max(history.release_at, queued + patience.stale) if queued else history.release_at
+            return max(
+                history.release_at,
+                unanswered + (min(LOOKUP_AGAIN, timeouts.requeue_after) if soon else timeouts.requeue_after),
+            )
+        return max(history.release_at, queued + timeouts.requeue_after) if queued else history.release_at
     if status is Status.RELEASING:
-        return max(at + patience.stale for at in moved)
+        return max(at + timeouts.requeue_after for at in moved)
     return None
 
 

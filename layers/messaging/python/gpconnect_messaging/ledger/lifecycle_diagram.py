@@ -25,7 +25,7 @@ from gpconnect_messaging.ledger.lifecycle import (
 
 _AT = datetime(2026, 11, 20, 21, 30, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
-_TIMEOUTS = Timeouts(stale=_HOUR, uncertain=_HOUR)
+_TIMEOUTS = Timeouts(requeue_after=_HOUR, resolve_after=_HOUR)
 _LONGEST = 7
 
 

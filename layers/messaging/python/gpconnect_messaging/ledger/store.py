@@ -143,13 +143,13 @@ class Ledger(LedgerTable):
         self,
         client: "DynamoDBClient",
         table: str,
-        patience: Timeouts,
+        timeouts: Timeouts,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         kept_for: timedelta | None = None,
         watch: Callable[[MessageRecord, Sequence[LedgerEvent]], None] = lambda _record, _events: None,
     ) -> None:
         super().__init__(client, table, now, kept_for)
-        self._patience = patience
+        self._patience = timeouts
         self._watch = watch
 
     def claim(

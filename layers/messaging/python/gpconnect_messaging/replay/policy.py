@@ -39,7 +39,7 @@ class ResendContext:
 
     record: MessageRecord
     now: datetime
-    patience: Timeouts
+    timeouts: Timeouts
     newest_version: int
     """The newest version of the encounter."""
     is_kept: bool
@@ -159,7 +159,7 @@ def _negative(context: ResendContext) -> set[str]:
 
 
 def _not_due(context: ResendContext) -> bool:
-    due = due_at(context.history, context.patience)
+    due = due_at(context.history, context.timeouts)
     return due is not None and due > context.now
 
 

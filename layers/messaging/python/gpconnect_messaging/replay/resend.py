@@ -100,7 +100,7 @@ class Resend:
     evidence: Evidence
     send_queue: SendQueue
     intake_queue: IntakeQueue
-    patience: Timeouts
+    timeouts: Timeouts
     identifiers: Callable[[], Identifiers]
     """Called only where an encounter is chosen by the sender's identifier."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -231,7 +231,7 @@ class Resend:
         return ResendContext(
             record=record,
             now=self.now(),
-            patience=self.patience,
+            timeouts=self.timeouts,
             newest_version=max(encounter.version, record.version) if is_message else record.version,
             is_kept=is_kept,
             origin_known=origin is not None,

@@ -38,11 +38,11 @@ def replay_tools(
     session: "boto3.Session",
     outputs: Mapping[str, str],
     *,
-    patience: Timeouts,
+    timeouts: Timeouts,
     kept_for: timedelta | None,
     identifiers: Callable[[], Identifiers],
 ) -> ReplayTools:
-    """Create the tools. `patience` and `kept_for` are the environment's, as the functions have them.
+    """Create the tools. `timeouts` and `kept_for` are the environment's, as the functions have them.
 
     `identifiers` is called only where an id must be derived.
 
@@ -50,7 +50,7 @@ def replay_tools(
     """
     dynamodb, s3, sqs = session.client("dynamodb"), session.client("s3"), session.client("sqs")
     table = outputs["LedgerTableName"]
-    ledger = Ledger(dynamodb, table, patience, kept_for=kept_for)
+    ledger = Ledger(dynamodb, table, timeouts, kept_for=kept_for)
     trail = AuditTrail(dynamodb, table, kept_for=kept_for)
     machine = outputs.get("BackfillStateMachineArn")
     return ReplayTools(
@@ -71,7 +71,7 @@ def replay_tools(
             evidence=Evidence(s3, outputs["EvidenceBucketName"]),
             send_queue=SendQueue(sqs, outputs["SendQueueUrl"]),
             intake_queue=IntakeQueue(sqs, outputs["IntakeQueueUrl"]),
-            patience=patience,
+            timeouts=timeouts,
             identifiers=identifiers,
         ),
         redrives={

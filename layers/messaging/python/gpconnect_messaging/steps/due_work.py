@@ -71,7 +71,7 @@ class Sweep:
     send_queue: SendQueue
     intake_queue: IntakeQueue
     notifier: Notifier
-    patience: Timeouts
+    timeouts: Timeouts
     at_once: int = 8
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -163,7 +163,7 @@ class Sweep:
                 return []  # no work is due in any other status
 
     def _is_due(self, history: MessageHistory) -> bool:
-        due = due_at(history, self.patience)
+        due = due_at(history, self.timeouts)
         return due is not None and due <= self.now()
 
     def _record(self, record: MessageRecord, event: LedgerEvent) -> bool:

@@ -82,7 +82,7 @@ class Reconciliation:
     balances: Balances
     mesh: MeshConnections
     notifier: Notifier
-    patience: Timeouts
+    timeouts: Timeouts
     longest_wait: timedelta = timedelta(0)
     """How long a request can wait for documents and their scan without a row in the ledger."""
     most_asked: int = 5_000
@@ -215,8 +215,8 @@ class Reconciliation:
 
     def _balance(self, reached: Reckoning, entries: Entries) -> Balance:
         return balance(
-            reached.day, **entries.arguments, now=reached.began_at, settling=self.longest_wait + self.patience.stale,
-            tracked_after=self.patience.uncertain,
+            reached.day, **entries.arguments, now=reached.began_at,
+            settling=self.longest_wait + self.timeouts.requeue_after, tracked_after=self.timeouts.resolve_after,
         )  # fmt: skip
 
     def _add(self, reached: Reckoning, part: Balance, tour: str | None = None) -> Reckoning | None:
@@ -234,7 +234,7 @@ class Reconciliation:
         """Ask MESH about the messages that it should have, continuing the tour of all messages."""
         if reached.asked_enough:
             return reached, True
-        before = reached.began_at - self.patience.uncertain
+        before = reached.began_at - self.timeouts.resolve_after
         tour = begun = self.balances.tour()
         answers: list[tuple[Row, bool | None]] = []
         asked, failures = 0, 0

@@ -64,7 +64,7 @@ class Sender:
     mesh: MeshConnections
     notifier: Notifier
     lease: timedelta
-    patience: Timeouts
+    timeouts: Timeouts
     chunking: Chunking = field(default_factory=Chunking)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -219,7 +219,7 @@ class Sender:
             case Status.BUILT:
                 due = history.not_before
             case Status.UNCERTAIN:
-                due = due_at(history, self.patience)
+                due = due_at(history, self.timeouts)
             case _:
                 return False
         return due is None or due <= self.now() or history.events[-1].kind is EventType.QUEUED_AGAIN
