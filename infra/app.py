@@ -22,27 +22,27 @@ from infra.pipeline.configuration import DELIVERY, Delivery
 from infra.pipeline.stack import PipelineStack
 
 RULES = (AwsSolutionsChecks, NIST80053R5Checks, HIPAASecurityChecks, ServerlessChecks)
-"""What every environment is held to: a finding that nobody has answered stops the synthesis."""
+"""Rule packs for every environment: an unanswered finding stops the synthesis."""
 
 PIPELINE = "pipeline"
-"""What is asked for in place of an environment to synthesize the pipeline."""
+"""Value of `--environment` that synthesizes the pipeline."""
 
 _CDK_SETTINGS = Path(__file__).resolve().parents[1] / "cdk.json"
 
 
 def stack_name(configuration: Configuration) -> str:
-    """Give the stack's name, which is also that of its template: `{stack name}.template.json`."""
+    """Return the stack's name, which is also that of the template: `{stack name}.template.json`."""
     return f"gpconnect-messaging-{configuration.name}"
 
 
 def build(configuration: Configuration, app: App) -> MessagingStack:
-    """Add an environment's stack to an app, with the rules that it is held to."""
+    """Add an environment's stack and the rules to an app."""
     Validations.of(app).add_plugins(*(rules(app) for rules in RULES))
     return MessagingStack(app, stack_name(configuration), configuration=configuration)
 
 
 def build_pipeline(app: App) -> PipelineStack:
-    """Add the pipeline to an app, with every environment that it delivers to, and the rules that they are held to."""
+    """Add the pipeline to an app, with the environments that it delivers to and the rules."""
     Validations.of(app).add_plugins(*(rules(app) for rules in RULES))
     return PipelineStack(
         app,
@@ -54,7 +54,7 @@ def build_pipeline(app: App) -> PipelineStack:
 
 
 def delivered(configuration: Configuration, delivery: Delivery) -> Configuration:
-    """Give an environment for tests as the pipeline deploys it: the pipeline may send reports through it."""
+    """Return a test environment as the pipeline deploys it: the pipeline may send synthetic reports through it."""
     deployment = configuration.deployment.model_copy(update={"synthetic_reports_from": delivery.account})
     return configuration.model_copy(
         update={"deployment": deployment, "account": configuration.account or delivery.account}
@@ -62,13 +62,13 @@ def delivered(configuration: Configuration, delivery: Delivery) -> Configuration
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0 when the template was written and every rule holds or is acknowledged."""
+    """Run the command; return 0 if the template was written and every finding is acknowledged."""
     parser = argparse.ArgumentParser(prog="python -m infra.app", description=__doc__)
     parser.add_argument(
         "--environment",
         choices=[*environments.names(), PIPELINE],
-        help="which environment, or the pipeline that delivers to all of them; without it, the `environment` of CDK's "
-        "context, from cdk.json or `cdk --context`",
+        help="an environment, or `pipeline` for the pipeline that delivers to all of them; default: the `environment` "
+        "of CDK's context, from cdk.json or `cdk --context`",
     )
     parser.add_argument("--output", type=Path, help="folder for template and assets (default: cdk.out)")
     options = parser.parse_args(arguments)
@@ -81,11 +81,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def synthesize(name: str | None, output: Path | None = None) -> None:
-    """Write the template of an environment, or of the pipeline; None: of the context's environment.
+    """Write the template of an environment or of the pipeline. None: the environment in the context.
 
     Raises ValidationError, UnknownEnvironmentError, TypeError.
     """
-    # Under `cdk`, its context wins over the one given here, and it says where it will look for the template.
+    # Under `cdk`, CDK's context wins over this one, and CDK_OUTDIR says where `cdk` reads the template.
     app = App(context=cdk_context(), outdir=str(output or os.environ.get("CDK_OUTDIR", "cdk.out")))
     name = name or app.node.get_context("environment")
     if name == PIPELINE:
@@ -96,7 +96,7 @@ def synthesize(name: str | None, output: Path | None = None) -> None:
 
 
 def cdk_context() -> dict[str, Any]:
-    """Give the context of cdk.json, which `cdk` reads by itself and Python does not."""
+    """Return the context of cdk.json, which only `cdk` reads by itself."""
     context: dict[str, Any] = json.loads(_CDK_SETTINGS.read_text(encoding="utf-8"))["context"]
     return context
 

@@ -1,6 +1,6 @@
-"""What the infrastructure reads from our own library: which dropped objects are requests, a queue's name, scan results.
+"""Names that the infrastructure shares with the product's library: request keys, queue names, scan results.
 
-The library is deployed as a layer, not installed: its folder goes on the path here.
+The library is deployed as a layer, not installed, so this module adds the folder to the path.
 """
 
 import importlib.util

@@ -1,4 +1,4 @@
-"""The whole product in one environment: constructs, what each function is told, and what each may do."""
+"""The stack of an environment: constructs, the functions' environment variables, and grants."""
 
 from aws_cdk import CfnOutput, CfnParameter, DefaultStackSynthesizer, Duration, Environment, Stack
 from aws_cdk import aws_iam as iam
@@ -17,7 +17,7 @@ from infra.constructs.ledger import Ledger
 from infra.constructs.mailboxes import Mailboxes
 from infra.constructs.malware_scan import MalwareScan
 from infra.constructs.networks import FunctionNetwork
-from infra.constructs.notices import Notices
+from infra.constructs.notifications import Notifications
 from infra.constructs.pds import DemographicsService
 from infra.constructs.queues import MAXIMUM_RECEIVES
 from infra.constructs.releases import Releases
@@ -30,7 +30,7 @@ from infra.constructs.synthetic_reports import SyntheticReports
 
 
 class MessagingStack(Stack):
-    """One environment's stack. Its outputs are the names that people, tests and the local run need."""
+    """An environment's stack. The outputs are the names that people, tests and the local run need."""
 
     def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration) -> None:
         super().__init__(
@@ -66,8 +66,8 @@ class MessagingStack(Stack):
         senders = Senders(
             self, "Senders", configuration=configuration, storage=storage, intake=intake, records_key=records_key
         )
-        intakes = (intake.work, *intake.of_senders.values())
-        notices = Notices(self, "Notices", configuration=configuration)
+        intakes = (intake.work, *intake.sender_queues.values())
+        notifications = Notifications(self, "Notices", configuration=configuration)
         mailboxes = Mailboxes(self, "Mailboxes", configuration=configuration)
         pds = configuration.pds and DemographicsService(
             self, "Pds", configuration=configuration, pds=configuration.pds, key=mailboxes.key
@@ -77,7 +77,7 @@ class MessagingStack(Stack):
 
         shared = {
             "LEDGER_TABLE": ledger.table.table_name,
-            "NOTICES_TOPIC_ARN": notices.topic.topic_arn,
+            "NOTICES_TOPIC_ARN": notifications.topic.topic_arn,
             "STALE_SECONDS": str(configuration.timings.stale_seconds),
             "AUDIT_DAYS": str(configuration.retention.audit_days),
         }
@@ -136,7 +136,7 @@ class MessagingStack(Stack):
             work.feed(builder)
         sending.work.feed(sender)
         watched_keys = (
-            records_key, logs_key, dead_letter_key, intake.key, sending.key, notices.key, notices.path_key,
+            records_key, logs_key, dead_letter_key, intake.key, sending.key, notifications.key, notifications.path_key,
             mailboxes.key,
         )  # fmt: skip
         poller = MessagingFunction(
@@ -191,19 +191,19 @@ class MessagingStack(Stack):
         storage.grant_list_drop(poller)
         ledger.grant_record(builder)
         ledger.grant_record(sender)
-        # A response that names no message of ours is looked for by its encounter; the balance counts by status.
+        # A response that names no known message is matched by encounter; the balance counts by status.
         ledger.grant_record(poller, query=("by_due", "by_encounter", "by_status"))
-        # The builder gives ids; the poller looks for the encounter that a response quotes. No other function needs any.
+        # The builder derives ids; the poller looks up the encounter that a response quotes. The sender needs neither.
         identifiers.grant_read(builder)
         identifiers.grant_read(poller)
         sending.work.grant_send(builder)
         sending.work.grant_send(poller)
         intake.work.grant_send(poller)
-        for work in intakes:  # what must wait goes back on its own queue
+        for work in intakes:  # a request that must wait goes back to the same queue
             work.grant_send(builder)
         for function in (builder, sender, poller):
-            notices.grant_publish(function)
-        # What a mailbox's settings decide is decided when a message is built, and when a notice waited for long enough.
+            notifications.grant_publish(function)
+        # The builder applies a mailbox's settings to messages, the poller to the escalation of notifications.
         mailboxes.grant_read_settings(builder)
         senders.grant_read(builder)
         mailboxes.grant_read_settings(poller)
@@ -216,10 +216,10 @@ class MessagingStack(Stack):
 
         Schedules(self, "Schedules", configuration=configuration, poller=poller)
 
-        alarms = Alarms(self, "Alarms", notices=notices, configuration=configuration)
+        alarms = Alarms(self, "Alarms", notifications=notifications, configuration=configuration)
         oldest = Duration.minutes(configuration.alarms.intake_age_minutes)
         requests_failed = alarms.watch_queue("Intake", intake.work, oldest=oldest)
-        for name, work in intake.of_senders.items():
+        for name, work in intake.sender_queues.items():
             alarms.watch_age("Intake", work, oldest=oldest, sender=name)
         sending_failed = alarms.watch_queue(
             "Sending", sending.work, oldest=Duration.minutes(configuration.alarms.send_age_minutes)
@@ -232,7 +232,7 @@ class MessagingStack(Stack):
         alarms.watch_rule(intake.rule)
         alarms.watch_enabled_parts()
         alarms.watch_canary()
-        alarms.watch_notices()
+        alarms.watch_notifications()
         alarms.watch_drop_listing()
         alarms.watch_balance()
         alarms.watch_messages()
@@ -248,11 +248,11 @@ class MessagingStack(Stack):
             functions={"builder": builder, "sender": sender, "poller": poller},
             queues={
                 "intake": intake.work,
-                **{f"intake of {name}": work for name, work in intake.of_senders.items()},
+                **{f"intake of {name}": work for name, work in intake.sender_queues.items()},
                 "sending": sending.work,
             },
             table=ledger.table,
-            notices=notices,
+            notifications=notifications,
             alarms=alarms,
         )
 
@@ -266,8 +266,8 @@ class MessagingStack(Stack):
             "IntakeDeadLetterQueueUrl": intake.work.dead_letters.queue_url,
             "SendQueueUrl": sending.work.queue.queue_url,
             "SendDeadLetterQueueUrl": sending.work.dead_letters.queue_url,
-            "NoticesTopicArn": notices.topic.topic_arn,
-            "NoticePathTopicArn": notices.path_topic.topic_arn,
+            "NoticesTopicArn": notifications.topic.topic_arn,
+            "NoticePathTopicArn": notifications.path_topic.topic_arn,
             "BuilderFunctionName": builder.function.function_name,
             "SenderFunctionName": sender.function.function_name,
             "PollerFunctionName": poller.function.function_name,
@@ -275,7 +275,7 @@ class MessagingStack(Stack):
             "MailboxSecrets": mailboxes.secret_prefix,
             "MeshSecretName": mailboxes.mesh_secret_name,
             **({"PdsSecretName": pds.secret_name} if pds else {}),
-            **{sender_queue_output(name): work.queue.queue_url for name, work in intake.of_senders.items()},
+            **{sender_queue_output(name): work.queue.queue_url for name, work in intake.sender_queues.items()},
         }
         if configuration.backfill is not None:
             backfill = BackfillMachine(
@@ -309,10 +309,10 @@ class MessagingStack(Stack):
             iam.PermissionsBoundary.of(self).apply(policy)
 
     def _mesh_url(self, configuration: Configuration) -> str:
-        """Give the MESH address: a parameter, because a local sandbox's port is known only once it runs.
+        """Return the MESH address: a parameter, because a local sandbox's port is known only once it runs.
 
-        Anywhere else the parameter takes the configured address and no other, so that nobody can point an environment
-        for tests at the live service, or the other way round, as they deploy.
+        In other environments the parameter takes only the configured address, so no deployment can point a test
+        environment at the live service, or production at another.
         """
         local = configuration.name == "local"
         parameter = CfnParameter(
@@ -327,7 +327,7 @@ class MessagingStack(Stack):
 
 
 def _waits(configuration: Configuration) -> dict[str, str]:
-    """Tell the builder, and the poller's balance, how long a request waits, for what it waits for at all."""
+    """Return how long a request waits for documents and for scans, where it waits at all."""
     scan = configuration.malware_scan
     seconds = {
         "DOCUMENT_WAIT_SECONDS": configuration.timings.document_wait_seconds,

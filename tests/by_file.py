@@ -9,7 +9,7 @@ TEMPLATES = "tests/infra/"
 
 
 class ByFile(LoadFileScheduling):  # type: ignore[misc]
-    """Gives each process whole files in the order in which they are collected, so that the unit tests come last.
+    """Gives a process whole files in the order in which they are collected, so that the unit tests come last.
 
     A file's tests share what they have started, and may build on each other. All of the template's tests go to one
     process, since every environment is synthesized for them, which takes longer than they do.

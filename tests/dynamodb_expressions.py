@@ -115,14 +115,14 @@ def _either(reader: _Reader) -> Condition:
     conditions = [_both(reader)]
     while reader.takes("OR"):
         conditions.append(_both(reader))
-    return lambda item: any(each(item) for each in conditions)
+    return lambda item: any(condition(item) for condition in conditions)
 
 
 def _both(reader: _Reader) -> Condition:
     conditions = [_one(reader)]
     while reader.takes("AND"):
         conditions.append(_one(reader))
-    return lambda item: all(each(item) for each in conditions)
+    return lambda item: all(condition(item) for condition in conditions)
 
 
 def _one(reader: _Reader) -> Condition:

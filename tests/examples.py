@@ -49,18 +49,18 @@ def request_data(name: str = "consultation-report-2.0", **changes: Any) -> dict[
     data: dict[str, Any] = copy.deepcopy(json.loads(_sample(name)))
     for path, value in changes.items():
         *parents, last = path.split("__")
-        place = data
+        parent = data
         for step in parents:
-            place = place[step]
+            parent = parent[step]
         if value is None:
-            place.pop(last, None)
+            parent.pop(last, None)
         else:
-            place[last] = value
+            parent[last] = value
     return data
 
 
 def a_request(name: str = "consultation-report-2.0", **changes: Any) -> Request:
-    """A sample request, changed and parsed; without a change as its file is, number by number."""
+    """A sample request, changed and parsed; without a change exactly as the file has it."""
     return parse_request(
         (json.dumps(request_data(name, **changes), ensure_ascii=False) if changes else _sample(name)).encode()
     )
@@ -78,18 +78,18 @@ def a_message(specification: Version = Version.V2_0, *, version: int = 1, **chan
 
 
 def messages_of(name: str, *, version: int = 1, **changes: Any) -> list[Message]:
-    """The messages of any sample request, one for each recipient, with its ready resources read from its folder."""
+    """The messages of a sample request, one per recipient, with the ready resources from the sample's folder."""
     request = a_request(name, **changes)
-    (mailbox,) = (each for each in MAILBOXES.values() if each.mailbox == request.mailbox)
+    (mailbox,) = (known for known in MAILBOXES.values() if known.mailbox == request.mailbox)
     allowed = USE_CASES[request.use_case].resource_types
     supplied = tuple(
         read_supplied(
-            place,
+            index,
             resource.content_type,
             resource.content.encode() if resource.content else (REQUESTS / name / str(resource.key)).read_bytes(),
             allowed,
         )
-        for place, resource in enumerate(request.resources)
+        for index, resource in enumerate(request.resources)
         if not resource.confidential
     )
     return [
@@ -107,7 +107,7 @@ def messages_of(name: str, *, version: int = 1, **changes: Any) -> list[Message]
 
 
 def written(message: Message, name: str) -> bytes:
-    """A sample's message as bytes, with its documents from its folder."""
-    documents = [(REQUESTS / name / each.key).read_bytes() for each in message.request.documents_in_order]
+    """A sample's message as bytes, with the documents from the sample's folder."""
+    documents = [(REQUESTS / name / document.key).read_bytes() for document in message.request.documents_in_order]
     composed = compose(message, [len(document) for document in documents])
     return b"".join(composed.stream(lambda index: [documents[index]]))

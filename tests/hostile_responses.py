@@ -107,10 +107,10 @@ def mutants(seed: int, sources: list[bytes]) -> Iterator[bytes]:
         yield body
 
 
-def _place(body: bytes, chance: random.Random) -> int:
-    """Choose a place in a body, most often one where the structure changes."""
+def _position(body: bytes, chance: random.Random) -> int:
+    """Choose a position in a body, most often one where the structure changes."""
     if chance.random() < 0.7:
-        signs = [place for place, byte in enumerate(body) if byte in b'<>{}[]":,']
+        signs = [position for position, byte in enumerate(body) if byte in b'<>{}[]":,']
         if signs:
             return chance.choice(signs)
     return chance.randrange(len(body) + 1)
@@ -124,37 +124,37 @@ def _bytes_changed(body: bytes, chance: random.Random) -> bytes:
 
 
 def _cut(body: bytes, chance: random.Random) -> bytes:
-    return body[: _place(body, chance)]
+    return body[: _position(body, chance)]
 
 
 def _part_left_out(body: bytes, chance: random.Random) -> bytes:
-    first, last = sorted((_place(body, chance), _place(body, chance)))
+    first, last = sorted((_position(body, chance), _position(body, chance)))
     return body[:first] + body[last:]
 
 
 def _part_repeated(body: bytes, chance: random.Random) -> bytes:
-    first, last = sorted((_place(body, chance), _place(body, chance)))
+    first, last = sorted((_position(body, chance), _position(body, chance)))
     times = chance.choice((2, 3, 10, 200))
     return body[:first] + body[first:last][:3_000] * times + body[last:]
 
 
 def _part_moved(body: bytes, chance: random.Random) -> bytes:
-    first, last = sorted((_place(body, chance), _place(body, chance)))
+    first, last = sorted((_position(body, chance), _position(body, chance)))
     rest = body[:first] + body[last:]
-    place = _place(rest, chance)
-    return rest[:place] + body[first:last] + rest[place:]
+    position = _position(rest, chance)
+    return rest[:position] + body[first:last] + rest[position:]
 
 
 def _deeper(body: bytes, chance: random.Random) -> bytes:
-    place, depth = _place(body, chance), chance.choice((10, 90, 120, 300, 2_000))
+    position, depth = _position(body, chance), chance.choice((10, 90, 120, 300, 2_000))
     opened, closed = chance.choice(((b"<x>", b"</x>"), (b"[", b"]"), (b'{"x":', b"}")))
-    return body[:place] + opened * depth + closed * depth + body[place:]
+    return body[:position] + opened * depth + closed * depth + body[position:]
 
 
 def _something_put_in(body: bytes, chance: random.Random) -> bytes:
     what = chance.choice(_SOMETHING) * chance.choice((1, 1, 3, 500))
-    place = _place(body, chance)
-    return body[:place] + what + body[place:]
+    position = _position(body, chance)
+    return body[:position] + what + body[position:]
 
 
 def _otherwise_encoded(body: bytes, chance: random.Random) -> bytes:
@@ -173,7 +173,7 @@ def _random(_body: bytes, chance: random.Random) -> bytes:
 
 
 def _hostile(body: bytes, chance: random.Random) -> bytes:
-    # Rare: each costs as much as hundreds of the others, and there are only so many.
+    # Rare: one costs as much as hundreds of the others.
     return HOSTILE[chance.choice(list(HOSTILE))]() if chance.random() < 0.004 else _bytes_changed(body, chance)
 
 

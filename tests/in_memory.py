@@ -61,7 +61,7 @@ class Table:
 
     @property
     def items(self) -> dict[tuple[str, str], Item]:
-        """Every item by its key, in plain values: for tests to look behind the store."""
+        """Every item by key, in plain values: for tests to look behind the store."""
         with self._lock:
             return {key: _all(_plain, item) for key, item in self._items.items()}
 
@@ -80,7 +80,7 @@ class Table:
 
     def batch_get_item(self, *, RequestItems: Item) -> Item:
         ((table, how),) = RequestItems.items()
-        keys = [_key(each) for each in how["Keys"]]
+        keys = [_key(entry) for entry in how["Keys"]]
         if not 1 <= len(keys) <= 100 or len(set(keys)) < len(keys):
             raise _failed("BatchGetItem", "ValidationException")
         with self._lock:
@@ -110,15 +110,15 @@ class Table:
 
     def transact_write_items(self, *, TransactItems: list[Item], **_: Any) -> Item:
         with self._lock:
-            keys = [_key(_target(each)) for each in TransactItems]
+            keys = [_key(_target(entry)) for entry in TransactItems]
             if not 1 <= len(keys) <= 100 or len(set(keys)) < len(keys):
                 raise _failed("TransactWriteItems", "ValidationException")
-            holds = [self._holds(key, each) for key, each in zip(keys, TransactItems, strict=True)]
+            holds = [self._holds(key, entry) for key, entry in zip(keys, TransactItems, strict=True)]
             if not all(holds):
                 reasons = [{"Code": "None" if held else "ConditionalCheckFailed"} for held in holds]
                 raise _failed("TransactWriteItems", "TransactionCanceledException", CancellationReasons=reasons)
-            for key, each in zip(keys, TransactItems, strict=True):
-                self._do(key, each)
+            for key, entry in zip(keys, TransactItems, strict=True):
+                self._do(key, entry)
         return {}
 
     def query(
@@ -151,9 +151,9 @@ class Table:
                      and holds({partition: value, sort: item[sort]["S"]})]  # fmt: skip
             found.sort(reverse=not ScanIndexForward)
             if ExclusiveStartKey:
-                # As DynamoDB does: from where the key would be, whether or not its item is there still.
+                # As DynamoDB does: from where the key would be, even if the item is gone.
                 start = (ExclusiveStartKey[sort]["S"], _key(ExclusiveStartKey))
-                found = [each for each in found if (each > start if ScanIndexForward else each < start)]
+                found = [entry for entry in found if (entry > start if ScanIndexForward else entry < start)]
             page = [self._items[key] for _, key in found[:Limit]]
         items = [dict(item) for item in page if FilterExpression is None or kept(_all(_plain, item))]
         answer: Item = {"Count": len(items)} | ({} if how.get("Select") == "COUNT" else {"Items": items})
@@ -308,11 +308,11 @@ class Bucket:
         MaxKeys: int = 1_000, **_: Any,
     ) -> Item:  # fmt: skip
         found = [
-            each
+            entry
             for key in sorted(self._versions)
             if key.startswith(Prefix) and (not Delimiter or Delimiter not in key[len(Prefix) :])
-            for each in self.listed(key)
-            if (key, -int(each["VersionId"])) > (KeyMarker, -int(VersionIdMarker or 0))
+            for entry in self.listed(key)
+            if (key, -int(entry["VersionId"])) > (KeyMarker, -int(VersionIdMarker or 0))
         ]
         page: Item = {"Versions": found[:MaxKeys], "IsTruncated": len(found) > MaxKeys}
         if page["IsTruncated"]:
@@ -323,7 +323,7 @@ class Bucket:
     def listed(self, key: str) -> list[Item]:
         """List the versions of a key, the newest first; of a key that was removed none is the latest."""
         newest = len(self._versions[key])
-        # S3 dates by its beginning what was uploaded in parts, and nothing else.
+        # Only a multipart upload has the time when it began.
         parts = "-2" if self.written[key] != self._put_at[key][-1] else ""
         return [
             {
@@ -352,7 +352,7 @@ class Bucket:
         return {}
 
     def dated(self, key: str, at: datetime, *, in_parts: bool = True) -> None:
-        """Date the newest version, by when its upload in parts began or by when it was put."""
+        """Date the newest version by when the multipart upload began, or by when it was put."""
         self.written[key] = at
         if not in_parts:
             self._put_at[key][-1] = at
@@ -407,20 +407,20 @@ class ObjectPages:
             return
         while True:
             page = self.bucket.list_object_versions(MaxKeys=self.per_page, **how)
-            yield {**page, "Versions": [each for each in page["Versions"] if self.shows(each["Key"])]}
+            yield {**page, "Versions": [entry for entry in page["Versions"] if self.shows(entry["Key"])]}
             if not page["IsTruncated"]:
                 return
             how |= {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
 
 
 class ScannedBucket(Bucket):
-    """A bucket with the drop's policy: nobody reads what is not called clean, or tags what has no verdict."""
+    """A bucket with the drop's policy: only clean objects can be read, and only scanned ones tagged."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         super().__init__(clock)
         self.read: list[tuple[str, str]] = []
         self.dropped_next: dict[str, bytes] = {}
-        """What is dropped under a key as soon as its verdict was read."""
+        """The content to drop under a key as soon as the scan result was read."""
 
     def get_object(self, *, Key: str, VersionId: str | None = None, **how: Any) -> Item:
         self._require_clean("GetObject", Key, VersionId)
@@ -477,7 +477,7 @@ class Secrets:
 
 @dataclass
 class Queue:
-    """A send queue: the ids that wait, each once."""
+    """A send queue: the waiting ids, without repeats."""
 
     waiting: dict[str, None] = field(default_factory=dict)
 
@@ -491,7 +491,7 @@ class Queue:
 
 @dataclass
 class Intake:
-    """An intake queue: the ids of held requests that wait, and of those to be taken in again, each once."""
+    """An intake queue: the ids of held and of resubmitted requests, without repeats."""
 
     waiting: dict[str, None] = field(default_factory=dict)
     ordered: dict[str, None] = field(default_factory=dict)

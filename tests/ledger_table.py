@@ -13,7 +13,7 @@ INDEXES = {
 
 
 def create_ledger_table(client: Any, name: str) -> None:
-    """Make the table, on demand, and its indexes; `client` is boto3's for DynamoDB."""
+    """Make the on-demand table with the indexes; `client` is boto3's for DynamoDB."""
     attributes = sorted({*KEYS, *(attribute for keys in INDEXES.values() for attribute in keys)})
     client.create_table(
         TableName=name,

@@ -1,4 +1,4 @@
-"""The local MESH as tests use it: started as the local run starts it, set through its control endpoint."""
+"""The local MESH for tests: started as in the local run, set through the control endpoint."""
 
 import os
 import select
@@ -14,13 +14,13 @@ import httpx
 
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialVault
-from gpconnect_messaging.mesh import MailboxCredentials, MeshClient, Outgoing
+from gpconnect_messaging.mesh import MailboxCredentials, MeshClient, OutboundMessage
 from infra.local.environments import environment
 from infra.local.mesh.configuration import DEFAULT_COMMUNITY, Community
 from infra.local.practice.answering import Answer
 from infra.local.practice.reading import Reading
 from infra.local.practice.responding import Practice, Shape, write
-from infra.local.processes import Keeper
+from infra.local.processes import SupervisorClient
 from tests.examples import ROOT
 from tests.in_memory import Secrets
 
@@ -114,8 +114,8 @@ def connections(url: str, held: Secrets | None = None) -> MeshConnections:
 @contextmanager
 def local_mesh(folder: Path, *arguments: str) -> Iterator[LocalMesh]:
     """Start a local MESH on a free port, and end it."""
-    with Keeper(folder / "scratch", folder) as keeper:
-        python = environment("mesh", keeper).python
+    with SupervisorClient(folder / "scratch", folder) as supervisor:
+        python = environment("mesh", supervisor).python
     arguments = ("--port", "0", "--report-delay", "0", *arguments)
     with started(python, "infra.local.mesh", *arguments, log=folder / "mesh.log") as program:
         mesh = LocalMesh(program.url)
@@ -124,10 +124,10 @@ def local_mesh(folder: Path, *arguments: str) -> Iterator[LocalMesh]:
 
 
 def answer(practice: MeshClient, message_id: str, *codes: str, organisation: str = "A20047") -> None:
-    """Answer a message as the practice does, or whoever else: a response for each code, to the sender."""
+    """Answer a message as the practice or another responder does: one response per code, to the sender."""
     for code in codes:
         response = write(
             Answer(code), Reading(message_id=message_id), Practice(organisation, PRACTICE), shape=Shape.STANDARD,
             now=datetime.now(UTC),
         )  # fmt: skip
-        practice.send(Outgoing(to=SENDER, workflow_id=f"{WORKFLOW}_ACK", local_id="A20047"), response.content)
+        practice.send(OutboundMessage(to=SENDER, workflow_id=f"{WORKFLOW}_ACK", local_id="A20047"), response.content)

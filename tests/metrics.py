@@ -13,7 +13,7 @@ _ROW = re.compile(r"^\| (?P<names>`.+`) \| (?P<unit>Count|Seconds) \| (?P<servic
 
 @dataclass(frozen=True, order=True)
 class Metric:
-    """A metric by its name, the function that gives it, whether it is of one mailbox, and its unit."""
+    """A metric: name, function, whether it is of one mailbox, and unit."""
 
     name: str
     service: str

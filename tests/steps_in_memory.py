@@ -8,11 +8,11 @@ from typing import Any
 
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, Patience
+from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory, Timeouts
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mesh.chunking import Chunking
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.steps.due_work import Sweep
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.send import PostponedError, Sender
@@ -21,7 +21,7 @@ from tests.identifiers import IDENTIFIERS, key_of
 from tests.in_memory import Bucket, Clock, Intake, Queue, Secrets, Table, Topic
 from tests.local_mesh import SENDER, TO_PRACTICE, WORKFLOW, connections
 
-PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 SUBJECT = "Consultation report for Garth WRIGHT, NHS Number 9658218865, seen at Riverside"
 CHUNKING = Chunking(largest_whole=20_000, chunk_bytes=8_000, smallest_chunk=0)
 
@@ -38,7 +38,7 @@ class Product:
         self.mesh = connections(url, secrets)
         self.sender = Sender(
             outbox=Outbox(s3, "outbox"), ledger=self.ledger, mesh=self.mesh, notifier=notifier,
-            lease=timedelta(minutes=3), patience=PATIENCE, chunking=CHUNKING, now=self.clock,
+            lease=timedelta(minutes=3), timeouts=PATIENCE, chunking=CHUNKING, now=self.clock,
         )  # fmt: skip
         self.poller = Poller(
             evidence=Evidence(s3, "evidence"), ledger=self.ledger, mesh=self.mesh, notifier=notifier,
@@ -46,7 +46,7 @@ class Product:
         )  # fmt: skip
         self.sweep = Sweep(
             ledger=self.ledger, send_queue=self.queue, intake_queue=Intake(), notifier=notifier,  # type: ignore[arg-type]
-            patience=PATIENCE, now=self.clock,
+            timeouts=PATIENCE, now=self.clock,
         )  # fmt: skip
 
     def build(self, size: int, to: str = TO_PRACTICE) -> str:
@@ -68,7 +68,7 @@ class Product:
                 message_id=message_id, request_id=message_id, mailbox=SENDER,
                 encounter=message_id, encounter_key=key_of(SENDER, message_id),
                 version=1,
-                created_at=self.clock(), history=History((built,)),
+                created_at=self.clock(), history=MessageHistory((built,)),
             )
         )  # fmt: skip
         self.queue.put(message_id, SENDER)
@@ -81,11 +81,11 @@ class Product:
         except PostponedError:
             self.queue.put(message_id, SENDER)
 
-    def facts(self, message_id: str, *kinds: FactKind) -> list[Fact]:
+    def events(self, message_id: str, *kinds: EventType) -> list[LedgerEvent]:
         """What the ledger has of a message, of these kinds."""
         return self.history(message_id).of(*kinds)
 
-    def history(self, message_id: str) -> History:
+    def history(self, message_id: str) -> MessageHistory:
         """Everything that the ledger has of a message."""
         record = self.ledger.find(message_id)
         assert record is not None

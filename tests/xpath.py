@@ -17,7 +17,7 @@ def find(node: etree._Element | bytes, path: str) -> list[Any]:
 
 def values(node: etree._Element | bytes, path: str) -> list[str]:
     """The texts or attribute values at a path."""
-    return [str(each) for each in find(node, path)]
+    return [str(value) for value in find(node, path)]
 
 
 def value(node: etree._Element | bytes, path: str) -> str:

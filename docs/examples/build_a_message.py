@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gpconnect_messaging.checked import checked_messages
+from gpconnect_messaging.draft_messages import draft_messages
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.requests.identity import Identifiers
 
@@ -10,5 +10,5 @@ folder = Path("events/requests/consultation-report-2.0")
 mailbox = MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001")
 identifiers = Identifiers(b"a secret that you keep, and never change")
 request = (folder / "request.json").read_bytes()
-(message,) = checked_messages(request, mailbox, lambda key: (folder / key).read_bytes(), identifiers=identifiers)
+(message,) = draft_messages(request, mailbox, lambda key: (folder / key).read_bytes(), identifiers=identifiers)
 print(message.message_id, message.envelope.workflow_id, Path("message.xml").write_bytes(message.xml), "bytes")

@@ -1,7 +1,7 @@
-"""Builder: turns each request on the intake queue into a message.
+"""Builder: turns the requests on the intake queue into messages.
 
-It comes as an S3 "Object Created" event, whole, or as the id of a held request whose time has come, or of one that an
-operator ordered to be taken in again.
+A queue message is an S3 "Object Created" event, a whole request, or the id of a held request to release or of a request
+that an operator resubmitted.
 """
 
 import re
@@ -18,18 +18,19 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from gpconnect_messaging import wiring
-from gpconnect_messaging.faults import describe
 from gpconnect_messaging.json_reading import read_json
+from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.metrics import measured
-from gpconnect_messaging.pds.errors import Authentication, Busy, CredentialsError
+from gpconnect_messaging.pds.errors import Authentication, CredentialsError, RetryLater
 from gpconnect_messaging.queues import QUEUED_AT, first_queued
 from gpconnect_messaging.requests.drop_keys import is_request
 from gpconnect_messaging.requests.models import DEEPEST, LARGEST_REQUEST
 from gpconnect_messaging.requests.senders import sender_of_queue
+from gpconnect_messaging.safe_errors import describe
 from gpconnect_messaging.settings import BuilderSettings
 from gpconnect_messaging.stated_times import read_stated
-from gpconnect_messaging.steps.build import Built, folder_of
+from gpconnect_messaging.steps.build import BuildResult, folder_of
 from gpconnect_messaging.steps.waiting import NotReadyError
 
 logger = Logger()
@@ -44,51 +45,59 @@ canary = wiring.build_canary(settings)
 @metrics.log_metrics
 @measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Build each record; what fails goes back to the queue alone."""
-    answer = process_partial_response(event=event, record_handler=_record, processor=processor, context=context)
-    return dict(answer)
+    """Build the requests; only failed records go back to the queue."""
+    response = process_partial_response(event=event, record_handler=_record, processor=processor, context=context)
+    return dict(response)
 
 
 def _record(record: SQSRecord) -> None:
     try:
         queue_of = sender_of_queue(record.event_source_arn)
-        # On a sender's own queue nothing is around a request: what looks like it is the sender's word alone.
+        # A sender's own queue carries only plain requests: an envelope there is the sender's text.
         envelope = None if queue_of else _envelope(record.body)
         if (canary_id := _canary(envelope)) and canary.run(canary_id):
             metrics.add_metric(name="Canaries", unit=MetricUnit.Count, value=1)
-            logger.info("a canary was passed on", canary_id=canary_id)
+            logger.info("Canary passed on to the send queue", event_name="canary.passed_on", canary_id=canary_id)
             return
         if _is_no_request(envelope):
-            logger.info("an object that is no request was announced")
+            logger.info("S3 announced an object that is no request", event_name="request.ignored")
             return
-        built = _build(record, envelope, queue_of)
+        result = _build(record, envelope, queue_of)
     except NotReadyError as pending:
-        # As a message of its own: one that goes back to the queue would use up its tries by waiting. On the same queue,
-        # which tells the sender.
+        # A new queue message, because a returned one would use up tries by waiting; on the same queue, which identifies
+        # the sender.
         queue = wiring.intake_queue(settings, record.event_source_arn)
         queue.later(record.body, _queued_at(record), pending.again_in)
-        logger.info("a request waits", because=str(pending), seconds=pending.again_in.total_seconds())
+        seconds = pending.again_in.total_seconds()
+        logger.info("Request waits", event_name="request.waits", because=str(pending), seconds=seconds)
         return
     except Exception as error:
-        logger.error("a request could not be built; the queue will bring it again", extra=describe(error))
-        raise
-    if built.gave_up:
         logger.error(
-            "a request could not be processed, at its last receive, and is refused",
-            message_id=built.message_id,
-            extra=describe(built.gave_up),
+            "Request could not be built; the queue retries", event_name="request.failed", extra=describe(error)
         )
-    if built.unanswered:
-        metrics.add_metric(name=_unanswered(built.unanswered), unit=MetricUnit.Count, value=1)
+        raise
+    if result.gave_up:
+        logger.error(
+            "Request refused: every try failed",
+            event_name="request.gave_up",
+            message_id=result.message_id,
+            extra=describe(result.gave_up),
+        )
+    if result.unanswered:
+        metrics.add_metric(name=_unanswered(result.unanswered), unit=MetricUnit.Count, value=1)
         logger.warning(
-            "PDS gave no answer; the request is held", message_id=built.message_id, extra=describe(built.unanswered)
+            "PDS gave no answer; the request is held",
+            event_name="pds.unanswered",
+            message_id=result.message_id,
+            extra=describe(result.unanswered),
         )
-    for message in (built, *built.copies):
-        logger.info("a request was dealt with", message_id=message.message_id, status=message.status)
+    for message in (result, *result.copies):
+        event_name = f"{'message' if message.status is Status.BUILT else 'request'}.{message.status.value.lower()}"
+        logger.info("Request processed", event_name=event_name, message_id=message.message_id, status=message.status)
 
 
 def _canary(envelope: Any) -> str | None:
-    """Read a canary's id. Where the ledger does not expect it, its body is a request like any other, and is refused."""
+    """Read a canary's id. An unexpected canary is handled as a request, and refused."""
     match envelope:
         case {"kind": "canary", "canary": str(canary_id), **others} if not others and _ID.fullmatch(canary_id):
             return canary_id
@@ -96,14 +105,14 @@ def _canary(envelope: Any) -> str | None:
 
 
 def _is_no_request(envelope: Any) -> bool:
-    """Say whether S3 announces something else than a request, which the rule lets nobody do."""
+    """Whether S3 announces an object that is no request, which the EventBridge rule excludes."""
     match envelope:
         case {"source": "aws.s3", "detail": {"object": {"key": str(key)}}}:
             return not is_request(key)
     return False
 
 
-def _build(record: SQSRecord, envelope: Any, queue_of: str) -> Built:
+def _build(record: SQSRecord, envelope: Any, queue_of: str) -> BuildResult:
     work = _work(record.body, envelope, _queued_at(record), queue_of)
     receive = int(record.attributes.get("ApproximateReceiveCount") or 1)
     if receive == 1:
@@ -113,9 +122,9 @@ def _build(record: SQSRecord, envelope: Any, queue_of: str) -> Built:
 
 @dataclass(frozen=True)
 class _Work:
-    """What a message of the queue asks for, the id of the request that it is about, and where a new one came from."""
+    """The work of a queue message, the request id, and the origin of a new request."""
 
-    build: Callable[[], Built]
+    build: Callable[[], BuildResult]
     request_id: Callable[[], str]
     origin: Origin | None = None
 
@@ -148,14 +157,14 @@ def _work(body: str, envelope: Any, queued_at: datetime, queue_of: str) -> _Work
 
 
 def _unanswered(error: Exception) -> str:
-    """Name the metric of a question that PDS gave no answer to, by who can mend it."""
+    """Name the metric of an unanswered PDS lookup, by who can fix it."""
     if isinstance(error, Authentication | CredentialsError):
         return "PdsNotAuthorised"
-    return "PdsBusy" if isinstance(error, Busy) else "PdsUnanswered"
+    return "PdsBusy" if isinstance(error, RetryLater) else "PdsUnanswered"
 
 
 def _envelope(body: str) -> Any:
-    """Read what there is around a request or instead of one; None where the body is no JSON."""
+    """Read the body of a queue message as JSON; None where it is no JSON."""
     try:
         return read_json(body.encode(), largest=LARGEST_REQUEST, deepest=DEEPEST)
     except ValueError:

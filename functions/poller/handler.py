@@ -1,4 +1,4 @@
-"""Poller: on a schedule, collects what came to a mailbox, or does the work that is due."""
+"""Poller: on a schedule, polls a mailbox, sweeps the due work, lists the drop, or makes the daily balance."""
 
 import warnings
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from gpconnect_messaging import wiring
 from gpconnect_messaging.enabled import PartKind
-from gpconnect_messaging.faults import StepFailedError, describe
 from gpconnect_messaging.metrics import measured
+from gpconnect_messaging.safe_errors import StepFailedError, describe
 from gpconnect_messaging.settings import PollerSettings
 from gpconnect_messaging.steps.reconcile import Unfinished
 
@@ -25,9 +25,20 @@ _ENABLED = {
     PartKind.EVENT_SOURCE_MAPPING: "EventSourceMappingsEnabled",
     PartKind.KEY: "KeysEnabled",
 }
-"""The metric of each kind of part."""
+"""The metrics of the kinds of parts."""
 
-# Most runs of the night find that the balance was made, or do a part of it: they have nothing to measure.
+_OLDER_METRICS = {"notifications_told": "NoticesTold", "notifications_escalated": "NoticesEscalated"}
+"""Metrics whose names are older than the counts' names."""
+_EVENT_NAMES = {
+    "mailbox": "inbox.polled",
+    "due": "work.swept",
+    "drop": "drop.listed",
+    "reconcile": "balance.continued",
+    "acknowledge": "notification.acknowledged",
+}
+"""The log events of the tasks."""
+
+# Most runs of the night do a part of the balance, or nothing: they measure nothing.
 warnings.filterwarnings("ignore", message="No application metrics to publish")
 logger = Logger()
 metrics = Metrics()
@@ -46,19 +57,22 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Do the task that the event names.
 
     `mailbox` with a mailbox id, `due`, `drop` and `reconcile` come from schedules; `reconcile` with a `day`, and
-    `acknowledge` with a notice's id and an actor, from a person.
+    `acknowledge` with a notification's id and an actor, from a person.
     """
     try:
-        found = _run(event, lambda: context.get_remaining_time_in_millis() > _RESERVE_MILLISECONDS)
-    except Exception as error:  # noqa: BLE001 - whatever it is, its text must not reach the log
+        result = _run(event, lambda: context.get_remaining_time_in_millis() > _RESERVE_MILLISECONDS)
+    except Exception as error:  # noqa: BLE001 - the text of an error must not reach the log
         described = describe(error)
-        logger.error("a task failed; the schedule will bring it again", task=event.get("task"), extra=described)
+        task = event.get("task")
+        logger.error("Task failed; the schedule repeats it", event_name="task.failed", task=task, extra=described)
         raise StepFailedError(f"{described['error']}: {described['reason']}") from None
-    for name, count in found.items():
+    for name, count in result.items():
         if count and event["task"] in ("mailbox", "due"):
-            metrics.add_metric(name=name.title().replace("_", ""), unit=MetricUnit.Count, value=count)
-    logger.info("a task is done", task=event["task"], mailbox=event.get("mailbox"), **found)
-    return found
+            metric = _OLDER_METRICS.get(name) or name.title().replace("_", "")
+            metrics.add_metric(name=metric, unit=MetricUnit.Count, value=count)
+    event_name = _EVENT_NAMES[event["task"]]
+    logger.info("Task done", event_name=event_name, task=event["task"], mailbox=event.get("mailbox"), **result)
+    return result
 
 
 def _run(event: dict[str, Any], time_left: Callable[[], bool]) -> dict[str, Any]:
@@ -75,8 +89,8 @@ def _run(event: dict[str, Any], time_left: Callable[[], bool]) -> dict[str, Any]
             return _list_drop(time_left)
         case {"task": "reconcile", **day}:
             return _reconcile(day.get("day"), time_left)
-        case {"task": "acknowledge", "notice": str(notice), "actor": str(actor)}:
-            return {"acknowledged": int(escalation.book.acknowledge(notice, actor, datetime.now(UTC)))}
+        case {"task": "acknowledge", "notice": str(notification), "actor": str(actor)}:
+            return {"acknowledged": int(escalation.book.acknowledge(notification, actor, datetime.now(UTC)))}
         case _:
             raise StepFailedError(
                 "the event names no task: give {'task': 'mailbox', 'mailbox': …}, {'task': 'due'}, {'task': 'drop'}, "
@@ -85,12 +99,12 @@ def _run(event: dict[str, Any], time_left: Callable[[], bool]) -> dict[str, Any]
 
 
 def _due(time_left: Callable[[], bool]) -> dict[str, Any]:
-    """Escalate and sweep, each whatever becomes of the other, escalations first: messages can take all the time."""
+    """Escalate and sweep; an error in one does not stop the other. Escalate first: messages can take all the time."""
     untold = sweep.untold()
-    # Before anything else: it must be known most of all when nothing can be told.
-    waited = max((datetime.now(UTC) - notice.raised_at for notice in untold), default=timedelta())
+    # First of all: this metric matters most when notifications cannot be delivered.
+    waited = max((datetime.now(UTC) - notification.raised_at for notification in untold), default=timedelta())
     metrics.add_metric(name="OldestUntoldNotice", unit=MetricUnit.Seconds, value=waited.total_seconds())
-    # A canary is started where it is time for one.
+    # This also starts a canary if it is time.
     _measure_seconds("CanaryAge", canaries.run)
     _measure_seconds("BalanceLate", deadline.late)
     _measure_seconds("DropListingAge", lambda: drop_passes.age(datetime.now(UTC)))
@@ -99,7 +113,7 @@ def _due(time_left: Callable[[], bool]) -> dict[str, Any]:
         escalated = asdict(escalation.run(time_left))
     finally:
         swept = asdict(sweep.run(time_left, untold))
-    # Not to be heard of is how anybody learns that the sweep stopped.
+    # The alarm goes off where this metric is missing.
     metrics.add_metric(name="DueWorkDone", unit=MetricUnit.Count, value=1)
     return swept | escalated
 
@@ -107,12 +121,12 @@ def _due(time_left: Callable[[], bool]) -> dict[str, Any]:
 def _measure_seconds(name: str, measure: Callable[[], timedelta | None]) -> None:
     """Measure a time, if there is one."""
     try:
-        found = measure()
-    except Exception as error:  # noqa: BLE001 - the due work must not wait for it; not to be measured sets off the alarm
-        logger.error("the due work could not measure something", metric=name, extra=describe(error))
+        duration = measure()
+    except Exception as error:  # noqa: BLE001 - the due work must go on; a missing metric sets off the alarm
+        logger.error("Measurement failed", event_name="measurement.failed", metric=name, extra=describe(error))
         return
-    if found is not None:
-        metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=found.total_seconds())
+    if duration is not None:
+        metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=duration.total_seconds())
 
 
 def _measure_enabled() -> None:
@@ -121,50 +135,51 @@ def _measure_enabled() -> None:
         try:
             parts = enabled.recent(kind)
         except Exception as error:  # noqa: BLE001 - as above
-            logger.error("AWS did not say whether a part is enabled", part=kind, extra=describe(error))
+            logger.error("Check of a part failed", event_name="part.check_failed", part=kind, extra=describe(error))
             continue
         for part in parts:
             if not part.enabled:
-                logger.error("a part is not enabled", part=kind, name_of_the_part=part.name)
+                logger.error("Part disabled", event_name="part.disabled", part=kind, name_of_the_part=part.name)
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=int(all(part.enabled for part in parts)))
 
 
 def _list_drop(time_left: Callable[[], bool]) -> dict[str, Any]:
-    """Look into what was dropped; 0 is a measurement, too."""
-    found = wiring.list_drop(settings).run(time_left)
-    counts = {name: getattr(found, name) for name in ("requests_unannounced", "documents_without_request")}
+    """List the drop, and measure the findings, also 0."""
+    findings = wiring.list_drop(settings).run(time_left)
+    counts = {name: getattr(findings, name) for name in ("requests_unannounced", "documents_without_request")}
     for name, count in counts.items():
         metrics.add_metric(name=name.title().replace("_", ""), unit=MetricUnit.Count, value=count)
     return counts
 
 
 def _reconcile(day: str | None, time_left: Callable[[], bool]) -> dict[str, Any]:
-    """Go on with a day's balance; once it is made it is measured by mailbox, and 0 is a measurement, too."""
-    made = wiring.reconciliation(settings).run(date.fromisoformat(day) if day else None, time_left)
-    if made is None:
+    """Continue a day's balance; measure a finished one by mailbox, also 0."""
+    balance = wiring.reconciliation(settings).run(date.fromisoformat(day) if day else None, time_left)
+    if balance is None:
         return {"made_before": 1}
-    if isinstance(made, Unfinished):
-        return {"unfinished": 1, **asdict(made), "day": made.day.isoformat()}
-    for mailbox, its in made.mailboxes.items():
+    if isinstance(balance, Unfinished):
+        return {"unfinished": 1, **asdict(balance), "day": balance.day.isoformat()}
+    for mailbox, counts in balance.mailboxes.items():
         for name in ("received", "settled", "open"):
-            with single_metric(name=f"Requests{name.title()}", unit=MetricUnit.Count, value=getattr(its, name)) as each:
-                each.add_dimension(name="mailbox", value=mailbox)
-    metrics.add_metric(name="Imbalance", unit=MetricUnit.Count, value=made.wrong)
+            value = getattr(counts, name)
+            with single_metric(name=f"Requests{name.title()}", unit=MetricUnit.Count, value=value) as metric:
+                metric.add_dimension(name="mailbox", value=mailbox)
+    metrics.add_metric(name="Imbalance", unit=MetricUnit.Count, value=balance.wrong)
     return {
-        "day": made.day.isoformat(),
-        **{name: made.total(name) for name in ("received", "settled", "open")},
-        "wrong": made.wrong,
+        "day": balance.day.isoformat(),
+        **{name: balance.total(name) for name in ("received", "settled", "open")},
+        "wrong": balance.wrong,
     }
 
 
 def _measure_poll(mailbox: str) -> None:
-    """Say that the mailbox's inbox was emptied: not to be heard of is how anybody learns that it is not."""
+    """Measure that a mailbox was polled: the alarm goes off where this metric is missing."""
     with single_metric(name="MailboxPolled", unit=MetricUnit.Count, value=1) as metric:
         metric.add_dimension(name="mailbox", value=mailbox)
 
 
 def _measure_certificate(mailbox: str) -> None:
-    """Say how many days the mailbox's client certificate is good for; before the poll, which an ended one stops."""
+    """Measure how many days a client certificate is valid; before the poll, which an expired one stops."""
     expires = poll.mesh.certificate_expires(mailbox)
     if expires is not None:
         days = (expires - datetime.now(UTC)).total_seconds() / 86_400

@@ -1,4 +1,4 @@
-"""Sender: uploads each message on the send queue to MESH."""
+"""Sender: uploads the messages on the send queue to MESH."""
 
 import json
 from typing import Any
@@ -10,9 +10,9 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from gpconnect_messaging import wiring
-from gpconnect_messaging.faults import describe
 from gpconnect_messaging.mailboxes.directory import CredentialsError
 from gpconnect_messaging.metrics import measured
+from gpconnect_messaging.safe_errors import describe
 from gpconnect_messaging.settings import SenderSettings
 from gpconnect_messaging.steps.send import NotAuthorisedError
 
@@ -30,9 +30,9 @@ canary = wiring.end_canary(settings)
 @metrics.log_metrics
 @measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Send each record; what fails goes back to the queue alone."""
-    answer = process_partial_response(event=event, record_handler=_record, processor=processor, context=context)
-    return dict(answer)
+    """Send the messages; only failed records go back to the queue."""
+    response = process_partial_response(event=event, record_handler=_record, processor=processor, context=context)
+    return dict(response)
 
 
 def _record(record: SQSRecord, lambda_context: LambdaContext) -> None:
@@ -49,16 +49,17 @@ def _record(record: SQSRecord, lambda_context: LambdaContext) -> None:
     except Exception as error:
         if isinstance(error, NotAuthorisedError | CredentialsError):
             metrics.add_metric(name="NotAuthorised", unit=MetricUnit.Count, value=1)
-        logger.error("a message could not be sent", message_id=message_id, extra=describe(error))
+        logger.error("Message not sent", event_name="message.failed", message_id=message_id, extra=describe(error))
         raise
-    logger.info("a message was dealt with", message_id=message_id, status=status)
+    event_name = f"message.{status.value.lower()}"
+    logger.info("Message processed", event_name=event_name, message_id=message_id, status=status)
 
 
 def _end(canary_id: str) -> None:
     try:
         canary.run(canary_id)
     except Exception as error:
-        logger.error("a canary could not be ended", extra=describe(error))
+        logger.error("Canary could not be ended", event_name="canary.failed", extra=describe(error))
         raise
     metrics.add_metric(name="Canaries", unit=MetricUnit.Count, value=1)
-    logger.info("a canary came through", canary_id=canary_id)
+    logger.info("Canary came through", event_name="canary.ended", canary_id=canary_id)

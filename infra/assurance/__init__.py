@@ -1,1 +1,1 @@
-"""What outside tools say of templates, packages and sources, compared with what we answer for."""
+"""Outside tools for templates, packages and sources, and the findings that the project has answered."""

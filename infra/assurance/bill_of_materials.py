@@ -1,6 +1,7 @@
-"""List what is shipped, in CycloneDX 1.6: `python -m infra.assurance.bill_of_materials FILE`.
+"""Write the bill of materials of the shipped packages, in CycloneDX 1.6.
 
-The same bytes for the same lock: no time and no serial number, which a release adds if it wants them.
+`python -m infra.assurance.bill_of_materials FILE`. The same lock gives the same bytes: there is no time and no serial
+number; a release may add them.
 """
 
 import argparse
@@ -16,7 +17,7 @@ PRODUCT = "gpconnect-messaging"
 
 
 def bill(components: Sequence[Component], *, version: str) -> dict[str, Any]:
-    """Give the bill of materials of the product in a version."""
+    """Return the bill of materials of a version of the product."""
     names = {component.name for component in components}
     needed = {name for component in components for name in component.needs}
     return {
@@ -34,11 +35,16 @@ def bill(components: Sequence[Component], *, version: str) -> dict[str, Any]:
         },
         "components": [_entry(component) for component in components],
         "dependencies": [
-            {"ref": PRODUCT, "dependsOn": [_reference(each) for each in components if each.name not in needed]},
+            {
+                "ref": PRODUCT,
+                "dependsOn": [_reference(component) for component in components if component.name not in needed],
+            },
             *(
                 {
                     "ref": _reference(component),
-                    "dependsOn": [_reference(each) for each in components if each.name in set(component.needs) & names],
+                    "dependsOn": [
+                        _reference(other) for other in components if other.name in set(component.needs) & names
+                    ],
                 }
                 for component in components
             ),
@@ -72,14 +78,14 @@ def _reference(component: Component) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the bill of the layer's packages."""
+    """Write the bill of materials of the layer's packages."""
     from infra.constructs.layers import LIBRARY, LOCK, dependencies_folder
 
     parser = argparse.ArgumentParser(prog="python -m infra.assurance.bill_of_materials", description=__doc__)
-    parser.add_argument("file", type=Path, help="where to write it")
+    parser.add_argument("file", type=Path, help="file to write")
     file = parser.parse_args(arguments).file
     source = LIBRARY / "python" / "gpconnect_messaging" / "__init__.py"
-    [line] = [each for each in source.read_text(encoding="utf-8").splitlines() if each.startswith("__version__")]
+    [line] = [line for line in source.read_text(encoding="utf-8").splitlines() if line.startswith("__version__")]
     components = installed(dependencies_folder(LOCK) / "python", LOCK.read_text(encoding="utf-8"))
     file.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(bill(components, version=line.split('"')[1]), indent=2)

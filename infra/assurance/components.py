@@ -1,4 +1,4 @@
-"""The packages that are shipped, as installed: name, version, licence, what each needs, and the hashes of its lock."""
+"""The installed packages of a folder: name, version, licence, dependencies, and hashes from the lock."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -12,26 +12,26 @@ _HASH = re.compile(r"sha256:([0-9a-f]{64})")
 
 @dataclass(frozen=True)
 class Component:
-    """One package. `licences` are as its metadata says them, in any form; `needs` are names of others."""
+    """A package. `licences` are the metadata's own words, in any form; `needs` are names of other packages."""
 
     name: str
     version: str
     licences: tuple[str, ...]
     needs: tuple[str, ...]
     hashes: tuple[str, ...] = ()
-    """SHA-256 of each file that the lock allows, in hexadecimal digits."""
+    """SHA-256 of the files that the lock allows, in hexadecimal digits."""
 
 
 def canonical(name: str) -> str:
-    """Give a package's name as the registry compares it."""
+    """Return a package's name in the registry's normal form."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def installed(folder: Path, lock: str = "") -> list[Component]:
-    """Give the packages of a folder in order of their names, with the hashes that a lock gives them."""
+    """Return the packages of a folder by name, with the hashes from a lock."""
     hashes = {canonical(entry["name"]): tuple(sorted(_HASH.findall(entry[0]))) for entry in _LOCKED.finditer(lock)}
-    found = distributions(path=[str(folder)])
-    return sorted((_component(each, hashes) for each in found), key=lambda component: component.name)
+    packages = (_component(distribution, hashes) for distribution in distributions(path=[str(folder)]))
+    return sorted(packages, key=lambda component: component.name)
 
 
 def _component(distribution: Distribution, hashes: dict[str, tuple[str, ...]]) -> Component:
@@ -46,15 +46,17 @@ def _component(distribution: Distribution, hashes: dict[str, tuple[str, ...]]) -
 
 
 def _licences(distribution: Distribution) -> Iterator[str]:
-    """Give what the metadata says, from the most exact field that says anything."""
+    """Yield the licences in the most exact metadata field that has any."""
     metadata = distribution.metadata
     if "License-Expression" in metadata:
         yield metadata["License-Expression"]
         return
     classifiers = [
-        str(each).rsplit(" :: ", 1)[-1] for each in metadata.get_all("Classifier", []) if "License ::" in each
+        str(classifier).rsplit(" :: ", 1)[-1]
+        for classifier in metadata.get_all("Classifier", [])
+        if "License ::" in classifier
     ]
-    stated = [each for each in classifiers if each != "OSI Approved"]
+    stated = [classifier for classifier in classifiers if classifier != "OSI Approved"]
     if "License" in metadata and not stated:
         stated = [metadata["License"].strip().splitlines()[0]]
     yield from stated or ["not stated"]

@@ -1,8 +1,7 @@
-"""Refuse packages whose licence nobody agreed to: `python -m infra.assurance.licences`.
+"""Refuse packages without an agreed licence: `python -m infra.assurance.licences`.
 
-Looked at are the packages that are shipped, and those that only build and test. An agreed licence is one that lets the
-product be used and passed on without opening its source; the weak copyleft ones (LGPL, MPL) are met by shipping these
-packages as they are.
+It checks the shipped packages, and those for building and testing. An agreed licence allows use and distribution of the
+product without opening its source. The weak copyleft licences (LGPL, MPL) are met by shipping packages unchanged.
 """
 
 import sys
@@ -18,7 +17,7 @@ AGREED = frozenset(
         *("MPL-2.0", "OFL-1.1", "PSF-2.0", "Unlicense"),
     }
 )
-"""By SPDX's names."""
+"""SPDX identifiers."""
 
 SPDX = {
     "Apache 2.0": "Apache-2.0",
@@ -31,25 +30,25 @@ SPDX = {
     "MIT No Attribution License (MIT-0)": "MIT-0",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0",
-    # pypdfium2's own, and PDFium's. What PDFium is built with (BUILD_LICENSES in the package) is permissive throughout.
+    # pypdfium2's own licence and PDFium's. PDFium's dependencies (BUILD_LICENSES in the package) are all permissive.
     "BSD-3-Clause, Apache-2.0, dependency licenses": "BSD-3-Clause AND Apache-2.0",
 }
-"""SPDX's name of what older packages say in words."""
+"""SPDX identifiers of licences that older packages state in words."""
 
 
 def spdx(component: Component) -> str:
-    """Give a package's licence as an SPDX expression, as far as its words are known."""
+    """Return a package's licence as an SPDX expression; unknown words stay."""
     return " AND ".join(dict.fromkeys(SPDX.get(words, words) for words in component.licences))
 
 
 def is_agreed(expression: str) -> bool:
-    """Tell whether one alternative of an expression has agreed licences only."""
+    """Return whether an alternative of an expression has agreed licences only."""
     alternatives = expression.replace("(", "").replace(")", "").split(" OR ")
-    return any(all(part in AGREED for part in each.split(" AND ")) for each in alternatives)
+    return any(all(licence in AGREED for licence in alternative.split(" AND ")) for alternative in alternatives)
 
 
 def refused(components: Iterable[Component]) -> list[str]:
-    """Give a line for each package whose licence is not agreed."""
+    """Return a line for every package without an agreed licence."""
     return [
         f"{component.name} {component.version}: {spdx(component)}"
         for component in components
@@ -58,7 +57,7 @@ def refused(components: Iterable[Component]) -> list[str]:
 
 
 def main() -> int:
-    """Look at everything; 0 when each licence is agreed."""
+    """Check all packages; return 0 if all licences are agreed."""
     from infra.constructs.layers import LOCK, dependencies_folder
 
     shipped = installed(dependencies_folder(LOCK) / "python")

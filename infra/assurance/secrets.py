@@ -1,7 +1,7 @@
-"""Look for secrets in the sources that git keeps: `python -m infra.assurance.secrets`.
+"""Look for secrets in the sources that git tracks: `python -m infra.assurance.secrets`.
 
-By form: private keys, tokens and keys of services. Passwords in program text are the linter's (ruff's rules S105 to
-S107), so that invented words in tests and samples need no list of exceptions.
+It finds private keys, tokens and service keys by their form. The linter finds passwords in program text (ruff's rules
+S105 to S107), so invented words in tests and samples need no list of exceptions.
 """
 
 import json
@@ -15,7 +15,7 @@ _SOURCES = ("*", ":!*.pdf", ":!*.png", ":!*.ttf", ":!*requirements*.txt")
 
 
 def sources() -> list[str]:
-    """Give the files that git keeps, but for pictures, fonts, documents and locks."""
+    """Return the files that git tracks, without pictures, fonts, documents and locks."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--", *_SOURCES], cwd=PROJECT, capture_output=True, text=True, check=True
     )
@@ -23,7 +23,7 @@ def sources() -> list[str]:
 
 
 def secrets_in(files: list[str]) -> list[str]:
-    """Give a line for each suspected secret: where, and of what kind. Never the secret."""
+    """Return a line for every suspected secret: file, line and kind, but never the secret."""
     disabled = [argument for plugin in _NOT_BY_FORM for argument in ("--disable-plugin", plugin)]
     report = json.loads(run("secrets", "detect-secrets", "scan", "--no-verify", *disabled, *files))
     return [
@@ -34,7 +34,7 @@ def secrets_in(files: list[str]) -> list[str]:
 
 
 def main() -> int:
-    """Look at everything; 0 when nothing is suspected."""
+    """Check all files; return 0 if there is no suspicion."""
     files = sources()
     lines = secrets_in(files)
     sys.stderr.write("".join(f"{line}\n" for line in lines))

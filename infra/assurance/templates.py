@@ -1,7 +1,7 @@
-"""Hold the synthesized templates to CloudFormation's linter, and to checkov, whose findings docs/security.md answers.
+"""Check synthesized templates with cfn-lint, and with checkov, whose findings docs/security.md answers.
 
-`python -m infra.assurance.templates cdk.out…` ends with status 0 if cfn-lint finds nothing, and checkov exactly what is
-answered: a new finding needs a change or an answer, and an answer without a finding goes.
+`python -m infra.assurance.templates cdk.out…` ends with status 0 if cfn-lint has no findings and checkov's findings are
+exactly the answered ones: a new finding needs a change or an answer, and an answer without a finding must go.
 """
 
 import argparse
@@ -17,19 +17,19 @@ from infra.assurance.tools import PROJECT, run
 ANSWERS = PROJECT / "docs" / "security.md"
 _ROW = re.compile(r"^\| `(?P<check>CKV\w+)` \| (?P<where>.+?) \| .{30,} \|$", re.MULTILINE)
 _CDK_WRITES_IT = "W3005"
-"""A function's dependency on its role, which CDK spells out although the reference implies it."""
+"""A function's dependency on its role: CDK writes it although the reference implies it."""
 
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One of checkov's checks that fails, and the type of the resource that it fails for (`AWS::S3::Bucket`)."""
+    """A failed check of checkov, and the resource type that it fails for (`AWS::S3::Bucket`)."""
 
     check: str
     resource: str
 
 
 def answered(document: str) -> set[Finding]:
-    """Read the answered findings: a table's rows of check, resource types (in code marks) and answer."""
+    """Read the answered findings: table rows of check, resource types (as code) and answer."""
     return {
         Finding(row["check"], resource)
         for row in _ROW.finditer(document)
@@ -41,20 +41,20 @@ def found(report: str) -> set[Finding]:
     """Read the failed checks of checkov's JSON report, for one template or several.
 
     Raises:
-        ValueError: the report is of no template at all, or of one that could not be read.
+        ValueError: the report covers no template, or one that could not be read.
     """
     results = json.loads(report)
     summary = results["summary"]
     if summary["parsing_errors"] or not summary["passed"]:
-        raise ValueError("checkov read no template, or not all of one")
+        raise ValueError("checkov could not read all templates")
     return {
         Finding(check["check_id"], check["resource"].rsplit(".", 1)[0]) for check in results["results"]["failed_checks"]
     }
 
 
 def lint(templates: Iterable[Path]) -> str:
-    """Give what cfn-lint says: nothing, if all is well."""
-    # 2, 4, 8 and their sums: errors, warnings, remarks.
+    """Return cfn-lint's findings; empty if there are none."""
+    # 2, 4, 8 and their sums stand for errors, warnings and remarks.
     return run(
         "cfn-lint",
         *("cfn-lint", "--regions", "eu-west-2", "--ignore-checks", _CDK_WRITES_IT, "--format", "parseable"),
@@ -65,7 +65,7 @@ def lint(templates: Iterable[Path]) -> str:
 
 
 def scan(templates: Sequence[Path]) -> set[Finding]:
-    """Give the findings of checkov in templates; it reads them without any network."""
+    """Return checkov's findings in templates; it uses no network."""
     files = [argument for template in templates for argument in ("--file", str(template))]
     report = run(
         "checkov",
@@ -76,23 +76,23 @@ def scan(templates: Sequence[Path]) -> set[Finding]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run both, and say what is not as expected."""
+    """Run both tools, and write every difference from the answers."""
     parser = argparse.ArgumentParser(prog="python -m infra.assurance.templates", description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path, help="folders that a synthesis wrote")
     folders = parser.parse_args(arguments).folders
     templates = [template.resolve() for folder in folders for template in sorted(folder.glob("*.template.json"))]
     if not templates:
-        parser.error("there is no template in there")
-    said = lint(templates)
+        parser.error("the folders hold no template")
+    report = lint(templates)
     expected, actual = answered(ANSWERS.read_text(encoding="utf-8")), scan(templates)
     for finding in sorted(actual - expected):
-        said += f"{finding.check} fails for {finding.resource}: mend it, or answer it in docs/security.md\n"
+        report += f"{finding.check} fails for {finding.resource}: correct it, or answer it in docs/security.md\n"
     for finding in sorted(expected - actual):
-        said += f"{finding.check} no longer fails for {finding.resource}: take its answer out of docs/security.md\n"
-    sys.stderr.write(said)
-    if not said:
-        sys.stdout.write(f"cfn-lint is content; checkov finds what is answered: {len(actual)} findings.\n")
-    return 1 if said else 0
+        report += f"{finding.check} no longer fails for {finding.resource}: delete the answer in docs/security.md\n"
+    sys.stderr.write(report)
+    if not report:
+        sys.stdout.write(f"cfn-lint finds nothing; checkov finds the {len(actual)} answered findings.\n")
+    return 1 if report else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Run a tool from its own locked environment: each pins packages that ours could not hold beside its own."""
+"""Run a tool from a separate locked environment: the pinned packages conflict with those of the project."""
 
 import os
 import subprocess
@@ -11,29 +11,29 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 class ToolFailedError(RuntimeError):
-    """A tool could not do its work: read what it said."""
+    """A tool failed: read the output."""
 
 
 def run(tool: str, *arguments: str | Path, good: tuple[int, ...] = (0,)) -> str:
-    """Run a tool of `requirements-{tool}.txt` in the checkout, and give what it printed.
+    """Run a tool of `requirements-{tool}.txt` in the checkout, and return the output.
 
     Raises:
-        ToolFailedError: it ended with a status that is not among the good ones, or could not be installed.
+        ToolFailedError: the tool ended with a status that is not in `good`, or could not be installed.
     """
     return run_locked(Path(__file__).with_name(f"requirements-{tool}.txt"), *arguments, good=good)
 
 
 def run_locked(lock: Path, *arguments: str | Path, good: tuple[int, ...] = (0,)) -> str:
-    """Run a program with the packages of a lock in the checkout, and give what it printed. Raises ToolFailedError."""
+    """Run a program with the packages of a lock in the checkout, and return the output. Raises ToolFailedError."""
     command = [
         *(uv.find_uv_bin(), "run", "--quiet", "--no-project", "--isolated", "--python", sys.executable),
         *("--with-requirements", lock, *arguments),
     ]
-    # The active environment is not the tool's, and warnings about it are not findings.
+    # The active environment is not the tool's, and uv would warn about it.
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode not in good:
+    process = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    if process.returncode not in good:
         raise ToolFailedError(
-            f"{arguments[0]} ended with status {done.returncode}:\n{done.stdout}{done.stderr}".strip()
+            f"{arguments[0]} ended with status {process.returncode}:\n{process.stdout}{process.stderr}".strip()
         )
-    return done.stdout
+    return process.stdout

@@ -1,7 +1,7 @@
-"""`make bootstrap`'s first half: a stack with the policies under which CloudFormation deploys an environment.
+"""First half of `make bootstrap`: a stack with the policies for CloudFormation's deployments of an environment.
 
-It is an app that `cdk` runs in an account that is not prepared yet, so that its stack needs no bootstrap itself. The
-second half names its output, `Policies`, to `cdk bootstrap`, in place of AdministratorAccess.
+`cdk` deploys this app before the account is bootstrapped, so the stack needs no bootstrap itself. The second half
+passes the output `Policies` to `cdk bootstrap`, instead of AdministratorAccess.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from constructs import Construct
 
 from infra import app as environment_app
 from infra import environments
-from infra.bootstrap.permissions import KEPT, KEPT_KEYS, OURS, PATH, PERMISSIONS
+from infra.bootstrap.permissions import DATA_DELETIONS, KEY_DELETIONS, OURS, PATH, PERMISSIONS
 from infra.pipeline.configuration import DELIVERY
 
 STACK_NAME = "gpconnect-messaging-deployer"
@@ -28,18 +28,18 @@ _GROUPS: Mapping[str, tuple[str, ...]] = {
     "Functions": ("CloudWatch", "Events", "Lambda", "Logs", "Scheduler", "StepFunctions"),
     "Delivery": ("CodeBuild", "CodeDeploy", "CodePipeline", "EC2", "IAM"),
 }
-"""Which services' types are in which policy: one alone would be longer than IAM takes. None of them is ever empty."""
+"""AWS services by policy: a single policy would exceed IAM's limit. No policy is ever empty."""
 _BOUNDED = {"iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"}
 
 Template = Mapping[str, Any]
 
 
 class UnknownTypeError(LookupError):
-    """The templates have a type of resource without permissions: add it to `infra/bootstrap/permissions.py`."""
+    """The templates have a resource type without permissions: add it to `infra/bootstrap/permissions.py`."""
 
 
 class Deployer(Stack):
-    """The policies for what some templates have; `kept` are the environments that keep their data."""
+    """The policies for the resources of some templates; `kept` are the environments that keep their data."""
 
     def __init__(
         self,
@@ -58,14 +58,16 @@ class Deployer(Stack):
             analytics_reporting=False,
             synthesizer=BootstraplessSynthesizer(),
         )
-        resources = [each for template in templates for each in template["Resources"].values()]
-        types = {each["Type"] for each in resources}
+        resources = [resource for template in templates for resource in template["Resources"].values()]
+        types = {resource["Type"] for resource in resources}
         if unknown := sorted(types - PERMISSIONS.keys()):
             raise UnknownTypeError(f"no permissions for {', '.join(unknown)}")
         boundaries = [
-            each["Properties"].get("PermissionsBoundary") for each in resources if each["Type"] == "AWS::IAM::Role"
+            resource["Properties"].get("PermissionsBoundary")
+            for resource in resources
+            if resource["Type"] == "AWS::IAM::Role"
         ]
-        # Where every role has the organisation's boundary, none is made without it.
+        # If every role has the organisation's boundary, no role may be made without it.
         boundary = boundaries[0] if boundaries and boundaries.count(boundaries[0]) == len(boundaries) else None
         refusals = [statement for environment in kept for statement in _refusals(environment)]
         policies = [
@@ -74,7 +76,7 @@ class Deployer(Stack):
                 name,
                 description=f"What CloudFormation may do for GP Connect Messaging: {name.lower()}",
                 statements=[
-                    *_statements(sorted(each for each in types if each.split("::")[1] in services), boundary),
+                    *_statements(sorted(type_ for type_ in types if type_.split("::")[1] in services), boundary),
                     *(refusals if name == "Data" else ()),
                 ],
             )
@@ -84,9 +86,9 @@ class Deployer(Stack):
 
 
 def _statements(types: Iterable[str], boundary: str | None) -> Iterator[iam.PolicyStatement]:
-    """Allow what the types need; actions with the same resources and conditions in one statement."""
+    """Allow the actions that the types need; actions with the same resources and conditions share a statement."""
     merged: dict[str, tuple[set[str], Sequence[str], Mapping[str, Any]]] = {}
-    for grant in (grant for each in types for grant in PERMISSIONS[each]):
+    for grant in (grant for type_ in types for grant in PERMISSIONS[type_]):
         for action in grant.full_actions:
             conditions: Mapping[str, Any] = grant.conditions
             if boundary and action in _BOUNDED:
@@ -98,43 +100,44 @@ def _statements(types: Iterable[str], boundary: str | None) -> Iterator[iam.Poli
 
 
 def _refusals(environment: str) -> Iterator[iam.PolicyStatement]:
-    """Refuse, whatever a template says, to remove what an environment keeps."""
+    """Deny the deletion of an environment's data, whatever a template says."""
 
-    def of_it(pattern: str) -> str:
+    def of_environment(pattern: str) -> str:
         return pattern.replace(OURS, f"gpconnect-messaging-{environment}-*").replace(
             PATH, f"gpconnect-messaging/{environment}/*"
         )
 
     yield iam.PolicyStatement(
         effect=iam.Effect.DENY,
-        actions=sorted(KEPT),
-        resources=sorted({of_it(pattern) for patterns in KEPT.values() for pattern in patterns}),
+        actions=sorted(DATA_DELETIONS),
+        resources=sorted({of_environment(pattern) for patterns in DATA_DELETIONS.values() for pattern in patterns}),
     )
     yield iam.PolicyStatement(
         effect=iam.Effect.DENY,
-        actions=list(KEPT_KEYS),
+        actions=list(KEY_DELETIONS),
         resources=[f"arn:aws:kms:{Aws.REGION}:{Aws.ACCOUNT_ID}:key/*"],
         conditions={"StringEquals": {"aws:ResourceTag/environment": environment}},
     )
 
 
 def synthesized(name: str) -> list[Template]:
-    """Give the templates of an environment, or of the pipeline and of the environments that it delivers to."""
+    """Return the templates of an environment, or of the pipeline and the environments that it delivers to."""
     with tempfile.TemporaryDirectory() as folder:
         environment_app.synthesize(name, Path(folder))
         return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path(folder).rglob("*.template.json"))]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command, which `cdk` calls with the environment to prepare for."""
+    """Run the command; `cdk` calls it with an environment."""
     parser = argparse.ArgumentParser(prog="python -m infra.bootstrap", description=__doc__)
     parser.add_argument("--environment", choices=[*environments.names(), environment_app.PIPELINE], required=True)
     name = parser.parse_args(arguments).environment
     pipeline = name == environment_app.PIPELINE
-    place = DELIVERY if pipeline else environments.load(name)
-    kept = [each for each in (environments.names() if pipeline else (name,)) if environments.load(each).keep_data]
+    target = DELIVERY if pipeline else environments.load(name)
+    candidates = environments.names() if pipeline else (name,)
+    kept = [candidate for candidate in candidates if environments.load(candidate).keep_data]
     app = App(context=environment_app.cdk_context(), outdir=os.environ.get("CDK_OUTDIR"))
-    env = Environment(account=place.account, region=place.region)
+    env = Environment(account=target.account, region=target.region)
     Deployer(app, env=env, templates=synthesized(name), kept=kept)
     app.synth()
 

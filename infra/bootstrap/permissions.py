@@ -1,8 +1,8 @@
-"""What CloudFormation needs to make, change and remove each type of resource that the templates have, and no other.
+"""CloudFormation's minimal permissions to create, change and delete the templates' resource types.
 
-Source: the handlers' permissions in CloudFormation's registry schemas (August 2026), without what our properties do not
-use; for types that the registry does not describe, the actions of their APIs. Names are those that CloudFormation gives
-(stack, logical id, a random end) or that the stack chooses.
+Source: the handlers' permissions in CloudFormation's registry schemas (August 2026), without those for unused
+properties. For types that the registry does not describe: the actions of their APIs. CloudFormation chooses most
+resource names (stack, logical id, a random end), and the stack the others.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def _arn(service: str, resource: str, *, region: str = Aws.REGION) -> str:
 
 @dataclass(frozen=True)
 class Grant:
-    """Actions of one service, separated by spaces, on resources, under conditions."""
+    """Actions of a service, separated by spaces, on resources, under conditions."""
 
     service: str
     actions: str
@@ -31,7 +31,7 @@ class Grant:
 
     @property
     def full_actions(self) -> tuple[str, ...]:
-        """The actions as policies name them."""
+        """The actions with the service's prefix, as in a policy."""
         return tuple(f"{self.service}:{action}" for action in self.actions.split())
 
 
@@ -90,7 +90,7 @@ PERMISSIONS: Mapping[str, tuple[Grant, ...]] = {
         Grant(
             "codebuild",
             "CreateProject UpdateProject DeleteProject BatchGetProjects",
-            # A project's name is its logical id, and a random end.
+            # A project is named by the logical id and a random end.
             tuple(_arn("codebuild", f"project/{name}*") for name in ("Delivery", "Pipeline")),
         ),
     ),
@@ -139,7 +139,7 @@ PERMISSIONS: Mapping[str, tuple[Grant, ...]] = {
             "CreateTags DeleteTags UpdateSecurityGroupRuleDescriptionsEgress",
             _VPC,
         ),
-        # Lambda looks at the network of a function in the name of whoever puts it there.
+        # Lambda reads the VPC of a function on behalf of the principal that creates it.
         Grant("ec2", "DescribeSecurityGroups DescribeSubnets DescribeVpcs DescribeNetworkInterfaces DescribeInstances"),
     ),
     "AWS::EC2::SecurityGroupIngress": (
@@ -190,7 +190,7 @@ PERMISSIONS: Mapping[str, tuple[Grant, ...]] = {
             _KEYS,
             {"StringEquals": _OUR_KEYS},
         ),
-        # DynamoDB and Secrets Manager try a key in the name of whoever makes a table or a secret under it.
+        # DynamoDB and Secrets Manager test a key on behalf of the principal that creates a table or a secret.
         Grant(
             "kms",
             "CreateGrant Decrypt DescribeKey Encrypt GenerateDataKey GenerateDataKeyWithoutPlaintext ReEncryptFrom "
@@ -199,7 +199,7 @@ PERMISSIONS: Mapping[str, tuple[Grant, ...]] = {
             {
                 "StringEquals": {
                     **_OUR_KEYS,
-                    "kms:ViaService": [f"{each}.{Aws.REGION}.amazonaws.com" for each in ("dynamodb", "secretsmanager")],
+                    "kms:ViaService": [f"{name}.{Aws.REGION}.amazonaws.com" for name in ("dynamodb", "secretsmanager")],
                 }
             },
         ),
@@ -313,7 +313,7 @@ PERMISSIONS: Mapping[str, tuple[Grant, ...]] = {
         ),
     ),
     "AWS::SecretsManager::Secret": (
-        # Without GetSecretValue, which the registry has too: nobody who deploys needs to read a credential.
+        # Without GetSecretValue, which the registry lists: a deployment never needs to read a credential.
         Grant(
             "secretsmanager",
             "CreateSecret DescribeSecret UpdateSecret DeleteSecret TagResource UntagResource",
@@ -331,12 +331,12 @@ PERMISSIONS: Mapping[str, tuple[Grant, ...]] = {
     ),
 }
 
-KEPT: Mapping[str, tuple[str, ...]] = {
+DATA_DELETIONS: Mapping[str, tuple[str, ...]] = {
     "dynamodb:DeleteTable": _TABLES,
     "logs:DeleteLogGroup": _LOGS,
     "s3:DeleteBucket": _BUCKETS,
     "secretsmanager:DeleteSecret": _SECRETS,
     "sqs:DeleteQueue": _QUEUES,
 }
-"""What removes patients' data or what opens it: refused by name for an environment that keeps its data."""
-KEPT_KEYS = ("kms:DisableKey", "kms:ScheduleKeyDeletion")
+"""Actions that delete patients' data or the secrets for it: denied for an environment that keeps data."""
+KEY_DELETIONS = ("kms:DisableKey", "kms:ScheduleKeyDeletion")

@@ -1,7 +1,7 @@
-"""Alarms: each tells a person of something that only a person can put right, and what to do first.
+"""Alarms: every alarm is for a fault that only a person can correct, and says what to do first.
 
-Where an alarm is about messages, it is about many at once: each single message that fails has a notice of its own,
-which goes to its organisation. An alarm's description ends in the link to its section of the runbook.
+Alarms about messages are for many failures at once: a single failed message has a notification, which goes to the
+organisation. An alarm's description ends in a link to the runbook's section.
 """
 
 from aws_cdk import Duration
@@ -14,84 +14,83 @@ from constructs import Construct
 from infra.configuration import AlarmThresholds, Configuration
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.metrics import measured
-from infra.constructs.notices import Notices
+from infra.constructs.notifications import Notifications
 from infra.constructs.queues import WorkQueue
 
-UNTOLD = Duration.minutes(10)
-"""How long a notice may wait to be told: the sweep tries every minute."""
+LONGEST_UNSENT_NOTIFICATION = Duration.minutes(10)
+"""How long a notification may wait to be sent: the sweep tries every minute."""
 
-PROMISE = Duration.hours(3)
-"""Within which a report must be sent (GPCM-SD-CS-075)."""
+SEND_DEADLINE = Duration.hours(3)
+"""A report must be sent within this time (GPCM-SD-CS-075)."""
 
-MANY_DEAD_LETTERS = (10, 100)
-"""Counts at which a person is told again: an alarm that rings already says nothing of the hundredth dead letter."""
+DEAD_LETTER_COUNTS = (10, 100)
+"""Counts with alarms of their own: the first alarm, already on, says nothing of the hundredth dead letter."""
 
 _FIVE_MINUTES = Duration.minutes(5)
 _HOUR = Duration.hours(1)
 _AT_ONCE = 1
 _LASTING = 3
-"""Periods that something must last which mends itself when it is short: a burst, or a service's bad minute."""
+"""Periods in a row for faults that end by themselves when they are short, such as a burst."""
 
 
 class Alarms(Construct):
-    """Alarms that publish to the notices topic when they start and when they end."""
+    """Alarms that publish to the notifications topic when they start and when they end."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, notices: Notices, configuration: Configuration) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, notifications: Notifications, configuration: Configuration
+    ) -> None:
         super().__init__(scope, construct_id)
-        self._notices = notices
+        self._notifications = notifications
         self._thresholds: AlarmThresholds = configuration.alarms
         self._timings = configuration.timings
-        self._of_due_work = Duration.minutes(max(5, 2 * self._timings.due_work_minutes))
-        """Within so long, each metric of the due work is given at least once: no data is bad news."""
-        self._action = actions.SnsAction(notices.topic)
-        self.of_the_environment: list[cloudwatch.Alarm] = []
-        """Every alarm that is about no single mailbox, in the order in which they were asked for."""
+        self._due_work_period = Duration.minutes(max(5, 2 * self._timings.due_work_minutes))
+        """The due work emits a metric at least once in this time: missing data means a fault."""
+        self._action = actions.SnsAction(notifications.topic)
+        self.environment_alarms: list[cloudwatch.Alarm] = []
+        """Alarms that are about no single mailbox, in order of creation."""
 
-    def watch_notices(self) -> None:
-        """Tell a person, past the notices topic, that notices do not reach anybody."""
-        path = actions.SnsAction(self._notices.path_topic)
+    def watch_notifications(self) -> None:
+        """Alarm on undelivered notifications, through the second topic."""
+        path = actions.SnsAction(self._notifications.path_topic)
         self._alarm(
             "NoticesFailed",
-            "Notices failed",
-            self._notices.topic.metric_number_of_notifications_failed(period=_FIVE_MINUTES, statistic="Sum"),
+            "Notifications failed",
+            self._notifications.topic.metric_number_of_notifications_failed(period=_FIVE_MINUTES, statistic="Sum"),
             threshold=0,
-            what_to_do="SNS could not deliver a notice to a contact: a webhook does not answer, or an address refuses. "
-            "Read the open notices in the ledger, acknowledge them, and mend the contact.",
+            what_to_do="SNS could not deliver a notification to a contact: a webhook or a mail server refused it. Read "
+            "the open notifications in the ledger, acknowledge them, and correct the contact.",
             action=path,
         )
         self._alarm(
             "NoticesUntold",
-            "Notices untold",
-            measured("OldestUntoldNotice", by="poller", every=self._of_due_work, statistic="Maximum"),
-            threshold=UNTOLD.to_seconds(),
+            "Notifications untold",
+            measured("OldestUntoldNotice", by="poller", every=self._due_work_period, statistic="Maximum"),
+            threshold=LONGEST_UNSENT_NOTIFICATION.to_seconds(),
             silence_alarms=True,
-            what_to_do=f"A notice has waited longer than {UNTOLD.to_minutes():g} minutes to be told. Find in the "
-            "poller's log why it cannot publish (the topic, its key, its role), and read the open notices meanwhile.",
+            what_to_do=f"A notification has been unsent for {LONGEST_UNSENT_NOTIFICATION.to_minutes():g} minutes. Find "
+            "in the poller's log why it cannot publish (topic, key, role). Read the open notifications meanwhile.",
             action=path,
         )
 
     def watch_queue(self, name: str, work: WorkQueue, *, oldest: Duration) -> cloudwatch.Alarm:
-        """Tell a person of any dead letter (the alarm that is given), and of work that waits longer than `oldest`.
-
-        Dead letters ring again as they become more, and as the oldest is left.
-        """
+        """Alarm on any dead letter (this alarm is returned), on more and old ones, and on work older than `oldest`."""
         dead_letters = self._alarm(
             f"{name}DeadLetters",
             f"{name} dead letters",
             visible(work.dead_letters, Duration.minutes(1)),
-            # Five tries failed. None is normal, and each is a report that goes nowhere by itself.
+            # Five tries failed. A dead letter is never normal: the report needs a person.
             threshold=0,
-            what_to_do=f"Work of {name.lower()} failed repeatedly and waits in the dead-letter queue until it expires. "
-            "Find the cause in the function's log, mend it, then redrive the queue.",
+            what_to_do=f"Work of {name.lower()} failed on every try and waits in the dead-letter queue until it "
+            "expires. Find the cause in the function's log, mend it, then redrive the queue.",
         )
-        for many in MANY_DEAD_LETTERS:
+        for count in DEAD_LETTER_COUNTS:
             self._alarm(
-                f"{name}DeadLetters{many}",
+                f"{name}DeadLetters{count}",
                 f"{name} dead letters",
                 visible(work.dead_letters, Duration.minutes(1)),
-                threshold=many - 1,
-                what_to_do=f"{many} or more dead letters of {name.lower()} wait: what fails goes on failing. Find the "
-                "one cause that they share before more reports go nowhere, then redrive the queue.",
+                threshold=count - 1,
+                what_to_do=f"{count} or more dead letters of {name.lower()} wait, so the fault persists. Find the "
+                "common cause before more reports fail, then redrive the queue.",
             )
         self._alarm(
             f"{name}DeadLettersGrowing",
@@ -103,41 +102,41 @@ class Alarms(Construct):
                 label="dead letters more than an hour ago",
             ),
             threshold=0,
-            what_to_do=f"Dead letters of {name.lower()} have become more within an hour, on top of those that were "
-            "there. The cause still acts, or there is a second one: look at the newest in the function's log.",
+            what_to_do=f"The dead letters of {name.lower()} grew in number within an hour. The cause still acts, or "
+            "there is a second one: look up the newest in the function's log.",
         )
-        left = Duration.hours(self._thresholds.dead_letter_age_hours)
+        longest_age = Duration.hours(self._thresholds.dead_letter_age_hours)
         self._alarm(
             f"{name}DeadLetterAge",
             f"{name} dead letters",
             age(work.dead_letters, _FIVE_MINUTES),
-            threshold=left.to_seconds(),
-            what_to_do=f"A dead letter of {name.lower()} has waited longer than {left.to_hours():g} hours. SQS deletes "
-            "it for ever when its retention is over: mend the cause and redrive it, or send its report another way.",
+            threshold=longest_age.to_seconds(),
+            what_to_do=f"A dead letter of {name.lower()} is older than {longest_age.to_hours():g} hours. SQS deletes "
+            "it for ever when the retention is over: mend the cause and redrive it, or send the report another way.",
         )
         self.watch_age(name, work, oldest=oldest)
         return dead_letters
 
     def watch_age(self, name: str, work: WorkQueue, *, oldest: Duration, sender: str = "") -> None:
-        """Tell a person of work that waits longer than `oldest`; `sender` has the queue for its own."""
+        """Alarm on work older than `oldest`; `sender` names the owner of a sender's own queue."""
         waiting = f"{name.lower()} of sender {sender}" if sender else name.lower()
         self._alarm(
             f"{name}Age{sender}",
             f"{name} age",
             age(work.queue, Duration.minutes(1)),
-            # Well inside the three hours, of which the hold may have taken all but a quarter of an hour.
+            # Well within the three hours, of which the hold may have used all but a quarter of an hour.
             threshold=oldest.to_seconds(),
             what_to_do=f"Work of {waiting} has waited longer than {oldest.to_minutes():g} minutes; reports are "
-            "due within three hours. Look for throttling, for errors of the function, and for an outage of MESH.",
+            "due within three hours. Look for throttling, errors of the function, and an outage of MESH.",
         )
 
     def watch_rule(self, rule: events.CfnRule) -> None:
-        """Tell a person that EventBridge does not put what was dropped on the intake queue, or does so late."""
+        """Alarm if EventBridge fails to put announcements of dropped requests on the intake queue, or delays them."""
         for metric, what_to_do in (
             ("FailedInvocations", "EventBridge could not put announcements of dropped requests on the intake queue. "
-             "Look whether the queue's policy or its key refuses it, then redrive what it put with the dead letters."),
+             "Check the policy and the key of the queue. Then redrive the announcements among the dead letters."),
             ("InvocationsFailedToBeSentToDlq", "EventBridge lost announcements of dropped requests: neither the intake "
-             "queue nor its dead letters took them. Mend their keys and policies; then find what lies in the drop."),
+             "queue nor the dead-letter queue took them. Mend keys and policies; then find the requests in the drop."),
         ):  # fmt: skip
             self._alarm(metric, "Rule failures", _of_rule(rule, metric), threshold=0, what_to_do=what_to_do)
         self._alarm(
@@ -145,135 +144,135 @@ class Alarms(Construct):
             "Rule throttles",
             _of_rule(rule, "ThrottledRules"),
             threshold=0,
-            what_to_do="EventBridge holds back announcements of dropped requests, for the account's rate is used up. "
-            "It tries again for a day; reports wait meanwhile. Find what uses the rate, and ask AWS for a higher one.",
+            what_to_do="EventBridge delays announcements of dropped requests: the account's rate is used up. It "
+            "retries for a day; reports wait meanwhile. Find what uses the rate, and ask AWS for a higher one.",
         )
 
     def watch_enabled_parts(self) -> None:
-        """Tell a person of a part that is switched off; AWS itself has no metric for these."""
+        """Alarm on rules, event source mappings and keys that are switched off; AWS has no metric for these."""
         for construct_id, what_to_do in (
-            ("RuleEnabled", "The rule that announces dropped requests is disabled or gone, or AWS does not say. What "
-             "is dropped meanwhile reaches nobody. Enable the rule, then look in the drop for what was not announced."),
-            ("EventSourceMappingsEnabled", "A queue does not feed its function: the mapping is disabled or gone, or "
+            ("RuleEnabled", "The rule that announces dropped requests is disabled or deleted, or AWS does not say. "
+             "Dropped requests are not built meanwhile. Enable the rule, then look in the drop for unannounced ones."),
+            ("EventSourceMappingsEnabled", "A queue does not feed the function: the mapping is disabled or deleted, or "
              "AWS does not say. Requests or messages wait on the queue. `gpcm doctor` names it; enable it."),
-            ("KeysEnabled", "A key is disabled or about to be deleted, or AWS does not say. What it encrypts can be "
-             "neither read nor written. `gpcm doctor` names it; enable it, or cancel its deletion, at once."),
+            ("KeysEnabled", "A key is disabled or about to be deleted, or AWS does not say. Data under the key "
+             "cannot be read or written. `gpcm doctor` names it; enable it, or cancel the deletion, at once."),
         ):  # fmt: skip
             alarm = self._alarm(
                 construct_id,
                 "Switched off",
-                measured(construct_id, by="poller", every=self._of_due_work, statistic="Minimum"),
+                measured(construct_id, by="poller", every=self._due_work_period, statistic="Minimum"),
                 threshold=1,
                 comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
                 silence_alarms=True,
                 what_to_do=what_to_do,
             )
-            # The key may be the topic's own.
-            alarm.add_alarm_action(actions.SnsAction(self._notices.path_topic))
-            alarm.add_ok_action(actions.SnsAction(self._notices.path_topic))
+            # The key may be the one of the notifications topic.
+            alarm.add_alarm_action(actions.SnsAction(self._notifications.path_topic))
+            alarm.add_ok_action(actions.SnsAction(self._notifications.path_topic))
 
     def watch_canary(self) -> None:
-        """Tell a person that test requests do not come through any more."""
+        """Alarm if canaries stop coming through."""
         oldest = Duration.minutes(3 * self._timings.canary_minutes)
         self._alarm(
             "CanaryAge",
             "Canary age",
-            measured("CanaryAge", by="poller", every=self._of_due_work, statistic="Maximum"),
+            measured("CanaryAge", by="poller", every=self._due_work_period, statistic="Maximum"),
             threshold=oldest.to_seconds(),
             silence_alarms=True,
-            what_to_do=f"For {oldest.to_minutes():g} minutes no test request has come through the intake queue, the "
-            "builder, the send queue and the sender, so that no report may either. Look where requests wait.",
+            what_to_do=f"For {oldest.to_minutes():g} minutes no canary has come through the intake queue, the builder, "
+            "the send queue and the sender. Reports may be stuck too. Find where requests wait.",
         )
 
     def watch_function(self, name: str, function: MessagingFunction) -> cloudwatch.Alarm:
-        """Tell a person of any failed run (the alarm that is given), and of runs that are turned away for long."""
+        """Alarm on any failed run (the alarm returned), and on lasting throttling."""
         failed = self._alarm(
             f"{name}Errors",
             f"{name} errors",
             function.function.metric_errors(period=_FIVE_MINUTES, statistic="Sum"),
-            # A record that fails is no error, for it goes back to the queue alone: an error is a run that broke.
+            # A failed record is no error: it alone goes back to the queue. An error is a run that broke.
             threshold=0,
-            what_to_do=f"The {name.lower()} failed or ran out of time. Nothing is lost yet: find the cause in its log "
-            "before its work reaches the dead-letter queue.",
+            what_to_do=f"The {name.lower()} failed or ran out of time. Nothing is lost yet: find the cause in the log "
+            "before the work reaches the dead-letter queue.",
         )
         self._alarm(
             f"{name}Throttles",
             f"{name} throttles",
             function.function.metric_throttles(period=_FIVE_MINUTES, statistic="Sum"),
-            # Lambda tries again by itself; a quarter of an hour of it means that there is too little to go round.
+            # Lambda retries by itself; throttling for a quarter of an hour means too little concurrency.
             threshold=0,
             lasting=_LASTING,
-            what_to_do=f"Lambda has turned runs of the {name.lower()} away for a quarter of an hour. Compare the "
-            "account's concurrency with what is in use and what is set aside, then ask AWS for more.",
+            what_to_do=f"Lambda has throttled the {name.lower()} for a quarter of an hour. Compare the account's "
+            "concurrency with the reserved and the used concurrency, then ask AWS for more.",
         )
         return failed
 
     def watch_messages(self) -> None:
-        """Tell a person that messages fail together: what one alone does, its own notice tells."""
-        most = self._thresholds
+        """Alarm if many messages fail together; a single failure has a notification."""
+        thresholds = self._thresholds
         self._alarm(
             "SentLate",
             "Sent late",
             measured("TimeToSend", by="sender", every=_FIVE_MINUTES, statistic="Maximum"),
-            threshold=PROMISE.to_seconds(),
-            what_to_do="A report reached MESH later than three hours after its request came. Find out what it waited "
-            "for, and whether more wait behind it: the practice may have seen the patient without it.",
+            threshold=SEND_DEADLINE.to_seconds(),
+            what_to_do="A report reached MESH later than three hours after the request came. Find out why it waited, "
+            "and whether more wait behind it: the practice may have seen the patient without the report.",
         )
         self._alarm(
             "Undelivered",
             "Undelivered",
             measured("MessageUndelivered", by="poller", every=_HOUR, statistic="Sum"),
-            threshold=most.undelivered_an_hour,
-            what_to_do="MESH reports within an hour that many messages did not reach a practice. Look for one cause: "
-            "one practice, one reason (EPL code), or a wrong address format. No document of these is with a GP.",
+            threshold=thresholds.undelivered_an_hour,
+            what_to_do="MESH reports within an hour that many messages did not reach a practice. Look for a common "
+            "cause: one practice, one reason (EPL code), or a wrong address format. No GP has these documents.",
         )
         self._alarm(
             "Overdue",
             "Overdue",
             measured("MessageOverdue", by="poller", every=_HOUR, statistic="Sum"),
-            threshold=most.overdue_an_hour,
-            what_to_do="Acknowledgements of many messages became overdue within an hour. Look whether one practice or "
-            "one supplier's system is silent, and whether our mailboxes are polled; then ask the practices.",
+            threshold=thresholds.overdue_an_hour,
+            what_to_do="Acknowledgements of many messages became overdue within an hour. Check whether one practice or "
+            "one supplier's system is silent, and whether the mailboxes are polled; then ask the practices.",
         )
         self._alarm(
             "Rejected",
             "Rejected",
-            # Of many ones and zeros the 90th percentile is one as soon as a tenth of them are. CloudWatch takes a
-            # percentile seriously from ten values above it on, so from a hundred answers on; fewer change nothing.
+            # The p90 of ones and zeros is one as soon as a tenth are ones. CloudWatch needs ten values above a
+            # percentile, so a hundred responses; fewer change nothing.
             measured("AnsweredNo", by="poller", every=Duration.hours(6), statistic="p90"),
             threshold=0.5,
             ignore_few=True,
-            what_to_do="Of the last six hours' answers a tenth or more are rejections. Look for the code they have in "
-            "common: the same code from many practices is our mistake, many codes from one practice are theirs.",
+            what_to_do="A tenth or more of the last six hours' responses are rejections. Look for their common code: "
+            "the same code from many practices is our mistake, many codes from one practice are the practice's.",
         )
         self._alarm(
             "Unmatched",
             "Unmatched",
             measured("Unmatched", by="poller", every=_HOUR, statistic="Sum"),
-            threshold=most.unmatched_an_hour,
-            what_to_do="Within an hour many things came in that belong to no message of ours. Read one in the evidence "
-            "bucket: a receiver's system may not name the message that it answers, or a mailbox is used by another.",
+            threshold=thresholds.unmatched_an_hour,
+            what_to_do="Within an hour many responses came in that match no message. Read one in the evidence bucket: "
+            "a receiver's system may not name the message, or another system uses the mailbox.",
         )
         self._alarm(
             "SetAside",
             "Set aside",
             measured("SetAside", by="poller", every=_FIVE_MINUTES, statistic="Maximum"),
             threshold=0,
-            what_to_do="Something that came in could not be taken in, five times. It stays in MESH for 30 days at most "
-            "and is an answer that does not count. Find the cause in the poller's log, then release it.",
+            what_to_do="The poller failed on a received message five times and quarantined it. It stays in MESH for at "
+            "most 30 days, and the response does not count. Find the cause in the poller's log, then release it.",
         )
 
     def watch_schedules(self, mailboxes: tuple[str, ...]) -> None:
-        """Tell a person that a schedule's work is not done, whether its runs fail or never start: no data alarms."""
+        """Alarm if a schedule's work is not done, whether runs fail or never start."""
         self._silence(
             "DueWorkSilent",
             "Due work silent",
             "DueWorkDone",
             every=Duration.minutes(self._timings.due_work_minutes),
-            # The hold leaves a quarter of an hour of the three hours: a third of it may pass before a person knows.
+            # The hold leaves a quarter of an hour of the three hours: the alarm may take a third of it.
             lasting=5,
-            what_to_do="The sweep does not run or does not end. Held reports are not released, notices are not told, "
-            "overdue answers are not chased. Look at the poller's errors and throttles, then at its schedule.",
+            what_to_do="The sweep does not start or does not end. Held reports are not released, notifications are not "
+            "sent, overdue responses are not noticed. Check the poller's errors and throttles, then the schedule.",
         )
         for mailbox in mailboxes:
             self._silence(
@@ -281,19 +280,19 @@ class Alarms(Construct):
                 "Mailbox silent",
                 "MailboxPolled",
                 every=Duration.minutes(self._timings.mailbox_poll_minutes),
-                # MESH keeps what waits for 5 days; three polls missed are no accident any more.
+                # MESH keeps messages for 5 days; three missed polls are no accident.
                 lasting=_LASTING,
                 mailbox=mailbox,
-                what_to_do=f"Mailbox {mailbox} has not been emptied, three polls running: answers wait in MESH, and "
-                "failures are not heard of. Look for refused credentials, an ended certificate, or a MESH outage.",
+                what_to_do=f"Three polls of mailbox {mailbox} have failed in a row: responses wait in MESH, and "
+                "failures stay unknown. Look for refused credentials, an expired certificate, or a MESH outage.",
             )
 
     def watch_credentials(self, mailbox: str) -> None:
-        """Tell a person 60, 30 and 7 days before a mailbox's client certificate ends."""
+        """Alarm 60, 30 and 7 days before a mailbox's client certificate expires."""
         metric = measured(
             "CertificateDaysLeft", by="poller", mailbox=mailbox, every=Duration.hours(1), statistic="Minimum"
         )
-        # NHS England takes days to weeks to issue one: 60 to ask for it, 30 to chase it, 7 to drop everything else.
+        # NHS England takes days to weeks to issue a certificate: 60 days to ask, 30 to chase, 7 for emergencies.
         for days in (60, 30, 7):
             self._alarm(
                 f"Certificate{days}Days",
@@ -302,40 +301,40 @@ class Alarms(Construct):
                 mailbox=mailbox,
                 threshold=days,
                 comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
-                what_to_do=f"The MESH client certificate of mailbox {mailbox} ends in less than {days} days. Ask for a "
-                "new one, and put it and its key into the mailbox's secret: it is used within five minutes.",
+                what_to_do=f"The MESH client certificate of mailbox {mailbox} expires in less than {days} days. Ask "
+                "for a new one, and put it and the key into the mailbox's secret: it is used within five minutes.",
             )
 
     def watch_refused_credentials(self) -> None:
-        """Tell a person that MESH refused a mailbox's credentials, after the secret was read afresh."""
+        """Alarm if MESH refuses a mailbox's credentials even after the sender read the secret again."""
         self._alarm(
             "NotAuthorised",
             "Not authorised",
             measured("NotAuthorised", by="sender", every=_FIVE_MINUTES, statistic="Sum"),
             threshold=0,
-            what_to_do="MESH does not accept a mailbox's credentials. Compare its secret, its certificate and the "
-            "shared key with what MESH has; the sender's log names the message, and the ledger its mailbox.",
+            what_to_do="MESH refuses a mailbox's credentials. Compare the secret, the certificate and the shared key "
+            "with MESH's; the sender's log names the message, and the ledger the mailbox.",
         )
 
     def watch_pds(self) -> None:
-        """Tell a person that PDS does not accept the application, does not answer, or is asked more than it allows."""
+        """Alarm if PDS refuses the application, does not respond, or allows too few requests."""
         self._alarm(
             "PdsNotAuthorised",
             "PDS not authorised",
             measured("PdsNotAuthorised", by="builder", every=_FIVE_MINUTES, statistic="Sum"),
             threshold=0,
-            what_to_do="PDS does not accept the application, so requests of the mailboxes that ask it stay held. "
-            "The builder's log says what to correct: the secret, the registered key, or a clock.",
+            what_to_do="PDS refuses the application, so requests of mailboxes with `pds_lookup` stay held. The "
+            "builder's log says what to correct: the secret, the registered key, or a clock.",
         )
-        # One question unanswered is asked again after two minutes; only for so long is it worth a person's time.
+        # The builder asks again after two minutes; only a lasting failure needs a person.
         self._alarm(
             "PdsBudget",
             "PDS budget",
             measured("PdsBusy", by="builder", every=_FIVE_MINUTES, statistic="Sum"),
             threshold=0,
             lasting=_LASTING,
-            what_to_do="For a quarter of an hour the rate that PDS allows us has not been enough, and requests stay "
-            "held. Compare the requests received with pds.requests_per_second, and ask NHS England for a higher rate.",
+            what_to_do="For a quarter of an hour the rate that PDS grants has not been enough, and requests stay held. "
+            "Compare the requests received with pds.requests_per_second, and ask NHS England for a higher rate.",
         )
         self._alarm(
             "PdsUnanswered",
@@ -343,50 +342,50 @@ class Alarms(Construct):
             measured("PdsUnanswered", by="builder", every=_FIVE_MINUTES, statistic="Sum"),
             threshold=0,
             lasting=_LASTING,
-            what_to_do="PDS has not answered for a quarter of an hour, so requests of the mailboxes that ask it stay "
-            "held. Look at NHS England's service status, then at the builder's log.",
+            what_to_do="PDS has not responded for a quarter of an hour, so requests of mailboxes with `pds_lookup` "
+            "stay held. Check NHS England's service status, then the builder's log.",
         )
 
     def watch_drop_listing(self) -> None:
-        """Tell a person that nobody looks for what was dropped and not announced, or that there was such a thing."""
+        """Alarm if the listing of the drop is late, or finds requests that S3 did not announce."""
         oldest = Duration.seconds(self._timings.drop_settled_seconds).plus(Duration.hours(2))
         self._alarm(
             "DropListingAge",
             "Drop listing late",
-            measured("DropListingAge", by="poller", every=self._of_due_work, statistic="Maximum"),
+            measured("DropListingAge", by="poller", every=self._due_work_period, statistic="Maximum"),
             threshold=oldest.to_seconds(),
             silence_alarms=True,
-            what_to_do="The drop is not listed every hour, or the listing does not come to its end: a request that S3 "
-            "does not announce would not be found. Look at the schedule of the drop, then at the poller's log.",
+            what_to_do="The hourly listing of the drop does not start, or does not end: a request that S3 does not "
+            "announce would not be found. Check the schedule of the drop, then the poller's log.",
         )
         self._alarm(
             "RequestsUnannounced",
             "Requests not announced",
             measured("RequestsUnannounced", by="poller", every=_HOUR, statistic="Sum"),
             threshold=0,
-            what_to_do="Dropped requests were found that S3 had not announced; they were taken in an hour or two late. "
-            "Look whether the rule, the queue's policy and its key are in order: what comes now may be late, too.",
+            what_to_do="The listing of the drop found requests that S3 had not announced, and submitted them an hour "
+            "or two late. Check the rule, and the policy and key of the queue: new requests may be late, too.",
         )
 
     def watch_balance(self) -> None:
-        """Tell a person that a day's requests are not all accounted for, or that nobody knows in time."""
+        """Alarm if a day's requests are not all accounted for, or the balance is late."""
         self._alarm(
             "BalanceLate",
             "Balance late",
-            # The due work always runs: not to be measured is as bad.
+            # The due work always runs, so missing data is as bad as a late balance.
             measured("BalanceLate", by="poller", every=_FIVE_MINUTES, statistic="Maximum"),
             threshold=0,
             silence_alarms=True,
-            what_to_do="The balance of yesterday was not made by 07:00 UTC, so that a lost request would not be found. "
-            "Look in the poller's log for its nightly runs (03:00 to 06:55 UTC), then reckon the day by hand.",
+            what_to_do="Yesterday's balance was not made by 07:00 UTC, so a lost request would not be found. Look in "
+            "the poller's log for the nightly runs (03:00 to 06:55 UTC), then run the balance by hand.",
         )
         self._alarm(
             "Imbalance",
             "Imbalance",
             measured("Imbalance", by="poller", every=Duration.hours(1), statistic="Maximum"),
             threshold=0,
-            what_to_do="Requests that were received on a day are not all accounted for. Read the day's balance in the "
-            "evidence bucket, under balances/: it lists each of them, and the notice says what to do.",
+            what_to_do="Requests of a day are not all accounted for. Read the day's balance in the evidence bucket, "
+            "under balances/: it lists them, and the notification says what to do.",
         )
 
     def _silence(
@@ -435,7 +434,7 @@ class Alarms(Construct):
             threshold=threshold,
             comparison_operator=comparison,
             evaluation_periods=lasting,
-            # No data means an empty queue, an idle function, or nothing of the kind; except where it is the news.
+            # Missing data usually means an empty queue or an idle function; for some metrics it is the fault itself.
             treat_missing_data=missing.BREACHING if silence_alarms else missing.NOT_BREACHING,
             evaluate_low_sample_count_percentile="ignore" if ignore_few else None,
             alarm_description=f"{what_to_do} Runbook: {self._thresholds.runbook}#{anchor(section)}",
@@ -443,12 +442,12 @@ class Alarms(Construct):
         alarm.add_alarm_action(action or self._action)
         alarm.add_ok_action(action or self._action)
         if mailbox is None:
-            self.of_the_environment.append(alarm)
+            self.environment_alarms.append(alarm)
         return alarm
 
 
 def anchor(section: str) -> str:
-    """Give the anchor of a runbook's section: its heading as GitHub and MkDocs both write it in a link."""
+    """Return the anchor of a runbook's section: the heading as GitHub and MkDocs link to it."""
     return section.lower().replace(" ", "-")
 
 
@@ -463,10 +462,10 @@ def _of_rule(rule: events.CfnRule, metric: str) -> cloudwatch.Metric:
 
 
 def visible(queue: sqs.IQueue, every: Duration) -> cloudwatch.Metric:
-    """How many messages of a queue wait."""
+    """Return the metric of a queue's waiting messages (a count)."""
     return queue.metric_approximate_number_of_messages_visible(period=every, statistic="Maximum")
 
 
 def age(queue: sqs.IQueue, every: Duration) -> cloudwatch.Metric:
-    """How long the oldest of a queue's messages has waited, in seconds."""
+    """Return the metric of the age of a queue's oldest message, in seconds."""
     return queue.metric_approximate_age_of_oldest_message(period=every, statistic="Maximum")

@@ -1,8 +1,8 @@
-"""Backfill: requests that lie in the drop bucket under a prefix go through the intake as if they were dropped now.
+"""Backfill: submit the requests under a prefix of the drop bucket as if they were dropped now.
 
-A Step Functions Distributed Map (docs/adr/0023): it lists the prefix, and puts for each request the event on the intake
-queue that S3 would have sent, with the object's version and time, so that one that was taken in before is found. At
-most so many children run at once and each lives for a second at least after its message, which is the rate's limit.
+A Step Functions Distributed Map (docs/adr/0023) lists the prefix. For a request it puts S3's event on the intake queue,
+with the object's version and time, so the builder recognises a request that it received before. `MaxConcurrency`
+children run at once, and a child lasts at least a second after the message: that limits the rate.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ _RETRY = [
 
 
 class BackfillMachine(Construct):
-    """The state machine, which an operator starts with a prefix, and its role."""
+    """The state machine and its role. An operator starts it with a prefix."""
 
     def __init__(
         self,
@@ -63,21 +63,21 @@ class BackfillMachine(Construct):
                 "states.amazonaws.com",
                 conditions={
                     "StringEquals": {"aws:SourceAccount": stack.account},
-                    # The children of its map are a state machine of their own.
+                    # The children of the map are a state machine of their own.
                     "ArnEquals": {"aws:SourceArn": [self.machine_arn, f"{self.machine_arn}/{_MAP}"]},
                 },
             ),
         )
         acknowledge_own_policies(self)
         self._allow_work(name, records_key)
-        watched = self._allow_logs_and_traces()
+        logging_policy = self._allow_logs_and_traces()
         machine = stepfunctions.CfnStateMachine(
             self,
             "Machine",
             state_machine_name=name,
             role_arn=self._role.role_arn,
             definition_string=stack.to_json_string(self._definition(backfill.requests_per_second)),
-            # Without execution data: keys are the senders' own, and may name a patient.
+            # Without execution data: senders choose keys, which may name a patient.
             logging_configuration=stepfunctions.CfnStateMachine.LoggingConfigurationProperty(
                 level="ALL",
                 include_execution_data=False,
@@ -91,7 +91,7 @@ class BackfillMachine(Construct):
             ),
             tracing_configuration=stepfunctions.CfnStateMachine.TracingConfigurationProperty(enabled=True),
         )
-        machine.node.add_dependency(watched)
+        machine.node.add_dependency(logging_policy)
 
     def _definition(self, requests_per_second: int) -> dict[str, Any]:
         bucket, queue = self._storage.drop.bucket_name, self._intake.work.queue.queue_url
@@ -127,18 +127,18 @@ class BackfillMachine(Construct):
                 "PutOnIntakeQueue": {
                     "Type": "Task",
                     "Resource": "arn:aws:states:::sqs:sendMessage",
-                    # A group of its own, so that what is dropped now does not wait behind it.
+                    # A separate message group, so that newly dropped requests do not wait behind the backfill.
                     "Parameters": {"QueueUrl": queue, "MessageBody": event, "MessageGroupId": "backfill"},
                     "Retry": _RETRY,
                     "Next": "KeepPace",
                 },
                 "KeepPace": {"Type": "Wait", "Seconds": 1, "Next": "Done"},
-                # Nothing, which the map's result is flattened to: a million results would not fit into its output.
+                # An empty list, so that the map's output stays small: a million results would not fit.
                 "Done": {"Type": "Pass", "Result": [], "End": True},
             },
         }
         return {
-            "Comment": "Put each request under a prefix on the intake queue.",
+            "Comment": "Put the requests under a prefix on the intake queue.",
             "StartAt": _MAP,
             "States": {
                 _MAP: {
@@ -166,17 +166,17 @@ class BackfillMachine(Construct):
             self,
             requests,
             because="Senders choose the folders of their requests, and write request.json in any letter case, which a "
-            "policy cannot fold. The machine asks for the version of what is named so, and reads no content.",
+            "policy cannot fold. The machine asks for the versions of such objects and reads no content.",
         )
         self._allow(["kms:Decrypt"], records_key.key_arn, through="s3")
         self._allow(["sqs:SendMessage"], queue.queue_arn)
         self._allow(["kms:Decrypt", "kms:GenerateDataKey"], self._intake.key.key_arn, through="sqs")
         self._allow(["states:StartExecution"], self.machine_arn)
-        for executions in (name, f"{name}/{_MAP}"):
-            each = stack.format_arn(service="states", resource=f"execution:{executions}:*")
-            self._allow(["states:DescribeExecution", "states:StopExecution"], each)
+        for name_of_executions in (name, f"{name}/{_MAP}"):
+            executions = stack.format_arn(service="states", resource=f"execution:{name_of_executions}:*")
+            self._allow(["states:DescribeExecution", "states:StopExecution"], executions)
             acknowledge_wildcard(
-                self, each, because="The map names each of its children itself; no others of the account are allowed."
+                self, executions, because="The map names the children; no others of the account are allowed."
             )
 
     def _allow_logs_and_traces(self) -> iam.Policy:
@@ -207,7 +207,7 @@ class BackfillMachine(Construct):
         acknowledge_wildcard(
             policy,
             "*",
-            because="Step Functions delivers its log and its traces by these, and AWS documents only * for them.",
+            because="Step Functions needs these to deliver logs and traces, and AWS documents only * for them.",
         )
         return policy
 

@@ -1,6 +1,6 @@
-"""The dashboard: above, what becomes of reports; below, what carries them.
+"""The dashboard: reports above, queues, functions and services below.
 
-What differs by mailbox is searched for, so that a new mailbox appears by itself.
+Graphs by mailbox search for metrics, so a new mailbox appears by itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,10 +11,10 @@ from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
 from infra.configuration import Configuration
-from infra.constructs.alarms import PROMISE, Alarms, age, visible
+from infra.constructs.alarms import SEND_DEADLINE, Alarms, age, visible
 from infra.constructs.functions import METRICS_NAMESPACE, MessagingFunction
 from infra.constructs.metrics import measured
-from infra.constructs.notices import Notices
+from infra.constructs.notifications import Notifications
 from infra.constructs.queues import WorkQueue
 
 STATUSES: Mapping[str, Sequence[str]] = {
@@ -23,7 +23,7 @@ STATUSES: Mapping[str, Sequence[str]] = {
     "sender": ("Sent", "Uncertain", "Refused"),
     "poller": ("Acknowledged", "Delivered", "Rejected", "Undelivered", "Overdue"),
 }  # fmt: skip
-"""The statuses that tell a story, under the function that records them."""
+"""Statuses in the graphs, by the function that records them."""
 
 _WHOLE, _HALF, _THIRD = 24, 12, 8
 _PERIOD = Duration.minutes(5)
@@ -31,7 +31,7 @@ _HOUR = Duration.hours(1)
 
 
 class Dashboard(Construct):
-    """One dashboard of an environment, in two parts."""
+    """An environment's dashboard."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Dashboard(Construct):
         functions: Mapping[str, MessagingFunction],
         queues: Mapping[str, WorkQueue],
         table: dynamodb.ITable,
-        notices: Notices,
+        notifications: Notifications,
         alarms: Alarms,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -59,14 +59,14 @@ class Dashboard(Construct):
                 *_functions(functions),
                 _mesh(),
                 _table(table),
-                _notices(notices),
+                _notifications(notifications),
             ],
         )
 
     def _business(self, alarms: Alarms) -> list[list[cloudwatch.IWidget]]:
         return [
-            [_text(f"# Reports\nWhat an alarm asks for is in the runbook: {self._runbook}")],
-            [cloudwatch.AlarmStatusWidget(title="Alarms", alarms=alarms.of_the_environment, width=_WHOLE, height=4)],
+            [_text(f"# Reports\nThe runbook says what to do about an alarm: {self._runbook}")],
+            [cloudwatch.AlarmStatusWidget(title="Alarms", alarms=alarms.environment_alarms, width=_WHOLE, height=4)],
             [
                 cloudwatch.SingleValueWidget(
                     title="The last day",
@@ -88,8 +88,8 @@ class Dashboard(Construct):
             ],
             [
                 _graph(
-                    f"Messages by status: what the {by} recorded",
-                    [measured(f"Message{each}", by=by, every=_PERIOD, statistic="Sum", label=each) for each in names],
+                    f"Messages by status, recorded by the {by}",
+                    [measured(f"Message{name}", by=by, every=_PERIOD, statistic="Sum", label=name) for name in names],
                     width=_THIRD,
                     stacked=True,
                 )
@@ -100,7 +100,7 @@ class Dashboard(Construct):
                     "Time from a request's arrival to MESH, the hold included",
                     _times("TimeToSend", by="sender"),
                     unit="seconds",
-                    limit=(PROMISE.to_seconds(), "due"),
+                    limit=(SEND_DEADLINE.to_seconds(), "due"),
                 ),
                 _graph(
                     "Time from MESH to the last acknowledgement",
@@ -114,7 +114,7 @@ class Dashboard(Construct):
                 _by_mailbox("Overdue, by mailbox", "MessageOverdue", "poller", "Sum"),
             ],
             [
-                _by_mailbox("Time to send, by mailbox: the slowest of a hundred", "TimeToSend", "sender", "p99"),
+                _by_mailbox("Time to send, by mailbox: 99th percentile", "TimeToSend", "sender", "p99"),
                 _by_mailbox("Days left of certificates", "CertificateDaysLeft", "poller", "Minimum"),
                 _graph(
                     "The daily balance: requests not accounted for",
@@ -130,7 +130,7 @@ def _queues(queues: Mapping[str, WorkQueue]) -> list[list[cloudwatch.IWidget]]:
         [
             _graph("Waiting", [_named(visible(work.queue, _PERIOD), name) for name, work in queues.items()], _THIRD),
             _graph(
-                "The oldest waits",
+                "Age of the oldest",
                 [_named(age(work.queue, _PERIOD), name) for name, work in queues.items()],
                 _THIRD,
                 unit="seconds",
@@ -153,19 +153,19 @@ def _functions(functions: Mapping[str, MessagingFunction]) -> list[list[cloudwat
 
     def every(metric: str, statistic: str) -> list[cloudwatch.IMetric]:
         return [
-            each.metric(metric, statistic=statistic, period=_PERIOD, label=f"{name} {statistic}")
-            for name, each in own.items()
+            function.metric(metric, statistic=statistic, period=_PERIOD, label=f"{name} {statistic}")
+            for name, function in own.items()
         ]
 
     return [
         [
             _graph("Runs", every("Invocations", "Sum"), _THIRD),
             _graph("Failed runs", every("Errors", "Sum"), _THIRD),
-            _graph("Runs turned away", every("Throttles", "Sum"), _THIRD),
+            _graph("Throttled runs", every("Throttles", "Sum"), _THIRD),
         ],
         [
             _graph("Duration", [*every("Duration", "p50"), *every("Duration", "p99")], unit="milliseconds"),
-            _graph("Runs at once", every("ConcurrentExecutions", "Maximum")),
+            _graph("Concurrent runs", every("ConcurrentExecutions", "Maximum")),
         ],
     ]
 
@@ -173,11 +173,11 @@ def _functions(functions: Mapping[str, MessagingFunction]) -> list[list[cloudwat
 def _mesh() -> list[cloudwatch.IWidget]:
     uploads = ("UploadPostponed", "UploadUncertain", "UploadRefused", "RecipientUnresolved", "NotAuthorised")
     incoming = ("Matched", "Unmatched", "SetAside")
-    asked = ("PdsBusy", "PdsUnanswered", "PdsNotAuthorised")
+    pds = ("PdsBusy", "PdsUnanswered", "PdsNotAuthorised")
     return [
-        _graph("Uploads that failed", [_sum(name, "sender") for name in uploads], _THIRD),
-        _graph("What came in", [_sum(name, "poller") for name in incoming], _THIRD),
-        _graph("PDS gave no answer", [_sum(name, "builder") for name in asked], _THIRD),
+        _graph("Failed uploads", [_sum(name, "sender") for name in uploads], _THIRD),
+        _graph("Received messages", [_sum(name, "poller") for name in incoming], _THIRD),
+        _graph("Failed PDS requests", [_sum(name, "builder") for name in pds], _THIRD),
     ]
 
 
@@ -187,22 +187,22 @@ def _table(table: dynamodb.ITable) -> list[cloudwatch.IWidget]:
 
     return [
         _graph("Ledger: units used", [of("ConsumedWriteCapacityUnits"), of("ConsumedReadCapacityUnits")]),
-        _graph("Ledger: turned away", [of("WriteThrottleEvents"), of("ReadThrottleEvents")]),
+        _graph("Ledger: throttled requests", [of("WriteThrottleEvents"), of("ReadThrottleEvents")]),
     ]
 
 
-def _notices(notices: Notices) -> list[cloudwatch.IWidget]:
-    topic = notices.topic
+def _notifications(notifications: Notifications) -> list[cloudwatch.IWidget]:
+    topic = notifications.topic
     return [
         _graph(
-            "Notices",
+            "Notifications",
             [
                 topic.metric_number_of_messages_published(period=_PERIOD, statistic="Sum", label="published"),
                 topic.metric_number_of_notifications_failed(period=_PERIOD, statistic="Sum", label="not delivered"),
             ],
         ),
         _graph(
-            "The oldest notice waits to be told",
+            "Age of the oldest unsent notification",
             [measured("OldestUntoldNotice", by="poller", every=_PERIOD, statistic="Maximum")],
             unit="seconds",
         ),
@@ -210,7 +210,7 @@ def _notices(notices: Notices) -> list[cloudwatch.IWidget]:
 
 
 def _times(name: str, *, by: str) -> list[cloudwatch.IMetric]:
-    return [measured(name, by=by, every=_HOUR, statistic=each, label=each) for each in ("p50", "p99")]
+    return [measured(name, by=by, every=_HOUR, statistic=p, label=p) for p in ("p50", "p99")]
 
 
 def _sum(name: str, by: str) -> cloudwatch.Metric:
@@ -246,8 +246,8 @@ def _graph(
 
 
 def _by_mailbox(title: str, metric: str, by: str, statistic: str) -> cloudwatch.IWidget:
-    places = f"{{{METRICS_NAMESPACE},service,mailbox}}"
-    search = f"SEARCH('{places} MetricName=\"{metric}\" service=\"{by}\"', '{statistic}', {_HOUR.to_seconds():g})"
+    dimensions = f"{{{METRICS_NAMESPACE},service,mailbox}}"
+    search = f"SEARCH('{dimensions} MetricName=\"{metric}\" service=\"{by}\"', '{statistic}', {_HOUR.to_seconds():g})"
     return cloudwatch.GraphWidget(
         title=title,
         left=[cloudwatch.MathExpression(expression=search, using_metrics={}, label="", period=_HOUR)],

@@ -1,4 +1,4 @@
-"""A Lambda function with a role of its own, which starts with no permission but its own logs and traces."""
+"""A Lambda function with a role that starts with permissions for logs and traces only."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,17 +16,17 @@ from infra.constructs.layers import ARCHITECTURE, PROJECT, RUNTIME, SOURCE_ONLY,
 from infra.constructs.networks import FunctionNetwork
 
 METRICS_NAMESPACE = "GPConnectMessaging"
-"""Where the functions' own metrics are."""
+"""CloudWatch namespace of the functions' own metrics."""
 
 LIVE = "live"
-"""The alias that every event source and schedule points at: the version that works."""
+"""Alias of the working version; event sources and schedules point at it."""
 
 NHS_NUMBERS = logs.DataProtectionPolicy(
     name="nhs-numbers",
     description="A second net: the functions write none, as a test of the whole run shows.",
     identifiers=[
-        # AWS's own finds a number near words such as "nhs number"; ours also finds it alone, but not within a longer
-        # number. Issued and test numbers begin with 4, 6, 7 or 9, which spares seconds since 1970.
+        # AWS's identifier finds a number near words such as "nhs number"; the second also finds it alone, but not
+        # within a longer number. Issued and test numbers begin with 4, 6, 7 or 9, which spares Unix times.
         logs.DataIdentifier.NHSNUMBER_GB,
         logs.CustomDataIdentifier("nhs-number-alone", "[^0-9][4679][0-9]{2}[ -]?[0-9]{3}[ -]?[0-9]{4}[^0-9]"),
     ],
@@ -46,7 +46,7 @@ LOG_RETENTION = {
 
 
 class MessagingFunction(Construct):
-    """One of our functions, from `functions/{name}/handler.py`, with an alias that names its working version."""
+    """A function from `functions/{name}/handler.py`, with an alias for the working version."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class MessagingFunction(Construct):
             role=self.role,
             log_group=self.log_group,
             reserved_concurrent_executions=concurrency if reserve else None,
-            # An earlier version stays, so that the alias can be pointed back at it.
+            # Earlier versions stay, so that the alias can go back.
             current_version_options=lambda_.VersionOptions(removal_policy=removal),
             vpc=network.vpc,
             vpc_subnets=network.subnets,
@@ -111,23 +111,23 @@ class MessagingFunction(Construct):
             self,
             "AwsSolutions-L1",
             "Serverless-LambdaLatestVersion",
-            because="Python 3.13 is the newest version on which the library and its locked wheels are tested; "
-            "moving on is a change of lock and test runs, not of this line.",
+            because="Python 3.13 is the newest version on which the library and the locked wheels are tested; a newer "
+            "one needs a new lock and test runs first.",
         )
         acknowledge(
             self,
             "NIST+HIPAA:LambdaDLQ",
             "Serverless-LambdaDLQ",
-            because="Its work comes from a queue with a dead-letter queue of its own, or from a schedule whose next "
-            "run makes up for a failed one.",
+            because="Work comes from a queue with a dead-letter queue, or from a schedule whose next run makes up for "
+            "a failed one.",
         )
         acknowledge_own_policies(self)
         if not reserve:
             acknowledge(
                 self,
                 "NIST+HIPAA:LambdaConcurrency",
-                because="The account's quota leaves nothing to set aside, as its configuration says; the queues still "
-                "limit how many runs they start at once.",
+                because="The account's quota leaves no concurrency to reserve; the queues still limit how many runs "
+                "they start at once.",
             )
         self._trace()
         network.let_join(self, self.function, self.role)
@@ -148,7 +148,7 @@ class MessagingFunction(Construct):
     ) -> None:
         """Add a permission to this function's role.
 
-        `wildcard_because` says why a resource may end in a wildcard; without it such a resource fails synthesis.
+        `wildcard_because` gives the reason for resources with a wildcard; without a reason they fail the synthesis.
         """
         self.role.add_to_principal_policy(
             iam.PolicyStatement(actions=list(actions), resources=list(on), conditions=conditions)
@@ -158,8 +158,8 @@ class MessagingFunction(Construct):
                 acknowledge_wildcard(self, resource, because=wildcard_because)
 
     def _trace(self) -> None:
-        # Through the resource and not through `tracing=`, which would put the permission, the only one that AWS cannot
-        # limit to a resource, among all the others: alone in a policy, its finding is acknowledged alone.
+        # Not `tracing=`, which adds the permission to the role's policy: AWS cannot limit it to a resource, so it has a
+        # separate policy, whose only finding is acknowledged.
         resource = self.function.node.default_child
         if not isinstance(resource, lambda_.CfnFunction):
             raise TypeError("a function's default child is its resource")
@@ -175,5 +175,5 @@ class MessagingFunction(Construct):
         acknowledge_wildcard(
             tracing, "*", because="X-Ray has no resource to name: AWS documents only * for sending trace segments."
         )
-        # The first invocation must not come before it may write its traces.
+        # The first run needs the permission to write traces.
         self.function.node.add_dependency(tracing)

@@ -1,4 +1,4 @@
-"""The secret that message, request and document ids are derived with: made once, never rotated, kept with the table."""
+"""The secret from which ids of messages, requests and documents derive: never rotated, kept with the table."""
 
 from constructs import Construct
 
@@ -9,7 +9,7 @@ from infra.constructs.secrets import unrotated_secret
 
 
 class IdentifiersSecret(Construct):
-    """A random secret of 64 characters, which outlives the stack wherever the ledger's table does."""
+    """A random secret of 64 characters, which outlives the stack if the ledger's table does."""
 
     def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration, key: ContentKey) -> None:
         super().__init__(scope, construct_id)
@@ -24,7 +24,7 @@ class IdentifiersSecret(Construct):
             length=64,
             key=key,
             keep=configuration.keep_data,
-            because="Ids must stay the same for as long as the ledger does: with another secret every repeated request "
+            because="Ids must stay the same for as long as the ledger exists: with another secret a repeated request "
             "would become a new message.",
         )
 

@@ -1,6 +1,6 @@
-"""Where requests enter: a file in the drop bucket, or a whole request on the queue.
+"""The intake: files in the drop bucket, or whole requests on a queue.
 
-The only queues, with their dead letters, that may hold personal data: they have a key of their own.
+Only these queues and their dead letters may hold personal data, so they have a key of their own.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ from infra.library import EVENT_PATTERN, queue_name
 
 
 class Intake(Construct):
-    """The intake queue, the rule that announces each dropped request on it, and the senders' own queues."""
+    """The intake queue, the rule that announces dropped requests on it, and the senders' own queues."""
 
     def __init__(
         self,
@@ -35,33 +35,33 @@ class Intake(Construct):
         self.key = key = ContentKey(
             self, "Key", content="requests on their way in", keep=configuration.keep_data, through=("sqs",)
         )
-        for key_of_a_target in (key, dead_letter_key):
-            key_of_a_target.let_service_deliver("events.amazonaws.com")
-        kept: dict[str, Any] = {
+        for target_key in (key, dead_letter_key):
+            target_key.let_service_deliver("events.amazonaws.com")
+        common: dict[str, Any] = {
             "key": key,
             "dead_letter_key": dead_letter_key,
             "retention": Duration.days(retention.intake_days),
             "dead_letter_retention": Duration.days(retention.intake_dead_letter_days),
             "keep": configuration.keep_data,
         }
-        self.work = WorkQueue(self, "Work", limits=configuration.builder, **kept)
+        self.work = WorkQueue(self, "Work", limits=configuration.builder, **common)
         limits = configuration.builder.model_copy(update={"maximum_concurrency": QUEUE_CONCURRENCY})
-        self.of_senders = {
+        self.sender_queues = {
             sender.name: WorkQueue(
                 self,
                 f"Of{sender.name}",
                 limits=limits,
                 queue_name=queue_name(Stack.of(self).stack_name, sender.name),
-                # Shared: SQS itself says which queue a dead letter came from.
+                # Shared: SQS records which queue a dead letter came from.
                 dead_letters=self.work.dead_letters,
-                **kept,
+                **common,
             )
             for sender in configuration.senders
             if sender.queue
         }
-        """Queues by which the senders that have one send whole requests, by the sender's name."""
-        # Through the resource and not through CDK's rule: its target would open the key to re-encryption as well, and
-        # the queue to every rule of the account.
+        """Queues of the senders that have one, by the sender's name."""
+        # Not CDK's rule: the target would also allow re-encryption with the key, and open the queue to every rule of
+        # the account.
         self.rule = rule = events.CfnRule(
             self,
             "RequestDropped",
@@ -75,7 +75,7 @@ class Intake(Construct):
                 events.CfnRule.TargetProperty(
                     id="Intake",
                     arn=self.work.queue.queue_arn,
-                    # What EventBridge cannot deliver for a day it would drop.
+                    # Without it EventBridge drops what it could not deliver for a day.
                     dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=self.work.dead_letters.queue_arn),
                 )
             ],

@@ -1,7 +1,7 @@
-"""Customer-managed keys: rotated yearly, one for each kind of content, so that a grant of one opens nothing else.
+"""Customer-managed keys, rotated yearly. There is one for every kind of content, so a grant opens nothing else.
 
-A key's policy leaves its administration to the account, and its use to what IAM allows through the named AWS services:
-nobody, however powerful a role, decrypts with it directly. Services that act for themselves are named one by one.
+A key's policy leaves administration to the account, and use to IAM through the named AWS services. No role, however
+powerful, can decrypt with the key directly. Services that act on their own behalf are named one by one.
 """
 
 from aws_cdk import Aws, Duration, RemovalPolicy, Stack
@@ -42,15 +42,15 @@ _USE = (
     "kms:ReEncryptTo",
 )
 _THIS_KEY = ["*"]
-"""In a key's own policy, the key."""
+"""In a key policy, `*` is the key itself."""
 
 
 class ServiceNotNamedError(ValueError):
-    """A key is to be used through a service that its policy does not name: name it where the key is made."""
+    """The key's policy does not name the service: name it where the key is made."""
 
 
 class ContentKey(kms.Key):
-    """A rotated key, of use through the named services (`s3`, `sqs`, …) only."""
+    """A rotated key that can be used only through the named services (`s3`, `sqs`, …)."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, content: str, keep: bool, through: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ class ContentKey(kms.Key):
         )
 
     def let_service_deliver(self, service: str) -> None:
-        """Let an AWS service, acting for this account, encrypt what it puts on a queue or topic under this key."""
+        """Let an AWS service of this account encrypt messages for a queue or topic under this key."""
         self.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="DeliveriesOfAService",
@@ -81,12 +81,12 @@ class ContentKey(kms.Key):
         )
 
     def let_senders_put(self, service: str, senders: list[iam.IPrincipal]) -> None:
-        """Let those of other accounts, too, put something under this key where a service's own policy lets them.
+        """Let senders, also of other accounts, put objects or messages under this key, if a resource policy allows it.
 
-        Decrypt as well: S3 asks for it to complete an upload in parts, and SQS for every message.
+        Decrypt as well: S3 needs it to complete a multipart upload, and SQS for every message.
 
         Raises:
-            ServiceNotNamedError: the key is not for use through the service.
+            ServiceNotNamedError: the key's policy does not name the service.
         """
         self._require(service)
         self.add_to_resource_policy(
@@ -100,7 +100,7 @@ class ContentKey(kms.Key):
         )
 
     def let_logs_encrypt(self) -> None:
-        """Let CloudWatch Logs encrypt this stack's log groups, and no others, under this key."""
+        """Let CloudWatch Logs encrypt this stack's log groups under this key, and no others."""
         stack = Stack.of(self)
         groups = stack.format_arn(service="logs", resource=f"log-group:{stack.stack_name}-*")
         self.add_to_resource_policy(
@@ -114,10 +114,10 @@ class ContentKey(kms.Key):
         )
 
     def grant_through(self, service: str, function: MessagingFunction, *actions: str) -> None:
-        """Let a function use the key for what it does through one AWS service, and no other way.
+        """Let a function use the key through one AWS service only.
 
         Raises:
-            ServiceNotNamedError: the key's own policy would refuse it.
+            ServiceNotNamedError: the key's policy does not name the service.
         """
         self._require(service)
         function.allow(
@@ -128,7 +128,7 @@ class ContentKey(kms.Key):
 
     def _require(self, service: str) -> None:
         if service not in self._through:
-            raise ServiceNotNamedError(f"{self.node.path} is not for use through {service}")
+            raise ServiceNotNamedError(f"the policy of {self.node.path} does not name {service}")
 
 
 def _policy(services: list[str], *, lends: bool) -> list[iam.PolicyStatement]:
@@ -151,7 +151,7 @@ def _policy(services: list[str], *, lends: bool) -> list[iam.PolicyStatement]:
             )
         )
     if lends:
-        # DynamoDB works on a table in the background under a grant that whoever makes the table gives it.
+        # DynamoDB works on a table in the background under a grant from the principal that creates the table.
         statements.append(
             iam.PolicyStatement(
                 sid="GrantToTheDatabase",
@@ -159,7 +159,7 @@ def _policy(services: list[str], *, lends: bool) -> list[iam.PolicyStatement]:
                 actions=["kms:CreateGrant"],
                 resources=_THIS_KEY,
                 conditions={
-                    "StringEquals": {"kms:ViaService": [each for each in services if each.startswith("dynamodb.")]},
+                    "StringEquals": {"kms:ViaService": [name for name in services if name.startswith("dynamodb.")]},
                     "Bool": {"kms:GrantIsForAWSResource": "true"},
                 },
             )

@@ -1,7 +1,7 @@
-"""What the functions share: our library, and the third-party packages that it needs, for arm64, built without Docker.
+"""The functions' layers: the product's library, and third-party packages for arm64, built without Docker.
 
-The packages are the exact files that the lock names: each is checked against its hash, and none is built from source.
-The result is kept under `.build/` by the lock's hash, so a second synthesis needs no network.
+The packages are exactly the files of the lock: hashes are checked, and nothing is built from source. The result is
+cached under `.build/` by the lock's hash, so a second synthesis needs no network.
 """
 
 import hashlib
@@ -25,31 +25,31 @@ RUNTIME = lambda_.Runtime.PYTHON_3_13
 ARCHITECTURE = lambda_.Architecture.ARM_64
 SOURCE_ONLY = ("**/__pycache__", "**/*.pyc", "**/.DS_Store", "**/*.egg-info")
 
-# Part of the asset's hash: change what is installed or removed, and the layer is built and published anew.
+# Part of the asset's hash: a change of these arguments or of the removed files builds and publishes the layer anew.
 _INSTALL = (
     # The runtime is Amazon Linux 2023 (glibc 2.34); some packages no longer build for older ones.
     *("--python-platform", "aarch64-manylinux_2_28"),
     *("--python-version", "3.13"),
     *("--only-binary", ":all:"),
     "--require-hashes",
-    # A copy: links into the package cache would let removing what is not needed here reach it there.
+    # Copies: with links, removing unused files would reach into the package cache.
     *("--link-mode", "copy"),
 )
-# What belongs to the building machine: commands that name its interpreter, the installer's lock, byte code. And what no
-# function uses: another FHIR version.
+# Files of the building machine (scripts that name an interpreter, the installer's lock, byte code), and an unused FHIR
+# version.
 _NOT_SHIPPED = ("bin", ".lock", "**/__pycache__", "fhir/resources/R4B")
 USED_SERVICES = (
     "dynamodb", "events", "kms", "lambda", "s3", "secretsmanager", "sns", "sqs", "ssm", "sts",
 )  # fmt: skip
-"""The AWS services whose descriptions are shipped: a quarter of the layer describes the hundreds that we never call."""
+"""AWS services whose API descriptions are shipped; the others would add a third to the layer."""
 
 
 class DependenciesNotBuiltError(RuntimeError):
-    """The packages could not be installed: read what the installer said, mend the lock or the network, and repeat."""
+    """The packages could not be installed: read the installer's output, mend the lock or the network, and repeat."""
 
 
 class Layers(Construct):
-    """The two layers, in the order in which a function takes them."""
+    """The two layers, in the order in which a function loads them."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
@@ -65,7 +65,7 @@ class Layers(Construct):
 
     @property
     def all(self) -> list[lambda_.ILayerVersion]:
-        """Every layer of a function."""
+        """The layers of a function."""
         return [self.dependencies, self.library]
 
     def _layer(self, construct_id: str, description: str, code: lambda_.Code) -> lambda_.LayerVersion:
@@ -81,29 +81,29 @@ class Layers(Construct):
 
 
 def lock_hash(lock: Path) -> str:
-    """Give the hash that names a built layer: of the lock, and of how it is installed (64 hexadecimal digits)."""
+    """Return the hash that names a built layer: of the lock and of the installation (64 hexadecimal digits)."""
     recipe = "\0".join((*_INSTALL, *_NOT_SHIPPED, *USED_SERVICES)).encode()
     return hashlib.sha256(lock.read_bytes() + recipe).hexdigest()
 
 
 def dependencies_folder(lock: Path, *, cache: Path = CACHE) -> Path:
-    """Give the folder of the layer that a lock describes, built if it is not there yet.
+    """Return the folder of a lock's layer, and build it if it is missing.
 
     Raises:
-        FileNotFoundError: there is no such lock.
-        DependenciesNotBuiltError: the installer failed; carries what it said.
+        FileNotFoundError: the lock does not exist.
+        DependenciesNotBuiltError: the installer failed; carries the output.
     """
     target = cache / lock_hash(lock)
     if target.is_dir():
         return target
     cache.mkdir(parents=True, exist_ok=True)
-    # Built aside and moved in whole: an interrupted build, or two at once, leave no half layer under the final name.
+    # Built in a temporary folder and renamed, so that an interrupted or a parallel build leaves no half layer.
     with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as building:
         layer = Path(building) / "layer"
         packages = layer / "python"
         _install(lock, packages)
-        unused = (each for each in packages.glob("botocore/data/*/") if each.name not in USED_SERVICES)
-        for path in (*(found for pattern in _NOT_SHIPPED for found in packages.glob(pattern)), *unused):
+        unused = (folder for folder in packages.glob("botocore/data/*/") if folder.name not in USED_SERVICES)
+        for path in (*(match for pattern in _NOT_SHIPPED for match in packages.glob(pattern)), *unused):
             if path.is_dir():
                 shutil.rmtree(path)
             else:
@@ -118,8 +118,8 @@ def dependencies_folder(lock: Path, *, cache: Path = CACHE) -> Path:
 
 def _install(lock: Path, packages: Path) -> None:
     command = (uv.find_uv_bin(), "pip", "install", "--requirement", str(lock), "--target", str(packages), *_INSTALL)
-    # The active virtual environment is not where these packages go, and its interpreter is not asked.
+    # The packages do not go into the active virtual environment.
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise DependenciesNotBuiltError(f"uv could not install {lock}:\n{done.stderr.strip()}")
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise DependenciesNotBuiltError(f"uv could not install {lock}:\n{process.stderr.strip()}")

@@ -1,4 +1,4 @@
-"""The ledger: one table that says, for every message, where it is."""
+"""The ledger: the table of all messages and their events."""
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
@@ -34,7 +34,7 @@ class Ledger(Construct):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            # Under a legal hold of the whole environment nothing expires; each item still says when it would.
+            # Under a legal hold of the environment nothing expires; items still have an expiry time.
             time_to_live_attribute=None if configuration.retention.legal_hold else "expires_at",
             deletion_protection=configuration.keep_data,
             removal_policy=RemovalPolicy.RETAIN if configuration.keep_data else RemovalPolicy.DESTROY,
@@ -43,7 +43,7 @@ class Ledger(Construct):
             self.table,
             "NIST+HIPAA:DynamoDBInBackupPlan",
             because="The table can be restored to any second of the last 35 days, and production refuses to delete it. "
-            "Copies for longer are the organisation's own AWS Backup plan, which selects it by the tag product.",
+            "Longer copies need the organisation's AWS Backup plan, which selects the table by the tag product.",
         )
         for name, (partition, sort) in _INDEXES.items():
             self.table.add_global_secondary_index(
@@ -54,7 +54,7 @@ class Ledger(Construct):
             )
 
     def grant_record(self, function: MessagingFunction, *, query: tuple[str, ...] = ()) -> None:
-        """Let a function read and record facts, but not delete or scan; and query the indexes that it names."""
+        """Let a function read and record events, without deleting or scanning, and query the indexes in `query`."""
         function.allow(
             "dynamodb:GetItem",
             "dynamodb:PutItem",
@@ -64,7 +64,7 @@ class Ledger(Construct):
         )
         if query:
             function.allow("dynamodb:Query", on=[f"{self.table.table_arn}/index/{name}" for name in query])
-        # What DynamoDB asks of a caller for a table under a customer-managed key, except the management of the key.
+        # DynamoDB's documented permissions for a table under a customer-managed key, without managing the key.
         self._key.grant_through(
             "dynamodb",
             function,

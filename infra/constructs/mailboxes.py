@@ -1,7 +1,6 @@
-"""Mailboxes: their settings as parameters, their credentials as secrets.
+"""Mailboxes: settings as parameters, credentials as secrets.
 
-The stack makes each secret with a random value that opens nothing, so that a function that runs before a person has put
-the real one in is refused by MESH and sends nothing.
+The stack makes a secret with a random value. Until a person replaces it, MESH refuses the mailbox and nothing is sent.
 """
 
 from aws_cdk import ArnFormat, Stack
@@ -16,7 +15,7 @@ from infra.constructs.secrets import unrotated_secret
 
 
 class Mailboxes(Construct):
-    """One parameter and one secret per sending mailbox, and the secret that all of an environment share."""
+    """A parameter and a secret for every sending mailbox, and the environment's shared secret."""
 
     def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration) -> None:
         super().__init__(scope, construct_id)
@@ -53,21 +52,21 @@ class Mailboxes(Construct):
         )
 
     def grant_read_settings(self, function: MessagingFunction) -> None:
-        """Let a function read the settings of any mailbox of this environment."""
+        """Let a function read the settings of all mailboxes of this environment."""
         function.allow(
             "ssm:GetParameter",
             on=[
-                # The name's leading slash is also the one between `parameter` and the name.
+                # `format_arn` adds the slash between `parameter` and the name.
                 Stack.of(self).format_arn(
                     service="ssm", resource="parameter", resource_name=f"{self.parameter_prefix.removeprefix('/')}/*"
                 )
             ],
-            wildcard_because="One parameter per mailbox of this environment, named by a request: one that is not "
-            "there must be answered 'not found', which refuses the request, and not 'denied', which would retry it.",
+            wildcard_because="A request names the mailbox. For an unknown one AWS must respond 'not found', so that "
+            "the builder refuses the request, and not 'denied', which would be retried.",
         )
 
     def grant_read_credentials(self, function: MessagingFunction) -> None:
-        """Let a function read the credentials of any mailbox of this environment, and the environment's own."""
+        """Let a function read the credentials of all mailboxes, and the environment's shared secret."""
         function.allow(
             "secretsmanager:GetSecretValue",
             on=[
@@ -78,8 +77,8 @@ class Mailboxes(Construct):
                     arn_format=ArnFormat.COLON_RESOURCE_NAME,
                 )
             ],
-            wildcard_because="One secret per mailbox of this environment, whose full names end in six characters that "
-            "AWS chooses; a list of them would outgrow a role's policy with some eighty mailboxes.",
+            wildcard_because="A secret's full name ends in six characters that AWS chooses; a list of secrets would "
+            "outgrow a role's policy at about eighty mailboxes.",
         )
         function.allow("secretsmanager:GetSecretValue", on=[self._mesh.secret_arn])
         self.key.grant_through("secretsmanager", function, "kms:Decrypt")
@@ -93,6 +92,6 @@ class Mailboxes(Construct):
             field=field,
             key=self.key,
             keep=self._keep,
-            because="NHS England issues this credential and has no interface to change it: a person asks for the new "
-            "value and puts it here, so no rotation function could.",
+            because="NHS England issues this credential and offers no interface to change it: a person asks for a new "
+            "value and puts it here.",
         )

@@ -1,4 +1,4 @@
-"""Where the functions run: outside any network of ours, or in one that the organisation has."""
+"""Network of the functions: none, or an existing VPC of the organisation."""
 
 from aws_cdk import Aws, Stack
 from aws_cdk import aws_ec2 as ec2
@@ -11,7 +11,7 @@ from infra.constructs.acknowledgement import acknowledge, acknowledge_wildcard
 
 _GATEWAYS = ("s3", "dynamodb")
 _INTERFACES = ("sqs", "sns", "ssm", "secretsmanager", "logs", "xray", "monitoring", "events", "lambda", "kms")
-"""The AWS services that the functions call, as the names of their endpoints end."""
+"""AWS services that the functions call, by the last part of the endpoints' names."""
 
 _JOIN = (
     "ec2:AssignPrivateIpAddresses",
@@ -24,7 +24,7 @@ _JOIN = (
 
 
 class FunctionNetwork(Construct):
-    """The network that an environment names, if it names one; the functions may open connections to port 443 only."""
+    """The configured VPC, if any. The functions may only open connections to port 443."""
 
     def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration) -> None:
         super().__init__(scope, construct_id)
@@ -57,13 +57,13 @@ class FunctionNetwork(Construct):
             self._make_endpoints(network, functions)
 
     def let_join(self, scope: Construct, function: lambda_.Function, role: iam.IRole) -> None:
-        """Let a function's role give the function its interfaces in the network, if there is one."""
+        """Let Lambda attach the function to the VPC, if there is one."""
         if self.vpc is None:
             acknowledge(
                 scope,
                 "NIST+HIPAA:LambdaInsideVPC",
-                because="The function listens to nobody, and speaks to AWS and to MESH alone, by TLS with the other "
-                "side's certificate checked. An organisation that demands a network names it in deployment.network.",
+                because="The function accepts no connections, and connects only to AWS and MESH, by TLS with verified "
+                "certificates. An organisation that demands a network names it in deployment.network.",
             )
             return
         policy = iam.Policy(
@@ -74,7 +74,7 @@ class FunctionNetwork(Construct):
                 iam.PolicyStatement(
                     actions=list(_JOIN),
                     resources=["*"],
-                    # Lambda makes the interfaces before any code runs: code that asks for one is not our function.
+                    # Lambda makes the interfaces before any code runs; the function's own code may not.
                     conditions={"Null": {"lambda:SourceFunctionArn": "true"}},
                 )
             ],
@@ -82,14 +82,14 @@ class FunctionNetwork(Construct):
         acknowledge_wildcard(
             policy,
             "*",
-            because="Lambda asks for these before an interface exists that could be named, and describing has no "
-            "resource at all; the condition keeps them from the function's own code.",
+            because="Lambda needs these before the interface exists, and describing supports no resource; the "
+            "condition denies them to the function's own code.",
         )
         function.node.add_dependency(policy)
 
     def _make_endpoints(self, network: Network, functions: ec2.SecurityGroup) -> None:
         region = Stack.of(self).region
-        ours_only = iam.PolicyDocument(
+        this_account_only = iam.PolicyDocument(
             statements=[
                 iam.PolicyStatement(
                     principals=[iam.AnyPrincipal()],
@@ -107,9 +107,9 @@ class FunctionNetwork(Construct):
                 service_name=f"com.amazonaws.{region}.{service}",
                 vpc_endpoint_type="Gateway",
                 route_table_ids=sorted(set(network.route_tables)),
-                policy_document=ours_only,
+                policy_document=this_account_only,
             )
-        doors = ec2.SecurityGroup(
+        endpoints = ec2.SecurityGroup(
             self,
             "Endpoints",
             vpc=ec2.Vpc.from_vpc_attributes(
@@ -118,7 +118,7 @@ class FunctionNetwork(Construct):
             description="GP Connect Messaging: endpoints of AWS services, for the functions only",
             allow_all_outbound=False,
         )
-        doors.add_ingress_rule(functions, ec2.Port.tcp(443), "TLS from the functions")
+        endpoints.add_ingress_rule(functions, ec2.Port.tcp(443), "TLS from the functions")
         for service in _INTERFACES:
             ec2.CfnVPCEndpoint(
                 self,
@@ -128,6 +128,6 @@ class FunctionNetwork(Construct):
                 vpc_endpoint_type="Interface",
                 private_dns_enabled=True,
                 subnet_ids=list(network.subnets),
-                security_group_ids=[doors.security_group_id],
-                policy_document=ours_only,
+                security_group_ids=[endpoints.security_group_id],
+                policy_document=this_account_only,
             )

@@ -1,6 +1,6 @@
-"""PDS: the application's secret, where the service is, and who may ask it.
+"""PDS: the application's secret, the address, and the grants.
 
-The functions reach it over the internet, as they do MESH; nothing is opened for answers to come in.
+The functions reach PDS over the internet, like MESH; there is no way in.
 """
 
 from aws_cdk import CfnParameter
@@ -13,7 +13,7 @@ from infra.constructs.secrets import unrotated_secret
 
 
 class DemographicsService(Construct):
-    """The secret of the environment's application, made with a value that opens nothing until a person replaces it."""
+    """The secret of the environment's application, with a random value until a person replaces it."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, configuration: Configuration, pds: Pds, key: ContentKey
@@ -31,13 +31,13 @@ class DemographicsService(Construct):
             field="application_key",
             key=key,
             keep=configuration.keep_data,
-            because="The public half of the key is registered with NHS England by a person, so no rotation function "
-            "could change it; docs/pds.md says how a person does, without a pause.",
+            because="A person registers the public key with NHS England, so no rotation function could change it; "
+            "docs/pds.md says how to replace it without an interruption.",
         )
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a function that asks PDS must know."""
+        """Environment variables of a function that asks PDS."""
         return {
             "PDS_URL": self._url,
             "PDS_SECRET": self.secret_name,
@@ -45,12 +45,12 @@ class DemographicsService(Construct):
         }
 
     def grant_ask(self, function: MessagingFunction) -> None:
-        """Let a function read the application's secret. The shared budget is in the ledger, which has its own grant."""
+        """Let a function read the application's secret. The shared rate budget is in the ledger, with another grant."""
         function.allow("secretsmanager:GetSecretValue", on=[self._secret.secret_arn])
         self._key.grant_through("secretsmanager", function, "kms:Decrypt")
 
     def _address(self, configuration: Configuration) -> str:
-        """Give PDS's address: a parameter for the same reason, and as confined, as MESH's."""
+        """Return PDS's address: a parameter, restricted like the MESH address."""
         local = configuration.name == "local"
         parameter = CfnParameter(
             self,

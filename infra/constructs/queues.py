@@ -1,4 +1,4 @@
-"""A queue that feeds one function, and the dead-letter queue behind it."""
+"""A queue that feeds a function, and the dead-letter queue."""
 
 from aws_cdk import Duration, Names, RemovalPolicy
 from aws_cdk import aws_sqs as sqs
@@ -9,14 +9,14 @@ from infra.constructs.acknowledgement import acknowledge
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.keys import ContentKey
 
-# Five tries: fewer would send work to the dead-letter queue for a throttled poll that never reached the function.
+# With fewer tries a throttled poll, which never reaches the function, could send work to the dead-letter queue.
 MAXIMUM_RECEIVES = 5
-# Lambda's advice: room for the retries that it makes itself before a message is offered again.
+# Lambda's advice: time for Lambda's own retries before SQS delivers a message again.
 VISIBILITY_IN_TIMEOUTS = 6
 
 
 class WorkQueue(Construct):
-    """Encrypted, TLS only, standard. Its consumer reports each failed message of a batch by itself."""
+    """Encrypted, TLS only, standard. The consumer reports failed messages of a batch one by one."""
 
     def __init__(
         self,
@@ -32,10 +32,10 @@ class WorkQueue(Construct):
         queue_name: str | None = None,
         dead_letters: sqs.Queue | None = None,
     ) -> None:
-        """`dead_letters` is the dead-letter queue that is there already; None: the queue has one of its own."""
+        """`dead_letters` is an existing dead-letter queue; None: the queue gets a new one."""
         super().__init__(scope, construct_id)
         if key is dead_letter_key:
-            raise ValueError("dead letters need a key that is not their source's")
+            raise ValueError("the dead-letter queue needs another key than the queue")
         self._limits = limits
         self._key = key
         removal = RemovalPolicy.RETAIN if keep else RemovalPolicy.DESTROY
@@ -59,7 +59,7 @@ class WorkQueue(Construct):
             self,
             "DeadLetters",
             encryption=sqs.QueueEncryption.KMS,
-            # What EventBridge cannot put on the source, for its key is disabled, must find a place here.
+            # EventBridge puts announcements here if the queue's key is disabled.
             encryption_master_key=key,
             enforce_ssl=True,
             retention_period=retention,
@@ -68,12 +68,12 @@ class WorkQueue(Construct):
         acknowledge(
             queue,
             "Serverless-SQSRedrivePolicy",
-            because="This is the dead-letter queue: work ends here until a person redrives it, and an alarm calls one.",
+            because="This is the dead-letter queue: an alarm starts, and a person redrives it.",
         )
         return queue
 
     def feed(self, consumer: MessagingFunction) -> None:
-        """Make a function the consumer, and let it consume."""
+        """Make a function the queue's consumer."""
         self.mapping = consumer.live.add_event_source_mapping(
             f"SqsEventSource:{Names.node_unique_id(self.queue.node)}",
             event_source_arn=self.queue.queue_arn,
@@ -81,15 +81,15 @@ class WorkQueue(Construct):
             max_concurrency=self._limits.maximum_concurrency,
             report_batch_item_failures=True,
         )
-        # What Lambda asks of the role for this, and not what CDK's event source gives: that also lets the function
-        # hide messages for longer, and find queues by name.
+        # Lambda's documented minimum. CDK's event source would also let the function change the visibility of messages
+        # and find queues by name.
         consumer.allow("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", on=[self.queue.queue_arn])
         self._key.grant_through("sqs", consumer, "kms:Decrypt")
         acknowledge(
             consumer,
             "Serverless-LambdaEventSourceMappingDestination",
-            because="Lambda offers a failure destination for streams and Kafka, not for SQS: what keeps failing goes "
-            "to the queue's own dead-letter queue, which an alarm watches.",
+            because="Lambda offers a failure destination for streams and Kafka, not for SQS: failed messages go to the "
+            "dead-letter queue, which an alarm watches.",
         )
 
     def grant_send(self, function: MessagingFunction) -> None:

@@ -1,4 +1,4 @@
-"""How a new version of a function takes over from the one that works: little by little, and back again if it fails."""
+"""Releases: a new version of a function takes over gradually, and is reverted if an alarm starts."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ _SHIFTS = {
 
 
 class Releases(Construct):
-    """Gradual shifts of each function's alias. Without them an alias moves at once, as the stack is updated."""
+    """Gradual shifts of the functions' aliases. Without them an alias moves at once with the stack's update."""
 
     def __init__(self, scope: Construct, construct_id: str, *, configuration: Configuration) -> None:
         super().__init__(scope, construct_id)
@@ -41,11 +41,11 @@ class Releases(Construct):
         acknowledge_wildcard(
             self,
             alarms,
-            because="CodeDeploy asks for the state of alarms as a list, which AWS allows on every alarm or on none.",
+            because="CodeDeploy reads the state of alarms as a list, which AWS allows for all alarms or for none.",
         )
 
     def shift(self, name: str, function: MessagingFunction, *, unless: Sequence[cloudwatch.IAlarm]) -> None:
-        """Shift a function's traffic gradually, and back at once when one of the alarms rings."""
+        """Shift a function's traffic gradually, and revert at once when one of the alarms starts."""
         if self._shift is None:
             return
         self._role.add_to_policy(
@@ -64,6 +64,6 @@ class Releases(Construct):
             auto_rollback=codedeploy.AutoRollbackConfig(
                 deployment_in_alarm=True, failed_deployment=True, stopped_deployment=True
             ),
-            # Fixed: the group would add AWS's own policy, which covers every function of the account.
+            # Fixed: otherwise the group would add AWS's policy, which covers every function of the account.
             role=self._role.without_policy_updates(),
         )

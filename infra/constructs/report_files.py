@@ -1,4 +1,4 @@
-"""Tells the builder of the files for rendered reports that a deployer put beside it: a logo, and further fonts."""
+"""Environment variables for a deployer's own report files: a logo, and further fonts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ _FONTS = "*.ttf"
 
 
 def report_environment(function: Path) -> Mapping[str, str]:
-    """Name what lies in the `report` folder of the function's code, relative to it; nothing where there is none."""
+    """Return the variables for files in the `report` folder of the function's code, relative to it."""
     folder = function / "report"
     logo = next((name for name in _LOGOS if (folder / name).is_file()), None)
     fonts = sorted(file.name for file in folder.glob(_FONTS))

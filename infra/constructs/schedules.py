@@ -1,4 +1,4 @@
-"""When the poller runs: for each mailbox in turn, for work that has fallen due, and for the balance of the day."""
+"""Schedules of the poller: every mailbox, the due work, the listing of the drop, and the daily balance."""
 
 from typing import Any
 
@@ -14,23 +14,23 @@ from infra.constructs.functions import MessagingFunction
 
 
 class Schedules(Construct):
-    """One schedule per mailbox, and one each for due work, the listing of the drop, and the daily balance."""
+    """A schedule for every mailbox, and for due work, the listing of the drop, and the daily balance."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, configuration: Configuration, poller: MessagingFunction
     ) -> None:
         super().__init__(scope, construct_id)
         self._poller = poller
-        # CDK would keep it when the stack goes; it holds nothing but the schedules.
+        # CDK's default would keep the group when the stack goes.
         self._group = scheduler.ScheduleGroup(self, "Group", removal_policy=RemovalPolicy.DESTROY)
         self._role = self._scheduler_role()
-        # Each run makes up for one that failed, so nothing is repeated: a late repeat would only meet the next run.
+        # The next run makes up for a failed one, so Lambda does not retry.
         poller.live.configure_async_invoke(retry_attempts=0, max_event_age=Duration.minutes(1))
         acknowledge(
             poller,
             "Serverless-LambdaAsyncFailureDestination",
-            because="The next run makes up for a failed one, so there is nothing to keep of it; an alarm tells a "
-            "person of the failure itself.",
+            because="The next run makes up for a failed one, so there is nothing to keep; an alarm reports the "
+            "failure.",
         )
         timings = configuration.timings
         for settings in configuration.mailboxes:
@@ -41,8 +41,8 @@ class Schedules(Construct):
             )
         self._every(Duration.minutes(timings.due_work_minutes), "Due", {"task": "due"})
         self._every(Duration.hours(1), "Drop", {"task": "drop"})
-        # In UTC, when all of yesterday has settled; every few minutes, since a day is reckoned in as many runs as it
-        # takes, and a run that failed is not repeated.
+        # In UTC, when yesterday's requests have settled. Every five minutes, because a balance may take several runs,
+        # and Lambda does not retry a failed one.
         at_night = scheduler.ScheduleExpression.cron(minute="0/5", hour="3-6")
         self._when(at_night, "Reconcile", {"task": "reconcile"})
 
@@ -57,7 +57,7 @@ class Schedules(Construct):
             schedule=when,
             target=targets.LambdaInvoke(
                 self._poller.live,
-                # Fixed: left to itself, the target would add every version of the function to what may be invoked.
+                # Fixed: otherwise the target would allow every version of the function to be invoked.
                 role=self._role.without_policy_updates(),
                 input=scheduler.ScheduleTargetInput.from_object(task),
                 retry_attempts=0,

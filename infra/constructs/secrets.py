@@ -1,4 +1,4 @@
-"""A secret under a key of ours, generated once, which no rotation function could change."""
+"""A secret under a customer-managed key, generated once and not rotated."""
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -20,9 +20,9 @@ def unrotated_secret(
     because: str,
     length: int | None = None,
 ) -> secretsmanager.Secret:
-    """Make a secret whose `field` is random, of letters and digits where it has a `length` (characters).
+    """Make a secret with a random `field`. With a `length` (characters) it has letters and digits only.
 
-    `keep` says whether it outlives the stack, `because` why nothing rotates it.
+    `keep`: the secret outlives the stack. `because`: the reason why it is not rotated.
     """
     secret = secretsmanager.Secret(
         scope,
@@ -37,7 +37,7 @@ def unrotated_secret(
             exclude_punctuation=True if length else None,
         ),
     )
-    # Through the resource and not through `encryption_key=`, which would write the services of this key again.
+    # Not `encryption_key=`, which would add the services to the key's policy again.
     resource = secret.node.default_child
     if not isinstance(resource, secretsmanager.CfnSecret):
         raise TypeError("a secret's default child is its resource")

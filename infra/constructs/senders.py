@@ -1,6 +1,6 @@
-"""Who may put requests: the policies of the drop bucket, of the senders' queues and of their keys (ADR 39).
+"""Policies that let senders put requests: of the drop bucket, the senders' queues and the keys (ADR 39).
 
-And what the builder is told, which refuses what a sender may not ask for.
+The builder refuses requests for mailboxes that a sender may not use; this module sets the builder's variables for that.
 """
 
 import json
@@ -20,12 +20,12 @@ from infra.constructs.storage import Storage
 from infra.library import VALIDATION_OBJECT
 
 PUT = ["s3:PutObject", "s3:AbortMultipartUpload"]
-"""What dropping takes: every part of an upload, too, and to clear one away that broke off."""
+"""Actions for a drop: uploads of all kinds, and aborting a multipart upload."""
 _ACCOUNT = ":root"
 
 
 class Senders(Construct):
-    """A parameter for each sender, and the policies that keep them apart; nothing where no senders are configured."""
+    """A parameter for every sender, and the policies that separate them. Empty without configured senders."""
 
     def __init__(
         self,
@@ -40,14 +40,14 @@ class Senders(Construct):
         super().__init__(scope, construct_id)
         self._parameters: list[ssm.StringParameter] = []
         self.environment: dict[str, str] = {}
-        """What the builder is told."""
+        """Environment variables of the builder."""
         senders = configuration.senders
         if not senders:
             if configuration.name == "prod":
                 Annotations.of(self).add_warning_v2(
                     "gpconnect-messaging:no-senders",
-                    "No senders are configured: whoever the account's IAM allows to put a request may use every "
-                    "mailbox. Name them in `senders` (docs/deploy.md).",
+                    "No senders are configured: every principal that the account's IAM allows to put a request may use "
+                    "every mailbox. Name them in `senders` (docs/deploy.md).",
                 )
             return
         folders = {sender.name: sender.folder for sender in senders}
@@ -64,52 +64,52 @@ class Senders(Construct):
             "SENDERS": ",".join(f"{name}={folder}" for name, folder in folders.items()),
             "SENDER_PARAMETERS": path,
         }
-        for name, named in mailboxes.items():
+        for name, allowed in mailboxes.items():
             parameter = ssm.StringParameter(
                 self,
                 f"Settings{name}",
                 parameter_name=f"{path}/{name}",
                 description=f"What sender {name} may use",
-                string_value=json.dumps({"mailboxes": named}),
+                string_value=json.dumps({"mailboxes": allowed}),
             )
             self._parameters.append(parameter)
 
         drop = storage.drop
         for name, folder in folders.items():
             objects = [drop.arn_for_objects(f"{folder}*")]
-            if name != SYNTHETIC:  # its role's own policy lets it put
+            if name != SYNTHETIC:  # the synthetic role's own policy allows it
                 drop.add_to_resource_policy(_allow(PUT, objects, arns[name]))
             drop.add_to_resource_policy(_deny("s3:PutObject", resources=objects, conditions=_any_but(arns[name])))
         everywhere = [drop.arn_for_objects(f"{folder}*") for folder in folders.values()]
         if configuration.malware_scan is not None:
-            everywhere.append(drop.arn_for_objects(VALIDATION_OBJECT))  # GuardDuty tries with it whether it may scan
+            everywhere.append(drop.arn_for_objects(VALIDATION_OBJECT))  # GuardDuty's test object
         drop.add_to_resource_policy(_deny("s3:PutObject", not_resources=everywhere))
         records_key.let_senders_put("s3", _principals(arn for sender in senders for arn in sender.principals))
 
         roles = {arn for sender in senders for arn in sender.principals if not arn.endswith(_ACCOUNT)}
-        # On the shared queue a sender could write what looks like S3's event.
-        for name, work in {"": intake.work, **intake.of_senders}.items():
+        # On the shared queue a sender could forge S3's event.
+        for name, work in {"": intake.work, **intake.sender_queues}.items():
             queue = work.queue
             if name:
                 queue.add_to_resource_policy(_allow(["sqs:SendMessage"], [queue.queue_arn], arns[name]))
-            # Whatever their own policies allow them; operators must be able to redrive.
+            # Deny what a sender's own IAM policy may allow. Operators are not denied: they redrive.
             if others := roles - set(arns.get(name, ())):
                 conditions = {"ArnEquals": {"aws:PrincipalArn": sorted(others)}}
                 queue.add_to_resource_policy(
                     _deny("sqs:SendMessage", resources=[queue.queue_arn], conditions=conditions)
                 )
-        if intake.of_senders:
-            queued = (arn for sender in senders if sender.queue for arn in sender.principals)
-            intake.key.let_senders_put("sqs", _principals(queued))
+        if intake.sender_queues:
+            queue_arns = (arn for sender in senders if sender.queue for arn in sender.principals)
+            intake.key.let_senders_put("sqs", _principals(queue_arns))
 
     def grant_read(self, function: MessagingFunction) -> None:
-        """Let a function read which mailboxes each sender may use."""
+        """Let a function read the mailboxes of every sender."""
         if self._parameters:
             function.allow("ssm:GetParameter", on=[parameter.parameter_arn for parameter in self._parameters])
 
 
 def sender_queue_output(sender: str) -> str:
-    """Name the stack's output that has the URL of a sender's own queue: `IntakeQueueUrlOfOutOfHours`."""
+    """Return the stack output with the URL of a sender's own queue: `IntakeQueueUrlOfOutOfHours`."""
     return "IntakeQueueUrlOf" + "".join(word.capitalize() for word in sender.split("-"))
 
 
@@ -126,10 +126,10 @@ def _deny(action: str, **what: Any) -> iam.PolicyStatement:
 
 
 def _any_but(arns: Iterable[str]) -> dict[str, Any]:
-    """Give the conditions that hold for everybody but these roles, users and accounts."""
+    """Return the conditions for everyone except these roles, users and accounts."""
     accounts = [arn.split(":")[4] for arn in arns if arn.endswith(_ACCOUNT)]
-    named = [arn for arn in arns if not arn.endswith(_ACCOUNT)]
+    principals = [arn for arn in arns if not arn.endswith(_ACCOUNT)]
     return {
-        **({"ArnNotEquals": {"aws:PrincipalArn": named}} if named else {}),
+        **({"ArnNotEquals": {"aws:PrincipalArn": principals}} if principals else {}),
         **({"StringNotEquals": {"aws:PrincipalAccount": accounts}} if accounts else {}),
     }

@@ -1,4 +1,4 @@
-"""What waits to be uploaded to MESH: ids only, shared fairly between mailboxes by their message group."""
+"""The send queue: ids of messages to upload to MESH, in message groups by mailbox for fairness."""
 
 from aws_cdk import Duration
 from constructs import Construct

@@ -1,4 +1,4 @@
-"""Buckets: what senders drop, what waits to be sent, what was sent and received, and who touched them."""
+"""Buckets: drop, outbox, evidence, and the access logs of all three."""
 
 from collections.abc import Sequence
 
@@ -14,12 +14,12 @@ from infra.constructs.keys import ContentKey
 from infra.library import RECEIVED
 
 PAYLOAD = ("requests", "received", "warnings", "comparisons")
-"""The evidence bucket's folders whose content is kept as long as payloads are."""
+"""Folders of the evidence bucket that are kept as long as payloads."""
 BALANCES = "balances"
 AUDIT = ("receipts", BALANCES)
-"""Its folders that are kept as long as the audit trail: they say what was received, and hold no clinical content."""
+"""Folders that are kept as long as the audit trail: they list received requests without clinical content."""
 RECKONINGS = "reckonings"
-"""Its folder of what a balance is made from: ids, statuses and times, of use until the balance is made."""
+"""Folder of the parts of a balance: ids, statuses and times, needed until the balance is made."""
 
 
 class Storage(Construct):
@@ -33,7 +33,7 @@ class Storage(Construct):
         self.access_logs = s3.Bucket(
             self,
             "AccessLogs",
-            # S3 delivers access logs only into buckets under its own key.
+            # S3 delivers access logs only into buckets under S3's own key.
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=True,
             minimum_tls_version=1.2,
@@ -46,7 +46,7 @@ class Storage(Construct):
         acknowledge(
             self.access_logs,
             "NIST+HIPAA:S3DefaultEncryptionKMS",
-            because="S3 delivers access logs only into a bucket under its own key: under ours they would not arrive.",
+            because="S3 delivers access logs only into a bucket under S3's own key.",
         )
         acknowledge(
             self,
@@ -84,8 +84,7 @@ class Storage(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             versioned=True,
-            # Without a default, unless one is configured: it locks nothing by itself, and lets a person hold what is
-            # called for in a dispute.
+            # Alone it locks nothing. It lets a person put a legal hold on objects for a dispute.
             object_lock_enabled=True,
             object_lock_default_retention=(
                 None if lock_days is None else s3.ObjectLockRetention.governance(Duration.days(lock_days))
@@ -97,9 +96,9 @@ class Storage(Construct):
         )
 
     def _refuse_other_keys(self, bucket: s3.Bucket) -> None:
-        """Refuse to put anything under another key than ours: what names none gets ours, by the bucket's default.
+        """Refuse objects under another key; objects that name no key get this one, by the bucket's default.
 
-        Whatever names a kind of encryption and no key would get S3's own key, or the account's managed one.
+        A request that names a kind of encryption and no key would get S3's own key, or the account's managed one.
         """
         header = "s3:x-amz-server-side-encryption"
         named = f"{header}-aws-kms-key-id"
@@ -120,9 +119,9 @@ class Storage(Construct):
             )
 
     def _drop_rules(self) -> list[s3.LifecycleRule]:
-        """Take what was received off the list of the drop after a day, and keep its versions as long as payloads.
+        """Delete received files after a day, and keep their versions as long as payloads.
 
-        Held requests, repeats and requests that are dropped again read their documents' versions.
+        Held requests, repeats and requests that are dropped again read the documents' versions.
         """
         payload = self._retention.payload_days
         everything = self._expire(payload)
@@ -139,7 +138,7 @@ class Storage(Construct):
         ]
 
     def _expire(self, days: int, folder: str | None = None) -> s3.LifecycleRule:
-        """Remove what is older than so many days, unless the whole environment is under a legal hold."""
+        """Delete objects after some days, unless the environment is under a legal hold."""
         hold = self._retention.legal_hold
         return s3.LifecycleRule(
             prefix=f"{folder}/" if folder else None,
@@ -149,63 +148,63 @@ class Storage(Construct):
         )
 
     def grant_read_drop(self, function: MessagingFunction) -> None:
-        """Let a function read requests and documents, of any version, and learn that one is missing."""
+        """Let a function read every version of requests and documents, and see whether one is missing."""
         function.allow(
             "s3:GetObject",
             "s3:GetObjectVersion",
             on=[self.drop.arn_for_objects("*")],
-            wildcard_because="Senders choose the keys of what they drop, so no narrower part of this bucket is known.",
+            wildcard_because="Senders choose the keys of dropped files, so no narrower part of this bucket is known.",
         )
-        # A file that was received is tagged, beside the tags that it has.
+        # The builder tags received files, and keeps their other tags.
         function.allow(
             "s3:GetObjectVersionTagging",
             "s3:PutObjectVersionTagging",
             on=[self.drop.arn_for_objects("*")],
-            wildcard_because="Senders choose the keys of what they drop, so no narrower part of this bucket is known.",
+            wildcard_because="Senders choose the keys of dropped files, so no narrower part of this bucket is known.",
         )
-        # Without the first S3 answers 403 for a missing document, which reads as our fault and not as the sender's; the
-        # second finds what expired since it was received.
+        # Without ListBucket S3 responds 403 for a missing document, which looks like a fault of the product and not of
+        # the sender. ListBucketVersions finds documents that expired since they were received.
         function.allow("s3:ListBucket", "s3:ListBucketVersions", on=[self.drop.bucket_arn])
         self._key.grant_through("s3", function, "kms:Decrypt")
 
     def grant_see_scans(self, function: MessagingFunction) -> None:
-        """Let a function find the newest version of what was dropped by its tags: it reads it only when it is clean."""
+        """Let a function read the scan verdict among an object's tags, before it reads the object."""
         function.allow(
             "s3:GetObjectTagging",
             on=[self.drop.arn_for_objects("*")],
-            wildcard_because="Senders choose the keys of what they drop, so no narrower part of this bucket is known.",
+            wildcard_because="Senders choose the keys of dropped files, so no narrower part of this bucket is known.",
         )
 
     def grant_list_drop(self, function: MessagingFunction) -> None:
-        """Let a function list what was dropped and see whether it was received, and read none of it."""
+        """Let a function list the drop and see which files were received, without reading them."""
         function.allow("s3:ListBucket", "s3:ListBucketVersions", on=[self.drop.bucket_arn])
         function.allow(
             "s3:GetObjectTagging",
             on=[self.drop.arn_for_objects("*")],
-            wildcard_because="Senders choose the keys of what they drop, so no narrower part of this bucket is known.",
+            wildcard_because="Senders choose the keys of dropped files, so no narrower part of this bucket is known.",
         )
 
     def grant_write_messages(self, function: MessagingFunction) -> None:
-        """Let a function store composed messages."""
+        """Let a function store messages."""
         self._write(function, self.outbox, "messages")
 
     def grant_read_messages(self, function: MessagingFunction) -> None:
-        """Let a function read composed messages."""
+        """Let a function read messages."""
         self._read(function, self.outbox, "messages")
 
     def grant_keep_requests(self, function: MessagingFunction) -> None:
-        """Let a function keep requests as they came, and receipts of them."""
+        """Let a function keep original requests and receipts."""
         self._write(function, self.evidence, "requests")
         self._write(function, self.evidence, "receipts")
 
     def grant_keep_comparisons(self, function: MessagingFunction) -> None:
-        """Let a function keep what PDS has otherwise than a request: for the eyes of those who decide."""
+        """Let a function keep differences between PDS and a request, which only people read."""
         self._write(function, self.evidence, "comparisons")
 
     def grant_read_requests(self, function: MessagingFunction) -> None:
-        """Let a function read requests as they came: those that were held, and those of deleted consultations."""
+        """Let a function read kept requests: held ones, and those of deleted consultations."""
         self._read(function, self.evidence, "requests")
-        # Without it S3 answers 403 for a request that is no longer kept, which reads as our fault.
+        # Without ListBucket S3 responds 403 for an expired request, which looks like a fault of the product.
         function.allow("s3:ListBucket", on=[self.evidence.bucket_arn])
 
     def grant_keep_warnings(self, function: MessagingFunction) -> None:
@@ -213,11 +212,11 @@ class Storage(Construct):
         self._write(function, self.evidence, "warnings")
 
     def grant_keep_received(self, function: MessagingFunction) -> None:
-        """Let a function keep what MESH delivered, as it came."""
+        """Let a function keep the original messages from MESH."""
         self._write(function, self.evidence, "received")
 
     def grant_reconcile(self, function: MessagingFunction) -> None:
-        """Let a function count receipts, and keep and read balances and what they are made from."""
+        """Let a function count receipts, and keep and read balances and their parts."""
         function.allow(
             "s3:ListBucket",
             on=[self.evidence.bucket_arn],
@@ -229,22 +228,22 @@ class Storage(Construct):
 
     def _read(self, function: MessagingFunction, bucket: s3.Bucket, folder: str) -> None:
         objects = bucket.arn_for_objects(f"{folder}/*")
-        function.allow("s3:GetObject", on=[objects], wildcard_because=_each_its_key(folder))
+        function.allow("s3:GetObject", on=[objects], wildcard_because=_reason_for_wildcard(folder))
         self._key.grant_through("s3", function, "kms:Decrypt")
 
     def _write(self, function: MessagingFunction, bucket: s3.Bucket, folder: str) -> None:
         objects = bucket.arn_for_objects(f"{folder}/*")
-        function.allow("s3:PutObject", on=[objects], wildcard_because=_each_its_key(folder))
-        # Decrypt too: S3 asks for it to complete an upload in parts.
+        function.allow("s3:PutObject", on=[objects], wildcard_because=_reason_for_wildcard(folder))
+        # Decrypt too: S3 needs it to complete a multipart upload.
         self._key.grant_through("s3", function, "kms:Decrypt", "kms:GenerateDataKey")
 
 
-def _each_its_key(folder: str) -> str:
-    return f"Every object has a key of its own, derived from its id; only those under {folder}/ are allowed."
+def _reason_for_wildcard(folder: str) -> str:
+    return f"An object's key derives from an id; only keys under {folder}/ are allowed."
 
 
 def _announce_new_objects(bucket: s3.Bucket) -> None:
-    # Through the resource and not through `event_bridge_enabled=`, which deploys a function of its own to set this.
+    # Not `event_bridge_enabled=`, which deploys another function to set this.
     resource = bucket.node.default_child
     if not isinstance(resource, s3.CfnBucket):
         raise TypeError("a bucket's default child is its resource")

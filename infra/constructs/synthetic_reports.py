@@ -1,4 +1,4 @@
-"""Who may send reports about test people through an environment: the pipeline, to see that a release works."""
+"""Role for synthetic reports: the pipeline sends reports about test people, to test a release."""
 
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
@@ -11,11 +11,11 @@ from infra.constructs.ledger import Ledger
 from infra.constructs.storage import Storage
 
 PIPELINE_ROLE = "gpconnect-messaging-pipeline-synthetic-reports"
-"""The role of the pipeline's account that may take this one on."""
+"""Role of the pipeline's account that may assume this one."""
 
 
 class SyntheticReports(Construct):
-    """A role that drops into one folder of the drop bucket, lists what came in, and reads of it one by one."""
+    """A role that can drop into one folder of the drop bucket, list messages and read them one by one."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class SyntheticReports(Construct):
         )
         acknowledge_own_policies(self)
         objects = storage.drop.arn_for_objects(f"{SYNTHETIC}/*")
-        acknowledge_wildcard(self, objects, because="Every synthetic report is a new object of this folder.")
+        acknowledge_wildcard(self, objects, because="A synthetic report is a new object of this folder.")
         self._allow(["s3:PutObject"], objects)
         self._allow(["kms:GenerateDataKey"], key.key_arn, through=f"s3.{region}.amazonaws.com")
         self._allow(["dynamodb:BatchGetItem"], ledger.table.table_arn)

@@ -1,1 +1,1 @@
-"""The documentation: its site, built from docs/ and README.md, and the reference pages, written from the code."""
+"""The documentation site, built from docs/ and README.md, and the reference pages, written from the code."""

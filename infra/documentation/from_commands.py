@@ -10,41 +10,43 @@ from infra.documentation.tables import code, page, table
 from infra.operations.command_line import EXIT_STATUSES, app
 
 _WHERE = ("as_json", "local", "environment", "stack", "profile", "region", "endpoint_url")
-"""Options that most commands have."""
+"""Options of most commands."""
 
 
 def commands_page() -> str:
-    """Every command: what it does, what it is given, and an example."""
+    """Return the page of all commands: purpose, arguments and options, and an example."""
     root = typer.main.get_command(app)
     commands = list(_commands(root, "gpcm"))
     shared = {
-        parameter.name: parameter for _, each in commands for parameter in each.params if parameter.name in _WHERE
+        parameter.name: parameter for _, command in commands for parameter in command.params if parameter.name in _WHERE
     }
     return page(
         "Commands",
         "the command line, `infra/operations`",
-        "`gpcm` is `.venv/bin/gpcm`, made by `make setup`. It works on a local run that was kept, or on a deployed "
-        "environment. Personal data are shown with `--reveal` alone, which is recorded.",
+        "`make setup` installs `gpcm` as `.venv/bin/gpcm`. It works on a detached local run or on a deployed "
+        "environment. Only `--reveal` shows personal data, and the ledger records it.",
         EXIT_STATUSES,
-        "## Where to work, and for whom to write",
+        "## Common options",
         "Most commands have these:",
         _options([shared[name] for name in _WHERE if name in shared]),
-        *(_command(name, each) for name, each in commands),
+        *(_command(name, command) for name, command in commands),
     )
 
 
 def _commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
-    # Typer brings a click of its own, whose types it does not show.
+    # Typer bundles click without type stubs.
     if hasattr(command, "commands"):
-        for each, found in command.commands.items():
-            yield from _commands(found, f"{name} {each}")
+        for word, inner in command.commands.items():
+            yield from _commands(inner, f"{name} {word}")
     else:
         yield name, command
 
 
 def _command(name: str, command: Any) -> str:
-    own = [each for each in command.params if each.name not in (*_WHERE, "help")]
-    usage = " ".join([name, *(str(each.metavar or each.name) for each in own if _is_argument(each))])
+    own = [parameter for parameter in command.params if parameter.name not in (*_WHERE, "help")]
+    usage = " ".join(
+        [name, *(str(parameter.metavar or parameter.name) for parameter in own if _is_argument(parameter))]
+    )
     parts = [f"## {name}", " ".join((command.help or "").split()), code(usage)]
     if own:
         parts.append(_options(own))
@@ -53,7 +55,8 @@ def _command(name: str, command: Any) -> str:
 
 def _options(parameters: list[Any]) -> str:
     return table(
-        ("option", "what it is"), ((_named(each), str(getattr(each, "help", "") or "")) for each in parameters)
+        ("option", "what it is"),
+        ((_named(parameter), str(getattr(parameter, "help", "") or "")) for parameter in parameters),
     )
 
 

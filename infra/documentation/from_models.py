@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 
 def request_page() -> str:
-    """Every field of a request, from the JSON Schema that its models give."""
+    """Return the page of every field of a request, from the JSON Schema of the models."""
     schema: Json = json.loads(request_schema())
     parts = [_model(name, model) for name, model in _in_reading_order(schema["$defs"])]
     return page(
@@ -37,80 +37,79 @@ def request_page() -> str:
             (
                 (
                     code(name),
-                    _listed(each.needs),
-                    _listed(set(each.takes) - set(each.needs)),
-                    "rendered from the notes" if each.rendered else "refused",
+                    _listed(use_case.needs),
+                    _listed(set(use_case.takes) - set(use_case.needs)),
+                    "rendered from the notes" if use_case.rendered else "refused",
                 )
-                for name, each in USE_CASES.items()
+                for name, use_case in USE_CASES.items()
             ),
         ),
-        f"Of {_listed(OPTIONAL_FIELDS)} a request has only what its use case takes. No text is empty, and "
+        f"Of {_listed(OPTIONAL_FIELDS)} a request has only those of the use case. No text is empty, and "
         "`null` in a field that is not required is the same as leaving it out.",
         *parts,
     )
 
 
 def configuration_page() -> str:
-    """Every field of an environment's file, from the models that check it."""
+    """Return the page of every field of an environment's file, from the models that check it."""
     groups = [
-        each
-        for each in vars(configuration).values()
-        if inspect.isclass(each) and issubclass(each, configuration.Settings) and each is not configuration.Settings
+        value
+        for value in vars(configuration).values()
+        if inspect.isclass(value) and issubclass(value, configuration.Settings) and value is not configuration.Settings
     ]
-    groups.sort(key=lambda each: (each is not configuration.Configuration, inspect.getsourcelines(each)[1]))
+    groups.sort(key=lambda group: (group is not configuration.Configuration, inspect.getsourcelines(group)[1]))
     return page(
         "Configuration, field by field",
         "`infra/configuration.py`",
         "An environment is one file in `infra/environments`; [Deploy](../deploy.md) says how to use them. A wrong "
-        "value stops the synthesis and names its field.",
-        *(_group(each) for each in groups),
+        "value stops the synthesis; the error names the field.",
+        *(_group(group) for group in groups),
     )
 
 
 def environment_page() -> str:
-    """Every environment variable of the functions, from the values that they are read into."""
+    """Return the page of every environment variable of the functions, from the settings classes."""
     functions = {"builder": BuilderSettings, "sender": SenderSettings, "poller": PollerSettings}
     known: dict[str, dict[str, Field[Any]]] = {}
     for function, settings in functions.items():
-        for each in fields(settings):
-            known.setdefault(each.name.upper(), {})[function] = each
+        for field in fields(settings):
+            known.setdefault(field.name.upper(), {})[function] = field
     rows = [
         (
             code(name),
-            *("yes" if function in of and of[function].default is MISSING else "may" if function in of else ""
+            *("yes" if function in uses and uses[function].default is MISSING else "may" if function in uses else ""
               for function in functions),
-            _default(next(iter(of.values()))),
+            _default(next(iter(uses.values()))),
         )
-        for name, of in sorted(known.items())
+        for name, uses in sorted(known.items())
     ]  # fmt: skip
     return page(
         "Variables of the functions",
         "`gpconnect_messaging/settings.py`",
-        "The stack sets them from the [configuration](configuration.md); nobody sets them by hand. A missing or wrong "
-        "one stops the function as it starts, and the error names it. None is a credential or names a patient.",
+        "The stack sets them from the [configuration](configuration.md), never a person. A missing or wrong variable "
+        "stops the function as it starts, and the error names it. No variable holds a credential or names a patient.",
         table(("variable", *functions, "if it is not set"), rows),
         "`yes`: the function does not start without it. `may`: it has a default.",
     )
 
 
 def _in_reading_order(models: Json) -> list[tuple[str, Json]]:
-    """The request first, and each model where it is first referred to."""
+    """Sort the models: the request first, then the others by first reference."""
     order: list[str] = []
     waiting = ["Request", "Withdrawal"]
     while waiting:
         name = waiting.pop(0)
         if name not in order:
             order.append(name)
-            found = [each for each in _referred(models[name].get("properties", {})) if each not in order]
-            waiting += found
+            waiting += [other for other in _referred(models[name].get("properties", {})) if other not in order]
     return [(name, models[name]) for name in order if "properties" in models[name]]
 
 
 def _referred(part: Any) -> list[str]:
     if isinstance(part, dict):
         own = [str(part["$ref"]).rpartition("/")[2]] if "$ref" in part else []
-        return own + [name for each in part.values() for name in _referred(each)]
-    return [name for each in part for name in _referred(each)] if isinstance(part, list) else []
+        return own + [name for child in part.values() for name in _referred(child)]
+    return [name for child in part for name in _referred(child)] if isinstance(part, list) else []
 
 
 def _model(name: str, model: Json) -> str:
@@ -130,7 +129,7 @@ def _model(name: str, model: Json) -> str:
 
 def _form(about: Json) -> str:
     if "anyOf" in about:
-        return " or ".join(_form(each) for each in about["anyOf"] if each.get("type") != "null")
+        return " or ".join(_form(choice) for choice in about["anyOf"] if choice.get("type") != "null")
     if "$ref" in about:
         name = str(about["$ref"]).rpartition("/")[2]
         choices = _ENUMERATIONS.get(name)
@@ -138,7 +137,7 @@ def _form(about: Json) -> str:
     if "const" in about:
         return code(about["const"])
     if "enum" in about:
-        return ", ".join(code(each) for each in about["enum"])
+        return ", ".join(code(value) for value in about["enum"])
     if about.get("type") == "array":
         most = f", at most {about['maxItems']}" if "maxItems" in about else ""
         return f"list of {_form(about['items'])}{most}"
@@ -166,10 +165,10 @@ _NAMED_FORMS = {
         if isinstance(shape, request_fields.Shape)
     },
 }
-"""What a text must look like, for forms that have a name; of others the field's description says it."""
+"""The form in words, by pattern. A field with another pattern explains the form in the description."""
 _KINDS = {"string": "text", "boolean": "true or false", "integer": "whole number"}
 _ENUMERATIONS = {
-    name: ", ".join(code(each) for each in model["enum"])
+    name: ", ".join(code(value) for value in model["enum"])
     for name, model in json.loads(request_schema())["$defs"].items()
     if "enum" in model
 }
@@ -186,35 +185,37 @@ def _group(settings: type[BaseModel]) -> str:
     for name, field in settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
         is_group = isinstance(default, BaseModel)
-        given = "required" if default is PydanticUndefined else "see below" if is_group else code(_shown(default))
-        constraint = ", ".join(_constraint(each) for each in field.metadata if _constraint(each))
+        default_cell = (
+            "required" if default is PydanticUndefined else "see below" if is_group else code(_shown(default))
+        )
+        constraint = ", ".join(_constraint(limit) for limit in field.metadata if _constraint(limit))
         rows.append(
-            (code(name), _annotation(field.annotation), given, _sentences(documented.get(name, ""), constraint))
+            (code(name), _annotation(field.annotation), default_cell, _sentences(documented.get(name, ""), constraint))
         )
     about = _first_paragraph(inspect.getdoc(settings) or "")
     return f"## {settings.__name__}\n\n{about}\n\n{table(('field', 'form', 'default', 'what it is'), rows)}"
 
 
 def _documented(settings: type) -> dict[str, str]:
-    """What is written below each field, as far as anything is."""
+    """Return the docstring below a field, by field name; a field without one is left out."""
     parsed = ast.parse(textwrap.dedent(inspect.getsource(settings)))
-    body = [node for each in parsed.body if isinstance(each, ast.ClassDef) for node in each.body]
-    found = {}
+    body = [node for definition in parsed.body if isinstance(definition, ast.ClassDef) for node in definition.body]
+    docstrings = {}
     for field, below in pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
-            found[field.target.id] = str(ast.literal_eval(below.value))
-    return found
+            docstrings[field.target.id] = str(ast.literal_eval(below.value))
+    return docstrings
 
 
 def _annotation(kind: Any) -> str:
     if get_origin(kind) is Literal:
-        return ", ".join(code(_shown(each)) for each in get_args(kind))
+        return ", ".join(code(_shown(choice)) for choice in get_args(kind))
     if kind is None or kind is type(None):
         return "none"
     if get_origin(kind) is tuple:
         return f"any number of {_annotation(get_args(kind)[0])}"
     if get_args(kind) and get_origin(kind) is not None and not hasattr(kind, "__metadata__"):
-        return " or ".join(dict.fromkeys(_annotation(each) for each in get_args(kind)))
+        return " or ".join(dict.fromkeys(_annotation(choice) for choice in get_args(kind)))
     if hasattr(kind, "__metadata__"):
         return _annotation(get_args(kind)[0])
     if inspect.isclass(kind) and issubclass(kind, configuration.Settings):
@@ -222,10 +223,10 @@ def _annotation(kind: Any) -> str:
     return {"str": "text", "int": "whole number", "bool": "true or false"}[kind.__name__]
 
 
-def _constraint(each: Any) -> str:
+def _constraint(limit: Any) -> str:
     bounds = (("ge", "at least {}"), ("gt", "above {}"), ("le", "at most {}"), ("pattern", "`{}`"))
-    found = [words.format(getattr(each, key)) for key, words in bounds if getattr(each, key, None) is not None]
-    return ", ".join(found)
+    values = ((words, getattr(limit, key, None)) for key, words in bounds)
+    return ", ".join(words.format(value) for words, value in values if value is not None)
 
 
 def _default(field: Field[Any]) -> str:
@@ -239,7 +240,7 @@ def _shown(value: Any) -> str:
 
 
 def _listed(names: Any) -> str:
-    return ", ".join(code(each) for each in sorted(names)) or "-"
+    return ", ".join(code(name) for name in sorted(names)) or "-"
 
 
 def _sentences(*parts: str) -> str:

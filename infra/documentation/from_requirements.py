@@ -1,4 +1,4 @@
-"""The mapping to the supplier's conformance list: which requirement is shown by which check and which tests."""
+"""The page that maps the supplier's conformance list to checks and tests."""
 
 import ast
 from collections import Counter
@@ -22,57 +22,58 @@ _SUPPLIER_TESTS = {
     "covered by others": ("056",),
     "none": ("084",),
 }
-"""Which test of the supplier's list each requirement of 2.0 belongs to; those that are not named: the first."""
+"""Tests of the supplier's list, with the requirements of 2.0 that they cover. The first test covers all others."""
 _FIRST = "GPCM-SD-TST-01"
 _MOST = 3
-"""How many tests are named; the evidence names all."""
+"""Number of tests that a row names; the evidence names all."""
 
 
 def conformance_page() -> str:
-    """Every requirement of 2.0, what 1.5 asks of conduct, and where all the evidence is."""
-    current = [each for each in requirements() if each.version is Version.V2_0]
-    earlier = [each for each in requirements() if each.version is Version.V1_5]
-    others = [each for each in requirements() if each.version is None]
-    checked = Counter(each.id.rsplit("-", 1)[0] for each in earlier if each.kind is Kind.CHECK)
+    """Return the page of all requirements of 2.0, and of those of 1.5 by kind."""
+    current = [requirement for requirement in requirements() if requirement.version is Version.V2_0]
+    earlier = [requirement for requirement in requirements() if requirement.version is Version.V1_5]
+    others = [requirement for requirement in requirements() if requirement.version is None]
+    checked = Counter(requirement.id.rsplit("-", 1)[0] for requirement in earlier if requirement.kind is Kind.CHECK)
     return page(
         "Conformance",
         "`gpconnect_messaging/conformance` and the tests that cite requirements",
-        "What NHS England asks of a supplier, by the numbers of its own lists, and what shows that this product does "
-        "it. The words are ours; the specification's decide. Conformance testing itself is between you and NHS "
-        "England.",
-        "`make conformance` writes the whole evidence, with each test's outcome, to `.build/reports/conformance.html` "
-        "and `.json`, and fails where a requirement that binds the product is met by no test. `make validate FILE=…` "
-        "holds any message against the checks. A check is proven by a *mutant*: a valid message that is broken on "
-        "purpose, and must be caught.",
+        "NHS England's requirements of a supplier, by the numbers of the published lists, and the proof that this "
+        "product meets them. The wording here is a summary; the specification decides. Conformance testing itself is "
+        "between you and NHS England.",
+        "`make conformance` writes the whole evidence, with the outcome of every test, to "
+        "`.build/reports/conformance.html` and `.json`. It fails if no test covers a requirement that binds the "
+        "product. `make validate FILE=…` checks any message against the requirements. A *mutant* proves a check: a "
+        "valid message that is broken on purpose, and must be caught.",
         "## Send Document 2.0.2",
         table(
-            ("supplier's test", "requirement", "level", "in our words", "shown by"),
+            ("supplier's test", "requirement", "level", "summary", "shown by"),
             sorted(
-                ((_supplier_test(each), *_row(each)) for each in current),
+                ((_supplier_test(requirement), *_row(requirement)) for requirement in current),
                 key=lambda row: (not row[0].startswith("GPCM"), row[0]),
             ),
         ),
-        "## 1.5: what a sender does",
-        "What no single message can show.",
-        table(_HEAD, (_row(each) for each in earlier if each.kind is Kind.CONDUCT)),
-        "## 1.5: what a message shows",
-        f"{checked.total()} requirements, each with a check that any message can be held against.",
+        "## 1.5: requirements on conduct",
+        "A single message cannot show these.",
+        table(_HEAD, (_row(requirement) for requirement in earlier if requirement.kind is Kind.CONDUCT)),
+        "## 1.5: requirements on a message",
+        f"{checked.total()} requirements. Every one has a check, which runs on any message.",
         table(
-            ("family", "requirements", "each shown by"),
-            ((code(f"{family}-…"), str(count), "its check, and a mutant of every MUST")
+            ("family", "requirements", "shown by"),
+            ((code(f"{family}-…"), str(count), "a check for every requirement, and a mutant of every MUST")
              for family, count in sorted(checked.items())),
         ),
-        "## 1.5: what does not bind a sender of this kind",
+        "## 1.5: requirements that do not bind a sender of this kind",
         table(
             _HEAD,
-            (_row(each) for each in earlier if each.kind in (Kind.RECEIVER, Kind.NOT_APPLICABLE)),
+            (_row(requirement) for requirement in earlier
+             if requirement.kind in (Kind.RECEIVER, Kind.NOT_APPLICABLE)),
         ),
         "## ITK3, FHIR and profiles",
-        table(_HEAD, (_row(each) for each in others)),
+        table(_HEAD, (_row(requirement) for requirement in others)),
     )  # fmt: skip
 
 
-_HEAD = ("requirement", "level", "in our words", "shown by")
+_HEAD = ("requirement", "level", "summary", "shown by")
 
 
 def _supplier_test(requirement: Requirement) -> str:
@@ -92,8 +93,8 @@ def _shown_by(requirement: Requirement) -> str:
     if requirement.kind is Kind.NOT_APPLICABLE:
         return requirement.reason
     tests = [*_citing().get(requirement.key, ()), *_citing().get(requirement.id, ())]
-    shown = [f"check of {code(each.looks_at)}, and its mutants" for each in CHECKS if each.key == requirement.key]
-    shown += [code(each) for each in tests[:_MOST]]
+    shown = [f"check of {code(check.looks_at)}, and the mutants" for check in CHECKS if check.key == requirement.key]
+    shown += [code(test) for test in tests[:_MOST]]
     if len(tests) > _MOST:
         shown.append("and others")
     return NEW_LINE.join(shown)
@@ -101,15 +102,15 @@ def _shown_by(requirement: Requirement) -> str:
 
 @cache
 def _citing() -> dict[str, list[str]]:
-    """Which tests cite which requirement, by reading them."""
-    found: dict[str, list[str]] = {}
+    """Map requirement ids to the tests that cite them, read from the test files."""
+    tests: dict[str, list[str]] = {}
     for folder in ("unit", "conformance"):
         for file in sorted((PROJECT / "tests" / folder).rglob("test_*.py")):
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                     for name in _cited(node):
-                        found.setdefault(name, []).append(f"{_named(file)}::{node.name}")
-    return found
+                        tests.setdefault(name, []).append(f"{_named(file)}::{node.name}")
+    return tests
 
 
 def _named(file: Path) -> str:
@@ -117,7 +118,7 @@ def _named(file: Path) -> str:
 
 
 def _cited(test: ast.FunctionDef) -> list[str]:
-    calls = [each for each in test.decorator_list if isinstance(each, ast.Call)]
+    calls = [decorator for decorator in test.decorator_list if isinstance(decorator, ast.Call)]
     return [
         str(argument.value)
         for call in calls

@@ -1,6 +1,6 @@
-"""Reference pages from production's template: its alarms, and what is kept where, for how long, open to whom.
+"""Reference pages from production's template: alarms, and stores with retention, keys and roles.
 
-The template is what is deployed, so that nothing is said here that the stack does not do.
+The template is what CloudFormation deploys, so the pages cannot say more than the stack does.
 """
 
 import json
@@ -20,10 +20,10 @@ _HOLDS = {
     ("Evidence", "requests/"): "requests as they came: **patients' data**",
     ("Evidence", "received/"): "responses and reports as they came from MESH: **patients' data**",
     ("Evidence", "warnings/"): "warnings of deleted consultations, with the patient's name: **patients' data**",
-    ("Evidence", "comparisons/"): "what PDS has otherwise than a request: **patients' data**",
+    ("Evidence", "comparisons/"): "differences between PDS and a request: **patients' data**",
     ("Evidence", "receipts/"): "empty objects named by hour and request id",
     ("Evidence", "balances/"): "the daily balances, with the open messages: ids, statuses and times",
-    ("Evidence", "reckonings/"): "what a balance is made from: ids, statuses and times",
+    ("Evidence", "reckonings/"): "the parts of a balance: ids, statuses and times",
     ("AccessLogs", ""): "who asked S3 for which key; senders choose keys, which may name a patient",
 }
 _READING, _WRITING = {"s3:GetObject", "dynamodb:GetItem", "sqs:ReceiveMessage"}, {
@@ -31,12 +31,12 @@ _READING, _WRITING = {"s3:GetObject", "dynamodb:GetItem", "sqs:ReceiveMessage"},
 }  # fmt: skip
 
 
-class UndescribedPlaceError(Exception):
-    """The stack keeps something of which the reference says nothing: describe it in `_HOLDS`."""
+class UndescribedStoreError(Exception):
+    """The stack has a store that the reference does not describe: describe it in `_HOLDS`."""
 
 
 def alarms_page(template: Body) -> str:
-    """Every alarm: what it watches, when it rings, and what to do."""
+    """Return the page of all alarms: the metric, the threshold, and what to do."""
     alarms: dict[str, tuple[str, ...]] = {}
     for logical_id, properties in _of_type(template, "CloudWatch::Alarm"):
         name = _MAILBOX.sub("MAILBOX", _HASH.sub("", logical_id).removeprefix("Alarms"))
@@ -46,32 +46,31 @@ def alarms_page(template: Body) -> str:
     return page(
         "Alarms",
         "production's template",
-        "Each alarm tells of something that only a person can put right. They go to the environment's contacts, when "
-        "they begin and when they end; those of the notice path go by a topic of their own. `MAILBOX` stands for each "
-        "mailbox.",
+        "An alarm is for a fault that only a person can mend. Alarms go to the environment's contacts when they start "
+        "and when they end; those of the notification path use a second topic. `MAILBOX` stands for any mailbox.",
         table(("alarm", "rings when", "what to do"), (row for _, row in sorted(alarms.items()))),
     )
 
 
 def stores_page(template: Body) -> str:
-    """Every place that keeps something: what, for how long, under which key, and which functions may touch it.
+    """Return the page of all stores: content, retention, key, and the functions with access.
 
-    Raises UndescribedPlaceError.
+    Raises UndescribedStoreError.
     """
     return page(
-        "What is kept where",
+        "Stores",
         "production's template",
-        "Days and hours are the [configuration's defaults](configuration.md#retention): the data's controller decides "
-        "them. `read` and `write` are the functions whose roles allow it; whoever else may read is up to the account's "
-        "own roles ([Security](../security.md)). No role of ours may delete an object or an item of the ledger.",
+        "Days and hours are the [configuration's defaults](configuration.md#retention); the data's controller decides "
+        "them. `read` and `write` name the functions whose roles allow it. The account's own roles decide who else may "
+        "read ([Security](../security.md)). No role of this stack may delete an object or an item of the ledger.",
         table(
-            ("place", "what", "kept", "key", "read", "write"),
+            ("store", "content", "kept", "key", "read", "write"),
             [*_buckets(template), *_tables(template), *_queues(template)],
         ),
         "## Besides",
-        table(("place", "what", "kept", "key"), [*_logs(template), *_secrets(template), *_topics(template)]),
-        "Replaced or deleted versions of an object stay for "
-        f"{_replaced(template)} days, so that a mistake can be undone, and go then.",
+        table(("store", "content", "kept", "key"), [*_logs(template), *_secrets(template), *_topics(template)]),
+        f"Replaced or deleted versions of an object stay for {_replaced(template)} days, so that a mistake can be "
+        "undone.",
     )
 
 
@@ -81,7 +80,7 @@ def _buckets(template: Body) -> Iterator[tuple[str, ...]]:
         for rule in properties["LifecycleConfiguration"]["Rules"]:
             folder = rule.get("Prefix", "messages/" if name == "Outbox" else "")
             if (name, folder) not in _HOLDS:
-                raise UndescribedPlaceError(f"{name} {folder}")
+                raise UndescribedStoreError(f"{name} {folder}")
             yield (
                 f"{name} bucket {code(folder) if folder else ''}",
                 _HOLDS[name, folder],
@@ -96,8 +95,8 @@ def _tables(template: Body) -> Iterator[tuple[str, ...]]:
     for logical_id, properties in _of_type(template, "DynamoDB::Table"):
         yield (
             "Ledger table",
-            "facts, notices and ids; no patient, but the encounter's id is the sender's own word",
-            f"{_days_of_audit(template)} days from its last change; an encounter's own item for ever",
+            "events, notifications and ids; no patient, but the sender chooses the encounter's id",
+            f"{_days_of_audit(template)} days from the last change; an encounter's own item for ever",
             _key(properties["SSESpecification"]),
             _roles(template, _READING, logical_id, ""),
             _roles(template, _WRITING, logical_id, ""),
@@ -143,23 +142,23 @@ def _topics(template: Body) -> Iterator[tuple[str, ...]]:
     for logical_id, properties in _of_type(template, "SNS::Topic"):
         yield (
             f"Topic {code(_HASH.sub('', logical_id))}",
-            "notices and alarms: ids, statuses and codes",
+            "notifications and alarms: ids, statuses and codes",
             "not kept",
             _key(properties["KmsMasterKeyId"]),
         )
 
 
 def _roles(template: Body, actions: set[str], logical_id: str, part: str) -> str:
-    """Which functions' roles allow one of the actions on a part of a resource."""
-    found = set()
+    """Name the functions whose roles allow one of the actions on a part of a resource."""
+    functions = set()
     for policy, properties in _of_type(template, "IAM::Policy"):
         for statement in properties["PolicyDocument"]["Statement"]:
-            given = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            allowed = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
             resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
-            written = [json.dumps(each) for each in resources]
-            if actions & set(given) and any(logical_id in each and _covers(each, part) for each in written):
-                found.add(policy.partition("Role")[0].lower())
-    return ", ".join(sorted(found)) or "nobody"
+            arns = [json.dumps(resource) for resource in resources]
+            if actions & set(allowed) and any(logical_id in arn and _covers(arn, part) for arn in arns):
+                functions.add(policy.partition("Role")[0].lower())
+    return ", ".join(sorted(functions)) or "none"
 
 
 def _covers(resource: str, part: str) -> bool:
@@ -168,9 +167,11 @@ def _covers(resource: str, part: str) -> bool:
 
 def _rings(alarm: Body) -> str:
     if "Metrics" in alarm:
-        expression = next(each["Expression"] for each in alarm["Metrics"] if "Expression" in each)
+        expression = next(query["Expression"] for query in alarm["Metrics"] if "Expression" in query)
         names = {
-            each["Id"]: each["MetricStat"]["Metric"]["MetricName"] for each in alarm["Metrics"] if "MetricStat" in each
+            query["Id"]: query["MetricStat"]["Metric"]["MetricName"]
+            for query in alarm["Metrics"]
+            if "MetricStat" in query
         }
         for name, metric in names.items():
             expression = expression.replace(name, metric)
@@ -179,7 +180,7 @@ def _rings(alarm: Body) -> str:
             "LessThanOrEqualToThreshold": "at most"}[alarm["ComparisonOperator"]]  # fmt: skip
     times = alarm["EvaluationPeriods"]
     within = _time(alarm["Period"]) + (f", {times} times in a row" if times > 1 else "")
-    return f"{code(alarm['MetricName'])} is {sign} {alarm['Threshold']:g} (looked at every {within})"
+    return f"{code(alarm['MetricName'])} is {sign} {alarm['Threshold']:g} (checked every {within})"
 
 
 def _key(encryption: Any) -> str:
@@ -188,24 +189,24 @@ def _key(encryption: Any) -> str:
 
 
 def _days_of_audit(template: Body) -> int:
-    found = {
+    values = {
         properties["Environment"]["Variables"]["AUDIT_DAYS"]
         for _, properties in _of_type(template, "Lambda::Function")
         if "AUDIT_DAYS" in properties["Environment"]["Variables"]
     }
-    (days,) = found
+    (days,) = values
     return int(days)
 
 
 def _replaced(template: Body) -> int:
-    found = {
+    values = {
         rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
         for _, properties in _of_type(template, "S3::Bucket")
         for rule in properties["LifecycleConfiguration"]["Rules"]
-        # The drop keeps the versions of what was received as long as payloads.
-        if not any("TagFilters" in each for each in properties["LifecycleConfiguration"]["Rules"])
+        # The drop keeps versions of received files as long as payloads.
+        if not any("TagFilters" in other for other in properties["LifecycleConfiguration"]["Rules"])
     }
-    (days,) = found
+    (days,) = values
     return int(days)
 
 

@@ -1,11 +1,11 @@
-"""Which page of docs/ is written from the code, and by what. A test fails where a page and the code differ."""
+"""Pages of docs/ that are written from the code. A test fails if a page and the code differ."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from infra.assurance.tools import PROJECT
-from infra.documentation.from_code import make_page, notices_page, response_codes_page
+from infra.documentation.from_code import make_page, notifications_page, response_codes_page
 from infra.documentation.from_commands import commands_page
 from infra.documentation.from_models import configuration_page, environment_page, request_page
 from infra.documentation.from_requirements import conformance_page
@@ -16,7 +16,7 @@ FROM_CODE: dict[str, Callable[[], str]] = {
     "reference/configuration.md": configuration_page,
     "reference/environment.md": environment_page,
     "reference/response-codes.md": response_codes_page,
-    "reference/notices.md": notices_page,
+    "reference/notifications.md": notifications_page,
     "reference/commands.md": commands_page,
     "reference/make.md": make_page,
     "conformance.md": conformance_page,
@@ -29,5 +29,5 @@ FROM_TEMPLATE: dict[str, Callable[[Any], str]] = {
 
 
 def published(name: str) -> Path:
-    """Where a page lies."""
+    """Return the path of a page."""
     return PROJECT / "docs" / name

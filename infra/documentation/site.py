@@ -1,9 +1,9 @@
 """The documentation as a site in .build/docs: `make docs`.
 
-Pages are docs/**/*.md and the checkout's own README, CHANGELOG, CONTRIBUTING and SECURITY. Their links work in the
-checkout; here they are followed to the page that a file became. A link to a file that is no page brings the file
-along, a link to a folder becomes plain words, and a link to nothing stops the build, as the site's own check of pages
-and headings does. The finished site asks nothing of another machine.
+Pages are docs/**/*.md and the checkout's own README, CHANGELOG, CONTRIBUTING and SECURITY. The build rewrites their
+links to pages of the site. It copies a linked file that is not a page, and turns a link to a folder into plain words. A
+link to nothing stops the build, as does the site generator's own check. The finished site loads nothing from another
+machine.
 """
 
 import os
@@ -22,7 +22,7 @@ SITE = PROJECT / ".build" / "docs"
 ROOT_PAGES = {"README.md": "index.md"} | {
     name: f"project/{name}" for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 }
-"""Pages from outside docs/, and where they stand in the site."""
+"""Pages from outside docs/, with their paths in the site."""
 
 _DECISIONS = re.compile(r"^ +# decisions:.*$", re.MULTILINE)
 _FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
@@ -30,11 +30,11 @@ _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
 
 
 class BrokenLinkError(Exception):
-    """A page links to what is not there: correct the page."""
+    """A page links to a file that does not exist: correct the page."""
 
 
 def pages() -> dict[str, str]:
-    """Map each page's path in the checkout to its path in the site."""
+    """Map paths of pages in the checkout to paths in the site."""
     own = sorted((PROJECT / "docs").rglob("*.md"))
     return ROOT_PAGES | {
         path.relative_to(PROJECT).as_posix(): path.relative_to(PROJECT / "docs").as_posix() for path in own
@@ -42,7 +42,7 @@ def pages() -> dict[str, str]:
 
 
 def navigation() -> str:
-    """Write the site's configuration, with every decision in its place."""
+    """Return the site's configuration, with every decision in the navigation."""
     records = sorted(
         (path for path in pages().values() if path.startswith("adr/")), key=lambda path: (path != "adr/README.md", path)
     )
@@ -51,39 +51,39 @@ def navigation() -> str:
 
 
 def for_the_site(page: str, text: str, files: set[str]) -> str:
-    """Turn a page's links from those of the checkout into those of the site; note the files that it brings along.
+    """Rewrite a page's links for the site; add other linked files to `files`.
 
     Raises BrokenLinkError.
     """
 
-    def follow(found: re.Match[str]) -> str:
-        picture, words, target = found.groups()
+    def follow(link: re.Match[str]) -> str:
+        picture, words, target = link.groups()
         path, hash_sign, heading = target.partition("#")
         if not path or re.match(r"[a-z][a-z0-9+.-]*:", path):
-            return found[0]
+            return link[0]
         there = os.path.normpath(PurePosixPath(page).parent / path)
         if not (PROJECT / there).exists() or there.startswith(".."):
-            raise BrokenLinkError(f"{page} links to {target}, which is not there")
+            raise BrokenLinkError(f"{page} links to {target}, which does not exist")
         if (PROJECT / there).is_dir():
             return words
-        if there not in places:
+        if there not in paths:
             files.add(there)
-        to = places.get(there, f"files/{there}")
-        relative = os.path.relpath(to, PurePosixPath(places[page]).parent)
+        to = paths.get(there, f"files/{there}")
+        relative = os.path.relpath(to, PurePosixPath(paths[page]).parent)
         return f"{picture}[{words}]({relative}{hash_sign}{heading})"
 
-    places = pages()
+    paths = pages()
     parts = _FENCE.split(text)
     return "".join(part if part.startswith("```") else _LINK.sub(follow, part) for part in parts)
 
 
 def stage(folder: Path) -> None:
-    """Lay out what the site is built from. Raises BrokenLinkError; NotThePackageError."""
+    """Write the site's sources into a folder. Raises BrokenLinkError; NotThePackageError."""
     shutil.rmtree(folder, ignore_errors=True)
     files: set[str] = set()
-    for page, place in pages().items():
+    for page, path in pages().items():
         text = for_the_site(page, (PROJECT / page).read_text(encoding="utf-8"), files)
-        _write(folder / "pages" / place, text)
+        _write(folder / "pages" / path, text)
     for file in sorted(files):
         _write(folder / "pages" / "files" / file, (PROJECT / file).read_bytes())
     _write(folder / "zensical.toml", navigation())
@@ -94,9 +94,9 @@ def stage(folder: Path) -> None:
 
 
 def build() -> Path:
-    """Build the site; return its folder.
+    """Build the site; return the folder.
 
-    Raises BrokenLinkError; ToolFailedError, which says what is wrong in which page.
+    Raises BrokenLinkError; ToolFailedError, which names the page and the fault.
     """
     work = WORK / "work"
     stage(work)

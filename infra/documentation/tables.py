@@ -6,19 +6,19 @@ NEW_LINE = "<br>"
 
 
 def page(title: str, source: str, *parts: str) -> str:
-    """Put a page together: its title, where it was written from, and its parts with a line between them."""
+    """Join a page's title, source note and parts, with blank lines between them."""
     written = f"<!-- Written by `make reference` from {source}: change that. -->"
     return "\n\n".join([f"# {title}", written, *(part.strip() for part in parts if part.strip())]) + "\n"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a table; what stands in a cell stays in it."""
+    """Return a table; `|` in a cell is escaped."""
     lines = [_row(head), "|" + "---|" * len(head), *(_row(row) for row in rows)]
     return "\n".join(lines)
 
 
 def code(text: object) -> str:
-    """Write something as it is typed."""
+    """Format text as code."""
     return f"`{text}`"
 
 

@@ -8,9 +8,9 @@ CONFIGURATION = Configuration(
     mesh_url="https://msg.intspineservices.nhs.uk",
     nhs_numbers="test",
     keep_data=False,
-    # Invented. A deployer names its own people and mailboxes here before the first deployment.
+    # Invented. A deployer names real contacts and mailboxes before the first deployment.
     contacts=("messaging@example.org",),
-    # Nothing is held here, so that whoever tries something sees at once what becomes of it.
+    # Nothing is held here, so a developer sees a result at once.
     mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001", hold_window_seconds=0),),
     retention=Retention(payload_days=14, log_days=30),
 )

@@ -4,14 +4,14 @@ from infra.configuration import Configuration, Deployment, MailboxSettings, Pds
 
 CONFIGURATION = Configuration(
     name="int",
-    # Invented, as are the mailbox and the people. A deployer names its own before the first deployment.
+    # Invented, like the mailbox and the contacts. A deployer names real ones before the first deployment.
     account="111122223333",
     mesh_url="https://msg.intspineservices.nhs.uk",
     pds=Pds(url="https://int.api.service.nhs.uk"),
     nhs_numbers="test",
     keep_data=False,
     contacts=("messaging@example.org",),
-    # Held for a minute only: the pipeline waits here for the answers to its report.
+    # Held for a minute only: the pipeline waits here for the responses to the synthetic report.
     mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001", hold_window_seconds=60, pds_lookup=True),),
     deployment=Deployment(traffic_shift="linear"),
 )

@@ -13,9 +13,9 @@ from infra.configuration import (
 CONFIGURATION = Configuration(
     name="local",
     account=None,
-    # Only a default: the sandbox's port is known when it starts, and goes in as the stack's MeshUrl parameter.
+    # A default: the sandbox's port is known when it starts, and the MeshUrl parameter carries it.
     mesh_url="http://127.0.0.1:8700",
-    # Likewise, as the PdsUrl parameter.
+    # Likewise; the PdsUrl parameter carries it.
     pds=Pds(url="http://127.0.0.1:8701"),
     nhs_numbers="test",
     keep_data=False,
@@ -39,7 +39,7 @@ CONFIGURATION = Configuration(
             escalate_after_seconds=6,
             hold_window_seconds=0,
         ),
-        # The same organisation again, with a hold window that a demonstration can wait for.
+        # The first organisation's second mailbox, with a hold window that a demonstration can wait for.
         MailboxSettings(
             mailbox="Y90001OT002",
             ods_code="Y90001",
@@ -69,6 +69,6 @@ CONFIGURATION = Configuration(
     ),
     builder=QueueFunctionLimits(memory_megabytes=1024, timeout_seconds=30, batch_size=1, maximum_concurrency=2),
     sender=QueueFunctionLimits(memory_megabytes=512, timeout_seconds=15, batch_size=5, maximum_concurrency=2),
-    # A balance reads every shard of every status, and the emulator answers one call at a time.
+    # A balance reads every shard of every status, and the emulator serves one call at a time.
     poller=FunctionLimits(memory_megabytes=512, timeout_seconds=110),
 )

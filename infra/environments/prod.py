@@ -1,4 +1,4 @@
-"""Production: living patients, against the live MESH service. Nothing here may be deleted by deleting the stack."""
+"""Production: living patients and the live MESH service. Deleting the stack deletes no data."""
 
 from infra.configuration import (
     LIVE_MESH_HOST,
@@ -12,7 +12,7 @@ from infra.configuration import (
 
 CONFIGURATION = Configuration(
     name="prod",
-    # Invented, as are the mailbox and the people. A deployer names its own before the first deployment.
+    # Invented, like the mailbox and the contacts. A deployer names real ones before the first deployment.
     account="444455556666",
     mesh_url=f"https://{LIVE_MESH_HOST}",
     pds=Pds(url=f"https://{LIVE_PDS_HOST}"),
@@ -21,6 +21,6 @@ CONFIGURATION = Configuration(
     contacts=("messaging@example.org", "clinical-safety@example.org"),
     mailboxes=(MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001", pds_lookup=True),),
     malware_scan=MalwareScan(),
-    # As long as payloads are kept: nobody deletes or overwrites evidence before it expires.
+    # As long as payloads are kept: no one can delete or overwrite evidence before it expires.
     deployment=Deployment(traffic_shift="canary", evidence_lock_days=30),
 )

@@ -1,1 +1,1 @@
-"""The product on one machine: the deployed template on an AWS emulator, with a MESH and a practice to send to."""
+"""The local run: the deployed template on an AWS emulator, with a local MESH, PDS and practice."""

@@ -1,6 +1,6 @@
 """Make the TLS certificate of the local run. Runs in the emulator's environment, which has the cryptography package.
 
-The emulator could make one itself, but it asks the `openssl` program to, which not every machine has.
+The emulator could make one, but only with the `openssl` program, which some machines lack.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
 def make(certificate_file: Path, key_file: Path, *, now: dt.datetime) -> None:
-    """Write a key (mode 0600) and a self-signed certificate for `localhost` and 127.0.0.1, good for a week."""
+    """Write a key (mode 0600) and a self-signed certificate for `localhost` and 127.0.0.1, valid for a week."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     certificate = (
@@ -47,5 +47,5 @@ if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("certificate", type=Path)
     arguments.add_argument("key", type=Path)
-    given = arguments.parse_args()
-    make(given.certificate, given.key, now=dt.datetime.now(dt.UTC))
+    options = arguments.parse_args()
+    make(options.certificate, options.key, now=dt.datetime.now(dt.UTC))

@@ -1,12 +1,12 @@
-"""Who gives boto3's clients: a session of a local run, or an operator's place."""
+"""Protocol of objects that make boto3 clients: a local run's session, or an operator's environment."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
 
 
 class Clients(Protocol):
-    """Gives the client of a service by its name."""
+    """Makes clients by service name."""
 
     @property
     def client(self) -> Callable[..., Any]:
-        """Give the client of the service of that name."""
+        """Return the client of a service, by name."""

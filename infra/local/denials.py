@@ -1,4 +1,4 @@
-"""Calls that were refused for lack of permission, kept as lines of JSON."""
+"""Calls that IAM denied, stored as JSON lines."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -11,14 +11,14 @@ class Denial:
     """A call that the caller's permissions did not allow."""
 
     who: str
-    """ARN of the caller: a function's session names its role, then the function."""
+    """ARN of the caller: a function's session names the role, then the function."""
     action: str
     resource: str
-    """ARN; without an object's key, which senders choose."""
+    """ARN without an object's key, which senders choose."""
 
     @property
     def role(self) -> str:
-        """The name of the caller's role; empty where it is none."""
+        """Name of the caller's role; empty if the caller has none."""
         return self.who.split("/")[1] if ":assumed-role/" in self.who else ""
 
     def __str__(self) -> str:
@@ -27,7 +27,7 @@ class Denial:
 
     @classmethod
     def of(cls, who: str, action: str, resource: str) -> Self:
-        """Make a denial of what was asked for; an object's key is left out."""
+        """Make a denial of a call; the object's key is removed."""
         return cls(who, action, resource.split("/", 1)[0] if ":s3:::" in resource else resource)
 
 
@@ -38,6 +38,6 @@ def note(denial: Denial, file: Path) -> None:
 
 
 def noted(file: Path, after: int = 0) -> list[Denial]:
-    """Return each different denial in a file, in order, `after` so many lines; none if there is no file."""
+    """Return the different denials in a file, in order, without the first `after` lines. No file: none."""
     lines = file.read_text().splitlines()[after:] if file.exists() else []
     return list(dict.fromkeys(Denial(**json.loads(line)) for line in lines))

@@ -1,4 +1,4 @@
-"""Create the synthesized stack on the emulator, with the real handlers in it."""
+"""Create the synthesized stack on the emulator, with the real handlers."""
 
 import io
 import json
@@ -18,9 +18,9 @@ from infra.local.synthesis import Synthesized
 from infra.local.template import for_emulator, resources
 
 LIBRARY = Path("layers", "messaging", "python")
-"""Where a checkout has our library."""
+"""Folder of the product's library in a checkout."""
 MEMORY = Path(__file__).with_name("memory.py")
-"""Holds a process to a memory limit."""
+"""Program that limits a process's memory."""
 ASSEMBLY_TIME = (2020, 1, 1, 0, 0, 0)
 
 
@@ -30,22 +30,22 @@ class DeploymentFailedError(LocalRunError):
 
 @dataclass(frozen=True)
 class Runtime:
-    """What each function process is started with."""
+    """Environment and folders of the function processes."""
 
     environment: Environment
     logs: Path
-    """Where each function's output goes: `<function folder>.log`."""
+    """Folder of the functions' output: `<function folder>.log`."""
     marks: Path
-    """Where each function process leaves a file named by its process id."""
+    """Folder in which function processes leave files named by process id."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """One of the template's schedules: which function it starts, how often on AWS, and with what."""
+    """A schedule of the template: the function, the interval on AWS, and the input."""
 
     name: str
     function: str
-    """Its name, and after a colon its alias."""
+    """Function name, a colon, and the alias."""
     expression: str
     input: str
 
@@ -57,14 +57,14 @@ class Deployment:
     stack: str
     outputs: Mapping[str, str]
     functions: Mapping[str, str]
-    """Physical function name by the function's folder, such as `builder`."""
+    """Physical function names by folder, such as `builder`."""
     schedules: tuple[Schedule, ...]
 
 
 def deploy(
     session: LocalSession, synthesized: Synthesized, runtime: Runtime, *, parameters: Mapping[str, str]
 ) -> Deployment:
-    """Upload the assets, create the stack, and read what was created.
+    """Upload the assets, create the stack, and read the result.
 
     Raises:
         DeploymentFailedError: CloudFormation did not complete.
@@ -76,7 +76,7 @@ def deploy(
 def update(
     session: LocalSession, synthesized: Synthesized, runtime: Runtime, *, parameters: Mapping[str, str]
 ) -> Deployment:
-    """Upload the assets, update the stack that is there, and read what it has become.
+    """Upload the assets, update the existing stack, and read the result.
 
     Raises:
         DeploymentFailedError: CloudFormation did not complete.
@@ -95,11 +95,11 @@ def _deploy(
 ) -> Deployment:
     template = for_emulator(synthesized.template)
     folders = _upload(session, synthesized, runtime)
-    # In a bucket, as `cdk` does: CloudFormation takes no template above 51,200 characters in the call itself.
-    place = synthesized.assets[0].bucket
+    # In a bucket, as `cdk` does: CloudFormation takes no template above 51,200 characters in the call.
+    bucket = synthesized.assets[0].bucket
     key = f"{synthesized.name}.template.json"
-    session.client("s3").put_object(Bucket=place, Key=key, Body=json.dumps(template).encode())
-    url = f"https://s3.{REGION}.amazonaws.com/{place}/{key}"
+    session.client("s3").put_object(Bucket=bucket, Key=key, Body=json.dumps(template).encode())
+    url = f"https://s3.{REGION}.amazonaws.com/{bucket}/{key}"
     _apply(session, synthesized.name, url, template, parameters, update=update)
     physical = {
         str(resource["LogicalResourceId"]): str(resource.get("PhysicalResourceId", ""))
@@ -122,7 +122,7 @@ def _deploy(
 
 
 def _upload(session: LocalSession, synthesized: Synthesized, runtime: Runtime) -> dict[str, str]:
-    """Put the functions where the template expects them; return each key's function folder."""
+    """Upload the functions' code where the template expects it; return function folders by key."""
     store = session.client("s3")
     folders = {}
     for asset in synthesized.assets:
@@ -137,7 +137,7 @@ def _upload(session: LocalSession, synthesized: Synthesized, runtime: Runtime) -
             Body=package(asset.folder, bootstrap(folder, runtime, synthesized.source)),
         )
         folders[asset.key] = folder
-    # The version that CDK's own bootstrap stack would have left; templates refuse an older one.
+    # The version of CDK's bootstrap stack; templates refuse an older one.
     session.client("ssm").put_parameter(
         Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String", Overwrite=True
     )
@@ -145,7 +145,7 @@ def _upload(session: LocalSession, synthesized: Synthesized, runtime: Runtime) -
 
 
 def _function_folder(asset: Path, source: Path) -> str:
-    """Tell which of the functions an asset was made from."""
+    """Return the folder of the function that an asset was made from."""
     handler = (asset / "handler.py").read_bytes()
     for candidate in sorted((source / "functions").glob("*/handler.py")):
         if candidate.read_bytes() == handler:
@@ -174,9 +174,9 @@ def _entry(name: str, mode: int) -> zipfile.ZipInfo:
 def bootstrap(function: str, runtime: Runtime, source: Path) -> str:
     """Return the script that runs a handler under AWS's runtime client, with a checkout's library.
 
-    `exec` keeps the process id: what the emulator stops is the handler itself. Each process leaves its id behind, so
-    that a test can kill it in the middle of its work. Output goes straight to the log file: it survives such a death.
-    Beside it runs what holds it to the template's memory limit (see `memory`).
+    `exec` keeps the process id, so the emulator stops the handler itself. The process leaves a file with the id, so
+    that a test can kill it during its work. Output goes straight to the log file, which survives the kill. A second
+    process enforces the template's memory limit (see `memory`).
     """
     python = shlex.quote(str(runtime.environment.python))
     log = shlex.quote(str(runtime.logs / f"{function}.log"))
@@ -207,7 +207,7 @@ def _apply(
 ) -> None:
     formation = session.client("cloudformation")
     declared = template.get("Parameters", {})
-    done = "UPDATE_COMPLETE" if update else "CREATE_COMPLETE"
+    complete_status = "UPDATE_COMPLETE" if update else "CREATE_COMPLETE"
     (formation.update_stack if update else formation.create_stack)(
         StackName=name,
         TemplateURL=url,
@@ -220,12 +220,12 @@ def _apply(
     while time.monotonic() < deadline:
         [stack] = formation.describe_stacks(StackName=name)["Stacks"]
         status = stack["StackStatus"]
-        if status == done:
+        if status == complete_status:
             return
         if not status.endswith("_IN_PROGRESS") or "ROLLBACK" in status:
             break
         time.sleep(0.1)
-    raise DeploymentFailedError(f"the stack {name} is not {done}:\n{_failures(session, name)}")
+    raise DeploymentFailedError(f"the stack {name} is not {complete_status}:\n{_failures(session, name)}")
 
 
 def _failures(session: LocalSession, name: str) -> str:
@@ -240,11 +240,11 @@ def _failures(session: LocalSession, name: str) -> str:
 
 def _schedules(session: LocalSession) -> list[Schedule]:
     scheduler = session.client("scheduler")
-    found = []
+    schedules = []
     for page in scheduler.get_paginator("list_schedules").paginate():
         for summary in page["Schedules"]:
             schedule = scheduler.get_schedule(Name=summary["Name"], GroupName=summary.get("GroupName", "default"))
-            found.append(
+            schedules.append(
                 Schedule(
                     name=schedule["Name"],
                     function=schedule["Target"]["Arn"].split(":function:", 1)[1],
@@ -252,4 +252,4 @@ def _schedules(session: LocalSession) -> list[Schedule]:
                     input=schedule["Target"].get("Input", "{}"),
                 )
             )
-    return found
+    return schedules

@@ -1,8 +1,8 @@
-"""Start the AWS emulator (ministack) and speak to it.
+"""Start the AWS emulator (ministack) and connect to it.
 
-It asks for signed requests and enforces each caller's IAM policies (`AUTH`), over TLS (`USE_SSL`: our bucket policies
-refuse plain HTTP), and listens on 127.0.0.1 alone. It is started with an environment made from nothing, because what it
-is started with reaches the functions.
+It requires signed requests and enforces the callers' IAM policies (`AUTH`), uses TLS (`USE_SSL`: the bucket policies
+refuse plain HTTP), and listens on 127.0.0.1 only. It starts with an environment built from nothing, because it passes
+the environment on to the functions.
 """
 
 import os
@@ -20,25 +20,25 @@ import boto3
 from botocore.config import Config
 
 from infra.local.environments import ROOT, Environment
-from infra.local.processes import Keeper, free_port
+from infra.local.processes import SupervisorClient, free_port
 
 NAME = "emulator"
 REGION = "eu-west-2"
 ACCOUNT = "123456789012"
 
 DENIALS = "denials.jsonl"
-"""File of the logs folder that has each refused call; see `gateway`."""
+"""File of denied calls in the logs folder; see `gateway`."""
 
 PERMISSIONS = "permissions.jsonl"
-"""File of the logs folder that has each permission that was used; see `gateway`."""
+"""File of used permissions in the logs folder; see `gateway`."""
 
 CALLS = "calls.jsonl"
-"""File of the logs folder that has each call and run of a function, where they are counted; see `metering`."""
+"""File of calls and runs of functions in the logs folder, if they are counted; see `metering`."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """How to speak to the emulator as its account's owner."""
+    """Address and credentials of the emulator's account owner."""
 
     endpoint: str
     """https URL without a trailing slash."""
@@ -50,7 +50,7 @@ class Access:
     account: str = ACCOUNT
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that AWS's own tools read."""
+        """Return the environment variables for AWS's own tools."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_CA_BUNDLE": self.certificate,
@@ -60,12 +60,12 @@ class Access:
         }
 
     def as_json(self) -> dict[str, str]:
-        """Return what `Access(**…)` takes."""
+        """Return the arguments of `Access(**…)`."""
         return asdict(self)
 
 
 class LocalSession(boto3.Session):
-    """A boto3 session whose clients speak to the emulator, and can speak to nothing else."""
+    """A boto3 session whose clients connect to the emulator only."""
 
     def __init__(self, access: Access) -> None:
         super().__init__(
@@ -76,53 +76,53 @@ class LocalSession(boto3.Session):
         self._settings: dict[str, Any] = {
             "endpoint_url": access.endpoint,
             "verify": access.certificate,
-            # The default of ten connections is fewer than the threads that watch a run.
+            # boto3's default of ten connections is too small for the threads that watch a run.
             "config": Config(retries={"total_max_attempts": 2}, read_timeout=120, max_pool_connections=32),
         }
 
-        self._made: dict[tuple[str, str], Any] = {}
-        self._making = threading.RLock()
+        self._cache: dict[tuple[str, str], Any] = {}
+        self._cache_lock = threading.RLock()
 
-    if not TYPE_CHECKING:  # the declared types stay boto3's own
+    if not TYPE_CHECKING:  # keep boto3's declared types
 
         def client(self, name, **settings):
-            """Make a client, as boto3 does, or give the one made before: making one takes longer than most calls."""
-            return self._kept("client", super().client, name, settings)
+            """Return a client, as boto3 does, but cached: making one takes longer than most calls."""
+            return self._cached("client", super().client, name, settings)
 
         def resource(self, name, **settings):
-            """Make a resource, as boto3 does, or give the one made before."""
-            return self._kept("resource", super().resource, name, settings)
+            """Return a resource, as boto3 does, but cached."""
+            return self._cached("resource", super().resource, name, settings)
 
     def close(self) -> None:
         """Close the connections of every client."""
-        with self._making:
-            for (kind, _name), made in self._made.items():
-                (made if kind == "client" else made.meta.client).close()
-            self._made.clear()
+        with self._cache_lock:
+            for (kind, _name), cached in self._cache.items():
+                (cached if kind == "client" else cached.meta.client).close()
+            self._cache.clear()
 
-    def _kept(self, kind: str, make: Callable[..., Any], name: str, settings: dict[str, Any]) -> Any:
-        with self._making:  # clients may be used by many threads, but not made
+    def _cached(self, kind: str, make: Callable[..., Any], name: str, settings: dict[str, Any]) -> Any:
+        with self._cache_lock:  # threads may share clients, but not make them at the same time
             if settings:
                 return make(name, **{**self._settings, **settings})
-            if (kind, name) not in self._made:
-                self._made[kind, name] = make(name, **self._settings)
-            return self._made[kind, name]
+            if (kind, name) not in self._cache:
+                self._cache[kind, name] = make(name, **self._settings)
+            return self._cache[kind, name]
 
 
-def start(keeper: Keeper, tool: Environment, *, count_calls: bool = False) -> Access:
-    """Start the emulator and return once it answers; `count_calls` has it write down what the functions ask of it.
+def start(supervisor: SupervisorClient, tool: Environment, *, count_calls: bool = False) -> Access:
+    """Start the emulator and return once it responds; `count_calls` records the functions' calls.
 
     Raises:
-        ProgramFailedError: it ended, or does not answer within a minute.
+        ProgramFailedError: the emulator ended, or did not respond within a minute.
 
     """
-    certificate = keeper.scratch / "certificate.pem"
-    key = keeper.scratch / "certificate-key.pem"
-    keeper.complete(
+    certificate = supervisor.scratch / "certificate.pem"
+    key = supervisor.scratch / "certificate-key.pem"
+    supervisor.complete(
         "certificate",
         [tool.python, "-I", Path(__file__).with_name("certificate.py"), certificate, key],
-        environment=clean_environment(keeper.scratch),
-        directory=keeper.scratch,
+        environment=clean_environment(supervisor.scratch),
+        directory=supervisor.scratch,
     )
     port = free_port()
     access = Access(
@@ -131,16 +131,16 @@ def start(keeper: Keeper, tool: Environment, *, count_calls: bool = False) -> Ac
         key_id="AKIA" + secrets.token_hex(8).upper(),
         secret_key=secrets.token_urlsafe(30),
     )
-    keeper.start(
+    supervisor.start(
         NAME,
-        # Not its own `ministack` command: that one also takes port 443 where it may.
+        # Not the emulator's `ministack` command, which also listens on port 443 if it may.
         [
             *(tool.python, "-m", "hypercorn", "--workers", "0", "--bind", f"127.0.0.1:{port}"),
             *("--certfile", certificate, "--keyfile", key),
             "infra.local.metering:app" if count_calls else "infra.local.gateway:app",
         ],
         environment={
-            **clean_environment(keeper.scratch),
+            **clean_environment(supervisor.scratch),
             **access.environment(),
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(port),
@@ -153,22 +153,22 @@ def start(keeper: Keeper, tool: Environment, *, count_calls: bool = False) -> Ac
             "MINISTACK_SSL_CERT": str(certificate),
             "MINISTACK_SSL_KEY": str(key),
             "SSL_CERT_FILE": str(certificate),
-            "STATE_DIR": str(keeper.scratch / "state"),
-            "S3_DATA_DIR": str(keeper.scratch / "objects"),
-            "DENIALS": str(keeper.logs / DENIALS),
-            "PERMISSIONS": str(keeper.logs / PERMISSIONS),
-            "CALLS": str(keeper.logs / CALLS),
+            "STATE_DIR": str(supervisor.scratch / "state"),
+            "S3_DATA_DIR": str(supervisor.scratch / "objects"),
+            "DENIALS": str(supervisor.logs / DENIALS),
+            "PERMISSIONS": str(supervisor.logs / PERMISSIONS),
+            "CALLS": str(supervisor.logs / CALLS),
             "PYTHONPATH": str(ROOT),
         },
-        directory=keeper.scratch,
+        directory=supervisor.scratch,
     )
     trust = ssl.create_default_context(cafile=certificate)
-    keeper.wait_until(NAME, lambda: _answers(f"{access.endpoint}/_ministack/health", trust), seconds=60)
+    supervisor.wait_until(NAME, lambda: _responds(f"{access.endpoint}/_ministack/health", trust), seconds=60)
     return access
 
 
 def clean_environment(scratch: Path) -> dict[str, str]:
-    """Return the least environment that a program needs: nothing of the person's own, but where programs are."""
+    """Return a minimal environment for a program: nothing of the user's, except PATH."""
     temporary = scratch / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     return {
@@ -181,10 +181,10 @@ def clean_environment(scratch: Path) -> dict[str, str]:
     }
 
 
-def _answers(url: str, trust: ssl.SSLContext) -> bool:
+def _responds(url: str, trust: ssl.SSLContext) -> bool:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
     try:
-        with direct.open(url, timeout=2) as answer:
-            return bool(answer.status == 200)
+        with direct.open(url, timeout=2) as response:
+            return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False

@@ -1,7 +1,7 @@
-"""The tools' own Python environments: the emulator, the MESH sandbox, and what the functions run in.
+"""Python environments of the tools: the emulator, the MESH sandbox, and the functions' runtime.
 
-Each tool pins packages that the others cannot share. Each environment is made once from its hash-locked file, named by
-the lock's content, and kept under `.build/environments`.
+The tools pin packages that conflict. An environment is made once from its hash-locked file, named by a hash of the
+lock, and kept under `.build/environments`.
 """
 
 import fcntl
@@ -15,31 +15,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from infra.local.processes import Keeper, LocalRunError, ProgramFailedError
+from infra.local.processes import LocalRunError, ProgramFailedError, SupervisorClient
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
 
 BUILD = ROOT / ".build"
-"""Everything that the local run makes, ignored by git."""
+"""Folder of all that the local run makes, ignored by git."""
 
 SUPPORTED = ">=3.11,<3.14"
-"""What the MESH sandbox can run on (its package says so), and what the functions are tested on."""
+"""Python versions of the MESH sandbox (by its package), and of the functions' tests."""
 
 INSTALL = ("--require-hashes", "--no-deps", "--compile-bytecode")
-"""Compiled once here, rather than in the first second of every function process."""
+"""Bytecode is compiled once here, not in the first second of every function process."""
 
 Tool = Literal["emulator", "mesh", "runtime"]
 TOOLS: tuple[Tool, ...] = ("emulator", "mesh", "runtime")
 
 
 class PythonUnavailableError(LocalRunError):
-    """No Python that the local run's tools can run on."""
+    """There is no Python that the local run's tools support."""
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment with a locked set of packages."""
+    """A virtual environment with locked packages."""
 
     folder: Path
 
@@ -49,34 +49,34 @@ class Environment:
         return self.folder / "bin" / "python"
 
 
-def environment(tool: Tool, keeper: Keeper) -> Environment:
-    """Return the tool's environment, and make it first if its lock is new.
+def environment(tool: Tool, supervisor: SupervisorClient) -> Environment:
+    """Return the tool's environment; make it first if the lock is new.
 
     Raises:
-        PythonUnavailableError: only Pythons outside the supported range are here.
-        ProgramFailedError: a package could not be fetched or its hash differs from the lock.
+        PythonUnavailableError: no Python in the supported range is installed.
+        ProgramFailedError: a package could not be downloaded, or differs from the lock's hash.
 
     """
     lock = Path(__file__).with_name(f"requirements-{tool}.txt")
-    made_with = " ".join(("{}.{}".format(*_version()), *INSTALL)).encode()
-    digest = hashlib.sha256(lock.read_bytes() + made_with).hexdigest()[:16]
+    recipe = " ".join(("{}.{}".format(*_version()), *INSTALL)).encode()
+    digest = hashlib.sha256(lock.read_bytes() + recipe).hexdigest()[:16]
     folder = BUILD / "environments" / f"{tool}-{digest}"
     complete = folder / "complete"
     if complete.exists():
         return Environment(folder)
     with alone(folder.with_suffix(".lock")):
         if not complete.exists():
-            _make(tool, folder, lock, keeper)
+            _make(tool, folder, lock, supervisor)
             complete.touch()
     return Environment(folder)
 
 
-def _make(tool: Tool, folder: Path, lock: Path, keeper: Keeper) -> None:
+def _make(tool: Tool, folder: Path, lock: Path, supervisor: SupervisorClient) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     uv = [_uv(), "--quiet", "--no-progress"]
     settings = {**os.environ, "UV_NO_CONFIG": "1"}
     try:
-        keeper.complete(
+        supervisor.complete(
             f"environment-{tool}",
             [*uv, "venv", "--python", _python(), folder],
             environment=settings,
@@ -88,7 +88,7 @@ def _make(tool: Tool, folder: Path, lock: Path, keeper: Keeper) -> None:
             f"The local run needs a Python {SUPPORTED} beside this one ({here}): NHS England's MESH sandbox does not "
             f"run on 3.14 or later. Install one (`{_uv()} python install 3.13`), then repeat. Details: {error.log}"
         ) from error
-    keeper.complete(
+    supervisor.complete(
         f"environment-{tool}",
         [*uv, "pip", "install", "--python", folder / "bin" / "python", *INSTALL, "-r", lock],
         environment=settings,
@@ -106,15 +106,15 @@ def _version() -> tuple[int, int]:
 
 def _uv() -> str:
     beside = Path(sys.executable).with_name("uv")
-    found = str(beside) if beside.exists() else shutil.which("uv")
-    if found is None:
+    path = str(beside) if beside.exists() else shutil.which("uv")
+    if path is None:
         raise LocalRunError("`uv` is missing: it is one of the development packages (`make setup`).")
-    return found
+    return path
 
 
 @contextmanager
 def alone(lock: Path) -> Iterator[None]:
-    """Hold a lock file, so that two runs do not make the same thing at once."""
+    """Hold a lock file, so that two runs do not make the same files at once."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

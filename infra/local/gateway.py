@@ -1,11 +1,11 @@
-"""The emulator's application with what it lacks. Runs in the emulator's environment; nothing installed is changed.
+"""The emulator's application with patches. Runs in the emulator's environment; no installed file is changed.
 
-- Every refusal for lack of permission is written down, in the file that `DENIALS` names: a function may report one in
-  its own words, or not at all, and the answer to a HEAD request has no words.
-- Every permission that a call rested on is written down, in the file that `PERMISSIONS` names.
-- S3's events carry the object's version, as EventBridge documents for a versioned bucket; the emulator leaves it out.
-- An alarm about an expression is made, about the expression's first metric; the emulator refuses it.
-- `aws:PrincipalArn` of a role's session is the role, as IAM documents; the emulator gives the session's ARN.
+- Denied calls are written to the file that `DENIALS` names: a function may report a denial in other words or not at
+  all, and the response to a HEAD request has no words.
+- Permissions that allowed a call are written to the file that `PERMISSIONS` names.
+- S3's events carry the object's version, as EventBridge documents for a versioned bucket; the emulator omits it.
+- An alarm on an expression becomes an alarm on the expression's first metric; the emulator refuses the former.
+- `aws:PrincipalArn` of a role's session is the role's ARN, as IAM documents; the emulator uses the session's ARN.
 """
 
 import json
@@ -30,7 +30,7 @@ DENIALS = Path(os.environ["DENIALS"])
 USED = Used(Path(os.environ["PERMISSIONS"]))
 
 _version: ContextVar[str | None] = ContextVar("version", default=None)
-_fire, _dispatch = s3._fire_s3_event, eventbridge._dispatch_event  # noqa: SLF001 - there is no public place for it
+_fire, _dispatch = s3._fire_s3_event, eventbridge._dispatch_event  # noqa: SLF001 - there is no public interface
 
 
 def _fire_with_version(*arguments: Any, version_id: str | None = None, **named: Any) -> None:
@@ -58,9 +58,9 @@ _put_alarm = provisioners._cw_metric_alarm_put  # noqa: SLF001 - as above
 
 def _put_any_alarm(name: str, properties: dict[str, Any]) -> Any:
     if "Metrics" in properties:
-        [first, *_] = [found["MetricStat"] for found in properties["Metrics"] if "MetricStat" in found]
-        one = first["Metric"] | {"Period": first["Period"], "Statistic": first["Stat"]}
-        properties = {key: value for key, value in properties.items() if key != "Metrics"} | one
+        [first, *_] = [query["MetricStat"] for query in properties["Metrics"] if "MetricStat" in query]
+        metric = first["Metric"] | {"Period": first["Period"], "Statistic": first["Stat"]}
+        properties = {key: value for key, value in properties.items() if key != "Metrics"} | metric
     return _put_alarm(name, properties)
 
 
@@ -84,31 +84,31 @@ _enforce, _evaluate, _first_match = iam_evaluator.enforce, iam_evaluator.evaluat
 
 
 def _enforce_and_note(
-    access_key: str, action: str, service: str, region: str, resource_arn: str = "*", **how: Any
+    access_key: str, action: str, service: str, region: str, resource_arn: str = "*", **options: Any
 ) -> Any:
-    refused = _enforce(access_key, action, service, region, resource_arn=resource_arn, **how)
-    if isinstance(refused, iam_evaluator.EvalResult):
-        note(Denial.of(refused.principal_arn, action, resource_arn), DENIALS)
-    return refused
+    result = _enforce(access_key, action, service, region, resource_arn=resource_arn, **options)
+    if isinstance(result, iam_evaluator.EvalResult):
+        note(Denial.of(result.principal_arn, action, resource_arn), DENIALS)
+    return result
 
 
 def _evaluate_and_note(call: Any, policies: Any, *limits: Any) -> Any:
     result = _evaluate(call, policies, *limits)
     if result.decision == "Allow" and ":assumed-role/" in call.principal_arn:
-        for permission in _rested_on(call, [statement for policy in policies for statement in policy]):
+        for permission in _permissions_used(call, [statement for policy in policies for statement in policy]):
             USED.note(permission)
     return result
 
 
-def _rested_on(call: Any, statements: list[Any]) -> Iterator[Permission]:
+def _permissions_used(call: Any, statements: list[Any]) -> Iterator[Permission]:
     role = call.principal_arn.split("/")[1]
     for statement in statements:
         if _first_match(call, [statement], "Allow") is None:
             continue
         for action in statement.actions:
             for resource in statement.resources:
-                alone = replace(statement, actions=[action], resources=[resource])
-                if _first_match(call, [alone], "Allow") is not None:
+                single = replace(statement, actions=[action], resources=[resource])
+                if _first_match(call, [single], "Allow") is not None:
                     yield Permission(role, action, resource, condition_text(statement.conditions))
 
 

@@ -1,7 +1,7 @@
-"""Read the ledger of a run: where each message is, and when it got there.
+"""Read the ledger of a run: the messages and their events.
 
-Shapes (one table, keys `pk` and `sk`): a message at `MESSAGE#<id>` / `MESSAGE`, its facts at `MESSAGE#<id>` /
-`EVENT#…`; a request at `REQUEST#<id>` / `REQUEST`, with its messages' ids. The rest is the product's own business.
+Shapes (one table, keys `pk` and `sk`): a message at `MESSAGE#<id>` / `MESSAGE`, events at `MESSAGE#<id>` /
+`EVENT#…`; a request at `REQUEST#<id>` / `REQUEST`, with the ids of its messages. The rest is private to the product.
 """
 
 import json
@@ -18,8 +18,8 @@ Item = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Fact:
-    """One recorded event of a message."""
+class LedgerEvent:
+    """A recorded event of a message."""
 
     kind: str
     at: datetime
@@ -28,30 +28,30 @@ class Fact:
 
     @property
     def details(self) -> Mapping[str, Any]:
-        """What the event brought, such as a response's code."""
+        """Details of the event, such as a response code."""
         details: Mapping[str, Any] = json.loads(str(self.item.get("details") or "{}"))
         return details
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message (a refused request is one too, under the request's id), and its facts in order of time."""
+    """A message with its events by time. A refused request is one too, under the request's id."""
 
     message_id: str
     request_id: str
     status: str
     item: Item = field(repr=False)
-    facts: tuple[Fact, ...] = ()
+    events: tuple[LedgerEvent, ...] = ()
 
 
 def read(session: LocalSession, table: str) -> list[Message]:
-    """Return every message, oldest first. Reads the whole table: a local one is small."""
+    """Return all messages, oldest first. It scans the table, which is small in a local run."""
     scan = _client(session).get_paginator("scan")
     return _messages(item for page in scan.paginate(TableName=table, ConsistentRead=True) for item in page["Items"])
 
 
 def read_of_request(session: LocalSession, table: str, request_id: str) -> list[Message]:
-    """Return what became of a request, oldest first: its own row, where it has one, and its messages."""
+    """Return the messages of a request, oldest first; a refused request has a row too."""
     client = _client(session)
     key = {"pk": f"REQUEST#{request_id}", "sk": "REQUEST"}
     claim = client.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {})
@@ -60,21 +60,21 @@ def read_of_request(session: LocalSession, table: str, request_id: str) -> list[
             TableName=table,
             ConsistentRead=True,
             KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": f"MESSAGE#{each}"},
+            ExpressionAttributeValues={":pk": f"MESSAGE#{message_id}"},
         )
-        for each in (request_id, *claim.get("message_ids", ()))
+        for message_id in (request_id, *claim.get("message_ids", ()))
     )
-    return _messages(item for each in pages for page in each for item in page["Items"])
+    return _messages(item for query in pages for page in query for item in page["Items"])
 
 
 def _client(session: LocalSession) -> Any:
-    """Give the resource's client, which reads plain values; the stubs give it the wire's shape."""
+    """Return the resource's client, which reads plain values; the type stubs describe the wire format."""
     return session.resource("dynamodb").meta.client
 
 
 def _messages(items: Iterable[Item]) -> list[Message]:
     messages: dict[str, Item] = {}
-    facts: dict[str, list[Fact]] = defaultdict(list)
+    events: dict[str, list[LedgerEvent]] = defaultdict(list)
     for item in items:
         kind, _, identity = str(item["pk"]).partition("#")
         if kind != "MESSAGE":
@@ -83,21 +83,21 @@ def _messages(items: Iterable[Item]) -> list[Message]:
             messages[identity] = item
         elif str(item["sk"]).startswith("EVENT#"):
             at = datetime.fromisoformat(str(item["at"]))
-            facts[identity].append(Fact(str(item["kind"]), at, str(item["source"]), item))
+            events[identity].append(LedgerEvent(str(item["kind"]), at, str(item["source"]), item))
     return [
         Message(
             message_id=message_id,
             request_id=str(item["request_id"]),
             status=str(item["status"]),
             item=item,
-            facts=tuple(sorted(facts[message_id], key=lambda fact: fact.at)),
+            events=tuple(sorted(events[message_id], key=lambda event: event.at)),
         )
         for message_id, item in sorted(messages.items(), key=lambda entry: str(entry[1]["created_at"]))
     ]
 
 
 def plain(value: Any) -> Any:
-    """Return an item as JSON can hold it."""
+    """Return an item's value as JSON types."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, Mapping):

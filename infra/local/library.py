@@ -1,4 +1,4 @@
-"""What the local run reads from our own library: how a request is named and known, and what a response code means."""
+"""Names that the local run takes from the product's library: request keys and ids, and response codes."""
 
 import infra.library  # noqa: F401 - puts the library on the path
 from gpconnect_messaging.derivation import read_identifiers

@@ -1,9 +1,9 @@
-"""Measure what a message asks of AWS: send some through the local run, and count what the functions do.
+"""Measure the AWS usage of a message: send some through the local run, and count the functions' calls.
 
     python -m infra.local.measuring [--messages 40]
 
-writes `infra/operations/cost/measured.json`. What the schedules do while nothing waits is measured first, and taken
-off. Needs Linux, which says how long a process has computed.
+writes `infra/operations/cost/measured.json`. The usage of idle schedules is measured first and subtracted. Needs
+Linux, for the CPU time of processes.
 """
 
 import argparse
@@ -41,20 +41,19 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "held": {"mailbox": "Y90001OT002"},
     "asked of PDS": {"mailbox": "Y90003OT001", "organisation": "Y90003"},
 }
-"""The ways that a report can go, by mailbox: at once, or held and released as in production, or with its patient looked
-up in PDS as well."""
+"""Ways of a report, by mailbox: sent at once, held and released as in production, or looked up in PDS as well."""
 
 _IDLE_RUNS = 5
 _WAITS = ("STALE_SECONDS", "LEASE_SECONDS", "UNCERTAIN_SECONDS", "ESCALATE_AFTER_SECONDS")
 _PATIENCE_SECONDS = 600.0
 _ITEM_OVERHEAD = 100
-"""Bytes that DynamoDB adds to an item, and to each index entry (developer guide, "Table storage")."""
+"""Bytes that DynamoDB adds to an item, and to an index entry (developer guide, "Table storage")."""
 _INDEX_KEYS = ("encounter_key", "status_shard", "due_shard", "time_shard")
 
 
 @dataclass
-class Counted:
-    """A stretch of the run's file of calls, and of the functions' logs."""
+class Counts:
+    """Counts of an interval of the run, from the file of calls and the functions' logs."""
 
     calls: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
     """By function and action."""
@@ -65,25 +64,25 @@ class Counted:
     tasks: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     log_bytes: float = 0
 
-    def less(self, idle: Mapping[str, Use]) -> "Counted":
-        """Take off what the schedules' runs of this stretch take by themselves."""
+    def without(self, idle: Mapping[str, Use]) -> "Counts":
+        """Subtract the usage of the schedules' runs in this interval."""
         for task, times in self.tasks.items():
-            its = idle[task]
-            for function, made in its.calls.items():
-                for action, count in made.items():
+            use = idle[task]
+            for function, actions in use.calls.items():
+                for action, count in actions.items():
                     self.calls[function, action] -= times * count
-            for name, count in its.sent.items():
+            for name, count in use.sent.items():
                 self.sent[name] -= times * count
-            self.write_units -= times * its.write_units
-            self.read_units -= times * its.read_units
-            self.log_bytes -= times * its.log_bytes
-            for name, runs in its.runs.items():
+            self.write_units -= times * use.write_units
+            self.read_units -= times * use.read_units
+            self.log_bytes -= times * use.log_bytes
+            for name, runs in use.runs.items():
                 self.runs[name][0] -= times * runs.runs
                 self.runs[name][1] -= times * runs.seconds
         return self
 
-    def each(self, number: int) -> Use:
-        """Share it out; what is left over below nothing is noise."""
+    def average(self, number: int) -> Use:
+        """Divide the counts by a number; values below zero are noise and become zero."""
 
         def share(total: float) -> float:
             return round(max(total / number, 0), 4)
@@ -106,7 +105,7 @@ class Counted:
 
 
 class Meter:
-    """Reads on from where it was in a run's file of calls and in its functions' logs."""
+    """Reads a run's file of calls and functions' logs, from the last position on."""
 
     def __init__(self, run: LocalRun) -> None:
         self._run = run
@@ -114,71 +113,69 @@ class Meter:
         self._functions = {physical: name for name, physical in run.state.deployment.functions.items()}
         self._read = 0
         self._logged = 0
-        self._computed: dict[int, float] = {}
+        self._cpu: dict[int, float] = {}
         self._start = dict.fromkeys(FUNCTIONS, float("inf"))
         self.take()
 
-    def take(self) -> Counted:
-        """Count what came since the last time."""
-        counted = Counted()
+    def take(self) -> Counts:
+        """Return the counts since the last call."""
+        counts = Counts()
         content = self._file.read_bytes()
         lines, self._read = content[self._read :], len(content)
         for line in lines.splitlines():
-            made = json.loads(line)
-            if "call" in made:
-                counted.calls[self._functions[made["by"]], made["call"]] += 1
-                counted.sent[made["call"]] += made["sent"]
-                counted.write_units += made["write"]
-                counted.read_units += made["read"]
+            entry = json.loads(line)
+            if "call" in entry:
+                counts.calls[self._functions[entry["by"]], entry["call"]] += 1
+                counts.sent[entry["call"]] += entry["sent"]
+                counts.write_units += entry["write"]
+                counts.read_units += entry["read"]
             else:
-                counted.runs[self._functions[made["run"]]][0] += 1
-                if made["task"]:
-                    counted.tasks[made["task"]] += 1
+                counts.runs[self._functions[entry["run"]]][0] += 1
+                if entry["task"]:
+                    counts.tasks[entry["task"]] += 1
         logged = sum((self._run.logs_folder / f"{name}.log").stat().st_size for name in FUNCTIONS)
-        counted.log_bytes, self._logged = logged - self._logged, logged
+        counts.log_bytes, self._logged = logged - self._logged, logged
         for name in FUNCTIONS:
-            computed = self._computed_since(name)
-            if name in counted.runs:
-                counted.runs[name][1] = computed
-        return counted
+            seconds = self._cpu_seconds_since(name)
+            if name in counts.runs:
+                counts.runs[name][1] = seconds
+        return counts
 
-    def _computed_since(self, function: str) -> float:
-        """Give how long a function's processes computed since the last time, without what starting one takes.
+    def _cpu_seconds_since(self, function: str) -> float:
+        """Return the CPU seconds of a function's processes since the last call, without their starts.
 
-        A start is shared by thousands of messages, not by these few; the least that any process took stands for it.
+        A start is shared by thousands of messages, not by these few; the smallest value of a process stands for it.
         """
-        now = {process: _computed(process) for process in self._run.handler_processes(function)}
+        now = {process: _cpu_seconds(process) for process in self._run.handler_processes(function)}
         self._start[function] = min([self._start[function], *now.values()])
-        since = sum(
-            max(seconds - self._computed.get(process, self._start[function]), 0) for process, seconds in now.items()
-        )
-        self._computed |= now
+        since = sum(max(seconds - self._cpu.get(process, self._start[function]), 0) for process, seconds in now.items())
+        self._cpu |= now
         return since
 
 
 def measure(messages: int) -> Measurement:
-    """Run everything and count."""
+    """Run the product and count the AWS usage."""
     with LocalRun(count_calls=True, adjust=with_time) as run:
         for kind in KINDS:
             _send(run, kind, 2)
         _quiet(run)
         meter = Meter(run)
         schedules = {}
-        for task in ("due", "mailbox", "reconcile"):  # the last finds that the day was reckoned
+        for task in ("due", "mailbox", "reconcile"):  # `reconcile` finds the balance made already
             meter.take()
             for _ in range(_IDLE_RUNS):
                 _task(run, task)
-            schedules[task] = meter.take().each(_IDLE_RUNS)
+            schedules[task] = meter.take().average(_IDLE_RUNS)
         kinds = {}
         for kind in KINDS:
-            table, indexes = _kept_bytes(run)
+            table, indexes = _stored_bytes(run)
             meter.take()
             sizes = _send(run, kind, messages)
-            counted = meter.take().less(schedules)
+            counts = meter.take().without(schedules)
             _quiet(run)
-            table_now, indexes_now = _kept_bytes(run)
+            table_now, indexes_now = _stored_bytes(run)
             kinds[kind] = Message(
-                use=counted.each(messages),
+                use=counts.average(messages),
                 message_bytes=round(sum(sizes) / messages, 1),
                 dropped_bytes=sum(file.stat().st_size for file in _sample().iterdir()),
                 ledger_bytes=round((table_now - table) / messages, 1),
@@ -186,7 +183,7 @@ def measure(messages: int) -> Measurement:
             )
         meter.take()
         run.invoke("poller", {"task": "reconcile", "day": datetime.now(UTC).date().isoformat()})
-        schedules["balance"] = meter.take().each(1)
+        schedules["balance"] = meter.take().average(1)
         return Measurement(
             measured_on=datetime.now(UTC).date(),
             machine=f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
@@ -199,19 +196,19 @@ def measure(messages: int) -> Measurement:
 
 
 def with_time(template: dict[str, Any]) -> None:
-    """Give everything the time that it has in production: a busy machine must not be late for a demonstration's waits.
+    """Set functions and waits to the times of production, so that a busy machine is not late for short waits.
 
-    What is late is chased, told and queued again, which a usual message is not.
+    A late message is chased, notified and re-queued, which a usual message is not.
     """
-    for each in template["Resources"].values():
-        properties = each.get("Properties", {})
-        if each["Type"] == "AWS::Lambda::Function":
+    for resource in template["Resources"].values():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::Lambda::Function":
             properties["Timeout"] = 300
             variables = properties["Environment"]["Variables"]
             variables |= {name: "3600" for name in _WAITS if name in variables}
-        if each["Type"] == "AWS::SQS::Queue" and "VisibilityTimeout" in properties:
+        if resource["Type"] == "AWS::SQS::Queue" and "VisibilityTimeout" in properties:
             properties["VisibilityTimeout"] = 1800
-        if each["Type"] == "AWS::SSM::Parameter":
+        if resource["Type"] == "AWS::SSM::Parameter":
             settings = json.loads(properties["Value"])
             settings |= {name: 3600 for name in settings if name.endswith("_acknowledgement_seconds")}
             settings |= {"escalate_after_seconds": 3600}
@@ -219,29 +216,29 @@ def with_time(template: dict[str, Any]) -> None:
 
 
 def fixed(log_lines: Sequence[str]) -> Fixed:
-    """Count what production has by its template, and the metrics that the functions gave."""
+    """Count the monthly resources of production's template, and the metrics that the functions emitted."""
     production = environments.load("prod")
     with tempfile.TemporaryDirectory() as folder:
         app = App(context=command.cdk_context(), outdir=folder)
         stack = command.build(production, app)
         app.synth()
         template = json.loads((Path(folder) / f"{stack.stack_name}.template.json").read_text())
-    mailboxes = [each.mailbox for each in production.mailboxes]
+    mailboxes = [settings.mailbox for settings in production.mailboxes]
     return Fixed.model_validate(resources(template, mailboxes) | _metrics(log_lines))
 
 
 def resources(template: Mapping[str, Any], mailboxes: Sequence[str]) -> dict[str, Any]:
-    """Count what is paid for by the month, and tell what is there for each mailbox; `template` has one mailbox."""
-    found = [(name, each) for name, each in template["Resources"].items()]
+    """Count the resources that cost by the month, and those for every mailbox; `template` has one mailbox."""
+    by_name = template["Resources"].items()
 
     def count(kind: str, *, of_a_mailbox: bool | None = None) -> int:
         return sum(
-            each["Type"] == f"AWS::{kind}"
+            resource["Type"] == f"AWS::{kind}"
             and (of_a_mailbox is None or any(mailbox in name for mailbox in mailboxes) is of_a_mailbox)
-            for name, each in found
+            for name, resource in by_name
         )
 
-    functions = [each["Properties"] for _, each in found if each["Type"] == "AWS::Lambda::Function"]
+    functions = [resource["Properties"] for _, resource in by_name if resource["Type"] == "AWS::Lambda::Function"]
     return {
         "keys": count("KMS::Key"),
         "secrets": count("SecretsManager::Secret", of_a_mailbox=False),
@@ -251,22 +248,23 @@ def resources(template: Mapping[str, Any], mailboxes: Sequence[str]) -> dict[str
         "dashboards": count("CloudWatch::Dashboard"),
         "queues_with_a_consumer": count("Lambda::EventSourceMapping"),
         "memory_megabytes": {
-            each["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]: each["MemorySize"] for each in functions
+            function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]: function["MemorySize"]
+            for function in functions
         },
     }
 
 
 def _metrics(log_lines: Sequence[str]) -> dict[str, int]:
-    """Count the different metrics of the functions' log lines: those of a service, and those of one mailbox."""
+    """Count the different metrics in the functions' log lines: those of a service, and those of a mailbox."""
     of_services: set[tuple[str, str]] = set()
     of_a_mailbox: set[tuple[str, str]] = set()
     for line in log_lines:
         if '"_aws"' in line:
-            written = json.loads(line[line.index("{") :])
-            for directive in written["_aws"]["CloudWatchMetrics"]:
+            entry = json.loads(line[line.index("{") :])
+            for directive in entry["_aws"]["CloudWatchMetrics"]:
                 for dimensions in directive["Dimensions"]:
-                    found = of_a_mailbox if "mailbox" in dimensions else of_services
-                    found |= {(written["service"], metric["Name"]) for metric in directive["Metrics"]}
+                    metrics = of_a_mailbox if "mailbox" in dimensions else of_services
+                    metrics |= {(entry["service"], metric["Name"]) for metric in directive["Metrics"]}
     return {"metrics": len(of_services), "metrics_of_a_mailbox": len(of_a_mailbox)}
 
 
@@ -275,58 +273,59 @@ def _sample() -> Path:
 
 
 def _send(run: LocalRun, kind: str, messages: int) -> list[int]:
-    """Send so many reports and see them delivered; return the messages' sizes."""
+    """Send some reports and wait until they are delivered; return the messages' sizes."""
     changes = dict(KINDS[kind])
     request = json.loads((_sample() / "request.json").read_text())
     if ods_code := changes.pop("organisation", None):
         changes["organisation"] = request["organisation"] | {"ods_code": ods_code}
     dropped = [run.drop(_sample(), {**changes, "encounter": str(uuid.uuid4())}) for _ in range(messages)]
-    wanted = {each.request_id for each in dropped}
+    wanted = {request.request_id for request in dropped}
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         for task in ("mailbox", "due"):
-            with suppress(FunctionFailedError):  # as on AWS: the schedule comes round again
+            with suppress(FunctionFailedError):  # as on AWS: the next run makes up for it
                 _task(run, task, str(changes["mailbox"]))
-        found = [each for each in run.messages() if each.request_id in wanted and each.item["version"]]
-        if sum(each.status == "DELIVERED" for each in found) == messages:
-            built = [fact for each in found for fact in each.facts if fact.kind == "built"]
-            return [int(fact.details["size"]) for fact in built]
+        sent = [message for message in run.messages() if message.request_id in wanted and message.item["version"]]
+        if sum(message.status == "DELIVERED" for message in sent) == messages:
+            built = [event for message in sent for event in message.events if event.kind == "built"]
+            return [int(event.details["size"]) for event in built]
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{kind}: {[each.status for each in found]}")
+            raise TimeoutError(f"{kind}: {[message.status for message in sent]}")
         time.sleep(1)
 
 
 def _quiet(run: LocalRun) -> None:
-    """Let what is under way end."""
+    """Let unfinished work end."""
     for _ in range(3):
         run.poll()
         time.sleep(1)
 
 
 def _task(run: LocalRun, task: str, mailbox: str = "") -> None:
-    """Run a schedule of a task, for a mailbox if one is named."""
+    """Run the schedule of a task, for a mailbox if one is named."""
     for schedule in run.state.deployment.schedules:
-        given = json.loads(schedule.input)
-        if given["task"] == task and given.get("mailbox", "").startswith(mailbox if task == "mailbox" else ""):
+        schedule_input = json.loads(schedule.input)
+        right_mailbox = schedule_input.get("mailbox", "").startswith(mailbox if task == "mailbox" else "")
+        if schedule_input["task"] == task and right_mailbox:
             invoke(run.session, schedule.function, schedule.input)
             return
     raise LookupError(f"there is no schedule of {task} for {mailbox}")
 
 
-def _kept_bytes(run: LocalRun) -> tuple[int, int]:
-    """Give the size of all that the ledger's table has, and its indexes besides."""
+def _stored_bytes(run: LocalRun) -> tuple[int, int]:
+    """Return the size of the ledger's table, and of the indexes, in bytes."""
     pages = run.session.client("dynamodb").get_paginator("scan").paginate(TableName=run.outputs["LedgerTableName"])
     table = indexes = 0
     for page in pages:
         for item in page["Items"]:
-            its = size(item) + _ITEM_OVERHEAD
-            table += its
-            indexes += its * sum(name in item for name in _INDEX_KEYS)
+            item_bytes = size(item) + _ITEM_OVERHEAD
+            table += item_bytes
+            indexes += item_bytes * sum(name in item for name in _INDEX_KEYS)
     return table, indexes
 
 
-def _computed(process: int) -> float:
-    """Give how many seconds a process has computed; nothing where it has just ended."""
+def _cpu_seconds(process: int) -> float:
+    """Return a process's CPU seconds; 0 if it has just ended."""
     with suppress(OSError):
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -334,16 +333,15 @@ def _computed(process: int) -> float:
 
 
 def _peak(run: LocalRun, function: str) -> float:
-    """Give the most memory that the function's processes ever had, in MB; 0 where the machine does not say."""
+    """Return the peak memory of the function's processes, in MB; 0 if the machine does not say."""
     return round(max(map(peak_memory, run.handler_processes(function)), default=0) / MEGABYTE, 1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and write the file."""
     parser = argparse.ArgumentParser(prog="python -m infra.local.measuring", description=__doc__)
-    parser.add_argument("--messages", type=int, default=40, help="how many of each kind (default: %(default)s)")
-    given = parser.parse_args(arguments)
-    measurement = measure(given.messages)
+    parser.add_argument("--messages", type=int, default=40, help="number of messages of a kind (default: %(default)s)")
+    measurement = measure(parser.parse_args(arguments).messages)
     usage.write(measurement)
     print(f"written: {usage.MEASURED}")
     return 0

@@ -1,13 +1,12 @@
-"""Holds a process to a memory limit as Lambda does: what is resident is measured, and too much of it ends in SIGKILL.
+"""Limit a process's memory as Lambda does: too much resident memory ends in SIGKILL.
 
-Started beside each function by its `bootstrap` script (`memory.py PROCESS MEGABYTES`), with the standard library alone.
-The kernel keeps the most that was ever resident (VmHWM), so that a peak between two looks is seen as well; a child
-process's share is what it holds at the moment. An address-space limit is something else: it refuses what is asked for,
-whether or not it is ever used, and the process gets a MemoryError that Lambda would not give it.
+A function's `bootstrap` script starts this program beside it (`memory.py PROCESS MEGABYTES`); standard library only.
+The kernel records the peak of resident memory (VmHWM), so a peak between two checks counts as well; a child process
+counts with the current memory. An address-space limit would differ: it refuses allocations, used or not, with a
+MemoryError that Lambda would not raise.
 
-What differs from Lambda: there the packages are other builds (arm64), and some of the sandbox's own counts beside the
-runtime client, which counts here too. Between going over the limit and the kill there are up to 20 ms. Where the
-machine has no /proc, nothing is limited.
+Differences from Lambda: there the packages are other builds (arm64), and parts of the sandbox count beside the runtime
+client, which counts here too. The kill comes up to 20 ms after the limit is exceeded. Without /proc there is no limit.
 """
 
 import os
@@ -20,37 +19,37 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MEGABYTE = 1024 * 1024
-_SECONDS_BETWEEN_LOOKS = 0.02
-# The one process that a function starts, the gate's, is there from the first document on.
-_LOOKS_BETWEEN_CHILDREN = 10
+_SECONDS_BETWEEN_CHECKS = 0.02
+# A function's only child is the document check's process, which exists from the first document on.
+_CHECKS_BETWEEN_CHILDREN = 10
 
 
 @dataclass(frozen=True)
 class Watched:
-    """The most resident memory that a process had, in bytes, and whether it was killed for that."""
+    """Peak of a process's resident memory in bytes, and whether it was killed for exceeding the limit."""
 
     peak: int
     killed: bool
 
 
 def watch(process: int, limit: int, lives: Callable[[], bool]) -> Watched:
-    """Watch a process while `lives` says so, and kill it as soon as it has more than `limit` bytes resident."""
-    peak, children, looks = 0, 0, 0
+    """Watch a process while `lives()` is true, and kill it if more than `limit` bytes are resident."""
+    peak, children, checks = 0, 0, 0
     while lives():
-        if looks % _LOOKS_BETWEEN_CHILDREN == 0:
+        if checks % _CHECKS_BETWEEN_CHILDREN == 0:
             children = sum(_resident(child, "VmRSS") for child in _children(process) if child != os.getpid())
-        looks += 1
+        checks += 1
         peak = max(peak, _resident(process, "VmHWM") + children)
         if peak > limit:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
             return Watched(peak, killed=True)
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        time.sleep(_SECONDS_BETWEEN_CHECKS)
     return Watched(peak, killed=False)
 
 
 def peak_memory(process: int | str) -> int:
-    """Return the most memory that a living process ever had resident, in bytes (0: unknown); `self` is this one."""
+    """Return a living process's peak of resident memory, in bytes (0: unknown); `self` is this process."""
     return _resident(process, "VmHWM")
 
 
@@ -69,7 +68,7 @@ def _children(process: int) -> Iterator[int]:
 
 
 def main() -> None:
-    """Watch the parent process, and say as Lambda does why it was killed."""
+    """Watch the parent process; if it is killed, print Lambda's message."""
     process, megabytes = int(sys.argv[1]), int(sys.argv[2])
     watched = watch(process, megabytes * MEGABYTE, lives=lambda: os.getppid() == process)
     if watched.killed:

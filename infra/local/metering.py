@@ -1,7 +1,7 @@
-"""The emulator's application, counting what the functions ask of AWS as AWS bills it; in the emulator's environment.
+"""The emulator's application with counters of the functions' AWS usage. Runs in the emulator's environment.
 
-Each line of the file that `CALLS` names is one call of a function (`call`), with its bytes and DynamoDB's units, or one
-run of a function (`run`). Nothing of what was sent or stored is written down.
+A line of the file that `CALLS` names is a call of a function (`call`), with bytes and DynamoDB's units, or a run of a
+function (`run`). Sent or stored content is not written.
 """
 
 import functools
@@ -26,14 +26,14 @@ Receive = Callable[[], Awaitable[Event]]
 
 CALLS = Path(os.environ["CALLS"])
 _BY_A_ROLE = b"Credential=ASIA"
-"""How temporary credentials begin: those of a role, and here only functions have roles."""
+"""Prefix of temporary credentials, which belong to roles; here only functions have roles."""
 _writing = threading.Lock()
 _call: ContextVar[dict[str, Any] | None] = ContextVar("call", default=None)
-"""What is found out of the call that is being answered."""
+"""The record of the call that is being served."""
 
 
 async def app(scope: Event, receive: Receive, send: Send) -> None:
-    """Answer as the gateway does, and count the call if a function made it."""
+    """Serve a request like the gateway, and count it if a function made it."""
     headers = dict(scope.get("headers") or ())
     if scope["type"] != "http" or _BY_A_ROLE not in headers.get(b"authorization", b""):
         await answering(scope, receive, send)
@@ -57,20 +57,20 @@ async def app(scope: Event, receive: Receive, send: Send) -> None:
         await answering(scope, counting_receive, counting_send)
     finally:
         _call.reset(token)
-    # Whoever gave up before the emulator asked who calls (on a busy machine) calls again, and that is counted.
+    # Without `by` the caller gave up before the emulator authenticated it. It calls again, and that call counts.
     if call["by"] is not None:
         _note({"call": _action(scope, headers, bytes(body[:4096])), "sent": len(body), "received": received, **call})
 
 
 def _action(scope: Event, headers: dict[bytes, bytes], begin: bytes) -> str:
-    """Name a call by service and action."""
+    """Return a call's name: service and action."""
     if target := headers.get(b"x-amz-target", b"").decode():
         service, _, action = target.partition(".")
         return f"{service.partition('_')[0].lower().removeprefix('amazon')}:{action}"
     if actions := parse_qs(begin.decode("ascii", "replace")).get("Action"):
         return f"query:{actions[0]}"
-    of_object = "/" in scope["path"].strip("/")
-    return f"s3:{scope['method']}" if of_object else f"s3:LIST {scope['method']}"
+    is_object = "/" in scope["path"].strip("/")
+    return f"s3:{scope['method']}" if is_object else f"s3:LIST {scope['method']}"
 
 
 def _note(line: dict[str, Any]) -> None:
@@ -85,7 +85,7 @@ def _add(kind: str, units: float) -> None:
 
 
 def _table(name: str) -> Any:
-    return dynamodb._tables[name.rsplit("/", 1)[-1]]  # noqa: SLF001 - there is no public place for it
+    return dynamodb._tables[name.rsplit("/", 1)[-1]]  # noqa: SLF001 - there is no public interface
 
 
 def _item(table: str, key: dict[str, Any]) -> Any:
@@ -94,7 +94,7 @@ def _item(table: str, key: dict[str, Any]) -> Any:
 
 def _indexes(table: str) -> dict[str, tuple[str, str]]:
     return {
-        index["IndexName"]: tuple(each["AttributeName"] for each in index["KeySchema"])
+        index["IndexName"]: tuple(key["AttributeName"] for key in index["KeySchema"])
         for index in _table(table)["GlobalSecondaryIndexes"]
     }
 
@@ -104,14 +104,14 @@ def _meter_write(name: str, targets: Callable[[dict[str, Any]], list[tuple[str, 
 
     @functools.wraps(original)
     def metered(data: dict[str, Any]) -> Any:
-        places = targets(data)
-        before = [dict(_item(*place) or {}) or None for place in places]
-        answer = original(data)
-        for place, old in zip(places, before, strict=True):
-            new = _item(*place)
-            for _, _, units in written(old, new, _indexes(place[0]), transaction="transact" in name):
+        keys = targets(data)
+        before = [dict(_item(*key) or {}) or None for key in keys]
+        response = original(data)
+        for key, old in zip(keys, before, strict=True):
+            new = _item(*key)
+            for _, _, units in written(old, new, _indexes(key[0]), transaction="transact" in name):
                 _add("write", units)
-        return answer
+        return response
 
     setattr(dynamodb, name, metered)
 
@@ -121,11 +121,11 @@ def _meter_read(name: str) -> None:
 
     @functools.wraps(original)
     def metered(data: dict[str, Any]) -> Any:
-        answer = original(data)
-        content = json.loads(answer[2] or "{}")
-        items = content.get("Items") or [each for each in [content.get("Item")] if each]
+        response = original(data)
+        content = json.loads(response[2] or "{}")
+        items = content.get("Items") or [item for item in [content.get("Item")] if item]
         _add("read", read(items, consistent=bool(data.get("ConsistentRead"))))
-        return answer
+        return response
 
     setattr(dynamodb, name, metered)
 
@@ -133,8 +133,8 @@ def _meter_read(name: str) -> None:
 def _changes(data: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [
         (change["TableName"], change.get("Item") or change["Key"])
-        for each in data["TransactItems"]
-        for change in each.values()
+        for entry in data["TransactItems"]
+        for change in entry.values()
     ]
 
 
@@ -154,12 +154,12 @@ def _meter_callers() -> None:
     original = iam_evaluator.evaluate
 
     @functools.wraps(original)
-    def metered(asked: Any, *arguments: Any) -> Any:
+    def metered(context: Any, *arguments: Any) -> Any:
         call = _call.get()
         if call is not None:
             # A session of a function's role is named after the function.
-            call["by"] = asked.principal_arn.rsplit("/", 1)[-1]
-        return original(asked, *arguments)
+            call["by"] = context.principal_arn.rsplit("/", 1)[-1]
+        return original(context, *arguments)
 
     iam_evaluator.evaluate = metered
 

@@ -1,7 +1,7 @@
-"""Permissions: what a policy allows, one by one, and which of them a run used.
+"""Permissions of a policy, one by one, and those that a run used.
 
-The emulator decides about every call by the caller's policies as they are at that moment. What its decisions rested on
-is kept as lines of JSON, in the words of the policies: an object's key, which senders choose, is in none of them.
+The emulator evaluates the caller's current policies for every call. It writes the permissions that allowed a call as
+JSON lines, in the words of the policies: they contain no object key, which senders choose.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True, order=True)
 class Permission:
-    """One action on one resource, as a role's policy allows it."""
+    """An action on a resource, as a role's policy allows it."""
 
     role: str
     """The role's name."""
@@ -21,14 +21,14 @@ class Permission:
     resource: str
     """ARN, which may hold wildcards."""
     condition: str = ""
-    """The policy's, as JSON; empty where there is none."""
+    """The policy's condition as JSON; empty if there is none."""
 
     def __str__(self) -> str:
         return f"{self.action} on {self.resource}" + (f" if {self.condition}" if self.condition else "")
 
 
 def allowed(role: str, policy: Mapping[str, Any]) -> Iterator[Permission]:
-    """Give what a policy document allows a role, each action on each resource by itself."""
+    """Yield the permissions of a role's policy document, one for every action and resource."""
     for statement in _listed(policy["Statement"]):
         for action in _listed(statement["Action"]):
             for resource in _listed(statement["Resource"]):
@@ -36,12 +36,12 @@ def allowed(role: str, policy: Mapping[str, Any]) -> Iterator[Permission]:
 
 
 def condition_text(condition: Mapping[str, Any] | None) -> str:
-    """Write a statement's condition the same way each time, whoever read it."""
+    """Return a statement's condition in a normal form."""
     return json.dumps(condition, sort_keys=True) if condition else ""
 
 
-def without(policy: Mapping[str, Any], taken: Permission) -> dict[str, Any]:
-    """Give a policy document that allows the same, one permission excepted."""
+def without(policy: Mapping[str, Any], removed: Permission) -> dict[str, Any]:
+    """Return a policy document without one permission."""
     statements = [
         {
             **{name: part for name, part in statement.items() if name not in ("Action", "Resource")},
@@ -52,20 +52,20 @@ def without(policy: Mapping[str, Any], taken: Permission) -> dict[str, Any]:
         for action in _listed(statement["Action"])
         for resource in _listed(statement["Resource"])
         if (action, resource, condition_text(statement.get("Condition")))
-        != (taken.action, taken.resource, taken.condition)
+        != (removed.action, removed.resource, removed.condition)
     ]
     return {**policy, "Statement": statements}
 
 
 class Used:
-    """The file in which the emulator writes each permission that a call rested on, once."""
+    """The file of permissions that allowed a call; a permission is written once."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._seen: set[Permission] = set()
 
     def note(self, permission: Permission) -> None:
-        """Write down a permission, unless it has been since the file was last forgotten."""
+        """Write a permission, unless the file has it."""
         if not self._file.exists():
             self._seen.clear()
         if permission not in self._seen:
@@ -74,13 +74,13 @@ class Used:
                 lines.write(json.dumps(asdict(permission)) + "\n")
 
     def noted(self) -> frozenset[Permission]:
-        """Return what is in the file."""
+        """Return the permissions in the file."""
         if not self._file.exists():
             return frozenset()
         return frozenset(Permission(**json.loads(line)) for line in self._file.read_text().splitlines())
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Delete the file."""
         self._file.unlink(missing_ok=True)
 
 

@@ -1,10 +1,10 @@
 """Start and stop the programs of the local run, so that none outlives it.
 
-All of them are children of one keeper process, which has a session of its own (Ctrl-C in the terminal does not reach
-it) and ends every program as soon as this process is gone, however that came about.
+All programs are children of a supervisor process. It has a separate session, so Ctrl-C in the terminal does not reach
+it, and it ends every program when this process is gone, for whatever reason.
 
-    LocalRunError               the local run cannot go on; the message says what to do
-    └── ProgramFailedError           a program did not start, or ended; its log file is named
+    LocalRunError               the local run cannot continue; the message says what to do
+    └── ProgramFailedError           a program did not start, or ended; names the log file
 """
 
 import contextlib
@@ -21,34 +21,34 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-KEEPER = Path(__file__).with_name("keeper.py")
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
 
 class LocalRunError(Exception):
-    """The local run cannot go on. The message says what a person should do."""
+    """The local run cannot continue. The message says what a person should do."""
 
 
 class ProgramFailedError(LocalRunError):
-    """A program did not start, or ended before its time."""
+    """A program did not start, or ended too early."""
 
     def __init__(self, name: str, reason: str, log: Path) -> None:
         self.log = log
         tail = _tail(log)
-        super().__init__(f"{name}: {reason}. Its log: {log}" + (f"\n{tail}" if tail else ""))
+        super().__init__(f"{name}: {reason}. Log: {log}" + (f"\n{tail}" if tail else ""))
 
 
-class Keeper:
-    """Owner's end of the keeper process. Use as a context manager: leaving it ends every program."""
+class SupervisorClient:
+    """Client of the supervisor process, and a context manager: leaving it ends every program."""
 
     def __init__(self, scratch: Path, logs: Path, *, grace_seconds: float = 1.0) -> None:
-        """Prepare a keeper. `scratch` is removed at the end; `grace_seconds` is how long SIGTERM may take to work.
+        """Prepare a supervisor. It deletes `scratch` at the end; after `grace_seconds` it follows SIGTERM with SIGKILL.
 
-        The emulator ignores SIGTERM, and holds nothing worth saving.
+        The grace is short: the emulator ignores SIGTERM and has nothing to save.
         """
         self.grace_seconds = grace_seconds
         self.scratch = scratch
         self.logs = logs
-        self.mark = logs / "keeper.lock"
+        self.mark = logs / "supervisor.lock"
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._groups: dict[str, int] = {}
@@ -57,10 +57,10 @@ class Keeper:
     def __enter__(self) -> Self:
         self.scratch.mkdir(parents=True, exist_ok=True)
         self.logs.mkdir(parents=True, exist_ok=True)
-        with (self.logs / "keeper.log").open("ab") as log:
+        with (self.logs / "supervisor.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-I", "-S", str(KEEPER), "--scratch", str(self.scratch)),
+                    *(sys.executable, "-I", "-S", str(SUPERVISOR), "--scratch", str(self.scratch)),
                     *("--mark", str(self.mark), "--grace", str(self.grace_seconds)),
                 ],
                 stdin=subprocess.PIPE,
@@ -77,7 +77,7 @@ class Keeper:
         self.close()
 
     def close(self) -> None:
-        """End every program and wait until they are gone; after `stay`, leave them running. Safe to repeat."""
+        """End every program and wait for the ends; after `stay`, leave them running. Can be repeated."""
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             return
@@ -85,26 +85,26 @@ class Keeper:
             process.stdin.close()
         if not self._staying:
             _await_end(process)
-            # Only if somebody killed the keeper itself is there anything left to signal.
+            # Only a killed supervisor leaves programs behind.
             if process.poll() not in (0, None):
                 self._end_groups()
         else:
-            process.returncode = 0  # it is not ours to wait for any more
+            process.returncode = 0  # the supervisor now outlives this process
         process.stdout.close()
         self._process = None
 
     def start(
         self, name: str, command: Sequence[str | Path], *, environment: Mapping[str, str], directory: Path
     ) -> int:
-        """Start a program in its own process group and return its process id.
+        """Start a program in a new process group and return the process id.
 
-        `environment` is the program's whole environment. Output goes to `<logs>/<name>.log`.
+        `environment` is the complete environment. Output goes to `<logs>/<name>.log`.
 
         Raises:
-            ProgramFailedError: it cannot be started.
+            ProgramFailedError: the program cannot be started.
 
         """
-        answer = self._order(
+        response = self._order(
             do="start",
             name=name,
             command=[str(part) for part in command],
@@ -112,22 +112,22 @@ class Keeper:
             directory=str(directory),
             log=str(self.log(name)),
         )
-        if "failed" in answer:
-            raise ProgramFailedError(name, str(answer["failed"]), self.log(name))
-        pid = int(answer["pid"])
+        if "failed" in response:
+            raise ProgramFailedError(name, str(response["failed"]), self.log(name))
+        pid = int(response["pid"])
         self._groups[name] = pid
         return pid
 
     def log(self, name: str) -> Path:
-        """Where the program's output goes."""
+        """Return the program's log file."""
         return self.logs / f"{name}.log"
 
     def process(self, name: str) -> int:
-        """Return the process id of a started program, which is its process group's too."""
+        """Return the process id of a started program, which is also the process group's."""
         return self._groups[name]
 
     def exit_code(self, name: str) -> int | None:
-        """Return how the program ended; None while it runs."""
+        """Return the program's exit code; None while it runs."""
         code = self._order(do="check", name=name)["exit_code"]
         return None if code is None else int(code)
 
@@ -140,10 +140,10 @@ class Keeper:
     def complete(
         self, name: str, command: Sequence[str | Path], *, environment: Mapping[str, str], directory: Path
     ) -> None:
-        """Run a program to its end.
+        """Run a program to the end.
 
         Raises:
-            ProgramFailedError: it cannot be started, or ends with a code other than 0.
+            ProgramFailedError: the program cannot be started, or ends with a code other than 0.
 
         """
         self.start(name, command, environment=environment, directory=directory)
@@ -157,7 +157,7 @@ class Keeper:
         """Wait until a started program is ready.
 
         Raises:
-            ProgramFailedError: it ended, or is not ready in time.
+            ProgramFailedError: the program ended, or is not ready in time.
 
         """
         deadline = time.monotonic() + seconds
@@ -168,12 +168,12 @@ class Keeper:
             time.sleep(0.05)
 
     def stop(self, name: str) -> None:
-        """End one program and everything that it started."""
+        """End a program and all child processes."""
         self._order(do="stop", name=name)
         self._groups.pop(name, None)
 
     def stay(self) -> int:
-        """Let the programs outlive this process. Returns the process that ends them all on SIGTERM."""
+        """Let the programs outlive this process. Return the process that ends them all on SIGTERM."""
         pid = int(self._order(do="stay")["pid"])
         self._staying = True
         return pid
@@ -186,13 +186,15 @@ class Keeper:
             try:
                 process.stdin.write(json.dumps(order) + "\n")
                 process.stdin.flush()
-                answer = process.stdout.readline()
+                line = process.stdout.readline()
             except BrokenPipeError:
-                answer = ""
-            if not answer:
-                raise LocalRunError(f"the keeper of the local run's processes ended; see {self.logs / 'keeper.log'}")
-            answered: dict[str, Any] = json.loads(answer)
-            return answered
+                line = ""
+            if not line:
+                raise LocalRunError(
+                    f"the supervisor of the local run's processes ended; see {self.logs / 'supervisor.log'}"
+                )
+            response: dict[str, Any] = json.loads(line)
+            return response
 
     def _end_groups(self) -> None:
         for group in self._groups.values():
@@ -200,8 +202,8 @@ class Keeper:
                 os.killpg(group, 9)
 
 
-def keeper_lives(mark: Path) -> bool:
-    """Whether the keeper that was given this mark is running."""
+def supervisor_lives(mark: Path) -> bool:
+    """Whether the supervisor that holds this lock file is running."""
     try:
         with mark.open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -213,7 +215,7 @@ def keeper_lives(mark: Path) -> bool:
 
 
 def await_death(process: int, seconds: float = 2.0) -> None:
-    """Wait until a killed process is dead, whether or not its parent has collected it."""
+    """Wait until a killed process is dead, even if the parent has not reaped it."""
     status = Path(f"/proc/{process}/stat")
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -222,13 +224,13 @@ def await_death(process: int, seconds: float = 2.0) -> None:
                 return
         except OSError:
             if not Path("/proc/self").exists():
-                time.sleep(0.2)  # no way to ask without the parent; a kill takes a few milliseconds
+                time.sleep(0.2)  # without /proc only the parent knows; a kill takes a few milliseconds
             return
         time.sleep(0.005)
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nothing listens on at the moment."""
+    """Return a TCP port of 127.0.0.1 that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -236,14 +238,14 @@ def free_port() -> int:
 
 
 def port_answers(port: int) -> bool:
-    """Whether something accepts connections on 127.0.0.1 at this port."""
+    """Whether a program accepts connections on 127.0.0.1 at this port."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _await_end(process: subprocess.Popen[str], seconds: float = 15.0) -> None:
-    """Wait for the keeper to end. A second Ctrl-C does not hurry it: it takes a few seconds at most."""
+    """Wait for the supervisor to end, which takes a few seconds; a second Ctrl-C does not interrupt the wait."""
     deadline = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""Show a person how the run gets on: a live table on a terminal, one line per change anywhere else."""
+"""Show the progress of a run: a live table on a terminal, lines elsewhere."""
 
 import sys
 import time
@@ -15,33 +15,33 @@ from infra.local.journey import Journey
 from infra.local.run import Stage
 
 HEADINGS = ("built", "sent", "infra.", "business")
-"""Short forms of journey.STEPS; the times are in seconds."""
+"""Short forms of `journey.STEPS`; times are in seconds."""
 BAD = frozenset({"INVALID", "REFUSED", "UNDELIVERED", "REJECTED", "OVERDUE"})
 
 
 class Screen(Protocol):
-    """Where progress is shown."""
+    """An output for progress."""
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Begin the output."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End."""
+        """End the output."""
 
     def say(self, line: str) -> None:
-        """Show a line of its own."""
+        """Show a line."""
 
     def stage(self, name: str, ended: Stage | None) -> None:
-        """Show that a stage of starting begins, or has ended."""
+        """Show the start of a stage (`ended` is None), or the end."""
 
     def journeys(self, journeys: Sequence[Journey]) -> None:
-        """Show how far the messages are."""
+        """Show the messages' progress."""
 
 
 class Lines:
-    """For logs and pipes: each change is a line, with the seconds since the beginning."""
+    """Output for logs and pipes: a line for every change, with the seconds since the start."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -61,23 +61,23 @@ class Lines:
         self._console.print(Text(f"{time.monotonic() - self._began:6.1f} s  {line}"), soft_wrap=True)
 
     def stage(self, name: str, ended: Stage | None) -> None:
-        """Print a line once the stage has ended."""
+        """Print a line at the end of the stage."""
         if ended is not None:
             self.say(f"{name} ready ({ended.seconds:.1f} s)")
 
     def journeys(self, journeys: Sequence[Journey]) -> None:
-        """Print a line for each message whose status is new."""
-        for way in journeys:
-            before = self._shown.get(way.request_id)
-            if before != way.status:
-                self._shown[way.request_id] = way.status
-                change = f"{before} → {way.status}" if before else way.status
-                explanation = f": {way.reason}" if way.status in BAD and way.reason else ""
-                self.say(f"{way.name} ({way.reference})  {change}{explanation}")
+        """Print a line for every message with a new status."""
+        for journey in journeys:
+            before = self._shown.get(journey.request_id)
+            if before != journey.status:
+                self._shown[journey.request_id] = journey.status
+                change = f"{before} → {journey.status}" if before else journey.status
+                explanation = f": {journey.reason}" if journey.status in BAD and journey.reason else ""
+                self.say(f"{journey.name} ({journey.reference})  {change}{explanation}")
 
 
 class LiveTable:
-    """For a terminal: stages, then a table that is redrawn in place, and gone at the end."""
+    """Output for a terminal: stages, then a table that is redrawn in the same position and removed at the end."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -100,7 +100,7 @@ class LiveTable:
         self._console.print(Text(line))
 
     def stage(self, name: str, ended: Stage | None) -> None:
-        """Mark the stage."""
+        """Update the stage."""
         self._stages[name] = ended
 
     def journeys(self, journeys: Sequence[Journey]) -> None:
@@ -118,36 +118,36 @@ class LiveTable:
 
 
 def screen(console: Console) -> Screen:
-    """Choose how to show progress."""
+    """Return the output for a console."""
     return LiveTable(console) if console.is_terminal else Lines(console)
 
 
 def table(journeys: Sequence[Journey], expected: dict[str, str] | None = None) -> Group:
-    """Draw the messages, times in seconds, and below them why each is where it is.
+    """Return a table of the messages, times in seconds, and below it the reasons for their statuses.
 
-    With `expected` (status by request name), say too whether that is where it should be.
+    With `expected` (status by request name), mark every status as right or wrong.
     """
-    drawn = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-    drawn.add_column("request", no_wrap=True, min_width=max((len(way.name) for way in journeys), default=0))
-    drawn.add_column("message", no_wrap=True)
-    drawn.add_column("status", no_wrap=True, min_width=11)
+    grid = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+    grid.add_column("request", no_wrap=True, min_width=max((len(journey.name) for journey in journeys), default=0))
+    grid.add_column("message", no_wrap=True)
+    grid.add_column("status", no_wrap=True, min_width=11)
     if expected is not None:
-        drawn.add_column("wanted", no_wrap=True)
+        grid.add_column("wanted", no_wrap=True)
     for heading in HEADINGS:
-        drawn.add_column(heading, justify="right", no_wrap=True)
-    for way in journeys:
-        cells: list[Text | str] = [way.name, way.reference, Text(way.status, _style(way))]
+        grid.add_column(heading, justify="right", no_wrap=True)
+    for journey in journeys:
+        cells: list[Text | str] = [journey.name, journey.reference, Text(journey.status, _style(journey))]
         if expected is not None:
-            wanted = expected.get(way.name, "")
-            right = way.status == wanted
+            wanted = expected.get(journey.name, "")
+            right = journey.status == wanted
             cells.append(Text("✓" if right else f"✗ {wanted}", "green" if right else "bold red"))
-        drawn.add_row(*cells, *(_seconds(step) for step in way.steps))
-    reasons = [Text.assemble(f"{way.name}: ", (way.reason, "dim")) for way in journeys if way.reason]
-    return Group(drawn, *([Text("")] if reasons else []), *reasons)
+        grid.add_row(*cells, *(_seconds(step) for step in journey.steps))
+    reasons = [Text.assemble(f"{journey.name}: ", (journey.reason, "dim")) for journey in journeys if journey.reason]
+    return Group(grid, *([Text("")] if reasons else []), *reasons)
 
 
-def _style(way: Journey) -> str:
-    return "green" if way.status == "DELIVERED" else "yellow" if way.status in BAD else "cyan"
+def _style(journey: Journey) -> str:
+    return "green" if journey.status == "DELIVERED" else "yellow" if journey.status in BAD else "cyan"
 
 
 def _seconds(step: float | None) -> str:
@@ -155,7 +155,7 @@ def _seconds(step: float | None) -> str:
 
 
 def main_console(*, to_error: bool = False) -> Console:
-    """Return the console for progress; off a terminal lines are as long as they need to be."""
+    """Return the console for progress. Output to a file or a pipe has long lines."""
     console = Console(stderr=to_error, highlight=False)
     if not console.is_terminal:
         return Console(stderr=to_error, highlight=False, width=200, file=sys.stderr if to_error else sys.stdout)

@@ -1,4 +1,4 @@
-"""Drop a request as a sending organisation does: its documents first, then `request.json` beside them."""
+"""Drop a request as a sending organisation does: the documents first, then `request.json` beside them."""
 
 import json
 import mimetypes
@@ -15,11 +15,11 @@ from infra.local.library import Identifiers, is_request
 from infra.local.processes import LocalRunError
 
 REQUESTS = ROOT / "events" / "requests"
-"""The sample requests, a folder each."""
+"""Folder of the sample requests."""
 
 
 class RequestMissingError(LocalRunError):
-    """There is no request where one was expected."""
+    """A folder holds no request."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Dropped:
 
 
 def request_of(folder: Path) -> Path | None:
-    """Find the file of a folder's request; None where it lies deeper, or others would be requests of their own."""
-    found = [file for file in folder.rglob("*") if file.is_file() and is_request(file.name)]
-    return found[0] if [file.parent for file in found] == [folder] else None
+    """Return the request file in a folder. None if it is deeper, or if there are several."""
+    requests = [file for file in folder.rglob("*") if file.is_file() and is_request(file.name)]
+    return requests[0] if [file.parent for file in requests] == [folder] else None
 
 
 def drop_folder(
@@ -47,12 +47,12 @@ def drop_folder(
     identifiers: Identifiers,
     into: str = "local",
 ) -> Dropped:
-    """Drop the request of a folder: `request.json`, and every file beside it.
+    """Drop the request of a folder: `request.json`, and all other files.
 
-    `changes` replace top-level fields of the request, for a sender who asks for nearly the same.
+    `changes` replace top-level fields of the request.
 
     Raises:
-        RequestMissingError: the folder has no `request.json`, or more than one with what is in it.
+        RequestMissingError: the folder has no `request.json`, or subfolders have more.
 
     """
     request = request_of(folder)
@@ -79,10 +79,10 @@ def drop(
     name: str = "request",
     into: str = "local",
 ) -> Dropped:
-    """Drop a request (the bytes of `request.json`) and its documents (by path relative to it).
+    """Drop a request (the bytes of `request.json`) and the documents (by path relative to it).
 
-    `into` is the folder of the bucket in which each gets one of its own; `identifiers` name the request as the builder
-    does.
+    The request gets a new folder inside the bucket's folder `into`; `identifiers` derive the request's id as the
+    builder does.
     """
     store = session.client("s3")
     folder = f"{into}/{uuid.uuid4()}"

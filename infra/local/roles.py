@@ -1,4 +1,4 @@
-"""The roles of the created stack: what they may do, and how to take a permission from one while everything runs."""
+"""Roles of the deployed stack: their permissions, and how to remove one while the product runs."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,13 +10,13 @@ from infra.local.permissions import Permission, allowed, without
 
 
 class Roles:
-    """The roles of the created stack, and what they may do."""
+    """The roles of the deployed stack, with their permissions."""
 
     def __init__(self, session: LocalSession) -> None:
         self._iam: Any = session.client("iam")
 
     def permissions(self) -> list[Permission]:
-        """Give every permission of every role."""
+        """Return all permissions of all roles."""
         return sorted(
             permission
             for role in self._roles()
@@ -25,18 +25,20 @@ class Roles:
         )
 
     @contextmanager
-    def lacking(self, taken: Permission) -> Iterator[None]:
-        """Have a role do without one of its permissions for a while: the next call that needs it is refused."""
-        whole = {
-            name: policy for name, policy in self._policies(taken.role).items() if taken in allowed(taken.role, policy)
+    def lacking(self, removed: Permission) -> Iterator[None]:
+        """Remove a role's permission within the block: a call that needs it is denied."""
+        originals = {
+            name: policy
+            for name, policy in self._policies(removed.role).items()
+            if removed in allowed(removed.role, policy)
         }
-        for name, policy in whole.items():
-            self._put(taken.role, name, without(policy, taken))
+        for name, policy in originals.items():
+            self._put(removed.role, name, without(policy, removed))
         try:
             yield
         finally:
-            for name, policy in whole.items():
-                self._put(taken.role, name, policy)
+            for name, policy in originals.items():
+                self._put(removed.role, name, policy)
 
     def _roles(self) -> list[str]:
         return [role["RoleName"] for page in self._iam.get_paginator("list_roles").paginate() for role in page["Roles"]]

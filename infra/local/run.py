@@ -1,6 +1,6 @@
-"""The whole product on this machine, as a context manager: for the demonstration, and for tests of what is deployed.
+"""The whole product on this machine, as a context manager for the demonstration and for tests of the deployed stack.
 
-`with LocalRun() as run:` has everything running; then `dropped = run.drop(REQUESTS / "consultation-report-2.0")`,
+`with LocalRun() as run:` starts everything; then `dropped = run.drop(REQUESTS / "consultation-report-2.0")`,
 `run.poll()`, `run.message(dropped)`.
 """
 
@@ -27,7 +27,7 @@ from infra.local.emulator import Access, LocalSession
 from infra.local.environments import BUILD, ROOT, TOOLS, Environment, environment
 from infra.local.ledger import Message
 from infra.local.library import Identifiers, read_identifiers
-from infra.local.processes import Keeper, LocalRunError, await_death, keeper_lives
+from infra.local.processes import LocalRunError, SupervisorClient, await_death, supervisor_lives
 from infra.local.requests import Dropped, drop, drop_folder
 from infra.local.schedules import invoke
 from infra.local.synthesis import Synthesized, synthesize
@@ -35,34 +35,34 @@ from infra.local.synthesis import Synthesized, synthesize
 T = TypeVar("T")
 
 COMMUNITY = ROOT / "infra" / "local" / "community.json"
-"""Who takes part: mailboxes with their passwords, and the patients that MESH can route (see `infra.local.mesh`)."""
+"""Participants: mailboxes with passwords, and the patients that MESH can route (see `infra.local.mesh`)."""
 
-ANSWERING = ("A20047OT001", "FA565OT001")
-"""The mailboxes that are collected and answered: a practice's, and a pharmacy's as another care provider."""
+RESPONDING = ("A20047OT001", "FA565OT001")
+"""Mailboxes that the local practice collects from and responds for: a practice's, and a pharmacy's."""
 
-RUNS_KEPT = 9
-"""How many earlier runs' logs stay."""
+KEPT_RUNS = 9
+"""Number of earlier runs whose logs are kept."""
 
 
 @dataclass(frozen=True)
 class State:
-    """Everything that another process needs to use a run."""
+    """The state of a run, for other processes that use it."""
 
     folder: Path
     """Logs and marks of the run."""
     scratch: Path
-    """Removed when the run ends."""
+    """Deleted when the run ends."""
     access: Access
     deployment: Deployment
     mesh_url: str
     pds_url: str
     emulator_process: int
     rest_seconds: float
-    keeper_process: int | None = None
-    """Set when the run was left running."""
+    supervisor_process: int | None = None
+    """Set for a detached run."""
 
     def write(self, file: Path) -> None:
-        """Write the state, readable by its owner only: it holds the run's credentials."""
+        """Write the state to a file that only the owner can read: it holds the run's credentials."""
         content = asdict(self) | {"folder": str(self.folder), "scratch": str(self.scratch)}
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600)
@@ -70,7 +70,7 @@ class State:
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """Read what `write` wrote."""
+        """Read the state from a file."""
         content = json.loads(file.read_text())
         deployment = content["deployment"]
         schedules = tuple(Schedule(**schedule) for schedule in deployment["schedules"])
@@ -88,36 +88,36 @@ class State:
 
 
 class Product:
-    """A running product: what a sending organisation, an operator and a test can do with it."""
+    """A running product, as sending organisations, operators and tests use it."""
 
     def __init__(self, session: LocalSession, state: State) -> None:
         self.session = session
-        """boto3 session of the account's owner; its clients speak to the emulator only."""
+        """boto3 session of the account's owner; the clients connect to the emulator only."""
         self.state = state
 
     @property
     def outputs(self) -> Mapping[str, str]:
-        """The stack's outputs, by name."""
+        """Outputs of the stack, by name."""
         return self.state.deployment.outputs
 
     @cached_property
     def identifiers(self) -> Identifiers:
-        """What names requests as the deployed builder does."""
+        """Identifiers that name requests as the deployed builder does."""
         return read_identifiers(self.session.client("secretsmanager"), self.outputs["IdentifiersSecretName"])
 
     @property
     def mesh_url(self) -> str:
-        """Where MESH is; its `/control` tells and sets what tests need (see `infra.local.mesh.control`)."""
+        """URL of MESH; `/control` shows and sets what tests need (see `infra.local.mesh.control`)."""
         return self.state.mesh_url
 
     @property
     def pds_url(self) -> str:
-        """Where PDS is; its `/control` tells and sets what tests need (see `infra.local.pds.service`)."""
+        """URL of PDS; `/control` shows and sets what tests need (see `infra.local.pds.service`)."""
         return self.state.pds_url
 
     @property
     def logs_folder(self) -> Path:
-        """Where every program and function of the run writes its log."""
+        """Folder of the logs of all programs and functions."""
         return self.state.folder / "logs"
 
     def drop(self, folder: Path, changes: Mapping[str, Any] | None = None) -> Dropped:
@@ -126,12 +126,12 @@ class Product:
         return drop_folder(self.session, bucket, folder, changes, identifiers=self.identifiers)
 
     def drop_request(self, request: Mapping[str, Any] | bytes, documents: Mapping[str, bytes]) -> Dropped:
-        """Drop a request made by hand, right or wrong, and its documents by their path beside it."""
+        """Drop a hand-made request, valid or not, and documents by their path relative to it."""
         body = request if isinstance(request, bytes) else json.dumps(request).encode()
         return drop(self.session, self.outputs["DropBucketName"], body, documents, identifiers=self.identifiers)
 
     def invoke(self, function: str, payload: Mapping[str, Any]) -> Any:
-        """Invoke `builder`, `sender` or `poller` and return its answer.
+        """Invoke `builder`, `sender` or `poller` and return the result.
 
         Raises:
             FunctionFailedError: the function reported an error, or died.
@@ -140,10 +140,10 @@ class Product:
         return invoke(self.session, self.state.deployment.functions[function], json.dumps(payload))
 
     def poll(self, *, mailboxes_only: bool = False) -> None:
-        """Do one round of what the schedules do: each with its own input.
+        """Run every schedule once, with the deployed input.
 
-        The sweep for due work asks every shard of an index, which takes ten times as long as all mailboxes do: whoever
-        does many rounds leaves it out of most of them, as on AWS its schedule does.
+        The sweep queries every shard of an index, which takes ten times as long as all mailboxes. A caller with many
+        rounds leaves it out of most of them, as the schedules on AWS do.
 
         Raises:
             FunctionFailedError: the poller reported an error, or died.
@@ -154,54 +154,54 @@ class Product:
                 invoke(self.session, schedule.function, schedule.input)
 
     def messages(self) -> list[Message]:
-        """Return what the ledger has, oldest first."""
+        """Return the ledger's messages, oldest first."""
         return ledger.read(self.session, self.outputs["LedgerTableName"])
 
     def message(self, dropped: Dropped | str) -> Message | None:
-        """Return what became of a request (as dropped, or its id); None if the ledger has nothing yet."""
+        """Return the first message of a request (a drop, or a request id); None if the ledger has none yet."""
         return next(iter(self.messages_of(dropped)), None)
 
     def messages_of(self, dropped: Dropped | str) -> list[Message]:
-        """Return everything that became of a request (as dropped, or its id), oldest first."""
+        """Return all messages of a request (a drop, or a request id), oldest first."""
         request_id = dropped if isinstance(dropped, str) else dropped.request_id
         return ledger.read_of_request(self.session, self.outputs["LedgerTableName"], request_id)
 
     def redeliver_after(self, seconds: int) -> None:
-        """Let the queues hand out unfinished work again after so many seconds, in place of the deployed wait.
+        """Let the queues deliver unfinished work again after some seconds, instead of the deployed timeout.
 
-        A function that dies leaves its queue messages hidden for the visibility timeout, which is minutes on AWS.
+        The messages of a function that died stay invisible for the visibility timeout, which is minutes on AWS.
         """
         queues = self.session.client("sqs")
         for name in ("IntakeQueueUrl", "SendQueueUrl"):
             queues.set_queue_attributes(QueueUrl=self.outputs[name], Attributes={"VisibilityTimeout": str(seconds)})
 
     def handler_processes(self, function: str | None = None) -> list[int]:
-        """Return the process ids of the functions' processes, of one function or of all."""
-        found = []
+        """Return the process ids of a function's processes, or of all functions."""
+        processes = []
         for mark in sorted((self.state.folder / "marks").glob(f"{function or '*'}/*")):
             with suppress(ProcessLookupError, PermissionError):
-                # The emulator's children share its group; anything else has only inherited the number.
+                # The emulator's children share the process group; another process only reuses the id.
                 if os.getpgid(int(mark.name)) == self.state.emulator_process:
-                    found.append(int(mark.name))
-        return found
+                    processes.append(int(mark.name))
+        return processes
 
     def kill_handlers(self, function: str | None = None) -> int:
-        """Kill the functions' processes where they stand (SIGKILL); return how many there were.
+        """Kill the functions' processes at once (SIGKILL); return how many there were.
 
-        The emulator starts new ones when there is work again.
+        The emulator starts new ones for new work.
         """
         processes = self.handler_processes(function)
         for process in processes:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
             await_death(process)
-            # The emulator collects a dead child only when it needs the next one; until then the number looks alive.
+            # The emulator reaps a dead child only when it needs the next one; until then the process id exists.
             for mark in (self.state.folder / "marks").glob(f"*/{process}"):
                 mark.unlink(missing_ok=True)
         return len(processes)
 
     def logs(self, function: str | None = None) -> list[str]:
-        """Return the log lines of one function, or of everything in the run."""
+        """Return the log lines of a function, or of all programs."""
         names = [f"{function}.log"] if function else sorted(file.name for file in self.logs_folder.glob("*.log"))
         lines: list[str] = []
         for name in names:
@@ -210,20 +210,20 @@ class Product:
         return lines
 
     def denials(self) -> list[Denial]:
-        """Return each different call that the emulator refused for lack of permission."""
+        """Return the different calls that the emulator denied."""
         return noted(self.logs_folder / emulator.DENIALS)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of starting a run, and how long it took."""
+    """A stage of a run's start, with the time that it took."""
 
     name: str
     seconds: float
 
 
 class LocalRun(Product):
-    """Starts everything on entering, ends everything on leaving."""
+    """Starts all programs on entering, and ends them on leaving."""
 
     def __init__(
         self,
@@ -237,14 +237,13 @@ class LocalRun(Product):
     ) -> None:
         """Prepare a run.
 
-        `folder` keeps the logs (default: a new one under `.build/local`). `practice` says whether a practice answers.
-        `adjust` may change the synthesized template in place, to try what a fault in it would do. `count_calls` has the
-        emulator write down what the functions ask of AWS. `report` is told each stage's name as it begins (with None)
-        and as it ends.
+        `folder` is for logs (default: a new one under `.build/local`). `practice` starts the local practice. `adjust`
+        may change the synthesized template, to try a fault. `count_calls` records the functions' calls to AWS.
+        `report` is called with a stage's name at the start (with None) and at the end.
         """
         self.folder = folder or _new_folder()
         self.stages: list[Stage] = []
-        self.keeper = Keeper(self.folder / "scratch", self.folder / "logs")
+        self.supervisor = SupervisorClient(self.folder / "scratch", self.folder / "logs")
         self._with_practice = practice
         self._rest_seconds = rest_seconds
         self._adjust = adjust
@@ -254,7 +253,7 @@ class LocalRun(Product):
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="local-run")
 
     def __enter__(self) -> Self:
-        self.keeper.__enter__()
+        self.supervisor.__enter__()
         try:
             self._start()
         except BaseException:
@@ -268,39 +267,40 @@ class LocalRun(Product):
         self._end()
 
     def stay(self, file: Path) -> int:
-        """Leave the run running when this process ends; write its state. SIGTERM to the returned process ends it."""
+        """Detach the run from this process and write the state. SIGTERM to the returned process ends the run."""
         self.state.write(file)
-        self.keeper.start(
+        self.supervisor.start(
             "schedules",
             [sys.executable, "-m", "infra.local.schedules", file],
-            environment=emulator.clean_environment(self.keeper.scratch) | {"PYTHONPATH": str(ROOT)},
+            environment=emulator.clean_environment(self.supervisor.scratch) | {"PYTHONPATH": str(ROOT)},
             directory=ROOT,
         )
-        keeper_process = self.keeper.stay()
-        self.state = State(**(vars(self.state) | {"keeper_process": keeper_process}))
+        supervisor_process = self.supervisor.stay()
+        self.state = State(**(vars(self.state) | {"supervisor_process": supervisor_process}))
         self.state.write(file)
-        return keeper_process
+        return supervisor_process
 
     def release(self, source: Path) -> None:
-        """Deploy another checkout of the product over what runs, as the deployment of its next version does.
+        """Deploy another checkout of the product over the running one, like the next version.
 
-        A new mailbox's secret has no value yet that opens anything: see `put_credentials`.
+        A new mailbox's secret has no valid value yet: see `put_credentials`.
 
         Raises:
-            ProgramFailedError: CDK refused it.
+            ProgramFailedError: the synthesis failed.
             DeploymentFailedError: CloudFormation did not complete.
 
         """
-        made = synthesize(self.keeper, account=emulator.ACCOUNT, region=emulator.REGION, source=source)
+        synthesized = synthesize(self.supervisor, account=emulator.ACCOUNT, region=emulator.REGION, source=source)
         parameters = {"MeshUrl": self.mesh_url, "PdsUrl": self.pds_url}
-        self.state = replace(self.state, deployment=update(self.session, made, self._runtime, parameters=parameters))
+        deployment = update(self.session, synthesized, self._runtime, parameters=parameters)
+        self.state = replace(self.state, deployment=deployment)
 
     def put_credentials(self) -> None:
-        """Put the passwords of all sending mailboxes into their secrets, as a person does."""
+        """Put the passwords of all sending mailboxes into the secrets, as a person does."""
         _put_credentials(self.session, self.outputs)
 
     def _end(self) -> None:
-        self.keeper.close()  # first: threads that wait for a program then end as well
+        self.supervisor.close()  # first, so that threads that wait for a program end as well
         self._threads.shutdown(wait=True, cancel_futures=True)
         if self._session is not None:
             self._session.close()
@@ -308,11 +308,11 @@ class LocalRun(Product):
     def _start(self) -> None:
         template = self._threads.submit(self._synthesize)
         with self._stage("tools' environments"):
-            tools = {tool: environment(tool, self.keeper) for tool in TOOLS}
+            tools = {tool: environment(tool, self.supervisor) for tool in TOOLS}
         mesh = self._threads.submit(self._start_mesh, tools["mesh"])
         pds = self._threads.submit(self._start_pds, tools["mesh"])
         with self._stage("AWS emulator"):
-            access = emulator.start(self.keeper, tools["emulator"], count_calls=self._count_calls)
+            access = emulator.start(self.supervisor, tools["emulator"], count_calls=self._count_calls)
         synthesized = _result(template)
         mesh_url, pds_url = _result(mesh), _result(pds)
         if self._adjust is not None:
@@ -331,12 +331,12 @@ class LocalRun(Product):
             session,
             State(
                 folder=self.folder,
-                scratch=self.keeper.scratch,
+                scratch=self.supervisor.scratch,
                 access=access,
                 deployment=deployment,
                 mesh_url=mesh_url,
                 pds_url=pds_url,
-                emulator_process=self.keeper.process(emulator.NAME),
+                emulator_process=self.supervisor.process(emulator.NAME),
                 rest_seconds=self._rest_seconds,
             ),
         )
@@ -346,58 +346,58 @@ class LocalRun(Product):
 
     def _synthesize(self) -> Synthesized:
         with self._stage("synthesis"):
-            return synthesize(self.keeper, account=emulator.ACCOUNT, region=emulator.REGION)
+            return synthesize(self.supervisor, account=emulator.ACCOUNT, region=emulator.REGION)
 
     def _start_mesh(self, tool: Environment) -> str:
         with self._stage("MESH"):
-            self.keeper.start(
+            self.supervisor.start(
                 "mesh",
                 [tool.python, "-m", "infra.local.mesh", "--community", COMMUNITY],
-                environment=emulator.clean_environment(self.keeper.scratch) | {"PYTHONPATH": str(ROOT)},
-                directory=self.keeper.scratch,
+                environment=emulator.clean_environment(self.supervisor.scratch) | {"PYTHONPATH": str(ROOT)},
+                directory=self.supervisor.scratch,
             )
-            return self._announced("mesh").removeprefix("ready ")
+            return self._ready_line("mesh").removeprefix("ready ")
 
     def _start_pds(self, tool: Environment) -> str:
         with self._stage("PDS"):
-            self.keeper.start(
+            self.supervisor.start(
                 "pds",
                 [tool.python, "-m", "infra.local.pds", "--secret", self._pds_secret],
-                environment=emulator.clean_environment(self.keeper.scratch) | {"PYTHONPATH": str(ROOT)},
-                directory=self.keeper.scratch,
+                environment=emulator.clean_environment(self.supervisor.scratch) | {"PYTHONPATH": str(ROOT)},
+                directory=self.supervisor.scratch,
             )
-            return self._announced("pds").removeprefix("ready ")
+            return self._ready_line("pds").removeprefix("ready ")
 
     @property
     def _pds_secret(self) -> Path:
-        """Where the local PDS writes the secret of the application that it knows."""
-        return self.keeper.scratch / "pds.json"
+        """File to which the local PDS writes the application's secret."""
+        return self.supervisor.scratch / "pds.json"
 
     def _start_practice(self, mesh_url: str) -> None:
-        self.keeper.start(
+        self.supervisor.start(
             "practice",
             [
                 *(sys.executable, "-m", "infra.local.practice", "--mesh-url", mesh_url, "--community", COMMUNITY),
-                *(option for mailbox in ANSWERING for option in ("--mailbox", mailbox)),
+                *(option for mailbox in RESPONDING for option in ("--mailbox", mailbox)),
                 *("--keep", self.folder / "practice"),
             ],
-            environment=emulator.clean_environment(self.keeper.scratch) | {"PYTHONPATH": str(ROOT)},
-            directory=self.keeper.scratch,
+            environment=emulator.clean_environment(self.supervisor.scratch) | {"PYTHONPATH": str(ROOT)},
+            directory=self.supervisor.scratch,
         )
-        self._announced("practice")
+        self._ready_line("practice")
 
-    def _announced(self, name: str) -> str:
-        """Wait until a program prints the line that begins with `ready`, and return that line."""
-        found: list[str] = []
+    def _ready_line(self, name: str) -> str:
+        """Wait until a program prints a line that begins with `ready`, and return the line."""
+        ready_lines: list[str] = []
 
         def ready() -> bool:
             with suppress(FileNotFoundError):
-                lines = self.keeper.log(name).read_text(errors="replace").splitlines()
-                found[:] = [line for line in lines if line.startswith("ready")]
-            return bool(found)
+                lines = self.supervisor.log(name).read_text(errors="replace").splitlines()
+                ready_lines[:] = [line for line in lines if line.startswith("ready")]
+            return bool(ready_lines)
 
-        self.keeper.wait_until(name, ready, seconds=60)
-        return found[0]
+        self.supervisor.wait_until(name, ready, seconds=60)
+        return ready_lines[0]
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -410,16 +410,16 @@ class LocalRun(Product):
 
 
 def _new_folder() -> Path:
-    """Name a folder for a run's logs, and remove the oldest ones: nobody reads the tenth but last."""
-    place = BUILD / "local"
-    for old in sorted(place.glob("2*-*"))[:-RUNS_KEPT]:
-        if not keeper_lives(old / "logs" / "keeper.lock"):
+    """Return a new folder for a run's logs, and delete the oldest ones."""
+    runs = BUILD / "local"
+    for old in sorted(runs.glob("2*-*"))[:-KEPT_RUNS]:
+        if not supervisor_lives(old / "logs" / "supervisor.lock"):
             shutil.rmtree(old, ignore_errors=True)
-    return place / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
+    return runs / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
 
 
 def _result(future: Future[T]) -> T:
-    """Wait for a thread's result in short steps: Ctrl-C is heard between them."""
+    """Wait for a thread's result in short steps, so that Ctrl-C works."""
     while True:
         try:
             return future.result(timeout=0.2)
@@ -429,8 +429,8 @@ def _result(future: Future[T]) -> T:
 
 
 def _put_credentials(session: LocalSession, outputs: Mapping[str, str]) -> None:
-    """Put the community's passwords where, on AWS, a person puts the real ones."""
-    vault = session.client("secretsmanager")
+    """Put the community's passwords into the secrets; on AWS a person does it."""
+    secrets_manager = session.client("secretsmanager")
     community = json.loads(COMMUNITY.read_text())
     sending = {
         parameter["Name"].rsplit("/", 1)[-1]
@@ -443,13 +443,13 @@ def _put_credentials(session: LocalSession, outputs: Mapping[str, str]) -> None:
     if missing := sending - set(passwords):
         raise LocalRunError(f"{COMMUNITY} has no password for: {', '.join(sorted(missing))}")
     for mailbox in sorted(sending):
-        vault.put_secret_value(
+        secrets_manager.put_secret_value(
             SecretId=f"{outputs['MailboxSecrets']}/{mailbox}", SecretString=json.dumps({"password": passwords[mailbox]})
         )
-    vault.put_secret_value(
+    secrets_manager.put_secret_value(
         SecretId=outputs["MeshSecretName"], SecretString=json.dumps({"shared_key": community["shared_key"]})
     )
-    # The same in every run, so that the documentation can name the messages of the samples.
-    vault.put_secret_value(
+    # The same secret in every run, so that the documentation can name the samples' messages.
+    secrets_manager.put_secret_value(
         SecretId=outputs["IdentifiersSecretName"], SecretString=json.dumps({"secret": community["identifiers_secret"]})
     )

@@ -1,7 +1,7 @@
-"""Do the schedules' work at the demonstration's pace.
+"""Run the schedules at the demonstration's pace.
 
-On AWS a schedule starts the poller every few minutes. Here the same function is invoked with the same inputs, read from
-the created schedules, a second or so apart. `python -m infra.local.schedules STATE` does so for a run that was kept.
+On AWS a schedule invokes the poller every few minutes. Here the function is invoked a second or so apart, with the
+inputs of the deployed schedules. `python -m infra.local.schedules STATE` does so for a detached run.
 """
 
 import argparse
@@ -20,37 +20,37 @@ from infra.local.emulator import Access, LocalSession
 
 
 class FunctionFailedError(Exception):
-    """A function ended with an error of its own; the message is what it reported."""
+    """A function reported an error, which is the message."""
 
 
 def invoke(session: Clients, function: str, payload: str) -> Any:
-    """Invoke a function and return its answer.
+    """Invoke a function and return the result.
 
     Raises:
         FunctionFailedError: the function reported an error, or died.
 
     """
-    answer = session.client("lambda").invoke(FunctionName=function, Payload=payload.encode())
-    body = answer["Payload"].read()
+    response = session.client("lambda").invoke(FunctionName=function, Payload=payload.encode())
+    body = response["Payload"].read()
     value = json.loads(body) if body else None
-    if answer.get("FunctionError"):
+    if response.get("FunctionError"):
         detail = value if isinstance(value, dict) else {}
         raise FunctionFailedError(f"{function}: {detail.get('errorType')}: {detail.get('errorMessage')}")
     return value
 
 
-class Pace:
-    """Invokes every schedule's function, one after the other, then rests; until left."""
+class ScheduleClock:
+    """Invokes all schedules' functions in turn, then pauses, until the block is left."""
 
     def __init__(self, session: LocalSession, schedules: Sequence[Schedule], *, rest_seconds: float) -> None:
         self.rest_seconds = rest_seconds
         self.rounds = 0
         self.failures: dict[str, str] = {}
-        """The last failure of each schedule that failed in the last round."""
+        """Last errors of the schedules that failed in the last round."""
         self._session = session
         self._schedules = schedules
         self._left = threading.Event()
-        self._thread = threading.Thread(target=self.keep, name="schedules", daemon=True)
+        self._thread = threading.Thread(target=self.run, name="schedules", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -60,11 +60,11 @@ class Pace:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._left.set()
-        if error is None:  # after a fault, or Ctrl-C, nobody waits for what is under way
+        if error is None:  # after an error, or Ctrl-C, unfinished work is not awaited
             self._thread.join(timeout=30)
 
-    def keep(self) -> None:
-        """Do rounds until left."""
+    def run(self) -> None:
+        """Repeat the rounds until the block is left."""
         while not self._left.is_set():
             failures = {}
             for schedule in self._schedules:
@@ -78,15 +78,15 @@ class Pace:
 
 
 def main() -> None:
-    """Keep the pace of a kept run, until ended."""
+    """Run the schedules of a detached run until SIGTERM."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("state", type=Path, help="state file of the run")
     state = json.loads(arguments.parse_args().state.read_text())
-    Pace(
+    ScheduleClock(
         LocalSession(Access(**state["access"])),
         [Schedule(**schedule) for schedule in state["deployment"]["schedules"]],
         rest_seconds=state["rest_seconds"],
-    ).keep()
+    ).run()
 
 
 if __name__ == "__main__":

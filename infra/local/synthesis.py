@@ -1,4 +1,4 @@
-"""Synthesize the local environment's template as a deployment would, and keep it while its sources are unchanged."""
+"""Synthesize the local environment's template as for a deployment, and cache it until the sources change."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.environments import BUILD, ROOT, alone
-from infra.local.processes import Keeper, LocalRunError
+from infra.local.processes import LocalRunError, SupervisorClient
 
 ENVIRONMENT = "local"
 SOURCES = ("infra", "functions", "layers")
@@ -20,7 +20,7 @@ FILES = ("pyproject.toml", "requirements-dev.txt", "cdk.json")
 
 @dataclass(frozen=True)
 class Asset:
-    """A folder that the template uses by its place in the assets bucket."""
+    """A folder that the template uses, with the bucket and key of the asset."""
 
     folder: Path
     bucket: str
@@ -29,20 +29,20 @@ class Asset:
 
 @dataclass(frozen=True)
 class Synthesized:
-    """What CDK made: one stack's template, and the assets it names."""
+    """CDK's output: a stack's template and assets."""
 
     name: str
     template: dict[str, Any]
     assets: tuple[Asset, ...]
     source: Path = ROOT
-    """The checkout that it was made from."""
+    """The checkout of the sources."""
 
 
-def synthesize(keeper: Keeper, *, account: str, region: str, source: Path = ROOT) -> Synthesized:
-    """Return the local environment's stack, of this checkout or another.
+def synthesize(supervisor: SupervisorClient, *, account: str, region: str, source: Path = ROOT) -> Synthesized:
+    """Return the local environment's stack, from this checkout or another.
 
     Raises:
-        ProgramFailedError: CDK refused it; its log has the reason.
+        ProgramFailedError: the synthesis failed; the log has the reason.
 
     """
     output = (BUILD / "local" if source == ROOT else source) / "cdk.out"
@@ -51,7 +51,7 @@ def synthesize(keeper: Keeper, *, account: str, region: str, source: Path = ROOT
     with alone(output.with_suffix(".lock")):
         if not inputs.exists() or inputs.read_text() != digest:
             inputs.unlink(missing_ok=True)
-            keeper.complete(
+            supervisor.complete(
                 "synthesis",
                 [sys.executable, "-m", "infra.app", "--environment", ENVIRONMENT, "--output", output],
                 environment={**os.environ, "PYTHONPATH": str(source)},
@@ -62,7 +62,7 @@ def synthesize(keeper: Keeper, *, account: str, region: str, source: Path = ROOT
 
 
 def fingerprint(root: Path) -> str:
-    """Return a hash of everything that the template and its assets are made from."""
+    """Return a hash of all inputs of the template and the assets."""
     digest = hashlib.sha256(sys.version.encode())
     for file in sorted(_inputs(root)):
         digest.update(f"{file.relative_to(root)}\0".encode())
@@ -87,10 +87,10 @@ def _inputs(root: Path) -> Iterator[Path]:
 
 
 def read_assembly(output: Path, *, account: str, region: str) -> Synthesized:
-    """Read a cloud assembly that holds one stack.
+    """Read a cloud assembly with one stack.
 
     Raises:
-        LocalRunError: it holds none, or several.
+        LocalRunError: there is no stack, or there are several.
 
     """
     artifacts = json.loads((output / "manifest.json").read_text())["artifacts"]
@@ -106,14 +106,14 @@ def read_assembly(output: Path, *, account: str, region: str) -> Synthesized:
             continue
         for file in json.loads((output / item["properties"]["file"]).read_text()).get("files", {}).values():
             if file["source"]["packaging"] != "zip":
-                continue  # the template itself, which goes in directly
+                continue  # the template, which is uploaded separately
             assets += [
                 Asset(
                     folder=output / file["source"]["path"],
-                    bucket=_resolved(place["bucketName"], account, region),
-                    key=_resolved(place["objectKey"], account, region),
+                    bucket=_resolved(destination["bucketName"], account, region),
+                    key=_resolved(destination["objectKey"], account, region),
                 )
-                for place in file["destinations"].values()
+                for destination in file["destinations"].values()
             ]
     return Synthesized(name=properties.get("stackName", name), template=template, assets=tuple(assets))
 

@@ -1,6 +1,6 @@
-"""What the synthesized template must be given to stand on the emulator: the whole list, each entry with its reason.
+"""Changes to the synthesized template for the emulator: the complete list, with reasons.
 
-Everything else is created as it would be on AWS. A rewrite that is not needed any more should go.
+Everything else is created as on AWS. Delete a rewrite that the emulator no longer needs.
 """
 
 import copy
@@ -13,7 +13,7 @@ Template = dict[str, Any]
 
 @dataclass(frozen=True)
 class Rewrite:
-    """One difference between the deployed template and the emulated one."""
+    """A difference between the deployed template and the emulated one."""
 
     what: str
     reason: str
@@ -21,10 +21,10 @@ class Rewrite:
 
 
 NOT_EMULATED = ("AWS::CloudWatch::CompositeAlarm", "AWS::CodePipeline::Pipeline", "AWS::CodePipeline::Webhook")
-"""Types that the emulator refuses to create. None of them takes part in sending a message."""
+"""Types that the emulator refuses to create. They take no part in sending a message."""
 
 
-def _drop_what_is_not_emulated(template: Template) -> None:
+def _drop_unsupported_resources(template: Template) -> None:
     dropped = {name for name, resource in template["Resources"].items() if resource["Type"] in NOT_EMULATED}
     for name in dropped:
         del template["Resources"][name]
@@ -54,7 +54,7 @@ def _run_functions_under_the_runtime_client(template: Template) -> None:
             function["Properties"]["Runtime"] = "provided.al2023"
 
 
-def _name_what_is_asked_as_the_emulator_does(template: Template) -> None:
+def _rewrite_permissions_for_the_emulator(template: Template) -> None:
     for policy in resources(template, "AWS::IAM::Policy").values():
         for statement in policy["Properties"].get("PolicyDocument", {}).get("Statement", ()):
             match statement:
@@ -66,7 +66,7 @@ def _name_what_is_asked_as_the_emulator_does(template: Template) -> None:
                     }
 
 
-def _leave_layers_to_the_environment(template: Template) -> None:
+def _drop_layers(template: Template) -> None:
     for function in resources(template, "AWS::Lambda::Function").values():
         function["Properties"].pop("Layers", None)
     for name in resources(template, "AWS::Lambda::LayerVersion"):
@@ -77,33 +77,34 @@ REWRITES: tuple[Rewrite, ...] = (
     Rewrite(
         "composite alarms and pipelines are left out",
         "the emulator does not offer them",
-        _drop_what_is_not_emulated,
+        _drop_unsupported_resources,
     ),
     Rewrite(
         "a secret's Ref becomes its ARN",
-        "CloudFormation gives a secret's ARN for Ref; the emulator gives its name, which no policy would match",
+        "CloudFormation returns a secret's ARN for Ref; the emulator returns the name, which no policy would match",
         _name_secrets_by_arn,
     ),
     Rewrite(
         "python3.13 becomes provided.al2023",
-        "the emulator would run a Python function in a loop of its own; so AWS's runtime client runs it instead",
+        "the emulator would run Python functions in a loop; with this, AWS's runtime client runs them",
         _run_functions_under_the_runtime_client,
     ),
     Rewrite(
-        "permission to describe a rule names its bus, and that to get a mapping becomes that to list mappings",
-        "AWS leaves the default bus out of a rule's ARN; the emulator asks for it, and takes getting for listing",
-        _name_what_is_asked_as_the_emulator_does,
+        "events:DescribeRule names the event bus, and lambda:GetEventSourceMapping becomes ListEventSourceMappings",
+        "AWS omits the default bus in a rule's ARN, the emulator does not; it also checks the list permission for a "
+        "get",
+        _rewrite_permissions_for_the_emulator,
     ),
     Rewrite(
         "layers are left out",
         "they hold packages for arm64; the local runtime environment has the same versions for this machine",
-        _leave_layers_to_the_environment,
+        _drop_layers,
     ),
 )
 
 
 def for_emulator(template: Mapping[str, Any]) -> Template:
-    """Return the template with every rewrite applied. The given one is not changed."""
+    """Return a copy of the template with every rewrite applied."""
     rewritten: Template = copy.deepcopy(dict(template))
     for rewrite in REWRITES:
         rewrite.apply(rewritten)
@@ -116,7 +117,7 @@ def resources(template: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def _referenced(node: Any) -> Iterator[str]:
-    """Yield every logical id that a part of a template refers to by Ref or Fn::GetAtt."""
+    """Yield the logical ids that a part of a template refers to by Ref or Fn::GetAtt."""
     if isinstance(node, dict):
         if isinstance(node.get("Ref"), str):
             yield node["Ref"]

@@ -1,1 +1,1 @@
-"""What an operator does to a deployed environment, with the credentials of a person and not of a function."""
+"""The operator's tools for an environment. They use a person's credentials, not a function's."""

@@ -1,6 +1,6 @@
 """`python -m infra.operations` is `gpcm`."""
 
-import infra.operations.commands  # noqa: F401 - makes the commands known
+import infra.operations.commands  # noqa: F401 - registers the commands
 from infra.operations.command_line import main
 
 if __name__ == "__main__":

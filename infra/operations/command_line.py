@@ -1,7 +1,7 @@
 """`gpcm`: the operator's command line, for a run on this machine and for AWS alike.
 
-A command is a function that is given `Given` (the place, opened when first used; the screen) and its own options. What
-is the same for all, where to work and whether to write JSON, `command` adds. Exit statuses are `Ended`'s.
+A command is a function of a `CommandContext` and the command's options. `command` adds the options that all commands
+share: which environment to use, and whether to write JSON. `ExitStatus` lists the exit statuses.
 """
 
 import inspect
@@ -19,36 +19,36 @@ from botocore.exceptions import BotoCoreError, ClientError
 from gpconnect_messaging.ledger.search import CursorError, SearchBusyError
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.operators import ActorError, ReasonError, checked_reason
-from gpconnect_messaging.steps.by_hand import NotPossibleError
+from gpconnect_messaging.steps.operator_actions import NotPossibleError
 from infra.local.processes import LocalRunError
-from infra.operations.place import (
+from infra.operations.environment import (
     AmbiguousError,
-    Place,
-    PlaceError,
+    EnvironmentRef,
+    OperatorEnvironment,
+    OperatorEnvironmentError,
     UnknownMessageError,
-    Where,
-    open_place,
+    open_environment,
     operator_name,
 )
-from infra.operations.screen import Screen, complain, rows_table
+from infra.operations.screen import Screen, print_error, rows_table
 
 
-class Ended(IntEnum):
-    """How a command ended."""
+class ExitStatus(IntEnum):
+    """The exit status of a command."""
 
     WELL = 0
     THE_ANSWER_IS_NO = 1
-    """It did its work, and what it looked at is not as it should be."""
+    """The command ran and found a problem."""
     WRONG_INPUT = 2
     NO_PLACE = 3
-    """There is no such run or stack, or it does not answer, or refuses."""
+    """The local run or stack does not exist, does not answer, or refuses."""
     NOT_POSSIBLE = 4
-    """There is no such message, or it is past that point; nothing was changed."""
+    """The message does not exist, or its status does not allow the action. Nothing was changed."""
     INTERRUPTED = 130
 
 
 class Panel(StrEnum):
-    """What the commands are for, in the order in which they are listed."""
+    """The groups of commands, in the order in which the help lists them."""
 
     LOOK = "Look"
     ACT = "Act"
@@ -58,17 +58,17 @@ class Panel(StrEnum):
 
 
 class InputError(Exception):
-    """What was given cannot be used. The message is a sentence that says what to give."""
+    """An argument or option cannot be used. The message says what to give."""
 
 
 EXIT_STATUSES = (
-    "Exit status: 0 done; 1 done, and what was looked at is not as it should be; 2 wrong input; 3 the place is not "
-    "there, or refuses; 4 no such message, or not possible for it any more."
+    "Exit status: 0 success; 1 success, and a problem was found; 2 wrong input; 3 the environment does not exist or "
+    "refuses; 4 the message does not exist, or its status does not allow the action."
 )
 
 app = typer.Typer(
     name="gpcm",
-    help="GP Connect Messaging: find any message, know what to do next.",
+    help="GP Connect Messaging: find any message, and know what to do next.",
     epilog=f"Example: gpcm list --status REJECTED. {EXIT_STATUSES}",
     no_args_is_help=True,
     add_completion=False,
@@ -77,53 +77,55 @@ app = typer.Typer(
 )
 
 
-class Given:
-    """What every command is given."""
+class CommandContext:
+    """The environment, the screen and the operator of a command."""
 
-    def __init__(self, where: Where, opener: Callable[[Where], Place], *, as_json: bool) -> None:
+    def __init__(
+        self, where: EnvironmentRef, opener: Callable[[EnvironmentRef], OperatorEnvironment], *, as_json: bool
+    ) -> None:
         self.where = where
         self.screen = Screen(as_json=as_json)
         self._opener = opener
 
     @cached_property
-    def place(self) -> Place:
-        """The place, opened when it is first wanted. Raises PlaceError."""
+    def environment(self) -> OperatorEnvironment:
+        """The environment, opened at first use. Raises OperatorEnvironmentError."""
         return self._opener(self.where)
 
     def close(self) -> None:
-        """Close the place, if it was opened."""
-        if "place" in self.__dict__:
-            self.place.close()
+        """Close the environment, if it was opened."""
+        if "environment" in self.__dict__:
+            self.environment.close()
 
-    def actor(self, given: str | None) -> str:
-        """Say who acts; it is recorded with what they do."""
-        return operator_name(given)
+    def actor(self, option: str | None) -> str:
+        """Return the operator's id for the audit trail."""
+        return operator_name(option)
 
-    def reason(self, given: str | None) -> str:
-        """Say why; it is recorded too. Raises InputError."""
+    def reason(self, option: str | None) -> str:
+        """Check the reason for the audit trail. Raises InputError."""
         try:
-            return checked_reason(given or "")
+            return checked_reason(option or "")
         except ReasonError as error:
             raise InputError(f"--reason: {error}. It is recorded with your name.") from None
 
     def confirm(self, question: str, *, yes: bool) -> None:
-        """Ask before something is changed. Raises InputError where nobody can be asked, and Exit at a no."""
+        """Ask before a change. Raises InputError off a terminal, and Exit if the operator says no."""
         if yes:
             return
         if not sys.stdin.isatty():
-            raise InputError(f"{question} Nobody can be asked here: add --yes to do it.")
+            raise InputError(f"{question} There is no terminal to ask on: add --yes to do it.")
         if not typer.confirm(question, err=True):
-            raise typer.Exit(Ended.NOT_POSSIBLE)
+            raise typer.Exit(ExitStatus.NOT_POSSIBLE)
 
 
-_WHERE = "Where (a kept local run, if nothing is said)"
+_WHERE = "Environment (default: the detached local run)"
 _SHARED: dict[str, tuple[Any, Any]] = {
     "as_json": (
         Annotated[bool, typer.Option("--json", help="Write JSON for a program.", rich_help_panel="Output")],
         False,
     ),
     "local": (
-        Annotated[bool, typer.Option("--local", help="The run kept by `make demo KEEP=1`.", rich_help_panel=_WHERE)],
+        Annotated[bool, typer.Option("--local", help="The detached local run.", rich_help_panel=_WHERE)],
         False,
     ),
     "environment": (
@@ -139,14 +141,14 @@ _SHARED: dict[str, tuple[Any, Any]] = {
     "stack": (
         Annotated[
             str | None,
-            typer.Option("--stack", metavar="NAME", help="A stack of another name.", rich_help_panel=_WHERE),
+            typer.Option("--stack", metavar="NAME", help="A stack by its full name.", rich_help_panel=_WHERE),
         ],
         None,
     ),
     "profile": (
         Annotated[
             str | None,
-            typer.Option("--profile", metavar="NAME", help="AWS credentials' profile.", rich_help_panel=_WHERE),
+            typer.Option("--profile", metavar="NAME", help="AWS profile.", rich_help_panel=_WHERE),
         ],
         None,
     ),
@@ -167,87 +169,89 @@ Body = Callable[..., int | None]
 
 
 def command(
-    *, example: str, panel: Panel, on: typer.Typer = app, name: str | None = None, placed: bool = True
+    *, example: str, panel: Panel, on: typer.Typer = app, name: str | None = None, needs_environment: bool = True
 ) -> Callable[[Body], Body]:
-    """Make a function a command: its docstring is the help, `example` stands below it.
+    """Register a function as a command. The docstring becomes the help, and `example` stands below it.
 
-    The function's first parameter is `Given`. `placed` says whether it works at a place; else it has --json alone.
+    The function's first parameter is `CommandContext`. Without an environment, --json is the only shared option.
     """
 
     def register(body: Body) -> Body:
-        own = list(inspect.signature(body).parameters.values())[1:]
-        shared = {each: _SHARED[each] for each in _SHARED if placed or each == "as_json"}
+        parameters_of_body = list(inspect.signature(body).parameters.values())[1:]
+        shared = {option: _SHARED[option] for option in _SHARED if needs_environment or option == "as_json"}
 
         def run(ctx: typer.Context, **options: Any) -> None:
-            said = {each: options.pop(each) for each in shared}
-            as_json = said.pop("as_json")
-            given = Given(Where(**said), ctx.obj or open_place, as_json=as_json)
+            values = {option: options.pop(option) for option in shared}
+            as_json = values.pop("as_json")
+            context = CommandContext(EnvironmentRef(**values), ctx.obj or open_environment, as_json=as_json)
             try:
-                status = _ended(lambda: body(given, **options))
+                status = _exit_status(lambda: body(context, **options))
             finally:
-                given.close()
+                context.close()
             raise typer.Exit(status)
 
         parameters = [inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
-        parameters += [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
+        parameters += [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters_of_body]
         parameters += [
-            inspect.Parameter(each, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-            for each, (annotation, default) in shared.items()
+            inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            for option, (annotation, default) in shared.items()
         ]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         run.__doc__ = body.__doc__
-        called = name or body.__name__.strip("_").replace("_", "-")
+        command_name = name or body.__name__.strip("_").replace("_", "-")
         in_panel = panel.value if on is app else None
-        on.command(called, epilog=f"Example: {example}", rich_help_panel=in_panel)(run)
+        on.command(command_name, epilog=f"Example: {example}", rich_help_panel=in_panel)(run)
         return body
 
     return register
 
 
-def _ended(work: Callable[[], int | None]) -> int:
-    """Do the work, and turn what went wrong into one sentence and an exit status."""
+def _exit_status(work: Callable[[], int | None]) -> int:
+    """Run a command, and turn an error into a sentence and an exit status."""
     try:
-        return int(work() or Ended.WELL)
+        return int(work() or ExitStatus.WELL)
     except InputError as error:
-        complain(str(error))
-        return Ended.WRONG_INPUT
+        print_error(str(error))
+        return ExitStatus.WRONG_INPUT
     except (CursorError, ActorError) as error:
-        complain(f"{str(error)[:1].upper()}{str(error)[1:]}.")
-        return Ended.WRONG_INPUT
+        print_error(f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        return ExitStatus.WRONG_INPUT
     except AmbiguousError as error:
-        complain(str(error), rows_table(error.rows))
-        return Ended.NOT_POSSIBLE
+        print_error(str(error), rows_table(error.rows))
+        return ExitStatus.NOT_POSSIBLE
     except (UnknownMessageError, NotPossibleError) as error:
-        complain(f"{error!s}".rstrip(".") + ".")
-        return Ended.NOT_POSSIBLE
-    except (PlaceError, LocalRunError) as error:
-        complain(str(error))
-        return Ended.NO_PLACE
+        print_error(f"{error!s}".rstrip(".") + ".")
+        return ExitStatus.NOT_POSSIBLE
+    except (OperatorEnvironmentError, LocalRunError) as error:
+        print_error(str(error))
+        return ExitStatus.NO_PLACE
     except (LedgerBusyError, SearchBusyError):
-        complain("Others keep changing the same message just now. Nothing was changed: try again.")
-        return Ended.NOT_POSSIBLE
+        print_error("Others are changing the same message. Nothing was changed: try again.")
+        return ExitStatus.NOT_POSSIBLE
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        complain(
+        print_error(
             f"AWS refuses {error.operation_name} ({code}). Check --profile, that your credentials are current, and "
             "that they may do this: docs/operations.md lists the permissions."
         )
-        return Ended.NO_PLACE
+        return ExitStatus.NO_PLACE
     except BotoCoreError as error:
-        complain(f"AWS cannot be reached ({type(error).__name__}). Check --region, the network and your credentials.")
-        return Ended.NO_PLACE
+        print_error(
+            f"AWS cannot be reached ({type(error).__name__}). Check --region, the network and your credentials."
+        )
+        return ExitStatus.NO_PLACE
 
 
 def main() -> None:
     """Run the command line."""
-    # What `gpcm completion` prints calls us again to be told how to go on; Typer's own options for that are left out.
+    # The script of `gpcm completion` calls gpcm for suggestions. Typer's own completion options are switched off.
     typer.completion.completion_init()  # type: ignore[attr-defined]
     try:
         app(prog_name="gpcm")
     except KeyboardInterrupt:
-        complain("Stopped.")
-        sys.exit(Ended.INTERRUPTED)
-    except BrokenPipeError:  # whoever read our output has read enough
+        print_error("Stopped.")
+        sys.exit(ExitStatus.INTERRUPTED)
+    except BrokenPipeError:  # such as `gpcm list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Ended.THE_ANSWER_IS_NO)
+        sys.exit(ExitStatus.THE_ANSWER_IS_NO)

@@ -1,6 +1,6 @@
-"""Every log line about a message, from all three functions: files of a local run, CloudWatch Logs on AWS.
+"""Finds the log lines about a message, in the files of a local run or in CloudWatch Logs.
 
-Our log lines name ids and hold no personal data, and so may be shown as they are.
+The functions' log lines have ids and no personal data, so operators may see them unchanged.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line of a function's log. `at` is None where the line does not say."""
+    """A line of a function's log. `at` is None if the line has no time."""
 
     at: datetime | None
     function: str
@@ -22,32 +22,32 @@ class LogLine:
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """The line's fields where it is one of ours, which are JSON; otherwise none."""
+        """The fields of a JSON line; empty for other lines."""
         with suppress(ValueError):
-            read = json.loads(self.text)
-            if isinstance(read, dict):
-                return read
+            fields = json.loads(self.text)
+            if isinstance(fields, dict):
+                return fields
         return {}
 
 
 class Logs(Protocol):
-    """Where the functions' logs are."""
+    """The functions' logs."""
 
     def lines(self, words: Sequence[str], since: datetime, until: datetime) -> list[LogLine]:
-        """Find the lines of a time that hold one of the words, in order of time."""
+        """Find the lines within a period that contain one of the words, in order of time."""
 
 
 @dataclass(frozen=True)
 class LogFiles:
-    """The logs of a local run: a file for each function."""
+    """The logs of a local run, one file per function."""
 
     folder: Path
     functions: tuple[str, ...] = ("builder", "sender", "poller")
 
     def lines(self, words: Sequence[str], since: datetime, until: datetime) -> list[LogLine]:
-        """Find the lines that hold one of the words; one without a time of its own has that of the line before it."""
-        found = [each for function in self.functions for each in self._of(function, words)]
-        return _sorted(each for each in found if each.at is None or since <= each.at <= until)
+        """Find the lines that contain one of the words. A line without a time has the time of the line before."""
+        matching = [line for function in self.functions for line in self._of(function, words)]
+        return _sorted(line for line in matching if line.at is None or since <= line.at <= until)
 
     def _of(self, function: str, words: Sequence[str]) -> Iterator[LogLine]:
         at: datetime | None = None
@@ -61,16 +61,16 @@ class LogFiles:
 
 @dataclass(frozen=True)
 class CloudWatchLogs:
-    """The logs on AWS: a group for each function. `client` is boto3's for CloudWatch Logs."""
+    """The logs on AWS, one group per function. `client` is boto3's client for CloudWatch Logs."""
 
     client: Any
     groups: Callable[[], Mapping[str, str]]
-    """Gives the log group of each function by the function's name."""
+    """Returns the log groups by function name."""
 
     def lines(self, words: Sequence[str], since: datetime, until: datetime) -> list[LogLine]:
-        """Find the lines that hold one of the words."""
+        """Find the lines that contain one of the words."""
         pattern = " ".join(f'?"{word}"' for word in words)
-        found = []
+        matching = []
         for function, group in self.groups().items():
             pages = self.client.get_paginator("filter_log_events").paginate(
                 logGroupName=group,
@@ -81,8 +81,8 @@ class CloudWatchLogs:
             for page in pages:
                 for event in page["events"]:
                     at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
-                    found.append(LogLine(at, function, event["message"].rstrip("\n")))
-        return _sorted(found)
+                    matching.append(LogLine(at, function, event["message"].rstrip("\n")))
+        return _sorted(matching)
 
 
 def _sorted(lines: Any) -> list[LogLine]:
@@ -94,6 +94,6 @@ def _time(fields: Mapping[str, Any]) -> datetime | None:
     for name in ("timestamp", "time"):
         if isinstance(written := fields.get(name), str):
             with suppress(ValueError):
-                read = datetime.fromisoformat(written.replace(",", "."))
-                return read if read.tzinfo else read.replace(tzinfo=UTC)
+                at = datetime.fromisoformat(written.replace(",", "."))
+                return at if at.tzinfo else at.replace(tzinfo=UTC)
     return None

@@ -1,8 +1,8 @@
-"""What an operator sees of a message: pure values, made from the ledger's records, the same on every screen.
+"""An operator's view of a message: values from the ledger's records, the same in the command line and the console.
 
-What a status means and what to do about it are the lifecycle's own words (`RULES`, as in docs/lifecycle.md) and those
-of the notices; nothing is said twice. Nothing here is personal but the encounter, which is the sender's own word and
-can name a person: it stays hidden unless it was revealed (see `infra.operations.revealing`).
+The meaning of a status and the advice come from the lifecycle (`RULES`, as in docs/lifecycle.md) and from the
+notifications. Only the encounter is personal data: the sender chooses it, and it can name a person. It stays hidden
+unless it was revealed (see `infra.operations.personal_data`).
 """
 
 from collections.abc import Sequence
@@ -14,28 +14,28 @@ from typing import Any
 from gpconnect_messaging.itk3.response_codes import Level, Verdict, level_of
 from gpconnect_messaging.ledger.lifecycle import (
     TOLD_ON_ENTERING,
-    Fact,
-    FactKind,
-    History,
+    EventType,
+    LedgerEvent,
+    MessageHistory,
     Status,
-    notices_due,
+    notifications_due,
     rule_of,
 )
 from gpconnect_messaging.ledger.records import MessageRecord, Summary
 from gpconnect_messaging.ledger.search import Counted
-from gpconnect_messaging.notices import Severity, words_of
+from gpconnect_messaging.notifications import Severity, notification_text
 from gpconnect_messaging.stated_times import read_stated
 from infra.operations.wording import code_in_words, in_words
 
 HIDDEN = "hidden"
-"""What is shown of what is not revealed."""
+"""The text in place of hidden data."""
 
 ORDER = tuple(Status)
 """Statuses in the order in which a message passes through them."""
 
 
 class Mood(StrEnum):
-    """How a status bears on a person: what screens colour by, never without the word itself."""
+    """The colour of a status. Screens always show the status in words, too."""
 
     GOOD = "good"
     UNDER_WAY = "under way"
@@ -45,7 +45,7 @@ class Mood(StrEnum):
 
 
 def mood(status: Status) -> Mood:
-    """Say how a status bears on a person."""
+    """Return the colour of a status."""
     if status is Status.TELL_PRACTICE:
         return Mood.WAITS
     if status in TOLD_ON_ENTERING:
@@ -63,23 +63,23 @@ class Row:
     request_id: str
     mailbox: str
     version: int
-    """0 for a request that is no message (yet)."""
+    """0 for a request without a message (yet)."""
     recipient: str
     status: Status
     created_at: datetime
     changed_at: datetime
     age: timedelta
-    """How long it has been in its status."""
+    """Time in the status."""
     late: bool
-    """Whether the sweep should have looked at it by now: by more than two minutes."""
+    """Whether the message has been due for the sweep for more than two minutes."""
 
     @property
     def short_id(self) -> str:
-        """The beginning of the message id: enough to ask for it by."""
+        """The first eight characters of the message id, enough to find the message."""
         return self.message_id[:8]
 
     def as_json(self) -> dict[str, Any]:
-        """Write it for a program."""
+        """Return the values for JSON."""
         return {
             "message_id": self.message_id,
             "request_id": self.request_id,
@@ -98,7 +98,7 @@ _SWEEP_MAY_TAKE = timedelta(minutes=2)
 
 
 def row(summary: Summary, now: datetime) -> Row:
-    """Make a list's row."""
+    """Return the row of a message in a list."""
     return Row(
         message_id=summary.message_id,
         request_id=summary.request_id,
@@ -115,7 +115,7 @@ def row(summary: Summary, now: datetime) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class StatusCount:
-    """How many messages have a status, and since when the longest-standing of them has had it."""
+    """The number of messages in a status, and since when the oldest has been in it."""
 
     status: Status
     count: int
@@ -123,7 +123,7 @@ class StatusCount:
 
 
 def status_counts(counted: Counted, oldest: dict[Status, datetime] | None = None) -> tuple[StatusCount, ...]:
-    """Put counts in the order of the statuses; those without any are left out."""
+    """Return the counts in the order of the statuses, without zeros."""
     since = oldest or {}
     return tuple(
         StatusCount(status, counted.by_status[status], since.get(status))
@@ -134,7 +134,7 @@ def status_counts(counted: Counted, oldest: dict[Status, datetime] | None = None
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that happened to a message."""
+    """An event of a message, in words."""
 
     at: datetime
     kind: str
@@ -144,7 +144,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response that came: its code, what that means, and who sent it. Suspicious ones count for nothing."""
+    """A received response: code, meaning and sender. Suspicious responses do not count."""
 
     at: datetime
     code: str | None
@@ -157,7 +157,7 @@ class Answer:
 
 
 class Coming(StrEnum):
-    """Where an acknowledgement stands."""
+    """The state of an acknowledgement."""
 
     POSITIVE = "positive"
     NEGATIVE = "negative"
@@ -168,7 +168,7 @@ class Coming(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """One of the two acknowledgements: whether it came, what came, and when it is due."""
+    """One of the two acknowledgements: the state, the due time, and the received responses."""
 
     level: Level
     state: Coming
@@ -177,9 +177,9 @@ class Acknowledgement:
 
     @property
     def words(self) -> str:
-        """Say it in one line."""
-        if counting := [each for each in self.answers if not each.suspicious]:
-            return "; ".join(dict.fromkeys(f"{each.verdict.value}: {each.meaning}" for each in counting))
+        """The state in one line."""
+        if counting := [answer for answer in self.answers if not answer.suspicious]:
+            return "; ".join(dict.fromkeys(f"{answer.verdict.value}: {answer.meaning}" for answer in counting))
         by = f" by {self.due_at:%d %b %H:%M} UTC" if self.due_at else ""
         return {
             Coming.OVERDUE: f"did not come{by}",
@@ -189,18 +189,18 @@ class Acknowledgement:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a message's status means, what brought it about, and what to do; each a list of sentences or causes."""
+    """The meaning of a message's status, the causes, and what to do."""
 
     meaning: tuple[str, ...]
     causes: tuple[str, ...]
     todo: tuple[str, ...]
     severity: Severity | None
-    """None where nobody needs to do anything."""
+    """None if no action is needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """All that an operator sees of a message."""
+    """An operator's view of a message."""
 
     row: Row
     encounter: str = HIDDEN
@@ -209,9 +209,9 @@ class Message:
     """The messages that a held request became."""
     legal_hold: bool
     arrived: datetime | None
-    """When the request came, as far as that is known."""
+    """When the request arrived; None if unknown."""
     registration: dict[str, Any]
-    """What is known of the patient's practice: `ods_code`, `name`, `source`, `deceased`."""
+    """The patient's practice: `ods_code`, `name`, `source`, `deceased`."""
     sha256: str | None
     timeline: tuple[Step, ...]
     infrastructure: Acknowledgement
@@ -219,7 +219,7 @@ class Message:
     explanation: Explanation
 
     def as_json(self) -> dict[str, Any]:
-        """Write it for a program."""
+        """Return the values for JSON."""
         return self.row.as_json() | {
             "encounter": self.encounter,
             "mesh_message_ids": list(self.mesh_message_ids),
@@ -233,10 +233,10 @@ class Message:
                 for step in self.timeline
             ],
             "acknowledgements": {
-                each.level.value: {
-                    "state": each.state.value,
-                    "due_at": each.due_at.isoformat() if each.due_at else None,
-                    "words": each.words,
+                awaited.level.value: {
+                    "state": awaited.state.value,
+                    "due_at": awaited.due_at.isoformat() if awaited.due_at else None,
+                    "words": awaited.words,
                     "answers": [
                         {
                             "at": answer.at.isoformat(),
@@ -248,10 +248,10 @@ class Message:
                             "mesh_message_id": answer.mesh_message_id,
                             "suspicious": answer.suspicious,
                         }
-                        for answer in each.answers
+                        for answer in awaited.answers
                     ],
                 }
-                for each in (self.infrastructure, self.business)
+                for awaited in (self.infrastructure, self.business)
             },
             "meaning": list(self.explanation.meaning),
             "causes": list(self.explanation.causes),
@@ -260,9 +260,9 @@ class Message:
 
 
 def message(record: MessageRecord, summary: Summary, now: datetime, *, reveal_encounter: bool = False) -> Message:
-    """Tell all of a message. `reveal_encounter` only after the reveal was recorded."""
+    """Return the view of a message. Set `reveal_encounter` only after the reveal was recorded."""
     history = record.history
-    built = history.of(FactKind.BUILT)
+    built = history.of(EventType.BUILT)
     return Message(
         row=row(summary, now),
         encounter=record.encounter if reveal_encounter else HIDDEN,
@@ -279,23 +279,23 @@ def message(record: MessageRecord, summary: Summary, now: datetime, *, reveal_en
     )
 
 
-def timeline(history: History) -> tuple[Step, ...]:
-    """Tell what happened, oldest first."""
+def timeline(history: MessageHistory) -> tuple[Step, ...]:
+    """Return the events in words, oldest first."""
     return tuple(
-        Step(fact.at, fact.kind.value, in_words(fact), fact.source)
-        for fact in sorted(history.facts, key=lambda fact: fact.at)
+        Step(event.at, event.kind.value, in_words(event), event.source)
+        for event in sorted(history.events, key=lambda event: event.at)
     )
 
 
-def acknowledgement(history: History, level: Level, now: datetime) -> Acknowledgement:
-    """Say where one of the acknowledgements stands. What comes with no known level counts as neither."""
+def acknowledgement(history: MessageHistory, level: Level, now: datetime) -> Acknowledgement:
+    """Return the state of an acknowledgement. Responses with an unknown level do not count."""
     answers = tuple(
-        _answer(fact, fact in history.suspicious)
-        for fact in sorted(history.of(FactKind.RESPONSE), key=lambda fact: fact.at)
-        if level_of(str(fact.details["code"])) is level
+        _answer(event, event in history.suspicious)
+        for event in sorted(history.of(EventType.RESPONSE), key=lambda event: event.at)
+        if level_of(str(event.details["code"])) is level
     )
     due = _due(history, level)
-    verdicts = {verdict for its, verdict in history.verdicts if its == level}
+    verdicts = {verdict for verdict_level, verdict in history.verdicts if verdict_level == level}
     if Verdict.NEGATIVE in verdicts:
         state = Coming.NEGATIVE
     elif Verdict.POSITIVE in verdicts:
@@ -307,18 +307,18 @@ def acknowledgement(history: History, level: Level, now: datetime) -> Acknowledg
     return Acknowledgement(level, state, due, answers)
 
 
-def _due(history: History, level: Level) -> datetime | None:
-    built = history.of(FactKind.BUILT)
-    left = history.of(FactKind.UPLOAD_ACCEPTED, FactKind.UPLOAD_STARTED)
+def _due(history: MessageHistory, level: Level) -> datetime | None:
+    built = history.of(EventType.BUILT)
+    left = history.of(EventType.UPLOAD_ACCEPTED, EventType.UPLOAD_STARTED)
     if not built or not left:
         return None
-    return min(fact.at for fact in left) + timedelta(seconds=built[0].details[f"{level.value}_seconds"])
+    return min(event.at for event in left) + timedelta(seconds=built[0].details[f"{level.value}_seconds"])
 
 
-def _answer(fact: Fact, suspicious: bool) -> Answer:
-    details = fact.details
+def _answer(event: LedgerEvent, suspicious: bool) -> Answer:
+    details = event.details
     return Answer(
-        at=fact.at,
+        at=event.at,
         code=details["code"],
         meaning=code_in_words(details["code"]),
         verdict=Verdict(details["verdict"]) if details["verdict"] in set(Verdict) else Verdict.UNKNOWN,
@@ -329,55 +329,55 @@ def _answer(fact: Fact, suspicious: bool) -> Answer:
     )
 
 
-_CAUSES: dict[Status, Sequence[FactKind]] = {
-    Status.INVALID: (FactKind.REQUEST_REFUSED,),
-    Status.NOT_REQUIRED: (FactKind.NOT_REQUIRED,),
-    Status.HELD: (FactKind.HELD, FactKind.DIFFERS, FactKind.LOOKUP_UNANSWERED),
-    Status.SUPERSEDED: (FactKind.SUPERSEDED,),
-    Status.WITHDRAWN: (FactKind.WITHDRAWN, FactKind.WITHDRAWAL, FactKind.PRACTICE_TOLD),
-    Status.TELL_PRACTICE: (FactKind.WITHDRAWAL,),
-    Status.UNCERTAIN: (FactKind.UPLOAD_UNCERTAIN,),
-    Status.REFUSED: (FactKind.UPLOAD_REFUSED, FactKind.RECIPIENT_UNRESOLVED),
-    Status.UNDELIVERED: (FactKind.REPORT,),
-    Status.REJECTED: (FactKind.RESPONSE, FactKind.VOIDED),
-    Status.DELIVERED: (FactKind.RESPONSE,),
-    Status.OVERDUE: (FactKind.ACKNOWLEDGEMENT_OVERDUE,),
-    Status.BUILT: (FactKind.UPLOAD_POSTPONED,),
+_CAUSES: dict[Status, Sequence[EventType]] = {
+    Status.INVALID: (EventType.REQUEST_REFUSED,),
+    Status.NOT_REQUIRED: (EventType.NOT_REQUIRED,),
+    Status.HELD: (EventType.HELD, EventType.DIFFERS, EventType.LOOKUP_UNANSWERED),
+    Status.SUPERSEDED: (EventType.SUPERSEDED,),
+    Status.WITHDRAWN: (EventType.WITHDRAWN, EventType.WITHDRAWAL, EventType.PRACTICE_TOLD),
+    Status.TELL_PRACTICE: (EventType.WITHDRAWAL,),
+    Status.UNCERTAIN: (EventType.UPLOAD_UNCERTAIN,),
+    Status.REFUSED: (EventType.UPLOAD_REFUSED, EventType.RECIPIENT_UNRESOLVED),
+    Status.UNDELIVERED: (EventType.REPORT,),
+    Status.REJECTED: (EventType.RESPONSE, EventType.VOIDED),
+    Status.DELIVERED: (EventType.RESPONSE,),
+    Status.OVERDUE: (EventType.ACKNOWLEDGEMENT_OVERDUE,),
+    Status.BUILT: (EventType.UPLOAD_POSTPONED,),
 }
-"""The kinds of facts that a status rests on, as far as they say more than the status does."""
+"""The events that caused a status, if they say more than the status."""
 
 
-def explanation(history: History) -> Explanation:
-    """Say what the facts amount to: the meaning of the status, its causes, and what to do about it."""
+def explanation(history: MessageHistory) -> Explanation:
+    """Explain the status of a message: the meaning, the causes, and what to do."""
     rule = rule_of(history.status)
-    kinds = sorted(notices_due(history))
-    told = [words_of(kind) for kind in kinds]
-    meaning = [] if history.status in TOLD_ON_ENTERING and told else [_sentence(rule.reason)]
-    severity = min((words.severity for words in told), key=list(Severity).index, default=None)
+    kinds = sorted(notifications_due(history))
+    texts = [notification_text(kind) for kind in kinds]
+    meaning = [] if history.status in TOLD_ON_ENTERING and texts else [_sentence(rule.reason)]
+    severity = min((text.severity for text in texts), key=list(Severity).index, default=None)
     return Explanation(
-        meaning=tuple(meaning + [words.what for words in told]),
+        meaning=tuple(meaning + [text.what for text in texts]),
         causes=tuple(dict.fromkeys(_causes(history))),
-        todo=tuple(words.todo for words in told) or (rule.action,),
+        todo=tuple(text.todo for text in texts) or (rule.action,),
         severity=severity,
     )
 
 
-def _causes(history: History) -> list[str]:
+def _causes(history: MessageHistory) -> list[str]:
     kinds = _CAUSES.get(history.status, ())
-    facts = sorted(history.of(*kinds), key=lambda fact: fact.at)
+    events = sorted(history.of(*kinds), key=lambda event: event.at)
     if history.status is Status.REJECTED:
-        facts = [
-            fact
-            for fact in facts
-            if fact.kind is FactKind.VOIDED
-            or (fact.details["verdict"] == Verdict.NEGATIVE and fact not in history.suspicious)
+        events = [
+            event
+            for event in events
+            if event.kind is EventType.VOIDED
+            or (event.details["verdict"] == Verdict.NEGATIVE and event not in history.suspicious)
         ]
     if history.status is Status.BUILT:
-        facts = facts[-1:]
+        events = events[-1:]
     if history.status is Status.INVALID:
-        return [str(reason) for fact in facts for reason in fact.details["reasons"]]
-    causes = [_sentence(in_words(fact)) for fact in facts]
-    return causes + [_sentence(f"suspicious: {in_words(fact)}") for fact in history.suspicious]
+        return [str(reason) for event in events for reason in event.details["reasons"]]
+    causes = [_sentence(in_words(event)) for event in events]
+    return causes + [_sentence(f"suspicious: {in_words(event)}") for event in history.suspicious]
 
 
 def _sentence(words: str) -> str:

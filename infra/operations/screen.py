@@ -1,6 +1,6 @@
-"""How commands speak: sentences and tables for a person, JSON for a program, never both.
+"""The output of commands: sentences and tables for a person, or JSON for a program.
 
-Colour only ever repeats what a word says. Off a terminal lines are as wide as COLUMNS says, or 100 characters.
+Colour only repeats the words. Without a terminal, lines have the width of COLUMNS, or 100 characters.
 """
 
 import json
@@ -15,8 +15,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from infra.operations.environment import Arrived, QueueDepth
 from infra.operations.messages import HIDDEN, Acknowledgement, Coming, Message, Mood, Row, StatusCount, mood
-from infra.operations.place import Arrived, QueueDepth
 from infra.operations.wording import period
 
 _WIDTH_OFF_TERMINAL = 100
@@ -36,25 +36,25 @@ class Screen:
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
         self.console = _console(error=False)
-        self._aside = _console(error=True)
+        self._stderr = _console(error=True)
 
     def result(self, value: Any, *shown: RenderableType) -> None:
-        """Give a result: the value as JSON where that was asked for, else what is shown of it."""
+        """Print the result: the value as JSON, or the renderables."""
         if self.as_json:
             print(json.dumps(value, indent=2, ensure_ascii=False))
         else:
-            for each in shown:
-                self.console.print(each)
+            for renderable in shown:
+                self.console.print(renderable)
 
     def say(self, *lines: str) -> None:
-        """Tell a person something that is no result; it keeps out of a program's way."""
-        where = self._aside if self.as_json else self.console
+        """Print remarks for a person. With --json, they go to standard error."""
+        console = self._stderr if self.as_json else self.console
         for line in lines:
-            where.print(Text(line))
+            console.print(Text(line))
 
 
-def complain(sentence: str, *more: RenderableType) -> None:
-    """Say on standard error what went wrong, and what to do about it."""
+def print_error(sentence: str, *more: RenderableType) -> None:
+    """Print on standard error what went wrong, and what to do."""
     console = _console(error=True)
     console.print(Text(sentence), *more)
 
@@ -78,7 +78,7 @@ def heading(words: str) -> Text:
 
 
 def sentences(lines: Iterable[str], *, mark: str = "") -> Group:
-    """Write sentences below a heading, each from a line of its own."""
+    """Write indented sentences, one per line."""
     grid = Table.grid(padding=(0, 1), expand=False)
     if mark:
         grid.add_column(no_wrap=True)
@@ -89,15 +89,15 @@ def sentences(lines: Iterable[str], *, mark: str = "") -> Group:
 
 
 def plain_table(*headings: str, right: Sequence[str] = ()) -> Table:
-    """Begin a table without lines."""
+    """Create a table without rules."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    for each in headings:
-        table.add_column(each, justify="right" if each in right else "left", overflow="fold")
+    for title in headings:
+        table.add_column(title, justify="right" if title in right else "left", overflow="fold")
     return table
 
 
 def status_text(row: Row | StatusCount) -> Text:
-    """Write a status in its colour."""
+    """Write a status in colour."""
     return Text(row.status.value, _STYLES[mood(row.status)])
 
 
@@ -114,48 +114,53 @@ def rows_table(rows: Sequence[Row]) -> Table:
 
 
 def counts_table(counts: Sequence[StatusCount], now: datetime) -> Table:
-    """Draw how many messages have each status, and how long the longest-standing open one has had it."""
+    """Draw the number of messages by status, and the age of the oldest open one."""
     table = plain_table("status", "messages", "longest", right=["messages"])
-    for each in counts:
-        standing = period(now - each.oldest) if each.oldest else "in the last day" if each.status.settled else ""
-        table.add_row(status_text(each), f"{each.count:,}", standing)
+    for status_count in counts:
+        longest = (
+            period(now - status_count.oldest)
+            if status_count.oldest
+            else "in the last day"
+            if status_count.status.settled
+            else ""
+        )
+        table.add_row(status_text(status_count), f"{status_count.count:,}", longest)
     return table
 
 
 def queues_table(queues: Sequence[QueueDepth]) -> Table:
-    """Draw what waits in the queues."""
+    """Draw the depths of the queues."""
     table = plain_table("queue", "waiting", "in work", "put back", right=["waiting", "in work", "put back"])
-    for each in queues:
-        dead = "dead letters" in each.name and each.waiting
+    for queue in queues:
+        dead = "dead letters" in queue.name and queue.waiting
         table.add_row(
-            Text(each.name, "bold red" if dead else ""), str(each.waiting), str(each.in_work), str(each.put_back)
+            Text(queue.name, "bold red" if dead else ""), str(queue.waiting), str(queue.in_work), str(queue.put_back)
         )
     return table
 
 
 def arrived_shown(arrived: Arrived) -> tuple[dict[str, Any], Group]:
-    """Say what is known of a request that the ledger has nothing of yet: for a program, and for a person."""
+    """Describe a request that is not in the ledger yet: as values for JSON, and in sentences."""
     until = f"{moment(arrived.until)} UTC"
-    stands = (
-        f"Nothing became of it, and its time was over at {until}. Is it a dead letter? gpcm redrive --dry-run"
+    state = (
+        f"It should have been in the ledger by {until}. Is it a dead letter? gpcm redrive --dry-run"
         if arrived.overdue
-        else f"It is in work, or waits for its documents until {until} at most. Look again: gpcm show "
-        f"{arrived.request_id}"
+        else f"It is in work, or waits for documents until {until} at most. Look again: gpcm show {arrived.request_id}"
     )
     value = {"request_id": arrived.request_id, "arrived": arrived.at.isoformat(), "until": arrived.until.isoformat()}
-    return value | {"overdue": arrived.overdue}, sentences([f"Received at {moment(arrived.at)} UTC.", stands])
+    return value | {"overdue": arrived.overdue}, sentences([f"Received at {moment(arrived.at)} UTC.", state])
 
 
 def message_shown(message: Message, now: datetime) -> list[RenderableType]:
-    """Draw all of a message: what it means and what to do come first."""
-    row, told = message.row, message.explanation
+    """Draw a message: first the meaning of the status, and what to do."""
+    row, explanation = message.row, message.explanation
     parts: list[RenderableType] = [
         Text.assemble((row.message_id, "bold"), "  ", status_text(row), f"  for {period(row.age)}"),
-        *([sentences(told.meaning)] if told.meaning else []),
-        *([sentences(told.causes, mark="·")] if told.causes else []),
+        *([sentences(explanation.meaning)] if explanation.meaning else []),
+        *([sentences(explanation.causes, mark="·")] if explanation.causes else []),
         Text(),
         heading("What to do"),
-        sentences(told.todo),
+        sentences(explanation.todo),
         Text(),
         heading("Acknowledgements"),
         _acknowledgements((message.infrastructure, message.business)),
@@ -163,19 +168,19 @@ def message_shown(message: Message, now: datetime) -> list[RenderableType]:
         heading("What happened (UTC)"),
         _timeline(message),
         Text(),
-        heading("Known as"),
-        _names(message, now),
+        heading("Details"),
+        _details(message, now),
     ]
     return parts
 
 
-def _acknowledgements(both: Sequence[Acknowledgement]) -> Padding:
+def _acknowledgements(acknowledgements: Sequence[Acknowledgement]) -> Padding:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    for each in both:
-        grid.add_row(each.level.value, Text(each.words, _COMING.get(each.state, "")))
-        for answer in each.answers:
+    for acknowledgement in acknowledgements:
+        grid.add_row(acknowledgement.level.value, Text(acknowledgement.words, _COMING.get(acknowledgement.state, "")))
+        for answer in acknowledgement.answers:
             if answer.suspicious:
                 grid.add_row("", Text(f"suspicious, does not count: {answer.meaning}", "yellow"))
     return Padding(grid, (0, 0, 0, 2))
@@ -190,10 +195,10 @@ def _timeline(message: Message) -> Padding:
     return Padding(grid, (0, 0, 0, 2))
 
 
-def _names(message: Message, now: datetime) -> Padding:
-    row, known = message.row, message.registration
-    named = " ".join(filter(None, (known.get("ods_code"), known.get("name"))))
-    practice = f"{named} (says {known['source']})" if named else ""
+def _details(message: Message, now: datetime) -> Padding:
+    row, registration = message.row, message.registration
+    name = " ".join(filter(None, (registration.get("ods_code"), registration.get("name"))))
+    practice = f"{name} (says {registration['source']})" if name else ""
     to = "the registered practice" if row.recipient == "registered-practice" else row.recipient
     times = (("came in", message.arrived), ("recorded", row.created_at))
     entries = (
@@ -203,11 +208,11 @@ def _names(message: Message, now: datetime) -> Padding:
         ("practice", practice),
         ("version", str(row.version) if row.version else ""),
         ("encounter", f"{HIDDEN}; --reveal shows it" if message.encounter == HIDDEN else message.encounter),
-        ("MESH's id", ", ".join(message.mesh_message_ids)),
+        ("MESH message id", ", ".join(message.mesh_message_ids)),
         ("became", ", ".join(message.became)),
         ("SHA-256", message.sha256 or ""),
         *((words, f"{moment(at)} UTC, {period(now - at)} ago") for words, at in times if at),
-        ("legal hold", "nothing of it expires" if message.legal_hold else ""),
+        ("legal hold", "the message's data does not expire" if message.legal_hold else ""),
     )
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)

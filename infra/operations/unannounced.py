@@ -1,6 +1,6 @@
-"""What lies in the drop and was not received: a look at S3's own list, as the hourly listing has it, for a person.
+"""Finds files in the drop bucket that were not received, from S3's list, as the hourly listing does.
 
-The builder tags what it has received. Keys are the senders' words and can name a person: none is shown.
+The builder tags the files that it has received. Keys are not shown: senders choose them, and they can name a person.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from gpconnect_messaging.requests.drop_keys import is_request
 from gpconnect_messaging.storage import DropBucket, ListedObject
 
 MOST_LOOKED_AT = 1_000
-"""How many objects are asked for their tag: more take S3 too long, and the hourly listing looks at all."""
+"""The most objects whose tags are read: more would take too long, and the hourly listing reads all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unannounced:
-    """When each request and document was dropped that has no tag; `looked_at` objects, which are `all` there are."""
+    """The drop times of requests and documents without a tag, among `looked_at` objects, which may be `all`."""
 
     requests: tuple[datetime, ...]
     documents: tuple[datetime, ...]
@@ -26,18 +26,18 @@ class Unannounced:
 
 
 def look(drop: DropBucket, now: datetime, settled: timedelta) -> Unannounced:
-    """Look at what was dropped longer ago than `settled`. Raises StorageError."""
-    old = (each for each in chain.from_iterable(drop.pages()) if each.at <= now - settled)
-    found = list(islice(old, MOST_LOOKED_AT + 1))
-    looked_at = found[:MOST_LOOKED_AT]
-    unknown = drop.not_received(looked_at)
+    """Check the files that were dropped longer ago than `settled`. Raises StorageError."""
+    old = (file for file in chain.from_iterable(drop.pages()) if file.at <= now - settled)
+    files = list(islice(old, MOST_LOOKED_AT + 1))
+    looked_at = files[:MOST_LOOKED_AT]
+    not_received = drop.not_received(looked_at)
     return Unannounced(
-        requests=_times([each for each in unknown if is_request(each.key)]),
-        documents=_times([each for each in unknown if not is_request(each.key)]),
+        requests=_times([file for file in not_received if is_request(file.key)]),
+        documents=_times([file for file in not_received if not is_request(file.key)]),
         looked_at=len(looked_at),
-        all=len(found) <= MOST_LOOKED_AT,
+        all=len(files) <= MOST_LOOKED_AT,
     )
 
 
 def _times(listed: Sequence[ListedObject]) -> tuple[datetime, ...]:
-    return tuple(sorted(each.at for each in listed))
+    return tuple(sorted(file.at for file in listed))

@@ -1,6 +1,6 @@
-"""A fact of a message in a person's words: one table, so that no two screens tell the same thing differently.
+"""The sentences for the events of a message, the same in the command line and the console.
 
-Facts hold no personal data, and neither do these words.
+Events have no personal data, and neither do the sentences.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,28 +8,28 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES
-from gpconnect_messaging.ledger.lifecycle import Fact, FactKind
+from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent
 from gpconnect_messaging.quoting import mailbox_id, ods_code
 
 Details = Mapping[str, Any]
 
 
-def in_words(fact: Fact) -> str:
-    """Say what happened, in one sentence without a full stop."""
-    words = _WORDS.get(fact.kind)
-    return words(fact.details) if words else "an event of a newer release, which this one does not know"
+def in_words(event: LedgerEvent) -> str:
+    """Describe an event in a sentence without a full stop."""
+    words = _WORDS.get(event.kind)
+    return words(event.details) if words else "an event of a newer release, unknown to this one"
 
 
 def code_in_words(code: str | None) -> str:
-    """Say what a response code means, by the table of ITK3 response codes."""
+    """Describe a response code, from the table of ITK3 response codes."""
     if not code:
         return "no code"
-    known = RESPONSE_CODES.get(code)
-    return f"{code}, {known.meaning}" if known else f"{code}, which is not in the table of response codes"
+    entry = RESPONSE_CODES.get(code)
+    return f"{code}, {entry.meaning}" if entry else f"{code}, which is not in the table of response codes"
 
 
 def period(time: timedelta) -> str:
-    """Write a span of time in its largest unit, and the next below: `2 h 45 min`, `40 s`, `3 days 4 h`."""
+    """Write a duration in the two largest units: `2 h 45 min`, `40 s`, `3 days 4 h`."""
     seconds = max(0, int(time.total_seconds()))
     days, hours, minutes = seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60
     if days:
@@ -40,7 +40,7 @@ def period(time: timedelta) -> str:
 
 
 def plural(number: int, thing: str) -> str:
-    """Write a number of things."""
+    """Write a number with a noun, in the plural if needed."""
     return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
@@ -54,35 +54,37 @@ def _held(details: Details) -> str:
 
 
 def _withdrawal(details: Details) -> str:
-    did = [
+    effects = [
         f"{plural(len(details[name]), 'message')} {words}"
         for name, words in (("stopped", "stopped"), ("sent", "sent before"))
         if details[name]
     ]
-    return f"the consultation was deleted: {', '.join(did) or 'nothing was there to stop'}"
+    return f"the consultation was deleted: {', '.join(effects) or 'there was nothing to stop'}"
 
 
 def _built(details: Details) -> str:
-    known = details.get("registration", {})
-    practice = f" for {known['ods_code']} (says {known['source']})" if known.get("ods_code") else ""
+    registration = details.get("registration", {})
+    practice = (
+        f" for {registration['ods_code']} (says {registration['source']})" if registration.get("ods_code") else ""
+    )
     advice = f"; advised against: {'; '.join(details['advice'])}" if details.get("advice") else ""
-    return f"the message was made and stored{practice}, {details['size']:,} bytes{advice}"
+    return f"the message was built and stored{practice}, {details['size']:,} bytes{advice}"
 
 
 def _response(details: Details) -> str:
     sender = ods_code(details["from_organisation"]) or mailbox_id(details["from_mailbox"]) or "an unknown mailbox"
     level = "" if details["level"] == "unknown" else f"{details['level']} "
-    doubt = f"; its checksum {details['checksum']}" if details.get("checksum") else ""
+    doubt = f"; checksum {details['checksum']}" if details.get("checksum") else ""
     return f"{details['verdict']} {level}acknowledgement from {sender}: {code_in_words(details['code'])}{doubt}"
 
 
 def _refused(details: Details) -> str:
-    return f"MESH answered no: {details['http_status']} {details['error']}".rstrip()
+    return f"MESH refused the upload: {details['http_status']} {details['error']}".rstrip()
 
 
 def _postponed(details: Details) -> str:
-    later = f", and asked to be left alone until {_clock(details['not_before'])}" if details.get("not_before") else ""
-    return f"the upload is put off: {details['why']}{later}"
+    later = f", and MESH accepts no upload before {_clock(details['not_before'])}" if details.get("not_before") else ""
+    return f"the upload is postponed: {details['why']}{later}"
 
 
 def _report(details: Details) -> str:
@@ -91,8 +93,8 @@ def _report(details: Details) -> str:
 
 
 def _released_by(details: Details) -> str:
-    known = f", knowing that PDS has otherwise: {', '.join(details['despite'])}" if details.get("despite") else ""
-    return f"released by {details['actor']}{known}"
+    despite = f", although PDS differs in: {', '.join(details['despite'])}" if details.get("despite") else ""
+    return f"released by {details['actor']}{despite}"
 
 
 def _accepted(details: Details) -> str:
@@ -102,16 +104,16 @@ def _accepted(details: Details) -> str:
 
 def _superseded(details: Details) -> str:
     if details.get("actor"):
-        return f"{details['actor']} gave it up, so that a newer version can pass: {details['by_request_id']}"
-    return f"a newer request took its place: {details['by_request_id']}"
+        return f"given up by {details['actor']}, so that a newer version can be sent: {details['by_request_id']}"
+    return f"replaced by a newer request: {details['by_request_id']}"
 
 
 def _routed(details: Details) -> str:
     if details["mailbox"] and details["mesh_message_id"]:
-        return f"MESH says that it took the message to mailbox {details['mailbox']}"
+        return f"MESH says that it routed the message to mailbox {details['mailbox']}"
     if details["mailbox"]:
-        return f"MESH lists the practice at mailbox {details['mailbox']}, where a copy without an id must have gone"
-    return "MESH was asked which mailbox it took the message to, and does not say"
+        return f"MESH lists mailbox {details['mailbox']} for the practice; a copy without an id must have gone there"
+    return "MESH did not say to which mailbox it routed the message"
 
 
 def _unresolved(details: Details) -> str:
@@ -123,36 +125,46 @@ def _upload(details: Details) -> str:
     return f"upload {details['attempt']} began{chunks}"
 
 
-_WORDS: dict[FactKind, Callable[[Details], str]] = {
-    FactKind.REQUEST_REFUSED: lambda it: f"the request was refused: {'; '.join(it['reasons'])}",
-    FactKind.NOT_REQUIRED: lambda it: f"no message is needed: {it['why']} ({it['requirement']})",
-    FactKind.HELD: _held,
-    FactKind.RELEASED_BY_A_PERSON: _released_by,
-    FactKind.RELEASE_STARTED: lambda it: f"the hold is over: it becomes version {it['version']}",
-    FactKind.RELEASED: lambda it: f"it became {plural(len(it['message_ids']), 'message')}",
-    FactKind.SUPERSEDED: _superseded,
-    FactKind.WAITS_NO_LONGER: lambda it: f"{it['actor']} let it pass {plural(len(it['given_up']), 'earlier version')}",
-    FactKind.RUNNING_LATE: lambda _it: "it has not left, and its three hours are nearly over",
-    FactKind.DIFFERS: lambda it: f"PDS has otherwise: {', '.join(it['fields'])}",
-    FactKind.LOOKUP_UNANSWERED: lambda it: f"PDS gave no answer: {it['why']}",
-    FactKind.WITHDRAWAL: _withdrawal,
-    FactKind.WITHDRAWN: lambda it: f"withdrawn, since its consultation was deleted: {it['by_request_id']}",
-    FactKind.PRACTICE_TOLD: lambda it: f"{it['actor']} told the practice that the consultation was deleted",
-    FactKind.BUILT: _built,
-    FactKind.UPLOAD_STARTED: _upload,
-    FactKind.CHUNK_ACCEPTED: lambda it: f"MESH took chunk {it['number']} of {it['chunks']}",
-    FactKind.UPLOAD_TRACKED: lambda it: f"MESH was asked about upload {it['attempt']}: {it['mesh_status']}",
-    FactKind.UPLOAD_ACCEPTED: _accepted,
-    FactKind.ROUTED: _routed,
-    FactKind.UPLOAD_REFUSED: _refused,
-    FactKind.UPLOAD_POSTPONED: _postponed,
-    FactKind.UPLOAD_UNCERTAIN: lambda it: f"nobody knows whether the upload arrived: {it['why']}",
-    FactKind.RECIPIENT_UNRESOLVED: _unresolved,
-    FactKind.QUEUED_AGAIN: lambda it: f"put on the queue once more: {it['why']}",
-    FactKind.RESEND_ORDERED: lambda it: f"{it['actor']} ordered it to be sent again, with identical bytes",
-    FactKind.RESPONSE: _response,
-    FactKind.RESPONSE_ACCEPTED: lambda it: f"{it['actor']} made sure that answer {it['mesh_message_id']} is genuine",
-    FactKind.REPORT: _report,
-    FactKind.ACKNOWLEDGEMENT_OVERDUE: lambda it: f"no {' and no '.join(it['missing'])} acknowledgement in time",
-    FactKind.VOIDED: lambda it: f"void, since its replacement could not be processed (20014): {it['by_message_id']}",
+_WORDS: dict[EventType, Callable[[Details], str]] = {
+    EventType.REQUEST_REFUSED: lambda details: f"the request was refused: {'; '.join(details['reasons'])}",
+    EventType.NOT_REQUIRED: lambda details: f"no message is needed: {details['why']} ({details['requirement']})",
+    EventType.HELD: _held,
+    EventType.RELEASED_BY_A_PERSON: _released_by,
+    EventType.RELEASE_STARTED: lambda details: f"the hold is over: it becomes version {details['version']}",
+    EventType.RELEASED: lambda details: f"it became {plural(len(details['message_ids']), 'message')}",
+    EventType.SUPERSEDED: _superseded,
+    EventType.WAITS_NO_LONGER: lambda details: (
+        f"{details['actor']} let it skip {plural(len(details['given_up']), 'earlier version')}"
+    ),
+    EventType.RUNNING_LATE: lambda _details: "the message is not sent, and the three hours are nearly over",
+    EventType.DIFFERS: lambda details: f"PDS differs in: {', '.join(details['fields'])}",
+    EventType.LOOKUP_UNANSWERED: lambda details: f"PDS did not answer: {details['why']}",
+    EventType.WITHDRAWAL: _withdrawal,
+    EventType.WITHDRAWN: lambda details: f"withdrawn, since the consultation was deleted: {details['by_request_id']}",
+    EventType.PRACTICE_TOLD: lambda details: f"{details['actor']} told the practice that the consultation was deleted",
+    EventType.BUILT: _built,
+    EventType.UPLOAD_STARTED: _upload,
+    EventType.CHUNK_ACCEPTED: lambda details: f"MESH took chunk {details['number']} of {details['chunks']}",
+    EventType.UPLOAD_TRACKED: lambda details: (
+        f"MESH was asked about upload {details['attempt']}: {details['mesh_status']}"
+    ),
+    EventType.UPLOAD_ACCEPTED: _accepted,
+    EventType.ROUTED: _routed,
+    EventType.UPLOAD_REFUSED: _refused,
+    EventType.UPLOAD_POSTPONED: _postponed,
+    EventType.UPLOAD_UNCERTAIN: lambda details: f"it is unknown whether the upload arrived: {details['why']}",
+    EventType.RECIPIENT_UNRESOLVED: _unresolved,
+    EventType.QUEUED_AGAIN: lambda details: f"queued again: {details['why']}",
+    EventType.RESEND_ORDERED: lambda details: f"{details['actor']} ordered a resend with identical bytes",
+    EventType.RESPONSE: _response,
+    EventType.RESPONSE_ACCEPTED: lambda details: (
+        f"{details['actor']} accepted response {details['mesh_message_id']} as genuine"
+    ),
+    EventType.REPORT: _report,
+    EventType.ACKNOWLEDGEMENT_OVERDUE: lambda details: (
+        f"no {' and no '.join(details['missing'])} acknowledgement in time"
+    ),
+    EventType.VOIDED: lambda details: (
+        f"void, since the replacement could not be processed (20014): {details['by_message_id']}"
+    ),
 }

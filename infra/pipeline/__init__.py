@@ -1,1 +1,1 @@
-"""The pipeline that brings a change from the repository to production, one environment after the other."""
+"""The pipeline that takes a change from the repository to production, environment by environment."""

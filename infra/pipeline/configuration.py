@@ -1,4 +1,4 @@
-"""Where the pipeline runs and what it delivers. A wrong value is refused by the name of its field."""
+"""Settings of the pipeline. A wrong value raises `pydantic.ValidationError`, which names the field."""
 
 from typing import Annotated
 
@@ -8,22 +8,22 @@ from infra.configuration import UNITED_KINGDOM, AccountId, Region, Settings
 
 
 class Delivery(Settings):
-    """The pipeline's own settings; those of the environments are theirs."""
+    """Settings of the pipeline; the environments have their own."""
 
     account: AccountId
     region: Region = UNITED_KINGDOM
     repository: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
-    """`owner/name`, on the service that the connection is with."""
+    """`owner/name`, on the service that the connection is for."""
     branch: Annotated[str, Field(min_length=1)] = "main"
     connection: Annotated[
         str, Field(pattern=r"^arn:aws:(codeconnections|codestar-connections):[\w-]+:\d{12}:connection/.+$")
     ]
     """ARN of the CodeConnections connection, which a person makes and confirms once."""
     patience_minutes: int = Field(default=30, ge=5, le=240)
-    """How long the synthetic report may take to come back from integration's practice."""
+    """How long the synthetic report waits for the responses of integration's practice."""
 
 
-# Invented. A deployer names its own account, repository and connection before the pipeline is first deployed.
+# Invented. A deployer names a real account, repository and connection before the first deployment of the pipeline.
 DELIVERY = Delivery(
     account="777788889999",
     repository="example/gpconnect-messaging",

@@ -1,4 +1,4 @@
-"""The pipeline: check, synthesize, change itself, then dev, int and prod, each only after the one before has worked."""
+"""The pipeline: check, synthesize, update the pipeline, deploy dev, int and prod; a failure stops it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,14 +19,14 @@ from infra.messaging_stack import MessagingStack
 from infra.pipeline.configuration import Delivery
 
 CDK_VERSION = "2.1148.1"
-"""The command line that deploys; the Makefile has the same."""
+"""Version of the CDK command line; the Makefile has the same."""
 STACK_NAME = "gpconnect-messaging-pipeline"
 
 _PYTHON = {"phases": {"install": {"runtime-versions": {"python": "3.13"}}}}
 
 
 class EnvironmentStage(Stage):
-    """One environment, as a stage of the pipeline."""
+    """An environment, as a stage of the pipeline."""
 
     def __init__(self, scope: Construct, *, configuration: Configuration) -> None:
         super().__init__(
@@ -38,7 +38,7 @@ class EnvironmentStage(Stage):
 
 
 class PipelineStack(Stack):
-    """The pipeline, which a person deploys once and which deploys its own changes from then on."""
+    """The pipeline. A person deploys it once; from then on it deploys changes of itself."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class PipelineStack(Stack):
             pre=[pipelines.ManualApprovalStep("Approve", comment="Integration has delivered a report end to end.")],
         )
         pipeline.build_pipeline()
-        _answer_the_rules(self)
+        _acknowledge_findings(self)
 
     def _pipeline(self) -> codepipeline.Pipeline:
         key = kms.Key(
@@ -166,11 +166,11 @@ class PipelineStack(Stack):
         )
 
 
-def _answer_the_rules(stack: PipelineStack) -> None:
+def _acknowledge_findings(stack: PipelineStack) -> None:
     acknowledge(
         stack,
         "NIST+HIPAA:IAMNoInlinePolicy",
-        because="CDK Pipelines gives each of its roles the policy that it alone needs, which comes and goes with it.",
+        because="CDK Pipelines gives a role the one policy that it needs, and adds and removes them together.",
     )
     wildcards = {
         violation.rule_name
@@ -180,20 +180,20 @@ def _answer_the_rules(stack: PipelineStack) -> None:
     acknowledge(
         stack,
         *sorted(wildcards),
-        because="CDK Pipelines writes these policies for its own artifacts, logs, reports and deployment roles, whose "
-        "names it does not know beforehand. No patients' data is within their reach.",
+        because="CDK Pipelines writes these policies for artifacts, logs, reports and deployment roles, whose names it "
+        "does not know beforehand. They reach no patients' data.",
     )
     acknowledge(
         stack,
         "HIPAA.Security-CodeBuildProjectSourceRepoUrl",
-        because="Sources come through CodePipeline from a CodeConnections connection; no project has credentials of "
-        "its own for a repository.",
+        because="Sources come through CodePipeline from a CodeConnections connection; no project has repository "
+        "credentials.",
     )
     acknowledge(
         stack,
         "AwsSolutions-S1",
         "NIST+HIPAA:S3BucketLoggingEnabled",
         "NIST+HIPAA:S3BucketReplicationEnabled",
-        because="The bucket holds what was built from the repository and can be built again from it; who takes part in "
-        "a release is in CloudTrail and in the pipeline's own history.",
+        because="The bucket holds builds, which can be made again from the repository. CloudTrail and the pipeline's "
+        "history record who took part in a release.",
     )

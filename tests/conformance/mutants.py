@@ -1,8 +1,8 @@
-"""One way to break a valid message for each requirement that a message can show: remove, change, repeat, move.
+"""One way to break a valid message per requirement that a message can show: remove, change, repeat, move.
 
-A row names the requirements, in short as the checks do, and the wound. Paths are XPath over the message with FHIR's
-namespace taken off; they are written here again and not taken from the checks, so that a check that looks in the wrong
-place lets its mutant pass.
+A row names the requirements, in short as the checks do, and the mutation. Paths are XPath over the message without
+FHIR's namespace. They are written out here and not taken from the checks, so that a check of a wrong element lets the
+mutant pass and the test fails.
 """
 
 import copy
@@ -14,7 +14,7 @@ from lxml import etree
 
 from tests.conformance.samples import Sample, sample
 
-Wound = Callable[[Sample], Sample]
+Mutation = Callable[[Sample], Sample]
 _NAMESPACE = b' xmlns="http://hl7.org/fhir"'
 
 
@@ -25,20 +25,20 @@ class Mutant:
     key: str
     role: str
     by_client: bool
-    wound: Wound
+    mutate: Mutation
 
     def broken(self) -> Sample:
         """The sample, broken."""
-        return self.wound(sample(self.role, by_client=self.by_client))
+        return self.mutate(sample(self.role, by_client=self.by_client))
 
 
-def _edit(change: Callable[[Any], None]) -> Wound:
-    def wound(valid: Sample) -> Sample:
+def _edit(change: Callable[[Any], None]) -> Mutation:
+    def mutate(valid: Sample) -> Sample:
         root = etree.fromstring(valid.body.replace(_NAMESPACE, b"", 1))
         change(root)
         return replace(valid, body=etree.tostring(root).replace(b"<Bundle", b"<Bundle" + _NAMESPACE, 1))
 
-    return wound
+    return mutate
 
 
 def _found(root: Any, path: str) -> list[Any]:
@@ -47,7 +47,7 @@ def _found(root: Any, path: str) -> list[Any]:
     return nodes
 
 
-def remove(path: str) -> Wound:
+def remove(path: str) -> Mutation:
     """Take every element at the path out."""
 
     def change(root: Any) -> None:
@@ -57,7 +57,7 @@ def remove(path: str) -> Wound:
     return _edit(change)
 
 
-def set_to(path: str, value: str = "mutant") -> Wound:
+def set_to(path: str, value: str = "mutant") -> Mutation:
     """Give every element at the path another value."""
 
     def change(root: Any) -> None:
@@ -67,7 +67,7 @@ def set_to(path: str, value: str = "mutant") -> Wound:
     return _edit(change)
 
 
-def repeat(path: str) -> Wound:
+def repeat(path: str) -> Mutation:
     """Put a copy behind the first element at the path."""
 
     def change(root: Any) -> None:
@@ -77,8 +77,8 @@ def repeat(path: str) -> Wound:
     return _edit(change)
 
 
-def to_the_end(path: str) -> Wound:
-    """Move the first element at the path behind its brothers."""
+def to_the_end(path: str) -> Mutation:
+    """Move the first element at the path behind all siblings."""
 
     def change(root: Any) -> None:
         node = _found(root, path)[0]
@@ -87,8 +87,8 @@ def to_the_end(path: str) -> Wound:
     return _edit(change)
 
 
-def put(path: str, xml: str, *, first: bool = False) -> Wound:
-    """Put an element into each element at the path."""
+def put(path: str, xml: str, *, first: bool = False) -> Mutation:
+    """Put an element into every element at the path."""
 
     def change(root: Any) -> None:
         for node in _found(root, path):
@@ -97,7 +97,7 @@ def put(path: str, xml: str, *, first: bool = False) -> Wound:
     return _edit(change)
 
 
-def refer(path: str, target: str) -> Wound:
+def refer(path: str, target: str) -> Mutation:
     """Make the references at the path name another resource of the message: one of the type `target`."""
 
     def change(root: Any) -> None:
@@ -108,7 +108,7 @@ def refer(path: str, target: str) -> Wound:
     return _edit(change)
 
 
-def words(old: str, new: str) -> Wound:
+def words(old: str, new: str) -> Mutation:
     """Change the words of Composition.text."""
 
     def change(root: Any) -> None:
@@ -119,25 +119,25 @@ def words(old: str, new: str) -> Wound:
     return _edit(change)
 
 
-def envelope(**changes: Any) -> Wound:
+def envelope(**changes: Any) -> Mutation:
     """Give headers of the envelope other values."""
 
-    def wound(valid: Sample) -> Sample:
+    def mutate(valid: Sample) -> Sample:
         assert valid.headers is not None
         return replace(valid, headers=replace(valid.headers, **changes))
 
-    return wound
+    return mutate
 
 
-def subject(old: str, new: str) -> Wound:
+def subject(old: str, new: str) -> Mutation:
     """Change the words of the subject."""
 
-    def wound(valid: Sample) -> Sample:
+    def mutate(valid: Sample) -> Sample:
         assert valid.headers is not None
         assert old in valid.headers.subject
         return replace(valid, headers=replace(valid.headers, subject=valid.headers.subject.replace(old, new)))
 
-    return wound
+    return mutate
 
 
 def _key(name: str) -> str:
@@ -147,19 +147,19 @@ def _key(name: str) -> str:
 _ROLES = {"CS": "consultation", "SD": "consultation", "C": "consultation", "OC": "online", "GE": "generic"}
 
 
-def _mutants(ids: str, wound: Wound, role: str = "", *, by_client: bool = False) -> list[Mutant]:
+def _mutants(ids: str, mutate: Mutation, role: str = "", *, by_client: bool = False) -> list[Mutant]:
     made = []
     for short in ids.split():
         family, _, number = short.partition("-")
         if short.startswith("2.0/"):
             name = short[4:] if short[4] == "C" else f"SD-{short[4:]}"
-            made.append(Mutant(f"2.0:{_key(name)}", role or "2.0", by_client, wound))
+            made.append(Mutant(f"2.0:{_key(name)}", role or "2.0", by_client, mutate))
         elif family == "OC/GE":
-            made += [Mutant(f"1.5:GPCM-SD-{each}-{number}", _ROLES[each], by_client, wound) for each in ("OC", "GE")]
+            made += [Mutant(f"1.5:GPCM-SD-{name}-{number}", _ROLES[name], by_client, mutate) for name in ("OC", "GE")]
         elif family in _ROLES:
-            made.append(Mutant(f"1.5:{_key(short)}", role or _ROLES[family], by_client, wound))
+            made.append(Mutant(f"1.5:{_key(short)}", role or _ROLES[family], by_client, mutate))
         else:
-            made.append(Mutant(short, role or "consultation", by_client, wound))
+            made.append(Mutant(short, role or "consultation", by_client, mutate))
     return made
 
 
@@ -469,11 +469,11 @@ _FORM_ROWS: list[list[Mutant]] = [
 ]
 
 
-def hollow(path: str, name: str) -> Wound:
-    """Put an element into each element at the path that says nothing."""
+def hollow(path: str, name: str) -> Mutation:
+    """Put an empty element into every element at the path."""
     return put(
         path,
-        "".join(f"<{each}>" for each in name.split("/")) + "".join(f"</{each}>" for each in reversed(name.split("/"))),
+        "".join(f"<{tag}>" for tag in name.split("/")) + "".join(f"</{tag}>" for tag in reversed(name.split("/"))),
     )
 
 
@@ -579,9 +579,9 @@ _ADVICE_ROWS: list[list[Mutant]] = [
 def _for_family(mutants: list[Mutant], family: str, numbers: dict[str, str]) -> list[Mutant]:
     """Say the consultation report's response rules again under another use case's numbers."""
     return [
-        replace(each, key=f"1.5:GPCM-SD-{family}-{numbers[each.key[-3:]]}", role=f"{family} response")
-        for each in mutants
-        if "-CS-" in each.key
+        replace(mutant, key=f"1.5:GPCM-SD-{family}-{numbers[mutant.key[-3:]]}", role=f"{family} response")
+        for mutant in mutants
+        if "-CS-" in mutant.key
     ]
 
 

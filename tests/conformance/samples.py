@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from gpconnect_messaging.conformance.examination import Finding, examine
 from gpconnect_messaging.conformance.headers import Headers
-from gpconnect_messaging.conformance.transmission import Transmission, UseCase
+from gpconnect_messaging.conformance.message_under_test import MessageUnderTest, UseCase
 from gpconnect_messaging.conformance.tree import read
+from gpconnect_messaging.conformance.validation import Finding, validate_message
 from gpconnect_messaging.itk3.compose import envelope
 from gpconnect_messaging.itk3.resources import message_bundle
 from gpconnect_messaging.itk3.xml import to_xml
@@ -31,7 +31,7 @@ _ANSWERED = {
 
 @dataclass(frozen=True)
 class Sample:
-    """A message or response as bytes, its envelope, and how it is to be looked at."""
+    """A message or response as bytes, with the envelope and the version and use case to check against."""
 
     body: bytes
     headers: Headers | None
@@ -40,8 +40,8 @@ class Sample:
 
     def findings(self) -> list[Finding]:
         """What the checks say of it."""
-        return examine(
-            Transmission(read(self.body), self.headers, specification=self.specification, use_case=self.use_case)
+        return validate_message(
+            MessageUnderTest(read(self.body), self.headers, specification=self.specification, use_case=self.use_case)
         )
 
 
@@ -88,10 +88,10 @@ def _dress(role: str, bundle: Resource, composition: Resource, headers: Headers)
 
 
 def _carry(payload: list[Resource], composition: Resource, resources: list[Resource]) -> None:
-    several = [each for each in resources if each["resourceType"] in ("Immunization", "Condition")]
+    several = [resource for resource in resources if resource["resourceType"] in ("Immunization", "Condition")]
     for resource in resources:
         if resource["resourceType"] == "List":
-            resource["entry"] += [{"item": {"reference": f"urn:uuid:{each['id']}"}} for each in several]
+            resource["entry"] += [{"item": {"reference": f"urn:uuid:{clinical['id']}"}} for clinical in several]
         payload.append({"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource})
         entry = {"reference": f"urn:uuid:{resource['id']}"}
         composition["section"].append({"title": resource["resourceType"], "entry": [entry]})

@@ -2,7 +2,7 @@
 
     python -m tests.conformance.structure_table fhir-single.xsd > …/gpconnect_messaging/itk3/stu3.txt
 
-One line a type: its base, then its elements in order, each `name:type` and a mark (`?` 0..1, `!` 1..1, `*` 0..n, `+`
+One line a type: the base, then the elements in order as `name:type` with a mark (`?` 0..1, `!` 1..1, `*` 0..n, `+`
 1..n); `(… …)` holds alternatives. A line that starts with `=` gives the codes of a required value set.
 """
 
@@ -26,8 +26,8 @@ _Element = etree._Element
 def table(schema: Path) -> str:
     """Write the table for the resources above and every type that they use."""
     root = etree.parse(str(schema)).getroot()
-    types = {str(each.get("name")): each for each in root.findall(f"{_XS}complexType")}
-    lists = {str(each.get("name")): each for each in root.findall(f"{_XS}simpleType")}
+    types = {str(element.get("name")): element for element in root.findall(f"{_XS}complexType")}
+    lists = {str(element.get("name")): element for element in root.findall(f"{_XS}simpleType")}
     lines: dict[str, str] = {}
     wanted = [*RESOURCES, "Extension"]
     while wanted:
@@ -35,7 +35,7 @@ def table(schema: Path) -> str:
         if name in lines or name not in types:
             continue
         if (codes := lists.get(f"{name}-list")) is not None:
-            lines[name] = f"={name} " + " ".join(str(each.get("value")) for each in codes.iter(f"{_XS}enumeration"))
+            lines[name] = f"={name} " + " ".join(str(code.get("value")) for code in codes.iter(f"{_XS}enumeration"))
             continue
         if f"{name}-primitive" in lists or name in ("ResourceContainer", "xhtml"):
             continue

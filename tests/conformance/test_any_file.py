@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpconnect_messaging.conformance import UnreadableMessageError
-from gpconnect_messaging.conformance.examination import Finding, Verdict, examine_bytes
+from gpconnect_messaging.conformance.validation import Finding, Verdict, validate_bytes
 from tests.conformance.samples import ROLES, sample
 
 DECLARATION = re.compile(rb"<\?xml[^>]*\?>")
@@ -48,27 +48,27 @@ def _undeclared(body: bytes) -> bytes:
 
 
 def broken(findings: list[Finding]) -> set[tuple[str, str]]:
-    return {(each.id, each.path) for each in findings if each.verdict is Verdict.BROKEN}
+    return {(finding.id, finding.path) for finding in findings if finding.verdict is Verdict.BROKEN}
 
 
 @pytest.mark.parametrize("way", SAME)
 @pytest.mark.parametrize("role", ROLES)
 def test_the_same_message_written_otherwise_is_judged_alike(role: str, way: str) -> None:
     body = sample(role).body
-    assert broken(examine_bytes(SAME[way](body))[1]) == broken(examine_bytes(body)[1])
+    assert broken(validate_bytes(SAME[way](body))[1]) == broken(validate_bytes(body)[1])
 
 
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"{}", "its JSON is no FHIR resource"),
-        (b'{"resourceType": "Bundle", }', "its JSON is not well-formed"),
+        (b"{}", "the JSON is not a FHIR resource"),
+        (b'{"resourceType": "Bundle", }', "the JSON is not well-formed"),
         (b"[]", "it is neither XML nor a JSON object"),
     ],
 )
 def test_json_that_is_no_message_is_refused_for_what_it_is(body: bytes, words: str) -> None:
     with pytest.raises(UnreadableMessageError, match=words):
-        examine_bytes(body)
+        validate_bytes(body)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_narrative_holds_nothing_that_acts(narrative: str, is_broken: bool, *,
     else:
         text = f"<text><status value='generated'/>{div}</text>"
         body = f"<Bundle xmlns='http://hl7.org/fhir'><entry><resource><Patient>{text}</Patient></resource></entry></Bundle>"
-    values = [path for check, path in broken(examine_bytes(body.encode())[1]) if check == "STU3-VALUE"]
+    values = [path for check, path in broken(validate_bytes(body.encode())[1]) if check == "STU3-VALUE"]
     assert bool(values) is is_broken
 
 
@@ -99,40 +99,40 @@ def test_a_narrative_holds_nothing_that_acts(narrative: str, is_broken: bool, *,
 )
 def test_a_date_is_one_that_the_calendar_has(written: str, is_broken: bool) -> None:
     body = re.sub(rb'<birthDate value="[^"]*"', f'<birthDate value="{written}"'.encode(), sample("2.0").body, count=1)
-    assert any(check == "STU3-VALUE" for check, _ in broken(examine_bytes(body)[1])) is is_broken
+    assert any(check == "STU3-VALUE" for check, _ in broken(validate_bytes(body)[1])) is is_broken
 
 
 @pytest.mark.parametrize("what", NOTHING)
 def test_what_is_no_message_is_refused_in_a_sentence(what: str) -> None:
     with pytest.raises(UnreadableMessageError) as refused:
-        examine_bytes(NOTHING[what])
-    assert str(refused.value).startswith(("it ", "its "))
+        validate_bytes(NOTHING[what])
+    assert str(refused.value).startswith(("it ", "its ", "the "))
 
 
 @settings(max_examples=150, deadline=None)
 @given(
     role=st.sampled_from(ROLES),
-    places=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4),
+    offsets=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4),
     end=st.just(1.0) | st.floats(0, 1),
 )
 def test_a_damaged_message_is_judged_or_refused_and_nothing_else(
-    role: str, places: list[tuple[float, int]], end: float
+    role: str, offsets: list[tuple[float, int]], end: float
 ) -> None:
     body = bytearray(sample(role).body)
-    for place, byte in places:
-        body[int(place * len(body))] = byte
+    for offset, byte in offsets:
+        body[int(offset * len(body))] = byte
     try:
-        _, findings = examine_bytes(bytes(body[: int(end * len(body))]))
+        _, findings = validate_bytes(bytes(body[: int(end * len(body))]))
     except UnreadableMessageError:
         return
-    assert all(each.path and each.line for each in findings if each.verdict is Verdict.BROKEN)
+    assert all(finding.path and finding.line for finding in findings if finding.verdict is Verdict.BROKEN)
 
 
 def test_a_full_url_that_says_that_it_is_a_uuid_must_be_one() -> None:
     body = sample("2.0").body
     (first, *_) = re.findall(rb'<fullUrl value="urn:uuid:([^"]+)"/>', body)
-    assert ("STU3-ID", "Bundle/entry[1]/fullUrl") in broken(examine_bytes(body.replace(first, b"Header-1"))[1])
-    assert broken(examine_bytes(body.replace(first, first.upper()))[1]) == set()
+    assert ("STU3-ID", "Bundle/entry[1]/fullUrl") in broken(validate_bytes(body.replace(first, b"Header-1"))[1])
+    assert broken(validate_bytes(body.replace(first, first.upper()))[1]) == set()
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,6 @@ def test_a_response_travels_on_the_workflow_of_the_version_that_it_answers(
     assert response.headers is not None
     body = response.body.replace(b"SendDocument-ConsultationReport", local_extension)
     headers = replace(response.headers, workflow_id=workflow)
-    assert broken(examine_bytes(body, headers)[1]) == set()
+    assert broken(validate_bytes(body, headers)[1]) == set()
     elsewhere = replace(response.headers, workflow_id=workflow.removesuffix("_ACK"))
-    assert "GPCM-SD-CS-062" in {name for name, _ in broken(examine_bytes(body, elsewhere)[1])}
+    assert "GPCM-SD-CS-062" in {name for name, _ in broken(validate_bytes(body, elsewhere)[1])}

@@ -1,14 +1,14 @@
-"""Our messages against HAPI FHIR's validator with the profiles that NHS England published: `make fhir-validate`.
+"""Messages of the product against HAPI FHIR's validator with NHS England's published profiles: `make fhir-validate`.
 
-The validator is written by others and knows nothing of our checks. It is Java, comes from Maven Central, and needs the
-published profiles: where one of the three is absent, these tests are skipped and say which.
+The validator is independent of the product's checks. It is Java, comes from Maven Central, and needs the published
+profiles: if one of the three is missing, these tests are skipped and say which.
 
-The folder of profiles is not complete. Where a profile names an extension whose definition is not there, an empty
-definition with only its URL stands in, made from the referring profile when the validator starts: the extension's place
-and number are judged and its value is not. Writing out what each value may be would hold our messages against our own
-understanding, which our own checks do already; letting any extension pass would not notice one in the wrong place. A
-resource whose profile is not there is held to FHIR's own definition of its type, and a code from a list that is not
-there is not judged. `fhir_validator/Validate.java` says which two faults of the published files it mends.
+The folder of profiles is not complete. If a profile names an extension without a definition, an empty definition with
+only the URL replaces it, made from the referring profile when the validator starts: the validator then checks the
+position and number of the extension and not the value. Writing out the permitted values would test the messages
+against our own understanding, as our checks already do; allowing any extension would miss one in a wrong position. A
+resource without a profile is checked against FHIR's base definition, and a code of a missing list is not checked.
+`fhir_validator/Validate.java` names the two faults of the published files that it repairs.
 """
 
 import re
@@ -41,7 +41,7 @@ BROKEN = {
     "CareConnect-Patient-1": (b'<use value="official"/>', b'<use value="usual"/>', "Patient.name:official: minimum"),
     "CareConnect-AllergyIntolerance-1": (b'<code value="91936005"/>', b"", "coding:snomedCT.code: minimum"),
     "ITK-Attachment-Binary-1": (b'<contentType value="application/pdf"/>', b"", "ITK-Attachment-Binary-1"),
-    # An extension that only its URL is known of: that there are two of it is noticed.
+    # Only the URL of this extension is known: the validator notices that there are two.
     "CareConnect-Composition-1": (
         CARE_SETTING, CARE_SETTING + b'<valueString value="-"/></extension>' + CARE_SETTING, "careSettingTypeExtension",
     ),
@@ -57,33 +57,33 @@ UNKNOWABLE = re.compile(
 
 
 @dataclass(frozen=True)
-class Said:
-    """One thing that the validator said of a message."""
+class Issue:
+    """An issue that the validator reports."""
 
     severity: str
-    place: str
+    path: str
     words: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.words}"
+        return f"{self.path}: {self.words}"
 
 
 def bodies(name: str, version: int) -> Iterator[bytes]:
-    """The messages of a sample request, one for each recipient, with their documents."""
+    """The messages of a sample request, one per recipient, with the documents."""
     for message in messages_of(name, version=version):
-        contents = [(REQUESTS / name / each.key).read_bytes() for each in message.request.documents_in_order]
+        contents = [(REQUESTS / name / document.key).read_bytes() for document in message.request.documents_in_order]
         if message.request.primary is None:
             renderer = ReportRenderer(message.specification.report)
             report = renderer.render(message.request, version, lambda key: (REQUESTS / name / key).read_bytes())
             message = replace(message, request=with_report(message.request))
             contents.insert(0, report.content)
-        composed = compose(message, [len(each) for each in contents])
+        composed = compose(message, [len(content) for content in contents])
         yield b"".join(composed.stream(lambda index, contents=contents: [contents[index]]))  # type: ignore[misc]
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Said]]:
-    """What the validator says of each file: all files in one go, since starting it takes most of the time."""
+def issues(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Issue]]:
+    """The validator's issues per file, from one run, since starting it takes most of the time."""
     specifications = spec_file("profiles").parent
     if shutil.which("java") is None:
         pytest.skip("there is no Java here")
@@ -100,42 +100,46 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Said]]:
     return _validate(specifications, sorted(folder.iterdir()))
 
 
-def _validate(specifications: Path, files: list[Path]) -> dict[str, list[Said]]:
+def _validate(specifications: Path, files: list[Path]) -> dict[str, list[Issue]]:
     # The quickest way to a short run: no optimising compiler, one collector thread.
     command = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", CLASSPATH.read_text(), str(PROGRAM)]
     done = subprocess.run(
         [*command, str(specifications), *map(str, files)], capture_output=True, encoding="utf-8", check=False
     )
     assert done.returncode == 0, done.stderr
-    found: dict[str, list[Said]] = defaultdict(list, {file.stem: [] for file in files})
+    found: dict[str, list[Issue]] = defaultdict(list, {file.stem: [] for file in files})
     for line in done.stdout.splitlines():
-        file, severity, place, words = line.split("\t")
-        found[Path(file).stem].append(Said(severity, place, words))
+        file, severity, path, words = line.split("\t")
+        found[Path(file).stem].append(Issue(severity, path, words))
     return found
 
 
-def errors(found: list[Said]) -> list[str]:
-    return [str(each) for each in found if each.severity in ("ERROR", "FATAL")]
+def errors(found: list[Issue]) -> list[str]:
+    return [str(issue) for issue in found if issue.severity in ("ERROR", "FATAL")]
 
 
 @pytest.mark.requirement("GPCM-C-02", "GPCM-C-2", "FHIR-V&V-01")
 @pytest.mark.parametrize("version", [ORIGINAL, REPLACEMENT])
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_messages_of_a_sample_request_are_what_the_published_profiles_want(
-    said: dict[str, list[Said]], name: str, version: int
+    issues: dict[str, list[Issue]], name: str, version: int
 ) -> None:
-    messages = {file: found for file, found in said.items() if file.rsplit(" ", 1)[0] == f"{name} {version}"}
+    messages = {file: found for file, found in issues.items() if file.rsplit(" ", 1)[0] == f"{name} {version}"}
     assert messages
     assert {file: errors(found) for file, found in messages.items() if errors(found)} == {}
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-def test_the_validator_applies_the_published_file(said: dict[str, list[Said]], broken: str) -> None:
-    assert BROKEN[broken][2] in "\n".join(errors(said[broken]))
+def test_the_validator_applies_the_published_file(issues: dict[str, list[Issue]], broken: str) -> None:
+    assert BROKEN[broken][2] in "\n".join(errors(issues[broken]))
 
 
-def test_it_doubts_nothing_but_what_it_cannot_know(said: dict[str, list[Said]]) -> None:
+def test_it_doubts_nothing_but_what_it_cannot_know(issues: dict[str, list[Issue]]) -> None:
     doubts = {
-        each.words for file, found in said.items() if file not in BROKEN for each in found if each.severity == "WARNING"
+        issue.words
+        for file, found in issues.items()
+        if file not in BROKEN
+        for issue in found
+        if issue.severity == "WARNING"
     }
-    assert {each for each in doubts if not UNKNOWABLE.fullmatch(each)} == set()
+    assert {doubt for doubt in doubts if not UNKNOWABLE.fullmatch(doubt)} == set()

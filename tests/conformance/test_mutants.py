@@ -4,18 +4,18 @@ import pytest
 
 from gpconnect_messaging.conformance.checks import CHECKS
 from gpconnect_messaging.conformance.checks.check import Level
-from gpconnect_messaging.conformance.examination import Verdict
+from gpconnect_messaging.conformance.validation import Verdict
 from tests.conformance.mutants import MUTANTS, Mutant
 from tests.conformance.samples import ROLES, Sample, sample
 
 MUSTS = {check.key for check in CHECKS if check.level is Level.MUST}
 
 
-def broken(looked_at: Sample) -> set[str]:
+def broken(checked: Sample) -> set[str]:
     return {
-        f"{each.specification}:{each.id}" if each.specification else each.id
-        for each in looked_at.findings()
-        if each.verdict is Verdict.BROKEN
+        f"{finding.specification}:{finding.id}" if finding.specification else finding.id
+        for finding in checked.findings()
+        if finding.verdict is Verdict.BROKEN
     }
 
 
@@ -31,7 +31,7 @@ def test_a_valid_message_breaks_no_must_and_follows_all_advice(role: str, *, by_
 
 
 @pytest.mark.parametrize(
-    "mutant", [pytest.param(each, id=each.key, marks=pytest.mark.requirement(each.key)) for each in MUTANTS]
+    "mutant", [pytest.param(mutant, id=mutant.key, marks=pytest.mark.requirement(mutant.key)) for mutant in MUTANTS]
 )
 def test_a_message_that_breaks_a_requirement_is_caught_by_its_check(mutant: Mutant) -> None:
     assert mutant.key not in broken_when_valid(mutant.role, mutant.by_client)
@@ -39,6 +39,6 @@ def test_a_message_that_breaks_a_requirement_is_caught_by_its_check(mutant: Muta
 
 
 def test_nearly_every_must_that_a_message_can_show_has_a_mutant() -> None:
-    mutated = {each.key for each in MUTANTS}
+    mutated = {mutant.key for mutant in MUTANTS}
     assert mutated <= {check.key for check in CHECKS}
     assert len(mutated & MUSTS) >= 0.95 * len(MUSTS), sorted(MUSTS - mutated)

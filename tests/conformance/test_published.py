@@ -5,8 +5,8 @@ import re
 import pytest
 
 from gpconnect_messaging.conformance.catalogue import requirements
-from gpconnect_messaging.conformance.examination import Finding, Verdict, examine_bytes
-from gpconnect_messaging.conformance.transmission import UseCase
+from gpconnect_messaging.conformance.message_under_test import UseCase
+from gpconnect_messaging.conformance.validation import Finding, Verdict, validate_bytes
 from gpconnect_messaging.specification import Version
 from tests.conformance.structure_table import table
 from tests.examples import ROOT, spec_file
@@ -22,11 +22,11 @@ RESPONSES = (
 
 
 def broken(findings: list[Finding], *, must: bool = True) -> set[str]:
-    return {each.id for each in findings if each.verdict is Verdict.BROKEN and each.is_broken_must is must}
+    return {finding.id for finding in findings if finding.verdict is Verdict.BROKEN and finding.is_broken_must is must}
 
 
 def test_the_2_0_example_has_these_true_gaps_and_no_others() -> None:
-    transmission, findings = examine_bytes(spec_file("examples/send-document-2.0.2-generic.xml").read_bytes())
+    transmission, findings = validate_bytes(spec_file("examples/send-document-2.0.2-generic.xml").read_bytes())
     assert transmission.specification is Version.V2_0
     assert broken(findings) == {
         "GPCM-SD-028",  # the organisation has no telephone number
@@ -39,7 +39,7 @@ def test_the_2_0_example_has_these_true_gaps_and_no_others() -> None:
 
 
 def test_the_consultation_reports_true_faults_are_found() -> None:
-    transmission, findings = examine_bytes(spec_file("examples/consultation-report.xml").read_bytes())
+    transmission, findings = validate_bytes(spec_file("examples/consultation-report.xml").read_bytes())
     assert (transmission.specification, transmission.use_case) == (Version.V1_5, UseCase.CONSULTATION_REPORT)
     assert broken(findings) == {
         "STU3-ORDER",
@@ -47,14 +47,14 @@ def test_the_consultation_reports_true_faults_are_found() -> None:
         "GPCM-SD-CS-048",  # it says ConsultationSummary
         "GPCM-SD-CS-023",  # the text is still a template
     }
-    # Four resources break the order; the first is the header, whose source stands before its event.
-    order = [(each.line, each.path) for each in findings if each.id == "STU3-ORDER"]
+    # Four resources break the order; the first is the header, whose source stands before the event.
+    order = [(finding.line, finding.path) for finding in findings if finding.id == "STU3-ORDER"]
     assert len(order) == 4
     assert order[0] == (57, "Bundle/entry[1]/resource/MessageHeader/event")
 
 
 def test_the_online_consultations_true_faults_are_found() -> None:
-    transmission, findings = examine_bytes(spec_file("examples/oc-consultation-report.xml").read_bytes())
+    transmission, findings = validate_bytes(spec_file("examples/oc-consultation-report.xml").read_bytes())
     assert (transmission.specification, transmission.use_case) == (Version.V1_5, UseCase.ONLINE_CONSULTATION)
     assert broken(findings) == {
         "STU3-ORDER",
@@ -68,12 +68,12 @@ def test_the_online_consultations_true_faults_are_found() -> None:
 
 @pytest.mark.parametrize("name", RESPONSES)
 def test_published_responses_are_read_and_told_what_they_lack(name: str) -> None:
-    transmission, findings = examine_bytes(spec_file(f"itk-responses/ITK-{name}.xml").read_bytes())
+    transmission, findings = validate_bytes(spec_file(f"itk-responses/ITK-{name}.xml").read_bytes())
     assert transmission.is_response
     found = broken(findings)
     # None of them repeats the sender reference or declines to be answered.
     assert {"GPCM-SD-CS-054", "GPCM-SD-CS-055", "GPCM-SD-CS-056"} <= found
-    assert not any(each.startswith("STU3-") for each in found)
+    assert not any(name.startswith("STU3-") for name in found)
     assert ("GPCM-SD-CS-058" in found) == (name == "Response-Success-Example-1")  # the old event ITK002M
 
 
@@ -98,4 +98,4 @@ def test_no_published_requirement_is_missing_and_none_is_invented(version: Versi
             r"^- id: \"?(GPC[\w-]+)", spec_file(f"requirements/{file}.yml").read_text(), re.MULTILINE
         )
     }
-    assert {each.id for each in requirements() if each.version is version} == published
+    assert {requirement.id for requirement in requirements() if requirement.version is version} == published

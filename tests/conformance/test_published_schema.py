@@ -33,7 +33,7 @@ def test_whatever_the_request_the_message_is_valid(
     assert faults(schema, written(message, *[PDF] * len(message.request.documents))) == []
 
 
-def test_the_schema_does_notice_a_broken_message(schema: etree.XMLSchema) -> None:
+def test_the_schema_does_notification_a_broken_message(schema: etree.XMLSchema) -> None:
     raw = written(a_message())
     assert faults(schema, raw.replace(b'<status value="final"/>', b'<status value="finished"/>')) != []
     assert faults(schema, raw.replace(b"<event>", b"<evnt>").replace(b"</event>", b"</evnt>")) != []

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from gpconnect_messaging.conformance.catalogue import Kind, requirements
-from gpconnect_messaging.conformance.report import Standing, as_html, gather, main, unmutated
+from gpconnect_messaging.conformance.report import RequirementStatus, as_html, gather, main, musts_without_mutant
 from tests.conformance.mutants import MUTANTS
 from tests.examples import ROOT
 
-MUTANT_OUTCOMES = {each.key: {f"tests/conformance/test_mutants.py::{each.key}": "passed"} for each in MUTANTS}
+MUTANT_OUTCOMES = {mutant.key: {f"tests/conformance/test_mutants.py::{mutant.key}": "passed"} for mutant in MUTANTS}
 
 
 @cache
@@ -29,21 +29,21 @@ def cited() -> dict[str, dict[str, str]]:
 
 
 def test_no_requirement_that_binds_us_is_without_a_test_that_cites_it() -> None:
-    assert {each.requirement.key for each in gather(cited()) if each.standing is Standing.OPEN} == set()
+    assert {item.requirement.key for item in gather(cited()) if item.status is RequirementStatus.OPEN} == set()
 
 
 def test_no_test_cites_what_is_no_requirement() -> None:
-    known = {name for each in requirements() for name in (each.key, each.id)}
+    known = {name for requirement in requirements() for name in (requirement.key, requirement.id)}
     assert set(cited()) - known == set()
 
 
 def test_a_citation_without_version_is_of_an_id_that_only_one_version_has() -> None:
-    times = Counter(each.id for each in requirements())
-    assert {each for each in cited() if times[each] > 1} == set()
+    times = Counter(requirement.id for requirement in requirements())
+    assert {name for name in cited() if times[name] > 1} == set()
 
 
 def test_the_command_fails_and_names_what_is_not_met(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    outcomes = {each.key: {"a test": "passed"} for each in requirements()}
+    outcomes = {requirement.key: {"a test": "passed"} for requirement in requirements()}
 
     def report() -> int:
         (tmp_path / "outcomes.json").write_text(json.dumps(outcomes), encoding="utf-8")
@@ -62,40 +62,47 @@ def test_the_command_fails_and_names_what_is_not_met(tmp_path: Path, capsys: pyt
 
 
 def test_every_requirement_is_listed_once_per_version_in_our_own_words() -> None:
-    times = Counter(each.key for each in requirements())
+    times = Counter(requirement.key for requirement in requirements())
     assert [key for key, count in times.items() if count > 1] == []
-    assert all(0 < len(each.title) <= 120 for each in requirements())
+    assert all(0 < len(requirement.title) <= 120 for requirement in requirements())
 
 
 def test_nothing_is_met_without_a_test_that_cites_it() -> None:
-    assert {each.standing for each in gather({})} == {Standing.OPEN, Standing.RECEIVER, Standing.NOT_APPLICABLE}
+    assert {item.status for item in gather({})} == {
+        RequirementStatus.OPEN,
+        RequirementStatus.RECEIVER,
+        RequirementStatus.NOT_APPLICABLE,
+    }
 
 
 def test_what_does_not_apply_says_why() -> None:
-    assert all(each.reason for each in requirements() if each.kind is Kind.NOT_APPLICABLE)
+    assert all(requirement.reason for requirement in requirements() if requirement.kind is Kind.NOT_APPLICABLE)
 
 
 def test_an_id_that_both_versions_have_needs_a_citation_with_the_version() -> None:
-    def standings(cited: str) -> dict[str, Standing]:
+    def statuses(cited: str) -> dict[str, RequirementStatus]:
         found = gather({cited: {"a test": "passed"}})
-        return {each.requirement.key: each.standing for each in found if each.requirement.id == "GPCM-SD-038"}
+        return {item.requirement.key: item.status for item in found if item.requirement.id == "GPCM-SD-038"}
 
-    assert set(standings("GPCM-SD-038").values()) == {Standing.OPEN}
-    assert standings("1.5:GPCM-SD-038") == {"1.5:GPCM-SD-038": Standing.MET, "2.0:GPCM-SD-038": Standing.OPEN}
+    assert set(statuses("GPCM-SD-038").values()) == {RequirementStatus.OPEN}
+    assert statuses("1.5:GPCM-SD-038") == {
+        "1.5:GPCM-SD-038": RequirementStatus.MET,
+        "2.0:GPCM-SD-038": RequirementStatus.OPEN,
+    }
 
 
 def test_a_failing_test_is_not_outvoted_by_a_passing_one() -> None:
     (found,) = (
-        each for each in gather({"GPCM-SD-CS-018": {"one": "passed", "two": "failed"}}) if each.tests
+        item for item in gather({"GPCM-SD-CS-018": {"one": "passed", "two": "failed"}}) if item.tests
     )  # fmt: skip
-    assert found.standing is Standing.FAILING
+    assert found.status is RequirementStatus.FAILING
 
 
 def test_every_check_is_proven_by_a_mutant() -> None:
     evidence = gather(MUTANT_OUTCOMES)
-    assert unmutated(evidence) == []
-    checks = [each for each in evidence if each.requirement.kind is Kind.CHECK]
-    assert [each.requirement.key for each in checks if each.standing is not Standing.MET] == []
+    assert musts_without_mutant(evidence) == []
+    checks = [item for item in evidence if item.requirement.kind is Kind.CHECK]
+    assert [item.requirement.key for item in checks if item.status is not RequirementStatus.MET] == []
 
 
 def test_the_page_names_every_requirement_and_says_its_standing_in_words() -> None:

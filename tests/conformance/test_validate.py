@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from gpconnect_messaging.conformance import UnreadableMessageError, broken_musts
 from gpconnect_messaging.conformance.__main__ import main
-from gpconnect_messaging.conformance.examination import Verdict, examine_bytes
 from gpconnect_messaging.conformance.headers import Headers, UnreadableEnvelopeError, read_headers
 from gpconnect_messaging.conformance.tree import read
+from gpconnect_messaging.conformance.validation import Verdict, validate_bytes
 from gpconnect_messaging.itk3.compose import compose, envelope
 from gpconnect_messaging.itk3.resources import message_bundle
 from gpconnect_messaging.routing.automatic import surname_fault
@@ -46,9 +46,9 @@ def test_a_broken_must_leaves_with_1_and_points_at_the_element(
     file.write_bytes(set_to("Composition/status", "amended")(sample("consultation")).body)
     assert main([str(file)]) == 1
     lines = capsys.readouterr().out.splitlines()
-    place = next(number for number, line in enumerate(lines) if "GPCM-SD-CS-018" in line)
-    assert "status must be final" in lines[place]
-    assert lines[place + 1].endswith("Bundle/entry[3]/resource/Bundle/entry[1]/resource/Composition/status")
+    position = next(number for number, line in enumerate(lines) if "GPCM-SD-CS-018" in line)
+    assert "status must be final" in lines[position]
+    assert lines[position + 1].endswith("Bundle/entry[3]/resource/Bundle/entry[1]/resource/Composition/status")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_json_has_every_finding_with_its_place(message: Path, capsys: pytest.Cap
     main([str(message), "--json"])
     report = json.loads(capsys.readouterr().out)
     assert (report["kind"], report["specification"], report["conformant"]) == ("message", "2.0", True)
-    source = next(each for each in report["findings"] if each["id"] == "GPCM-SD-046")
+    source = next(finding for finding in report["findings"] if finding["id"] == "GPCM-SD-046")
     assert source["verdict"] == "holds"
     assert source["path"] == "Bundle/entry[1]/resource/MessageHeader"
     assert source["line"] > 0
@@ -118,7 +118,11 @@ def test_json_and_xml_of_the_same_message_are_judged_alike(version: Version) -> 
     role = "2.0" if version is Version.V2_0 else "consultation"
 
     def verdicts(body: bytes) -> dict[str, Any]:
-        return {each.id: (each.verdict, each.path) for each in examine_bytes(body)[1] if each.id != "STU3-ORDER"}
+        return {
+            finding.id: (finding.verdict, finding.path)
+            for finding in validate_bytes(body)[1]
+            if finding.id != "STU3-ORDER"
+        }
 
     assert verdicts(json.dumps(bundle, indent=2).encode()) == verdicts(sample(role).body)
 
@@ -138,7 +142,7 @@ def test_json_knows_its_lines_and_the_extensions_of_primitives() -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_no_finding_repeats_what_the_message_says_of_a_person(role: str) -> None:
     broken = remove("//Patient/name/use")(sample(role)) if role != "response" else sample(role)
-    told = json.dumps([each.as_dict() for each in broken.findings()])
+    told = json.dumps([finding.as_dict() for finding in broken.findings()])
     for secret in ("9658218873", "9658218865", "MEAKIN", "WRIGHT", "1927-06-19", "1933-11-14", "GPPROVIDER_"):
         assert secret not in told
 
@@ -178,7 +182,7 @@ def test_no_name_and_no_date_makes_a_valid_request_look_broken(
 ) -> None:
     message = a_message(version, version=number, **changes)
     found = broken_musts(compose(message, [50_000]), envelope(message), version)
-    assert [(each.id, each.message) for each in found] == []
+    assert [(finding.id, finding.message) for finding in found] == []
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -191,20 +195,22 @@ def test_a_confidential_report_of_ours_is_right_without_its_place(number: int) -
 def test_a_message_of_ours_that_breaks_a_must_is_named_before_it_leaves() -> None:
     message = a_message(Version.V1_5)
     address = envelope(a_message(Version.V2_0))  # someone else's
-    found = {each.id for each in broken_musts(compose(message, [50_000]), address, Version.V1_5)}
+    found = {finding.id for finding in broken_musts(compose(message, [50_000]), address, Version.V1_5)}
     assert {"GPCM-SD-CS-042", "GPCM-SD-CS-061", "GPCM-SD-CS-066", "GPCM-SD-CS-068"} <= found
 
 
 def test_an_empty_document_of_ours_is_noticed() -> None:
     message = a_message(Version.V2_0)
-    assert "GPCM-SD-111" in {each.id for each in broken_musts(compose(message, [0]), envelope(message), Version.V2_0)}
+    assert "GPCM-SD-111" in {
+        finding.id for finding in broken_musts(compose(message, [0]), envelope(message), Version.V2_0)
+    }
 
 
 def test_the_middle_of_a_document_is_never_copied() -> None:
     body = sample("2.0").body.replace(b"JVBERi0xLjcK", b"JVBERi0xLjcK" * 100_000)
     (content,) = (node.content for node in read(body).root.walk() if node.content)
     assert (content.length, len(content.start), len(content.end)) == (1_200_000, 64, 64)
-    assert not [each for each in examine_bytes(body)[1] if each.verdict is Verdict.BROKEN]
+    assert not [finding for finding in validate_bytes(body)[1] if finding.verdict is Verdict.BROKEN]
 
 
 def test_a_message_nested_without_end_is_refused() -> None:

@@ -17,7 +17,7 @@ import boto3
 from botocore.config import Config
 
 from infra.local.environments import BUILD
-from infra.local.processes import Keeper, free_port, port_answers
+from infra.local.processes import SupervisorClient, free_port, port_answers
 
 _HERE = Path(__file__).parent
 _POM, _HASHES, _SERVER = _HERE / "pom.xml", _HERE / "artifacts.sha256", _HERE / "Loopback.java"
@@ -37,19 +37,19 @@ def dynamodb_local(folder: Path) -> Iterator[Any]:
     was fetched is not what is pinned.
     """
     java = _java()
-    with Keeper(folder / "scratch", folder) as keeper:
-        engine = _fetched(keeper)
+    with SupervisorClient(folder / "scratch", folder) as supervisor:
+        engine = _fetched(supervisor)
         port = free_port()
-        keeper.start(
+        supervisor.start(
             _NAME,
             [
                 *(java, f"-Djava.library.path={engine}", "-Xmx512m", "-cp", f"{engine}/*", _SERVER),
                 *("-inMemory", "-disableTelemetry", "-port", str(port)),
             ],
             environment={"PATH": os.environ["PATH"], "DDB_LOCAL_TELEMETRY": "0"},
-            directory=keeper.scratch,
+            directory=supervisor.scratch,
         )
-        keeper.wait_until(_NAME, lambda: port_answers(port), seconds=60)
+        supervisor.wait_until(_NAME, lambda: port_answers(port), seconds=60)
         client = boto3.client(
             "dynamodb",
             endpoint_url=f"http://127.0.0.1:{port}",
@@ -73,7 +73,7 @@ def _java() -> str:
     return java
 
 
-def _fetched(keeper: Keeper) -> Path:
+def _fetched(supervisor: SupervisorClient) -> Path:
     """Return the folder of the engine's files, and fetch them first where the pinned ones are not there."""
     digest = hashlib.sha256(_POM.read_bytes() + _HASHES.read_bytes()).hexdigest()[:16]
     folder = BUILD / "environments" / f"{_NAME}-{digest}"
@@ -83,11 +83,11 @@ def _fetched(keeper: Keeper) -> Path:
         if maven is None:
             raise EngineUnavailableError("Amazon's DynamoDB Local is fetched by Maven, and there is none on PATH")
         shutil.rmtree(folder, ignore_errors=True)
-        keeper.complete(
+        supervisor.complete(
             f"{_NAME}-fetch",
             [maven, "-B", "-q", "-f", _POM, _COPY, "-DincludeScope=runtime", f"-DoutputDirectory={folder}"],
             environment=dict(os.environ),
-            directory=keeper.scratch,
+            directory=supervisor.scratch,
         )
         _verify(folder)
         complete.touch()

@@ -31,7 +31,7 @@ class Product:
     run: LocalRun
 
     def drop(self, name: str = "consultation-report-2.0", **changes: Any) -> Dropped:
-        """Drop a sample request for an encounter of its own, changed as `request_data` changes it."""
+        """Drop a sample request for a new encounter, changed as `request_data` changes it."""
         request = request_data(name, **({"encounter": str(uuid.uuid4())} | changes))
         return self.run.drop_request(request, {"report.pdf": PDF})
 
@@ -98,14 +98,14 @@ class Product:
     def uploads(self, message: Message) -> list[dict[str, Any]]:
         """The copies of a message that MESH holds."""
         name = f"{message.message_id}.xml"
-        return [each for each in self.mesh("GET", "messages") if name in str(each["headers"])]
+        return [message for message in self.mesh("GET", "messages") if name in str(message["headers"])]
 
 
 @contextmanager
 def rule_disabled(run: LocalRun) -> Iterator[None]:
     """Announce nothing that is dropped: the rule of S3's events is disabled."""
     rules = run.session.client("events")
-    [rule] = [each["Name"] for each in rules.list_rules()["Rules"] if "RequestDropped" in each["Name"]]
+    [rule] = [rule["Name"] for rule in rules.list_rules()["Rules"] if "RequestDropped" in rule["Name"]]
     rules.disable_rule(Name=rule)
     try:
         yield

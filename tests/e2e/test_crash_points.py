@@ -1,4 +1,4 @@
-"""A step that dies before or after any one of its effects leaves a message that still ends well.
+"""A step that dies before or after any effect leaves a message that still ends well.
 
 The crash points are not chosen by hand: every call to AWS, and the upload to MESH, is one, before it and after it. The
 steps run in this process, on the deployed stack's own queues, table and buckets; what the crash leaves is healed by
@@ -18,12 +18,12 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import Patience
+from gpconnect_messaging.ledger.lifecycle import Timeouts
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
 from gpconnect_messaging.mesh.client import MeshClient
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import SendQueue
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.steps.build import Builder
@@ -31,11 +31,11 @@ from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.send import Sender
 from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
 from infra.local.run import LocalRun
-from tests.dying import Crasher
+from tests.crash_injection import Crasher
 from tests.e2e.conftest import PDF, Product
 from tests.examples import request_data
 
-PATIENCE = Patience(stale=timedelta(seconds=15), uncertain=timedelta(seconds=10))
+PATIENCE = Timeouts(requeue_after=timedelta(seconds=15), resolve_after=timedelta(seconds=10))
 MAILBOX = "Y90001OT001"
 
 
@@ -47,7 +47,7 @@ class NoQueue:
 
 
 class Steps:
-    """The three steps over the deployed stack, each effect a crash point."""
+    """The three steps over the deployed stack; every effect is a crash point."""
 
     def __init__(self, product: Product) -> None:
         outputs = product.run.outputs
@@ -77,9 +77,9 @@ class Steps:
             mesh=self.mesh,
             notifier=notifier,
             lease=timedelta(seconds=20),
-            patience=PATIENCE,
+            timeouts=PATIENCE,
         )
-        # A dead poller keeps its mailbox no longer than the test waits.
+        # The lease of a dead poller ends before the test stops waiting.
         lease = timedelta(seconds=5)
         # Here it is the poller that dies again and again, and no fault of the message, which would be set aside for it.
         self.poller = Poller(
@@ -93,14 +93,14 @@ class Steps:
         client.meta.events.register("after-call", self.crasher.effect)
         return client
 
-    def placed(self, name: str = "consultation-report-2.0") -> tuple[str, str, str]:
-        """Place a request where the deployed builder does not look; return bucket, key and version."""
+    def placed(self, name: str = "consultation-report-2.0") -> tuple[str, str, str, None, str]:
+        """Place a request where the deployed builder does not look; return what names it."""
         store = self._product.run.session.client("s3")
         folder = f"crash/{uuid.uuid4()}"
         store.put_object(Bucket=self.drop_bucket, Key=f"{folder}/report.pdf", Body=PDF)
         body = json.dumps(request_data(name, encounter=str(uuid.uuid4()))).encode()
         stored = store.put_object(Bucket=self.drop_bucket, Key=f"{folder}/asked.json", Body=body)
-        return self.drop_bucket, f"{folder}/asked.json", stored["VersionId"]
+        return self.drop_bucket, f"{folder}/asked.json", stored["VersionId"], None, ""
 
 
 @pytest.fixture(scope="module")
@@ -116,11 +116,11 @@ def test_a_builder_that_dies_anywhere_leaves_one_message_of_one_version(product:
     points, built = steps.crasher.seen, [first.message_id]
     assert points >= 20
     for point in range(1, points + 1):
-        place = steps.placed()
+        dropped = steps.placed()
         with steps.crasher.dying_at(point):
-            steps.builder.dropped(*place)
+            steps.builder.dropped(*dropped)
         with steps.crasher.dying_at(None):
-            built.append(steps.builder.dropped(*place).message_id)  # the queue brings it again
+            built.append(steps.builder.dropped(*dropped).message_id)  # the queue brings it again
     assert len(set(built)) == points + 1
     product.wait(lambda: all(message.status == "DELIVERED" for message in found(product, built)))
     for message in found(product, built):
@@ -191,7 +191,7 @@ def test_a_poller_that_dies_anywhere_lets_every_answer_land_once(product: Produc
 
     def answered() -> bool:
         linked = [
-            each for each in product.mesh("GET", "messages") if each["to"] == MAILBOX and each["status"] == "accepted"
+            item for item in product.mesh("GET", "messages") if item["to"] == MAILBOX and item["status"] == "accepted"
         ]
         return len(linked) >= 2 * len(built)
 
@@ -207,20 +207,23 @@ def test_a_poller_that_dies_anywhere_lets_every_answer_land_once(product: Produc
         with steps.crasher.dying_at(point):
             elsewhere = steps.poller.poll(MAILBOX).polled_elsewhere
         if elsewhere:
-            time.sleep(1)  # a poller that died with the mailbox in its hands keeps it until its lease ends
+            time.sleep(1)  # a dead poller holds the mailbox until the lease ends
         elif steps.crasher.seen < point:
             break  # it finished before it could die
         else:
             point = next(points)
     for message in found(product, built):
         assert message.status == "DELIVERED"
-        assert sorted(fact.details["code"] for fact in message.facts if fact.kind == "response") == ["20013", "30001"]
+        assert sorted(event.details["code"] for event in message.events if event.kind == "response") == [
+            "20013",
+            "30001",
+        ]
     assert not answered()
     print(f"{point - 1} crash points of the poller")
 
 
 def found(product: Product, message_ids: list[str]) -> list[Any]:
-    """The messages of these ids, in any order; each must be in the ledger."""
+    """The messages with these ids, in any order; all must be in the ledger."""
     wanted = set(message_ids)
     messages = [message for message in product.run.messages() if message.message_id in wanted]
     assert len(messages) == len(wanted)

@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 import infra.operations.commands  # noqa: F401 - makes the commands known
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES
-from gpconnect_messaging.ledger.lifecycle import NoticeKind
-from gpconnect_messaging.notices import WORDS
+from gpconnect_messaging.ledger.lifecycle import NotificationType
+from gpconnect_messaging.notifications import NOTIFICATION_TEXTS
 from infra.local.run import LocalRun
 from infra.local.scenarios import SCENARIOS
-from infra.operations.command_line import Ended, app
-from infra.operations.place import of_product
+from infra.operations.command_line import ExitStatus, app
+from infra.operations.environment import of_product
 from tests.e2e.conftest import Product
 from tests.e2e.test_no_personal_data import revealing
 from tests.examples import REQUESTS, request_data
@@ -27,7 +27,7 @@ ELSEWHERE = {
     ("backfill",),  # tests/unit/operations has the command, tests/integration/test_backfill.py what it does
     ("demo",),  # it is what `.ci/run` ends with
     ("stop",), ("new-request",), ("completion",),  # need no product: tests/unit/operations
-    ("console",), ("notices",), ("hold",), ("mailbox",),  # a server; groups of commands
+    ("console",), ("notifications",), ("hold",), ("mailbox",),  # a server; groups of commands
 }  # fmt: skip
 
 
@@ -46,14 +46,14 @@ class Terminal:
             app, list(arguments), obj=lambda _where: of_product(self.product.run),
             env={"COLUMNS": "100", "GPCM_ACTOR": "j.doe"}, prog_name="gpcm",
         )  # fmt: skip
-        assert ended.exit_code in set(Ended), ended.output
+        assert ended.exit_code in set(ExitStatus), ended.output
         if not revealed:
             self.said.append(ended.output)
         return ended
 
     def well(self, *arguments: str, **how: Any) -> str:
         ended = self.run(*arguments, **how)
-        assert ended.exit_code == Ended.WELL, ended.output
+        assert ended.exit_code == ExitStatus.WELL, ended.output
         return re.sub(r"\s+", " ", ended.stdout)
 
     def value(self, *arguments: str) -> Any:
@@ -67,7 +67,7 @@ def commands() -> set[tuple[str, ...]]:
     return {
         (name, *inner)
         for name, command in whole.commands.items()
-        for inner in [(), *((each,) for each in getattr(command, "commands", {}))]
+        for inner in [(), *((subcommand,) for subcommand in getattr(command, "commands", {}))]
     }
 
 
@@ -81,49 +81,55 @@ def ended(terminal: Terminal) -> dict[str, str]:
     """The demonstration's requests, each where it should end: the message id of each by its sample's name."""
     product = terminal.product
     dropped = {
-        each.name: product.run.drop(REQUESTS / each.name, {"encounter": str(uuid.uuid4())}) for each in SCENARIOS
+        scenario.name: product.run.drop(REQUESTS / scenario.name, {"encounter": str(uuid.uuid4())})
+        for scenario in SCENARIOS
     }
-    return {each.name: product.reaches(dropped[each.name], each.status, seconds=300).message_id for each in SCENARIOS}
+    return {
+        scenario.name: product.reaches(dropped[scenario.name], scenario.status, seconds=300).message_id
+        for scenario in SCENARIOS
+    }
 
 
 CAUSES = {
-    "nobody-answers": (NoticeKind.OVERDUE, "no infrastructure and no business acknowledgement"),
-    "patient-not-known": (NoticeKind.REJECTED, f"30002, {RESPONSE_CODES['30002'].meaning}"),
-    "unknown-nhs-number": (NoticeKind.UNDELIVERED, "epl-153"),
-    "invalid": (NoticeKind.INVALID, "patient.nhs_number: is not an nhs number"),
+    "nobody-answers": (NotificationType.OVERDUE, "no infrastructure and no business acknowledgement"),
+    "patient-not-known": (NotificationType.REJECTED, f"30002, {RESPONSE_CODES['30002'].meaning}"),
+    "unknown-nhs-number": (NotificationType.UNDELIVERED, "epl-153"),
+    "invalid": (NotificationType.INVALID, "patient.nhs_number: is not an nhs number"),
 }
 
 
 def test_every_failure_of_the_demonstration_is_explained_by_one_show(terminal: Terminal, ended: dict[str, str]) -> None:
-    assert set(CAUSES) == {each.name for each in SCENARIOS if each.status != "DELIVERED"}
-    for name, (notice, cause) in CAUSES.items():
+    assert set(CAUSES) == {scenario.name for scenario in SCENARIOS if scenario.status != "DELIVERED"}
+    for name, (notification, cause) in CAUSES.items():
         said = terminal.well("show", ended[name][:8]).lower().replace("· ", "")
-        for expected in (WORDS[notice].what, WORDS[notice].todo, cause):
+        for expected in (NOTIFICATION_TEXTS[notification].what, NOTIFICATION_TEXTS[notification].todo, cause):
             assert expected.lower() in said, name
 
 
 def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dict[str, str], tmp_path: Path) -> None:
     gpcm, product = terminal, terminal.product
     delivered, rejected, undelivered = (
-        ended[each] for each in ("consultation-report-2.0", "patient-not-known", "unknown-nhs-number")
+        ended[name] for name in ("consultation-report-2.0", "patient-not-known", "unknown-nhs-number")
     )
 
     # Look.
-    assert {each["status"] for each in gpcm.value("status")["messages"]} >= {"DELIVERED", "REJECTED", "INVALID"}
+    assert {count["status"] for count in gpcm.value("status")["messages"]} >= {"DELIVERED", "REJECTED", "INVALID"}
     assert "REJECTED" in gpcm.well("status")
     listed = gpcm.value("list", "--limit", "1000")["messages"]
-    assert set(ended.values()) <= {each["message_id"] for each in listed}
+    assert set(ended.values()) <= {row["message_id"] for row in listed}
     assert rejected[:8] in gpcm.well("list", "--status", "REJECTED", "--limit", "1000")
     assert gpcm.value("show", delivered)["status"] == "DELIVERED"
     traced = gpcm.value("trace", delivered)
-    assert {"builder", "sender"} <= {each["function"] for each in traced}
+    assert {"builder", "sender"} <= {line["function"] for line in traced}
     assert "sender" in gpcm.well("trace", delivered)
-    notice = next(each for each in gpcm.value("notices", "list") if rejected in each["notice"])
-    assert notice["notice"] in gpcm.well("notices", "list").replace(" ", "")
-    assert gpcm.value("notices", "take", notice["notice"])["taken"]
-    assert "before" in gpcm.well("notices", "take", notice["notice"])
+    notification = next(
+        notification for notification in gpcm.value("notifications", "list") if rejected in notification["notice"]
+    )
+    assert notification["notice"] in gpcm.well("notifications", "list").replace(" ", "")
+    assert gpcm.value("notifications", "take", notification["notice"])["taken"]
+    assert "before" in gpcm.well("notifications", "take", notification["notice"])
     # On a busy machine the poller may run out of its half minute: an operator tries again.
-    product.wait(lambda: gpcm.run("reconcile", "today").exit_code != Ended.NO_PLACE)
+    product.wait(lambda: gpcm.run("reconcile", "today").exit_code != ExitStatus.NO_PLACE)
     assert gpcm.value("reconcile", "today")["mailboxes"]["Y90001OT001"]["received"] >= 4
 
     # Check.
@@ -135,14 +141,14 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
     gpcm.run("render", delivered, "--page", str(tmp_path / "none.html"))
     assert not (tmp_path / "none.html").exists()
     # What other tests have just dropped may not have been received yet.
-    unwell = {each["what"] for each in gpcm.value("doctor") if not each["well"]}
-    assert unwell <= {"notices", "dropped files"}
+    unwell = {finding["what"] for finding in gpcm.value("doctor") if not finding["well"]}
+    assert unwell <= {"notifications", "dropped files"}
     gpcm.run("doctor")
     assert all(
-        each["well"] for each in gpcm.value("mailbox", "check", "Y90001OT001", "--practice", "A20047")["findings"]
+        finding["well"] for finding in gpcm.value("mailbox", "check", "Y90001OT001", "--practice", "A20047")["findings"]
     )
     assert "MESH accepts" in gpcm.well("mailbox", "check", "Y90001OT001")
-    assert gpcm.run("mailbox", "let-in", "Y90001OT001", "20260101", "--yes").exit_code == Ended.NOT_POSSIBLE
+    assert gpcm.run("mailbox", "let-in", "Y90001OT001", "20260101", "--yes").exit_code == ExitStatus.NOT_POSSIBLE
 
     # Ask for messages.
     folder = tmp_path / "report"
@@ -156,13 +162,15 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
     # Act.
     [withdrawn] = gpcm.value("withdraw", dropped["request_id"], "--yes")["messages"]
     assert withdrawn["status"] == "TELL_PRACTICE"
-    assert gpcm.run("withdraw", rejected).exit_code == Ended.WRONG_INPUT, "nobody can be asked"
+    assert gpcm.run("withdraw", rejected).exit_code == ExitStatus.WRONG_INPUT, "nobody can be asked"
     told = gpcm.value("practice-told", withdrawn["message_id"], "--yes")
     assert told["status"] == "WITHDRAWN"
-    assert gpcm.run("practice-told", delivered, "--yes").exit_code == Ended.NOT_POSSIBLE
-    assert gpcm.run("release", delivered, "--yes").exit_code == Ended.NOT_POSSIBLE
-    assert gpcm.run("accept", delivered, "20260101", "--yes").exit_code == Ended.NOT_POSSIBLE
-    assert gpcm.run("let-pass", delivered, "--reason", "late", "--yes").exit_code == Ended.NOT_POSSIBLE
+    assert gpcm.run("practice-told", delivered, "--yes").exit_code == ExitStatus.NOT_POSSIBLE
+    assert gpcm.run("release", delivered, "--yes").exit_code == ExitStatus.NOT_POSSIBLE
+    assert gpcm.run("accept", delivered, "20260101", "--yes").exit_code == ExitStatus.NOT_POSSIBLE
+    assert (
+        gpcm.run("skip-earlier-versions", delivered, "--reason", "late", "--yes").exit_code == ExitStatus.NOT_POSSIBLE
+    )
     for bucket in ("OutboxBucketName", "EvidenceBucketName"):
         # The template says so, and a test of it that it does; the emulator's CloudFormation leaves it out.
         product.run.session.client("s3").put_object_lock_configuration(
@@ -173,17 +181,17 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
     [plan] = gpcm.value("resend", undelivered, "--dry-run")
     assert plan["action"] == "sent again with identical bytes"
     gpcm.well("resend", undelivered, "--reason", "MESH can route it now", "--yes")
-    assert "j.doe ordered it to be sent again" in gpcm.well("show", undelivered, "--audit")
+    assert "j.doe ordered a resend" in gpcm.well("show", undelivered, "--audit")
     product.run.session.client("sqs").send_message(
         QueueUrl=product.run.outputs["SendDeadLetterQueueUrl"],
         MessageBody=json.dumps({"message_id": delivered}),
         MessageGroupId="Y90001OT001",
     )
-    assert [each["subject"] for each in gpcm.value("redrive", "send", "--dry-run")] == [delivered]
+    assert [letter["subject"] for letter in gpcm.value("redrive", "send", "--dry-run")] == [delivered]
     assert "delivered" in gpcm.well("redrive", "send", "--reason", "it is mended", "--yes").lower()
 
     assert gpcm.used | ELSEWHERE >= commands(), commands() - gpcm.used - ELSEWHERE
-    assert [words for each in gpcm.said if (words := revealing(each))] == []
+    assert [words for output in gpcm.said if (words := revealing(output))] == []
 
 
 def test_a_deployed_stack_is_worked_at_by_its_name_and_ordinary_credentials(
@@ -197,16 +205,16 @@ def test_a_deployed_stack_is_worked_at_by_its_name_and_ordinary_credentials(
 
     shown = gpcm("show", ended["invalid"], "--environment", "local", "--json")
     assert json.loads(shown.stdout)["status"] == "INVALID"
-    assert gpcm("list", "--stack", run.state.deployment.stack).exit_code == Ended.WELL
-    assert gpcm("trace", ended["invalid"], "-e", "local").exit_code in (Ended.WELL, Ended.THE_ANSWER_IS_NO)
+    assert gpcm("list", "--stack", run.state.deployment.stack).exit_code == ExitStatus.WELL
+    assert gpcm("trace", ended["invalid"], "-e", "local").exit_code in (ExitStatus.WELL, ExitStatus.THE_ANSWER_IS_NO)
     missing = gpcm("list", "--environment", "nowhere")
-    assert missing.exit_code == Ended.NO_PLACE
+    assert missing.exit_code == ExitStatus.NO_PLACE
     assert "There is no stack gpconnect-messaging-nowhere" in missing.stderr
 
 
 def test_a_reveal_shows_the_patient_and_leaves_an_audit_event(terminal: Terminal, ended: dict[str, str]) -> None:
     message_id = ended["patient-not-known"]
     assert revealing(terminal.well("show", message_id, "--reveal", "--actor", "a.nurse", revealed=True))
-    who = [each for each in terminal.value("show", message_id, "--audit")["audit"] if each["actor"] == "a.nurse"]
-    assert {each["what"] for each in who} == {"personal data revealed"}
+    who = [event for event in terminal.value("show", message_id, "--audit")["audit"] if event["actor"] == "a.nurse"]
+    assert {event["what"] for event in who} == {"personal data revealed"}
     assert not revealing(json.dumps(who))

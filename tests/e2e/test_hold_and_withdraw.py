@@ -29,22 +29,22 @@ def _awake(run: LocalRun) -> None:
 
 def own_row(product: Product, dropped: Dropped) -> Message:
     """A request's own row, and not those of the messages that it became."""
-    (found,) = (each for each in product.run.messages_of(dropped) if each.message_id == dropped.request_id)
+    (found,) = (message for message in product.run.messages_of(dropped) if message.message_id == dropped.request_id)
     return found
 
 
 def becomes(product: Product, dropped: Dropped, status: str) -> Message:
     def there() -> bool:
         found = product.run.messages_of(dropped)
-        return any(each.message_id == dropped.request_id and each.status == status for each in found)
+        return any(message.message_id == dropped.request_id and message.status == status for message in found)
 
     product.wait(there)
     return own_row(product, dropped)
 
 
 def released_as(product: Product, row: Message) -> Message:
-    (message_id,) = next(fact.details["message_ids"] for fact in row.facts if fact.kind == "released")
-    (found,) = (each for each in product.run.messages_of(row.request_id) if each.message_id == message_id)
+    (message_id,) = next(event.details["message_ids"] for event in row.events if event.kind == "released")
+    (found,) = (message for message in product.run.messages_of(row.request_id) if message.message_id == message_id)
     return found
 
 
@@ -71,17 +71,21 @@ def test_only_the_newest_of_a_window_is_sent_and_the_next_is_the_next_version(pr
     becomes(product, first, "HELD")
     second = product.drop(**HELD, encounter=encounter, consultation__updated=ahead())
     superseded = becomes(product, first, "SUPERSEDED")
-    assert superseded.facts[-1].details["by_request_id"] == second.request_id
+    assert superseded.events[-1].details["by_request_id"] == second.request_id
     overwrite(product, second)
     message = delivered(product, becomes(product, second, "RELEASED"))
     assert message.item["version"] == 1
-    held, built = own_row(product, second).facts[0], message.facts[0]
+    held, built = own_row(product, second).events[0], message.events[0]
     assert (built.at - held.at).total_seconds() > 6, "its window was over"
     third = becomes(product, product.drop(**HELD, encounter=encounter, consultation__updated=ahead()), "RELEASED")
     assert delivered(product, third).item["version"] == 2
-    sent = [each for each in product.run.messages() if each.item["encounter"] == encounter and each.item["version"]]
+    sent = [
+        message
+        for message in product.run.messages()
+        if message.item["encounter"] == encounter and message.item["version"]
+    ]
     assert len(sent) == 2
-    assert all(len(product.uploads(each)) == 1 for each in sent)
+    assert all(len(product.uploads(message)) == 1 for message in sent)
 
 
 @pytest.mark.requirement("GPCM-SD-CS-077")
@@ -94,7 +98,7 @@ def test_a_withdrawal_stops_what_is_held_and_warns_of_what_was_sent(product: Pro
     becomes(product, held, "HELD")
     withdrawal = becomes(product, withdraw(product, encounter), "TELL_PRACTICE")
     assert own_row(product, held).status == "WITHDRAWN"
-    details = withdrawal.facts[-1].details
+    details = withdrawal.events[-1].details
     assert (details["stopped"], details["sent"]) == ([held.request_id], [message.message_id])
     warning = product.run.session.client("s3").get_object(
         Bucket=product.run.outputs["EvidenceBucketName"], Key=details["warning_key"]
@@ -107,4 +111,4 @@ def test_a_withdrawal_stops_what_is_held_and_warns_of_what_was_sent(product: Pro
 @pytest.mark.requirement("GPCM-SD-CS-071")
 def test_a_patient_of_the_senders_own_gets_no_message(product: Product) -> None:
     dropped = product.drop(registered_practice={"ods_code": "Y90001"})
-    assert [fact.kind for fact in becomes(product, dropped, "NOT_REQUIRED").facts] == ["not required"]
+    assert [event.kind for event in becomes(product, dropped, "NOT_REQUIRED").events] == ["not required"]

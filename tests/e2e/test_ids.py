@@ -1,4 +1,4 @@
-"""Nobody can compute an id of a real run from what its sender knows, unless they have the deployment's secret."""
+"""The ids of a real run cannot be computed from the request without the deployment's secret."""
 
 import json
 from typing import Any

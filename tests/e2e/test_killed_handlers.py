@@ -24,11 +24,12 @@ def test_killed_functions_lose_nothing_and_hide_no_second_copy(product: Product)
     assert killed
     product.wait(
         lambda: all(
-            (message := product.run.message(each)) is not None and message.status == "DELIVERED" for each in dropped
+            (message := product.run.message(request)) is not None and message.status == "DELIVERED"
+            for request in dropped
         ),
         seconds=150,
     )
-    for each in dropped:
-        message = product.message(each)
+    for request in dropped:
+        message = product.message(request)
         assert 1 <= len(product.uploads(message)) <= message.item["possible_copies"]
-    assert len({product.message(each).message_id for each in dropped}) == len(dropped)
+    assert len({product.message(request).message_id for request in dropped}) == len(dropped)

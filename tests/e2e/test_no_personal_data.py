@@ -1,7 +1,7 @@
 """No NHS number, name, birth date or address of any sample anywhere that is not meant to hold them (safety rule 5).
 
 The samples are sent once more under telling keys; then every log line, metric, send-queue body, S3 key, ledger key and
-notice of the whole run is searched for them.
+notification of the whole run is searched for them.
 """
 
 import json
@@ -24,7 +24,7 @@ def _personal() -> set[str]:
     words: set[str] = set()
     for name in SAMPLES:
         patient = request_data(name).get("patient")
-        if patient is None:  # a withdrawal names nobody
+        if patient is None:  # a withdrawal names no patient
             continue
         year, _, rest = str(patient["birth_date"]).partition("-")
         words |= {patient["nhs_number"], patient["birth_date"], f"{year}{rest.replace('-', '')}"}
@@ -43,7 +43,7 @@ def revealing(text: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def sent(run: LocalRun) -> Product:
-    """All samples sent, one under a key that names its patient, with the notices and the send queue overheard."""
+    """All samples sent, one under a key that names the patient; records the notifications and the send queue."""
     product = Product(run)
     dropped = [product.run.drop(REQUESTS / name, {"encounter": f"WRIGHT-{uuid.uuid4()}"}) for name in SAMPLES]
     store, bucket = run.session.client("s3"), run.outputs["DropBucketName"]
@@ -55,7 +55,7 @@ def sent(run: LocalRun) -> Product:
         store.put_object(Bucket=bucket, Key=f"{folder}/{file}/request.json", Body=body)
     store.put_object(Bucket=bucket, Key=f"{folder}/garbage/request.json", Body=b'{"patient": {"WRIGHT": 9658218865}}')
     dropped.append(product.drop_to_fail("refuse", encounter=f"WRIGHT-{uuid.uuid4()}"))
-    product.wait(lambda: all(product.run.message(each) is not None for each in dropped))
+    product.wait(lambda: all(product.run.message(request) is not None for request in dropped))
     open_statuses = {"BUILT", "SENDING", "SENT", "UNCERTAIN", "ACKNOWLEDGED"}
     product.wait(lambda: not {message.status for message in run.messages()} & open_statuses)
     return product
@@ -100,7 +100,7 @@ def test_nothing_in_the_ledger_but_the_senders_own_reference_and_folder_names_an
 
 
 def test_the_send_queue_carries_ids_only(sent: Product) -> None:
-    """The sender is held back for a moment, so that its queue can be read."""
+    """Stop the sender for a moment, so that the send queue can be read."""
     run = sent.run
     functions, queue = run.session.client("lambda"), run.session.client("sqs")
     mapping = functions.list_event_source_mappings(FunctionName=run.outputs["SenderFunctionName"])[
@@ -124,7 +124,7 @@ def test_the_send_queue_carries_ids_only(sent: Product) -> None:
     sent.reaches(dropped, "DELIVERED")
 
 
-def test_notices_name_messages_and_never_people(sent: Product) -> None:
+def test_notifications_name_messages_and_never_people(sent: Product) -> None:
     run = sent.run
     queue, topic = run.session.client("sqs"), run.session.client("sns")
     url = queue.create_queue(QueueName=f"overhearing-{uuid.uuid4()}")["QueueUrl"]
@@ -138,7 +138,7 @@ def test_notices_name_messages_and_never_people(sent: Product) -> None:
     end = time.monotonic() + 20
     while not received and time.monotonic() < end:
         received = queue.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages", [])
-    (notice,) = received
-    assert message.message_id in notice["Body"]
-    assert "patient.nhs_number" in notice["Body"]
-    assert revealing(str(notice)) == []
+    (notification,) = received
+    assert message.message_id in notification["Body"]
+    assert "patient.nhs_number" in notification["Body"]
+    assert revealing(str(notification)) == []

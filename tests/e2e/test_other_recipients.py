@@ -8,7 +8,7 @@ import pytest
 from infra.local.ledger import Message
 from infra.local.requests import Dropped
 from tests.e2e.conftest import Product
-from tests.e2e.test_statuses import notices
+from tests.e2e.test_statuses import notifications
 from tests.examples import REQUESTS, request_data
 
 NAME = "online-consultation-1.5-pharmacy"
@@ -24,9 +24,9 @@ def the_two(product: Product, dropped: Dropped, *statuses: str) -> tuple[Message
     """The messages of a request, to the care provider and to the practice, once they have these statuses."""
 
     def found() -> dict[str, Message]:
-        return {str(each.item["recipient"]): each for each in product.run.messages_of(dropped)}
+        return {str(message.item["recipient"]): message for message in product.run.messages_of(dropped)}
 
-    product.wait(lambda: [each.status for _, each in sorted(found().items())] == list(statuses))
+    product.wait(lambda: [message.status for _, message in sorted(found().items())] == list(statuses))
     (_, provider), (_, practice) = sorted(found().items())
     return provider, practice
 
@@ -39,12 +39,12 @@ def test_the_pharmacy_gets_it_for_action_and_the_practice_a_copy(product: Produc
     assert to_pharmacy["to"] == "FA565OT001"
     assert to_practice["to"] == "A20047OT001"
     for message in (pharmacy, practice):
-        assert notices(product, f"MESSAGE#{message.message_id}") == []
+        assert notifications(product, f"MESSAGE#{message.message_id}") == []
 
 
 def test_an_organisation_with_two_mailboxes_is_a_persons_to_decide(product: Product) -> None:
     dropped = drop(product, care_provider={"ods_code": "Y90004"})
     provider, practice = the_two(product, dropped, "REFUSED", "DELIVERED")
     assert product.uploads(provider) == []
-    assert notices(product, f"MESSAGE#{provider.message_id}") == ["unresolved"]
-    assert notices(product, f"MESSAGE#{practice.message_id}") == []
+    assert notifications(product, f"MESSAGE#{provider.message_id}") == ["unresolved"]
+    assert notifications(product, f"MESSAGE#{practice.message_id}") == []

@@ -1,4 +1,4 @@
-"""Every answer of PDS through the deployed builder: its role, its secret, its budget, and PDS's checks of its JWTs."""
+"""Every answer of PDS through the deployed builder: role, secret, budget, and PDS's checks of the JWTs."""
 
 import json
 import uuid
@@ -32,7 +32,7 @@ ANSWERS: dict[tuple[str, str, str], tuple[str, str]] = {
     ("9990000042", "TESTWICK", "1964-01-30"): ("INVALID", "restricted"),
     ("9990000050", "MEAKIN", "1927-06-19"): ("INVALID", "replaced"),
     ("9990000069", "ANYBODY", "1960-01-01"): ("INVALID", "invalidated"),
-    ("9990000409", "ANYBODY", "1960-01-01"): ("INVALID", "nobody's"),
+    ("9990000409", "ANYBODY", "1960-01-01"): ("INVALID", "unknown to PDS"),
     ("9990000077", "TESTMOOR", "1979-07-07"): ("INVALID", "no practice"),
     ("9000000009", "SMITH", "2010-10-22"): ("INVALID", "no practice"),
     ("9000000025", "SMYTHE", "2010-10-22"): ("INVALID", "restricted"),
@@ -67,7 +67,7 @@ def drop(product: Product, nhs_number: str, family: str, birth_date: str) -> Dro
 
 def told_of(message: Message) -> str:
     """All that the ledger says of a request or message."""
-    return json.dumps([fact.details for fact in message.facts], default=str, ensure_ascii=False)
+    return json.dumps([event.details for event in message.events], default=str, ensure_ascii=False)
 
 
 @pytest.mark.requirement("GPCM-SD-CS-071", "GPCM-SD-CS-072", "GPCM-SD-084")
@@ -100,7 +100,7 @@ def test_an_outage_keeps_the_request_until_pds_answers(pds: Product) -> None:
     dropped = drop(pds, *WRIGHT)
     pds.wait(lambda: "DELIVERED" in {row.status for row in pds.run.messages_of(dropped)})
     (own,) = (row for row in pds.run.messages_of(dropped) if row.message_id == dropped.request_id)
-    kinds = [fact.kind for fact in own.facts]
+    kinds = [event.kind for event in own.events]
     assert kinds[0] == "held", "its mailbox holds nothing else"
     assert kinds[-1] == "released"
 
@@ -126,8 +126,8 @@ def test_the_budget_holds_on_the_deployed_table(product: Product) -> None:
     one = budget()
     one.pause(0.5)
 
-    def ask(each: SharedBudget) -> list[float]:
-        return [each.reserve(30.0) for _ in range(5)]
+    def ask(budget: SharedBudget) -> list[float]:
+        return [budget.reserve(30.0) for _ in range(5)]
 
     with ThreadPoolExecutor(4) as pool:
         waits = sorted(wait for waits in pool.map(ask, [budget() for _ in range(4)]) for wait in waits)

@@ -34,7 +34,7 @@ def used(bench: Bench) -> frozenset[Permission]:
 
 
 def test_every_granted_permission_is_used(bench: Bench, used: frozenset[Permission]) -> None:
-    unused = {f"{function_of(each.role)}: {in_words(each)}" for each in set(bench.granted()) - used}
+    unused = {f"{function_of(permission.role)}: {in_words(permission)}" for permission in set(bench.granted()) - used}
     assert unused == set(), "nothing shows that it is needed: remove it, or add a scenario that does"
 
 
@@ -54,11 +54,11 @@ def test_every_scenario_is_of_use(bench: Bench) -> None:
 
 
 def test_without_any_one_of_a_few_permissions_something_fails(bench: Bench, used: frozenset[Permission]) -> None:
-    """Some of those whose lack shows without a wait, others each time; `make mutate-permissions` tries every one."""
+    """A changing sample of permissions whose lack shows without a wait; `make mutate-permissions` tries all."""
     quick = [
         permission
         for permission in bench.granted()
-        if any(each.proves(permission) and each.at_once for each in SCENARIOS)
+        if any(scenario.proves(permission) and scenario.at_once for scenario in SCENARIOS)
     ]
     assert len(quick) > len(bench.granted()) / 2
     trials = [bench.without(permission) for permission in spread(random.sample(quick, FEW))]

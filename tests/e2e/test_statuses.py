@@ -23,11 +23,11 @@ def answered_with(given: str) -> dict[str, Any]:
 
 
 def kinds(message: Message) -> list[str]:
-    return [fact.kind for fact in message.facts]
+    return [event.kind for event in message.events]
 
 
-def notices(product: Product, key: str) -> list[str]:
-    """The kinds of the notices about a subject; each must have been told."""
+def notifications(product: Product, key: str) -> list[str]:
+    """The kinds of the notifications about a subject; all must have been delivered."""
     table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
     found = table.query(KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
                         ExpressionAttributeValues={":pk": key, ":sk": "NOTICE#"})["Items"]  # fmt: skip
@@ -41,11 +41,11 @@ def test_a_report_is_built_sent_acknowledged_and_delivered(product: Product, spe
     dropped = product.drop(f"consultation-report-{specification}")
     message = product.reaches(dropped, "DELIVERED")
     assert kinds(message)[:3] == ["built", "upload started", "upload accepted"]
-    assert sorted(fact.details["code"] for fact in message.facts if fact.kind == "response") == ["20013", "30001"]
+    assert sorted(event.details["code"] for event in message.events if event.kind == "response") == ["20013", "30001"]
     (stored,) = product.uploads(message)
     workflow = {"1.5": "GPFED_CONSULT_REPORT", "2.0": "GPCONNECT_SEND_DOCUMENT"}[specification]
     assert stored["workflow"] == workflow
-    assert notices(product, f"MESSAGE#{message.message_id}") == []
+    assert notifications(product, f"MESSAGE#{message.message_id}") == []
 
 
 def test_a_whole_request_on_the_queue_is_sent_too(product: Product) -> None:
@@ -84,17 +84,15 @@ def test_a_queued_request_without_an_id_is_invalid(product: Product) -> None:
     product.wait(lambda: bool(new()))
     (message,) = new()
     assert message.status == "INVALID"
-    assert message.facts[0].details["reasons"] == [
-        "request_id: is missing: a request on the queue needs one of its own"
-    ]
+    assert message.events[0].details["reasons"] == ["request_id: is missing: a request on the queue needs one"]
 
 
 def test_an_invalid_request_is_kept_and_told_with_every_reason(product: Product) -> None:
     dropped = product.run.drop(REQUESTS / "invalid")
     message = product.reaches(dropped, "INVALID")
-    fields = [reason.partition(":")[0] for reason in message.facts[0].details["reasons"]]
+    fields = [reason.partition(":")[0] for reason in message.events[0].details["reasons"]]
     assert fields == ["patient.nhs_number", "patient.birth_date", "organisation.phone"]
-    assert notices(product, f"MESSAGE#{message.message_id}") == ["invalid"]
+    assert notifications(product, f"MESSAGE#{message.message_id}") == ["invalid"]
     kept = product.run.session.client("s3").get_object(
         Bucket=product.run.outputs["EvidenceBucketName"], Key=f"requests/{dropped.request_id}.json"
     )
@@ -122,13 +120,13 @@ def test_a_request_that_cannot_be_sent_says_why(
 ) -> None:
     dropped = product.run.drop_request(request_data(encounter=str(uuid.uuid4()), **changes), documents)
     message = product.reaches(dropped, "INVALID", seconds=240)  # what is not there is waited for
-    (found,) = message.facts[0].details["reasons"]
+    (found,) = message.events[0].details["reasons"]
     assert found.startswith(reason)
 
 
 def test_what_is_no_json_is_invalid_too(product: Product) -> None:
     message = product.reaches(product.run.drop_request(b"\xff{nothing", {}), "INVALID")
-    assert message.facts[0].details["reasons"] == [
+    assert message.events[0].details["reasons"] == [
         "request: line 1, column 1: this is not UTF-8: save the file as UTF-8, not as Windows-1252 or Latin-1"
     ]
 
@@ -149,8 +147,8 @@ def test_a_newer_request_for_an_encounter_is_its_next_version(product: Product) 
 )
 def test_a_negative_answer_rejects_and_is_told(product: Product, given: str, codes: list[str]) -> None:
     message = product.reaches(product.drop(**answered_with(given)), "REJECTED")
-    assert sorted(fact.details["code"] for fact in message.facts if fact.kind == "response") == codes
-    assert notices(product, f"MESSAGE#{message.message_id}") == ["rejected"]
+    assert sorted(event.details["code"] for event in message.events if event.kind == "response") == codes
+    assert notifications(product, f"MESSAGE#{message.message_id}") == ["rejected"]
 
 
 def test_the_business_answer_may_come_first(product: Product) -> None:
@@ -163,8 +161,8 @@ def test_the_business_answer_may_come_first(product: Product) -> None:
 )
 def test_nobody_or_half_replied_is_overdue_and_told(product: Product, given: str, missing: list[str]) -> None:
     message = product.reaches(product.drop(**answered_with(given)), "OVERDUE")
-    assert message.facts[-1].details["missing"] == missing
-    assert notices(product, f"MESSAGE#{message.message_id}") == ["overdue"]
+    assert message.events[-1].details["missing"] == missing
+    assert notifications(product, f"MESSAGE#{message.message_id}") == ["overdue"]
 
 
 @pytest.mark.requirement("GPCM-SD-094")
@@ -178,15 +176,15 @@ def test_nobody_or_half_replied_is_overdue_and_told(product: Product, given: str
 )
 def test_a_mesh_report_means_undelivered_and_is_told(product: Product, changes: dict[str, Any], code: str) -> None:
     message = product.reaches(product.drop(**changes), "UNDELIVERED")
-    assert [fact.details["code"] for fact in message.facts if fact.kind == "report"] == [code]
-    assert notices(product, f"MESSAGE#{message.message_id}") == ["undelivered"]
+    assert [event.details["code"] for event in message.events if event.kind == "report"] == [code]
+    assert notifications(product, f"MESSAGE#{message.message_id}") == ["undelivered"]
 
 
 def test_a_refusal_of_mesh_is_final_and_told(product: Product) -> None:
     message = product.reaches(product.drop_to_fail("refuse", **SILENT), "REFUSED")
     assert product.uploads(message) == []
     assert kinds(message) == ["built", "upload started", "upload refused"]
-    assert notices(product, f"MESSAGE#{message.message_id}") == ["refused"]
+    assert notifications(product, f"MESSAGE#{message.message_id}") == ["refused"]
     product.run.poll()
     assert product.message(message.request_id).status == "REFUSED"
 
@@ -217,7 +215,7 @@ def test_an_answer_proves_that_an_uncertain_upload_arrived_and_no_second_copy_is
     assert "upload uncertain" in kinds(message)
     assert "queued again" not in kinds(message)
     assert len(product.uploads(message)) == 1
-    assert notices(product, f"MESSAGE#{message.message_id}") == []
+    assert notifications(product, f"MESSAGE#{message.message_id}") == []
 
 
 def test_what_belongs_to_no_message_is_kept_told_and_acknowledged(product: Product) -> None:
@@ -228,18 +226,18 @@ def test_what_belongs_to_no_message_is_kept_told_and_acknowledged(product: Produ
     ]
     assert received
     for item in received:
-        assert notices(product, str(item["pk"])) == ["unmatched"]
+        assert notifications(product, str(item["pk"])) == ["unmatched"]
         product.run.session.client("s3").head_object(
             Bucket=product.run.outputs["EvidenceBucketName"], Key=str(item["evidence_key"])
         )
-    waiting = [each for each in product.mesh("GET", "messages") if each.get("status") == "accepted"]
-    assert not [each for each in waiting if each["to"] == message.item["mailbox"]]
+    waiting = [message for message in product.mesh("GET", "messages") if message.get("status") == "accepted"]
+    assert not [entry for entry in waiting if entry["to"] == message.item["mailbox"]]
 
 
 def test_an_acknowledgement_that_mesh_lost_lands_once(product: Product) -> None:
     product.mesh("POST", "faults/next", {"fault": "cut_before", "kind": "acknowledge", "count": 2})
     message = product.reaches(product.drop(), "DELIVERED")
-    assert sorted(fact.details["code"] for fact in message.facts if fact.kind == "response") == ["20013", "30001"]
+    assert sorted(event.details["code"] for event in message.events if event.kind == "response") == ["20013", "30001"]
 
 
 def test_every_status_has_been_seen(run: LocalRun) -> None:

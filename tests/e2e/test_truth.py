@@ -14,9 +14,9 @@ from typing import Any, cast
 import pytest
 
 from gpconnect_messaging.ledger import lifecycle, store
-from gpconnect_messaging.ledger.lifecycle import FactKind, Patience
+from gpconnect_messaging.ledger.lifecycle import EventType, Timeouts
 from gpconnect_messaging.ledger.store import Ledger
-from gpconnect_messaging.mesh import Outgoing
+from gpconnect_messaging.mesh import OutboundMessage
 from infra.local.ledger import Message
 from infra.local.practice.answering import Answer
 from infra.local.practice.reading import Reading
@@ -55,7 +55,7 @@ def repeats_by_reference(product: Product, encounter: str, *codes: str) -> None:
                 response.content,
             )
             assert replaced == 1
-            client.send(Outgoing(to=SENDER, workflow_id=f"{WORKFLOW}_ACK", local_id="A20047"), body)
+            client.send(OutboundMessage(to=SENDER, workflow_id=f"{WORKFLOW}_ACK", local_id="A20047"), body)
     mesh.http.close()
 
 
@@ -63,7 +63,7 @@ def kept_from_mesh(product: Product, *, version: int = 1, **changes: Any) -> Mes
     """A message that MESH is too busy to take for the time being."""
     dropped = product.drop_to_fail("busy", version=version, settings={"retry_after_seconds": 20}, **changes)
     product.wait(
-        lambda: any(fact.kind == "upload postponed" for m in product.run.messages_of(dropped) for fact in m.facts)
+        lambda: any(event.kind == "upload postponed" for m in product.run.messages_of(dropped) for event in m.events)
     )
     return product.message(dropped)
 
@@ -72,7 +72,7 @@ def collected(product: Product, message: Message, count: int) -> Message:
     """Wait until so many answers to a message are recorded."""
 
     def recorded() -> bool:
-        return sum(fact.kind == "response" for fact in product.message(message.request_id).facts) >= count
+        return sum(event.kind == "response" for event in product.message(message.request_id).events) >= count
 
     product.wait(recorded)
     return product.message(message.request_id)
@@ -107,7 +107,7 @@ class Put:
 
 
 def puts(product: Product, *requests: dict[str, Any]) -> list[Put]:
-    """Put requests into the drop one after the other, under one key, while its rule is disabled."""
+    """Put requests into the drop one after the other, under one key, while the rule is disabled."""
     run, folder = product.run, f"e2e/{uuid.uuid4()}"
     store, bucket, key = run.session.client("s3"), run.outputs["DropBucketName"], f"{folder}/request.json"
     store.put_object(Bucket=bucket, Key=f"{folder}/report.pdf", Body=PDF)
@@ -181,7 +181,7 @@ def test_where_mesh_once_did_not_say_where_it_routed_a_message_only_its_practice
         answers(product, message, "20013", "30001")
         product.run.poll(mailboxes_only=True)
     assert any(
-        fact.kind == "routed" and not fact.details["mailbox"] for fact in product.message(message.request_id).facts
+        event.kind == "routed" and not event.details["mailbox"] for event in product.message(message.request_id).events
     )
     judged = collected(product, message, 2)
     assert judged.status in {"SENT", "OVERDUE"}, "the silence is not remembered"
@@ -233,7 +233,7 @@ def test_of_two_puts_of_one_object_whose_events_come_reversed_the_last_put_is_th
         recorded(product, put.request_id)
     assert product.reaches(second.request_id, "DELIVERED").item["version"] == 1
     rows = product.run.messages_of(first.request_id)
-    assert [(each.status, each.item["version"]) for each in rows] == [("SUPERSEDED", 0)]
+    assert [(message.status, message.item["version"]) for message in rows] == [("SUPERSEDED", 0)]
 
 
 def test_a_request_that_cannot_be_read_is_received_and_not_forgotten(product: Product) -> None:
@@ -248,8 +248,8 @@ def test_a_request_that_cannot_be_read_is_received_and_not_forgotten(product: Pr
 def ledger_of(product: Product) -> Ledger:
     """The deployed ledger, as the library reads and writes it."""
     client: Any = product.run.session.client("dynamodb")
-    patience = Patience(stale=timedelta(seconds=15), uncertain=timedelta(seconds=10))
-    return Ledger(client, product.run.outputs["LedgerTableName"], patience)
+    timeouts = Timeouts(requeue_after=timedelta(seconds=15), resolve_after=timedelta(seconds=10))
+    return Ledger(client, product.run.outputs["LedgerTableName"], timeouts)
 
 
 def killed(product: Product) -> list[str]:
@@ -264,15 +264,15 @@ def test_hostile_responses_kill_no_poller_and_genuine_ones_beside_them_are_taken
         for _ in range(4):
             body = HOSTILE["1.2 million empty elements in 5 kB"]()
             assert len(body) < 6_000
-            client.send(Outgoing(to=SENDER, workflow_id=f"{WORKFLOW}_ACK", local_id="FA565"), body)
+            client.send(OutboundMessage(to=SENDER, workflow_id=f"{WORKFLOW}_ACK", local_id="FA565"), body)
     mesh.http.close()
     answers(product, message, "20013", "30001", sender=PRACTICE)
     with suppress(FunctionFailedError):
         product.run.poll(mailboxes_only=True)
     assert killed(product) == before
     assert product.message(message.request_id).status == "DELIVERED"
-    waiting = [each for each in product.mesh("GET", "messages") if each["from"] == STRANGER]
-    assert {each["status"] for each in waiting} == {"acknowledged"}
+    waiting = [message for message in product.mesh("GET", "messages") if message["from"] == STRANGER]
+    assert {message["status"] for message in waiting} == {"acknowledged"}
 
 
 def downloads(product: Product, count: int) -> None:
@@ -313,8 +313,8 @@ PAUSED = "paused by tomorrow's release"
 
 def as_the_next_release(product: Product, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     """The ledger as a release reads it that has one kind of event more."""
-    kinds = {kind.name: kind.value for kind in FactKind} | {"PAUSED": PAUSED}
-    monkeypatch.setattr(store, "FactKind", cast("Any", StrEnum)("FactKind", kinds))
+    kinds = {kind.name: kind.value for kind in EventType} | {"PAUSED": PAUSED}
+    monkeypatch.setattr(store, "EventType", cast("Any", StrEnum)("EventType", kinds))
     return ledger_of(product)
 
 
@@ -333,7 +333,7 @@ def test_an_event_of_a_release_that_was_rolled_back_is_carried_along(
     answers(product, message, "20013", sender=PRACTICE)
     product.run.poll()  # nothing raises
     answered = product.message(message.request_id)
-    assert [fact.details["code"] for fact in answered.facts if fact.kind == "response"] == ["20013"]
+    assert [event.details["code"] for event in answered.events if event.kind == "response"] == ["20013"]
     overdue = product.reaches(message.request_id, "OVERDUE")
     assert "overdue" in notified(product, overdue)
     answers(product, message, "30001", sender=PRACTICE)
@@ -342,7 +342,7 @@ def test_an_event_of_a_release_that_was_rolled_back_is_carried_along(
     assert table.get_item(Key=row)["Item"]["paused_until"] == "Monday"
     found = as_the_next_release(product, monkeypatch).find(message.message_id)
     assert found is not None
-    assert [fact.details for fact in found.history.facts if fact.kind.name == "PAUSED"] == [{"until": "Monday"}]
+    assert [event.details for event in found.history.events if event.kind.name == "PAUSED"] == [{"until": "Monday"}]
 
 
 @pytest.mark.parametrize("sweep_first", [True, False])
@@ -358,8 +358,8 @@ def test_what_never_left_is_certain_whenever_the_sweep_recorded_that_a_lease_end
         at=first if sweep_first else then, attempt=2, why="the lease ended", source="poller"
     )
     ledger.record(message.message_id, lifecycle.upload_started(at=begin, attempt=2, lease=second))
-    for fact in (uncertain, postponed) if sweep_first else (postponed, uncertain):
-        ledger.record(message.message_id, fact)
+    for event in (uncertain, postponed) if sweep_first else (postponed, uncertain):
+        ledger.record(message.message_id, event)
     waiting = product.message(message.request_id)
     assert waiting.status == "BUILT"
     assert waiting.item["possible_copies"] == 0

@@ -1,4 +1,4 @@
-"""The tutorial, followed literally by somebody who has just cloned the repository, with a product of their own."""
+"""The tutorial, followed literally in a fresh clone of the repository, with a separate local run."""
 
 from collections.abc import Iterator
 

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.holds import HeldItems
-from gpconnect_messaging.ledger.notices import NoticeBook
+from gpconnect_messaging.ledger.notifications import NotificationStore
 from gpconnect_messaging.legal_hold import LegalHold
 from infra.local.denials import noted
 from infra.local.emulator import DENIALS
@@ -25,7 +25,7 @@ from tests.metrics import Metric, documented, logged
 
 
 class Desk:
-    """Somebody who reads notices: a queue subscribed to the notices topic, with a filter as contacts have."""
+    """A contact who reads notifications: a queue subscribed to the topic, with a filter as contacts have."""
 
     def __init__(self, run: LocalRun, **wanted: list[str]) -> None:
         self._queues = run.session.client("sqs")
@@ -49,13 +49,13 @@ class Desk:
         )
         self.read: list[dict[str, Any]] = []
 
-    def notices(self, about: str) -> list[dict[str, Any]]:
+    def notifications(self, about: str) -> list[dict[str, Any]]:
         """Everything that came so far about a message."""
         while found := self._queues.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
             for message in found:
                 self.read.append(json.loads(message["Body"]))
                 self._queues.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-        return [notice for notice in self.read if about in notice["Message"]]
+        return [notification for notification in self.read if about in notification["Message"]]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -66,42 +66,45 @@ def message(run: LocalRun) -> Message:
 
 
 @pytest.fixture
-def book(run: LocalRun) -> NoticeBook:
+def book(run: LocalRun) -> NotificationStore:
     client: Any = run.session.client("dynamodb")
-    return NoticeBook(client, run.outputs["LedgerTableName"])
+    return NotificationStore(client, run.outputs["LedgerTableName"])
 
 
 @pytest.mark.requirement("1.5:GPCM-SD-044", "1.5:GPCM-SD-045")
-def test_a_notice_reaches_its_organisation_and_escalates_unless_it_is_acknowledged(
-    product: Product, book: NoticeBook
+def test_a_notification_reaches_its_organisation_and_escalates_unless_it_is_acknowledged(
+    product: Product, book: NotificationStore
 ) -> None:
     run, mailbox = product.run, "Y90001OT001"
     desk, superior = Desk(run, route=[f"{mailbox}/first"]), Desk(run, route=[f"{mailbox}/escalation"])
     other = Desk(run, mailbox=["Y90002OT001"])
     taken = product.reaches(product.drop_to_fail("refuse"), "REFUSED").message_id
-    notice_id = f"MESSAGE#{taken}/refused"
-    product.wait(lambda: bool(desk.notices(taken)), seconds=20)
-    (first,) = desk.notices(taken)
+    notification_id = f"MESSAGE#{taken}/refused"
+    product.wait(lambda: bool(desk.notifications(taken)), seconds=20)
+    (first,) = desk.notifications(taken)
     assert first["Subject"] == "GP Connect Messaging: MESH refused a message"
-    assert f"This notice: {notice_id}" in first["Message"]
-    assert notice_id in {each.notice.id for each in book.open()}
-    acknowledge = {"task": "acknowledge", "notice": notice_id, "actor": "a.nurse"}
+    assert f"This notification: {notification_id}" in first["Message"]
+    assert notification_id in {open_notification.notification.id for open_notification in book.open()}
+    acknowledge = {"task": "acknowledge", "notice": notification_id, "actor": "a.nurse"}
     assert run.invoke("poller", acknowledge) == {"acknowledged": 1}
     assert run.invoke("poller", acknowledge) == {"acknowledged": 0}
 
     left = product.reaches(product.drop_to_fail("refuse"), "REFUSED").message_id
-    product.wait(lambda: bool(superior.notices(left)), seconds=60)
+    product.wait(lambda: bool(superior.notifications(left)), seconds=60)
     product.run.poll()
-    assert [notice["Subject"] for notice in superior.notices(left)] == [
+    assert [notification["Subject"] for notification in superior.notifications(left)] == [
         "GP Connect Messaging, escalated: MESH refused a message"
     ]
-    assert superior.notices(taken) == []
-    assert other.read == [] == other.notices("MESSAGE#")
+    assert superior.notifications(taken) == []
+    assert other.read == [] == other.notifications("MESSAGE#")
     client: Any = run.session.client("dynamodb")
     trail, now = AuditTrail(client, run.outputs["LedgerTableName"]), datetime.now(UTC)
-    assert [(event.actor, event.what) for event in trail.of_message(taken)][-1] == ("a.nurse", "notice acknowledged")
+    assert [(event.actor, event.what) for event in trail.of_message(taken)][-1] == (
+        "a.nurse",
+        "notification acknowledged",
+    )
     lately = [event.what for event in trail.between(now - timedelta(hours=1), now) if event.message_id == taken]
-    assert lately == ["built", "upload started", "upload refused", "notice acknowledged"]
+    assert lately == ["built", "upload started", "upload refused", "notification acknowledged"]
     assert run.denials() == []
 
 
@@ -120,8 +123,8 @@ def test_a_message_under_a_legal_hold_cannot_be_removed(run: LocalRun, message: 
         items=HeldItems(client, outputs["LedgerTableName"], kept_for=timedelta(days=90)), trail=trail, s3=store,
         outbox_bucket=outputs["OutboxBucketName"], evidence_bucket=outputs["EvidenceBucketName"],
     )  # fmt: skip
-    # The message and its envelope, the request, and two acknowledgements with their headers.
-    assert hold.place(message.message_id, "a.solicitor", "a complaint") >= 7
+    # The message and the envelope, the request, and two acknowledgements with their headers.
+    assert hold.apply(message.message_id, "a.solicitor", "a complaint") >= 7
     key = f"messages/{message.message_id}.xml"
     version = store.head_object(Bucket=outputs["OutboxBucketName"], Key=key)["VersionId"]
     with pytest.raises(ClientError, match="AccessDenied"):
@@ -207,14 +210,14 @@ def test_the_days_balance_finds_a_deliberately_lost_row(product: Product, messag
     kept = store.get_object(Bucket=run.outputs["EvidenceBucketName"], Key=f"balances/{day}.json")
     balance = json.loads(kept["Body"].read())
     assert [message.request_id] == balance["mailboxes"]["-"]["lost"], "what it names is not known without its row"
-    assert any("told_at" in each for each in imbalances(run, day))
+    assert any("told_at" in item for item in imbalances(run, day))
     assert run.invoke("poller", {"task": "reconcile", "day": day})["wrong"] == before["wrong"], "found again"
     assert run.denials() == []
 
 
 @contextmanager
 def unreadable(run: LocalRun, key: str) -> Iterator[None]:
-    """Let nobody read an object of the drop, as where it lies under a key that no function of ours may use."""
+    """Deny reading an object of the drop, as if it were encrypted with a key that the functions may not use."""
     store, bucket = run.session.client("s3"), run.outputs["DropBucketName"]
     policy = json.loads(store.get_bucket_policy(Bucket=bucket)["Policy"])
     deny = {
@@ -242,7 +245,7 @@ def builder(run: LocalRun) -> str:
 def test_a_request_that_the_builder_may_not_read_is_missed_and_taken_in_once_it_may(product: Product) -> None:
     run, day = product.run, datetime.now(UTC).date().isoformat()
     store, bucket, queues = run.session.client("s3"), run.outputs["DropBucketName"], run.session.client("sqs")
-    of_other_tests = {each["sk"] for each in imbalances(run, day)}
+    of_other_tests = {item["sk"] for item in imbalances(run, day)}
     folder = f"e2e/{uuid.uuid4()}"
     store.put_object(Bucket=bucket, Key=f"{folder}/report.pdf", Body=PDF)
     body = json.dumps(request_data(encounter=str(uuid.uuid4()))).encode()
@@ -258,8 +261,8 @@ def test_a_request_that_the_builder_may_not_read_is_missed_and_taken_in_once_it_
         product.wait_for(dead_letter, seconds=120)
         assert product.received(request_id)
         assert product_reconciled(product, day, request_id)["wrong"] >= 1
-        new = [each for each in imbalances(run, day) if each["sk"] not in of_other_tests]
-        assert any("told_at" in each for each in new), "a person is notified"
+        new = [item for item in imbalances(run, day) if item["sk"] not in of_other_tests]
+        assert any("told_at" in item for item in new), "a person is notified"
     for letter in letters:  # as a redrive does
         queues.send_message(QueueUrl=run.outputs["IntakeQueueUrl"], MessageBody=letter["Body"])
         queues.delete_message(QueueUrl=dead, ReceiptHandle=letter["ReceiptHandle"])
@@ -268,7 +271,7 @@ def test_a_request_that_the_builder_may_not_read_is_missed_and_taken_in_once_it_
 
 
 def imbalances(run: LocalRun, day: str) -> list[dict[str, Any]]:
-    """The notices of a day's balance: one of each imbalance that was found."""
+    """The notifications of a day's balance: one per imbalance."""
     table = run.session.resource("dynamodb").Table(run.outputs["LedgerTableName"])
     of_the_day = Key("pk").eq(f"BALANCE#{day}") & Key("sk").begins_with("NOTICE#imbalance")
     return list(table.query(KeyConditionExpression=of_the_day)["Items"])
@@ -284,9 +287,9 @@ def product_reconciled(product: Product, day: str, request_id: str) -> dict[str,
             Bucket=product.run.outputs["EvidenceBucketName"], Key=f"balances/{day}.json"
         )
         mailboxes = json.loads(kept["Body"].read())["mailboxes"].values()
-        return any(request_id in its["lost"] for its in mailboxes)
+        return any(request_id in counts["lost"] for counts in mailboxes)
 
-    product.wait(missed, seconds=150)  # longer than a request may wait for its documents
+    product.wait(missed, seconds=150)  # longer than a request may wait for documents
     return found
 
 

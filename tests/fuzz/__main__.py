@@ -28,10 +28,10 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any, cast
 
-from gpconnect_messaging.ledger.lifecycle import Patience
+from gpconnect_messaging.ledger.lifecycle import Timeouts
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mesh.models import MessageHeaders
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.storage import Evidence
 from infra import environments
@@ -45,7 +45,7 @@ from tests.in_memory import Bucket, Clock, Table, Topic
 SLOWEST_SECONDS = 0.5
 MAILBOX = "Y90001OT001"
 MEMORY_MEGABYTES = environments.load("local").poller.memory_megabytes
-_PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+_PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 _REPORT_EVERY = 2_000
 _FRESH_EVERY = 5_000
 
@@ -135,7 +135,7 @@ def try_bodies(bodies: Iterator[bytes], whole_every: int, result: Result) -> Ite
                 polled = asdict(step.poll(MAILBOX))
                 outcome = "whole step: " + next((name for name, count in polled.items() if count), "nothing")
             else:
-                outcome = _kind(step._understand(cast("Any", inbox), inbox.headers(), body))
+                outcome = _kind(step._understand(cast("Any", inbox), inbox.headers(), body, ""))
         except Exception as error:  # noqa: BLE001 - that is what is looked for
             outcome = f"error: {type(error).__name__}"
             result.errors.append(f"body {number}: {type(error).__name__}")

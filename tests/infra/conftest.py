@@ -1,4 +1,4 @@
-"""Each environment is synthesized once a run."""
+"""Templates of all environments, synthesized once a run."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
 
 @pytest.fixture(params=SYNTHESIZED)
 def template(request: pytest.FixtureRequest, templates: dict[str, Template]) -> Template:
-    """One environment's template; a test that asks for it runs for each."""
+    """Template of an environment; a test that uses it runs for dev, local and prod."""
     return templates[request.param]
 
 

@@ -45,14 +45,16 @@ def allowed(
 
 
 def _applies(statement: Properties, call: Call, names: Mapping[str, str]) -> bool:
-    resources = [_text(each, names) for each in _listed(statement.get("Resource", statement.get("NotResource")))]
-    named = any(fnmatchcase(call.resource, each) for each in resources)
+    resources = [
+        _text(resource, names) for resource in _listed(statement.get("Resource", statement.get("NotResource")))
+    ]
+    named = any(fnmatchcase(call.resource, pattern) for pattern in resources)
     return (
         _is_named(statement["Principal"], call, names)
-        and any(fnmatchcase(call.action, each) for each in _listed(statement["Action"]))
+        and any(fnmatchcase(call.action, action) for action in _listed(statement["Action"]))
         and named is ("Resource" in statement)
         and all(
-            _holds(operator, call.key(key), [_text(each, names) for each in _listed(values)])
+            _holds(operator, call.key(key), [_text(value, names) for value in _listed(values)])
             for operator, keys in statement.get("Condition", {}).items()
             for key, values in keys.items()
         )
@@ -62,7 +64,7 @@ def _applies(statement: Properties, call: Call, names: Mapping[str, str]) -> boo
 def _is_named(principal: Any, call: Call, names: Mapping[str, str]) -> bool:
     if principal == "*":
         return True
-    found = [_text(each, names) for each in _listed(principal.get("AWS", ()))]
+    found = [_text(arn, names) for arn in _listed(principal.get("AWS", ()))]
     return bool({"*", call.principal, f"arn:aws:iam::{call.account}:root"} & set(found))
 
 
@@ -81,7 +83,7 @@ def _holds(operator: str, given: str | None, values: list[str]) -> bool:
 
 
 def our_role(name: str) -> str:
-    """Give the ARN of a role of the stack, by its logical id."""
+    """Return the ARN of a role of the stack, by logical id."""
     return f"arn:aws:iam::444455556666:role/{name}"
 
 

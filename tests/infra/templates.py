@@ -1,4 +1,4 @@
-"""Synthesize environments, and read their templates as people do: by what a resource is, not by its hashed id."""
+"""Synthesize environments, and find resources in their templates by role, not by hashed id."""
 
 import json
 from collections.abc import Mapping
@@ -112,7 +112,7 @@ def production() -> Configuration:
         organisations=(
             OrganisationContacts(
                 mailboxes=("Y90002OT001",),
-                contacts=("hub@example.net", "https://desk.example.net/notices/4711"),
+                contacts=("hub@example.net", "https://desk.example.net/notifications/4711"),
                 escalation_contacts=("medical.director@example.net",),
             ),
             OrganisationContacts(mailboxes=("Y90003OT001",), contacts=("pharmacy@example.com",)),
@@ -121,7 +121,7 @@ def production() -> Configuration:
 
 
 def fortified() -> Configuration:
-    """Production in an organisation with rules of its own: everything optional is asked for."""
+    """Production in an organisation with special rules: every option is on."""
     return with_deployment(
         with_changes(production(), backfill=Backfill(requests_per_second=20), senders=SENDERS),
         traffic_shift="linear",

@@ -70,7 +70,7 @@ def test_the_bill_lists_every_package_that_is_shipped_with_its_hashes_and_what_i
     references = {entry["bom-ref"] for entry in made["components"]}
     for dependency in made["dependencies"]:
         assert set(dependency["dependsOn"]) <= references
-    [httpx] = [each for each in made["dependencies"] if each["ref"].startswith("pkg:pypi/httpx@")]
+    [httpx] = [dependency for dependency in made["dependencies"] if dependency["ref"].startswith("pkg:pypi/httpx@")]
     assert any(reference.startswith("pkg:pypi/httpcore@") for reference in httpx["dependsOn"])
     assert bill(shipped, version="1.2.3") == made
 

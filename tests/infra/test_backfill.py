@@ -12,7 +12,7 @@ def definition(template: Template) -> dict[str, Any]:
     """The machine's definition, with the logical ids of what it refers to."""
     [machine] = template.of_type("StepFunctions::StateMachine").values()
     parts = machine["DefinitionString"]["Fn::Join"][1]
-    found: dict[str, Any] = json.loads("".join(each if isinstance(each, str) else referred(each) for each in parts))
+    found: dict[str, Any] = json.loads("".join(part if isinstance(part, str) else referred(part) for part in parts))
     return found
 
 
@@ -28,7 +28,7 @@ def test_no_more_requests_a_second_are_put_on_the_queue_than_configured(fortifie
     map_ = definition(fortified_prod)["States"]["EachObject"]
     assert map_["MaxConcurrency"] == configured.requests_per_second
     states = map_["ItemProcessor"]["States"]
-    # Each child takes at least this second after its message, so that so many children put no more in a second.
+    # A child lasts at least this second after the message, which limits the rate.
     assert states["PutOnIntakeQueue"]["Next"] == "KeepPace"
     assert states["KeepPace"] == {"Type": "Wait", "Seconds": 1, "Next": "Done"}
 

@@ -1,4 +1,4 @@
-"""What CloudFormation may do as it deploys: what the templates' resources need, on names of ours, and no more."""
+"""CloudFormation's permissions to deploy: those for the templates' resources, on the product's names, and no more."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from aws_cdk import App
 
 from infra import app as command
 from infra.bootstrap.__main__ import Deployer, UnknownTypeError
-from infra.bootstrap.permissions import KEPT, PERMISSIONS
+from infra.bootstrap.permissions import DATA_DELETIONS, PERMISSIONS
 from tests.infra.templates import Properties, Template
 
 Body = Mapping[str, Any]
@@ -49,7 +49,7 @@ LOGICAL = {
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> list[Body]:
-    """The pipeline's templates: its own, and those of the environments that it delivers to."""
+    """The pipeline's own templates, and those of the environments that it delivers to."""
     folder = tmp_path_factory.mktemp("pipeline")
     command.synthesize(command.PIPELINE, folder)
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.template.json"))]
@@ -62,18 +62,18 @@ def bodies(templates: dict[str, Template], pipeline: list[Body]) -> list[Body]:
 
 
 def types(bodies: Iterable[Body]) -> set[str]:
-    return {each["Type"] for body in bodies for each in body["Resources"].values()}
+    return {resource["Type"] for body in bodies for resource in body["Resources"].values()}
 
 
 def policies(folder: Path, bodies: Iterable[Body], kept: tuple[str, ...] = ()) -> dict[str, list[Properties]]:
-    """The statements of each policy, with names and numbers for CloudFormation's parameters."""
+    """The policies' statements, with names and numbers for CloudFormation's parameters."""
     app = App(context=command.cdk_context(), outdir=str(folder))
     stack = Deployer(app, templates=bodies, kept=kept)
     written = app.synth().get_stack_by_name(stack.stack_name).template
     return {
-        name: resolved(each["Properties"]["PolicyDocument"]["Statement"])
-        for name, each in written["Resources"].items()
-        if each["Type"] == "AWS::IAM::ManagedPolicy"
+        name: resolved(resource["Properties"]["PolicyDocument"]["Statement"])
+        for name, resource in written["Resources"].items()
+        if resource["Type"] == "AWS::IAM::ManagedPolicy"
     }
 
 
@@ -84,9 +84,9 @@ def resolved(value: Any) -> Any:
         case {"Ref": str(name)}:
             return VALUES[name]
         case dict():
-            return {name: resolved(each) for name, each in value.items()}
+            return {name: resolved(inner) for name, inner in value.items()}
         case list():
-            return [resolved(each) for each in value]
+            return [resolved(inner) for inner in value]
         case _:
             return value
 
@@ -154,8 +154,8 @@ def test_who_deploys_reads_no_secret_and_nothing_of_patients(bodies: list[Body],
 def test_every_name_that_a_template_chooses_is_one_that_is_allowed(bodies: list[Body], tmp_path: Path) -> None:
     patterns = {resource for _, resource, _ in allowed(policies(tmp_path, bodies)) if resource != "*"}
     tried = set()
-    for logical_id, each in ((name, each) for body in bodies for name, each in body["Resources"].items()):
-        kind, properties = each["Type"], each.get("Properties", {})
+    for logical_id, resource in ((name, resource) for body in bodies for name, resource in body["Resources"].items()):
+        kind, properties = resource["Type"], resource.get("Properties", {})
         if kind in NAMES and isinstance(name := properties.get(NAMES[kind][0]), str):
             arn = NAMES[kind][1].format(name)
         elif kind in LOGICAL:
@@ -186,15 +186,15 @@ def test_keys_are_ours_by_their_tag(bodies: list[Body], tmp_path: Path) -> None:
 def test_a_role_is_ours_and_goes_to_the_services_that_our_roles_trust_and_to_no_other(
     bodies: list[Body], tmp_path: Path
 ) -> None:
-    found = [each for each in allowed(policies(tmp_path, bodies)) if each[0].startswith("iam:")]
+    found = [call for call in allowed(policies(tmp_path, bodies)) if call[0].startswith("iam:")]
     assert {resource for _, resource, _ in found} == {"arn:aws:iam::444455556666:role/gpconnect-messaging-*"}
     [passed] = [condition for action, _, condition in found if action == "iam:PassRole"]
     trusted = {
         principal["Service"]
         for body in bodies
-        for each in body["Resources"].values()
-        if each["Type"] == "AWS::IAM::Role"
-        for statement in each["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        for resource in body["Resources"].values()
+        if resource["Type"] == "AWS::IAM::Role"
+        for statement in resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]
         if isinstance(principal := statement["Principal"], dict) and isinstance(principal.get("Service"), str)
     }
     assert set(passed["StringEquals"]["iam:PassedToService"]) == trusted
@@ -215,9 +215,9 @@ def test_where_an_organisation_bounds_roles_none_is_made_without_its_boundary(
 
 
 def test_what_production_keeps_cannot_be_removed_whatever_a_template_says(prod: Template, tmp_path: Path) -> None:
-    retained = {each["Type"] for each in prod.body["Resources"].values() if each.get("DeletionPolicy") == "Retain"} - {
-        "AWS::Lambda::Version"
-    }
+    retained = {
+        resource["Type"] for resource in prod.body["Resources"].values() if resource.get("DeletionPolicy") == "Retain"
+    } - {"AWS::Lambda::Version"}
     refused = [
         statement
         for statements in policies(tmp_path / "prod", [prod.body], kept=("prod",)).values()
@@ -225,7 +225,7 @@ def test_what_production_keeps_cannot_be_removed_whatever_a_template_says(prod: 
         if statement["Effect"] == "Deny"
     ]
     names, keys = refused
-    assert set(names["Action"]) == set(KEPT)
+    assert set(names["Action"]) == set(DATA_DELETIONS)
     assert {f"AWS::{action.split(':')[0]}".lower() for action in [*names["Action"], *keys["Action"]]} == {
         kind.rpartition("::")[0].lower() for kind in retained
     }

@@ -56,7 +56,7 @@ def configuration(**changes: Any) -> Configuration:
         ("mailboxes", (MAILBOX, MAILBOX)),
         ("contacts", ()),
         ("contacts", ("nobody",)),
-        ("contacts", ("http://plain.example.org/notices",)),
+        ("contacts", ("http://plain.example.org/notifications",)),
         ("contacts", ("https://name:password@example.org/",)),  # pragma: allowlist secret
         ("escalation_contacts", ("messaging@example.org",)),
         ("organisations", (OrganisationContacts(mailboxes=("Y99999OT001",), contacts=("a@example.net",)),)),
@@ -303,15 +303,16 @@ def test_an_unknown_environment_is_refused_with_those_that_there_are() -> None:
 def test_the_local_run_sends_in_each_specification_version_and_from_mailboxes_that_hold_and_that_ask_pds() -> None:
     local = environments.load("local")
     assert {
-        (each.mailbox, each.ods_code, each.specification, each.hold_window_seconds) for each in local.mailboxes
+        (settings.mailbox, settings.ods_code, settings.specification, settings.hold_window_seconds)
+        for settings in local.mailboxes
     } == {
         ("Y90001OT001", "Y90001", "2.0", 0),
         ("Y90002OT001", "Y90002", "1.5", 0),
         ("Y90001OT002", "Y90001", "2.0", 4),
         ("Y90003OT001", "Y90003", "2.0", 0),
     }
-    assert {each.infrastructure_acknowledgement_seconds for each in local.mailboxes} == {12}
-    assert {each.business_acknowledgement_seconds for each in local.mailboxes} == {12}
+    assert {settings.infrastructure_acknowledgement_seconds for settings in local.mailboxes} == {12}
+    assert {settings.business_acknowledgement_seconds for settings in local.mailboxes} == {12}
     assert (local.timings.lease_seconds, local.timings.stale_seconds, local.timings.uncertain_seconds) == (20, 15, 10)
 
 

@@ -28,7 +28,7 @@ def test_every_package_of_the_lock_is_there_in_that_version(packages: Path) -> N
     locked = {(_canonical(name), version) for name, version in re.findall(r"^([\w.-]+)==(\S+)", lock, re.MULTILINE)}
     assert locked
     installed = [folder.name.removesuffix(".dist-info") for folder in packages.glob("*.dist-info")]
-    assert {(_canonical(name), version) for name, _, version in (each.partition("-") for each in installed)} == locked
+    assert {(_canonical(name), version) for name, _, version in (wheel.partition("-") for wheel in installed)} == locked
 
 
 def test_compiled_code_is_for_the_functions_processor(packages: Path) -> None:
@@ -138,10 +138,10 @@ def test_a_function_finds_the_library_after_its_dependencies(template: Template)
     assets = json.loads(manifest.read_text(encoding="utf-8"))
     for logical_id, layer in template.of_type("Lambda::LayerVersion").items():
         [asset] = [
-            each
-            for each in assets["files"].values()
-            for place in each["destinations"].values()
-            if place["objectKey"] == layer["Content"]["S3Key"]
+            asset
+            for asset in assets["files"].values()
+            for destination in asset["destinations"].values()
+            if destination["objectKey"] == layer["Content"]["S3Key"]
         ]
         folder = template.folder / asset["source"]["path"]
         is_library[logical_id] = (folder / "python" / "gpconnect_messaging").is_dir()

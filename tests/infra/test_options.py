@@ -40,7 +40,7 @@ def test_functions_run_in_the_network_and_reach_port_443_only(fortified_prod: Te
     assert network
     placed = fortified_prod.named(function)["VpcConfig"]
     assert placed["SubnetIds"] == list(network.subnets)
-    [group] = [referred(each) for each in placed["SecurityGroupIds"]]
+    [group] = [referred(reference) for reference in placed["SecurityGroupIds"]]
     properties = fortified_prod.of_type("EC2::SecurityGroup")[group]
     assert [(rule["FromPort"], rule["ToPort"]) for rule in properties["SecurityGroupEgress"]] == [(443, 443)]
     assert "SecurityGroupIngress" not in properties
@@ -48,7 +48,7 @@ def test_functions_run_in_the_network_and_reach_port_443_only(fortified_prod: Te
 
 def test_aws_is_reached_through_endpoints_that_serve_this_account_only(fortified_prod: Template) -> None:
     endpoints = fortified_prod.of_type("EC2::VPCEndpoint").values()
-    assert {each["ServiceName"].removeprefix("com.amazonaws.eu-west-2.") for each in endpoints} == {
+    assert {endpoint["ServiceName"].removeprefix("com.amazonaws.eu-west-2.") for endpoint in endpoints} == {
         *("s3", "dynamodb"),
         *("sqs", "sns", "ssm", "secretsmanager", "logs", "xray", "monitoring", "events", "lambda", "kms"),
     }
@@ -97,7 +97,7 @@ def test_a_new_version_takes_over_little_by_little_and_goes_back_if_it_fails(
         }
         configured = properties["AlarmConfiguration"]
         assert configured["Enabled"] is True
-        watched = {alarms[referred(each["Name"])]["MetricName"] for each in configured["Alarms"]}
+        watched = {alarms[referred(alarm["Name"])]["MetricName"] for alarm in configured["Alarms"]}
         dead_letters = {"ApproximateNumberOfMessagesVisible"} if function != "PollerFunctionName" else set[str]()
         assert watched == {"Errors"} | dead_letters
     assert shifted == set(groups)
@@ -145,7 +145,7 @@ def test_an_environment_may_let_active_content_pass_and_keeps_room_for_opening_d
     allowing = synthesize(with_changes(dev, active_content="allow"), tmp_path).named("BuilderFunctionName")
     assert allowing["Environment"]["Variables"]["ACTIVE_CONTENT"] == "allow"
     assert dev.active_content == "refuse"
-    # The gate's process may take its limit while the builder holds what it does at rest.
+    # The document check's process may use its limit in addition to the builder's idle memory.
     assert 0.4 * allowing["MemorySize"] >= limits.DATA_BYTES / limits.MEGABYTE
     assert allowing["Timeout"] / 2 >= limits.WALL_SECONDS
 

@@ -1,4 +1,4 @@
-"""The pipeline: its order, what it runs, and who it may become in the environments."""
+"""The pipeline: stages, commands, and roles that it may assume in the environments."""
 
 import json
 import re
@@ -40,10 +40,10 @@ def pipeline(folder: Path) -> Template:
 
 @pytest.fixture(scope="module")
 def stages(pipeline: Template) -> dict[str, list[str]]:
-    """The names of each stage's actions in the order in which they run."""
+    """Actions by stage, in running order."""
     [properties] = of_type(pipeline, "CodePipeline::Pipeline")
     return {
-        stage["Name"]: [action["Name"] for action in sorted(stage["Actions"], key=lambda each: int(each["RunOrder"]))]
+        stage["Name"]: [action["Name"] for action in sorted(stage["Actions"], key=lambda entry: int(entry["RunOrder"]))]
         for stage in properties["Stages"]
     }
 
@@ -55,11 +55,11 @@ def environment(folder: Path, name: str) -> Template:
 
 
 def of_type(template: Template, kind: str) -> list[Any]:
-    return [each["Properties"] for each in template["Resources"].values() if each["Type"] == f"AWS::{kind}"]
+    return [resource["Properties"] for resource in template["Resources"].values() if resource["Type"] == f"AWS::{kind}"]
 
 
 def commands(pipeline: Template) -> dict[str, str]:
-    """What each project runs, by its description."""
+    """Commands of the projects, by description."""
     return {
         project["Description"].rsplit("/", 1)[1]: project["Source"]["BuildSpec"]
         for project in of_type(pipeline, "CodeBuild::Project")
@@ -87,7 +87,7 @@ def test_dev_and_int_are_tried_after_their_deployment_and_prod_waits_for_a_perso
     assert stages["Int"][-1] == "EndToEnd"
     assert stages["Prod"][0] == "Approve"
     for name in ("Dev", "Int", "Prod"):
-        assert [each for each in stages[name] if each.endswith("Deploy")]
+        assert [action for action in stages[name] if action.endswith("Deploy")]
 
 
 def test_approval_is_a_persons(pipeline: Template) -> None:
@@ -104,7 +104,7 @@ def test_approval_is_a_persons(pipeline: Template) -> None:
 def test_the_checks_run_before_anything_is_built(pipeline: Template) -> None:
     synth = commands(pipeline)["Synth"]
     words = ("make check", "make supply-chain", "make synth ENVIRONMENT=pipeline")
-    assert [synth.index(each) for each in words] == sorted(synth.index(each) for each in words)
+    assert [synth.index(word) for word in words] == sorted(synth.index(word) for word in words)
 
 
 @pytest.mark.parametrize(("step", "reach"), [("Smoke", "BUILT"), ("EndToEnd", "DELIVERED")])
@@ -124,15 +124,18 @@ def test_the_pipeline_may_drop_reports_about_test_people_and_ask_what_became_of_
     for name in ("Dev", "Int"):
         template = environment(folder, name)
         logical_id, role = next(
-            (logical_id, each["Properties"])
-            for logical_id, each in template["Resources"].items()
-            if each["Type"] == "AWS::IAM::Role" and "synthetic-reports" in str(each["Properties"].get("RoleName"))
+            (logical_id, resource["Properties"])
+            for logical_id, resource in template["Resources"].items()
+            if resource["Type"] == "AWS::IAM::Role"
+            and "synthetic-reports" in str(resource["Properties"].get("RoleName"))
         )
         [trust] = role["AssumeRolePolicyDocument"]["Statement"]
         assert DELIVERY.account in json.dumps(trust["Principal"])
         pipelines_role = f"arn:aws:iam::{DELIVERY.account}:role/{PIPELINE_ROLE}"
         assert trust["Condition"] == {"ArnEquals": {"aws:PrincipalArn": pipelines_role}}
-        [policy] = [each for each in of_type(template, "IAM::Policy") if {"Ref": logical_id} in each["Roles"]]
+        [policy] = [
+            candidate for candidate in of_type(template, "IAM::Policy") if {"Ref": logical_id} in candidate["Roles"]
+        ]
         statements = policy["PolicyDocument"]["Statement"]
         assert {statement["Action"] for statement in statements} == {
             *("s3:PutObject", "kms:GenerateDataKey", "dynamodb:BatchGetItem", "dynamodb:Query", "kms:Decrypt")

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from infra.documentation.from_template import UndescribedPlaceError, stores_page
+from infra.documentation.from_template import UndescribedStoreError, stores_page
 from infra.documentation.pages import FROM_TEMPLATE, published
 from tests.infra.templates import Template
 
@@ -18,5 +18,5 @@ def test_a_place_that_the_page_does_not_describe_stops_it(prod: Template) -> Non
     body = copy.deepcopy(dict(prod.body))
     bucket = body["Resources"][prod.output("EvidenceBucketName")]["Properties"]
     bucket["LifecycleConfiguration"]["Rules"].append({"Prefix": "elsewhere/", "ExpirationInDays": 1})
-    with pytest.raises(UndescribedPlaceError, match="Evidence elsewhere/"):
+    with pytest.raises(UndescribedStoreError, match="Evidence elsewhere/"):
         stores_page(body)

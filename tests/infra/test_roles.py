@@ -1,4 +1,4 @@
-"""Each role may do exactly what is listed here: adding a permission means adding it here, under a reader's eyes."""
+"""Roles may do exactly what this file lists: a new permission must be added here, where a reviewer sees it."""
 
 import json
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ LEDGER = {
 }
 NOTICES = {
     ("sns:Publish", "Notices"),
-    ("kms:Decrypt through sns", "notices key"),
-    ("kms:GenerateDataKey through sns", "notices key"),
+    ("kms:Decrypt through sns", "notifications key"),
+    ("kms:GenerateDataKey through sns", "notifications key"),
 }
 SEND = {
     ("sqs:SendMessage", "Send"),
@@ -43,8 +43,8 @@ PDS = {
     ("kms:Decrypt through secretsmanager", "secrets key"),
     ("s3:PutObject", "Evidence/comparisons/*"),
 }
-KEYS = ("records key", "logs key", "dead letters key", "intake key", "send key", "notices key", "notice path key",
-        "secrets key")  # fmt: skip
+KEYS = ("records key", "logs key", "dead letters key", "intake key", "send key", "notifications key",
+        "notification path key", "secrets key")  # fmt: skip
 IDENTIFIERS = {
     ("secretsmanager:GetSecretValue", "identifiers secret"),
     ("kms:Decrypt through secretsmanager", "records key"),
@@ -196,7 +196,7 @@ def test_no_action_is_a_wildcard_and_only_traces_and_log_deliveries_have_no_reso
 
 
 def _permissions(template: Template, role: str) -> Iterator[tuple[str, str]]:
-    """Give each action and resource that a role's policies allow, in this file's words."""
+    """Return the actions and resources that a role's policies allow, in this file's names."""
     names = _names(template)
     for policy in template.of_type("IAM::Policy").values():
         if role not in map(referred, policy["Roles"]):
@@ -223,7 +223,7 @@ def _condition(statement: Properties) -> str:
 
 
 def _names(template: Template) -> dict[str, str]:
-    """Give this file's name of each resource, by logical id."""
+    """Return this file's names of resources, by logical id."""
     outputs = (
         *("DropBucketName", "OutboxBucketName", "EvidenceBucketName", "LedgerTableName", "NoticesTopicArn"),
         *("IntakeQueueUrl", "SendQueueUrl", "PollerFunctionName"),
@@ -238,11 +238,11 @@ def _names(template: Template) -> dict[str, str]:
         names[referred(template.named(f"{function}FunctionName")["LoggingConfig"]["LogGroup"])] = f"{function} logs"
     names |= {
         referred(template.named("LedgerTableName")["SSESpecification"]["KMSMasterKeyId"]): "records key",
-        referred(template.named("NoticesTopicArn")["KmsMasterKeyId"]): "notices key",
+        referred(template.named("NoticesTopicArn")["KmsMasterKeyId"]): "notifications key",
         referred(template.named("IntakeQueueUrl")["KmsMasterKeyId"]): "intake key",
         referred(template.named("SendQueueUrl")["KmsMasterKeyId"]): "send key",
         referred(template.named("SendDeadLetterQueueUrl")["KmsMasterKeyId"]): "dead letters key",
-        referred(template.named("NoticePathTopicArn")["KmsMasterKeyId"]): "notice path key",
+        referred(template.named("NoticePathTopicArn")["KmsMasterKeyId"]): "notification path key",
         referred(next(iter(template.of_type("Logs::LogGroup").values()))["KmsKeyId"]): "logs key",
     }
     [rule] = template.of_type("Events::Rule")

@@ -1,4 +1,4 @@
-"""cdk-nag's rules (four packs) hold, and every finding that stays is answered for one place and for a reason.
+"""cdk-nag's rules (four packs) hold, and every acknowledged finding has one construct and a reason.
 
 That they hold is shown by synthesis, which fails on any finding that nobody acknowledged.
 """
@@ -91,9 +91,9 @@ def test_nothing_is_acknowledged_for_the_whole_stack(acknowledged: dict[Finding,
 def test_a_wildcard_without_a_resource_is_acknowledged_for_traces_logs_and_networks_only(
     acknowledged: dict[Finding, str],
 ) -> None:
-    places = {path for rule, path in acknowledged if rule == "AwsSolutions-IAM5[Resource::*]"}
-    assert places
-    assert {path.rsplit("/", 1)[1] for path in places} <= {"Tracing", "Joining", "LogsAndTraces"}
+    paths = {path for rule, path in acknowledged if rule == "AwsSolutions-IAM5[Resource::*]"}
+    assert paths
+    assert {path.rsplit("/", 1)[1] for path in paths} <= {"Tracing", "Joining", "LogsAndTraces"}
     assert not any("Action::" in rule for rule, _ in acknowledged)
 
 

@@ -38,7 +38,7 @@ KEY_ID = f"{ENCRYPTION}-aws-kms-key-id"
 
 
 def puts(template: Template, who: str, key: str, *, by_its_own: bool = False, **context: str) -> bool:
-    """Say whether the drop bucket's policy lets somebody put an object; `by_its_own` where its own policies do."""
+    """Whether the drop bucket's policy lets a principal put an object; `by_its_own`: the principal's policy does."""
     drop = template.output("DropBucketName")
     bucket = template.named("DropBucketName")
     [rule] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
@@ -108,8 +108,12 @@ def test_the_documentation_names_what_senders_are_given_of_the_bucket_and_its_ke
         *fortified_prod.policy_statements("S3::BucketPolicy", "Bucket", bucket),
         *fortified_prod.key_statements(encryption[0]["ServerSideEncryptionByDefault"]["KMSMasterKeyID"]),
     ]
-    of_hub = [each for each in statements if each["Effect"] == "Allow" and HUB in json.dumps(each["Principal"])]
-    given = {action for each in of_hub for action in each["Action"]}
+    of_hub = [
+        statement
+        for statement in statements
+        if statement["Effect"] == "Allow" and HUB in json.dumps(statement["Principal"])
+    ]
+    given = {action for statement in of_hub for action in statement["Action"]}
     # S3 decrypts the parts of an upload to put them together.
     assert given == {"s3:PutObject", "s3:AbortMultipartUpload", "kms:GenerateDataKey", "kms:Decrypt"}
     text = (ROOT / "docs" / page).read_text()
@@ -160,7 +164,7 @@ def test_a_sender_uses_the_key_through_the_service_alone(
             "KMSMasterKeyID"
         ]
     )
-    [statement] = [each for each in fortified_prod.key_statements(key) if each.get("Sid") == "Senders"]
+    [statement] = [candidate for candidate in fortified_prod.key_statements(key) if candidate.get("Sid") == "Senders"]
     assert set(statement["Principal"]["AWS"]) == who
     assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
     assert statement["Condition"] == {"StringEquals": {"kms:ViaService": f"{service}.eu-west-2.amazonaws.com"}}
@@ -222,13 +226,13 @@ def test_each_queue_feeds_the_builder_and_is_watched_to_be_enabled(fortified_pro
     own = {own_queue(fortified_prod, sender)[0] for sender in ("hub", "pharmacy")}
     live = fortified_prod.live("BuilderFunctionName")
     mappings = fortified_prod.of_type("Lambda::EventSourceMapping")
-    of_builder = {name: each for name, each in mappings.items() if live in json.dumps(each["FunctionName"])}
-    assert {referred(each["EventSourceArn"]) for each in of_builder.values()} == {
+    of_builder = {name: mapping for name, mapping in mappings.items() if live in json.dumps(mapping["FunctionName"])}
+    assert {referred(mapping["EventSourceArn"]) for mapping in of_builder.values()} == {
         fortified_prod.output("IntakeQueueUrl"), *own,
     }  # fmt: skip
-    assert all(each["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for each in of_builder.values())
-    assert {each["BatchSize"] for each in of_builder.values()} == {1}, "a killed run costs one request a try"
-    concurrency = [each["ScalingConfig"]["MaximumConcurrency"] for each in of_builder.values()]
+    assert all(mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in of_builder.values())
+    assert {mapping["BatchSize"] for mapping in of_builder.values()} == {1}, "a killed run costs one request a try"
+    concurrency = [mapping["ScalingConfig"]["MaximumConcurrency"] for mapping in of_builder.values()]
     assert sorted(concurrency) == [2, 2, 10]
     assert fortified_prod.named("BuilderFunctionName")["ReservedConcurrentExecutions"] == sum(concurrency)
     watched = fortified_prod.named("PollerFunctionName")["Environment"]["Variables"]["EVENT_SOURCE_MAPPINGS"]
@@ -247,10 +251,10 @@ def test_a_senders_queue_rings_when_its_work_waits(fortified_prod: Template) -> 
     for sender in ("hub", "pharmacy"):
         logical_id, _ = own_queue(fortified_prod, sender)
         [alarm] = [
-            each
-            for each in fortified_prod.of_type("CloudWatch::Alarm").values()
-            if each.get("MetricName") == "ApproximateAgeOfOldestMessage"
-            and logical_id in json.dumps(each["Dimensions"])
+            alarm
+            for alarm in fortified_prod.of_type("CloudWatch::Alarm").values()
+            if alarm.get("MetricName") == "ApproximateAgeOfOldestMessage"
+            and logical_id in json.dumps(alarm["Dimensions"])
         ]
         assert f"sender {sender}" in alarm["AlarmDescription"]
         assert alarm["AlarmDescription"].endswith("#intake-age")
@@ -261,9 +265,9 @@ def test_the_builder_is_told_of_the_senders_and_reads_no_others_parameter(fortif
     assert variables["SENDERS"] == "hub=hub/,pharmacy=pharmacy/,online-supplier=suppliers/online/"
     path = variables["SENDER_PARAMETERS"]
     parameters = {
-        each["Name"]: json.loads(each["Value"])
-        for each in fortified_prod.of_type("SSM::Parameter").values()
-        if each["Name"].startswith(path)
+        parameter["Name"]: json.loads(parameter["Value"])
+        for parameter in fortified_prod.of_type("SSM::Parameter").values()
+        if parameter["Name"].startswith(path)
     }
     assert parameters == {f"{path}/{sender.name}": {"mailboxes": list(sender.mailboxes)} for sender in SENDERS}
     role = referred(fortified_prod.named("BuilderFunctionName")["Role"])
@@ -275,7 +279,9 @@ def test_the_builder_is_told_of_the_senders_and_reads_no_others_parameter(fortif
         if statement["Action"] == "ssm:GetParameter"
         for resource in (statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]])
     ]
-    assert sum("senders" in json.dumps(each) or "Senders" in json.dumps(each) for each in reads) == len(SENDERS)
+    assert sum("senders" in json.dumps(statement) or "Senders" in json.dumps(statement) for statement in reads) == len(
+        SENDERS
+    )
 
 
 def test_the_pipelines_reports_are_a_sender_of_their_own(tmp_path: Path) -> None:
@@ -290,7 +296,11 @@ def test_the_pipelines_reports_are_a_sender_of_their_own(tmp_path: Path) -> None
     assert (
         template.named("BuilderFunctionName")["Environment"]["Variables"]["SENDERS"] == "hub=hub/,synthetic=synthetic/"
     )
-    [parameter] = [each for each in template.of_type("SSM::Parameter").values() if each["Name"].endswith("/synthetic")]
+    [parameter] = [
+        candidate
+        for candidate in template.of_type("SSM::Parameter").values()
+        if candidate["Name"].endswith("/synthetic")
+    ]
     assert json.loads(parameter["Value"]) == {"mailboxes": ["Y90001OT001"]}
 
 
@@ -346,7 +356,7 @@ OTHER = "arn:aws:iam::888800002222:role/other"
         ((*SENDERS[:2], SENDERS[2].model_copy(update={"prefix": "synthetic/"})), "lies within that of"),
         (
             (*SENDERS[:2], SENDERS[2].model_copy(update={"principals": tuple(f"{OTHER}{i:0500}" for i in range(20))})),
-            "policy would be longer than S3 takes",
+            "policy would exceed S3's limit",
         ),
     ],
 )  # fmt: skip

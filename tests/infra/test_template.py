@@ -305,7 +305,7 @@ def test_nobody_uses_a_key_but_through_the_services_that_hold_its_content(templa
             else:
                 assert "Condition" not in statement, "administration"
                 assert not actions & {"kms:CreateGrant", "kms:Sign", "kms:Verify"}
-        services[logical_id] = {each.removesuffix(".eu-west-2.amazonaws.com") for each in through}
+        services[logical_id] = {host.removesuffix(".eu-west-2.amazonaws.com") for host in through}
     records = referred(template.named("LedgerTableName")["SSESpecification"]["KMSMasterKeyId"])
     keys = {referred(secret["KmsKeyId"]) for secret in template.of_type("SecretsManager::Secret").values()}
     secrets = keys - {records}
@@ -393,7 +393,7 @@ def test_a_number_that_looks_like_a_patients_is_masked_in_every_log(template: Te
             named = json.dumps(statement["DataIdentifier"])
             assert "data-identifier/NhsNumber-GB" in named
             assert custom["Name"] in named
-        assert {name for each in policy["Statement"] for name in each["Operation"]} == {"Audit", "Deidentify"}
+        assert {name for statement in policy["Statement"] for name in statement["Operation"]} == {"Audit", "Deidentify"}
         assert re.fullmatch(r"[\w#=@/;, ^$?\[\]{}|\\*+.-]{1,200}", custom["Regex"]), "CloudWatch takes no other signs"
         finds = re.compile(custom["Regex"])
         for text in ('{"n":"9658218865"}', "number 965 821 8865.", "'965-821-8865'"):
@@ -421,7 +421,7 @@ def test_a_function_has_as_much_concurrency_set_aside_as_its_work_can_take_up(te
     }
     for mapping in template.of_type("Lambda::EventSourceMapping").values():
         function = _live_function(template, mapping)
-        # A queue that started more runs than its function has places for would have them throttled.
+        # A queue that started more runs than the function's concurrency would have them throttled.
         assert mapping["ScalingConfig"]["MaximumConcurrency"] <= reserved[function]
 
 
@@ -576,9 +576,11 @@ def test_no_secret_has_its_value_in_the_template(template: Template) -> None:
 
 def test_the_secret_that_ids_are_derived_with_is_kept_with_the_table_and_never_rotated(prod: Template) -> None:
     name = prod.body["Outputs"]["IdentifiersSecretName"]["Value"]
-    [secret] = [each for each in prod.of_type("SecretsManager::Secret").values() if each["Name"] == name]
+    [secret] = [candidate for candidate in prod.of_type("SecretsManager::Secret").values() if candidate["Name"] == name]
     assert secret["KmsKeyId"] == prod.named("LedgerTableName")["SSESpecification"]["KMSMasterKeyId"]
-    assert "AWS::SecretsManager::RotationSchedule" not in {each["Type"] for each in prod.body["Resources"].values()}
+    assert "AWS::SecretsManager::RotationSchedule" not in {
+        resource["Type"] for resource in prod.body["Resources"].values()
+    }
     told = {
         function: prod.named(f"{function}FunctionName")["Environment"]["Variables"].get("IDENTIFIERS_SECRET")
         for function in ("Builder", "Poller", "Sender")
@@ -642,10 +644,10 @@ def test_a_missed_poll_is_made_up_by_the_next_one_and_never_repeated(template: T
     assert template.live("PollerFunctionName") in json.dumps(invocation["Qualifier"]), "what the schedules invoke"
 
 
-# Notices and alarms
+# Notifications and alarms
 
 
-def test_notices_reach_every_contact_encrypted_and_over_tls(template: Template) -> None:
+def test_notifications_reach_every_contact_encrypted_and_over_tls(template: Template) -> None:
     topic = template.output("NoticesTopicArn")
     assert referred(template.named("NoticesTopicArn")["KmsMasterKeyId"]) in template.of_type("KMS::Key")
     path = template.output("NoticePathTopicArn")
@@ -653,7 +655,9 @@ def test_notices_reach_every_contact_encrypted_and_over_tls(template: Template) 
     assert {(s["Protocol"], s["Endpoint"], referred(s["TopicArn"])) for s in subscriptions} == {
         (_protocol(contact), contact, to) for to in (topic, path) for contact in _environment_contacts(template)
     } | {(_protocol(contact), contact, topic) for contact in _organisations_contacts(template)}
-    assert not any("FilterPolicy" in each for each in subscriptions if referred(each["TopicArn"]) == path)
+    assert not any(
+        "FilterPolicy" in subscription for subscription in subscriptions if referred(subscription["TopicArn"]) == path
+    )
     statements = template.policy_statements("SNS::TopicPolicy", "Topics", topic)
     assert any(
         statement["Effect"] == "Deny"
@@ -664,7 +668,7 @@ def test_notices_reach_every_contact_encrypted_and_over_tls(template: Template) 
 
 
 @pytest.mark.requirement("1.5:GPCM-SD-044", "1.5:GPCM-SD-045")
-def test_each_notice_and_each_alarm_reaches_those_it_is_for_and_nobody_else(fortified_prod: Template) -> None:
+def test_each_notification_and_each_alarm_reaches_those_it_is_for_and_nobody_else(fortified_prod: Template) -> None:
     def told(**attributes: str) -> set[str]:
         return {
             str(subscription["Endpoint"])
@@ -673,18 +677,18 @@ def test_each_notice_and_each_alarm_reaches_those_it_is_for_and_nobody_else(fort
             and _passes(subscription.get("FilterPolicy", {}), attributes)
         }
 
-    def notice(mailbox: str, telling: str) -> set[str]:
+    def notification(mailbox: str, telling: str) -> set[str]:
         return told(mailbox=mailbox, kind="overdue", telling=telling, route=f"{mailbox}/{telling}")
 
     assert told() == {"on-call@example.org", "safety@example.org"}, "an alarm"
-    assert notice("-", "first") == {"on-call@example.org", "safety@example.org"}
-    assert notice("-", "escalation") == {"director@example.org"}
-    assert notice("Y90001OT001", "first") == {"on-call@example.org", "safety@example.org"}
-    assert notice("Y90001OT001", "escalation") == {"director@example.org"}
-    assert notice("Y90002OT001", "first") == {"hub@example.net", "https://desk.example.net/notices/4711"}
-    assert notice("Y90002OT001", "escalation") == {"medical.director@example.net"}
-    assert notice("Y90003OT001", "first") == {"pharmacy@example.com"}
-    assert notice("Y90003OT001", "escalation") == {"director@example.org"}
+    assert notification("-", "first") == {"on-call@example.org", "safety@example.org"}
+    assert notification("-", "escalation") == {"director@example.org"}
+    assert notification("Y90001OT001", "first") == {"on-call@example.org", "safety@example.org"}
+    assert notification("Y90001OT001", "escalation") == {"director@example.org"}
+    assert notification("Y90002OT001", "first") == {"hub@example.net", "https://desk.example.net/notifications/4711"}
+    assert notification("Y90002OT001", "escalation") == {"medical.director@example.net"}
+    assert notification("Y90003OT001", "first") == {"pharmacy@example.com"}
+    assert notification("Y90003OT001", "escalation") == {"director@example.org"}
 
 
 def test_without_an_escalation_contact_the_contacts_are_told_again(template: Template) -> None:
@@ -708,9 +712,9 @@ def test_alarms_may_publish_to_the_encrypted_topics(template: Template, output: 
     assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": THIS_ACCOUNT}}
 
 
-def test_a_failing_notice_path_is_told_by_another_way(template: Template) -> None:
-    path, notices = template.output("NoticePathTopicArn"), template.output("NoticesTopicArn")
-    keys = [referred(template.of_type("SNS::Topic")[topic]["KmsMasterKeyId"]) for topic in (path, notices)]
+def test_a_failing_notification_path_is_told_by_another_way(template: Template) -> None:
+    path, notifications = template.output("NoticePathTopicArn"), template.output("NoticesTopicArn")
+    keys = [referred(template.of_type("SNS::Topic")[topic]["KmsMasterKeyId"]) for topic in (path, notifications)]
     assert len(set(keys)) == 2
     watched = {}
     for alarm in template.of_type("CloudWatch::Alarm").values():
@@ -718,7 +722,7 @@ def test_a_failing_notice_path_is_told_by_another_way(template: Template) -> Non
             watched[alarm["MetricName"]] = alarm["Dimensions"], alarm["Threshold"], alarm["Statistic"]
     assert watched == {
         "NumberOfNotificationsFailed": (
-            [{"Name": "TopicName", "Value": {"Fn::GetAtt": [notices, "TopicName"]}}], 0, "Sum",
+            [{"Name": "TopicName", "Value": {"Fn::GetAtt": [notifications, "TopicName"]}}], 0, "Sum",
         ),
         "OldestUntoldNotice": ([{"Name": "service", "Value": "poller"}], 600, "Maximum"),
     }  # fmt: skip
@@ -761,7 +765,7 @@ def test_a_person_is_told_of_an_imbalance_of_refused_credentials_and_well_before
     for alarm in template.of_type("CloudWatch::Alarm").values():
         of_this = alarm.get("Namespace") == "GPConnectMessaging" and alarm["MetricName"] in MEASURED
         if of_this and alarm["TreatMissingData"] != "breaching":
-            where = tuple(sorted((each["Name"], each["Value"]) for each in alarm["Dimensions"]))
+            where = tuple(sorted((dimension["Name"], dimension["Value"]) for dimension in alarm["Dimensions"]))
             watched[alarm["MetricName"], where, alarm["Threshold"]] = alarm["ComparisonOperator"]
             assert alarm["AlarmActions"] == [{"Ref": template.output("NoticesTopicArn")}]
     expected: dict[tuple[Any, ...], str] = {
@@ -770,8 +774,8 @@ def test_a_person_is_told_of_an_imbalance_of_refused_credentials_and_well_before
     }
     if template.configuration.pds:
         expected["PdsNotAuthorised", (("service", "builder"),), 0] = "GreaterThanThreshold"
-    for each in template.configuration.mailboxes:
-        where = (("mailbox", each.mailbox), ("service", "poller"))
+    for settings in template.configuration.mailboxes:
+        where = (("mailbox", settings.mailbox), ("service", "poller"))
         expected |= {("CertificateDaysLeft", where, days): "LessThanThreshold" for days in (60, 30, 7)}
     assert watched == expected
 
@@ -781,13 +785,13 @@ def test_a_person_is_told_of_an_imbalance_of_refused_credentials_and_well_before
 
 def test_everything_stays_in_the_united_kingdom(template: Template) -> None:
     manifest = json.loads((template.folder / "manifest.json").read_text(encoding="utf-8"))
-    [place] = [
+    [target] = [
         artifact["environment"]
         for artifact in manifest["artifacts"].values()
         if artifact["type"] == "aws:cloudformation:stack"
     ]
     account = template.configuration.account or "unknown-account"
-    assert place == f"aws://{account}/eu-west-2"
+    assert target == f"aws://{account}/eu-west-2"
 
 
 def test_outputs_name_everything_that_people_and_tests_look_for(template: Template) -> None:
@@ -823,7 +827,7 @@ def test_the_local_stack_can_be_deleted(local: Template) -> None:
 
 
 def _services(statements: list[Any]) -> dict[str, set[str]]:
-    """Give what each AWS service may do with a key."""
+    """Return what AWS services may do with a key."""
     return {
         statement["Principal"]["Service"]: set(statement["Action"])
         for statement in statements
@@ -835,7 +839,7 @@ def _live_function(template: Template, mapping: Any) -> str:
     """Give the output that names the function whose alias an event source invokes."""
     name = json.dumps(mapping["FunctionName"])
     assert ":live" in name
-    [function] = [each for each in FUNCTIONS if f'"{template.live(each)}"' in name]
+    [function] = [candidate for candidate in FUNCTIONS if f'"{template.live(candidate)}"' in name]
     return function
 
 
@@ -844,7 +848,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _passes(policy: Any, attributes: dict[str, str]) -> bool:
-    """Apply a filter policy as SNS does: every attribute that it names must match one of its rules."""
+    """Apply a filter policy as SNS does: every attribute in it must match one of the attribute's rules."""
     return all(any(_matches(rule, attributes.get(name)) for rule in rules) for name, rules in policy.items())
 
 

@@ -1,4 +1,4 @@
-"""Alarms, their runbook and the dashboard: each alarm is written about, and each metric is one that somebody gives."""
+"""Alarms, runbook and dashboard: the runbook describes every alarm, and every metric is emitted."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from tests.metrics import NAMESPACE, documented
 RUNBOOK = Path(__file__).resolve().parents[2] / "docs" / "runbook.md"
 DEAD_LETTER_QUEUES = ("IntakeDeadLetterQueueUrl", "SendDeadLetterQueueUrl")
 
-# What AWS documents: the user guide of each service, "metrics and dimensions".
+# AWS's documented metrics: "metrics and dimensions" in the services' user guides.
 AWS = {
     "AWS/Lambda": ({"Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"}, {"FunctionName"}),
     "AWS/SQS": ({"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"}, {"QueueName"}),
@@ -229,7 +229,7 @@ def test_a_silent_schedule_is_told_before_the_hold_s_spare_quarter_of_an_hour_is
         if alarm["TreatMissingData"] == "breaching" and alarm["Statistic"] == "SampleCount"
     }
     assert spans == {"DueWorkDone": 300, "MailboxPolled": 900}
-    [hold] = {each.hold_window_seconds for each in prod.configuration.mailboxes}
+    [hold] = {settings.hold_window_seconds for settings in prod.configuration.mailboxes}
     assert hold + spans["DueWorkDone"] < 3 * 3600
 
 
@@ -281,7 +281,7 @@ def named_by_alarms(template: Template) -> Iterator[tuple[str, str, dict[str, An
         if "MetricStat" in metric
     ]
     for alarm in (*of_one_metric(template), *metrics):
-        dimensions = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+        dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
         yield alarm["Namespace"], alarm["MetricName"], dimensions
 
 
@@ -329,12 +329,12 @@ def test_the_dashboard_shows_reports_above_and_the_system_below(template: Templa
     parts = titles.index("# System")
     assert titles[0].startswith("# Reports")
     for title in ("Messages by status", "Time from a request's arrival to MESH", "Time from MESH", "Sent, by mailbox"):
-        assert any(each.startswith(title) for each in titles[:parts]), title
-    for title in ("Waiting", "The oldest waits", "Dead letters", "Duration", "Runs at once", "Uploads that failed",
+        assert any(heading.startswith(title) for heading in titles[:parts]), title
+    for title in ("Waiting", "Age of the oldest", "Dead letters", "Duration", "Concurrent runs", "Failed uploads",
                   "Ledger: units used"):  # fmt: skip
         assert title in titles[parts:], title
     below = {(widget["y"], widget["properties"].get("title")) for widget in widgets(template)}
-    assert len(below) == len(titles), "no two in one place"
+    assert len(below) == len(titles), "no two at one position"
 
 
 def test_a_dashboard_has_no_more_metrics_than_cloudwatch_draws(template: Template) -> None:
@@ -346,14 +346,14 @@ def test_a_dashboard_has_no_more_metrics_than_cloudwatch_draws(template: Templat
 
 def test_the_dashboard_names_no_mailbox_so_that_a_new_one_changes_nothing(template: Template) -> None:
     written = json.dumps(widgets(template))
-    assert not any(each.mailbox in written for each in template.configuration.mailboxes)
+    assert not any(settings.mailbox in written for settings in template.configuration.mailboxes)
 
 
 # The bill
 
 
 def test_the_measured_bill_counts_what_production_has(prod: Template) -> None:
-    found = resources(prod.body, [each.mailbox for each in prod.configuration.mailboxes])
+    found = resources(prod.body, [settings.mailbox for settings in prod.configuration.mailboxes])
     measured = usage.load().fixed.model_dump()
     assert {name: measured[name] for name in found} == found, "measure again: make cost MEASURE=1"
 
@@ -362,6 +362,6 @@ def test_a_mailbox_more_adds_what_the_bill_says(prod: Template, tmp_path: Path) 
     more = (*prod.configuration.mailboxes, MailboxSettings(mailbox="Y90003OT001", ods_code="Y90003"))
     two = synthesize(with_changes(prod.configuration, mailboxes=more), tmp_path)
     fixed = usage.load().fixed
-    for kind, each in (("CloudWatch::Alarm", fixed.alarms_of_a_mailbox), ("SecretsManager::Secret",
+    for kind, count in (("CloudWatch::Alarm", fixed.alarms_of_a_mailbox), ("SecretsManager::Secret",
                        fixed.secrets_of_a_mailbox)):  # fmt: skip
-        assert len(two.of_type(kind)) - len(prod.of_type(kind)) == each
+        assert len(two.of_type(kind)) - len(prod.of_type(kind)) == count

@@ -82,13 +82,13 @@ def test_every_request_of_a_full_run_is_valid_against_the_published_description(
     mesh: LocalMesh, description: Any
 ) -> None:
     requests = a_full_run(mesh)
-    kinds = {each["kind"] for each in requests}
+    kinds = {request["kind"] for request in requests}
     assert kinds == {
         "handshake", "send", "chunk", "tracking", "inbox", "count", "download", "download_chunk", "head",
         "acknowledge", "lookup",
     }  # fmt: skip
-    for each in requests:
-        description.validate_request(Recorded(each))
+    for request in requests:
+        description.validate_request(Recorded(request))
 
 
 def test_a_request_that_breaks_the_description_would_be_seen(mesh: LocalMesh, description: Any) -> None:

@@ -14,7 +14,7 @@ from gpconnect_messaging.replay.backfill import Backfill, BackfillError
 from infra.local.ledger import Message
 from infra.local.run import LocalRun
 from infra.local.schedules import FunctionFailedError
-from infra.operations.place import of_product
+from infra.operations.environment import of_product
 from tests.examples import REQUESTS, request_data
 
 PDF = (REQUESTS / "consultation-report-2.0" / "report.pdf").read_bytes()
@@ -35,7 +35,7 @@ def unannounced(run: LocalRun) -> Iterator[None]:
 
 
 def drop(run: LocalRun, folder: str) -> str:
-    """Drop a request into a folder; return its id."""
+    """Drop a request into a folder; return the request id."""
     store, bucket = run.session.client("s3"), run.outputs["DropBucketName"]
     request = json.dumps(request_data(encounter=str(uuid.uuid4()))).encode()
     store.put_object(Bucket=bucket, Key=f"{folder}/report.pdf", Body=PDF)
@@ -50,13 +50,13 @@ def of(run: LocalRun) -> Backfill:
 
 
 def messages(run: LocalRun, ids: list[str]) -> list[Message]:
-    return [each for each in run.messages() if each.request_id in ids]
+    return [message for message in run.messages() if message.request_id in ids]
 
 
 def delivered(run: LocalRun, ids: list[str]) -> None:
     deadline = time.monotonic() + 120
-    while {each.request_id for each in messages(run, ids) if each.status == "DELIVERED"} != set(ids):
-        assert time.monotonic() < deadline, {each.request_id: each.status for each in messages(run, ids)}
+    while {message.request_id for message in messages(run, ids) if message.status == "DELIVERED"} != set(ids):
+        assert time.monotonic() < deadline, {message.request_id: message.status for message in messages(run, ids)}
         with suppress(FunctionFailedError):  # as on AWS: the schedule comes round again
             run.poll()
 
@@ -76,7 +76,7 @@ def test_what_was_never_announced_is_delivered_and_what_was_is_not_sent_twice(lo
     assert time.monotonic() - begun >= len([*known, *missed]) / RATE - 1, "the rate is kept"
     delivered(local_run, missed)
     assert len(messages(local_run, [*known, *missed])) == 5
-    assert all(each.item["version"] == 1 for each in messages(local_run, [*known, *missed]))
+    assert all(message.item["version"] == 1 for message in messages(local_run, [*known, *missed]))
 
 
 def test_two_backfills_at_once_are_refused_and_each_is_recorded(local_run: LocalRun) -> None:
@@ -89,5 +89,5 @@ def test_two_backfills_at_once_are_refused_and_each_is_recorded(local_run: Local
     with pytest.raises(BackfillError, match="is running"):
         tool.start(prefix, **BY)
     tool.follow(execution, lambda: time.sleep(0.2))
-    events = [each for each in tool.trail.between(begun, datetime.now(UTC)) if each.what == "backfill"]
-    assert [(each.actor, each.details) for each in events] == [("operator-7", {"reason": BY["reason"]})]
+    events = [event for event in tool.trail.between(begun, datetime.now(UTC)) if event.what == "backfill"]
+    assert [(event.actor, event.details) for event in events] == [("operator-7", {"reason": BY["reason"]})]

@@ -15,7 +15,7 @@ from infra.bootstrap.__main__ import STACK_NAME
 from infra.local import emulator
 from infra.local.emulator import Access, LocalSession
 from infra.local.environments import ROOT, environment
-from infra.local.processes import Keeper
+from infra.local.processes import SupervisorClient
 
 STACK = "gpconnect-messaging-dev"
 
@@ -24,8 +24,8 @@ STACK = "gpconnect-messaging-dev"
 def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
     """An empty AWS account on the emulator."""
     folder = tmp_path_factory.mktemp("account")
-    with Keeper(folder / "scratch", folder / "logs") as keeper:
-        yield emulator.start(keeper, environment("emulator", keeper))
+    with SupervisorClient(folder / "scratch", folder / "logs") as supervisor:
+        yield emulator.start(supervisor, environment("emulator", supervisor))
 
 
 def make(word: str, access: Access, *settings: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -58,7 +58,7 @@ def test_an_account_is_prepared_deployed_to_compared_and_cleared_by_the_readmes_
     attached = session.client("iam").list_attached_role_policies(
         RoleName=f"cdk-hnb659fds-cfn-exec-role-{account}-eu-west-2"
     )["AttachedPolicies"]
-    assert {each["PolicyArn"] for each in attached} == set(policies.split(",")), "and not AdministratorAccess"
+    assert {policy["PolicyArn"] for policy in attached} == set(policies.split(",")), "and not AdministratorAccess"
 
     deployed = make("deploy", access, "YES=1")
     assert deployed.returncode == 0, deployed.stderr

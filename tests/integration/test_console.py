@@ -22,16 +22,16 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, History
+from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory
 from gpconnect_messaging.ledger.records import MessageRecord
 from infra.local.environments import BUILD, ROOT
 from infra.local.run import LocalRun
-from infra.operations.place import Place, of_product
-from infra.operations.revealing import REVEALED
+from infra.operations.environment import OperatorEnvironment, of_product
+from infra.operations.personal_data import REVEALED
 from tests.accessibility.axe import violations
 from tests.examples import a_message, written
 from tests.identifiers import ids_of, key_of
-from tests.unit.ledger.facts import INVALID, START, accepted, at, reported, response, started
+from tests.unit.ledger.events import INVALID, START, accepted, at, reported, response, started
 
 PICTURES = BUILD / "reports" / "console"
 ACTOR, MAILBOX = "a.nurse", "Y90001OT001"
@@ -54,7 +54,7 @@ class Served:
 
     address: str
     code: str
-    place: Place
+    environment: OperatorEnvironment
     delivered: str
     rejected: str
     undelivered: str
@@ -83,31 +83,31 @@ class Served:
         page.goto(f"{base}{path}")
 
 
-def have(place: Place, *facts: Fact) -> str:
+def have(environment: OperatorEnvironment, *events: LedgerEvent) -> str:
     """Have a message, with its document unless it was refused, to which these things happened; give its id."""
     message_id, encounter = str(uuid.uuid4()), str(uuid.uuid4())
-    first, *later = facts
+    first, *later = events
     if first is not INVALID:
         content = written(a_message(), "consultation-report-2.0")
         envelope = Envelope(mailbox=MAILBOX, to="X", workflow_id="W", subject="S", local_id="L", file_name="F")
-        sha256 = place.outbox.put(message_id, envelope, [content])
+        sha256 = environment.outbox.put(message_id, envelope, [content])
         due = timedelta(hours=1)
         built = lifecycle.built(
             at=at(0), sha256=sha256, size=len(content), infrastructure_due=due, business_due=due,
             to_mailbox="A20047OT001",
         )  # fmt: skip
-        first, later = built, list(facts)
-    place.ledger.claim(message_id, ids_of(MAILBOX, encounter), (), START)
-    place.ledger.create(
+        first, later = built, list(events)
+    environment.ledger.claim(message_id, ids_of(MAILBOX, encounter), (), START)
+    environment.ledger.create(
         MessageRecord(
             message_id=message_id, request_id=message_id, mailbox=MAILBOX,
             encounter=encounter, encounter_key=key_of(MAILBOX, encounter),
             version=1,
-            created_at=datetime.now(UTC), history=History((first,)),
+            created_at=datetime.now(UTC), history=MessageHistory((first,)),
         )
     )  # fmt: skip
-    for fact in later:
-        place.ledger.record(message_id, fact)
+    for event in later:
+        environment.ledger.record(message_id, event)
     return message_id
 
 
@@ -126,13 +126,13 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def console(local_run: LocalRun, browser: Browser) -> Iterator[Served]:
     """`gpcm console`, as an operator starts it on a deployed stack."""
-    place = of_product(local_run)
+    environment = of_product(local_run)
     sent = (started(), accepted())
-    delivered = have(place, *sent, response("20013"), response("30001"))
-    rejected = have(place, *sent, response("20013"), response("30002"))
-    undelivered = have(place, *sent, reported())
-    invalid = have(place, INVALID)
-    environment = {
+    delivered = have(environment, *sent, response("20013"), response("30001"))
+    rejected = have(environment, *sent, response("20013"), response("30002"))
+    undelivered = have(environment, *sent, reported())
+    invalid = have(environment, INVALID)
+    variables = {
         **local_run.state.access.environment(),
         "PATH": os.environ["PATH"],
         "HOME": str(local_run.state.scratch),
@@ -140,15 +140,15 @@ def console(local_run: LocalRun, browser: Browser) -> Iterator[Served]:
     }
     served = subprocess.Popen(
         [sys.executable, "-m", "infra.operations", *("console", "--json", "--environment", "local", "--actor", "x")],
-        cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True,
+        cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert served.stdout is not None
     try:
         told = json.loads("".join(iter(served.stdout.readline, "}\n")) + "}")
-        yield Served(**told, place=place, delivered=delivered, rejected=rejected,
+        yield Served(**told, environment=environment, delivered=delivered, rejected=rejected,
                      undelivered=undelivered, invalid=invalid)  # fmt: skip
         served.send_signal(signal.SIGINT)
-        assert served.wait(timeout=30) in {0, 130}, "Ctrl-C ends it"
+        assert served.wait(timeout=30) in {0, 130}, "Ctrl-C stops it"
     finally:
         served.kill()
         served.wait()
@@ -170,7 +170,7 @@ def focused(page: Page) -> str:
     session.detach()
     name = ""
     for node in nodes:
-        if any(each["name"] == "focused" and each["value"]["value"] for each in node.get("properties", ())):
+        if any(prop["name"] == "focused" and prop["value"]["value"] for prop in node.get("properties", ())):
             name = str(node.get("name", {}).get("value", ""))
     return name.replace(" :", ":")
 
@@ -178,7 +178,7 @@ def focused(page: Page) -> str:
 def reach(page: Page, name: str, *, whole: bool = False) -> None:
     """Press Tab until the focus is on what has this name, or one that begins so."""
     passed = []
-    for _ in range(400):  # the run that the tests share has notices of other tests
+    for _ in range(400):  # the run that the tests share has notifications of other tests
         page.keyboard.press("Tab")
         passed.append(focused(page))
         if passed[-1] == name or (not whole and passed[-1].startswith(name)):
@@ -207,7 +207,7 @@ def test_the_first_thing_that_tab_reaches_leads_past_the_navigation(console: Ser
 
 def test_the_focus_can_be_seen_on_everything_that_tab_reaches(console: Served, browser: Browser) -> None:
     page = console.page(browser, **_LOOKS["light"])
-    for path in ("/messages", f"/messages/{console.rejected}/document", "/notices"):
+    for path in ("/messages", f"/messages/{console.rejected}/document", "/notifications"):
         console.open(page, path)
         for _ in range(40):
             page.keyboard.press("Tab")
@@ -249,19 +249,19 @@ def test_personal_data_is_revealed_by_keyboard_with_a_reason_on_one_page_only(co
     assert "Confidential: personal data" in revealed
     assert "NHS number" in revealed
     assert not [word for word in PERSONAL if word in keyboard.title() + keyboard.url]
-    [event] = [each for each in console.place.trail.of_message(console.rejected) if each.what == REVEALED]
+    [event] = [event for event in console.environment.trail.of_message(console.rejected) if event.what == REVEALED]
     assert (event.actor, event.details["reason"]) == (ACTOR, "INC0012345")
     reach(keyboard, "Hide it again")
     go(keyboard, "Enter")
     assert "INC0012345" in keyboard.locator("ol").inner_text(), "the reveal is in the timeline"
 
 
-def test_a_notice_is_taken_by_keyboard(console: Served, keyboard: Page) -> None:
-    console.open(keyboard, "/notices")
-    reach(keyboard, f"Take it: A practice rejected a message, message {console.rejected[:8]}")
+def test_a_notification_is_taken_by_keyboard(console: Served, keyboard: Page) -> None:
+    console.open(keyboard, "/notifications")
+    reach(keyboard, f"Acknowledge: A practice rejected a message, message {console.rejected[:8]}")
     go(keyboard, "Enter")
-    assert "The notice is yours" in keyboard.locator("main").inner_text()
-    open_ones = {each.notice.id for each in console.place.notices.open()}
+    assert "You acknowledged the notification" in keyboard.locator("main").inner_text()
+    open_ones = {notification.notification.id for notification in console.environment.notifications.open()}
     assert f"MESSAGE#{console.rejected}/rejected" not in open_ones
 
 
@@ -279,10 +279,10 @@ def test_a_message_is_sent_again_by_keyboard_after_what_will_happen_was_said(con
     keyboard.keyboard.press("Space")
     reach(keyboard, "Send it again")
     go(keyboard, "Enter")
-    assert "It is sent again" in keyboard.locator("main").inner_text()
-    record = console.place.ledger.find(console.undelivered)
+    assert "The message is queued" in keyboard.locator("main").inner_text()
+    record = console.environment.ledger.find(console.undelivered)
     assert record
-    assert ACTOR in [fact.details.get("actor") for fact in record.history.facts]
+    assert ACTOR in [event.details.get("actor") for event in record.history.events]
 
 
 @pytest.mark.parametrize("look", _LOOKS)
@@ -300,7 +300,7 @@ def test_every_page_meets_wcag_and_fits_a_narrow_screen(console: Served, browser
         "rejected": f"/messages/{console.rejected}",
         "invalid": f"/messages/{console.invalid}",
         "document": f"/messages/{console.delivered}/document",
-        "notices": "/notices",
+        "notifications": "/notifications",
         "send-again": f"/messages/{console.undelivered}/send-again",
         "not-there": "/nothing",
     }

@@ -11,7 +11,7 @@ import pytest
 
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import Summary
-from tests.unit.operations.a_place import MAILBOX
+from tests.unit.operations.an_environment import MAILBOX
 from tests.unit.operations.console.a_console import OTHER_MAILBOX, REJECTED, Console, a_busy_console
 
 MESSAGES = 100_000
@@ -20,8 +20,8 @@ MESSAGES = 100_000
 @pytest.fixture(scope="module")
 def full() -> Console:
     it = a_busy_console()
-    known = it.board.view().rows[0]
-    now = it.place.now()
+    known = it.cache.view().rows[0]
+    now = it.environment.now()
 
     def row(number: int) -> Summary:
         at = now - timedelta(days=30) * (number / MESSAGES)
@@ -34,8 +34,8 @@ def full() -> Console:
             changed_at=at,
         )
 
-    it.board._rows |= {each.message_id: each for each in map(row, range(MESSAGES))}
-    it.board._show(now, it.board.view().notices)
+    it.cache._rows |= {summary.message_id: summary for summary in map(row, range(MESSAGES))}
+    it.cache._show(now, it.cache.view().notifications)
     return it
 
 
@@ -50,7 +50,7 @@ def full() -> Console:
         "/messages?after=2026-10-25T00:00:00%2B00:00~0",
         f"/messages/{REJECTED}",
         f"/messages/{REJECTED}/document",
-        "/notices",
+        "/notifications",
     ],
 )
 def test_a_page_takes_less_than_200_ms(full: Console, path: str) -> None:

@@ -10,17 +10,17 @@ from infra.documentation.site import pages
 from tests.documented import KINDS, REASONS, Place, agrees, blocks, checkout, follow
 
 TUTORIAL = "docs/tutorial.md"
-"""Typed from its first line to its last, with the product running: tests/e2e/test_tutorial.py."""
+"""Executed from the first line to the last, with the product running: tests/e2e/test_tutorial.py."""
 ALL = [block for page in pages() for block in blocks(page)]
 MOST_NOT_RUN = 20
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    place = checkout(tmp_path_factory.mktemp("documentation"))
-    status, printed = place.type("make setup")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    shell = checkout(tmp_path_factory.mktemp("documentation"))
+    status, printed = shell.type("make setup")
     assert status == 0, printed
-    return place
+    return shell
 
 
 def test_what_is_not_run_says_why_and_is_little() -> None:
@@ -37,11 +37,11 @@ def test_every_block_is_of_a_kind_that_is_understood() -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in pages() if page != TUTORIAL])
-def test_what_a_page_tells_its_readers_to_type_does_what_it_says(place: Place, page: str) -> None:
-    place.forget()
-    place.type(f"export PATH={place.folder}/.venv/bin:$PATH PYTHONPATH=.:layers/messaging/python")
+def test_what_a_page_tells_its_readers_to_type_does_what_it_says(shell: Place, page: str) -> None:
+    shell.forget()
+    shell.type(f"export PATH={shell.folder}/.venv/bin:$PATH PYTHONPATH=.:layers/messaging/python")
     for block in blocks(page):
-        follow(place, block)
+        follow(shell, block)
 
 
 @pytest.mark.parametrize(
@@ -65,5 +65,5 @@ def test_the_tools_that_pages_call_for_are_named_there() -> None:
     called = {re.split(r"\s", command)[0] for block in ALL if block.kind == "console" and block.not_run is None
               for command, _ in block.commands()}  # fmt: skip
     ours = {"gpcm", "python"}  # in the development environment, which every place has on its PATH
-    here = {each for each in called if shutil.which(each) or each in {"export", "cd", *ours}}
+    here = {program for program in called if shutil.which(program) or program in {"export", "cd", *ours}}
     assert called - here == set()

@@ -30,8 +30,8 @@ def browser_page() -> Iterator[Page]:
 
 
 def test_every_page_is_there_and_loads_nothing_from_elsewhere(built: Path) -> None:
-    for place in site.pages().values():
-        name = place.replace("README.md", "index.md").removesuffix(".md") + ".html"
+    for path in site.pages().values():
+        name = path.replace("README.md", "index.md").removesuffix(".md") + ".html"
         html = (built / name).read_text(encoding="utf-8")
         assert "Content-Security-Policy" in html, name
         loaded = re.findall(r"<(?:script|link|img|iframe)[^>]*?(?:src|href)=\"?((?:https?:)?//[^\"\s>]+)", html)

@@ -1,4 +1,4 @@
-"""HL7's STU3 examples as ready resources: what the message says of each is the example, element by element.
+"""HL7's STU3 examples as ready resources: the message contains the example, element by element.
 
 The examples are not part of the project: `make fhir-examples` fetches HL7's package (CC0) and fails without it.
 The comparison knows nothing of FHIR's types: it flattens JSON and XML to paths and values, each as it is written.
@@ -48,7 +48,7 @@ def parsed(text: str) -> Any:
 
 def unparsed(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(name)}:{unparsed(each)}" for name, each in value.items()) + "}"
+        return "{" + ",".join(f"{json.dumps(name)}:{unparsed(inner)}" for name, inner in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(unparsed, value)) + "]"
     return str(value) if isinstance(value, Literal) else json.dumps(value)
@@ -56,30 +56,32 @@ def unparsed(value: Any) -> str:
 
 def within_the_rules(example: dict[str, Any]) -> dict[str, Any]:
     """An example without what a message may not have: other people, embedded and foreign resources and documents."""
-    kept = {name: each for name, each in example.items() if name not in ("text", "contained", "implicitRules", "meta")}
-    return {name: _within_the_rules(each, name) for name, each in kept.items()}
+    kept = {
+        name: element for name, element in example.items() if name not in ("text", "contained", "implicitRules", "meta")
+    }
+    return {name: _within_the_rules(element, name) for name, element in kept.items()}
 
 
 def _within_the_rules(value: Any, name: str) -> Any:
     if isinstance(value, list):
-        return [_within_the_rules(each, name) for each in value]
+        return [_within_the_rules(item, name) for item in value]
     if not isinstance(value, dict):
         return value
     if isinstance(value.get("reference"), str) or (value.keys() == {"display"} and name != "coding"):
         return PATIENT
-    kept = {inner: each for inner, each in value.items() if not str(each).startswith("Binary/")}
+    kept = {inner: element for inner, element in value.items() if not str(element).startswith("Binary/")}
     if "contentType" in kept:
         kept.pop("data", None)
-    return {inner: _within_the_rules(each, inner) for inner, each in kept.items()}
+    return {inner: _within_the_rules(element, inner) for inner, element in kept.items()}
 
 
 def flat_json(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
-        for name, each in value.items():
-            yield from flat_json(each, f"{path}/{name.removeprefix('_')}")
+        for name, child in value.items():
+            yield from flat_json(child, f"{path}/{name.removeprefix('_')}")
     elif isinstance(value, list):
-        for each in value:
-            yield from flat_json(each, path)
+        for child in value:
+            yield from flat_json(child, path)
     elif value is not None:
         yield path, json.dumps(value) if isinstance(value, bool) else str(value)
 
@@ -101,7 +103,7 @@ def without_ours(pairs: Iterable[tuple[str, str]]) -> Counter[tuple[str, str]]:
 
 
 def in_the_message(content: str, content_type: str, kind: str) -> tuple[Any, str]:
-    """The one supplied resource in its message, and what the message calls the patient."""
+    """The supplied resource in the message, and the message's reference to the patient."""
     (message,) = messages_of(NAME, resources=[{"content_type": content_type, "content": content}])
     root: Any = etree.fromstring(written(message, NAME))
     (patient,) = root.xpath("//*[local-name()='entry'][*/*[local-name()='Patient']]/*[local-name()='fullUrl']/@value")
@@ -135,7 +137,7 @@ def test_hl7s_examples_come_out_as_they_went_in() -> None:
 
 
 def test_hl7s_examples_are_the_same_in_xml() -> None:
-    """The package has no XML: ours of each is read again, as a sender's, and gives the same message."""
+    """The package has no XML: the product's XML of an example, read as a sender's, gives the same message."""
     for path in examples():
         example = within_the_rules(parsed(path.read_text(encoding="utf-8")))
         raw, kind = unparsed(example).encode(), frozenset([example["resourceType"]])
@@ -156,10 +158,10 @@ def test_the_resources_of_nhs_englands_examples_come_out_as_they_went_in(name: s
     root: Any = etree.parse(str(spec_file(f"examples/{name}"))).getroot()
     compared = 0
     for resource in root.iter(*(f"{FHIR}{kind}" for kind in GENERIC_DOCUMENT.resource_types)):
-        for each in resource.xpath("*[local-name()='text' or local-name()='meta']"):
-            resource.remove(each)
-        for each in resource.xpath(".//*[local-name()='display'][../*[local-name()='reference']]"):
-            each.getparent().remove(each)
+        for element in resource.xpath("*[local-name()='text' or local-name()='meta']"):
+            resource.remove(element)
+        for element in resource.xpath(".//*[local-name()='display'][../*[local-name()='reference']]"):
+            element.getparent().remove(element)
         for reference in resource.iter(f"{FHIR}reference"):
             reference.set("value", "Patient/patient")
         kind = str(resource.tag).removeprefix(FHIR)

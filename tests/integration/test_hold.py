@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpconnect_messaging.ledger.lifecycle import Status
-from gpconnect_messaging.steps.build import Built
-from tests.dying import Crasher
+from gpconnect_messaging.steps.build import BuildResult
+from tests.crash_injection import Crasher
 from tests.examples import request_data
 from tests.identifiers import key_of
 from tests.unit.steps.holding import SAMPLE, WINDOW, Product
@@ -32,7 +32,7 @@ EFFECTS = {
 
 
 def watched(product: Product) -> Crasher:
-    """Make every effect of the product's steps a place where they may die, before it and after it."""
+    """Let the product's steps die before and after every effect."""
     crasher = Crasher()
 
     def with_places(effect: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,7 +52,7 @@ def watched(product: Product) -> Crasher:
 
 
 def one_round(product: Product) -> None:
-    """A newer request replaces the held one, is released, and its message is queued."""
+    """A newer request replaces the held one and is released, and the message is queued."""
     product.asks_again()
     product.time.advance(WINDOW + MINUTE)
     product.sweep.run()
@@ -95,7 +95,7 @@ def test_whoever_dies_between_holding_and_sending_the_newest_is_sent_once() -> N
         ]
         assert product.row(first).status is Status.SUPERSEDED, point
         assert sorted(row.status for row in rows) == [Status.RELEASED, Status.SENT, Status.SUPERSEDED], point
-        assert [product.row(each).version for each in product.mesh.sent] == [1], point
+        assert [product.row(message_id).version for message_id in product.mesh.sent] == [1], point
     print(f"{points} crash points between holding and sending")
 
 
@@ -133,7 +133,7 @@ def test_several_builders_and_sweeps_at_once_come_to_the_same() -> None:
             product.works()
             product.time.advance(MINUTE)
     product.later(MINUTE)
-    assert [product.row(each).version for each in product.mesh.sent] == [1, 2, 3]
+    assert [product.row(message_id).version for message_id in product.mesh.sent] == [1, 2, 3]
     encounter = product.ledger.encounter(key_of(product.mailbox.mailbox, request_data(SAMPLE)["encounter"]))
     assert (encounter.version, encounter.held_request_id) == (3, "")
 
@@ -154,14 +154,14 @@ def test_whatever_comes_in_whatever_order_versions_are_consecutive_and_the_newes
             arrived = start + timedelta(hours=hours - 5)
             placed = product.asks(arrived=arrived)
             asked.append((arrived, placed))
-            assert product.asks_again() == Built(placed.message_id, product.status(placed)), "it came twice"
+            assert product.asks_again() == BuildResult(placed.message_id, product.status(placed)), "it came twice"
         else:
             product.later(timedelta(hours=hours))
     product.later(WINDOW + MINUTE)
     product.later(WINDOW + MINUTE)
-    versions = [product.row(each).version for each in product.mesh.sent]
+    versions = [product.row(message_id).version for message_id in product.mesh.sent]
     assert versions == list(range(1, len(versions) + 1))
-    statuses = {product.status(each) for _, each in asked}
+    statuses = {product.status(message_id) for _, message_id in asked}
     assert statuses <= {Status.SUPERSEDED, Status.RELEASED, Status.SENT}, "sent at once where the window was over"
     if asked:
         newest = max(arrived for arrived, _ in asked)

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.ledger.following import Following
-from gpconnect_messaging.ledger.lifecycle import Fact, History, NoticeKind, Patience, Status
-from gpconnect_messaging.ledger.notices import NoticeBook
-from gpconnect_messaging.ledger.precedence import Asked
-from gpconnect_messaging.ledger.records import MessageRecord, OpenNotice, Origin, Received
+from gpconnect_messaging.ledger.event_feed import EventFeed
+from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory, NotificationType, Status, Timeouts
+from gpconnect_messaging.ledger.notifications import NotificationStore
+from gpconnect_messaging.ledger.precedence import RequestTimes
+from gpconnect_messaging.ledger.records import MessageRecord, OpenNotification, Origin, Received
 from gpconnect_messaging.ledger.search import Search
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE
@@ -27,10 +27,10 @@ from tests.dynamodb_local.engine import EngineUnavailableError, dynamodb_local
 from tests.identifiers import ids_of, key_of
 from tests.in_memory import Table
 from tests.ledger_table import INDEXES, KEYS, create_ledger_table
-from tests.unit.ledger.facts import BUILT, HELD, INVALID, OVERDUE, START, accepted, at, response, started, uncertain
+from tests.unit.ledger.events import BUILT, HELD, INVALID, OVERDUE, START, accepted, at, response, started, uncertain
 
 MAILBOX = "Y90001OT001"
-PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 
 
 @pytest.fixture(scope="module", params=["emulator", "Amazon's DynamoDB Local", "the tests' own, in memory"])
@@ -65,7 +65,7 @@ def a_record(**changes: Any) -> MessageRecord:
         "encounter": str(uuid.uuid4()),
         "version": 1,
         "created_at": START,
-        "history": History((BUILT,)),
+        "history": MessageHistory((BUILT,)),
     }
     given |= changes
     return MessageRecord(**given, encounter_key=key_of(given["mailbox"], given["encounter"]))
@@ -73,7 +73,7 @@ def a_record(**changes: Any) -> MessageRecord:
 
 def at_once(*work: Callable[[], Any]) -> list[Any]:
     with ThreadPoolExecutor(len(work)) as threads:
-        return [future.result() for future in [threads.submit(each) for each in work]]
+        return [future.result() for future in [threads.submit(task) for task in work]]
 
 
 def test_the_tests_table_is_the_deployed_one(local_run: LocalRun) -> None:
@@ -81,21 +81,21 @@ def test_the_tests_table_is_the_deployed_one(local_run: LocalRun) -> None:
     deployed = client.describe_table(TableName=local_run.outputs["LedgerTableName"])["Table"]
 
     def keys(schema: list[dict[str, str]]) -> tuple[str, ...]:
-        return tuple(each["AttributeName"] for each in sorted(schema, key=lambda each: each["KeyType"]))
+        return tuple(key["AttributeName"] for key in sorted(schema, key=lambda key: key["KeyType"]))
 
     assert keys(deployed["KeySchema"]) == KEYS
-    assert {each["IndexName"]: keys(each["KeySchema"]) for each in deployed["GlobalSecondaryIndexes"]} == INDEXES
-    assert {each["Projection"]["ProjectionType"] for each in deployed["GlobalSecondaryIndexes"]} == {"ALL"}
+    assert {index["IndexName"]: keys(index["KeySchema"]) for index in deployed["GlobalSecondaryIndexes"]} == INDEXES
+    assert {index["Projection"]["ProjectionType"] for index in deployed["GlobalSecondaryIndexes"]} == {"ALL"}
 
 
 def test_a_message_comes_back_as_it_was_stored(ledger: Ledger) -> None:
     record = a_record()
     ledger.create(record)
-    for fact in (started(), accepted(), response("20013"), response("30001")):
-        assert ledger.record(record.message_id, fact) is not None
+    for event in (started(), accepted(), response("20013"), response("30001")):
+        assert ledger.record(record.message_id, event) is not None
     found = ledger.find(record.message_id)
     assert found is not None
-    assert found.history.facts == (BUILT, started(), accepted(), response("20013"), response("30001"))
+    assert found.history.events == (BUILT, started(), accepted(), response("20013"), response("30001"))
     assert found.status is Status.DELIVERED
     assert (found.encounter, found.version, found.created_at, found.revision) == (record.encounter, 1, START, 5)
 
@@ -105,9 +105,9 @@ def test_pages_by_status_and_by_time_show_each_message_once_newest_first(ledger:
     made = []
     for minute in range(9):
         built = replace(BUILT, at=at(minute))
-        made.append(a_record(mailbox=mailbox, created_at=at(minute), history=History((built,))))
+        made.append(a_record(mailbox=mailbox, created_at=at(minute), history=MessageHistory((built,))))
         ledger.create(made[-1])
-    newest_first = [each.message_id for each in reversed(made)]
+    newest_first = [record.message_id for record in reversed(made)]
     for read in (search.by_time, partial(search.by_status, Status.BUILT)):
         page = read(limit=4, mailbox=mailbox)
         shown = [row.message_id for row in page.rows]
@@ -130,14 +130,14 @@ def test_a_message_is_found_by_the_beginning_of_its_id_and_by_its_request(ledger
     for name in (record.message_id, record.message_id[:8], record.message_id[:15], request_id):
         [found] = search.named(name)
         assert (found.message_id, found.status, found.encounter) == (record.message_id, Status.BUILT, encounter)
-    assert [each.message_id for each in search.of_encounter(key_of(MAILBOX, encounter))] == [record.message_id]
+    assert [record.message_id for record in search.of_encounter(key_of(MAILBOX, encounter))] == [record.message_id]
     assert search.named(str(uuid.uuid4())) == []
 
 
 def test_whoever_follows_the_ledger_reads_all_that_stands_once_and_then_only_what_changed(ledger: Ledger) -> None:
     settled_since = datetime.now(UTC)
-    following = Following(ledger._client, ledger._table)
-    is_open, settled = a_record(), a_record(history=History((INVALID,)))
+    following = EventFeed(ledger._client, ledger._table)
+    is_open, settled = a_record(), a_record(history=MessageHistory((INVALID,)))
     for record in (is_open, settled):
         ledger.create(record)
     standing = {row.message_id: row.status for row in following.standing(settled_since)}
@@ -148,8 +148,8 @@ def test_whoever_follows_the_ledger_reads_all_that_stands_once_and_then_only_wha
     assert settled.message_id not in since_later
     now = datetime.now(UTC)
     ledger.record(is_open.message_id, replace(started(), at=now))
-    happened = [each for each in following.happened(now) if each.message_id in standing]
-    assert [(each.message_id, each.at) for each in happened] == [(is_open.message_id, now)]
+    happened = [event for event in following.happened(now) if event.message_id in standing]
+    assert [(event.message_id, event.at) for event in happened] == [(is_open.message_id, now)]
     assert [row.status for row in following.summaries([is_open.message_id])] == [Status.SENDING]
 
 
@@ -160,8 +160,8 @@ def test_statuses_are_counted_and_the_longest_standing_is_told(ledger: Ledger, s
     for record in records:
         ledger.create(record)
         ledger.record(record.message_id, started())
-    for fact in (accepted(mesh_message_id=uuid.uuid4().hex), response("20013"), response("30001")):
-        ledger.record(records[0].message_id, fact)
+    for event in (accepted(mesh_message_id=uuid.uuid4().hex), response("20013"), response("30001")):
+        ledger.record(records[0].message_id, event)
     after = search.counts(since).by_status
     assert after[Status.SENDING] - before[Status.SENDING] == 2
     assert after[Status.DELIVERED] - before[Status.DELIVERED] == 1
@@ -189,18 +189,18 @@ def test_a_message_is_found_by_encounter_mesh_id_and_status(ledger: Ledger) -> N
     for record in records:
         ledger.create(record)
     mesh_message_id = uuid.uuid4().hex
-    fact = Fact(kind=accepted().kind, identity="upload-accepted-1", at=at(2), source="sender",
+    event = LedgerEvent(kind=accepted().kind, identity="upload-accepted-1", at=at(2), source="sender",
                 details={"attempt": 1, "mesh_message_id": mesh_message_id})  # fmt: skip
     ledger.record(records[0].message_id, started())
-    ledger.record(records[0].message_id, fact)
-    assert [each.version for each in ledger.find_by_encounter(key_of(MAILBOX, encounter))] == [1, 2]
+    ledger.record(records[0].message_id, event)
+    assert [message.version for message in ledger.find_by_encounter(key_of(MAILBOX, encounter))] == [1, 2]
     assert ledger.find_by_encounter(key_of("Y90002OT001", encounter)) == []
     by_mesh = ledger.find_by_mesh_message_id(mesh_message_id)
     assert by_mesh is not None
     assert by_mesh.message_id == records[0].message_id
     assert ledger.find_by_mesh_message_id("unknown") is None
-    assert records[0].message_id in {each.message_id for each in ledger.find_by_status(Status.SENT)}
-    assert records[0].message_id not in {each.message_id for each in ledger.find_by_status(Status.BUILT)}
+    assert records[0].message_id in {message.message_id for message in ledger.find_by_status(Status.SENT)}
+    assert records[0].message_id not in {message.message_id for message in ledger.find_by_status(Status.BUILT)}
 
 
 def test_only_what_is_due_is_due(ledger: Ledger) -> None:
@@ -242,16 +242,18 @@ def test_an_encounters_versions_are_counted_once_each_however_many_ask_at_once(l
 @pytest.mark.requirement("GPCM-SD-CS-076")
 def test_of_many_requests_held_at_once_one_is_held_and_one_is_released(ledger: Ledger) -> None:
     encounter = str(uuid.uuid4())
-    requests = [a_record(encounter=encounter, version=0, history=History((HELD,))) for _ in range(4)]
+    requests = [a_record(encounter=encounter, version=0, history=MessageHistory((HELD,))) for _ in range(4)]
     origin = Origin(folder="drop/", document_versions=("v",))
-    at_once(*[lambda record=record: ledger.place(record, Asked.at(START), origin) for record in requests])
+    at_once(*[lambda record=record: ledger.record_held(record, RequestTimes.at(START), origin) for record in requests])
 
     def statuses() -> list[Status]:
-        return sorted(found.status for each in requests if (found := ledger.find(each.message_id)))
+        return sorted(found.status for request in requests if (found := ledger.find(request.message_id)))
 
     assert statuses() == [Status.HELD, *[Status.SUPERSEDED] * 3]
-    assert ledger.place(requests[0], Asked.at(START), origin).recorded is False, "a repeat changes nothing"
-    (held,) = (each for each in requests if (found := ledger.find(each.message_id)) and found.status is Status.HELD)
+    assert ledger.record_held(requests[0], RequestTimes.at(START), origin).recorded is False, "a repeat changes nothing"
+    (held,) = (
+        request for request in requests if (found := ledger.find(request.message_id)) and found.status is Status.HELD
+    )
     identifiers, recipients = ids_of(MAILBOX, encounter), [REGISTERED_PRACTICE]
     claims = at_once(
         *[lambda: ledger.start_release(held.message_id, identifiers, START, recipients=recipients) for _ in range(3)]
@@ -261,10 +263,15 @@ def test_of_many_requests_held_at_once_one_is_held_and_one_is_released(ledger: L
     version = ledger.find_version(key_of(MAILBOX, encounter), 1)
     assert version is not None
     assert version.request_id == held.message_id
-    late = a_record(encounter=encounter, version=0, history=History((HELD,)))
-    assert ledger.place(late, Asked.at(START - timedelta(minutes=1)), origin).record.status is Status.SUPERSEDED
-    newer = a_record(encounter=encounter, version=0, history=History((HELD,)))
-    assert ledger.place(newer, Asked.at(START), origin).record.status is Status.HELD, "the next version, in its time"
+    late = a_record(encounter=encounter, version=0, history=MessageHistory((HELD,)))
+    assert (
+        ledger.record_held(late, RequestTimes.at(START - timedelta(minutes=1)), origin).record.status
+        is Status.SUPERSEDED
+    )
+    newer = a_record(encounter=encounter, version=0, history=MessageHistory((HELD,)))
+    assert ledger.record_held(newer, RequestTimes.at(START), origin).record.status is Status.HELD, (
+        "the next version, in its time"
+    )
     assert statuses() == [Status.RELEASING, *[Status.SUPERSEDED] * 3]
 
 
@@ -276,19 +283,19 @@ def test_a_withdrawal_stops_and_lists_in_one_change(ledger: Ledger) -> None:
     version = ledger.find_version(key_of(MAILBOX, encounter), 1)
     assert version is not None
     sent, built = (
-        a_record(message_id=each, encounter=encounter, recipient=key)
-        for each, key in zip(version.message_ids, keys, strict=True)
+        a_record(message_id=message_id, encounter=encounter, recipient=key)
+        for message_id, key in zip(version.message_ids, keys, strict=True)
     )
-    asked = a_record(encounter=encounter, version=0, history=History(()))
+    asked = a_record(encounter=encounter, version=0, history=MessageHistory(()))
     ledger.create(sent)
-    for fact in (started(), accepted()):
-        ledger.record(sent.message_id, fact)
-    held = a_record(encounter=encounter, version=0, history=History((HELD,)))
-    ledger.place(held, Asked.at(START), Origin(folder="", document_versions=()))
-    done = ledger.withdraw(asked, Asked.at(START), lambda _: "warnings/x.txt")
+    for event in (started(), accepted()):
+        ledger.record(sent.message_id, event)
+    held = a_record(encounter=encounter, version=0, history=MessageHistory((HELD,)))
+    ledger.record_held(held, RequestTimes.at(START), Origin(folder="", document_versions=()))
+    done = ledger.withdraw(asked, RequestTimes.at(START), lambda _: "warnings/x.txt")
     assert done.record.status is Status.TELL_PRACTICE
-    (fact,) = done.record.history.facts
-    assert (fact.details["stopped"], fact.details["sent"]) == ([held.message_id, built.message_id], [sent.message_id])
+    (event,) = done.record.history.events
+    assert (event.details["stopped"], event.details["sent"]) == ([held.message_id, built.message_id], [sent.message_id])
     for record in (held, built):
         found = ledger.find(record.message_id)
         assert found is not None
@@ -311,13 +318,13 @@ def test_a_version_that_passes_gives_up_all_that_it_waited_for_in_one_change(led
     ledger.create(second)
     ledger.create(third)
     assert not ledger.earlier_left(third)
-    by_hand: Any = {"at": START, "actor": "operator-7", "reason": "damaged"}
-    assert ledger.let_pass(third.message_id, **by_hand)
+    operator_actions: Any = {"at": START, "actor": "operator-7", "reason": "damaged"}
+    assert ledger.skip_earlier_versions(third.message_id, **operator_actions)
     assert ledger.earlier_left(third)
     assert [found and found.status for found in map(ledger.find, ids)] == [
         Status.SUPERSEDED, Status.SUPERSEDED, Status.BUILT,
     ]  # fmt: skip
-    assert ledger.let_pass(third.message_id, **by_hand) is None, "it waits for none any more"
+    assert ledger.skip_earlier_versions(third.message_id, **operator_actions) is None, "it waits for none any more"
 
 
 def test_of_two_senders_only_one_gets_the_message(ledger: Ledger) -> None:
@@ -326,8 +333,8 @@ def test_of_two_senders_only_one_gets_the_message(ledger: Ledger) -> None:
         ledger.create(record)
 
         def take(record: MessageRecord = record) -> bool:
-            fact = started()
-            unstarted = ledger.record(record.message_id, fact, only_if=lambda history: history.attempts == 0)
+            event = started()
+            unstarted = ledger.record(record.message_id, event, only_if=lambda history: history.attempts == 0)
             return unstarted is not None and unstarted.recorded
 
         assert sorted(at_once(take, take)) == [False, True]
@@ -336,52 +343,54 @@ def test_of_two_senders_only_one_gets_the_message(ledger: Ledger) -> None:
 def test_facts_that_arrive_at_once_are_all_kept(ledger: Ledger) -> None:
     record = a_record()
     ledger.create(record)
-    facts = [started(), accepted(), response("20013"), response("30001"), OVERDUE]
-    at_once(*[lambda fact=fact: ledger.record(record.message_id, fact) for fact in facts])
+    events = [started(), accepted(), response("20013"), response("30001"), OVERDUE]
+    at_once(*[lambda event=event: ledger.record(record.message_id, event) for event in events])
     found = ledger.find(record.message_id)
     assert found is not None
-    assert found.history.identities == {fact.identity for fact in [BUILT, *facts]}
+    assert found.history.identities == {event.identity for event in [BUILT, *events]}
     assert found.status is Status.DELIVERED
 
 
-def test_a_notice_is_raised_once_taken_by_one_and_due_until_it_is_told(ledger: Ledger) -> None:
+def test_a_notification_is_raised_once_taken_by_one_and_due_until_it_is_told(ledger: Ledger) -> None:
     record = a_record()
     ledger.create(record)
     ledger.record(record.message_id, started())
     ledger.record(record.message_id, accepted())
     overdue = ledger.record(record.message_id, OVERDUE)
     assert overdue is not None
-    (notice,) = overdue.notices
-    assert notice.kind is NoticeKind.OVERDUE
+    (notification,) = overdue.notifications
+    assert notification.kind is NotificationType.OVERDUE
     later = ledger.record(record.message_id, response("20013"))
     assert later is not None
-    assert later.notices == (), "still overdue, and told already"
+    assert later.notifications == (), "still overdue, and told already"
     tomorrow = datetime.now(UTC) + timedelta(days=1)
-    assert notice in ledger.due_notices(tomorrow)
-    assert sorted(at_once(lambda: ledger.take_notice(notice), lambda: ledger.take_notice(notice))) == [False, True]
-    assert notice in ledger.due_notices(tomorrow), "taken, but a crash would leave it untold"
-    ledger.notice_told(notice)
-    assert notice not in ledger.due_notices(tomorrow)
-    assert not ledger.take_notice(notice)
+    assert notification in ledger.due_notifications(tomorrow)
+    assert sorted(
+        at_once(lambda: ledger.take_notification(notification), lambda: ledger.take_notification(notification))
+    ) == [False, True]
+    assert notification in ledger.due_notifications(tomorrow), "taken, but a crash would leave it untold"
+    ledger.notification_told(notification)
+    assert notification not in ledger.due_notifications(tomorrow)
+    assert not ledger.take_notification(notification)
 
 
-def test_a_notice_that_a_slow_teller_notes_after_its_escalation_is_not_due_again(ledger: Ledger) -> None:
-    book = NoticeBook(ledger._client, ledger._table)
+def test_a_notification_that_a_slow_teller_notes_after_its_escalation_is_not_due_again(ledger: Ledger) -> None:
+    book = NotificationStore(ledger._client, ledger._table)
     record = a_record()
     ledger.create(record)
-    for fact in (started(), accepted(), OVERDUE):
-        change = ledger.record(record.message_id, fact)
+    for event in (started(), accepted(), OVERDUE):
+        change = ledger.record(record.message_id, event)
     assert change is not None
-    (notice,) = change.notices
+    (notification,) = change.notifications
 
-    def waiting() -> list[OpenNotice]:
-        return [each for each in book.due_escalations(datetime.now(UTC)) if each.notice == notice]
+    def waiting() -> list[OpenNotification]:
+        return [due for due in book.due_escalations(datetime.now(UTC)) if due.notification == notification]
 
-    ledger.notice_told(notice)
+    ledger.notification_told(notification)
     (due,) = waiting()
     assert book.take_escalation(due)
     book.escalated(due)
-    ledger.notice_told(notice)
+    ledger.notification_told(notification)
     assert waiting() == []
 
 
@@ -389,8 +398,8 @@ def test_what_came_in_is_recorded_once(ledger: Ledger) -> None:
     received = Received(
         mailbox=MAILBOX, mesh_message_id=uuid.uuid4().hex, at=START, evidence_key="received/x", outcome="unmatched"
     )
-    (notice,) = ledger.received(received, unmatched_because="names no message of ours")
-    assert notice.facts["reason"] == "names no message of ours"
+    (notification,) = ledger.received(received, unmatched_because="names no message of ours")
+    assert notification.details["reason"] == "names no message of ours"
     assert ledger.received(received, unmatched_because="names no message of ours") == ()
     assert ledger.find_received(MAILBOX, received.mesh_message_id) == received
     assert ledger.find_received("Y90002OT001", received.mesh_message_id) is None
@@ -399,8 +408,8 @@ def test_what_came_in_is_recorded_once(ledger: Ledger) -> None:
 def test_copies_that_mesh_may_hold_are_counted(ledger: Ledger) -> None:
     record = a_record()
     ledger.create(record)
-    for fact in (started(), uncertain(), started(2, 20), accepted(2, 21)):
-        ledger.record(record.message_id, fact)
+    for event in (started(), uncertain(), started(2, 20), accepted(2, 21)):
+        ledger.record(record.message_id, event)
     found = ledger.find(record.message_id)
     assert found is not None
     assert found.history.possible_copies == 2

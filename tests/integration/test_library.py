@@ -17,7 +17,7 @@ EXAMPLE = ROOT / "docs" / "examples" / "build_a_message.py"
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh environment's Python, with the library and its dependencies as they are locked for the functions."""
+    """Python of a new environment, with the library and the functions' locked dependencies."""
     folder = tmp_path_factory.mktemp("library")
     # What is built in a folder leaves files there: a copy is built, of what the package is made of.
     source = folder / "source"
@@ -66,6 +66,6 @@ def test_the_example_of_ten_lines_builds_a_message_that_holds(installed: Path, t
 def test_the_example_has_ten_lines_at_most() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
     code = [line for line in text.splitlines() if line.strip()]
-    (documentation,) = (each for each in ast.parse(text).body[:1] if isinstance(each, ast.Expr))
+    (documentation,) = (node for node in ast.parse(text).body[:1] if isinstance(node, ast.Expr))
     lines = len(code) - (documentation.end_lineno or 0) + documentation.lineno - 1
     assert lines <= 10

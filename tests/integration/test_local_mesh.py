@@ -25,7 +25,7 @@ from infra.local.practice.mailbox import (
     MailboxUnavailableError,
     MessageGoneError,
 )
-from infra.local.processes import Keeper
+from infra.local.processes import SupervisorClient
 from tests.local_mesh import COMMUNITY, PRACTICE, SENDER, TO_PRACTICE, WORKFLOW, Program, started
 from tests.unit.local_practice.sample_message import sample_message
 
@@ -93,8 +93,8 @@ class LocalMesh:
 @pytest.fixture(scope="session")
 def mesh_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     scratch = tmp_path_factory.mktemp("environments")
-    with Keeper(scratch, scratch) as keeper:
-        return environment("mesh", keeper).python
+    with SupervisorClient(scratch, scratch) as supervisor:
+        return environment("mesh", supervisor).python
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ def report(run: LocalRun) -> Dropped:
 
 
 def processes_of(folder: Path) -> dict[int, str]:
-    """Every living process that was started for this run: its folder is in its command line, environment or place."""
+    """Living processes of this run: the folder is in the command line, the environment or the working directory."""
     found = {}
     for process in PROC.glob("[0-9]*"):
         try:
@@ -147,7 +147,7 @@ def test_stopping_the_demonstration_at_any_moment_leaves_no_process(number: sign
     demonstration.send_signal(number)
     demonstration.wait(timeout=30)
     for folder in (BUILD / "local").glob(f"2*-{demonstration.pid}"):
-        if number is signal.SIGKILL:  # nobody is left to wait for the keeper; it needs a moment of its own
+        if number is signal.SIGKILL:  # nobody is left to wait for the supervisor; it needs a moment of its own
             wait_for(partial(nothing_runs, folder))
         assert processes_of(folder) == {}
         assert not (folder / "scratch").exists()

@@ -1,4 +1,4 @@
-"""The emulator counts what a role asks of it as AWS bills it; its account's owner is not counted."""
+"""The emulator counts a role's calls as AWS bills them, but not those of the account's owner."""
 
 import json
 import time
@@ -12,18 +12,18 @@ import pytest
 from infra.local import emulator
 from infra.local.emulator import CALLS, LocalSession
 from infra.local.environments import environment
-from infra.local.processes import Keeper
+from infra.local.processes import SupervisorClient
 from tests.ledger_table import create_ledger_table
 
 
 @pytest.fixture(scope="module")
-def place(
+def metered(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[LocalSession, boto3.Session, dict[str, Any], Path]]:
     """The owner's session, a role's session, how to reach the emulator, and the file of calls."""
     folder = tmp_path_factory.mktemp("metering")
-    with Keeper(folder / "scratch", folder / "logs") as keeper:
-        access = emulator.start(keeper, environment("emulator", keeper), count_calls=True)
+    with SupervisorClient(folder / "scratch", folder / "logs") as supervisor:
+        access = emulator.start(supervisor, environment("emulator", supervisor), count_calls=True)
         owner = LocalSession(access)
         trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}]}
         iam = owner.client("iam")
@@ -34,7 +34,7 @@ def place(
         session = boto3.Session(
             given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], region_name=access.region
         )
-        yield owner, session, {"endpoint_url": access.endpoint, "verify": access.certificate}, keeper.logs / CALLS
+        yield owner, session, {"endpoint_url": access.endpoint, "verify": access.certificate}, supervisor.logs / CALLS
         owner.close()
 
 
@@ -44,9 +44,9 @@ def item(status: str) -> dict[str, Any]:
 
 
 def test_a_roles_calls_are_counted_with_their_units_and_bytes_and_the_owners_are_not(
-    place: tuple[LocalSession, boto3.Session, dict[str, Any], Path],
+    metered: tuple[LocalSession, boto3.Session, dict[str, Any], Path],
 ) -> None:
-    owner, session, how, file = place
+    owner, session, how, file = metered
     create_ledger_table(owner.client("dynamodb"), "ledger")
     owner.client("s3").create_bucket(Bucket="outbox", CreateBucketConfiguration={"LocationConstraint": "eu-west-2"})
     table, store = session.client("dynamodb", **how), session.client("s3", **how)
@@ -63,7 +63,7 @@ def test_a_roles_calls_are_counted_with_their_units_and_bytes_and_the_owners_are
     while len(file.read_text().splitlines()) < 5 and time.monotonic() < deadline:
         time.sleep(0.05)  # a call is written down when it has been answered
     lines = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [(each["call"], each["by"], each["write"], each["read"]) for each in lines] == [
+    assert [(line["call"], line["by"], line["write"], line["read"]) for line in lines] == [
         ("dynamodb:PutItem", "builder", 2, 0),  # the table and one index
         ("dynamodb:TransactWriteItems", "builder", 4, 0),  # twice the table, and the index's old and new place
         ("dynamodb:GetItem", "builder", 0, 1),

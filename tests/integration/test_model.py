@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import FactKind
+from gpconnect_messaging.ledger.lifecycle import EventType
 from infra.local.environments import BUILD
 from tests.model.effects import Ending, Watched
 from tests.model.machine import Messaging
@@ -25,7 +25,7 @@ MINUTES = float(os.environ.get("MODEL_MINUTES", "0"))
 
 REPORT = BUILD / "reports" / "places.json"
 TOGETHER = ("a request", "a replacement, a day late", "an upload", "an upload in chunks", "a rejection",
-            "both acknowledgements, business first", "no acknowledgement", "a notice that nobody takes on",
+            "both acknowledgements, business first", "no acknowledgement", "a notification that nobody takes on",
             "a day on which a request was lost")  # fmt: skip
 
 only_at_length = pytest.mark.skipif(not MINUTES, reason="tried by `make model`")
@@ -38,11 +38,11 @@ def _quick_steps() -> Iterator[None]:
 
 
 def chosen(*names: str) -> list[Scenario]:
-    return [each for each in SCENARIOS if MINUTES or not names or each.name in names]
+    return [scenario for scenario in SCENARIOS if MINUTES or not names or scenario.name in names]
 
 
 def test_no_story_breaks_what_must_hold() -> None:
-    """First, since `make model` must find within its time what the stories can find."""
+    """Runs first, because `make model` has a time limit for the random stories."""
     end = time.monotonic() + 60 * MINUTES
     rounds = 0
     while True:
@@ -64,16 +64,16 @@ def test_a_step_that_dies_between_any_two_effects_leaves_what_an_undisturbed_one
         undisturbed, *rest = (result(world) for world in disturbed(scenario, Ending.DIES, watched))
         worlds += len(rest)
         if scenario.only_once:
-            assert all(each == undisturbed for each in rest), scenario.name
+            assert all(other == undisturbed for other in rest), scenario.name
     died = watched.tried[Ending.DIES]
     write_report(watched, worlds)
     assert watched.seen == died, "places without a scenario of their own: add one"
 
 
 def write_report(watched: Watched, worlds: int) -> None:
-    """Say how many places there are and were tried, and list them."""
+    """Print and write the points that exist and that were tried."""
     died = watched.tried[Ending.DIES]
-    steps = Counter(place.step for place in died)
+    steps = Counter(point.step for point in died)
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     report = {
         "scenarios": len(SCENARIOS),
@@ -81,8 +81,8 @@ def write_report(watched: Watched, worlds: int) -> None:
         "places seen": len(watched.seen),
         "places tried": len(died),
         "by step": dict(sorted(steps.items())),
-        "places": [f"{place.step}: {'after' if place.after else 'before'} {place.effect}, {place.path}"
-                   for place in sorted(died)],
+        "places": [f"{point.step}: {'after' if point.after else 'before'} {point.effect}, {point.path}"
+                   for point in sorted(died)],
     }  # fmt: skip
     REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(f"{len(died)} of {len(watched.seen)} places, in {worlds} processes that died: {dict(sorted(steps.items()))}")
@@ -94,8 +94,8 @@ def test_two_at_once_on_the_same_work_come_to_what_one_comes_to() -> None:
         worlds = disturbed(scenario, Ending.PAUSES, watched, another(scenario), queued_twice=True)
         undisturbed, *rest = ((result(world), len(world.mesh.uploads)) for world in worlds)
         if scenario.only_once:
-            assert all(each == undisturbed for each in rest), scenario.name
-    steps = Counter(place.step for place in watched.tried[Ending.PAUSES])
+            assert all(other == undisturbed for other in rest), scenario.name
+    steps = Counter(point.step for point in watched.tried[Ending.PAUSES])
     people = {"person"} if MINUTES else set()
     assert set(steps) == {"builder", "sender", "poller", "sweep", "escalate", "reconcile"} | people
     print(f"one of two held up at {sum(steps.values())} places: {dict(sorted(steps.items()))}")
@@ -103,11 +103,11 @@ def test_two_at_once_on_the_same_work_come_to_what_one_comes_to() -> None:
 
 def test_two_that_record_different_facts_of_one_message_lose_neither() -> None:
     watched = Watched()
-    for scenario in (each for each in SCENARIOS if each.name == "a first answer that is late"):
+    for scenario in (candidate for candidate in SCENARIOS if candidate.name == "a first answer that is late"):
         for world in disturbed(scenario, Ending.PAUSES, watched, sweep):
             (message,) = world.records()
-            assert message.history.of(FactKind.RESPONSE)
-            assert message.history.of(FactKind.ACKNOWLEDGEMENT_OVERDUE)
+            assert message.history.of(EventType.RESPONSE)
+            assert message.history.of(EventType.ACKNOWLEDGEMENT_OVERDUE)
 
 
 @only_at_length
@@ -124,4 +124,4 @@ def test_a_call_that_fails_before_or_after_it_took_effect_leaves_what_an_undistu
     for scenario in chosen():
         undisturbed, *rest = (result(world) for world in disturbed(scenario, Ending.FAILS, watched))
         if scenario.only_once:
-            assert all(each == undisturbed for each in rest), scenario.name
+            assert all(other == undisturbed for other in rest), scenario.name

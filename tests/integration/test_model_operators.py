@@ -29,12 +29,12 @@ def test_a_command_that_ends_half_way_and_is_given_again_comes_to_what_it_comes_
 ) -> None:
     undisturbed, *rest = (result(world) for world in disturbed(scenario, ending, Watched()))
     assert len(rest) >= 3
-    assert all(each == undisturbed for each in rest)
+    assert all(other == undisturbed for other in rest)
 
 
 @every_scenario
 def test_it_makes_a_difference(scenario: Scenario) -> None:
-    """Nobody else does it, but for what the sweep finds by itself."""
+    """Only the operator does this, except for work that the sweep finds."""
     without = replace(scenario, act=lambda _world, _process: None)
     found_by_the_sweep = scenario.name in {"a message that its queue lost", "a held request whose time has come"}
     assert (_outcome(scenario) == _outcome(without)) is found_by_the_sweep
@@ -52,7 +52,7 @@ def _outcome(scenario: Scenario) -> object:
 def test_two_operators_at_once_come_to_what_one_comes_to(scenario: Scenario) -> None:
     worlds = disturbed(scenario, Ending.PAUSES, Watched(), another(scenario))
     undisturbed, *rest = ((result(world), len(world.mesh.uploads)) for world in worlds)
-    assert all(each == undisturbed for each in rest)
+    assert all(other == undisturbed for other in rest)
 
 
 @every_scenario

@@ -40,7 +40,7 @@ MARK = "this is version n+1"
 
 @pytest.fixture
 def next_version(tmp_path: Path) -> Path:
-    """A checkout of the next version: other code in each function, and a mailbox more in the configuration."""
+    """A checkout of the next version: changed function code, and one more mailbox in the configuration."""
     source = tmp_path / "next"
     for name in ("infra", "functions", "layers"):
         # Byte code comes along: functions that have to compile first start late on a slow machine.
@@ -54,7 +54,7 @@ def next_version(tmp_path: Path) -> Path:
     text = configuration.read_text()
     assert text.count("    ),\n    backfill=") == 1
     text = text.replace("    ),\n    backfill=", NEW_MAILBOX)
-    # A slow machine starts two versions of the builder at once: it may take longer than its deployed limit.
+    # A slow machine starts two versions of the builder at once, which may exceed the deployed timeout.
     assert text.count("memory_megabytes=1024, timeout_seconds=30") == 1
     text = text.replace("memory_megabytes=1024, timeout_seconds=30", "memory_megabytes=1024, timeout_seconds=60")
     configuration.write_text(text)
@@ -79,9 +79,9 @@ class Work:
         return dropped.request_id
 
     def found(self) -> dict[str, Message]:
-        """The message of each request, or else its own row."""
-        rows = [each for each in self.run.messages() if each.request_id in self.asked]
-        return {each.request_id: each for each in sorted(rows, key=lambda each: each.item["version"])}
+        """Messages by request id; a request without a message has a row of its own."""
+        rows = [message for message in self.run.messages() if message.request_id in self.asked]
+        return {message.request_id: message for message in sorted(rows, key=lambda message: message.item["version"])}
 
     def status(self, request_id: str) -> str | None:
         found = self.found().get(request_id)
@@ -89,12 +89,12 @@ class Work:
 
     def all_delivered(self) -> bool:
         found = self.found()
-        return found.keys() == self.asked and {each.status for each in found.values()} == {"DELIVERED"}
+        return found.keys() == self.asked and {message.status for message in found.values()} == {"DELIVERED"}
 
     def wait(self, holds: Callable[[], bool], *, poll: bool = True, seconds: float = 360) -> None:
         deadline = time.monotonic() + seconds
         while not holds():
-            assert time.monotonic() < deadline, {name: each.status for name, each in self.found().items()}
+            assert time.monotonic() < deadline, {name: message.status for name, message in self.found().items()}
             with suppress(FunctionFailedError):  # as on AWS: the schedule comes round again
                 if poll:
                     self.run.poll()
@@ -122,7 +122,7 @@ class Work:
 
 def copies(run: LocalRun, message: Message) -> int:
     held = httpx.get(f"{run.mesh_url}/control/messages", timeout=30).json()
-    return sum(f"{message.message_id}.xml" in str(each["headers"]) for each in held)
+    return sum(f"{message.message_id}.xml" in str(stored["headers"]) for stored in held)
 
 
 def test_a_release_loses_nothing_that_is_under_way_and_brings_a_new_mailbox(
@@ -144,17 +144,17 @@ def test_a_release_loses_nothing_that_is_under_way_and_brings_a_new_mailbox(
     local_run.redeliver_after(70)  # what a function that started too slowly did not do
 
     # The state that was reached before is gone on with by the version that is there now.
-    assert all(each > before[name] for name, each in {n: versions(local_run, n) for n in before}.items())
+    assert all(version > before[name] for name, version in {n: versions(local_run, n) for n in before}.items())
     work.wait(work.all_delivered)
     assert work.found()[new].item["mailbox"] == "Y90005OT001"
     for name in before:
         assert any(MARK in line for line in local_run.logs(name)), f"the {name} of the next version did its part"
-    assert {copies(local_run, each) for each in work.found().values()} == {1}, "and nothing was sent twice"
+    assert {copies(local_run, message) for message in work.found().values()} == {1}, "and nothing was sent twice"
     balances(local_run, work.asked)
 
 
 def versions(run: LocalRun, function: str) -> int:
-    """Which version of a function its alias names."""
+    """Version that a function's alias names."""
     name = run.state.deployment.functions[function]
     found = run.session.client("lambda").get_alias(FunctionName=name, Name="live")
     return int(found["FunctionVersion"])
@@ -166,9 +166,9 @@ def balances(run: LocalRun, requests: set[str]) -> None:
     run.invoke("poller", {"task": "reconcile", "day": today})
     store, bucket = run.session.client("s3"), run.outputs["EvidenceBucketName"]
     receipts = {
-        each["Key"].rpartition("/")[2]
+        item["Key"].rpartition("/")[2]
         for page in store.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"receipts/{today}/")
-        for each in page["Contents"]
+        for item in page["Contents"]
     }
     assert requests <= receipts
     balance = json.loads(store.get_object(Bucket=bucket, Key=f"balances/{today}.json")["Body"].read())

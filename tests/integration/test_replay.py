@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import Patience, Status
-from gpconnect_messaging.replay.pace import Pace
-from gpconnect_messaging.replay.policy import Action, Way
+from gpconnect_messaging.ledger.lifecycle import Status, Timeouts
+from gpconnect_messaging.replay.policy import ResendAction, ResendMode
+from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.replay.redrive import Lane
 from gpconnect_messaging.replay.resend import Choice
 from gpconnect_messaging.replay.tools import ReplayTools, replay_tools
@@ -30,9 +30,9 @@ BY: dict[str, Any] = {"actor": "operator-7", "reason": "what stood in its way is
 
 @pytest.fixture(scope="module")
 def tools(local_run: LocalRun) -> ReplayTools:
-    patience = Patience(stale=timedelta(seconds=15), uncertain=timedelta(seconds=10))
+    timeouts = Timeouts(requeue_after=timedelta(seconds=15), resolve_after=timedelta(seconds=10))
     return replay_tools(
-        local_run.session, local_run.outputs, patience=patience, kept_for=timedelta(days=2922),
+        local_run.session, local_run.outputs, timeouts=timeouts, kept_for=timedelta(days=2922),
         identifiers=lambda: local_run.identifiers,
     )  # fmt: skip
 
@@ -50,12 +50,12 @@ def drop(run: LocalRun, documents: dict[str, bytes]) -> Dropped:
 def reaches(run: LocalRun, *wanted: Status, request: str | None = None, message: str | None = None) -> Message:
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
-        for each in run.messages_of(request or message or ""):
-            if each.status in wanted:
-                return each
+        for candidate in run.messages_of(request or message or ""):
+            if candidate.status in wanted:
+                return candidate
         with suppress(FunctionFailedError):  # as on AWS: the schedule comes round again
             run.poll()
-    known = {each.message_id: each.status for each in run.messages()}
+    known = {row.message_id: row.status for row in run.messages()}
     pytest.fail(f"{request or message} is not {wanted}: {known}; denials: {run.denials()}")
 
 
@@ -73,14 +73,14 @@ def test_a_request_without_its_document_is_taken_in_once_the_document_is_there(
     key = dropped.key.replace("request.json", "report.pdf")
     local_run.session.client("s3").put_object(Bucket=local_run.outputs["DropBucketName"], Key=key, Body=PDF)
     plan = list(tools.resend.plan(Choice(ids=(dropped.request_id,))))
-    (done,) = tools.resend.carry_out(plan, Way.UNCHANGED, **BY, pace=Pace(5))
-    assert done.action is Action.TAKE_IN_AGAIN
+    (done,) = tools.resend.carry_out(plan, ResendMode.UNCHANGED, **BY, pace=RateLimiter(5))
+    assert done.action is ResendAction.TAKE_IN_AGAIN
     message = reaches(local_run, Status.DELIVERED, request=done.becomes)
     assert message.item["version"] == 1
     events = tools.resend.trail.of_message(dropped.request_id)
-    assert [each.actor for each in events if each.what == "re-send"] == ["operator-7"]
+    assert [event.actor for event in events if event.what == "re-send"] == ["operator-7"]
     (again,) = tools.resend.plan(Choice(ids=(dropped.request_id,)))
-    assert (again.action, again.becomes) == (Action.NONE, done.becomes)
+    assert (again.action, again.becomes) == (ResendAction.NONE, done.becomes)
 
 
 def refused_by_mesh(run: LocalRun) -> Message:
@@ -91,18 +91,20 @@ def refused_by_mesh(run: LocalRun) -> Message:
     return reaches(run, Status.REFUSED, request=dropped.request_id)
 
 
-@pytest.mark.parametrize("way", Way)
-def test_a_refused_message_is_delivered_once_mesh_takes_it(local_run: LocalRun, tools: ReplayTools, way: Way) -> None:
+@pytest.mark.parametrize("way", ResendMode)
+def test_a_refused_message_is_delivered_once_mesh_takes_it(
+    local_run: LocalRun, tools: ReplayTools, way: ResendMode
+) -> None:
     begun = datetime.now(UTC)
     refused = refused_by_mesh(local_run)
     choice = Choice(status=Status.REFUSED, since=begun, until=datetime.now(UTC) + timedelta(minutes=1))
-    plan = [each for each in tools.resend.plan(choice, way) if each.message_id == refused.message_id]
-    (done,) = tools.resend.carry_out(plan, way, **BY, pace=Pace(5))
-    if way is Way.UNCHANGED:
-        assert done.action is Action.SEND_AGAIN
+    plan = [item for item in tools.resend.plan(choice, way) if item.message_id == refused.message_id]
+    (done,) = tools.resend.carry_out(plan, way, **BY, pace=RateLimiter(5))
+    if way is ResendMode.UNCHANGED:
+        assert done.action is ResendAction.SEND_AGAIN
         reaches(local_run, Status.DELIVERED, message=refused.message_id)
     else:
-        assert done.action is Action.TAKE_IN_AGAIN
+        assert done.action is ResendAction.TAKE_IN_AGAIN
         assert reaches(local_run, Status.DELIVERED, request=done.becomes).item["version"] == 2
 
 
@@ -125,14 +127,14 @@ def test_dead_letters_of_the_intake_become_messages_and_are_harmless_twice(
     }  # fmt: skip
     put(local_run, "IntakeDeadLetterQueueUrl", event)
     put(local_run, "IntakeDeadLetterQueueUrl", {"again": str(uuid.uuid4())})
-    looked = {each.id: each for each in redrive.look()}
+    looked = {letter.id: letter for letter in redrive.look()}
     assert len(looked) == 3
-    assert {each.id for each in redrive.look()} == set(looked), "looking consumes nothing"
-    moved = {each.id: each for each in redrive.run(**BY, pace=Pace(50))}
-    assert sorted(each.moved for each in moved.values()) == [False, True, True]
-    (new,) = (each for each in moved.values() if each.moved and each.subject != known.request_id)
+    assert {letter.id for letter in redrive.look()} == set(looked), "looking consumes nothing"
+    moved = {letter.id: letter for letter in redrive.run(**BY, pace=RateLimiter(50))}
+    assert sorted(letter.moved for letter in moved.values()) == [False, True, True]
+    (new,) = (letter for letter in moved.values() if letter.moved and letter.subject != known.request_id)
     reaches(local_run, Status.DELIVERED, request=new.subject)
-    assert len([each for each in local_run.messages() if each.request_id == known.request_id]) == 1
+    assert len([row for row in local_run.messages() if row.request_id == known.request_id]) == 1
     kept = store.head_object(Bucket=local_run.outputs["EvidenceBucketName"], Key=f"requests/{new.subject}.json")
     assert kept["Metadata"]["arrived"] == new.queued_at.isoformat(), "it counts from when it first came"
     (left,) = redrive.look()
@@ -146,8 +148,8 @@ def test_a_dead_letter_of_the_send_queue_is_sent(local_run: LocalRun, tools: Rep
     put(local_run, "SendDeadLetterQueueUrl", {"message_id": message.message_id})
     (letter,) = redrive.look()
     assert letter.status is Status.DELIVERED
-    (moved,) = redrive.run(**BY, pace=Pace(50), chosen={message.message_id})
+    (moved,) = redrive.run(**BY, pace=RateLimiter(50), chosen={message.message_id})
     assert moved.moved
     assert redrive.look() == []
     copies = httpx.get(f"{local_run.mesh_url}/control/messages", timeout=10).json()
-    assert len([each for each in copies if f"{message.message_id}.xml" in str(each["headers"])]) == 1
+    assert len([copy for copy in copies if f"{message.message_id}.xml" in str(copy["headers"])]) == 1

@@ -31,7 +31,7 @@ SECONDS = 240
 
 @dataclass(frozen=True)
 class Sample:
-    """A sample in the drop: the key and id of its request, and the encounter that is its own."""
+    """A dropped sample: the request's key and id, and a unique encounter."""
 
     name: str
     key: str
@@ -110,48 +110,50 @@ def test_every_sample_ends_as_it_declares_however_the_cli_uploads_it(local_run: 
     for name, sync in itertools.product(OUTCOMES, (True, False)):
         samples.append(upload(local_run, name, sync=sync))
         run_schedules(local_run, "mailbox")  # or the first answers are overdue on a slow machine
-    wanted = {each: Counter(OUTCOMES[each.name]["rows"]) for each in samples}
+    wanted = {sample: Counter(OUTCOMES[sample.name]["rows"]) for sample in samples}
 
     def found(sample: Sample) -> Counter[str]:
         return Counter(message.status for message in local_run.messages_of(sample.request_id))
 
     def all_there() -> bool:
-        # Not the listing of the drop: here it looks at what is seconds old, which may still wait for its document.
+        # Without the listing of the drop: here it checks objects after seconds, when they may wait for a document.
         tasks = {json.loads(schedule.input)["task"] for schedule in local_run.state.deployment.schedules}
         run_schedules(local_run, "mailbox")  # what has come is read before it is looked for what has not
         run_schedules(local_run, *tasks - {"drop"})
-        return all(found(each) == rows for each, rows in wanted.items())
+        return all(found(sample) == rows for sample, rows in wanted.items())
 
     with suppress(AssertionError):
         until(all_there, "")
-    ended = {each: found(each) for each in samples}
+    ended = {sample: found(sample) for sample in samples}
     reasons = [
-        fact.details["reasons"]
-        for each in samples
-        for message in local_run.messages_of(each.request_id)
-        for fact in message.facts
-        if fact.kind == "request refused" and each.name != "invalid"
+        event.details["reasons"]
+        for sample in samples
+        for message in local_run.messages_of(sample.request_id)
+        for event in message.events
+        if event.kind == "request refused" and sample.name != "invalid"
     ]
     assert ended == wanted, reasons
 
     rows = {str(item["message_id"]): item for item in table.new("MESSAGE")}
     assert Counter(item["status"] for item in rows.values()) == sum(wanted.values(), Counter()), "no row besides"
     in_mesh = str(httpx.get(f"{local_run.state.mesh_url}/control/messages", timeout=30).json())
-    uploads = Counter(str(row["request_id"]) for each, row in rows.items() if f"{each}.xml" in in_mesh)
-    assert {each: uploads[each.request_id] for each in samples} == {
-        each: OUTCOMES[each.name]["messages"] for each in samples
+    uploads = Counter(str(row["request_id"]) for message_id, row in rows.items() if f"{message_id}.xml" in in_mesh)
+    assert {sample: uploads[sample.request_id] for sample in samples} == {
+        sample: OUTCOMES[sample.name]["messages"] for sample in samples
     }
-    told: dict[str, list[str]] = {each.request_id: [] for each in samples}
-    for notice in table.new("NOTICE#"):
-        assert notice["pk"].removeprefix("MESSAGE#") in rows, f"a notification of something else: {notice['kind']}"
-        told[str(rows[notice["pk"].removeprefix("MESSAGE#")]["request_id"])].append(notice["kind"])
-    assert told == {each.request_id: OUTCOMES[each.name]["notifications"] for each in samples}
+    told: dict[str, list[str]] = {sample.request_id: [] for sample in samples}
+    for notification in table.new("NOTICE#"):
+        assert notification["pk"].removeprefix("MESSAGE#") in rows, (
+            f"a notification of something else: {notification['kind']}"
+        )
+        told[str(rows[notification["pk"].removeprefix("MESSAGE#")]["request_id"])].append(notification["kind"])
+    assert told == {sample.request_id: OUTCOMES[sample.name]["notifications"] for sample in samples}
 
 
 @pytest.mark.parametrize("name", OUTCOMES)
 def test_every_file_of_a_sample_is_its_request_or_named_by_it(name: str) -> None:
     asked = json.loads((REQUESTS / name / "request.json").read_text())
-    named = {each["key"] for part in ("documents", "resources") for each in asked.get(part, ()) if "key" in each}
+    named = {entry["key"] for part in ("documents", "resources") for entry in asked.get(part, ()) if "key" in entry}
     files = {file.name for file in (REQUESTS / name).iterdir()}
     assert files == named | {"request.json"}
     assert [file for file in files if is_request(file)] == ["request.json"]

@@ -1,4 +1,4 @@
-"""Two senders on the running product: what the deployed policies and the builder let each of them do."""
+"""Two senders on the running product: what the deployed policies and the builder allow them."""
 
 import copy
 import json
@@ -35,7 +35,7 @@ PDF = (REQUESTS / "consultation-report-2.0" / "report.pdf").read_bytes()
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRun]:
-    """The product with two senders; its own, since all others' tests drop as the account's owner."""
+    """A product with two senders, for these tests only: all other tests drop as the account's owner."""
     made = synthesize(with_changes(environments.load("local"), senders=SENDERS), tmp_path_factory.mktemp("senders"))
 
     def with_senders(template: dict[str, Any]) -> None:
@@ -47,7 +47,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRun]:
 
 
 class System:
-    """A sending system, as its role, which no policy of its own allows anything."""
+    """A sending system with a role that has no policies."""
 
     def __init__(self, run: LocalRun, name: str) -> None:
         self.run = run
@@ -75,7 +75,7 @@ class System:
         return drop(made, bucket, body, {"report.pdf": PDF}, identifiers=ids, into=into)
 
     def queues(self, sender: str, **changes: Any) -> str:
-        """Put a whole request on a sender's queue; return its id."""
+        """Put a whole request on a sender's queue; return the request id."""
         data = request_data(encounter=str(uuid.uuid4()), request_id=str(uuid.uuid4()), **changes)
         body = json.dumps(data)
         self.client("sqs").send_message(QueueUrl=self.run.outputs[f"IntakeQueueUrlOf{sender}"], MessageBody=body)
@@ -151,7 +151,7 @@ def test_what_names_anothers_mailbox_or_document_is_refused_on_the_senders_own_a
     for request, reason in cases:
         refused = becomes(run, request, "INVALID")
         assert refused.item["mailbox"] == NORTH
-        [found] = refused.facts[0].details["reasons"]
+        [found] = refused.events[0].details["reasons"]
         assert found.startswith(reason)
 
 

@@ -1,4 +1,4 @@
-"""A MESH that fails loses nothing of ours, and hides nothing from us."""
+"""With a failing MESH, no message is lost and no failure is hidden."""
 
 from pathlib import Path
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
-from gpconnect_messaging.mesh import Authentication, MeshError, Outgoing
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
+from gpconnect_messaging.mesh import Authentication, MeshError, OutboundMessage
 from gpconnect_messaging.mesh.chunking import Chunking
 from gpconnect_messaging.steps import send as send_module
 from gpconnect_messaging.steps.send import NotAuthorisedError, PostponedError
@@ -51,9 +51,9 @@ def content(product: Product, message_id: str) -> bytes:
 
 
 def collected(mesh: LocalMesh) -> list[bytes]:
-    """What the practice finds in its inbox."""
+    """Bodies in the practice's inbox."""
     with mesh.client(PRACTICE) as practice:
-        return [practice.download(each).body for each in practice.inbox()]
+        return [practice.download(message_id).body for message_id in practice.inbox()]
 
 
 def waiting_for(mesh: LocalMesh) -> list[str]:
@@ -65,9 +65,9 @@ def waiting_for(mesh: LocalMesh) -> list[str]:
 def uploads(mesh: LocalMesh) -> list[tuple[str, str]]:
     """The path's end and the chunk range of every upload, in order."""
     return [
-        (each["path"].rpartition("/")[2], dict(each["headers"])["mex-chunk-range"])
-        for each in mesh.requests()
-        if each["kind"] in ("send", "chunk")
+        (request["path"].rpartition("/")[2], dict(request["headers"])["mex-chunk-range"])
+        for request in mesh.requests()
+        if request["kind"] in ("send", "chunk")
     ]
 
 
@@ -107,9 +107,9 @@ def test_a_run_that_is_out_of_time_is_continued_from_the_last_accepted_chunk_und
     with pytest.raises(PostponedError, match="time ran out before chunk 3 of 4"):
         product.sender.send(message_id, lambda: next(time_left))
     (stored,) = mesh.messages()
-    assert product.history(message_id).begun[0].mesh_message_id == stored["message_id"]
+    assert product.history(message_id).partial_uploads[0].mesh_message_id == stored["message_id"]
     assert product.sender.send(message_id) is Status.SENT
-    assert [each for _, each in uploads(mesh)] == ["1:4", "2:4", "3:4", "4:4"]
+    assert [chunk for _, chunk in uploads(mesh)] == ["1:4", "2:4", "3:4", "4:4"]
     assert product.history(message_id).mesh_message_ids == (stored["message_id"],)
     assert product.history(message_id).possible_copies == 1
     assert collected(mesh) == [content(product, message_id)]
@@ -143,7 +143,7 @@ def test_a_last_chunk_whose_answer_is_lost_is_found_by_tracking(fault: str, mesh
     message_id = product.build(LONG)
     mesh.next_fault(fault, "chunk", skip=CHUNKS - 2)
     assert product.sender.send(message_id) is Status.SENT
-    (tracked,) = product.facts(message_id, FactKind.UPLOAD_TRACKED)
+    (tracked,) = product.events(message_id, EventType.UPLOAD_TRACKED)
     assert tracked.details["mesh_status"] == "accepted"
     assert len(collected(mesh)) == 1
     assert product.history(message_id).possible_copies == 1
@@ -155,7 +155,7 @@ def test_a_last_chunk_that_did_not_arrive_is_sent_again_after_tracking(mesh: Loc
     with pytest.raises(PostponedError, match="MESH has not all chunks"):
         product.sender.send(message_id)
     assert product.sender.send(message_id) is Status.SENT
-    assert [each for _, each in uploads(mesh)] == ["1:4", "2:4", "3:4", "4:4", "4:4"]
+    assert [chunk for _, chunk in uploads(mesh)] == ["1:4", "2:4", "3:4", "4:4", "4:4"]
     assert len(collected(mesh)) == 1
 
 
@@ -172,14 +172,14 @@ def test_a_chunk_of_a_message_that_mesh_has_whole_already_is_no_failure_but_a_qu
     assert product.sender.send(message_id) is Status.SENT
     assert mesh.requests(kind="chunk")[-1]["status"] == 423
     history = product.history(message_id)
-    assert [fact.kind for fact in history.facts if fact.kind is not FactKind.CHUNK_ACCEPTED] == [
-        FactKind.BUILT,
-        FactKind.UPLOAD_STARTED,
-        FactKind.UPLOAD_UNCERTAIN,
-        FactKind.QUEUED_AGAIN,
-        FactKind.UPLOAD_STARTED,
-        FactKind.UPLOAD_TRACKED,
-        FactKind.UPLOAD_ACCEPTED,
+    assert [event.kind for event in history.events if event.kind is not EventType.CHUNK_ACCEPTED] == [
+        EventType.BUILT,
+        EventType.UPLOAD_STARTED,
+        EventType.UPLOAD_UNCERTAIN,
+        EventType.QUEUED_AGAIN,
+        EventType.UPLOAD_STARTED,
+        EventType.UPLOAD_TRACKED,
+        EventType.UPLOAD_ACCEPTED,
     ]
     assert history.possible_copies == 1
     assert len(collected(mesh)) == 1
@@ -192,7 +192,7 @@ def test_a_message_that_mesh_no_longer_knows_is_begun_anew(mesh: LocalMesh, prod
     mesh.control("POST", "reset")
     with pytest.raises(PostponedError, match="no longer knows"):
         product.sender.send(message_id)
-    assert product.history(message_id).begun == ()
+    assert product.history(message_id).partial_uploads == ()
     assert product.sender.send(message_id) is Status.SENT
     assert collected(mesh) == [content(product, message_id)]
     assert product.history(message_id).possible_copies == 1
@@ -204,18 +204,18 @@ def test_chunks_that_were_cut_otherwise_are_not_continued(mesh: LocalMesh, produ
         product.sender.send(message_id, lambda: False)
     object.__setattr__(product.sender, "chunking", Chunking(largest_whole=20_000, chunk_bytes=8_001, smallest_chunk=0))
     assert product.sender.send(message_id) is Status.SENT
-    assert [each for _, each in uploads(mesh)] == ["1:4", "1:4", "2:4", "3:4", "4:4"]
+    assert [chunk for _, chunk in uploads(mesh)] == ["1:4", "1:4", "2:4", "3:4", "4:4"]
     assert collected(mesh) == [content(product, message_id)]
 
 
 @pytest.mark.parametrize("size", [LONG, SHORT])
-@pytest.mark.parametrize("place", [0, -1])
+@pytest.mark.parametrize("index", [0, -1])
 def test_a_message_that_was_damaged_in_store_is_never_completed(
-    size: int, place: int, mesh: LocalMesh, product: Product
+    size: int, index: int, mesh: LocalMesh, product: Product
 ) -> None:
     message_id = product.build(size)
     damaged = bytearray(content(product, message_id))
-    damaged[place] ^= 1
+    damaged[index] ^= 1
     product.bucket.objects[f"messages/{message_id}.xml"] = bytes(damaged)
     with pytest.raises(DamagedMessageError):
         product.sender.send(message_id)
@@ -254,11 +254,11 @@ def test_an_answer_from_another_mailbox_than_mesh_routed_to_counts_for_nothing_w
         answer(stranger, message_id, *GOOD, organisation=organisation)
     product.poller.poll(SENDER)
     assert product.history(message_id).status is Status.SENT
-    assert [fact.details["from_mailbox"] for fact in product.facts(message_id, FactKind.RESPONSE)] == [STRANGER] * 2
+    assert [event.details["from_mailbox"] for event in product.events(message_id, EventType.RESPONSE)] == [STRANGER] * 2
     assert len(product.topic.told) == 2, "one of each answer"
-    for notice in product.topic.told:
-        assert "came from somewhere else" in notice
-        assert STRANGER in notice
+    for notification in product.topic.told:
+        assert "came from somewhere else" in notification
+        assert STRANGER in notification
     assert waiting_for(mesh) == [], "it is kept, and does not stay in MESH"
     respond(mesh, message_id, *GOOD)
     product.poller.poll(SENDER)
@@ -273,8 +273,8 @@ def test_mesh_is_asked_once_where_it_took_a_message_and_its_address_is_never_rec
     for code in GOOD:  # those that come together may ask together
         respond(mesh, message_id, code)
         product.poller.poll(SENDER)
-    assert [fact.details["mailbox"] for fact in product.facts(message_id, FactKind.ROUTED)] == [PRACTICE]
-    assert [each["kind"] for each in mesh.requests() if each["kind"] == "tracking"] == ["tracking"]
+    assert [event.details["mailbox"] for event in product.events(message_id, EventType.ROUTED)] == [PRACTICE]
+    assert [request["kind"] for request in mesh.requests() if request["kind"] == "tracking"] == ["tracking"]
     assert product.history(message_id).status is Status.DELIVERED
 
 
@@ -288,7 +288,7 @@ def test_an_answer_waits_in_mesh_while_mesh_does_not_say_where_its_message_went(
     mesh.next_fault("busy", "tracking")
     with pytest.raises(MeshError):
         product.poller.poll(SENDER)
-    assert (len(waiting_for(mesh)), product.facts(message_id, FactKind.RESPONSE)) == (1, [])
+    assert (len(waiting_for(mesh)), product.events(message_id, EventType.RESPONSE)) == (1, [])
     product.poller.poll(SENDER)
     assert product.history(message_id).status is Status.SENT
     assert waiting_for(mesh) == []
@@ -301,7 +301,7 @@ def test_a_message_whose_address_leads_nowhere_says_no_mailbox_and_no_patient(
     product.send(message_id)
     respond(mesh, message_id, "20013")
     product.poller.poll(SENDER)
-    assert [fact.details["mailbox"] for fact in product.facts(message_id, FactKind.ROUTED)] == [None]
+    assert [event.details["mailbox"] for event in product.events(message_id, EventType.ROUTED)] == [None]
 
 
 class Rotating(Secrets):
@@ -319,7 +319,7 @@ def test_a_rotated_secret_is_read_afresh_within_the_step(size: int, mesh: LocalM
     product = Product(mesh.url, Rotating(secrets().values))
     message_id = product.build(size)
     assert product.sender.send(message_id) is Status.SENT
-    assert [each["status"] for each in mesh.requests()][:2] == [403, 202]
+    assert [request["status"] for request in mesh.requests()][:2] == [403, 202]
     assert product.history(message_id).attempts == 1
     product.poller.poll(SENDER)
     product.mesh.close()
@@ -332,17 +332,17 @@ def test_credentials_that_stay_wrong_are_tried_twice_and_then_left_alone(mesh: L
     message_id = product.build(SHORT)
     with pytest.raises(NotAuthorisedError):
         product.sender.send(message_id)
-    assert [each["status"] for each in mesh.requests()] == [403, 403]
+    assert [request["status"] for request in mesh.requests()] == [403, 403]
     with pytest.raises(Authentication):
         product.poller.poll(SENDER)
-    assert [each["status"] for each in mesh.requests()] == [403] * 4
+    assert [request["status"] for request in mesh.requests()] == [403] * 4
     product.mesh.close()
 
 
 def test_an_endpoint_is_looked_up_once_and_none_found_is_asked_for_again(mesh: LocalMesh, product: Product) -> None:
     for _ in range(3):
         found = product.mesh.endpoint_lookup(SENDER, "A20047", WORKFLOW)
-        assert [each.mailbox_id for each in found.mailboxes] == [PRACTICE]
+        assert [mailbox.mailbox_id for mailbox in found.mailboxes] == [PRACTICE]
     assert len(mesh.requests(kind="lookup")) == 1
     product.mesh.forget_lookup("A20047", WORKFLOW)
     assert product.mesh.endpoint_lookup(SENDER, "A20047", WORKFLOW).mailboxes
@@ -469,7 +469,7 @@ def test_a_download_that_fails_for_a_passing_reason_never_counts_against_its_mes
 def test_a_long_message_that_comes_in_is_kept_in_parts_and_whole(mesh: LocalMesh, product: Product) -> None:
     body = os.urandom(12_000_000)
     with mesh.client(PRACTICE) as practice:
-        outgoing = Outgoing(to=SENDER, workflow_id=f"{WORKFLOW}_ACK", local_id="A20047")
+        outgoing = OutboundMessage(to=SENDER, workflow_id=f"{WORKFLOW}_ACK", local_id="A20047")
         chunking = Chunking(largest_whole=0, chunk_bytes=7_000_000, smallest_chunk=0)
         sent_id = None
         for part in chunking.parts(len(body)):
@@ -507,7 +507,7 @@ def test_no_log_and_no_error_of_the_steps_shows_a_patient_a_secret_a_token_or_a_
                 product.poller.poll(SENDER)
             except MeshError as error:
                 texts += everything(error)
-            texts += [repr(fact) for fact in product.history(message_id).facts]
+            texts += [repr(event) for event in product.history(message_id).events]
     texts += [record.getMessage() + repr(vars(record)) for record in caplog.records] + product.topic.told
     assert len(texts) > 100
     shown = {secret for secret in hidden for text in texts if secret in text}

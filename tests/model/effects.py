@@ -14,8 +14,8 @@ from typing import Any
 
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
-from gpconnect_messaging.mesh.errors import Busy, NeverLeft, Uncertain
-from tests.dying import Died
+from gpconnect_messaging.mesh.errors import NotSent, RetryLater, Uncertain
+from tests.crash_injection import Died
 
 _PRODUCT = "gpconnect_messaging."
 
@@ -69,7 +69,7 @@ class Process:
     struck: bool = False
     struck_at: Place | None = None
     unnoted: int = 0
-    """Notices that were published and not yet noted as told."""
+    """Notifications that were published and not yet noted as told."""
     reached: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
 
@@ -88,7 +88,7 @@ class Process:
             raise
         if name == "sns.publish":
             self.unnoted += 1
-        elif " notice_told >" in path or " escalated >" in path:
+        elif " notification_told >" in path or " escalated >" in path:
             self.unnoted = 0
         self._reach(Place(self.step, path, name, after=True))
         return result
@@ -142,8 +142,8 @@ def _failure(place: Place) -> Exception:
     if port != "mesh":
         return ReadTimeoutError(endpoint_url="-") if place.after else EndpointConnectionError(endpoint_url="-")
     if not place.after:
-        return NeverLeft(operation, "no connection")
-    return (Uncertain if operation.startswith("send") else Busy)(operation, "the answer was lost")
+        return NotSent(operation, "no connection")
+    return (Uncertain if operation.startswith("send") else RetryLater)(operation, "the answer was lost")
 
 
 def _path() -> str:

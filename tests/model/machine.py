@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES
-from gpconnect_messaging.replay.policy import Way
+from gpconnect_messaging.replay.policy import ResendMode
 from tests.model.effects import Ending, Process, Watched
 from tests.model.mesh import Mood
 from tests.model.world import MAILBOX, OPERATOR, PRACTICE, STRANGER, WINDOW, World
@@ -157,18 +157,18 @@ class Messaging(RuleBasedStateMachine):
         self.world.sweep(self._process("sweep", at, ending))
 
     @rule(at=PLACES, ending=ENDINGS)
-    def open_notices_are_escalated(self, at: int, ending: Ending) -> None:
+    def open_notifications_are_escalated(self, at: int, ending: Ending) -> None:
         self.world.escalate(self._process("escalate", at, ending))
 
-    @precondition(lambda self: self.world.open_notices())
+    @precondition(lambda self: self.world.open_notifications())
     @rule(which=ANY, at=PLACES, ending=ENDINGS)
-    def somebody_takes_a_notice_on(self, which: int, at: int, ending: Ending) -> None:
-        notices = self.world.open_notices()
-        self.world.take_on(self._process("person", at, ending), notices[which % len(notices)])
+    def somebody_takes_a_notification_on(self, which: int, at: int, ending: Ending) -> None:
+        notifications = self.world.open_notifications()
+        self.world.take_on(self._process("person", at, ending), notifications[which % len(notifications)])
 
     @precondition(lambda self: self.world.records())
-    @rule(which=ANY, way=st.sampled_from(Way), at=PLACES, ending=ENDINGS)
-    def an_operator_sends_again(self, which: int, way: Way, at: int, ending: Ending) -> None:
+    @rule(which=ANY, way=st.sampled_from(ResendMode), at=PLACES, ending=ENDINGS)
+    def an_operator_sends_again(self, which: int, way: ResendMode, at: int, ending: Ending) -> None:
         records = self.world.records()
         self.world.send_again(self._process("operator", at, ending), records[which % len(records)].message_id, way)
 
@@ -189,7 +189,8 @@ class Messaging(RuleBasedStateMachine):
         records = self.world.records()
         message_id = records[which % len(records)].message_id
         self.world.decide(
-            self._process("operator", at, ending), lambda by_hand: by_hand.let_pass(message_id, OPERATOR, "stuck")
+            self._process("operator", at, ending),
+            lambda operator_actions: operator_actions.skip_earlier_versions(message_id, OPERATOR, "stuck"),
         )
 
     @rule(at=PLACES | st.integers(1, 2_000), ending=ENDINGS)

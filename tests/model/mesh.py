@@ -12,9 +12,16 @@ from enum import Enum, auto
 from typing import Any
 
 from gpconnect_messaging.mesh.chunking import Part
-from gpconnect_messaging.mesh.errors import Busy, Gone, NeverLeft, Refused, Uncertain
-from gpconnect_messaging.mesh.models import EndpointLookup, Mailbox, MessageHeaders, Outgoing, Sent, Tracking
-from tests.dying import Died
+from gpconnect_messaging.mesh.errors import NotFound, NotSent, Refused, RetryLater, Uncertain
+from gpconnect_messaging.mesh.models import (
+    EndpointLookup,
+    Mailbox,
+    MessageHeaders,
+    OutboundMessage,
+    SendReceipt,
+    Tracking,
+)
+from tests.crash_injection import Died
 
 
 class Mood(Enum):
@@ -101,17 +108,23 @@ class Client:
     def handshake(self) -> None:
         pass
 
-    def check(self, outgoing: Outgoing) -> None:
+    def check(self, outgoing: OutboundMessage) -> None:
         assert outgoing.to
 
-    def send(self, outgoing: Outgoing, content: Any) -> Sent:
+    def send(self, outgoing: OutboundMessage, content: Any) -> SendReceipt:
         return self._taken("send", outgoing, 1, 1, content.read(), None)
 
     def send_part(
-        self, outgoing: Outgoing, part: Part, blocks: Iterable[bytes], *, message_id: str | None, smallest_chunk: int
-    ) -> Sent:
+        self,
+        outgoing: OutboundMessage,
+        part: Part,
+        blocks: Iterable[bytes],
+        *,
+        message_id: str | None,
+        smallest_chunk: int,
+    ) -> SendReceipt:
         if message_id is not None and message_id not in self.mesh.uploads:
-            raise Gone("send_part", "unknown")
+            raise NotFound("send_part", "unknown")
         return self._taken("send_part", outgoing, part.number, part.total, b"".join(blocks), message_id)
 
     def inbox(self) -> Iterator[str]:
@@ -135,7 +148,7 @@ class Client:
 
     def tracking(self, mesh_message_id: str) -> Tracking:
         if mesh_message_id not in self.mesh.uploads:
-            raise Gone("tracking", "unknown")
+            raise NotFound("tracking", "unknown")
         complete = self.mesh.uploads[mesh_message_id].complete
         status = "accepted" if complete else "uploading"
         recipient = self.mesh.practice
@@ -158,20 +171,20 @@ class Client:
         try:
             return self.mesh.inboxes[self.mailbox][mesh_message_id]
         except KeyError:
-            raise Gone("download", "not in the inbox") from None
+            raise NotFound("download", "not in the inbox") from None
 
     def _taken(
-        self, operation: str, outgoing: Outgoing, number: int, total: int, content: bytes, known: str | None
-    ) -> Sent:
+        self, operation: str, outgoing: OutboundMessage, number: int, total: int, content: bytes, known: str | None
+    ) -> SendReceipt:
         mood = self.mesh.moods.popleft() if self.mesh.moods else Mood.TAKES
         match mood:
             case Mood.REFUSES:
                 self.mesh.refused.add(outgoing.file_name)
                 raise Refused(operation, "answered 417", status=417, event="SEND", code="12")
             case Mood.BUSY:
-                raise Busy(operation, "answered 429", status=429)
+                raise RetryLater(operation, "answered 429", status=429)
             case Mood.UNREACHABLE:
-                raise NeverLeft(operation, "no connection")
+                raise NotSent(operation, "no connection")
             case Mood.LOSES_UNHEARD:
                 self.mesh.handed.add(outgoing.file_name)
                 raise Uncertain(operation, "the answer was lost", message_id=known)
@@ -181,7 +194,7 @@ class Client:
         upload.chunks[number] = content
         if mood is Mood.TAKES_UNHEARD:
             raise Uncertain(operation, "the answer was lost", message_id=known)
-        return Sent(message_id=mesh_message_id)
+        return SendReceipt(message_id=mesh_message_id)
 
 
 @dataclass

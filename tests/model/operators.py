@@ -8,8 +8,8 @@ from typing import Any
 
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.mailboxes.settings import Release
-from gpconnect_messaging.replay.policy import Way
-from gpconnect_messaging.steps.by_hand import ByHand
+from gpconnect_messaging.replay.policy import ResendMode
+from gpconnect_messaging.steps.operator_actions import OperatorActions
 from tests.model.effects import Process
 from tests.model.mesh import Mood
 from tests.model.scenarios import Scenario, Situation, sweep
@@ -30,14 +30,14 @@ def until_done(deed: Deed) -> Deed:
     return act
 
 
-def _send_again(way: Way) -> Deed:
+def _send_again(way: ResendMode) -> Deed:
     return until_done(lambda world, process: world.send_again(process, world.records()[0].message_id, way))
 
 
-def _decide(decision: Callable[[ByHand, str], object], number: int = 0) -> Deed:
+def _decide(decision: Callable[[OperatorActions, str], object], number: int = 0) -> Deed:
     def deed(world: World, process: Process) -> None:
         message_id = world.records()[number].message_id
-        world.decide(process, lambda by_hand: decision(by_hand, message_id))
+        world.decide(process, lambda operator_actions: decision(operator_actions, message_id))
 
     return until_done(deed)
 
@@ -105,42 +105,44 @@ def _answer_from_elsewhere(code: str, number: int) -> Situation:
 
 SENT_AGAIN = (
     Scenario(
-        "a refused message", "operator", _in_status(Status.REFUSED, _drop, _build, _refuse), _send_again(Way.UNCHANGED),
+        "a refused message", "operator", _in_status(Status.REFUSED, _drop, _build, _refuse),
+        _send_again(ResendMode.UNCHANGED),
     ),
     Scenario(
         "an undelivered message", "operator",
-        _in_status(Status.UNDELIVERED, _drop, World.round, _report, _poll), _send_again(Way.UNCHANGED),
+        _in_status(Status.UNDELIVERED, _drop, World.round, _report, _poll), _send_again(ResendMode.UNCHANGED),
     ),
     Scenario(
         "an overdue message", "operator",
-        _in_status(Status.OVERDUE, _drop, World.round, _wait_a_month, sweep), _send_again(Way.UNCHANGED),
+        _in_status(Status.OVERDUE, _drop, World.round, _wait_a_month, sweep), _send_again(ResendMode.UNCHANGED),
     ),
     Scenario(
         "a message that its queue lost", "operator",
-        _in_status(Status.BUILT, _drop, _build, _lose_from_the_queue), _send_again(Way.UNCHANGED),
+        _in_status(Status.BUILT, _drop, _build, _lose_from_the_queue), _send_again(ResendMode.UNCHANGED),
     ),
     Scenario(
         "a refused message, as the next version", "operator",
-        _in_status(Status.REFUSED, _drop, _build, _refuse), _send_again(Way.REBUILT),
+        _in_status(Status.REFUSED, _drop, _build, _refuse), _send_again(ResendMode.REBUILT),
     ),
     Scenario(
-        "a refused request", "operator", _in_status(Status.INVALID, _drop_wrong, _build), _send_again(Way.UNCHANGED),
+        "a refused request", "operator", _in_status(Status.INVALID, _drop_wrong, _build),
+        _send_again(ResendMode.UNCHANGED),
     ),
     Scenario(
         "a held request whose time has come", "operator",
-        _in_status(Status.HELD, _drop, _build, _wait_for_the_window), _send_again(Way.UNCHANGED), hold=WINDOW,
+        _in_status(Status.HELD, _drop, _build, _wait_for_the_window), _send_again(ResendMode.UNCHANGED), hold=WINDOW,
     ),
 )  # fmt: skip
 DECIDED = (
     Scenario(
         "a request that waits for a person", "operator",
         _in_status(Status.HELD, _drop, _build, _wait_for_the_window, release=Release.BY_A_PERSON),
-        _decide(lambda by_hand, request_id: by_hand.release(request_id, OPERATOR)), hold=WINDOW,
+        _decide(lambda operator_actions, request_id: operator_actions.release(request_id, OPERATOR)), hold=WINDOW,
     ),
     Scenario(
         "a practice that was told", "operator",
         _in_status(Status.TELL_PRACTICE, _drop, World.round, _withdraw, _build),
-        _decide(lambda by_hand, withdrawal: by_hand.practice_told(withdrawal, OPERATOR)),
+        _decide(lambda operator_actions, withdrawal: operator_actions.practice_told(withdrawal, OPERATOR)),
     ),
     Scenario(
         "an answer that is genuine", "operator",
@@ -153,6 +155,6 @@ DECIDED = (
     Scenario(
         "a version that waits for another", "operator",
         _in_status(Status.BUILT, _drop, _build, _drop, _build, _lose_from_the_queue),
-        _decide(lambda by_hand, message_id: by_hand.let_pass(message_id, OPERATOR, "it cannot be mended"), 1),
+        _decide(lambda actions, message_id: actions.skip_earlier_versions(message_id, OPERATOR, "cannot be mended"), 1),
     ),
 )  # fmt: skip

@@ -106,13 +106,13 @@ class Came:
     encounter: str
     version: int
     status: Status
-    notices: tuple[str, ...]
+    notifications: tuple[str, ...]
 
 
 def result(world: World) -> list[Came]:
     """What came of everything, in an order of its own."""
     return [
-        Came(record.encounter, record.version, record.status, world.notices_of(record.message_id))
+        Came(record.encounter, record.version, record.status, world.notifications_of(record.message_id))
         for record in world.records()
     ]
 
@@ -442,14 +442,14 @@ def _half_answered(world: World) -> None:
 
 
 NOTICE = "MESSAGE#00000000-0000-5000-8000-000000000001/overdue"
-"""The notice of the first message that is stored and never answered."""
+"""The notification of the first message that is stored and never answered."""
 
 
 def _told(world: World) -> None:
     """A message is overdue, and somebody was told."""
     _unacknowledged(world)
     world.sweep(world.process("sweep"))
-    assert world.open_notices() == [NOTICE]
+    assert world.open_notifications() == [NOTICE]
 
 
 def _told_long_ago(world: World) -> None:
@@ -639,7 +639,7 @@ SCENARIOS = (
     Scenario("a hold window that is over", "sweep", _window_over, _sweep, hold=WINDOW),
     Scenario("no acknowledgement", "sweep", _unacknowledged, _sweep),
     Scenario("half an acknowledgement", "sweep", _half_answered, _sweep),
-    Scenario("a notice that nobody told", "sweep", _untold, _sweep),
+    Scenario("a notification that nobody told", "sweep", _untold, _sweep),
     Scenario("an empty drop", "listing", _dropped(lambda _world: None), _list_drop),
     Scenario("a request that was announced", "listing", _dropped(_request, _built), _list_drop),
     Scenario("a request that was not announced", "listing", _dropped(_unannounced), _list_drop),
@@ -651,10 +651,10 @@ SCENARIOS = (
     ),
     Scenario("a document that no request names", "listing", _dropped(World.drop_document), _list_drop),
     Scenario("a listing that ended half-way", "listing", _dropped(_unannounced, _listed_in_part), _list_drop),
-    Scenario("a notice that was told just now", "escalate", _told, _escalate),
-    Scenario("a notice that nobody takes on", "escalate", _told_long_ago, _escalate),
-    Scenario("a notice that somebody takes on", "person", _told, _take_on, only_once=False),
-    Scenario("a notice that was taken on before", "person", _taken_on, _take_on),
+    Scenario("a notification that was told just now", "escalate", _told, _escalate),
+    Scenario("a notification that nobody takes on", "escalate", _told_long_ago, _escalate),
+    Scenario("a notification that somebody takes on", "person", _told, _take_on, only_once=False),
+    Scenario("a notification that was taken on before", "person", _taken_on, _take_on),
     Scenario("a day that balances", "reconcile", _day_of(_days_work), _reconcile),
     Scenario("a day after one that left something open", "reconcile", _day_of(_day_before, _days_work), _reconcile),
     Scenario("a day with a released request", "reconcile", _day_of(_released_over_night), _reconcile, hold=WINDOW),

@@ -22,9 +22,9 @@ from typing import Any
 from gpconnect_messaging.itk3.response_codes import REPLACEMENT_NOT_PROCESSED, Level
 from gpconnect_messaging.itk3.responses import Response
 from gpconnect_messaging.ledger import lifecycle, precedence
-from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, Status, StoredName
-from gpconnect_messaging.ledger.precedence import Asked, Precedence
-from gpconnect_messaging.ledger.records import SET_ASIDE, MessageRecord
+from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory, Status, StoredName
+from gpconnect_messaging.ledger.precedence import Precedence, RequestTimes
+from gpconnect_messaging.ledger.records import QUARANTINED, MessageRecord
 from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.steps import named_files, poll
 from gpconnect_messaging.steps.build import Builder
@@ -78,11 +78,11 @@ class TakeOut:
     replacements: tuple[Replacement, ...]
 
 
-def _suspicious(history: History, *, before_a_copy: bool, unknown_destination: bool) -> tuple[Fact, ...]:
+def _suspicious(history: MessageHistory, *, before_a_copy: bool, unknown_destination: bool) -> tuple[LedgerEvent, ...]:
     """Which responses do not count, where one of these two is no reason."""
-    accepted = {fact.details["mesh_message_id"] for fact in history.of(FactKind.RESPONSE_ACCEPTED)}
+    accepted = {event.details["mesh_message_id"] for event in history.of(EventType.RESPONSE_ACCEPTED)}
 
-    def elsewhere(response: Fact) -> bool:
+    def elsewhere(response: LedgerEvent) -> bool:
         mailbox, organisation = (
             str(response.details[name] or "").strip().upper() for name in ("from_mailbox", "from_organisation")
         )
@@ -92,22 +92,22 @@ def _suspicious(history: History, *, before_a_copy: bool, unknown_destination: b
         )
 
     return tuple(
-        fact
-        for fact in history.of(FactKind.RESPONSE)
-        if (before_a_copy and fact in history.answers_nothing)
-        or (fact.details["mesh_message_id"] not in accepted and elsewhere(fact))
+        event
+        for event in history.of(EventType.RESPONSE)
+        if (before_a_copy and event in history.answers_nothing)
+        or (event.details["mesh_message_id"] not in accepted and elsewhere(event))
     )
 
 
 def _answers_before_a_copy_count() -> tuple[Replacement, ...]:
-    def suspicious(history: History) -> tuple[Fact, ...]:
+    def suspicious(history: MessageHistory) -> tuple[LedgerEvent, ...]:
         return _suspicious(history, before_a_copy=False, unknown_destination=bool(history.possible_copies))
 
-    return (Replacement(History, "suspicious", cached_property(suspicious)),)
+    return (Replacement(MessageHistory, "suspicious", cached_property(suspicious)),)
 
 
 def _no_answer_is_too_early() -> tuple[Replacement, ...]:
-    return (Replacement(History, "answers_nothing", cached_property(lambda _history: ())),)
+    return (Replacement(MessageHistory, "answers_nothing", cached_property(lambda _history: ())),)
 
 
 def _a_reference_names_any_open_message() -> tuple[Replacement, ...]:
@@ -131,7 +131,7 @@ def _an_answer_by_reference_is_of_any_time() -> tuple[Replacement, ...]:
 
 
 def _an_uncertain_upload_awaits() -> tuple[Replacement, ...]:
-    def awaits(history: History, level: Level) -> bool:
+    def awaits(history: MessageHistory, level: Level) -> bool:
         if not history.possible_copies or history.negative or history.void:
             return False
         came = {
@@ -140,28 +140,28 @@ def _an_uncertain_upload_awaits() -> tuple[Replacement, ...]:
         }
         return not came.get(level, all(came.values()))
 
-    return (Replacement(History, "awaits", awaits),)
+    return (Replacement(MessageHistory, "awaits", awaits),)
 
 
 def _any_20014_voids() -> tuple[Replacement, ...]:
-    def voids(response: Fact, _record: MessageRecord) -> bool:
-        return response.kind is FactKind.RESPONSE and response.details["code"] == REPLACEMENT_NOT_PROCESSED
+    def voids_replaced_document(response: LedgerEvent, _record: MessageRecord) -> bool:
+        return response.kind is EventType.RESPONSE and response.details["code"] == REPLACEMENT_NOT_PROCESSED
 
-    return (Replacement(poll, "voids", voids),)
+    return (Replacement(poll, "voids_replaced_document", voids_replaced_document),)
 
 
 def _silence_is_remembered() -> tuple[Replacement, ...]:
-    def suspicious(history: History) -> tuple[Fact, ...]:
+    def suspicious(history: MessageHistory) -> tuple[LedgerEvent, ...]:
         return _suspicious(history, before_a_copy=True, unknown_destination=False)
 
-    def lost_sight_of_at(history: History) -> str | None:
-        known = history.destinations or history.mesh_message_ids or history.of(FactKind.ROUTED)
+    def lost_sight_of_at(history: MessageHistory) -> str | None:
+        known = history.destinations or history.mesh_message_ids or history.of(EventType.ROUTED)
         return None if known or not history.possible_copies else next(iter(sorted(history.organisations)), None)
 
     return (
         Replacement(lifecycle, "MOST_ROUTING_QUESTIONS", 1),
-        Replacement(History, "lost_sight_of_at", property(lost_sight_of_at)),
-        Replacement(History, "suspicious", cached_property(suspicious)),
+        Replacement(MessageHistory, "lost_sight_of_at", property(lost_sight_of_at)),
+        Replacement(MessageHistory, "suspicious", cached_property(suspicious)),
     )
 
 
@@ -170,26 +170,26 @@ def _the_drop_is_not_looked_through() -> tuple[Replacement, ...]:
 
 
 def _the_stated_time_alone_decides() -> tuple[Replacement, ...]:
-    decided = Asked.beside
+    decided = RequestTimes.beside
 
-    def beside(asked: Asked, newest: Asked | None) -> Precedence:
+    def beside(asked: RequestTimes, newest: RequestTimes | None) -> Precedence:
         if newest is None or (asked.s3_object == newest.s3_object and asked.sequencer and newest.sequencer):
             return decided(asked, newest)
         older = (asked.stated, asked.arrived) < (newest.stated, newest.arrived)
         return Precedence.OLDER if older else Precedence.NEWER
 
-    return (Replacement(Asked, "beside", beside),)
+    return (Replacement(RequestTimes, "beside", beside),)
 
 
 def _a_slow_clock_is_known_in_one_order() -> tuple[Replacement, ...]:
-    decided = Asked.beside
+    decided = RequestTimes.beside
 
-    def beside(asked: Asked, newest: Asked | None) -> Precedence:
+    def beside(asked: RequestTimes, newest: RequestTimes | None) -> Precedence:
         if newest is not None and asked.stated > newest.stated:
             return Precedence.NEWER
         return decided(asked, newest)
 
-    return (Replacement(Asked, "beside", beside),)
+    return (Replacement(RequestTimes, "beside", beside),)
 
 
 def _sequencers_are_not_looked_at() -> tuple[Replacement, ...]:
@@ -210,8 +210,8 @@ def _no_document_is_waited_for() -> tuple[Replacement, ...]:
 def _a_try_counts_before_it_is_made() -> tuple[Replacement, ...]:
     def take(poller: Poller, client: MeshClient, mesh_message_id: str, *, alone: bool) -> Any:
         known = poller.ledger.find_received(client.mailbox, mesh_message_id)
-        if known is not None and known.outcome == SET_ASIDE:
-            return poll._Taken.SET_ASIDE
+        if known is not None and known.outcome == QUARANTINED:
+            return poll._Taken.QUARANTINED
         taken = poll._Taken.SEEN_BEFORE
         if known is None:
             if not alone:

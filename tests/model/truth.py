@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from gpconnect_messaging.ledger.lifecycle import FactKind
+from gpconnect_messaging.ledger.lifecycle import EventType
 from gpconnect_messaging.ledger.records import MessageRecord
 
 CLOCKS_DIFFER = timedelta(minutes=5)
@@ -92,7 +92,7 @@ class Truth:
     ghosts: dict[str, datetime] = field(default_factory=dict)
     """Receipts of requests that were lost before this story: the balance must find them."""
     acknowledged: dict[str, datetime] = field(default_factory=dict)
-    """When somebody took a notice on, by its id."""
+    """When somebody took a notification on, by its id."""
     documents_alone: int = 0
     """Documents that were dropped and that no request names."""
     written_by_newer: dict[tuple[str, str], dict[str, object]] = field(default_factory=dict)
@@ -109,7 +109,7 @@ class Truth:
 
     def answers_to(self, record: MessageRecord) -> Iterator[Answer]:
         """The answers that name a message, or its encounter and are recorded with it."""
-        recorded = {fact.details["mesh_message_id"] for fact in record.history.of(FactKind.RESPONSE)}
+        recorded = {event.details["mesh_message_id"] for event in record.history.of(EventType.RESPONSE)}
         for answer in self.answers.values():
             by_reference = answer.encounter == record.encounter and answer.mesh_message_id in recorded
             if answer.message_id == record.message_id or by_reference:
@@ -120,7 +120,7 @@ class Truth:
 
         An answer that came before MESH can have had the message counts for nothing, whoever gave it.
         """
-        accepted = {fact.details["mesh_message_id"] for fact in record.history.of(FactKind.RESPONSE_ACCEPTED)}
+        accepted = {event.details["mesh_message_id"] for event in record.history.of(EventType.RESPONSE_ACCEPTED)}
         vouched = accepted & self.genuine
         return [
             answer.code

@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import Any, ClassVar
 from unittest.mock import patch
 
-from gpconnect_messaging import checked, storage
+from gpconnect_messaging import draft_messages, storage
 from gpconnect_messaging.conformance import broken_musts
 from gpconnect_messaging.itk3.compose import compose
 from gpconnect_messaging.itk3.envelope import Envelope
@@ -29,8 +29,8 @@ from gpconnect_messaging.ledger import lifecycle, table
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.balances import Balances
 from gpconnect_messaging.ledger.drop_passes import DropPasses
-from gpconnect_messaging.ledger.lifecycle import OFFERS_BEFORE_TOLD, FactKind, History, Patience, Status
-from gpconnect_messaging.ledger.notices import NoticeBook
+from gpconnect_messaging.ledger.lifecycle import OFFERS_BEFORE_TOLD, EventType, MessageHistory, Status, Timeouts
+from gpconnect_messaging.ledger.notifications import NotificationStore
 from gpconnect_messaging.ledger.orders import OrderBook
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
@@ -38,20 +38,20 @@ from gpconnect_messaging.ledger.table import in_time, item, time
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory
 from gpconnect_messaging.mailboxes.settings import Release as ReleasedBy
 from gpconnect_messaging.mesh.chunking import Chunking
-from gpconnect_messaging.notices import Notifier, Telling
+from gpconnect_messaging.notifications import Delivery, Notifier
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.reconciliation import Balance
-from gpconnect_messaging.replay.pace import Pace
-from gpconnect_messaging.replay.policy import Way
+from gpconnect_messaging.replay.policy import ResendMode
+from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.replay.resend import Choice, Resend
 from gpconnect_messaging.requests.identity import request_again_id
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.steps import build
 from gpconnect_messaging.steps.build import Builder
-from gpconnect_messaging.steps.by_hand import ByHand, NotPossibleError
 from gpconnect_messaging.steps.due_work import Sweep
 from gpconnect_messaging.steps.escalate import Escalation
 from gpconnect_messaging.steps.list_drop import ListDrop
+from gpconnect_messaging.steps.operator_actions import NotPossibleError, OperatorActions
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.reconcile import Reconciliation
 from gpconnect_messaging.steps.send import Sender
@@ -59,7 +59,7 @@ from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
 from infra.local.practice import responding
 from infra.local.practice.answering import Answer as Written
 from infra.local.practice.reading import Reading
-from tests.dying import Died
+from tests.crash_injection import Died
 from tests.examples import REQUESTS, request_data
 from tests.identifiers import IDENTIFIERS, key_of
 from tests.in_memory import Bucket, Clock, ObjectPages, Table, Topic
@@ -70,16 +70,16 @@ from tests.model.truth import Answer, Asked, Truth
 MAILBOX, PRACTICE, STRANGER = "Y90001OT001", "A20047OT001", "B30099OT001"
 WORKFLOW = "GPCONNECT_SEND_DOCUMENT"
 START = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)
-PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 LEASE = timedelta(minutes=3)
 LATE = timedelta(days=31)
 """Longer than any acknowledgement is waited for."""
 CHUNKING = Chunking(largest_whole=100_000, chunk_bytes=40_000, smallest_chunk=0)
 UNACKNOWLEDGED = timedelta(hours=4)
-"""How long a notice may wait for somebody before it is escalated."""
+"""How long a notification may wait for somebody before it is escalated."""
 NURSE = "a.nurse"
 OPERATOR = "operator-7"
-_AT_ONCE = Pace(1e9, sleep=lambda _: None)
+_AT_ONCE = RateLimiter(1e9, sleep=lambda _: None)
 MOST_TRIES = 5
 """How often a message is tried alone before it is set aside."""
 SETTLED = timedelta(minutes=65)
@@ -116,7 +116,7 @@ def composed_once() -> Iterator[None]:
             examined[id(written)] = broken_musts(written, *of)
         return examined[id(written)]
 
-    with patch.object(build, "compose", remembered), patch.object(checked, "broken_musts", checked_once):
+    with patch.object(build, "compose", remembered), patch.object(draft_messages, "broken_musts", checked_once):
         yield
 
 
@@ -158,7 +158,7 @@ class BrokenError(AssertionError):
 class Queues:
     """An SQS client: the intake and the send queue, whose deliveries may be taken in any order."""
 
-    intake: list["Delivery"] = field(default_factory=list)
+    intake: list["Queued"] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     """Messages on the send queue."""
     found_in_drop: set[str] = field(default_factory=set)
@@ -205,7 +205,7 @@ class Again:
     request_id: str
 
 
-Delivery = Dropped | Release | Again
+Queued = Dropped | Release | Again
 
 
 @dataclass
@@ -250,7 +250,7 @@ class World:
             balances=Balances(self.table, "ledger", self.clock),  # type: ignore[arg-type]
             mesh=Connections(self.mesh, lambda _, client: client),  # type: ignore[arg-type]
             notifier=Notifier(self.topic, "topic", self.ledger),  # type: ignore[arg-type]
-            patience=PATIENCE,
+            timeouts=PATIENCE,
             pace=_AT_ONCE,
             now=self.clock,
         )
@@ -390,7 +390,7 @@ class World:
         )  # fmt: skip
         self.bucket.put_object(Key=f"messages/{message_id}.json", Body=envelope.to_json())
         self.bucket.put_object(Key=f"messages/{message_id}.xml", Body=content)
-        fact = lifecycle.built(
+        event = lifecycle.built(
             at=self.clock(), sha256=hashlib.sha256(content).hexdigest(), size=len(content),
             infrastructure_due=timedelta(days=2), business_due=timedelta(days=7),
         )  # fmt: skip
@@ -399,7 +399,7 @@ class World:
                 message_id=message_id, request_id=message_id, mailbox=MAILBOX,
                 encounter=encounter, encounter_key=key_of(MAILBOX, encounter),
                 version=version,
-                created_at=self.clock(), history=History((fact,)),
+                created_at=self.clock(), history=MessageHistory((event,)),
             )
         )  # fmt: skip
         self.evidence.receipt(message_id)
@@ -534,8 +534,8 @@ class World:
         self.truth.ghosts[request_id] = self.clock.time
         self.evidence.receipt(request_id)
 
-    def open_notices(self) -> list[str]:
-        """The ids of the notices that nobody has taken on."""
+    def open_notifications(self) -> list[str]:
+        """The ids of the notifications that nobody has taken on."""
         items = [self.table.item(pk, sk) for pk, sk in self.table.item_keys() if sk.startswith("NOTICE#")]
         return [_id(each) for each in items if "acknowledged_at" not in each]
 
@@ -544,7 +544,7 @@ class World:
     def process(self, step: str, at: int = 0, ending: Ending = Ending.DIES) -> Process:
         return Process(step, self.watched, at, ending)
 
-    def build(self, process: Process, delivery: Delivery) -> None:
+    def build(self, process: Process, delivery: Queued) -> None:
         parts = self._parts(process)
         with self._life(process):
             builder = Builder(
@@ -573,7 +573,7 @@ class World:
         with self._life(process):
             Sender(
                 outbox=parts["outbox"], ledger=parts["ledger"], mesh=parts["mesh"], notifier=parts["notifier"],
-                lease=LEASE, patience=PATIENCE, chunking=CHUNKING, now=self.clock,
+                lease=LEASE, timeouts=PATIENCE, chunking=CHUNKING, now=self.clock,
             ).send(message_id)  # fmt: skip
         if process.struck:
             self.truth.perhaps_sent.add(message_id)
@@ -604,7 +604,7 @@ class World:
         with self._life(process):
             Sweep(
                 ledger=parts["ledger"], send_queue=parts["send_queue"], intake_queue=parts["intake_queue"],
-                notifier=parts["notifier"], patience=PATIENCE, at_once=1, now=self.clock,
+                notifier=parts["notifier"], timeouts=PATIENCE, at_once=1, now=self.clock,
             ).run()  # fmt: skip
 
     def list_drop(self, process: Process) -> None:
@@ -624,41 +624,47 @@ class World:
                 wait=UNACKNOWLEDGED, now=self.clock,
             ).run()  # fmt: skip
 
-    def take_on(self, process: Process, notice_id: str) -> None:
-        """Somebody takes a notice on, as the poller's task `acknowledge` records it."""
+    def take_on(self, process: Process, notification_id: str) -> None:
+        """Somebody takes a notification on, as the poller's task `acknowledge` records it."""
         with self._life(process):
-            if self._parts(process)["book"].acknowledge(notice_id, NURSE, self.clock()):
-                self.truth.acknowledged.setdefault(notice_id, self.clock.time)
+            if self._parts(process)["book"].acknowledge(notification_id, NURSE, self.clock()):
+                self.truth.acknowledged.setdefault(notification_id, self.clock.time)
 
-    def decide(self, process: Process, decision: Callable[[ByHand], object]) -> None:
+    def decide(self, process: Process, decision: Callable[[OperatorActions], object]) -> None:
         """An operator decides about a message; what is not possible any more is left."""
         parts = self._parts(process)
         with self._life(process), suppress(NotPossibleError):
-            decision(ByHand(ledger=parts["ledger"], notifier=parts["notifier"], now=self.clock))
+            decision(OperatorActions(ledger=parts["ledger"], notifier=parts["notifier"], now=self.clock))
 
     def accept(self, process: Process, message_id: str, mesh_message_id: str) -> None:
         """An operator has made sure that an answer is the practice's, wherever it came from."""
         self.truth.genuine.add(mesh_message_id)
-        self.decide(process, lambda by_hand: by_hand.accept_response(message_id, mesh_message_id, OPERATOR))
+        self.decide(
+            process, lambda operator_actions: operator_actions.accept_response(message_id, mesh_message_id, OPERATOR)
+        )
 
-    def send_again(self, process: Process, message_id: str, way: Way) -> None:
+    def send_again(self, process: Process, message_id: str, way: ResendMode) -> None:
         """An operator sends a message again, or has a request taken in again."""
         parts = self._parts(process)
         with self._life(process):
             tool = Resend(
                 ledger=parts["ledger"], trail=parts["trail"], orders=parts["orders"], outbox=parts["outbox"],
                 evidence=parts["evidence"], send_queue=parts["send_queue"], intake_queue=parts["intake_queue"],
-                patience=PATIENCE, identifiers=lambda: IDENTIFIERS, now=self.clock,
+                timeouts=PATIENCE, identifiers=lambda: IDENTIFIERS, now=self.clock,
             )  # fmt: skip
             plan = list(tool.plan(Choice(ids=(message_id,)), way))
-            list(tool.carry_out(plan, way, actor=OPERATOR, reason="mended", pace=Pace(1_000, sleep=lambda _: None)))
+            list(
+                tool.carry_out(
+                    plan, way, actor=OPERATOR, reason="mended", pace=RateLimiter(1_000, sleep=lambda _: None)
+                )
+            )
 
     def reconcile(self, process: Process) -> None:
         parts = self._parts(process)
         with self._life(process):
             Reconciliation(
                 evidence=parts["evidence"], balances=parts["balances"], mesh=parts["mesh"],
-                notifier=parts["notifier"], patience=PATIENCE, pace=_AT_ONCE, now=self.clock,
+                notifier=parts["notifier"], timeouts=PATIENCE, pace=_AT_ONCE, now=self.clock,
             ).run()  # fmt: skip
 
     def _parts(self, process: Process) -> dict[str, Any]:
@@ -670,7 +676,7 @@ class World:
             "outbox": Outbox(s3, "outbox"),
             "evidence": Evidence(s3, "evidence", self.clock),
             "ledger": ledger,
-            "book": NoticeBook(process.port("dynamodb", self.table), "ledger", self.clock),
+            "book": NotificationStore(process.port("dynamodb", self.table), "ledger", self.clock),
             "trail": AuditTrail(process.port("dynamodb", self.table), "ledger", self.clock),
             "orders": OrderBook(process.port("dynamodb", self.table), "ledger", self.clock),
             "balances": Balances(process.port("dynamodb", self.table), "ledger", self.clock),
@@ -691,7 +697,7 @@ class World:
             raise
         except Exception:  # noqa: BLE001 - as the handler does: whatever it was, the queue brings the work again
             process.failed = True
-        # A notice is told again where its teller ended, or stood still for long, in the middle of telling it.
+        # A notification is told again where its teller ended, or stood still for long, in the middle of telling it.
         struck = process.struck_at.path if process.struck_at else ""
         within = any(word in struck for word in (" tell", " escalate", "take_escalation"))
         self._tellings_broken_off += process.unnoted or within
@@ -754,7 +760,7 @@ class World:
             self._come_to_rest()
         self.clock.advance(LATE)
         for _ in range(OFFERS_BEFORE_TOLD + 1 if self.truth.written_by_newer else 1):
-            self.clock.advance(PATIENCE.stale)
+            self.clock.advance(PATIENCE.requeue_after)
             self.round()
         self.clock.advance(UNACKNOWLEDGED)
         self.round()
@@ -822,14 +828,14 @@ class World:
             self._known[pk] = row["revision"]["N"], record
         return record
 
-    def notices_of(self, message_id: str) -> tuple[str, ...]:
-        """The kinds of the notices that were raised of a message."""
+    def notifications_of(self, message_id: str) -> tuple[str, ...]:
+        """The kinds of the notifications that were raised of a message."""
         return tuple(
             sorted(sk for pk, sk in self.table.item_keys() if pk == f"MESSAGE#{message_id}" and sk[:6] == "NOTICE")
         )
 
     def untold(self) -> list[str]:
-        """The notices that were raised and nobody was told."""
+        """The notifications that were raised and nobody was told."""
         return [
             pk for pk, sk in self.table.item_keys() if sk[:6] == "NOTICE" and "told_at" not in self.table.item(pk, sk)
         ]
@@ -848,7 +854,7 @@ class World:
             self._check_audit(record)
             self._check_flip(record)
         self._check_versions(records)
-        self._check_notices()
+        self._check_notifications()
         self._check_written_by_newer()
 
     def _note_answers(self, record: MessageRecord) -> None:
@@ -857,8 +863,8 @@ class World:
         An answer that names an encounter alone must have been taken for one to a message that MESH has.
         """
         perhaps_there = record.message_id in self.perhaps_at_the_practice()
-        for fact in record.history.of(FactKind.RESPONSE):
-            mesh_message_id = fact.details["mesh_message_id"]
+        for event in record.history.of(EventType.RESPONSE):
+            mesh_message_id = event.details["mesh_message_id"]
             if (record.message_id, mesh_message_id) in self.truth.in_time:
                 continue
             self.truth.in_time[record.message_id, mesh_message_id] = perhaps_there
@@ -879,7 +885,7 @@ class World:
         accepted = (Level.BUSINESS, Verdict.POSITIVE) in verdicts
         refused = any(verdict is Verdict.NEGATIVE for _, verdict in verdicts)
         copies = self.mesh.copies(record.message_id)
-        told = set(self.notices_of(record.message_id))
+        told = set(self.notifications_of(record.message_id))
         asked = self.truth.requests[record.request_id]
         valid = asked.valid and not asked.withdrawal
         others = [
@@ -934,7 +940,7 @@ class World:
         if len(copies) > record.history.possible_copies:
             raise BrokenError(f"MESH has {len(copies)} copies, the ledger knows of {record.history.possible_copies}")
         for copy in copies:
-            if copy.sha256 != record.history.of(FactKind.BUILT)[0].details["sha256"]:
+            if copy.sha256 != record.history.of(EventType.BUILT)[0].details["sha256"]:
                 raise BrokenError("what was sent is not what was built")
 
     def _check_audit(self, record: MessageRecord) -> None:
@@ -945,7 +951,9 @@ class World:
         events = frozenset((each.at, each.actor, each.what) for each in self.trail.of_message(record.message_id))
         if not all(actor for _, actor, _ in events):
             raise BrokenError("something was done, and nobody knows who did it")
-        if not {(fact.at, fact.kind.value) for fact in record.history.facts} <= {(at, what) for at, _, what in events}:
+        if not {(event.at, event.kind.value) for event in record.history.events} <= {
+            (at, what) for at, _, what in events
+        }:
             raise BrokenError("a status came about, and the audit trail does not say how")
         if not (known := self._audited.get(record.message_id, frozenset())) <= events:
             raise BrokenError(f"audit events are gone: {known - events}")
@@ -954,14 +962,14 @@ class World:
     def _check_flip(self, record: MessageRecord) -> None:
         """A status that was final becomes another only where a person was told since, or decided so."""
         before, told_then = self._reached.get(record.message_id, (None, frozenset()))
-        decided = {fact.identity for fact in record.history.facts if fact.source == "operator"}
-        told = frozenset({*self.notices_of(record.message_id), *decided})
+        decided = {event.identity for event in record.history.events if event.source == "operator"}
+        told = frozenset({*self.notifications_of(record.message_id), *decided})
         if before is record.status:
             return
         self._reached[record.message_id] = record.status, told
         # Who was told that its facts contradict each other knows that neither of them is certain.
         if before in ENDED and told == told_then and "NOTICE#contradiction" not in told_then:
-            raise BrokenError(f"{before} became {record.status}, and no notice says so")
+            raise BrokenError(f"{before} became {record.status}, and no notification says so")
 
     def _check_versions(self, records: Sequence[MessageRecord]) -> None:
         """Versions are counted from 1 without a gap or a double, in the order in which they were given."""
@@ -1002,8 +1010,8 @@ class World:
         rows = {record.message_id: record.status for record in records}
         taken = claimed | {each for each in rows if rows[each] not in {Status.INVALID, Status.NOT_REQUIRED}}
         for record in records:
-            for fact in record.history.of(FactKind.NOT_REQUIRED):
-                if fact.details["repeats"] not in taken:
+            for event in record.history.of(EventType.NOT_REQUIRED):
+                if event.details["repeats"] not in taken:
                     raise BrokenError("a request repeats one that was not taken in")
 
     def _check_order(self, encounter: str, messages: Sequence[MessageRecord]) -> None:
@@ -1021,12 +1029,12 @@ class World:
         if any(earlier.surely_later_than(later) for earlier, later in pairwise(made)):
             raise BrokenError("a request became a later version than one that was put down after it")
 
-    def _check_notices(self) -> None:
-        """At most one notice per failure: a second telling only where the first broke off before it was noted."""
+    def _check_notifications(self) -> None:
+        """At most one notification per failure: a second telling only where the first broke off before it was noted."""
         told = Counter(_told(each) for each in self.topic.told)
         excess = sum(count - 1 for count in told.values())
         if excess > self._tellings_broken_off:
-            raise BrokenError(f"{excess} notices were told again, {self._tellings_broken_off} tellings broke off")
+            raise BrokenError(f"{excess} notifications were told again, {self._tellings_broken_off} tellings broke off")
 
     def _check_settled(self) -> None:
         """What holds when everything had its time. Nothing is lost; nobody who should know is left untold."""
@@ -1034,8 +1042,8 @@ class World:
         if lost := self._not_in_ledger():
             raise BrokenError(f"lost: {len(lost)} requests are not in the ledger")
         # A withdrawal that comes while nobody knows whether a message arrived has the practice told of it.
-        withdrawals = [fact for record in records for fact in record.history.of(FactKind.WITHDRAWAL)]
-        warned = {message_id for fact in withdrawals for message_id in fact.details["sent"]}
+        withdrawals = [event for record in records for event in record.history.of(EventType.WITHDRAWAL)]
+        warned = {message_id for event in withdrawals for message_id in event.details["sent"]}
         for record in records:
             waits = self._waits_for_newer_release(record)
             if record.status not in ENDED | {Status.OVERDUE} and not (waits and self._told_of_waiting(record)):
@@ -1043,7 +1051,7 @@ class World:
             copies = self.mesh.copies(record.message_id)
             if record.status not in OF_REQUESTS | {Status.REFUSED} and not copies and not waits:
                 raise BrokenError(f"{record.status}, and MESH has no copy")
-            told_late = "NOTICE#sent although withdrawn" in self.notices_of(record.message_id)
+            told_late = "NOTICE#sent although withdrawn" in self.notifications_of(record.message_id)
             known = told_late or record.message_id in warned or self._given_up_in_doubt(record)
             if record.status in OF_REQUESTS and copies and not known:
                 raise BrokenError(f"{record.status}, and MESH has it all the same")
@@ -1051,7 +1059,7 @@ class World:
         told = {_told(each) for each in self.topic.told}
         for pk, sk in self.table.item_keys():
             if sk.startswith("NOTICE#"):
-                self._check_notice(self.table.item(pk, sk), told)
+                self._check_notification(self.table.item(pk, sk), told)
         self._check_all_answers(told)
         for stray in self.truth.strays:
             if not self._known_as_unmatched(stray, told):
@@ -1063,42 +1071,42 @@ class World:
 
     def _given_up_in_doubt(self, record: MessageRecord) -> bool:
         """Whether an operator gave it up after an upload of which the ledger says that nobody knows whether it left."""
-        uncertain = record.history.of(FactKind.UPLOAD_UNCERTAIN)
-        by_hand = [fact for fact in record.history.of(FactKind.SUPERSEDED) if fact.source == "operator"]
-        return any(doubt.at <= decided.at for doubt in uncertain for decided in by_hand)
+        uncertain = record.history.of(EventType.UPLOAD_UNCERTAIN)
+        operator_actions = [event for event in record.history.of(EventType.SUPERSEDED) if event.source == "operator"]
+        return any(doubt.at <= decided.at for doubt in uncertain for decided in operator_actions)
 
     def _not_in_ledger(self) -> set[str]:
         """The requests that were put down, and of which the ledger has nothing."""
         return set(self.truth.requests) - {record.request_id for record in self.records()}
 
-    def _known_as_unmatched(self, mesh_message_id: str, told: set[tuple[str, Telling]]) -> bool:
-        """Whether somebody was told that it belongs to no message, or took that notice on before it was told."""
+    def _known_as_unmatched(self, mesh_message_id: str, told: set[tuple[str, Delivery]]) -> bool:
+        """Whether somebody was told that it belongs to no message, or took that notification on before it was told."""
         name = f"RECEIVED#{MAILBOX}#{mesh_message_id}/unmatched"
-        return (name, Telling.FIRST) in told or name in self.truth.acknowledged
+        return (name, Delivery.FIRST) in told or name in self.truth.acknowledged
 
     def _told_of_waiting(self, record: MessageRecord) -> bool:
-        return bool({"NOTICE#stuck", "NOTICE#not released"} & set(self.notices_of(record.message_id)))
+        return bool({"NOTICE#stuck", "NOTICE#not released"} & set(self.notifications_of(record.message_id)))
 
-    def _check_notice(self, notice: Mapping[str, Any], told: set[tuple[str, Telling]]) -> None:
+    def _check_notification(self, notification: Mapping[str, Any], told: set[tuple[str, Delivery]]) -> None:
         """Told, and then taken on by somebody or told to a second person, not before its time; nothing is due of it.
 
         Who finds it in the ledger and takes it on before it was told needs no telling.
         """
-        name = _id(notice)
-        if (name, Telling.FIRST) not in told and "acknowledged_at" not in notice:
+        name = _id(notification)
+        if (name, Delivery.FIRST) not in told and "acknowledged_at" not in notification:
             raise BrokenError(f"nobody was told: {name}")
         # What waits for a newer release is offered again and again, and may have been told just now.
-        just_told = "told_at" in notice and self.clock.time - time(notice["told_at"]) < UNACKNOWLEDGED
-        if "due_shard" in notice and not just_told:
-            raise BrokenError(f"somebody looks at a notice for ever: {name}")
-        if "acknowledged_at" not in notice and not just_told and "escalated_at" not in notice:
+        just_told = "told_at" in notification and self.clock.time - time(notification["told_at"]) < UNACKNOWLEDGED
+        if "due_shard" in notification and not just_told:
+            raise BrokenError(f"somebody looks at a notification for ever: {name}")
+        if "acknowledged_at" not in notification and not just_told and "escalated_at" not in notification:
             raise BrokenError(f"nobody acknowledged it, and it was not escalated: {name}")
-        if name in self.truth.acknowledged and notice.get("acknowledged_by") != NURSE:
+        if name in self.truth.acknowledged and notification.get("acknowledged_by") != NURSE:
             raise BrokenError(f"somebody took it on, and nobody knows: {name}")
-        if "escalated_at" in notice:
-            if (name, Telling.ESCALATION) not in told:
+        if "escalated_at" in notification:
+            if (name, Delivery.ESCALATION) not in told:
                 raise BrokenError(f"called escalated, and nobody was told: {name}")
-            if time(notice["escalated_at"]) < time(notice["told_at"]) + UNACKNOWLEDGED:
+            if time(notification["escalated_at"]) < time(notification["told_at"]) + UNACKNOWLEDGED:
                 raise BrokenError(f"escalated before its time: {name}")
 
     def _check_balances(self) -> None:
@@ -1117,23 +1125,25 @@ class World:
 
     def _check_answers(self, record: MessageRecord) -> None:
         """Every answer to the message is among its facts; a person knows of those that are held against somebody."""
-        recorded = {fact.identity for fact in record.history.of(FactKind.RESPONSE)}
+        recorded = {event.identity for event in record.history.of(EventType.RESPONSE)}
         copies = [copy.id for copy in self.mesh.copies(record.message_id)]
         silences = [self.mesh.silences[each] for each in (*copies, PRACTICE[:6])]
         for answer in self.truth.answers_to(record):
             if f"response-{answer.mesh_message_id}-{answer.code}" not in recorded:
                 continue  # see _check_all_answers
-            told = f"NOTICE#suspicious response#{answer.mesh_message_id}" in self.notices_of(record.message_id)
+            told = f"NOTICE#suspicious response#{answer.mesh_message_id}" in self.notifications_of(record.message_id)
             honest = answer.sender == PRACTICE and not answer.premature
             if honest and told and sum(silences) < SILENCES:
                 raise BrokenError("the practice answered what it has, and is suspected")
             if not honest and not told and record.message_id not in self._unknowable:
                 raise BrokenError("somebody answered what MESH did not bring them, and nobody was told")
 
-    def _check_all_answers(self, told: set[tuple[str, Telling]]) -> None:
+    def _check_all_answers(self, told: set[tuple[str, Delivery]]) -> None:
         """Every answer is recorded with a message, or a person knows that it belongs to none."""
         recorded = {
-            fact.details["mesh_message_id"] for record in self._latest for fact in record.history.of(FactKind.RESPONSE)
+            event.details["mesh_message_id"]
+            for record in self._latest
+            for event in record.history.of(EventType.RESPONSE)
         }
         for each in self.truth.answers:
             if self._set_aside(each) and self._polls_struck < MOST_TRIES:
@@ -1159,14 +1169,14 @@ class World:
             raise BrokenError("acknowledged in MESH before it was kept and recorded")
 
 
-def _told(text: str) -> tuple[str, Telling]:
-    """Which notice was told, by its id, and whether for the first time or the second."""
+def _told(text: str) -> tuple[str, Delivery]:
+    """Which notification was told, by its id, and whether for the first time or the second."""
     subject, _, body = text.partition("\n")
     known = dict(line.split(": ", 1) for line in body.splitlines() if ": " in line)
-    return known["This notice"], Telling.ESCALATION if ", escalated:" in subject else Telling.FIRST
+    return known["This notification"], Delivery.ESCALATION if ", escalated:" in subject else Delivery.FIRST
 
 
 def _id(item: Mapping[str, Any]) -> str:
-    """What a person names the notice of an item by."""
+    """What a person names the notification of an item by."""
     again = f"#{item['occasion']}" if "occasion" in item else ""
     return f"{item['pk']}/{item['kind']}{again}".replace(" ", "-")

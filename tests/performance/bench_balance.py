@@ -30,11 +30,11 @@ from typing import Any, cast
 from gpconnect_messaging import wiring
 from gpconnect_messaging.balance_entries import write_left_open
 from gpconnect_messaging.ledger.balances import Balances, Reckoning
-from gpconnect_messaging.ledger.lifecycle import Patience, Status
+from gpconnect_messaging.ledger.lifecycle import Status, Timeouts
 from gpconnect_messaging.ledger.table import SHARDS, item
 from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.reconciliation import Balance, LeftOpen
-from gpconnect_messaging.replay.pace import Pace
+from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.steps.reconcile import Reconciliation, Unfinished
 from gpconnect_messaging.storage import Evidence
 from infra import environments
@@ -240,8 +240,8 @@ def reckon(requests: int, lost: int, folder: Path) -> Iterator[Result]:
     step = Timed(
         evidence=evidence, balances=Balances(client, "ledger", lambda: NOW), mesh=client,
         notifier=cast("Any", SimpleNamespace(tell=len)),
-        patience=Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15)),
-        pace=Pace(1e9, sleep=lambda _: None), now=lambda: NOW, part_seconds=result.part_seconds,
+        timeouts=Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15)),
+        pace=RateLimiter(1e9, sleep=lambda _: None), now=lambda: NOW, part_seconds=result.part_seconds,
     )  # fmt: skip
     budget = (POLLER.timeout_seconds - _RESERVE_SECONDS) * min(1, POLLER.memory_megabytes / WHOLE_CORE_MEGABYTES)
     made: Balance | Unfinished | None = None

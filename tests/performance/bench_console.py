@@ -17,21 +17,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from gpconnect_messaging.ledger.following import Following
+from gpconnect_messaging.ledger.event_feed import EventFeed
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.table import in_time, item, shard, text
 from infra.local import emulator
 from infra.local.emulator import LocalSession
 from infra.local.environments import environment
-from infra.local.processes import Keeper
+from infra.local.processes import SupervisorClient
 from infra.operations.console.application import console
-from infra.operations.console.board import Board
-from infra.operations.console.desk import Desk, LedgerSource
+from infra.operations.console.context import ConsoleContext, LedgerSource
 from infra.operations.console.flow import FlowWatch
+from infra.operations.console.message_cache import MessageCache
 from infra.operations.console.operators import OperatorsAtThisMachine
 from tests.identifiers import key_of
 from tests.ledger_table import create_ledger_table
-from tests.unit.operations.a_place import TABLE, PlaceInMemory
+from tests.unit.operations.an_environment import TABLE, PlaceInMemory
 from tests.unit.operations.console.a_console import HOST, Browser
 
 LIMIT_SECONDS = 0.2
@@ -72,8 +72,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=100_000)
     count = parser.parse_args().messages
-    with TemporaryDirectory() as folder, Keeper(Path(folder) / "scratch", Path(folder) / "logs") as keeper:
-        session = LocalSession(emulator.start(keeper, environment("emulator", keeper)))
+    with (
+        TemporaryDirectory() as folder,
+        SupervisorClient(Path(folder) / "scratch", Path(folder) / "logs") as supervisor,
+    ):
+        session = LocalSession(emulator.start(supervisor, environment("emulator", supervisor)))
         client = session.client("dynamodb")
         create_ledger_table(client, TABLE)
         began = time.monotonic()
@@ -107,10 +110,10 @@ def _measure(client: Any) -> list[str]:
     place = PlaceInMemory()
     place.clock.time = datetime.now(UTC)
     place.client = {"dynamodb": client, "lambda": place.client("lambda"), "s3": place.bucket}.__getitem__
-    board = Board(LedgerSource(Following(client, TABLE, place.now), place.notices), now=place.now)
+    board = MessageCache(LedgerSource(EventFeed(client, TABLE, place.now), place.notifications), now=place.now)
     operators = OperatorsAtThisMachine(place.now)
     application = console(
-        Desk(place, board, FlowWatch(place, begin=lambda _: None)),
+        ConsoleContext(place, board, FlowWatch(place, begin=lambda _: None)),
         operators,
         hosts=frozenset({HOST}),
         suggested_actor="x",
@@ -132,7 +135,7 @@ def _measure(client: Any) -> list[str]:
         "list, one status": "/messages?status=REJECTED",
         "list, one mailbox, one day": f"/messages?mailbox={_MAILBOXES[0]}&since={last.created_at:%Y-%m-%d}",
         "a message": f"/messages/{some}",
-        "notices": "/notices",
+        "notifications": "/notifications",
         "sending again, asked": f"/messages/{some}/send-again",
     }
     slow = []

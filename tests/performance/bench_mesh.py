@@ -39,7 +39,7 @@ import httpx
 from mesh_client import MeshClient as OfficialClient
 from mesh_client.io_helpers import GzipCompressStream
 
-from gpconnect_messaging.mesh import MailboxCredentials, MeshClient, Outgoing
+from gpconnect_messaging.mesh import MailboxCredentials, MeshClient, OutboundMessage
 from gpconnect_messaging.mesh.authorization import authorization
 from gpconnect_messaging.mesh.chunking import Chunking
 from gpconnect_messaging.mesh.client import ACCEPT, CLIENT_VERSION
@@ -63,7 +63,9 @@ OFFICIAL_GZIP_SIZES = ("1 MB", "5 MB")
 
 Send = Callable[[bytes], object]
 MAILBOX = "Y90001OT001"
-OUTGOING = Outgoing(to="A20047OT001", workflow_id="GPCONNECT_SEND_DOCUMENT", local_id="Y90001", file_name="m.xml")
+OUTGOING = OutboundMessage(
+    to="A20047OT001", workflow_id="GPCONNECT_SEND_DOCUMENT", local_id="Y90001", file_name="m.xml"
+)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import httpx
 
 from gpconnect_messaging.pds.budget import SharedBudget
 from gpconnect_messaging.pds.client import PdsClient
-from gpconnect_messaging.pds.errors import Busy
+from gpconnect_messaging.pds.errors import RetryLater
 from gpconnect_messaging.pds.vault import ApplicationVault
 from infra.local.pds import people
 from infra.local.pds.service import Asked, LocalPds
@@ -60,7 +60,7 @@ def run(builders: int, per_second: int) -> dict[str, float]:
         for came in itertools.count(1):
             try:
                 client.lookup("9658218865", correlation=uuid4(), organisation="Y90001", today=date.today())  # noqa: DTZ011
-            except Busy:
+            except RetryLater:
                 time.sleep(1)
                 continue
             return came

@@ -15,7 +15,7 @@ from typing import Any
 
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import History, Patience
+from gpconnect_messaging.ledger.lifecycle import MessageHistory, Timeouts
 from gpconnect_messaging.ledger.records import MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger
 from infra.local.capacity import written
@@ -24,7 +24,7 @@ from tests.in_memory import Table
 from tests.ledger_table import INDEXES
 
 MAILBOX = "Y90001OT001"
-PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 PARTITION_LIMIT = 1_000
 """Write units a second that one partition of a table or an index takes (DynamoDB's quota)."""
 
@@ -103,7 +103,7 @@ def live(ledger: Ledger) -> None:
             message_id=message_id, request_id=request_id, mailbox=MAILBOX,
             encounter=encounter, encounter_key=key_of(MAILBOX, encounter),
             version=1,
-            created_at=now, history=History((built,)),
+            created_at=now, history=MessageHistory((built,)),
         )
     )  # fmt: skip
     ledger.record(message_id, lifecycle.upload_started(at=now, attempt=1, lease=timedelta(minutes=3)))

@@ -27,9 +27,9 @@ from typing import Any
 import httpx
 
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import FactKind, History, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, MessageHistory, Status
 from infra.local.environments import BUILD
-from infra.local.ledger import Fact, Message
+from infra.local.ledger import LedgerEvent, Message
 from infra.local.requests import drop
 from infra.local.run import LocalRun, Product
 from infra.local.schedules import FunctionFailedError, invoke
@@ -86,7 +86,7 @@ class Books:
     answers: int = 0
     second_copies: int = 0
     faults: int = 0
-    notices: int = 0
+    notifications: int = 0
     reconciled: Counter[str] = field(default_factory=Counter)
     """What the product's own reconciliation says of the same requests."""
     open: Counter[str] = field(default_factory=Counter)
@@ -105,7 +105,7 @@ class Books:
             f"  the ledger  {_listed(self.statuses)}",
             f"  MESH        {self.uploads} messages of ours, {self.second_copies} of them second copies",
             f"  practice    {self.received} received, {self.answers} answers",
-            f"  told        {self.notices} notices",
+            f"  told        {self.notifications} notifications",
             f"  reconciled  {_listed(self.reconciled)}",
             f"  open        {_listed(self.open) or 'none'}",
             "the books balance" if not self.wrong else f"{len(self.wrong)} WRONG: " + "; ".join(self.wrong[:10]),
@@ -318,18 +318,18 @@ def balance(run: Product, asked: Mapping[str, Kind]) -> Books:
         if message.status in {Status.HELD, Status.RELEASING}:
             books.open["the end of its hold window"] += 1
         elif message.status in {Status.BUILT, Status.SENDING, Status.SENT, Status.UNCERTAIN, Status.ACKNOWLEDGED}:
-            books.open[_history(message.facts).missing_acknowledgements[0] + " acknowledgement"] += 1
+            books.open[_history(message.events).missing_acknowledgements[0] + " acknowledgement"] += 1
     books.wrong += [f"MESH has {each}, the ledger has not" for each in copies.keys() - messages.keys()]
     books.wrong += [f"the practice has {each}, MESH had not" for each in received.keys() - copies.keys()]
-    told = _notices(run, messages)
-    books.notices = len(told)
-    books.wrong += [f"a notice of {subject} was raised and not told" for subject, at in told if not at]
+    told = _notifications(run, messages)
+    books.notifications = len(told)
+    books.wrong += [f"a notification of {subject} was raised and not told" for subject, at in told if not at]
     return books
 
 
 def _faults(message: Message, kind: Kind, copies: int, answers: Sequence[str]) -> Iterator[str]:
     """What is wrong with one message: the ledger against MESH, the practice, and what was asked."""
-    history = _history(message.facts)
+    history = _history(message.events)
     status = Status(message.status)
     if status != kind.ends and status != Status.REFUSED:
         yield f"{kind.name} must end {kind.ends}"
@@ -341,19 +341,19 @@ def _faults(message: Message, kind: Kind, copies: int, answers: Sequence[str]) -
         yield "MESH has no copy of it"
     if copies > history.possible_copies:
         yield f"MESH has {copies} copies, the ledger knows of {history.possible_copies}"
-    recorded = {fact.details["code"] for fact in history.of(FactKind.RESPONSE)}
+    recorded = {event.details["code"] for event in history.of(EventType.RESPONSE)}
     if set(answers) != recorded:
         yield f"the practice answered {sorted(set(answers))}, the ledger has {sorted(map(str, recorded))}"
 
 
-def _history(facts: Iterable[Fact]) -> History:
-    return History(
+def _history(events: Iterable[LedgerEvent]) -> MessageHistory:
+    return MessageHistory(
         tuple(
-            lifecycle.Fact(
-                kind=FactKind(fact.kind), identity=str(fact.item["sk"]).removeprefix("EVENT#"), at=fact.at,
-                source=fact.source, details=fact.details,
+            lifecycle.LedgerEvent(
+                kind=EventType(event.kind), identity=str(event.item["sk"]).removeprefix("EVENT#"), at=event.at,
+                source=event.source, details=event.details,
             )
-            for fact in facts
+            for event in events
         )
     )  # fmt: skip
 
@@ -381,8 +381,8 @@ def _practice(run: Product, messages: Mapping[str, Message]) -> tuple[Counter[st
     return received, answers
 
 
-def _notices(run: Product, messages: Mapping[str, Message]) -> list[tuple[str, str]]:
-    """Every notice of these messages, and when it was told, empty where it was not."""
+def _notifications(run: Product, messages: Mapping[str, Message]) -> list[tuple[str, str]]:
+    """Every notification of these messages, and when it was told, empty where it was not."""
     scan = run.session.resource("dynamodb").meta.client.get_paginator("scan")
     found = []
     for page in scan.paginate(TableName=run.outputs["LedgerTableName"]):
@@ -399,10 +399,10 @@ def statuses_over_time(messages: Iterable[Message]) -> list[tuple[datetime, Stat
     changes: list[tuple[datetime, Status | None, Status]] = []
     for message in messages:
         before: Status | None = None
-        for number, fact in enumerate(message.facts, 1):
-            now = _history(message.facts[:number]).status
+        for number, event in enumerate(message.events, 1):
+            now = _history(message.events[:number]).status
             if now is not before:
-                changes.append((fact.at, before, now))
+                changes.append((event.at, before, now))
                 before = now
     return sorted(changes, key=lambda change: change[0])
 

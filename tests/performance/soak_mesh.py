@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
-from gpconnect_messaging.mesh import Gone, MeshClient, MeshError
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
+from gpconnect_messaging.mesh import MeshClient, MeshError, NotFound
 from tests.local_mesh import PRACTICE, SENDER, LocalMesh, answer, local_mesh
 from tests.steps_in_memory import Product
 
@@ -60,7 +60,7 @@ def answer_all(practice: MeshClient, answered: set[str]) -> None:
     for mesh_message_id in practice.inbox():
         try:
             message = practice.download(mesh_message_id)
-        except Gone:
+        except NotFound:
             continue
         name = message.file_name.removesuffix(".xml")
         codes = ("20007",) if name in answered else ("20013", "30001")
@@ -119,8 +119,8 @@ def compare(mesh: LocalMesh, product: Product, ids: list[str]) -> Outcome:
         history, copies = record.history, there[message_id]
         outcome.statuses[record.status] += 1
         outcome.copies += max(0, copies - 1)
-        outcome.in_chunks += bool(history.of(FactKind.CHUNK_ACCEPTED))
-        outcome.tracked += bool(history.of(FactKind.UPLOAD_TRACKED))
+        outcome.in_chunks += bool(history.of(EventType.CHUNK_ACCEPTED))
+        outcome.tracked += bool(history.of(EventType.UPLOAD_TRACKED))
         if record.status not in ENDED:
             outcome.wrong.append(f"{message_id} is lost: it stayed {record.status}")
         if history.mesh_message_ids and not copies:

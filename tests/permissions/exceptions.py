@@ -1,4 +1,4 @@
-"""What roles need on AWS and the emulator never refuses: each with its reason, and asserted on the template instead."""
+"""Permissions that AWS requires and the emulator does not check, with reasons; the template's tests assert them."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -41,12 +41,12 @@ def excepted(permission: Permission) -> NotEmulated | None:
     """Find the exception that a permission falls under."""
     return next(
         (
-            each
-            for each in EXCEPTIONS
-            if fnmatchcase(permission.role, each.role)
-            and fnmatchcase(permission.action, each.action)
-            and fnmatchcase(permission.resource, each.resource)
-            and fnmatchcase(permission.condition, each.condition)
+            exception
+            for exception in EXCEPTIONS
+            if fnmatchcase(permission.role, exception.role)
+            and fnmatchcase(permission.action, exception.action)
+            and fnmatchcase(permission.resource, exception.resource)
+            and fnmatchcase(permission.condition, exception.condition)
         ),
         None,
     )

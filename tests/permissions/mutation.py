@@ -1,4 +1,4 @@
-"""Takes one permission after the other away from the running product: each time something must fail.
+"""Remove the running product's permissions one by one: every time a call must be denied.
 
 What a role may do is changed where it stands, and the next call that needs it is refused; so one run serves for all.
 What fails is put right by giving the permission back: queues bring the work again.
@@ -96,7 +96,7 @@ class Bench:
     def without(self, permission: Permission) -> Trial:
         """Take a permission away, run the scenario that needs it, and give it back."""
         begun = time.monotonic()
-        scenario = next((each for each in SCENARIOS if each.proves(permission)), None)
+        scenario = next((candidate for candidate in SCENARIOS if candidate.proves(permission)), None)
         outcome = Outcome.NO_SCENARIO if scenario is None else self._without(permission, scenario)
         return Trial(
             function=function_of(permission.role),
@@ -133,7 +133,7 @@ class Bench:
 
     @contextmanager
     def unnoticed(self) -> Iterator[None]:
-        """Forget the refusals of the block: they are ours, and no fault of the product's."""
+        """Discard denials within the block: the test provoked them."""
         before = self._denials.read_text() if self._denials.exists() else ""
         yield
         time.sleep(1)  # for calls that are under way
@@ -151,10 +151,12 @@ class Bench:
 
 def spread(permissions: Iterable[Permission]) -> list[Permission]:
     """Order permissions so that neighbours differ in role or action: a late refusal is not taken for the next one's."""
-    rest = sorted(permissions, key=lambda each: (each.resource, each.role, each.action))
+    rest = sorted(permissions, key=lambda candidate: (candidate.resource, candidate.role, candidate.action))
     ordered: list[Permission] = []
     while rest:
-        other = (each for each in rest if not ordered or (each.role, each.action) != _call(ordered[-1]))
+        other = (
+            candidate for candidate in rest if not ordered or (candidate.role, candidate.action) != _call(ordered[-1])
+        )
         ordered.append(next(other, rest[0]))
         rest.remove(ordered[-1])
     return ordered
@@ -171,7 +173,7 @@ def in_words(permission: Permission) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0 when something failed for the lack of each permission."""
+    """Run the command; return 0 if every removed permission caused a failure."""
     parser = argparse.ArgumentParser(prog="python -m tests.permissions.mutation", description=__doc__)
     parser.add_argument("--only", default="*", help="actions to try, with wildcards, such as 's3:*'")
     parser.add_argument("--json", action="store_true", help="print one line of JSON for each permission")
@@ -210,7 +212,7 @@ def _print(trial: Trial, number: str, *, as_json: bool) -> None:
 def _read() -> list[Trial]:
     if not REPORT.exists():
         return []
-    trials = (Trial(**{**each, "outcome": Outcome(each["outcome"])}) for each in json.loads(REPORT.read_text()))
+    trials = (Trial(**{**row, "outcome": Outcome(row["outcome"])}) for row in json.loads(REPORT.read_text()))
     return [trial for trial in trials if trial.outcome in CAUGHT]
 
 

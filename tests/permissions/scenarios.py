@@ -1,4 +1,4 @@
-"""What the product does that needs permissions: each scenario with those that it cannot do without.
+"""Scenarios of the product, with the permissions that they need.
 
 A scenario begins, and holds once what it is about has happened. Together they use every permission of every role that
 the emulator can refuse; `needs` says which scenario fails where one is missing.
@@ -26,7 +26,7 @@ Begin = Callable[[Product], Holds]
 HELD_MAILBOX = "Y90001OT002"
 LOOKED_UP: dict[str, Any] = {"mailbox": "Y90003OT001", "organisation__ods_code": "Y90003"}
 FAULTY: dict[str, Any] = {"mailbox": "Y90002OT001", "organisation__ods_code": "Y90002"}
-"""Each of the two meets one fault of MESH, which must not strike another's upload."""
+"""Two mailboxes with one fault of MESH: the fault must not hit another upload."""
 
 MAILBOX, DUE = {"task": "mailbox", "mailbox": SENDER}, {"task": "due"}
 """What the poller is asked for."""
@@ -34,7 +34,7 @@ MAILBOX, DUE = {"task": "mailbox", "mailbox": SENDER}, {"task": "due"}
 
 @dataclass(frozen=True)
 class Scenario:
-    """Something that the product does, and what each function needs for it: actions, and resources with wildcards."""
+    """A scenario, with the functions' permissions that it needs: actions, and resources with wildcards."""
 
     name: str
     begin: Begin
@@ -48,7 +48,7 @@ class Scenario:
 
     @property
     def at_once(self) -> bool:
-        """Whether its failure shows without a wait."""
+        """Whether a failure shows at once."""
         return not self.afresh and self.waits == 0
 
     def proves(self, permission: Permission) -> bool:
@@ -76,7 +76,7 @@ def reaches(product: Product, dropped: Dropped, *statuses: str) -> Holds:
 
 
 def told(product: Product, dropped: Dropped, kind: str, when: str = "told_at") -> Holds:
-    """Say whether a person was told of a request's message, or was when it escalated."""
+    """Whether a person was notified of a request's message (at `when`)."""
     table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
 
     def holds() -> bool:
@@ -95,7 +95,7 @@ def a_report(product: Product) -> Holds:
 
 def a_request_that_nothing_announced(product: Product) -> Holds:
     rules = product.run.session.client("events")
-    [rule] = [each["Name"] for each in rules.list_rules()["Rules"] if "RequestDropped" in each["Name"]]
+    [rule] = [rule["Name"] for rule in rules.list_rules()["Rules"] if "RequestDropped" in rule["Name"]]
     rules.disable_rule(Name=rule)
     try:
         dropped = product.drop()
@@ -115,7 +115,7 @@ def a_second_version(product: Product) -> Holds:
 
 
 def sent(product: Product) -> str:
-    """Send a report, and give its encounter."""
+    """Send a report, and return the encounter."""
     encounter = str(uuid.uuid4())
     product.wait(reaches(product, product.drop(encounter=encounter), "SENT", "DELIVERED"))
     return encounter
@@ -131,7 +131,7 @@ def an_escalation(product: Product) -> Holds:
 
 
 def a_held_request(product: Product) -> Holds:
-    # By a clock that is a little fast: a slow machine must see the request before its window is over.
+    # With a slightly fast clock: a slow machine must see the request before the hold window ends.
     updated = datetime.now(UTC) + timedelta(seconds=6)
     dropped = product.drop(mailbox=HELD_MAILBOX, consultation__updated=updated.isoformat())
     return reaches(product, dropped, "SENT", "DELIVERED", "OVERDUE")
@@ -148,7 +148,7 @@ def another_name_at_pds(product: Product) -> Holds:
 
     def holds() -> bool:
         message = product.run.message(dropped)
-        return message is not None and "differs from PDS" in [fact.kind for fact in message.facts]
+        return message is not None and "differs from PDS" in [event.kind for event in message.events]
 
     return holds
 
@@ -162,7 +162,7 @@ def a_lost_answer_of_mesh(product: Product) -> Holds:
 
     def holds() -> bool:
         message = product.run.message(dropped)
-        kinds = [fact.kind for fact in message.facts] if message else []
+        kinds = [event.kind for event in message.events] if message else []
         return "upload uncertain" in kinds and "upload accepted" in kinds
 
     return holds
@@ -176,7 +176,7 @@ def an_answer_to_nothing(product: Product) -> Holds:
 
 
 def _unmatched(product: Product) -> set[str]:
-    """The responses that belong to no message, and that somebody was told of."""
+    """Responses that match no message, and that a person was notified of."""
     table = product.run.session.resource("dynamodb").Table(product.run.outputs["LedgerTableName"])
     return {str(item["pk"]) for item in table.scan()["Items"] if item["sk"] == "NOTICE#unmatched" and "told_at" in item}
 
@@ -304,7 +304,7 @@ SCENARIOS = (
         {"poller": ("dynamodb:Query */index/by_encounter", "sns:Publish *")},
     ),
     Scenario(
-        "a notice that nobody takes escalates",
+        "a notification that nobody takes escalates",
         an_escalation,
         {"poller": ("ssm:GetParameter *",)},
         tasks=(MAILBOX, DUE),

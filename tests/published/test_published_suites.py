@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.environments import BUILD, environment
-from infra.local.processes import Keeper
+from infra.local.processes import SupervisorClient
 from tests.examples import ROOT
 from tests.local_mesh import local_mesh
 
@@ -94,9 +94,9 @@ def official_client() -> Path:
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The installed sandbox."""
-    folder = tmp_path_factory.mktemp("keeper")
-    with Keeper(folder / "scratch", folder) as keeper:
-        (found,) = environment("mesh", keeper).folder.glob("lib/*/site-packages/mesh_sandbox")
+    folder = tmp_path_factory.mktemp("supervisor")
+    with SupervisorClient(folder / "scratch", folder) as supervisor:
+        (found,) = environment("mesh", supervisor).folder.glob("lib/*/site-packages/mesh_sandbox")
     return found
 
 

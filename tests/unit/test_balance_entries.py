@@ -70,7 +70,7 @@ def reckoned(found: Entries) -> Balance:
 
 
 def comparable(made: Balance) -> dict[str, Any]:
-    """A balance without the order of its lists, and without mailboxes of which there is nothing to say."""
+    """A balance with sorted lists and without empty mailboxes."""
     found = made.as_json()
     found["mailboxes"] = {
         name: {kind: sorted(value) if isinstance(value, list) else value for kind, value in its.items()}

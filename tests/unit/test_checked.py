@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.checked import checked_messages, require_in_order
-from gpconnect_messaging.conformance.examination import examine_bytes
 from gpconnect_messaging.conformance.headers import Headers
+from gpconnect_messaging.conformance.validation import validate_bytes
+from gpconnect_messaging.draft_messages import draft_messages, require_in_order
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.requests.models import parse_request
 from gpconnect_messaging.requests.nhs_number import NumberRange
@@ -30,22 +30,22 @@ def beside(name: str) -> Callable[[str], bytes]:
 
 
 def mailbox_of(name: str) -> MailboxSettings:
-    return next(each for each in MAILBOXES.values() if each.mailbox == request_data(name)["mailbox"])
+    return next(known for known in MAILBOXES.values() if known.mailbox == request_data(name)["mailbox"])
 
 
 @pytest.mark.parametrize("name", ["consultation-report-2.0", "consultation-report-1.5", "generic-document-1.5"])
 def test_a_sample_gives_the_bytes_that_are_sent_of_it(name: str) -> None:
-    (made,) = checked_messages(raw(name), mailbox_of(name), beside(name), identifiers=IDENTIFIERS, now=CREATED_AT)
+    (made,) = draft_messages(raw(name), mailbox_of(name), beside(name), identifiers=IDENTIFIERS, now=CREATED_AT)
     (message,) = messages_of(name)
     assert made.xml == written(message, name)
     assert made.message_id == str(message.message_id)
-    _, findings = examine_bytes(made.xml, Headers.of(made.envelope))
-    assert not [each for each in findings if each.is_broken_must]
+    _, findings = validate_bytes(made.xml, Headers.of(made.envelope))
+    assert not [finding for finding in findings if finding.is_broken_must]
 
 
 def test_each_recipient_has_its_own_message() -> None:
     name = "online-consultation-1.5-pharmacy"
-    provider, practice = checked_messages(
+    provider, practice = draft_messages(
         raw(name), mailbox_of(name), beside(name), identifiers=IDENTIFIERS, now=CREATED_AT
     )
     assert provider.message_id != practice.message_id
@@ -54,14 +54,14 @@ def test_each_recipient_has_its_own_message() -> None:
 
 def test_a_request_without_a_document_gets_its_report_rendered() -> None:
     name = "rendered-report"
-    (made,) = checked_messages(raw(name), mailbox_of(name), beside(name), identifiers=IDENTIFIERS, now=CREATED_AT)
+    (made,) = draft_messages(raw(name), mailbox_of(name), beside(name), identifiers=IDENTIFIERS, now=CREATED_AT)
     assert b'<contentType value="application/pdf"/>' in made.xml
 
 
 def refused(name: str = "consultation-report-2.0", **options: Any) -> str:
     given = {"mailbox": mailbox_of(name), "read": beside(name), **options}
     with pytest.raises(RequestRefusedError) as caught:
-        checked_messages(raw(name), identifiers=IDENTIFIERS, now=CREATED_AT, **given)
+        draft_messages(raw(name), identifiers=IDENTIFIERS, now=CREATED_AT, **given)
     return str(caught.value)
 
 
@@ -72,13 +72,13 @@ def test_what_the_builder_would_refuse_is_refused_with_its_reasons() -> None:
     assert "more than the mailbox's limit of 0.00 MB (100 bytes)" in refused(
         mailbox=MailboxSettings(mailbox=MAILBOX.mailbox, ods_code=MAILBOX.ods_code, max_message_bytes=100)
     )
-    assert "mailbox: is not the mailbox whose settings were given" in refused(
+    assert "mailbox: is not the mailbox of the settings" in refused(
         mailbox=MailboxSettings(mailbox="Y90009OT001", ods_code="Y90009")
     )
 
 
 def test_neither_the_message_nor_its_envelope_shows_itself() -> None:
-    (made,) = checked_messages(
+    (made,) = draft_messages(
         raw("consultation-report-2.0"), MAILBOX, beside("consultation-report-2.0"), identifiers=IDENTIFIERS
     )
     patient = request_data()["patient"]
@@ -89,7 +89,7 @@ def test_neither_the_message_nor_its_envelope_shows_itself() -> None:
 def test_importing_it_imports_neither_aws_nor_a_transport_nor_what_draws() -> None:
     heavy = "boto3 botocore httpx aws_lambda_powertools reportlab cryptography jwt PIL"
     program = (
-        "import sys, gpconnect_messaging.checked;"
+        "import sys, gpconnect_messaging.draft_messages;"
         f"print(*sorted(set('{heavy}'.split()) & set(sys.modules)), sep=',', end='')"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=_here())
@@ -121,7 +121,7 @@ def test_without_settings_is_refused_what_any_settings_refuse_and_nothing_else(n
             continue
         alone = reasons_of(require_in_order, parse_request(given), beside(name), now=CREATED_AT)
         of_builder = reasons_of(
-            checked_messages, given, mailbox_of(name), beside(name), identifiers=IDENTIFIERS, now=CREATED_AT
+            draft_messages, given, mailbox_of(name), beside(name), identifiers=IDENTIFIERS, now=CREATED_AT
         )
         assert of_builder or not alone, field
-        assert alone or all(any(each in reason for each in OF_SETTINGS) for reason in of_builder), field
+        assert alone or all(any(words in reason for words in OF_SETTINGS) for reason in of_builder), field

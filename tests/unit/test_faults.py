@@ -1,7 +1,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from gpconnect_messaging.faults import describe
+from gpconnect_messaging.safe_errors import describe
 from gpconnect_messaging.storage import DropBucket, StorageError
 
 SECRET = "drops/GARTH-WRIGHT-9658218865/report.pdf"

@@ -20,12 +20,12 @@ from gpconnect_messaging.derivation import IdentifiersSecretError
 from gpconnect_messaging.ledger.derivation import WrongSecretError
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import Origin
-from gpconnect_messaging.pds.errors import Authentication, Busy, Unavailable
+from gpconnect_messaging.pds.errors import Authentication, RetryLater, Unavailable
 from gpconnect_messaging.reconciliation import Balance, DropFindings, MailboxBalance
-from gpconnect_messaging.steps.build import Built
-from gpconnect_messaging.steps.due_work import Swept
-from gpconnect_messaging.steps.escalate import Escalated
-from gpconnect_messaging.steps.poll import Polled
+from gpconnect_messaging.steps.build import BuildResult
+from gpconnect_messaging.steps.due_work import SweepResult
+from gpconnect_messaging.steps.escalate import EscalationResult
+from gpconnect_messaging.steps.poll import PollResult
 from gpconnect_messaging.steps.reconcile import Unfinished
 from gpconnect_messaging.steps.send import NotAuthorisedError
 from gpconnect_messaging.steps.waiting import NotReadyError
@@ -40,7 +40,7 @@ RECORDED = ("Message", "Upload", "TimeTo", "AnsweredNo", "RecipientUnresolved")
 """How the names of what the ledger's changes are measured by begin: see test_measurements."""
 
 Load = Callable[[str], ModuleType]
-T = TypeVar("T", Polled, Swept, Escalated)
+T = TypeVar("T", PollResult, SweepResult, EscalationResult)
 
 
 class Context(SimpleNamespace):
@@ -69,7 +69,7 @@ def queued(*bodies: str, queue: str = SHARED) -> dict[str, Any]:
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
-    """Load a function's handler as Lambda does, under its own name."""
+    """Load a function's handler as Lambda does, under the function's name."""
     for name in (
         *("LEDGER_TABLE", "NOTICES_TOPIC_ARN", "MAILBOX_PARAMETERS", "DROP_BUCKET", "OUTBOX_BUCKET", "EVIDENCE_BUCKET"),
         *("SEND_QUEUE_URL", "INTAKE_QUEUE_URL", "MAILBOX_SECRETS", "MESH_SECRET", "MESH_URL", "IDENTIFIERS_SECRET"),
@@ -118,8 +118,12 @@ class Queues:
 
 def builder(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     held = [
-        Built("an-id", Status.HELD, unanswered=error)
-        for error in (Busy("lookup", "used up"), Unavailable("lookup", "away"), Authentication("token", "refused"))
+        BuildResult("an-id", Status.HELD, unanswered=error)
+        for error in (
+            RetryLater("lookup", "used up"),
+            Unavailable("lookup", "away"),
+            Authentication("token", "refused"),
+        )
     ]
     step = SimpleNamespace(queued=lambda _body, _at, _queue_of: held.pop())
     monkeypatch.setattr(wiring, "builder", lambda _settings: step)
@@ -140,12 +144,12 @@ def sender(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def each_counted(what: type[T]) -> T:
     """One of everything that a run counts, also of what is counted from tomorrow on."""
-    return what(**{each.name: 1 for each in fields(what)})
+    return what(**{field.name: 1 for field in fields(what)})
 
 
 def poller(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     in_days = datetime.now(UTC) + timedelta(days=42)
-    polled, elsewhere = replace(each_counted(Polled), polled_elsewhere=0), Polled(polled_elsewhere=1)
+    polled, elsewhere = replace(each_counted(PollResult), polled_elsewhere=0), PollResult(polled_elsewhere=1)
     rounds = [elsewhere, polled]
     poll = SimpleNamespace(
         mesh=SimpleNamespace(certificate_expires=lambda _mailbox: in_days),
@@ -153,9 +157,9 @@ def poller(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     sweep = SimpleNamespace(
         untold=list,
-        run=lambda _time_left, _untold: each_counted(Swept),
+        run=lambda _time_left, _untold: each_counted(SweepResult),
     )
-    escalation = SimpleNamespace(run=lambda _time_left: each_counted(Escalated))
+    escalation = SimpleNamespace(run=lambda _time_left: each_counted(EscalationResult))
     made = Balance(
         day=DAY,
         made_at=NOON,
@@ -194,7 +198,7 @@ def test_a_mailbox_that_another_run_polls_was_not_polled_by_this_one(
 ) -> None:
     poll = SimpleNamespace(
         mesh=SimpleNamespace(certificate_expires=lambda _mailbox: None),
-        poll=lambda _mailbox, _time_left: Polled(polled_elsewhere=1),
+        poll=lambda _mailbox, _time_left: PollResult(polled_elsewhere=1),
     )
     monkeypatch.setattr(wiring, "poller", lambda _settings: (poll, None))
     monkeypatch.setattr(wiring, "escalation", lambda _settings: None)
@@ -205,10 +209,10 @@ def test_a_mailbox_that_another_run_polls_was_not_polled_by_this_one(
 def test_due_work_that_fails_is_not_said_to_be_done(
     load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def failing(_time_left: Callable[[], bool], _untold: object) -> Swept:
+    def failing(_time_left: Callable[[], bool], _untold: object) -> SweepResult:
         raise OSError("a fault")
 
-    escalation = SimpleNamespace(run=lambda _time_left: Escalated())
+    escalation = SimpleNamespace(run=lambda _time_left: EscalationResult())
     sweep = SimpleNamespace(untold=list, run=failing)
     monkeypatch.setattr(wiring, "poller", lambda _settings: (None, sweep))
     monkeypatch.setattr(wiring, "escalation", lambda _settings: escalation)
@@ -281,12 +285,12 @@ def test_on_its_last_receive_a_request_that_cannot_be_processed_is_refused_and_n
 ) -> None:
     given_up: list[tuple[str, str]] = []
 
-    def provoked(_body: bytes, _at: object, _queue_of: str) -> Built:
+    def provoked(_body: bytes, _at: object, _queue_of: str) -> BuildResult:
         raise TypeError("a fault")
 
-    def give_up(request_id: str, why: str, _came: Origin) -> Built:
+    def give_up(request_id: str, why: str, _came: Origin) -> BuildResult:
         given_up.append((request_id, why))
-        return Built(request_id, Status.INVALID)
+        return BuildResult(request_id, Status.INVALID)
 
     step = SimpleNamespace(
         queued=provoked,
@@ -313,9 +317,9 @@ def test_a_dropped_request_is_built_with_what_s3_says_of_its_version_and_order(
 ) -> None:
     asked: list[tuple[Any, ...]] = []
 
-    def dropped(*told: Any) -> Built:
+    def dropped(*told: Any) -> BuildResult:
         asked.append(told)
-        return Built("an-id", Status.HELD)
+        return BuildResult("an-id", Status.HELD)
 
     monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(dropped=dropped))
     monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)
@@ -350,9 +354,9 @@ def test_on_a_senders_own_queue_everything_is_a_request_of_that_sender(
 ) -> None:
     asked: list[tuple[bytes, str]] = []
 
-    def whole(raw: bytes, _at: object, queue_of: str) -> Built:
+    def whole(raw: bytes, _at: object, queue_of: str) -> BuildResult:
         asked.append((raw, queue_of))
-        return Built("an-id", Status.INVALID)
+        return BuildResult("an-id", Status.INVALID)
 
     # Nothing else of the builder can be called.
     monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(queued=whole))
@@ -377,12 +381,12 @@ def test_a_request_that_comes_again_is_given_up_with_where_it_came_from(
 ) -> None:
     told: list[Origin | None] = []
 
-    def again(_request_id: str, _build: object, _receive: int, came: Origin | None) -> Built:
+    def again(_request_id: str, _build: object, _receive: int, came: Origin | None) -> BuildResult:
         told.append(came)
-        return Built("an-id", Status.INVALID)
+        return BuildResult("an-id", Status.INVALID)
 
     ids = SimpleNamespace(queued_request_id=lambda *_: "an-id", dropped_request_id=lambda *_: "an-id")
-    step = SimpleNamespace(queued=Built, dropped=Built, identifiers=ids)
+    step = SimpleNamespace(queued=BuildResult, dropped=BuildResult, identifiers=ids)
     monkeypatch.setattr(wiring, "builder", lambda _settings: step)
     monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)
     monkeypatch.setattr(wiring, "attempts", lambda *_: SimpleNamespace(again=again))
@@ -413,7 +417,7 @@ def test_the_builder_knows_the_senders_that_are_configured(
 def test_a_request_that_is_not_scanned_yet_goes_back_on_the_same_queue_with_all_its_tries(
     load: Load, monkeypatch: pytest.MonkeyPatch, receive: int, queue: str
 ) -> None:
-    def pending(*_: object) -> Built:
+    def pending(*_: object) -> BuildResult:
         raise NotReadyError("it is not there yet", timedelta(seconds=40))
 
     step = SimpleNamespace(
@@ -447,9 +451,9 @@ def test_a_request_that_is_not_scanned_yet_goes_back_on_the_same_queue_with_all_
 def test_an_event_of_what_is_no_request_makes_none(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     keys: list[str] = []
 
-    def dropped(_bucket: str, key: str, *_: object) -> Built:
+    def dropped(_bucket: str, key: str, *_: object) -> BuildResult:
         keys.append(key)
-        return Built("an-id", Status.BUILT)
+        return BuildResult("an-id", Status.BUILT)
 
     monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(dropped=dropped))
     monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)
@@ -464,12 +468,12 @@ def test_an_event_of_what_is_no_request_makes_none(load: Load, monkeypatch: pyte
 def test_an_event_that_says_it_is_of_the_future_is_as_old_as_its_message(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever may use the queue can write such an event, and a request waits for its verdict from then on."""
+    """Anyone who may use the queue can write such an event, and a request then waits for the scan result."""
     arrivals: list[datetime] = []
 
-    def dropped(_bucket: str, _key: str, _version: str, arrived: datetime, _sequencer: str) -> Built:
+    def dropped(_bucket: str, _key: str, _version: str, arrived: datetime, _sequencer: str) -> BuildResult:
         arrivals.append(arrived)
-        return Built("an-id", Status.HELD)
+        return BuildResult("an-id", Status.HELD)
 
     monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(dropped=dropped))
     monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)
@@ -493,9 +497,9 @@ def test_a_request_of_which_somebody_says_that_it_came_in_year_1_came_when_sqs_t
 ) -> None:
     arrivals: list[datetime] = []
 
-    def take(*told: Any) -> Built:
-        arrivals.append(next(each for each in told if isinstance(each, datetime)))
-        return Built("an-id", Status.HELD)
+    def take(*told: Any) -> BuildResult:
+        arrivals.append(next(argument for argument in told if isinstance(argument, datetime)))
+        return BuildResult("an-id", Status.HELD)
 
     step = SimpleNamespace(
         queued=take, dropped=take,
@@ -523,9 +527,9 @@ def test_an_event_that_names_no_version_is_told_to_the_builder_as_such(
 ) -> None:
     versions: list[str] = []
 
-    def dropped(_bucket: str, _key: str, version: str, *_: object) -> Built:
+    def dropped(_bucket: str, _key: str, version: str, *_: object) -> BuildResult:
         versions.append(version)
-        return Built("an-id", Status.INVALID)
+        return BuildResult("an-id", Status.INVALID)
 
     monkeypatch.setattr(wiring, "builder", lambda _settings: SimpleNamespace(dropped=dropped))
     monkeypatch.setattr(wiring, "build_canary", lambda _settings: None)

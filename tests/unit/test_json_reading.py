@@ -32,23 +32,23 @@ VALUES = st.recursive(
 
 
 def plain(value: Any) -> Any:
-    """A value with each number as its text, so that 7 is not 7.0."""
+    """A value with numbers as text, so that 7 is not 7.0."""
     if isinstance(value, dict):
-        return {name: plain(each) for name, each in value.items()}
+        return {name: plain(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [plain(each) for each in value]
+        return [plain(item) for item in value]
     return ("number", str(value)) if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
 
 
 def as_json(value: Any, *, ascii_only: bool) -> str:
     if isinstance(value, dict):
         pairs = (
-            f"{json.dumps(name, ensure_ascii=ascii_only)}: {as_json(each, ascii_only=ascii_only)}"
-            for name, each in value.items()
+            f"{json.dumps(name, ensure_ascii=ascii_only)}: {as_json(item, ascii_only=ascii_only)}"
+            for name, item in value.items()
         )
         return "{" + ", ".join(pairs) + "}"
     if isinstance(value, list):
-        return "[" + ",\n".join(as_json(each, ascii_only=ascii_only) for each in value) + "]"
+        return "[" + ",\n".join(as_json(item, ascii_only=ascii_only) for item in value) + "]"
     return str(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=ascii_only)
 
 
@@ -71,7 +71,7 @@ def test_a_number_keeps_how_it_was_written(literal: str) -> None:
 
 
 def test_only_a_number_without_a_fraction_or_an_exponent_is_whole() -> None:
-    assert [each.whole for each in read("[7, -7, 7.0, 7e0]")] == [7, -7, None, None]
+    assert [number.whole for number in read("[7, -7, 7.0, 7e0]")] == [7, -7, None, None]
 
 
 @pytest.mark.parametrize(
@@ -159,4 +159,4 @@ def test_brackets_side_by_side_or_in_a_text_are_no_levels() -> None:
 def test_the_bound_on_size_is_exact_and_in_words() -> None:
     assert read(b"[" + b" " * 98 + b"]", largest=100) == []
     error = refusal(b"[" + b" " * 1_048_575 + b"]", largest=1_048_576)
-    assert error.cause == "is larger than 1.05 MB (1,048,576 bytes): leave out what is not needed"
+    assert error.cause == "is larger than 1.05 MB (1,048,576 bytes): leave out content that is not needed"

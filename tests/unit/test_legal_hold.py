@@ -1,4 +1,4 @@
-"""A legal hold reaches everything that S3 has of a message, and of the withdrawal of its consultation."""
+"""A legal hold covers all S3 objects of a message, and of the withdrawal of the consultation."""
 
 from datetime import timedelta
 from typing import Any
@@ -31,7 +31,7 @@ def test_the_warning_of_a_withdrawal_is_held_with_the_message_that_it_warns_of()
     assert withdrawal.status is Status.TELL_PRACTICE
     product.asks(encounter="another")
     hold = hold_over(product)
-    hold.place(message.message_id, "a.solicitor", "a complaint")
+    hold.apply(message.message_id, "a.solicitor", "a complaint")
     assert product.bucket.under_hold == {f"requests/{request.message_id}.json", f"warnings/{withdrawal.message_id}.txt"}
     hold.lift(message.message_id, "a.solicitor", "settled")
     assert product.bucket.under_hold == set()
@@ -46,7 +46,7 @@ def test_what_pds_had_otherwise_is_held_with_the_message() -> None:
     compared = f"comparisons/{request.message_id}.json"
     product.bucket.put_object(Key=compared, Body=b"{}")
     hold = hold_over(product)
-    hold.place(message.message_id, "a.solicitor", "a complaint")
+    hold.apply(message.message_id, "a.solicitor", "a complaint")
     assert product.bucket.under_hold == {f"requests/{request.message_id}.json", compared}
     hold.lift(message.message_id, "a.solicitor", "settled")
     assert product.bucket.under_hold == set()
@@ -60,8 +60,8 @@ def test_lifting_one_hold_leaves_what_another_held_version_shares_with_it() -> N
     withdrawal = product.withdraws()
     warning = f"warnings/{withdrawal.message_id}.txt"
     hold = hold_over(product)
-    for each in (first, second):
-        hold.place(each.message_id, "a.solicitor", "a complaint")
+    for message in (first, second):
+        hold.apply(message.message_id, "a.solicitor", "a complaint")
     assert len(product.bucket.under_hold) == 3, "two requests, one warning of both"
     assert hold.lift(first.message_id, "a.solicitor", "settled") == 1
     assert warning in product.bucket.under_hold

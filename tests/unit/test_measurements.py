@@ -1,4 +1,4 @@
-"""What is measured of messages: each change once, by mailbox, and never by a name that a sender chose."""
+"""Changes of messages are measured once, by mailbox, and never by a name that a sender chose."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -8,8 +8,8 @@ import pytest
 
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, History, Patience, Status
-from gpconnect_messaging.ledger.precedence import Asked
+from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory, Status, Timeouts
+from gpconnect_messaging.ledger.precedence import RequestTimes
 from gpconnect_messaging.ledger.records import MessageRecord, Origin
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.measurements import Measurement, Measurements, Unit, status_metric
@@ -20,7 +20,7 @@ from tests.metrics import Metric, documented, logged
 
 MAILBOX = "Y90001OT001"
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
-PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 
 
 class Books:
@@ -34,17 +34,17 @@ class Books:
 
     def taken(self) -> dict[str, list[float]]:
         found: dict[str, list[float]] = {}
-        for each in self.measurements.take():
-            assert each.mailbox == MAILBOX
-            found.setdefault(each.name, []).append(each.value)
+        for measurement in self.measurements.take():
+            assert measurement.mailbox == MAILBOX
+            found.setdefault(measurement.name, []).append(measurement.value)
         return found
 
-    def store(self, fact: Fact, message_id: str = "a-message", version: int = 1) -> MessageRecord:
+    def store(self, event: LedgerEvent, message_id: str = "a-message", version: int = 1) -> MessageRecord:
         record = MessageRecord(
             message_id=message_id, request_id=message_id, mailbox=MAILBOX,
             encounter="an-encounter", encounter_key=key_of(MAILBOX, "an-encounter"),
             version=version,
-            created_at=NOW, history=History((fact,)),
+            created_at=NOW, history=MessageHistory((event,)),
         )  # fmt: skip
         self.ledger.create(record)
         return record
@@ -52,27 +52,27 @@ class Books:
     def build(self) -> None:
         self.store(_built())
 
-    def record(self, fact: Fact) -> None:
-        self.ledger.record("a-message", fact)
+    def record(self, event: LedgerEvent) -> None:
+        self.ledger.record("a-message", event)
 
 
-def _built() -> Fact:
+def _built() -> LedgerEvent:
     return lifecycle.built(
         at=NOW + timedelta(seconds=2), sha256="0" * 64, size=1, infrastructure_due=timedelta(days=1),
         business_due=timedelta(days=1), arrived=NOW, to_mailbox="A20047OT001",
     )  # fmt: skip
 
 
-def _started(attempt: int = 1) -> Fact:
+def _started(attempt: int = 1) -> LedgerEvent:
     return lifecycle.upload_started(at=NOW + timedelta(seconds=3), attempt=attempt, lease=timedelta(minutes=3))
 
 
-def _accepted(attempt: int = 1, mesh_message_id: str = "M1", seconds: float = 5) -> Fact:
+def _accepted(attempt: int = 1, mesh_message_id: str = "M1", seconds: float = 5) -> LedgerEvent:
     at = NOW + timedelta(seconds=seconds)
     return lifecycle.upload_accepted(at=at, attempt=attempt, mesh_message_id=mesh_message_id)
 
 
-def _answer(code: str, level: Level, verdict: Verdict, seconds: float) -> Fact:
+def _answer(code: str, level: Level, verdict: Verdict, seconds: float) -> LedgerEvent:
     return lifecycle.response(
         at=NOW + timedelta(seconds=seconds), mesh_message_id=f"R{code}", from_mailbox="A20047OT001",
         from_organisation="A20047", code=code, level=level, verdict=verdict,
@@ -129,26 +129,26 @@ def test_the_time_to_send_ends_with_the_first_copy_that_mesh_took() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fact", "metric"),
+    ("event", "metric"),
     [
         (lifecycle.upload_postponed(at=NOW, attempt=1, why="MESH is busy"), "UploadPostponed"),
         (lifecycle.upload_refused(at=NOW, attempt=1, http_status=417, error="EPL-151"), "UploadRefused"),
         (lifecycle.recipient_unresolved(at=NOW, attempt=1, organisation="FA565", mailboxes=2), "RecipientUnresolved"),
     ],
 )
-def test_an_upload_that_does_not_succeed_is_counted_by_what_became_of_it(fact: Fact, metric: str) -> None:
+def test_an_upload_that_does_not_succeed_is_counted_by_what_became_of_it(event: LedgerEvent, metric: str) -> None:
     books = Books()
     books.build()
     books.record(_started())
     books.taken()
-    books.record(fact)
+    books.record(event)
     assert books.taken()[metric] == [1]
 
 
 def test_what_a_newer_request_or_a_withdrawal_does_to_a_held_one_is_counted_too() -> None:
     books = Books()
 
-    def row(request_id: str, minutes: int) -> tuple[MessageRecord, Asked]:
+    def row(request_id: str, minutes: int) -> tuple[MessageRecord, RequestTimes]:
         held = lifecycle.held(
             at=NOW, release_at=NOW + timedelta(hours=2), by_a_person=False, requirement="GPCM-SD-CS-075", why="waits"
         )
@@ -156,16 +156,16 @@ def test_what_a_newer_request_or_a_withdrawal_does_to_a_held_one_is_counted_too(
             message_id=request_id, request_id=request_id, mailbox=MAILBOX,
             encounter="an-encounter", encounter_key=key_of(MAILBOX, "an-encounter"),
             version=0,
-            created_at=NOW, history=History((held,)),
+            created_at=NOW, history=MessageHistory((held,)),
         )  # fmt: skip
-        return record, Asked.at(NOW + timedelta(minutes=minutes))
+        return record, RequestTimes.at(NOW + timedelta(minutes=minutes))
 
     for request_id, minutes in (("first", 0), ("second", 1)):
-        books.ledger.place(*row(request_id, minutes), Origin(folder="", document_versions=()))
+        books.ledger.record_held(*row(request_id, minutes), Origin(folder="", document_versions=()))
     taken = books.taken()
     assert (taken["MessageHeld"], taken["MessageSuperseded"]) == ([1, 1], [1])
     asked, at = row("third", 2)
-    books.ledger.withdraw(MessageRecord(**{**_fields(asked), "history": History(())}), at, lambda _: "")
+    books.ledger.withdraw(MessageRecord(**{**_fields(asked), "history": MessageHistory(())}), at, lambda _: "")
     assert books.taken() == {"MessageWithdrawn": [1, 1]}, "the withdrawal, and the request that it stopped"
 
 
@@ -183,14 +183,14 @@ def test_a_change_that_was_not_written_is_not_measured() -> None:
 
 def test_a_refused_requests_mailbox_is_its_senders_word_and_no_dimension() -> None:
     found = Measurements()
-    fact = lifecycle.request_refused(at=NOW, reasons=["mailbox: is not a sending mailbox"])
+    event = lifecycle.request_refused(at=NOW, reasons=["mailbox: is not a sending mailbox"])
     record = MessageRecord(
         message_id="a-request", request_id="a-request", mailbox="WHATEVER01",
         encounter="-", encounter_key=key_of("WHATEVER01", "-"),
         version=0, created_at=NOW,
-        history=History((fact,)),
+        history=MessageHistory((event,)),
     )  # fmt: skip
-    found.watch(record, [fact])
+    found.watch(record, [event])
     [invalid] = found.take()
     assert (invalid.name, invalid.mailbox) == ("MessageInvalid", None)
 
@@ -223,7 +223,7 @@ def test_what_was_measured_is_written_even_where_the_function_fails(
             message_id="a-message", request_id="a-message", mailbox=MAILBOX,
             encounter="-", encounter_key=key_of(MAILBOX, "-"),
             version=1, created_at=NOW,
-            history=History((_built(),)),
+            history=MessageHistory((_built(),)),
         )  # fmt: skip
         measurements.watch(record, [_built()])
         raise RuntimeError("a fault")

@@ -17,7 +17,7 @@ def test_a_sender_that_dies_between_any_two_effects_leaves_what_an_undisturbed_o
     (upload,) = (scenario for scenario in SCENARIOS if scenario.name == "an upload")
     undisturbed, *rest = (result(world) for world in disturbed(upload, Ending.DIES, Watched()))
     assert len(rest) > 5
-    assert all(each == undisturbed for each in rest)
+    assert all(outcome == undisturbed for outcome in rest)
 
 
 def test_no_short_story_breaks_what_must_hold() -> None:
@@ -48,7 +48,7 @@ def test_the_invariants_hold_of_copies_and_late_documents_and_see_a_product_with
         story(world)
         world.settle()
         assert len(world.mesh.uploads) == 1
-        [take_out] = [each for each in TAKE_OUTS if each.name == name]
+        [take_out] = [candidate for candidate in TAKE_OUTS if candidate.name == name]
         for replacement in take_out.replacements:
             monkeypatch.setattr(replacement.owner, replacement.name, replacement.by)
         world = World()

@@ -1,4 +1,4 @@
-"""The faults that `make mutants` makes are real ones, each is made alone, and the sample is fair and repeatable."""
+"""The faults of `make mutants` are real, they are made one at a time, and the sample is fair and repeatable."""
 
 import ast
 import random
@@ -18,7 +18,7 @@ def made(source: str) -> list[Mutant]:
 
 
 def sources(source: str) -> list[str]:
-    return [each.source for each in made(source)]
+    return [fault.source for fault in made(source)]
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_what_does_not_run_is_left_alone() -> None:
     assert sources(source) == []
 
 
-def test_a_mutant_names_the_lines_that_a_test_must_run_to_notice_it() -> None:
+def test_a_mutant_names_the_lines_that_a_test_must_run_to_notification_it() -> None:
     source = "x = 1\ndef g(a=2):\n    if (a ==\n            3):\n        return f(\n            4)\n"
-    assert [(each.fault, each.lines) for each in made(source)] == [
+    assert [(fault.fault, fault.lines) for fault in made(source)] == [
         ("2 for 1", None),
         ("3 for 2", None),
         ("negated: a == 3", (3, 4)),
@@ -98,7 +98,7 @@ def test_a_sample_is_the_same_each_time_and_has_something_of_every_module() -> N
         chosen = sample(every, size, random.Random(1))
         assert chosen == sample(every, size, random.Random(1))
         assert len(chosen) == len(set(chosen)) == size
-        assert {each.path.name for each in chosen} == {"a", "b"}
+        assert {fault.path.name for fault in chosen} == {"a", "b"}
     assert sample(every, 60, random.Random(1)) != sample(every, 60, random.Random(2))
 
 
@@ -117,4 +117,4 @@ def test_every_reason_is_about_a_fault_that_can_be_made() -> None:
 def test_a_line_can_be_chosen_by_its_number() -> None:
     folder = "tests/unit/steps"
     (chosen,) = candidates(folder, "steps/voiding.py:17")
-    assert {each.make().line for each in chosen} == {17}
+    assert {fault.make().line for fault in chosen} == {17}

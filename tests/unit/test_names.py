@@ -68,7 +68,7 @@ def test_every_latin_letter_is_carried_as_plain_letters_or_refused() -> None:
     # What European registers write, and no other letter may be lost on the way.
     named = {letter for letter in LATIN if "\u00c0" <= letter <= "\u017f"}
     assert named <= set(carried)
-    assert all(any(each.isalpha() for each in fold(letter)) for letter in named)
+    assert all(any(character.isalpha() for character in fold(letter)) for letter in named)
 
 
 @given(st.text())

@@ -74,7 +74,7 @@ def test_another_name_or_birth_date_is_a_persons_to_decide(
     [
         (Superseded("9658218873"), "patient.nhs_number", "replaced"),
         (Invalidated(), "patient.nhs_number", "invalidated"),
-        (NotFound(), "patient.nhs_number", "nobody's"),
+        (NotFound(), "patient.nhs_number", "unknown to PDS"),
         (Restricted(PERSON), "patient", "restricted"),
         (NoPractice(PERSON), "patient", "no practice"),
     ],

@@ -31,8 +31,8 @@ SENDER = {
 def test_the_environment_is_read_into_types() -> None:
     settings = BuilderSettings.from_environment(BUILDER | {"STALE_SECONDS": "15"})
     assert settings.nhs_numbers is NumberRange.TEST
-    assert settings.patience.stale == timedelta(seconds=15)
-    assert settings.patience.uncertain == timedelta(seconds=900)
+    assert settings.timeouts.requeue_after == timedelta(seconds=15)
+    assert settings.timeouts.resolve_after == timedelta(seconds=900)
 
 
 @pytest.mark.parametrize("name", [name for name in BUILDER if name != "UNRELATED"])

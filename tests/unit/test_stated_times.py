@@ -57,8 +57,8 @@ YEARS = [
 def test_the_ledger_writes_every_time_in_the_same_width_so_that_text_order_is_time_order() -> None:
     written = [text(year) for year in YEARS]
     assert written == sorted(written)
-    assert {len(each) for each in written} == {len("2026-11-20T22:00:00.000000Z")}
-    assert [time(each) for each in written] == YEARS
+    assert {len(text) for text in written} == {len("2026-11-20T22:00:00.000000Z")}
+    assert [time(text) for text in written] == YEARS
 
 
 def test_the_ledger_reads_a_year_that_was_written_with_fewer_digits() -> None:

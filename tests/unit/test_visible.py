@@ -1,4 +1,4 @@
-"""What nobody can see is the same for ids, codes, texts, names and what is drawn."""
+"""Invisible characters are the same for ids, codes, texts, names and drawn text."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.documents.gate import DocumentGate
-from gpconnect_messaging.documents.lettering import clean
+from gpconnect_messaging.documents.text_shaping import clean
 from gpconnect_messaging.itk3.supplied import read_supplied
 from gpconnect_messaging.requests.models import parse
 from gpconnect_messaging.requests.refusal import RequestRefusedError

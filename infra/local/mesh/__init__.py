@@ -1,7 +1,6 @@
-"""A local MESH: NHS England's own sandbox with our mailboxes, and what the real service does and the sandbox lacks.
+"""A local MESH: NHS England's sandbox with the local mailboxes, and with behaviour of the real service that it lacks.
 
-It runs in the sandbox's environment (`infra/local/requirements-mesh.txt`), so nothing here imports our library, and
-only `service` and `server` import the sandbox; the other modules are standard library, and can be read anywhere.
-Nothing is ever changed in the installed sandbox: its store and messaging classes are subclassed, and its application
-is wrapped.
+It runs in the sandbox's environment (`infra/local/requirements-mesh.txt`), so nothing here imports the product's
+library. Only `service` and `server` import the sandbox; the other modules use the standard library. The installed
+sandbox is never changed: store and messaging classes are subclassed, and the application is wrapped.
 """

@@ -29,7 +29,7 @@ _CHECKS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    """Read the arguments and serve until told to stop."""
+    """Parse the arguments and serve until SIGTERM."""
     arguments = _arguments()
     community = Community.read(arguments.community)
     relaxed = {setting: value for check in arguments.without for setting, value in _CHECKS[check].items()}
@@ -43,12 +43,12 @@ def main() -> None:
         plan["kinds"] = arguments.fault_kinds.split(",")
     switch, exchanges, tokens = FaultSwitch(FaultPlan.from_json(plan)), ExchangeLog(), TokenRegister()
 
-    # The sandbox's own deprecations are not ours to act on. Only now: its import configures logging.
+    # The sandbox's deprecation warnings. They are filtered only here, since importing it configures logging.
     warnings.simplefilter("ignore")
     from infra.local.mesh.server import close, cut, serve
     from infra.local.mesh.service import build_service
 
-    # Its error lines quote what was sent, addresses included; refusals are listed by the control endpoint instead.
+    # The error lines quote message headers, addresses included; the control endpoint lists refusals instead.
     logging.getLogger("mesh-sandbox").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="local-mesh-") as temporary:
         sandbox, store = build_service(
@@ -69,11 +69,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--store", type=Path, help="folder for the sandbox's two lists (default: a temporary one)")
     parser.add_argument("--report-delay", type=float, default=0.5, help="seconds until a routing failure is reported")
     parser.add_argument("--uncollected-after", type=float, help="seconds until an uncollected message is reported")
-    parser.add_argument("--without", action="append", default=[], choices=sorted(_CHECKS), help="a check to leave out")
-    parser.add_argument("--fault-rate", type=float, default=0.0, help="share of requests that meet a fault, 0 to 1")
-    parser.add_argument("--fault-seed", type=int, default=0, help="seed of the faults' dice")
+    parser.add_argument("--without", action="append", default=[], choices=sorted(_CHECKS), help="a check to switch off")
+    parser.add_argument("--fault-rate", type=float, default=0.0, help="share of requests with a fault, 0 to 1")
+    parser.add_argument("--fault-seed", type=int, default=0, help="seed of random faults")
     parser.add_argument("--faults", help="faults to choose from, separated by commas (default: all)")
-    parser.add_argument("--fault-kinds", help="kinds of request that meet them, separated by commas (default: all)")
+    parser.add_argument("--fault-kinds", help="kinds of request with faults, separated by commas (default: all)")
     return parser.parse_args()
 
 

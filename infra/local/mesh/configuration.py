@@ -1,15 +1,14 @@
-"""Who may use the local MESH, who is registered where, and how strict it is.
+"""Configuration of the local MESH: the community of mailboxes and patients, and the checks.
 
-The community file is the local run's one source of truth for mailboxes, patients and secrets:
+The community file is the local run's only source of mailboxes, patients and secrets:
 
     {"shared_key": "…",
      "mailboxes": [{"id": "Y90001OT001", "name": "…", "ods_code": "Y90001", "password": "…",
                     "workflows": {"sends": ["…"], "receives": ["…"]}}],
      "patients": [{"nhs_number": "9…", "birth_date": "YYYY-MM-DD", "family": "…", "mailbox": "A20047OT001"}]}
 
-A patient names a `mailbox` (null: the practice has none) or a `practice` (an ODS code, whose mailboxes are looked up
-as the real service looks them up). `workflows` may also be a plain list, which then holds for both directions. Other
-keys belong to other readers of the file.
+A patient names a `mailbox` (null: the practice has none) or a `practice` (an ODS code, whose mailboxes are looked up as
+in the real service). `workflows` may also be a list for both directions. Other keys belong to other readers.
 """
 
 import json
@@ -23,12 +22,12 @@ DEFAULT_COMMUNITY = Path(__file__).resolve().parent.parent / "community.json"
 
 
 class CommunityFileError(ValueError):
-    """The community file cannot be used: correct it and start again. The text names the entry, never its values."""
+    """The community file is not usable: correct it and restart. The text names the entry, never the values."""
 
 
 @dataclass(frozen=True)
 class Mailbox:
-    """A MESH mailbox: its secrets, and the workflow ids that it may send and receive."""
+    """A MESH mailbox: the password, and the workflow ids that it may send and receive."""
 
     id: str
     name: str
@@ -40,7 +39,7 @@ class Mailbox:
 
 @dataclass(frozen=True)
 class Registration:
-    """Where a patient is registered: what automatic routing compares, and the mailboxes or the practice it leads to."""
+    """A patient's registration: data for automatic routing, and the mailbox or the practice."""
 
     nhs_number: str = field(repr=False)
     birth_date: date = field(repr=False)
@@ -59,7 +58,7 @@ class Community:
 
     @classmethod
     def read(cls, path: Path) -> "Community":
-        """Read a community file. Raises CommunityFileError, or OSError where it cannot be opened."""
+        """Read a community file. Raises CommunityFileError; OSError if it cannot be opened."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
@@ -81,7 +80,7 @@ class Community:
         )
 
     def receiving(self, *, ods_code: str, workflow_id: str) -> list[str]:
-        """Give the ids of the organisation's mailboxes that receive the workflow."""
+        """Return the ids of the organisation's mailboxes that receive the workflow."""
         return [
             mailbox.id
             for mailbox in self.mailboxes.values()
@@ -89,7 +88,7 @@ class Community:
         ]
 
     def write_sandbox_files(self, folder: Path) -> None:
-        """Write the two JSON-lines files, `mailboxes.jsonl` and `workflows.jsonl`, that the sandbox's store reads."""
+        """Write the JSON-lines files of the sandbox's store, `mailboxes.jsonl` and `workflows.jsonl`."""
         folder.mkdir(parents=True, exist_ok=True)
         workflow_ids = sorted({id_ for mailbox in self.mailboxes.values() for id_ in mailbox.sends | mailbox.receives})
         _write_lines(
@@ -122,11 +121,11 @@ class Community:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What the real service enforces or does later; each can be changed while the local MESH runs.
+    """Checks and delays of the real service; they can be changed while the local MESH runs.
 
     Source: the MESH API description and guidance; `uncollected_seconds` is five days there and off (None) here.
-    `keep_content` keeps the bodies of acknowledged messages for tests to look at: turn it off for long loads. Without
-    `tracking_names_recipient` message tracking leaves the recipient out, as for a message that is not routed yet.
+    `keep_content` keeps the bodies of acknowledged messages for tests; turn it off for long loads. Without
+    `tracking_names_recipient` message tracking omits the recipient, as for a message that is not routed yet.
     """
 
     report_delay_seconds: float = 0.5
@@ -146,7 +145,7 @@ def _entry(section: str, number: int, entry: Any, read: Any) -> Any:
     try:
         return read(entry)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        # The cause may quote a patient's data, so it is named by type only.
+        # The cause may quote a patient's data, so only the type is named.
         message = f"{section}[{number}] cannot be read ({type(error).__name__})"
         raise CommunityFileError(message) from None
 

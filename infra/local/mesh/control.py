@@ -1,18 +1,18 @@
-"""The control endpoint under `/control`: what tests and the local run need to see and to set. Loopback only.
+"""The control endpoint under `/control`, for tests and the local run. Loopback only.
 
-| request | answer or effect |
+| request | response or effect |
 |---|---|
-| `GET /control` | the settings in force |
-| `GET /control/messages` | every message stored: ids, parties as routed, workflow, headers, status |
-| `GET /control/messages/{id}/content` | its body as uploaded, chunks joined |
-| `GET /control/requests` | every request: line, headers, kind, fault, status; `DELETE` forgets them |
+| `GET /control` | the current settings |
+| `GET /control/messages` | all stored messages: ids, parties as routed, workflow, headers, status |
+| `GET /control/messages/{id}/content` | a message's body as uploaded, chunks joined |
+| `GET /control/requests` | all requests: line, headers, kind, fault, status; `DELETE` forgets them |
 | `PUT /control/behaviour` | change settings of `configuration.Behaviour` |
 | `PUT /control/faults` | start a `faults.FaultPlan`; `GET` shows it, `DELETE` stops every fault |
 | `POST /control/faults/next` | queue a `faults.QueuedFault` |
-| `POST /control/uncollected` | `{"mailbox", "message_id"}`, both optional: age what waits into reports |
+| `POST /control/uncollected` | `{"mailbox", "message_id"}`, both optional: report waiting messages as uncollected |
 | `POST /control/reset` | empty every mailbox; forget requests, tokens and faults |
 
-Both lists take query parameters that a field must equal, as in `?from=Y90001OT001`.
+Both lists take query parameters as filters, such as `?from=Y90001OT001`.
 """
 
 import dataclasses
@@ -41,25 +41,25 @@ _LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
 class StoredMessages(Protocol):
-    """What the control endpoint asks of the store."""
+    """The store, as the control endpoint uses it."""
 
     behaviour: Behaviour
 
     def list_messages(self) -> list[dict[str, Any]]:
-        """List every message stored since the last reset, oldest first."""
+        """Return all messages since the last reset, oldest first."""
 
     def content_of(self, message_id: str) -> bytes | None:
-        """Give a message's body as uploaded, or None if there is no such message."""
+        """Return a message's body as uploaded; None for an unknown message."""
 
     def expire_waiting(self, *, mailbox: str | None = None, message_id: str | None = None) -> int:
-        """Treat what waits in the mailbox (or all) as uncollected; give the number of reports made."""
+        """Report the waiting messages of a mailbox (or of all) as uncollected; return the number of reports."""
 
     async def reset(self) -> None:
         """Empty every mailbox."""
 
 
 class _UnusableRequestError(Exception):
-    """A control request that cannot be served: the status, and a text for the person who wrote it."""
+    """A control request that cannot be served: the status, and a text for the caller."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -67,7 +67,7 @@ class _UnusableRequestError(Exception):
 
 
 class Control:
-    """Serves `/control` itself and passes every other path on."""
+    """Serves `/control`, and passes other paths to the application."""
 
     def __init__(
         self,
@@ -97,20 +97,20 @@ class Control:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one ASGI connection."""
+        """Serve an ASGI connection."""
         path = scope.get("path", "")
         if scope["type"] != "http" or not (path == PREFIX or path.startswith(PREFIX + "/")):
             await self._application(scope, receive, send)
             return
         try:
-            _only_from_here(scope)
+            _require_loopback(scope)
             content = await self._serve(scope, receive, path.removeprefix(PREFIX).strip("/"))
         except _UnusableRequestError as error:
-            await _answer(send, error.status, {"error": str(error)})
+            await _respond(send, error.status, {"error": str(error)})
         except FaultSettingsError as error:
-            await _answer(send, 422, {"error": str(error)})
+            await _respond(send, 422, {"error": str(error)})
         else:
-            await _answer(send, 200, content)
+            await _respond(send, 200, content)
 
     async def _serve(self, scope: Scope, receive: Receive, name: str) -> Any:
         method = scope["method"]
@@ -166,11 +166,11 @@ class Control:
         return {"reports": reports}
 
 
-def _only_from_here(scope: Scope) -> None:
+def _require_loopback(scope: Scope) -> None:
     client = scope.get("client")
     headers: Mapping[bytes, bytes] = dict(scope["headers"])
     host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0]
-    # The Host check keeps out web pages that have pointed a name of theirs at this address.
+    # The Host check keeps out web pages whose own name resolves to this address (DNS rebinding).
     if client is None or not ip_address(client[0]).is_loopback or host not in _LOCAL_NAMES:
         raise _UnusableRequestError(403, "the control endpoint serves this machine only")
 
@@ -191,7 +191,7 @@ async def _json_body(receive: Receive) -> Any:
         raise _UnusableRequestError(422, "the body is not JSON") from error
 
 
-async def _answer(send: Send, status: int, content: Any) -> None:
+async def _respond(send: Send, status: int, content: Any) -> None:
     raw = isinstance(content, bytes)
     body: bytes = content if raw else json.dumps(content).encode()
     media_type = b"application/octet-stream" if raw else b"application/json"

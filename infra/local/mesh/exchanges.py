@@ -1,4 +1,4 @@
-"""What came in over HTTP: one record per request, and the request in hand for the code deeper down."""
+"""Records of HTTP requests, and the current request for inner code."""
 
 import itertools
 from collections import deque
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Kind(StrEnum):
-    """What a request to the MESH API asks for."""
+    """Purpose of a request to the MESH API."""
 
     HANDSHAKE = "handshake"
     SEND = "send"
@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
 
 def kind_of(method: str, path: str) -> Kind:
-    """Classify a request by its method and path, as `mesh-api.yaml` lists them."""
+    """Classify a request by method and path, as in `mesh-api.yaml`."""
     parts = path.strip("/").split("/")
     if parts[0] != "messageexchange" or "admin" in parts:
         return Kind.OTHER
@@ -60,14 +60,14 @@ def kind_of(method: str, path: str) -> Kind:
 
 
 def mailbox_of(path: str) -> str:
-    """Give the mailbox that a request's path names, in capitals; an empty text where it names none."""
+    """Return the mailbox in a request's path, in capitals; empty if there is none."""
     parts = path.strip("/").split("/")
     return parts[1].upper() if len(parts) > 1 and parts[0] == "messageexchange" else ""
 
 
 @dataclass
 class Exchange:
-    """One request and what became of it. `fault` is the fault applied, `status` what was answered (None: nothing)."""
+    """A request and the response. `fault` is the applied fault, `status` the response's status (None: no response)."""
 
     number: int
     received_at: datetime
@@ -83,12 +83,12 @@ class Exchange:
     message_id: str | None = None
 
     def header(self, name: str) -> str:
-        """Give a header's value by its name in any case, or an empty text."""
+        """Return a header's value, by name in any case; empty if it is missing."""
         wanted = name.lower()
         return next((value for key, value in self.headers if key == wanted), "")
 
     def as_json(self) -> dict[str, Any]:
-        """Give the record as JSON values, for the control endpoint."""
+        """Return the record as JSON values for the control endpoint."""
         return {
             "number": self.number,
             "received_at": self.received_at.isoformat(),
@@ -128,11 +128,11 @@ class ExchangeLog:
         return exchange
 
     def __iter__(self) -> Iterator[Exchange]:
-        """Go through the kept exchanges, oldest first."""
+        """Iterate over the kept exchanges, oldest first."""
         return iter(tuple(self._exchanges))
 
     def clear(self) -> None:
-        """Forget what was kept; numbers go on."""
+        """Forget the exchanges; numbers continue."""
         self._exchanges.clear()
 
 

@@ -1,7 +1,7 @@
-"""Faults on demand: what a network, a gateway or a busy service does to a request, by rate and seed, or the next n.
+"""Faults on demand: failures of networks, gateways and busy services, at random with a seed, or for the next requests.
 
-The middleware is plain ASGI and stands outside the sandbox, so a fault can strike before or after a message is taken.
-A faulted request has still been seen: its token is spent.
+The middleware is plain ASGI around the sandbox, so a fault can occur before or after MESH takes a message. A request
+with a fault still uses up the token.
 """
 
 import asyncio
@@ -25,21 +25,21 @@ Cut = Callable[[Scope], None]
 
 
 class Fault(StrEnum):
-    """What can happen to a request. "Processed" means that MESH did what was asked, whatever the client saw."""
+    """Kinds of fault. "Processed" means that MESH executed the request, whatever the client saw."""
 
     REFUSE = "refuse"  # 417 with MESH's error body; not processed
     BUSY = "busy"  # 429 with Retry-After; not processed
     ERROR = "error"  # 500, 502, 503 or 504 with an empty or JSON body; not processed
     HTML = "html"  # a gateway's 503 page; not processed
-    STALL = "stall"  # read, held for stall_seconds, then processed and answered as usual
+    STALL = "stall"  # read, held for stall_seconds, then processed with the usual response
     CUT_BEFORE = "cut_before"  # read, connection cut, not processed
-    CUT_AFTER = "cut_after"  # processed, connection cut before any answer
-    TRUNCATE = "truncate"  # processed, connection cut in the middle of the answer's body
-    GARBLE = "garble"  # processed, answered with the right status and an HTML body
+    CUT_AFTER = "cut_after"  # processed, connection cut before the response
+    TRUNCATE = "truncate"  # processed, connection cut in the middle of the response's body
+    GARBLE = "garble"  # processed, response with the right status and an HTML body
 
 
 class FaultSettingsError(ValueError):
-    """The fault settings cannot be used: the text says which setting."""
+    """The fault settings are not usable; the text names the setting."""
 
 
 ALL_KINDS = frozenset(Kind) - {Kind.OTHER}
@@ -49,9 +49,9 @@ _SERVER_ERRORS = (500, 502, 503, 504)
 
 @dataclass(frozen=True)
 class FaultPlan:
-    """Faults by rate: the share of requests of the given kinds that meet one of the given faults.
+    """Random faults: the share of requests of some kinds that get one of some faults.
 
-    `mailbox` narrows them to one mailbox's requests, so that a sender's can be told from a practice's.
+    `mailbox` limits them to a mailbox's requests, so that a sender's differ from a practice's.
     """
 
     rate: float = 0.0
@@ -64,17 +64,17 @@ class FaultPlan:
 
     @classmethod
     def from_json(cls, settings: Any) -> "FaultPlan":
-        """Read an object with the names of the fields, each optional. Raises FaultSettingsError."""
+        """Read an object with the names of the fields, all optional. Raises FaultSettingsError."""
         if not isinstance(settings, dict) or set(settings) - set(cls.__dataclass_fields__):
             message = f"known fault settings: {', '.join(cls.__dataclass_fields__)}"
             raise FaultSettingsError(message)
-        given = dict(settings)
+        values = dict(settings)
         try:
-            if "faults" in given:
-                given["faults"] = tuple(Fault(name) for name in given["faults"])
-            if "kinds" in given:
-                given["kinds"] = frozenset(Kind(name) for name in given["kinds"])
-            plan = cls(**given)
+            if "faults" in values:
+                values["faults"] = tuple(Fault(name) for name in values["faults"])
+            if "kinds" in values:
+                values["kinds"] = frozenset(Kind(name) for name in values["kinds"])
+            plan = cls(**values)
             if not 0 <= plan.rate <= 1 or plan.stall_seconds < 0 or not plan.faults:
                 message = "rate must lie between 0 and 1, stall_seconds must not be negative, faults must not be empty"
                 raise FaultSettingsError(message)
@@ -83,7 +83,7 @@ class FaultPlan:
         return plan
 
     def as_json(self) -> dict[str, Any]:
-        """Give the plan as `from_json` reads it."""
+        """Return the plan as `from_json` reads it."""
         return {
             "rate": self.rate,
             "seed": self.seed,
@@ -97,9 +97,9 @@ class FaultPlan:
 
 @dataclass
 class QueuedFault:
-    """One fault for the next `count` requests of a kind, after `skip` of them.
+    """A fault for the next `count` requests of a kind, after `skip` of them.
 
-    It may be limited to a mailbox, and to the requests that name a file (`Mex-FileName`: of one upload alone).
+    It may be limited to a mailbox, and to requests with a file name (`Mex-FileName`, of a single upload).
     """
 
     fault: Fault
@@ -114,20 +114,20 @@ class QueuedFault:
 
     @classmethod
     def from_json(cls, settings: Any) -> "QueuedFault":
-        """Read an object with the names of the fields; `fault` and `kind` must be there. Raises FaultSettingsError."""
+        """Read an object with the names of the fields; `fault` and `kind` are required. Raises FaultSettingsError."""
         if not isinstance(settings, dict) or set(settings) - set(cls.__dataclass_fields__):
             message = f"known settings of a queued fault: {', '.join(cls.__dataclass_fields__)}"
             raise FaultSettingsError(message)
         try:
-            given = {**settings, "fault": Fault(settings["fault"]), "kind": Kind(settings["kind"])}
-            return cls(**given)
+            values = {**settings, "fault": Fault(settings["fault"]), "kind": Kind(settings["kind"])}
+            return cls(**values)
         except (KeyError, TypeError, ValueError) as error:
             raise FaultSettingsError(str(error)) from error
 
 
 @dataclass(frozen=True)
 class Strike:
-    """A fault chosen for one request, with all its settings."""
+    """A fault for a request, with all settings."""
 
     fault: Fault
     status: int
@@ -136,14 +136,14 @@ class Strike:
 
 
 class FaultSwitch:
-    """Decides which request meets which fault: queued ones first, then the plan's dice."""
+    """Chooses the faults of requests: queued ones first, then random ones."""
 
     def __init__(self, plan: FaultPlan | None = None) -> None:
         self.queued: list[QueuedFault] = []
         self.set_plan(plan or FaultPlan())
 
     def set_plan(self, plan: FaultPlan) -> None:
-        """Start a plan, and its dice, from the beginning."""
+        """Start a plan and restart the random numbers."""
         self.plan = plan
         self._random = random.Random(plan.seed)  # noqa: S311 - repeatable faults, not secrets
 
@@ -153,7 +153,7 @@ class FaultSwitch:
         self.set_plan(FaultPlan())
 
     def choose(self, kind: Kind, mailbox: str = "", file_name: str = "") -> Strike | None:
-        """Give the fault that a request of this kind, of this mailbox, with this file, meets, if any."""
+        """Return the fault for a request of this kind, mailbox and file, if any."""
         for queued in self.queued:
             if queued.kind is not kind or queued.mailbox not in (None, mailbox):
                 continue
@@ -169,11 +169,11 @@ class FaultSwitch:
         plan = self.plan
         if plan.rate == 0 or kind not in plan.kinds or plan.mailbox not in (None, mailbox):
             return None
-        # MESH refuses with 417 only what is uploaded.
+        # MESH responds with 417 to uploads only.
         faults = [fault for fault in plan.faults if fault is not Fault.REFUSE or kind in _UPLOADS]
-        # Always the same number of throws, so that one request's luck does not depend on another's.
-        struck, which, status = self._random.random(), self._random.random(), self._random.random()
-        if struck >= plan.rate or not faults:
+        # The number of draws is constant, so that a request's fault does not depend on other requests' faults.
+        chance, which, status = self._random.random(), self._random.random(), self._random.random()
+        if chance >= plan.rate or not faults:
             return None
         return Strike(
             fault=faults[int(which * len(faults))],
@@ -195,9 +195,9 @@ class FaultSwitch:
 
 
 class FaultMiddleware:
-    """Records each request and lets the switch decide what it meets.
+    """Records requests and applies faults.
 
-    `cut` closes the connection of a scope at once, `close` after what was written has gone out.
+    `cut` closes a scope's connection at once, `close` after all written data is sent.
     """
 
     def __init__(
@@ -218,7 +218,7 @@ class FaultMiddleware:
         self._close = close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one ASGI connection."""
+        """Serve an ASGI connection."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
@@ -234,7 +234,7 @@ class FaultMiddleware:
             exchange.body_bytes += len(message.get("body", b""))
             return message
 
-        async def noted_send(message: Message) -> None:
+        async def recording_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
             await send(message)
@@ -242,10 +242,10 @@ class FaultMiddleware:
         exchange_in_hand.set(exchange)
         strike = self._switch.choose(exchange.kind, exchange.mailbox, exchange.header("mex-filename"))
         if strike is None:
-            await self._application(scope, counted_receive, noted_send)
+            await self._application(scope, counted_receive, recording_send)
             return
         exchange.fault = strike.fault.value
-        await self._apply(strike, scope, counted_receive, noted_send)
+        await self._apply(strike, scope, counted_receive, recording_send)
 
     async def _apply(self, strike: Strike, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _whole_body(receive)
@@ -256,8 +256,8 @@ class FaultMiddleware:
                 await asyncio.sleep(strike.stall_seconds)
                 await self._application(scope, _replay(body, receive), send)
             case Fault.CUT_AFTER | Fault.TRUNCATE | Fault.GARBLE:
-                answer = await self._answer_of(scope, body)
-                await self._spoil(strike.fault, answer, scope, receive, send)
+                response = await self._response_of(scope, body)
+                await self._spoil(strike.fault, response, scope, receive, send)
             case Fault.CUT_BEFORE:
                 self._spend_token(scope)
                 await self._cut_off(scope, receive)
@@ -265,21 +265,21 @@ class FaultMiddleware:
                 self._spend_token(scope)
                 await _refuse(strike, send)
 
-    async def _answer_of(self, scope: Scope, body: bytes) -> list[Message]:
-        answer: list[Message] = []
+    async def _response_of(self, scope: Scope, body: bytes) -> list[Message]:
+        response: list[Message] = []
 
         async def keep(message: Message) -> None:
-            answer.append(message)
+            response.append(message)
 
         async def gone() -> Message:
             return {"type": "http.disconnect"}
 
         await self._application(scope, _replay(body, gone), keep)
-        return answer
+        return response
 
-    async def _spoil(self, fault: Fault, answer: list[Message], scope: Scope, receive: Receive, send: Send) -> None:
-        start = answer[0]
-        content = b"".join(message.get("body", b"") for message in answer[1:])
+    async def _spoil(self, fault: Fault, response: list[Message], scope: Scope, receive: Receive, send: Send) -> None:
+        start = response[0]
+        content = b"".join(message.get("body", b"") for message in response[1:])
         if fault is Fault.GARBLE:
             await _respond(send, start["status"], _PAGE, (b"content-type", b"text/html"))
             return
@@ -342,13 +342,13 @@ async def _disconnected(receive: Receive) -> None:
 
 
 def _replay(body: bytes, after: Receive) -> Receive:
-    given = False
+    sent = False
 
     async def receive() -> Message:
-        nonlocal given
-        if given:
+        nonlocal sent
+        if sent:
             return await after()
-        given = True
+        sent = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive

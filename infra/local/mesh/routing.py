@@ -1,6 +1,6 @@
 """Automatic routing: from the address `GPPROVIDER_{NHS number}_{date of birth}_{surname}` to the practice's mailbox.
 
-The real service takes such a message at once and looks the patient up later, so a failure is not an answer to the
+The real service accepts such a message at once and looks up the patient later, so a failure is not a response to the
 upload but a report in the sender's inbox. Codes: MESH guidance on the "To" field and on error codes EPL-150 to EPL-154.
 """
 
@@ -16,14 +16,14 @@ AUTOMATIC_PREFIX = "GPPROVIDER_"
 
 @dataclass(frozen=True)
 class RoutedTo:
-    """The one mailbox that the address leads to."""
+    """The mailbox of the address."""
 
     mailbox: str
 
 
 @dataclass(frozen=True)
 class Undeliverable:
-    """Why the address leads to no mailbox: the status code and description of the report."""
+    """The reason why an address has no mailbox: the report's status code and description."""
 
     code: str
     description: str
@@ -44,7 +44,7 @@ _SEPARATORS = re.compile(r"[\s'.-]")
 
 
 def is_automatic(address: str) -> bool:
-    """Tell whether an address has the shape of automatic routing: the prefix and three parts."""
+    """Whether an address has the form of automatic routing: the prefix and three parts."""
     return address.upper().startswith(AUTOMATIC_PREFIX) and address.count("_") >= 3
 
 
@@ -89,9 +89,9 @@ def _date(text: str) -> date | None:
 
 
 def _letters(name: str) -> str:
-    """Reduce a surname to its letters: case, accents, spaces, apostrophes and hyphens differ between systems.
+    """Reduce a surname to letters: case, accents, spaces, apostrophes and hyphens differ between systems.
 
-    What else stands in it stays, and differs: a `?` is a letter that was lost.
+    Other characters stay, and make a difference: a `?` stands for a lost letter.
     """
     folded = unicodedata.normalize("NFKD", name).casefold()
-    return _SEPARATORS.sub("", "".join(each for each in folded if not unicodedata.combining(each)))
+    return _SEPARATORS.sub("", "".join(letter for letter in folded if not unicodedata.combining(letter)))

@@ -1,7 +1,7 @@
-"""The HTTP server of the local MESH: one process on the loopback address, with connections that can be cut."""
+"""The HTTP server of the local MESH: one process on the loopback address, whose connections can be cut."""
 
 # mypy: disallow-subclassing-any=False
-# (The sandbox and its packages are in another environment, so their classes are unknown to the checker.)
+# (The sandbox and the packages are in another environment, so mypy does not know their classes.)
 
 import asyncio
 import signal
@@ -18,10 +18,10 @@ _open_connections: dict[tuple[str, int], asyncio.Transport] = {}
 
 
 class CuttableProtocol(H11Protocol):
-    """Uvicorn's protocol, which also notes its transport by the client's address and port."""
+    """Uvicorn's protocol, which also records the transport by the client's address and port."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Note the connection."""
+        """Record the connection."""
         super().connection_made(transport)
         _open_connections[transport.get_extra_info("peername")[:2]] = transport
 
@@ -41,7 +41,7 @@ def cut(scope: Scope) -> None:
 
 
 def close(scope: Scope) -> None:
-    """Close a request's connection when what was written has gone out."""
+    """Close a request's connection after all written data is sent."""
     transport = _open_connections.get(tuple(scope["client"]))
     if transport is not None:
         transport.close()
@@ -57,12 +57,12 @@ class _AnnouncedServer(uvicorn.Server):
 def serve(application: Application, port: int, *, dated: bool = True) -> None:
     """Serve until SIGTERM or SIGINT; port 0 takes a free one. Prints `ready http://127.0.0.1:PORT` when it listens.
 
-    `dated` says whether the server adds the `Date` header, or the application has a clock of its own.
+    With `dated` the server adds the `Date` header; otherwise the application adds it.
     """
-    # Uvicorn raises the signal again after a clean stop; with nothing to do then, the process ends with status 0.
+    # Uvicorn raises the signal again after a clean stop; the handler ignores it, so the process ends with status 0.
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, _stopped_already)
-    # The protocol is named because asyncio turns off the wait for fuller packets (40 ms an answer) only then.
+    # The protocol is named because only then asyncio disables Nagle's algorithm (40 ms for every response).
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((_ADDRESS, port))

@@ -1,10 +1,10 @@
-"""The sandbox with our community: its store and its rules subclassed, and put where it looks for its own.
+"""The sandbox with the local community: subclasses replace the store and the checks.
 
-Written against mesh-sandbox 1.0; nothing in the installed package is changed.
+Written for mesh-sandbox 1.0; the installed package is not changed.
 """
 
 # mypy: disallow-subclassing-any=False
-# (The sandbox and its packages are in another environment, so their classes are unknown to the checker.)
+# (The sandbox and the packages are in another environment, so mypy does not know their classes.)
 
 import logging
 import time
@@ -46,7 +46,7 @@ logger = logging.getLogger("mesh-sandbox")
 
 @dataclass
 class _Stored:
-    """A message in the journal: what was asked for, and the sandbox's own record, which goes on changing."""
+    """A message in the journal: the sender's request, and the sandbox's own record, which changes."""
 
     message: Message
     asked_to: str
@@ -63,7 +63,7 @@ class _DueReport:
 
 
 class CommunityStore(MemoryStore):
-    """The memory store with the community's mailboxes, automatic routing, and reports about what was not delivered."""
+    """The memory store with the community's mailboxes, automatic routing, and reports of undelivered messages."""
 
     def __init__(self, config: EnvConfig, community: Community, behaviour: Behaviour, folder: Path) -> None:
         self.community = community
@@ -73,7 +73,7 @@ class CommunityStore(MemoryStore):
         super().__init__(config, logger)
 
     def get_mailboxes_data_dir(self) -> str:
-        """Point the store at our two files: the sandbox calls this before it reads anything."""
+        """Return the folder of the mailboxes; the sandbox calls this before it reads anything."""
         self._canned_data_dir = str(self._folder)
         return str(self._folder / "mailboxes")
 
@@ -82,7 +82,7 @@ class CommunityStore(MemoryStore):
         super().initialise()
         self._journal: dict[str, _Stored] = {}
         self._due: list[_DueReport] = []
-        # The sandbox searches whole inboxes on every request; what waits is kept apart, so that a long run stays fast.
+        # The sandbox searches whole inboxes for every request; a separate index keeps long runs fast.
         self._waiting: dict[str, dict[str, Message]] = defaultdict(dict)
 
     async def reset(self) -> None:
@@ -90,15 +90,15 @@ class CommunityStore(MemoryStore):
         self.initialise()
 
     async def reset_mailbox(self, mailbox_id: str) -> None:
-        """Empty one mailbox."""
+        """Empty a mailbox."""
         await super().reset_mailbox(mailbox_id)
         self._waiting.pop(mailbox_id, None)
 
     async def get_mailbox(self, mailbox_id: str, accessed: bool = False) -> Mailbox | None:
         """Find a mailbox by id, or by automatic routing.
 
-        An address that leads nowhere is taken all the same, as the real service takes it: its mailbox is a placeholder
-        whose id is the report's code, and `add_to_inbox` turns it into a report.
+        An address without a mailbox is accepted, as in the real service. The returned mailbox is a placeholder with the
+        report's code as id, and `add_to_inbox` turns it into a report.
         """
         self.settle()
         if not routing.is_automatic(mailbox_id):
@@ -111,7 +111,7 @@ class CommunityStore(MemoryStore):
         return await super().get_mailbox(outcome.mailbox, accessed)
 
     async def save_message(self, message: Message) -> None:
-        """Keep a message, and keep the list of what waits in step with its status."""
+        """Store a message, and update the index of waiting messages."""
         await super().save_message(message)
         if message.message_id not in self._journal:
             exchange = exchange_in_hand.get()
@@ -129,7 +129,7 @@ class CommunityStore(MemoryStore):
             self.chunks.pop(message.message_id, None)
 
     async def add_to_inbox(self, message: Message) -> None:
-        """Deliver a message, or arrange for the report that says why it cannot be delivered."""
+        """Deliver a message, or schedule the report that says why it cannot be delivered."""
         stored = self._journal[message.message_id]
         stored.accepted_at = time.monotonic()
         reason = routing.UNDELIVERABLE.get(message.recipient.mailbox_id)
@@ -144,13 +144,13 @@ class CommunityStore(MemoryStore):
     async def get_inbox_messages(
         self, mailbox_id: str, predicate: Callable[[Message], bool] | None = None
     ) -> list[Message]:
-        """List an inbox. The sandbox's only predicates ask for accepted messages, which are those that wait."""
+        """List an inbox. The sandbox's only predicates select accepted messages, which are the waiting ones."""
         if predicate is None:
             return await super().get_inbox_messages(mailbox_id)  # type: ignore[no-any-return]
         return [message for message in self._waiting[mailbox_id].values() if predicate(message)]
 
     def settle(self) -> None:
-        """Do what has fallen due: reports about routing, and messages that nobody collected in time."""
+        """Execute due work: reports about routing, and about messages that were not collected in time."""
         now = time.monotonic()
         due = [report for report in self._due if report.due_at <= now]
         if due:
@@ -163,7 +163,7 @@ class CommunityStore(MemoryStore):
             self._expire(lambda stored: stored.accepted_at is not None and now - stored.accepted_at >= limit)
 
     def expire_waiting(self, *, mailbox: str | None = None, message_id: str | None = None) -> int:
-        """Treat what waits (in one mailbox, or one message, or all) as not collected; give the number of reports."""
+        """Report waiting messages (of a mailbox, by id, or all) as uncollected; return the number of reports."""
         return self._expire(
             lambda stored: (
                 mailbox in (None, stored.message.recipient.mailbox_id)
@@ -172,7 +172,7 @@ class CommunityStore(MemoryStore):
         )
 
     def list_messages(self) -> list[dict[str, Any]]:
-        """List every message since the last reset, oldest first, reports included."""
+        """Return all messages since the last reset, oldest first, reports included."""
         self.settle()
         return [
             {
@@ -196,7 +196,7 @@ class CommunityStore(MemoryStore):
         ]
 
     def content_of(self, message_id: str) -> bytes | None:
-        """Give a message's body as uploaded, chunks joined."""
+        """Return a message's body as uploaded, chunks joined."""
         if message_id not in self._journal:
             return None
         return b"".join(chunk or b"" for chunk in self.chunks.get(message_id, []))
@@ -206,7 +206,7 @@ class CommunityStore(MemoryStore):
         for waiting in self._waiting.values():
             for message_id, message in list(waiting.items()):
                 stored = self._journal[message_id]
-                # A report that nobody collects is nobody's message: MESH reports only to a sender.
+                # Reports have no sender, so MESH does not report that they were not collected.
                 if not message.sender.mailbox_id or not chosen(stored):
                     continue
                 del waiting[message_id]
@@ -217,7 +217,7 @@ class CommunityStore(MemoryStore):
         return reports
 
     def _report(self, about: _Stored, reason: Undeliverable) -> None:
-        """Put a report into the sender's inbox: no body, no chunks, everything in the headers."""
+        """Put a report into the sender's inbox: no body, no chunks, only headers."""
         undelivered = about.message
         event = _error(reason, MessageStatus.ERROR)
         event.linked_message_id = undelivered.message_id
@@ -255,7 +255,7 @@ class CommunityMessaging(Messaging):
         return self._community_store.behaviour
 
     async def authorise_mailbox(self, mailbox_id: str, authorization: str) -> Mailbox:
-        """Check the token as the sandbox does, then that it is current and used for the first time."""
+        """Check the token as the sandbox does, then that it is current and new."""
         mailbox = await super().authorise_mailbox(mailbox_id, authorization)
         now = datetime.now(UTC)
         window = self._behaviour.timestamp_window_seconds
@@ -268,7 +268,7 @@ class CommunityMessaging(Messaging):
         return mailbox
 
     async def get_message(self, message_id: str) -> Message | None:
-        """Find a message; for message tracking without its recipient, where that is switched off."""
+        """Find a message; message tracking omits the recipient, if that is switched on."""
         message: Message | None = await super().get_message(message_id)
         exchange = exchange_in_hand.get()
         tracked = exchange is not None and exchange.kind is Kind.TRACKING
@@ -277,7 +277,7 @@ class CommunityMessaging(Messaging):
         return message
 
     async def send_message(self, message: Message, body: bytes, background_tasks: BackgroundTasks) -> Message:
-        """Take a message, unless its sender or recipient may not use the workflow."""
+        """Accept a message, unless the sender or the recipient may not use the workflow."""
         if message.message_type == MessageType.DATA:
             self._check_sender(message)
             self._check_workflow(message)
@@ -286,7 +286,7 @@ class CommunityMessaging(Messaging):
     async def save_chunk(
         self, message: Message, chunk_number: int, chunk: bytes, background_tasks: BackgroundTasks
     ) -> None:
-        """Take a chunk, unless it is larger than a request may be, or smaller than a chunk before the last may be."""
+        """Accept a chunk, unless it is too large for a request, or too small for a chunk before the last."""
         largest = self._behaviour.largest_request_bytes
         if largest is not None and len(chunk) > largest:
             raise _refused(413, "SEND", "06", f"A request may carry at most {largest} bytes", message)
@@ -298,7 +298,7 @@ class CommunityMessaging(Messaging):
         )
 
     async def accept_message(self, message: Message, file_size: int, background_tasks: BackgroundTasks) -> None:
-        """Deliver a message whose last chunk has come, unless one before it is missing."""
+        """Deliver a message after the last chunk, unless a chunk is missing."""
         chunks = self._community_store.chunks.get(message.message_id, [])
         if self._behaviour.chunks_complete and any(chunk is None for chunk in chunks):
             raise _refused(417, "SEND", "02", "A chunk is missing", message)
@@ -325,13 +325,13 @@ class CommunityMessaging(Messaging):
 def build_service(
     *, community: Community, behaviour: Behaviour, shared_key: str, folder: Path, tokens: TokenRegister
 ) -> tuple[Application, CommunityStore]:
-    """Give the sandbox's application, using the community, and the store behind it. Once per process."""
+    """Return the sandbox's application for the community, and the store. Once per process."""
     config = EnvConfig()
-    # Said here and not by environment variables, so that no stray variable can turn authorisation off.
+    # Not by environment variables, so that no stray variable can turn authorisation off.
     config.auth_mode, config.store_mode, config.shared_key = "full", "memory", shared_key
     store = CommunityStore(config, community, behaviour, folder)
-    # The sandbox makes its messaging from these two names at the first request. FastAPI's own overrides would do too,
-    # but it examines them again on every request, which made each four times slower.
+    # The sandbox makes the messaging from these two names at the first request. FastAPI's overrides would work too, but
+    # FastAPI evaluates them again for every request, which made requests four times slower.
     dependencies.get_store = lambda: store
     dependencies.Messaging = lambda store: CommunityMessaging(store, tokens)
     return app, store

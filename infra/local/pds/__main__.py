@@ -1,7 +1,7 @@
 """Start the local PDS: `python -m infra.local.pds --secret FILE`, in the MESH sandbox's environment.
 
-It makes a key pair, registers the public half, and writes the application's secret, as Secrets Manager would hold it,
-into the file, for its owner alone. Prints `ready http://127.0.0.1:PORT`, and ends with status 0 on SIGTERM.
+It makes a key pair, registers the public key, and writes the application's secret to the file in the form of the AWS
+secret; only the owner can read it. Prints `ready http://127.0.0.1:PORT`, and ends with status 0 on SIGTERM.
 """
 
 import argparse
@@ -20,26 +20,26 @@ APPLICATION, KEY_ID = "local-run-application", "local-1"
 
 
 def main() -> None:
-    """Read the arguments and serve until told to stop."""
+    """Parse the arguments and serve until SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m infra.local.pds", description="A local PDS on 127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
-    parser.add_argument("--people", type=Path, default=people.DEFAULT_PEOPLE, help="who is known")
-    parser.add_argument("--secret", type=Path, required=True, help="file to write the application's secret into")
+    parser.add_argument("--people", type=Path, default=people.DEFAULT_PEOPLE, help="file of the known people")
+    parser.add_argument("--secret", type=Path, required=True, help="file to write the application's secret to")
     parser.add_argument(
-        "--per-second", type=int, default=5, help="requests a second, as the real service (0: no limit)"
+        "--per-second", type=int, default=5, help="allowed requests a second, as in the real service (0: no limit)"
     )
-    given = parser.parse_args()
-    port = given.port or _free_port()
+    options = parser.parse_args()
+    port = options.port or _free_port()
     key = generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    given.secret.touch(mode=0o600)
-    given.secret.write_text(json.dumps({"application_key": APPLICATION, "key_id": KEY_ID, "private_key": pem}))
+    options.secret.touch(mode=0o600)
+    options.secret.write_text(json.dumps({"application_key": APPLICATION, "key_id": KEY_ID, "private_key": pem}))
     service = LocalPds.of(
-        people.read(given.people),
+        people.read(options.people),
         application_key=APPLICATION,
         url=f"http://127.0.0.1:{port}",
         keys={KEY_ID: key.public_key()},
-        per_second=given.per_second or None,
+        per_second=options.per_second or None,
     )
     from infra.local.mesh.server import serve  # it needs the sandbox's packages
 

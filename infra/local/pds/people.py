@@ -1,4 +1,4 @@
-"""The people of the local PDS, and the FHIR resources that it gives of them.
+"""The people of the local PDS, as FHIR resources.
 
 `people.json` holds public test patients and invented ones, all in the test range 900-999:
 
@@ -6,7 +6,7 @@
      "practices": [{"ods_code": "…", "start": "…", "end": "…"}], "security": "U", "deceased": "YYYY-MM-DD",
      "name_period": {…}, "superseded_by": "9…", "invalidated": true}
 
-Everything but the NHS number may be left out: PDS has such people.
+All fields but the NHS number are optional, as in PDS.
 """
 
 import json
@@ -23,13 +23,13 @@ Person = Mapping[str, Any]
 
 
 def read(path: Path = DEFAULT_PEOPLE) -> dict[str, Person]:
-    """Read a people file; by NHS number. Raises ValueError for one that is no such file."""
+    """Read a people file; return the people by NHS number. Raises ValueError for another kind of file."""
     people = json.loads(path.read_text(encoding="utf-8"))
     return {person["nhs_number"]: person for person in people}
 
 
 def patient(person: Person) -> dict[str, Any]:
-    """Write a person as PDS does: what is not known is left out, and what the label withholds, too."""
+    """Return a person's Patient resource: PDS omits unknown data, and data that the security label withholds."""
     label = person.get("security", "U")
     resource: dict[str, Any] = {
         "resourceType": "Patient",
@@ -51,7 +51,9 @@ def patient(person: Person) -> dict[str, Any]:
     if "deceased" in person:
         resource["deceasedDateTime"] = f"{person['deceased']}T00:00:00+00:00"
     if person.get("practices") and label == "U":
-        resource["generalPractitioner"] = [_practice(number, each) for number, each in enumerate(person["practices"])]
+        resource["generalPractitioner"] = [
+            _practice(number, practice) for number, practice in enumerate(person["practices"])
+        ]
     return resource
 
 

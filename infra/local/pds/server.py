@@ -1,4 +1,4 @@
-"""The door to the local PDS: an ASGI application around `service`."""
+"""An ASGI application around `service`."""
 
 import asyncio
 
@@ -20,12 +20,12 @@ def application(service: LocalPds) -> Application:
             body += event.get("body", b"")
             more = event.get("more_body", False)
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        answered = service.answer(Asked(scope["method"], scope["path"], headers, body))
-        await asyncio.sleep(answered.delay)
-        fields = [(name.encode(), value.encode()) for name, value in answered.headers.items()]
-        fields.append((b"Content-Length", str(len(answered.body)).encode()))
-        await send({"type": "http.response.start", "status": answered.status, "headers": fields})
-        await send({"type": "http.response.body", "body": answered.body})
+        response = service.answer(Asked(scope["method"], scope["path"], headers, body))
+        await asyncio.sleep(response.delay)
+        fields = [(name.encode(), value.encode()) for name, value in response.headers.items()]
+        fields.append((b"Content-Length", str(len(response.body)).encode()))
+        await send({"type": "http.response.start", "status": response.status, "headers": fields})
+        await send({"type": "http.response.body", "body": response.body})
 
     return serve
 

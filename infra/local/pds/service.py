@@ -1,15 +1,15 @@
-"""What the local PDS answers to which request: pure but for its clock, so that tests ask it without a network.
+"""Responses of the local PDS to requests, without a network, so that tests can call it directly.
 
-Source: PDS FHIR API description, "Get patient details", and its table of errors.
+Source: PDS FHIR API description, "Get patient details", and the table of errors.
 
-| path | answer |
+| path | response |
 |---|---|
-| `POST /oauth2/token` | a token, as `tokens` |
+| `POST /oauth2/token` | a token, from `tokens` |
 | `GET /personal-demographics/FHIR/R4/Patient/{nhs number}` | the Patient, or an OperationOutcome |
-| `GET /control/requests` | every request for a patient, without its token, and its status; `DELETE` forgets them |
-| `POST /control/next` | `{"mode", "count", …}`: what the next requests for a patient meet (see `MODES`) |
+| `GET /control/requests` | all requests for patients, without tokens, with statuses; `DELETE` forgets them |
+| `POST /control/next` | `{"mode", "count", …}`: failures of the next requests for patients (see `MODES`) |
 | `PUT /control/keys` | `{"kid": "PEM"}`: the public keys that are registered from now on |
-| `POST /control/tokens/withdrawn` | every token ends |
+| `POST /control/tokens/withdrawn` | withdraw all tokens |
 | `PUT /control/clock` | `{"seconds"}`: how far PDS's clock is ahead of this machine's |
 """
 
@@ -48,7 +48,7 @@ _OUTCOMES = {
 
 MODES = {
     "busy": "TOO_MANY_REQUESTS",  # with `retry_after` in seconds, if given
-    "slow": None,  # answers as always, after `seconds`
+    "slow": None,  # the usual response, after `seconds`
     "timeout": "UNABLE_TO_CALL_SERVICE",
     "down": "SERVICE_UNAVAILABLE",
     "refused": "MISSING_VALUE",
@@ -58,7 +58,7 @@ MODES = {
 
 @dataclass(frozen=True)
 class Asked:
-    """One HTTP request; header names in lower case."""
+    """An HTTP request; header names in lower case."""
 
     method: str
     path: str
@@ -68,7 +68,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answered:
-    """One HTTP answer. `delay`: seconds to wait before it is given."""
+    """An HTTP response. `delay`: seconds to wait before it is sent."""
 
     status: int
     headers: Mapping[str, str]
@@ -78,7 +78,7 @@ class Answered:
 
 @dataclass
 class LocalPds:
-    """The service. `per_second` is the rate of the one application; None leaves it unlimited."""
+    """The service. `per_second` is the application's rate; None is unlimited."""
 
     people: Mapping[str, Person]
     desk: TokenDesk
@@ -101,23 +101,23 @@ class LocalPds:
         per_second: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> "LocalPds":
-        """Make a service at a URL for one application and its registered keys."""
+        """Make a service at a URL for an application and the registered keys."""
         desk = TokenDesk(application_key, url + TOKEN, lambda: clock() + pds.ahead, dict(keys))
         pds = cls(people, desk, per_second, clock)
         return pds
 
     def answer(self, asked: Asked) -> Answered:
-        """Answer one request."""
+        """Return the response to a request."""
         if asked.path == TOKEN and asked.method == "POST":
             return self._dated(self._token(asked))
         if asked.path.startswith(API) and asked.method == "GET":
-            answered = self._dated(self._patient(asked))
+            response = self._dated(self._patient(asked))
             shown = {name: value for name, value in asked.headers.items() if name != "authorization"}
             nhs_number = asked.path.removeprefix(API)
             self.requests.append(
-                {"at": self.clock(), "status": answered.status, "nhs_number": nhs_number, "headers": shown}
+                {"at": self.clock(), "status": response.status, "nhs_number": nhs_number, "headers": shown}
             )
-            return answered
+            return response
         if asked.path.startswith(CONTROL):
             return self._control(asked.method, asked.path.removeprefix(CONTROL), asked.body)
         return _json(404, {"error": "no such path"})
@@ -126,8 +126,8 @@ class LocalPds:
         try:
             return _json(200, self.desk.token(dict(parse_qsl(asked.body.decode("ascii", "replace")))))
         except RefusedError as refused:
-            said = {"error": refused.error, "error_description": refused.description, "message_id": str(uuid.uuid4())}
-            return _json(refused.status, said)
+            body = {"error": refused.error, "error_description": refused.description, "message_id": str(uuid.uuid4())}
+            return _json(refused.status, body)
 
     def _patient(self, asked: Asked) -> Answered:
         mode = self._modes[0] if self._modes else {}
@@ -140,8 +140,8 @@ class LocalPds:
         if code := MODES.get(str(mode.get("mode"))):
             wait = {"Retry-After": str(mode["retry_after"])} if "retry_after" in mode else {}
             return _outcome(code, wait)
-        answered = self._details(asked)
-        return Answered(answered.status, answered.headers, answered.body, float(mode.get("seconds", 0.0)))
+        response = self._details(asked)
+        return Answered(response.status, response.headers, response.body, float(mode.get("seconds", 0.0)))
 
     def _details(self, asked: Asked) -> Answered:
         scheme, _, token = asked.headers.get("authorization", "").partition(" ")
@@ -170,7 +170,7 @@ class LocalPds:
         return _json(200, patient(person), {"ETag": 'W/"1"', **mirrored}, "application/fhir+json")
 
     def _within_rate(self) -> bool:
-        """Let an allowance of one second's requests fill up at the rate, and take one of it."""
+        """Take a request from the allowance, which fills up at the rate, to one second's requests at most."""
         if self.per_second is None:
             return True
         now = self.clock()
@@ -202,10 +202,10 @@ class LocalPds:
                 return _json(404, {"error": "no such control"})
         return _json(200, {})
 
-    def _dated(self, answered: Answered) -> Answered:
+    def _dated(self, response: Answered) -> Answered:
         now = datetime.fromtimestamp(self.clock() + self.ahead, UTC)
         date = {"Date": email.utils.format_datetime(now, usegmt=True)}
-        return Answered(answered.status, {**answered.headers, **date}, answered.body, answered.delay)
+        return Answered(response.status, {**response.headers, **date}, response.body, response.delay)
 
 
 _MIRRORED = ("X-Request-ID", "X-Correlation-ID")
@@ -238,5 +238,5 @@ def _json(
 def _is_nhs_number(text: str) -> bool:
     if not _TEN_DIGITS.fullmatch(text):
         return False
-    check = 11 - sum((10 - place) * int(digit) for place, digit in enumerate(text[:9])) % 11
+    check = 11 - sum((10 - index) * int(digit) for index, digit in enumerate(text[:9])) % 11
     return check != 10 and check % 11 == int(text[9])

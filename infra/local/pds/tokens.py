@@ -1,7 +1,7 @@
-"""The token endpoint: it takes a signed JWT apart by hand, believes nothing of it, and gives a token for a while.
+"""The token endpoint: it verifies a signed JWT without a library, and issues an access token.
 
-Each refusal has the status and the words that NHS England's platform gives it. Source: "Application-restricted RESTful
-APIs - signed JWT authentication", its table of errors.
+A refusal has the status and the text of NHS England's platform. Source: "Application-restricted RESTful APIs - signed
+JWT authentication", table of errors.
 """
 
 import base64
@@ -23,7 +23,7 @@ _JWT = "client_assertion JWT"
 
 
 class RefusedError(Exception):
-    """No token: the status, the OAuth2 error and its description."""
+    """No token is issued: the status, the OAuth2 error and the description."""
 
     def __init__(self, status: int, error: str, description: str) -> None:
         super().__init__(description)
@@ -34,9 +34,9 @@ class RefusedError(Exception):
 
 @dataclass
 class TokenDesk:
-    """Checks JWTs against the public keys that an application registered, and knows the tokens that it gave.
+    """Verifies JWTs with the public keys of an application, and remembers the issued tokens.
 
-    `keys` are public keys by `kid`. `clock` gives seconds since 1970.
+    `keys` are public keys by `kid`. `clock` returns seconds since 1970.
     """
 
     application_key: str
@@ -49,7 +49,7 @@ class TokenDesk:
     _tokens: dict[str, float] = field(default_factory=dict)
 
     def token(self, form: Mapping[str, str]) -> dict[str, str]:
-        """Give a token for a form. Raises RefusedError."""
+        """Issue a token for a form. Raises RefusedError."""
         if form.get("grant_type") != "client_credentials":
             raise RefusedError(400, "unsupported_grant_type", "grant_type is invalid")
         if form.get("client_assertion_type") != ASSERTION_TYPE:
@@ -62,11 +62,11 @@ class TokenDesk:
         return {"access_token": token, "expires_in": str(self.lifetime_seconds), "token_type": "Bearer"}
 
     def accepts(self, token: str) -> bool:
-        """Whether the token was given here and has not ended."""
+        """Whether the token was issued here and has not expired."""
         return self._tokens.get(token, 0.0) > self.clock()
 
     def withdraw_all(self) -> None:
-        """End every token that was given."""
+        """Withdraw all issued tokens."""
         self._tokens.clear()
 
     def _check(self, assertion: str) -> None:

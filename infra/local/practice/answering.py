@@ -1,9 +1,9 @@
-"""Decides how the practice answers: as the NHS test harness does, by a given name, or by what it found.
+"""Choose the practice's responses: as the NHS test harness does, by a given name, or by the findings.
 
-A given name of the patient or the practitioner picks the answer:
-`20009`, `10004`, … that infrastructure code alone; `30002`, … 20013 and then that code; `IB001` to `IB025` 20013 and
-then 30001 to 30025; `infonly` 20013 alone; `reversed` the business answer before the infrastructure one;
-`invrep` a malformed answer; `noresponse` silence. Otherwise 20013 and 30001.
+A given name of the patient or the practitioner selects the responses:
+`20009`, `10004`, … only that infrastructure code; `30002`, … 20013 and then that code; `IB001` to `IB025` 20013 and
+then 30001 to 30025; `infonly` only 20013; `reversed` the business response before the infrastructure one;
+`invrep` a malformed response; `noresponse` none. Otherwise 20013 and 30001.
 """
 
 import re
@@ -15,7 +15,7 @@ from infra.local.practice.reading import Part, Reading
 
 @dataclass(frozen=True)
 class Answer:
-    """One response to send: its code, diagnostics for the sender, or a malformed body instead."""
+    """A response to send: the code and diagnostics for the sender, or a malformed body."""
 
     code: str
     diagnostics: tuple[str, ...] = ()
@@ -28,14 +28,14 @@ _WORDS = frozenset({"noresponse", "infonly", "invrep", "reversed"})
 
 
 class Answering:
-    """Remembers what has been answered, so that it can tell a repeat."""
+    """Chooses responses, and remembers messages to recognise repeats."""
 
     def __init__(self) -> None:
         self._messages: set[str] = set()
         self._documents: set[str] = set()
 
     def decide(self, reading: Reading) -> tuple[Answer, ...]:
-        """Give the answers in the order of sending; none for silence."""
+        """Return the responses in sending order; empty for no response."""
         refusal = _refusal(reading)
         if refusal is not None:
             return (refusal,) if reading.infrastructure_requested or reading.message_id is None else ()
@@ -58,7 +58,7 @@ class Answering:
 
 
 def _refusal(reading: Reading) -> Answer | None:
-    by_part = {part: tuple(f.text for f in reading.findings if f.part is part) for part in Part}
+    by_part = {part: tuple(finding.text for finding in reading.findings if finding.part is part) for part in Part}
     for part, code in (
         (Part.ENVELOPE, codes.UNREADABLE),
         (Part.HEADER, codes.HEADER_INVALID),

@@ -1,6 +1,6 @@
-"""The ITK response codes that the practice can give: how each is worded and graded in an OperationOutcome.
+"""ITK response codes of the practice, with their wording and severity in an OperationOutcome.
 
-Codes: ITK-ResponseCodes-1; issue types: FHIR STU3 IssueType. The wording is ours: a reader must go by the code.
+Codes: ITK-ResponseCodes-1; issue types: FHIR STU3 IssueType. The wording is invented: readers must go by the code.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ PAYLOAD_INVALID = "20009"
 
 @dataclass(frozen=True)
 class Code:
-    """One response code, as it appears in an issue."""
+    """A response code, as in an issue."""
 
     code: str
     positive: bool
@@ -74,7 +74,7 @@ _CODES = {
         _positive("30011", "Advised to go elsewhere"),
         _negative("30012", "business-rule", "Patient could not be reached"),
         _positive("30013", "Closed: service not needed"),
-        # Graded as information in the field, and negative all the same.
+        # Graded as information in practice, but negative.
         _negative("30014", "informational", "Closed: service not accepted", severity="information"),
         _negative("30015", "informational", "Closed: referral received before", severity="information"),
         _positive("30016", "Referral accepted"),
@@ -92,5 +92,5 @@ _CODES = {
 
 
 def lookup(code: str) -> Code:
-    """Give the entry of a code; a code that nobody listed is given as negative, so that readers can be tried on it."""
+    """Return the entry of a code. An unknown code is negative, so that readers can be tested with it."""
     return _CODES.get(code) or _negative(code, "processing", "Not a listed code")

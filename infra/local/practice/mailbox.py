@@ -1,7 +1,7 @@
-"""The practice's own small MESH client: enough of the API to collect, acknowledge and answer.
+"""The practice's own small MESH client: collect, acknowledge and respond.
 
-Source: the MESH API description (v2). Errors are split by what the practice does next: MailboxRefusedError stops it,
-MailboxUnavailableError makes it try again later, MessageGoneError makes it leave the message.
+Source: the MESH API description (v2). Errors differ by the practice's next action: MailboxRefusedError stops it,
+MailboxUnavailableError makes it retry later, MessageGoneError makes it skip the message.
 """
 
 import hmac
@@ -21,20 +21,20 @@ _OUR_FAULT = frozenset({httpx.codes.BAD_REQUEST, httpx.codes.FORBIDDEN, httpx.co
 
 
 class MailboxRefusedError(Exception):
-    """MESH does not accept the mailbox's credentials or its requests: stop, and correct them."""
+    """MESH refuses the mailbox's credentials or requests: stop, and correct them."""
 
 
 class MailboxUnavailableError(Exception):
-    """MESH gave no usable answer: try again later."""
+    """MESH gave no usable response: retry later."""
 
 
 class MessageGoneError(Exception):
-    """The message is no longer in the mailbox: leave it."""
+    """The message is no longer in the mailbox: skip it."""
 
 
 @dataclass(frozen=True)
 class Collected:
-    """A message as collected: its MESH headers (lower case) and its decompressed body."""
+    """A collected message: the MESH headers (lower case) and the decompressed body."""
 
     message_id: str
     headers: Mapping[str, str] = field(repr=False)
@@ -42,7 +42,7 @@ class Collected:
 
 
 class Mailbox:
-    """One MESH mailbox, used from one thread."""
+    """A MESH mailbox, used from one thread."""
 
     def __init__(self, *, url: str, mailbox: str, password: str, shared_key: str, timeout_seconds: float = 30) -> None:
         self.id = mailbox
@@ -52,7 +52,7 @@ class Mailbox:
         self._client = httpx.Client(timeout=timeout_seconds, trust_env=False)
 
     def __enter__(self) -> Self:
-        """Use the mailbox until the end of the block."""
+        """Enter the block."""
         return self
 
     def __exit__(
@@ -62,7 +62,7 @@ class Mailbox:
         self._client.close()
 
     def handshake(self) -> None:
-        """Tell MESH that the mailbox is in use. Raises MailboxRefusedError, MailboxUnavailableError."""
+        """Send MESH's handshake. Raises MailboxRefusedError, MailboxUnavailableError."""
         self._request(
             "POST",
             "",
@@ -75,35 +75,35 @@ class Mailbox:
         )
 
     def waiting(self) -> list[str]:
-        """List the ids of the messages that wait, up to a page. Raises MailboxRefusedError, MailboxUnavailableError."""
-        answer = self._request("GET", "/inbox")
+        """Return the ids of waiting messages, up to a page. Raises MailboxRefusedError, MailboxUnavailableError."""
+        response = self._request("GET", "/inbox")
         try:
-            return [str(message_id) for message_id in answer.json()["messages"]]
+            return [str(message_id) for message_id in response.json()["messages"]]
         except (ValueError, KeyError, TypeError) as error:
-            message = "the inbox's answer cannot be read"
+            message = "the response with the inbox cannot be read"
             raise MailboxUnavailableError(message) from error
 
     def collect(self, message_id: str) -> Collected:
-        """Download a message, all its chunks. Raises MessageGoneError, MailboxRefusedError, MailboxUnavailableError."""
-        answer = self._request("GET", f"/inbox/{message_id}")
-        headers, parts, number = dict(answer.headers), [answer.content], 1
+        """Download a message with all chunks. Raises MessageGoneError, MailboxRefusedError, MailboxUnavailableError."""
+        response = self._request("GET", f"/inbox/{message_id}")
+        headers, parts, number = dict(response.headers), [response.content], 1
         if not headers.get("mex-messageid"):
             message = "a download came without MESH headers"
             raise MailboxUnavailableError(message)
-        while answer.status_code == httpx.codes.PARTIAL_CONTENT:
+        while response.status_code == httpx.codes.PARTIAL_CONTENT:
             number += 1
-            answer = self._request("GET", f"/inbox/{message_id}/{number}")
-            parts.append(answer.content)
+            response = self._request("GET", f"/inbox/{message_id}/{number}")
+            parts.append(response.content)
         return Collected(message_id, headers, b"".join(parts))
 
     def acknowledge(self, message_id: str) -> None:
-        """Take a message out of the mailbox. Raises MessageGoneError, MailboxRefusedError, MailboxUnavailableError."""
+        """Remove a message from the mailbox. Raises MessageGoneError, MailboxRefusedError, MailboxUnavailableError."""
         self._request("PUT", f"/inbox/{message_id}/status/acknowledged")
 
     def send(
         self, content: bytes, *, to: str, workflow_id: str, local_id: str, content_type: str, content_encoding: str = ""
     ) -> str:
-        """Upload a message and give its MESH id. Raises MailboxRefusedError, MailboxUnavailableError."""
+        """Upload a message and return the MESH id. Raises MailboxRefusedError, MailboxUnavailableError."""
         headers = {
             "Mex-From": self.id,
             "Mex-To": to,
@@ -115,32 +115,32 @@ class Mailbox:
         }
         if content_encoding:
             headers["Content-Encoding"] = content_encoding
-        answer = self._request("POST", "/outbox", headers=headers, content=content)
+        response = self._request("POST", "/outbox", headers=headers, content=content)
         try:
-            return str(answer.json()["message_id"])
+            return str(response.json()["message_id"])
         except (ValueError, KeyError, TypeError) as error:
-            message = "the answer to an upload cannot be read"
+            message = "the response to an upload cannot be read"
             raise MailboxUnavailableError(message) from error
 
     def _request(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
     ) -> httpx.Response:
-        wanted = {"Accept": _ACCEPT, "Authorization": self._token(), **(headers or {})}
+        all_headers = {"Accept": _ACCEPT, "Authorization": self._token(), **(headers or {})}
         try:
-            answer = self._client.request(method, self._url + path, headers=wanted, content=content)
+            response = self._client.request(method, self._url + path, headers=all_headers, content=content)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             message = f"{method} failed ({type(error).__name__})"
             raise MailboxUnavailableError(message) from error
-        if answer.status_code in _OUR_FAULT:
-            message = f"{method} was answered with status {answer.status_code}"
+        if response.status_code in _OUR_FAULT:
+            message = f"{method} failed with status {response.status_code}"
             raise MailboxRefusedError(message)
-        if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
-            message = f"{method} found nothing (status {answer.status_code})"
+        if response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
+            message = f"{method} found nothing (status {response.status_code})"
             raise MessageGoneError(message)
-        if not answer.is_success:
-            message = f"{method} was answered with status {answer.status_code}"
+        if not response.is_success:
+            message = f"{method} failed with status {response.status_code}"
             raise MailboxUnavailableError(message)
-        return answer
+        return response
 
     def _token(self) -> str:
         nonce, stamp = str(uuid4()), datetime.now(UTC).strftime("%Y%m%d%H%M")

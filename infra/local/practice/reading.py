@@ -1,8 +1,8 @@
-"""Reads a GP Connect message as a receiving system would: what it says, and everything that is wrong with it.
+"""Read a GP Connect message as a receiving system would: the content, and all faults.
 
 Sources: the ITK3 message distribution profiles (ITK-Message-Bundle-1, ITK-MessageHeader-2,
 Extension-ITK-MessageHandling-2, ITK-Document-Bundle-1, ITK-Attachment-Binary-1) and the Send Document specification.
-Findings go back to the sender and into logs, so they name elements and never quote a patient's data.
+Findings go to the sender and into logs, so they name elements and never quote a patient's data.
 """
 
 import base64
@@ -46,7 +46,7 @@ _DIGESTS = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
 
 
 class Part(StrEnum):
-    """Which part of the message a finding is about; it decides the code of the answer."""
+    """Part of the message that a finding is about; it decides the response code."""
 
     ENVELOPE = "envelope"
     HEADER = "header"
@@ -55,7 +55,7 @@ class Part(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong with a message."""
+    """A fault of a message."""
 
     part: Part
     text: str
@@ -63,7 +63,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Document:
-    """A document carried in a Binary: its type, its size and SHA-256 once decoded."""
+    """A document in a Binary: the type, and the decoded size and SHA-256."""
 
     content_type: str
     size: int
@@ -72,7 +72,7 @@ class Document:
 
 @dataclass
 class Reading:
-    """What a message says. `message_id` is None where the header could not be read."""
+    """Content of a message. `message_id` is None if the header could not be read."""
 
     message_id: str | None = None
     event: str = ""
@@ -90,9 +90,9 @@ class Reading:
 
 
 def read(content: bytes, *, schema: Path | None = None, mesh_from: str = "", checksum: str = "") -> Reading:
-    """Read a decompressed message body; never raises for what is in it.
+    """Read a decompressed message body; never raises for a fault in it.
 
-    `schema` is the STU3 `fhir-single.xsd`, `mesh_from` and `checksum` the MESH headers to compare with.
+    `schema` is the STU3 `fhir-single.xsd`; `mesh_from` and `checksum` are MESH headers to compare with.
     """
     reading = Reading()
     if checksum and not _checksum_holds(checksum, content):
@@ -174,15 +174,15 @@ def _check_handling(reading: Reading, header: Any) -> None:
     part = Part.HEADER
     handling = header.findall(f"f:extension[@url='{_HANDLING}']", _NS)
     if len(handling) != 1:
-        reading.find(part, f"the message handling extension is there {len(handling)} times, not once")
+        reading.find(part, f"the message handling extension occurs {len(handling)} times, not once")
         return
-    given = Counter(extension.get("url") for extension in handling[0].findall("f:extension", _NS))
+    counts = Counter(extension.get("url") for extension in handling[0].findall("f:extension", _NS))
     for key, element in _HANDLING_KEYS.items():
-        if given[key] != 1:
-            reading.find(part, f"handling key {key} is there {given[key]} times, not once")
+        if counts[key] != 1:
+            reading.find(part, f"handling key {key} occurs {counts[key]} times, not once")
         elif handling[0].find(f"f:extension[@url='{key}']/f:{element}", _NS) is None:
             reading.find(part, f"handling key {key} has no {element}")
-    for unknown in sorted(str(key) for key in set(given) - set(_HANDLING_KEYS)):
+    for unknown in sorted(str(key) for key in set(counts) - set(_HANDLING_KEYS)):
         reading.find(part, f"handling key {unknown} is not known")
 
     def value(key: str, path: str) -> str | None:
@@ -194,7 +194,7 @@ def _check_handling(reading: Reading, header: Any) -> None:
     if type_system != _RECIPIENT_TYPE_SYSTEM or type_code not in {"FA", "FI"}:
         reading.find(part, "handling key RecipientType is neither FA nor FI")
     if value("MessageDefinition", "f:valueReference/f:reference") not in _MESSAGE_DEFINITIONS:
-        reading.find(part, "handling key MessageDefinition is not that of GP Connect Send Document")
+        reading.find(part, "handling key MessageDefinition is not the one of GP Connect Send Document")
     reference = value("SenderReference", "f:valueString")
     if reference is not None and not 0 < len(reference) <= 255:
         reading.find(part, "handling key SenderReference is empty or longer than 255 characters")
@@ -227,12 +227,12 @@ def _check_payload(reading: Reading, payload: Any) -> None:
     patients = [resource for resource in _resources(payload) if _name(resource) == "Patient"]
     subject = _resolve(payload, _value(composition, "f:subject/f:reference"))
     if len(patients) != 1 or subject is not patients[0]:
-        reading.find(part, "Composition.subject is not the document's one Patient")
+        reading.find(part, "Composition.subject is not the document's only Patient")
     for patient in patients:
         _check_patient(reading, patient)
     people = [resource for resource in _resources(payload) if _name(resource) in {"Patient", "Practitioner"}]
     reading.given_names = tuple(
-        given.get("value", "") for person in people for given in person.findall("f:name/f:given", _NS)
+        name.get("value", "") for person in people for name in person.findall("f:name/f:given", _NS)
     )
     _check_documents(reading, payload, composition)
 
@@ -288,7 +288,7 @@ def _check_documents(reading: Reading, payload: Any, composition: Any) -> None:
 
 
 def _check_entries(reading: Reading, part: Part, bundle: Any) -> None:
-    """Check what holds for every entry of a Bundle: an id, a full URL that agrees with it, references that resolve."""
+    """Check every entry of a Bundle for an id, a matching full URL, and references that resolve."""
     full_urls = [_value(entry, "f:fullUrl") for entry in bundle.findall("f:entry", _NS)]
     if any(count > 1 for url, count in Counter(full_urls).items() if url):
         reading.find(part, "a fullUrl is used more than once")
@@ -302,28 +302,28 @@ def _check_entries(reading: Reading, part: Part, bundle: Any) -> None:
         if id_ is None:
             reading.find(part, f"{_name(resource)}.id is missing")
         elif url.startswith("urn:uuid:") and url != f"urn:uuid:{id_}":
-            reading.find(part, f"fullUrl of {_name(resource)} does not agree with its id")
+            reading.find(part, f"fullUrl of {_name(resource)} does not match the id")
         if _name(resource) != "Bundle":
             _check_references(reading, part, bundle, resource)
 
 
 def _check_references(reading: Reading, part: Part, bundle: Any, resource: Any) -> None:
     for reference in resource.iter(f"{{{FHIR}}}reference"):
-        # The message definition is named by its URL and is not part of the message.
+        # The message definition is referenced by URL and is not part of the message.
         if reference.getparent().tag == f"{{{FHIR}}}valueReference":
             continue
         if _resolve(bundle, reference.get("value")) is None:
-            reading.find(part, f"a reference of {_name(resource)} leads to nothing in its Bundle")
+            reading.find(part, f"a reference of {_name(resource)} does not resolve in the Bundle")
 
 
 def _check_schema(reading: Reading, root: Any, schema: Path) -> None:
     validator = _compiled(schema)
     if not validator.validate(root):
-        # A validator's own words quote the values at fault.
+        # The validator's messages quote the values.
         errors: Any = validator.error_log
         lines = sorted({entry.line for entry in errors})
         shown = ", ".join(str(line) for line in lines[:5])
-        reading.find(Part.PAYLOAD, f"not valid against the STU3 schema ({len(lines)} places; lines {shown})")
+        reading.find(Part.PAYLOAD, f"not valid against the STU3 schema ({len(lines)} lines: {shown})")
 
 
 @cache
@@ -350,7 +350,7 @@ def _first_resource(bundle: Any) -> Any | None:
 
 
 def _resolve(bundle: Any, reference: str | None) -> Any | None:
-    """Find the resource of this Bundle that a reference names: by full URL, or by `Type/id`."""
+    """Return the resource in this Bundle that a reference names, by full URL or by `Type/id`."""
     if not reference:
         return None
     for entry in bundle.findall("f:entry", _NS):
@@ -374,13 +374,13 @@ def _name(resource: Any) -> str:
 
 
 def _value(element: Any, path: str) -> str | None:
-    found = element.find(path, _NS)
-    return None if found is None else found.get("value")
+    child = element.find(path, _NS)
+    return None if child is None else child.get("value")
 
 
 def _is_instant(text: str | None) -> bool:
     try:
-        # Seven fractional digits are allowed by FHIR and unknown to Python.
+        # FHIR allows seven fractional digits; Python does not.
         moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text or ""))
     except ValueError:
         return False
@@ -388,7 +388,7 @@ def _is_instant(text: str | None) -> bool:
 
 
 def _checksum_holds(checksum: str, content: bytes) -> bool:
-    """Compare a checksum written as hex, with or without the algorithm's name before it; others cannot be checked."""
+    """Compare a hexadecimal checksum, with or without the algorithm's name; other forms are not checked."""
     digest = re.split(r"[\s:]+", checksum.strip())[-1].lower()
     algorithm = _DIGESTS.get(len(digest)) if re.fullmatch(r"[0-9a-f]+", digest) else None
     return algorithm is None or hashlib.new(algorithm, content, usedforsecurity=False).hexdigest() == digest

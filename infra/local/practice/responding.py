@@ -1,6 +1,6 @@
-"""Writes ITK3 Responses, in the shape of today and in the older and rarer shapes that a reader must tolerate.
+"""Write ITK3 Responses, in the current form and in older and rarer forms that a reader must accept.
 
-A response is written once as FHIR JSON values; the XML is made from the same values, in the schema's element order.
+A response is FHIR JSON values; the XML is made from the same values, in the schema's element order.
 Sources: ITK-MessageHeader-2, Extension-ITK-MessageHandling-2, ITK-Response-OperationOutcome-1.
 """
 
@@ -24,7 +24,7 @@ _SYSTEMS = "https://fhir.nhs.uk/STU3/CodeSystem"
 
 
 class Shape(StrEnum):
-    """How a response is written."""
+    """Form of a response."""
 
     STANDARD = "standard"
     LEGACY = "legacy"  # event ITK002M, the old code system, no handling extension, a Practitioner as sender
@@ -36,7 +36,7 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True)
 class Practice:
-    """Who answers: the organisation's ODS code and the mailbox."""
+    """The responding organisation: ODS code and mailbox."""
 
     ods_code: str
     mailbox: str
@@ -44,7 +44,7 @@ class Practice:
 
 @dataclass(frozen=True)
 class Response:
-    """A response ready to be uploaded."""
+    """A response to upload."""
 
     id: str
     content: bytes
@@ -53,7 +53,7 @@ class Response:
 
 
 def write(answer: Answer, reading: Reading, practice: Practice, *, shape: Shape, now: datetime) -> Response:
-    """Write one response. Its id is derived from the original's and the code, so that a repeat has the same id."""
+    """Write a response. The id derives from the original's id and the code, so a repeat has the same id."""
     original = reading.message_id or UNREADABLE_ORIGINAL
     id_ = str(uuid5(NAMESPACE_URL, f"{practice.mailbox}/{original}/{answer.code}"))
     bundle = _bundle(answer, original, id_, practice, shape=shape, now=now)
@@ -206,16 +206,16 @@ def _as_xml(bundle: dict[str, Any]) -> bytes:
 
 def _fill(parent: Any, values: dict[str, Any]) -> None:
     for name, value in values.items():
-        for one in value if isinstance(value, list) else [value]:
+        for item in value if isinstance(value, list) else [value]:
             if name == "resourceType":
                 continue
             if name == "url":
-                parent.set("url", one)
+                parent.set("url", item)
                 continue
             element = etree.SubElement(parent, f"{{{FHIR}}}{name}")
             if name == "resource":
-                element = etree.SubElement(element, f"{{{FHIR}}}{one['resourceType']}")
-            if isinstance(one, dict):
-                _fill(element, one)
+                element = etree.SubElement(element, f"{{{FHIR}}}{item['resourceType']}")
+            if isinstance(item, dict):
+                _fill(element, item)
             else:
-                element.set("value", str(one).lower() if isinstance(one, bool) else str(one))
+                element.set("value", str(item).lower() if isinstance(item, bool) else str(item))

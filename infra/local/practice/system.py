@@ -1,4 +1,4 @@
-"""The practice's system at work: collect, read, keep, answer, and only then acknowledge in MESH."""
+"""The practice's system: collect, read, keep and respond, and only then acknowledge in MESH."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ _FAILURES_ALLOWED = 50
 
 @dataclass
 class _Open:
-    """A collected message whose answers have not all been sent, or which MESH still offers."""
+    """A collected message with unsent responses, or that MESH still lists."""
 
     collected: Collected
     reading: Reading
@@ -30,7 +30,7 @@ class _Open:
 
 
 class PracticeSystem:
-    """Works one mailbox; `work_once` does what is there to do now."""
+    """Works on a mailbox; `work_once` does the current work."""
 
     def __init__(
         self,
@@ -54,20 +54,20 @@ class PracticeSystem:
         self._open: dict[str, _Open] = {}
 
     def work_once(self) -> None:
-        """Take in what waits and send what is due. Raises MailboxRefusedError; what failed otherwise is tried again."""
+        """Collect waiting messages and send due responses. Raises MailboxRefusedError; other failures are retried."""
         try:
             waiting = self._mailbox.waiting()
         except MailboxUnavailableError as error:
             self._log("unavailable", reason=str(error))
             return
-        # What MESH no longer offers was acknowledged, whatever the answer to that looked like.
+        # A message that MESH no longer lists was acknowledged, even if the response was lost.
         for message_id in set(self._open) - set(waiting):
             del self._open[message_id]
         for message_id in waiting:
             try:
                 if message_id not in self._open:
-                    self._take_in(message_id)
-                self._go_on(message_id)
+                    self._collect(message_id)
+                self._continue(message_id)
             except MessageGoneError:
                 self._open.pop(message_id, None)
                 self._log("gone", mesh_message_id=message_id)
@@ -75,7 +75,7 @@ class PracticeSystem:
                 self._log("unavailable", mesh_message_id=message_id, reason=str(error))
                 self._note_failure(message_id)
 
-    def _take_in(self, message_id: str) -> None:
+    def _collect(self, message_id: str) -> None:
         collected = self._mailbox.collect(message_id)
         headers = collected.headers
         if headers.get("mex-messagetype") == "REPORT":
@@ -97,7 +97,7 @@ class PracticeSystem:
             mesh_from=headers.get("mex-from", ""),
             checksum=headers.get("mex-content-checksum", ""),
         )
-        # An answer is never answered, even when it asks for it.
+        # A response gets no response, even if it requests one.
         answers = [] if reading.event == "ITK008M" else list(self._answering.decide(reading))
         self._log(
             "received",
@@ -112,7 +112,7 @@ class PracticeSystem:
         self._open[message_id] = _Open(collected, reading, answers)
         self._keep_copy(self._open[message_id])
 
-    def _go_on(self, message_id: str) -> None:
+    def _continue(self, message_id: str) -> None:
         item = self._open[message_id]
         while item.answers and item.next_at <= time.monotonic():
             self._send(item, item.answers[0])
@@ -124,7 +124,7 @@ class PracticeSystem:
         del self._open[message_id]
 
     def _note_failure(self, message_id: str) -> None:
-        """Give up answers that MESH keeps refusing: an unregistered sender must not hold up the mailbox for ever."""
+        """Give up responses that MESH keeps refusing: an unregistered sender must not block the mailbox for ever."""
         item = self._open.get(message_id)
         if item is None:
             return
@@ -160,7 +160,7 @@ class PracticeSystem:
         self._keep.mkdir(parents=True, exist_ok=True)
         name = item.collected.message_id
         (self._keep / f"{name}.xml").write_bytes(item.collected.content)
-        facts = {
+        record = {
             "mesh_message_id": name,
             "message_id": item.reading.message_id,
             "document_id": item.reading.document_id,
@@ -169,15 +169,15 @@ class PracticeSystem:
             "findings": [asdict(finding) for finding in item.reading.findings],
             "answers": [asdict(answer) for answer in item.answers],
         }
-        (self._keep / f"{name}.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        (self._keep / f"{name}.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
 def shapes_named(name: str) -> Iterator[Shape]:
-    """Give the shapes of the responses to come: always the one named, or each in turn for `mixed`."""
+    """Return the forms of the next responses: always the same, or all in turn for `mixed`."""
     return cycle(Shape) if name == "mixed" else repeat(Shape(name))
 
 
-def log_line(event: str, **facts: object) -> None:
-    """Write one JSON line to standard error. Callers give ids, codes and counts, never what is in a message."""
-    line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "practice": event, **facts}
+def log_line(event: str, **fields: object) -> None:
+    """Write a JSON line to standard error. Callers pass ids, codes and counts, never message content."""
+    line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "practice": event, **fields}
     print(json.dumps(line), file=sys.stderr, flush=True)

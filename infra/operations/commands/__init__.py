@@ -1,15 +1,25 @@
-"""The commands of `gpcm`, a module for each thing that an operator does; importing this makes them all known."""
+"""The commands of `gpcm`, one module per task. Importing this package registers all of them."""
 
 from infra.operations.commands import (
-    checking,
+    checks,
     console,
-    deciding,
-    dropping,
-    looking,
+    decisions,
+    local_run,
     mailboxes,
-    replaying,
-    running,
-    telling,
+    messages,
+    notifications,
+    requests,
+    resending,
 )
 
-__all__ = ["checking", "console", "deciding", "dropping", "looking", "mailboxes", "replaying", "running", "telling"]
+__all__ = [
+    "checks",
+    "console",
+    "decisions",
+    "local_run",
+    "mailboxes",
+    "messages",
+    "notifications",
+    "requests",
+    "resending",
+]

@@ -1,4 +1,4 @@
-"""The console: a page for operations staff, served on this machine."""
+"""The command that serves the console on this machine."""
 
 import sys
 from datetime import timedelta
@@ -7,35 +7,35 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from infra.operations.command_line import Given, Panel, command
-from infra.operations.commands.looking import Actor
+from infra.operations.command_line import CommandContext, Panel, command
+from infra.operations.commands.messages import Actor
 
 
 @command(example="gpcm console --environment int", panel=Panel.LOOK)
 def console(
-    given: Given,
+    context: CommandContext,
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65_535, metavar="NUMBER", help="Where; 0 takes a free port.")
+        int, typer.Option("--port", min=0, max=65_535, metavar="NUMBER", help="Port to listen on; 0 takes a free one.")
     ] = 0,
     days: Annotated[
-        int, typer.Option("--days", min=1, max=366, metavar="NUMBER", help="How far back its list goes.")
+        int, typer.Option("--days", min=1, max=366, metavar="NUMBER", help="How many days back the list goes.")
     ] = 31,
     actor: Actor = None,
 ) -> None:
-    """Serve a web page on this machine: today's flow, the messages, the notices, and what can be done about them.
+    """Serve the console on this machine: today's flow, messages, notifications, and what to do about them.
 
-    Only a browser on this machine can open it, and only whoever can read the code that is written here can sign in.
-    Ctrl-C ends it.
+    Only a browser on this machine can open the console. Signing in needs the code that this command prints.
+    Ctrl-C stops it.
     """
-    from infra.operations.console.serving import serve  # only now: the other commands start without a web server
+    from infra.operations.console.serving import serve  # late: the other commands need no web server
 
-    def tell(address: str, code: str) -> None:
-        given.screen.result(
+    def announce(address: str, code: str) -> None:
+        context.screen.result(
             {"address": address, "code": code},
-            Text(f"The console of {given.place.name}: {address}"),
+            Text(f"The console of {context.environment.name}: {address}"),
             Text(f"Sign in with the code {code}"),
-            Text("Ctrl-C ends it."),
+            Text("Ctrl-C stops it."),
         )
-        sys.stdout.flush()  # whoever reads it through a pipe waits for it
+        sys.stdout.flush()  # a program at the other end of a pipe waits for the code
 
-    serve(given.place, port=port, window=timedelta(days=days), actor=given.actor(actor), tell=tell)
+    serve(context.environment, port=port, window=timedelta(days=days), actor=context.actor(actor), announce=announce)

@@ -1,1 +1,1 @@
-"""A small web page for operations staff, served on this machine alone: `gpcm console`."""
+"""The console of `gpcm console`: web pages for operators, served on this machine alone."""

@@ -1,33 +1,35 @@
-"""The console as a web application: its addresses, and who answers them."""
+"""The console as a web application: the routes and their handlers."""
 
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from infra.operations.console.actions import ActionPages
 from infra.operations.console.answering import error_pages, form
-from infra.operations.console.deeds import Doing
-from infra.operations.console.desk import Desk
+from infra.operations.console.context import ConsoleContext
 from infra.operations.console.documents import Documents
-from infra.operations.console.entrance import Entrance
-from infra.operations.console.guard import Guard
-from infra.operations.console.looking import Looking
-from infra.operations.console.notices import Notices
+from infra.operations.console.login import Login
+from infra.operations.console.message_pages import MessagePages
+from infra.operations.console.notification_pages import NotificationPages
 from infra.operations.console.operators import OperatorsAtThisMachine
 from infra.operations.console.screens import STATIC, Screens
+from infra.operations.console.security import SecurityMiddleware
 
 
-def console(desk: Desk, operators: OperatorsAtThisMachine, *, hosts: frozenset[str], suggested_actor: str) -> ASGIApp:
-    """Make the console of a desk; `suggested_actor` is the id that the sign-in page begins with."""
-    screens = Screens(desk.place.name, desk.board)
-    entrance = Entrance(operators, screens, suggested_actor)
-    looking, notices = Looking(desk, screens), Notices(desk, screens)
-    documents, doing = Documents(desk, screens), Doing(desk, screens)
+def console(
+    context: ConsoleContext, operators: OperatorsAtThisMachine, *, hosts: frozenset[str], suggested_actor: str
+) -> ASGIApp:
+    """Build the console. The sign-in page is pre-filled with `suggested_actor`."""
+    screens = Screens(context.environment.name, context.cache)
+    login = Login(operators, screens, suggested_actor)
+    messages, notifications = MessagePages(context, screens), NotificationPages(context, screens)
+    documents, actions = Documents(context, screens), ActionPages(context, screens)
     errors = error_pages(screens)
     public = Starlette(
         routes=[
-            Route("/", entrance.ask, methods=["GET"]),
-            Route("/", entrance.sign_in, methods=["POST"]),
+            Route("/", login.ask, methods=["GET"]),
+            Route("/", login.sign_in, methods=["POST"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         exception_handlers=errors,
@@ -35,23 +37,23 @@ def console(desk: Desk, operators: OperatorsAtThisMachine, *, hosts: frozenset[s
     one = "/messages/{message_id}"
     private = Starlette(
         routes=[
-            Route("/", looking.today),
-            Route("/messages", looking.messages),
-            Route("/find", form(looking.find), methods=["POST"]),
-            Route("/encounter", form(looking.encounter), methods=["POST"]),
-            Route(one, looking.message),
+            Route("/", messages.today),
+            Route("/messages", messages.messages),
+            Route("/find", form(messages.find), methods=["POST"]),
+            Route("/encounter", form(messages.encounter), methods=["POST"]),
+            Route(one, messages.message),
             Route(f"{one}/document", documents.show),
             Route(f"{one}/reveal", form(documents.reveal), methods=["POST"]),
             Route(f"{one}/attachment", form(documents.attachment), methods=["POST"]),
-            Route(f"{one}/{{deed}}", doing.ask, methods=["GET"]),
-            Route(f"{one}/{{deed}}", form(doing.do), methods=["POST"]),
-            Route("/notices", notices.open),
-            Route("/notices/take", form(notices.take), methods=["POST"]),
-            Route("/notices/take-in", form(notices.take_in), methods=["POST"]),
-            Route("/sign-out", form(entrance.sign_out), methods=["POST"]),
+            Route(f"{one}/{{action}}", actions.ask, methods=["GET"]),
+            Route(f"{one}/{{action}}", form(actions.do), methods=["POST"]),
+            Route("/notifications", notifications.open),
+            Route("/notifications/take", form(notifications.take), methods=["POST"]),
+            Route("/notifications/take-in", form(notifications.take_in), methods=["POST"]),
+            Route("/sign-out", form(login.sign_out), methods=["POST"]),
         ],
         exception_handlers=errors,
     )
-    for each in (public, private):
-        each.router.redirect_slashes = False
-    return Guard(public=public, private=private, operators=operators, hosts=hosts)
+    for application in (public, private):
+        application.router.redirect_slashes = False
+    return SecurityMiddleware(public=public, private=private, operators=operators, hosts=hosts)

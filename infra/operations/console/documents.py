@@ -1,8 +1,7 @@
-"""A message's document: what of it is nobody's personal data, and the rest once it is revealed, for one answer only.
+"""The pages of a message's document. Personal data is hidden until an operator reveals it.
 
-What is shown unrevealed is chosen, label by label: whatever is not known to be harmless is hidden, and only its kind is
-named. A reveal is recorded before anything is read, and shown in the answer to the form that asked for it; there is no
-address under which it could be seen again.
+Before a reveal, only labels on an allow list are shown; of the rest only the name is shown. A reveal is recorded
+before anything is read. The revealed data is only in the response to the form, and has no address.
 """
 
 from collections.abc import Mapping
@@ -16,22 +15,22 @@ from gpconnect_messaging.documents import wording
 from gpconnect_messaging.documents.page import View
 from gpconnect_messaging.documents.reading import Document, Facts, Reading, UnreadableMessageError, read_message
 from gpconnect_messaging.documents.types import media_type
-from gpconnect_messaging.ledger.lifecycle import FactKind
+from gpconnect_messaging.ledger.lifecycle import EventType
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.operators import ReasonError, checked_reason
 from gpconnect_messaging.storage import DamagedMessageError, NotThereError
 from infra.operations.console.answering import Form
-from infra.operations.console.desk import Desk
-from infra.operations.console.guard import operator_of
-from infra.operations.console.reading import found_record
+from infra.operations.console.context import ConsoleContext
+from infra.operations.console.reading import find_record
 from infra.operations.console.screens import Screens
-from infra.operations.place import PlaceError
-from infra.operations.revealing import Personal, reveal
+from infra.operations.console.security import operator_of
+from infra.operations.environment import OperatorEnvironmentError
+from infra.operations.personal_data import Personal, reveal
 
 LARGEST = 50_000_000
-"""Bytes of a message that is shown; a larger one is for the command line, which has a folder to put it into."""
+"""The largest message to show, in bytes. `gpcm render` shows larger ones, and writes files to a folder."""
 
-_HARMLESS: Mapping[str, frozenset[str]] = {
+_ALLOWED_LABELS: Mapping[str, frozenset[str]] = {
     "Message": frozenset(
         {
             *("Message", "Event", "Created", "From mailbox", "Recipient type", "Message definition"),
@@ -41,13 +40,13 @@ _HARMLESS: Mapping[str, frozenset[str]] = {
     "Organisation": frozenset({"Name", "ODS code"}),
     "Document": frozenset({"Type", "Date", "Status", "Confidentiality"}),
 }
-# A browser may open these by itself; all else is only kept, so that nothing in it can run here.
-_OPENED = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg"}
+# A browser may open these types. Others are only downloaded, so that no content runs on this page.
+_OPENED_IN_BROWSER = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg"}
 
 
 @dataclass(frozen=True)
 class Group:
-    """A group of facts as it is shown: those that may be seen, and the names of those that are hidden."""
+    """A group of facts: the visible ones, and the names of the hidden ones."""
 
     heading: str
     facts: tuple[tuple[str, str], ...]
@@ -56,7 +55,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Attachment:
-    """A document that the message carries, as it is shown."""
+    """A document in the message, as the page shows it."""
 
     title: str
     content_type: str
@@ -67,26 +66,26 @@ class Attachment:
 
 @dataclass(frozen=True)
 class _Stored:
-    """What is stored of a message: its reading, or why there is none."""
+    """A stored message, or the reason why it cannot be shown."""
 
     reading: Reading | None
     absent: str = ""
 
 
 class Documents:
-    """Answers for the pages of a message's document."""
+    """The pages of a message's document."""
 
-    def __init__(self, desk: Desk, screens: Screens) -> None:
-        self._desk = desk
+    def __init__(self, context: ConsoleContext, screens: Screens) -> None:
+        self._context = context
         self._screens = screens
 
     def show(self, request: Request) -> Response:
-        """Show what is nobody's personal data."""
-        return self._hidden(request, found_record(self._desk, request), {})
+        """Show the document without personal data."""
+        return self._hidden(request, find_record(self._context, request), {})
 
     def reveal(self, request: Request, form: Form) -> Response:
-        """Show personal data, once, after recording who sees it and why."""
-        record = found_record(self._desk, request)
+        """Show personal data once, after recording the operator and the reason."""
+        record = find_record(self._context, request)
         problems: dict[str, str] = {}
         extent, reason = form.get("extent", ""), form.get("reason", "")
         if extent not in set(View):
@@ -104,41 +103,43 @@ class Documents:
         attachments: list[Attachment] = []
         if stored.reading:
             groups += [
-                Group(each.heading, each.facts)
-                for each in stored.reading.groups
-                if view is View.CLINICAL or not each.clinical
+                Group(group.heading, group.facts)
+                for group in stored.reading.groups
+                if view is View.CLINICAL or not group.clinical
             ]
-            attachments = [_attachment(each, view) for each in stored.reading.documents]
+            attachments = [_attachment(document, view) for document in stored.reading.documents]
         return self._page(request, record, stored, groups=groups, attachments=attachments, revealed=True, reason=reason)
 
     def attachment(self, request: Request, form: Form) -> Response:
-        """Give one attachment's content, after recording that as well."""
-        record = found_record(self._desk, request)
+        """Return the content of an attachment, after recording the reveal."""
+        record = find_record(self._context, request)
         try:
             reason = checked_reason(form.get("reason", ""))
         except ReasonError as error:
-            raise PlaceError(f"{error}. Open the document again, and reveal it first.") from None
+            raise OperatorEnvironmentError(f"{error}. Open the document again, and reveal it first.") from None
         number = form.get("number", "")
         stored = self._reveal(request, record, Personal.DOCUMENT, reason)
         documents = stored.reading.documents if stored.reading else ()
         if not number.isdecimal() or not 1 <= int(number) <= len(documents):
-            raise PlaceError("The message has no such attachment. Open its document again.")
+            raise OperatorEnvironmentError("The message has no such attachment. Open the document again.")
         document = documents[int(number) - 1]
         if document.content is None:
-            raise PlaceError("The attachment cannot be decoded. Its message is in the outbox as it was sent.")
+            raise OperatorEnvironmentError(
+                "The attachment cannot be decoded. The outbox has the message as it was sent."
+            )
         named = media_type(document.content_type)
-        ending = _OPENED.get(named)
+        ending = _OPENED_IN_BROWSER.get(named)
         where = "inline" if ending else "attachment"
-        # The name is ours: the document's own can be a patient's.
+        # A neutral file name: the document's title can name a patient.
         headers = {"Content-Disposition": f'{where}; filename="attachment-{number}.{ending or "bin"}"'}
         if ending == "pdf":
-            # A browser's own reader of PDF is script, style and frames; what it reads can run none of them.
+            # A browser's PDF viewer needs scripts, styles and frames. The PDF itself cannot use them.
             headers["Content-Security-Policy"] = "frame-ancestors 'none'"
         return Response(document.content, media_type=named if ending else "application/octet-stream", headers=headers)
 
     def _reveal(self, request: Request, record: MessageRecord, what: Personal, reason: str) -> _Stored:
         return reveal(
-            self._desk.place.trail,
+            self._context.environment.trail,
             actor=operator_of(request).actor,
             message_id=record.message_id,
             what=what,
@@ -150,9 +151,11 @@ class Documents:
         self, request: Request, record: MessageRecord, problems: Mapping[str, str], extent: str = ""
     ) -> Response:
         stored = self._stored(record)
-        groups = [_harmless(each) for each in stored.reading.groups] if stored.reading else []
+        groups = [_without_personal_data(group) for group in stored.reading.groups] if stored.reading else []
         attachments = (
-            [_attachment(each, View.ADMINISTRATIVE) for each in stored.reading.documents] if stored.reading else []
+            [_attachment(document, View.ADMINISTRATIVE) for document in stored.reading.documents]
+            if stored.reading
+            else []
         )
         return self._page(
             request, record, stored, groups=groups, attachments=attachments, revealed=False, problems=problems,
@@ -185,38 +188,38 @@ class Documents:
             revealed=revealed,
             reason=reason,
             extent=extent,
-            now=self._desk.place.now(),
-            found=problems,
+            now=self._context.environment.now(),
+            errors=problems,
         )
 
     def _stored(self, record: MessageRecord) -> _Stored:
-        built = record.history.of(FactKind.BUILT)
+        built = record.history.of(EventType.BUILT)
         if not built:
-            return _Stored(None, "No message was made of this request, so that there is no document.")
+            return _Stored(None, "No message was built from this request, so there is no document.")
         if built[0].details["size"] > LARGEST:
             return _Stored(
                 None, f"The message has {wording.size(built[0].details['size'])}: look at it with gpcm render."
             )
         content = BytesIO()
         try:
-            self._desk.place.outbox.copy_message(record.message_id, built[0].details["sha256"], content)
+            self._context.environment.outbox.copy_message(record.message_id, built[0].details["sha256"], content)
             return _Stored(read_message(content.getvalue()))
         except NotThereError:
-            return _Stored(None, "The message is not in the outbox any more: it was kept for as long as its class is.")
+            return _Stored(None, "The message was deleted from the outbox when its retention ended.")
         except DamagedMessageError:
             return _Stored(
-                None, "What is stored is not the message that was built. Tell the people who run the service."
+                None, "The stored message is not the one that was built. Report this to the service’s engineers."
             )
         except UnreadableMessageError as error:
             return _Stored(None, f"The stored message cannot be read: {error}.")
 
 
-def _harmless(group: Facts) -> Group:
-    known = frozenset() if group.clinical else _HARMLESS.get(group.heading, frozenset())
-    facts = tuple((label, value) for label, value in group.facts if label in known)
-    # The heading of a clinical group is what its resource is called, and a label in it can be a section's title.
+def _without_personal_data(group: Facts) -> Group:
+    allowed = frozenset() if group.clinical else _ALLOWED_LABELS.get(group.heading, frozenset())
+    facts = tuple((label, value) for label, value in group.facts if label in allowed)
+    # The heading and the labels of a clinical group come from the document, and can be clinical content.
     heading = "Clinical content" if group.clinical else group.heading
-    names = () if group.clinical else tuple(dict.fromkeys(label for label, _ in group.facts if label not in known))
+    names = () if group.clinical else tuple(dict.fromkeys(label for label, _ in group.facts if label not in allowed))
     return Group(heading, facts, names or ((f"{len(group.facts)} facts",) if group.clinical else ()))
 
 

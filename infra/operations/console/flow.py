@@ -1,41 +1,41 @@
-"""What can stop requests without an error, as the doctor sees it: asked now and then, so that no page waits for it."""
+"""Checks for conditions that stop requests without an error, in the background so that no page waits for them."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from threading import Lock, Thread
 
-from infra.operations.examining import Finding, flow_examined
-from infra.operations.place import Place
+from infra.operations.doctor import Finding, flow_examined
+from infra.operations.environment import OperatorEnvironment
 
 ASKED_AGAIN = timedelta(minutes=1)
 
 
 class FlowWatch:
-    """Keeps the findings that are not in order. `begin` runs the asking; the default does so beside the page."""
+    """Caches the findings that are not in order. `begin` runs the checks; by default in a thread."""
 
     def __init__(
         self,
-        place: Place,
-        begin: Callable[[Callable[[], None]], None] = lambda ask: Thread(target=ask, daemon=True).start(),
+        environment: OperatorEnvironment,
+        begin: Callable[[Callable[[], None]], None] = lambda check: Thread(target=check, daemon=True).start(),
     ) -> None:
-        self._place = place
+        self._environment = environment
         self._begin = begin
-        self._asked_at: datetime | None = None
+        self._checked_at: datetime | None = None
         self._unwell: tuple[Finding, ...] = ()
         self._lock = Lock()
 
     def unwell(self) -> tuple[Finding, ...]:
-        """Give what was not in order when it was last asked, and ask again if that is a minute ago."""
+        """Return the findings of the last check that are not in order, and check again after a minute."""
         with self._lock:
-            now = self._place.now()
-            due = self._asked_at is None or self._asked_at + ASKED_AGAIN <= now
+            now = self._environment.now()
+            due = self._checked_at is None or self._checked_at + ASKED_AGAIN <= now
             if due:
-                self._asked_at = now
+                self._checked_at = now
         if due:
-            self._begin(self._ask)
+            self._begin(self._check)
         return self._unwell
 
-    def _ask(self) -> None:
-        # Looking into dead letters would hide them from whoever redrives them just now.
-        found = flow_examined(self._place, look_into_dead_letters=False)
-        self._unwell = tuple(finding for finding in found if not finding.well)
+    def _check(self) -> None:
+        # Reading dead letters would hide them from an operator who redrives them.
+        findings = flow_examined(self._environment, look_into_dead_letters=False)
+        self._unwell = tuple(finding for finding in findings if not finding.well)

@@ -1,10 +1,10 @@
-"""Who is at the console: the one place that says which operator makes a request.
+"""Sign-in: which operator makes a request.
 
-Here an operator types the code that the console wrote to its terminal, and the id that what they do is recorded under.
-Behind an identity provider another `Operators` reads both from what the provider vouches for; nothing else changes.
+An operator types the code from the console's terminal, and the id for the audit trail. Behind an identity provider,
+another `Operators` would take both from the provider, and nothing else would change.
 
-A signed-in browser is known by a cookie, and works under a path that only it knows. The path is needed because cookies
-do not tell ports apart: whoever else serves on 127.0.0.1 would be sent ours, were it not for that path.
+A signed-in browser has a cookie and a secret path. Browsers send cookies to all ports of a host: without the path,
+another server on 127.0.0.1 would get the console's cookie.
 """
 
 import secrets
@@ -18,9 +18,9 @@ from gpconnect_messaging.operators import checked_actor
 
 COOKIE = "gpcm-console"
 LASTS = timedelta(hours=20)
-"""How long a sign-in lasts: longer than any shift, so that nobody is hurried (WCAG 2.2.1)."""
+"""How long a sign-in lasts: longer than any shift, so that it never expires during work (WCAG 2.2.1)."""
 
-# No letters or digits that are taken for each other. Twelve make 58 bits, and a wrong code costs a second.
+# No letters or digits that look alike. Twelve make 58 bits, and a wrong code costs a second.
 _ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 _GROUPS, _GROUP = 3, 4
 
@@ -31,7 +31,7 @@ class CodeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """An operator's browser. `path` is its first path segment, `form_token` proves that a form is one of ours."""
+    """An operator's browser. `path` is the first path segment, `form_token` proves that a form is from the console."""
 
     actor: str
     path: str
@@ -41,28 +41,28 @@ class SignedIn:
 
 
 class Operators(Protocol):
-    """Says who makes a request."""
+    """Identifies the operator of a request."""
 
     def who(self, path: str, cookie: str) -> SignedIn | None:
-        """Give the operator that a first path segment and a cookie belong to, together; None for anybody else."""
+        """Return the operator who has both the first path segment and the cookie, or None."""
 
 
 class OperatorsAtThisMachine:
-    """Operators who can read the terminal that the console was started from."""
+    """Operators who can read the console's terminal."""
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
-        self._known: dict[str, SignedIn] = {}
+        self._signed_in: dict[str, SignedIn] = {}
         self._lock = threading.Lock()
         self.code = "-".join(
             "".join(secrets.choice(_ALPHABET) for _ in range(_GROUP)) for _ in range(_GROUPS)
         )  # fmt: skip
-        """What an operator types to sign in."""
+        """The code for signing in."""
 
     def sign_in(self, code: str, actor: str) -> SignedIn:
-        """Let an operator in. Raises CodeError; ActorError where the id could be a patient's or is none."""
-        if not secrets.compare_digest(_plain(code).encode(), _plain(self.code).encode()):
-            raise CodeError("that is not the code")
+        """Sign an operator in. Raises CodeError, or ActorError if the id is invalid or can be a patient's."""
+        if not secrets.compare_digest(_normalised(code).encode(), _normalised(self.code).encode()):
+            raise CodeError("the code is wrong")
         operator = SignedIn(
             actor=checked_actor(actor),
             path=secrets.token_urlsafe(16),
@@ -71,23 +71,25 @@ class OperatorsAtThisMachine:
             form_token=secrets.token_urlsafe(32),
         )
         with self._lock:
-            self._known = {path: each for path, each in self._known.items() if each.ends_at > self._now()}
-            self._known[operator.path] = operator
+            self._signed_in = {
+                path: signed_in for path, signed_in in self._signed_in.items() if signed_in.ends_at > self._now()
+            }
+            self._signed_in[operator.path] = operator
         return operator
 
     def sign_out(self, operator: SignedIn) -> None:
-        """Forget an operator's browser."""
+        """Sign an operator out."""
         with self._lock:
-            self._known.pop(operator.path, None)
+            self._signed_in.pop(operator.path, None)
 
     def who(self, path: str, cookie: str) -> SignedIn | None:
-        """Give the operator that a first path segment and a cookie belong to, together; None for anybody else."""
-        found = self._known.get(path)
-        if found is None or found.ends_at <= self._now():
+        """Return the operator who has both the first path segment and the cookie, or None."""
+        operator = self._signed_in.get(path)
+        if operator is None or operator.ends_at <= self._now():
             return None
-        return found if secrets.compare_digest(found.cookie.encode(), cookie.encode()) else None
+        return operator if secrets.compare_digest(operator.cookie.encode(), cookie.encode()) else None
 
 
-def _plain(code: str) -> str:
-    """A code as it is compared: spaces, hyphens and case do not matter."""
+def _normalised(code: str) -> str:
+    """Normalise a code: spaces, hyphens and case do not matter."""
     return "".join(code.split()).replace("-", "").upper()

@@ -1,4 +1,4 @@
-"""Reads the message that a page's address names."""
+"""Reads the message of a page."""
 
 import re
 
@@ -6,15 +6,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from gpconnect_messaging.ledger.records import MessageRecord
-from infra.operations.console.desk import Desk
+from infra.operations.console.context import ConsoleContext
 
 _MESSAGE_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-def found_record(desk: Desk, request: Request) -> MessageRecord:
-    """Read the message that the address names, from the ledger. Raises HTTPException where there is none."""
+def find_record(context: ConsoleContext, request: Request) -> MessageRecord:
+    """Read the message whose id is in the address. Raises HTTPException if the ledger does not have it."""
     message_id = request.path_params["message_id"]
-    record = desk.place.ledger.find(message_id) if _MESSAGE_ID.fullmatch(message_id) else None
+    record = context.environment.ledger.find(message_id) if _MESSAGE_ID.fullmatch(message_id) else None
     if record is None:
-        raise HTTPException(404, "The ledger has no message of that id. Check the id, or find it in the list.")
+        raise HTTPException(
+            404, "The ledger has no message with that id. Check the id, or find the message in the list."
+        )
     return record

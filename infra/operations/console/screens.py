@@ -1,4 +1,4 @@
-"""Makes the pages out of the templates: the words and times of the console, and what every page has."""
+"""Renders the pages from templates: the filters, the times, and the values that all pages have."""
 
 import hashlib
 import re
@@ -14,8 +14,8 @@ from starlette.responses import HTMLResponse
 
 from gpconnect_messaging.documents.wording import uk_local
 from gpconnect_messaging.ledger.lifecycle import Status
-from infra.operations.console.board import Board
-from infra.operations.console.guard import operator_of
+from infra.operations.console.message_cache import MessageCache
+from infra.operations.console.security import operator_of
 from infra.operations.messages import ORDER, mood
 from infra.operations.wording import period
 
@@ -26,21 +26,21 @@ _HOUR = timedelta(hours=1)
 
 
 def moment(when: datetime) -> str:
-    """Write a time as UK clocks show it, and name the zone: `22 Nov 2026, 14:05:10 GMT`."""
+    """Write a time in UK local time with the zone: `22 Nov 2026, 14:05:10 GMT`."""
     local = uk_local(when)
     zone = "GMT" if local == when.astimezone(UTC) else "BST"
     return f"{local.day} {_MONTHS[local.month - 1]} {local.year}, {local:%H:%M:%S} {zone}"
 
 
 def from_uk(written: str) -> datetime:
-    """Read `2026-11-22T14:05`, or a date alone, as a time of UK clocks. Raises ValueError.
+    """Read `2026-11-22T14:05`, or a date alone, as UK local time. Raises ValueError.
 
-    The hour that comes twice in autumn is taken as the first.
+    In autumn, when an hour repeats, the first is meant.
     """
-    read = datetime.fromisoformat(written)
-    if read.tzinfo is not None:
-        raise ValueError("a time of UK clocks has no zone")
-    local = read.replace(tzinfo=UTC)
+    naive = datetime.fromisoformat(written)
+    if naive.tzinfo is not None:
+        raise ValueError("a UK local time has no zone")
+    local = naive.replace(tzinfo=UTC)
     return local - _HOUR if uk_local(local - _HOUR) == local else local
 
 
@@ -50,19 +50,19 @@ def to_uk(when: datetime) -> str:
 
 
 def midnight(now: datetime) -> datetime:
-    """Give the moment at which the UK's day began."""
+    """Return the start of the day in the UK."""
     local = uk_local(now)
     return from_uk(f"{local:%Y-%m-%d}")
 
 
 def status_name(status: Status) -> str:
-    """Write a status for a person: `Tell practice`."""
+    """Write a status to be read: `Tell practice`."""
     return status.value.replace("_", " ").capitalize()
 
 
 @cache
 def _templates() -> Environment:
-    """The templates, read and compiled once. Whatever comes from elsewhere is escaped, and what is missing an error."""
+    """Load and compile the templates. Values are escaped, and a missing value is an error."""
     templates = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
         autoescape=True,
@@ -90,27 +90,27 @@ def _templates() -> Environment:
 
 
 class Screens:
-    """Writes pages."""
+    """Renders pages."""
 
-    def __init__(self, environment: str, board: Board) -> None:
-        """`environment` is what the pages call the place that they work on."""
-        self._board = board
+    def __init__(self, environment: str, cache: MessageCache) -> None:
+        """`environment` is the environment's name, as the pages show it."""
+        self._cache = cache
         self._environment = environment
 
     def page(self, request: Request, template: str, *, code: int = 200, **values: Any) -> HTMLResponse:
-        """Write a page for whoever asks."""
+        """Render a page, for a signed-in operator or for the sign-in."""
         signed_in = "operator" in request.scope.get("state", {})
-        found: Mapping[str, str] = values.pop("found", None) or {}
-        known = {
+        problems: Mapping[str, str] = values.pop("errors", None) or {}
+        common = {
             "request": request,
             "environment": self._environment,
             "operator": operator_of(request) if signed_in else None,
-            "view": self._board.view() if signed_in else None,
+            "view": self._cache.view() if signed_in else None,
             "base": request.scope.get("root_path", ""),
             "section": "",
             "done": "",
-            "found": found,
-            "failed": bool(found),
+            "errors": problems,
+            "failed": bool(problems),
         }
-        written = _templates().get_template(template).render(**(known | values))
-        return HTMLResponse(written, status_code=code)
+        html = _templates().get_template(template).render(**(common | values))
+        return HTMLResponse(html, status_code=code)

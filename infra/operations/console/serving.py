@@ -8,27 +8,29 @@ from datetime import timedelta
 import uvicorn
 
 from infra.operations.console.application import console
-from infra.operations.console.desk import desk
+from infra.operations.console.context import console_context
 from infra.operations.console.operators import OperatorsAtThisMachine
-from infra.operations.place import Place, PlaceError
+from infra.operations.environment import OperatorEnvironment, OperatorEnvironmentError
 
 ADDRESS = "127.0.0.1"
 
 
-def serve(place: Place, *, port: int, window: timedelta, actor: str, tell: Callable[[str, str], None]) -> None:
-    """Serve the console of a place until Ctrl-C; `port` 0 takes a free one.
+def serve(
+    environment: OperatorEnvironment, *, port: int, window: timedelta, actor: str, announce: Callable[[str, str], None]
+) -> None:
+    """Serve the console of an environment until Ctrl-C. Port 0 takes a free one.
 
-    `tell` is given the address and the code that signs in, once it answers. Raises PlaceError.
+    `announce` receives the address and the sign-in code once the port is open. Raises OperatorEnvironmentError.
     """
-    with closing(_listening(port)) as listening:
-        taken = listening.getsockname()[1]
-        hosts = frozenset({f"{ADDRESS}:{taken}", f"localhost:{taken}"})
-        operators = OperatorsAtThisMachine(place.now)
-        working = desk(place, window)
-        application = console(working, operators, hosts=hosts, suggested_actor=actor)
-        working.board.start()
-        tell(f"http://{ADDRESS}:{taken}/", operators.code)
-        # Addresses hold ids alone; all the same nothing is gained by writing down who looked at what twice.
+    with closing(_listen(port)) as listening:
+        actual_port = listening.getsockname()[1]
+        hosts = frozenset({f"{ADDRESS}:{actual_port}", f"localhost:{actual_port}"})
+        operators = OperatorsAtThisMachine(environment.now)
+        context = console_context(environment, window)
+        application = console(context, operators, hosts=hosts, suggested_actor=actor)
+        context.cache.start()
+        announce(f"http://{ADDRESS}:{actual_port}/", operators.code)
+        # No access log: the audit trail records the operators' actions already.
         settings = uvicorn.Config(
             application, access_log=False, log_level="warning", server_header=False, lifespan="off", ws="none",
             proxy_headers=False, timeout_graceful_shutdown=2,
@@ -38,16 +40,18 @@ def serve(place: Place, *, port: int, window: timedelta, actor: str, tell: Calla
         except KeyboardInterrupt:
             pass
         finally:
-            working.board.stop()
+            context.cache.stop()
 
 
-def _listening(port: int) -> socket.socket:
-    """Take the port before anything else, so that nobody else answers at the address that is told."""
+def _listen(port: int) -> socket.socket:
+    """Open the port first, so that no other server can answer at the announced address."""
     listening = socket.socket()
     try:
         listening.bind((ADDRESS, port))
         listening.listen(128)
     except OSError:
         listening.close()
-        raise PlaceError(f"Port {port} of this machine is taken. Name another with --port, or leave it out.") from None
+        raise OperatorEnvironmentError(
+            f"Port {port} is in use. Name another with --port, or leave the option out."
+        ) from None
     return listening

@@ -1,1 +1,1 @@
-"""What a message costs: measured calls of the local run, a price table, and the sum of the two. It calls no AWS."""
+"""The cost of a message: calls measured on the local run, times a price table. It does not call AWS."""

@@ -1,11 +1,11 @@
-"""Say what a million messages and an idle month cost, from what was measured and the price table.
+"""Calculate the cost of a million messages and of an idle month, from the measurement and the price table.
 
     python -m infra.operations.cost                     for people
     python -m infra.operations.cost --json              for programs
     python -m infra.operations.cost --assume slower=2   with another assumption
     python -m infra.operations.cost --markdown          the tables of docs/cost.md and docs/scale.md
 
-Exit status: 0, or 2 where an option or a file is wrong.
+Exit status: 0, or 2 if an option or a file is wrong.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from infra.operations.cost.prices import Prices
 from infra.operations.cost.usage import Measurement
 
 USUAL = "held"
-"""The way that a report goes in production unless a mailbox says otherwise."""
+"""The kind of message in production, unless a mailbox's settings differ."""
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 _BEGIN, _END = "<!-- begin: {} -->", "<!-- end: {} -->"
@@ -55,38 +55,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--assume", action="append", default=[], metavar="NAME=VALUE", help="change an assumption")
     parser.add_argument("--measured", type=Path, default=usage.MEASURED, help="another measurement")
     parser.add_argument("--prices", type=Path, default=price_table.PRICES, help="another price table")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        if given.messages < 1 or given.mailboxes < 1:
+        if options.messages < 1 or options.mailboxes < 1:
             raise ValueError("--messages and --mailboxes must be 1 or more")
-        assumed = changed(Assumptions(), given.assume)
-        measurement, table = usage.load(given.measured), price_table.load(given.prices)
+        assumed = changed(Assumptions(), options.assume)
+        measurement, table = usage.load(options.measured), price_table.load(options.prices)
     except (OSError, ValidationError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    if given.markdown:
+    if options.markdown:
         write_tables(measurement, table, assumed)
         return 0
-    count = Count(measurement, table, assumed, messages=given.messages, mailboxes=given.mailboxes)
-    print(json.dumps(count.as_json(), indent=2) if given.json else "\n".join(count.as_text()))
+    report = CostReport(measurement, table, assumed, messages=options.messages, mailboxes=options.mailboxes)
+    print(json.dumps(report.as_json(), indent=2) if options.json else "\n".join(report.as_text()))
     return 0
 
 
-class Count:
-    """Everything that is said of a number of messages."""
+class CostReport:
+    """The costs of a number of messages, and of a month."""
 
     def __init__(
-        self, measurement: Measurement, table: Prices, given: Assumptions, *, messages: int, mailboxes: int
+        self, measurement: Measurement, table: Prices, assumptions: Assumptions, *, messages: int, mailboxes: int
     ) -> None:
         self.measurement = measurement
         self.table = table
-        self.given = given
+        self.assumptions = assumptions
         self.messages = messages
         self.kinds = {
-            kind: bill(times(of_message(its, measurement.fixed, given), messages), table)
-            for kind, its in measurement.kinds.items()
+            kind: bill(times(of_message(message, measurement.fixed, assumptions), messages), table)
+            for kind, message in measurement.kinds.items()
         }
-        self.month = bill(of_a_month(measurement, given, mailboxes=mailboxes), table)
+        self.month = bill(of_a_month(measurement, assumptions, mailboxes=mailboxes), table)
         self.endpoints = bill(of_endpoints(interfaces=10, zones=2), table)
         self.orchestration = bill(times(our_orchestration(measurement.kinds[USUAL]), messages), table)
         self.peers = {
@@ -94,30 +94,30 @@ class Count:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """Give it all, in dollars."""
+        """Return the costs in dollars, for a program."""
         return {
             "messages": self.messages,
             "measured_on": self.measurement.measured_on.isoformat(),
-            "assumptions": asdict(self.given),
-            "kinds": {kind: _as_json(its) for kind, its in self.kinds.items()},
+            "assumptions": asdict(self.assumptions),
+            "kinds": {kind: _as_json(cost) for kind, cost in self.kinds.items()},
             "idle_month": _as_json(self.month),
             "endpoints_month": _as_json(self.endpoints),
             "orchestration": _as_json(self.orchestration),
             "peers": {
-                name: {"messages": _as_json(its), "idle_month": _as_json(month)}
-                for name, (its, month) in self.peers.items()
+                name: {"messages": _as_json(cost), "idle_month": _as_json(month)}
+                for name, (cost, month) in self.peers.items()
             },
             "unsure": [price.item for price in self.table.prices if price.certainty == "derived"],
         }
 
     def as_text(self) -> list[str]:
-        """Say it to a person."""
+        """Return the costs as lines of text."""
         lines = [
             f"{self.messages:,} messages, measured on {self.measurement.measured_on} ({self.measurement.machine}):"
         ]
-        for kind, its in self.kinds.items():
-            parts = ", ".join(f"{name} {usd:,.2f}" for name, usd in list(its.by_service(self.table).items())[:4])
-            lines.append(f"  {kind:14} ${its.usd:10,.2f}   {parts}")
+        for kind, cost in self.kinds.items():
+            parts = ", ".join(f"{name} {usd:,.2f}" for name, usd in list(cost.by_service(self.table).items())[:4])
+            lines.append(f"  {kind:14} ${cost.usd:10,.2f}   {parts}")
         lines += [
             f"an idle month  ${self.month.usd:10,.2f}   "
             + ", ".join(f"{name} {usd:,.2f}" for name, usd in list(self.month.by_service(self.table).items())[:4]),
@@ -126,8 +126,8 @@ class Count:
             f"What moves a message from step to step, for {self.messages:,} messages and for an idle month:",
             f"  ${self.orchestration.usd:10,.2f}                this design: queues, events and runs",
         ]
-        for name, (its, month) in self.peers.items():
-            lines.append(f"  ${its.usd:10,.2f}  ${month.usd:10,.2f}   {name}")
+        for name, (cost, month) in self.peers.items():
+            lines.append(f"  ${cost.usd:10,.2f}  ${month.usd:10,.2f}   {name}")
         unsure = [price.item for price in self.table.prices if price.certainty == "derived"]
         lines += [
             "",
@@ -136,68 +136,68 @@ class Count:
         return lines
 
 
-def write_tables(measurement: Measurement, table: Prices, given: Assumptions, docs: Path = DOCS) -> None:
-    """Write the tables that the documents hold between their marks."""
-    for name, file, content in tables(measurement, table, given):
+def write_tables(measurement: Measurement, table: Prices, assumptions: Assumptions, docs: Path = DOCS) -> None:
+    """Write the generated tables into the documents, between their marks."""
+    for name, file, content in tables(measurement, table, assumptions):
         page = docs / file
         page.write_text(replaced(page.read_text(encoding="utf-8"), name, content), encoding="utf-8")
 
 
-def tables(measurement: Measurement, table: Prices, given: Assumptions) -> list[tuple[str, str, str]]:
-    """Give each generated part: its name, its document, and its content."""
-    count = Count(measurement, table, given, messages=MILLION, mailboxes=1)
+def tables(measurement: Measurement, table: Prices, assumptions: Assumptions) -> list[tuple[str, str, str]]:
+    """Return the generated parts: name, document and content."""
+    count = CostReport(measurement, table, assumptions, messages=MILLION, mailboxes=1)
     return [
         ("million", "cost.md", _million(count)),
         ("lines", "cost.md", _lines(count.kinds[USUAL], table)),
         ("month", "cost.md", _lines(count.month, table)),
         ("peers", "cost.md", _peers(count)),
         ("prices", "cost.md", _prices(table)),
-        ("rates", "scale.md", _rates(measurement, given)),
+        ("rates", "scale.md", _rates(measurement, assumptions)),
     ]
 
 
 def replaced(page: str, name: str, content: str) -> str:
-    """Put a generated part into a page, between its marks. Raises ValueError where the marks are not there."""
+    """Replace the generated part between the marks of a page. Raises ValueError if the page lacks the marks."""
     begin, end = _BEGIN.format(name), _END.format(name)
-    found, number = re.subn(
+    new_page, number = re.subn(
         f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: f"{begin}\n\n{content}\n\n{end}", page, flags=re.DOTALL
     )
     if number != 1:
         raise ValueError(f"the page needs one {begin} … {end}")
-    return found
+    return new_page
 
 
-def _rates(measurement: Measurement, given: Assumptions) -> str:
-    needs = scale.needs(measurement, USUAL, given)
-    return scale.as_markdown(needs, scale.of_one_mailbox(measurement, USUAL, given))
+def _rates(measurement: Measurement, assumptions: Assumptions) -> str:
+    needs = scale.needs(measurement, USUAL, assumptions)
+    return scale.as_markdown(needs, scale.of_one_mailbox(measurement, USUAL, assumptions))
 
 
-def _million(count: Count) -> str:
-    services = list(dict.fromkeys(name for its in count.kinds.values() for name in its.by_service(count.table)))
+def _million(count: CostReport) -> str:
+    services = list(dict.fromkeys(name for cost in count.kinds.values() for name in cost.by_service(count.table)))
     names = list(count.kinds)
     rows = [f"| | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
-    by_kind = {kind: its.by_service(count.table) for kind, its in count.kinds.items()}
+    by_kind = {kind: cost.by_service(count.table) for kind, cost in count.kinds.items()}
     rows += [
         f"| {service} | {' | '.join(f'{by_kind[kind].get(service, 0):,.2f}' for kind in names)} |"
         for service in services
     ]
-    rows.append(f"| **a million messages** | {' | '.join(f'**{its.usd:,.2f}**' for its in count.kinds.values())} |")
+    rows.append(f"| **a million messages** | {' | '.join(f'**{cost.usd:,.2f}**' for cost in count.kinds.values())} |")
     return "\n".join(rows)
 
 
-def _lines(its: Bill, table: Prices) -> str:
+def _lines(cost: Bill, table: Prices) -> str:
     rows = ["| of | how many | dollars |", "|---|---:|---:|"]
-    for line in its.lines:
+    for line in cost.lines:
         price = table.price(line.item)
         rows.append(f"| {price.service}: {price.unit} | {_many(line.quantity)} | {line.usd:,.2f} |")
-    rows.append(f"| **together** | | **{its.usd:,.2f}** |")
+    rows.append(f"| **together** | | **{cost.usd:,.2f}** |")
     return "\n".join(rows)
 
 
-def _peers(count: Count) -> str:
+def _peers(count: CostReport) -> str:
     rows = ["| what moves messages | a million messages | an idle month |", "|---|---:|---:|"]
     rows.append(f"| this design: queues, events, runs | {count.orchestration.usd:,.2f} | within the above |")
-    rows += [f"| {name} | {its.usd:,.2f} | {month.usd:,.2f} |" for name, (its, month) in count.peers.items()]
+    rows += [f"| {name} | {cost.usd:,.2f} | {month.usd:,.2f} |" for name, (cost, month) in count.peers.items()]
     return "\n".join(rows)
 
 
@@ -215,8 +215,8 @@ def _many(quantity: float) -> str:
     return f"{quantity:,.0f}" if quantity >= 100 else f"{quantity:,.2f}"
 
 
-def _as_json(its: Bill) -> dict[str, Any]:
-    return {"usd": round(its.usd, 4), "lines": [asdict(line) for line in its.lines]}
+def _as_json(cost: Bill) -> dict[str, Any]:
+    return {"usd": round(cost.usd, 4), "lines": [asdict(line) for line in cost.lines]}
 
 
 if __name__ == "__main__":

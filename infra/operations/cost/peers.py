@@ -1,10 +1,11 @@
-"""The same count for designs that others have published: the transport alone, by which they can be compared.
+"""Costs of other published designs, for comparison. Only the transport is compared.
 
-NHS England's serverless MESH client, `NHSDigital/terraform-aws-mesh-client`, is two Standard state machines. Counted
-are the states that one run enters, from its published definitions (`module/stepfunctions_send_message.tf` and
-`module/stepfunctions_get_messages.tf`, commit d4ea6c5c48e424c08f1ba725eee387cc5604fe39), and the functions that they
-invoke. Their time, their logs (every event, with its data) and what they store are not counted, which favours it.
-It moves files: it composes and checks no message, keeps no ledger, and matches no acknowledgement.
+NHS England's serverless MESH client, `NHSDigital/terraform-aws-mesh-client`, is two Standard state machines. The
+calculation counts the states that one run enters, from the published definitions
+(`module/stepfunctions_send_message.tf` and `module/stepfunctions_get_messages.tf`, commit
+d4ea6c5c48e424c08f1ba725eee387cc5604fe39), and the functions that the states invoke. It leaves out duration, logs
+(every event, with data) and storage, which favours that design. That client moves files: it composes and checks no
+message, keeps no ledger, and matches no acknowledgement.
 """
 
 from dataclasses import dataclass
@@ -15,21 +16,21 @@ from infra.operations.cost.usage import Message
 SEND_STATES = (
     "Check send parameters", "Failed?", "Send message chunk", "Completed sending?", "Release Lock", "Success",
 )  # fmt: skip
-"""Of one message in one chunk."""
+"""States of sending one message in one chunk."""
 SEND_FUNCTIONS = 3
 FETCH_STATES = ("Fetch message chunk", "Is this the last chunk?", "File complete")
-"""Of each message that came."""
+"""States of fetching one message."""
 FETCH_FUNCTIONS = 1
 POLL_STATES = ("Poll for messages", "Failed?", "Poll complete release lock", "Poll complete")
-"""Of a poll that finds nothing; one that finds something enters two more."""
+"""States of a poll that finds nothing; a poll with a result enters two more."""
 POLL_FUNCTIONS = 2
 ACKNOWLEDGEMENTS = 2
-"""Of each message of ours."""
+"""Acknowledgements of one message."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A design beside ours: what one delivered message takes, and what a month without any takes."""
+    """Another design: the quantities of one delivered message, and of a month without messages."""
 
     name: str
     message: Quantities
@@ -61,9 +62,9 @@ PEERS = (STATE_MACHINES, CONTAINER)
 
 
 def our_orchestration(message: Message) -> Quantities:
-    """Give what does the state machines' work in our design: the queues between the steps, and the runs."""
-    runs = {name: its.runs for name, its in message.use.runs.items()}
-    sent = sum(made.get("sqs:SendMessage", 0) for made in message.use.calls.values())
+    """Return the quantities of this design's transport: the queues between the steps, and the runs."""
+    runs = {name: measured.runs for name, measured in message.use.runs.items()}
+    sent = sum(counts.get("sqs:SendMessage", 0) for counts in message.use.calls.values())
     requests = 1 + sent + 2 * (runs.get("builder", 0) + runs.get("sender", 0))
     return {
         "lambda_request": sum(runs.values()),

@@ -1,4 +1,4 @@
-"""The price table: the file `prices.json`, as values that refuse to be wrong; in dollars, without VAT or free tiers."""
+"""The price table `prices.json`, as validated values. Prices are in dollars, without VAT or free tiers."""
 
 from collections import Counter
 from datetime import date
@@ -17,14 +17,14 @@ Item = Literal[
     "xray_trace", "data_out_gb", "state_transition", "endpoint_hour", "fargate_vcpu_hour", "fargate_gb_hour",
     "guardduty_object", "guardduty_gb",
 ]  # fmt: skip
-"""What is paid for."""
+"""An item that AWS charges for."""
 
 
 class Price(BaseModel):
-    """What one of something costs, who says so, and how sure that is.
+    """The price of one unit, with source and certainty.
 
-    `quoted`: of AWS's own price list, as somebody else wrote it down. `published`: of a page of AWS's. `derived`:
-    worked out from another region's or another time's.
+    `quoted`: from AWS's price list, as a third party quotes it. `published`: from an AWS page. `derived`: calculated
+    from the price of another region or date.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -51,19 +51,19 @@ class Prices(BaseModel):
     prices: tuple[Price, ...]
 
     @model_validator(mode="after")
-    def _each_once(self) -> Self:
+    def _all_once(self) -> Self:
         counts = Counter(price.item for price in self.prices)
         wrong = {item: counts[item] for item in get_args(Item) if counts[item] != 1}
         if wrong:
-            raise ValueError(f"prices must name each item once; these it names so often: {wrong}")
+            raise ValueError(f"prices must name every item once; these counts differ: {wrong}")
         return self
 
     def usd(self, item: Item) -> float:
-        """What one of an item costs."""
+        """The price of one unit of an item."""
         return self.price(item).usd
 
     def price(self, item: Item) -> Price:
-        """The price of an item, and where it comes from."""
+        """The price of an item, with source."""
         return next(price for price in self.prices if price.item == item)
 
 

@@ -1,6 +1,6 @@
-"""What 10, 1,000 and 10,000 messages a second need, worked out from the measured calls, beside each quota.
+"""The capacity that 10, 1,000 and 10,000 messages a second need, from the measured calls, compared with AWS quotas.
 
-Quotas are AWS's defaults for London as its documentation had them in 2026; nearly all can be raised.
+The quotas are the defaults for London in AWS's documentation of 2026. Nearly all can be raised.
 """
 
 import math
@@ -16,45 +16,45 @@ RATES = (10, 1_000, 10_000)
 
 @dataclass(frozen=True)
 class Limit:
-    """Something that there is only so much of."""
+    """A limited resource."""
 
     name: str
     quota: float | None
-    """None where nobody has published one."""
+    """None if no quota is published."""
     unit: str
     what_changes: str
 
 
 @dataclass(frozen=True)
 class Need:
-    """How much of it a rate takes."""
+    """The demand on a limited resource."""
 
     limit: Limit
     amounts: tuple[float, ...]
-    """For each of `RATES`."""
+    """By rate, in the order of `RATES`."""
 
-    def bites(self, place: int) -> bool:
-        """Whether it is more than there is."""
-        return self.limit.quota is not None and self.amounts[place] > self.limit.quota
+    def exceeds_quota(self, rate_index: int) -> bool:
+        """Whether a rate needs more than the quota."""
+        return self.limit.quota is not None and self.amounts[rate_index] > self.limit.quota
 
 
 @dataclass(frozen=True)
-class _Taken:
-    """What one message takes of each function and service."""
+class _UseOfMessage:
+    """The use of functions and services by one message."""
 
     message: Message
     measurement: Measurement
-    given: Assumptions
+    assumptions: Assumptions
 
     def seconds(self, function: str, mesh_calls: float) -> float:
         memory = self.measurement.fixed.memory_megabytes[function]
-        return seconds(self.message.use, function, memory, self.given, mesh_calls)
+        return seconds(self.message.use, function, memory, self.assumptions, mesh_calls)
 
     def calls(self, *actions: str) -> float:
-        return sum(made.get(action, 0) for made in self.message.use.calls.values() for action in actions)
+        return sum(counts.get(action, 0) for counts in self.message.use.calls.values() for action in actions)
 
 
-_Amount = Callable[[_Taken], float]
+_Amount = Callable[[_UseOfMessage], float]
 
 _LIMITS: tuple[tuple[Limit, _Amount], ...] = (
     (
@@ -63,42 +63,42 @@ _LIMITS: tuple[tuple[Limit, _Amount], ...] = (
     ),
     (
         Limit("builders at once", 1_000, "runs", "`builder.maximum_concurrency`; 1,000 is also the account's default"),
-        lambda taken: taken.seconds("builder", 0),
+        lambda use: use.seconds("builder", 0),
     ),
     (
         Limit("senders at once", 1_000, "runs", "`sender.maximum_concurrency`; MESH's own time is most of it"),
-        lambda taken: taken.seconds("sender", taken.given.uploads),
+        lambda use: use.seconds("sender", use.assumptions.uploads),
     ),
     (
         Limit(
             "pollers at once", 1_000, "runs",
             "one mailbox is polled by one run at a time: as many mailboxes as this, or several runs for one",
         ),
-        lambda taken: taken.seconds("poller", taken.given.collections / taken.given.collected_at_once),
+        lambda use: use.seconds("poller", use.assumptions.collections / use.assumptions.collected_at_once),
     ),
     (
         Limit("Lambda, all functions", 1_000, "runs", "ask for more; new accounts have less"),
-        lambda taken: (
-            taken.seconds("builder", 0)
-            + taken.seconds("sender", taken.given.uploads)
-            + taken.seconds("poller", taken.given.collections / taken.given.collected_at_once)
+        lambda use: (
+            use.seconds("builder", 0)
+            + use.seconds("sender", use.assumptions.uploads)
+            + use.seconds("poller", use.assumptions.collections / use.assumptions.collected_at_once)
         ),
     ),
     (
         Limit("DynamoDB, writes", 40_000, "units/s", "ask for more, and warm the table up before such a load"),
-        lambda taken: taken.message.use.write_units,
+        lambda use: use.message.use.write_units,
     ),
     (
         Limit("DynamoDB, reads", 40_000, "units/s", "ask for more"),
-        lambda taken: taken.message.use.read_units,
+        lambda use: use.message.use.read_units,
     ),
     (
         Limit("S3, one prefix, writes", 3_500, "requests/s", "keys begin with ids: S3 splits a prefix as load lasts"),
-        lambda taken: taken.calls("s3:PUT", "s3:POST"),
+        lambda use: use.calls("s3:PUT", "s3:POST"),
     ),
     (
         Limit("S3, one prefix, reads", 5_500, "requests/s", "as above"),
-        lambda taken: taken.calls("s3:GET", "s3:HEAD"),
+        lambda use: use.calls("s3:GET", "s3:HEAD"),
     ),
     (
         Limit("EventBridge, invocations", 2_250, "events/s", "what is more comes late; direct requests go past it"),
@@ -106,22 +106,22 @@ _LIMITS: tuple[tuple[Limit, _Amount], ...] = (
     ),
     (
         Limit("SQS, in flight on one queue", 120_000, "messages", "standard queues, not FIFO; nothing to do"),
-        lambda taken: taken.seconds("sender", taken.given.uploads) * 5,
+        lambda use: use.seconds("sender", use.assumptions.uploads) * 5,
     ),
     (
         Limit("KMS", 10_000, "requests/s", "bucket keys and data keys used again keep it low; ask for more"),
-        lambda taken: (
-            taken.calls("secretsmanager:GetSecretValue")
-            + taken.calls("s3:PUT", "s3:POST", "s3:GET", "s3:HEAD") * taken.given.bucket_key_share
+        lambda use: (
+            use.calls("secretsmanager:GetSecretValue")
+            + use.calls("s3:PUT", "s3:POST", "s3:GET", "s3:HEAD") * use.assumptions.bucket_key_share
         ),
     ),
     (
         Limit("Secrets Manager", 10_000, "requests/s", "read every five minutes by each process"),
-        lambda taken: taken.calls("secretsmanager:GetSecretValue"),
+        lambda use: use.calls("secretsmanager:GetSecretValue"),
     ),
     (
         Limit("Systems Manager, parameters", 40, "requests/s", "read every five minutes by each process; ask for more"),
-        lambda taken: taken.calls("ssm:GetParameter"),
+        lambda use: use.calls("ssm:GetParameter"),
     ),
     (
         Limit("SNS, if one in a hundred fails", 300, "publications/s", "the least of any region; ask for more"),
@@ -129,62 +129,61 @@ _LIMITS: tuple[tuple[Limit, _Amount], ...] = (
     ),
     (
         Limit("MESH, all calls", None, "calls/s", "no quota is published: agree on the rate with NHS England first"),
-        lambda taken: taken.given.uploads + taken.given.collections,
+        lambda use: use.assumptions.uploads + use.assumptions.collections,
     ),
     (
         Limit("logs", None, "KB/s", "Lambda's own way has no quota of ours; the bill grows, see docs/cost.md"),
-        lambda taken: taken.message.use.log_bytes / 1024,
+        lambda use: use.message.use.log_bytes / 1024,
     ),
 )  # fmt: skip
 
 
-def needs(measurement: Measurement, kind: str, given: Assumptions) -> list[Need]:
-    """Work out what each rate takes of everything that there is only so much of."""
-    taken = _Taken(measurement.kinds[kind], measurement, given)
-    return [Need(limit, tuple(rate * amount(taken) for rate in RATES)) for limit, amount in _LIMITS]
+def needs(measurement: Measurement, kind: str, assumptions: Assumptions) -> list[Need]:
+    """Calculate the demand of all rates on the limited resources."""
+    use = _UseOfMessage(measurement.kinds[kind], measurement, assumptions)
+    return [Need(limit, tuple(rate * amount(use) for rate in RATES)) for limit, amount in _LIMITS]
 
 
-def of_one_mailbox(measurement: Measurement, kind: str, given: Assumptions) -> float:
-    """Give how many messages a second one mailbox keeps up with: one run at a time, four minutes in five."""
-    taken = _Taken(measurement.kinds[kind], measurement, given)
-    return 0.8 / taken.seconds("poller", given.collections / given.collected_at_once)
+def of_one_mailbox(measurement: Measurement, kind: str, assumptions: Assumptions) -> float:
+    """Return how many messages a second one mailbox can receive: one run at a time, four minutes in five."""
+    use = _UseOfMessage(measurement.kinds[kind], measurement, assumptions)
+    return 0.8 / use.seconds("poller", assumptions.collections / assumptions.collected_at_once)
 
 
-def first_to_bite(found: list[Need], place: int) -> list[str]:
-    """Name what a rate has too little of, the scarcest first."""
-    biting = [need for need in found if need.bites(place)]
+def exceeded_quotas(demand: list[Need], rate_index: int) -> list[str]:
+    """Return the names of the quotas that a rate exceeds, the scarcest first."""
+    exceeded = [need for need in demand if need.exceeds_quota(rate_index)]
     return [
         need.limit.name
-        for need in sorted(biting, key=lambda need: -need.amounts[place] / (need.limit.quota or math.inf))
+        for need in sorted(exceeded, key=lambda need: -need.amounts[rate_index] / (need.limit.quota or math.inf))
     ]
 
 
-def as_markdown(found: list[Need], one_mailbox: float) -> str:
-    """Write the table of docs/scale.md; what is more than the quota is bold. `one_mailbox`: see `of_one_mailbox`."""
+def as_markdown(demand: list[Need], one_mailbox: float) -> str:
+    """Write the table of docs/scale.md, with exceeded quotas in bold. `one_mailbox`: see `of_one_mailbox`."""
     rates = " | ".join(f"{rate:,}/s" for rate in RATES)
     lines = [f"| of | {rates} | quota | what changes |", "|---|" + "---:|" * (len(RATES) + 1) + "---|"]
-    for need in found:
+    for need in demand:
         amounts = [
-            f"**{_short(amount)}**" if need.bites(place) else _short(amount)
-            for place, amount in enumerate(need.amounts)
+            f"**{_short(amount)}**" if need.exceeds_quota(rate_index) else _short(amount)
+            for rate_index, amount in enumerate(need.amounts)
         ]
         quota = "not published" if need.limit.quota is None else f"{need.limit.quota:,.0f} {need.limit.unit}"
         lines.append(f"| {need.limit.name} | {' | '.join(amounts)} | {quota} | {need.limit.what_changes} |")
-    for place, rate in enumerate(RATES):
-        biting = first_to_bite(found, place)
-        lines += ["", f"At {rate:,} a second {_said(biting)}."]
+    for rate_index, rate in enumerate(RATES):
+        lines += ["", f"At {rate:,} a second {_exceeded_in_words(exceeded_quotas(demand, rate_index))}."]
     lines += ["", f"One mailbox, polled every five minutes, keeps up with about {_short(one_mailbox)} a second."]
     return "\n".join(lines)
 
 
-def _said(biting: list[str]) -> str:
-    if not biting:
+def _exceeded_in_words(quotas: list[str]) -> str:
+    if not quotas:
         return "no default quota is met"
-    return f"these bite, the scarcest first: {'; '.join(biting)}"
+    return f"these bite, the scarcest first: {'; '.join(quotas)}"
 
 
 def _short(amount: float) -> str:
-    """Write two figures that count."""
+    """Write a number with two significant figures."""
     if amount == 0:
         return "0"
     digits = max(1 - math.floor(math.log10(abs(amount))), 0)

@@ -1,4 +1,4 @@
-"""What was measured on the local run: the file `measured.json`, as values that refuse to be wrong."""
+"""The measurement of the local run, `measured.json`, as validated values."""
 
 import json
 from datetime import date
@@ -13,13 +13,13 @@ Amount = Annotated[float, Field(ge=0)]
 
 
 class Measured(BaseModel):
-    """A group of measured values: frozen, no unknown names."""
+    """Base of measured values: frozen, no unknown names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Runs(Measured):
-    """How often a function ran, and for how many seconds in all it computed on the measuring machine.
+    """The number of a function's runs, and their total computing seconds on the measuring machine.
 
     Computing, unlike waiting, takes as long on a busy machine as on an idle one.
     """
@@ -29,12 +29,12 @@ class Runs(Measured):
 
 
 class Use(Measured):
-    """What one message, or one run of a schedule, asks of AWS, on average."""
+    """The average use of AWS by one message, or by one run of a schedule."""
 
     calls: dict[str, dict[str, Amount]]
     """By function, then service and action: `dynamodb:GetItem`; `s3:PUT`, `s3:GET`, `s3:LIST GET`; `query:Publish`."""
     sent: dict[str, Amount]
-    """Bytes that the calls of an action sent."""
+    """Bytes sent, by action."""
     write_units: Amount
     read_units: Amount
     runs: dict[str, Runs]
@@ -43,20 +43,20 @@ class Use(Measured):
 
 
 class Message(Measured):
-    """What one message of a kind takes, from its drop to its last acknowledgement."""
+    """The use by one message of a kind, from the drop to the last acknowledgement."""
 
     use: Use
     message_bytes: Amount
-    """Of the message as it is sent, before compression."""
+    """Size of the message as sent, before compression."""
     dropped_bytes: Amount
     ledger_bytes: Amount
-    """What the ledger's table keeps of it."""
+    """Size of the message in the ledger's table."""
     index_bytes: Amount
-    """What the table's indexes keep of it besides."""
+    """Size of the message in the table's indexes."""
 
 
 class Fixed(Measured):
-    """What an environment has, by the template of production, whether messages come or not."""
+    """Resources of an environment that cost without messages, from the production template."""
 
     keys: int = Field(ge=1)
     secrets: int = Field(ge=1)
@@ -68,7 +68,7 @@ class Fixed(Measured):
     metrics_of_a_mailbox: int = Field(ge=1)
     queues_with_a_consumer: int = Field(ge=1)
     memory_megabytes: dict[str, int]
-    """What each function is given."""
+    """By function."""
 
 
 class Measurement(Measured):
@@ -77,12 +77,12 @@ class Measurement(Measured):
     measured_on: date
     machine: str
     messages: int = Field(ge=10)
-    """Of each kind: fewer say little."""
+    """Messages per kind. Fewer would not be reliable."""
     kinds: dict[str, Message] = Field(min_length=1)
     schedules: dict[str, Use] = Field(min_length=1)
-    """What one run of each schedule takes that finds nothing to do."""
+    """The use by one run of a schedule that finds nothing to do, by schedule."""
     peak_megabytes: dict[str, Amount]
-    """The most memory that a function's process ever had."""
+    """The peak memory of a function's process, by function."""
     fixed: Fixed
 
 
@@ -92,6 +92,6 @@ def load(file: Path = MEASURED) -> Measurement:
 
 
 def write(measurement: Measurement, file: Path = MEASURED) -> None:
-    """Write a measurement, in an order that keeps differences small."""
+    """Write a measurement with sorted keys, for small diffs."""
     content = json.dumps(measurement.model_dump(mode="json"), indent=2, sort_keys=True)
     file.write_text(content + "\n", encoding="utf-8")

@@ -81,12 +81,12 @@ def test_the_documents_are_extracted_as_they_were_sent(version: Version, tmp_pat
     file.write_bytes(message(version))
     folder = tmp_path / "documents"
     assert main([str(file), "--view", "clinical", "--extract", str(folder), "--page", str(tmp_path / "page.html")]) == 0
-    assert [(each.name, each.read_bytes()) for each in sorted(folder.iterdir())] == [
+    assert [(file.name, file.read_bytes()) for file in sorted(folder.iterdir())] == [
         ("document-1.pdf", PDF),
         ("document-2.png", PNG),
         ("document-3.txt", NOTE),
     ]
-    assert all(each.stat().st_mode & 0o077 == 0 for each in [*folder.iterdir(), tmp_path / "page.html"])
+    assert all(file.stat().st_mode & 0o077 == 0 for file in [*folder.iterdir(), tmp_path / "page.html"])
     assert 'href="documents/document-1.pdf"' in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
@@ -144,7 +144,7 @@ def test_what_is_no_message_is_refused_in_a_sentence(
         read_message(content)
     (tmp_path / "file").write_bytes(content)
     assert main([str(tmp_path / "file")]) == 1
-    assert "is no ITK3 message" in capsys.readouterr().err
+    assert "is not an ITK3 message" in capsys.readouterr().err
     assert main([str(tmp_path / "absent")]) == 1
 
 
@@ -153,14 +153,14 @@ def test_what_is_no_message_is_refused_in_a_sentence(
 )
 def test_published_messages_are_read(name: str) -> None:
     reading = read_message(spec_file(f"examples/{name}").read_bytes())
-    assert {"Message", "Patient", "Organisation", "Document"} <= {each.heading for each in reading.groups}
+    assert {"Message", "Patient", "Organisation", "Document"} <= {group.heading for group in reading.groups}
     assert reading.documents
 
 
 def test_published_responses_are_read() -> None:
     files = sorted(spec_file("itk-responses").iterdir())
     readings = [read_message(file.read_bytes()) for file in files]
-    assert all({"Message", "Outcome"} <= {each.heading for each in reading.groups} for reading in readings)
+    assert all({"Message", "Outcome"} <= {group.heading for group in reading.groups} for reading in readings)
 
 
 @pytest.mark.parametrize("view", list(View))

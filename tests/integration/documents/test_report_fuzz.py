@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from gpconnect_messaging.documents.layouts import DESIGNS
-from gpconnect_messaging.documents.lettering import clean
 from gpconnect_messaging.documents.report import ReportRenderer
+from gpconnect_messaging.documents.report_designs import DESIGNS
+from gpconnect_messaging.documents.text_shaping import clean
 from gpconnect_messaging.requests.models import Request, parse_request
 from gpconnect_messaging.specification import ReportDesign
 from gpconnect_messaging.visible import visible
@@ -57,7 +57,7 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(requests(), st.sampled_from(ReportDesign))
-# Without shrinking: each step renders a report, and the first example says enough.
+# Without shrinking: every step renders a report, and the first example is enough.
 @settings(
     max_examples=40,
     deadline=None,

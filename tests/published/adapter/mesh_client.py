@@ -143,7 +143,7 @@ class MeshClient:
         self, recipient: str, data: Any, *, workflow_id: str = "", max_chunk_size: int | None = None, **given: Any
     ) -> str:
         body = data["Body"].read() if isinstance(data, dict) else data
-        outgoing = mesh.Outgoing(
+        outgoing = mesh.OutboundMessage(
             to=recipient,
             workflow_id=workflow_id,
             subject=given.get("subject", ""),

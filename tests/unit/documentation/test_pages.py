@@ -94,7 +94,9 @@ def test_the_hazards_are_numbered_in_order_and_at_least_25() -> None:
     assert len(numbers) >= 25
 
 
-@pytest.mark.parametrize(("title", "body"), [pytest.param(*each, id=each[0].partition(".")[0]) for each in hazards()])
+@pytest.mark.parametrize(
+    ("title", "body"), [pytest.param(*hazard, id=hazard[0].partition(".")[0]) for hazard in hazards()]
+)
 def test_a_hazard_says_everything_about_itself_and_rates_nothing(title: str, body: str) -> None:
     parts = dict(re.findall(r"\*\*([^*]+)\.\*\*(.*?)(?=^\*\*|\Z)", body, re.MULTILINE | re.DOTALL))
     assert tuple(parts) == PARTS, title

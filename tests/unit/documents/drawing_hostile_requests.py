@@ -1,6 +1,6 @@
-"""Renders reports that were asked for to use up memory, and prints as JSON what each took and how it ended.
+"""Renders requests made to use up memory, and prints as JSON the memory that they took and the outcome.
 
-A program of its own: the most memory that a process had is the whole process's.
+A separate program: peak memory is measured per process.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A process in the place of the gate's own, which every document ends."""
+"""A replacement for the gate's worker that ends on every document."""
 
 import os
 import signal

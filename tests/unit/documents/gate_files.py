@@ -1,4 +1,4 @@
-"""Small documents for the gate, made here: whole ones, and such as nobody should send."""
+"""Small documents for the gate: complete ones, and damaged or hostile ones."""
 
 import io
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ def a_pdf(
     numbered = {
         1: f"<< /Type /Catalog /Pages 2 0 R {catalog} >>",
         2: f"<< /Type /Pages /Count {pages} /Kids [{kids}] >>",
-        **{10 + place: each for place, each in enumerate(objects)},
-        **{100 + place: f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] {page} >>" for place in range(pages)},
+        **{10 + index: body for index, body in enumerate(objects)},
+        **{100 + index: f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] {page} >>" for index in range(pages)},
     }
-    content, places = b"%PDF-1.7\n", {}
-    for number, each in numbered.items():
-        places[number] = len(content)
-        content += f"{number} 0 obj\n{each}\nendobj\n".encode()
+    content, offsets = b"%PDF-1.7\n", {}
+    for number, body in numbered.items():
+        offsets[number] = len(content)
+        content += f"{number} 0 obj\n{body}\nendobj\n".encode()
     size, start = max(numbered) + 1, len(content)
     rows = [
-        f"{places[number]:010} 00000 n \n" if number in places else "0000000000 65535 f \n" for number in range(size)
+        f"{offsets[number]:010} 00000 n \n" if number in offsets else "0000000000 65535 f \n" for number in range(size)
     ]
     end = (
         f"xref\n0 {size}\n{''.join(rows)}trailer\n<< /Size {size} /Root 1 0 R {trailer} >>\nstartxref\n{start}\n%%EOF\n"

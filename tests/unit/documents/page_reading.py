@@ -1,4 +1,4 @@
-"""Reads a PDF back as a strict reader would: each piece of text with its place, width, font and original words.
+"""Reads a PDF back as a strict reader would: every piece of text with position, width, font and original words.
 
 Independent of the code that draws: it goes by the file alone (content streams, ToUnicode maps, widths, ActualText).
 """
@@ -43,7 +43,7 @@ def text_of(pdf: bytes) -> str:
 
 
 def notes_of(found: list[Piece], left: float) -> str:
-    """The notes alone, over all pages and without what each page repeats, as one text without white space.
+    """The notes alone, over all pages and without the parts that every page repeats, as one text without white space.
 
     `left` is where their column begins.
     """
@@ -55,12 +55,14 @@ def squeezed(text: str) -> str:
 
 
 def overlaps(found: list[Piece]) -> list[tuple[Piece, Piece]]:
-    """Pairs of pieces that lie over each other."""
+    """Pairs of overlapping pieces."""
     pairs = []
     for page in {piece.page for piece in found}:
-        here = sorted((piece for piece in found if piece.page == page and piece.drawn.strip()), key=lambda each: each.y)
-        for place, one in enumerate(here):
-            for other in here[place + 1 :]:
+        here = sorted(
+            (piece for piece in found if piece.page == page and piece.drawn.strip()), key=lambda piece: piece.y
+        )
+        for index, one in enumerate(here):
+            for other in here[index + 1 :]:
                 if other.y - 0.7 * other.size >= one.y + 0.1 * one.size:
                     if other.y - one.y > 40:
                         break
@@ -83,7 +85,7 @@ def _page(number: int, page: Any) -> list[Piece]:
         elif operator == b"Q":
             shift = 0.0
         elif operator == b"rg":
-            colour = tuple(float(each) for each in operands)
+            colour = tuple(float(operand) for operand in operands)
         elif operator == b"Tm":
             x, y = float(operands[4]), float(operands[5])
         elif operator == b"Tf":
@@ -108,7 +110,7 @@ class _Font:
         pairs = re.findall(r"^<(\w\w)> <(\w{4,})>$", cmap, re.MULTILINE)
         self._characters = {int(code, 16): bytes.fromhex(to).decode("utf-16-be") for code, to in pairs}
         first = int(font["/FirstChar"])
-        self._widths = {first + place: float(width) for place, width in enumerate(font["/Widths"])}
+        self._widths = {first + index: float(width) for index, width in enumerate(font["/Widths"])}
 
     def read(self, codes: bytes, size: float) -> tuple[str, float]:
         text = "".join(self._characters[code] for code in codes)

@@ -1,4 +1,4 @@
-"""Requests that would use up the builder's memory, or make a library fail in its own way."""
+"""Requests that would use up the builder's memory, or make a library fail unexpectedly."""
 
 import io
 import json

@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gpconnect_messaging.documents.fonts import FontUnusableError, embedded, font_files
-from gpconnect_messaging.documents.lettering import clean, lettering
+from gpconnect_messaging.documents.text_shaping import clean, lettering
 
 REGULAR = lettering("regular")
 SIZE, WIDTH = 9.29, 180.0
@@ -96,4 +96,4 @@ def test_every_character_that_is_drawn_has_a_glyph(text: str) -> None:
     fonts = {font.fontName: font.face.charToGlyph for font in map(embedded, font_files("regular"))}
     for line in REGULAR.lines(text, SIZE, WIDTH):
         for name, characters in REGULAR.runs(line.drawn):
-            assert all(fonts[name].get(ord(each)) for each in characters)
+            assert all(fonts[name].get(ord(character)) for character in characters)

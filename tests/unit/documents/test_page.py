@@ -48,14 +48,16 @@ def test_every_coded_word_of_a_message_is_shown_and_every_quantity_with_its_unit
     html = shown(name, View.CLINICAL)
     body = etree.fromstring(written(messages_of(name)[0], name))
     parties = {"Bundle", "MessageHeader", "Composition", "Patient", "Practitioner", "Organization", "Binary"}
-    clinical = [each for each in body.iterfind(".//{*}resource/*") if etree.QName(each).localname not in parties]
-    said = {word.get("value", "") for each in clinical for word in each.iterfind(".//{*}coding/{*}display")}
+    clinical = [
+        resource for resource in body.iterfind(".//{*}resource/*") if etree.QName(resource).localname not in parties
+    ]
+    said = {word.get("value", "") for resource in clinical for word in resource.iterfind(".//{*}coding/{*}display")}
     assert len(said) > 10
     assert [words for words in said if escape(words) not in html] == []
     assert "<dt>Problem significance</dt><dd>major</dd>" in html
     assert "<dt>Subject</dt><dd>Patient: Mr Randal WEAVER</dd>" in html
     for quantity in body.iterfind(".//{*}valueQuantity"):
-        value, unit = (each.get("value", "") for each in list(quantity)[:2])
+        value, unit = (part.get("value", "") for part in list(quantity)[:2])
         assert escape(f"{value} {unit}") in html
 
 

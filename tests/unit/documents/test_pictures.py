@@ -16,23 +16,23 @@ GREY = [0, 64, 128, 191, 255]
 
 def row(mode: str, values: list[Any], **info: Any) -> Image.Image:
     image = Image.new(mode, (len(values), 1))
-    for place, value in enumerate(values):
-        image.putpixel((place, 0), value)
+    for index, value in enumerate(values):
+        image.putpixel((index, 0), value)
     image.info.update(info)
     return image
 
 
 def palette(mode: str, values: list[Any], **info: Any) -> Image.Image:
     made = Image.new("PA" if mode == "PA" else "P", (5, 1))
-    made.putpalette([each for grey in GREY for each in (grey, grey, grey)])
-    for place, value in enumerate(values):
-        made.putpixel((place, 0), value)
+    made.putpalette([band for grey in GREY for band in (grey, grey, grey)])
+    for index, value in enumerate(values):
+        made.putpixel((index, 0), value)
     made.info.update(info)
     return made
 
 
 def lab() -> Image.Image:
-    grey = row("RGB", [(each,) * 3 for each in GREY])
+    grey = row("RGB", [(grey,) * 3 for grey in GREY])
     made = ImageCms.profileToProfile(
         grey, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
     )
@@ -54,29 +54,29 @@ def _grey_profile() -> bytes:
 
 
 _GREY_OF_GAMMA_ONE = _grey_profile()
-SIXTEEN = [each * 257 for each in GREY]
-OPAQUE = [(each, 255) for each in GREY]
+SIXTEEN = [grey * 257 for grey in GREY]
+OPAQUE = [(grey, 255) for grey in GREY]
 MODES: dict[str, Callable[[], Image.Image]] = {
     "L": lambda: row("L", GREY),
     "LA": lambda: row("LA", OPAQUE),
     "La": lambda: row("LA", OPAQUE).convert("La"),
     "P": lambda: palette("P", [0, 1, 2, 3, 4]),
-    "PA": lambda: palette("PA", [(each, 255) for each in range(5)]),
-    "RGB": lambda: row("RGB", [(each,) * 3 for each in GREY]),
-    "RGBX": lambda: row("RGBX", [(each, each, each, 0) for each in GREY]),
-    "RGBA": lambda: row("RGBA", [(each, each, each, 255) for each in GREY]),
-    "RGBa": lambda: row("RGBA", [(each, each, each, 255) for each in GREY]).convert("RGBa"),
-    "CMYK": lambda: row("CMYK", [(0, 0, 0, 255 - each) for each in GREY]),
-    "YCbCr": lambda: row("YCbCr", [(each, 128, 128) for each in GREY]),
-    "HSV": lambda: row("HSV", [(0, 0, each) for each in GREY]),
+    "PA": lambda: palette("PA", [(index, 255) for index in range(5)]),
+    "RGB": lambda: row("RGB", [(grey,) * 3 for grey in GREY]),
+    "RGBX": lambda: row("RGBX", [(grey, grey, grey, 0) for grey in GREY]),
+    "RGBA": lambda: row("RGBA", [(grey, grey, grey, 255) for grey in GREY]),
+    "RGBa": lambda: row("RGBA", [(grey, grey, grey, 255) for grey in GREY]).convert("RGBa"),
+    "CMYK": lambda: row("CMYK", [(0, 0, 0, 255 - grey) for grey in GREY]),
+    "YCbCr": lambda: row("YCbCr", [(grey, 128, 128) for grey in GREY]),
+    "HSV": lambda: row("HSV", [(0, 0, grey) for grey in GREY]),
     "LAB": lab,
     "I": lambda: row("I", SIXTEEN),
     "I;16": lambda: row("I;16", SIXTEEN),
     "I;16L": lambda: row("I;16L", SIXTEEN),
     "I;16B": lambda: row("I;16B", SIXTEEN),
     "I;16N": lambda: row("I;16N", SIXTEEN),
-    "F": lambda: row("F", [float(each) for each in GREY]),
-    "F of fractions": lambda: row("F", [each / 255 for each in GREY]),
+    "F": lambda: row("F", [float(grey) for grey in GREY]),
+    "F of fractions": lambda: row("F", [grey / 255 for grey in GREY]),
 }
 
 
@@ -84,13 +84,13 @@ def shown(image: Image.Image) -> list[tuple[int, int, int]]:
     plain = as_shown(image)
     assert plain.mode == "RGB"
     data = plain.tobytes()
-    return [(data[place], data[place + 1], data[place + 2]) for place in range(0, len(data), 3)]
+    return [(data[index], data[index + 1], data[index + 2]) for index in range(0, len(data), 3)]
 
 
 @pytest.mark.parametrize("name", MODES)
 def test_five_greys_are_five_greys_in_every_mode(name: str) -> None:
     for found, grey in zip(shown(MODES[name]()), GREY, strict=True):
-        assert all(abs(each - grey) <= 2 for each in found), name
+        assert all(abs(band - grey) <= 2 for band in found), name
 
 
 def test_black_and_white_stay_so() -> None:
@@ -151,7 +151,7 @@ def test_a_jpeg_for_print_is_no_negative(transform: int) -> None:
     assert isinstance(colour, tuple)
     # The same bytes as YCCK, inverted as Adobe does, are C 255, M 121, Y 255, K 30.
     expected = (225, 225, 225) if transform == 0 else (0, 118, 0)
-    assert all(abs(each - other) <= 3 for each, other in zip(colour, expected, strict=True))
+    assert all(abs(band - other) <= 3 for band, other in zip(colour, expected, strict=True))
 
 
 def test_thin_lines_of_a_large_black_and_white_scan_do_not_vanish() -> None:

@@ -11,8 +11,8 @@ from PIL import Image
 from pypdf import PdfReader
 
 from gpconnect_messaging.documents import wording
-from gpconnect_messaging.documents.layouts import PageSize, designed
 from gpconnect_messaging.documents.report import ReportRenderer, with_report
+from gpconnect_messaging.documents.report_designs import PageSize, designed
 from gpconnect_messaging.requests.models import Request
 from gpconnect_messaging.specification import ReportDesign
 from tests.examples import ROOT, a_request, spec_file
@@ -92,8 +92,8 @@ def test_the_text_comes_in_the_order_in_which_a_person_reads() -> None:
         "CLINICAL NOTES", "Summary Reason:", "History:", "Examination:", "Blood results:", "Medication:",
         "Attachments too large to send:", "Follow-up Actions:",
     ]  # fmt: skip
-    places = [text.index(squeezed(each)) for each in order]
-    assert places == sorted(places)
+    positions = [text.index(squeezed(words)) for words in order]
+    assert positions == sorted(positions)
 
 
 @pytest.mark.requirement("GPCM-SD-CS-002", "GPCM-SD-087")
@@ -104,7 +104,7 @@ def test_the_notes_keep_the_senders_titles_words_lines_and_order() -> None:
         {"title": "Zeta", "text": "The same title again"},
     ]
     found = pieces(rendered(consultation__sections=sections))
-    shown = [(each.text, round(each.y)) for each in found if each.page == 0]
+    shown = [(piece.text, round(piece.y)) for piece in found if piece.page == 0]
     words = [
         "Zeta:", "third before second", "indented, and", "after an empty line", "Alpha:", "first by the letter",
         "Zeta:", "The same title again",
@@ -130,7 +130,7 @@ def test_the_reason_for_the_summary_is_word_for_word_the_published_one() -> None
 
 @pytest.mark.requirement("GPCM-SD-CS-006", "GPCM-SD-CS-007", "GPCM-SD-091")
 def test_every_page_says_its_version_its_number_and_how_many_documents_there_are() -> None:
-    long = [{"title": f"Section {place}", "text": "Words. " * 60} for place in range(20)]
+    long = [{"title": f"Section {number}", "text": "Words. " * 60} for number in range(20)]
     documents = [{"key": "ecg.pdf", "content_type": "application/pdf", "title": "ECG", "primary": False}]
     found = pieces(rendered(7, consultation__sections=long, documents=documents))
     pages = max(piece.page for piece in found) + 1
@@ -175,7 +175,7 @@ def test_the_search_for_forbidden_words_would_find_them() -> None:
 
 def _streams(reader: PdfReader) -> list[bytes]:
     objects = [reader.get_object(number) for number in range(1, len(reader.xref[0]) + 1 if reader.xref else 1)]
-    return [each.get_data() for each in objects if each is not None and hasattr(each, "get_data")]
+    return [stored.get_data() for stored in objects if stored is not None and hasattr(stored, "get_data")]
 
 
 @pytest.mark.requirement("GPCM-SD-CS-009", "GPCM-SD-CS-010")
@@ -205,23 +205,23 @@ def test_a_confidential_image_is_not_even_read() -> None:
 @pytest.mark.requirement("GPCM-SD-CS-011", "GPCM-SD-CS-013")
 def test_titles_are_bold_and_titles_and_notes_each_stand_in_one_column() -> None:
     found = pieces(rendered())
-    titles = [each for each in found if each.text in {"Summary Reason:", "History:", "Examination:", "Medication:"}]
-    assert {(each.font, each.x) for each in titles} == {("Arimo-Bold", 57.1)}
-    bodies = [each for each in found if each.text.startswith(("A patient recently", "Two days", "Temperature"))]
-    assert {(each.font, each.x) for each in bodies} == {("Arimo-Regular", 189.6)}
+    titles = [piece for piece in found if piece.text in {"Summary Reason:", "History:", "Examination:", "Medication:"}]
+    assert {(piece.font, piece.x) for piece in titles} == {("Arimo-Bold", 57.1)}
+    bodies = [piece for piece in found if piece.text.startswith(("A patient recently", "Two days", "Temperature"))]
+    assert {(piece.font, piece.x) for piece in bodies} == {("Arimo-Regular", 189.6)}
 
 
 @pytest.mark.requirement("GPCM-SD-CS-014")
 def test_the_patients_name_is_larger_than_any_other_field() -> None:
-    found = [each for each in pieces(rendered()) if each.font == "Arimo-Bold" and not any(each.colour)]
-    largest, *others = sorted(found, key=lambda each: -each.size)
+    found = [piece for piece in pieces(rendered()) if piece.font == "Arimo-Bold" and not any(piece.colour)]
+    largest, *others = sorted(found, key=lambda piece: -piece.size)
     assert largest.text == "KILLEN, Dean (Mr)"
-    assert all(each.size < largest.size for each in others)
+    assert all(piece.size < largest.size for piece in others)
 
 
 def test_an_abnormal_result_is_told_by_words_weight_and_ground_and_not_by_colour_alone() -> None:
-    (abnormal,) = [each for each in pieces(rendered()) if each.text == "3.2 (low)"]
-    (normal,) = [each for each in pieces(rendered()) if each.text == "140"]
+    (abnormal,) = [piece for piece in pieces(rendered()) if piece.text == "3.2 (low)"]
+    (normal,) = [piece for piece in pieces(rendered()) if piece.text == "140"]
     assert (abnormal.font, normal.font) == ("Arimo-Bold", "Arimo-Regular")
     page = PdfReader(io.BytesIO(rendered())).pages[0]
     assert b".6 .745098 .94902 rg" in page.get_contents().get_data()  # type: ignore[union-attr]
@@ -236,25 +236,27 @@ RESULTS: list[dict[str, Any]] = [
 def test_a_table_bears_its_headings_on_every_page_and_no_row_is_split(design: ReportDesign) -> None:
     sections = [{"title": "Blood results", "results": RESULTS}]
     found = pieces(render(a_request(SAMPLE, consultation__sections=sections), design=design))
-    places = {row["test"]: [each for each in found if each.text == row["test"]] for row in RESULTS}
-    pages = sorted({each.page for row in places.values() for each in row})
+    cells = {row["test"]: [piece for piece in found if piece.text == row["test"]] for row in RESULTS}
+    pages = sorted({piece.page for row in cells.values() for piece in row})
     assert len(pages) > 2
     for page in pages:
-        (heading,) = [each for each in found if each.page == page and each.text == "UoM"]
-        rows = [each for row in places.values() for each in row if each.page == page]
-        assert heading.y < min(each.y for each in rows)
-        # Each row's value takes as many lines; the last one's are all on its page.
-        values = [each for each in found if each.page == page and set(each.text) == {"x"}]
-        assert "".join(each.text for each in values) == "x" * 120 * len(rows)
+        (heading,) = [piece for piece in found if piece.page == page and piece.text == "UoM"]
+        rows = [piece for row in cells.values() for piece in row if piece.page == page]
+        assert heading.y < min(piece.y for piece in rows)
+        # All values take the same number of lines; those of the last row are all on one page.
+        values = [piece for piece in found if piece.page == page and set(piece.text) == {"x"}]
+        assert "".join(piece.text for piece in values) == "x" * 120 * len(rows)
 
 
 def test_a_row_that_is_taller_than_a_page_goes_on_below_the_headings_of_the_next() -> None:
     sections = [{"title": "Blood results", "results": [{"test": "中" * 255, "value": "ß" * 255}]}]
     found = pieces(rendered(consultation__sections=sections))
     assert overlaps(found) == []
-    assert sum(each.text.count("中") for each in found) == sum(each.text.count("ß") for each in found) == 255
-    assert [each.page for each in found if each.text == "UoM"] == sorted({e.page for e in found if "中" in e.text})
-    assert all(each.y < 733 for each in found if "中" in each.text)
+    assert sum(piece.text.count("中") for piece in found) == sum(piece.text.count("ß") for piece in found) == 255
+    assert [piece.page for piece in found if piece.text == "UoM"] == sorted(
+        {piece.page for piece in found if "中" in piece.text}
+    )
+    assert all(piece.y < 733 for piece in found if "中" in piece.text)
 
 
 def test_the_headings_of_a_table_never_stand_alone_at_the_foot_of_a_page() -> None:
@@ -264,8 +266,8 @@ def test_the_headings_of_a_table_never_stand_alone_at_the_foot_of_a_page() -> No
             {"title": "Blood results", "text": "Taken at nine.", "results": RESULTS[:2]},
         ]
         found = pieces(render(a_request(SAMPLE, consultation__sections=sections)))
-        headings = {each.page for each in found if each.text == "UoM"}
-        assert headings == {each.page for each in found if each.text in {"Test 0", "Test 1"}}
+        headings = {piece.page for piece in found if piece.text == "UoM"}
+        assert headings == {piece.page for piece in found if piece.text in {"Test 0", "Test 1"}}
 
 
 SUMMARY_ORDER = [
@@ -282,14 +284,14 @@ SUMMARY_ORDER = [
 
 @pytest.mark.requirement("GPCM-SD-086", "GPCM-SD-090", "GPCM-SD-091")
 def test_the_summary_of_2_0_says_all_in_the_order_and_words_of_its_wireframe() -> None:
-    found = [each.text for each in pieces(render(a_request(SAMPLE), design=ReportDesign.SUMMARY))]
-    places = [found.index(words) for words in SUMMARY_ORDER]
-    assert places == sorted(places)
+    found = [piece.text for piece in pieces(render(a_request(SAMPLE), design=ReportDesign.SUMMARY))]
+    positions = [found.index(words) for words in SUMMARY_ORDER]
+    assert positions == sorted(positions)
     assert "Summary Reason:" not in found
 
 
 def test_the_summary_of_2_0_looks_like_its_wireframe() -> None:
-    found = {each.text: each for each in pieces(render(a_request(SAMPLE), design=ReportDesign.SUMMARY))}
+    found = {piece.text: piece for piece in pieces(render(a_request(SAMPLE), design=ReportDesign.SUMMARY))}
     blue, white = (0, 94 / 255, 184 / 255), (1, 1, 1)
     centre = (48.02 + 564.21) / 2
     for words in ("CITIZEN INFORMATION", "SENDING INFORMATION"):
@@ -300,8 +302,8 @@ def test_the_summary_of_2_0_looks_like_its_wireframe() -> None:
     for words in ("Clinical notes", "Attachments too large to send", "Follow-up actions"):
         assert (found[words].font, found[words].colour) == ("Arimo-Bold", white)
     sections = [found[words] for words in ("History", "Examination", "Blood results", "Attachments", "Actions")]
-    assert {round(each.right, 1) for each in sections} == {151.7}
-    assert all(each.colour == pytest.approx(blue, abs=0.001) for each in sections)
+    assert {round(piece.right, 1) for piece in sections} == {151.7}
+    assert all(piece.colour == pytest.approx(blue, abs=0.001) for piece in sections)
     assert {found[words].font for words in ("Name:", "DOB:", "E-mail:")} == {"Arimo-Regular"}
     assert found["KILLEN, Dean (Mr)"].size > found["973 316 2043"].size
 
@@ -327,7 +329,7 @@ def test_images_are_scaled_into_the_notes() -> None:
         operands for page in pages for operands, operator in page.get_contents().operations  # type: ignore[union-attr]
         if operator == b"cm" and float(operands[0]) > 1
     ]  # fmt: skip
-    sizes = [(round(float(each[0]), 1), round(float(each[3]), 1)) for each in placed]
+    sizes = [(round(float(matrix[0]), 1), round(float(matrix[3]), 1)) for matrix in placed]
     assert sizes == [(37.5, 30.0), (346.7, 260.0)]
     assert sorted(image.image.size for page in pages for image in page.images if image.image is not None) == [
         (50, 40),
@@ -395,7 +397,7 @@ def test_the_rendering_library_is_imported_only_when_a_report_is_rendered() -> N
 def test_the_report_becomes_the_primary_document_and_the_others_stay_attachments() -> None:
     documents = [{"key": "ecg.pdf", "content_type": "application/pdf", "title": "ECG", "primary": False}]
     request = with_report(a_request(SAMPLE, documents=documents))
-    assert [(each.title, each.primary) for each in request.documents_in_order] == [
+    assert [(document.title, document.primary) for document in request.documents_in_order] == [
         ("Consultation report", True),
         ("ECG", False),
     ]
@@ -436,13 +438,13 @@ def test_whatever_its_length_nothing_overlaps_is_lost_or_leaves_the_frame(
     assert all(squeezed(words) in text for words in _words(request))
     width, height = size.points
     margin = (width - 516.2) / 2
-    assert all(margin <= each.x and each.right <= width - margin and 17 < each.y < height - 36 for each in found)
+    assert all(margin <= piece.x and piece.right <= width - margin and 17 < piece.y < height - 36 for piece in found)
 
 
 def _words(request: Request) -> list[str]:
     patient, organisation = request.patient, request.organisation
     words = [wording.patient_name(patient.name), organisation.name, organisation.email or "", organisation.branch or ""]
-    words += [wording.telephone(each) for each in [*patient.phones, patient.mobile or ""]]
+    words += [wording.telephone(number) for number in [*patient.phones, patient.mobile or ""]]
     words += [
         *(patient.address.lines if patient.address else ()),
         *(organisation.address.lines if organisation.address else ()),
@@ -451,8 +453,8 @@ def _words(request: Request) -> list[str]:
     words += [
         words
         for section in request.consultation.sections
-        for each in section.results
-        for words in (each.test, each.value)
+        for result in section.results
+        for words in (result.test, result.value)
     ]
     words += [request.practitioner.role or "" if request.practitioner else ""]
     return words

@@ -34,12 +34,12 @@ def square() -> object:
 
 
 def a_font(folder: Path, name: str, letters: str, licence: int = 0) -> Path:
-    """A TrueType font of our own making, in which each letter is a square."""
+    """A minimal TrueType font in which every letter is a square."""
     names = [".notdef", *(f"uni{ord(letter):04X}" for letter in letters)]
     builder = FontBuilder(1000)
     builder.setupGlyphOrder(names)
     builder.setupCharacterMap({ord(letter): f"uni{ord(letter):04X}" for letter in letters})
-    builder.setupGlyf({each: square() for each in names})
+    builder.setupGlyf({name: square() for name in names})
     builder.setupHorizontalMetrics(dict.fromkeys(names, (900, 50)))
     builder.setupHorizontalHeader(ascent=800, descent=-200)
     builder.setupNameTable({"familyName": name, "styleName": "Regular", "psName": f"{name}-Regular"})
@@ -54,10 +54,10 @@ def test_an_added_font_is_embedded_covers_its_letters_and_gives_them_back(tmp_pa
     fonts = added_fonts([a_font(tmp_path, "Squares", CHINESE)])
     request = a_request(SAMPLE, consultation__sections=[{"title": CHINESE, "text": f"Seen today: {CHINESE}."}])
     pdf = ReportRenderer(ReportDesign.SUMMARY, fonts=fonts).render(request, 1, lambda _key: b"").content
-    chinese = [each for each in pieces(pdf) if CHINESE in each.drawn]
+    chinese = [piece for piece in pieces(pdf) if CHINESE in piece.drawn]
     assert len(chinese) == 2
-    assert {each.font for each in chinese} == {"Squares-Regular"}
-    assert all(each.width == pytest.approx(0.9 * len(CHINESE) * each.size, rel=0.01) for each in chinese)
+    assert {piece.font for piece in chinese} == {"Squares-Regular"}
+    assert all(piece.width == pytest.approx(0.9 * len(CHINESE) * piece.size, rel=0.01) for piece in chinese)
     assert f"Seentoday:{CHINESE}." in text_of(pdf)
     assert CHINESE in "".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
     resources = PdfReader(io.BytesIO(pdf)).pages[0]["/Resources"]["/Font"].values()  # type: ignore[index]

@@ -1,6 +1,6 @@
 """Everything stands where the published layout has it, within three points (GPCM-SD-CS-005).
 
-The numbers are the layout's own: x of a text's first letter and y of its baseline, from the top, in points.
+The numbers are the layout's own: x of a text's first letter and y of the baseline, from the top, in points.
 """
 
 import io
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
-from gpconnect_messaging.documents.layouts import NHS_BLUE, NHS_LIGHT_BLUE, PageSize
+from gpconnect_messaging.documents.report_designs import NHS_BLUE, NHS_LIGHT_BLUE, PageSize
 from tests.examples import a_request, spec_file
 from tests.unit.documents.page_reading import Piece, pieces
 from tests.unit.documents.test_report import SAMPLE, render
@@ -150,14 +150,14 @@ def test_the_numbers_are_those_of_the_published_layout(page: int, table: list[tu
         if not any(
             abs(x - there_x) <= TOLERANCE and abs(y - there_y) <= TOLERANCE
             for text, there_x, there_y in published
-            if text in {words, PLACEHOLDERS.get(words, "")} or words not in {each[0] for each in published}
+            if text in {words, PLACEHOLDERS.get(words, "")} or words not in {entry[0] for entry in published}
         )
     ]
     assert missing == []
 
 
 def _published(page: int) -> list[tuple[str, float, float]]:
-    """Text, x of its first letter that is no space, baseline."""
+    """Text, x of the first letter that is not a space, baseline."""
     found: list[tuple[str, float, float]] = []
 
     def visit(text: str, _cm: Any, tm: Any, _font: Any, size: float) -> None:
@@ -186,7 +186,7 @@ def _filled(page: Any) -> list[tuple[float, float, tuple[float, ...]]]:
     found = []
     for operands, operator in page.get_contents().operations:
         if operator == b"rg":
-            colour = tuple(round(float(each), 3) for each in operands)
+            colour = tuple(round(float(operand), 3) for operand in operands)
         elif operator == b"re":
             box = tuple(map(float, operands))
         elif operator == b"f*" and box[2] > 500:

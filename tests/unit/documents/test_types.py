@@ -17,7 +17,7 @@ FILES = {
 @pytest.mark.parametrize("content_type", supported_types())
 def test_each_supported_type_is_known_by_its_bytes_and_by_no_other_types(content_type: str) -> None:
     gate = DocumentGate()
-    accepted = {each for each in supported_types() if gate.examine(each, [FILES[content_type]]).refusal is None}
+    accepted = {name for name in supported_types() if gate.examine(name, [FILES[content_type]]).refusal is None}
     assert accepted == {content_type}
 
 

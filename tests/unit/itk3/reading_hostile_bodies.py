@@ -1,4 +1,4 @@
-"""Reads each hostile body, and prints as JSON what memory and processor time it took.
+"""Reads hostile bodies one by one, and prints as JSON the memory and processor time of every read.
 
 A program of its own: the most memory that a process had is the whole process's. Memory is that of four reads at once.
 Time is that of one read alone, since threads that wait for each other spend processor time on it. It is given as a

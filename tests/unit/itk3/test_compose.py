@@ -380,12 +380,12 @@ def test_whatever_the_request_ids_are_unique_references_resolve_and_the_bytes_re
     assert raw == written(a_message(specification, version=version, **changes), *documents)
     root = etree.fromstring(raw)
     urls = [str(url) for url in find(root, "//f:fullUrl/@value")]
-    ids = [str(each) for each in find(root, "//f:resource/*/f:id/@value")]
+    ids = [str(element_id) for element_id in find(root, "//f:resource/*/f:id/@value")]
     assert len(set(urls)) == len(urls)
-    assert urls == [f"urn:uuid:{each}" for each in ids]
-    references = {str(each) for each in find(root, "//f:reference/@value")}
-    assert {each for each in references if each.startswith("urn:uuid:")} <= set(urls)
-    assert {each for each in references if not each.startswith("urn:uuid:")} == {message.mailbox.message_definition}
+    assert urls == [f"urn:uuid:{element_id}" for element_id in ids]
+    references = {str(url) for url in find(root, "//f:reference/@value")}
+    assert {url for url in references if url.startswith("urn:uuid:")} <= set(urls)
+    assert {url for url in references if not url.startswith("urn:uuid:")} == {message.mailbox.message_definition}
     assert find(root, "//f:Patient/f:name/f:family/@value") == [message.request.patient.name.family]
     (encounter,) = find(root, "//f:extension[@url='SenderReference']/f:valueString/@value")
     assert encounter == message.request.encounter

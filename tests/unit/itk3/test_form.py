@@ -153,7 +153,7 @@ def test_each_slip_is_in_the_message_as_it_was_written_or_the_message_is_refused
 
 @pytest.mark.parametrize("kind", sorted(RIGHT))
 def test_xml_is_taken_and_refused_as_json_is(kind: str) -> None:
-    _, name, _, way = next(each for each in PLACES if each[2] == kind)
+    _, name, _, way = next(example for example in PLACES if example[2] == kind)
     for literal in SLIPS:
         value = json.loads(literal)
         if isinstance(value, str) and not (value == "" or "\x01" in value):
@@ -170,7 +170,7 @@ def test_xml_is_taken_and_refused_as_json_is(kind: str) -> None:
             if is_taken:
                 (text,) = to_xml(resource)
                 assert isinstance(text, bytes)
-                assert [each.get("value") for each in etree.fromstring(text).iter(f"{FHIR}{name}")] == [value]
+                assert [element.get("value") for element in etree.fromstring(text).iter(f"{FHIR}{name}")] == [value]
 
 
 def test_what_is_well_written_here_is_well_written_in_hl7s_schema() -> None:

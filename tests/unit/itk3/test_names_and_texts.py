@@ -52,7 +52,7 @@ NOTES = (
 
 def broken(message: Message) -> list[str]:
     found = broken_musts(compose(message, [1000]), envelope(message), message.specification.version)
-    return [each.id for each in found]
+    return [element.id for element in found]
 
 
 @pytest.mark.parametrize("version", Version)
@@ -106,7 +106,7 @@ def test_a_day_of_birth_stands_in_the_message_and_the_address_whatever_its_year(
 def test_what_was_written_survives_in_observations_answers_and_titles(note: str) -> None:
     observation = request_data(ONLINE)["observations"][0] | {"value": {"text": note}}
     questions = [{"link_id": "1", "text": note, "answers": [{"text": note}]}]
-    documents = [each | {"title": note.split("\n")[0]} for each in request_data(ONLINE)["documents"]]
+    documents = [document | {"title": note.split("\n")[0]} for document in request_data(ONLINE)["documents"]]
     (message,) = messages_of(
         ONLINE, observations=[observation], questionnaire={"questions": questions}, documents=documents
     )

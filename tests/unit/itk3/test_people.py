@@ -52,7 +52,7 @@ def sent(*resources: Json, content_type: str = "application/fhir+json") -> bytes
         assert isinstance(xml, bytes)
         return xml.decode()
 
-    inline = [{"content_type": content_type, "content": text(each)} for each in resources]
+    inline = [{"content_type": content_type, "content": text(resource)} for resource in resources]
     (message,) = messages_of(NAME, resources=inline)
     return written(message, NAME)
 
@@ -316,7 +316,7 @@ def test_a_supplied_person_is_a_person_of_the_message() -> None:
         {"reference": "RelatedPerson/mother", "identifier": identifier(OTHER_NUMBER), "display": "Berta Holt"},
     ]
     message = sent(observation(performer=named), nurse, mother)
-    displays = [each["display"] for each in named if "display" in each]
+    displays = [reference["display"] for reference in named if "display" in reference]
     assert values(message, "//f:Observation/f:performer/f:display/@value") == displays
     swapped = {"reference": "Practitioner/nurse", "display": "Berta Holt"}
     assert refused(observation(performer=[swapped]), nurse, mother) == {"Observation.performer[0].display"}

@@ -656,7 +656,7 @@ def test_no_single_damage_to_a_mixed_response_makes_it_positive() -> None:
 @pytest.mark.parametrize("element", ["issue", "details", "coding"])
 def test_an_element_that_stu3_does_not_know_may_hide_a_code(element: str) -> None:
     codings = [{"system": CODES_1, "code": "20013"}, {"system": CODES_1, "code": "10007"}]
-    made = [issue(each["code"]) for each in codings]
+    made = [issue(coding["code"]) for coding in codings]
     if element == "coding":
         made = [{"severity": "fatal", "code": "processing", "details": {"coding": codings}}]
     written = as_xml(bundle(made))

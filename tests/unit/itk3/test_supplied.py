@@ -47,7 +47,7 @@ def why_not(resource: Any, content_type: str = JSON) -> str:
 
 def sent(*resources: Any) -> bytes:
     """A message with these resources in place of its sample's own."""
-    inline = [{"content_type": JSON, "content": json.dumps(each)} for each in resources]
+    inline = [{"content_type": JSON, "content": json.dumps(resource)} for resource in resources]
     (message,) = messages_of(NAME, resources=inline)
     return written(message, NAME)
 

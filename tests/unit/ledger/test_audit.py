@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.ledger.audit import AuditTrail
-from gpconnect_messaging.ledger.lifecycle import History, Patience, Status
+from gpconnect_messaging.ledger.lifecycle import MessageHistory, Status, Timeouts
 from gpconnect_messaging.ledger.records import AuditEvent, MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger
 from tests.identifiers import key_of
 from tests.in_memory import Clock, Table
-from tests.unit.ledger.facts import BUILT, accepted, at, response, started
+from tests.unit.ledger.events import BUILT, accepted, at, response, started
 
 MAILBOX = "Y90001OT001"
-PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 
 
 @pytest.fixture
@@ -28,11 +28,11 @@ def trail() -> AuditTrail:
             MessageRecord(
                 message_id=message_id, request_id=f"request-{version}", mailbox=MAILBOX, encounter="4711",
                 encounter_key=key_of(MAILBOX, "4711"),
-                version=version, created_at=at(version), history=History((BUILT,)),
+                version=version, created_at=at(version), history=MessageHistory((BUILT,)),
             )
         )  # fmt: skip
-    for fact in (started(), accepted(), response("20013", 3), response("30001", 4)):
-        ledger.record("first", fact)
+    for event in (started(), accepted(), response("20013", 3), response("30001", 4)):
+        ledger.record("first", event)
     for mesh_message_id, outcome, why in (("R", "first", None), ("U", "unmatched", "it names no message of ours")):
         received = Received(
             mailbox=MAILBOX, mesh_message_id=mesh_message_id, at=at(5), evidence_key=f"received/{mesh_message_id}",
@@ -103,7 +103,7 @@ def test_what_a_person_did_apart_from_any_message_is_found_by_time(trail: AuditT
 @pytest.mark.parametrize(
     ("actor", "what", "why"),
     [("", "message shown", "name the operator"), ("9000000009", "message shown", "name the operator"),
-     ("a.nurse", " ", "what was done")],
+     ("a.nurse", " ", "needs an action")],
 )  # fmt: skip
 def test_an_event_without_an_actor_or_a_deed_is_refused(trail: AuditTrail, actor: str, what: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gpconnect_messaging.ledger.drawing import drawn, transitions
-from gpconnect_messaging.ledger.lifecycle import RULES, NoticeKind, Status, notices_due
+from gpconnect_messaging.ledger.lifecycle import RULES, NotificationType, Status, notifications_due
+from gpconnect_messaging.ledger.lifecycle_diagram import drawn, transitions
 from tests.examples import ROOT
 
 CLOSED = {
@@ -12,10 +12,10 @@ CLOSED = {
 }  # fmt: skip
 
 SAY_SO = {
-    NoticeKind.CONTRADICTION,
-    NoticeKind.VOIDED,
-    NoticeKind.SENT_ALTHOUGH_WITHDRAWN,
-    NoticeKind.SENT_ALTHOUGH_GIVEN_UP,
+    NotificationType.CONTRADICTION,
+    NotificationType.VOIDED,
+    NotificationType.SENT_ALTHOUGH_WITHDRAWN,
+    NotificationType.SENT_ALTHOUGH_GIVEN_UP,
 }
 BY_A_PERSON = "a person orders a re-send"
 
@@ -39,5 +39,5 @@ def test_whatever_leaves_a_closed_status_is_told() -> None:
         for before, after in histories:
             if before is not None and transition.before in CLOSED and transition.words != BY_A_PERSON:
                 left += 1
-                assert notices_due(after) & SAY_SO, transition
+                assert notifications_due(after) & SAY_SO, transition
     assert left > 10

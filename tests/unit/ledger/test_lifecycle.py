@@ -9,16 +9,17 @@ from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level, Verdi
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import (
     RULES,
-    Fact,
-    FactKind,
-    History,
-    NoticeKind,
-    Patience,
+    EventType,
+    LedgerEvent,
+    MessageHistory,
+    NotificationType,
     Status,
+    Timeouts,
     due_at,
-    notices_due,
+    notifications_due,
 )
-from tests.unit.ledger.facts import (
+from gpconnect_messaging.scan_results import ScanResult
+from tests.unit.ledger.events import (
     BUILT,
     BY_A_PERSON,
     HELD,
@@ -51,11 +52,11 @@ from tests.unit.ledger.facts import (
 )
 
 SENT = [BUILT, started(), accepted()]
-PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 
 
 @pytest.mark.parametrize(
-    ("facts", "status"),
+    ("events", "status"),
     [
         ([INVALID], Status.INVALID),
         ([BUILT], Status.BUILT),
@@ -105,37 +106,37 @@ PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15)
         ([BUILT, started(), WITHDRAWN, accepted()], Status.SENT),
     ],
 )
-def test_facts_amount_to_a_status(facts: list[Fact], status: Status) -> None:
-    assert History(tuple(facts)).status is status
+def test_facts_amount_to_a_status(events: list[LedgerEvent], status: Status) -> None:
+    assert MessageHistory(tuple(events)).status is status
 
 
 @pytest.mark.parametrize("code", [code for code in RESPONSE_CODES if level_of(code) is Level.INFRASTRUCTURE])
 def test_only_20013_is_a_positive_infrastructure_acknowledgement(code: str) -> None:
-    status = History((*SENT, response(code))).status
+    status = MessageHistory((*SENT, response(code))).status
     assert status is (Status.ACKNOWLEDGED if code == "20013" else Status.REJECTED)
 
 
 @pytest.mark.parametrize("code", [code for code in RESPONSE_CODES if level_of(code) is Level.BUSINESS])
 def test_a_business_code_decides_by_the_table(code: str) -> None:
-    status = History((*SENT, response("20013"), response(code))).status
+    status = MessageHistory((*SENT, response("20013"), response(code))).status
     positive = RESPONSE_CODES[code].verdict is Verdict.POSITIVE
     assert status is (Status.DELIVERED if positive else Status.REJECTED)
 
 
 def test_a_duplicate_that_our_own_second_upload_made_is_no_failure() -> None:
     twice = [BUILT, started(), uncertain(), started(2, 20), accepted(2, 21)]
-    history = History((*twice, response("20007")))
+    history = MessageHistory((*twice, response("20007")))
     assert history.possible_copies == 2
     assert history.status is Status.SENT
-    assert History((*twice, response("20013"), response("30001"), response("20007"))).status is Status.DELIVERED
+    assert MessageHistory((*twice, response("20013"), response("30001"), response("20007"))).status is Status.DELIVERED
 
 
 def test_uploads_that_never_left_make_no_copies() -> None:
-    assert History((BUILT, started(), postponed(), started(2), accepted(2))).possible_copies == 1
+    assert MessageHistory((BUILT, started(), postponed(), started(2), accepted(2))).possible_copies == 1
 
 
 @pytest.mark.parametrize(
-    ("facts", "copies"),
+    ("events", "copies"),
     [
         ([started(chunks=3)], 0),
         ([started(chunks=3), uncertain()], 0),
@@ -151,23 +152,25 @@ def test_uploads_that_never_left_make_no_copies() -> None:
         ([started(chunks=3), chunk(1), chunk(2), tracked(), accepted()], 1),
     ],
 )
-def test_a_message_in_chunks_is_one_copy_however_many_attempts_it_took(facts: list[Fact], copies: int) -> None:
-    assert History((BUILT, *facts)).possible_copies == copies
+def test_a_message_in_chunks_is_one_copy_however_many_attempts_it_took(events: list[LedgerEvent], copies: int) -> None:
+    assert MessageHistory((BUILT, *events)).possible_copies == copies
 
 
 def test_what_mesh_has_of_a_message_goes_to_the_first_gap_and_can_be_given_up() -> None:
-    (begun,) = History((BUILT, started(chunks=4), chunk(1, chunks=4), chunk(2, chunks=4), chunk(4, chunks=4))).begun
+    (begun,) = MessageHistory(
+        (BUILT, started(chunks=4), chunk(1, chunks=4), chunk(2, chunks=4), chunk(4, chunks=4))
+    ).partial_uploads
     assert (begun.mesh_message_id, begun.chunks, begun.accepted, begun.end) == ("MESH1", 4, 2, 20)
-    assert History((BUILT, started(chunks=3), chunk(2))).begun == ()
-    assert History((BUILT, started(chunks=3), chunk(1), postponed(abandoned="MESH1"))).begun == ()
-    both = History((BUILT, chunk(1), chunk(2), chunk(1, 2, mesh_message_id="A")))
-    assert [each.accepted for each in both.begun] == [1, 2]
+    assert MessageHistory((BUILT, started(chunks=3), chunk(2))).partial_uploads == ()
+    assert MessageHistory((BUILT, started(chunks=3), chunk(1), postponed(abandoned="MESH1"))).partial_uploads == ()
+    both = MessageHistory((BUILT, chunk(1), chunk(2), chunk(1, 2, mesh_message_id="A")))
+    assert [each.accepted for each in both.partial_uploads] == [1, 2]
 
 
 def test_one_undelivered_copy_of_two_is_not_the_end() -> None:
     twice = (BUILT, started(), accepted(), started(2), accepted(2))
-    assert History((*twice, reported(1))).status is Status.SENT
-    assert History((*twice, reported(1), reported(2))).status is Status.UNDELIVERED
+    assert MessageHistory((*twice, reported(1))).status is Status.SENT
+    assert MessageHistory((*twice, reported(1), reported(2))).status is Status.UNDELIVERED
 
 
 EXPECTING = built_for("A20047OT001")
@@ -192,8 +195,8 @@ ANY_FACT = st.sampled_from(
 
 
 ONE_OF_EACH = {
-    fact.kind: fact
-    for fact in (
+    event.kind: event
+    for event in (
         EXPECTING, INVALID, OVERDUE, started(2, 20), accepted(2, 21), refused(2, 21), postponed(2, 21, not_before=40),
         uncertain(2, 21), response("20013", 22), WARNED_OF, BY_A_PERSON, RELEASING, RELEASED, SUPERSEDED, WITHDRAWN,
         NOT_REQUIRED, WARNED, PRACTICE_TOLD, QUEUED_AGAIN, response_accepted("R20013"), reported(2), VOIDED,
@@ -211,13 +214,19 @@ VARIANTS = (
 """One event of each kind, all about the second upload, and some that say the opposite."""
 
 
-def outcome(facts: tuple[Fact, ...]) -> tuple[object, ...]:
-    history = History(facts)
-    return (history.status, notices_due(history), due_at(history, PATIENCE), history.copies_since, history.begun)
+def outcome(events: tuple[LedgerEvent, ...]) -> tuple[object, ...]:
+    history = MessageHistory(events)
+    return (
+        history.status,
+        notifications_due(history),
+        due_at(history, PATIENCE),
+        history.copies_since,
+        history.partial_uploads,
+    )
 
 
 def test_one_event_of_each_kind_is_tried() -> None:
-    assert set(ONE_OF_EACH) == set(FactKind)
+    assert set(ONE_OF_EACH) == set(EventType)
 
 
 @pytest.mark.parametrize("first", range(len(VARIANTS)))
@@ -238,23 +247,23 @@ def test_the_status_is_a_function_of_the_set_of_events(first: int) -> None:
 
 def test_what_the_sender_knows_never_left_is_certain_whatever_an_ended_lease_says() -> None:
     for both in permutations((postponed(), uncertain(1, 1.5))):
-        history = History((BUILT, started(), *both))
+        history = MessageHistory((BUILT, started(), *both))
         assert history.status is Status.BUILT
         assert history.possible_copies == 0
 
 
 def test_of_two_events_with_one_identity_the_earliest_holds_in_any_order() -> None:
     for both in permutations((refused(), lifecycle.upload_refused(at=at(5), attempt=1, http_status=400, error="x"))):
-        (kept,) = History((BUILT, started(), *both)).of(FactKind.UPLOAD_REFUSED)
+        (kept,) = MessageHistory((BUILT, started(), *both)).of(EventType.UPLOAD_REFUSED)
         assert kept.details["http_status"] == 417
 
 
-@given(st.lists(ANY_FACT, max_size=12, unique_by=lambda fact: fact.identity))
-def test_no_status_stands_without_evidence(facts: list[Fact]) -> None:
-    history = History(tuple(facts))
-    doubted = FORGED[1 if response_accepted("F20013") in facts else 0 :] if EXPECTING in facts else []
-    believed = [fact for fact in facts if fact not in doubted]
-    codes = {fact.details["code"] for fact in believed if fact.kind == "response"}
+@given(st.lists(ANY_FACT, max_size=12, unique_by=lambda event: event.identity))
+def test_no_status_stands_without_evidence(events: list[LedgerEvent]) -> None:
+    history = MessageHistory(tuple(events))
+    doubted = FORGED[1 if response_accepted("F20013") in events else 0 :] if EXPECTING in events else []
+    believed = [event for event in events if event not in doubted]
+    codes = {event.details["code"] for event in believed if event.kind == "response"}
     match history.status:
         case Status.DELIVERED:
             assert "20013" in codes
@@ -262,18 +271,18 @@ def test_no_status_stands_without_evidence(facts: list[Fact]) -> None:
         case Status.REJECTED:
             assert codes & {"20009", "20007", "30002", "30014"}
         case Status.UNDELIVERED:
-            assert any(fact.kind == "report" for fact in facts)
+            assert any(event.kind == "report" for event in events)
         case Status.SENT | Status.ACKNOWLEDGED:
-            assert codes or any(fact.kind == "upload accepted" for fact in facts)
+            assert codes or any(event.kind == "upload accepted" for event in events)
         case Status.INVALID:
-            assert INVALID in facts
+            assert INVALID in events
         case _:
             assert history.status in Status
 
 
-@given(st.lists(ANY_FACT, max_size=12, unique_by=lambda fact: fact.identity))
-def test_a_message_that_is_not_closed_is_always_due_or_was_told(facts: list[Fact]) -> None:
-    history = History((EXPECTING, *(fact for fact in facts if fact not in (EXPECTING, INVALID))))
+@given(st.lists(ANY_FACT, max_size=12, unique_by=lambda event: event.identity))
+def test_a_message_that_is_not_closed_is_always_due_or_was_told(events: list[LedgerEvent]) -> None:
+    history = MessageHistory((EXPECTING, *(event for event in events if event not in (EXPECTING, INVALID))))
     closed = history.status in {
         Status.DELIVERED, Status.REJECTED, Status.UNDELIVERED, Status.REFUSED, Status.OVERDUE, Status.NOT_REQUIRED,
         Status.RELEASED, Status.SUPERSEDED, Status.WITHDRAWN, Status.TELL_PRACTICE,
@@ -283,40 +292,40 @@ def test_a_message_that_is_not_closed_is_always_due_or_was_told(facts: list[Fact
 
 @pytest.mark.requirement("1.5:GPCM-SD-043", "1.5:GPCM-SD-044", "1.5:GPCM-SD-045", "GPCM-SD-094", "GPCM-SD-095")
 @pytest.mark.parametrize(
-    ("facts", "kinds"),
+    ("events", "kinds"),
     [
-        ([INVALID], {NoticeKind.INVALID}),
-        ([BUILT, started(), refused()], {NoticeKind.REFUSED}),
-        ([*SENT, reported()], {NoticeKind.UNDELIVERED}),
-        ([*SENT, response("20009")], {NoticeKind.REJECTED}),
-        ([*SENT, OVERDUE], {NoticeKind.OVERDUE}),
-        ([*SENT, response("99999")], {NoticeKind.UNKNOWN_CODE}),
-        ([*SENT, response(None)], {NoticeKind.UNKNOWN_CODE}),
+        ([INVALID], {NotificationType.INVALID}),
+        ([BUILT, started(), refused()], {NotificationType.REFUSED}),
+        ([*SENT, reported()], {NotificationType.UNDELIVERED}),
+        ([*SENT, response("20009")], {NotificationType.REJECTED}),
+        ([*SENT, OVERDUE], {NotificationType.OVERDUE}),
+        ([*SENT, response("99999")], {NotificationType.UNKNOWN_CODE}),
+        ([*SENT, response(None)], {NotificationType.UNKNOWN_CODE}),
         ([*SENT, response("20013"), response("30001")], set()),
-        ([*SENT, response("20013"), response("30002")], {NoticeKind.REJECTED}),
-        ([BUILT, started(), unresolved()], {NoticeKind.UNRESOLVED}),
-        ([*SENT, response("20013"), response("30001"), VOIDED], {NoticeKind.VOIDED}),
-        ([*SENT, response("20013"), response("30002"), VOIDED], {NoticeKind.REJECTED, NoticeKind.VOIDED}),
+        ([*SENT, response("20013"), response("30002")], {NotificationType.REJECTED}),
+        ([BUILT, started(), unresolved()], {NotificationType.UNRESOLVED}),
+        ([*SENT, response("20013"), response("30001"), VOIDED], {NotificationType.VOIDED}),
+        ([*SENT, response("20013"), response("30002"), VOIDED], {NotificationType.REJECTED, NotificationType.VOIDED}),
         ([HELD], set()),
-        ([WAITS], {NoticeKind.WAITING}),
+        ([WAITS], {NotificationType.WAITING}),
         ([WAITS, BY_A_PERSON], set()),
-        ([WARNED], {NoticeKind.TELL_PRACTICE}),
-        ([lifecycle.withdrawal(at=at(1), stopped=[], sent=[], warning_key=None)], {NoticeKind.NOTHING_WITHDRAWN}),
-        ([BUILT, started(), WITHDRAWN, accepted()], {NoticeKind.SENT_ALTHOUGH_WITHDRAWN}),
+        ([WARNED], {NotificationType.TELL_PRACTICE}),
+        ([lifecycle.withdrawal(at=at(1), stopped=[], sent=[], warning_key=None)], {NotificationType.NOTHING_WITHDRAWN}),
+        ([BUILT, started(), WITHDRAWN, accepted()], {NotificationType.SENT_ALTHOUGH_WITHDRAWN}),
         (SENT, set()),
         ([BUILT, started(), uncertain()], set()),
-        ([WARNED_OF, RUNNING_LATE], {NoticeKind.NOT_RELEASED}),
-        ([BUILT, RUNNING_LATE], {NoticeKind.STUCK}),
+        ([WARNED_OF, RUNNING_LATE], {NotificationType.NOT_RELEASED}),
+        ([BUILT, RUNNING_LATE], {NotificationType.STUCK}),
         ([*SENT, RUNNING_LATE], set()),
-        ([BUILT, started(), SUPERSEDED, accepted()], {NoticeKind.SENT_ALTHOUGH_GIVEN_UP}),
+        ([BUILT, started(), SUPERSEDED, accepted()], {NotificationType.SENT_ALTHOUGH_GIVEN_UP}),
     ],
 )
-def test_a_person_is_told_of_every_failure(facts: list[Fact], kinds: set[NoticeKind]) -> None:
-    assert notices_due(History(tuple(facts))) == kinds
+def test_a_person_is_told_of_every_failure(events: list[LedgerEvent], kinds: set[NotificationType]) -> None:
+    assert notifications_due(MessageHistory(tuple(events))) == kinds
 
 
 @pytest.mark.parametrize(
-    "facts",
+    "events",
     [
         [*SENT, response("20013"), response("30001"), response("30002")],
         [*SENT, response("20009"), response("20013")],
@@ -325,8 +334,8 @@ def test_a_person_is_told_of_every_failure(facts: list[Fact], kinds: set[NoticeK
         [BUILT, started(), uncertain(), started(2, 2), refused(2, 3), response("20013")],
     ],
 )
-def test_answers_that_contradict_each_other_are_told(facts: list[Fact]) -> None:
-    assert NoticeKind.CONTRADICTION in notices_due(History(tuple(facts)))
+def test_answers_that_contradict_each_other_are_told(events: list[LedgerEvent]) -> None:
+    assert NotificationType.CONTRADICTION in notifications_due(MessageHistory(tuple(events)))
 
 
 ANSWER = response("20013")
@@ -346,47 +355,47 @@ ANSWER = response("20013")
         (built_for("A20048OT001", "A20047"), False),
     ],
 )
-def test_an_answer_from_elsewhere_counts_for_nothing_and_is_told(built: Fact, genuine: bool) -> None:
-    history = History((built, started(), accepted(), ANSWER, response("30001")))
+def test_an_answer_from_elsewhere_counts_for_nothing_and_is_told(built: LedgerEvent, genuine: bool) -> None:
+    history = MessageHistory((built, started(), accepted(), ANSWER, response("30001")))
     assert history.status is (Status.DELIVERED if genuine else Status.SENT)
-    assert notices_due(history) == (set() if genuine else {NoticeKind.SUSPICIOUS})
-    assert len(history.of(FactKind.RESPONSE)) == 2, "kept all the same"
+    assert notifications_due(history) == (set() if genuine else {NotificationType.SUSPICIOUS})
+    assert len(history.of(EventType.RESPONSE)) == 2, "kept all the same"
     assert due_at(history, PATIENCE) == (None if genuine else at(61)), "and it still becomes overdue"
 
 
 def test_a_forged_rejection_rejects_nothing() -> None:
-    assert History((built_for("B"), started(), accepted(), response("20009"))).status is Status.SENT
+    assert MessageHistory((built_for("B"), started(), accepted(), response("20009"))).status is Status.SENT
 
 
 def test_the_mailbox_that_mesh_named_at_sending_is_where_it_went() -> None:
     resolved = lifecycle.upload_accepted(at=at(2), attempt=1, mesh_message_id="MESH1", resolved_mailbox="FA565OT001")
-    assert History((built_for(), started(), resolved, ANSWER)).suspicious
+    assert MessageHistory((built_for(), started(), resolved, ANSWER)).suspicious
 
 
 def test_a_person_can_accept_an_answer_from_elsewhere() -> None:
-    facts = (built_for("B"), started(), accepted(), ANSWER, response("30001"))
-    history = History((*facts, response_accepted("R20013"), response_accepted("R30001")))
+    events = (built_for("B"), started(), accepted(), ANSWER, response("30001"))
+    history = MessageHistory((*events, response_accepted("R20013"), response_accepted("R30001")))
     assert history.status is Status.DELIVERED
-    assert NoticeKind.SUSPICIOUS not in notices_due(history)
+    assert NotificationType.SUSPICIOUS not in notifications_due(history)
 
 
 def test_a_copy_under_way_keeps_an_undelivered_one_open() -> None:
-    facts = (BUILT, started(), uncertain(), started(2), accepted())
-    assert History((*facts, reported())).status is Status.SENT
-    assert History((*facts, reported(), postponed(2))).status is Status.UNDELIVERED
+    events = (BUILT, started(), uncertain(), started(2), accepted())
+    assert MessageHistory((*events, reported())).status is Status.SENT
+    assert MessageHistory((*events, reported(), postponed(2))).status is Status.UNDELIVERED
 
 
 def test_uploads_that_keep_failing_are_told_while_we_go_on_trying() -> None:
-    facts = [BUILT]
+    events = [BUILT]
     for attempt in range(1, 6):
-        assert NoticeKind.STUCK not in notices_due(History(tuple(facts)))
-        facts += [started(attempt, attempt), postponed(attempt, attempt + 0.5)]
-    assert notices_due(History(tuple(facts))) == {NoticeKind.STUCK}
+        assert NotificationType.STUCK not in notifications_due(MessageHistory(tuple(events)))
+        events += [started(attempt, attempt), postponed(attempt, attempt + 0.5)]
+    assert notifications_due(MessageHistory(tuple(events))) == {NotificationType.STUCK}
 
 
 def test_the_sweep_comes_when_it_should() -> None:
-    def due(*facts: Fact) -> object:
-        return due_at(History(facts), PATIENCE)
+    def due(*events: LedgerEvent) -> object:
+        return due_at(MessageHistory(events), PATIENCE)
 
     assert due(BUILT) == at(10)
     assert due(BUILT, started()) == at(4)
@@ -414,3 +423,17 @@ def test_the_sweep_comes_when_it_should() -> None:
 def test_every_status_has_one_rule_and_a_reason() -> None:
     assert sorted(rule.status for rule in RULES) == sorted(Status)
     assert all(rule.reason for rule in RULES)
+
+
+def test_in_whatever_order_the_members_of_an_event_were_found_it_is_the_same_event() -> None:
+    fields = ["patient.name.family", "patient.birth_date", "patient.address"]
+    scans = [ScanResult.THREATS_FOUND, ScanResult.FAILED, ScanResult.UNSUPPORTED]
+
+    def events(turn: int) -> list[LedgerEvent]:
+        return [
+            lifecycle.request_refused(at=at(1), reasons=[], scans=scans[::turn]),
+            lifecycle.differs(at=at(1), fields=fields[::turn], comparison=""),
+            lifecycle.released_by_a_person(at=at(1), actor="a", despite=fields[::turn]),
+        ]
+
+    assert events(1) == events(-1)

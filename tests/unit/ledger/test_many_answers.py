@@ -6,7 +6,7 @@ import pytest
 
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, NoticeKind
+from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory, NotificationType
 from gpconnect_messaging.ledger.store import _explanation
 from tests.unit.steps.holding import PATIENCE, Product
 
@@ -14,21 +14,21 @@ MANY = 3_000
 PRACTICE, STRANGER = "A20047OT001", "B86071OT001"
 
 
-def an_answer(product: Product, number: int, mailbox: str) -> Fact:
+def an_answer(product: Product, number: int, mailbox: str) -> LedgerEvent:
     return lifecycle.response(
         at=product.time(), mesh_message_id=f"20261120221415123456_{number:06}", from_mailbox=mailbox,
         from_organisation=None, code="20013", level=Level.INFRASTRUCTURE, verdict=Verdict.POSITIVE,
     )  # fmt: skip
 
 
-def answered(mailbox: str, *, sent: bool = True) -> History:
+def answered(mailbox: str, *, sent: bool = True) -> MessageHistory:
     product = Product(hold_window_seconds=0)
     message_id = product.asks().message_id
     if sent:
         product.works()
     history = product.row(message_id).history
     went = lifecycle.routed(at=product.time(), mesh_message_id="MESH1", mailbox=PRACTICE)
-    return History((*history.facts, went, *(an_answer(product, number, mailbox) for number in range(MANY))))
+    return MessageHistory((*history.events, went, *(an_answer(product, number, mailbox) for number in range(MANY))))
 
 
 CASES = {
@@ -40,12 +40,12 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_thousands_of_answers_are_judged_in_a_tenth_of_a_second(case: str) -> None:
-    facts = CASES[case]().facts
+    events = CASES[case]().events
     taken = []
     for _ in range(3):
         began = time.process_time()
-        history = History(facts)
-        assert len(history.of(FactKind.RESPONSE)) == len(history.suspicious) + len(history.responses) == MANY
+        history = MessageHistory(events)
+        assert len(history.of(EventType.RESPONSE)) == len(history.suspicious) + len(history.responses) == MANY
         lifecycle.occasions_due(history)
         lifecycle.due_at(history, PATIENCE)
         taken.append(time.process_time() - began)
@@ -54,15 +54,17 @@ def test_thousands_of_answers_are_judged_in_a_tenth_of_a_second(case: str) -> No
 
 def test_a_notification_of_an_answer_that_does_not_count_names_that_answer_alone() -> None:
     history = answered(STRANGER)
-    due = [occasion for kind, occasion in lifecycle.occasions_due(history) if kind is NoticeKind.SUSPICIOUS]
+    due = [occasion for kind, occasion in lifecycle.occasions_due(history) if kind is NotificationType.SUSPICIOUS]
     assert len(due) == MANY
     for occasion in due[:3]:
-        assert _explanation(history, NoticeKind.SUSPICIOUS, occasion) == {
+        assert _explanation(history, NotificationType.SUSPICIOUS, occasion) == {
             "response": f"{occasion} from mailbox {STRANGER}, organisation not given"
         }
 
 
-@pytest.mark.parametrize("kind", [NoticeKind.REJECTED, NoticeKind.CONTRADICTION, NoticeKind.UNKNOWN_CODE])
-def test_a_notification_names_every_code_that_counts_once(kind: NoticeKind) -> None:
+@pytest.mark.parametrize(
+    "kind", [NotificationType.REJECTED, NotificationType.CONTRADICTION, NotificationType.UNKNOWN_CODE]
+)
+def test_a_notification_names_every_code_that_counts_once(kind: NotificationType) -> None:
     assert _explanation(answered(PRACTICE), kind, "") == {"codes": "20013"}
     assert _explanation(answered(STRANGER), kind, "") == {"codes": ""}

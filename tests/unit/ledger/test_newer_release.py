@@ -9,28 +9,35 @@ import pytest
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.balances import Balances
-from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, NoticeKind, Status, due_at
-from gpconnect_messaging.ledger.notices import NoticeBook
-from gpconnect_messaging.ledger.records import Notice
+from gpconnect_messaging.ledger.lifecycle import (
+    EventType,
+    LedgerEvent,
+    MessageHistory,
+    NotificationType,
+    Status,
+    due_at,
+)
+from gpconnect_messaging.ledger.notifications import NotificationStore
+from gpconnect_messaging.ledger.records import Notification
 from gpconnect_messaging.ledger.search import Search
 from gpconnect_messaging.ledger.table import item
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.steps.due_work import Sweep
 from infra.operations.wording import in_words
 from tests.in_memory import Intake, Queue
-from tests.unit.ledger.facts import BUILT, HELD, OVERDUE, accepted, at, response, started
+from tests.unit.ledger.events import BUILT, HELD, OVERDUE, accepted, at, response, started
 from tests.unit.steps.sending import MAILBOX, MESSAGE_ID, PATIENCE, Sending
 
-PAUSED = Fact(
-    kind=FactKind("paused by tomorrow's release"), identity="paused", at=at(1), source="builder",
+PAUSED = LedgerEvent(
+    kind=EventType("paused by tomorrow's release"), identity="paused", at=at(1), source="builder",
     details={"until": "Monday", "parts": [1, {"a": None}]},
 )  # fmt: skip
 
 
 def test_a_name_of_a_newer_release_is_carried_along_as_it_is() -> None:
     for known, unknown in (
-        (FactKind.BUILT, FactKind("x")),
-        (NoticeKind.STUCK, NoticeKind("x")),
+        (EventType.BUILT, EventType("x")),
+        (NotificationType.STUCK, NotificationType("x")),
         (Status.SENT, Status("X")),
     ):
         assert known.recognised
@@ -41,7 +48,7 @@ def test_a_name_of_a_newer_release_is_carried_along_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "status"),
+    ("events", "status"),
     [
         ([BUILT], Status.BUILT),
         ([BUILT, started(), accepted()], Status.SENT),
@@ -50,15 +57,17 @@ def test_a_name_of_a_newer_release_is_carried_along_as_it_is() -> None:
         ([HELD], Status.HELD),
     ],
 )
-def test_an_event_of_a_newer_release_leaves_what_this_one_understands(facts: list[Fact], status: Status) -> None:
-    assert History((*facts, PAUSED)).status is status
-    assert in_words(PAUSED) == "an event of a newer release, which this one does not know"
+def test_an_event_of_a_newer_release_leaves_what_this_one_understands(
+    events: list[LedgerEvent], status: Status
+) -> None:
+    assert MessageHistory((*events, PAUSED)).status is status
+    assert in_words(PAUSED) == "an event of a newer release, unknown to this one"
 
 
 def test_what_is_on_its_way_is_still_due_and_what_waits_here_is_for_a_person() -> None:
-    assert due_at(History((BUILT, started(), accepted(), PAUSED)), PATIENCE) == at(61)
-    assert due_at(History((BUILT, PAUSED)), PATIENCE) == at(1) + PATIENCE.stale
-    assert due_at(History((BUILT, PAUSED, lifecycle.running_late(at=at(20)))), PATIENCE) is None
+    assert due_at(MessageHistory((BUILT, started(), accepted(), PAUSED)), PATIENCE) == at(61)
+    assert due_at(MessageHistory((BUILT, PAUSED)), PATIENCE) == at(1) + PATIENCE.requeue_after
+    assert due_at(MessageHistory((BUILT, PAUSED, lifecycle.running_late(at=at(20)))), PATIENCE) is None
 
 
 @pytest.fixture
@@ -75,14 +84,14 @@ def sweep(sending: Sending) -> Sweep:
     table: Any = sending.ledger
     return Sweep(
         ledger=table, send_queue=Queue(), intake_queue=Intake(), notifier=Notifier(sending.topic, "topic", table),  # type: ignore[arg-type]
-        patience=PATIENCE, now=sending.clock,
+        timeouts=PATIENCE, now=sending.clock,
     )  # fmt: skip
 
 
 def test_nothing_is_uploaded_that_a_newer_release_has_plans_for_and_a_person_knows(sending: Sending) -> None:
     assert sending.send() is Status.BUILT
     assert sending.mesh.uploads == {}
-    sending.clock.advance(PATIENCE.stale + timedelta(minutes=1))
+    sending.clock.advance(PATIENCE.requeue_after + timedelta(minutes=1))
     sweep(sending).run()
     assert [text.partition("\n")[0] for text in sending.topic.told] == [
         "GP Connect Messaging: A message cannot be sent"
@@ -103,7 +112,7 @@ def test_overdue_is_reported_although_an_event_is_not_recognised() -> None:
 
 def test_the_newer_release_finds_everything_again_that_it_wrote(sending: Sending) -> None:
     sending.record(lifecycle.queued_again(at=sending.clock(), times=1, why="BUILT"))
-    (paused,) = [fact for fact in sending.history.facts if fact.identity == "paused"]
+    (paused,) = [event for event in sending.history.events if event.identity == "paused"]
     assert (paused.kind.value, paused.details) == (PAUSED.kind.value, PAUSED.details)
     row = sending.ledger._client.items[f"MESSAGE#{MESSAGE_ID}", "MESSAGE"]  # type: ignore[attr-defined]
     assert row["paused_until"] == "Monday"
@@ -123,17 +132,17 @@ def test_lists_audit_and_balance_read_a_status_of_a_newer_release(sending: Sendi
 
 
 def test_a_notification_of_a_newer_release_reaches_a_person_all_the_same(sending: Sending) -> None:
-    notice = Notice(
-        subject_key=f"MESSAGE#{MESSAGE_ID}", kind=NoticeKind("paused"), raised_at=sending.clock(),
-        facts={"message_id": MESSAGE_ID, "mailbox": MAILBOX},
+    notification = Notification(
+        subject_key=f"MESSAGE#{MESSAGE_ID}", kind=NotificationType("paused"), raised_at=sending.clock(),
+        details={"message_id": MESSAGE_ID, "mailbox": MAILBOX},
     )  # fmt: skip
-    sending.ledger._write([sending.ledger._put_notice(notice)])
+    sending.ledger._write([sending.ledger._put_notification(notification)])
     assert sending.history.status is Status.BUILT
     sweep(sending).run()
     assert [text.partition("\n")[0] for text in sending.topic.told] == [
         "GP Connect Messaging: A notification of a newer release"
     ]
-    assert sweep(sending).run().notices_told == 0
-    assert all("-" not in kind.value for kind in NoticeKind), "an id writes blanks as hyphens"
-    book = NoticeBook(sending.ledger._client, "ledger", sending.clock)
-    assert book.acknowledge(notice.id, "a.nurse", sending.clock())
+    assert sweep(sending).run().notifications_told == 0
+    assert all("-" not in kind.value for kind in NotificationType), "an id writes blanks as hyphens"
+    book = NotificationStore(sending.ledger._client, "ledger", sending.clock)
+    assert book.acknowledge(notification.id, "a.nurse", sending.clock())

@@ -7,16 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpconnect_messaging.ledger.precedence import CLOCKS_DIFFER, SURELY_LATER, Asked, Precedence, object_of
-from tests.unit.ledger.facts import at
+from gpconnect_messaging.ledger.precedence import CLOCKS_DIFFER, SURELY_LATER, Precedence, RequestTimes, object_of
+from tests.unit.ledger.events import at
 
 NEWER, OLDER, LATER_BUT_OLDER = Precedence
 START_OF_A_SECOND = at(10).replace(microsecond=0)
 OBJECT = object_of("drop", "folder/request.json")
 
 
-def asked(stated: float, arrived: float, sequencer: str = "") -> Asked:
-    return Asked(stated=at(stated), arrived=at(arrived), s3_object=OBJECT if sequencer else "", sequencer=sequencer)
+def asked(stated: float, arrived: float, sequencer: str = "") -> RequestTimes:
+    return RequestTimes(
+        stated=at(stated), arrived=at(arrived), s3_object=OBJECT if sequencer else "", sequencer=sequencer
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,7 +45,7 @@ def asked(stated: float, arrived: float, sequencer: str = "") -> Asked:
         (asked(10, 11, "0A"), asked(10, 11, "0A0"), NEWER),
     ],
 )
-def test_of_two_requests_one_is_the_newer(newest: Asked, request_: Asked, expected: Precedence) -> None:
+def test_of_two_requests_one_is_the_newer(newest: RequestTimes, request_: RequestTimes, expected: Precedence) -> None:
     assert request_.beside(newest) is expected
 
 
@@ -52,7 +54,9 @@ def test_the_first_request_of_an_encounter_is_the_newest() -> None:
 
 
 def test_sequencers_of_two_objects_are_not_compared() -> None:
-    other = Asked(stated=at(9), arrived=at(10), s3_object=object_of("drop", "other/request.json"), sequencer="0B")
+    other = RequestTimes(
+        stated=at(9), arrived=at(10), s3_object=object_of("drop", "other/request.json"), sequencer="0B"
+    )
     assert other.beside(asked(10, 11, "0A")) is OLDER
 
 
@@ -61,10 +65,10 @@ def test_of_two_puts_of_one_object_the_later_second_decides_where_one_was_not_an
     seconds: float, expected: Precedence
 ) -> None:
     """Whatever they state of themselves; of one second the stated times decide."""
-    announced = Asked(
+    announced = RequestTimes(
         stated=at(0), arrived=START_OF_A_SECOND + timedelta(seconds=0.9), s3_object=OBJECT, sequencer="0B"
     )
-    found = Asked(
+    found = RequestTimes(
         stated=at(0) + (CLOCKS_DIFFER if expected is OLDER or seconds < 0 else -CLOCKS_DIFFER * 2),
         arrived=announced.arrived + timedelta(seconds=seconds),
         s3_object=OBJECT,
@@ -75,13 +79,13 @@ def test_of_two_puts_of_one_object_the_later_second_decides_where_one_was_not_an
 
 
 def test_a_sequencer_that_is_not_known_leaves_it_to_the_times() -> None:
-    backfilled = Asked(stated=at(10), arrived=at(12), s3_object=OBJECT)
+    backfilled = RequestTimes(stated=at(10), arrived=at(12), s3_object=OBJECT)
     assert backfilled.beside(asked(10, 11, "0B")) is NEWER
     assert asked(9, 10, "0B").beside(backfilled) is OLDER
 
 
 def test_a_request_of_the_queue_is_no_version_of_an_object() -> None:
-    queued = Asked.at(at(10))
+    queued = RequestTimes.at(at(10))
     assert (queued.stated, queued.arrived, queued.s3_object, queued.sequencer) == (at(10), at(10), "", "")
 
 
@@ -104,7 +108,7 @@ def test_a_slow_clock_is_known_as_one_whichever_of_the_two_comes_first() -> None
     assert first.beside(correction) is OLDER
 
 
-def deletion(stated: float, arrived: float) -> Asked:
+def deletion(stated: float, arrived: float) -> RequestTimes:
     return replace(asked(stated, arrived), deletion=True)
 
 
@@ -121,7 +125,7 @@ def deletion(stated: float, arrived: float) -> Asked:
     ],
 )
 def test_a_report_never_outlives_the_deletion_of_its_consultation_for_a_slow_clock(
-    report: Asked, deleted: Asked, expected: Precedence
+    report: RequestTimes, deleted: RequestTimes, expected: Precedence
 ) -> None:
     assert report.beside(deleted) is expected
     assert (deleted.beside(report) is NEWER) is (expected is not NEWER)
@@ -155,11 +159,11 @@ def test_the_tolerances_are_what_the_documents_say() -> None:
     assert (timedelta(minutes=5), timedelta(minutes=1)) == (CLOCKS_DIFFER, SURELY_LATER)
 
 
-def deleted(stated: float, arrived: float) -> Asked:
+def deleted(stated: float, arrived: float) -> RequestTimes:
     return replace(asked(stated, arrived), deletion=True)
 
 
-def undated(arrived: float) -> Asked:
+def undated(arrived: float) -> RequestTimes:
     return replace(asked(arrived, arrived), undated=True)
 
 
@@ -177,7 +181,7 @@ def undated(arrived: float) -> Asked:
     ],
 )
 def test_a_deletion_that_came_after_a_report_outlives_slow_clocks_and_the_time_of_an_export(
-    report: Asked, deletion: Asked, deletion_wins: bool
+    report: RequestTimes, deletion: RequestTimes, deletion_wins: bool
 ) -> None:
     """In whatever order they are looked at: a report that states no time was made before it was exported."""
     assert (deletion.beside(report) is NEWER) is deletion_wins

@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, History, Patience, Status, built, request_refused
+from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory, Status, Timeouts, built, request_refused
 from gpconnect_messaging.ledger.records import MessageRecord, Received
 from gpconnect_messaging.ledger.search import CursorError, Page, Search
 from gpconnect_messaging.ledger.store import Ledger
 from tests.identifiers import ids_of, key_of
 from tests.in_memory import Clock, Table
-from tests.unit.ledger.facts import accepted, response, started
+from tests.unit.ledger.events import accepted, response, started
 
 MAILBOX, OTHER = "Y90001OT001", "Y90002OT001"
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
-PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 
 
 class Kept:
@@ -34,19 +34,19 @@ class Kept:
         """Have a message built, a minute after the one before."""
         self.clock.advance(timedelta(minutes=1))
         hour = timedelta(hours=1)
-        fact = built(
+        event = built(
             at=self.clock(), sha256="00", size=1, infrastructure_due=hour, business_due=hour, to_mailbox="A20047OT001"
         )
-        return self.row(fact, mailbox=mailbox, **changes)
+        return self.row(event, mailbox=mailbox, **changes)
 
-    def row(self, fact: Fact, **changes: Any) -> str:
+    def row(self, event: LedgerEvent, **changes: Any) -> str:
         given: dict[str, Any] = {
             "message_id": str(uuid.uuid4()),
             "request_id": str(uuid.uuid4()),
             "mailbox": MAILBOX,
             "version": 1,
             "created_at": self.clock(),
-            "history": History((fact,)),
+            "history": MessageHistory((event,)),
         }
         given |= {"encounter": "encounter"} | changes
         record = MessageRecord(**given, encounter_key=key_of(given["mailbox"], given["encounter"]))
@@ -161,8 +161,8 @@ def test_an_encounters_rows_are_found_newest_version_first(kept: Kept) -> None:
 def test_open_statuses_are_counted_in_all_and_settled_ones_since_a_moment(kept: Kept) -> None:
     made = [kept.built() for _ in range(5)]
     for message_id in made[:2]:
-        for fact in (started(), accepted(), response("20013"), response("30001")):
-            kept.ledger.record(message_id, fact)
+        for event in (started(), accepted(), response("20013"), response("30001")):
+            kept.ledger.record(message_id, event)
     kept.clock.advance(timedelta(days=2))
     kept.row(request_refused(at=kept.clock(), reasons=[]))
     counted = kept.search.counts(kept.clock() - timedelta(days=1))

@@ -14,9 +14,9 @@ import gpconnect_messaging
 from gpconnect_messaging import conflicts
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.balances import Balances, Reckoning
-from gpconnect_messaging.ledger.lifecycle import Patience
-from gpconnect_messaging.ledger.notices import NoticeBook
-from gpconnect_messaging.ledger.records import Notice, OpenNotice, Received
+from gpconnect_messaging.ledger.lifecycle import Timeouts
+from gpconnect_messaging.ledger.notifications import NotificationStore
+from gpconnect_messaging.ledger.records import Notification, OpenNotification, Received
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.reconciliation import Balance
@@ -28,14 +28,14 @@ LEASE = timedelta(minutes=5)
 
 @dataclass
 class Stores:
-    """The stores that share the ledger's table, and one notice in it that is due."""
+    """The stores that share the ledger's table, and one notification in it that is due."""
 
     table: TableInTransactions
     ledger: Ledger
     trail: AuditTrail
     balances: Balances
-    book: NoticeBook
-    notice: Notice
+    book: NotificationStore
+    notification: Notification
 
 
 @pytest.fixture
@@ -43,14 +43,16 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> Stores:
     monkeypatch.setattr(conflicts, "sleep", lambda _seconds: None)
     clock, table = Clock(NOON), TableInTransactions()
     client: Any = table
-    ledger = Ledger(client, "ledger", Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15)), clock)
-    (notice,) = ledger.received(
+    ledger = Ledger(
+        client, "ledger", Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15)), clock
+    )
+    (notification,) = ledger.received(
         Received(mailbox=MAILBOX, mesh_message_id="U", at=NOON, evidence_key="received/U", outcome="unmatched"),
         unmatched_because="it names no message of ours",
     )
     return Stores(
         table, ledger, AuditTrail(client, "ledger", clock), Balances(client, "ledger", clock),
-        NoticeBook(client, "ledger", clock), notice,
+        NotificationStore(client, "ledger", clock), notification,
     )  # fmt: skip
 
 
@@ -67,7 +69,9 @@ def _audit(stores: Stores) -> bool:
 
 
 def _escalation(stores: Stores) -> bool:
-    return stores.book.take_escalation(OpenNotice(notice=stores.notice, told_at=None, escalated_at=None))
+    return stores.book.take_escalation(
+        OpenNotification(notification=stores.notification, told_at=None, escalated_at=None)
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,7 +80,7 @@ def _escalation(stores: Stores) -> bool:
         pytest.param(lambda stores: stores.ledger.take_mailbox(MAILBOX, "one", LEASE), id="take a mailbox"),
         pytest.param(lambda stores: stores.ledger.begin_received(MAILBOX, "U").begun == 1, id="begin a message"),
         pytest.param(lambda stores: stores.ledger.try_received(MAILBOX, "U") == 1, id="count a try once"),
-        pytest.param(lambda stores: stores.ledger.take_notice(stores.notice), id="take a notice"),
+        pytest.param(lambda stores: stores.ledger.take_notification(stores.notification), id="take a notification"),
         pytest.param(_escalation, id="take an escalation"),
         pytest.param(_audit, id="record what a person did"),
         pytest.param(_balance, id="store a balance"),

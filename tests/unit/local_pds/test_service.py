@@ -1,11 +1,11 @@
-"""The local PDS keeps its rate, as the real one does, and its people are all of the test range."""
+"""The local PDS limits the rate like the real one, and its people are in the test range."""
 
 import json
 
 import pytest
 
 from gpconnect_messaging.pds.answers import Found
-from gpconnect_messaging.pds.errors import Busy
+from gpconnect_messaging.pds.errors import RetryLater
 from gpconnect_messaging.requests.nhs_number import NumberRange, is_nhs_number, number_range
 from infra.local.pds import people
 from infra.local.pds.service import Asked
@@ -19,7 +19,7 @@ def limited() -> World:
 
 def test_a_sixth_request_in_a_moment_is_one_too_many(limited: World) -> None:
     assert all(isinstance(limited.lookup(), Found) for _ in range(5))
-    with pytest.raises(Busy) as raised:
+    with pytest.raises(RetryLater) as raised:
         limited.lookup()
     assert raised.value.retry_after == 1
 

@@ -55,7 +55,7 @@ def test_a_document_is_known_by_the_digest_of_its_decoded_content() -> None:
             '<author><reference value="urn:uuid:3f1c2f50-6f0a-4f57-9d0c-2b8d3a1f0006"/>',
             '<author><reference value="urn:uuid:3f1c2f50-6f0a-4f57-9d0c-2b8d3a1f0099"/>',
             Part.PAYLOAD,
-            "leads to nothing",
+            "does not resolve",
         ),
         ('<content value="', '<content value="*', Part.PAYLOAD, "base64"),
         ('<content value="JVBE', '<content value="AAAA', Part.PAYLOAD, "PDF"),

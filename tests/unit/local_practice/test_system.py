@@ -60,8 +60,8 @@ def a_message(
 class Lines(list[dict[str, Any]]):
     """Log lines, kept."""
 
-    def __call__(self, event: str, **facts: object) -> None:
-        self.append({"event": event, **facts})
+    def __call__(self, event: str, **events: object) -> None:
+        self.append({"event": event, **events})
 
 
 def worked(mailbox: FakeMailbox, times: int = 1, delay: float = 0) -> Lines:

@@ -1,4 +1,4 @@
-"""DynamoDB's units, by the examples of its developer guide."""
+"""DynamoDB's units, by the examples of the developer guide."""
 
 from typing import Any
 
@@ -18,8 +18,8 @@ def item(kilobytes: float = 0.1, **attributes: str) -> dict[str, Any]:
 def test_a_write_takes_a_unit_for_each_begun_kilobyte_and_twice_that_in_a_transaction(
     kilobytes: float, units: int
 ) -> None:
-    assert [each for _, _, each in written(None, item(kilobytes), {}, transaction=False)] == [units]
-    assert [each for _, _, each in written(None, item(kilobytes), {}, transaction=True)] == [2 * units]
+    assert [count for _, _, count in written(None, item(kilobytes), {}, transaction=False)] == [units]
+    assert [count for _, _, count in written(None, item(kilobytes), {}, transaction=True)] == [2 * units]
 
 
 def test_a_write_that_makes_an_item_smaller_takes_what_the_larger_does() -> None:
@@ -41,10 +41,10 @@ def test_a_write_that_makes_an_item_smaller_takes_what_the_larger_does() -> None
 def test_an_index_takes_one_write_for_an_entry_that_changes_and_two_where_its_key_does(
     old: dict[str, Any] | None, new: dict[str, Any] | None, units: list[tuple[str, int]]
 ) -> None:
-    found = [(key, each) for place, key, each in written(old, new, INDEXES, transaction=True) if place == "by_status"]
+    found = [(key, count) for index, key, count in written(old, new, INDEXES, transaction=True) if index == "by_status"]
     assert found == units
     doubled = written(old, new, INDEXES, transaction=True, indexes_double=True)
-    assert [each for place, _, each in doubled if place == "by_status"] == [2 * each for _, each in units]
+    assert [count for index, _, count in doubled if index == "by_status"] == [2 * count for _, count in units]
 
 
 @pytest.mark.parametrize(("items", "consistent", "units"), [

@@ -8,7 +8,7 @@ import pytest
 
 from infra.local import environments
 from infra.local.environments import ROOT, TOOLS, PythonUnavailableError, environment
-from infra.local.processes import Keeper, ProgramFailedError
+from infra.local.processes import ProgramFailedError, SupervisorClient
 
 PIN = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
 
@@ -30,7 +30,7 @@ def test_functions_run_locally_with_the_versions_that_are_deployed() -> None:
     assert deployed == {name: local.get(name) for name in deployed}
 
 
-class NoSuchPython(Keeper):
+class NoSuchPython(SupervisorClient):
     """Stands for a machine on which uv finds no Python that will do."""
 
     def complete(self, name: str, *_arguments: Any, **_settings: Any) -> None:

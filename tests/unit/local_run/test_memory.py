@@ -68,7 +68,7 @@ def test_the_children_of_a_process_count() -> None:
 
 
 def started(tmp_path: Path, handler: str, megabytes: int) -> tuple["subprocess.Popen[bytes]", Path]:
-    """Start a function by its `bootstrap` script; `handler` is run in place of AWS's runtime client."""
+    """Start a function by the `bootstrap` script; `handler` runs instead of AWS's runtime client."""
     task = tmp_path / "task"
     (task / "awslambdaric").mkdir(parents=True)
     (task / "awslambdaric" / "__main__.py").write_text(handler)

@@ -37,8 +37,8 @@ def test_taking_a_permission_away_leaves_every_other() -> None:
 def test_a_used_permission_is_noted_once_until_the_notes_are_forgotten(tmp_path: Path) -> None:
     used, one, other = Used(tmp_path / "used.jsonl"), Permission("r", "s3:GetObject", "a"), Permission("r", "a:B", "*")
     assert used.noted() == frozenset()
-    for each in (one, other, one):
-        used.note(each)
+    for permission in (one, other, one):
+        used.note(permission)
     assert used.noted() == {one, other}
     assert len((tmp_path / "used.jsonl").read_text().splitlines()) == 2
     used.forget()
@@ -47,7 +47,7 @@ def test_a_used_permission_is_noted_once_until_the_notes_are_forgotten(tmp_path:
 
 
 def test_neighbours_in_a_trial_differ_so_that_a_late_refusal_is_not_taken_for_the_next_ones() -> None:
-    permissions = [Permission("role", action, place) for action in ("a:A", "a:B", "a:C") for place in "xyz"]
+    permissions = [Permission("role", action, resource) for action in ("a:A", "a:B", "a:C") for resource in "xyz"]
     ordered = spread(permissions)
     assert sorted(ordered) == sorted(permissions)
     assert all(before.action != after.action for before, after in pairwise(ordered))

@@ -1,4 +1,4 @@
-"""A folder that is dropped is one request: its `request.json`, in any letter case, and what lies beside it."""
+"""A dropped folder is one request: `request.json`, in any letter case, and the files beside it."""
 
 from pathlib import Path
 from typing import Any

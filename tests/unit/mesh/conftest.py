@@ -12,7 +12,7 @@ from typing import Protocol
 import httpx
 import pytest
 
-from gpconnect_messaging.mesh import MailboxCredentials, MeshClient, Outgoing
+from gpconnect_messaging.mesh import MailboxCredentials, MeshClient, OutboundMessage
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 # An automatic-routing address, a subject and secrets that no error may repeat. The patient is a public test patient.
@@ -53,8 +53,8 @@ def credentials() -> MailboxCredentials:
 
 
 @pytest.fixture
-def outgoing() -> Outgoing:
-    return Outgoing(
+def outgoing() -> OutboundMessage:
+    return OutboundMessage(
         to=TO, workflow_id="GPCONNECT_SEND_DOCUMENT", subject=SUBJECT, local_id="Y90001", file_name="message.xml"
     )
 

@@ -1,4 +1,4 @@
-"""Long messages: how they are cut, how each chunk is compressed, and what becomes of a request that breaks off."""
+"""Long messages: cutting, compression by chunk, and requests that break off."""
 
 import gzip
 import os
@@ -13,7 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpconnect_messaging.mesh import Authentication, Busy, Gone, MeshClient, NeverLeft, Outgoing, Uncertain, WrongClock
+from gpconnect_messaging.mesh import (
+    Authentication,
+    MeshClient,
+    NotFound,
+    NotSent,
+    OutboundMessage,
+    RetryLater,
+    Uncertain,
+    WrongClock,
+)
 from gpconnect_messaging.mesh.chunking import CHUNK_BYTES, LARGEST_WHOLE, SMALLEST_CHUNK, Chunking, Part
 from gpconnect_messaging.mesh.client import LARGEST_REQUEST
 from gpconnect_messaging.mesh.compression import LEVEL, gzipped
@@ -81,7 +90,7 @@ def test_the_end_of_the_stream_is_made_only_when_the_blocks_have_run_out() -> No
 
 
 def test_the_first_chunk_goes_to_the_outbox_and_the_others_under_the_id_that_it_was_given(
-    pretend: Pretend, outgoing: Outgoing
+    pretend: Pretend, outgoing: OutboundMessage
 ) -> None:
     client, mesh = pretend(lambda _: answer(202, json={"message_id": MESSAGE_ID}))
     assert client.send_part(outgoing, FIRST, [b"<a>1"], smallest_chunk=0).message_id == MESSAGE_ID
@@ -103,20 +112,20 @@ def test_the_first_chunk_goes_to_the_outbox_and_the_others_under_the_id_that_it_
 @pytest.mark.parametrize(
     ("part", "status", "error"),
     [
-        (FIRST, 502, Busy),
-        (MIDDLE, 502, Busy),
+        (FIRST, 502, RetryLater),
+        (MIDDLE, 502, RetryLater),
         (LAST, 502, Uncertain),
         (WHOLE, 502, Uncertain),
-        (MIDDLE, 404, Gone),
-        (LAST, 410, Gone),
+        (MIDDLE, 404, NotFound),
+        (LAST, 410, NotFound),
         (MIDDLE, 423, Uncertain),
         (LAST, 423, Uncertain),
-        (LAST, 429, Busy),
+        (LAST, 429, RetryLater),
         (LAST, 403, Authentication),
     ],
 )
 def test_an_answer_to_a_chunk_means_what_the_message_can_have_become_by_it(
-    part: Part, status: int, error: type[Exception], pretend: Pretend, outgoing: Outgoing
+    part: Part, status: int, error: type[Exception], pretend: Pretend, outgoing: OutboundMessage
 ) -> None:
     client, _ = pretend(lambda _: answer(status))
     message_id = MESSAGE_ID if part.number > 1 else None
@@ -127,7 +136,9 @@ def test_an_answer_to_a_chunk_means_what_the_message_can_have_become_by_it(
         assert raised.value.message_id == message_id
 
 
-def test_a_chunk_that_is_taken_with_an_error_in_the_answer_is_not_taken(pretend: Pretend, outgoing: Outgoing) -> None:
+def test_a_chunk_that_is_taken_with_an_error_in_the_answer_is_not_taken(
+    pretend: Pretend, outgoing: OutboundMessage
+) -> None:
     client, _ = pretend(lambda _: answer(202, json={"errorCode": "02", "errorEvent": "SEND"}))
     with pytest.raises(Uncertain):
         client.send_part(outgoing, LAST, [b"6>"], message_id=MESSAGE_ID)
@@ -135,18 +146,18 @@ def test_a_chunk_that_is_taken_with_an_error_in_the_answer_is_not_taken(pretend:
 
 @pytest.mark.parametrize("part", [Part(1, 1, 0, 20_000_000), Part(3, 3, 0, 20_000_000)])
 def test_a_connection_that_fails_before_the_end_of_the_body_has_delivered_nothing(
-    part: Part, serve: Serve, outgoing: Outgoing
+    part: Part, serve: Serve, outgoing: OutboundMessage
 ) -> None:
     def hang_up(connection: socket.socket, _: threading.Event) -> None:
         connection.recv(1000)
 
     blocks = (os.urandom(200_000) for _ in range(100))
-    with pytest.raises(NeverLeft):
+    with pytest.raises(NotSent):
         serve(hang_up).send_part(outgoing, part, blocks, message_id=MESSAGE_ID if part.number > 1 else None)
 
 
 def test_what_the_content_raises_comes_out_and_the_request_stays_unfinished(
-    pretend: Pretend, outgoing: Outgoing
+    pretend: Pretend, outgoing: OutboundMessage
 ) -> None:
     def blocks() -> Iterator[bytes]:
         yield b"abcd"
@@ -160,7 +171,7 @@ def test_what_the_content_raises_comes_out_and_the_request_stays_unfinished(
 
 @pytest.mark.parametrize(("date", "error"), [("Wed, 04 Mar 2026 15:00:00 GMT", WrongClock), (None, Authentication)])
 def test_a_clock_that_is_hours_off_is_told_from_wrong_credentials(
-    date: str | None, error: type[Exception], pretend: Pretend, outgoing: Outgoing
+    date: str | None, error: type[Exception], pretend: Pretend, outgoing: OutboundMessage
 ) -> None:
     headers: dict[str, Any] = {"Date": date} if date else {}
     client, _ = pretend(lambda _: answer(403, headers=headers))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.mesh import Authentication, MailboxCredentials, MeshClient, Outgoing
+from gpconnect_messaging.mesh import Authentication, MailboxCredentials, MeshClient, OutboundMessage
 
 SECRET = "swordfish"
 
@@ -183,7 +183,7 @@ def test_a_server_that_refuses_our_certificate_is_authentication_and_not_uncerta
                             pass
 
     ours = credentials(ca_certificate=certificate)
-    outgoing = Outgoing(to="A20047OT001", workflow_id="GPCONNECT_SEND_DOCUMENT")
+    outgoing = OutboundMessage(to="A20047OT001", workflow_id="GPCONNECT_SEND_DOCUMENT")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=refuse, args=(listener,), daemon=True)
         thread.start()

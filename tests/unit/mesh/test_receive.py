@@ -15,16 +15,16 @@ import pytest
 
 from gpconnect_messaging.mesh import (
     Authentication,
-    Busy,
     ChunkRange,
     DamagedContent,
-    Gone,
     Mailbox,
     MailboxCredentials,
     MeshClient,
     MeshError,
-    NeverLeft,
+    NotFound,
+    NotSent,
     Refused,
+    RetryLater,
     WrongChecksum,
 )
 from gpconnect_messaging.mesh import client as client_module
@@ -110,7 +110,7 @@ def test_an_empty_inbox_is_empty_in_both_versions(said: dict[str, Any], pretend:
 @pytest.mark.parametrize("content", [b"", b"<html/>", b"{}", b'{"messages": {}}', b'{"messages": ["../x"]}', b"[1]"])
 def test_an_inbox_that_cannot_be_understood_is_not_taken_for_an_empty_one(content: bytes, pretend: Pretend) -> None:
     client, _ = pretend(always(200, content=content))
-    with pytest.raises(Busy):
+    with pytest.raises(RetryLater):
         list(client.inbox())
 
 
@@ -420,7 +420,7 @@ def test_a_search_by_workflow_is_a_lookup_without_organisation(pretend: Pretend)
 @pytest.mark.parametrize("content", [b"", b"{}", b"<html/>", b'{"results": [{}]}', b'{"results": "A20047"}'])
 def test_a_lookup_that_cannot_be_understood_is_not_taken_for_none(content: bytes, pretend: Pretend) -> None:
     client, _ = pretend(always(200, content=content))
-    with pytest.raises(Busy):
+    with pytest.raises(RetryLater):
         client.endpoint_lookup("A20047", "W")
 
 
@@ -458,14 +458,14 @@ ONE_MESSAGE = ("head", "download", "acknowledge", "tracking")
         (401, Authentication),
         (403, Authentication),
         (404, None),
-        (408, Busy),
+        (408, RetryLater),
         (410, None),
-        (425, Busy),
-        (429, Busy),
-        (500, Busy),
-        (502, Busy),
-        (503, Busy),
-        (504, Busy),
+        (425, RetryLater),
+        (429, RetryLater),
+        (500, RetryLater),
+        (502, RetryLater),
+        (503, RetryLater),
+        (504, RetryLater),
     ],
 )
 def test_each_status_of_a_read_says_what_to_do(
@@ -475,9 +475,9 @@ def test_each_status_of_a_read_says_what_to_do(
     with pytest.raises(MeshError) as raised:
         READS[operation](client)
     # 404 and 410 mean that a message is gone only where one was asked for.
-    assert type(raised.value) is (expected or (Gone if operation in ONE_MESSAGE else Refused))
+    assert type(raised.value) is (expected or (NotFound if operation in ONE_MESSAGE else Refused))
     assert raised.value.operation == operation
-    if isinstance(raised.value, Busy):
+    if isinstance(raised.value, RetryLater):
         assert raised.value.retry_after == 7
 
 
@@ -485,11 +485,11 @@ def test_each_status_of_a_read_says_what_to_do(
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (httpx.ConnectError, NeverLeft),
-        (httpx.PoolTimeout, NeverLeft),
-        (httpx.ReadTimeout, Busy),
-        (httpx.ReadError, Busy),
-        (httpx.RemoteProtocolError, Busy),
+        (httpx.ConnectError, NotSent),
+        (httpx.PoolTimeout, NotSent),
+        (httpx.ReadTimeout, RetryLater),
+        (httpx.ReadError, RetryLater),
+        (httpx.RemoteProtocolError, RetryLater),
     ],
 )
 def test_each_failure_of_a_read_may_be_repeated(
@@ -509,7 +509,7 @@ def test_a_download_that_is_cut_is_repeated_not_taken_for_damaged(serve: Serve) 
         connection.recv(65_536)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 500\r\n\r\n" + PACKED[:10])
 
-    with pytest.raises(Busy):
+    with pytest.raises(RetryLater):
         serve(script).download(ID)
 
 
@@ -519,7 +519,7 @@ def test_a_download_that_stalls_is_repeated(serve: Serve) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 500\r\n\r\n" + PACKED[:10])
         over.wait(10)
 
-    with pytest.raises(Busy):
+    with pytest.raises(RetryLater):
         serve(script, patience=0.3).download(ID)
 
 

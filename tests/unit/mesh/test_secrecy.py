@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from gpconnect_messaging.mesh import MeshClient, MeshError, Outgoing
+from gpconnect_messaging.mesh import MeshClient, MeshError, OutboundMessage
 from tests.secrecy import everything
 from tests.unit.mesh.conftest import BODY, SECRETS, SUBJECT, TO, Handler, Pretended, Serve, answer
 
@@ -32,7 +32,7 @@ def echoing(status: int) -> Handler:
 
 @pytest.mark.parametrize("status", [200, 202, 302, 400, 403, 408, 417, 422, 429, 500, 503])
 def test_an_answer_that_echoes_the_patient_gives_a_silent_error(
-    status: int, pretend: Pretend, outgoing: Outgoing
+    status: int, pretend: Pretend, outgoing: OutboundMessage
 ) -> None:
     client, _ = pretend(echoing(status))
     with pytest.raises(MeshError) as raised:
@@ -44,7 +44,7 @@ def test_an_answer_that_echoes_the_patient_gives_a_silent_error(
     "error", [httpx.ConnectError, httpx.ReadTimeout, httpx.WriteError, httpx.RemoteProtocolError, httpx.PoolTimeout]
 )
 def test_a_failed_transport_gives_a_silent_error(
-    error: type[httpx.TransportError], pretend: Pretend, outgoing: Outgoing
+    error: type[httpx.TransportError], pretend: Pretend, outgoing: OutboundMessage
 ) -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         raise error(f"failed with {TO} and {request.headers['Authorization']}", request=request)
@@ -69,12 +69,12 @@ def test_a_damaged_message_gives_a_silent_error(pretend: Pretend) -> None:
     assert_silent(everything(raised.value))
 
 
-def test_the_values_show_no_patient(outgoing: Outgoing) -> None:
+def test_the_values_show_no_patient(outgoing: OutboundMessage) -> None:
     assert_silent([repr(outgoing), str(outgoing)])
 
 
 def test_a_run_at_debug_level_logs_no_header_and_no_body(
-    serve: Serve, outgoing: Outgoing, caplog: pytest.LogCaptureFixture
+    serve: Serve, outgoing: OutboundMessage, caplog: pytest.LogCaptureFixture
 ) -> None:
     def script(connection: socket.socket, over: threading.Event) -> None:
         connection.recv(65_536)

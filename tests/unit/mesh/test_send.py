@@ -1,4 +1,4 @@
-"""Sending: the headers and body that leave, and what each answer and each failure means."""
+"""Sending: the headers and body of an upload, and the meaning of answers and failures."""
 
 import gzip
 import io
@@ -15,14 +15,14 @@ import pytest
 
 from gpconnect_messaging.mesh import (
     Authentication,
-    Busy,
     MailboxCredentials,
     MeshClient,
     MeshError,
-    NeverLeft,
-    Outgoing,
+    NotSent,
+    OutboundMessage,
     Refused,
-    Sent,
+    RetryLater,
+    SendReceipt,
     Uncertain,
 )
 from gpconnect_messaging.mesh import client as client_module
@@ -39,16 +39,16 @@ def always(status: int, **contents: Any) -> Handler:
 @pytest.mark.requirement(
     "GPCM-C-01", "GPCM-C-1", "GPCM-SD-CS-066", "GPCM-SD-CS-067", "GPCM-SD-CS-068", "GPCM-SD-CS-080"
 )
-def test_the_request_carries_sender_address_subject_and_local_id(pretend: Pretend, outgoing: Outgoing) -> None:
+def test_the_request_carries_sender_address_subject_and_local_id(pretend: Pretend, outgoing: OutboundMessage) -> None:
     client, mesh = pretend(always(202, json=ACCEPTED))
-    assert client.send(outgoing, BODY) == Sent(message_id=ACCEPTED["message_id"])
+    assert client.send(outgoing, BODY) == SendReceipt(message_id=ACCEPTED["message_id"])
     (request,) = mesh.requests
     assert (request.method, request.url.path) == ("POST", "/messageexchange/Y90001OT001/outbox")
     sent = {name: request.headers.get(name) for name in ("Mex-From", "Mex-To", "Mex-Subject", "Mex-LocalID")}
     assert sent == {"Mex-From": "Y90001OT001", "Mex-To": TO, "Mex-Subject": SUBJECT, "Mex-LocalID": "Y90001"}
 
 
-def test_the_request_carries_the_rest_of_what_mesh_wants(pretend: Pretend, outgoing: Outgoing) -> None:
+def test_the_request_carries_the_rest_of_what_mesh_wants(pretend: Pretend, outgoing: OutboundMessage) -> None:
     client, mesh = pretend(always(202, json=ACCEPTED))
     client.send(replace(outgoing, checksum="sha256:00"), BODY)
     headers = mesh.requests[0].headers
@@ -63,7 +63,7 @@ def test_the_request_carries_the_rest_of_what_mesh_wants(pretend: Pretend, outgo
 
 @pytest.mark.parametrize("content", [BODY, io.BytesIO(BODY), b"", io.BytesIO(BODY * 100_000)])
 def test_the_body_is_the_whole_content_gzipped_with_its_length_announced(
-    content: Any, pretend: Pretend, outgoing: Outgoing
+    content: Any, pretend: Pretend, outgoing: OutboundMessage
 ) -> None:
     client, mesh = pretend(always(202, json=ACCEPTED))
     client.send(outgoing, content)
@@ -76,7 +76,7 @@ def test_the_body_is_the_whole_content_gzipped_with_its_length_announced(
 
 @pytest.mark.parametrize("content", [BODY, io.BytesIO(BODY), b""])
 def test_a_client_without_compression_sends_the_content_as_it_is(
-    content: Any, credentials: MailboxCredentials, outgoing: Outgoing
+    content: Any, credentials: MailboxCredentials, outgoing: OutboundMessage
 ) -> None:
     mesh = Pretended(always(202, json=ACCEPTED))
     with httpx.Client(transport=httpx.MockTransport(mesh)) as http:
@@ -89,11 +89,11 @@ def test_a_client_without_compression_sends_the_content_as_it_is(
 
 def test_an_empty_value_sends_no_header(pretend: Pretend) -> None:
     client, mesh = pretend(always(202, json=ACCEPTED))
-    client.send(Outgoing(to=TO, workflow_id="W"), BODY)
+    client.send(OutboundMessage(to=TO, workflow_id="W"), BODY)
     assert {"mex-subject", "mex-localid", "mex-filename", "mex-content-checksum"}.isdisjoint(mesh.requests[0].headers)
 
 
-def test_every_attempt_has_a_token_of_its_own(pretend: Pretend, outgoing: Outgoing) -> None:
+def test_every_attempt_has_a_token_of_its_own(pretend: Pretend, outgoing: OutboundMessage) -> None:
     client, mesh = pretend(always(503))
     for _ in range(3):
         with pytest.raises(Uncertain):
@@ -116,7 +116,7 @@ def test_every_attempt_has_a_token_of_its_own(pretend: Pretend, outgoing: Outgoi
     ],
 )
 def test_a_header_that_mesh_could_not_take_is_refused_before_sending_by_name_and_not_by_value(
-    change: dict[str, str], header: str, pretend: Pretend, outgoing: Outgoing
+    change: dict[str, str], header: str, pretend: Pretend, outgoing: OutboundMessage
 ) -> None:
     client, mesh = pretend(always(202, json=ACCEPTED))
     with pytest.raises(ValueError, match=f"^header {header} "):
@@ -129,7 +129,7 @@ def test_a_header_that_mesh_could_not_take_is_refused_before_sending_by_name_and
 
 
 def test_content_beyond_one_request_is_refused_before_sending(
-    pretend: Pretend, outgoing: Outgoing, monkeypatch: pytest.MonkeyPatch
+    pretend: Pretend, outgoing: OutboundMessage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "LARGEST_REQUEST", 20)
     client, mesh = pretend(always(202, json=ACCEPTED))
@@ -140,13 +140,15 @@ def test_content_beyond_one_request_is_refused_before_sending(
 
 @pytest.mark.parametrize("accepted", [ACCEPTED, {"messageID": ACCEPTED["message_id"]}])
 def test_an_acceptance_is_understood_in_both_versions(
-    accepted: dict[str, str], pretend: Pretend, outgoing: Outgoing
+    accepted: dict[str, str], pretend: Pretend, outgoing: OutboundMessage
 ) -> None:
     client, _ = pretend(always(202, json=accepted))
     assert client.send(outgoing, BODY).message_id == ACCEPTED["message_id"]
 
 
-def test_an_acceptance_is_understood_though_it_was_compressed_unasked(pretend: Pretend, outgoing: Outgoing) -> None:
+def test_an_acceptance_is_understood_though_it_was_compressed_unasked(
+    pretend: Pretend, outgoing: OutboundMessage
+) -> None:
     packed = gzip.compress(json.dumps(ACCEPTED).encode())
     client, _ = pretend(always(202, content=packed, headers={"Content-Encoding": "gzip"}))
     assert client.send(outgoing, BODY).message_id == ACCEPTED["message_id"]
@@ -171,7 +173,7 @@ def test_an_acceptance_is_understood_though_it_was_compressed_unasked(pretend: P
     ids=lambda content: repr(content[:20]),
 )
 def test_an_acceptance_that_cannot_be_understood_is_uncertain_not_sent(
-    content: bytes, pretend: Pretend, outgoing: Outgoing
+    content: bytes, pretend: Pretend, outgoing: OutboundMessage
 ) -> None:
     client, _ = pretend(always(202, content=content))
     with pytest.raises(Uncertain):
@@ -198,22 +200,22 @@ def test_an_acceptance_that_cannot_be_understood_is_uncertain_not_sent(
         (417, {}, Refused),
         (422, {}, Refused),
         (423, {}, Refused),
-        (425, {}, Busy),
-        (429, {}, Busy),
-        (429, {"Retry-After": "7"}, Busy),
+        (425, {}, RetryLater),
+        (429, {}, RetryLater),
+        (429, {"Retry-After": "7"}, RetryLater),
         (500, {}, Uncertain),
         (501, {}, Uncertain),
         (502, {}, Uncertain),
         (502, {"Retry-After": "7"}, Uncertain),
         (503, {}, Uncertain),
         (503, {"Retry-After": "soon"}, Uncertain),
-        (503, {"Retry-After": "7"}, Busy),
+        (503, {"Retry-After": "7"}, RetryLater),
         (504, {}, Uncertain),
         (599, {}, Uncertain),
     ],
 )
 def test_each_status_of_an_upload_says_what_to_do(
-    status: int, headers: dict[str, str], expected: type[MeshError], pretend: Pretend, outgoing: Outgoing
+    status: int, headers: dict[str, str], expected: type[MeshError], pretend: Pretend, outgoing: OutboundMessage
 ) -> None:
     client, mesh = pretend(always(status, headers=headers))
     with pytest.raises(MeshError) as raised:
@@ -239,10 +241,10 @@ def test_each_status_of_an_upload_says_what_to_do(
     ],
 )
 def test_retry_after_is_read_as_seconds_from_now(
-    header: str, seconds: float | None, pretend: Pretend, outgoing: Outgoing
+    header: str, seconds: float | None, pretend: Pretend, outgoing: OutboundMessage
 ) -> None:
     client, _ = pretend(always(429, headers={"Retry-After": header}))
-    with pytest.raises(Busy) as raised:
+    with pytest.raises(RetryLater) as raised:
         client.send(outgoing, BODY)
     assert raised.value.retry_after == seconds
 
@@ -262,7 +264,7 @@ MIXED = {
 
 @pytest.mark.parametrize("said", [V2, V1, MIXED], ids=["version 2", "version 1", "mixed"])
 def test_a_417_is_final_though_it_carries_a_message_id_and_says_why(
-    said: dict[str, Any], pretend: Pretend, outgoing: Outgoing
+    said: dict[str, Any], pretend: Pretend, outgoing: OutboundMessage
 ) -> None:
     client, _ = pretend(always(417, json=said))
     with pytest.raises(Refused) as raised:
@@ -274,7 +276,7 @@ def test_a_417_is_final_though_it_carries_a_message_id_and_says_why(
     assert TO not in str(refused)
 
 
-def test_a_validation_error_names_the_fields_at_fault(pretend: Pretend, outgoing: Outgoing) -> None:
+def test_a_validation_error_names_the_fields_at_fault(pretend: Pretend, outgoing: OutboundMessage) -> None:
     detail = [{"loc": ["header", "mex-to"], "msg": f"too long: {TO}", "type": "value_error", "input": TO}]
     client, _ = pretend(always(400, json={"detail": detail}))
     with pytest.raises(Refused, match="mex-to") as raised:
@@ -297,7 +299,7 @@ def test_a_validation_error_names_the_fields_at_fault(pretend: Pretend, outgoing
     ],
 )
 def test_a_refusal_of_any_shape_is_a_refusal_without_codes(
-    said: dict[str, Any], pretend: Pretend, outgoing: Outgoing
+    said: dict[str, Any], pretend: Pretend, outgoing: OutboundMessage
 ) -> None:
     client, _ = pretend(always(400, **said))
     with pytest.raises(Refused) as raised:
@@ -305,7 +307,7 @@ def test_a_refusal_of_any_shape_is_a_refusal_without_codes(
     assert (raised.value.event, raised.value.code) == (None, None)
 
 
-def test_a_clock_that_is_wrong_is_named_as_the_cause(pretend: Pretend, outgoing: Outgoing) -> None:
+def test_a_clock_that_is_wrong_is_named_as_the_cause(pretend: Pretend, outgoing: OutboundMessage) -> None:
     client, _ = pretend(always(403, headers={"Date": "Wed, 04 Mar 2026 09:00:00 GMT"}))
     with pytest.raises(Authentication, match=r"our clock is 3\.0 hours ahead") as raised:
         client.send(outgoing, BODY)
@@ -322,11 +324,11 @@ def failing(error: type[httpx.TransportError]) -> Handler:
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (httpx.ConnectError, NeverLeft),
-        (httpx.ConnectTimeout, NeverLeft),
-        (httpx.PoolTimeout, NeverLeft),
-        (httpx.ProxyError, NeverLeft),
-        (httpx.UnsupportedProtocol, NeverLeft),
+        (httpx.ConnectError, NotSent),
+        (httpx.ConnectTimeout, NotSent),
+        (httpx.PoolTimeout, NotSent),
+        (httpx.ProxyError, NotSent),
+        (httpx.UnsupportedProtocol, NotSent),
         (httpx.ReadTimeout, Uncertain),
         (httpx.WriteTimeout, Uncertain),
         (httpx.ReadError, Uncertain),
@@ -338,7 +340,7 @@ def failing(error: type[httpx.TransportError]) -> Handler:
     ],
 )
 def test_each_failure_after_the_body_was_handed_over_says_what_to_do(
-    error: type[httpx.TransportError], expected: type[MeshError], pretend: Pretend, outgoing: Outgoing
+    error: type[httpx.TransportError], expected: type[MeshError], pretend: Pretend, outgoing: OutboundMessage
 ) -> None:
     client, _ = pretend(failing(error))
     with pytest.raises(MeshError) as raised:
@@ -348,12 +350,12 @@ def test_each_failure_after_the_body_was_handed_over_says_what_to_do(
 
 @pytest.mark.parametrize("error", [httpx.WriteError, httpx.ReadError, httpx.WriteTimeout, httpx.RemoteProtocolError])
 def test_a_failure_before_any_of_the_body_was_asked_for_never_left(
-    error: type[httpx.TransportError], credentials: MailboxCredentials, outgoing: Outgoing
+    error: type[httpx.TransportError], credentials: MailboxCredentials, outgoing: OutboundMessage
 ) -> None:
     # httpx's own pretended transport reads the body before it asks the handler.
     with httpx.Client(transport=Untouching(error)) as http:
         client = MeshClient("https://mesh.test", credentials, http=http)
-        with pytest.raises(NeverLeft):
+        with pytest.raises(NotSent):
             client.send(outgoing, BODY)
 
 
@@ -380,10 +382,10 @@ def received(connection: socket.socket) -> bytes:
     return head + body
 
 
-def test_nobody_listening_never_left(credentials: MailboxCredentials, outgoing: Outgoing) -> None:
+def test_nobody_listening_never_left(credentials: MailboxCredentials, outgoing: OutboundMessage) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with MeshClient(f"http://127.0.0.1:{port}", credentials) as client, pytest.raises(NeverLeft):
+    with MeshClient(f"http://127.0.0.1:{port}", credentials) as client, pytest.raises(NotSent):
         client.send(outgoing, BODY)
 
 
@@ -415,13 +417,15 @@ def cut_in_the_middle_of_the_request(connection: socket.socket, over: threading.
     "script",
     [cut_after_the_request, cut_in_the_middle_of_the_answer, silent, not_http, cut_in_the_middle_of_the_request],
 )
-def test_a_connection_lost_after_content_left_is_uncertain(script: Script, serve: Serve, outgoing: Outgoing) -> None:
+def test_a_connection_lost_after_content_left_is_uncertain(
+    script: Script, serve: Serve, outgoing: OutboundMessage
+) -> None:
     content = bytes(range(256)) * 40_000 if script is cut_in_the_middle_of_the_request else BODY
     with pytest.raises(Uncertain):
         serve(script, patience=0.3 if script is silent else 30).send(outgoing, content)
 
 
-def test_a_server_that_stops_reading_is_uncertain(serve: Serve, outgoing: Outgoing) -> None:
+def test_a_server_that_stops_reading_is_uncertain(serve: Serve, outgoing: OutboundMessage) -> None:
     def script(connection: socket.socket, over: threading.Event) -> None:
         connection.recv(1_000)
         over.wait(10)
@@ -430,7 +434,7 @@ def test_a_server_that_stops_reading_is_uncertain(serve: Serve, outgoing: Outgoi
         serve(script, patience=0.3).send(outgoing, os.urandom(20_000_000))
 
 
-def test_a_refusal_whose_body_is_lost_is_still_a_refusal(serve: Serve, outgoing: Outgoing) -> None:
+def test_a_refusal_whose_body_is_lost_is_still_a_refusal(serve: Serve, outgoing: OutboundMessage) -> None:
     def script(connection: socket.socket, over: threading.Event) -> None:
         received(connection)
         connection.sendall(b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 400\r\n\r\n{")
@@ -440,7 +444,7 @@ def test_a_refusal_whose_body_is_lost_is_still_a_refusal(serve: Serve, outgoing:
     assert raised.value.status == 417
 
 
-def test_a_refusal_that_comes_before_the_whole_body_was_read_is_heard(serve: Serve, outgoing: Outgoing) -> None:
+def test_a_refusal_that_comes_before_the_whole_body_was_read_is_heard(serve: Serve, outgoing: OutboundMessage) -> None:
     def script(connection: socket.socket, over: threading.Event) -> None:
         connection.recv(100)
         connection.sendall(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")

@@ -19,20 +19,20 @@ import infra.operations.commands  # noqa: F401 - makes the commands known
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.balances import Reckoning
-from gpconnect_messaging.ledger.lifecycle import NoticeKind, Status
-from gpconnect_messaging.ledger.records import SET_ASIDE, Received
-from gpconnect_messaging.notices import WORDS
+from gpconnect_messaging.ledger.lifecycle import NotificationType, Status
+from gpconnect_messaging.ledger.records import QUARANTINED, Received
+from gpconnect_messaging.notifications import NOTIFICATION_TEXTS
 from gpconnect_messaging.reconciliation import Balance, MailboxBalance
 from infra.local.requests import drop_folder
-from infra.operations.command_line import Ended, app
-from infra.operations.commands import checking, dropping, telling
-from infra.operations.examining import drop_examined
-from infra.operations.place import PlaceError
-from infra.operations.revealing import REVEALED
+from infra.operations.command_line import ExitStatus, app
+from infra.operations.commands import checks, notifications, requests
+from infra.operations.doctor import drop_examined
+from infra.operations.environment import OperatorEnvironmentError
+from infra.operations.personal_data import REVEALED
 from tests.examples import REQUESTS, request_data
 from tests.identifiers import ids_of, key_of
 from tests.in_memory import Clock
-from tests.unit.ledger.facts import (
+from tests.unit.ledger.events import (
     BUILT,
     INVALID,
     OVERDUE,
@@ -45,7 +45,7 @@ from tests.unit.ledger.facts import (
     started,
     unresolved,
 )
-from tests.unit.operations.a_place import ENCOUNTER, MAILBOX, PlaceInMemory
+from tests.unit.operations.an_environment import ENCOUNTER, MAILBOX, PlaceInMemory
 
 SENT = (BUILT, started(), accepted())
 SUBJECT = "Consultation report for Garth WRIGHT, NHS Number 9658218865"
@@ -57,18 +57,18 @@ class Terminal:
     """gpcm, and the place that it works at."""
 
     def __init__(self) -> None:
-        self.place = PlaceInMemory()
+        self.environment = PlaceInMemory()
 
     def run(self, *arguments: str, answer: str | None = None) -> Any:
         return CliRunner().invoke(
-            app, list(arguments), obj=lambda _where: self.place, input=answer,
+            app, list(arguments), obj=lambda _where: self.environment, input=answer,
             env={"GPCM_ACTOR": "j.doe", "COLUMNS": "120"}, prog_name="gpcm",
         )  # fmt: skip
 
     def well(self, *arguments: str, **how: Any) -> str:
         """Run a command that ends well; give what it says."""
         ended = self.run(*arguments, **how)
-        assert ended.exit_code == Ended.WELL, ended.output
+        assert ended.exit_code == ExitStatus.WELL, ended.output
         return str(ended.stdout)
 
     def value(self, *arguments: str) -> Any:
@@ -121,23 +121,23 @@ def test_the_help_says_what_the_exit_statuses_mean(terminal: Terminal) -> None:
     [
         (["list", "--since", "long ago"], "Give a time as"),
         (["list", "--status", "LOST"], "is not one of"),
-        (["list", "--cursor", "page 2"], "not where a page ended"),
+        (["list", "--cursor", "page 2"], "not one that a page ended with"),
         (["show"], "Missing argument"),
-        (["drop", "no-such-sample"], "Give a folder that has one"),
-        (["drop", "no-such-folder", "report.pdf"], "only beside a request's file"),
-        (["drop", "no-such-folder"], "There is no such folder. Give"),
-        (["drop", "events"], "not exactly one request.json in that folder"),
+        (["drop", "no-such-sample"], "Give a folder with one"),
+        (["drop", "no-such-folder", "report.pdf"], "only after a request's file"),
+        (["drop", "no-such-folder"], "The folder does not exist. Give"),
+        (["drop", "events"], "no request.json, or several"),
         (["drop", "README.md"], "A request is named request.json"),
         (["render", "0000abcd", "--page", "x.html", "--extract", "x"], "add --clinical"),
-        (["validate", "no/such/file.xml"], "no such file"),
+        (["validate", "no/such/file.xml"], "does not exist"),
         (["reconcile", "tomorrow"], "Give a day as"),
         (["reconcile", "2999-01-01"], "still to come"),
-        (["notices", "take", "mine"], "gpcm notices list"),
+        (["notifications", "take", "mine"], "gpcm notifications list"),
         (["status", "--watch", "1", "--json"], "for a person"),
         (["backfill", "2026/"], "has no backfill"),
         (["resend"], "choose by message"),
         (["resend", "--until", "today"], "add --since"),
-        (["resend", "--encounter", "x"], "name that, too"),
+        (["resend", "--encounter", "x"], "name the mailbox, too"),
         (["demo", "--only", "nothing"], "choose from"),
         (["mailbox", "check"], "Name one of the mailboxes"),
     ],
@@ -145,9 +145,9 @@ def test_the_help_says_what_the_exit_statuses_mean(terminal: Terminal) -> None:
 def test_wrong_input_gets_a_sentence_that_says_what_to_do(
     terminal: Terminal, arguments: list[str], sentence: str
 ) -> None:
-    terminal.place.parameters.values[f"/mailboxes/{MAILBOX[:-1]}2"] = "{}"
+    terminal.environment.parameters.values[f"/mailboxes/{MAILBOX[:-1]}2"] = "{}"
     ended = terminal.run(*arguments)
-    assert ended.exit_code == Ended.WRONG_INPUT
+    assert ended.exit_code == ExitStatus.WRONG_INPUT
     assert sentence.lower() in plain(ended.stderr).lower()
     assert "Traceback" not in ended.output
 
@@ -155,64 +155,71 @@ def test_wrong_input_gets_a_sentence_that_says_what_to_do(
 @pytest.mark.parametrize("command", ["show", "trace", "release", "withdraw", "practice-told", "validate"])
 def test_a_message_that_is_not_there_says_so_without_repeating_what_was_typed(terminal: Terminal, command: str) -> None:
     ended = terminal.run(command, "Wright")
-    assert ended.exit_code == Ended.NOT_POSSIBLE
+    assert ended.exit_code == ExitStatus.NOT_POSSIBLE
     assert "message id" in plain(ended.stderr)
     assert "Wright" not in ended.output
 
 
 def test_a_place_that_is_not_there_says_how_to_get_one() -> None:
     def closed(_where: object) -> Any:
-        raise PlaceError("No local run is being kept. Start one with `make demo KEEP=1`.")
+        raise OperatorEnvironmentError("There is no detached local run. Start one with `make demo KEEP=1`.")
 
     ended = CliRunner().invoke(app, ["list"], obj=closed)
-    assert ended.exit_code == Ended.NO_PLACE
+    assert ended.exit_code == ExitStatus.NO_PLACE
     assert "make demo KEEP=1" in ended.stderr
     assert not ended.stdout
 
 
 def test_several_messages_of_one_name_are_listed(terminal: Terminal) -> None:
     for number in (1, 2):
-        terminal.place.have(f"0000abcd-0000-5000-8000-00000000000{number}", BUILT)
+        terminal.environment.have(f"0000abcd-0000-5000-8000-00000000000{number}", BUILT)
     ended = terminal.run("show", "0000abcd")
-    assert ended.exit_code == Ended.NOT_POSSIBLE
+    assert ended.exit_code == ExitStatus.NOT_POSSIBLE
     assert ended.stderr.count("0000abcd") == 2
     assert not ended.stdout
 
 
-def a_message(terminal: Terminal, *facts: lifecycle.Fact, **changes: Any) -> str:
+def a_message(terminal: Terminal, *events: lifecycle.LedgerEvent, **changes: Any) -> str:
     """Have a message whose envelope names the patient, as envelopes do."""
-    message_id = terminal.place.have(str(uuid.uuid4()), *facts, **changes)
+    message_id = terminal.environment.have(str(uuid.uuid4()), *events, **changes)
     envelope = Envelope(
         mailbox=MAILBOX, to=ADDRESS, workflow_id="W", subject=SUBJECT, local_id="Y90001", file_name="x.xml"
     )
-    terminal.place.bucket.put_object(Key=f"messages/{message_id}.json", Body=envelope.to_json())
+    terminal.environment.bucket.put_object(Key=f"messages/{message_id}.json", Body=envelope.to_json())
     return message_id
 
 
 FAILURES = {
-    Status.INVALID: ((INVALID,), NoticeKind.INVALID, "patient: is missing"),
-    Status.REJECTED: ((*SENT, response("30002")), NoticeKind.REJECTED, "30002, the patient is not known here"),
-    Status.UNDELIVERED: ((*SENT, reported()), NoticeKind.UNDELIVERED, "EPL-153: not found"),
-    Status.OVERDUE: ((*SENT, OVERDUE), NoticeKind.OVERDUE, "no business acknowledgement"),
-    Status.REFUSED: ((BUILT, started(), refused()), NoticeKind.REFUSED, "417 SEND 12"),
+    Status.INVALID: ((INVALID,), NotificationType.INVALID, "patient: is missing"),
+    Status.REJECTED: ((*SENT, response("30002")), NotificationType.REJECTED, "30002, the patient is not known here"),
+    Status.UNDELIVERED: ((*SENT, reported()), NotificationType.UNDELIVERED, "EPL-153: not found"),
+    Status.OVERDUE: ((*SENT, OVERDUE), NotificationType.OVERDUE, "no business acknowledgement"),
+    Status.REFUSED: ((BUILT, started(), refused()), NotificationType.REFUSED, "417 SEND 12"),
 }
 
 
 @pytest.mark.parametrize("status", FAILURES)
 @pytest.mark.parametrize("width", ["80", "120"])
 def test_one_show_explains_a_failure(terminal: Terminal, status: Status, width: str) -> None:
-    facts, notice, cause = FAILURES[status]
-    message_id = a_message(terminal, *facts)
+    events, notification, cause = FAILURES[status]
+    message_id = a_message(terminal, *events)
     said = CliRunner().invoke(
-        app, ["show", message_id[:8]], obj=lambda _where: terminal.place, env={"COLUMNS": width}
+        app, ["show", message_id[:8]], obj=lambda _where: terminal.environment, env={"COLUMNS": width}
     ).stdout  # fmt: skip
     assert max(map(len, said.splitlines())) <= int(width)
-    for expected in (message_id, status.value, WORDS[notice].what, cause, "What to do", WORDS[notice].todo):
+    for expected in (
+        message_id,
+        status.value,
+        NOTIFICATION_TEXTS[notification].what,
+        cause,
+        "What to do",
+        NOTIFICATION_TEXTS[notification].todo,
+    ):
         assert expected.lower() in plain(said).lower()
 
 
 def test_show_says_when_the_request_came_and_when_its_message_was_recorded(terminal: Terminal) -> None:
-    now = terminal.place.now()
+    now = terminal.environment.now()
     came = now - timedelta(minutes=9)
     built = lifecycle.built(
         at=now, sha256="00", size=1, infrastructure_due=timedelta(hours=1), business_due=timedelta(hours=5),
@@ -230,7 +237,7 @@ def test_show_says_when_the_request_came_and_when_its_message_was_recorded(termi
 def test_show_for_a_program_says_the_same(terminal: Terminal) -> None:
     value = terminal.value("show", a_message(terminal, *SENT, response("20013"), response("30002")))
     assert value["status"] == "REJECTED"
-    assert value["what_to_do"] == [WORDS[NoticeKind.REJECTED].todo]
+    assert value["what_to_do"] == [NOTIFICATION_TEXTS[NotificationType.REJECTED].todo]
     assert value["acknowledgements"]["infrastructure"]["state"] == "positive"
     assert value["acknowledgements"]["business"]["state"] == "negative"
     assert value["timeline"][0]["kind"] == "built"
@@ -240,10 +247,10 @@ def test_a_list_is_filtered_and_turned_page_by_page(terminal: Terminal) -> None:
     made = [a_message(terminal, *(SENT if number % 2 else (BUILT,))) for number in range(4)]
     every = terminal.value("list", "--limit", "3")
     rest = terminal.value("list", "--limit", "3", "--cursor", every["cursor"])
-    assert {each["message_id"] for page in (every, rest) for each in page["messages"]} == set(made)
+    assert {row["message_id"] for page in (every, rest) for row in page["messages"]} == set(made)
     assert len(every["messages"]) == 3
     sent = terminal.value("list", "--status", "sent")
-    assert {each["message_id"] for each in sent["messages"]} == set(made[1::2])
+    assert {row["message_id"] for row in sent["messages"]} == set(made[1::2])
     assert terminal.value("list", "--status", "SENT", "--mailbox", "Y90002OT001")["messages"] == []
     assert made[1][:8] in terminal.well("list", "--status", "SENT")
 
@@ -258,24 +265,24 @@ def test_an_encounter_is_asked_for_and_stays_off_the_screen(terminal: Terminal) 
 def test_status_counts_and_says_what_to_do(terminal: Terminal) -> None:
     a_message(terminal, *SENT, response("30002"))
     a_message(terminal, BUILT)
-    terminal.place.queue_depths.depths["https://queues/intake-dead"] = (2, 0, 0)
-    terminal.place.clock.advance(timedelta(hours=1))
+    terminal.environment.queue_depths.depths["https://queues/intake-dead"] = (2, 0, 0)
+    terminal.environment.clock.advance(timedelta(hours=1))
     said = plain(terminal.well("status"))
-    for expected in ("BUILT 1 1 h", "REJECTED 1", "intake dead letters 2", "1 notice to take on", "2 dead letters",
-                     "1 message that the sweep should have seen to"):  # fmt: skip
+    for expected in ("BUILT 1 1 h", "REJECTED 1", "intake dead letters 2", "1 open notification", "2 dead letters",
+                     "1 message that the sweep should have handled"):  # fmt: skip
         assert expected in said
     value = terminal.value("status")
-    assert value["open_notices"] == 1
-    assert [each["status"] for each in value["late"]] == ["BUILT"]
+    assert value["open_notifications"] == 1
+    assert [row["status"] for row in value["late"]] == ["BUILT"]
 
 
 def test_nothing_personal_is_shown_unless_it_is_revealed(terminal: Terminal) -> None:
     message_id = a_message(terminal, *SENT, response("30002"))
-    for command in (["show", message_id], ["show", message_id, "--audit"], ["list"], ["status"], ["notices", "list"],
-                    ["resend", message_id, "--dry-run"]):  # fmt: skip
+    for command in (["show", message_id], ["show", message_id, "--audit"], ["list"], ["status"],
+                    ["notifications", "list"], ["resend", message_id, "--dry-run"]):  # fmt: skip
         for more in ([], ["--json"]):
             said = terminal.run(*command, *more).output
-            assert not [each for each in PERSONAL if each in said]
+            assert not [personal for personal in PERSONAL if personal in said]
 
 
 def test_what_is_revealed_is_recorded(terminal: Terminal) -> None:
@@ -283,15 +290,15 @@ def test_what_is_revealed_is_recorded(terminal: Terminal) -> None:
     said = terminal.well("show", message_id, "--reveal", "--actor", "a.nurse")
     assert ENCOUNTER in said
     assert ADDRESS in said
-    events = [each for each in terminal.place.trail.of_message(message_id) if each.what == REVEALED]
-    assert {each.actor for each in events} == {"a.nurse"}
+    events = [event for event in terminal.environment.trail.of_message(message_id) if event.what == REVEALED]
+    assert {event.actor for event in events} == {"a.nurse"}
     assert REVEALED in plain(terminal.well("show", message_id, "--audit"))
 
 
 def test_a_patients_number_is_no_operators_name(terminal: Terminal) -> None:
     message_id = a_message(terminal, *SENT)
     ended = terminal.run("show", message_id, "--reveal", "--actor", "9658218865")
-    assert ended.exit_code == Ended.WRONG_INPUT
+    assert ended.exit_code == ExitStatus.WRONG_INPUT
     assert ENCOUNTER not in ended.output
     assert "9658218865" not in ended.output
 
@@ -299,7 +306,7 @@ def test_a_patients_number_is_no_operators_name(terminal: Terminal) -> None:
 def test_a_stored_message_is_drawn_only_if_it_is_revealed(terminal: Terminal, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     ended = terminal.run("render", a_message(terminal, *SENT), "--page", str(page))
-    assert ended.exit_code == Ended.WRONG_INPUT
+    assert ended.exit_code == ExitStatus.WRONG_INPUT
     assert "--reveal" in ended.stderr
     assert not page.exists()
 
@@ -307,41 +314,44 @@ def test_a_stored_message_is_drawn_only_if_it_is_revealed(terminal: Terminal, tm
 def test_nothing_is_changed_where_nobody_can_be_asked(terminal: Terminal) -> None:
     held = a_message(terminal, WAITS, version=0)
     ended = terminal.run("release", held)
-    assert ended.exit_code == Ended.WRONG_INPUT
+    assert ended.exit_code == ExitStatus.WRONG_INPUT
     assert "--yes" in ended.stderr
-    assert terminal.place.find(held).status is Status.HELD
+    assert terminal.environment.find(held).status is Status.HELD
 
 
 def test_a_held_request_is_released_with_the_operators_name(terminal: Terminal) -> None:
     held = a_message(terminal, WAITS, version=0)
-    assert terminal.run("release", held, "--yes").exit_code == Ended.WELL
+    assert terminal.run("release", held, "--yes").exit_code == ExitStatus.WELL
     assert "released by j.doe" in plain(terminal.well("show", held))
     again = terminal.run("release", a_message(terminal, *SENT), "--yes")
-    assert again.exit_code == Ended.NOT_POSSIBLE
+    assert again.exit_code == ExitStatus.NOT_POSSIBLE
     assert "is not held" in again.stderr
 
 
 def test_a_practice_that_was_told_is_recorded(terminal: Terminal) -> None:
     withdrawal = a_message(terminal, WARNED, version=0)
     terminal.well("practice-told", withdrawal, "--yes")
-    assert terminal.place.find(withdrawal).status is Status.WITHDRAWN
+    assert terminal.environment.find(withdrawal).status is Status.WITHDRAWN
 
 
 def test_a_version_passes_an_earlier_one_that_never_leaves(terminal: Terminal) -> None:
-    ledger = terminal.place.ledger
+    ledger = terminal.environment.ledger
     for _ in range(2):
         ledger.claim(str(uuid.uuid4()), ids_of(MAILBOX, ENCOUNTER), ("v",), BUILT.at)
     versions = [ledger.find_version(key_of(MAILBOX, ENCOUNTER), number) for number in (1, 2)]
     stuck, second = (
-        terminal.place.have(each.message_ids[0], BUILT, version=number)
-        for number, each in enumerate(versions, 1)
-        if each
+        terminal.environment.have(version.message_ids[0], BUILT, version=number)
+        for number, version in enumerate(versions, 1)
+        if version
     )
-    assert terminal.run("let-pass", second, "--reason", " ", "--yes").exit_code == Ended.WRONG_INPUT
-    terminal.well("let-pass", second, "--reason", "damaged in store", "--yes")
-    assert terminal.place.find(stuck).status is Status.SUPERSEDED
-    assert "j.doe gave it up" in plain(terminal.well("show", stuck))
-    assert terminal.run("let-pass", second, "--reason", "once more", "--yes").exit_code == Ended.NOT_POSSIBLE
+    assert terminal.run("skip-earlier-versions", second, "--reason", " ", "--yes").exit_code == ExitStatus.WRONG_INPUT
+    terminal.well("skip-earlier-versions", second, "--reason", "damaged in store", "--yes")
+    assert terminal.environment.find(stuck).status is Status.SUPERSEDED
+    assert "given up by j.doe" in plain(terminal.well("show", stuck))
+    assert (
+        terminal.run("skip-earlier-versions", second, "--reason", "once more", "--yes").exit_code
+        == ExitStatus.NOT_POSSIBLE
+    )
 
 
 def test_a_suspicious_answer_counts_once_a_person_accepts_it(terminal: Terminal) -> None:
@@ -354,78 +364,78 @@ def test_a_suspicious_answer_counts_once_a_person_accepts_it(terminal: Terminal)
     said = plain(terminal.well("show", message_id))
     assert "suspicious, does not count" in said
     terminal.well("accept", message_id, answer.details["mesh_message_id"], "--yes")
-    assert terminal.place.find(message_id).status is Status.ACKNOWLEDGED
+    assert terminal.environment.find(message_id).status is Status.ACKNOWLEDGED
 
 
 def test_a_legal_hold_is_placed_and_lifted_with_a_reason(terminal: Terminal) -> None:
     message_id = a_message(terminal, *SENT)
-    assert terminal.run("hold", "place", message_id, "--reason", " ", "--yes").exit_code == Ended.WRONG_INPUT
+    assert terminal.run("hold", "place", message_id, "--reason", " ", "--yes").exit_code == ExitStatus.WRONG_INPUT
     terminal.well("hold", "place", message_id, "--reason", "complaint 17", "--yes")
-    assert "nothing of it expires" in terminal.well("show", message_id)
+    assert "the message's data does not expire" in terminal.well("show", message_id)
     terminal.well("hold", "lift", message_id, "--reason", "closed", "--yes")
-    assert not terminal.place.find(message_id).legal_hold
+    assert not terminal.environment.find(message_id).legal_hold
 
 
-def test_a_notice_is_taken_on_once(terminal: Terminal) -> None:
+def test_a_notification_is_taken_on_once(terminal: Terminal) -> None:
     a_message(terminal, *SENT, response("30002"))
-    [notice] = terminal.value("notices", "list")
-    assert notice["what_to_do"] == WORDS[NoticeKind.REJECTED].todo
-    assert notice["notice"] in plain(terminal.well("notices", "list"))
-    assert terminal.value("notices", "take", notice["notice"])["taken"]
-    assert not terminal.value("notices", "take", notice["notice"])["taken"]
-    assert "No notice" in terminal.well("notices", "list")
+    [notification] = terminal.value("notifications", "list")
+    assert notification["what_to_do"] == NOTIFICATION_TEXTS[NotificationType.REJECTED].todo
+    assert notification["notice"] in plain(terminal.well("notifications", "list"))
+    assert terminal.value("notifications", "take", notification["notice"])["taken"]
+    assert not terminal.value("notifications", "take", notification["notice"])["taken"]
+    assert "no open notifications" in terminal.well("notifications", "list")
 
 
 def test_a_released_message_is_new_again_and_who_did_it_is_recorded(terminal: Terminal) -> None:
     mesh_message_id = "20260304120000000001_AB12CD"
     received = Received(
-        mailbox=MAILBOX, mesh_message_id=mesh_message_id, at=Clock()(), evidence_key="", outcome=SET_ASIDE
+        mailbox=MAILBOX, mesh_message_id=mesh_message_id, at=Clock()(), evidence_key="", outcome=QUARANTINED
     )
     for _ in range(6):
-        terminal.place.ledger.try_received(MAILBOX, mesh_message_id)
-    terminal.place.ledger.received(received, unmatched_because="it could not be taken in")
+        terminal.environment.ledger.try_received(MAILBOX, mesh_message_id)
+    terminal.environment.ledger.received(received, unmatched_because="it could not be taken in")
     terminal.well("mailbox", "let-in", MAILBOX, mesh_message_id, "--yes")
-    assert terminal.place.ledger.find_received(MAILBOX, mesh_message_id) is None
-    assert terminal.place.ledger.try_received(MAILBOX, mesh_message_id) == 1
-    now = terminal.place.now()
-    events = list(terminal.place.trail.between(now - timedelta(minutes=5), now + timedelta(minutes=5)))
-    assert [each.actor for each in events if each.what == "let in what was set aside"] == ["j.doe"]
+    assert terminal.environment.ledger.find_received(MAILBOX, mesh_message_id) is None
+    assert terminal.environment.ledger.try_received(MAILBOX, mesh_message_id) == 1
+    now = terminal.environment.now()
+    events = list(terminal.environment.trail.between(now - timedelta(minutes=5), now + timedelta(minutes=5)))
+    assert [event.actor for event in events if event.what == "let in what was set aside"] == ["j.doe"]
     again = terminal.run("mailbox", "let-in", MAILBOX, mesh_message_id, "--yes")
-    assert again.exit_code == Ended.NOT_POSSIBLE
-    assert "set aside" in again.stderr
+    assert again.exit_code == ExitStatus.NOT_POSSIBLE
+    assert "not quarantined" in again.stderr
 
 
 def test_a_re_send_is_shown_first_and_done_only_with_a_reason(terminal: Terminal) -> None:
     message_id = a_message(terminal, BUILT)
-    terminal.place.bucket.put_object(Key=f"messages/{message_id}.xml", Body=b"message")
+    terminal.environment.bucket.put_object(Key=f"messages/{message_id}.xml", Body=b"message")
     [plan] = terminal.value("resend", message_id, "--dry-run")
     assert plan["action"] == "put on the send queue again"
     ended = terminal.run("resend", message_id, "--yes")
-    assert ended.exit_code == Ended.WRONG_INPUT
+    assert ended.exit_code == ExitStatus.WRONG_INPUT
     assert "--reason" in ended.stderr
-    assert not terminal.place.queue_depths.sent
+    assert not terminal.environment.queue_depths.sent
     terminal.well("resend", message_id, "--reason", "the sender was switched off", "--yes")
-    assert terminal.place.queue_depths.sent == [("https://queues/send", {"message_id": message_id})]
+    assert terminal.environment.queue_depths.sent == [("https://queues/send", {"message_id": message_id})]
 
 
 def test_what_cannot_be_sent_again_says_what_to_do_instead(terminal: Terminal) -> None:
     message_id = a_message(terminal, *SENT)
     ended = terminal.run("resend", message_id, "--reason", "why not", "--yes")
-    assert ended.exit_code == Ended.NOT_POSSIBLE
+    assert ended.exit_code == ExitStatus.NOT_POSSIBLE
     assert "Wait until it is OVERDUE" in plain(ended.stdout)
 
 
 def test_an_unresolved_recipient_is_explained(terminal: Terminal) -> None:
     said = plain(terminal.well("show", a_message(terminal, BUILT, started(), unresolved(mailboxes=2))))
     assert "2 mailboxes for FA565" in said
-    assert WORDS[NoticeKind.UNRESOLVED].todo in said
+    assert NOTIFICATION_TEXTS[NotificationType.UNRESOLVED].todo in said
 
 
-@pytest.mark.parametrize(("sample", "status"), [("consultation-report-2.0", Ended.WELL), ("invalid", 1)])
+@pytest.mark.parametrize(("sample", "status"), [("consultation-report-2.0", ExitStatus.WELL), ("invalid", 1)])
 def test_a_request_is_held_to_its_rules(terminal: Terminal, sample: str, status: int) -> None:
     ended = terminal.run("validate", str(REQUESTS / sample / "request.json"))
     assert ended.exit_code == status
-    assert ("refused" in ended.stdout) is (status != Ended.WELL)
+    assert ("refused" in ended.stdout) is (status != ExitStatus.WELL)
 
 
 def test_a_request_is_held_to_times_that_can_be_and_a_file_that_is_not_json_is_told_why(
@@ -434,7 +444,7 @@ def test_a_request_is_held_to_times_that_can_be_and_a_file_that_is_not_json_is_t
     file = tmp_path / "request.json"
     file.write_text(json.dumps(request_data(patient__birth_date="2026-11-21")), encoding="utf-8")
     ended = terminal.run("validate", str(file))
-    assert ended.exit_code == Ended.THE_ANSWER_IS_NO
+    assert ended.exit_code == ExitStatus.THE_ANSWER_IS_NO
     assert "consultation.start: lies before the patient's birth" in plain(ended.stdout)
     file.write_bytes(b'{"patient": 1,}')
     assert "line 1, column 14: a comma stands before" in plain(terminal.run("validate", str(file)).stdout)
@@ -477,35 +487,35 @@ def test_a_request_is_held_to_all_that_needs_no_settings(
     terminal: Terminal, tmp_path: Path, given: dict[str, Any], sentence: str
 ) -> None:
     ended = terminal.run("validate", str(beside(tmp_path, **given)))
-    assert ended.exit_code == Ended.THE_ANSWER_IS_NO
+    assert ended.exit_code == ExitStatus.THE_ANSWER_IS_NO
     assert sentence in plain(ended.stdout)
 
 
 @pytest.mark.parametrize("key", ["not-there.pdf", "a" * 300, "."])
 def test_a_file_that_is_not_beside_the_request_is_named(terminal: Terminal, tmp_path: Path, key: str) -> None:
-    resources = [{"content_type": "application/fhir+json", "key": each} for each in ("allergy.json", "b" * 300)]
+    resources = [{"content_type": "application/fhir+json", "key": name} for name in ("allergy.json", "b" * 300)]
     file = beside(tmp_path, documents=[DOCUMENT | {"key": key}], resources=resources)
     said = terminal.well("validate", str(file))
     for field in ("documents[0]", "resources[0]", "resources[1]"):
-        assert f"{field}: no such file is beside the request" in plain(said)
-    assert "no such" in plain(terminal.run("validate", "a" * 300 + ".json").output)
+        assert f"{field}: the file is not beside the request" in plain(said)
+    assert "does not exist" in plain(terminal.run("validate", "a" * 300 + ".json").output)
 
 
-@pytest.mark.parametrize("name", sorted(each.parent.name for each in REQUESTS.glob("*/request.json")))
+@pytest.mark.parametrize("name", sorted(sample.parent.name for sample in REQUESTS.glob("*/request.json")))
 def test_a_sample_is_in_order_or_was_made_to_be_refused(terminal: Terminal, name: str) -> None:
     ended = terminal.run("validate", str(REQUESTS / name / "request.json"))
-    assert ended.exit_code == (Ended.THE_ANSWER_IS_NO if name == "invalid" else Ended.WELL), ended.output
-    assert "no such file is beside" not in plain(ended.output)
+    assert ended.exit_code == (ExitStatus.THE_ANSWER_IS_NO if name == "invalid" else ExitStatus.WELL), ended.output
+    assert "is not beside the request" not in plain(ended.output)
 
 
 def test_a_requests_folder_is_taken_and_what_an_environment_says_is_not(terminal: Terminal, tmp_path: Path) -> None:
     folder = beside(tmp_path).parent
-    assert "in order" in plain(terminal.well("validate", str(folder)))
+    assert "is valid" in plain(terminal.well("validate", str(folder)))
     refused = terminal.run("validate", str(folder), "--environment", "prod")
-    assert refused.exit_code == Ended.WRONG_INPUT
-    assert "leave out which one is meant" in plain(refused.output)
+    assert refused.exit_code == ExitStatus.WRONG_INPUT
+    assert "leave the environment out" in plain(refused.output)
     (folder / "request.json").rename(folder / "other.json")
-    assert "not exactly one request.json" in plain(terminal.run("validate", str(folder)).output)
+    assert "no request.json, or several" in plain(terminal.run("validate", str(folder)).output)
 
 
 @pytest.mark.parametrize(
@@ -526,7 +536,7 @@ def test_a_broken_request_with_a_resource_in_it_is_told_where(
     file = beside(tmp_path)
     file.write_bytes(change(file.read_bytes()))
     ended = terminal.run("validate", str(file))
-    assert ended.exit_code == Ended.THE_ANSWER_IS_NO
+    assert ended.exit_code == ExitStatus.THE_ANSWER_IS_NO
     assert sentence in plain(ended.stdout)
 
 
@@ -534,7 +544,7 @@ def test_a_broken_request_with_a_resource_in_it_is_told_where(
 def test_what_begins_as_a_message_is_held_to_be_one(terminal: Terminal, tmp_path: Path, raw: bytes) -> None:
     file = tmp_path / "message"
     file.write_bytes(raw)
-    assert "It cannot be checked: " in plain(terminal.run("validate", str(file)).output)
+    assert "The message cannot be checked: " in plain(terminal.run("validate", str(file)).output)
 
 
 def test_a_request_is_written_from_answers_and_only_its_writer_can_read_it(terminal: Terminal, tmp_path: Path) -> None:
@@ -549,7 +559,7 @@ def test_a_request_is_written_from_answers_and_only_its_writer_can_read_it(termi
     assert request["patient"]["nhs_number"] == "9658218865"
     assert request["mailbox"] == MAILBOX
     terminal.well("validate", str(written))
-    assert terminal.run("new-request", str(folder)).exit_code == Ended.WRONG_INPUT
+    assert terminal.run("new-request", str(folder)).exit_code == ExitStatus.WRONG_INPUT
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -561,39 +571,39 @@ def test_completion_is_printed_for_a_shell(terminal: Terminal, shell: str) -> No
 def test_what_an_operator_drops_lies_under_the_prefix_of_the_mailboxs_sender(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, senders: str, folder: str
 ) -> None:
-    monkeypatch.setattr("infra.operations.commands.dropping._follow", lambda *_: None)
-    terminal.place.switches.of_senders = {"SENDERS": senders, "SENDER_PARAMETERS": "/senders"}
-    terminal.place.parameters.values |= {
+    monkeypatch.setattr("infra.operations.commands.requests._follow", lambda *_: None)
+    terminal.environment.switches.of_senders = {"SENDERS": senders, "SENDER_PARAMETERS": "/senders"}
+    terminal.environment.parameters.values |= {
         "/senders/hub": json.dumps({"mailboxes": [MAILBOX]}),
         "/senders/north": json.dumps({"mailboxes": ["Y90009OT001"]}),
     }
     terminal.well("drop", "consultation-report-2.0")
     terminal.well("withdraw", a_message(terminal), "--yes")
-    put = [key for key in terminal.place.bucket.objects if key.endswith("/request.json")]
+    put = [key for key in terminal.environment.bucket.objects if key.endswith("/request.json")]
     assert len(put) == 2
     assert all(key.startswith(folder) for key in put)
 
 
 def test_a_request_is_dropped_and_told_of(terminal: Terminal) -> None:
     ended = terminal.run("drop", "consultation-report-2.0", "--wait", "0")
-    assert ended.exit_code == Ended.WELL
+    assert ended.exit_code == ExitStatus.WELL
     assert "Dropped as request" in ended.stdout
-    assert any(key.endswith("/request.json") for key in terminal.place.bucket.objects)
-    assert not [each for each in PERSONAL if each in ended.output]
+    assert any(key.endswith("/request.json") for key in terminal.environment.bucket.objects)
+    assert not [personal for personal in PERSONAL if personal in ended.output]
 
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_request_that_waits_for_its_documents_is_known_and_until_when(terminal: Terminal, *, kept: bool) -> None:
-    request_id, came = str(uuid.uuid4()), terminal.place.now()
-    terminal.place.evidence.receipt(request_id)
+    request_id, came = str(uuid.uuid4()), terminal.environment.now()
+    terminal.environment.evidence.receipt(request_id)
     if kept:  # a request whose own scan is waited for is not
-        terminal.place.evidence.keep_request(request_id, b"{}", came)
+        terminal.environment.evidence.keep_request(request_id, b"{}", came)
     said = plain(terminal.well("show", request_id.upper()))
     assert f"Received at {came:%d %b %H:%M:%S} UTC" in said
     assert f"until {came + timedelta(minutes=10):%d %b %H:%M:%S} UTC at most" in said
-    terminal.place.clock.advance(timedelta(minutes=21))
+    terminal.environment.clock.advance(timedelta(minutes=21))
     ended = terminal.run("show", request_id)
-    assert ended.exit_code == Ended.THE_ANSWER_IS_NO
+    assert ended.exit_code == ExitStatus.THE_ANSWER_IS_NO
     assert "gpcm redrive --dry-run" in plain(ended.stdout)
     assert terminal.value("show", request_id)["overdue"]
 
@@ -604,7 +614,7 @@ def test_a_list_of_nothing_says_where_a_request_is_that_waits(terminal: Terminal
 
 @pytest.mark.parametrize(
     ("received", "said"),
-    [(True, "or waits for its documents until"), (False, "not taken in yet. Look again: gpcm show")],
+    [(True, "or waits for documents until"), (False, "not received yet. Look again: gpcm show")],
 )
 def test_a_drop_of_which_nothing_is_known_yet_says_so_and_does_not_end_well(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, *, received: bool, said: str
@@ -612,13 +622,13 @@ def test_a_drop_of_which_nothing_is_known_yet_says_so_and_does_not_end_well(
     def dropped(*arguments: Any, **named: Any) -> Any:
         made = drop_folder(*arguments, **named)
         if received:
-            terminal.place.evidence.receipt(made.request_id)
+            terminal.environment.evidence.receipt(made.request_id)
         return made
 
-    monkeypatch.setattr(dropping, "drop_folder", dropped)
-    monkeypatch.setattr(dropping, "_LOOKS_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(requests, "drop_folder", dropped)
+    monkeypatch.setattr(requests, "_POLL_SECONDS", 0.01)
     ended = terminal.run("drop", "consultation-report-2.0", "--wait", "0.01")
-    assert ended.exit_code == Ended.THE_ANSWER_IS_NO
+    assert ended.exit_code == ExitStatus.THE_ANSWER_IS_NO
     assert said in plain(ended.stdout)
 
 
@@ -629,19 +639,19 @@ def test_a_document_that_is_not_dropped_with_its_request_is_warned_of_by_its_fie
     file = tmp_path / "request.json"
     shutil.copy(REQUESTS / "consultation-report-2.0" / "request.json", file)
     said = plain(terminal.well("drop", str(tmp_path if as_folder else file), "--wait", "0"))
-    assert "documents[0].key: names no file that is dropped with the request. It waits 10 min" in said
+    assert "documents[0].key: the file is not dropped with the request. The request waits 10 min" in said
     assert "report.pdf" not in said
 
 
 def test_the_doctor_ends_with_1_and_says_for_a_program_what_is_not_in_order(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checking, "examined", lambda place: [drop_examined(place)])
+    monkeypatch.setattr(checks, "examined", lambda environment: [drop_examined(environment)])
     assert "All is in order" in terminal.well("doctor")
-    terminal.place.bucket.put_object(Key="SMITH/request.json", Body=b"{}")
-    terminal.place.clock.advance(timedelta(hours=2))
+    terminal.environment.bucket.put_object(Key="SMITH/request.json", Body=b"{}")
+    terminal.environment.clock.advance(timedelta(hours=2))
     ended = terminal.run("doctor", "--json")
-    assert ended.exit_code == Ended.THE_ANSWER_IS_NO
+    assert ended.exit_code == ExitStatus.THE_ANSWER_IS_NO
     (finding,) = json.loads(ended.stdout)
     assert (finding["what"], finding["well"]) == ("dropped files", False)
     assert "SMITH" not in ended.stdout
@@ -649,20 +659,20 @@ def test_the_doctor_ends_with_1_and_says_for_a_program_what_is_not_in_order(
 
 def test_a_day_is_reckoned_in_as_many_runs_as_it_takes(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     day = date(2026, 11, 20)
-    balances, evidence = terminal.place.balances, terminal.place.evidence
+    balances, evidence = terminal.environment.balances, terminal.environment.evidence
     answers: list[dict[str, Any]] = [{"wrong": 300}, {"unfinished": 1}, {"unfinished": 1}]
 
     def invoke(_place: object, _function: str, _payload: str) -> dict[str, Any]:
         if len(answers) == 1:
             lost = MailboxBalance(received=300, counts=Counter(lost=300), lost=["request-1", "request-2"])
-            made = Balance(day=day, made_at=terminal.place.now(), mailboxes={"-": lost})
+            made = Balance(day=day, made_at=terminal.environment.now(), mailboxes={"-": lost})
             key = evidence.keep_balance(day, json.dumps(made.as_json()).encode())
-            balances.store(made, key, Reckoning(day=day, began_at=terminal.place.now()))
+            balances.store(made, key, Reckoning(day=day, began_at=terminal.environment.now()))
         return answers.pop()
 
-    monkeypatch.setattr(telling, "invoke", invoke)
+    monkeypatch.setattr(notifications, "invoke", invoke)
     ended = terminal.run("reconcile", str(day))
-    assert ended.exit_code == Ended.THE_ANSWER_IS_NO
+    assert ended.exit_code == ExitStatus.THE_ANSWER_IS_NO
     assert answers == []
     assert "request-2" in ended.stdout
     assert "And 298 more" in ended.stdout

@@ -74,10 +74,10 @@ def test_more_of_anything_never_costs_less(some: Any, item: Item, more: float) -
 
 @given(quantities)
 def test_a_bills_lines_and_its_services_add_up_to_it(some: Any) -> None:
-    its = bill(some, PRICES)
-    assert sum(its.by_service(PRICES).values()) == pytest.approx(its.usd)
-    assert {line.item for line in its.lines} == {item for item, count in some.items() if count}
-    assert [line.usd for line in its.lines] == sorted((line.usd for line in its.lines), reverse=True)
+    total = bill(some, PRICES)
+    assert sum(total.by_service(PRICES).values()) == pytest.approx(total.usd)
+    assert {line.item for line in total.lines} == {item for item, count in some.items() if count}
+    assert [line.usd for line in total.lines] == sorted((line.usd for line in total.lines), reverse=True)
 
 
 def test_nothing_costs_nothing() -> None:
@@ -104,10 +104,10 @@ def test_a_run_that_a_queue_feeds_takes_a_receive_and_a_delete() -> None:
 
 
 def test_a_function_computes_on_its_share_of_a_processor_and_waits_for_others() -> None:
-    its = use(calls={"sender": {"s3:GET": 3}}, runs={"sender": Runs(runs=1, seconds=0.1)})
-    took = seconds(its, "sender", 1769, Assumptions(aws_call_seconds=0.01, mesh_call_seconds=0.2), 1)
+    measured = use(calls={"sender": {"s3:GET": 3}}, runs={"sender": Runs(runs=1, seconds=0.1)})
+    took = seconds(measured, "sender", 1769, Assumptions(aws_call_seconds=0.01, mesh_call_seconds=0.2), 1)
     assert took == pytest.approx(0.1 + 0.03 + 0.2)
-    slow = seconds(its, "sender", 1769 // 2, Assumptions(aws_call_seconds=0, mesh_call_seconds=0, slower=3), 1)
+    slow = seconds(measured, "sender", 1769 // 2, Assumptions(aws_call_seconds=0, mesh_call_seconds=0, slower=3), 1)
     assert slow == pytest.approx(0.6, rel=0.01), "half a processor, three times as slow"
 
 
@@ -201,8 +201,8 @@ def test_what_is_written_is_read_again(measurement: Measurement, tmp_path: Path)
 def test_the_published_state_machines_cost_more_for_a_message_than_all_that_moves_one_here(
     measurement: Measurement, prices: Prices
 ) -> None:
-    count = command.Count(measurement, prices, Assumptions(), messages=1_000_000, mailboxes=1)
-    [(theirs, _)] = [its for name, its in count.peers.items() if name == STATE_MACHINES.name]
+    count = command.CostReport(measurement, prices, Assumptions(), messages=1_000_000, mailboxes=1)
+    [(theirs, _)] = [cost for name, cost in count.peers.items() if name == STATE_MACHINES.name]
     assert STATE_MACHINES.message["state_transition"] == 12, "six to go, three for each of two acknowledgements"
     assert theirs.usd > 10 * count.orchestration.usd
 
@@ -264,14 +264,14 @@ def test_a_rate_of_so_many_times_more_needs_so_many_times_more(measurement: Meas
 def test_what_bites_is_more_than_its_quota_and_the_scarcest_comes_first(measurement: Measurement) -> None:
     found = scale.needs(measurement, "held", Assumptions())
     by_name = {need.limit.name: need for need in found}
-    for place in range(len(scale.RATES)):
-        biting = scale.first_to_bite(found, place)
-        over = [by_name[name].amounts[place] / (by_name[name].limit.quota or 1) for name in biting]
+    for rate_index in range(len(scale.RATES)):
+        exceeded = scale.exceeded_quotas(found, rate_index)
+        over = [by_name[name].amounts[rate_index] / (by_name[name].limit.quota or 1) for name in exceeded]
         assert over == sorted(over, reverse=True)
         assert all(share > 1 for share in over)
-        assert {need.limit.name for need in found if need.bites(place)} == set(biting)
-    assert scale.first_to_bite(found, 0) == ["PDS, where a mailbox asks it"]
-    assert "DynamoDB, writes" in scale.first_to_bite(found, 1)
+        assert {need.limit.name for need in found if need.exceeds_quota(rate_index)} == set(exceeded)
+    assert scale.exceeded_quotas(found, 0) == ["PDS, where a mailbox asks it"]
+    assert "DynamoDB, writes" in scale.exceeded_quotas(found, 1)
 
 
 def test_scanning_the_drop_costs_what_guardduty_and_its_tags_do_and_nothing_where_it_is_off(

@@ -9,49 +9,49 @@ from botocore.exceptions import ClientError
 
 from gpconnect_messaging.reconciliation import DropFindings
 from infra.operations import unannounced
-from infra.operations.examining import Finding, drop_examined, flow_examined
+from infra.operations.doctor import Finding, drop_examined, flow_examined
 from tests.identifiers import IDENTIFIERS
-from tests.unit.operations.a_place import PlaceInMemory
+from tests.unit.operations.an_environment import PlaceInMemory
 
 DEAD = "https://queues/intake-dead"
 HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def place() -> PlaceInMemory:
-    place = PlaceInMemory()
-    canary(place)
-    listed(place)
-    place.derivation_guard.check(IDENTIFIERS)
-    return place
+def environment() -> PlaceInMemory:
+    environment = PlaceInMemory()
+    canary(environment)
+    listed(environment)
+    environment.derivation_guard.check(IDENTIFIERS)
+    return environment
 
 
-def listed(place: PlaceInMemory) -> None:
+def listed(environment: PlaceInMemory) -> None:
     """Have the drop listed, until an hour ago."""
-    reached = place.drop_passes.current(place.now(), HOUR)
-    assert place.drop_passes.record(replace(reached, done=True), DropFindings(), place.now())
+    reached = environment.drop_passes.current(environment.now(), HOUR)
+    assert environment.drop_passes.record(replace(reached, done=True), DropFindings(), environment.now())
 
 
-def dropped(place: PlaceInMemory, key: str, *, received: bool = False) -> None:
-    version = place.bucket.put_object(Key=key, Body=b"x")["VersionId"]
+def dropped(environment: PlaceInMemory, key: str, *, received: bool = False) -> None:
+    version = environment.bucket.put_object(Key=key, Body=b"x")["VersionId"]
     if received:
-        place.drop_bucket.mark_received(key, version)
+        environment.drop_bucket.mark_received(key, version)
 
 
-def canary(place: PlaceInMemory) -> None:
+def canary(environment: PlaceInMemory) -> None:
     """Have a canary come through."""
-    canary_id = place.canaries.start(place.now(), place.canaries.state())
+    canary_id = environment.canaries.start(environment.now(), environment.canaries.state())
     assert canary_id is not None
-    assert place.canaries.built(canary_id, place.now())
-    assert place.canaries.through(canary_id, place.now())
+    assert environment.canaries.built(canary_id, environment.now())
+    assert environment.canaries.through(canary_id, environment.now())
 
 
-def found(place: PlaceInMemory) -> dict[str, Finding]:
-    return {finding.what: finding for finding in flow_examined(place)}
+def found(environment: PlaceInMemory) -> dict[str, Finding]:
+    return {finding.what: finding for finding in flow_examined(environment)}
 
 
-def test_a_place_where_all_is_in_order_has_nothing_to_say(place: PlaceInMemory) -> None:
-    assert [finding for finding in found(place).values() if not finding.well] == []
+def test_a_place_where_all_is_in_order_has_nothing_to_say(environment: PlaceInMemory) -> None:
+    assert [finding for finding in found(environment).values() if not finding.well] == []
 
 
 @pytest.mark.parametrize(
@@ -62,19 +62,19 @@ def test_a_place_where_all_is_in_order_has_nothing_to_say(place: PlaceInMemory) 
         ("intake-key", "PendingDeletion", "keys"),
     ],
 )
-def test_what_is_switched_off_is_named(place: PlaceInMemory, part: str, state: str, what: str) -> None:
-    place.switches.states[part] = state
-    wrong = [finding for finding in found(place).values() if not finding.well]
+def test_what_is_switched_off_is_named(environment: PlaceInMemory, part: str, state: str, what: str) -> None:
+    environment.switches.states[part] = state
+    wrong = [finding for finding in found(environment).values() if not finding.well]
     assert [finding.what for finding in wrong] == [what]
     assert part in wrong[0].words
-    assert "enable it" in wrong[0].words
+    assert "enable the" in wrong[0].words
 
 
-def test_a_canary_that_does_not_come_through_is_named_with_how_long(place: PlaceInMemory) -> None:
-    place.clock.advance(timedelta(minutes=44))
-    assert found(place)["canary"].well
-    place.clock.advance(timedelta(minutes=2))
-    finding = found(place)["canary"]
+def test_a_canary_that_does_not_come_through_is_named_with_how_long(environment: PlaceInMemory) -> None:
+    environment.clock.advance(timedelta(minutes=44))
+    assert found(environment)["canary"].well
+    environment.clock.advance(timedelta(minutes=2))
+    finding = found(environment)["canary"]
     assert not finding.well
     assert "46 minutes" in finding.words
 
@@ -85,17 +85,17 @@ def test_a_place_that_never_started_a_canary_is_not_in_order() -> None:
     assert "ever started" in finding.words
 
 
-def test_dead_letters_are_told_with_the_age_of_the_oldest_and_how_many_are_new(place: PlaceInMemory) -> None:
+def test_dead_letters_are_told_with_the_age_of_the_oldest_and_how_many_are_new(environment: PlaceInMemory) -> None:
     def letter(number: int, hours: float) -> dict[str, Any]:
-        sent = int((place.now() - timedelta(hours=hours)).timestamp() * 1000)
+        sent = int((environment.now() - timedelta(hours=hours)).timestamp() * 1000)
         return {
             "MessageId": str(number), "ReceiptHandle": str(number), "Body": "{}",
             "Attributes": {"SentTimestamp": str(sent), "ApproximateReceiveCount": "6"},
         }  # fmt: skip
 
-    place.queue_depths.depths[DEAD] = (3, 0, 0)
-    place.queue_depths.letters[DEAD] = [letter(1, 30.1), letter(2, 0.5), letter(3, 0.2)]
-    finding = found(place)["queues"]
+    environment.queue_depths.depths[DEAD] = (3, 0, 0)
+    environment.queue_depths.letters[DEAD] = [letter(1, 30.1), letter(2, 0.5), letter(3, 0.2)]
+    finding = found(environment)["queues"]
     assert not finding.well
     assert "3 in intake dead letters (the oldest 30 h old, 2 of the last hour)" in finding.words
 
@@ -104,52 +104,52 @@ def test_dead_letters_are_told_with_the_age_of_the_oldest_and_how_many_are_new(p
 
 
 def test_a_request_that_was_not_taken_in_and_documents_without_one_are_told_by_their_number_and_age(
-    place: PlaceInMemory,
+    environment: PlaceInMemory,
 ) -> None:
-    dropped(place, "SMITH/request.json")
-    dropped(place, "SMITH/report.pdf", received=True)
-    dropped(place, "JONES/report.pdf")
-    place.clock.advance(2 * HOUR)
-    dropped(place, "BROWN/report.pdf")
-    finding = drop_examined(place)
+    dropped(environment, "SMITH/request.json")
+    dropped(environment, "SMITH/report.pdf", received=True)
+    dropped(environment, "JONES/report.pdf")
+    environment.clock.advance(2 * HOUR)
+    dropped(environment, "BROWN/report.pdf")
+    finding = drop_examined(environment)
     assert not finding.well
-    assert "1 requests not taken in (the oldest 2 h old), 1 documents that no request names" in finding.words
+    assert "1 requests not received (the oldest 2 h old), 1 documents that no request names" in finding.words
     assert "Ask the sending system" in finding.words
     assert not any(name in finding.words for name in ("SMITH", "JONES", "BROWN"))
 
 
-def test_a_drop_of_which_all_was_received_is_in_order(place: PlaceInMemory) -> None:
-    dropped(place, "SMITH/request.json", received=True)
-    place.clock.advance(2 * HOUR)
-    assert drop_examined(place).well
+def test_a_drop_of_which_all_was_received_is_in_order(environment: PlaceInMemory) -> None:
+    dropped(environment, "SMITH/request.json", received=True)
+    environment.clock.advance(2 * HOUR)
+    assert drop_examined(environment).well
 
 
-def test_the_object_with_which_guardduty_tries_its_permissions_is_no_document(place: PlaceInMemory) -> None:
-    dropped(place, "malware-protection-resource-validation-object")
-    place.clock.advance(2 * HOUR)
-    assert drop_examined(place).well
+def test_the_object_with_which_guardduty_tries_its_permissions_is_no_document(environment: PlaceInMemory) -> None:
+    dropped(environment, "malware-protection-resource-validation-object")
+    environment.clock.advance(2 * HOUR)
+    assert drop_examined(environment).well
 
 
-def test_what_was_dropped_just_now_may_be_on_its_way(place: PlaceInMemory) -> None:
-    dropped(place, "SMITH/request.json")
-    assert drop_examined(place).well
+def test_what_was_dropped_just_now_may_be_on_its_way(environment: PlaceInMemory) -> None:
+    dropped(environment, "SMITH/request.json")
+    assert drop_examined(environment).well
 
 
 def test_of_very_many_files_the_doctor_says_how_many_it_looked_at(
-    place: PlaceInMemory, monkeypatch: pytest.MonkeyPatch
+    environment: PlaceInMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unannounced, "MOST_LOOKED_AT", 2)
     for name in "abc":
-        dropped(place, f"{name}/request.json", received=name != "c")
-    place.clock.advance(2 * HOUR)
-    assert "of the first 2" in drop_examined(place).words
+        dropped(environment, f"{name}/request.json", received=name != "c")
+    environment.clock.advance(2 * HOUR)
+    assert "of the first 2" in drop_examined(environment).words
 
 
-def test_a_listing_that_does_not_go_on_or_never_began_is_named(place: PlaceInMemory) -> None:
-    place.clock.advance(1.5 * HOUR)
-    assert found(place)["listing of the drop"].well
-    place.clock.advance(2 * HOUR)
-    finding = found(place)["listing of the drop"]
+def test_a_listing_that_does_not_go_on_or_never_began_is_named(environment: PlaceInMemory) -> None:
+    environment.clock.advance(1.5 * HOUR)
+    assert found(environment)["listing of the drop"].well
+    environment.clock.advance(2 * HOUR)
+    finding = found(environment)["listing of the drop"]
     assert not finding.well
     assert "4 hours behind" in finding.words
     assert not found(PlaceInMemory())["listing of the drop"].well
@@ -158,31 +158,31 @@ def test_a_listing_that_does_not_go_on_or_never_began_is_named(place: PlaceInMem
 # The secret that ids are derived with
 
 
-def test_a_secret_that_is_not_the_tables_is_named_with_what_to_do(place: PlaceInMemory) -> None:
-    assert found(place)["id secret"].well
-    place.secrets.values["identifiers"] = {"secret": "another secret, restored without the table"}
-    finding = found(place)["id secret"]
+def test_a_secret_that_is_not_the_tables_is_named_with_what_to_do(environment: PlaceInMemory) -> None:
+    assert found(environment)["id secret"].well
+    environment.secrets.values["identifiers"] = {"secret": "another secret, restored without the table"}
+    finding = found(environment)["id secret"]
     assert not finding.well
     assert "Restore the secret that belongs to the table, and change nothing in the table" in finding.words
     assert "another secret" not in finding.words
 
 
-def test_a_secret_that_is_gone_is_named(place: PlaceInMemory) -> None:
-    place.secrets.values["identifiers"] = {}
-    finding = found(place)["id secret"]
+def test_a_secret_that_is_gone_is_named(environment: PlaceInMemory) -> None:
+    environment.secrets.values["identifiers"] = {}
+    finding = found(environment)["id secret"]
     assert (finding.well, "Restore the secret" in finding.words) == (False, True)
 
 
-def test_the_doctor_writes_no_fingerprint(place: PlaceInMemory) -> None:
+def test_the_doctor_writes_no_fingerprint(environment: PlaceInMemory) -> None:
     fresh = PlaceInMemory()
     assert found(fresh)["id secret"].well
     assert fresh.derivation_guard.fingerprint() is None
 
 
-def test_whoever_may_not_read_the_secret_is_told_that_it_was_not_compared(place: PlaceInMemory) -> None:
+def test_whoever_may_not_read_the_secret_is_told_that_it_was_not_compared(environment: PlaceInMemory) -> None:
     def denied(**_: object) -> None:
         raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, "GetSecretValue")
 
-    place.secrets.get_secret_value = denied  # type: ignore[method-assign, assignment]
-    finding = found(place)["id secret"]
+    environment.secrets.get_secret_value = denied  # type: ignore[method-assign, assignment]
+    finding = found(environment)["id secret"]
     assert (finding.well, "not compared" in finding.words) == (True, True)

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 import infra.operations.commands  # noqa: F401 - makes the commands known
-from infra.local import kept
-from infra.operations.command_line import Ended, app
+from infra.local import detached_run
+from infra.operations.command_line import ExitStatus, app
 from tests.examples import ROOT
 
 LAUNCHER = ROOT / "infra" / "operations" / "gpcm"
@@ -32,14 +32,14 @@ def test_make_puts_it_beside_the_environments_python() -> None:
 def test_without_a_kept_run_its_commands_say_how_to_start_one(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept, "KEPT", tmp_path / "kept.json")
+    monkeypatch.setattr(detached_run, "DETACHED_RUN_FILE", tmp_path / "kept.json")
     ended = CliRunner().invoke(app, [*command, "--local"])
-    assert ended.exit_code == Ended.NO_PLACE
+    assert ended.exit_code == ExitStatus.NO_PLACE
     assert "make demo KEEP=1" in ended.stderr
 
 
 def test_stopping_nothing_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "KEPT", tmp_path / "kept.json")
+    monkeypatch.setattr(detached_run, "DETACHED_RUN_FILE", tmp_path / "kept.json")
     ended = CliRunner().invoke(app, ["stop"])
-    assert ended.exit_code == Ended.WELL
-    assert "No run is being kept" in ended.stdout
+    assert ended.exit_code == ExitStatus.WELL
+    assert "There is no detached run" in ended.stdout

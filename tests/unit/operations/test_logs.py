@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra.operations.logs import CloudWatchLogs, LogFiles
-from infra.operations.moments import MomentError, day_of, moment_of
+from infra.operations.times import MomentError, day_of, moment_of
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -24,7 +24,7 @@ def test_lines_of_all_functions_are_found_in_order_of_time(tmp_path: Path) -> No
     (tmp_path / "sender.log").write_text(f"{line(5, 'sent', message_id='one')}\n{line(6, 'sent', message_id='two')}\n")
     (tmp_path / "builder.log").write_text(f"{line(1, 'built', message_id='one')}\nTraceback: one\n")
     found = LogFiles(tmp_path).lines(["one", "three"], NOON, NOON + timedelta(minutes=1))
-    assert [(each.function, each.fields.get("message")) for each in found] == [
+    assert [(line.function, line.fields.get("message")) for line in found] == [
         ("builder", "built"),
         ("builder", None),
         ("sender", "sent"),
@@ -48,12 +48,12 @@ def test_cloudwatch_is_asked_for_every_function_in_the_time(tmp_path: Path) -> N
 
     groups = {"builder": "/builder", "sender": "/sender"}
     found = CloudWatchLogs(Client(), lambda: groups).lines(["one", "two"], NOON, NOON + timedelta(hours=1))
-    assert [(each.function, each.fields["message"]) for each in found] == [
+    assert [(line.function, line.fields["message"]) for line in found] == [
         ("builder", "/builder"),
         ("sender", "/sender"),
     ]
-    assert {each["filterPattern"] for each in asked} == {'?"one" ?"two"'}
-    assert {each["endTime"] - each["startTime"] for each in asked} == {3_600_000}
+    assert {call["filterPattern"] for call in asked} == {'?"one" ?"two"'}
+    assert {call["endTime"] - call["startTime"] for call in asked} == {3_600_000}
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,21 @@ import pytest
 
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.drawing import transitions
-from gpconnect_messaging.ledger.lifecycle import RULES, Fact, FactKind, History, NoticeKind, Status, notices_due
-from gpconnect_messaging.notices import WORDS
+from gpconnect_messaging.ledger.lifecycle import (
+    RULES,
+    EventType,
+    LedgerEvent,
+    MessageHistory,
+    NotificationType,
+    Status,
+    notifications_due,
+)
+from gpconnect_messaging.ledger.lifecycle_diagram import transitions
+from gpconnect_messaging.notifications import NOTIFICATION_TEXTS
 from infra.operations.messages import HIDDEN, Coming, acknowledgement, explanation, mood, row, timeline
 from infra.operations.wording import in_words, period
-from tests.unit.ledger import facts
-from tests.unit.ledger.facts import (
+from tests.unit.ledger import events
+from tests.unit.ledger.events import (
     BUILT,
     INVALID,
     OVERDUE,
@@ -27,7 +35,7 @@ from tests.unit.ledger.facts import (
     started,
     unresolved,
 )
-from tests.unit.operations.a_place import ENCOUNTER, PlaceInMemory
+from tests.unit.operations.an_environment import ENCOUNTER, PlaceInMemory
 
 SENT = (BUILT, started(), accepted())
 HISTORIES = [after for pairs in transitions().values() for _, after in pairs]
@@ -44,45 +52,45 @@ def test_every_status_is_explained_whatever_led_to_it() -> None:
         assert mood(history.status)
 
 
-def test_what_to_do_is_what_the_notices_say_or_else_what_the_lifecycle_says() -> None:
+def test_what_to_do_is_what_the_notifications_say_or_else_what_the_lifecycle_says() -> None:
     for history in HISTORIES:
-        kinds = sorted(notices_due(history))
-        said = tuple(WORDS[kind].todo for kind in kinds) or tuple(
+        kinds = sorted(notifications_due(history))
+        said = tuple(NOTIFICATION_TEXTS[kind].todo for kind in kinds) or tuple(
             rule.action for rule in RULES if rule.status is history.status
         )
         assert explanation(history).todo == said
 
 
 @pytest.mark.parametrize(
-    ("history", "cause", "notice"),
+    ("history", "cause", "notification"),
     [
-        ((*SENT, response("20013"), response("30002")), RESPONSE_CODES["30002"].meaning, NoticeKind.REJECTED),
-        ((*SENT, VOIDED), "20014", NoticeKind.VOIDED),
-        ((*SENT, reported()), "EPL-153: not found", NoticeKind.UNDELIVERED),
-        ((*SENT, OVERDUE), "no business acknowledgement", NoticeKind.OVERDUE),
-        ((BUILT, started(), refused()), "417 SEND 12", NoticeKind.REFUSED),
-        ((BUILT, started(), unresolved(mailboxes=2)), "2 mailboxes for FA565", NoticeKind.UNRESOLVED),
-        ((INVALID,), "patient: is missing", NoticeKind.INVALID),
-        ((WAITS,), "for a person to release it", NoticeKind.WAITING),
+        ((*SENT, response("20013"), response("30002")), RESPONSE_CODES["30002"].meaning, NotificationType.REJECTED),
+        ((*SENT, VOIDED), "20014", NotificationType.VOIDED),
+        ((*SENT, reported()), "EPL-153: not found", NotificationType.UNDELIVERED),
+        ((*SENT, OVERDUE), "no business acknowledgement", NotificationType.OVERDUE),
+        ((BUILT, started(), refused()), "417 SEND 12", NotificationType.REFUSED),
+        ((BUILT, started(), unresolved(mailboxes=2)), "2 mailboxes for FA565", NotificationType.UNRESOLVED),
+        ((INVALID,), "patient: is missing", NotificationType.INVALID),
+        ((WAITS,), "for a person to release it", NotificationType.WAITING),
     ],
 )
 def test_a_failure_is_explained_by_what_brought_it_about(
-    history: tuple[Fact, ...], cause: str, notice: NoticeKind
+    history: tuple[LedgerEvent, ...], cause: str, notification: NotificationType
 ) -> None:
-    told = explanation(History(history))
+    told = explanation(MessageHistory(history))
     assert cause.lower() in " ".join(told.causes).lower()
-    assert WORDS[notice].todo in told.todo
-    assert WORDS[notice].what in told.meaning
+    assert NOTIFICATION_TEXTS[notification].todo in told.todo
+    assert NOTIFICATION_TEXTS[notification].what in told.meaning
 
 
 def test_only_what_made_a_message_rejected_is_given_as_the_cause() -> None:
-    told = explanation(History((*SENT, response("20013"), response("30002"))))
+    told = explanation(MessageHistory((*SENT, response("20013"), response("30002"))))
     assert len(told.causes) == 1
 
 
 def test_an_answer_from_elsewhere_is_named_and_does_not_count() -> None:
     elsewhere = response("30001", from_mailbox="B99999OT001")
-    history = History((built_for(mailbox="A20047OT001"), started(), accepted(), elsewhere))
+    history = MessageHistory((built_for(mailbox="A20047OT001"), started(), accepted(), elsewhere))
     business = acknowledgement(history, Level.BUSINESS, at(4))
     assert business.state is Coming.DUE
     assert [answer.suspicious for answer in business.answers] == [True]
@@ -102,54 +110,54 @@ def test_an_answer_from_elsewhere_is_named_and_does_not_count() -> None:
     ],
 )
 def test_each_acknowledgement_says_where_it_stands(
-    history: tuple[Fact, ...], infrastructure: Coming, business: Coming
+    history: tuple[LedgerEvent, ...], infrastructure: Coming, business: Coming
 ) -> None:
     for level, state in ((Level.INFRASTRUCTURE, infrastructure), (Level.BUSINESS, business)):
-        assert acknowledgement(History(history), level, at(5)).state is state
+        assert acknowledgement(MessageHistory(history), level, at(5)).state is state
 
 
 def test_an_acknowledgement_that_is_late_says_since_when() -> None:
-    late = acknowledgement(History(SENT), Level.INFRASTRUCTURE, at(90))
+    late = acknowledgement(MessageHistory(SENT), Level.INFRASTRUCTURE, at(90))
     assert late.state is Coming.OVERDUE
     assert late.words == "did not come by 20 Nov 22:31 UTC"
 
 
 def test_the_code_of_an_acknowledgement_is_told_with_its_meaning() -> None:
-    came = acknowledgement(History((*SENT, response("30014"))), Level.BUSINESS, at(5))
+    came = acknowledgement(MessageHistory((*SENT, response("30014"))), Level.BUSINESS, at(5))
     assert came.words == f"negative: 30014, {RESPONSE_CODES['30014'].meaning}"
 
 
 def test_every_kind_of_fact_has_words() -> None:
-    kinds = {fact.kind for history in HISTORIES for fact in history.facts}
+    kinds = {event.kind for history in HISTORIES for event in history.events}
     more = (
-        *(facts.chunk(1), facts.tracked(), facts.QUEUED_AGAIN, facts.response_accepted("M"), facts.SUPERSEDED),
+        *(events.chunk(1), events.tracked(), events.QUEUED_AGAIN, events.response_accepted("M"), events.SUPERSEDED),
         lifecycle.waits_no_longer(at=at(1), actor="operator", reason="it never will", given_up=["earlier"]),
         lifecycle.running_late(at=at(1)),
         lifecycle.routed(at=at(1), mesh_message_id="M", mailbox=None),
     )
-    named = {**{fact.kind: fact for history in HISTORIES for fact in history.facts}, **{f.kind: f for f in more}}
-    assert kinds | set(named) >= set(FactKind) - {FactKind.DIFFERS, FactKind.LOOKUP_UNANSWERED}
-    for fact in named.values():
-        assert in_words(fact)
+    named = {**{event.kind: event for history in HISTORIES for event in history.events}, **{f.kind: f for f in more}}
+    assert kinds | set(named) >= set(EventType) - {EventType.DIFFERS, EventType.LOOKUP_UNANSWERED}
+    for event in named.values():
+        assert in_words(event)
 
 
 def test_a_timeline_is_in_order_of_time_however_the_facts_came() -> None:
-    steps = timeline(History((response("30001"), accepted(), BUILT, started())))
+    steps = timeline(MessageHistory((response("30001"), accepted(), BUILT, started())))
     assert [step.kind for step in steps] == ["built", "upload started", "upload accepted", "response"]
 
 
 def test_the_encounter_is_hidden_unless_it_was_revealed() -> None:
-    place = PlaceInMemory()
-    summary = place.find(place.have("0000abcd-0000-5000-8000-000000000001", BUILT))
-    shown = place.message(summary)
+    environment = PlaceInMemory()
+    summary = environment.find(environment.have("0000abcd-0000-5000-8000-000000000001", BUILT))
+    shown = environment.message(summary)
     assert shown.encounter == HIDDEN
     assert ENCOUNTER not in f"{shown} {shown.as_json()} {shown.row} {summary}"
-    assert place.message(summary, reveal_encounter=True).encounter == ENCOUNTER
+    assert environment.message(summary, reveal_encounter=True).encounter == ENCOUNTER
 
 
 def test_a_row_says_when_the_sweep_should_have_come() -> None:
-    place = PlaceInMemory()
-    summary = place.find(place.have("0000abcd-0000-5000-8000-000000000001", BUILT))
+    environment = PlaceInMemory()
+    summary = environment.find(environment.have("0000abcd-0000-5000-8000-000000000001", BUILT))
     assert summary.due_at is not None
     assert not row(summary, summary.due_at).late
     assert row(summary, summary.due_at + timedelta(minutes=3)).late

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from gpconnect_messaging.pds.answers import Found
 from gpconnect_messaging.pds.credentials import ApplicationCredentials
-from gpconnect_messaging.pds.errors import Authentication, Busy, CredentialsError, Unavailable, WrongClock
+from gpconnect_messaging.pds.errors import Authentication, CredentialsError, RetryLater, Unavailable, WrongClock
 from infra.local.pds.service import Answered
 from tests.local_pds import URL, World, private_key, secret
 
@@ -139,7 +139,7 @@ def test_the_check_names_no_patient(world: World) -> None:
 @pytest.mark.parametrize(
     ("answered", "error"),
     [
-        (Answered(429, {"Retry-After": "7"}, b""), Busy),
+        (Answered(429, {"Retry-After": "7"}, b""), RetryLater),
         (Answered(503, {}, b""), Unavailable),
         (Answered(200, {}, b"<html>"), Unavailable),
         (Answered(200, {}, b'{"access_token": "", "expires_in": "599"}'), Unavailable),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.pds.budget import SharedBudget
-from gpconnect_messaging.pds.errors import Busy
+from gpconnect_messaging.pds.errors import RetryLater
 from tests.in_memory import Table, TableInTransactions
 
 NOW = 1_800_000_000.0
@@ -21,7 +21,7 @@ def budgets(count: int, per_second: int = 5, clock: Callable[[], float] = lambda
 
 
 def test_the_moments_of_all_functions_are_an_interval_apart() -> None:
-    given = [each.reserve(60.0) for each in budgets(12)]
+    given = [budget.reserve(60.0) for budget in budgets(12)]
     assert given == pytest.approx([0.2 * place for place in range(12)])
 
 
@@ -41,7 +41,7 @@ def test_a_rate_that_does_not_divide_a_second_is_rounded_down_and_never_up() -> 
 def test_nothing_is_reserved_beyond_what_the_caller_waits() -> None:
     (budget,) = budgets(1)
     assert [budget.reserve(0.5) for _ in range(3)] == pytest.approx([0.0, 0.2, 0.4])
-    with pytest.raises(Busy) as raised:
+    with pytest.raises(RetryLater) as raised:
         budget.reserve(0.5)
     assert raised.value.retry_after == 0.5
     assert budget.reserve(0.6) == pytest.approx(0.6), "the one who gave up took nothing"
@@ -52,7 +52,7 @@ def test_a_pause_holds_everybody_and_a_shorter_one_does_not_end_it() -> None:
     one.pause(2.0)
     other.pause(1.0)
     assert other.reserve(9.0) == pytest.approx(2.0)
-    with pytest.raises(Busy):
+    with pytest.raises(RetryLater):
         one.reserve(1.0)
 
 

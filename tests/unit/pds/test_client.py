@@ -9,7 +9,7 @@ import pytest
 
 from gpconnect_messaging.pds.answers import Found, NotFound
 from gpconnect_messaging.pds.client import LONGEST_LOOKUP
-from gpconnect_messaging.pds.errors import Authentication, Busy, Refused, Unavailable
+from gpconnect_messaging.pds.errors import Authentication, Refused, RetryLater, Unavailable
 from infra.local.pds.service import Answered
 from tests.local_pds import CORRELATION, World
 
@@ -77,7 +77,7 @@ def test_what_passes_is_tried_again_as_the_same_request(world: World, mode: str)
     assert all(wait > 0 for wait in world.time.slept if wait), "with a pause, and jitter"
 
 
-@pytest.mark.parametrize(("mode", "error"), [("busy", Busy), ("timeout", Unavailable), ("down", Unavailable)])
+@pytest.mark.parametrize(("mode", "error"), [("busy", RetryLater), ("timeout", Unavailable), ("down", Unavailable)])
 def test_what_does_not_pass_is_left_to_the_caller_in_bounded_time(
     world: World, mode: str, error: type[Exception]
 ) -> None:
@@ -114,7 +114,7 @@ def test_retry_after_is_waited_for_by_everybody(world: World) -> None:
 
 def test_a_retry_after_beyond_our_time_is_the_callers_and_no_pause_lasts_for_ever(world: World) -> None:
     world.meet("busy", retry_after=3600)
-    with pytest.raises(Busy) as raised:
+    with pytest.raises(RetryLater) as raised:
         world.lookup()
     assert raised.value.retry_after == 3600
     assert world.budget.pauses == [60]
@@ -129,10 +129,10 @@ def test_every_attempt_takes_its_share_of_the_budget(world: World) -> None:
 
 def test_a_used_up_budget_is_busy_and_asks_nobody(world: World) -> None:
     def used_up(longest: float) -> float:
-        raise Busy("lookup", "used up", retry_after=longest)
+        raise RetryLater("lookup", "used up", retry_after=longest)
 
     world.budget.reserve = used_up  # type: ignore[method-assign]
-    with pytest.raises(Busy):
+    with pytest.raises(RetryLater):
         world.lookup()
     assert asked(world) == []
 

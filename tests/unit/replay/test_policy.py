@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, History, Patience, Status
+from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory, Status, Timeouts
 from gpconnect_messaging.ledger.records import MessageRecord
-from gpconnect_messaging.replay.drawing import drawn
-from gpconnect_messaging.replay.policy import TABLE, Action, Standing, Way, judge, line_for
+from gpconnect_messaging.replay.policy import TABLE, ResendAction, ResendContext, ResendMode, judge, line_for
+from gpconnect_messaging.replay.resend_table import drawn
 from tests.examples import ROOT
 from tests.identifiers import key_of
-from tests.unit.ledger.facts import (
+from tests.unit.ledger.events import (
     BUILT,
     HELD,
     INVALID,
@@ -43,26 +43,26 @@ NOT_COLLECTED = lifecycle.report(
 )
 FAR = 100_000
 """Minutes after which nothing is waited for any more."""
-U, R = Way.UNCHANGED, Way.REBUILT
+U, R = ResendMode.UNCHANGED, ResendMode.REBUILT
 
 
-def standing(*facts: Fact, minutes: float = FAR, **more: object) -> Standing:
-    is_request = facts[0] in (HELD, WAITS, INVALID, NOT_REQUIRED, NOT_RELEVANT, WARNED)
+def standing(*events: LedgerEvent, minutes: float = FAR, **more: object) -> ResendContext:
+    is_request = events[0] in (HELD, WAITS, INVALID, NOT_REQUIRED, NOT_RELEVANT, WARNED)
     record = MessageRecord(
         message_id="m", request_id="r", mailbox="Y90001OT001", encounter="e", encounter_key=key_of("Y90001OT001", "e"),
         version=0 if is_request else 1,
-        created_at=START, history=History(facts),
+        created_at=START, history=MessageHistory(events),
     )  # fmt: skip
-    known = Standing(
+    known = ResendContext(
         record=record, now=at(minutes), newest_version=record.version, is_kept=True,
-        patience=Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15)),
+        timeouts=Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15)),
     )  # fmt: skip
     return replace(known, **more)  # type: ignore[arg-type]
 
 
 def test_every_status_has_one_line_for_each_way() -> None:
     for status in Status:
-        for way in Way:
+        for way in ResendMode:
             assert [line for line in TABLE if line.status is status and line.way in (way, None)] == [
                 line_for(status, way)
             ]
@@ -73,41 +73,43 @@ def test_the_published_table_is_the_one_in_code() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "unchanged", "rebuilt"),
+    ("events", "unchanged", "rebuilt"),
     [
-        ((INVALID,), Action.TAKE_IN_AGAIN, Action.TAKE_IN_AGAIN),
-        ((NOT_REQUIRED,), Action.TAKE_IN_AGAIN, Action.TAKE_IN_AGAIN),
-        ((NOT_RELEVANT,), Action.NONE, Action.NONE),
-        ((HELD,), Action.QUEUE_FOR_BUILDER, Action.QUEUE_FOR_BUILDER),
-        ((WAITS,), Action.NONE, Action.NONE),
-        ((HELD, RELEASING), Action.QUEUE_FOR_BUILDER, Action.QUEUE_FOR_BUILDER),
-        ((HELD, RELEASING, RELEASED), Action.NONE, Action.NONE),
-        ((HELD, SUPERSEDED), Action.NONE, Action.NONE),
-        ((BUILT, WITHDRAWN), Action.NONE, Action.NONE),
-        ((WARNED,), Action.NONE, Action.NONE),
-        ((BUILT,), Action.QUEUE_FOR_SENDER, Action.NONE),
-        ((BUILT, started()), Action.NONE, Action.NONE),
-        ((BUILT, started(), uncertain()), Action.QUEUE_FOR_SENDER, Action.NONE),
-        (SENT, Action.NONE, Action.NONE),
-        ((*SENT, response("20013")), Action.NONE, Action.NONE),
-        ((BUILT, started(), refused()), Action.SEND_AGAIN, Action.TAKE_IN_AGAIN),
-        ((BUILT, started(), unresolved()), Action.SEND_AGAIN, Action.TAKE_IN_AGAIN),
-        ((*SENT, reported()), Action.SEND_AGAIN, Action.TAKE_IN_AGAIN),
-        ((*SENT, NOT_COLLECTED), Action.SEND_AGAIN, Action.NONE),
-        ((*SENT, OVERDUE), Action.SEND_AGAIN, Action.NONE),
-        ((*SENT, OVERDUE, response("20013")), Action.NONE, Action.NONE),
-        ((*SENT, response("20013"), response("30001")), Action.NONE, Action.NONE),
-        ((*SENT, response("20009")), Action.NONE, Action.TAKE_IN_AGAIN),
-        ((*SENT, response("10004")), Action.NONE, Action.TAKE_IN_AGAIN),
-        ((*SENT, response("20007")), Action.NONE, Action.NONE),
-        ((*SENT, response("20015")), Action.NONE, Action.NONE),
-        ((*SENT, response("20014")), Action.NONE, Action.NONE),
-        ((*SENT, response("30002")), Action.NONE, Action.NONE),
-        ((*SENT, response("20009"), VOIDED), Action.NONE, Action.NONE),
+        ((INVALID,), ResendAction.TAKE_IN_AGAIN, ResendAction.TAKE_IN_AGAIN),
+        ((NOT_REQUIRED,), ResendAction.TAKE_IN_AGAIN, ResendAction.TAKE_IN_AGAIN),
+        ((NOT_RELEVANT,), ResendAction.NONE, ResendAction.NONE),
+        ((HELD,), ResendAction.QUEUE_FOR_BUILDER, ResendAction.QUEUE_FOR_BUILDER),
+        ((WAITS,), ResendAction.NONE, ResendAction.NONE),
+        ((HELD, RELEASING), ResendAction.QUEUE_FOR_BUILDER, ResendAction.QUEUE_FOR_BUILDER),
+        ((HELD, RELEASING, RELEASED), ResendAction.NONE, ResendAction.NONE),
+        ((HELD, SUPERSEDED), ResendAction.NONE, ResendAction.NONE),
+        ((BUILT, WITHDRAWN), ResendAction.NONE, ResendAction.NONE),
+        ((WARNED,), ResendAction.NONE, ResendAction.NONE),
+        ((BUILT,), ResendAction.QUEUE_FOR_SENDER, ResendAction.NONE),
+        ((BUILT, started()), ResendAction.NONE, ResendAction.NONE),
+        ((BUILT, started(), uncertain()), ResendAction.QUEUE_FOR_SENDER, ResendAction.NONE),
+        (SENT, ResendAction.NONE, ResendAction.NONE),
+        ((*SENT, response("20013")), ResendAction.NONE, ResendAction.NONE),
+        ((BUILT, started(), refused()), ResendAction.SEND_AGAIN, ResendAction.TAKE_IN_AGAIN),
+        ((BUILT, started(), unresolved()), ResendAction.SEND_AGAIN, ResendAction.TAKE_IN_AGAIN),
+        ((*SENT, reported()), ResendAction.SEND_AGAIN, ResendAction.TAKE_IN_AGAIN),
+        ((*SENT, NOT_COLLECTED), ResendAction.SEND_AGAIN, ResendAction.NONE),
+        ((*SENT, OVERDUE), ResendAction.SEND_AGAIN, ResendAction.NONE),
+        ((*SENT, OVERDUE, response("20013")), ResendAction.NONE, ResendAction.NONE),
+        ((*SENT, response("20013"), response("30001")), ResendAction.NONE, ResendAction.NONE),
+        ((*SENT, response("20009")), ResendAction.NONE, ResendAction.TAKE_IN_AGAIN),
+        ((*SENT, response("10004")), ResendAction.NONE, ResendAction.TAKE_IN_AGAIN),
+        ((*SENT, response("20007")), ResendAction.NONE, ResendAction.NONE),
+        ((*SENT, response("20015")), ResendAction.NONE, ResendAction.NONE),
+        ((*SENT, response("20014")), ResendAction.NONE, ResendAction.NONE),
+        ((*SENT, response("30002")), ResendAction.NONE, ResendAction.NONE),
+        ((*SENT, response("20009"), VOIDED), ResendAction.NONE, ResendAction.NONE),
     ],
 )  # fmt: skip
-def test_each_status_has_its_action(facts: tuple[Fact, ...], unchanged: Action, rebuilt: Action) -> None:
-    it = standing(*facts)
+def test_each_status_has_its_action(
+    events: tuple[LedgerEvent, ...], unchanged: ResendAction, rebuilt: ResendAction
+) -> None:
+    it = standing(*events)
     assert (judge(it, U).action, judge(it, R).action) == (unchanged, rebuilt), it.record.status
 
 
@@ -119,40 +121,40 @@ ARRIVED = [
 ]
 
 
-@pytest.mark.parametrize("facts", ARRIVED)
-def test_what_the_practice_is_known_to_have_is_never_sent_again(facts: tuple[Fact, ...]) -> None:
-    assert {judge(standing(*facts), way).action for way in Way} == {Action.NONE}
+@pytest.mark.parametrize("events", ARRIVED)
+def test_what_the_practice_is_known_to_have_is_never_sent_again(events: tuple[LedgerEvent, ...]) -> None:
+    assert {judge(standing(*events), way).action for way in ResendMode} == {ResendAction.NONE}
 
 
 @pytest.mark.parametrize(
-    "facts",
+    "events",
     [SENT, (*SENT, OVERDUE), (BUILT, started(), uncertain()), (BUILT, started())],
     ids=["SENT", "OVERDUE", "UNCERTAIN", "SENDING"],
 )
-def test_what_the_practice_may_have_gets_no_second_document(facts: tuple[Fact, ...]) -> None:
-    assert judge(standing(*facts), R).action is Action.NONE
+def test_what_the_practice_may_have_gets_no_second_document(events: tuple[LedgerEvent, ...]) -> None:
+    assert judge(standing(*events), R).action is ResendAction.NONE
 
 
 def test_an_uncertain_upload_is_resolved_before_it_is_sent_again() -> None:
-    facts = (BUILT, started(), uncertain(minutes=2))
-    assert judge(standing(*facts, minutes=16), U).action is Action.NONE
-    assert judge(standing(*facts, minutes=17), U).action is Action.QUEUE_FOR_SENDER
+    events = (BUILT, started(), uncertain(minutes=2))
+    assert judge(standing(*events, minutes=16), U).action is ResendAction.NONE
+    assert judge(standing(*events, minutes=17), U).action is ResendAction.QUEUE_FOR_SENDER
 
 
 REFUSED, UNDELIVERED = (BUILT, started(), refused()), (*SENT, reported())
 
 
-@pytest.mark.parametrize("way", Way)
-@pytest.mark.parametrize("facts", [REFUSED, UNDELIVERED])
+@pytest.mark.parametrize("way", ResendMode)
+@pytest.mark.parametrize("events", [REFUSED, UNDELIVERED])
 @pytest.mark.parametrize(
     ("around", "says"),
-    [({"newest_version": 2}, "later version"), ({"is_kept": False}, "not kept any longer")],
+    [({"newest_version": 2}, "later version"), ({"is_kept": False}, "no longer exists")],
 )
 def test_what_is_replaced_or_gone_is_not_sent(
-    way: Way, facts: tuple[Fact, ...], around: dict[str, object], says: str
+    way: ResendMode, events: tuple[LedgerEvent, ...], around: dict[str, object], says: str
 ) -> None:
-    ruling = judge(standing(*facts, **around), way)  # type: ignore[arg-type]
-    assert ruling.action is Action.NONE
+    ruling = judge(standing(*events, **around), way)  # type: ignore[arg-type]
+    assert ruling.action is ResendAction.NONE
     assert says in ruling.why
 
 
@@ -160,26 +162,26 @@ def test_what_is_replaced_or_gone_is_not_sent(
     ("around", "says"),
     [
         ({"superseded": True}, "newer request"),
-        ({"again": "other"}, "taken in again before"),
+        ({"again": "other"}, "resubmitted before"),
         ({"origin_known": False}, "not recorded"),
-        ({"siblings": (Status.DELIVERED,)}, "somebody else"),
+        ({"siblings": (Status.DELIVERED,)}, "another recipient"),
     ],
 )
 def test_a_request_is_taken_in_again_only_where_that_makes_no_second_document(
     around: dict[str, object], says: str
 ) -> None:
     ruling = judge(standing(*REFUSED, **around), R)  # type: ignore[arg-type]
-    assert ruling.action is Action.NONE
+    assert ruling.action is ResendAction.NONE
     assert says in ruling.why
 
 
 @pytest.mark.requirement("GPCM-SD-CS-077")
-@pytest.mark.parametrize("facts", [REFUSED, UNDELIVERED, (*SENT, OVERDUE)])
-def test_nothing_of_a_deleted_consultation_is_sent_again(facts: tuple[Fact, ...]) -> None:
-    assert {judge(standing(*facts, WITHDRAWN), way).action for way in Way} == {Action.NONE}
+@pytest.mark.parametrize("events", [REFUSED, UNDELIVERED, (*SENT, OVERDUE)])
+def test_nothing_of_a_deleted_consultation_is_sent_again(events: tuple[LedgerEvent, ...]) -> None:
+    assert {judge(standing(*events, WITHDRAWN), way).action for way in ResendMode} == {ResendAction.NONE}
 
 
 def test_a_refusal_says_what_to_do_instead() -> None:
     for line in TABLE:
-        said = [line.why] if line.action is Action.NONE else [each.instead for each in line.unless]
+        said = [line.why] if line.action is ResendAction.NONE else [each.instead for each in line.unless]
         assert all(each.endswith(".") and len(each) > 30 for each in said), line.status

@@ -11,9 +11,9 @@ import pytest
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.operators import ActorError
-from gpconnect_messaging.replay.pace import Pace
+from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.replay.redrive import DeadLetter, Kind, Lane, Redrive
-from tests.dying import Crasher
+from tests.crash_injection import Crasher
 from tests.identifiers import IDENTIFIERS
 from tests.unit.steps.holding import Product
 
@@ -78,7 +78,7 @@ class Operated(Product):
         )  # fmt: skip
 
     def moves(self, **how: Any) -> list[DeadLetter]:
-        pace = Pace(1000, sleep=lambda _: None)
+        pace = RateLimiter(1000, sleep=lambda _: None)
         return list(self.redrive.run(actor="operator-7", reason="mended", pace=pace, **how))
 
     def dead_message(self) -> str:
@@ -190,7 +190,7 @@ def test_what_would_only_come_back_is_left_and_says_why(sending: Operated, body:
     sending.sqs.put(body)
     (left,) = sending.moves()
     assert not left.moved
-    assert "would come back" in left.why
+    assert "would become a dead letter again" in left.why
     assert len(sending.sqs.dead) == 1
 
 
@@ -243,5 +243,5 @@ def test_nothing_is_moved_without_a_name_and_a_reason(
 ) -> None:
     sending.dead_message()
     with pytest.raises(error):
-        list(sending.redrive.run(actor=actor, reason=reason, pace=Pace(1)))
+        list(sending.redrive.run(actor=actor, reason=reason, pace=RateLimiter(1)))
     assert sending.sqs.sent == []

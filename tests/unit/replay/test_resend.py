@@ -8,12 +8,12 @@ import pytest
 
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.audit import AuditTrail
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.ledger.orders import OrderBook
 from gpconnect_messaging.mesh.errors import Refused
 from gpconnect_messaging.operators import ActorError
-from gpconnect_messaging.replay.pace import Pace
-from gpconnect_messaging.replay.policy import Action, Way
+from gpconnect_messaging.replay.policy import ResendAction, ResendMode
+from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.replay.resend import Choice, ChoiceError, Proposal, Resend
 from gpconnect_messaging.requests.identity import request_again_id
 from gpconnect_messaging.steps.build import UnknownRequestError
@@ -34,16 +34,16 @@ class Operated(Product):
         self.resend = Resend(
             ledger=self.ledger, trail=self.trail, orders=OrderBook(table, "ledger", self.time),
             outbox=cast("Any", self.outbox), evidence=self.evidence, send_queue=cast("Any", self.queue),
-            intake_queue=cast("Any", self.intake), patience=PATIENCE, identifiers=lambda: IDENTIFIERS,
+            intake_queue=cast("Any", self.intake), timeouts=PATIENCE, identifiers=lambda: IDENTIFIERS,
             now=self.time,
         )  # fmt: skip
 
-    def proposed(self, way: Way = Way.UNCHANGED, **choice: Any) -> list[Proposal]:
+    def proposed(self, way: ResendMode = ResendMode.UNCHANGED, **choice: Any) -> list[Proposal]:
         return list(self.resend.plan(Choice(**choice), way))
 
-    def sends_again(self, way: Way = Way.UNCHANGED, **choice: Any) -> list[Proposal]:
+    def sends_again(self, way: ResendMode = ResendMode.UNCHANGED, **choice: Any) -> list[Proposal]:
         plan = self.proposed(way, **choice)
-        pace = Pace(1000, sleep=lambda _: None)
+        pace = RateLimiter(1000, sleep=lambda _: None)
         return list(self.resend.carry_out(plan, way, actor="operator-7", reason="mended", pace=pace))
 
     def takes_in(self) -> None:
@@ -93,7 +93,7 @@ def test_a_request_that_was_refused_for_a_setting_is_taken_in_once_it_is_mended(
     product: Operated, invalid: str
 ) -> None:
     (done,) = product.sends_again(status=Status.INVALID)
-    assert (done.action, done.becomes) == (Action.TAKE_IN_AGAIN, str(request_again_id(invalid)))
+    assert (done.action, done.becomes) == (ResendAction.TAKE_IN_AGAIN, str(request_again_id(invalid)))
     product.takes_in()
     (message,) = product.ledger.find_by_encounter(key_of(product.mailbox.mailbox, ENCOUNTER))[-1:]
     assert (message.status, message.version, message.request_id) == (Status.BUILT, 1, done.becomes)
@@ -102,7 +102,7 @@ def test_a_request_that_was_refused_for_a_setting_is_taken_in_once_it_is_mended(
 
 def test_a_dry_run_changes_nothing(product: Operated, invalid: str) -> None:
     before = product.table.items
-    assert [each.action for each in product.proposed(ids=(invalid,))] == [Action.TAKE_IN_AGAIN]
+    assert [each.action for each in product.proposed(ids=(invalid,))] == [ResendAction.TAKE_IN_AGAIN]
     assert product.table.items == before
     assert not product.intake.ordered
 
@@ -113,7 +113,7 @@ def test_a_request_is_taken_in_again_once_however_often_that_is_asked(product: O
     product.sends_again(ids=(invalid,))
     product.takes_in()
     (again,) = product.sends_again(ids=(invalid,))
-    assert (again.action, again.becomes) == (Action.NONE, str(request_again_id(invalid)))
+    assert (again.action, again.becomes) == (ResendAction.NONE, str(request_again_id(invalid)))
     assert len(product.ledger.find_by_encounter(key_of(product.mailbox.mailbox, ENCOUNTER))) == 2
     assert not product.intake.ordered
 
@@ -121,7 +121,7 @@ def test_a_request_is_taken_in_again_once_however_often_that_is_asked(product: O
 def test_a_request_that_a_newer_one_has_taken_over_is_left(product: Operated, invalid: str) -> None:
     product.asks()
     (left,) = product.sends_again(ids=(invalid,))
-    assert left.action is Action.NONE
+    assert left.action is ResendAction.NONE
     assert "newer request" in left.why
 
 
@@ -141,21 +141,21 @@ def test_nobody_takes_a_request_in_again_without_an_order(product: Operated, inv
 def test_a_request_that_is_not_kept_any_longer_is_left(product: Operated, invalid: str) -> None:
     product.bucket.objects.pop(f"requests/{invalid}.json")
     (left,) = product.sends_again(ids=(invalid,))
-    assert "not kept any longer" in left.why
+    assert "no longer exists" in left.why
 
 
 @pytest.mark.requirement("GPCM-SD-CS-077")
 def test_a_request_whose_consultation_was_deleted_is_left(product: Operated, invalid: str) -> None:
     product.withdraws()
     (left,) = product.sends_again(ids=(invalid,))
-    assert left.action is Action.NONE
+    assert left.action is ResendAction.NONE
 
 
 def test_a_refused_message_goes_again_with_the_same_bytes_under_the_same_id(product: Operated) -> None:
     message_id = product.refused()
     bytes_before = product.outbox.messages[message_id]
     (done,) = product.sends_again(status=Status.REFUSED)
-    assert done.action is Action.SEND_AGAIN
+    assert done.action is ResendAction.SEND_AGAIN
     product.works()
     assert product.row(message_id).status is Status.SENT
     assert product.mesh.sent == [message_id]
@@ -166,7 +166,7 @@ def test_an_order_whose_queue_message_is_lost_is_found_by_the_sweep(product: Ope
     message_id = product.refused()
     product.sends_again(ids=(message_id,))
     product.queue.take()
-    product.later(PATIENCE.stale)
+    product.later(PATIENCE.requeue_after)
     assert product.row(message_id).status is Status.SENT
 
 
@@ -174,7 +174,7 @@ def test_a_message_that_is_ordered_twice_is_sent_once(product: Operated) -> None
     message_id = product.refused()
     product.sends_again(ids=(message_id,))
     (second,) = product.sends_again(ids=(message_id,))
-    assert second.action is Action.QUEUE_FOR_SENDER, "it waits for a sender already"
+    assert second.action is ResendAction.QUEUE_FOR_SENDER, "it waits for a sender already"
     product.works()
     product.works()
     assert product.mesh.sent == [message_id]
@@ -183,13 +183,13 @@ def test_a_message_that_is_ordered_twice_is_sent_once(product: Operated) -> None
 @pytest.mark.requirement("GPCM-SD-123", "1.5:GPCM-SD-036")
 def test_a_rebuilt_message_is_the_next_version_of_its_encounter(product: Operated) -> None:
     message_id = product.refused()
-    (done,) = product.sends_again(Way.REBUILT, ids=(message_id,))
+    (done,) = product.sends_again(ResendMode.REBUILT, ids=(message_id,))
     product.takes_in()
     product.works()
     first, second = product.ledger.find_by_encounter(key_of(product.mailbox.mailbox, ENCOUNTER))
     assert (first.message_id, first.status) == (message_id, Status.REFUSED)
     assert (second.version, second.status, second.request_id) == (2, Status.SENT, done.becomes)
-    (left,) = product.sends_again(Way.REBUILT, ids=(message_id,))
+    (left,) = product.sends_again(ResendMode.REBUILT, ids=(message_id,))
     assert "later version" in left.why
 
 
@@ -197,7 +197,7 @@ def test_a_rebuilt_message_has_the_documents_that_were_checked(product: Operated
     message_id = product.refused()
     product.drop.version = "2"
     product.drop.reads.clear()
-    product.sends_again(Way.REBUILT, ids=(message_id,))
+    product.sends_again(ResendMode.REBUILT, ids=(message_id,))
     product.takes_in()
     claim = product.ledger.find_claim(str(request_again_id(product.row(message_id).request_id)))
     assert claim is not None
@@ -208,8 +208,10 @@ def test_what_changed_since_the_dry_run_is_left(product: Operated) -> None:
     message_id = product.refused()
     plan = product.proposed(ids=(message_id,))
     product.withdraws()
-    (left,) = product.resend.carry_out(plan, Way.UNCHANGED, actor="operator-7", reason="mended", pace=Pace(10))
-    assert left.action is Action.NONE
+    (left,) = product.resend.carry_out(
+        plan, ResendMode.UNCHANGED, actor="operator-7", reason="mended", pace=RateLimiter(10)
+    )
+    assert left.action is ResendAction.NONE
     product.works()
     assert product.mesh.sent == []
 
@@ -247,9 +249,9 @@ def test_everything_that_is_done_is_an_audit_event_with_who_and_why(product: Ope
     product.works()
     events = [each for each in product.trail.of_message(message_id) if each.what == "re-send"]
     assert [(each.actor, each.details["reason"], each.details["action"]) for each in events] == [
-        ("operator-7", "mended", Action.SEND_AGAIN), ("operator-7", "mended", Action.QUEUE_FOR_SENDER)
+        ("operator-7", "mended", ResendAction.SEND_AGAIN), ("operator-7", "mended", ResendAction.QUEUE_FOR_SENDER)
     ]  # fmt: skip
-    orders = product.row(message_id).history.of(FactKind.RESEND_ORDERED)
+    orders = product.row(message_id).history.of(EventType.RESEND_ORDERED)
     assert [each.details["actor"] for each in orders] == ["operator-7"]
 
 
@@ -261,7 +263,7 @@ def test_nothing_is_done_without_a_name_and_a_reason(
 ) -> None:
     plan = product.proposed(ids=(product.refused(),))
     with pytest.raises(error):
-        list(product.resend.carry_out(plan, Way.UNCHANGED, actor=actor, reason=reason, pace=Pace(10)))
+        list(product.resend.carry_out(plan, ResendMode.UNCHANGED, actor=actor, reason=reason, pace=RateLimiter(10)))
     assert not product.queue.waiting
 
 
@@ -285,7 +287,7 @@ def test_messages_are_chosen_by_id_encounter_status_and_time(product: Operated) 
     assert chosen(since=begun - hour, until=begun, status=Status.REFUSED) == {message_id}
     assert chosen(since=begun - 2 * hour, until=begun - hour) == set()
     (unknown,) = product.proposed(ids=("nobody-knows-it",))
-    assert (unknown.status, unknown.action) == (None, Action.NONE)
+    assert (unknown.status, unknown.action) == (None, ResendAction.NONE)
 
 
 NAIVE = datetime(2026, 11, 22)  # noqa: DTZ001 - that is what is refused
@@ -307,7 +309,7 @@ def test_the_pace_is_kept() -> None:
         slept.append(seconds)
         now[0] += seconds
 
-    pace = Pace(4, sleep=sleep, clock=lambda: now[0])
+    pace = RateLimiter(4, sleep=sleep, clock=lambda: now[0])
     for _ in range(5):
         pace.wait()
     assert slept == [0.25] * 4
@@ -320,7 +322,7 @@ def test_the_pace_is_kept() -> None:
 def test_a_deletion_in_the_moment_of_ordering_wins(product: Operated) -> None:
     message_id = product.refused()
     record, read = product.row(message_id), product.ledger.encounter
-    fact = lifecycle.resend_ordered(at=product.time(), actor="operator-7", attempts=1)
+    event = lifecycle.resend_ordered(at=product.time(), actor="operator-7", attempts=1)
 
     def deleted_just_after(key: str) -> Any:
         found = read(key)
@@ -329,5 +331,5 @@ def test_a_deletion_in_the_moment_of_ordering_wins(product: Operated) -> None:
         return found
 
     product.ledger.encounter = deleted_just_after  # type: ignore[method-assign]
-    assert product.ledger.record(message_id, fact, while_newest=True) is None
+    assert product.ledger.record(message_id, event, while_newest=True) is None
     assert product.row(message_id).history == record.history

@@ -157,7 +157,7 @@ def different(request: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
 
 def tokens(value: Any) -> Iterator[str]:
     """What is written into a field in place of its value, as JSON."""
-    yield from (*NUMBERS, *(json.dumps(each) for each in TEXTS), *OTHER)
+    yield from (*NUMBERS, *(json.dumps(text) for text in TEXTS), *OTHER)
     if isinstance(value, str):
         yield from (json.dumps(around.format(value)) for around in AROUND)
     else:

@@ -36,7 +36,7 @@ VALID = Draft202012Validator(SCHEMA)
 FIELDS = [(request, path, value) for request in (EVERYTHING, WITHDRAWAL) for path, value in different(request)]
 
 SHARE = 4 if os.environ.get("EXAMPLES") == "few" else 1
-"""Of how many tokens a field is given one: each field all of them, unless few examples are asked for."""
+"""A field is tried with one in so many tokens: with all, unless few examples are asked for."""
 
 RULES = {
     "check digit": 0,
@@ -105,9 +105,9 @@ def test_the_requests_of_these_tests_have_every_field_that_there_is() -> None:
             value = getattr(model, name)
             if name in model.model_fields_set:
                 seen.add((type(model).__name__, field.alias or name))
-            for each in value if isinstance(value, list) else [value]:
-                if isinstance(each, BaseModel):
-                    see(each)
+            for item in value if isinstance(value, list) else [value]:
+                if isinstance(item, BaseModel):
+                    see(item)
 
     see(parse(json.dumps(EVERYTHING).encode()))
     see(parse(json.dumps(WITHDRAWAL).encode()))
@@ -187,16 +187,16 @@ def instances(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     if "$ref" in schema:
         return of_schema(schema["$ref"])
     if "anyOf" in schema:
-        return st.one_of([instances(each) for each in schema["anyOf"]])
+        return st.one_of([instances(option) for option in schema["anyOf"]])
     if "const" in schema or "enum" in schema:
         return st.sampled_from(schema.get("enum", [schema.get("const")]))
     match schema["type"]:
         case "object":
-            fields = {name: instances(each) for name, each in schema["properties"].items()}
+            fields = {name: instances(field) for name, field in schema["properties"].items()}
             required = set(schema.get("required", ()))
             return st.fixed_dictionaries(
-                {name: each for name, each in fields.items() if name in required},
-                optional={name: each for name, each in fields.items() if name not in required},
+                {name: field for name, field in fields.items() if name in required},
+                optional={name: field for name, field in fields.items() if name not in required},
             )
         case "array":
             return st.lists(instances(schema["items"]), min_size=schema.get("minItems", 0), max_size=2)

@@ -93,7 +93,7 @@ def test_no_two_lists_of_parts_give_one_id(parts: list[tuple[str, str, int, str]
     }
     assert len(messages) == len(parts)
     encounters = {(mailbox, name) for mailbox, name, *_ in parts}
-    assert len({IDENTIFIERS.of_encounter(*each).key for each in encounters}) == len(encounters)
+    assert len({IDENTIFIERS.of_encounter(*parts).key for parts in encounters}) == len(encounters)
 
 
 def test_different_messages_have_different_ids() -> None:
@@ -119,7 +119,7 @@ def test_two_secrets_give_ids_that_have_nothing_in_common(
     # HMAC fills a short key up with zeros, so that one that only adds some is the same key.
     assume(one.ljust(80, b"\0") != other.ljust(80, b"\0"))
     first, second = (Identifiers(secret).of_encounter(mailbox, name) for secret in (one, other))
-    ids = [str(each.message_id(version)) for each in (first, second)]
+    ids = [str(encounter.message_id(version)) for encounter in (first, second)]
     assert ids[0][:8] != ids[1][:8]
     assert first.key != second.key
     assert first.identifiers.fingerprint != second.identifiers.fingerprint

@@ -54,7 +54,7 @@ MISTAKES = {
     "a file cut short": (REQUEST[:-9].encode(), "is cut short"),
     "a name twice": (REQUEST.replace('"mailbox"', '"mailbox": "Y9", "mailbox"', 1).encode(), "a name stands twice in one object"),
     "a list": (b"[]", "request: is not a JSON object: write its fields in curly brackets"),
-    "too large": (b" " * 1_048_577, "request: is larger than 1.05 MB (1,048,576 bytes): leave out what is not needed"),
+    "too large": (b" " * 1_048_577, "request: is larger than 1.05 MB (1,048,576 bytes): leave out content that is not needed"),
     "too deep": (b'{"a":' + b"[" * 64, "request: has more than 64 levels of objects and lists within each other"),
     "camelCase": (renamed("patient__nhs_number", "nhsNumber"), unknown("patient", "nhs_number")),
     "PascalCase": (renamed("consultation", "Consultation"), unknown("request", "consultation")),

@@ -21,7 +21,7 @@ CONCEPT = {"code": "27113001", "display": "Body weight"}
 
 def broken(name: str, also_approved: frozenset[str] = frozenset(), **changes: Any) -> list[str]:
     request = a_request(name, **changes)
-    (settings,) = (each for each in MAILBOXES.values() if each.mailbox == request.mailbox)
+    (settings,) = (mailbox for mailbox in MAILBOXES.values() if mailbox.mailbox == request.mailbox)
     settings = replace(settings, document_types=also_approved)
     return [reason.field for reason in broken_rules(request, settings, NumberRange.TEST, CREATED_AT)]
 
@@ -125,8 +125,13 @@ def test_a_mistyped_snomed_code_is_noticed(code: str) -> None:
 
 
 def test_the_codes_of_the_use_cases_and_specifications_are_well_formed() -> None:
-    codes = [code.code for each in USE_CASES.values() for code in (each.document_type, each.encounter_type) if code]
-    codes += [code for each in SPECIFICATIONS.values() for code in (each.document_types or ())]
+    codes = [
+        code.code
+        for use_case in USE_CASES.values()
+        for code in (use_case.document_type, use_case.encounter_type)
+        if code
+    ]
+    codes += [code for specification in SPECIFICATIONS.values() for code in (specification.document_types or ())]
     assert len(codes) > 8
     assert all(map(is_concept_id, codes))
 
@@ -134,7 +139,8 @@ def test_the_codes_of_the_use_cases_and_specifications_are_well_formed() -> None
 def test_the_schema_says_what_each_use_case_needs_and_does_not_have() -> None:
     schema = json.loads(request_schema())
     conditions = {
-        each["if"]["properties"]["use_case"]["const"]: each["then"] for each in schema["$defs"]["Request"]["allOf"]
+        condition["if"]["properties"]["use_case"]["const"]: condition["then"]
+        for condition in schema["$defs"]["Request"]["allOf"]
     }
     for use_case in USE_CASES.values():
         then = conditions[use_case.name]

@@ -31,7 +31,7 @@ def test_names_fold_to_plain_letters(name: str, folded: str) -> None:
 def test_whatever_the_name_the_header_is_printable_ascii_within_its_limit(text: str, limit: int) -> None:
     folded = header_text(text, limit)
     assert len(folded) <= limit
-    assert all(" " <= each <= "~" for each in folded)
+    assert all(" " <= character <= "~" for character in folded)
 
 
 @given(st.text(alphabet=[chr(code) for code in range(33, 127) if chr(code) != "`"]))

@@ -6,26 +6,26 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from gpconnect_messaging.ledger.lifecycle import FactKind, Patience, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, Status, Timeouts
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.mesh.models import Outgoing, Sent
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.mesh.models import OutboundMessage, SendReceipt
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.requests.nhs_number import NumberRange
-from gpconnect_messaging.steps.build import Builder, Built
-from gpconnect_messaging.steps.by_hand import ByHand
+from gpconnect_messaging.steps.build import Builder, BuildResult
 from gpconnect_messaging.steps.due_work import Sweep
+from gpconnect_messaging.steps.operator_actions import OperatorActions
 from gpconnect_messaging.steps.send import Sender
 from gpconnect_messaging.storage import Evidence
 from tests.examples import MAILBOXES, REQUESTS, request_data
 from tests.identifiers import IDENTIFIERS
 from tests.in_memory import Bucket, Clock, Intake, Queue, Table, Topic
-from tests.unit.steps.in_mind import DropInMind, OutboxInMind
+from tests.unit.steps.fakes import DropInMind, OutboxInMind
 
 SAMPLE = "consultation-report-2.0"
 WINDOW = timedelta(hours=2, minutes=45)
-PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 
 
 @dataclass
@@ -37,15 +37,15 @@ class MeshInMind:
     def to(self, _mailbox: str) -> "MeshInMind":
         return self
 
-    def check(self, _outgoing: Outgoing) -> None:
+    def check(self, _outgoing: OutboundMessage) -> None:
         """Find nothing wrong."""
 
-    def authorised(self, _mailbox: str, act: Any) -> Sent:
-        return cast("Sent", act(self))
+    def authorised(self, _mailbox: str, act: Any) -> SendReceipt:
+        return cast("SendReceipt", act(self))
 
-    def send(self, outgoing: Outgoing, _content: object) -> Sent:
+    def send(self, outgoing: OutboundMessage, _content: object) -> SendReceipt:
         self.sent.append(outgoing.file_name.removesuffix(".xml"))
-        return Sent(message_id=f"MESH{len(self.sent)}")
+        return SendReceipt(message_id=f"MESH{len(self.sent)}")
 
 
 class Product:
@@ -74,24 +74,24 @@ class Product:
             **parts,
         )
         self.sweep = Sweep(
-            send_queue=cast("Any", self.queue), intake_queue=cast("Any", self.intake), patience=PATIENCE, **parts
+            send_queue=cast("Any", self.queue), intake_queue=cast("Any", self.intake), timeouts=PATIENCE, **parts
         )
         self.sender = Sender(
             outbox=cast("Any", self.outbox),
             mesh=cast("Any", self.mesh),
             lease=timedelta(minutes=3),
-            patience=PATIENCE,
+            timeouts=PATIENCE,
             **parts,
         )
-        self.by_hand = ByHand(**parts)
+        self.operator_actions = OperatorActions(**parts)
         self._numbers = itertools.count(1)
         self._last: tuple[bytes, datetime | None] = b"", None
 
     def settings(self, _mailbox: str) -> MailboxSettings:
         return self.mailbox
 
-    def asks(self, *, arrived: datetime | None = None, **changes: Any) -> Built:
-        """A request of its own comes on the queue, for the sample's encounter unless told otherwise."""
+    def asks(self, *, arrived: datetime | None = None, **changes: Any) -> BuildResult:
+        """A new request comes on the queue, for the sample's encounter unless another is given."""
         return self.builder.queued(*self.prepares(arrived=arrived, **changes))
 
     def prepares(self, *, arrived: datetime | None = None, **changes: Any) -> tuple[bytes, datetime | None]:
@@ -100,11 +100,11 @@ class Product:
         self._last = json.dumps(data).encode(), arrived
         return self._last
 
-    def asks_again(self) -> Built:
+    def asks_again(self) -> BuildResult:
         """The queue brings the last request once more."""
         return self.builder.queued(*self._last)
 
-    def withdraws(self, *, arrived: datetime | None = None, **changes: Any) -> Built:
+    def withdraws(self, *, arrived: datetime | None = None, **changes: Any) -> BuildResult:
         """The sample's encounter was deleted."""
         data = request_data("withdrawal") | {"request_id": f"withdraw-{next(self._numbers)}"} | changes
         return self.builder.queued(json.dumps(data).encode(), arrived)
@@ -118,7 +118,7 @@ class Product:
             self.sender.send(message_id)
 
     def later(self, wait: timedelta) -> None:
-        """Let time pass, and the schedules work at its end."""
+        """Let time pass, then run the schedules."""
         self.time.advance(wait)
         self.works()
 
@@ -127,17 +127,17 @@ class Product:
         assert found is not None
         return found
 
-    def status(self, row: Built) -> Status:
+    def status(self, row: BuildResult) -> Status:
         return self.row(row.message_id).status
 
-    def messages(self, request: Built) -> list[MessageRecord]:
+    def messages(self, request: BuildResult) -> list[MessageRecord]:
         """What a held request was released as."""
         return [
-            self.row(each)
-            for fact in self.row(request.message_id).history.of(FactKind.RELEASED)
-            for each in fact.details["message_ids"]
+            self.row(message_id)
+            for event in self.row(request.message_id).history.of(EventType.RELEASED)
+            for message_id in event.details["message_ids"]
         ]
 
     def told(self) -> list[str]:
-        """The subjects of the notices that were told."""
-        return [each.partition("\n")[0].removeprefix("GP Connect Messaging: ") for each in self.topic.told]
+        """The subjects of the notifications that were told."""
+        return [text.partition("\n")[0].removeprefix("GP Connect Messaging: ") for text in self.topic.told]

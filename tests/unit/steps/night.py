@@ -7,19 +7,19 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from gpconnect_messaging.ledger.balances import Balances
-from gpconnect_messaging.ledger.lifecycle import Fact, History, Patience, held, release_started, released
+from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory, Timeouts, held, release_started, released
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
-from gpconnect_messaging.mesh.errors import Gone
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.mesh.errors import NotFound
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.reconciliation import Balance
-from gpconnect_messaging.replay.pace import Pace
+from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.steps.reconcile import Reconciliation
 from gpconnect_messaging.storage import Evidence
 from tests.identifiers import key_of
 from tests.in_memory import Bucket, Clock, Table, Topic
 from tests.model.effects import Process
-from tests.unit.ledger.facts import BUILT, accepted, response, started
+from tests.unit.ledger.events import BUILT, accepted, response, started
 from tests.unit.steps.holding import WINDOW
 
 MAILBOX, OTHER = "Y90001OT001", "Y90002OT001"
@@ -27,7 +27,7 @@ DAY = date(2026, 11, 20)
 EVENING = datetime(2026, 11, 20, 21, 30, tzinfo=UTC)
 NIGHT = datetime(2026, 11, 21, 3, 20, tzinfo=UTC)
 SENT = (BUILT, started(), accepted())
-AT_ONCE = Pace(1e9, sleep=lambda _: None)
+AT_ONCE = RateLimiter(1e9, sleep=lambda _: None)
 DELIVERED = (*SENT, response("20013"), response("30001", mesh_message_id="S"))
 
 
@@ -49,7 +49,7 @@ class MeshInMind:
         if failure := self.failures.get(mesh_message_id, self.failure):
             raise failure
         if mesh_message_id not in self.known:
-            raise Gone("tracking", "MESH does not have it")
+            raise NotFound("tracking", "MESH does not have it")
 
 
 @dataclass
@@ -64,20 +64,20 @@ class Night:
 
     def __post_init__(self) -> None:
         self.bucket = Bucket(self.clock)
-        patience = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
-        self.ledger = Ledger(self.table, "ledger", patience, self.clock)
+        timeouts = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
+        self.ledger = Ledger(self.table, "ledger", timeouts, self.clock)
         self.evidence = Evidence(self.bucket, "evidence", self.clock)
         self.balances = Balances(self.table, "ledger", self.clock)
         self.step = Reconciliation(
             evidence=self.evidence, balances=self.balances, mesh=self.mesh,  # type: ignore[arg-type]
-            notifier=Notifier(self.topic, "topic", self.ledger), patience=patience, now=self.clock,  # type: ignore[arg-type]
+            notifier=Notifier(self.topic, "topic", self.ledger), timeouts=timeouts, now=self.clock,  # type: ignore[arg-type]
             pace=AT_ONCE,
         )  # fmt: skip
 
     def step_of(self, process: Process) -> Reconciliation:
-        """Make the step of a process that can die at any of its effects."""
+        """Make the step in a process that can die at any effect."""
         table = process.port("dynamodb", self.table)
-        ledger = Ledger(table, "ledger", self.step.patience, self.clock)
+        ledger = Ledger(table, "ledger", self.step.timeouts, self.clock)
         return replace(
             self.step,
             evidence=Evidence(process.port("s3", self.bucket), "evidence", self.clock),
@@ -90,36 +90,36 @@ class Night:
         self.evidence.receipt(request_id)
         self.evidence.keep_request(request_id, json.dumps({"mailbox": mailbox}).encode(), self.clock())
 
-    def store(self, message_id: str, request_id: str, *facts: Fact, messages: int = 1) -> None:
+    def store(self, message_id: str, request_id: str, *events: LedgerEvent, messages: int = 1) -> None:
         self.ledger.create(
             MessageRecord(
                 message_id=message_id, request_id=request_id, mailbox=MAILBOX,
                 encounter=request_id, encounter_key=key_of(MAILBOX, request_id),
                 version=1,
-                created_at=self.clock().replace(microsecond=0), history=History(facts), messages=messages,
+                created_at=self.clock().replace(microsecond=0), history=MessageHistory(events), messages=messages,
             )
         )  # fmt: skip
 
-    def build(self, name: str, *facts: Fact) -> str:
-        """Receive a request and make its message of these facts; return the message's id."""
+    def build(self, name: str, *events: LedgerEvent) -> str:
+        """Receive a request and build a message with these events; return the message id."""
         self.receive(f"request-{name}")
-        unique = tuple(_with_mesh_id(fact, name) for fact in facts)
+        unique = tuple(_with_mesh_id(event, name) for event in events)
         self.store(f"message-{name}", f"request-{name}", *unique)
         self.mesh.known.add(f"MESH-{name}")
         return f"message-{name}"
 
     def hold(self, name: str) -> None:
-        """Receive a request that waits for its time."""
+        """Receive a request that is held."""
         self.receive(f"request-{name}")
-        fact = held(at=self.clock(), release_at=self.clock() + WINDOW, by_a_person=False, requirement="", why="")
-        self.store(f"request-{name}", f"request-{name}", fact)
+        event = held(at=self.clock(), release_at=self.clock() + WINDOW, by_a_person=False, requirement="", why="")
+        self.store(f"request-{name}", f"request-{name}", event)
 
-    def release(self, name: str, *facts: Fact, messages: int = 1) -> list[str]:
+    def release(self, name: str, *events: LedgerEvent, messages: int = 1) -> list[str]:
         """Make a held request's messages of these facts; return their ids."""
         request_id, ids = f"request-{name}", [f"message-{name}-{number}" for number in range(messages)]
         self.ledger.record(request_id, release_started(at=self.clock(), version=1))
         for message_id in ids:
-            unique = tuple(_with_mesh_id(fact, message_id) for fact in facts)
+            unique = tuple(_with_mesh_id(event, message_id) for event in events)
             self.store(message_id, request_id, *unique, messages=messages)
             self.mesh.known.add(f"MESH-{message_id}")
         self.ledger.record(request_id, released(at=self.clock(), message_ids=ids))
@@ -143,7 +143,7 @@ class Night:
         return [told.partition("\n")[0].removeprefix("GP Connect Messaging: ") for told in self.topic.told]
 
 
-def _with_mesh_id(fact: Fact, name: str) -> Fact:
-    if "mesh_message_id" not in fact.details:
-        return fact
-    return replace(fact, details={**fact.details, "mesh_message_id": f"MESH-{name}"})
+def _with_mesh_id(event: LedgerEvent, name: str) -> LedgerEvent:
+    if "mesh_message_id" not in event.details:
+        return event
+    return replace(event, details={**event.details, "mesh_message_id": f"MESH-{name}"})

@@ -8,12 +8,12 @@ from typing import Any
 
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, Patience
+from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory, Timeouts
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mesh.chunking import Chunking
 from gpconnect_messaging.mesh.errors import Authentication
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.steps.send import Sender
 from gpconnect_messaging.storage import Outbox
 from tests.identifiers import key_of
@@ -21,7 +21,7 @@ from tests.in_memory import Bucket, Clock, Table, Topic
 from tests.model.mesh import Client, Connections, Mesh, Mood
 
 MAILBOX = "Y90001OT001"
-PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 LEASE = timedelta(minutes=3)
 MESSAGE_ID = "00000000-0000-8000-8000-000000000001"
 WHOLE, CHUNKED = 200, 9_000
@@ -49,7 +49,7 @@ class Sending:
             mesh=Connections(self.mesh, lambda _port, client: client),  # type: ignore[arg-type]
             notifier=Notifier(self.topic, "topic", self.ledger),  # type: ignore[arg-type]
             lease=LEASE,
-            patience=PATIENCE,
+            timeouts=PATIENCE,
             chunking=CHUNKING,
             now=self.clock,
         )
@@ -60,7 +60,7 @@ class Sending:
         )  # fmt: skip
         self.bucket.put_object(Key=f"messages/{MESSAGE_ID}.json", Body=envelope.to_json())
         self.bucket.put_object(Key=f"messages/{MESSAGE_ID}.xml", Body=self.content)
-        fact = lifecycle.built(
+        event = lifecycle.built(
             at=self.clock(), sha256=hashlib.sha256(self.content).hexdigest(), size=size,
             infrastructure_due=timedelta(days=2), business_due=timedelta(days=7),
         )  # fmt: skip
@@ -69,7 +69,7 @@ class Sending:
                 message_id=MESSAGE_ID, request_id="r1", mailbox=MAILBOX,
                 encounter="e1", encounter_key=key_of(MAILBOX, "e1"),
                 version=1,
-                created_at=self.clock(), history=History((fact,)),
+                created_at=self.clock(), history=MessageHistory((event,)),
             )
         )  # fmt: skip
 
@@ -85,18 +85,18 @@ class Sending:
         """The sender, with credentials that MESH does not accept."""
         return replace(self.sender, mesh=Connections(self.mesh, RefusedCredentials()))  # type: ignore[arg-type]
 
-    def record(self, fact: Fact) -> None:
+    def record(self, event: LedgerEvent) -> None:
         """Record an event as another process would."""
-        self.ledger.record(MESSAGE_ID, fact)
+        self.ledger.record(MESSAGE_ID, event)
 
     @property
-    def history(self) -> History:
+    def history(self) -> MessageHistory:
         """What the ledger has of the message."""
         found = self.ledger.find(MESSAGE_ID)
         assert found is not None
         return found.history
 
-    def facts(self, *kinds: FactKind) -> list[Fact]:
+    def events(self, *kinds: EventType) -> list[LedgerEvent]:
         """The message's events of these kinds."""
         return self.history.of(*kinds)
 

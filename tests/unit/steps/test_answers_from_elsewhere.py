@@ -8,10 +8,10 @@ import pytest
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.itk3.responses import Outcome
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
-from gpconnect_messaging.mesh.errors import Gone, MeshError, Refused, Uncertain
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
+from gpconnect_messaging.mesh.errors import MeshError, NotFound, Refused, Uncertain
 from gpconnect_messaging.mesh.models import EndpointLookup, Mailbox, ReceivedMessage
-from gpconnect_messaging.steps.by_hand import NotPossibleError
+from gpconnect_messaging.steps.operator_actions import NotPossibleError
 from gpconnect_messaging.steps.poll import Poller
 from tests.identifiers import IDENTIFIERS
 from tests.unit.steps.holding import Product
@@ -26,7 +26,7 @@ def poller(product: Product) -> Poller:
         evidence=product.evidence,
         ledger=product.ledger,
         mesh=cast("Any", product.mesh),
-        notifier=product.by_hand.notifier,
+        notifier=product.operator_actions.notifier,
         identifiers=IDENTIFIERS,
         now=product.time,
     )
@@ -48,8 +48,8 @@ def answers(
     given = tuple(Outcome(level=level, verdict=verdict, code=code) for code, level, verdict in outcomes)
     response = type("Response", (), {"outcomes": given, "sender_ods_code": organisation})
     received = ReceivedMessage(message_id=name, sender=mailbox or f"{organisation}OT001")
-    facts = poller(product)._responses(received, cast("Any", response))
-    poller(product)._land(product.mailbox.mailbox, name, "key", (product.row(message_id), facts))
+    events = poller(product)._responses(received, cast("Any", response), (), "")
+    poller(product)._record(product.mailbox.mailbox, name, "key", (product.row(message_id), events))
 
 
 def sent(product: Product) -> str:
@@ -63,7 +63,7 @@ def test_it_is_kept_does_not_complete_the_message_and_is_told() -> None:
     message_id = sent(product)
     answers(product, message_id, *GOOD, organisation="B86071")
     assert product.row(message_id).status is Status.SENT
-    assert [each.details["from_mailbox"] for each in product.row(message_id).history.of(FactKind.RESPONSE)] == [
+    assert [event.details["from_mailbox"] for event in product.row(message_id).history.of(EventType.RESPONSE)] == [
         "B86071OT001", "B86071OT001",
     ]  # fmt: skip
     assert product.told() == ["An answer came from somewhere else"]
@@ -104,7 +104,7 @@ def test_an_answer_to_a_message_that_went_nobody_knows_where_decides_nothing_unt
     answers(product, message_id, *GOOD, organisation="A20047", went_to=None)
     assert product.row(message_id).status is Status.SENT
     assert product.told() == ["An answer came from somewhere else"]
-    assert product.by_hand.accept_response(message_id, "R", "operator-7") is Status.DELIVERED
+    assert product.operator_actions.accept_response(message_id, "R", "operator-7") is Status.DELIVERED
 
 
 @pytest.mark.requirement("1.5:GPCM-SD-035")
@@ -112,13 +112,13 @@ def test_it_voids_nothing_until_a_person_accepts_it() -> None:
     product = Product(hold_window_seconds=0)
     first, second = sent(product), sent(product)
     answers(product, second, VOID, organisation="B86071")
-    assert [product.row(each).status for each in (first, second)] == [Status.SENT, Status.SENT]
+    assert [product.row(message_id).status for message_id in (first, second)] == [Status.SENT, Status.SENT]
     with pytest.raises(NotPossibleError):
-        product.by_hand.accept_response(first, "R", "operator-7")
-    assert product.by_hand.accept_response(second, "R", "operator-7") is Status.REJECTED
+        product.operator_actions.accept_response(first, "R", "operator-7")
+    assert product.operator_actions.accept_response(second, "R", "operator-7") is Status.REJECTED
     assert product.row(first).status is Status.REJECTED
-    (fact,) = product.row(second).history.of(FactKind.RESPONSE_ACCEPTED)
-    assert fact.details["actor"] == "operator-7"
+    (event,) = product.row(second).history.of(EventType.RESPONSE_ACCEPTED)
+    assert event.details["actor"] == "operator-7"
 
 
 @dataclass
@@ -133,26 +133,27 @@ class Tracking:
         return type("Tracking", (), {"recipient": self.recipient})
 
 
-def routes(product: Product, mesh: "Tracking | Directory", message_id: str) -> list[lifecycle.Fact]:
+def routes(product: Product, mesh: "Tracking | Directory", message_id: str) -> list[lifecycle.LedgerEvent]:
     """What the poller finds out of where a message went, from a MESH that says this."""
     asking = replace(poller(product), mesh=cast("Any", mesh))
     return asking._routes(cast("Any", mesh), product.row(message_id), ANSWERED_ON)
 
 
 @pytest.mark.parametrize(
-    "said", ["", "GPPROVIDER_9658218865_19331114_WRIGHT", Gone("tracking", "20"), Refused("tracking", "no", status=400)]
+    "said",
+    ["", "GPPROVIDER_9658218865_19331114_WRIGHT", NotFound("tracking", "20"), Refused("tracking", "no", status=400)],
 )
 def test_mesh_is_asked_again_where_it_does_not_say_and_its_silence_is_not_remembered(said: str | MeshError) -> None:
     product = Product(hold_window_seconds=0)
     message_id = product.asks(registered_practice=None).message_id
     product.works()
     for _ in range(2):
-        (fact,) = routes(product, Tracking(said), message_id)
-        assert fact.details == {"mesh_message_id": "MESH1", "mailbox": None}
-        product.ledger.record(message_id, fact)
+        (event,) = routes(product, Tracking(said), message_id)
+        assert event.details == {"mesh_message_id": "MESH1", "mailbox": None}
+        product.ledger.record(message_id, event)
         assert product.row(message_id).history.destination_open
-    (fact,) = routes(product, Tracking("A20047OT001"), message_id)
-    product.ledger.record(message_id, fact)
+    (event,) = routes(product, Tracking("A20047OT001"), message_id)
+    product.ledger.record(message_id, event)
     assert product.row(message_id).history.destinations == {"A20047OT001"}
     assert routes(product, Tracking("never"), message_id) == []
 
@@ -162,8 +163,8 @@ def test_mesh_is_asked_a_bounded_number_of_times() -> None:
     message_id = product.asks(registered_practice=None).message_id
     product.works()
     for _ in range(lifecycle.MOST_ROUTING_QUESTIONS):
-        (fact,) = routes(product, Tracking(""), message_id)
-        product.ledger.record(message_id, fact)
+        (event,) = routes(product, Tracking(""), message_id)
+        product.ledger.record(message_id, event)
     assert routes(product, Tracking("never"), message_id) == []
     assert not product.row(message_id).history.destination_open
 
@@ -174,14 +175,14 @@ def test_an_answer_that_was_doubted_counts_when_mesh_says_that_the_message_went_
     product.works()
     answers(product, message_id, GOOD[0], organisation="A20047", went_to=None)
     assert product.row(message_id).status is Status.SENT
-    (fact,) = routes(product, Tracking("A20047OT001"), message_id)
-    change = product.ledger.record(message_id, fact)
+    (event,) = routes(product, Tracking("A20047OT001"), message_id)
+    change = product.ledger.record(message_id, event)
     assert change is not None
     assert change.record.status is Status.ACKNOWLEDGED
 
 
 def lost_sight_of(product: Product, **changes: Any) -> str:
-    """MESH may have the message, and nobody knows under which id: the answer to its upload was lost."""
+    """MESH may have the message under an unknown id: the answer to the upload was lost."""
 
     def lose(*_: object) -> None:
         raise Uncertain("send", "the answer was lost")
@@ -204,15 +205,15 @@ class Directory:
         assert (mailbox, ods_code, workflow_id) == ("Y90001OT001", "A20047", "GPCONNECT_SEND_DOCUMENT")
         if isinstance(self.listed, MeshError):
             raise self.listed
-        return EndpointLookup(mailboxes=tuple(Mailbox(mailbox_id=each) for each in self.listed))
+        return EndpointLookup(mailboxes=tuple(Mailbox(mailbox_id=mailbox) for mailbox in self.listed))
 
 
 def test_an_answer_to_a_copy_that_nobody_knows_the_id_of_counts_from_the_listed_mailbox_alone() -> None:
     product = Product(hold_window_seconds=0)
     message_id = lost_sight_of(product)
-    (fact,) = routes(product, Directory(("A20047OT001",)), message_id)
-    assert fact.details == {"mesh_message_id": None, "mailbox": "A20047OT001"}
-    product.ledger.record(message_id, fact)
+    (event,) = routes(product, Directory(("A20047OT001",)), message_id)
+    assert event.details == {"mesh_message_id": None, "mailbox": "A20047OT001"}
+    product.ledger.record(message_id, event)
     assert routes(product, Directory(("A20047OT001",)), message_id) == [], "once it is known"
     answers(product, message_id, *GOOD, organisation="A20047", name="forged", mailbox="B86071OT001")
     assert product.row(message_id).status is Status.UNCERTAIN
@@ -236,9 +237,9 @@ def test_what_the_directory_does_not_say_is_asked_again_and_then_a_person_decide
     product = Product(hold_window_seconds=0)
     message_id = lost_sight_of(product)
     for _ in range(lifecycle.MOST_ROUTING_QUESTIONS):
-        (fact,) = routes(product, Directory(listed), message_id)
-        assert fact.details == {"mesh_message_id": None, "mailbox": None}
-        product.ledger.record(message_id, fact)
+        (event,) = routes(product, Directory(listed), message_id)
+        assert event.details == {"mesh_message_id": None, "mailbox": None}
+        product.ledger.record(message_id, event)
     assert routes(product, Directory(listed), message_id) == []
     answers(product, message_id, *GOOD, organisation="A20047")
     assert product.row(message_id).status is Status.UNCERTAIN
@@ -249,7 +250,7 @@ def test_nobody_is_looked_up_where_the_request_names_no_practice_or_mesh_has_not
     product = Product(hold_window_seconds=0)
     unnamed = lost_sight_of(product, registered_practice=None)
     waiting = product.asks().message_id
-    assert [routes(product, Directory(("never",)), each) for each in (unnamed, waiting)] == [[], []]
+    assert [routes(product, Directory(("never",)), message) for message in (unnamed, waiting)] == [[], []]
 
 
 def test_a_copy_that_was_looked_up_is_not_asked_about() -> None:

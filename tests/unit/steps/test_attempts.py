@@ -1,4 +1,4 @@
-"""What a request provokes on the queue's last receive becomes its refusal, and no dead letter without a name."""
+"""A request that fails on the last receive is refused, and becomes no dead letter without a name."""
 
 import json
 from datetime import timedelta
@@ -13,7 +13,7 @@ from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
 from gpconnect_messaging.pds.errors import CredentialsError, Unavailable
 from gpconnect_messaging.requests.senders import SenderSettingsError
 from gpconnect_messaging.steps.attempts import KILLED, Attempts
-from gpconnect_messaging.steps.build import Built, UnknownRequestError
+from gpconnect_messaging.steps.build import BuildResult, UnknownRequestError
 from gpconnect_messaging.steps.waiting import NotReadyError
 from gpconnect_messaging.storage import StorageError
 from tests.unit.steps.holding import WINDOW, Product
@@ -31,12 +31,12 @@ class Poisoned(Product):
         self.request_id = str(self.builder.identifiers.queued_request_id(self.raw))
         self.attempts = Attempts(builder=self.builder, ledger=self.ledger, most=MOST)
 
-    def receive(self, number: int) -> Built:
+    def receive(self, number: int) -> BuildResult:
         return self.attempts.again(self.request_id, self._build, number) if number > 1 else self._build()
 
-    def receives(self) -> Built | BaseException:
+    def receives(self) -> BuildResult | BaseException:
         """Offer the request as often as the queue does; return what came of the last time."""
-        came: Built | BaseException
+        came: BuildResult | BaseException
         for number in range(1, MOST + 1):
             try:
                 came = self.receive(number)
@@ -44,7 +44,7 @@ class Poisoned(Product):
                 came = error
         return came
 
-    def _build(self) -> Built:
+    def _build(self) -> BuildResult:
         built = self.builder.queued(self.raw, self.arrived) if self.error is None else None
         if self.error:
             self.evidence.keep_request(self.request_id, self.raw, self.time())
@@ -71,7 +71,7 @@ def client_error(code: str) -> ClientError:
 def test_whatever_a_request_provokes_it_becomes_invalid_on_the_last_receive(error: Exception) -> None:
     product = Poisoned(error)
     built = product.receives()
-    assert isinstance(built, Built)
+    assert isinstance(built, BuildResult)
     assert (built.status, built.gave_up) == (Status.INVALID, error)
     row = product.row(product.request_id)
     assert row.status is Status.INVALID
@@ -126,7 +126,7 @@ def test_a_request_at_which_every_process_is_killed_is_refused_before_it_is_touc
 def test_a_request_that_was_killed_only_beside_another_is_built_on_its_last_receive() -> None:
     product = Poisoned(Killed())
     cast("Any", product.ledger).end_request = lambda _id: None
-    for number in (1, 3):  # the batch was killed before its turn at the other receives
+    for number in (1, 3):  # at the other receives the batch was killed before this request
         with pytest.raises(Killed):
             product.receive(number)
     product.error = None
@@ -139,7 +139,7 @@ def test_a_held_request_that_fails_at_its_release_becomes_invalid() -> None:
     product.time.advance(WINDOW + timedelta(minutes=1))
     attempts = Attempts(builder=product.builder, ledger=product.ledger, most=MOST)
 
-    def build() -> Built:
+    def build() -> BuildResult:
         raise TypeError
 
     assert attempts.again(held.message_id, build, MOST).status is Status.INVALID
@@ -151,5 +151,5 @@ def test_a_request_that_cannot_even_be_read_is_refused_without_a_mailbox(monkeyp
     product = Poisoned(TypeError())
     monkeypatch.setattr("gpconnect_messaging.steps.build.parse", lambda _raw: json.loads("["))
     built = product.receives()
-    assert isinstance(built, Built)
+    assert isinstance(built, BuildResult)
     assert product.row(product.request_id).mailbox == "-"

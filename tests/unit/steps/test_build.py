@@ -11,13 +11,13 @@ import pytest
 
 from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose
 from gpconnect_messaging.itk3.message import Message
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.ledger.records import Order, Origin
 from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
 from gpconnect_messaging.requests.models import LARGEST_REQUEST
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.steps import build
-from gpconnect_messaging.steps.build import Builder, Built, UnknownRequestError
+from gpconnect_messaging.steps.build import Builder, BuildResult, UnknownRequestError
 from gpconnect_messaging.steps.waiting import NotReadyError
 from gpconnect_messaging.storage import DropFile, Evidence, NotThereError
 from tests.examples import MAILBOXES, REQUESTS, request_data
@@ -42,15 +42,15 @@ class Dropping(Product):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
-    def drops(self, name: str = SAMPLE, key: str = KEY, sequencer: str = "", **changes: Any) -> Built:
+    def drops(self, name: str = SAMPLE, key: str = KEY, sequencer: str = "", **changes: Any) -> BuildResult:
         self.put(key, json.dumps(request_data(name, **changes)).encode())
         return self.builder.dropped("drop", key, "1", self.time(), sequencer)
 
-    def reasons(self, built: Built) -> list[str]:
-        (fact,) = self.row(built.message_id).history.of(FactKind.REQUEST_REFUSED)
+    def reasons(self, built: BuildResult) -> list[str]:
+        (event,) = self.row(built.message_id).history.of(EventType.REQUEST_REFUSED)
         assert built.status is Status.INVALID
         assert self.told() == ["A request was refused"], "a person knows at once"
-        return cast("list[str]", fact.details["reasons"])
+        return cast("list[str]", event.details["reasons"])
 
     def received(self) -> set[str]:
         pages = self.evidence.receipt_pages(self.time().astimezone(UTC).date())
@@ -90,7 +90,7 @@ def test_a_held_request_remembers_where_its_documents_are(tmp_path: Path) -> Non
 
 def test_an_event_of_another_bucket_is_refused_unread_with_a_receipt(product: Dropping) -> None:
     product.put(KEY, b"{}")
-    refused = product.builder.dropped("other", KEY, "1")
+    refused = product.builder.dropped("other", KEY, "1", None, "")
     assert product.reasons(refused) == ["request: lies in a bucket that is not the drop"]
     assert product.drop.reads == []
     assert product.received() == {refused.message_id}
@@ -99,15 +99,15 @@ def test_an_event_of_another_bucket_is_refused_unread_with_a_receipt(product: Dr
 @pytest.mark.parametrize("version", ["", "\ud800"])
 def test_an_event_without_a_version_makes_no_second_request_of_an_object(product: Dropping, version: str) -> None:
     taken = product.drops()
-    refused = product.builder.dropped("drop", KEY, version)
-    assert product.reasons(refused) == ["request: was announced without its object's version"]
+    refused = product.builder.dropped("drop", KEY, version, None, "")
+    assert product.reasons(refused) == ["request: was announced without an object version"]
     assert refused.message_id in product.received()
     assert product.row(taken.message_id).version == 1
     assert product.drops().message_id == taken.message_id
 
 
 def test_a_request_that_was_removed_is_refused_with_a_receipt(product: Dropping) -> None:
-    refused = product.builder.dropped("drop", "in/two/request.json", "1")
+    refused = product.builder.dropped("drop", "in/two/request.json", "1", None, "")
     assert product.reasons(refused) == ["request: was removed before it could be read"]
     assert product.received() == {refused.message_id}
     origin = product.ledger.find_origin(refused.message_id)
@@ -118,17 +118,17 @@ def test_a_request_that_was_removed_is_refused_with_a_receipt(product: Dropping)
 
 def test_a_request_that_is_too_long_is_refused(product: Dropping) -> None:
     product.put(KEY, b" " * (LARGEST_REQUEST + 1))
-    assert product.reasons(product.builder.dropped("drop", KEY, "1")) == [
-        "request: is larger than 1.05 MB (1,048,576 bytes): leave out what is not needed"
+    assert product.reasons(product.builder.dropped("drop", KEY, "1", None, "")) == [
+        "request: is larger than 1.05 MB (1,048,576 bytes): leave out content that is not needed"
     ]
 
 
 def test_a_request_without_an_arrival_came_now(product: Dropping) -> None:
     product.put(KEY, json.dumps(request_data(SAMPLE)).encode())
     before = product.time()
-    dropped = product.builder.dropped("drop", KEY, "1")
-    (fact,) = product.row(dropped.message_id).history.of(FactKind.BUILT)
-    assert before.isoformat() < fact.details["arrived"] < product.time().isoformat()
+    dropped = product.builder.dropped("drop", KEY, "1", None, "")
+    (event,) = product.row(dropped.message_id).history.of(EventType.BUILT)
+    assert before.isoformat() < event.details["arrived"] < product.time().isoformat()
 
 
 def test_of_two_versions_of_one_object_s3s_sequencer_says_which_is_newer(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_of_two_versions_of_one_object_s3s_sequencer_says_which_is_newer(tmp_pat
 def test_a_request_on_the_queue_needs_an_id_of_its_own_and_a_dropped_one_does_not(product: Dropping) -> None:
     product.put("report.pdf", PDF)
     refused = product.builder.queued(json.dumps(request_data(SAMPLE)).encode())
-    assert product.reasons(refused) == ["request_id: is missing: a request on the queue needs one of its own"]
+    assert product.reasons(refused) == ["request_id: is missing: a request on the queue needs one"]
     assert product.received() == {refused.message_id}
     built = product.builder.queued(json.dumps(request_data(SAMPLE, request_id="request-1")).encode())
     assert built.status is Status.BUILT
@@ -168,7 +168,7 @@ def test_a_refused_request_is_not_released(product: Dropping) -> None:
 
 
 def order(monkeypatch: pytest.MonkeyPatch, product: Dropping, of: str, **origin: Any) -> str:
-    """An operator orders a kept request to be taken in again; give its new id."""
+    """An operator resubmits a kept request; return the new id."""
     again = "5f0e7f58-0000-5000-8000-000000000009"
     given = Order(
         request_id=again, of=of, origin=Origin(**({"folder": "in/one/", "document_versions": ("1",)} | origin))
@@ -197,8 +197,8 @@ def test_a_request_is_taken_in_again_with_its_documents_of_then(
     assert built.status is Status.BUILT
     assert looks == ["1"]
     assert {request_id, again} <= product.received()
-    (fact,) = product.row(built.message_id).history.of(FactKind.BUILT)
-    assert fact.details["arrived"] == arrived.isoformat()
+    (event,) = product.row(built.message_id).history.of(EventType.BUILT)
+    assert event.details["arrived"] == arrived.isoformat()
 
 
 def test_a_request_that_is_not_kept_cannot_be_taken_in_again(
@@ -225,7 +225,7 @@ def test_a_request_that_is_given_up_keeps_its_origin(product: Dropping, monkeypa
     product.builder.give_up(new, "TypeError", Origin(folder="in/one/"))
     again = order(monkeypatch, product, "kept", folder="in/two/")
     product.builder.give_up(again, "TypeError")
-    origins = [product.ledger.find_origin(each) for each in (new, again)]
+    origins = [product.ledger.find_origin(request_id) for request_id in (new, again)]
     assert [origin and origin.folder for origin in origins] == ["in/one/", "in/two/"]
 
 
@@ -238,10 +238,10 @@ def test_a_held_request_whose_message_breaks_a_rule_in_its_version_is_refused(
     def broken(*_: Any, **__: Any) -> Any:
         raise RequestRefusedError.because("request", "breaks GPCM-SD-039 in this version")
 
-    monkeypatch.setattr(Builder, "_stored", broken)
+    monkeypatch.setattr(Builder, "_store_all", broken)
     product.time.advance(WINDOW + MINUTE)
     refused = product.builder.release(held.message_id)
-    assert refused == Built(held.message_id, Status.INVALID)
+    assert refused == BuildResult(held.message_id, Status.INVALID)
     assert product.reasons(refused) == ["request: breaks GPCM-SD-039 in this version"]
 
 
@@ -255,8 +255,8 @@ def test_a_held_request_that_is_not_kept_any_longer_is_refused(tmp_path: Path, m
     monkeypatch.setattr(Evidence, "request", gone)
     product.later(WINDOW + MINUTE)
     assert product.status(held) is Status.INVALID
-    (fact,) = product.row(held.message_id).history.of(FactKind.REQUEST_REFUSED)
-    assert fact.details["reasons"] == ["request: is not kept any longer: it waited for too long"]
+    (event,) = product.row(held.message_id).history.of(EventType.REQUEST_REFUSED)
+    assert event.details["reasons"] == ["request: is not kept any longer: it waited for too long"]
 
 
 def test_a_request_is_as_old_as_now_where_its_order_does_not_say_when_it_first_came(
@@ -265,8 +265,8 @@ def test_a_request_is_as_old_as_now_where_its_order_does_not_say_when_it_first_c
     product.evidence.keep_request("kept", json.dumps(request_data(SAMPLE)).encode(), product.time())
     before = product.time()
     built = product.builder.again(order(monkeypatch, product, "kept"))
-    (fact,) = product.row(built.message_id).history.of(FactKind.BUILT)
-    assert before.isoformat() < fact.details["arrived"] < product.time().isoformat()
+    (event,) = product.row(built.message_id).history.of(EventType.BUILT)
+    assert before.isoformat() < event.details["arrived"] < product.time().isoformat()
 
 
 @pytest.mark.parametrize("claimed", [(), ("7", "8")])
@@ -361,7 +361,7 @@ def test_every_document_that_is_wrong_is_named(product: Dropping) -> None:
     ]
 
 
-# A request that comes before its documents
+# A request that comes before the documents
 
 WAIT = timedelta(minutes=10)
 
@@ -384,7 +384,7 @@ def test_a_request_waits_for_a_document_that_comes_later_and_is_built_then(waiti
     arrived, waits = waiting.time(), list[int]()
     while waiting.time.time - arrived < WAIT - timedelta(minutes=1):
         with pytest.raises(NotReadyError, match="not in the drop yet") as pending:
-            waiting.builder.dropped("drop", KEY, "1", arrived)
+            waiting.builder.dropped("drop", KEY, "1", arrived, "")
         waits.append(round(pending.value.again_in.total_seconds()))
         waiting.time.advance(pending.value.again_in)
     assert waits[0] == 15
@@ -392,10 +392,10 @@ def test_a_request_waits_for_a_document_that_comes_later_and_is_built_then(waiti
     assert (waiting.told(), waiting.outbox.messages) == ([], {})
     assert waiting.received() == {str(waiting.builder.identifiers.dropped_request_id("drop", KEY, "1"))}
     waiting.put(f"in/one/{last}", files[last])
-    built = waiting.builder.dropped("drop", KEY, "1", arrived)
+    built = waiting.builder.dropped("drop", KEY, "1", arrived, "")
     assert built.status is Status.BUILT
-    (fact,) = waiting.row(built.message_id).history.of(FactKind.BUILT)
-    assert fact.details["arrived"] == arrived.isoformat(), "its place in the order is its own arrival's"
+    (event,) = waiting.row(built.message_id).history.of(EventType.BUILT)
+    assert event.details["arrived"] == arrived.isoformat(), "its place in the order is its own arrival's"
 
 
 def test_a_request_whose_document_never_comes_is_refused_in_time_and_can_be_dropped_again(waiting: Dropping) -> None:
@@ -404,15 +404,17 @@ def test_a_request_whose_document_never_comes_is_refused_in_time_and_can_be_drop
         waiting.drops()
     arrived = waiting.time()
     waiting.time.advance(WAIT)
-    refused = waiting.builder.dropped("drop", KEY, "1", arrived)
+    refused = waiting.builder.dropped("drop", KEY, "1", arrived, "")
     assert waiting.reasons(refused) == [
         "documents[0].key: names no file in the drop bucket, and none came within 10 minutes of it: put it there, and "
         "drop the request again"
     ]
     waiting.put("in/one/report.pdf", PDF)
-    assert waiting.builder.dropped("drop", KEY, "1", arrived) == refused, "a document that comes later changes nothing"
+    assert waiting.builder.dropped("drop", KEY, "1", arrived, "") == refused, (
+        "a document that comes later changes nothing"
+    )
     waiting.drop.version = "2"
-    assert waiting.builder.dropped("drop", KEY, "2", waiting.time()).status is Status.BUILT
+    assert waiting.builder.dropped("drop", KEY, "2", waiting.time(), "").status is Status.BUILT
 
 
 def test_a_ready_resource_in_a_file_and_a_document_of_a_queued_request_are_waited_for(waiting: Dropping) -> None:
@@ -438,7 +440,7 @@ def test_a_held_requests_document_that_was_removed_is_not_waited_for(tmp_path: P
     assert product.reasons(refused) == ["documents[0].key: names no file in the drop bucket"]
 
 
-def ready(product: Dropping, **changes: Any) -> Built:
+def ready(product: Dropping, **changes: Any) -> BuildResult:
     for name in ("discharge.pdf", "medicines.pdf"):
         product.put(f"in/one/{name}", (REQUESTS / READY / name).read_bytes())
     return product.drops(READY, **changes)
@@ -528,10 +530,10 @@ def test_a_message_is_written_once_where_nobody_else_claimed_its_version(
 def test_the_ledger_has_of_a_message_what_its_way_needs(product: Dropping) -> None:
     arrived = product.time() - MINUTE
     product.put(KEY, json.dumps(request_data(SAMPLE)).encode())
-    row = product.row(product.builder.dropped("drop", KEY, "1", arrived).message_id)
-    (fact,) = row.history.of(FactKind.BUILT)
+    row = product.row(product.builder.dropped("drop", KEY, "1", arrived, "").message_id)
+    (event,) = row.history.of(EventType.BUILT)
     mailbox = next(iter(MAILBOXES.values()))
-    assert fact.details == {
+    assert event.details == {
         "sha256": "hash",
         "size": len(product.outbox.messages[row.message_id]),
         "infrastructure_seconds": mailbox.infrastructure_deadline.total_seconds(),
@@ -539,7 +541,7 @@ def test_the_ledger_has_of_a_message_what_its_way_needs(product: Dropping) -> No
         "to_organisation": "A20047",
         "registration": {"source": "the request", "ods_code": "A20047", "name": "Millbrook Surgery"},
         "arrived": arrived.isoformat(),
-        "warn_at": fact.details["warn_at"],
+        "warn_at": event.details["warn_at"],
     }
     assert (row.version, row.messages, row.encounter) == (1, 1, request_data(SAMPLE)["encounter"])
     assert (row.mailbox, row.created_at.microsecond) == ("Y90001OT001", 0)
@@ -553,9 +555,9 @@ def test_a_replacement_later_than_a_day_is_sent_with_what_advises_against_it(
     product.drops()
     product.time.advance(timedelta(hours=hours))
     second = product.row(product.drops(key="in/one/again/../request.json").message_id)
-    (fact,) = second.history.of(FactKind.BUILT)
+    (event,) = second.history.of(EventType.BUILT)
     assert second.version == 2
-    assert [each.partition(":")[0] for each in fact.details.get("advice", ())] == ["GPCM-SD-037"] * advised
+    assert [advice.partition(":")[0] for advice in event.details.get("advice", ())] == ["GPCM-SD-037"] * advised
 
 
 def test_a_row_of_a_refused_request_names_its_encounter(product: Dropping) -> None:
@@ -567,9 +569,9 @@ def test_a_row_of_a_refused_request_names_its_encounter(product: Dropping) -> No
 
 def test_what_should_have_been_known_by_now_is_not_promised(product: Dropping) -> None:
     product.put(KEY, json.dumps(request_data(SAMPLE)).encode())
-    late = product.builder.dropped("drop", KEY, "1", product.time() - timedelta(hours=4))
-    (fact,) = product.row(late.message_id).history.of(FactKind.BUILT)
-    assert "warn_at" not in fact.details
+    late = product.builder.dropped("drop", KEY, "1", product.time() - timedelta(hours=4), "")
+    (event,) = product.row(late.message_id).history.of(EventType.BUILT)
+    assert "warn_at" not in event.details
 
 
 def test_a_repeated_request_queues_its_message_while_no_sender_took_it(product: Dropping) -> None:
@@ -585,7 +587,7 @@ def test_a_repeated_request_queues_its_message_while_no_sender_took_it(product: 
 def test_a_report_that_is_rendered_shows_the_pictures_of_its_attachments(
     product: Dropping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = [each for each in (REQUESTS / "rendered-report").iterdir() if each.name != "request.json"]
+    files = [file for file in (REQUESTS / "rendered-report").iterdir() if file.name != "request.json"]
     for file in files:
         product.put(f"in/one/{file.name}", file.read_bytes())
     chunks, read = product.drop.chunks, []

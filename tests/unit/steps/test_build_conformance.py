@@ -9,7 +9,7 @@ from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.specification import Version
-from gpconnect_messaging.steps.build import Builder, _Found
+from gpconnect_messaging.steps.build import Builder, _RequestContent
 from tests.examples import CREATED_AT, MAILBOXES, a_request
 from tests.identifiers import IDENTIFIERS
 
@@ -25,7 +25,7 @@ def reasons(mailbox: MailboxSettings, **changes: Any) -> list[str]:
     message = Message(request=request, mailbox=mailbox, identifiers=IDENTIFIERS, version=1, created_at=CREATED_AT)
     report = OpenedFile(key="report.pdf", version="1", size=50_000, at=CREATED_AT, content_type="application/pdf")
     try:
-        builder._check([message], _Found(documents=(report,), ready=(), supplied=(), digests=()))
+        builder._check([message], _RequestContent(documents=(report,), ready=(), supplied=(), digests=()))
     except RequestRefusedError as refused:
         return [reason.field for reason in refused.reasons]
     return []

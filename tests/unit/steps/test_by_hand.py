@@ -6,9 +6,9 @@ import pytest
 
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.operators import ActorError, ReasonError
-from gpconnect_messaging.steps.by_hand import NotPossibleError
+from gpconnect_messaging.steps.operator_actions import NotPossibleError
 from tests.identifiers import ids_of
 from tests.unit.steps.holding import WINDOW, Product
 
@@ -38,10 +38,10 @@ def test_an_accepted_rejection_is_notified_at_once() -> None:
     message_id = sent(product)
     answered(product, message_id, "30002", "R1")
     product.topic.told.clear()
-    assert product.by_hand.accept_response(message_id, "R1", "operator-7") is Status.REJECTED
+    assert product.operator_actions.accept_response(message_id, "R1", "operator-7") is Status.REJECTED
     assert product.told()[-1:] == ["A practice rejected a message"]
-    (fact,) = product.row(message_id).history.of(FactKind.RESPONSE_ACCEPTED)
-    assert fact.details == {"mesh_message_id": "R1", "actor": "operator-7"}
+    (event,) = product.row(message_id).history.of(EventType.RESPONSE_ACCEPTED)
+    assert event.details == {"mesh_message_id": "R1", "actor": "operator-7"}
 
 
 def test_only_a_suspicious_response_of_the_message_can_be_accepted() -> None:
@@ -50,8 +50,8 @@ def test_only_a_suspicious_response_of_the_message_can_be_accepted() -> None:
     answered(product, message_id, "20013", "R1")
     for name in ("R2", ""):
         with pytest.raises(NotPossibleError, match=f"{message_id} has no such suspicious response"):
-            product.by_hand.accept_response(message_id, name, "operator-7")
-    assert product.by_hand.accept_response(message_id, "R1", "operator-7") is Status.ACKNOWLEDGED
+            product.operator_actions.accept_response(message_id, name, "operator-7")
+    assert product.operator_actions.accept_response(message_id, "R1", "operator-7") is Status.ACKNOWLEDGED
 
 
 @pytest.mark.requirement("1.5:GPCM-SD-035", "GPCM-SD-128")
@@ -60,9 +60,9 @@ def test_an_accepted_20014_voids_what_the_message_replaced_and_no_other_code_doe
     first, second = sent(product), sent(product)
     answered(product, second, "20014", "R1")
     answered(product, second, "20009", "R2")
-    assert product.by_hand.accept_response(second, "R2", "operator-7") is Status.REJECTED
+    assert product.operator_actions.accept_response(second, "R2", "operator-7") is Status.REJECTED
     assert product.row(first).status is Status.SENT
-    assert product.by_hand.accept_response(second, "R1", "operator-7") is Status.REJECTED
+    assert product.operator_actions.accept_response(second, "R1", "operator-7") is Status.REJECTED
     assert product.row(first).status is Status.REJECTED
     assert product.row(first).history.void
 
@@ -72,15 +72,15 @@ def test_a_request_is_released_with_what_was_known_to_differ_and_only_while_it_i
     held = product.asks()
     differs = lifecycle.differs(at=product.time(), fields=["patient.surname"], comparison="comparisons/1")
     product.ledger.record(held.message_id, differs)
-    assert product.by_hand.release(held.message_id, "operator-7") is Status.HELD
-    (fact,) = product.row(held.message_id).history.of(FactKind.RELEASED_BY_A_PERSON)
-    assert fact.details == {"actor": "operator-7", "despite": ["patient.surname"]}
+    assert product.operator_actions.release(held.message_id, "operator-7") is Status.HELD
+    (event,) = product.row(held.message_id).history.of(EventType.RELEASED_BY_A_PERSON)
+    assert event.details == {"actor": "operator-7", "despite": ["patient.surname"]}
     other = product.asks(encounter="another")
     product.withdraws(encounter="another")
     with pytest.raises(NotPossibleError, match="is not held"):
-        product.by_hand.release(other.message_id, "operator-7")
+        product.operator_actions.release(other.message_id, "operator-7")
     with pytest.raises(NotPossibleError, match="is not held"):
-        product.by_hand.release("5f0e7f58-0000-5000-8000-000000000009", "operator-7")
+        product.operator_actions.release("5f0e7f58-0000-5000-8000-000000000009", "operator-7")
 
 
 def test_a_difference_that_is_found_while_the_operator_decides_needs_another_decision() -> None:
@@ -88,19 +88,19 @@ def test_a_difference_that_is_found_while_the_operator_decides_needs_another_dec
     held = product.asks()
     record = product.ledger.record
 
-    def found_meanwhile(row_id: str, fact: lifecycle.Fact, **how: object) -> object:
+    def found_meanwhile(row_id: str, event: lifecycle.LedgerEvent, **how: object) -> object:
         record(row_id, lifecycle.differs(at=product.time(), fields=["patient.surname"], comparison="comparisons/1"))
-        return record(row_id, fact, **how)  # type: ignore[arg-type]
+        return record(row_id, event, **how)  # type: ignore[arg-type]
 
     product.ledger.record = found_meanwhile  # type: ignore[method-assign, assignment]
     with pytest.raises(NotPossibleError, match="found to differ from PDS just now"):
-        product.by_hand.release(held.message_id, "operator-7")
+        product.operator_actions.release(held.message_id, "operator-7")
 
 
 def test_what_waits_for_no_earlier_version_cannot_be_let_pass() -> None:
     product = Product(hold_window_seconds=0)
     with pytest.raises(NotPossibleError, match="waits for no earlier version"):
-        product.by_hand.let_pass(sent(product), "operator-7", "damaged in store")
+        product.operator_actions.skip_earlier_versions(sent(product), "operator-7", "damaged in store")
 
 
 def test_a_message_is_let_pass_with_who_and_why() -> None:
@@ -113,9 +113,9 @@ def test_a_message_is_let_pass_with_who_and_why() -> None:
     assert product.status(blocked) is Status.BUILT
     for actor, reason, error in ((" ", "damaged", ActorError), ("operator-7", " ", ReasonError)):
         with pytest.raises(error):
-            product.by_hand.let_pass(blocked.message_id, actor, reason)
-    product.by_hand.let_pass(blocked.message_id, "operator-7", "damaged in store")
-    (fact,) = product.row(blocked.message_id).history.of(FactKind.WAITS_NO_LONGER)
-    assert (fact.details["actor"], fact.details["reason"]) == ("operator-7", "damaged in store")
+            product.operator_actions.skip_earlier_versions(blocked.message_id, actor, reason)
+    product.operator_actions.skip_earlier_versions(blocked.message_id, "operator-7", "damaged in store")
+    (event,) = product.row(blocked.message_id).history.of(EventType.WAITS_NO_LONGER)
+    assert (event.details["actor"], event.details["reason"]) == ("operator-7", "damaged in store")
     product.later(WINDOW)
     assert product.status(blocked) is Status.SENT

@@ -18,12 +18,12 @@ from gpconnect_messaging.enabled import ASKED_AGAIN, EnabledParts, PartKind
 from gpconnect_messaging.ledger.canaries import KEPT, Canaries
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.store import Ledger
-from gpconnect_messaging.pds.errors import Busy
+from gpconnect_messaging.pds.errors import RetryLater
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
-from gpconnect_messaging.steps.build import Built
+from gpconnect_messaging.steps.build import BuildResult
 from gpconnect_messaging.steps.canary import BuildCanary, EndCanary, StartCanaries, UnknownCanaryError
-from gpconnect_messaging.steps.due_work import Swept
-from gpconnect_messaging.steps.escalate import Escalated
+from gpconnect_messaging.steps.due_work import SweepResult
+from gpconnect_messaging.steps.escalate import EscalationResult
 from gpconnect_messaging.steps.send import Sender, UnknownMessageError
 from tests.in_memory import Table
 from tests.steps_in_memory import PATIENCE
@@ -46,7 +46,7 @@ ENVIRONMENT = {
 
 @dataclass
 class Clock:
-    """A time that stands still until it is moved."""
+    """A clock that stands still until it is moved."""
 
     time: datetime = datetime(2026, 11, 29, 4, 0, tzinfo=UTC)
 
@@ -71,7 +71,7 @@ class Context(SimpleNamespace):
 
 @dataclass
 class Sqs:
-    """SQS: what was put on each queue, by the queue's URL."""
+    """SQS: the queued messages, by queue URL."""
 
     sent: list[tuple[str, str]] = field(default_factory=list)
 
@@ -91,9 +91,9 @@ class Refused:
 
     bodies: list[bytes] = field(default_factory=list)
 
-    def queued(self, raw: bytes, _at: Any, _queue_of: str) -> Built:
+    def queued(self, raw: bytes, _at: Any, _queue_of: str) -> BuildResult:
         self.bodies.append(raw)
-        return Built("a-request", Status.HELD, unanswered=Busy("lookup", "used up"))
+        return BuildResult("a-request", Status.HELD, unanswered=RetryLater("lookup", "used up"))
 
 
 class Product:
@@ -104,7 +104,7 @@ class Product:
         sqs: Any = self.sqs
         canaries = self.canaries = Canaries(cast("Any", self.table), "ledger")
         self.intake = IntakeQueue(sqs, "intake")
-        swept, escalated = (lambda *_: Swept()), (lambda *_: Escalated())
+        swept, escalated = (lambda *_: SweepResult()), (lambda *_: EscalationResult())
         steps = {
             "start_canaries": StartCanaries(
                 canaries=canaries, intake_queue=self.intake, every=EVERY, now=self.clock
@@ -127,7 +127,7 @@ class Product:
         self.handlers["poller"].handler({"task": "due"}, Context())
 
     def take(self, function: str, *bodies: str) -> list[str]:
-        """Give a function what is on its queue; return the records that failed."""
+        """Invoke a function with the messages on the queue; return the records that failed."""
         if not bodies:
             return []
         records = [
@@ -277,7 +277,7 @@ def test_a_canarys_id_in_place_of_a_messages_reaches_neither_the_outbox_nor_mesh
     client, untouched = cast("Any", product.table), cast("Any", Untouched())
     sender = Sender(
         outbox=untouched, ledger=Ledger(client, "ledger", PATIENCE, product.clock), mesh=untouched, notifier=untouched,
-        lease=timedelta(minutes=3), patience=PATIENCE, now=product.clock,
+        lease=timedelta(minutes=3), timeouts=PATIENCE, now=product.clock,
     )  # fmt: skip
     with pytest.raises(UnknownMessageError):
         sender.send(json.loads(body)["canary"])
@@ -313,7 +313,7 @@ def test_the_due_work_measures_the_age_of_the_newest_canary_that_came_through(
 
 @dataclass
 class Aws:
-    """EventBridge, Lambda and KMS: the state of each part, and how often each service was asked."""
+    """EventBridge, Lambda and KMS: the states of the parts, and how often the services were asked."""
 
     states: dict[str, str] = field(
         default_factory=lambda: {"rule": "ENABLED", "one": "Enabled", "two": "Enabled", "key": "Enabled"}
@@ -370,7 +370,9 @@ def test_the_due_work_measures_0_for_what_is_switched_off_and_1_for_the_rest(
     [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     found = {name: _listed(line[name])[0] for name in ("RuleEnabled", "EventSourceMappingsEnabled", "KeysEnabled")}
     assert found == dict.fromkeys(found, 1) | {metric: 0}
-    assert [each for each in (getattr(record, "name_of_the_part", None) for record in caplog.records) if each] == [part]
+    assert [
+        part_name for part_name in (getattr(record, "name_of_the_part", None) for record in caplog.records) if part_name
+    ] == [part]
 
 
 @pytest.mark.parametrize("code", ["ResourceNotFoundException", "NotFoundException"])

@@ -1,4 +1,4 @@
-"""Whatever a confidential consultation holds, its message says nothing of it: searched for, word by word."""
+"""The message of a confidential consultation holds no word of the confidential content."""
 
 import base64
 import io
@@ -78,18 +78,18 @@ def built(folder: Path, data: dict[str, Any]) -> tuple[Product, str]:
     (folder / "request.json").write_text(json.dumps(data), encoding="utf-8")
     product = Product(folder)
     product.clock.time += timedelta(minutes=1)
-    found = product.builder.dropped("drop", "request.json", "1")
+    found = product.builder.dropped("drop", "request.json", "1", None, "")
     assert found.status is Status.BUILT
     return product, found.message_id
 
 
 def documents(message: bytes) -> list[bytes]:
     root = etree.fromstring(message)
-    return [base64.b64decode(each.get("value", "")) for each in root.iter(f"{FHIR}content")]
+    return [base64.b64decode(element.get("value", "")) for element in root.iter(f"{FHIR}content")]
 
 
 def everything_in(pdf: bytes) -> str:
-    """A PDF's bytes, its unpacked streams and its text as a reader has it, white space aside."""
+    """A PDF's bytes, unpacked streams and extracted text, without white space."""
     unpacked = b""
     for piece in pdf.split(b"stream")[1::2]:
         encoded = piece.strip().removesuffix(b"end")
@@ -120,7 +120,7 @@ def test_nothing_of_a_confidential_consultation_is_anywhere_in_its_message(tmp_p
 
 def test_the_search_finds_every_one_of_these_words_where_nothing_is_confidential(tmp_path: Path) -> None:
     open_one = {**CONSULTATION, "confidential": False}
-    open_one["sections"] = [{**each, "confidential": False} for each in open_one["sections"]]  # type: ignore[attr-defined]
+    open_one["sections"] = [{**section, "confidential": False} for section in open_one["sections"]]  # type: ignore[attr-defined]
     product, message_id = built(tmp_path, {**confidential(), "consultation": open_one})
     message = product.outbox.messages[message_id]
     report, *attachments = documents(message)
@@ -131,7 +131,7 @@ def test_the_search_finds_every_one_of_these_words_where_nothing_is_confidential
 
 
 @pytest.mark.requirement("GPCM-SD-CS-008")
-def test_a_supplied_notice_goes_alone_and_under_our_title(tmp_path: Path) -> None:
+def test_a_supplied_notification_goes_alone_and_under_our_title(tmp_path: Path) -> None:
     supplied = [
         {"key": "photo-key.png", "content_type": "image/png", "title": "Phototitle"},
         {"key": "letter-key.txt", "content_type": "text/plain", "title": "Lettertitle"},
@@ -152,7 +152,7 @@ def test_an_image_that_only_confidential_sections_show_is_not_attached(elsewhere
     images = [{"key": key, "content_type": "image/png", "title": "Photograph"} for key in ("wound.png", "drawing.png")]
     data = request_data("rendered-report", consultation__sections=sections, documents=images)
     request = redacted(parse_request(json.dumps(data).encode()))
-    assert [each.key for each in request.documents] == [*(["wound.png"] if elsewhere else []), "drawing.png"]
+    assert [document.key for document in request.documents] == [*(["wound.png"] if elsewhere else []), "drawing.png"]
 
 
 def test_what_is_not_confidential_is_left_as_it_is() -> None:

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.ledger.table import LedgerBusyError
-from gpconnect_messaging.steps.build import Built
+from gpconnect_messaging.steps.build import BuildResult
 from gpconnect_messaging.storage import DropBucket
 from tests.examples import REQUESTS, request_data
 from tests.in_memory import Bucket
@@ -29,32 +29,32 @@ class Copied(Product):
         self.builder = replace(self.builder, drop=DropBucket(cast("Any", self.dropped), "drop"))
         self.puts = 0
 
-    def put(self, folder: str = "in/one", document: bytes = PDF, name: str = SAMPLE, **changes: Any) -> Built:
-        """A sender puts a request and its document down."""
+    def put(self, folder: str = "in/one", document: bytes = PDF, name: str = SAMPLE, **changes: Any) -> BuildResult:
+        """A sender drops a request and a document."""
         self.dropped.put_object(Key=f"{folder}/report.pdf", Body=document)
         body = json.dumps(request_data(name, **changes)).encode()
         self.dropped.put_object(Key=f"{folder}/request.json", Body=body)
         return self.announced(f"{folder}/request.json")
 
-    def copies(self, folder: str = "in/one", *, ordered: bool = True) -> Built:
+    def copies(self, folder: str = "in/one", *, ordered: bool = True) -> BuildResult:
         """Somebody copies all that lies in a folder onto itself, and S3 announces it."""
         for key in (f"{folder}/report.pdf", f"{folder}/request.json"):
             if key in self.dropped.objects:
                 self.dropped.put_object(Key=key, Body=self.dropped.objects[key])
         return self.announced(f"{folder}/request.json", ordered=ordered)
 
-    def announced(self, key: str, *, ordered: bool = True, version: str = "") -> Built:
+    def announced(self, key: str, *, ordered: bool = True, version: str = "") -> BuildResult:
         self.puts += 1
         version = version or self.dropped.head_object(Key=key)["VersionId"]
         return self.builder.dropped("drop", key, version, self.time(), f"{self.puts:018X}" if ordered else "")
 
-    def repeats(self, built: Built) -> str | None:
+    def repeats(self, built: BuildResult) -> str | None:
         """Which request it was found to repeat."""
-        (fact,) = self.row(built.message_id).history.of(FactKind.NOT_REQUIRED)
+        (event,) = self.row(built.message_id).history.of(EventType.NOT_REQUIRED)
         assert built.status is Status.NOT_REQUIRED
-        return cast("str | None", fact.details.get("repeats"))
+        return cast("str | None", event.details.get("repeats"))
 
-    def request_of(self, message: Built) -> str:
+    def request_of(self, message: BuildResult) -> str:
         return self.row(message.message_id).request_id
 
 
@@ -63,7 +63,7 @@ def product() -> Copied:
     return Copied()
 
 
-def reported(product: Copied, **changes: Any) -> Built:
+def reported(product: Copied, **changes: Any) -> BuildResult:
     sent = product.put(**changes)
     product.works()
     assert product.status(sent) is Status.SENT
@@ -206,12 +206,12 @@ def test_a_message_is_claimed_once_where_two_copies_are_built_at_once(product: C
     product.dropped.put_object(Key="in/one/report.pdf", Body=PDF)
     for _ in range(2):
         product.dropped.put_object(Key="in/one/request.json", Body=json.dumps(request_data(SAMPLE)).encode())
-    look_up, built = product.builder.lookup, list[Built]()
+    look_up, built = product.builder.lookup, list[BuildResult]()
 
     def meanwhile(*asked: Any) -> Any:
-        """Another builder takes the second copy in, between this one's look at the content and its claim."""
+        """Another builder receives the second copy, after this one read the content and before it claims."""
         if not built:
-            built.append(Built("", Status.BUILT))
+            built.append(BuildResult("", Status.BUILT))
             built[0] = product.announced("in/one/request.json", version="2")
         return look_up(*asked)
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from gpconnect_messaging.ledger.lifecycle import OFFERS_BEFORE_TOLD, FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import OFFERS_BEFORE_TOLD, EventType, Status
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.steps import due_work
 from tests.identifiers import ids_of
@@ -66,7 +66,7 @@ def test_with_too_little_time_every_message_has_its_turn() -> None:
         once = iter([True])
         product.sweep.run(lambda left=once: next(left, False))  # type: ignore[misc]
         first |= set(product.intake.take())
-        product.time.advance(PATIENCE.stale + MINUTE)  # it falls due again, as if nobody had built it
+        product.time.advance(PATIENCE.requeue_after + MINUTE)  # it falls due again, as if no builder had built it
     assert first == held
 
 
@@ -79,11 +79,11 @@ def test_a_message_that_never_leaves_is_told_even_where_no_upload_was_tried() ->
     blocked = product.asks()
     for offers in range(1, OFFERS_BEFORE_TOLD + 1):
         assert product.told() == []
-        product.later(PATIENCE.stale + MINUTE)
-        assert len(product.row(blocked.message_id).history.of(FactKind.QUEUED_AGAIN)) == offers
+        product.later(PATIENCE.requeue_after + MINUTE)
+        assert len(product.row(blocked.message_id).history.of(EventType.QUEUED_AGAIN)) == offers
     assert product.status(blocked) is Status.BUILT
     assert product.told() == ["A message cannot be sent"]
-    product.later(PATIENCE.stale + MINUTE)
+    product.later(PATIENCE.requeue_after + MINUTE)
     assert len(product.told()) == 1
 
 
@@ -102,7 +102,7 @@ def test_thousands_of_one_kind_do_not_hold_up_the_few_of_another() -> None:
     assert (swept.released, swept.queued_again, swept.left) == (1, 3, 47)
 
 
-def test_notices_are_told_and_messages_are_healed_whatever_time_the_other_takes(
+def test_notifications_are_told_and_messages_are_healed_whatever_time_the_other_takes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(due_work, "MOST_TOLD", 2)
@@ -113,14 +113,14 @@ def test_notices_are_told_and_messages_are_healed_whatever_time_the_other_takes(
             product.asks(encounter=f"wrong-{number}", patient__birth_date="2999-01-01")
     built = product.asks()
     product.queue.take()
-    product.time.advance(PATIENCE.stale + MINUTE)
+    product.time.advance(PATIENCE.requeue_after + MINUTE)
     with pytest.raises(EndpointConnectionError):
         product.sweep.run()
     assert product.queue.take() == [built.message_id], "although SNS is away"
     monkeypatch.undo()
     monkeypatch.setattr(due_work, "MOST_TOLD", 2)
-    product.time.advance(PATIENCE.stale + MINUTE)
-    assert [product.sweep.run().notices_told, product.sweep.run().notices_told] == [2, 1]
+    product.time.advance(PATIENCE.requeue_after + MINUTE)
+    assert [product.sweep.run().notifications_told, product.sweep.run().notifications_told] == [2, 1]
 
 
 def unreachable(**_: object) -> None:

@@ -1,4 +1,4 @@
-"""The sweep does for each status what is due, counts it, and leaves alone what moved on."""
+"""The sweep does the due work by status, counts it, and leaves changed messages alone."""
 
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -8,11 +8,11 @@ import pytest
 
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, Status
 from gpconnect_messaging.ledger.records import MessageRecord
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.steps import due_work
-from gpconnect_messaging.steps.due_work import Sweep, Swept
+from gpconnect_messaging.steps.due_work import Sweep, SweepResult
 from tests.in_memory import Intake, Queue
 from tests.model.mesh import Mood
 from tests.unit.steps.sending import LEASE, MAILBOX, MESSAGE_ID, PATIENCE, Sending
@@ -29,7 +29,7 @@ class SweptMessage(Sending):
         self.queue, self.intake = Queue(), Intake()
         self.sweep = Sweep(
             ledger=self.ledger, send_queue=self.queue, intake_queue=self.intake,  # type: ignore[arg-type]
-            notifier=Notifier(self.topic, "topic", self.ledger), patience=PATIENCE, now=self.clock,  # type: ignore[arg-type]
+            notifier=Notifier(self.topic, "topic", self.ledger), timeouts=PATIENCE, now=self.clock,  # type: ignore[arg-type]
         )  # fmt: skip
 
     def after(self, wait: timedelta) -> dict[str, int]:
@@ -37,14 +37,14 @@ class SweptMessage(Sending):
         self.clock.advance(wait)
         return {name: count for name, count in asdict(self.sweep.run()).items() if count}
 
-    def hold(self, *facts: Fact) -> str:
+    def hold(self, *events: LedgerEvent) -> str:
         """Have a request that is held, or being released."""
         held = lifecycle.held(
             at=self.clock(), release_at=self.clock() + timedelta(hours=1), by_a_person=False, requirement="", why=""
         )
         record = MessageRecord(
             message_id="held-request", request_id="held-request", mailbox=MAILBOX, encounter="e2", version=0,
-            encounter_key="key", created_at=self.clock(), history=lifecycle.History((held, *facts)),
+            encounter_key="key", created_at=self.clock(), history=lifecycle.MessageHistory((held, *events)),
         )  # fmt: skip
         self.ledger.create(record)
         return record.message_id
@@ -56,20 +56,20 @@ def message() -> SweptMessage:
 
 
 def test_nothing_counts_where_nothing_is_due(message: SweptMessage) -> None:
-    assert message.after(PATIENCE.stale - MINUTE) == {}
-    assert Swept() == Swept(
-        released=0, queued_again=0, leases_ended=0, overdue=0, running_late=0, notices_told=0, left=0
+    assert message.after(PATIENCE.requeue_after - MINUTE) == {}
+    assert SweepResult() == SweepResult(
+        released=0, queued_again=0, leases_ended=0, overdue=0, running_late=0, notifications_told=0, left=0
     )
 
 
 def test_a_message_that_no_sender_took_is_queued_again_and_again(message: SweptMessage) -> None:
     for times in (1, 2):
-        assert message.after(PATIENCE.stale + SECOND) == {"queued_again": 1}
+        assert message.after(PATIENCE.requeue_after + SECOND) == {"queued_again": 1}
         assert message.queue.take() == [MESSAGE_ID]
         assert message.after(SECOND) == {}
-        assert len(message.facts(FactKind.QUEUED_AGAIN)) == times
-    assert [fact.details["why"] for fact in message.facts(FactKind.QUEUED_AGAIN)] == ["BUILT", "BUILT"]
-    assert [fact.identity for fact in message.facts(FactKind.QUEUED_AGAIN)] == ["queued-again-1", "queued-again-2"]
+        assert len(message.events(EventType.QUEUED_AGAIN)) == times
+    assert [event.details["why"] for event in message.events(EventType.QUEUED_AGAIN)] == ["BUILT", "BUILT"]
+    assert [event.identity for event in message.events(EventType.QUEUED_AGAIN)] == ["queued-again-1", "queued-again-2"]
 
 
 def test_a_sender_that_died_leaves_an_uncertain_upload_which_goes_again_after_its_wait(message: SweptMessage) -> None:
@@ -77,9 +77,9 @@ def test_a_sender_that_died_leaves_an_uncertain_upload_which_goes_again_after_it
     assert message.after(LEASE - SECOND) == {}
     assert message.after(2 * SECOND) == {"leases_ended": 1}
     assert message.history.status is Status.UNCERTAIN
-    (uncertain,) = message.facts(FactKind.UPLOAD_UNCERTAIN)
+    (uncertain,) = message.events(EventType.UPLOAD_UNCERTAIN)
     assert (uncertain.details["attempt"], uncertain.source) == (1, "poller")
-    assert message.after(PATIENCE.uncertain - SECOND) == {}
+    assert message.after(PATIENCE.resolve_after - SECOND) == {}
     assert message.after(2 * SECOND) == {"queued_again": 1}
     assert message.queue.take() == [MESSAGE_ID]
     assert message.send() is Status.SENT
@@ -104,7 +104,7 @@ def test_a_late_acknowledgement_is_overdue_and_a_person_is_notified(
     due = timedelta(days=7 if answered else 2)
     assert message.after(due - MINUTE) == {}
     assert message.after(2 * MINUTE) == {"overdue": 1}
-    assert message.facts(FactKind.ACKNOWLEDGEMENT_OVERDUE)[0].details["missing"] == missing
+    assert message.events(EventType.ACKNOWLEDGEMENT_OVERDUE)[0].details["missing"] == missing
     assert len(message.topic.told) == 1
     assert message.after(timedelta(days=30)) == {}
 
@@ -118,13 +118,13 @@ def test_a_held_request_is_offered_to_the_builder_when_its_window_is_over(messag
 
 def test_a_release_that_no_builder_finished_is_offered_again(message: SweptMessage) -> None:
     held = message.hold(lifecycle.release_started(at=message.clock(), version=1))
-    assert message.after(PATIENCE.stale + SECOND)["released"] == 1
+    assert message.after(PATIENCE.requeue_after + SECOND)["released"] == 1
     assert message.intake.take() == [held]
     assert message.queue.take() == [MESSAGE_ID], "and the message that was as old went to the sender"
 
 
 def test_a_message_that_runs_late_is_notified_once_and_goes_on(message: SweptMessage) -> None:
-    built = message.facts(FactKind.BUILT)[0]
+    built = message.events(EventType.BUILT)[0]
     warned = replace(
         built, identity="built", details={**built.details, "warn_at": (message.clock() + 5 * MINUTE).isoformat()}
     )
@@ -135,27 +135,27 @@ def test_a_message_that_runs_late_is_notified_once_and_goes_on(message: SweptMes
     assert message.after(4 * MINUTE) == {}
     assert message.after(2 * MINUTE) == {"running_late": 1}
     assert len(message.topic.told) == 1
-    assert message.after(PATIENCE.stale) == {"queued_again": 1}
+    assert message.after(PATIENCE.requeue_after) == {"queued_again": 1}
     assert len(message.topic.told) == 1
 
 
 def test_a_message_that_runs_late_and_that_no_sender_took_is_queued_in_the_same_sweep(message: SweptMessage) -> None:
-    built = message.facts(FactKind.BUILT)[0]
+    built = message.events(EventType.BUILT)[0]
     message.ledger._client.delete_item(
         TableName="ledger", Key={"pk": {"S": f"MESSAGE#{MESSAGE_ID}"}, "sk": {"S": "EVENT#built"}}
     )
     message.record(replace(built, details={**built.details, "warn_at": (message.clock() + MINUTE).isoformat()}))
-    assert message.after(PATIENCE.stale + SECOND) == {"running_late": 1, "queued_again": 1}
+    assert message.after(PATIENCE.requeue_after + SECOND) == {"running_late": 1, "queued_again": 1}
     assert message.queue.take() == [MESSAGE_ID]
 
 
 def test_what_a_newer_release_has_plans_for_is_left_and_a_person_knows(message: SweptMessage) -> None:
     message.record(
-        Fact(
-            kind=FactKind("paused by tomorrow's release"), identity="paused", at=message.clock(), source="", details={}
+        LedgerEvent(
+            kind=EventType("paused by tomorrow's release"), identity="paused", at=message.clock(), source="", details={}
         )
     )
-    assert message.after(PATIENCE.stale + MINUTE) == {"running_late": 1}
+    assert message.after(PATIENCE.requeue_after + MINUTE) == {"running_late": 1}
     assert message.queue.take() == []
     assert message.after(timedelta(days=1)) == {}
 
@@ -164,18 +164,18 @@ def test_a_message_that_another_sweep_finds_late_first_is_left_to_it(
     message: SweptMessage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message.record(
-        Fact(
-            kind=FactKind("paused by tomorrow's release"), identity="paused", at=message.clock(), source="", details={}
+        LedgerEvent(
+            kind=EventType("paused by tomorrow's release"), identity="paused", at=message.clock(), source="", details={}
         )
     )
     record = message.ledger.record
 
-    def overtaken(message_id: str, fact: Fact, **how: Any) -> Any:
-        record(message_id, replace(fact, at=message.clock()))
-        return record(message_id, fact, **how)
+    def overtaken(message_id: str, event: LedgerEvent, **how: Any) -> Any:
+        record(message_id, replace(event, at=message.clock()))
+        return record(message_id, event, **how)
 
     monkeypatch.setattr(message.ledger, "record", overtaken)
-    assert message.after(PATIENCE.stale + MINUTE) == {}
+    assert message.after(PATIENCE.requeue_after + MINUTE) == {}
 
 
 @pytest.mark.parametrize("kinds", [4, 9, 60])
@@ -183,7 +183,7 @@ def test_in_time_every_message_comes_first(message: SweptMessage, kinds: int) ->
     first = set()
     for _ in range(kinds):
         message.clock.advance(MINUTE)
-        first.add(message.sweep._begun_elsewhere(range(kinds))[0])
+        first.add(message.sweep._rotated(range(kinds))[0])
     assert first == set(range(kinds))
 
 
@@ -197,12 +197,12 @@ def test_what_another_sweep_did_meanwhile_is_not_done_twice(
 ) -> None:
     record = message.ledger.record
 
-    def overtaken(message_id: str, fact: Fact, **how: Any) -> Any:
-        record(message_id, replace(fact, at=message.clock()))
-        return record(message_id, fact, **how)
+    def overtaken(message_id: str, event: LedgerEvent, **how: Any) -> Any:
+        record(message_id, replace(event, at=message.clock()))
+        return record(message_id, event, **how)
 
     monkeypatch.setattr(message.ledger, "record", overtaken)
-    assert message.after(PATIENCE.stale + SECOND) == {}
+    assert message.after(PATIENCE.requeue_after + SECOND) == {}
     assert message.queue.take() == []
 
 
@@ -211,12 +211,12 @@ def test_a_message_that_moved_on_since_it_was_seen_is_left(
 ) -> None:
     record = message.ledger.record
 
-    def moved_on(message_id: str, fact: Fact, **how: Any) -> Any:
+    def moved_on(message_id: str, event: LedgerEvent, **how: Any) -> Any:
         record(message_id, lifecycle.upload_started(at=message.clock(), attempt=1, lease=LEASE))
-        return record(message_id, fact, **how)
+        return record(message_id, event, **how)
 
     monkeypatch.setattr(message.ledger, "record", moved_on)
-    assert message.after(PATIENCE.stale + SECOND) == {}
+    assert message.after(PATIENCE.requeue_after + SECOND) == {}
     assert message.queue.take() == []
 
 
@@ -226,7 +226,7 @@ def test_a_row_that_the_index_still_shows_is_looked_at_afresh(
     monkeypatch.setattr(message.ledger, "due_messages", lambda _now: {MESSAGE_ID: Status.BUILT, "gone": Status.BUILT})
     assert message.after(MINUTE) == {}
     message.send()
-    assert message.after(PATIENCE.stale + SECOND) == {}
+    assert message.after(PATIENCE.requeue_after + SECOND) == {}
 
 
 def test_what_is_due_at_this_very_moment_is_due(message: SweptMessage) -> None:
@@ -237,7 +237,7 @@ def test_what_is_due_at_this_very_moment_is_due(message: SweptMessage) -> None:
 
 def test_what_must_be_known_at_this_very_moment_is_notified(message: SweptMessage) -> None:
     warn_at = message.clock() + 5 * MINUTE
-    built = message.facts(FactKind.BUILT)[0]
+    built = message.events(EventType.BUILT)[0]
     message.ledger._client.delete_item(
         TableName="ledger", Key={"pk": {"S": f"MESSAGE#{MESSAGE_ID}"}, "sk": {"S": "EVENT#built"}}
     )
@@ -257,7 +257,7 @@ def test_nothing_is_done_about_a_message_that_expects_nothing_whatever_says_that
 
 
 def test_without_time_everything_is_left_for_the_next_minute(message: SweptMessage) -> None:
-    message.clock.advance(PATIENCE.stale + SECOND)
+    message.clock.advance(PATIENCE.requeue_after + SECOND)
     swept = message.sweep.run(lambda: False)
     assert (swept.left, swept.queued_again) == (1, 0)
     assert message.queue.take() == []
@@ -269,7 +269,7 @@ def test_a_notification_that_a_crash_left_is_sent(message: SweptMessage) -> None
     with pytest.raises(TypeError):
         message.send()
     message.topic.publish = publish  # type: ignore[method-assign]
-    assert message.after(2 * MINUTE) == {"notices_told": 1}
+    assert message.after(2 * MINUTE) == {"notifications_told": 1}
     assert message.after(2 * MINUTE) == {}
 
 
@@ -280,8 +280,8 @@ def test_each_minute_begins_elsewhere(message: SweptMessage, minute: int, first:
     message.clock.time = base + minute * MINUTE
     items = list(range(10))
     begin = (offset + first) % 10
-    assert list(message.sweep._begun_elsewhere(items)) == [*items[begin:], *items[:begin]]
-    assert list(message.sweep._begun_elsewhere([])) == []
+    assert list(message.sweep._rotated(items)) == [*items[begin:], *items[:begin]]
+    assert list(message.sweep._rotated([])) == []
 
 
 def test_the_limits_are_what_the_documents_say(message: SweptMessage) -> None:

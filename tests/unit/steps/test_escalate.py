@@ -1,4 +1,4 @@
-"""A notice that nobody takes on is told to a second person, once; one that was acknowledged is not."""
+"""A notification that is not acknowledged is escalated to a second person, once."""
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -8,22 +8,29 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from gpconnect_messaging.ledger.audit import AuditTrail
-from gpconnect_messaging.ledger.lifecycle import Fact, History, NoticeKind, Patience, held, withdrawal
-from gpconnect_messaging.ledger.notices import NoticeBook, UnknownNoticeError
+from gpconnect_messaging.ledger.lifecycle import (
+    LedgerEvent,
+    MessageHistory,
+    NotificationType,
+    Timeouts,
+    held,
+    withdrawal,
+)
+from gpconnect_messaging.ledger.notifications import NotificationStore, UnknownNotificationError
 from gpconnect_messaging.ledger.records import MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.steps import escalate
 from gpconnect_messaging.steps.due_work import Sweep
 from gpconnect_messaging.steps.escalate import Escalation
 from tests.identifiers import key_of
 from tests.in_memory import Clock, Table, Topic
-from tests.unit.ledger.facts import BUILT, OVERDUE, accepted, at, refused, started
+from tests.unit.ledger.events import BUILT, OVERDUE, accepted, at, refused, started
 
 MAILBOX = "Y90001OT001"
-PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 
 
 @dataclass
@@ -36,7 +43,7 @@ class Directory:
 
 @dataclass
 class Watch:
-    """The notice path over memory."""
+    """The notification path over memory."""
 
     clock: Clock = field(default_factory=Clock)
     topic: Topic = field(default_factory=Topic)
@@ -44,7 +51,7 @@ class Watch:
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.table, "ledger", PATIENCE, self.clock)
-        self.book = NoticeBook(self.table, "ledger", self.clock)
+        self.book = NotificationStore(self.table, "ledger", self.clock)
         self.trail = AuditTrail(self.table, "ledger", self.clock)
         self.notifier = Notifier(self.topic, "topic", self.ledger)  # type: ignore[arg-type]
         self.escalation = Escalation(
@@ -52,22 +59,22 @@ class Watch:
             wait=timedelta(hours=8), now=self.clock,
         )  # fmt: skip
 
-    def fail(self, message_id: str = "4711", facts: tuple[Fact, ...] = (BUILT, started(), refused())) -> str:
-        """Have a message refused (or what else its facts amount to) and told; return the notice's id."""
+    def fail(self, message_id: str = "4711", events: tuple[LedgerEvent, ...] = (BUILT, started(), refused())) -> str:
+        """Have a message refused (or other events) and the notification delivered; return the notification id."""
         record = MessageRecord(
             message_id=message_id, request_id=message_id, mailbox=MAILBOX,
             encounter="e", encounter_key=key_of(MAILBOX, "e"),
             version=1,
-            created_at=self.clock(), history=History(facts),
+            created_at=self.clock(), history=MessageHistory(events),
         )  # fmt: skip
         change = self.ledger.create(record)
-        self.notifier.tell(change.notices)
-        (notice,) = change.notices
-        return notice.id
+        self.notifier.tell(change.notifications)
+        (notification,) = change.notifications
+        return notification.id
 
     def after(self, wait: timedelta) -> int:
         self.clock.advance(wait)
-        return self.escalation.run().notices_escalated
+        return self.escalation.run().notifications_escalated
 
 
 @pytest.fixture
@@ -76,53 +83,58 @@ def watch() -> Watch:
 
 
 @pytest.mark.requirement("1.5:GPCM-SD-044", "1.5:GPCM-SD-045")
-def test_a_notice_that_nobody_acknowledges_is_escalated_once(watch: Watch) -> None:
-    notice_id = watch.fail()
+def test_a_notification_that_nobody_acknowledges_is_escalated_once(watch: Watch) -> None:
+    notification_id = watch.fail()
     assert [watch.after(timedelta(minutes=20)) for _ in range(6)] == [0, 0, 1, 0, 0, 0]
-    assert [each["route"] for each in watch.topic.attributes] == [f"{MAILBOX}/first", f"{MAILBOX}/escalation"]
+    assert [attributes["route"] for attributes in watch.topic.attributes] == [
+        f"{MAILBOX}/first",
+        f"{MAILBOX}/escalation",
+    ]
     first, second = watch.topic.told
     assert first.startswith("GP Connect Messaging: MESH refused a message")
     assert second.startswith("GP Connect Messaging, escalated: MESH refused a message")
-    assert f"This notice: {notice_id}" in first
-    assert f"This notice: {notice_id}" in second
-    assert [each.notice.id for each in watch.book.open()] == [notice_id], "open until somebody acknowledges it"
+    assert f"This notification: {notification_id}" in first
+    assert f"This notification: {notification_id}" in second
+    assert [item.notification.id for item in watch.book.open()] == [notification_id], (
+        "open until a person acknowledges it"
+    )
 
 
-def test_a_notice_is_put_off_until_its_time_is_over_and_escalated_at_that_moment(watch: Watch) -> None:
+def test_a_notification_is_put_off_until_its_time_is_over_and_escalated_at_that_moment(watch: Watch) -> None:
     watch.fail()
     assert watch.after(timedelta(minutes=20)) == 0
     assert list(watch.book.due_escalations(watch.clock())) == [], "it is not looked at every minute"
     (waiting,) = watch.book.due_escalations(watch.clock() + timedelta(days=1))
     assert waiting.told_at is not None
     watch.clock.time = waiting.told_at + timedelta(hours=1)
-    assert replace(watch.escalation, now=lambda: watch.clock.time).run().notices_escalated == 1
+    assert replace(watch.escalation, now=lambda: watch.clock.time).run().notifications_escalated == 1
 
 
-def test_the_time_of_a_notice_that_was_sent_late_counts_from_when_it_was_sent(watch: Watch) -> None:
+def test_the_time_of_a_notification_that_was_sent_late_counts_from_when_it_was_sent(watch: Watch) -> None:
     record = MessageRecord(
         message_id="4711", request_id="4711", mailbox=MAILBOX, encounter="e", encounter_key=key_of(MAILBOX, "e"),
-        version=1, created_at=watch.clock(), history=History((BUILT, started(), refused())),
+        version=1, created_at=watch.clock(), history=MessageHistory((BUILT, started(), refused())),
     )  # fmt: skip
     change = watch.ledger.create(record)
     watch.clock.advance(timedelta(minutes=30))
-    watch.notifier.tell(change.notices)
+    watch.notifier.tell(change.notifications)
     assert [watch.after(wait) for wait in (timedelta(minutes=40), timedelta(minutes=25))] == [0, 1]
 
 
-def test_without_time_no_notice_is_escalated(watch: Watch) -> None:
+def test_without_time_no_notification_is_escalated(watch: Watch) -> None:
     watch.fail()
     watch.clock.advance(timedelta(hours=2))
-    assert watch.escalation.run(lambda: False).notices_escalated == 0
-    assert watch.escalation.run().notices_escalated == 1
+    assert watch.escalation.run(lambda: False).notifications_escalated == 0
+    assert watch.escalation.run().notifications_escalated == 1
 
 
-def test_a_notice_that_another_run_escalates_is_left_to_it(watch: Watch) -> None:
+def test_a_notification_that_another_run_escalates_is_left_to_it(watch: Watch) -> None:
     watch.fail()
     watch.clock.advance(timedelta(hours=2))
     (due,) = watch.book.due_escalations(watch.clock())
     assert watch.book.take_escalation(due)
     watch.book.due_escalations = lambda _now: iter([due])  # type: ignore[method-assign, assignment]
-    assert watch.escalation.run().notices_escalated == 0
+    assert watch.escalation.run().notifications_escalated == 0
     assert len(watch.topic.told) == 1
 
 
@@ -136,61 +148,63 @@ _TOO_LATE = withdrawal(at=at(0), stopped=[], sent=["4710"], warning_key="warning
 
 @pytest.mark.requirement("GPCM-SD-CS-074", "GPCM-SD-CS-077")
 @pytest.mark.parametrize(
-    ("fact", "kind", "severity"), [(_WAITS, "waiting", "attention"), (_TOO_LATE, "tell-the-practice", "failure")]
+    ("event", "kind", "severity"), [(_WAITS, "waiting", "attention"), (_TOO_LATE, "tell-the-practice", "failure")]
 )
 def test_what_waits_for_a_person_is_escalated_though_the_sweep_never_comes_back_to_it(
-    watch: Watch, fact: Fact, kind: str, severity: str
+    watch: Watch, event: LedgerEvent, kind: str, severity: str
 ) -> None:
-    assert watch.fail(facts=(fact,)) == f"MESSAGE#4711/{kind}"
+    assert watch.fail(events=(event,)) == f"MESSAGE#4711/{kind}"
     assert watch.ledger.due_messages(watch.clock() + timedelta(days=365)) == {}
     assert [watch.after(timedelta(minutes=20)) for _ in range(6)] == [0, 0, 1, 0, 0, 0]
-    assert [(each["telling"], each["severity"]) for each in watch.topic.attributes] == [
+    assert [(attributes["telling"], attributes["severity"]) for attributes in watch.topic.attributes] == [
         ("first", severity),
         ("escalation", severity),
     ]
 
 
-def test_the_notice_of_a_late_withdrawal_says_where_its_warning_is(watch: Watch) -> None:
-    watch.fail(facts=(_TOO_LATE,))
+def test_the_notification_of_a_late_withdrawal_says_where_its_warning_is(watch: Watch) -> None:
+    watch.fail(events=(_TOO_LATE,))
     assert "the evidence bucket has the warning as warnings/4711.txt" in watch.topic.told[0]
 
 
-def test_an_acknowledged_notice_is_not_escalated(watch: Watch) -> None:
-    notice_id = watch.fail()
+def test_an_acknowledged_notification_is_not_escalated(watch: Watch) -> None:
+    notification_id = watch.fail()
     other = watch.fail("4712")
-    assert watch.book.acknowledge(notice_id, "a.nurse", watch.clock())
+    assert watch.book.acknowledge(notification_id, "a.nurse", watch.clock())
     assert [watch.after(timedelta(minutes=40)) for _ in range(3)] == [0, 1, 0]
-    assert [each.notice.id for each in watch.book.open()] == [other]
+    assert [item.notification.id for item in watch.book.open()] == [other]
 
 
 def test_acknowledging_is_recorded_once_with_who_and_when(watch: Watch) -> None:
-    notice_id = watch.fail()
+    notification_id = watch.fail()
     at = watch.clock()
-    assert watch.book.acknowledge(notice_id, "a.nurse", at)
-    assert not watch.book.acknowledge(notice_id, "a.doctor", watch.clock())
-    events = [each for each in watch.trail.of_message("4711") if each.what == "notice acknowledged"]
-    assert [(each.actor, each.at, each.details) for each in events] == [("a.nurse", at, {"notice": notice_id})]
+    assert watch.book.acknowledge(notification_id, "a.nurse", at)
+    assert not watch.book.acknowledge(notification_id, "a.doctor", watch.clock())
+    events = [event for event in watch.trail.of_message("4711") if event.what == "notification acknowledged"]
+    assert [(event.actor, event.at, event.details) for event in events] == [
+        ("a.nurse", at, {"notice": notification_id})
+    ]
 
 
 def test_what_is_acknowledged_before_it_could_be_told_stays_so(watch: Watch) -> None:
-    facts = (BUILT, started(), accepted(), OVERDUE)
+    events = (BUILT, started(), accepted(), OVERDUE)
     change = watch.ledger.create(
         MessageRecord(
             message_id="4711", request_id="4711", mailbox=MAILBOX, encounter="e", encounter_key=key_of(MAILBOX, "e"),
             version=1, created_at=watch.clock(),
-            history=History(facts),
+            history=MessageHistory(events),
         )
     )  # fmt: skip
-    (notice,) = change.notices
-    assert watch.ledger.take_notice(notice)
-    watch.book.acknowledge(notice.id, "a.nurse", watch.clock())
-    watch.ledger.notice_told(notice)
+    (notification,) = change.notifications
+    assert watch.ledger.take_notification(notification)
+    watch.book.acknowledge(notification.id, "a.nurse", watch.clock())
+    watch.ledger.notification_told(notification)
     assert [watch.after(timedelta(hours=1)) for _ in range(3)] == [0, 0, 0]
     assert watch.book.open() == []
     assert list(watch.book.due_escalations(watch.clock())) == [], "the sweep does not come back to it"
 
 
-def test_a_notice_about_no_mailbox_of_ours_waits_the_environments_time(watch: Watch) -> None:
+def test_a_notification_about_no_mailbox_of_ours_waits_the_environments_time(watch: Watch) -> None:
     received = Received(
         mailbox="Y99999OT001", mesh_message_id="m1", at=watch.clock(), evidence_key="received/m1", outcome="unmatched"
     )
@@ -198,39 +212,41 @@ def test_a_notice_about_no_mailbox_of_ours_waits_the_environments_time(watch: Wa
     assert [watch.after(timedelta(hours=2)) for _ in range(5)] == [0, 0, 0, 1, 0]
 
 
-def test_an_unknown_notice_cannot_be_acknowledged(watch: Watch) -> None:
+def test_an_unknown_notification_cannot_be_acknowledged(watch: Watch) -> None:
     watch.fail()
-    for notice_id in ("MESSAGE#4711/overdue", "MESSAGE#4711/nonsense", "4711", ""):
-        with pytest.raises(UnknownNoticeError):
-            watch.book.acknowledge(notice_id, "a.nurse", watch.clock())
+    for notification_id in ("MESSAGE#4711/overdue", "MESSAGE#4711/nonsense", "4711", ""):
+        with pytest.raises(UnknownNotificationError):
+            watch.book.acknowledge(notification_id, "a.nurse", watch.clock())
     with pytest.raises(ValueError, match="name the operator"):
         watch.book.acknowledge("MESSAGE#4711/refused", " ", watch.clock())
 
 
-def test_an_untold_notice_is_listed_while_somebody_tries_to_tell_it(watch: Watch) -> None:
-    nobody: Any = None
+def test_an_untold_notification_is_listed_while_somebody_tries_to_tell_it(watch: Watch) -> None:
+    unused: Any = None
     sweep = Sweep(
-        ledger=watch.ledger, send_queue=nobody, intake_queue=nobody, notifier=watch.notifier, patience=PATIENCE,
+        ledger=watch.ledger, send_queue=unused, intake_queue=unused, notifier=watch.notifier, timeouts=PATIENCE,
         now=watch.clock,
     )  # fmt: skip
     assert sweep.untold() == []
     received = Received(mailbox=MAILBOX, mesh_message_id="m1", at=watch.clock(), evidence_key="k", outcome="unmatched")
-    (notice,) = watch.ledger.received(received, unmatched_because="it names no message of ours")
+    (notification,) = watch.ledger.received(received, unmatched_because="it names no message of ours")
     watch.clock.advance(timedelta(minutes=7))
-    assert watch.ledger.take_notice(notice)
-    assert sweep.untold() == [notice]
-    watch.ledger.notice_told(notice)
+    assert watch.ledger.take_notification(notification)
+    assert sweep.untold() == [notification]
+    watch.ledger.notification_told(notification)
     assert sweep.untold() == []
-    assert not watch.ledger.take_notice(notice), "due for escalation now, and not to be told a second time"
+    assert not watch.ledger.take_notification(notification), "due for escalation now, and not to be told a second time"
 
 
 def test_the_words_of_every_kind_fit_when_escalated_too() -> None:
-    from gpconnect_messaging.notices import Telling, write
+    from gpconnect_messaging.notifications import Delivery, write
 
-    for kind in NoticeKind:
-        subject, body = write(kind, {"message_id": "4711"}, notice_id="MESSAGE#4711/x", telling=Telling.ESCALATION)
+    for kind in NotificationType:
+        subject, body = write(
+            kind, {"message_id": "4711"}, notification_id="MESSAGE#4711/x", telling=Delivery.ESCALATION
+        )
         assert len(subject) <= 100
-        assert body.startswith("Nobody has acknowledged")
+        assert body.startswith("This notification was not acknowledged")
         assert "Where to look:" in body
 
 
@@ -249,7 +265,7 @@ class Refusing(Topic):
 
 
 def escalated_by(topic: Refusing) -> tuple[Watch, int]:
-    """Let three notices become due, and escalate them by a topic; return how many were told to its readers."""
+    """Let three notifications become due and escalate them; return how many the topic got."""
     watch = Watch()
     for message_id in ("4711", "4712", "4713"):
         watch.fail(message_id)
@@ -262,7 +278,7 @@ def escalated_by(topic: Refusing) -> tuple[Watch, int]:
 
 
 @pytest.mark.parametrize("about", ["4711", "4712", "4713"])
-def test_a_notice_that_sns_does_not_take_does_not_hold_up_the_escalation_of_others(about: str) -> None:
+def test_a_notification_that_sns_does_not_take_does_not_hold_up_the_escalation_of_others(about: str) -> None:
     error = ClientError({"Error": {"Code": "InvalidParameter", "Message": ""}}, "Publish")
     watch, told = escalated_by(Refusing(error, f"MESSAGE#{about}"))
     assert told == 2

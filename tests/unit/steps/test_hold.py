@@ -9,11 +9,11 @@ import pytest
 
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.audit import AuditTrail
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.mailboxes.settings import Release
 from gpconnect_messaging.operators import ActorError
-from gpconnect_messaging.steps.build import Builder, Built, UnknownRequestError
-from gpconnect_messaging.steps.by_hand import NotPossibleError
+from gpconnect_messaging.steps.build import Builder, BuildResult, UnknownRequestError
+from gpconnect_messaging.steps.operator_actions import NotPossibleError
 from tests.examples import request_data
 from tests.identifiers import ids_of, key_of
 from tests.unit.steps.holding import PATIENCE, SAMPLE, WINDOW, Product
@@ -44,7 +44,7 @@ def test_a_release_that_ended_half_way_goes_on_with_the_version_it_was_given(mon
         product.builder.release(held.message_id)
     assert product.status(held) is Status.RELEASING
     with monkeypatch.context() as patched:
-        patched.setattr(Builder, "_still_waits", lambda *_: pytest.fail("it is decided on again"))
+        patched.setattr(Builder, "_still_held", lambda *_: pytest.fail("it is decided on again"))
         built = product.builder.release(held.message_id)
     assert (built.status, product.row(built.message_id).version) == (Status.BUILT, 1)
 
@@ -56,8 +56,8 @@ def test_a_newer_request_takes_the_held_ones_place_and_starts_the_window_again()
     product.later(WINDOW - MINUTE)
     second = product.asks()
     assert (product.status(first), second.status) == (Status.SUPERSEDED, Status.HELD)
-    (fact,) = product.row(first.message_id).history.of(FactKind.SUPERSEDED)
-    assert fact.details["by_request_id"] == second.message_id
+    (event,) = product.row(first.message_id).history.of(EventType.SUPERSEDED)
+    assert event.details["by_request_id"] == second.message_id
     assert product.evidence.request(first.message_id), "the old one is kept"
     product.later(2 * MINUTE)
     assert product.mesh.sent == []
@@ -73,7 +73,7 @@ def test_what_is_not_held_any_more_is_not_released_however_late_the_queue_brings
     product.withdraws(encounter="another")
     product.time.advance(WINDOW + MINUTE)
     for request, status in ((superseded, Status.SUPERSEDED), (withdrawn, Status.WITHDRAWN)):
-        assert product.builder.release(request.message_id) == Built(request.message_id, status)
+        assert product.builder.release(request.message_id) == BuildResult(request.message_id, status)
     assert product.queue.take() == []
 
 
@@ -104,7 +104,7 @@ def test_the_consultations_own_time_decides_which_is_newest_whenever_they_come()
     newer = product.asks(consultation__updated="2026-11-20T21:30:00+00:00")
     older = product.asks(consultation__updated="2026-11-20T21:00:00+00:00")
     same = product.asks(consultation__updated="2026-11-20T21:30:00+00:00")
-    assert [product.status(each) for each in (newer, older, same)] == [
+    assert [product.status(request_id) for request_id in (newer, older, same)] == [
         Status.SUPERSEDED, Status.SUPERSEDED, Status.HELD,
     ]  # fmt: skip
 
@@ -132,7 +132,7 @@ def test_what_is_sent_is_what_was_checked_whatever_was_written_over_it_since() -
     product.drop.version = "2"
     product.later(WINDOW + MINUTE)
     assert len(product.mesh.sent) == 1
-    data = json.loads(next(each for key, each in product.bucket.objects.items() if key.startswith("requests/")))
+    data = json.loads(next(content for key, content in product.bucket.objects.items() if key.startswith("requests/")))
     assert data["encounter"] == request_data(SAMPLE)["encounter"]
     (origin,) = (item for key, item in product.table.items.items() if key[1] == "ORIGIN")
     assert origin["document_versions"] == ["1"]
@@ -146,8 +146,8 @@ def test_what_needs_no_message_is_kept_and_not_sent_and_replaces_what_is_held() 
     assert (product.status(held), irrelevant.status) == (Status.SUPERSEDED, Status.NOT_REQUIRED)
     own = product.asks(registered_practice={"ods_code": "Y90001"})
     assert own.status is Status.NOT_REQUIRED
-    (fact,) = product.row(own.message_id).history.of(FactKind.NOT_REQUIRED)
-    assert fact.details["requirement"] == "GPCM-SD-CS-071"
+    (event,) = product.row(own.message_id).history.of(EventType.NOT_REQUIRED)
+    assert event.details["requirement"] == "GPCM-SD-CS-071"
     product.later(WINDOW + MINUTE)
     assert (product.mesh.sent, product.told()) == ([], [])
 
@@ -160,26 +160,26 @@ def test_a_person_releases_what_the_organisation_wants_released_by_a_person() ->
     assert (product.status(held), product.mesh.sent) == (Status.HELD, [])
     assert product.told() == ["A request waits for a person"]
     with pytest.raises(ActorError):
-        product.by_hand.release(held.message_id, "9658218865")
-    product.by_hand.release(held.message_id, "operator-7")
+        product.operator_actions.release(held.message_id, "9658218865")
+    product.operator_actions.release(held.message_id, "operator-7")
     product.works()
     assert product.status(held) is Status.RELEASED
     assert len(product.mesh.sent) == 1
-    (fact,) = product.row(held.message_id).history.of(FactKind.RELEASED_BY_A_PERSON)
-    assert fact.details["actor"] == "operator-7"
+    (event,) = product.row(held.message_id).history.of(EventType.RELEASED_BY_A_PERSON)
+    assert event.details["actor"] == "operator-7"
 
 
 def test_a_person_who_releases_early_does_not_cut_the_window_short_and_a_replacement_needs_its_own() -> None:
     product = Product(release=Release.BY_A_PERSON)
     first = product.asks()
-    product.by_hand.release(first.message_id, "operator-7")
+    product.operator_actions.release(first.message_id, "operator-7")
     product.later(MINUTE)
     assert product.mesh.sent == []
     second = product.asks()
-    assert product.by_hand.release(first.message_id, "operator-7") is Status.SUPERSEDED
+    assert product.operator_actions.release(first.message_id, "operator-7") is Status.SUPERSEDED
     third = product.asks()
     with pytest.raises(NotPossibleError):
-        product.by_hand.release(second.message_id, "operator-7")
+        product.operator_actions.release(second.message_id, "operator-7")
     product.later(WINDOW + MINUTE)
     assert (product.status(third), product.mesh.sent) == (Status.HELD, [])
 
@@ -217,14 +217,14 @@ def test_a_builder_that_never_comes_back_is_told_while_the_sweep_goes_on_trying(
     for _ in range(3):
         product.sweep.run()
         assert product.intake.take() == [held.message_id]
-        product.time.advance(PATIENCE.stale)
+        product.time.advance(PATIENCE.requeue_after)
     assert product.told() == ["A held request is not being sent"]
     product.works()
     assert product.status(held) is Status.RELEASED
 
 
 def minutes_until_told(product: Product) -> list[int]:
-    """Let the sweep come every minute for four hours, and nobody else; say after how many minutes it told."""
+    """Run only the sweep, every minute for four hours; return after how many minutes it notified."""
     told: list[int] = []
     for minute in range(1, 241):
         product.time.advance(MINUTE)
@@ -268,7 +268,7 @@ def test_a_message_that_no_sender_takes_is_told_in_time_as_well() -> None:
     product.sweep.run()
     assert product.told() == ["A message cannot be sent"]
     product.later(MINUTE)
-    assert [each.status for each in product.messages(held)] == [Status.SENT]
+    assert [message.status for message in product.messages(held)] == [Status.SENT]
 
 
 def test_what_comes_hours_late_is_not_told_of_before_it_fails() -> None:
@@ -299,7 +299,7 @@ def test_a_version_waits_for_one_that_was_claimed_and_is_being_built() -> None:
     assert product.row(second.message_id).version == 2
 
 
-def stuck(product: Product) -> tuple[Built, Built]:
+def stuck(product: Product) -> tuple[BuildResult, BuildResult]:
     """Two versions, the first of which is stored damaged and cannot be sent."""
     first, second = product.asks(), product.asks()
     del product.outbox.envelopes[first.message_id]
@@ -313,16 +313,19 @@ def test_an_operator_lets_a_version_pass_the_one_that_never_leaves_which_is_then
         product.sender.send(first.message_id)
     assert product.sender.send(second.message_id) is Status.BUILT
     product.queue.take()
-    product.time.advance(PATIENCE.stale)
-    assert product.by_hand.let_pass(second.message_id, "operator-7", "damaged in store") is Status.BUILT
+    product.time.advance(PATIENCE.requeue_after)
+    assert (
+        product.operator_actions.skip_earlier_versions(second.message_id, "operator-7", "damaged in store")
+        is Status.BUILT
+    )
     product.works()
     assert product.mesh.sent == [second.message_id], "at the next sweep"
     assert product.sender.send(first.message_id) is Status.SUPERSEDED
-    assert [each.details["actor"] for each in product.row(first.message_id).history.of(FactKind.SUPERSEDED)] == [
+    assert [event.details["actor"] for event in product.row(first.message_id).history.of(EventType.SUPERSEDED)] == [
         "operator-7"
     ]
     trail = AuditTrail(cast("Any", product.table), "ledger", now=product.time)
-    deeds = {(each.actor, each.what) for message in (first, second) for each in trail.of_message(message.message_id)}
+    deeds = {(event.actor, event.what) for message in (first, second) for event in trail.of_message(message.message_id)}
     assert {("operator-7", "superseded"), ("operator-7", "waits no longer")} <= deeds
 
 
@@ -333,8 +336,8 @@ def test_it_passes_all_versions_before_it_even_one_that_was_never_stored() -> No
     with pytest.raises(OSError, match="outbox"):
         product.builder.queued(*lost)
     second, third = stuck(product)
-    product.by_hand.let_pass(third.message_id, "operator-7", "both are stuck")
-    product.later(PATIENCE.stale)
+    product.operator_actions.skip_earlier_versions(third.message_id, "operator-7", "both are stuck")
+    product.later(PATIENCE.requeue_after)
     assert product.mesh.sent == [third.message_id]
     assert product.status(second) is Status.SUPERSEDED
     assert product.builder.queued(*lost).status is Status.SUPERSEDED, "whenever it is built, it is not sent"
@@ -345,11 +348,11 @@ def test_only_a_message_that_waits_passes_and_none_that_is_being_sent_is_passed(
     first, second = product.asks(), product.asks()
     for message, actor, reason in ((first, "operator-7", "x"), (second, "Mrs Smith", "x"), (second, "operator-7", " ")):
         with pytest.raises((NotPossibleError, ActorError, ValueError)):
-            product.by_hand.let_pass(message.message_id, actor, reason)
+            product.operator_actions.skip_earlier_versions(message.message_id, actor, reason)
     started = lifecycle.upload_started(at=product.time(), attempt=1, lease=timedelta(minutes=3))
     product.ledger.record(first.message_id, started)
     with pytest.raises(NotPossibleError):
-        product.by_hand.let_pass(second.message_id, "operator-7", "it takes long")
+        product.operator_actions.skip_earlier_versions(second.message_id, "operator-7", "it takes long")
     assert product.status(first) is Status.SENDING
 
 
@@ -360,13 +363,13 @@ def test_a_version_that_was_given_up_and_had_reached_mesh_is_told() -> None:
     product.ledger.record(first.message_id, started)
     lost = lifecycle.upload_uncertain(at=product.time(), attempt=1, why="", source="sender")
     product.ledger.record(first.message_id, lost)
-    product.by_hand.let_pass(second.message_id, "operator-7", "MESH does not answer")
+    product.operator_actions.skip_earlier_versions(second.message_id, "operator-7", "MESH does not answer")
     assert product.withdraws().status is Status.TELL_PRACTICE, "it may have arrived"
     late = lifecycle.upload_accepted(at=product.time(), attempt=1, mesh_message_id="MESH1")
     change = product.ledger.record(first.message_id, late)
     assert change is not None
     assert change.record.status is Status.SENT
-    assert "sent although given up" in [notice.kind for notice in change.notices]
+    assert "sent although given up" in [notification.kind for notification in change.notifications]
 
 
 def test_a_request_from_the_dead_letters_is_as_old_as_when_it_first_came() -> None:

@@ -1,4 +1,4 @@
-"""What senders put down is found in S3's own list, whatever became of its announcement."""
+"""Dropped objects are found in S3's list, whether or not they were announced."""
 
 from datetime import timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from gpconnect_messaging import storage
 from gpconnect_messaging.ledger.balances import Balances
 from gpconnect_messaging.ledger.drop_passes import DropPass, DropPasses, Listing
 from gpconnect_messaging.ledger.lifecycle import Status
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import IntakeQueue
 from gpconnect_messaging.reconciliation import DropFindings
 from gpconnect_messaging.steps.list_drop import ListDrop
@@ -80,7 +80,7 @@ def test_what_was_announced_and_built_is_tagged_and_not_found(world: World) -> N
 
 
 def test_a_request_that_was_received_and_not_built_is_not_put_on_the_queue_again(world: World) -> None:
-    """The queue, its dead letters and the balance see to it."""
+    """The queue, the dead letters and the balance handle it."""
     request = world.drop("one")
     world.queue.intake.clear()
     world.evidence.receipt(request)
@@ -125,7 +125,7 @@ def test_a_document_that_no_request_names_is_told_by_a_hash(world: World) -> Non
     assert found.documents_without_request == 1
     assert subjects(world) == ["Documents were dropped without a request"]
     assert not any("SMITH" in text for text in (*world.topic.told, *found.document_ids))
-    assert [len(each) for each in found.document_ids] == [16]
+    assert [len(document_id) for document_id in found.document_ids] == [16]
 
 
 @pytest.mark.parametrize("key", ["one/report.pdf", "one/zz.pdf", "one/scans/2.pdf", "one/REQUEST.PDF"])
@@ -165,7 +165,7 @@ def test_a_document_is_put_off_for_a_day_at_most(world: World, monkeypatch: pyte
     not_received = DropBucket.not_received
 
     def noted(drop: DropBucket, listed: Any) -> Any:
-        looked_at.extend(each.key for each in listed)
+        looked_at.extend(item.key for item in listed)
         return not_received(drop, listed)
 
     monkeypatch.setattr(DropBucket, "not_received", noted)
@@ -477,3 +477,13 @@ def test_a_document_above_the_folder_of_a_waiting_request_is_not_beside_it(world
     world.clock.advance(2 * HOUR)
     found = listing(world).run()
     assert (found.requests_unannounced, found.documents_without_request) == (1, 1)
+
+
+def test_a_listing_that_came_to_its_end_keeps_no_key_of_a_sender(world: World) -> None:
+    for _ in range(2):
+        world.drop("one", folder="one")
+    world.clock.advance(2 * HOUR)
+    listing(world).run()
+    for passed in map(listing(world).passes.last, Listing):
+        assert passed is not None
+        assert (passed.done, passed.after, passed.after_version) == (True, "", "")

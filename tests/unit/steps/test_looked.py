@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import History
+from gpconnect_messaging.ledger.lifecycle import MessageHistory
 from gpconnect_messaging.pds.answers import Practice
 from gpconnect_messaging.pds.errors import Unavailable
-from gpconnect_messaging.steps.lookup import FROM_PDS, FROM_REQUEST, Looked, _named
+from gpconnect_messaging.steps.lookup import FROM_PDS, FROM_REQUEST, Registration, _named
 from tests.examples import a_request
 
-PDS = Looked(source=FROM_PDS, practice=Practice(ods_code="B86071", name="Otley Road"))
+PDS = Registration(source=FROM_PDS, practice=Practice(ods_code="B86071", name="Otley Road"))
 
 
 @pytest.mark.parametrize(
@@ -19,24 +19,24 @@ PDS = Looked(source=FROM_PDS, practice=Practice(ods_code="B86071", name="Otley R
     [
         (PDS, {"source": "PDS", "ods_code": "B86071", "name": "Otley Road"}),
         (replace(PDS, deceased=True), {"source": "PDS", "ods_code": "B86071", "name": "Otley Road", "deceased": True}),
-        (Looked(source=FROM_PDS, practice=Practice(ods_code="B86071")), {"source": "PDS", "ods_code": "B86071"}),
-        (Looked(source=FROM_REQUEST, practice=None), {"source": "the request"}),
+        (Registration(source=FROM_PDS, practice=Practice(ods_code="B86071")), {"source": "PDS", "ods_code": "B86071"}),
+        (Registration(source=FROM_REQUEST, practice=None), {"source": "the request"}),
         (
-            Looked.said(a_request()),
+            Registration.said(a_request()),
             {"source": "the request", "ods_code": "A20047", "name": "Millbrook Surgery"},
         ),
-        (Looked.said(a_request(registered_practice=None)), {"source": "the request"}),
+        (Registration.said(a_request(registered_practice=None)), {"source": "the request"}),
     ],
 )
-def test_a_repeat_reads_what_was_known(known: Looked, details: dict[str, Any]) -> None:
+def test_a_repeat_reads_what_was_known(known: Registration, details: dict[str, Any]) -> None:
     assert known.details == details
-    assert Looked.remembered(details) == known
+    assert Registration.remembered(details) == known
     assert known.certain
 
 
 def test_without_a_record_the_request_was_believed() -> None:
-    assert Looked.remembered({}) == Looked(source=FROM_REQUEST, practice=None)
-    assert History(()).registration == {}
+    assert Registration.remembered({}) == Registration(source=FROM_REQUEST, practice=None)
+    assert MessageHistory(()).registration == {}
 
 
 def test_what_differs_or_is_unanswered_is_not_certain() -> None:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.mailboxes.settings import Release
 from gpconnect_messaging.pds.errors import Unavailable
-from gpconnect_messaging.steps.build import Built
-from gpconnect_messaging.steps.by_hand import NotPossibleError
+from gpconnect_messaging.steps.build import BuildResult
 from gpconnect_messaging.steps.lookup import Lookup, LookupNotConfiguredError
+from gpconnect_messaging.steps.operator_actions import NotPossibleError
 from tests.local_pds import World
 from tests.unit.steps.holding import WINDOW, Product
 
@@ -30,7 +30,7 @@ class Asking(Product):
         lookup = Lookup(evidence=self.evidence, directory=lambda: self.pds.client, now=self.time)
         self.builder = replace(self.builder, lookup=lookup)
 
-    def asks_for(self, nhs_number: str, family: str, birth_date: str, **changes: Any) -> Built:
+    def asks_for(self, nhs_number: str, family: str, birth_date: str, **changes: Any) -> BuildResult:
         patient = {"nhs_number": nhs_number, "birth_date": birth_date, "name__family": family}
         return self.asks(**({f"patient__{name}": value for name, value in patient.items()} | changes))
 
@@ -45,15 +45,15 @@ class Asking(Product):
         people = dict(self.pds.pds.people)
         self.pds.pds.people = people | {nhs_number: {**people[nhs_number], "family": family}}
 
-    def registration(self, message: Built) -> dict[str, Any]:
+    def registration(self, message: BuildResult) -> dict[str, Any]:
         return dict(self.row(message.message_id).history.registration)
 
-    def reasons(self, request: Built) -> str:
-        (refused,) = self.row(request.message_id).history.of(FactKind.REQUEST_REFUSED)
+    def reasons(self, request: BuildResult) -> str:
+        (refused,) = self.row(request.message_id).history.of(EventType.REQUEST_REFUSED)
         return "\n".join(refused.details["reasons"])
 
     def everything_kept_in_view(self) -> str:
-        """All that ledger and notices hold, but for the sender's own words."""
+        """All that ledger and notifications hold, but for the sender's own words."""
         items = [{name: value for name, value in item.items() if name != "encounter"} for item in
                  self.table.items.values()]  # fmt: skip
         return repr(items) + repr(self.topic.told)
@@ -65,7 +65,7 @@ def test_the_practice_that_pds_names_is_kept_beside_the_message() -> None:
     message = product.asks()
     assert message.status is Status.BUILT
     assert product.registration(message) == MILLBROOK
-    (built,) = product.row(message.message_id).history.of(FactKind.BUILT)
+    (built,) = product.row(message.message_id).history.of(EventType.BUILT)
     assert built.details["to_organisation"] == "A20047", "who else answers is suspicious"
 
 
@@ -75,7 +75,7 @@ def test_pds_is_believed_about_the_practice_and_the_requests_own_word_is_not() -
     product.moves(WRIGHT, "B82617")
     message = product.asks(registered_practice={"ods_code": "A20047", "name": "Millbrook Surgery"})
     assert product.registration(message) == {"source": "PDS", "ods_code": "B82617"}
-    (built,) = product.row(message.message_id).history.of(FactKind.BUILT)
+    (built,) = product.row(message.message_id).history.of(EventType.BUILT)
     assert built.details["to_organisation"] == "B82617"
 
 
@@ -104,8 +104,8 @@ def test_a_patient_of_the_senders_own_practice_needs_no_message(nhs_number: str,
     product = Asking(ods_code="Y90001", further_ods_codes=frozenset({"Y90003", "Y90013"}))
     request = product.asks_for(nhs_number, "Testhaven", birth_date)
     assert request.status is Status.NOT_REQUIRED
-    (fact,) = product.row(request.message_id).history.of(FactKind.NOT_REQUIRED)
-    assert fact.details["requirement"] == "GPCM-SD-CS-071"
+    (event,) = product.row(request.message_id).history.of(EventType.NOT_REQUIRED)
+    assert event.details["requirement"] == "GPCM-SD-CS-071"
 
 
 @pytest.mark.requirement("GPCM-SD-CS-071")
@@ -113,8 +113,8 @@ def test_what_is_not_certain_makes_no_message_unnecessary() -> None:
     product = Asking(further_ods_codes=frozenset({"Y90003"}))
     held = product.asks_for("9990000085", "Anybody", "1991-09-15")
     assert held.status is Status.HELD, "it may be another patient"
-    (fact,) = product.row(held.message_id).history.of(FactKind.HELD)
-    assert fact.details["why"] == "PDS has the patient's details otherwise"
+    (event,) = product.row(held.message_id).history.of(EventType.HELD)
+    assert event.details["why"] == "PDS has the patient's details otherwise"
     product.pds.meet("down", 9)
     own = {"ods_code": "Y90003", "name": "The sender's own"}
     assert product.asks(encounter="another", registered_practice=own).status is Status.HELD, "PDS has not said so yet"
@@ -137,7 +137,7 @@ def test_a_patient_who_joins_the_sender_while_the_request_is_held_needs_no_messa
     [
         ("9990000050", "MEAKIN", "1927-06-19", "replaced"),
         ("9990000069", "ANYBODY", "1960-01-01", "invalidated"),
-        ("9990000409", "ANYBODY", "1960-01-01", "nobody's"),
+        ("9990000409", "ANYBODY", "1960-01-01", "unknown to PDS"),
         ("9658220142", "KEWN", "1999-10-03", "restricted"),
         ("9990000042", "TESTWICK", "1964-01-30", "restricted"),
         ("9990000077", "TESTMOOR", "1979-07-07", "no practice"),
@@ -186,8 +186,8 @@ def test_another_name_or_birth_date_waits_for_a_person_who_alone_sees_both(
     product = Asking(**NOTHING)
     request = product.asks_for("9990000107", family, birth_date)
     assert request.status is Status.HELD
-    (fact,) = product.row(request.message_id).history.of(FactKind.HELD)
-    assert fact.details["requirement"] == "GPCM-SD-CS-072"
+    (event,) = product.row(request.message_id).history.of(EventType.HELD)
+    assert event.details["requirement"] == "GPCM-SD-CS-072"
     assert product.told() == ["A patient's details differ from PDS"]
     content = product.bucket.objects[f"comparisons/{request.message_id}.json"]
     kept = json.loads(content)
@@ -203,7 +203,7 @@ def test_another_name_or_birth_date_waits_for_a_person_who_alone_sees_both(
 def test_what_a_person_releases_in_spite_of_a_difference_is_sent() -> None:
     product = Asking(**NOTHING)
     request = product.asks_for("9990000107", "TESTFIELD", "1985-04-21")
-    assert product.by_hand.release(request.message_id, "operator-7") is Status.HELD
+    assert product.operator_actions.release(request.message_id, "operator-7") is Status.HELD
     product.works()
     assert product.status(request) is Status.RELEASED
     (message,) = product.messages(request)
@@ -213,13 +213,13 @@ def test_what_a_person_releases_in_spite_of_a_difference_is_sent() -> None:
 def test_a_release_does_not_count_for_a_difference_that_nobody_knew_of() -> None:
     product = Asking(release=Release.BY_A_PERSON)
     request = product.asks()
-    product.by_hand.release(request.message_id, "operator-7")
+    product.operator_actions.release(request.message_id, "operator-7")
     product.renames(WRIGHT, "WEAVER")
     product.later(WINDOW)
     assert product.status(request) is Status.HELD
     assert product.told() == ["A request waits for a person", "A patient's details differ from PDS"]
     assert product.mesh.sent == []
-    product.by_hand.release(request.message_id, "operator-7")
+    product.operator_actions.release(request.message_id, "operator-7")
     product.later(timedelta(minutes=10))
     assert product.status(request) is Status.RELEASED
 
@@ -227,14 +227,14 @@ def test_a_release_does_not_count_for_a_difference_that_nobody_knew_of() -> None
 def test_a_second_difference_is_told_too_since_it_waits_for_a_second_decision() -> None:
     product = Asking(**NOTHING)
     request = product.asks_for("9990000107", "TESTFIELD", "1985-04-21")
-    product.by_hand.release(request.message_id, "operator-7")
+    product.operator_actions.release(request.message_id, "operator-7")
     people = dict(product.pds.pds.people)
     people["9990000107"] = {**people["9990000107"], "birth_date": "1958-04-21"}
     product.pds.pds.people = people
     product.works()
     assert product.status(request) is Status.HELD
     assert product.told() == ["A patient's details differ from PDS", "More of a patient's details differ from PDS"]
-    product.by_hand.release(request.message_id, "operator-7")
+    product.operator_actions.release(request.message_id, "operator-7")
     product.later(timedelta(minutes=10))
     assert product.status(request) is Status.RELEASED
     assert len(product.told()) == 2
@@ -265,7 +265,7 @@ def test_a_request_with_a_correction_takes_the_place_of_the_one_that_differs() -
     assert product.status(wrong) is Status.SUPERSEDED
     assert right.status is Status.BUILT
     with pytest.raises(NotPossibleError):
-        product.by_hand.release(wrong.message_id, "operator-7")
+        product.operator_actions.release(wrong.message_id, "operator-7")
 
 
 def test_whoever_moves_while_the_request_is_held_is_sent_to_the_new_practice() -> None:
@@ -306,8 +306,8 @@ def test_an_outage_beyond_the_hold_window_keeps_the_request_asks_again_soon_and_
     assert isinstance(product.builder.release(request.message_id).unanswered, Unavailable), (
         "so that PDS is seen to be down"
     )
-    asked = product.row(request.message_id).history.of(FactKind.LOOKUP_UNANSWERED)
-    assert [fact.identity for fact in asked] == [f"lookup-unanswered-{times}" for times in range(1, len(asked) + 1)]
+    asked = product.row(request.message_id).history.of(EventType.LOOKUP_UNANSWERED)
+    assert [event.identity for event in asked] == [f"lookup-unanswered-{times}" for times in range(1, len(asked) + 1)]
     product.pds.pds._modes.clear()
     product.later(timedelta(minutes=10))
     assert product.status(request) is Status.RELEASED
@@ -320,9 +320,9 @@ def test_a_long_outage_is_asked_about_less_often_and_loses_nothing() -> None:
     product.later(WINDOW)
     for _ in range(5):
         product.later(timedelta(minutes=2, seconds=1))
-    asked = len(product.row(request.message_id).history.of(FactKind.LOOKUP_UNANSWERED))
+    asked = len(product.row(request.message_id).history.of(EventType.LOOKUP_UNANSWERED))
     product.later(timedelta(minutes=5))
-    assert len(product.row(request.message_id).history.of(FactKind.LOOKUP_UNANSWERED)) == asked == 6
+    assert len(product.row(request.message_id).history.of(EventType.LOOKUP_UNANSWERED)) == asked == 6
     product.pds.pds._modes.clear()
     product.later(timedelta(minutes=5, seconds=1))
     assert product.status(request) is Status.RELEASED
@@ -363,7 +363,7 @@ def test_a_repeat_reads_its_practice_where_it_was_first_kept(monkeypatch: pytest
     product.moves(WRIGHT, "B82617")
     message = product.asks_again()
     assert product.registration(message) == MILLBROOK, "all copies of a message say the same"
-    (built,) = product.row(message.message_id).history.of(FactKind.BUILT)
+    (built,) = product.row(message.message_id).history.of(EventType.BUILT)
     assert built.details["to_organisation"] == "A20047"
 
 
@@ -374,7 +374,7 @@ def test_nobody_is_looked_up_for_a_request_that_is_not_sent_anyway() -> None:
     assert product.pds.seen == []
 
 
-def test_a_notice_names_the_practice_that_pds_named_and_that_the_patient_has_died() -> None:
+def test_a_notification_names_the_practice_that_pds_named_and_that_the_patient_has_died() -> None:
     product = Asking(infrastructure_acknowledgement_seconds=60, **NOTHING)
     product.asks_for("9658220290", "Bisset", "1920-03-17")
     product.works()
@@ -394,3 +394,16 @@ def test_the_warning_of_a_deleted_consultation_names_the_practice_that_pds_named
     withdrawal = product.withdraws()
     warning = product.bucket.objects[f"warnings/{withdrawal.message_id}.txt"].decode()
     assert "Registered practice: name not given, ODS code B82617" in warning
+
+
+def test_both_values_of_a_field_are_kept_side_by_side_as_a_person_reads_them() -> None:
+    product = Asking(**NOTHING)
+    request = product.asks_for("9990000107", "Testfjörd", "1985-04-21")
+    assert product.bucket.objects[f"comparisons/{request.message_id}.json"].decode().splitlines() == [
+        "{",
+        '  "patient.name.family": {',
+        '    "request": "Testfjörd",',
+        '    "PDS": "O\u2019TEST-ÅBERG"',
+        "  }",
+        "}",
+    ]

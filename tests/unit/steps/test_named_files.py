@@ -1,4 +1,4 @@
-"""A message carries its own patient's documents, also where a sender puts several patients' files under one key."""
+"""A message carries the right patient's documents, also where a sender reuses a key for several patients."""
 
 import base64
 import json
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpconnect_messaging.ledger.lifecycle import Status
-from gpconnect_messaging.steps.build import Built
+from gpconnect_messaging.steps.build import BuildResult
 from gpconnect_messaging.steps.waiting import NotReadyError
 from tests.examples import REQUESTS, request_data
 from tests.unit.steps.holding import SAMPLE
@@ -40,7 +40,7 @@ class OneFolder(Copied):
         version = self.dropped.put_object(Key="in/request.json", Body=body)["VersionId"]
         self.dropped_at[label or encounter] = version, self.time()
 
-    def build(self, label: str) -> Built:
+    def build(self, label: str) -> BuildResult:
         version, at = self.dropped_at[label]
         return self.builder.dropped("drop", "in/request.json", version, at, f"{int(version):018X}")
 
@@ -50,18 +50,18 @@ class OneFolder(Copied):
         self.build(encounter)
         self.time.advance(ago)
 
-    def build_after_the_wait(self, label: str) -> Built:
+    def build_after_the_wait(self, label: str) -> BuildResult:
         with pytest.raises(NotReadyError):
             self.build(label)
         self.time.advance(WAIT)
         return self.build(label)
 
-    def carries(self, built: Built, encounter: str) -> bool:
+    def carries(self, built: BuildResult, encounter: str) -> bool:
         return base64.b64encode(report_of(encounter)) in self.outbox.messages[built.message_id]
 
-    def why(self, refused: Built) -> str:
+    def why(self, refused: BuildResult) -> str:
         assert refused.status is Status.INVALID
-        return str(self.row(refused.message_id).history.facts)
+        return str(self.row(refused.message_id).history.events)
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_no_message_ever_carries_another_encounters_report(
     folder = OneFolder()
     labels: list[str] = []
     seen: list[str] = []
-    built: dict[str, Built] = {}
+    built: dict[str, BuildResult] = {}
 
     def may_build() -> None:
         for label in data.draw(st.lists(st.sampled_from(labels), max_size=3)) if labels else ():

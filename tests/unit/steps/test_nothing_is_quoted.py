@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.mesh.models import MessageHeaders
 from infra.operations.wording import in_words
 from tests.examples import REQUESTS, request_data
@@ -152,11 +152,11 @@ def test_what_a_response_calls_its_organisation_is_not_even_recorded_unless_it_i
     world.mesh.inboxes[MAILBOX][answer] = headers, body.replace(b'value="A20047"', f'value="{text}"'.encode())
     world.poll(world.process("poller"))
     (record,) = world.records()
-    assert [(each.details["from_mailbox"], each.details["from_organisation"]) for each in
-            record.history.of(FactKind.RESPONSE)] == [(mailbox, "not readable")]  # fmt: skip
+    assert [(event.details["from_mailbox"], event.details["from_organisation"]) for event in
+            record.history.of(EventType.RESPONSE)] == [(mailbox, "not readable")]  # fmt: skip
     assert record.status is Status.SENT, "it does not count: it names another organisation than the message went to"
     assert "organisation not readable" in world.topic.told[0]
-    assert text not in shown(world) + " ".join(in_words(fact) for fact in record.history.facts)
+    assert text not in shown(world) + " ".join(in_words(event) for event in record.history.events)
     assert any(text.encode() in content for key, content in world.bucket.objects.items() if "received/" in key), (
         "the evidence has it"
     )

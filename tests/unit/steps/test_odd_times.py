@@ -1,11 +1,11 @@
-"""A request that states a time that cannot be true is refused, and its encounter goes on as before."""
+"""A request that states an impossible time is refused, and the encounter goes on as before."""
 
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from tests.unit.steps.holding import WINDOW, Product
 
 TOO_EARLY = "lies before 1990: leave it out where it is not known"
@@ -15,7 +15,7 @@ EMPTY = ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "0976-05-04T03:02:
 
 
 def reasons(product: Product, row_id: str) -> list[str]:
-    (refused,) = product.row(row_id).history.of(FactKind.REQUEST_REFUSED)
+    (refused,) = product.row(row_id).history.of(EventType.REQUEST_REFUSED)
     return list(refused.details["reasons"])
 
 
@@ -27,8 +27,12 @@ def test_an_empty_time_of_change_is_refused_and_the_next_request_of_the_encounte
     product = Product(hold_window_seconds=window)
     refused = product.asks(consultation__updated=empty)
     assert refused.status is Status.INVALID
-    of_updated = [each for each in reasons(product, refused.message_id) if each.startswith("consultation.updated: ")]
-    assert any(each.endswith(TOO_EARLY) for each in of_updated) is (empty > "1880"), "earlier years are no time at all"
+    of_updated = [
+        reason for reason in reasons(product, refused.message_id) if reason.startswith("consultation.updated: ")
+    ]
+    assert any(reason.endswith(TOO_EARLY) for reason in of_updated) is (empty > "1880"), (
+        "earlier years are no time at all"
+    )
     assert of_updated
     taken = product.asks()
     assert taken.status is (Status.HELD if window else Status.BUILT)
@@ -63,12 +67,12 @@ def test_an_encounter_that_such_a_time_was_written_to_is_read_again(written: str
 @pytest.mark.parametrize("came", EMPTY)
 def test_a_request_that_is_said_to_have_come_at_an_impossible_time_came_now(came: str) -> None:
     product = Product(hold_window_seconds=0)
-    (built,) = product.row(product.asks(arrived=datetime.fromisoformat(came)).message_id).history.of(FactKind.BUILT)
+    (built,) = product.row(product.asks(arrived=datetime.fromisoformat(came)).message_id).history.of(EventType.BUILT)
     assert product.time() - datetime.fromisoformat(built.details["arrived"]) < timedelta(seconds=1)
 
 
 def test_a_request_that_was_kept_with_an_impossible_time_comes_now() -> None:
-    """Earlier releases kept what was said of it, and failed at each of its receives."""
+    """Earlier releases kept the stated time, and failed at every receive."""
     product = Product(hold_window_seconds=0)
     raw, _ = product.prepares()
     request_id = str(product.builder.identifiers.queued_request_id(raw))

@@ -1,4 +1,4 @@
-"""The builder opens what a request names, and so do whoever asks beforehand: all give one verdict."""
+"""The builder and the check before dropping open a request's documents with the same result."""
 
 import base64
 import json
@@ -10,10 +10,10 @@ from lxml import etree
 from typer.testing import CliRunner
 
 import infra.operations.commands  # noqa: F401 - makes the commands known
-from gpconnect_messaging.checked import checked_messages
 from gpconnect_messaging.documents.gate import DocumentGate, GateUnavailableError
 from gpconnect_messaging.documents.gate.opener import Opener
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.draft_messages import draft_messages
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from infra.operations.command_line import app
 from tests.examples import CREATED_AT, request_data
@@ -53,7 +53,7 @@ def asked(content_type: str) -> dict[str, Any]:
 def built(product: Dropping, content_type: str, content: bytes) -> Any:
     product.put("in/one/a", content)
     product.put(KEY, json.dumps(asked(content_type)).encode())
-    return product.builder.dropped("drop", KEY, "1", product.time())
+    return product.builder.dropped("drop", KEY, "1", product.time(), "")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -66,20 +66,20 @@ def test_the_builder_gpcm_and_the_library_give_one_verdict(name: str, tmp_path: 
 
     said = CliRunner().invoke(app, ["validate", "--json", str(tmp_path / KEY)])
     rule, also = (
-        [each for each in found if "the primary document must be" not in each]
+        [reason for reason in found if "the primary document must be" not in reason]
         for found in (reasons, json.loads(said.stdout)["reasons"])
     )
     assert also == rule
 
     mailbox = product.builder.mailboxes.settings(asked(content_type)["mailbox"])
     try:
-        checked_messages(
+        draft_messages(
             (tmp_path / KEY).read_bytes(), mailbox, lambda key: (tmp_path / "in/one" / key).read_bytes(),
             identifiers=IDENTIFIERS, now=CREATED_AT,
         )  # fmt: skip
         beforehand = []
     except RequestRefusedError as refused:
-        beforehand = [str(each) for each in refused.reasons]
+        beforehand = [str(reason) for reason in refused.reasons]
     # Of the archive the library says first that no primary document may be one.
     assert beforehand == rule or (name == "archive" and beforehand)
 
@@ -105,8 +105,8 @@ def test_active_content_that_the_environment_allows_is_recorded(tmp_path: Path) 
     object.__setattr__(product.builder, "gate", DocumentGate(allow_active=True))
     found = built(product, "application/pdf", SCRIPTED)
     assert found.status is Status.BUILT
-    (fact,) = product.row(found.message_id).history.of(FactKind.BUILT)
-    assert fact.details["advice"] == ["document 1 holds JavaScript, which this environment allows"]
+    (event,) = product.row(found.message_id).history.of(EventType.BUILT)
+    assert event.details["advice"] == ["document 1 holds JavaScript, which this environment allows"]
 
 
 def test_where_documents_cannot_be_opened_the_queue_keeps_the_request(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.ledger.lifecycle import Status
-from gpconnect_messaging.ledger.precedence import Asked
+from gpconnect_messaging.ledger.precedence import RequestTimes
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from tests.model.effects import Watched
@@ -27,7 +27,7 @@ def build(world: World, place: int = 0) -> None:
 
 
 def versions(world: World) -> dict[str, int]:
-    """The version that each request became, by request id."""
+    """The message versions, by request id."""
     return {record.request_id: record.version for record in world.records() if record.version}
 
 
@@ -130,7 +130,7 @@ def test_an_earlier_request_whose_event_comes_late_is_superseded_without_ado(wor
 def test_a_request_of_the_queue_has_no_place_among_the_puts_of_any_object(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Asked] = []
+    asked: list[RequestTimes] = []
     claim = Ledger.claim
 
     def noting(*given: Any, **named: Any) -> Any:
@@ -142,7 +142,7 @@ def test_a_request_of_the_queue_has_no_place_among_the_puts_of_any_object(
     product.asks()
     world.drop("one")
     build(world)
-    assert [(bool(each.s3_object), bool(each.sequencer)) for each in asked] == [(False, False), (True, True)]
+    assert [(bool(request.s3_object), bool(request.sequencer)) for request in asked] == [(False, False), (True, True)]
 
 
 def test_an_event_that_names_another_bucket_is_refused_and_nothing_is_read(world: World) -> None:

@@ -1,4 +1,4 @@
-"""A document for another care provider: two messages, each with its own ledger row, lookup and end."""
+"""A document for another care provider: two messages with separate ledger rows, lookups and outcomes."""
 
 import json
 from collections.abc import Callable
@@ -9,36 +9,36 @@ from typing import Any, cast
 
 import pytest
 
-from gpconnect_messaging import checked
+from gpconnect_messaging import draft_messages
 from gpconnect_messaging.conformance import Finding
 from gpconnect_messaging.conformance.checks.check import Level as Binding
-from gpconnect_messaging.conformance.examination import Verdict as Judged
+from gpconnect_messaging.conformance.validation import Verdict as Judged
 from gpconnect_messaging.itk3.compose import ComposedMessage
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.itk3.responses import Outcome
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import FactKind, NoticeKind, Patience, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, NotificationType, Status, Timeouts
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import CredentialsError
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.mesh.errors import Busy, MeshError, Refused
-from gpconnect_messaging.mesh.models import EndpointLookup, Mailbox, Outgoing, ReceivedMessage, Sent
-from gpconnect_messaging.notices import Notifier, write
+from gpconnect_messaging.mesh.errors import MeshError, Refused, RetryLater
+from gpconnect_messaging.mesh.models import EndpointLookup, Mailbox, OutboundMessage, ReceivedMessage, SendReceipt
+from gpconnect_messaging.notifications import Notifier, write
 from gpconnect_messaging.pds.answers import Practice
 from gpconnect_messaging.requests.nhs_number import NumberRange
-from gpconnect_messaging.steps.build import Builder, Built
-from gpconnect_messaging.steps.lookup import Looked
+from gpconnect_messaging.steps.build import Builder, BuildResult
+from gpconnect_messaging.steps.lookup import Registration
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.send import NotAuthorisedError, PostponedError, Sender
 from gpconnect_messaging.storage import Evidence
 from tests.examples import MAILBOXES, REQUESTS, request_data
 from tests.identifiers import IDENTIFIERS
 from tests.in_memory import Bucket, Clock, Table, Topic
-from tests.unit.steps.in_mind import DropInMind, OutboxInMind
+from tests.unit.steps.fakes import DropInMind, OutboxInMind
 
 PHARMACY = "online-consultation-1.5-pharmacy"
-PATIENCE = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+PATIENCE = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
 FAULT = Finding(
     id="GPCM-SD-039", specification="1.5", level=Binding.MUST, verdict=Judged.BROKEN, looks_at="", path="Composition",
     line=0, message="names nothing",
@@ -46,7 +46,7 @@ FAULT = Finding(
 
 
 class Rewritten(DropInMind):
-    """A drop whose request says something else in each version: the same again would be a copy of it."""
+    """A drop whose request differs in every version: the same content would be a repeat."""
 
     def read(self, key: str, version: str, limit: int) -> bytes:
         return super().read(key, version, limit) + b" " * (int(version) if key == "request.json" else 0)
@@ -62,12 +62,12 @@ class MeshInMind:
     """Why it takes no upload."""
     forgotten: list[tuple[str, str]] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
-    sent: list[Outgoing] = field(default_factory=list)
+    sent: list[OutboundMessage] = field(default_factory=list)
 
     def to(self, _mailbox: str) -> "MeshInMind":
         return self
 
-    def check(self, outgoing: Outgoing) -> None:
+    def check(self, outgoing: OutboundMessage) -> None:
         assert outgoing.to
 
     def authorised(self, _mailbox: str, act: Callable[["MeshInMind"], Any]) -> Any:
@@ -77,16 +77,16 @@ class MeshInMind:
         self.asked.append((ods_code, workflow_id))
         if self.failure:
             raise self.failure
-        return EndpointLookup(mailboxes=tuple(Mailbox(mailbox_id=each) for each in self.mailboxes))
+        return EndpointLookup(mailboxes=tuple(Mailbox(mailbox_id=mailbox) for mailbox in self.mailboxes))
 
     def forget_lookup(self, ods_code: str, workflow_id: str) -> None:
         self.forgotten.append((ods_code, workflow_id))
 
-    def send(self, outgoing: Outgoing, _content: object) -> Sent:
+    def send(self, outgoing: OutboundMessage, _content: object) -> SendReceipt:
         if self.refusal:
             raise self.refusal
         self.sent.append(outgoing)
-        return Sent(message_id=f"MESH{len(self.sent)}")
+        return SendReceipt(message_id=f"MESH{len(self.sent)}")
 
 
 @dataclass
@@ -125,7 +125,7 @@ class Product:
             outbox=cast("Any", self.outbox),
             mesh=cast("Any", self.mesh),
             lease=timedelta(minutes=3),
-            patience=PATIENCE,
+            timeouts=PATIENCE,
             **parts,
         )
         self.poller = Poller(
@@ -133,15 +133,15 @@ class Product:
         )
 
     def told(self) -> list[str]:
-        """The subjects of the notices."""
+        """The subjects of the notifications."""
         return [text.partition("\n")[0] for text in self.topic.told]
 
     def settings(self, mailbox: str) -> MailboxSettings:
-        known = next(each for each in MAILBOXES.values() if each.mailbox == mailbox)
+        known = next(settings for settings in MAILBOXES.values() if settings.mailbox == mailbox)
         return replace(known, hold_window_seconds=int(self.hold.total_seconds()))
 
-    def built(self, version: str = "1") -> Built:
-        return self.builder.dropped("drop", "request.json", version, sequencer=f"{int(version):04}")
+    def built(self, version: str = "1") -> BuildResult:
+        return self.builder.dropped("drop", "request.json", version, None, f"{int(version):04}")
 
     def record(self, message_id: str) -> MessageRecord:
         found = self.ledger.find(message_id)
@@ -155,10 +155,10 @@ class Product:
         for mesh_message_id in self.record(message_id).history.mesh_message_ids:
             went = lifecycle.routed(at=self.clock(), mesh_message_id=mesh_message_id, mailbox="A20047OT001")
             self.ledger.record(message_id, went)
-        facts = self.poller._responses(
-            ReceivedMessage(message_id=f"R{code}{message_id}", sender="A20047OT001"), cast("Any", response)
+        events = self.poller._responses(
+            ReceivedMessage(message_id=f"R{code}{message_id}", sender="A20047OT001"), cast("Any", response), (), ""
         )
-        self.poller._land("Y90002OT001", f"R{code}", "key", (self.record(message_id), facts))
+        self.poller._record("Y90002OT001", f"R{code}", "key", (self.record(message_id), events))
 
 
 @pytest.fixture
@@ -193,10 +193,10 @@ def test_a_request_that_is_given_up_half_way_names_the_message_that_is_sent(
         product.built()
     request_id = str(IDENTIFIERS.dropped_request_id("drop", "request.json", "1"))
     given_up = product.builder.give_up(request_id, "TypeError")
-    (fact,) = product.record(given_up.message_id).history.of(FactKind.REQUEST_REFUSED)
-    assert fact.details["reasons"] == [
+    (event,) = product.record(given_up.message_id).history.of(EventType.REQUEST_REFUSED)
+    assert event.details["reasons"] == [
         "request: could not be processed: TypeError",
-        f"request: message {stored[0]} was made of it before, and is sent all the same",
+        f"request: message {stored[0]} was built from it before, and is sent all the same",
     ]
     assert product.queue.ids == stored
 
@@ -206,16 +206,16 @@ def test_a_held_request_is_released_as_all_its_messages(product: Product) -> Non
     held = product.built()
     product.clock.advance(timedelta(days=4))
     released = product.builder.release(held.message_id)
-    (fact,) = product.record(held.message_id).history.of(FactKind.RELEASED)
-    assert fact.details["message_ids"] == [released.message_id, *(copy.message_id for copy in released.copies)]
-    assert len(fact.details["message_ids"]) == 2
+    (event,) = product.record(held.message_id).history.of(EventType.RELEASED)
+    assert event.details["message_ids"] == [released.message_id, *(copy.message_id for copy in released.copies)]
+    assert len(event.details["message_ids"]) == 2
 
 
 def test_a_care_provider_that_pds_has_as_the_registered_practice_is_refused(product: Product) -> None:
-    looked = Looked(source="PDS", practice=Practice(ods_code="FA565", name=None))
+    looked = Registration(source="PDS", practice=Practice(ods_code="FA565", name=None))
     product.builder = replace(product.builder, lookup=lambda *_: looked)
-    (fact,) = product.record(product.built().message_id).history.of(FactKind.REQUEST_REFUSED)
-    assert fact.details["reasons"] == [
+    (event,) = product.record(product.built().message_id).history.of(EventType.REQUEST_REFUSED)
+    assert event.details["reasons"] == [
         "care_provider.ods_code: is the registered practice, which gets the document anyway"
     ]
 
@@ -243,7 +243,7 @@ def test_the_one_mailbox_that_mesh_names_gets_the_message(product: Product) -> N
     assert product.sender.send(message_id) is Status.SENT
     assert product.mesh.asked == [("FA565", "GPFED_CONSULT_REPORT")]
     assert [outgoing.to for outgoing in product.mesh.sent] == ["FA565OT001"]
-    (accepted,) = product.record(message_id).history.of(FactKind.UPLOAD_ACCEPTED)
+    (accepted,) = product.record(message_id).history.of(EventType.UPLOAD_ACCEPTED)
     assert accepted.details["resolved_mailbox"] == "FA565OT001"
 
 
@@ -258,17 +258,17 @@ def test_none_or_several_mailboxes_end_it_and_a_person_is_told(product: Product,
     message_id = product.built().message_id
     product.mesh.mailboxes = mailboxes
     assert product.sender.send(message_id) is Status.REFUSED
-    assert product.told() == [write(NoticeKind.UNRESOLVED, {})[0]]
+    assert product.told() == [write(NotificationType.UNRESOLVED, {})[0]]
     assert product.mesh.sent == []
-    (fact,) = product.record(message_id).history.of(FactKind.RECIPIENT_UNRESOLVED)
-    assert fact.details["mailboxes"] == len(mailboxes)
+    (event,) = product.record(message_id).history.of(EventType.RECIPIENT_UNRESOLVED)
+    assert event.details["mailboxes"] == len(mailboxes)
     assert product.sender.send(message_id) is Status.REFUSED, "the queue bringing it again changes nothing"
     assert product.record(message_id).history.possible_copies == 0
 
 
 def test_a_lookup_that_mesh_is_too_busy_for_is_tried_again(product: Product) -> None:
     message_id = product.built().message_id
-    product.mesh.failure = Busy("endpoint lookup", "answered 503", status=503)
+    product.mesh.failure = RetryLater("endpoint lookup", "answered 503", status=503)
     with pytest.raises(PostponedError):
         product.sender.send(message_id)
     product.mesh.failure = None
@@ -281,7 +281,7 @@ def test_a_busy_mesh_is_left_alone_for_as_long_as_it_asks_however_often_the_queu
     product: Product,
 ) -> None:
     message_id = product.built().message_id
-    product.mesh.failure = Busy("endpoint lookup", "answered 429", status=429, retry_after=90)
+    product.mesh.failure = RetryLater("endpoint lookup", "answered 429", status=429, retry_after=90)
     with pytest.raises(PostponedError):
         product.sender.send(message_id)
     product.mesh.failure = None
@@ -294,7 +294,7 @@ def test_a_busy_mesh_is_left_alone_for_as_long_as_it_asks_however_often_the_queu
 
 def test_a_busy_mesh_that_asks_for_a_day_is_asked_again_in_time_for_a_person_to_be_told(product: Product) -> None:
     message_id = product.built().message_id
-    product.mesh.failure = Busy("endpoint lookup", "answered 429", status=429, retry_after=86_400)
+    product.mesh.failure = RetryLater("endpoint lookup", "answered 429", status=429, retry_after=86_400)
     with pytest.raises(PostponedError):
         product.sender.send(message_id)
     product.mesh.failure = None
@@ -319,7 +319,7 @@ def test_a_lookup_that_mesh_refuses_is_final(product: Product) -> None:
     message_id = product.built().message_id
     product.mesh.failure = Refused("endpoint lookup", "answered 400", status=400)
     assert product.sender.send(message_id) is Status.REFUSED
-    assert product.told() == [write(NoticeKind.REFUSED, {})[0]]
+    assert product.told() == [write(NotificationType.REFUSED, {})[0]]
 
 
 def test_a_mailbox_that_mesh_takes_nothing_for_is_looked_up_afresh_next_time(product: Product) -> None:
@@ -337,8 +337,8 @@ def test_a_replacement_after_a_day_is_sent_and_the_advice_against_it_recorded(pr
         built = product.built(version)
         assert built.status is Status.BUILT
         for message in (built, *built.copies):
-            (fact,) = product.record(message.message_id).history.of(FactKind.BUILT)
-            advice.append(fact.details.get("advice", []))
+            (event,) = product.record(message.message_id).history.of(EventType.BUILT)
+            advice.append(event.details.get("advice", []))
     assert advice[:4] == [[]] * 4
     assert [found[0].partition(":")[0] for found in advice[4:]] == ["GPCM-SD-037"] * 2
 
@@ -351,12 +351,12 @@ def test_a_replacement_is_checked_as_it_is_stored_and_not_only_the_trial_before_
         broken = any(b"<relatesTo>" in piece for piece in written.pieces if isinstance(piece, bytes))
         return [FAULT] if broken else []
 
-    monkeypatch.setattr(checked, "broken_musts", broken_by_replacing)
+    monkeypatch.setattr(draft_messages, "broken_musts", broken_by_replacing)
     assert product.built("1").status is Status.BUILT
     refused = product.built("2")
     assert refused.status is Status.INVALID
-    (fact,) = product.record(refused.message_id).history.of(FactKind.REQUEST_REFUSED)
-    assert fact.details["reasons"] == ["GPCM-SD-039: names nothing (Composition)"]
+    (event,) = product.record(refused.message_id).history.of(EventType.REQUEST_REFUSED)
+    assert event.details["reasons"] == ["GPCM-SD-039: names nothing (Composition)"]
     assert len(product.outbox.messages) == 2
 
 
@@ -368,8 +368,8 @@ def test_what_was_sent_stays_on_record_with_its_document_and_the_time_and_the_nu
     product.clock.time += timedelta(minutes=2)
     product.sender.send(message_id)
     record = product.record(message_id)
-    (sent,) = record.history.of(FactKind.UPLOAD_ACCEPTED)
-    (built,) = record.history.of(FactKind.BUILT)
+    (sent,) = record.history.of(EventType.UPLOAD_ACCEPTED)
+    (built,) = record.history.of(EventType.BUILT)
     assert (sent.at.replace(microsecond=0), sent.details["mesh_message_id"]) == (
         product.clock.time.replace(microsecond=0),
         "MESH1",
@@ -388,7 +388,7 @@ def test_a_replacement_that_cannot_be_processed_voids_what_it_replaced_at_that_r
     product.answered(second.copies[0].message_id, "20014", Level.INFRASTRUCTURE, Verdict.NEGATIVE)
     assert product.record(second.copies[0].message_id).status is Status.REJECTED
     assert product.record(first.copies[0].message_id).status is Status.REJECTED
-    assert write(NoticeKind.VOIDED, {})[0] in product.told()
+    assert write(NotificationType.VOIDED, {})[0] in product.told()
     for untouched in (third.copies[0], first, second):
         assert product.record(untouched.message_id).status is Status.BUILT
 
@@ -402,7 +402,7 @@ def test_what_never_left_cannot_be_void(product: Product) -> None:
     assert product.sender.send(second.copies[0].message_id) is Status.SENT
     product.answered(second.copies[0].message_id, "20014", Level.INFRASTRUCTURE, Verdict.NEGATIVE)
     assert product.record(first.copies[0].message_id).status is Status.REFUSED
-    assert write(NoticeKind.VOIDED, {})[0] not in product.told()
+    assert write(NotificationType.VOIDED, {})[0] not in product.told()
 
 
 @pytest.mark.parametrize(
@@ -428,8 +428,8 @@ def test_a_ready_resource_that_does_not_fit_makes_the_request_invalid(
     product = Product(tmp_path)
     built = product.built()
     assert built.status is Status.INVALID
-    (fact,) = product.record(built.message_id).history.of(FactKind.REQUEST_REFUSED)
-    assert fact.details["reasons"][0].startswith(reason)
+    (event,) = product.record(built.message_id).history.of(EventType.REQUEST_REFUSED)
+    assert event.details["reasons"][0].startswith(reason)
 
 
 def test_what_a_label_calls_restricted_is_not_sent(tmp_path: Path) -> None:

@@ -14,22 +14,22 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ParamValid
 
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.itk3.responses import Outcome
-from gpconnect_messaging.ledger.lifecycle import MOST_ROUTING_QUESTIONS, FactKind, History, Status
-from gpconnect_messaging.ledger.records import SET_ASIDE, Tries
+from gpconnect_messaging.ledger.lifecycle import MOST_ROUTING_QUESTIONS, EventType, MessageHistory, Status
+from gpconnect_messaging.ledger.records import QUARANTINED, Tries
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.mesh.errors import (
     ERROR_CODES,
     Authentication,
-    Busy,
     DamagedContent,
-    Gone,
-    NeverLeft,
+    NotFound,
+    NotSent,
+    RetryLater,
     WrongChecksum,
     known_code,
 )
 from gpconnect_messaging.mesh.models import Tracking
-from gpconnect_messaging.steps.by_hand import ByHand, NotPossibleError
-from gpconnect_messaging.steps.poll import Polled, Poller
+from gpconnect_messaging.steps.operator_actions import NotPossibleError, OperatorActions
+from gpconnect_messaging.steps.poll import Poller, PollResult
 from gpconnect_messaging.steps.send import PostponedError
 from gpconnect_messaging.storage import KeptMessage
 from infra.operations.wording import in_words
@@ -48,7 +48,7 @@ def world() -> World:
 
 
 def built(world: World, encounter: str = "one") -> str:
-    """Have a request built; return its message's id."""
+    """Have a request built; return the message id."""
     before = {record.message_id for record in world.records()}
     world.drop(encounter)
     world.deliver_intake(world.process("builder"))
@@ -82,7 +82,7 @@ def status(world: World, message_id: str) -> Status:
     return found.status
 
 
-def history_of(world: World, message_id: str) -> History:
+def history_of(world: World, message_id: str) -> MessageHistory:
     found = world.ledger.find(message_id)
     assert found is not None
     return found.history
@@ -116,9 +116,9 @@ def test_a_person_cannot_accept_an_answer_to_what_mesh_does_not_have(world: Worl
     message_id = built(world)
     answer = world.answer(message_id, "20013")
     poll(world)
-    by_hand = ByHand(ledger=world.ledger, notifier=world.reconciliation.notifier, now=world.clock)
+    operator_actions = OperatorActions(ledger=world.ledger, notifier=world.reconciliation.notifier, now=world.clock)
     with pytest.raises(NotPossibleError, match="MESH could have no copy"):
-        by_hand.accept_response(message_id, answer, "operator-7")
+        operator_actions.accept_response(message_id, answer, "operator-7")
 
 
 def test_a_repeated_answer_to_an_earlier_version_does_not_count_for_a_later_one(world: World) -> None:
@@ -274,8 +274,8 @@ def test_what_nobody_can_decide_goes_to_a_person(world: World, monkeypatch: pyte
     assert status(world, message_id) is Status.SENT
     assert world.inbox() == []
     assert subjects(world) == ["An answer came from somewhere else"]
-    by_hand = ByHand(ledger=world.ledger, notifier=world.reconciliation.notifier, now=world.clock)
-    assert by_hand.accept_response(message_id, answer, "operator-7") is Status.ACKNOWLEDGED
+    operator_actions = OperatorActions(ledger=world.ledger, notifier=world.reconciliation.notifier, now=world.clock)
+    assert operator_actions.accept_response(message_id, answer, "operator-7") is Status.ACKNOWLEDGED
 
 
 # Poison
@@ -353,7 +353,7 @@ def test_what_mesh_cannot_serve_just_now_is_no_try(world: World, monkeypatch: py
     message_id = sent(world)
     world.answer(message_id, "20013")
     with monkeypatch.context() as patched:
-        patched.setattr(Client, "download_into", lambda *_, **__: (_ for _ in ()).throw(Busy("download", "503")))
+        patched.setattr(Client, "download_into", lambda *_, **__: (_ for _ in ()).throw(RetryLater("download", "503")))
         for _ in range(10):
             poll(world)
             assert len(world.inbox()) == 1
@@ -370,7 +370,7 @@ def test_an_answer_is_recorded_once_however_often_mesh_shows_it(world: World) ->
     poll(world)
     found = world.ledger.find(message_id)
     assert found is not None
-    assert len(found.history.of(FactKind.RESPONSE)) == 1
+    assert len(found.history.of(EventType.RESPONSE)) == 1
     assert world.inbox() == []
 
 
@@ -389,14 +389,14 @@ def a_poller(world: World, **settings: Any) -> Poller:
 def test_a_poll_counts_what_it_found(world: World) -> None:
     message_id = sent(world)
     shown = world.answer(message_id, "20013")
-    assert a_poller(world).poll(MAILBOX) == Polled(matched=1)
+    assert a_poller(world).poll(MAILBOX) == PollResult(matched=1)
     world.mesh.show_again(MAILBOX, shown)
     world.answer(message_id, "30001")
     world.answer(message_id, "20013", malformed=True)
     world.answer("11111111-1111-4111-8111-111111111111", "20013", sender=STRANGER, stray=True)
-    assert a_poller(world).poll(MAILBOX) == Polled(matched=1, unmatched=2, seen_before=1)
-    assert a_poller(world).poll(MAILBOX) == Polled()
-    assert Polled() == Polled(
+    assert a_poller(world).poll(MAILBOX) == PollResult(matched=1, unmatched=2, seen_before=1)
+    assert a_poller(world).poll(MAILBOX) == PollResult()
+    assert PollResult() == PollResult(
         matched=0, unmatched=0, seen_before=0, gone=0, set_aside=0, waiting=0, left=0, polled_elsewhere=0
     )
 
@@ -405,15 +405,15 @@ def test_a_poll_counts_what_is_gone_and_what_waits(world: World, monkeypatch: py
     message_id = sent(world)
     world.answer(message_id, "20013")
     with monkeypatch.context() as patched:
-        patched.setattr(Client, "download_into", lambda *_, **__: (_ for _ in ()).throw(Gone("download", "404")))
-        assert a_poller(world).poll(MAILBOX) == Polled(gone=1)
+        patched.setattr(Client, "download_into", lambda *_, **__: (_ for _ in ()).throw(NotFound("download", "404")))
+        assert a_poller(world).poll(MAILBOX) == PollResult(gone=1)
     Silent(monkeypatch, times=2)
     for _ in range(2):
-        assert a_poller(world).poll(MAILBOX) == Polled(waiting=1)
-    assert a_poller(world).poll(MAILBOX) == Polled(matched=1)
-    known = history_of(world, message_id).of(FactKind.ROUTED)
-    assert [fact.details["mailbox"] for fact in known] == [None, None, PRACTICE]
-    assert [fact.identity.rpartition("-")[2] for fact in known[:2]] == ["1", "2"]
+        assert a_poller(world).poll(MAILBOX) == PollResult(waiting=1)
+    assert a_poller(world).poll(MAILBOX) == PollResult(matched=1)
+    known = history_of(world, message_id).of(EventType.ROUTED)
+    assert [event.details["mailbox"] for event in known] == [None, None, PRACTICE]
+    assert [event.identity.rpartition("-")[2] for event in known[:2]] == ["1", "2"]
 
 
 def test_what_there_is_no_time_for_is_left(world: World) -> None:
@@ -421,12 +421,12 @@ def test_what_there_is_no_time_for_is_left(world: World) -> None:
     for code in ("20013", "30001", "20007"):
         world.answer(message_id, code)
     time_left = iter([True, False, False])
-    assert a_poller(world).poll(MAILBOX, lambda: next(time_left)) == Polled(matched=1, left=2)
+    assert a_poller(world).poll(MAILBOX, lambda: next(time_left)) == PollResult(matched=1, left=2)
 
 
 def test_two_pollers_do_not_share_a_mailbox(world: World) -> None:
     assert world.ledger.take_mailbox(MAILBOX, "another", timedelta(minutes=5))
-    assert a_poller(world).poll(MAILBOX) == Polled(polled_elsewhere=1)
+    assert a_poller(world).poll(MAILBOX) == PollResult(polled_elsewhere=1)
 
 
 def test_a_poller_takes_in_so_many_at_once_and_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -460,7 +460,7 @@ def test_a_report_on_no_upload_of_ours_is_for_a_person(world: World, linked: str
         MAILBOX, b"", message_type="REPORT", workflow_id=WORKFLOW, linked_message_id=linked, status_code="14",
         status_event="SEND", status_success=False,
     )  # fmt: skip
-    assert a_poller(world).poll(MAILBOX) == Polled(unmatched=1)
+    assert a_poller(world).poll(MAILBOX) == PollResult(unmatched=1)
     assert status(world, message_id) is Status.SENT
     assert "it is a MESH report (14) on no message of ours" in world.topic.told[0]
 
@@ -469,17 +469,17 @@ def test_a_report_on_no_upload_of_ours_is_for_a_person(world: World, linked: str
 def test_a_report_on_our_upload_is_recorded(world: World) -> None:
     message_id = sent(world)
     world.report(world.mesh.copies(message_id)[0])
-    assert a_poller(world).poll(MAILBOX) == Polled(matched=1)
+    assert a_poller(world).poll(MAILBOX) == PollResult(matched=1)
     assert status(world, message_id) is Status.UNDELIVERED
 
 
 def test_a_held_request_of_the_encounter_is_not_what_a_reference_names(world: World) -> None:
-    """It has a row of its own, as version 0, and nothing of it left."""
+    """It has a row with version 0, and nothing of it left."""
     world.hold = timedelta(minutes=30)
     world.drop("one")
     world.deliver_intake(world.process("builder"))
     world.answer_by_reference("one", "20013")
-    assert a_poller(world).poll(MAILBOX) == Polled(unmatched=1)
+    assert a_poller(world).poll(MAILBOX) == PollResult(unmatched=1)
 
 
 # What cannot be taken in, and what cannot be understood
@@ -503,14 +503,14 @@ def test_a_message_that_fails_each_time_is_tried_alone_so_often_and_then_set_asi
             a_poller(world, most_tries=2).poll(MAILBOX)
         assert tries == number, "once beside others, and twice alone"
     for _ in range(2):
-        assert a_poller(world, most_tries=2).poll(MAILBOX) == Polled(set_aside=1)
+        assert a_poller(world, most_tries=2).poll(MAILBOX) == PollResult(set_aside=1)
     assert tries == 3
     assert len(world.inbox()) == 1, "it stays in MESH"
     assert subjects(world) == ["Something came in that belongs to no message"]
-    assert "it could not be taken in, 2 times" in world.topic.told[0]
+    assert "it could not be received in 2 tries" in world.topic.told[0]
     received = world.ledger.find_received(MAILBOX, world.inbox()[0])
     assert received is not None
-    assert (received.evidence_key, received.outcome) == ("", SET_ASIDE)
+    assert (received.evidence_key, received.outcome) == ("", QUARANTINED)
 
 
 def test_what_fails_alone_is_left_where_there_is_no_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -520,8 +520,8 @@ def test_what_fails_alone_is_left_where_there_is_no_time(world: World, monkeypat
         with pytest.raises(ValueError, match="a fault of ours"):
             a_poller(world).poll(MAILBOX)
     time_left = iter([True, False])
-    assert a_poller(world).poll(MAILBOX, lambda: next(time_left)) == Polled(left=1)
-    assert a_poller(world).poll(MAILBOX) == Polled(matched=1)
+    assert a_poller(world).poll(MAILBOX, lambda: next(time_left)) == PollResult(left=1)
+    assert a_poller(world).poll(MAILBOX) == PollResult(matched=1)
 
 
 def test_a_damaged_message_is_kept_as_it_was_served_and_a_person_knows(
@@ -538,9 +538,9 @@ def test_a_damaged_message_is_kept_as_it_was_served_and_a_person_knows(
         return download(client, mesh_message_id, sink)
 
     monkeypatch.setattr(Client, "download_into", damaged)
-    assert a_poller(world, largest=7).poll(MAILBOX) == Polled(unmatched=1)
+    assert a_poller(world, largest=7).poll(MAILBOX) == PollResult(unmatched=1)
     assert asked == [{"maximum_bytes": 7}, {"maximum_bytes": 7, "as_served": True}]
-    assert "its content is damaged: it is truncated" in world.topic.told[0]
+    assert "the content is damaged: it is truncated" in world.topic.told[0]
     assert world.inbox() == []
     received = world.ledger.find_received(MAILBOX, answer)
     assert received is not None
@@ -576,11 +576,11 @@ def test_an_answer_that_names_a_waiting_message_counts_whatever_its_checksum_say
     message_id = sent(world)
     answer = world.answer(message_id, "20013")
     with_checksum(monkeypatch, checksum, wrong=wrong)
-    assert a_poller(world).poll(MAILBOX) == Polled(matched=1)
+    assert a_poller(world).poll(MAILBOX) == PollResult(matched=1)
     assert status(world, message_id) is Status.ACKNOWLEDGED
-    (fact,) = history_of(world, message_id).of(FactKind.RESPONSE)
-    assert fact.details.get("checksum") == recorded
-    assert in_words(fact).endswith(f"; its checksum {recorded}") is (recorded is not None)
+    (event,) = history_of(world, message_id).of(EventType.RESPONSE)
+    assert event.details.get("checksum") == recorded
+    assert in_words(event).endswith(f"; checksum {recorded}") is (recorded is not None)
     received = world.ledger.find_received(MAILBOX, answer)
     assert received is not None
     assert world.bucket.objects[received.evidence_key] == world.mesh.delivered_ever[answer][1]
@@ -596,9 +596,9 @@ def test_with_a_wrong_checksum_what_names_no_waiting_message_is_set_aside(
     assert status(world, message_id) is Status.DELIVERED
     with_checksum(monkeypatch, "0" * 64, wrong=True)
     world.answer(message_id, "30002")
-    assert a_poller(world).poll(MAILBOX) == Polled(unmatched=1)
+    assert a_poller(world).poll(MAILBOX) == PollResult(unmatched=1)
     assert status(world, message_id) is Status.DELIVERED
-    assert "it answers a message that waits for no answer, and its checksum does not agree" in world.topic.told[-1]
+    assert "it answers a message that waits for no response, and the checksum does not agree" in world.topic.told[-1]
     for body, headers in ((b"<x/>", {}), (b"", {"message_type": "REPORT"}), (b"x", {"workflow_id": "OTHER"})):
         assert "checksum" in unmatched(world, body, **headers) or body == b"<x/>"
     assert world.inbox() == []
@@ -614,7 +614,7 @@ def test_of_a_message_that_cannot_even_be_served_its_headers_are_kept(
         raise DamagedContent("download", "it is truncated")
 
     monkeypatch.setattr(Client, "download_into", damaged)
-    assert a_poller(world).poll(MAILBOX) == Polled(unmatched=1)
+    assert a_poller(world).poll(MAILBOX) == PollResult(unmatched=1)
     received = world.ledger.find_received(MAILBOX, answer)
     assert received is not None
     assert world.bucket.objects[received.evidence_key] == b""
@@ -626,7 +626,7 @@ def unmatched(world: World, body: bytes, **headers: Any) -> str:
     sent_by: dict[str, Any] = {"sender": PRACTICE, "workflow_id": f"{WORKFLOW}_ACK", "message_type": "DATA"}
     before = len(world.topic.told)
     world.mesh.deliver(MAILBOX, body, **(sent_by | headers))
-    assert a_poller(world).poll(MAILBOX) == Polled(unmatched=1)
+    assert a_poller(world).poll(MAILBOX) == PollResult(unmatched=1)
     (told,) = world.topic.told[before:]
     return told
 
@@ -643,7 +643,7 @@ def test_what_cannot_be_understood_is_kept_and_a_person_knows_why(
     (_, (_, body)) = world.mesh.inboxes[MAILBOX].popitem()
     assert "it is a response that names no message of ours" in unmatched(world, body)
     unreadable = body.replace(b"11111111-1111-4111-8111-111111111111", b"UNREADABLE-IN-ORIGINAL-MESSAGE")
-    assert "could not read our message's id" in unmatched(world, unreadable)
+    assert "could not read the id of our message" in unmatched(world, unreadable)
     assert world.inbox() == []
 
 
@@ -654,7 +654,7 @@ def test_an_answer_to_another_mailboxs_message_is_not_this_ones(world: World) ->
     world.mesh.deliver(
         "Y90002OT001", body, sender=PRACTICE, workflow_id=headers.workflow_id, message_type=headers.message_type
     )
-    assert a_poller(world).poll("Y90002OT001") == Polled(unmatched=1)
+    assert a_poller(world).poll("Y90002OT001") == PollResult(unmatched=1)
     assert "it answers a message of another mailbox" in world.topic.told[0]
     assert status(world, message_id) is Status.SENT
 
@@ -680,17 +680,17 @@ def test_a_report_is_recorded_with_the_code_and_what_it_means(world: World, code
         MAILBOX, b"", message_type="REPORT", workflow_id=WORKFLOW, linked_message_id=upload.id, status_code=code,
         status_event="SEND", status_success=False,
     )  # fmt: skip
-    assert a_poller(world).poll(MAILBOX) == Polled(matched=1)
-    (fact,) = history_of(world, message_id).of(FactKind.REPORT)
-    assert fact.details["linked_mesh_message_id"] == upload.id
-    assert fact.details["code"] == known_code(code)
-    assert fact.details["description"] == ERROR_CODES.get(code, "not a code that we know; see the evidence store")
+    assert a_poller(world).poll(MAILBOX) == PollResult(matched=1)
+    (event,) = history_of(world, message_id).of(EventType.REPORT)
+    assert event.details["linked_mesh_message_id"] == upload.id
+    assert event.details["code"] == known_code(code)
+    assert event.details["description"] == ERROR_CODES.get(code, "not a code that we know; see the evidence store")
 
 
 def test_what_goes_while_it_is_acknowledged_was_taken_in(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.answer(sent(world), "20013")
-    monkeypatch.setattr(Client, "acknowledge", lambda *_: (_ for _ in ()).throw(Gone("acknowledge", "404")))
-    assert a_poller(world).poll(MAILBOX) == Polled(matched=1)
+    monkeypatch.setattr(Client, "acknowledge", lambda *_: (_ for _ in ()).throw(NotFound("acknowledge", "404")))
+    assert a_poller(world).poll(MAILBOX) == PollResult(matched=1)
 
 
 def test_credentials_that_mesh_does_not_accept_end_the_poll(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -711,7 +711,7 @@ def test_credentials_that_mesh_does_not_accept_end_the_poll(world: World, monkey
     for answer in world.inbox():
         assert world.ledger.begin_received(MAILBOX, answer) == Tries(begun=1, alone=0), "no try was counted"
         world.ledger.forget_try(MAILBOX, answer, alone=False)
-    assert a_poller(world).poll(MAILBOX) == Polled(matched=2), "the lease was given back"
+    assert a_poller(world).poll(MAILBOX) == PollResult(matched=2), "the lease was given back"
 
 
 def test_a_message_that_mesh_does_not_let_us_have_does_not_stop_the_inbox_and_is_set_aside(
@@ -733,7 +733,7 @@ def test_a_message_that_mesh_does_not_let_us_have_does_not_stop_the_inbox_and_is
             a_poller(world, most_tries=2, at_once=1).poll(MAILBOX)
         assert len(asked) == number, "once a poll: other credentials would not help"
         assert status(world, message_id) is Status.DELIVERED
-    assert a_poller(world, most_tries=2).poll(MAILBOX) == Polled(set_aside=1)
+    assert a_poller(world, most_tries=2).poll(MAILBOX) == PollResult(set_aside=1)
     assert world.inbox() == [withheld], "it stays in MESH"
     assert subjects(world) == ["Something came in that belongs to no message"]
 
@@ -777,7 +777,7 @@ def test_what_a_message_makes_aws_refuse_is_set_aside_like_any_other_fault_of_it
     for _ in range(3):
         with pytest.raises(type(error)):
             a_poller(world, most_tries=2).poll(MAILBOX)
-    assert a_poller(world, most_tries=2).poll(MAILBOX) == Polled(set_aside=1)
+    assert a_poller(world, most_tries=2).poll(MAILBOX) == PollResult(set_aside=1)
 
 
 def test_a_matched_answer_is_received_under_its_message(world: World) -> None:
@@ -813,7 +813,7 @@ def test_a_reference_names_the_message_that_waits_for_every_level_of_the_answer(
     for code in came:
         world.answer(message_id, code)
     poll(world)
-    said = tuple(Outcome(level=each, verdict=Verdict.POSITIVE, code=None) for each in outcomes)
+    said = tuple(Outcome(level=level, verdict=Verdict.POSITIVE, code=None) for level in outcomes)
     answer: Any = SimpleNamespace(
         identifier="", sender_reference="one", outcomes=said, level=level, timestamp=world.clock.time
     )
@@ -843,7 +843,7 @@ def test_a_message_that_fails_does_not_hold_up_the_others(world: World, monkeypa
 @pytest.mark.parametrize(
     "error",
     [
-        NeverLeft("download", "no connection"),
+        NotSent("download", "no connection"),
         LedgerBusyError("busy"),
         ClientError({"Error": {"Code": "SlowDown", "Message": ""}}, "PutObject"),
         EndpointConnectionError(endpoint_url="s3"),
@@ -860,5 +860,23 @@ def test_what_aws_or_the_network_cannot_do_just_now_is_no_try(
         for _ in range(3):
             with pytest.raises(type(error)):
                 a_poller(world, most_tries=1).poll(MAILBOX)
-    assert a_poller(world, most_tries=1).poll(MAILBOX) == Polled(matched=1)
+    assert a_poller(world, most_tries=1).poll(MAILBOX) == PollResult(matched=1)
     assert world.topic.told == []
+
+
+def test_an_answer_that_waits_until_mesh_says_where_its_message_went_costs_no_try(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.answer(sent(world), "20013")
+    Silent(monkeypatch, times=2)
+    polls = [a_poller(world, most_tries=1).poll(MAILBOX) for _ in range(3)]
+    assert polls == [PollResult(waiting=1), PollResult(waiting=1), PollResult(matched=1)]
+
+
+def test_an_answer_by_reference_that_does_not_say_when_it_was_written_is_nobodys(world: World) -> None:
+    sent(world)
+    level = Level.INFRASTRUCTURE
+    answer: Any = SimpleNamespace(identifier="", sender_reference="one", outcomes=(), level=level, timestamp=None)
+    assert a_poller(world)._original(MAILBOX, answer) is None
+    answer.timestamp = world.clock.time
+    assert a_poller(world)._original(MAILBOX, answer) is not None

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from gpconnect_messaging.ledger.lifecycle import Status
-from gpconnect_messaging.replay.policy import Way
+from gpconnect_messaging.replay.policy import ResendMode
 from tests.examples import REQUESTS, request_data
 from tests.model.effects import Watched
 from tests.model.world import Dropped, World
@@ -20,7 +20,7 @@ def world() -> World:
 
 
 def build_all(world: World) -> None:
-    """Build what is on the queue, also what waits for its documents, for as long as it may."""
+    """Build the queued requests, also those that wait for documents, for as long as they may."""
     for _ in range(60):
         if not world.queue.intake:
             return
@@ -51,7 +51,7 @@ def test_a_report_that_was_sent_and_removed_does_not_go_out_again(world: World, 
     build_all(world)
     refused = [record for record in world.records() if record.status is Status.INVALID]
     assert [record.encounter for record in refused] == [encounter]
-    assert "names no file in the drop bucket" in str(refused[0].history.facts)
+    assert "names no file in the drop bucket" in str(refused[0].history.events)
     assert len([key for key in world.bucket.objects if key.startswith("messages/") and key.endswith(".xml")]) == 1
 
 
@@ -78,12 +78,12 @@ def test_a_refused_request_that_is_taken_in_again_and_again_finds_the_report_tha
     world.bucket.delete_object(Key="out/report.pdf")
     for times in (1, 2):
         newest = max(world.records(), key=lambda record: record.created_at)
-        world.send_again(world.process("resend"), newest.message_id, Way.REBUILT)
+        world.send_again(world.process("resend"), newest.message_id, ResendMode.REBUILT)
         build_all(world)
         world.clock.advance(timedelta(minutes=1))
         assert len(world.records()) == times + 1
-    reasons = {str(record.history.facts) for record in world.records()}
-    assert not any("names no file" in each for each in reasons)
+    reasons = {str(record.history.events) for record in world.records()}
+    assert not any("names no file" in reason for reason in reasons)
 
 
 def test_a_request_that_is_taken_in_again_means_the_document_that_was_put_right(world: World) -> None:
@@ -94,6 +94,6 @@ def test_a_request_that_is_taken_in_again_means_the_document_that_was_put_right(
     world.clock.advance(timedelta(hours=1))
     world.bucket.put_object(Key="out/report.pdf", Body=(REQUESTS / SAMPLE / "report.pdf").read_bytes())
     [refused] = world.records()
-    world.send_again(world.process("resend"), refused.message_id, Way.REBUILT)
+    world.send_again(world.process("resend"), refused.message_id, ResendMode.REBUILT)
     build_all(world)
     assert Status.BUILT in {record.status for record in world.records()}

@@ -13,20 +13,20 @@ import pytest
 
 from gpconnect_messaging.ledger.balances import Balances, Reckoning
 from gpconnect_messaging.ledger.lifecycle import (
-    FactKind,
-    Patience,
+    EventType,
     Status,
+    Timeouts,
     request_refused,
 )
 from gpconnect_messaging.ledger.records import Received
 from gpconnect_messaging.mailboxes.directory import CredentialsError
-from gpconnect_messaging.mesh.errors import Authentication, Busy, Refused
+from gpconnect_messaging.mesh.errors import Authentication, Refused, RetryLater
 from gpconnect_messaging.reconciliation import UNKNOWN_MAILBOX, Balance, MailboxBalance, Row, asked_of_mesh
 from gpconnect_messaging.steps import reconcile
 from gpconnect_messaging.steps.reconcile import Reconciliation
 from tests.model.effects import Watched
 from tests.model.world import World
-from tests.unit.ledger.facts import BUILT, OVERDUE
+from tests.unit.ledger.events import BUILT, OVERDUE
 from tests.unit.steps.holding import WINDOW, Product
 from tests.unit.steps.night import AT_ONCE, DAY, DELIVERED, EVENING, MAILBOX, NIGHT, OTHER, SENT, MeshInMind, Night
 
@@ -47,10 +47,10 @@ def test_a_day_on_which_nothing_was_lost_balances(night: Night) -> None:
     night.receive("request-d", OTHER)
     night.store("request-d", "request-d", request_refused(at=EVENING, reasons=["patient: is missing"]))
     made = night.reckon_now(DAY)
-    its = of(made)
+    counts = of(made)
     assert made.wrong == 0
-    assert (its.received, its.settled, its.open) == (4, 3, 1), "counted where the ledger says that it belongs"
-    assert its.statuses == {"DELIVERED": 2, "SENT": 1, "INVALID": 1}
+    assert (counts.received, counts.settled, counts.open) == (4, 3, 1), "counted where the ledger says that it belongs"
+    assert counts.statuses == {"DELIVERED": 2, "SENT": 1, "INVALID": 1}
     assert night.told() == []
 
 
@@ -123,10 +123,10 @@ def test_a_request_that_is_held_is_open_and_its_messages_carry_on_when_it_is_rel
     night.release("c", *DELIVERED, messages=2)
     night.clock.advance(timedelta(minutes=5))
     made = night.reckon_now(DAY)
-    its = of(made)
-    assert (its.received, its.settled, its.open, made.wrong) == (3, 1, 2, 0)
-    assert its.open_messages.keys() == {"request-a", under_way}
-    assert its.statuses == {"HELD": 1, "SENT": 1, "DELIVERED": 2}
+    counts = of(made)
+    assert (counts.received, counts.settled, counts.open, made.wrong) == (3, 1, 2, 0)
+    assert counts.open_messages.keys() == {"request-a", under_way}
+    assert counts.statuses == {"HELD": 1, "SENT": 1, "DELIVERED": 2}
 
 
 @pytest.mark.parametrize("days", [0, 1], ids=["on its day", "on a later day"])
@@ -161,27 +161,27 @@ def test_whatever_becomes_of_a_request_leaves_a_row_by_which_it_is_accounted_for
     product.asks()
     superseding = product.asks()
     product.later(WINDOW + timedelta(minutes=1))
-    assert product.row(superseding.message_id).history.of(FactKind.RELEASED)
+    assert product.row(superseding.message_id).history.of(EventType.RELEASED)
     product.asks(encounter="another", clinically_relevant=False)
     product.asks(encounter="another", patient__nhs_number="not a number")
     product.builder.queued(b"no request at all")
-    product.builder.dropped("drop", "nothing/there/request.json", "1")
+    product.builder.dropped("drop", "nothing/there/request.json", "1", None, "")
     product.withdraws()
     product.withdraws(encounter="mistyped")
     product.asks(encounter="waiting")
-    patience = Patience(stale=timedelta(minutes=10), uncertain=timedelta(minutes=15))
+    timeouts = Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15))
     table: Any = product.table
     step = Reconciliation(
         evidence=product.evidence, balances=Balances(table, "ledger", product.time),
-        mesh=MeshInMind(known={"MESH1"}), notifier=product.by_hand.notifier,  # type: ignore[arg-type]
-        patience=patience, now=product.time, pace=AT_ONCE,
+        mesh=MeshInMind(known={"MESH1"}), notifier=product.operator_actions.notifier,  # type: ignore[arg-type]
+        timeouts=timeouts, now=product.time, pace=AT_ONCE,
     )  # fmt: skip
     made = [step.run(DAY), step.run(DAY + timedelta(days=1))]
-    days = [each for each in made if isinstance(each, Balance)]
-    assert [each.total("received") for each in days] == [2, 7]
-    assert [each.wrong for each in days] == [0, 0]
+    days = [result for result in made if isinstance(result, Balance)]
+    assert [balance.total("received") for balance in days] == [2, 7]
+    assert [balance.wrong for balance in days] == [0, 0]
     (last,) = days[1:]
-    assert sum((its.statuses for its in last.mailboxes.values()), Counter()) == {
+    assert sum((counts.statuses for counts in last.mailboxes.values()), Counter()) == {
         "NOT_REQUIRED": 1, "INVALID": 3, "TELL_PRACTICE": 1, "WITHDRAWN": 1, "HELD": 1,
     }  # fmt: skip
 
@@ -197,7 +197,7 @@ def test_what_is_received_before_midnight_and_built_after_balances_on_both_days(
 
 def test_a_message_that_an_earlier_balance_left_open_is_missed_when_it_vanishes(night: Night) -> None:
     kept, lost = night.build("a", *SENT), night.build("b", *SENT)
-    assert night.reckon().wrong == 2, "nobody has looked at either for hours"
+    assert night.reckon().wrong == 2, "neither was looked at for hours"
     night.lose(f"MESSAGE#{lost}")
     night.clock.time = NIGHT + timedelta(days=1)
     made = night.reckon()
@@ -229,7 +229,7 @@ def test_a_message_that_mesh_does_not_know_is_missed(night: Night) -> None:
 SOON = timedelta(minutes=20)
 """By then MESH must know what it took; nothing else is due."""
 FAILURES = [
-    Busy("tracking", "MESH is busy"),
+    RetryLater("tracking", "MESH is busy"),
     Refused("tracking", "answered 403", status=403),
     Authentication("tracking", "answered 403", status=403),
     CredentialsError("the secret is not there"),
@@ -242,10 +242,10 @@ def test_a_day_on_which_mesh_answers_nothing_does_not_balance(night: Night, fail
     night.mesh.failure = failure
     night.clock.advance(SOON)
     made = night.reckon_now(DAY)
-    its = of(made)
-    assert (made.must_be_known, made.asked_of_mesh, made.not_asked, its.unknown_to_mesh) == (7, 0, 7, [])
+    counts = of(made)
+    assert (made.must_be_known, made.asked_of_mesh, made.not_asked, counts.unknown_to_mesh) == (7, 0, 7, [])
     assert made.total("unanswered") == 5, "after so many MESH is left alone"
-    assert set(its.unanswered) < set(sent)
+    assert set(counts.unanswered) < set(sent)
     assert night.told() == ["The day's balance does not add up"]
     assert "unanswered: 5" in night.topic.told[0]
 
@@ -253,7 +253,7 @@ def test_a_day_on_which_mesh_answers_nothing_does_not_balance(night: Night, fail
 def test_a_question_without_an_answer_among_others_with_one_is_asked_again_another_night(night: Night) -> None:
     for name in "abc":
         night.build(name, *SENT)
-    night.mesh.failures = {"MESH-b": Busy("tracking", "MESH is busy")}
+    night.mesh.failures = {"MESH-b": RetryLater("tracking", "MESH is busy")}
     night.clock.advance(SOON)
     made = night.reckon_now(DAY)
     assert (made.asked_of_mesh, made.not_asked, of(made).unanswered, made.total("unanswered")) == (2, 1, [], 0)
@@ -271,7 +271,7 @@ def test_a_mailbox_of_whose_messages_mesh_answers_none_does_not_balance_beside_o
     nothing = Balance(day=DAY, made_at=NIGHT, mailboxes={})
     answers = list(zip(rows, (True, None, None, None), strict=True))
     made = nothing.plus(asked_of_mesh(DAY, NIGHT, answers[:3])).plus(asked_of_mesh(DAY, NIGHT, answers[3:]))
-    assert {name: its.wrong for name, its in made.mailboxes.items()} == {MAILBOX: 0, OTHER: 2}
+    assert {name: counts.wrong for name, counts in made.mailboxes.items()} == {MAILBOX: 0, OTHER: 2}
     assert made.mailboxes[OTHER].unanswered == ["message-2", "message-3"]
     assert Balance.from_json(json.loads(json.dumps(made.as_json()))) == made
     later = made.plus(asked_of_mesh(DAY, NIGHT, [(rows[2], True)]))
@@ -281,7 +281,7 @@ def test_a_mailbox_of_whose_messages_mesh_answers_none_does_not_balance_beside_o
 def test_that_mesh_answers_nothing_is_one_imbalance_whichever_messages_it_is_asked_about(night: Night) -> None:
     for name in "abcdefgh":
         night.build(name, *SENT)
-    night.mesh.failure = Busy("tracking", "MESH is busy")
+    night.mesh.failure = RetryLater("tracking", "MESH is busy")
     night.clock.advance(SOON)
     first, second = night.reckon_now(DAY), night.reckon_now(DAY)
     assert of(first).unanswered != of(second).unanswered, "the tour goes on"
@@ -317,7 +317,7 @@ def test_acknowledgements_without_a_message_are_listed_for_their_day(night: Nigh
         night.ledger.received(received, unmatched_because="it names no message of ours")
     made = night.reckon()
     assert of(made).unmatched == ["R1"]
-    assert made.wrong == 0, "each has its own notice"
+    assert made.wrong == 0, "each has its own notification"
 
 
 def test_the_balance_is_made_once_and_told_once_however_often_the_schedule_comes(night: Night) -> None:
@@ -371,7 +371,7 @@ def test_a_request_that_waits_for_its_documents_and_then_for_their_scan_is_not_l
 
 
 def test_a_request_whose_event_is_repeated_days_later_is_not_lost() -> None:
-    """Its second receipt is of a day on which nothing of its message changes."""
+    """The second receipt is of a day on which the message does not change."""
     world = World(Watched())
     world.drop("one", announced=2)
     world.deliver_intake(world.process("builder"))

@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.ledger.table import item
-from gpconnect_messaging.mesh.errors import Busy
+from gpconnect_messaging.mesh.errors import RetryLater
 from gpconnect_messaging.reconciliation import Balance
-from gpconnect_messaging.replay.pace import Pace
+from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.steps import reconcile
 from gpconnect_messaging.steps.reconcile import DUE, UNDER_WAY, BalanceDeadline, Reconciliation, Unfinished
-from tests.dying import Died
+from tests.crash_injection import Died
 from tests.model.effects import Ending, Place, Process, Watched
-from tests.unit.ledger.facts import BUILT, response
+from tests.unit.ledger.events import BUILT, response
 from tests.unit.steps.night import DAY, DELIVERED, EVENING, MAILBOX, NIGHT, SENT, Night
 
 DAY_AFTER = timedelta(days=1)
 READ_AT_MOST = 2
-"""Shard after shard is read in one place; to die at the third of them is to die at the second."""
+"""The shards are read at one effect; to die at the third of them is to die at the second."""
 EVERY = 5 if os.environ.get("EXAMPLES") == "few" else 1
 
 
@@ -32,7 +32,7 @@ def in_small_parts(step: Reconciliation) -> Reconciliation:
 
 
 def prepared() -> Night:
-    """A day on which something of each kind happened, and the day before, which left two messages open."""
+    """A day with events of every kind, and the day before, which left two messages open."""
     night = Night()
     night.clock.advance(-DAY_AFTER)
     night.build("left", *SENT)
@@ -58,15 +58,15 @@ def prepared() -> Night:
 def outcome(night: Night) -> tuple[Any, ...]:
     """The day's balance as it is kept, what a person was notified of, and where the tour in MESH has come."""
     kept = json.loads(night.bucket.objects[f"balances/{DAY}.json"])
-    # The clock goes on at each look, and stands in these files, too.
+    # The clock advances at every call, and these files contain the time, too.
     kept.pop("made_at")
     kept["wrong_files"] = len(kept["wrong_files"])
     return kept, night.told(), night.balances.tour()
 
 
-def run_to_the_end(step: Reconciliation, time_left: Callable[[], bool] = lambda: True) -> Balance:
+def run_to_the_end(step: Reconciliation) -> Balance:
     for _ in range(2_000):
-        made = step.run(DAY, time_left)
+        made = step.run(DAY)
         if isinstance(made, Balance):
             return made
     raise AssertionError("it never ends")
@@ -87,8 +87,8 @@ def test_parts_come_to_the_same_balance_as_one_part_for_all() -> None:
     assert len(kept.pop("open_files")) > len(at_once.pop("open_files")), "the one was in parts, the other was not"
     assert kept.pop("wrong_files") > at_once.pop("wrong_files")
     assert told == told_at_once == ["The day's balance does not add up"]
-    its = kept["mailboxes"][MAILBOX]
-    assert {name: its[name] for name in ("without_receipt", "vanished", "unknown_to_mesh")} == {
+    counts = kept["mailboxes"][MAILBOX]
+    assert {name: counts[name] for name in ("without_receipt", "vanished", "unknown_to_mesh")} == {
         "without_receipt": ["request-unreceived"], "vanished": ["message-vanished"],
         "unknown_to_mesh": ["message-unknown"],
     }  # fmt: skip
@@ -102,9 +102,9 @@ def test_a_run_that_is_killed_at_any_effect_leaves_a_reckoning_that_comes_to_the
     expected, places = undisturbed()
     seen: Counter[Place] = Counter()
     killed = 0
-    for at, place in enumerate(places, 1):
-        seen[place] += 1
-        if seen[place] > READ_AT_MOST or at % EVERY:
+    for at, effect in enumerate(places, 1):
+        seen[effect] += 1
+        if seen[effect] > READ_AT_MOST or at % EVERY:
             continue
         night = prepared()
         process = Process("reconcile", Watched(), at, Ending.DIES)
@@ -114,9 +114,9 @@ def test_a_run_that_is_killed_at_any_effect_leaves_a_reckoning_that_comes_to_the
         assert made is None or isinstance(made, Balance)
         if night.told() == []:  # it was killed before it was told: the sweep tells it
             night.clock.advance(timedelta(minutes=2))
-            night.step.notifier.tell(night.ledger.due_notices(night.clock() + timedelta(hours=1)))
+            night.step.notifier.tell(night.ledger.due_notifications(night.clock() + timedelta(hours=1)))
         kept, told, tour = outcome(night)
-        assert (kept, set(told), tour) == (expected[0], set(expected[1]), expected[2]), place
+        assert (kept, set(told), tour) == (expected[0], set(expected[1]), expected[2]), effect
         killed += 1
     assert killed > len(places) / EVERY / 20
 
@@ -171,7 +171,7 @@ def test_a_row_that_moves_while_the_indexes_are_read_is_found_past_them() -> Non
         class Blind:
             def paginate(self, **query: Any) -> Any:
                 for page in pages.paginate(**query):
-                    yield {**page, "Items": [each for each in page["Items"] if "moving" not in each["pk"]["S"]]}
+                    yield {**page, "Items": [item for item in page["Items"] if "moving" not in item["pk"]["S"]]}
 
         return Blind()
 
@@ -192,7 +192,7 @@ def test_all_that_is_wrong_is_kept_also_where_the_days_balance_lists_only_the_fi
     made = run_to_the_end(in_small_parts(night.step))
     assert (len(made.mailboxes["-"].lost), made.total("lost"), made.wrong) == (2, 9, 9)
     found = [json.loads(night.bucket.objects[key])["mailboxes"]["-"]["lost"] for key in made.wrong_files]
-    assert sorted(each for part in found for each in part) == [f"request-{number}" for number in range(9)]
+    assert sorted(request_id for part in found for request_id in part) == [f"request-{number}" for number in range(9)]
 
 
 def test_a_reckoning_that_was_begun_long_ago_is_begun_afresh() -> None:
@@ -223,7 +223,7 @@ def test_the_next_day_asks_mesh_on_where_this_one_ended_and_then_from_the_beginn
         rounds.append(list(night.mesh.asked))
         assert (made.asked_of_mesh, made.not_asked) == (len(rounds[-1]), 5 - len(rounds[-1]))
         night.clock.advance(DAY_AFTER)
-    assert [len(each) for each in rounds] == [3, 2, 3]
+    assert [len(batch) for batch in rounds] == [3, 2, 3]
     assert sorted(rounds[0] + rounds[1]) == ids
     assert rounds[2] == rounds[0]
 
@@ -270,7 +270,7 @@ def test_mesh_is_not_asked_about_what_it_may_have_deleted() -> None:
 def test_a_mesh_that_does_not_answer_is_left_alone_until_the_next_day() -> None:
     night = Night()
     sent(night, *"abcdefghij")
-    night.mesh.failure = Busy("tracking", "MESH is busy")
+    night.mesh.failure = RetryLater("tracking", "MESH is busy")
     made = night.reckon()
     assert (len(night.mesh.asked), made.asked_of_mesh, made.not_asked) == (5, 0, 10)
 
@@ -279,7 +279,7 @@ def test_mesh_is_asked_no_faster_than_the_pace_says() -> None:
     night = Night()
     sent(night, *"abc")
     waited: list[float] = []
-    night.step = replace(night.step, pace=Pace(5, sleep=waited.append, clock=lambda: 0.0))
+    night.step = replace(night.step, pace=RateLimiter(5, sleep=waited.append, clock=lambda: 0.0))
     night.reckon()
     assert waited == [0.2, 0.4], "on a clock that stands still"
 
@@ -299,3 +299,41 @@ def test_a_balance_that_is_not_made_in_time_is_late_until_it_is() -> None:
     assert deadline.late() == timedelta()
     night.clock.advance(DAY_AFTER)
     assert deadline.late() > timedelta(), "of the next day there is none"
+
+
+# What a run has recorded
+
+
+def test_what_mesh_has_answered_a_run_that_is_killed_later_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "_RECORDED_EVERY", 2)
+    night = Night()
+    ids = sent(night, *"abcde")
+
+    def killed_after_two() -> bool:
+        if len(night.mesh.asked) == 2:
+            raise Died
+        return True
+
+    night.clock.time = NIGHT
+    with pytest.raises(Died):
+        night.step.run(time_left=killed_after_two)
+    night.reckon()
+    assert sorted(night.mesh.asked) == ids
+
+
+def test_what_the_balance_before_left_open_is_read_on_behind_the_last_file_that_was_read() -> None:
+    night = Night()
+    sent(night, *"abcdefgh")
+    night.clock.time = NIGHT
+    run_to_the_end(in_small_parts(night.step))
+    files = list(night.step._left_open(DAY + DAY_AFTER, ""))
+    assert len(files) > 1
+    for number, (_, position) in enumerate(files, 1):
+        assert list(night.step._left_open(DAY + DAY_AFTER, position)) == files[number:]
+
+
+def test_a_reckoning_that_is_as_old_as_one_may_be_is_gone_on_with() -> None:
+    night = prepared()
+    began = replace(night.step, now=lambda: NIGHT)
+    assert isinstance(began.run(DAY, lambda: False), Unfinished)
+    assert run_to_the_end(replace(night.step, now=lambda: NIGHT + UNDER_WAY)).made_at == NIGHT

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.requests.drop_keys import RECEIVED
 from gpconnect_messaging.scan_results import SCAN_TAG
-from gpconnect_messaging.steps.build import Built
+from gpconnect_messaging.steps.build import BuildResult
 from gpconnect_messaging.steps.scanning import MalwareScan
 from gpconnect_messaging.steps.waiting import NotReadyError
 from gpconnect_messaging.storage import DropBucket
@@ -33,7 +33,7 @@ BAD = {
 
 
 class ScannedProduct(Product):
-    """The product with a drop that is scanned, and in it the sample with its documents."""
+    """The product with a scanned drop that holds the sample and the documents."""
 
     def __init__(self) -> None:
         super().__init__(hold_window_seconds=0)
@@ -55,20 +55,20 @@ class ScannedProduct(Product):
         for key in keys:
             self.dropped.tags.setdefault((key, version), {})[SCAN_TAG] = result
 
-    def receives(self) -> Built:
+    def receives(self) -> BuildResult:
         """The queue brings S3's event of the request."""
-        return self.builder.dropped("drop", "a/request.json", "1", self.arrived)
+        return self.builder.dropped("drop", "a/request.json", "1", self.arrived, "")
 
-    def receives_whole(self) -> Built:
+    def receives_whole(self) -> BuildResult:
         """The queue brings the same request whole."""
         data = request_data(SAMPLE, request_id="whole-request-1")
         for document in data["documents"]:
             document["key"] = f"a/{document['key']}"
         return self.builder.queued(json.dumps(data).encode(), self.arrived)
 
-    def reasons(self, built: Built) -> str:
-        [fact] = self.row(built.message_id).history.of(FactKind.REQUEST_REFUSED)
-        return "\n".join(fact.details["reasons"])
+    def reasons(self, built: BuildResult) -> str:
+        [event] = self.row(built.message_id).history.of(EventType.REQUEST_REFUSED)
+        return "\n".join(event.details["reasons"])
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_what_is_not_clean_is_refused_told_and_copied_nowhere(product: ScannedPr
 @pytest.mark.parametrize("verdicts", [("FAILED", "THREATS_FOUND"), ("THREATS_FOUND", "FAILED")])
 def test_malware_is_told_as_malware_whatever_else_is_wrong(product: ScannedProduct, verdicts: tuple[str, str]) -> None:
     product.scanned(CLEAN, *product.keys)
-    documents = [f"a/{each['key']}" for each in request_data(SAMPLE)["documents"]]
+    documents = [f"a/{document['key']}" for document in request_data(SAMPLE)["documents"]]
     for key, verdict in zip(documents, verdicts, strict=False):
         product.scanned(verdict, key)
     found = sorted(line.partition(":")[0] for line in product.reasons(product.receives()).splitlines())

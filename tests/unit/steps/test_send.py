@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.mailboxes.directory import CredentialsError
-from gpconnect_messaging.mesh.errors import Busy, Gone, MeshError, NeverLeft, Refused, Uncertain
-from gpconnect_messaging.mesh.models import Outgoing, Sent, Tracking
+from gpconnect_messaging.mesh.errors import MeshError, NotFound, NotSent, Refused, RetryLater, Uncertain
+from gpconnect_messaging.mesh.models import OutboundMessage, SendReceipt, Tracking
 from gpconnect_messaging.steps import send
 from gpconnect_messaging.steps.send import NotAuthorisedError, PostponedError, UnknownMessageError
 from gpconnect_messaging.storage import DamagedMessageError, NotThereError, StorageError
@@ -19,27 +19,27 @@ from tests.unit.steps.sending import CHUNKED, LEASE, MESSAGE_ID, PATIENCE, Sendi
 
 SECOND = timedelta(seconds=1)
 OUTCOMES = (
-    FactKind.UPLOAD_ACCEPTED, FactKind.UPLOAD_REFUSED, FactKind.UPLOAD_POSTPONED, FactKind.UPLOAD_UNCERTAIN,
-    FactKind.RECIPIENT_UNRESOLVED,
+    EventType.UPLOAD_ACCEPTED, EventType.UPLOAD_REFUSED, EventType.UPLOAD_POSTPONED, EventType.UPLOAD_UNCERTAIN,
+    EventType.RECIPIENT_UNRESOLVED,
 )  # fmt: skip
 
 
-def kinds(sending: Sending) -> list[FactKind]:
+def kinds(sending: Sending) -> list[EventType]:
     """The kinds of the message's events, after the first."""
-    return [fact.kind for fact in sending.history.facts[1:]]
+    return [event.kind for event in sending.history.events[1:]]
 
 
 def test_a_message_that_mesh_takes_is_sent_once_whatever_the_queue_brings() -> None:
     sending = Sending()
     assert [sending.send() for _ in range(3)] == [Status.SENT] * 3
     assert sending.copies == [sending.content]
-    assert kinds(sending) == [FactKind.UPLOAD_STARTED, FactKind.UPLOAD_ACCEPTED]
+    assert kinds(sending) == [EventType.UPLOAD_STARTED, EventType.UPLOAD_ACCEPTED]
 
 
 def test_the_lease_is_recorded_before_the_upload() -> None:
     sending = Sending()
     sending.send(Mood.LOSES_UNHEARD)
-    (started,) = sending.facts(FactKind.UPLOAD_STARTED)
+    (started,) = sending.events(EventType.UPLOAD_STARTED)
     assert started.details["attempt"] == 1
     assert started.details["chunks"] == 1
     assert started.details["lease_until"] == (started.at + LEASE).isoformat()
@@ -57,7 +57,7 @@ def test_an_upload_that_never_left_goes_back_to_the_queue_and_may_be_repeated(mo
     for attempt in (1, 2):
         with pytest.raises(PostponedError):
             sending.send(mood)
-        assert sending.facts(FactKind.UPLOAD_POSTPONED)[-1].details["attempt"] == attempt
+        assert sending.events(EventType.UPLOAD_POSTPONED)[-1].details["attempt"] == attempt
         assert sending.history.status is Status.BUILT
     assert sending.send() is Status.SENT
     assert len(sending.copies) == 1
@@ -68,7 +68,7 @@ def test_a_refused_upload_is_never_retried() -> None:
     assert sending.send(Mood.REFUSES) is Status.REFUSED
     assert sending.send() is Status.REFUSED
     assert sending.copies == []
-    assert [fact.details["http_status"] for fact in sending.facts(FactKind.UPLOAD_REFUSED)] == [417]
+    assert [event.details["http_status"] for event in sending.events(EventType.UPLOAD_REFUSED)] == [417]
     assert [text.partition("\n")[0] for text in sending.topic.told] == ["GP Connect Messaging: MESH refused a message"]
 
 
@@ -77,7 +77,7 @@ def test_an_upload_whose_answer_is_lost_waits_before_the_same_bytes_go_again() -
     assert sending.send(Mood.TAKES_UNHEARD) is Status.UNCERTAIN
     assert sending.send() is Status.UNCERTAIN, "the wait is not over"
     assert len(sending.copies) == 1
-    sending.clock.advance(PATIENCE.uncertain - SECOND)
+    sending.clock.advance(PATIENCE.resolve_after - SECOND)
     assert sending.send() is Status.UNCERTAIN
     sending.clock.advance(2 * SECOND)
     assert sending.send() is Status.SENT
@@ -103,7 +103,7 @@ def test_a_busy_mesh_is_left_alone_for_as_long_as_it_asks_but_not_for_hours(monk
         sending = Sending()
 
         def busy(_self: Client, *_: Any, asked: float = asked) -> Any:
-            raise Busy("send", "answered 429", status=429, retry_after=asked)
+            raise RetryLater("send", "answered 429", status=429, retry_after=asked)
 
         with monkeypatch.context() as patched:
             patched.setattr(Client, "send", busy)
@@ -120,7 +120,7 @@ def test_refused_credentials_are_an_error_of_their_own() -> None:
     with pytest.raises(NotAuthorisedError):
         sending.refused_credentials().send(MESSAGE_ID)
     assert sending.history.status is Status.BUILT
-    assert kinds(sending) == [FactKind.UPLOAD_STARTED, FactKind.UPLOAD_POSTPONED]
+    assert kinds(sending) == [EventType.UPLOAD_STARTED, EventType.UPLOAD_POSTPONED]
 
 
 def test_a_message_that_was_damaged_in_store_never_leaves_and_costs_no_attempt() -> None:
@@ -162,10 +162,10 @@ def test_of_two_senders_one_uploads(monkeypatch: pytest.MonkeyPatch) -> None:
     record = sending.ledger.record
     answers: list[Any] = []
 
-    def another_is_faster(message_id: str, fact: lifecycle.Fact, **how: Any) -> Any:
-        if fact.kind is FactKind.UPLOAD_STARTED and not answers:
-            answers.append(record(message_id, fact))  # the other sender's, a moment before
-        return record(message_id, fact, **how)
+    def another_is_faster(message_id: str, event: lifecycle.LedgerEvent, **how: Any) -> Any:
+        if event.kind is EventType.UPLOAD_STARTED and not answers:
+            answers.append(record(message_id, event))  # the other sender's, a moment before
+        return record(message_id, event, **how)
 
     monkeypatch.setattr(sending.ledger, "record", another_is_faster)
     assert sending.send() is Status.SENDING
@@ -176,14 +176,14 @@ def test_a_sender_whose_attempt_was_overtaken_does_not_upload(monkeypatch: pytes
     """The other sender's attempt began and ended between our look at the message and our own attempt."""
     sending = Sending()
     record = sending.ledger.record
-    others: list[lifecycle.Fact] = []
+    others: list[lifecycle.LedgerEvent] = []
 
-    def overtaken(message_id: str, fact: lifecycle.Fact, **how: Any) -> Any:
-        if fact.kind is FactKind.UPLOAD_STARTED and not others:
-            others.append(fact)
-            record(message_id, lifecycle.upload_started(at=fact.at, attempt=2, lease=LEASE))
-            record(message_id, lifecycle.upload_postponed(at=fact.at, attempt=2, why="no connection"))
-        return record(message_id, fact, **how)
+    def overtaken(message_id: str, event: lifecycle.LedgerEvent, **how: Any) -> Any:
+        if event.kind is EventType.UPLOAD_STARTED and not others:
+            others.append(event)
+            record(message_id, lifecycle.upload_started(at=event.at, attempt=2, lease=LEASE))
+            record(message_id, lifecycle.upload_postponed(at=event.at, attempt=2, why="no connection"))
+        return record(message_id, event, **how)
 
     monkeypatch.setattr(sending.ledger, "record", overtaken)
     assert sending.send() is Status.BUILT
@@ -194,9 +194,9 @@ def test_a_message_that_is_withdrawn_at_the_last_moment_does_not_leave(monkeypat
     sending = Sending()
     record = sending.ledger.record
 
-    def withdrawn_first(message_id: str, fact: lifecycle.Fact, **how: Any) -> Any:
-        record(message_id, lifecycle.withdrawn(at=fact.at, by_request_id="r2"))
-        return record(message_id, fact, **how)
+    def withdrawn_first(message_id: str, event: lifecycle.LedgerEvent, **how: Any) -> Any:
+        record(message_id, lifecycle.withdrawn(at=event.at, by_request_id="r2"))
+        return record(message_id, event, **how)
 
     monkeypatch.setattr(sending.ledger, "record", withdrawn_first)
     assert sending.send() is Status.WITHDRAWN
@@ -214,7 +214,7 @@ def test_a_recipient_without_one_mailbox_is_a_persons_to_decide() -> None:
     sending = Sending(to="")
     sending.mesh.practice = "B30099OT001"
     assert sending.send() is Status.REFUSED
-    (unresolved,) = sending.facts(FactKind.RECIPIENT_UNRESOLVED)
+    (unresolved,) = sending.events(EventType.RECIPIENT_UNRESOLVED)
     assert unresolved.details == {"attempt": 1, "organisation": "A20047", "mailboxes": 0}
     assert sending.mesh.uploads == {}
 
@@ -222,7 +222,7 @@ def test_a_recipient_without_one_mailbox_is_a_persons_to_decide() -> None:
 def test_a_recipient_that_mesh_looks_up_is_recorded_with_the_upload() -> None:
     sending = Sending(to="")
     assert sending.send() is Status.SENT
-    (accepted,) = sending.facts(FactKind.UPLOAD_ACCEPTED)
+    (accepted,) = sending.events(EventType.UPLOAD_ACCEPTED)
     assert accepted.details["resolved_mailbox"] == "A20047OT001"
     assert sending.history.destinations == {"A20047OT001"}
 
@@ -234,9 +234,9 @@ def test_a_long_message_goes_in_chunks_under_one_id() -> None:
     sending = Sending(CHUNKED)
     assert sending.send() is Status.SENT
     assert sending.copies == [sending.content]
-    assert [fact.details["number"] for fact in sending.facts(FactKind.CHUNK_ACCEPTED)] == [1, 2]
-    assert [fact.details["end"] for fact in sending.facts(FactKind.CHUNK_ACCEPTED)] == [4_000, 8_000]
-    assert {fact.details["mesh_message_id"] for fact in sending.facts(FactKind.CHUNK_ACCEPTED)} == {"OUT000001"}
+    assert [event.details["number"] for event in sending.events(EventType.CHUNK_ACCEPTED)] == [1, 2]
+    assert [event.details["end"] for event in sending.events(EventType.CHUNK_ACCEPTED)] == [4_000, 8_000]
+    assert {event.details["mesh_message_id"] for event in sending.events(EventType.CHUNK_ACCEPTED)} == {"OUT000001"}
 
 
 def test_a_message_of_one_part_that_is_too_long_for_memory_goes_from_the_outbox(
@@ -247,7 +247,7 @@ def test_a_message_of_one_part_that_is_too_long_for_memory_goes_from_the_outbox(
     monkeypatch.setattr(sending.sender.outbox, "copy_message", None)
     assert sending.send() is Status.SENT
     assert sending.copies == [sending.content]
-    assert sending.facts(FactKind.CHUNK_ACCEPTED) == []
+    assert sending.events(EventType.CHUNK_ACCEPTED) == []
 
 
 def test_a_short_message_is_verified_before_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,7 +262,7 @@ def test_without_time_a_long_message_goes_on_in_the_next_run() -> None:
     for accepted in (1, 2):
         with pytest.raises(PostponedError, match=f"before chunk {accepted + 1} of 3"):
             sending.send(time_left=lambda: False)
-        assert len(sending.facts(FactKind.CHUNK_ACCEPTED)) == accepted
+        assert len(sending.events(EventType.CHUNK_ACCEPTED)) == accepted
     assert sending.send(time_left=lambda: False) is Status.SENT, "one chunk is always sent"
     assert sending.copies == [sending.content]
 
@@ -284,7 +284,7 @@ def test_a_beginning_that_mesh_has_lost_is_begun_anew() -> None:
     sending.mesh.uploads.clear()
     with pytest.raises(PostponedError, match="no longer knows"):
         sending.send()
-    assert sending.history.begun == ()
+    assert sending.history.partial_uploads == ()
     assert sending.send() is Status.SENT
     assert sending.copies == [sending.content]
 
@@ -302,8 +302,8 @@ def test_mesh_says_what_became_of_an_upload_whose_answer_was_lost(
     sending = Sending(CHUNKED)
     lose_the_answer(monkeypatch, lambda _client, known: Tracking(message_id=known, status=word, recipient=""))
     assert sending.send() is status
-    (tracked,) = sending.facts(FactKind.UPLOAD_TRACKED)
-    known = "a word that we do not know" if status is Status.UNCERTAIN else word
+    (tracked,) = sending.events(EventType.UPLOAD_TRACKED)
+    known = "a status that we do not know" if status is Status.UNCERTAIN else word
     assert tracked.details == {"attempt": 1, "mesh_message_id": "M1", "mesh_status": known}
     if status is Status.SENT:
         assert sending.history.mesh_message_ids == ("M1",)
@@ -314,21 +314,21 @@ def test_an_upload_of_which_mesh_lacks_chunks_goes_on(monkeypatch: pytest.Monkey
     lose_the_answer(monkeypatch, lambda _client, known: Tracking(message_id=known, status="uploading", recipient=""))
     with pytest.raises(PostponedError, match="has not all chunks"):
         sending.send()
-    assert sending.facts(FactKind.UPLOAD_TRACKED)[0].details["mesh_status"] == "uploading"
-    assert "abandoned" not in sending.facts(FactKind.UPLOAD_POSTPONED)[0].details
+    assert sending.events(EventType.UPLOAD_TRACKED)[0].details["mesh_status"] == "uploading"
+    assert "abandoned" not in sending.events(EventType.UPLOAD_POSTPONED)[0].details
 
 
 def test_an_upload_that_mesh_does_not_know_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     sending = Sending(CHUNKED)
 
     def unknown(_client: Client, _known: str) -> Tracking:
-        raise Gone("tracking", "answered 404")
+        raise NotFound("tracking", "answered 404")
 
     lose_the_answer(monkeypatch, unknown)
     with pytest.raises(PostponedError, match="unknown to MESH"):
         sending.send()
-    assert sending.facts(FactKind.UPLOAD_TRACKED)[0].details["mesh_status"] == "unknown to MESH"
-    assert sending.facts(FactKind.UPLOAD_POSTPONED)[0].details["abandoned"] == "M1"
+    assert sending.events(EventType.UPLOAD_TRACKED)[0].details["mesh_status"] == "unknown to MESH"
+    assert sending.events(EventType.UPLOAD_POSTPONED)[0].details["abandoned"] == "M1"
 
 
 def test_without_mesh_s_word_an_upload_stays_uncertain(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,7 +339,7 @@ def test_without_mesh_s_word_an_upload_stays_uncertain(monkeypatch: pytest.Monke
 
     lose_the_answer(monkeypatch, silent)
     assert sending.send() is Status.UNCERTAIN
-    assert sending.facts(FactKind.UPLOAD_TRACKED) == []
+    assert sending.events(EventType.UPLOAD_TRACKED) == []
 
 
 def lose_the_answer(monkeypatch: pytest.MonkeyPatch, tracking: Any) -> None:
@@ -356,7 +356,7 @@ def test_a_message_of_two_chunks_goes_in_two(monkeypatch: pytest.MonkeyPatch) ->
     sending = Sending(6_000)
     monkeypatch.setattr(sending.sender.outbox, "copy_message", None)
     assert sending.sender.send(MESSAGE_ID) is Status.SENT, "there is time, unless somebody says otherwise"
-    assert [fact.details["number"] for fact in sending.facts(FactKind.CHUNK_ACCEPTED)] == [1]
+    assert [event.details["number"] for event in sending.events(EventType.CHUNK_ACCEPTED)] == [1]
     assert sending.copies == [sending.content]
 
 
@@ -364,7 +364,7 @@ def test_a_refusal_without_a_status_is_recorded_as_one(monkeypatch: pytest.Monke
     sending = Sending()
     monkeypatch.setattr(Client, "send", lambda *_: (_ for _ in ()).throw(Refused("send", "no")))
     assert sending.send() is Status.REFUSED
-    assert sending.facts(FactKind.UPLOAD_REFUSED)[0].details == {"attempt": 1, "http_status": 0, "error": "no"}
+    assert sending.events(EventType.UPLOAD_REFUSED)[0].details == {"attempt": 1, "http_status": 0, "error": "no"}
 
 
 def test_an_uncertain_upload_goes_again_at_the_moment_when_its_wait_is_over() -> None:
@@ -377,12 +377,17 @@ def test_an_uncertain_upload_goes_again_at_the_moment_when_its_wait_is_over() ->
 
 def test_mesh_is_given_what_the_envelope_says(monkeypatch: pytest.MonkeyPatch) -> None:
     for size in (200, CHUNKED):
-        sending, given = Sending(size), list[Outgoing]()
+        sending, given = Sending(size), list[OutboundMessage]()
         for name in ("send", "send_part"):
             real = getattr(Client, name)
 
             def noting(
-                client: Client, outgoing: Outgoing, *rest: Any, _real: Any = real, _given: Any = given, **named: Any
+                client: Client,
+                outgoing: OutboundMessage,
+                *rest: Any,
+                _real: Any = real,
+                _given: Any = given,
+                **named: Any,
             ) -> Any:
                 _given.append(outgoing)
                 return _real(client, outgoing, *rest, **named)
@@ -390,7 +395,7 @@ def test_mesh_is_given_what_the_envelope_says(monkeypatch: pytest.MonkeyPatch) -
             monkeypatch.setattr(Client, name, noting)
         assert sending.send() is Status.SENT
         (outgoing,) = set(given)
-        assert outgoing == Outgoing(
+        assert outgoing == OutboundMessage(
             to="GPPROVIDER_9658218865_19331114_WRIGHT", workflow_id="GPCONNECT_SEND_DOCUMENT", subject="Report",
             local_id="Y90001", file_name=f"{MESSAGE_ID}.xml",
         )  # fmt: skip
@@ -400,7 +405,7 @@ def test_mesh_is_given_what_the_envelope_says(monkeypatch: pytest.MonkeyPatch) -
 def test_the_number_of_chunks_is_recorded_before_the_first_goes() -> None:
     sending = Sending(CHUNKED)
     sending.send()
-    assert sending.facts(FactKind.UPLOAD_STARTED)[0].details["chunks"] == 3
+    assert sending.events(EventType.UPLOAD_STARTED)[0].details["chunks"] == 3
 
 
 def test_a_mailbox_that_mesh_refuses_is_looked_up_afresh_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -415,12 +420,10 @@ def test_a_mailbox_that_mesh_refuses_is_looked_up_afresh_next_time(monkeypatch: 
 
 def test_a_lookup_that_mesh_does_not_answer_is_postponed_as_an_upload_is(monkeypatch: pytest.MonkeyPatch) -> None:
     sending = Sending(to="")
-    monkeypatch.setattr(
-        Client, "endpoint_lookup", lambda *_: (_ for _ in ()).throw(NeverLeft("lookup", "no connection"))
-    )
+    monkeypatch.setattr(Client, "endpoint_lookup", lambda *_: (_ for _ in ()).throw(NotSent("lookup", "no connection")))
     with pytest.raises(PostponedError, match="no connection"):
         sending.send()
-    assert kinds(sending) == [FactKind.UPLOAD_STARTED, FactKind.UPLOAD_POSTPONED]
+    assert kinds(sending) == [EventType.UPLOAD_STARTED, EventType.UPLOAD_POSTPONED]
     assert sending.mesh.uploads == {}
 
 
@@ -429,18 +432,18 @@ def test_a_secret_that_cannot_be_read_is_the_keepers_to_correct(monkeypatch: pyt
     monkeypatch.setattr(Client, "send", lambda *_: (_ for _ in ()).throw(CredentialsError("the secret is damaged")))
     with pytest.raises(NotAuthorisedError, match="the secret is damaged"):
         sending.send()
-    (postponed,) = sending.facts(FactKind.UPLOAD_POSTPONED)
+    (postponed,) = sending.events(EventType.UPLOAD_POSTPONED)
     assert postponed.details == {"attempt": 1, "why": "the secret is damaged"}
 
 
 def test_why_an_upload_was_postponed_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    for problem in (NeverLeft("send", "no connection"), Busy("send", "answered 429", status=429)):
+    for problem in (NotSent("send", "no connection"), RetryLater("send", "answered 429", status=429)):
         sending = Sending()
         with monkeypatch.context() as patched:
             patched.setattr(Client, "send", lambda *_, problem=problem: (_ for _ in ()).throw(problem))
             with pytest.raises(PostponedError, match=problem.problem):
                 sending.send()
-        assert sending.facts(FactKind.UPLOAD_POSTPONED)[0].details == {"attempt": 1, "why": problem.problem}
+        assert sending.events(EventType.UPLOAD_POSTPONED)[0].details == {"attempt": 1, "why": problem.problem}
 
 
 def test_an_upload_that_is_damaged_on_its_way_is_postponed_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -448,14 +451,14 @@ def test_an_upload_that_is_damaged_on_its_way_is_postponed_with_the_reason(monke
     monkeypatch.setattr(Client, "send_part", lambda *_, **__: (_ for _ in ()).throw(StorageError("S3 is away")))
     with pytest.raises(StorageError):
         sending.send()
-    assert sending.facts(FactKind.UPLOAD_POSTPONED)[0].details == {"attempt": 1, "why": "S3 is away"}
+    assert sending.events(EventType.UPLOAD_POSTPONED)[0].details == {"attempt": 1, "why": "S3 is away"}
 
 
 def test_an_uncertain_upload_is_recorded_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     sending = Sending()
     monkeypatch.setattr(Client, "send", lambda *_: (_ for _ in ()).throw(Uncertain("send", "the answer was lost")))
     assert sending.send() is Status.UNCERTAIN
-    (uncertain,) = sending.facts(FactKind.UPLOAD_UNCERTAIN)
+    (uncertain,) = sending.events(EventType.UPLOAD_UNCERTAIN)
     assert (uncertain.details, uncertain.source) == ({"attempt": 1, "why": "the answer was lost"}, "sender")
 
 
@@ -471,8 +474,10 @@ def test_without_credentials_for_tracking_an_upload_stays_uncertain(monkeypatch:
 
 def test_what_a_newer_release_has_plans_for_is_not_uploaded() -> None:
     sending = Sending()
-    paused = FactKind("paused by tomorrow's release")
-    sending.record(lifecycle.Fact(kind=paused, identity="paused", at=sending.clock(), source="builder", details={}))
+    paused = EventType("paused by tomorrow's release")
+    sending.record(
+        lifecycle.LedgerEvent(kind=paused, identity="paused", at=sending.clock(), source="builder", details={})
+    )
     assert sending.send() is Status.BUILT
     assert sending.mesh.uploads == {}
 
@@ -486,9 +491,9 @@ def test_a_message_that_the_ledger_loses_meanwhile_is_an_error(monkeypatch: pyte
     before_the_lease, after_it = Sending(), Sending()
     monkeypatch.setattr(before_the_lease.sender.outbox, "copy_message", lambda *_: forget(before_the_lease))
 
-    def forgotten(*_: Any) -> Sent:
+    def forgotten(*_: Any) -> SendReceipt:
         forget(after_it)
-        return Sent(message_id="M1")
+        return SendReceipt(message_id="M1")
 
     monkeypatch.setattr(Client, "send", forgotten)
     for sending in (before_the_lease, after_it):

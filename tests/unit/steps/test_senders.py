@@ -13,15 +13,15 @@ from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
 from gpconnect_messaging.mailboxes.senders import SenderDirectory
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.replay.policy import Way
+from gpconnect_messaging.replay.policy import ResendMode
 from gpconnect_messaging.requests.senders import SenderSettingsError
 from gpconnect_messaging.steps.attempts import Attempts
-from gpconnect_messaging.steps.build import Built
+from gpconnect_messaging.steps.build import BuildResult
 from tests.examples import REQUESTS, request_data
 from tests.unit.replay.test_resend import Operated
 from tests.unit.requests.test_senders import Parameters
+from tests.unit.steps.fakes import DropInMind
 from tests.unit.steps.holding import SAMPLE
-from tests.unit.steps.in_mind import DropInMind
 
 HUB, NORTH = "Y90001OT001", "Y90009OT001"
 PREFIXES = {"hub": "hub/", "north": "ooh/north/"}
@@ -29,7 +29,7 @@ PDF = (REQUESTS / SAMPLE / "report.pdf").read_bytes()
 
 
 class Shared(Operated):
-    """The product with two senders, each with a mailbox; `tmp_path` is the drop bucket."""
+    """The product with two senders with a mailbox each; `tmp_path` is the drop bucket."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         super().__init__(**settings)
@@ -55,16 +55,16 @@ class Shared(Operated):
         file.write_bytes(content)
 
     def puts(self, folder: str, mailbox: str, **changes: Any) -> str:
-        """Somebody puts a request and its document into a folder of the drop."""
+        """Drop a request and a document into a folder."""
         self.put(f"{folder}report.pdf", PDF)
         data = request_data(SAMPLE, mailbox=mailbox, organisation__ods_code=mailbox[:6], **changes)
         self.put(f"{folder}request.json", json.dumps(data).encode())
         return f"{folder}request.json"
 
-    def drops(self, folder: str, mailbox: str, **changes: Any) -> Built:
-        return self.builder.dropped("drop", self.puts(folder, mailbox, **changes), "1")
+    def drops(self, folder: str, mailbox: str, **changes: Any) -> BuildResult:
+        return self.builder.dropped("drop", self.puts(folder, mailbox, **changes), "1", None, "")
 
-    def queues(self, queue_of: str, mailbox: str, key: str, **changes: Any) -> Built:
+    def queues(self, queue_of: str, mailbox: str, key: str, **changes: Any) -> BuildResult:
         """Somebody puts a whole request on a sender's queue, or on the shared one."""
         data = request_data(
             SAMPLE, mailbox=mailbox, request_id="request-1", organisation__ods_code=mailbox[:6], **changes
@@ -74,8 +74,8 @@ class Shared(Operated):
 
     @property
     def routes(self) -> list[str]:
-        """Whom the notices were for."""
-        return [each["route"] for each in self.topic.attributes]
+        """Whom the notifications were for."""
+        return [attributes["route"] for attributes in self.topic.attributes]
 
 
 @pytest.fixture
@@ -83,12 +83,12 @@ def product(tmp_path: Path) -> Shared:
     return Shared(tmp_path)
 
 
-def reasons(product: Shared, built: Built) -> list[str]:
-    [fact] = product.row(built.message_id).history.facts
-    return list(fact.details["reasons"])
+def reasons(product: Shared, built: BuildResult) -> list[str]:
+    [event] = product.row(built.message_id).history.events
+    return list(event.details["reasons"])
 
 
-def refused(product: Shared, built: Built, account: str, *fields: str) -> None:
+def refused(product: Shared, built: BuildResult, account: str, *fields: str) -> None:
     """See that a request was refused for these fields, kept, and notified on this account alone, quoting nothing."""
     row = product.row(built.message_id)
     assert (row.status, row.mailbox) == (Status.INVALID, account)
@@ -96,7 +96,7 @@ def refused(product: Shared, built: Built, account: str, *fields: str) -> None:
     assert product.evidence.request(row.request_id)
     assert product.routes == [f"{account}/first"]
     assert "A request was refused" in product.topic.told[0]
-    assert not [each for each in ("WRIGHT", "9658218865", "report.pdf") if each in product.topic.told[0].upper()]
+    assert not [text for text in ("WRIGHT", "9658218865", "report.pdf") if text in product.topic.told[0].upper()]
     assert product.mesh.sent == []
 
 
@@ -131,10 +131,10 @@ def test_another_consultation_cannot_be_withdrawn(product: Shared) -> None:
     sent = product.drops("ooh/north/1/", NORTH, encounter="theirs")
     body = {"kind": "withdraw", "mailbox": NORTH, "encounter": "theirs"}
     product.put("hub/1/request.json", json.dumps(body).encode())
-    refused(product, product.builder.dropped("drop", "hub/1/request.json", "1"), HUB, "mailbox")
+    refused(product, product.builder.dropped("drop", "hub/1/request.json", "1", None, ""), HUB, "mailbox")
     assert product.status(sent) is Status.BUILT
     product.put("ooh/north/2/request.json", json.dumps(body).encode())
-    assert product.builder.dropped("drop", "ooh/north/2/request.json", "1").status is Status.WITHDRAWN
+    assert product.builder.dropped("drop", "ooh/north/2/request.json", "1", None, "").status is Status.WITHDRAWN
 
 
 @pytest.mark.parametrize("folder", ["", "elsewhere/1/", "hub2/1/", "HUB/1/", "hub/../ooh/north/1/"])
@@ -149,13 +149,13 @@ def test_a_whole_request_on_the_shared_queue_is_no_senders(product: Shared) -> N
 @pytest.mark.parametrize("body", [b"no request at all", b"[]", b'{"mailbox": "Y90009OT001"}'])
 def test_what_cannot_be_read_is_told_to_the_sender_that_put_it(product: Shared, body: bytes) -> None:
     product.put("ooh/north/1/request.json", body)
-    built = product.builder.dropped("drop", "ooh/north/1/request.json", "1")
+    built = product.builder.dropped("drop", "ooh/north/1/request.json", "1", None, "")
     assert product.row(built.message_id).mailbox == NORTH
     assert product.routes == [f"{NORTH}/first"]
 
 
 def test_what_names_another_bucket_is_told_to_no_sender(product: Shared) -> None:
-    built = product.builder.dropped("another", "hub/1/request.json", "1")
+    built = product.builder.dropped("another", "hub/1/request.json", "1", None, "")
     assert product.row(built.message_id).mailbox == "-"
 
 
@@ -164,12 +164,12 @@ def test_what_was_refused_is_refused_again_when_an_operator_has_it_taken_in_agai
         (product.drops("hub/1/", NORTH), HUB),
         (product.queues("north", HUB, "ooh/north/1/report.pdf"), NORTH),
     ):
-        product.sends_again(Way.REBUILT, ids=(built.message_id,))
+        product.sends_again(ResendMode.REBUILT, ids=(built.message_id,))
         [again] = product.intake.take_ordered()
         found = product.builder.again(again)
         row = product.row(found.message_id)
         assert (row.status, row.mailbox) == (Status.INVALID, account)
-        assert [each.partition(":")[0] for each in reasons(product, found)] == ["mailbox"]
+        assert [reason.partition(":")[0] for reason in reasons(product, found)] == ["mailbox"]
 
 
 def test_once_the_configuration_is_corrected_an_operator_can_have_the_request_taken_in_again(product: Shared) -> None:
@@ -177,7 +177,7 @@ def test_once_the_configuration_is_corrected_an_operator_can_have_the_request_ta
     assert reasons(product, early) == ["mailbox: is not one that this sender may use"]
     product.known["Y90009OT002"] = replace(product.known[NORTH], mailbox="Y90009OT002")
     product.configures(hub=[HUB, "Y90009OT002"])
-    product.sends_again(Way.REBUILT, ids=(early.message_id,))
+    product.sends_again(ResendMode.REBUILT, ids=(early.message_id,))
     [again] = product.intake.take_ordered()
     assert product.builder.again(again).status is Status.BUILT
 
@@ -188,7 +188,7 @@ def test_a_request_that_kills_the_builder_is_told_to_its_sender_whatever_it_name
     product.evidence.keep_request(request_id, raw, product.time())
     attempts = Attempts(builder=product.builder, ledger=product.ledger, most=5)
 
-    def killed() -> Built:
+    def killed() -> BuildResult:
         raise TypeError("provoked")
 
     built = attempts.again(request_id, killed, 5, origin=Origin(queue_of="hub"))

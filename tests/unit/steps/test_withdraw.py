@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, Status
-from gpconnect_messaging.steps.by_hand import NotPossibleError
-from tests.unit.ledger.facts import accepted, refused, reported, started, uncertain
+from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, Status
+from gpconnect_messaging.steps.operator_actions import NotPossibleError
+from tests.unit.ledger.events import accepted, refused, reported, started, uncertain
 from tests.unit.steps.holding import WINDOW, Product
 
 MINUTE = timedelta(minutes=1)
@@ -20,25 +20,25 @@ def test_a_held_request_is_stopped_and_never_sent() -> None:
     assert (product.status(held), withdrawal.status) == (Status.WITHDRAWN, Status.WITHDRAWN)
     product.later(WINDOW + MINUTE)
     assert (product.mesh.sent, product.told()) == ([], [])
-    (fact,) = product.row(withdrawal.message_id).history.of(FactKind.WITHDRAWAL)
-    assert fact.details == {"stopped": [held.message_id], "sent": [], "warning_key": None}
+    (event,) = product.row(withdrawal.message_id).history.of(EventType.WITHDRAWAL)
+    assert event.details == {"stopped": [held.message_id], "sent": [], "warning_key": None}
 
 
-def test_of_a_sent_report_a_warning_says_all_that_must_be_told_and_the_notice_only_where_it_is() -> None:
+def test_of_a_sent_report_a_warning_says_all_that_must_be_told_and_the_notification_only_where_it_is() -> None:
     product = Product(hold_window_seconds=0)
     product.asks()
     product.works()
     withdrawal = product.withdraws()
     assert withdrawal.status is Status.TELL_PRACTICE
-    (fact,) = product.row(withdrawal.message_id).history.of(FactKind.WITHDRAWAL)
-    assert fact.details["sent"] == product.mesh.sent
-    warning = product.bucket.objects[fact.details["warning_key"]].decode()
+    (event,) = product.row(withdrawal.message_id).history.of(EventType.WITHDRAWAL)
+    assert event.details["sent"] == product.mesh.sent
+    warning = product.bucket.objects[event.details["warning_key"]].decode()
     for told in ("Mr Garth WRIGHT", "9658218865", "20 November 2026, 19:40", "Millbrook Surgery", "A20047"):
         assert told in warning
-    (notice,) = product.topic.told
-    assert fact.details["warning_key"] in notice
+    (notification,) = product.topic.told
+    assert event.details["warning_key"] in notification
     for personal in ("WRIGHT", "9658218865", "20 November", "Millbrook"):
-        assert personal not in notice
+        assert personal not in notification
 
 
 def test_a_warning_is_given_even_where_the_request_is_not_kept_any_longer() -> None:
@@ -48,8 +48,8 @@ def test_a_warning_is_given_even_where_the_request_is_not_kept_any_longer() -> N
     product.bucket.objects.clear()
     withdrawal = product.withdraws()
     assert withdrawal.status is Status.TELL_PRACTICE
-    (fact,) = product.row(withdrawal.message_id).history.of(FactKind.WITHDRAWAL)
-    assert "look the encounter up" in product.bucket.objects[fact.details["warning_key"]].decode()
+    (event,) = product.row(withdrawal.message_id).history.of(EventType.WITHDRAWAL)
+    assert "look the encounter up" in product.bucket.objects[event.details["warning_key"]].decode()
 
 
 @pytest.mark.parametrize(
@@ -60,16 +60,16 @@ def test_a_warning_is_given_even_where_the_request_is_not_kept_any_longer() -> N
     ],
 )
 def test_what_an_earlier_upload_may_have_brought_to_the_practice_is_warned_of(
-    more: tuple[Fact, ...], status: Status
+    more: tuple[LedgerEvent, ...], status: Status
 ) -> None:
     product = Product(hold_window_seconds=0)
     message_id = product.asks().message_id
-    for fact in (started(1, 1), uncertain(1, 2), *more):
-        product.ledger.record(message_id, fact)
+    for event in (started(1, 1), uncertain(1, 2), *more):
+        product.ledger.record(message_id, event)
     assert product.row(message_id).status is status
     withdrawal = product.withdraws()
-    (fact,) = product.row(withdrawal.message_id).history.of(FactKind.WITHDRAWAL)
-    assert (withdrawal.status, fact.details["sent"]) == (Status.TELL_PRACTICE, [message_id])
+    (event,) = product.row(withdrawal.message_id).history.of(EventType.WITHDRAWAL)
+    assert (withdrawal.status, event.details["sent"]) == (Status.TELL_PRACTICE, [message_id])
 
 
 def test_a_report_that_is_put_down_again_after_its_deletion_is_not_sent_and_a_person_is_notified() -> None:
@@ -92,12 +92,12 @@ def test_it_stays_open_until_somebody_has_told_the_practice() -> None:
     withdrawal = product.withdraws()
     product.later(timedelta(days=2))
     assert product.status(withdrawal) is Status.TELL_PRACTICE
-    assert product.by_hand.practice_told(withdrawal.message_id, "operator-7") is Status.WITHDRAWN
-    (fact,) = product.row(withdrawal.message_id).history.of(FactKind.PRACTICE_TOLD)
-    assert fact.details["actor"] == "operator-7"
+    assert product.operator_actions.practice_told(withdrawal.message_id, "operator-7") is Status.WITHDRAWN
+    (event,) = product.row(withdrawal.message_id).history.of(EventType.PRACTICE_TOLD)
+    assert event.details["actor"] == "operator-7"
     nobody = product.withdraws(encounter="another")
     with pytest.raises(NotPossibleError):
-        product.by_hand.practice_told(nobody.message_id, "operator-7")
+        product.operator_actions.practice_told(nobody.message_id, "operator-7")
 
 
 def test_a_message_that_no_sender_has_taken_yet_is_stopped() -> None:
@@ -123,7 +123,9 @@ def test_a_message_that_is_being_sent_may_arrive_so_the_practice_is_to_be_told()
     change = product.ledger.record(message_id, late)
     assert change is not None
     assert change.record.status is Status.SENT
-    assert [notice.kind for notice in change.notices] == ["sent although withdrawn"], "it never flips in silence"
+    assert [notification.kind for notification in change.notifications] == ["sent although withdrawn"], (
+        "it never flips in silence"
+    )
 
 
 def test_a_version_that_no_builder_ever_stores_is_withdrawn_for_whoever_still_tries() -> None:
@@ -134,8 +136,8 @@ def test_a_version_that_no_builder_ever_stores_is_withdrawn_for_whoever_still_tr
         product.builder.queued(*request)
     withdrawal = product.withdraws()
     assert withdrawal.status is Status.WITHDRAWN
-    (fact,) = product.row(withdrawal.message_id).history.of(FactKind.WITHDRAWAL)
-    (stopped,) = fact.details["stopped"]
+    (event,) = product.row(withdrawal.message_id).history.of(EventType.WITHDRAWAL)
+    (stopped,) = event.details["stopped"]
     assert (product.row(stopped).status, product.row(stopped).version) == (Status.WITHDRAWN, 1)
     product.time.advance(timedelta(days=2))
     assert product.builder.queued(*request).status is Status.WITHDRAWN, "as the dead letters bring it"
@@ -217,8 +219,8 @@ def test_a_withdrawal_on_the_queue_needs_an_id_and_an_existing_mailbox() -> None
     product = Product()
     refused = product.withdraws(request_id=None)
     assert refused.status is Status.INVALID
-    (fact,) = product.row(refused.message_id).history.of(FactKind.REQUEST_REFUSED)
-    assert fact.details["reasons"][0].startswith("request_id")
+    (event,) = product.row(refused.message_id).history.of(EventType.REQUEST_REFUSED)
+    assert event.details["reasons"][0].startswith("request_id")
 
 
 def test_a_sender_whose_clock_is_fast_can_withdraw_what_it_has_just_asked_for() -> None:

@@ -1,8 +1,8 @@
-"""What a day's balance is made from, written to files so that all of some requests can be read without the rest.
+"""Files with the entries of a day's balance, in which the entries of some requests can be read without the rest.
 
-A file holds its entries by slot, a number that follows from the request's id: all that is known of one request is in
-one slot of each file. It begins with where each slot's entries begin; each slot is compressed by itself (gzip members
-that follow each other, RFC 1952, are read as one).
+A file holds entries by slot, a number derived from the request id, so that the entries of a request are always in the
+same slot. The file starts with a table of the slots' offsets. Slots are separate gzip members, and consecutive members
+are read as one (RFC 1952).
 """
 
 import gzip
@@ -25,7 +25,7 @@ _LEVEL = 1
 
 @dataclass(frozen=True, slots=True)
 class ReceivedBefore:
-    """That a request was received on the day before."""
+    """The receipt of a request on the day before."""
 
     request_id: str
 
@@ -34,7 +34,7 @@ Entry = Receipt | ReceivedBefore | Row | LeftOpen | Unmatched
 
 
 class EntriesFile:
-    """A file of entries while it is written."""
+    """Collects entries and encodes them as a file."""
 
     def __init__(self) -> None:
         self._slots: defaultdict[int, list[str]] = defaultdict(list)
@@ -48,7 +48,7 @@ class EntriesFile:
             self.count += 1
 
     def content(self) -> bytes:
-        """Give the whole file; the same entries in the same order give the same bytes."""
+        """Encode the file; the same entries in the same order give the same bytes."""
         starts, slots = [_STARTS.size], []
         for number in range(SLOTS):
             lines = self._slots.get(number)
@@ -58,9 +58,9 @@ class EntriesFile:
 
 
 def read_slots(read: Callable[[int, int], bytes], first: int, end: int) -> Iterator[Entry]:
-    """Give the entries of the slots from `first` to before `end`.
+    """Yield the entries of the slots from `first` to before `end`.
 
-    `read` gives the bytes of the file from a position to before another.
+    `read` returns the bytes of the file from one offset to before another.
     """
     starts = _STARTS.unpack(read(0, _STARTS.size))
     if starts[first] == starts[end]:
@@ -71,7 +71,7 @@ def read_slots(read: Callable[[int, int], bytes], first: int, end: int) -> Itera
 
 @dataclass(slots=True)
 class Entries:
-    """The entries of some requests, as `balance` takes them; of a message's rows the newest."""
+    """The entries of some requests, as `balance` takes them; of a message only the newest row."""
 
     receipts: list[Receipt] = field(default_factory=list)
     received_before: set[str] = field(default_factory=set)
@@ -80,7 +80,7 @@ class Entries:
     unmatched: list[Unmatched] = field(default_factory=list)
 
     def add(self, entry: Entry) -> None:
-        """Add one."""
+        """Add an entry."""
         match entry:
             case Row():
                 known = self.rows.get(entry.message_id)
@@ -97,7 +97,7 @@ class Entries:
 
     @property
     def arguments(self) -> Mapping[str, Any]:
-        """Give them by the names that `balance` has for them."""
+        """The keyword arguments of `balance`."""
         return {
             "receipts": self.receipts,
             "received_before": self.received_before,
@@ -109,17 +109,17 @@ class Entries:
 
 def write_left_open(left: Iterable[LeftOpen]) -> bytes:
     """Write the messages that a balance leaves open."""
-    return gzip.compress("".join(_write(each)[1] + "\n" for each in left).encode(), _LEVEL, mtime=0)
+    return gzip.compress("".join(_write(message)[1] + "\n" for message in left).encode(), _LEVEL, mtime=0)
 
 
 def read_left_open(content: bytes) -> list[LeftOpen]:
-    """Read what `write_left_open` wrote."""
-    read = (_read(line) for line in gzip.decompress(content).decode().splitlines())
-    return [each for each in read if isinstance(each, LeftOpen)]
+    """Read the result of `write_left_open`."""
+    entries = map(_read, gzip.decompress(content).decode().splitlines())
+    return [entry for entry in entries if isinstance(entry, LeftOpen)]
 
 
 def _write(entry: Entry) -> tuple[str, str]:
-    """Give the id that an entry belongs to, and its line."""
+    """Return the id that decides the slot, and the line of an entry."""
     key = entry.mesh_message_id if isinstance(entry, Unmatched) else entry.request_id
     return key, json.dumps(_values(entry), separators=(",", ":"))
 

@@ -1,4 +1,4 @@
-"""A write to one DynamoDB item that a transaction holds: DynamoDB refuses the write, and takes it a moment later.
+"""Retries writes to a single DynamoDB item while a transaction holds the item.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html (transaction conflict handling):
 a PutItem, UpdateItem or DeleteItem gets TransactionConflictException and has changed nothing. botocore does not retry
@@ -19,7 +19,7 @@ Answer = TypeVar("Answer")
 
 
 def tries() -> Iterator[int]:
-    """Number the tries of one change, from 0, and wait between them: longer before each, and never in step."""
+    """Number the tries of a change, from 0, and wait between them: exponentially longer, with jitter."""
     for attempt in range(_TRIES):
         if attempt:
             sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 6)))  # noqa: S311 - spreads retries, hides nothing
@@ -27,9 +27,9 @@ def tries() -> Iterator[int]:
 
 
 def past_transactions(write: Callable[[], Answer]) -> Answer:
-    """Make a write to one item, again while transactions hold the item.
+    """Write to one item, and retry while transactions hold the item.
 
-    Raises botocore's ClientError: any other at once, the conflict where a last try after ten meets it, too.
+    Raises botocore's ClientError: the conflict if a last try after ten meets it, too, and any other error at once.
     """
     for _ in tries():
         try:

@@ -1,13 +1,13 @@
-"""Decides what becomes of a valid request: sent at once, held, or not required. Pure; every reason names its source.
+"""Decides whether a valid request is sent at once, held, or not required. Pure; every reason names a source.
 
-| asked in this order | answer | source |
+| question, in this order | answer | source |
 |---|---|---|
 | is it clinically relevant? | no: not required | GPCM-SD-CS-073 |
 | is the patient registered with the sender? | yes: not required | GPCM-SD-CS-071 |
-| must a person release it? | yes: held until somebody has, and until the window has passed | GPCM-SD-CS-074 |
+| must a person release it? | yes: held until a person has, and until the window has passed | GPCM-SD-CS-074 |
 | has the hold window passed since the consultation's last update? | no: held until then | GPCM-SD-CS-075, CS-076 |
 
-What may not be sent at all (a confidential consultation in 2.0) never gets here: the request is refused, and told.
+A request that must not be sent at all (a confidential consultation in 2.0) was refused before.
 """
 
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from gpconnect_messaging.mailboxes.settings import LONGEST_HOLD, MailboxSettings
 from gpconnect_messaging.requests.models import Request
 
 TIME_TO_BUILD = timedelta(minutes=2)
-"""How long after its window is over a held request may take to become a message before anybody is told."""
+"""How long a held request may take to become a message after the hold window, before a person is notified."""
 
 
 class Course(StrEnum):
-    """What becomes of a request."""
+    """The outcome for a request."""
 
     SEND = "send"
     HOLD = "hold"
@@ -31,9 +31,9 @@ class Course(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """A course, the requirement that asks for it, and why, in words without personal data.
+    """A course, the requirement behind it, and the reason in words without personal data.
 
-    `release_at` (UTC) is when a held request may go. `by_a_person` says that it also waits until a person releases it.
+    `release_at` (UTC) is when a held request may be sent. With `by_a_person` it also waits for a person's release.
     """
 
     course: Course
@@ -46,16 +46,16 @@ class Decision:
 def decide(
     request: Request, mailbox: MailboxSettings, *, practice: str | None, arrived: datetime, now: datetime
 ) -> Decision:
-    """Decide on a request that keeps all rules.
+    """Decide on a request that breaks no rule.
 
-    `practice` is the ODS code of the patient's registered practice as far as it is known (from PDS, or else the
-    request's own `registered_practice`); None where nobody knows. `arrived` is when the request came (UTC): the window
-    counts from it where the request does not say when the consultation was last updated.
+    `practice` is the ODS code of the registered practice, if known (from PDS, or else the request's
+    `registered_practice`). `arrived` is when the request came (UTC): the window counts from it where the request does
+    not state when the consultation was last updated.
     """
     release_at = (request.consultation.updated or arrived) + timedelta(seconds=mailbox.hold_window_seconds)
     if not request.clinically_relevant:
         return _not_required("GPCM-SD-CS-073", "the request says that it is not clinically relevant", release_at)
-    # Another care provider must act whoever the patient is registered with.
+    # Another care provider must act wherever the patient is registered.
     if practice in mailbox.own_ods_codes and request.care_provider is None:
         return _not_required("GPCM-SD-CS-071", "the patient is registered with the sending organisation", release_at)
     if mailbox.release is Release.BY_A_PERSON:
@@ -79,18 +79,18 @@ def decide(
 
 
 def warn_at(request: Request, mailbox: MailboxSettings, *, arrived: datetime, now: datetime) -> datetime | None:
-    """Say when a person must know that a report has not left, to keep the three hours of GPCM-SD-CS-075 by other means.
+    """Return when to warn a person that a report was not sent, so that the three hours of GPCM-SD-CS-075 can be met.
 
-    None where that time has passed already: what comes late is told of when it fails. `arrived` is as in `decide`.
+    None where that time has already passed: a person is notified if the late report fails. `arrived` is as in `decide`.
     """
-    asked = request.consultation.updated or arrived
-    tell_at = asked + timedelta(seconds=LONGEST_HOLD - mailbox.warn_before_seconds)
-    released = asked + timedelta(seconds=mailbox.hold_window_seconds) + TIME_TO_BUILD
-    return max(tell_at, released) if tell_at > now else None
+    updated = request.consultation.updated or arrived
+    warned_at = updated + timedelta(seconds=LONGEST_HOLD - mailbox.warn_before_seconds)
+    released = updated + timedelta(seconds=mailbox.hold_window_seconds) + TIME_TO_BUILD
+    return max(warned_at, released) if warned_at > now else None
 
 
 def known_practice(request: Request) -> str | None:
-    """Give the registered practice's ODS code as the request has it: what there is to go by without PDS."""
+    """Return the ODS code of the registered practice that the request states, for use without PDS."""
     return request.registered_practice.ods_code if request.registered_practice else None
 
 

@@ -1,11 +1,11 @@
 """Reads the secret that ids are derived with, once, when a function starts.
 
-It is never rotated, so it is not read again; and no function works with another than the ledger was begun with.
+The secret is never rotated, so it is read once. No function works with another secret than the ledger began with.
 """
 
 from typing import TYPE_CHECKING
 
-from gpconnect_messaging.keeping import read_secret
+from gpconnect_messaging.cache import read_secret
 from gpconnect_messaging.requests.identity import Identifiers, ShortSecretError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class IdentifiersSecretError(Exception):
 
 
 def read_identifiers(client: "SecretsManagerClient", name: str) -> Identifiers:
-    """Read a deployment's secret. Raises IdentifiersSecretError, which names the secret and never its value."""
+    """Read a deployment's secret. Raises IdentifiersSecretError, which names the secret and never the value."""
     try:
         value = read_secret(client, name).get(FIELD)
         return Identifiers(value.encode() if isinstance(value, str) else b"")

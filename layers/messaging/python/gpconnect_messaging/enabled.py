@@ -1,7 +1,7 @@
 """Whether the parts of the deployment that an administrator can switch off are enabled.
 
-AWS has no metric for these. A rule that is disabled drops announcements without an error, an event source mapping that
-is disabled lets its queue grow, and a key that is disabled closes what it encrypts.
+AWS has no metric for these. A disabled rule loses announcements without an error, a disabled event source mapping lets
+the queue grow, and a disabled key makes the encrypted data unreadable.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 ASKED_AGAIN = timedelta(minutes=10)
-"""How long an answer of AWS is used: KMS bills each question."""
+"""How long an answer of AWS is cached: KMS bills every call."""
 
 _GONE = frozenset({"ResourceNotFoundException", "NotFoundException"})
 _MAPPING_STATES = frozenset({"Enabled", "Enabling", "Creating", "Updating"})
 
 
 class KeyClient(Protocol):
-    """As much of KMS as is needed."""
+    """The KMS calls that are needed."""
 
     def describe_key(self, *, KeyId: str) -> Any:  # noqa: N803 - KMS's own name
         """Describe a key."""
 
 
 class PartKind(StrEnum):
-    """What can be switched off."""
+    """The kinds of parts that can be switched off."""
 
     RULE = "rule"
     EVENT_SOURCE_MAPPING = "event source mapping"
@@ -40,7 +40,7 @@ class PartKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part by the name that AWS has for it, and whether it is enabled. One that is gone is not."""
+    """A part by AWS's name, and whether it is enabled. A deleted part is not."""
 
     kind: PartKind
     name: str
@@ -66,7 +66,7 @@ class EnabledParts:
             yield from self._ask(kind)
 
     def recent(self, kind: PartKind) -> tuple[Part, ...]:
-        """Give the parts of a kind, asked about within the last ten minutes. Raises as `ask` does."""
+        """Return the parts of a kind, at most ten minutes old. Raises as `ask` does."""
         asked_at, parts = self._answers.get(kind, (None, ()))
         if asked_at is None or asked_at + ASKED_AGAIN <= self.now():
             parts = tuple(self._ask(kind))

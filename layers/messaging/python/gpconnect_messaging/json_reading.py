@@ -1,11 +1,11 @@
-"""Reads JSON that others wrote: once, strictly, within bounds, and with every number as it was written.
+"""Reads JSON that others wrote: strictly, within limits, and with every number as it was written.
 
-JSON as RFC 8259 has it, in UTF-8 with or without a byte order mark, each name once in its object (compared after its
-escapes are read), no NaN, no half of a surrogate pair, no NUL. An error says where and why, and quotes nothing: a
-value, or a name, can be personal data (safety rules 5 and 10).
+Accepts JSON as in RFC 8259, in UTF-8 with or without a byte order mark. Rejects a name that occurs twice in an object
+(compared after escapes are read), NaN, half a surrogate pair, and NUL. An error says where and why, and quotes nothing:
+a value or a name can be personal data (safety rules 5 and 10).
 
-The standard library's scanner reads. It is held to a depth before it starts, since it recurses; where a place in the
-text is not known from it, the text is searched again, which only a refusal costs.
+The standard library's scanner reads the text. The depth is checked first, because the scanner recurses. Where the
+scanner does not report the position of an error, the text is searched again, only when it is refused.
 """
 
 import codecs
@@ -14,7 +14,7 @@ import re
 from decimal import Decimal
 from typing import Any, NoReturn, Self
 
-from gpconnect_messaging.opening import GZIP, begins_in
+from gpconnect_messaging.safe_parsing import GZIP, begins_in
 from gpconnect_messaging.sizes import in_megabytes
 
 LONGEST_NUMBER = 64
@@ -25,7 +25,7 @@ HIGHEST_EXPONENT = 999
 
 
 class JsonError(ValueError):
-    """The text is not JSON as we take it: `cause` says why, `line` and `column` (from 1) where, if anywhere."""
+    """The text is not acceptable JSON: `cause` says why, `line` and `column` (from 1) say where, if known."""
 
     def __init__(self, cause: str, line: int | None = None, column: int | None = None) -> None:
         super().__init__(cause if line is None else f"line {line}, column {column}: {cause}")
@@ -33,13 +33,13 @@ class JsonError(ValueError):
 
 
 class JsonNumber(Decimal):
-    """A number of a JSON text, which keeps how it was written: `7.00` and `1E5` are written so again."""
+    """A number that keeps the way it was written: `7.00` and `1E5` are written so again."""
 
     __slots__ = ("literal",)
     literal: str
 
     def __new__(cls, literal: str) -> Self:
-        """Take a number as JSON writes it. Raises ValueError where it is too long or its exponent too large."""
+        """Read a JSON number. Raises ValueError where it is too long, or the exponent is too large."""
         if len(literal) > LONGEST_NUMBER or abs(int(literal.lower().partition("e")[2] or 0)) > HIGHEST_EXPONENT:
             raise ValueError(_LONG_NUMBER)
         number = super().__new__(cls, literal)
@@ -58,36 +58,36 @@ class JsonNumber(Decimal):
 def read_json(raw: bytes, *, largest: int, deepest: int) -> Any:
     """Read a JSON text of at most `largest` bytes and `deepest` levels of objects and arrays.
 
-    Gives dict, list, str, bool, None, and JsonNumber for every number. Raises JsonError.
+    Returns dict, list, str, bool, None, and JsonNumber for numbers. Raises JsonError.
     """
     if len(raw) > largest:
-        raise JsonError(f"is larger than {in_megabytes(largest)}: leave out what is not needed")
+        raise JsonError(f"is larger than {in_megabytes(largest)}: leave out content that is not needed")
     text = _decoded(raw)
     _require_depth(text, deepest)
     try:
-        read = json.loads(
+        value = json.loads(
             text, parse_int=JsonNumber, parse_float=JsonNumber, parse_constant=_refuse, object_pairs_hook=each_name_once
         )
     except json.JSONDecodeError as error:
-        place, cause = _explained(text, error)
-    except ValueError:  # of a hook, which does not know where it is
-        place, cause = _searched(text)
+        position, cause = _explained(text, error)
+    except ValueError:  # a hook does not know the position
+        position, cause = _searched(text)
     else:
         for escape in _ESCAPE.finditer(text) if "\\u" in text else ():
             if escape["lone"]:
                 raise _at(text, escape.start(), _HALF_A_CHARACTER)
             if escape["nul"]:
                 raise _at(text, escape.start(), _NUL)
-        return read
-    raise _at(text, place, cause)
+        return value
+    raise _at(text, position, cause)
 
 
 def each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its members, for `json.loads`: of two of one name the last would win. Raises ValueError."""
-    read = dict(pairs)
-    if len(read) != len(pairs):
-        raise ValueError("a name stands twice")
-    return read
+    """Build an object, for `json.loads`, which would let the last of two equal names win. Raises ValueError."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return members
 
 
 _LONG_NUMBER = f"a number is longer than {LONGEST_NUMBER} characters, or has an exponent above {HIGHEST_EXPONENT}"
@@ -157,25 +157,25 @@ def _refuse(_: str) -> NoReturn:
 
 
 def _searched(text: str) -> tuple[int, str]:
-    """Find what a hook refused. What stands before it is JSON, so a name is a string after { or a comma."""
+    """Find the token that a hook refused. The text before it is JSON, so a name is a string after { or a comma."""
     names: list[set[str] | None] = []
     before = ""
     for token in _TOKEN.finditer(text):
-        found = token[0]
-        if found in ("{", "["):
-            names.append(set() if found == "{" else None)
-        elif found in ("}", "]"):
+        characters = token[0]
+        if characters in ("{", "["):
+            names.append(set() if characters == "{" else None)
+        elif characters in ("}", "]"):
             names.pop()
         elif token["constant"]:
             return token.start(), "NaN and Infinity are no numbers of JSON: leave the value out"
-        elif token["number"] and _is_refused(found):
+        elif token["number"] and _is_refused(characters):
             return token.start(), _LONG_NUMBER
         elif token["string"] and before in ("{", ",") and (seen := names[-1]) is not None:
-            if (name := json.loads(found)) in seen:
-                return token.start(), "a name stands twice in one object: nobody can know which value is right"
+            if (name := json.loads(characters)) in seen:
+                return token.start(), "a name stands twice in one object: it is not clear which value is right"
             seen.add(name)
-        before = found
-    raise AssertionError("a hook refused what is in order")
+        before = characters
+    raise AssertionError("a hook refused valid JSON")
 
 
 def _is_refused(literal: str) -> bool:
@@ -187,26 +187,26 @@ def _is_refused(literal: str) -> bool:
 
 
 def _explained(text: str, error: json.JSONDecodeError) -> tuple[int, str]:
-    """Say in words of ours what the scanner found; versions of Python differ in what they say and where."""
-    place, rest = error.pos, text[error.pos :].lstrip(_SPACE)
-    before = text[:place].rstrip(_SPACE)
+    """Describe the scanner's error in our words: the text and position differ between versions of Python."""
+    position, rest = error.pos, text[error.pos :].lstrip(_SPACE)
+    before = text[:position].rstrip(_SPACE)
     if not rest:
-        return place, _CUT_SHORT
+        return position, _CUT_SHORT
     if rest[0] in "]}" and before.endswith(","):
         return len(before) - 1, _TRAILING_COMMA
     if re.match(r",[ \t\r\n]*[\]}]", rest):
-        return place, _TRAILING_COMMA
+        return position, _TRAILING_COMMA
     if not error.msg.startswith(("Unterminated", "Invalid")):
         if rest[0].isdigit() and before.endswith("0"):
-            return place, _LEADING_ZERO
+            return position, _LEADING_ZERO
         if rest[0] in ".eE" and before[-1:].isdigit():
-            return place, "a number must have a digit after its point, or after its e"
+            return position, "a number must have a digit after its point, or after its e"
         for beginnings, cause in _BEGINNINGS:
             if rest.startswith(beginnings):
-                return place, cause
-    return place, next((cause for said, cause in _CAUSES if error.msg.startswith(said)), "a value is missing")
+                return position, cause
+    return position, next((cause for message, cause in _CAUSES if error.msg.startswith(message)), "a value is missing")
 
 
-def _at(text: str, place: int, cause: str) -> JsonError:
-    line = text.count("\n", 0, place)
-    return JsonError(cause, line + 1, place - text.rfind("\n", 0, place))
+def _at(text: str, position: int, cause: str) -> JsonError:
+    line = text.count("\n", 0, position)
+    return JsonError(cause, line + 1, position - text.rfind("\n", 0, position))

@@ -1,7 +1,7 @@
-"""What is measured of messages: counts and times for whoever watches, worked out from what the ledger recorded.
+"""Measurements of messages: counts and times for operators, calculated from the ledger's events.
 
-Each change of the ledger is measured once, by whoever wrote it: work that is repeated changes nothing, and is not
-counted again. A measurement names a mailbox and no message, practice or patient; all of them are in `docs/watching.md`.
+The process that writes a change of the ledger measures it, once: repeated work changes nothing, and is not counted
+again. A measurement names a mailbox, but no message, practice or patient. `docs/watching.md` lists them.
 """
 
 import threading
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory, Status
 from gpconnect_messaging.ledger.records import MessageRecord
 
 _ANSWERED = {Status.DELIVERED: 0, Status.REJECTED: 1}
 _UPLOADS = {
-    FactKind.UPLOAD_POSTPONED: "UploadPostponed",
-    FactKind.UPLOAD_UNCERTAIN: "UploadUncertain",
-    FactKind.UPLOAD_REFUSED: "UploadRefused",
-    FactKind.RECIPIENT_UNRESOLVED: "RecipientUnresolved",
+    EventType.UPLOAD_POSTPONED: "UploadPostponed",
+    EventType.UPLOAD_UNCERTAIN: "UploadUncertain",
+    EventType.UPLOAD_REFUSED: "UploadRefused",
+    EventType.RECIPIENT_UNRESOLVED: "RecipientUnresolved",
 }
 
 
@@ -31,7 +31,7 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One value of a metric; `mailbox` is None where no mailbox of ours is known."""
+    """One value of a metric; `mailbox` is None where no known mailbox applies."""
 
     name: str
     unit: Unit
@@ -40,68 +40,68 @@ class Measurement:
 
 
 def status_metric(status: Status) -> str:
-    """Name the metric that counts messages, or requests that are none, as they come into a status."""
+    """Name the metric that counts the messages, or requests without a message, that reach a status."""
     return f"Message{status.value.title().replace('_', '')}"
 
 
-def measured(record: MessageRecord, new: Sequence[Fact]) -> Iterator[Measurement]:
-    """Measure a change: the message as it is now, and the facts that it was not known by before.
+def measured(record: MessageRecord, new: Sequence[LedgerEvent]) -> Iterator[Measurement]:
+    """Measure a change: the message after the change, and the new events.
 
     | metric | value |
     |---|---|
-    | `Message…` | 1 for a message that came into the status |
-    | `TimeToSend` | from the request's arrival here to MESH's taking the message, the hold included |
-    | `TimeToAcknowledge` | from there to the last answer that is waited for |
-    | `AnsweredNo` | 1 for a message that was rejected, 0 for one that was delivered: its average is the rejected rate |
+    | `Message…` | 1 for a message that reached the status |
+    | `TimeToSend` | from the request's arrival until MESH accepted the message, including the hold |
+    | `TimeToAcknowledge` | from then until the last expected response |
+    | `AnsweredNo` | 1 for a rejected message, 0 for a delivered one: the average is the rejection rate |
     | `Upload…`, `RecipientUnresolved` | 1 for an upload that did not succeed |
     """
-    # The mailbox of a request that was refused is whatever its sender wrote: a metric for each would be one too many.
-    mailbox = None if record.history.of(FactKind.REQUEST_REFUSED) else record.mailbox
+    # The sender chooses the mailbox of a refused request: a metric per value would be unbounded.
+    mailbox = None if record.history.of(EventType.REQUEST_REFUSED) else record.mailbox
     for name, unit, value in _values(record.history, new):
         yield Measurement(name, unit, value, mailbox)
 
 
-def _values(history: History, new: Sequence[Fact]) -> Iterator[tuple[str, Unit, float]]:
-    known = {fact.identity for fact in new}
-    earlier = History(tuple(fact for fact in history.facts if fact.identity not in known))
-    before = earlier.status if earlier.facts else None
+def _values(history: MessageHistory, new: Sequence[LedgerEvent]) -> Iterator[tuple[str, Unit, float]]:
+    known = {event.identity for event in new}
+    earlier = MessageHistory(tuple(event for event in history.events if event.identity not in known))
+    before = earlier.status if earlier.events else None
     status = history.status
     if status is not before:
         yield status_metric(status), Unit.COUNT, 1
-    for fact in new:
-        if name := _UPLOADS.get(fact.kind):
+    for event in new:
+        if name := _UPLOADS.get(event.kind):
             yield name, Unit.COUNT, 1
-    accepted = history.of(FactKind.UPLOAD_ACCEPTED)
-    if accepted and not earlier.of(FactKind.UPLOAD_ACCEPTED):
-        arrived = next((fact.details.get("arrived") for fact in history.of(FactKind.BUILT)), None)
+    accepted = history.of(EventType.UPLOAD_ACCEPTED)
+    if accepted and not earlier.of(EventType.UPLOAD_ACCEPTED):
+        arrived = next((event.details.get("arrived") for event in history.of(EventType.BUILT)), None)
         if arrived:
             yield "TimeToSend", Unit.SECONDS, _seconds(datetime.fromisoformat(arrived), accepted[0].at)
     if status in _ANSWERED and before not in _ANSWERED:
         yield "AnsweredNo", Unit.COUNT, _ANSWERED[status]
         if accepted:
-            yield "TimeToAcknowledge", Unit.SECONDS, _seconds(accepted[0].at, max(fact.at for fact in new))
+            yield "TimeToAcknowledge", Unit.SECONDS, _seconds(accepted[0].at, max(event.at for event in new))
 
 
 def _seconds(begin: datetime, end: datetime) -> float:
-    # Two clocks: what began on one may end a little earlier on the other.
+    # Two clocks: the end can be a little before the begin.
     return max((end - begin).total_seconds(), 0.0)
 
 
 class Measurements:
-    """Collects what is measured until it is taken; safe under threads."""
+    """Collects measurements; safe under threads."""
 
     def __init__(self) -> None:
-        self._taken: list[Measurement] = []
+        self._collected: list[Measurement] = []
         self._lock = threading.Lock()
 
-    def watch(self, record: MessageRecord, new: Sequence[Fact]) -> None:
+    def watch(self, record: MessageRecord, new: Sequence[LedgerEvent]) -> None:
         """Measure a change of the ledger."""
-        found = list(measured(record, new))
+        new_measurements = list(measured(record, new))
         with self._lock:
-            self._taken += found
+            self._collected += new_measurements
 
     def take(self) -> list[Measurement]:
-        """Give what was measured since the last time."""
+        """Return and clear the measurements."""
         with self._lock:
-            taken, self._taken = self._taken, []
-        return taken
+            collected, self._collected = self._collected, []
+        return collected

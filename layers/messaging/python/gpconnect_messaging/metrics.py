@@ -1,7 +1,7 @@
-"""Writes what was measured where CloudWatch finds it: in the function's log, in Embedded Metric Format.
+"""Writes measurements to the function's log in CloudWatch's Embedded Metric Format.
 
-Each metric is there for the service, and for each of its mailboxes. A function that is killed before it ends takes its
-measurements with it; the ledger has what they were taken of.
+Metrics are published for the service and by mailbox. Measurements are lost when a function is killed; the ledger still
+has the events.
 """
 
 import warnings
@@ -14,38 +14,38 @@ from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from gpconnect_messaging.measurements import Measurement, Measurements
 
-# A run that measured nothing is no fault, and would say so in the log of every new process.
+# A run without measurements is normal; Powertools would warn in the log of every new process.
 warnings.filterwarnings("ignore", message="No application metrics to publish", category=UserWarning)
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 measurements = Measurements()
-"""What this process measured and has not written yet."""
+"""The measurements of this process that are not written yet."""
 
 
 def measured(function: Callable[P, T]) -> Callable[P, T]:
-    """Write what was measured when the function ends, however it ends."""
+    """Decorate a function to write the measurements when it ends, also with an error."""
 
     @wraps(function)
-    def measuring(*arguments: P.args, **named: P.kwargs) -> T:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return function(*arguments, **named)
+            return function(*args, **kwargs)
         finally:
             write(measurements.take())
 
-    return measuring
+    return wrapper
 
 
 def write(taken: Sequence[Measurement]) -> None:
-    """Write measurements, a line for each mailbox."""
+    """Write measurements, one line per mailbox."""
     by_mailbox: dict[str | None, list[Measurement]] = defaultdict(list)
-    for each in taken:
-        by_mailbox[each.mailbox].append(each)
-    for mailbox, its in by_mailbox.items():
+    for measurement in taken:
+        by_mailbox[measurement.mailbox].append(measurement)
+    for mailbox, of_mailbox in by_mailbox.items():
         metrics = EphemeralMetrics()
         if mailbox is not None:
             metrics.add_dimensions(service=str(metrics.service), mailbox=mailbox)
-        for each in its:
-            metrics.add_metric(name=each.name, unit=each.unit.value, value=each.value)
+        for measurement in of_mailbox:
+            metrics.add_metric(name=measurement.name, unit=measurement.unit.value, value=measurement.value)
         metrics.flush_metrics()

@@ -1,4 +1,4 @@
-"""What the ledger keeps of the people who act on messages: an id, never what could be a patient's, and a reason."""
+"""Checks the operator's id and reason that the ledger keeps: neither may hold patient data."""
 
 import re
 
@@ -11,27 +11,27 @@ LONGEST_REASON = 200
 
 
 class ActorError(ValueError):
-    """An operator is named by an id of one word, and never by something that could be a patient's."""
+    """The operator's id is not one word, or could be an NHS number."""
 
 
 def checked_actor(actor: str) -> str:
-    """Return an operator's id as it is. Raises ActorError."""
+    """Return an operator's id unchanged. Raises ActorError."""
     if not _ACTOR.fullmatch(actor) or any(is_nhs_number(digits) for digits in _DIGITS.findall(actor)):
         raise ActorError("name the operator by an id of one word: letters, digits and @._:/+=-")
     return actor
 
 
 class ReasonError(ValueError):
-    """A reason is a few words and holds no NHS number. The text is a sentence for the person, without its full stop."""
+    """The reason is empty, too long or holds an NHS number. The text is a sentence without a full stop."""
 
 
 def checked_reason(reason: str) -> str:
-    """Return the reason for what an operator does, which is kept, its white space made single. Raises ReasonError."""
+    """Return the reason for an action with single spaces. Raises ReasonError."""
     words = " ".join(reason.split())
     if not words:
         raise ReasonError("Say why, in a few words")
     if len(words) > LONGEST_REASON:
         raise ReasonError(f"Say why in at most {LONGEST_REASON} characters")
-    if any(is_nhs_number("".join(found)) for found in _NHS_NUMBER.findall(words)):
+    if any(is_nhs_number("".join(digits)) for digits in _NHS_NUMBER.findall(words)):
         raise ReasonError("Leave the NHS number out: the reason is kept")
     return words

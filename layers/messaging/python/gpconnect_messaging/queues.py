@@ -1,6 +1,6 @@
-"""The queues that we write to. What we put there is ids: no personal data and no documents.
+"""Adapters over the SQS queues. Queue messages hold ids, but no personal data and no documents.
 
-Only the intake queue, which has a key of its own, also has keys of dropped objects, as S3's events have.
+Only the intake queue, which has a separate KMS key, also holds the keys of dropped objects, as S3's events do.
 """
 
 import json
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 
 
 CANARIES = "canaries"
-"""The group in which canaries are taken fairly among the mailboxes' messages."""
+"""The message group of canaries, for fair delivery among the mailboxes' messages."""
 
 
 QUEUED_AT = "QueuedAt"
-"""The attribute in which a message that was put on the queue again says when it was first queued."""
+"""The attribute of a re-queued message that states when it was first queued."""
 
 UNANNOUNCED = "unannounced"
-"""The group of requests that were found in the drop."""
+"""The message group of requests that the listing of the drop found."""
 
 
 def queue_url(beside: str, arn: str) -> str:
-    """Give the URL of the queue with this ARN, from the URL of another queue of the same account and region."""
+    """Return the URL of the queue with this ARN, from the URL of another queue in the same account and region."""
     return f"{beside.rpartition('/')[0]}/{arn.rpartition(':')[2]}"
 
 
 def first_queued(sent: str | None, stated: str | None) -> datetime:
-    """Say when a message was first queued (UTC): when SQS took it, or earlier, where it was put there again since.
+    """Return when a message was first queued (UTC): SQS's time, or an earlier one if it was re-queued since.
 
-    `sent` is SQS's own word, in milliseconds since 1970; now, where it gives none. `stated` is the attribute QUEUED_AT.
+    `sent` is SQS's SentTimestamp in milliseconds since 1970; None stands for now. `stated` is the attribute QUEUED_AT.
     """
     at = datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else datetime.now(UTC)
     return min(at, read_stated(stated) or at)
@@ -46,7 +46,7 @@ class SendQueue:
         self._url = url
 
     def put(self, message_id: str, mailbox: str) -> None:
-        """Queue a message; messages are taken fairly by mailbox, so that one busy sender does not delay the others."""
+        """Queue a message, grouped by mailbox for fair delivery: a busy sender does not delay the others."""
         self._client.send_message(
             QueueUrl=self._url, MessageBody=json.dumps({"message_id": message_id}), MessageGroupId=mailbox
         )
@@ -59,26 +59,26 @@ class SendQueue:
 
 
 class IntakeQueue:
-    """Puts requests on the queue that the builder reads: kept ones by their ids, dropped ones as S3's events."""
+    """Puts requests on the queue that the builder reads: kept requests as ids, dropped ones as S3 events."""
 
     def __init__(self, client: "SQSClient", url: str) -> None:
         self._client = client
         self._url = url
 
     def release(self, request_id: str, mailbox: str) -> None:
-        """Have the builder build a held request; requests are taken fairly by mailbox."""
+        """Queue a held request for the builder, grouped by mailbox for fair delivery."""
         self._client.send_message(
             QueueUrl=self._url, MessageBody=json.dumps({"release": request_id}), MessageGroupId=mailbox
         )
 
     def again(self, request_id: str, mailbox: str) -> None:
-        """Have the builder take in once more what an operator ordered under this id."""
+        """Queue a request that an operator resubmitted under this id."""
         self._client.send_message(
             QueueUrl=self._url, MessageBody=json.dumps({"again": request_id}), MessageGroupId=mailbox
         )
 
     def announce(self, bucket: str, key: str, version: str, at: datetime) -> None:
-        """Have the builder take in a dropped request that nothing announced: as S3's event, dropped at that time."""
+        """Queue a dropped request that S3 never announced, as an S3 event with the time of the drop."""
         event = {
             "source": "aws.s3",
             "detail-type": "Object Created",
@@ -88,9 +88,9 @@ class IntakeQueue:
         self._client.send_message(QueueUrl=self._url, MessageBody=json.dumps(event), MessageGroupId=UNANNOUNCED)
 
     def later(self, body: str, queued_at: datetime, delay: timedelta) -> None:
-        """Have the builder take a request again after at most 15 minutes (SQS's longest), with all its tries.
+        """Queue a request again after a delay of at most 15 minutes (SQS's limit), with all tries left.
 
-        `queued_at` is when it was first queued (UTC).
+        `queued_at` is when the request was first queued (UTC).
         """
         self._client.send_message(
             QueueUrl=self._url,
@@ -100,7 +100,7 @@ class IntakeQueue:
         )
 
     def canary(self, canary_id: str) -> None:
-        """Have the builder take a canary, which the ledger expects."""
+        """Queue a canary that the ledger expects, for the builder."""
         self._client.send_message(
             QueueUrl=self._url,
             MessageBody=json.dumps({"kind": "canary", "canary": canary_id}),

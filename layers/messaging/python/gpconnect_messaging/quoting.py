@@ -1,8 +1,7 @@
-"""What of others' words may be repeated to people, in metrics and in keys of ours: identifiers by their form, no texts.
+"""Which words of others may be quoted to people, in metrics and in keys: identifiers of a certain form, no texts.
 
-Whatever a sender or a receiver writes can hold a name or an NHS number (safety rule 5). An identifier is repeated only
-where its form rules that out: a mailbox id has letters and digits, and neither it nor an ODS code has six digits in a
-row.
+Any text of a sender or receiver can hold a name or an NHS number (safety rule 5). An identifier is quoted only where
+the form excludes that: a mailbox id has letters and digits, and mailbox ids and ODS codes have no six digits in a row.
 """
 
 import re
@@ -13,34 +12,34 @@ _ODS_CODE = re.compile(r"[A-Z0-9]{3,10}")
 _LONG_NUMBER = re.compile(r"[0-9]{6}")
 
 NOT_OURS = "-"
-"""Stands for the mailbox of a request that names none of ours."""
+"""Stands for an unknown mailbox."""
 NOT_READABLE = "not readable"
 NOT_GIVEN = "not given"
 
 
 def mailbox_id(text: str | None) -> str | None:
-    """Give a MESH mailbox id in capitals; None for what does not have the form of one."""
+    """Return a MESH mailbox id in capitals; None for a text without that form."""
     capitals = (text or "").strip().upper()
     return capitals if _MAILBOX_ID.fullmatch(capitals) and not _LONG_NUMBER.search(capitals) else None
 
 
 def ods_code(text: str | None) -> str | None:
-    """Give an ODS code in capitals; None for what does not have the form of one."""
+    """Return an ODS code in capitals; None for a text without that form."""
     capitals = (text or "").strip().upper()
     return capitals if _ODS_CODE.fullmatch(capitals) and not _LONG_NUMBER.search(capitals) else None
 
 
 def own_ods_code(text: str | None, known: Collection[str]) -> str | None:
-    """Give the ODS code that a response states of itself; NOT_READABLE for what can be a name, None for nothing.
+    """Return the responder's ODS code; NOT_READABLE for a text that can be a name, None for no text.
 
-    A surname can have the form of a code: one without a digit is repeated only where it is `known` from elsewhere.
+    A surname can have the form of a code: a code without a digit is quoted only where it is `known`.
     """
     code = ods_code(text)
-    if code and (code in known or any(sign.isdigit() for sign in code)):
+    if code and (code in known or any(character.isdigit() for character in code)):
         return code
     return NOT_READABLE if text else None
 
 
 def quoted(found: str | None, given: str | None) -> str:
-    """Write an identifier for a person: as it is, or why it is not repeated."""
+    """Write an identifier for a person, or why it is not quoted."""
     return found or (NOT_READABLE if given else NOT_GIVEN)

@@ -1,11 +1,11 @@
-"""The balance of a day: every request that was received is accounted for, or it is missed. Pure.
+"""The balance of a day: every request that was received is accounted for. Pure.
 
-What was received is counted by receipts, which the builder writes before it does anything else, in another store than
-the ledger, and which nobody can delete; what became of it is counted by the ledger's rows. So neither can hide a loss
-from the other. What a balance leaves open, the next one looks for again: a row that is lost later is missed then.
+Receipts count the received requests. The builder writes them before anything else, outside the ledger, and they cannot
+be deleted. The ledger's rows count the results. Neither store can therefore hide a loss in the other. The next balance
+checks the messages that a balance leaves open, and reports a row that was lost meanwhile.
 
-All that is known of one request can be reckoned apart from the others: the balances of a day's parts, added up, are the
-balance of the day (`Balance.plus`).
+Requests are independent of one another: the balances of a day's parts, added up, are the balance of the day
+(`Balance.plus`).
 """
 
 import hashlib
@@ -16,18 +16,18 @@ from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from typing import Any, Self
 
-from gpconnect_messaging.ledger.lifecycle import NoticeKind, Status
+from gpconnect_messaging.ledger.lifecycle import NotificationType, Status
 
 UNKNOWN_MAILBOX = "-"
-"""Stands for the mailbox of a request that the ledger has nothing of."""
+"""The mailbox of a request that the ledger does not know."""
 
 UNATTENDED = timedelta(hours=1)
-"""How long after it is due the sweep, which runs every minute, must have seen to a message."""
+"""How long after the due time the sweep, which runs every minute, must have processed a message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """That a request was received: its id, and when. Which mailbox it names, its row says."""
+    """The receipt of a request; the row in the ledger has the mailbox."""
 
     request_id: str
     at: datetime
@@ -35,10 +35,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What the ledger says of a message, or of a request that is none: where it stands, and when it is looked at next.
+    """The ledger's row of a message or request, as the balance needs it.
 
-    `messages` is how many messages its request became in all; `became` is of a request that was held: the ids of the
-    messages that it was released as, which account for it.
+    `messages` is the number of messages of the request. `became` are the ids of the messages that a held request
+    became, which account for it.
     """
 
     message_id: str
@@ -54,13 +54,13 @@ class Row:
 
     @property
     def why_open(self) -> str:
-        """Why nothing final is known of it."""
+        """The reason why the row is open."""
         if self.due_at is None:
             return f"{self.status.value}: waits for a person"
         return f"{self.status.value}: looked at again at {self.due_at.isoformat()}"
 
     def mesh_must_know(self, before: datetime) -> bool:
-        """Whether MESH took a copy, long enough before a moment to know it and not so long that it may be deleted."""
+        """Whether MESH took a copy, early enough before a time to know it, and not so early that it may be deleted."""
         return (
             self.status in IN_MESH
             and bool(self.mesh_message_ids)
@@ -71,7 +71,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOpen:
-    """A message that an earlier balance left open, and why it did."""
+    """A message that an earlier balance left open, and the reason."""
 
     message_id: str
     request_id: str
@@ -81,7 +81,7 @@ class LeftOpen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unmatched:
-    """A MESH message that came in and belongs to no message of ours."""
+    """A received MESH message that matches no sent message."""
 
     mailbox: str
     mesh_message_id: str
@@ -91,10 +91,10 @@ IN_MESH = (Status.SENT, Status.UNCERTAIN, Status.ACKNOWLEDGED)
 """The open statuses in which MESH can have a message."""
 
 KEPT_BY_MESH = timedelta(days=28)
-"""For how long MESH surely knows a message: it deletes them after 30 days."""
+"""How long MESH reliably knows a message: MESH deletes messages after 30 days."""
 
 MOST_LISTED = 200
-"""How many ids of a kind and mailbox a day's balance lists. All are counted, and a part's balance lists all it has."""
+"""How many ids of a kind and mailbox a day's balance lists. All are counted, and a part's balance lists all ids."""
 
 _LISTED = ("arriving", "lost", "incomplete", "without_receipt", "unattended", "vanished", "unknown_to_mesh",
            "unanswered", "unmatched")  # fmt: skip
@@ -103,10 +103,10 @@ _WRONG = ("lost", "incomplete", "without_receipt", "unattended", "vanished", "un
 
 @dataclass(slots=True, kw_only=True)
 class MailboxBalance:
-    """The balance of one mailbox; `-` is what names no mailbox. Counts are of requests, lists of ids.
+    """The balance of a mailbox; `-` is the unknown mailbox. Numbers count requests, lists hold ids.
 
-    received = settled + open + arriving + lost + incomplete. `counts` has how many ids there are of each kind: of a
-    whole day no more than MOST_LISTED are listed.
+    received = settled + open + arriving + lost + incomplete. `counts` has the number of ids by kind, since a day's
+    balance lists no more than MOST_LISTED.
     """
 
     received: int = 0
@@ -114,29 +114,29 @@ class MailboxBalance:
     open: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     arriving: list[str] = field(default_factory=list)
-    """Received just now: the builder may be at it."""
+    """Received recently: the builder may still be working on them."""
     lost: list[str] = field(default_factory=list)
-    """Received, and the ledger has nothing of it."""
+    """Received, and unknown to the ledger."""
     incomplete: list[str] = field(default_factory=list)
-    """Requests that became several messages, or were held and released, and the ledger has not all of the messages."""
+    """Requests of which the ledger lacks a message: requests with several messages, or held and released ones."""
     without_receipt: list[str] = field(default_factory=list)
-    """Requests that the ledger has and that nobody received: the receipts are not whole."""
+    """Requests in the ledger without a receipt: the receipts are incomplete."""
     statuses: Counter[str] = field(default_factory=Counter)
     """The day's messages by status."""
     open_messages: dict[str, str] = field(default_factory=dict)
-    """Open messages, of this day or earlier, and why they are."""
+    """Open messages, of this day or earlier, with the reasons."""
     unattended: list[str] = field(default_factory=list)
-    """Open messages that the sweep should have seen to, and has not."""
+    """Open messages that the sweep should have processed, and has not."""
     vanished: list[str] = field(default_factory=list)
-    """Messages that an earlier balance left open, and that the ledger does not have any more."""
+    """Messages that an earlier balance left open, and that are no longer in the ledger."""
     unknown_to_mesh: list[str] = field(default_factory=list)
-    """Messages that MESH is said to have taken, and that MESH does not know."""
+    """Messages that MESH took according to the ledger, and that MESH does not know."""
     answered: int = 0
-    """About how many messages MESH answered."""
+    """The number of messages about which MESH answered."""
     unanswered: list[str] = field(default_factory=list)
-    """Messages that MESH was asked about in vain, where it answered about none: then it vouches for nothing."""
+    """Messages about which MESH did not answer, in a mailbox where it answered about none."""
     unmatched: list[str] = field(default_factory=list)
-    """MESH's ids of what came in on the day and belongs to no message."""
+    """MESH ids of the day's received messages that match no sent message."""
 
     def note(self, kind: str, own_id: str) -> None:
         """List and count an id of a kind."""
@@ -144,8 +144,8 @@ class MailboxBalance:
         self.counts[kind] += 1
 
     def plus(self, other: "MailboxBalance") -> "MailboxBalance":
-        """Add up; of the ids the first MOST_LISTED of each kind are listed."""
-        openly = [*self.open_messages.items(), *other.open_messages.items()]
+        """Add up; of every kind the first MOST_LISTED ids are listed."""
+        open_messages = [*self.open_messages.items(), *other.open_messages.items()]
         total = MailboxBalance(
             received=self.received + other.received,
             settled=self.settled + other.settled,
@@ -153,7 +153,7 @@ class MailboxBalance:
             answered=self.answered + other.answered,
             counts=self.counts + other.counts,
             statuses=self.statuses + other.statuses,
-            open_messages=dict(openly[:MOST_LISTED]),
+            open_messages=dict(open_messages[:MOST_LISTED]),
             **{name: [*getattr(self, name), *getattr(other, name)][:MOST_LISTED] for name in _LISTED},
         )
         if total.answered:
@@ -162,12 +162,12 @@ class MailboxBalance:
 
     @property
     def doubtful(self) -> list[str]:
-        """The requests that are worth a second look at the ledger before anybody is told."""
+        """The requests to check once more in the ledger before a person is notified."""
         return [*self.lost, *self.incomplete, *self.without_receipt]
 
     @property
     def wrong(self) -> int:
-        """How many requests and messages are not accounted for."""
+        """The number of requests and messages that are not accounted for."""
         return sum(self.counts[name] for name in _WRONG)
 
 
@@ -177,9 +177,9 @@ MOST_DOCUMENTS = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropFindings:
-    """What was found in the drop: requests that were never announced, and documents that no request named.
+    """Findings in the drop: requests that were never announced, and documents that no request named.
 
-    `document_ids` stand for the documents; the first of them are kept.
+    `document_ids` are hashes of the documents; the first MOST_DOCUMENTS are kept.
     """
 
     requests_unannounced: int = 0
@@ -195,13 +195,13 @@ class DropFindings:
         )
 
     @property
-    def notices(self) -> dict[NoticeKind, int]:
-        """What a person must be notified of, and how many there are."""
-        found = {
-            NoticeKind.REQUESTS_UNANNOUNCED: self.requests_unannounced,
-            NoticeKind.DOCUMENTS_WITHOUT_REQUEST: self.documents_without_request,
+    def notifications(self) -> dict[NotificationType, int]:
+        """The kinds of notifications that the findings call for, with the number of findings."""
+        counts = {
+            NotificationType.REQUESTS_UNANNOUNCED: self.requests_unannounced,
+            NotificationType.DOCUMENTS_WITHOUT_REQUEST: self.documents_without_request,
         }
-        return {kind: count for kind, count in found.items() if count}
+        return {kind: count for kind, count in counts.items() if count}
 
 
 NOTHING_FOUND = DropFindings()
@@ -209,9 +209,10 @@ NOTHING_FOUND = DropFindings()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """The balance of a day, or of a part of it, by mailbox, and when it was begun.
+    """The balance of a day, or of a part of it, by mailbox.
 
-    `must_be_known` is how many messages MESH must know, `asked_of_mesh` about how many of them it was asked.
+    `made_at` is when it was started, `must_be_known` how many messages MESH must know, and `asked_of_mesh` about how
+    many of these MESH answered.
     """
 
     day: date
@@ -220,11 +221,11 @@ class Balance:
     must_be_known: int = 0
     asked_of_mesh: int = 0
     in_the_drop: DropFindings = NOTHING_FOUND
-    """What was found on the day in the drop: requests that nothing announced, documents that no request named."""
+    """The day's findings in the drop."""
     open_files: tuple[str, ...] = ()
-    """Where the evidence store has all open messages; the next balance looks for them again."""
+    """The evidence store's keys of the files with all open messages, which the next balance checks again."""
     wrong_files: tuple[str, ...] = ()
-    """Where it has the balances of the parts in which something is wrong, with all ids."""
+    """The evidence store's keys of the balances of faulty parts, with all ids."""
 
     def plus(self, other: Self) -> "Balance":
         """Add the balance of another part of the same day."""
@@ -245,19 +246,19 @@ class Balance:
 
     @property
     def not_asked(self) -> int:
-        """About how many messages MESH was not asked this time."""
+        """The number of messages about which MESH was not asked this time."""
         return max(self.must_be_known - self.asked_of_mesh, 0)
 
     @property
     def wrong(self) -> int:
-        """How many requests and messages are not accounted for; 0 where the day balances."""
-        return sum(each.wrong for each in self.mailboxes.values())
+        """The number of requests and messages that are not accounted for; 0 where the day balances."""
+        return sum(mailbox.wrong for mailbox in self.mailboxes.values())
 
     @property
     def fingerprint(self) -> str:
-        """Tell one imbalance of a day from another: a hash of what is wrong; empty where the day balances."""
+        """A hash that distinguishes the imbalances of a day; empty where the day balances."""
         wrong = [
-            # Which messages MESH was asked about in vain differs each time; that it answered about none does not.
+            # The unanswered messages differ from run to run, so only the fact that MESH did not answer counts.
             [mailbox, name, *([] if name == "unanswered" else [balance.counts[name], sorted(getattr(balance, name))])]
             for mailbox, balance in sorted(self.mailboxes.items())
             for name in _WRONG
@@ -266,15 +267,15 @@ class Balance:
         return hashlib.sha256(json.dumps(wrong).encode()).hexdigest()[:12] if wrong else ""
 
     def total(self, name: str) -> int:
-        """Add up a count, or how many ids there are of a kind, over the mailboxes. Raises KeyError."""
+        """Add up a count, or the number of ids of a kind, over the mailboxes. Raises KeyError."""
         if name in ("received", "settled", "open"):
-            return sum(getattr(each, name) for each in self.mailboxes.values())
+            return sum(getattr(mailbox, name) for mailbox in self.mailboxes.values())
         if name not in (*_LISTED, "open_messages"):
             raise KeyError(name)
-        return sum(each.counts[name] for each in self.mailboxes.values())
+        return sum(mailbox.counts[name] for mailbox in self.mailboxes.values())
 
     def as_json(self) -> dict[str, Any]:
-        """Give the balance as JSON can hold it."""
+        """Convert the balance to JSON values."""
         return {
             "day": self.day.isoformat(),
             "made_at": self.made_at.isoformat(),
@@ -296,7 +297,7 @@ class Balance:
 
     @classmethod
     def from_json(cls, written: Mapping[str, Any]) -> Self:
-        """Read what `as_json` gave."""
+        """Read the result of `as_json`."""
         return cls(
             day=date.fromisoformat(written["day"]),
             made_at=datetime.fromisoformat(written["made_at"]),
@@ -318,7 +319,7 @@ class Balance:
         )
 
 
-_FIELDS = tuple(each.name for each in fields(MailboxBalance))
+_FIELDS = tuple(attribute.name for attribute in fields(MailboxBalance))
 
 
 def balance(
@@ -333,85 +334,86 @@ def balance(
     settling: timedelta,
     tracked_after: timedelta = timedelta(),
 ) -> Balance:
-    """Hold what was received on a day (UTC) against what the ledger has.
+    """Compare the requests received on a day (UTC) with the ledger.
 
-    `rows` are all that are open, all that changed since the day began, and the messages that these became;
-    `received_before` the ids of the day before, since a request can be received before midnight and built after.
-    `left_open` is what the balance before left open. A request younger than `settling` may still be on its way to its
-    row; MESH must know what it took `tracked_after` ago or earlier.
+    `rows` are all open rows, all rows that changed since the day began, and the rows of the messages that these became.
+    `received_before` are the ids received on the day before, since a request can be received before midnight and built
+    after. `left_open` are the messages that the previous balance left open. A request younger than `settling` may not
+    have a row yet. MESH must know a message that it took `tracked_after` ago or earlier.
 
-    It may be given everything, or everything of some of the requests.
+    The arguments cover all requests, or some requests completely.
     """
-    found: defaultdict[str, MailboxBalance] = defaultdict(MailboxBalance)
+    balances: defaultdict[str, MailboxBalance] = defaultdict(MailboxBalance)
     by_message = {row.message_id: row for row in rows}
     by_request: defaultdict[str, list[Row]] = defaultdict(list)
     for row in by_message.values():
         by_request[row.request_id].append(row)
     received = _by_request(receipts)
     for receipt in received.values():
-        made = by_request.get(receipt.request_id, [])
-        _account(receipt, made, found[made[0].mailbox if made else UNKNOWN_MAILBOX], now - settling)
+        request_rows = by_request.get(receipt.request_id, [])
+        mailbox = request_rows[0].mailbox if request_rows else UNKNOWN_MAILBOX
+        _account(receipt, request_rows, balances[mailbox], now - settling)
     known = received.keys() | set(received_before)
-    for request_id, made in by_request.items():
-        # The oldest of its rows: a request that was held for days became messages long after it was received.
-        first = min(made, key=lambda row: row.created_at)
+    for request_id, request_rows in by_request.items():
+        # The oldest row counts: a request can become messages long after it was received, after days on hold.
+        first = min(request_rows, key=lambda row: row.created_at)
         if first.created_at.date() == day and request_id not in known:
-            found[first.mailbox].note("without_receipt", request_id)
-        elif request_id not in received and _lacking(made):
+            balances[first.mailbox].note("without_receipt", request_id)
+        elif request_id not in received and _missing_messages(request_rows):
             # It was received on another day, and released on this one.
-            found[first.mailbox].note("incomplete", request_id)
+            balances[first.mailbox].note("incomplete", request_id)
     must_be_known = 0
     for row in by_message.values():
-        its = found[row.mailbox]
+        mailbox_balance = balances[row.mailbox]
         must_be_known += row.mesh_must_know(now - tracked_after)
         if not row.status.settled:
-            its.open_messages[row.message_id] = row.why_open
-            its.counts["open_messages"] += 1
+            mailbox_balance.open_messages[row.message_id] = row.why_open
+            mailbox_balance.counts["open_messages"] += 1
             if row.due_at is not None and row.due_at + UNATTENDED < now:
-                its.note("unattended", row.message_id)
-    for each in left_open:
-        if each.message_id not in by_message:
-            found[each.mailbox].note("vanished", each.message_id)
+                mailbox_balance.note("unattended", row.message_id)
+    for message in left_open:
+        if message.message_id not in by_message:
+            balances[message.mailbox].note("vanished", message.message_id)
     for stray in unmatched:
-        found[stray.mailbox].note("unmatched", stray.mesh_message_id)
-    return Balance(day=day, made_at=now, mailboxes=dict(found), must_be_known=must_be_known)
+        balances[stray.mailbox].note("unmatched", stray.mesh_message_id)
+    return Balance(day=day, made_at=now, mailboxes=dict(balances), must_be_known=must_be_known)
 
 
 def asked_of_mesh(day: date, made_at: datetime, answers: Iterable[tuple[Row, bool | None]]) -> Balance:
-    """Give what asking MESH adds to a day's balance: of each message whether MESH knows it, or None: no answer."""
-    found: defaultdict[str, MailboxBalance] = defaultdict(MailboxBalance)
+    """Return MESH's part of a day's balance: whether MESH knows the messages (None: MESH did not answer)."""
+    balances: defaultdict[str, MailboxBalance] = defaultdict(MailboxBalance)
     for row, known in answers:
-        its = found[row.mailbox]
-        its.answered += known is not None
+        mailbox_balance = balances[row.mailbox]
+        mailbox_balance.answered += known is not None
         if not known:
-            its.note("unanswered" if known is None else "unknown_to_mesh", row.message_id)
-    answered = sum(its.answered for its in found.values())
-    return Balance(day=day, made_at=made_at, mailboxes=dict(found), asked_of_mesh=answered)
+            mailbox_balance.note("unanswered" if known is None else "unknown_to_mesh", row.message_id)
+    answered = sum(mailbox_balance.answered for mailbox_balance in balances.values())
+    return Balance(day=day, made_at=made_at, mailboxes=dict(balances), asked_of_mesh=answered)
 
 
-def _account(receipt: Receipt, made: list[Row], its: MailboxBalance, settled_since: datetime) -> None:
-    its.received += 1
-    messages = [row for row in made if row.message_id != row.request_id]
-    its.statuses.update(row.status.value for row in messages or made)
+def _account(receipt: Receipt, rows: list[Row], mailbox_balance: MailboxBalance, settled_since: datetime) -> None:
+    mailbox_balance.received += 1
+    messages = [row for row in rows if row.message_id != row.request_id]
+    mailbox_balance.statuses.update(row.status.value for row in messages or rows)
     expected = max((row.messages for row in messages), default=0)
-    if not made or len(messages) < expected or _lacking(made):
+    if not rows or len(messages) < expected or _missing_messages(rows):
         if receipt.at > settled_since:
-            its.note("arriving", receipt.request_id)
-        elif made:
-            its.note("incomplete", receipt.request_id)
+            mailbox_balance.note("arriving", receipt.request_id)
+        elif rows:
+            mailbox_balance.note("incomplete", receipt.request_id)
         else:
-            its.note("lost", receipt.request_id)
-    elif all(row.status.settled for row in made):
-        its.settled += 1
+            mailbox_balance.note("lost", receipt.request_id)
+    elif all(row.status.settled for row in rows):
+        mailbox_balance.settled += 1
     else:
-        its.open += 1
+        mailbox_balance.open += 1
 
 
-def _lacking(made: list[Row]) -> set[str]:
-    """The messages that a held request was released as, and that have no row."""
-    return {message_id for row in made for message_id in row.became} - {row.message_id for row in made}
+def _missing_messages(rows: list[Row]) -> set[str]:
+    """Return the ids of messages that a held request became, and that have no row."""
+    return {message_id for row in rows for message_id in row.became} - {row.message_id for row in rows}
 
 
 def _by_request(receipts: Iterable[Receipt]) -> dict[str, Receipt]:
-    """One receipt for each request, the latest: the queue brings some more than once."""
+    """Keep the latest receipt of every request: the queue delivers some requests more than once."""
     return {receipt.request_id: receipt for receipt in sorted(receipts, key=lambda receipt: receipt.at)}

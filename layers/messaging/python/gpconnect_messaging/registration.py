@@ -1,10 +1,10 @@
-"""Compares a request's patient with what PDS says: to which practice it may go, or why not, or who must look first.
+"""Compares a request's patient with PDS: the practice to send to, or why not, or the differences for a person.
 
 A pure table of outcomes (GPCM-SD-CS-071, GPCM-SD-CS-072, GPCM-SD-084; MESH refuses what does not match, EPL-154).
 
-Family names are compared as `names` folds them, which is how the address writes them, without regard to case, hyphens,
-apostrophes and spaces. So `O'NEILL-ÅBERG`, `oneill aberg` and `O’Neill–Aberg` are one name; every other difference is a
-difference. Dates of birth must be equal, to the day: what PDS knows by year or month alone is not.
+Family names are compared as `names` folds them, which is how the address writes them, without case, hyphens,
+apostrophes and spaces. So `O'NEILL-ÅBERG`, `oneill aberg` and `O’Neill–Aberg` are one name; every other variation is a
+difference. Dates of birth must be equal to the day: a date that PDS has by year or month only is different.
 """
 
 from dataclasses import dataclass, field
@@ -35,14 +35,14 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredHere:
-    """The patient is registered with the sender itself: there is nobody to tell (GPCM-SD-CS-071)."""
+    """The patient is registered with the sender: no message is required (GPCM-SD-CS-071)."""
 
     practice: Practice
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A field of the request that PDS has otherwise. Both values are personal data, for authorised eyes only."""
+    """A field that differs between the request and PDS. Both values are personal data, for authorised people only."""
 
     path: str
     requested: str = field(repr=False)
@@ -51,7 +51,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Differs:
-    """It may be another person, or a stale record: a person must look at both values."""
+    """The record may be out of date, or another patient's: a person must compare both values."""
 
     differences: tuple[Difference, ...]
     practice: Practice
@@ -73,18 +73,18 @@ _STOPS: dict[type[Answer], Reason] = {
         "was replaced by another NHS number, says PDS: correct the patient's record, and drop the request again",
     ),
     Invalidated: Reason("patient.nhs_number", "was invalidated, says PDS: find the patient's right number"),
-    NotFound: Reason("patient.nhs_number", "is nobody's, says PDS: find the patient's right number"),
+    NotFound: Reason("patient.nhs_number", "is unknown to PDS: find the patient's right number"),
     Restricted: Reason(
         "patient",
         "has a restricted record in PDS, which withholds the registered practice: inform the practice another way, "
         "and keep where the patient lives secret",
     ),
-    NoPractice: Reason("patient", "is registered with no practice today, says PDS: there is nobody to send to"),
+    NoPractice: Reason("patient", "is registered with no practice today, says PDS: there is no practice to send to"),
 }
 
 
 def compare(patient: Patient, answer: Answer, own: frozenset[str]) -> Outcome:
-    """Say what PDS's answer means for a request. `own` are the sender's ODS codes."""
+    """Return the outcome of PDS's answer for a request. `own` are the sender's ODS codes."""
     if not isinstance(answer, Found):
         return NotSendable(_STOPS[type(answer)])
     if differences := _differences(patient, answer.person):
@@ -95,9 +95,9 @@ def compare(patient: Patient, answer: Answer, own: frozenset[str]) -> Outcome:
 
 
 def _differences(patient: Patient, person: Person) -> tuple[Difference, ...]:
-    found = []
+    differences = []
     if person.family is None or not same_name(patient.name.family, person.family):
-        found.append(Difference("patient.name.family", patient.name.family, person.family))
+        differences.append(Difference("patient.name.family", patient.name.family, person.family))
     if patient.birth_date.isoformat() != person.birth_date:
-        found.append(Difference("patient.birth_date", patient.birth_date.isoformat(), person.birth_date))
-    return tuple(found)
+        differences.append(Difference("patient.birth_date", patient.birth_date.isoformat(), person.birth_date))
+    return tuple(differences)

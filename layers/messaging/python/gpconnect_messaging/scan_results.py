@@ -1,4 +1,4 @@
-"""What GuardDuty's malware scan says of an object: a tag, which the drop's policy lets only GuardDuty write.
+"""The results of GuardDuty's malware scan: an object tag that the drop's policy lets only GuardDuty write.
 
 Source: Amazon GuardDuty User Guide, "Malware Protection for S3": "S3 object potential scan result value", "Using
 tag-based access control", and "Create or update IAM role policy".
@@ -9,11 +9,11 @@ from enum import StrEnum
 SCAN_TAG = "GuardDutyMalwareScanStatus"
 
 VALIDATION_OBJECT = "malware-protection-resource-validation-object"
-"""The object by which GuardDuty tries its role when a bucket begins to be scanned. No sender dropped it."""
+"""The object that GuardDuty writes to test its role when scanning starts. No sender dropped it."""
 
 
 class ScanResult(StrEnum):
-    """The tag's values, and one for an object that has no result within the time that is waited for it."""
+    """The tag's values, and one for an object without a result in time."""
 
     CLEAN = "NO_THREATS_FOUND"
     THREATS_FOUND = "THREATS_FOUND"
@@ -24,7 +24,7 @@ class ScanResult(StrEnum):
 
     @property
     def rule(self) -> str:
-        """The rule that such an object breaks, for a person."""
+        """The broken rule, for a person."""
         return _RULES[self]
 
 

@@ -1,6 +1,6 @@
-"""What each function reads from its environment: a typed value, made once at cold start.
+"""Typed settings that a function reads from environment variables, once at cold start.
 
-A wrong or missing variable stops the function there, naming the variable, and not in the middle of a message.
+A wrong or missing variable stops the function at cold start, naming the variable, and not in the middle of a message.
 """
 
 import os
@@ -9,7 +9,7 @@ from dataclasses import MISSING, dataclass, fields
 from datetime import timedelta
 from typing import Any, Self
 
-from gpconnect_messaging.ledger.lifecycle import Patience
+from gpconnect_messaging.ledger.lifecycle import Timeouts
 from gpconnect_messaging.requests.nhs_number import NumberRange
 
 
@@ -47,38 +47,38 @@ class _LedgerSettings(_FromEnvironment):
         return timedelta(days=self.audit_days)
 
     @property
-    def patience(self) -> Patience:
-        """How long the sweep waits before it steps in."""
-        return Patience(
-            stale=timedelta(seconds=self.stale_seconds), uncertain=timedelta(seconds=self.uncertain_seconds)
+    def timeouts(self) -> Timeouts:
+        """The timeouts of the sweep."""
+        return Timeouts(
+            requeue_after=timedelta(seconds=self.stale_seconds), resolve_after=timedelta(seconds=self.uncertain_seconds)
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _IntakeSettings(_LedgerSettings):
-    """What the builder goes by, and the poller, which balances what it did."""
+    """Settings of the builder and of the poller, which balances the builder's requests."""
 
     scan_patience_seconds: int = 0
-    """How long a request waits for GuardDuty's verdict about what it consists of. 0: the drop is not scanned."""
+    """How long a request waits for GuardDuty's scan results. 0: the drop is not scanned."""
     document_wait_seconds: int = 0
     """How long a request waits for documents and ready resources that are not in the drop."""
 
     @property
     def longest_wait(self) -> timedelta:
-        """How long a request may wait in all: for a document that comes at the last moment, and then for its scan."""
+        """How long a request may wait in total: for a document, and then for the document's scan."""
         return timedelta(seconds=self.document_wait_seconds + self.scan_patience_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuilderSettings(_IntakeSettings):
-    """The builder's environment. `nhs_numbers` is safety rule 4: test or live numbers, never both.
+    """The builder's settings. `nhs_numbers` is safety rule 4: test or live numbers, never both.
 
     `identifiers_secret` names the secret that ids are derived with (ADR 31).
 
-    Without `pds_url` no mailbox can ask PDS; with it, `pds_secret` names the application's secret.
+    Without `pds_url` no mailbox can use the PDS lookup; with it, `pds_secret` names the application's secret.
 
-    `report_logo` is an image file, and `report_fonts` TrueType files separated by colons, that the deployer ships with
-    the function, named from its folder: for rendered reports.
+    `report_logo` is an image file, and `report_fonts` are TrueType files separated by colons, for rendered reports. The
+    deployer ships them with the function; the paths are relative to the function's folder.
     """
 
     nhs_numbers: NumberRange
@@ -89,20 +89,20 @@ class BuilderSettings(_IntakeSettings):
     evidence_bucket: str
     send_queue_url: str
     active_content: str = "refuse"
-    """What becomes of PDFs that hold scripts, programs to start or other files: `refuse`, or `allow`."""
+    """Whether PDFs with scripts, launch actions or attached files are accepted: `refuse`, or `allow`."""
     report_logo: str = ""
     report_fonts: str = ""
     pds_url: str = ""
     pds_secret: str = ""
     pds_requests_per_second: int = 5
     maximum_receives: int = 5
-    """How often the intake queue offers a message before it becomes a dead letter."""
+    """How often the intake queue delivers a message before it becomes a dead letter."""
     senders: str = ""
-    """The configured senders as `name=prefix`, separated by commas; none: every mailbox is for whoever may put."""
+    """The configured senders as `name=prefix`, separated by commas; empty: every request may use every mailbox."""
     sender_parameters: str = ""
-    """Where each sender's parameter is, by its name."""
+    """The path of the senders' parameters, which are found by name."""
     intake_queue_url: str
-    """Where a request waits."""
+    """The queue on which requests wait."""
 
     @property
     def allow_active(self) -> bool:
@@ -113,13 +113,13 @@ class BuilderSettings(_IntakeSettings):
 
     @property
     def sender_prefixes(self) -> dict[str, str]:
-        """The senders' prefixes of the drop bucket, by name."""
-        return dict(each.split("=", 1) for each in self.senders.split(",")) if self.senders else {}
+        """The senders' prefixes in the drop bucket, by name."""
+        return dict(sender.split("=", 1) for sender in self.senders.split(",")) if self.senders else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SenderSettings(_LedgerSettings):
-    """The sender's environment."""
+    """The sender's settings."""
 
     outbox_bucket: str
     mesh_url: str
@@ -129,13 +129,13 @@ class SenderSettings(_LedgerSettings):
 
     @property
     def lease(self) -> timedelta:
-        """How long a sender may hold a message; longer than the function may run."""
+        """The lease of a message; longer than the function may run."""
         return timedelta(seconds=self.lease_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollerSettings(_IntakeSettings):
-    """The poller's environment. `drop_settled_seconds` is how old an object is that must have been announced."""
+    """The poller's settings. An object of `drop_settled_seconds` must have been announced."""
 
     identifiers_secret: str
     drop_bucket: str
@@ -147,7 +147,7 @@ class PollerSettings(_IntakeSettings):
     mailbox_secrets: str
     mesh_secret: str
     event_rule: str
-    """The rule that announces dropped requests."""
+    """The EventBridge rule that announces dropped requests."""
     event_source_mappings: str
     """Ids of the mappings that feed the builder and the sender, separated by commas."""
     keys: str
@@ -171,12 +171,12 @@ class PollerSettings(_IntakeSettings):
 
     @property
     def escalate_after(self) -> timedelta:
-        """How long a notice that is about no mailbox of ours waits for an acknowledgement; others: their mailbox's."""
+        """How long a notification about no known mailbox waits for an acknowledgement."""
         return timedelta(seconds=self.escalate_after_seconds)
 
     @property
     def poll_lease(self) -> timedelta:
-        """How long a poller may have a mailbox to itself; longer than it may run, shorter than until the next comes."""
+        """The lease of a mailbox; longer than the poller may run, shorter than the schedule's interval."""
         return timedelta(seconds=self.poll_lease_seconds)
 
 

@@ -1,4 +1,4 @@
-"""Times that others state, in what they send and beside it: read, and believed only where they can be true."""
+"""Reads times that other systems state, and rejects times that cannot be true."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from gpconnect_messaging.json_reading import JsonNumber
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
-"""Nothing that is sent changed before: an earlier time is an empty field, which .NET writes as the first of year 1."""
+"""The earliest plausible time: .NET, for example, writes an empty field as the first of year 1."""
 
 
 def read_stated(stated: Any) -> datetime | None:
-    """Read a time, in UTC; None for what is no time, has no time zone, or cannot be true.
+    """Read a time, in UTC; None where it cannot be parsed, has no time zone, or cannot be true.
 
-    EventBridge and we write it as text, and a backfill as seconds since 1970, as Step Functions lists objects.
+    EventBridge and this product write text; a backfill has seconds since 1970, as Step Functions lists objects.
     """
     if isinstance(stated, JsonNumber):
         stated = stated.whole

@@ -1,6 +1,6 @@
-"""The buckets: what was dropped, what goes out, and the evidence of what came in. Adapters over S3.
+"""Adapters over the S3 buckets: the drop, the outbox and the evidence.
 
-Keys of ours are made of ids alone. Keys in the drop bucket are the sender's, and appear in no log or exception text.
+Outbox and evidence keys contain only ids. Senders choose the keys in the drop, so those appear in no log or error text.
 """
 
 import hashlib
@@ -27,13 +27,13 @@ _CHUNK = 192 * 1024
 _LONGEST_KEY = 1024
 # The shortest part that S3 takes.
 _RECEIVED_PART = 5 * 1024 * 1024
-# The last is S3's answer to a version id that no object can have.
+# The last is S3's answer to an impossible version id.
 _MISSING = {"404", "NoSuchKey", "NoSuchVersion", "InvalidArgument"}
 _MOST_TAGS = 10
 RECEIVED_AS = "gpcm:received-as"
-"""The tag that says for which request a version was received; see `_mark`."""
+"""The tag that names the request that received a version; see `_mark`."""
 ASKED_AT_ONCE = 8
-"""For the tags of how many objects S3 is asked at the same time."""
+"""How many objects' tags are read at the same time."""
 
 
 class NotThereError(Exception):
@@ -41,23 +41,23 @@ class NotThereError(Exception):
 
 
 class StorageError(Exception):
-    """S3 did not do what was asked, by its own code: try again, or correct the function's permissions.
+    """S3 refused or failed, with S3's error code: try again, or correct the function's permissions.
 
-    It takes the place of botocore's error, whose text repeats the key, which can name a patient.
+    Replaces botocore's error, whose text repeats the key, which can name a patient.
     """
 
 
 class DeniedError(StorageError):
-    """A policy denies access to an object, maybe to this one alone."""
+    """A policy denies access to an object, perhaps only to this one."""
 
 
 class DamagedMessageError(Exception):
-    """A stored message is not, byte for byte, the one that the ledger recorded: it must not be sent."""
+    """A stored message differs from the one that the ledger recorded: it must not be sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class DropFile:
-    """One version of one file in the drop bucket, and its length in bytes.
+    """A version of a file in the drop bucket; `size` is in bytes.
 
     `at` is S3's LastModified (UTC, whole seconds).
     """
@@ -70,7 +70,7 @@ class DropFile:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """The request that received an object, and the key of its encounter; both empty where no request did."""
+    """The request that received an object, and the encounter's key; both empty where no request did."""
 
     request_id: str = ""
     encounter_key: str = ""
@@ -78,32 +78,32 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True)
 class ListedObject:
-    """An object of the drop bucket as S3 lists it. Its key is the sender's word and can name a person."""
+    """An object of the drop bucket as S3 lists it. The sender chose the key, which can name a person."""
 
     key: str = field(repr=False)
     at: datetime
-    """S3's LastModified (UTC): of an upload in parts, when it began."""
+    """S3's LastModified (UTC): for a multipart upload, the time when it began."""
     version: str = ""
-    """Which version it is, where it is not the newest."""
+    """The version id, where it is not the newest version."""
     in_parts: bool = False
-    """Whether it was uploaded in parts."""
+    """Whether it was a multipart upload."""
 
     @property
     def folders(self) -> list[str]:
-        """The folders that it lies in, each with its slash, from its own to the bucket's root, which is empty."""
+        """The folders of the object with trailing slashes, from the innermost to the bucket's root (empty)."""
         names = self.key.split("/")[:-1]
         return ["".join(f"{name}/" for name in names[:depth]) for depth in range(len(names), -1, -1)]
 
 
 class DropBucket:
-    """Reads what senders dropped, and tags what was received."""
+    """Reads dropped objects, and tags the received ones."""
 
     def __init__(self, client: "S3Client", bucket: str) -> None:
         self._client = client
         self.name = self._bucket = bucket
 
     def read(self, key: str, version: str, limit: int) -> bytes:
-        """Read a small file whole, of at most `limit` bytes. Raises NotThereError; ValueError for a longer one."""
+        """Read a whole file of at most `limit` bytes. Raises NotThereError; ValueError for a longer one."""
         body = self._get(key, version)["Body"]
         content: bytes = body.read(limit + 1)
         if len(content) > limit:
@@ -112,24 +112,24 @@ class DropBucket:
         return content
 
     def stat(self, key: str, version: str | None = None) -> DropFile:
-        """Find a file's version (the latest, or the one asked for) and length. Raises NotThereError."""
+        """Return a file's version (the latest, or `version`) and size. Raises NotThereError."""
         _require_possible(key)
         which = {"VersionId": version} if version else {}
         try:
-            found = self._client.head_object(Bucket=self._bucket, Key=key, **which)  # type: ignore[arg-type]
+            head = self._client.head_object(Bucket=self._bucket, Key=key, **which)  # type: ignore[arg-type]
         except ClientError as error:
             raise _meaning(error) from None
-        return DropFile(key, found.get("VersionId", ""), found["ContentLength"], whole_second(found["LastModified"]))
+        return DropFile(key, head.get("VersionId", ""), head["ContentLength"], whole_second(head["LastModified"]))
 
     def chunks(self, file: DropFile) -> Iterator[bytes]:
         """Stream a file. Raises NotThereError."""
         yield from self._get(file.key, file.version)["Body"].iter_chunks(_CHUNK)
 
     def mark_received(self, key: str, version: str, receiver: Receiver = Receiver()) -> Receiver | None:
-        """Tag a version as received for a request, beside its other tags: a rule then expires it from the list.
+        """Tag a version as received by a request, keeping other tags; a lifecycle rule then expires the version.
 
-        Return who received it first: this request or an earlier one. None where no tag was written: what was removed
-        meanwhile, or has no room for two more tags, stays as it is. Raises StorageError.
+        Returns the receiver that was first: this request or an earlier one. None where no tag was written, because the
+        version was removed meanwhile or has no room for two more tags. Raises StorageError.
         """
         try:
             tags = self._tagging(key, version)[1]
@@ -153,31 +153,32 @@ class DropBucket:
         return receiver
 
     def scan(self, key: str, version: str | None = None) -> tuple[str, str | None]:
-        """Say of which version (the latest, or the one asked for) the malware scan says what.
+        """Return a version (the latest, or `version`) and the result of the malware scan.
 
-        None where it says nothing yet. Raises NotThereError, StorageError.
+        The result is None where there is none yet. Raises NotThereError, StorageError.
         """
         _require_possible(key)
         scanned, tags = self._tagging(key, version)
         if not scanned:
-            raise StorageError("S3 names no version of an object: the drop bucket has none")
+            raise StorageError("S3 returns no version of an object: the drop bucket has no versioning")
         return scanned, tags.get(SCAN_TAG)
 
     def is_received(self, key: str) -> bool:
-        """Say whether an object's newest version was received. Raises NotThereError, StorageError."""
+        """Return whether an object's newest version was received. Raises NotThereError, StorageError."""
         version, tags = self._tagging(key, None)
         return self._receiver(key, version, tags) is not None
 
     def not_received(self, listed: Sequence[ListedObject]) -> list[ListedObject]:
-        """Give the objects that senders dropped and whose newest version was not received. Raises StorageError.
+        """Return the dropped objects whose newest version was not received. Raises StorageError.
 
-        What was removed since it was listed is not among them; what a policy hides is, so that it hides nothing else.
+        An object that was removed since the listing is left out. An object that a policy denies is included, so that
+        it does not hide others.
         """
         with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-            waiting = list(pool.map(self._waits, listed))
-        return [item for item, waits in zip(listed, waiting, strict=True) if waits]
+            not_received = list(pool.map(self._is_not_received, listed))
+        return [item for item, included in zip(listed, not_received, strict=True) if included]
 
-    def _waits(self, listed: ListedObject) -> bool:
+    def _is_not_received(self, listed: ListedObject) -> bool:
         if listed.key == VALIDATION_OBJECT:
             return False
         try:
@@ -188,86 +189,87 @@ class DropBucket:
             return True
 
     def pages(self, after: str = "") -> Iterator[list[ListedObject]]:
-        """List the objects, without what was removed or replaced, in pages; go on after a key."""
+        """List the current objects in pages, starting after a key."""
         start = {"StartAfter": after} if after else {}
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, **start):  # type: ignore[arg-type]
-            if found := page.get("Contents"):
-                yield [_listed(each) for each in found]
+            if contents := page.get("Contents"):
+                yield [_listed(item) for item in contents]
 
     def pages_of_replaced(
         self, after: str = "", after_version: str = ""
     ) -> Iterator[tuple[list[ListedObject], str, str]]:
-        """List the versions on which another one or a removal lies, in pages, each with its end; go on after an end.
+        """List the replaced and removed versions in pages, with the end of the page; start after an end.
 
-        An end is a key and, where the page ends among the key's versions, one of these.
+        An end is a key and, where the page ends within the key's versions, a version.
         """
         start = {"KeyMarker": after, "VersionIdMarker": after_version}
-        given = {name: value for name, value in start.items() if value}
-        for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, **given):  # type: ignore[arg-type]
+        markers = {name: value for name, value in start.items() if value}
+        for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, **markers):  # type: ignore[arg-type]
             versions = page.get("Versions", [])
             after = page.get("NextKeyMarker") or (versions[-1]["Key"] if versions else after)
-            replaced = [replace(_listed(each), version=each["VersionId"]) for each in versions if not each["IsLatest"]]
+            replaced = [replace(_listed(item), version=item["VersionId"]) for item in versions if not item["IsLatest"]]
             yield replaced, after, page.get("NextVersionIdMarker", "")
 
     def requests_in(self, folder: str) -> list[ListedObject]:
-        """List the versions of a folder's request, replaced and removed ones too, as far as S3 gives them at once."""
+        """List the versions of a folder's request, also replaced and removed ones, that S3 returns in one page."""
         for prefix in (folder, f"{folder}{REQUEST_FILE}"):
-            found = self._client.list_object_versions(Bucket=self._bucket, Prefix=prefix, Delimiter="/")
-            listed = [replace(_listed(each), version=each["VersionId"]) for each in found.get("Versions", ())]
-            requests = [each for each in listed if is_request(each.key)]
-            if requests or not found.get("IsTruncated"):
+            page = self._client.list_object_versions(Bucket=self._bucket, Prefix=prefix, Delimiter="/")
+            listed = [replace(_listed(item), version=item["VersionId"]) for item in page.get("Versions", ())]
+            requests = [item for item in listed if is_request(item.key)]
+            if requests or not page.get("IsTruncated"):
                 return requests
         return []
 
     def current_version(self, key: str) -> str | None:
-        """Find the version on which neither another one nor a removal lies; None where there is none."""
-        return next((found["VersionId"] for found in self._versions_of(key) if found["IsLatest"]), None)
+        """Return the current version; None where the object was removed or never existed."""
+        return next((item["VersionId"] for item in self._versions_of(key) if item["IsLatest"]), None)
 
     def newest_version(self, key: str) -> str | None:
-        """Find the newest version that holds content, under whatever removal lies on it; None where there is none."""
-        return next((found["VersionId"] for found in self._versions_of(key)), None)
+        """Return the newest version that holds content, even if it was removed; None where there is none."""
+        return next((item["VersionId"] for item in self._versions_of(key)), None)
 
     def versions(self, key: str) -> Iterator[DropFile]:
-        """List the versions of a file that hold content, the newest first."""
-        for found in self._versions_of(key):
-            yield DropFile(key, found["VersionId"], found["Size"], whole_second(found["LastModified"]))
+        """List the versions of a file that hold content, newest first."""
+        for item in self._versions_of(key):
+            yield DropFile(key, item["VersionId"], item["Size"], whole_second(item["LastModified"]))
 
     def _versions_of(self, key: str) -> Iterator[Any]:
-        # S3 lists a key before the longer ones that begin with it, and of one key the newest version first.
-        found = self._client.list_object_versions(Bucket=self._bucket, Prefix=key)
-        return (version for version in found.get("Versions", ()) if version["Key"] == key)
+        # S3 lists a key before longer keys that begin with it, and the newest version of a key first.
+        page = self._client.list_object_versions(Bucket=self._bucket, Prefix=key)
+        return (version for version in page.get("Versions", ()) if version["Key"] == key)
 
     def receiver(self, key: str, version: str) -> Receiver | None:
-        """Say for which request a version was received; None where it was received for none. Raises NotThereError."""
+        """Return the request that received a version; None where no request did. Raises NotThereError."""
         return self._receiver(key, version, self._tagging(key, version)[1])
 
     def received_version(self, key: str, request_id: str) -> str | None:
-        """Find the version under a removal that was received for this very request; None where there is none.
+        """Return the removed version that this request received; None where there is none.
 
-        What was received for another may be somebody else's, and what a sender removed stays removed.
+        A version that another request received may be another patient's, and an object that a sender removed stays
+        removed.
         """
         version = self.newest_version(key)
         receiver = self.receiver(key, version) if version else None
         return version if receiver and receiver.request_id == request_id else None
 
     def _receiver(self, key: str, version: str, tags: Mapping[str, str]) -> Receiver | None:
-        """Say who received a version; None where nobody did: S3 copies tags with their object."""
+        """Read the receiver from the tags; None where the mark is of another object: S3 copies tags with an object."""
         receiver = Receiver(*tags.get(RECEIVED_AS, "").partition(":")[0].split("/")[:2])
-        ours = RECEIVED in tags.items() and tags.get(RECEIVED_AS) == self._mark(key, version, receiver)
-        return receiver if ours else None
+        is_valid = RECEIVED in tags.items() and tags.get(RECEIVED_AS) == self._mark(key, version, receiver)
+        return receiver if is_valid else None
 
     def _mark(self, key: str, version: str, receiver: Receiver) -> str:
-        """Give the value of the tag: who received it, and a digest that binds that to this version of this object."""
-        who = "/".join(filter(None, (receiver.request_id, receiver.encounter_key)))
-        return f"{who}:{_digest(json.dumps([self._bucket, key, version, who]).encode())}"
+        """Return the tag's value: the receiver, and a digest that binds it to this version of this object."""
+        request = "/".join(filter(None, (receiver.request_id, receiver.encounter_key)))
+        return f"{request}:{_digest(json.dumps([self._bucket, key, version, request]).encode())}"
 
     def _tagging(self, key: str, version: str | None) -> tuple[str, dict[str, str]]:
         which = {"VersionId": version} if version else {}
         try:
-            found = self._client.get_object_tagging(Bucket=self._bucket, Key=key, **which)  # type: ignore[arg-type]
+            tagging = self._client.get_object_tagging(Bucket=self._bucket, Key=key, **which)  # type: ignore[arg-type]
         except ClientError as error:
             raise _meaning(error) from None
-        return found.get("VersionId", ""), {tag["Key"]: tag["Value"] for tag in found["TagSet"]}
+        return tagging.get("VersionId", ""), {tag["Key"]: tag["Value"] for tag in tagging["TagSet"]}
 
     def _get(self, key: str, version: str, span: str | None = None) -> Any:
         _require_possible(key)
@@ -287,7 +289,7 @@ class Outbox:
         self._bucket = bucket
 
     def put(self, message_id: str, envelope: Envelope, content: Iterable[bytes]) -> str:
-        """Store a message as a stream, and its envelope; return the message's SHA-256 in hex."""
+        """Store a message as a stream, and the envelope; return the message's SHA-256 in hex."""
         self._client.put_object(
             Bucket=self._bucket, Key=_envelope_key(message_id), Body=envelope.to_json(), ContentType="application/json"
         )
@@ -309,13 +311,13 @@ class Outbox:
         return Envelope.from_json(self._get(_envelope_key(message_id)).read())
 
     def holds(self, message_id: str) -> bool:
-        """Say whether a message is still stored. Raises StorageError."""
+        """Return whether a message is still stored. Raises StorageError."""
         return _is_there(self._client, self._bucket, _message_key(message_id))
 
     def copy_message(self, message_id: str, sha256: str, target: IO[bytes]) -> None:
         """Copy a message into a file and rewind it.
 
-        Raises NotThereError; DamagedMessageError where its hash is not `sha256`.
+        Raises NotThereError; DamagedMessageError where the hash is not `sha256`.
         """
         digest = hashlib.sha256()
         for chunk in self._get(_message_key(message_id)).iter_chunks(_CHUNK):
@@ -333,7 +335,7 @@ class Outbox:
         try:
             yield from body.iter_chunks(_CHUNK)
         except (BotoCoreError, HTTPClientError) as error:
-            raise StorageError(f"reading a message broke off: {type(error).__name__}") from None
+            raise StorageError(f"reading a message failed: {type(error).__name__}") from None
         finally:
             body.close()
 
@@ -348,13 +350,13 @@ class Outbox:
 
 
 def whole_second(at: datetime) -> datetime:
-    """Leave out what S3's times of objects leave out."""
+    """Drop the fraction of a second, which S3's times of objects do not have."""
     return at.replace(microsecond=0)
 
 
-def _listed(found: Any) -> ListedObject:
-    # S3 writes the number of parts behind the digest of an upload in parts: only of these is the time not the put's.
-    return ListedObject(found["Key"], found["LastModified"], in_parts="-" in found.get("ETag", "-"))
+def _listed(item: Any) -> ListedObject:
+    # S3 appends the number of parts to the ETag of a multipart upload, whose time is when the upload began.
+    return ListedObject(item["Key"], item["LastModified"], in_parts="-" in item.get("ETag", "-"))
 
 
 _ARRIVED = "arrived"
@@ -362,7 +364,7 @@ _ARRIVED = "arrived"
 
 
 class Evidence:
-    """Keeps, unchanged, what was asked of us and what was sent to us."""
+    """Keeps the requests and the received messages unchanged."""
 
     def __init__(
         self, client: "S3Client", bucket: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -372,10 +374,9 @@ class Evidence:
         self._now = now
 
     def keep_request(self, request_id: str, raw: bytes, arrived: datetime) -> datetime:
-        """Keep a request as it came, once; return when it arrived (UTC), as was said when it was first kept.
+        """Keep a request as it came, once; return the arrival (UTC) that was recorded when it was first kept.
 
-        A request that comes back from the dead letters arrives anew, by its queue's word, and would pass for newer than
-        what came after it.
+        A redriven dead letter has a new arrival on the queue, and would seem newer than requests that came after it.
         """
         key = f"requests/{request_id}.json"
         try:
@@ -391,20 +392,20 @@ class Evidence:
         return arrived
 
     def keep_comparison(self, request_id: str, text: str) -> str:
-        """Keep what PDS has otherwise than a request, which is personal data; return its key. A repeat writes anew."""
+        """Keep the differences between PDS and a request (personal data); return the key. A repeat overwrites."""
         return self._keep(f"comparisons/{request_id}.json", text.encode())
 
     def receipt(self, request_id: str) -> None:
-        """Note that a request was received: an empty object, named by hour (UTC) and request id.
+        """Write the receipt of a request: an empty object, named by hour (UTC) and request id.
 
-        It is written before the request is read, so that it says nothing of what the request says. The daily balance
-        counts receipts, so that it does not take the ledger's word for what there was.
+        The receipt is written before the request is read. The daily balance counts receipts, so that it does not
+        depend on the ledger alone.
         """
         key = f"receipts/{self._now():%Y-%m-%d/%H}/{request_id}"
         self._client.put_object(Bucket=self._bucket, Key=key, Body=b"")
 
     def receipt_pages(self, day: date, after: str = "") -> Iterator[tuple[list[Receipt], str]]:
-        """List what was received on a day (UTC), in pages, each with the position after it; go on after a position."""
+        """List the receipts of a day (UTC) in pages, with the position after the page; start after a position."""
         start = {"StartAfter": after} if after else {}
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket,
@@ -412,63 +413,63 @@ class Evidence:
             **start,  # type: ignore[arg-type]
         )
         for page in pages:
-            if found := page.get("Contents", ()):
+            if contents := page.get("Contents", ()):
                 yield (
-                    [Receipt(request_id=each["Key"].rpartition("/")[2], at=each["LastModified"]) for each in found],
-                    found[-1]["Key"],
+                    [Receipt(request_id=item["Key"].rpartition("/")[2], at=item["LastModified"]) for item in contents],
+                    contents[-1]["Key"],
                 )
 
     def arrived(self, request_id: str, since: datetime) -> datetime | None:
-        """Say when (UTC) a request arrived: as it is kept, or else by its receipts since then; None: not at all."""
+        """Return when (UTC) a request arrived: as it was kept, or else by the receipts from `since` on; None: never."""
         try:
-            kept = self._client.head_object(Bucket=self._bucket, Key=f"requests/{request_id}.json")
+            head = self._client.head_object(Bucket=self._bucket, Key=f"requests/{request_id}.json")
         except ClientError as error:
             if isinstance(meaning := _meaning(error), NotThereError):
                 return self.receipt_of(request_id, since)
             raise meaning from None
-        return read_stated(kept["Metadata"].get(_ARRIVED)) or kept["LastModified"]
+        return read_stated(head["Metadata"].get(_ARRIVED)) or head["LastModified"]
 
     def receipt_of(self, request_id: str, since: datetime) -> datetime | None:
-        """Say when (UTC) a request was first received since then, to within an hour that it waited; None: never."""
+        """Return the time (UTC) of the first receipt of a request from the hour of `since` on; None: never."""
         hour = since.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         while hour <= self._now():
-            found = self._client.list_objects_v2(
+            page = self._client.list_objects_v2(
                 Bucket=self._bucket, Prefix=f"receipts/{hour:%Y-%m-%d/%H}/{request_id}", MaxKeys=1
             )
-            for receipt in found.get("Contents", ()):
+            for receipt in page.get("Contents", ()):
                 return receipt["LastModified"]
             hour += timedelta(hours=1)
         return None
 
     def keep_balance(self, day: date, content: bytes) -> str:
-        """Keep a day's balance; return its key. A later one takes its place, as a new version of the object."""
+        """Keep a day's balance; return the key. A later one replaces it as a new version of the object."""
         return self._keep(f"balances/{day}.json", content)
 
     def keep_open(self, day: date, content: bytes) -> str:
-        """Keep the messages that a part of a day's balance leaves open; return the key, which the content gives."""
+        """Keep the messages that a part of a day's balance leaves open; return the key, made from the content."""
         return self._keep(f"balances/{day}/open/{_digest(content)}.jsonl.gz", content, "application/gzip")
 
     def keep_wrong(self, day: date, content: bytes) -> str:
-        """Keep the balance of a part in which something is wrong; return the key, which the content gives."""
+        """Keep the balance of a part that has errors; return the key, made from the content."""
         return self._keep(f"balances/{day}/wrong/{_digest(content)}.json", content)
 
     def read_balance(self, key: str) -> bytes:
-        """Read a balance, or another file of one, that was kept under a key."""
+        """Read a balance, or another file of a balance."""
         return self._read_whole(key)
 
     def keep_reckoning(self, day: date, content: bytes) -> str:
-        """Keep what a day's balance is made from until it is made; return the key, which the content gives.
+        """Keep the entries of an unfinished balance; return the key, made from the content.
 
-        Of two runs that work at the same time neither writes over what the other has recorded.
+        So two runs at the same time do not overwrite one another's files.
         """
         return self._keep(f"reckonings/{day}/{_digest(content)}", content, "application/octet-stream")
 
     def read_reckoning(self, key: str, start: int = 0, end: int | None = None) -> bytes:
-        """Read what `keep_reckoning` kept, all of it or from a position to before another."""
+        """Read a file of `keep_reckoning`, whole or a range of bytes."""
         if end is None:
             return self._read_whole(key)
-        found = self._client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes={start}-{end - 1}")
-        content: bytes = found["Body"].read()
+        response = self._client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes={start}-{end - 1}")
+        content: bytes = response["Body"].read()
         return content
 
     def _read_whole(self, key: str) -> bytes:
@@ -478,23 +479,20 @@ class Evidence:
     def request(self, request_id: str) -> bytes:
         """Read a request as it came. Raises NotThereError."""
         try:
-            found: bytes = self._client.get_object(Bucket=self._bucket, Key=f"requests/{request_id}.json")[
-                "Body"
-            ].read()
+            return self._read_whole(f"requests/{request_id}.json")
         except ClientError as error:
             raise _meaning(error) from None
-        return found
 
     def holds_request(self, request_id: str) -> bool:
-        """Say whether a request is still kept. Raises StorageError."""
+        """Return whether a request is still kept. Raises StorageError."""
         return _is_there(self._client, self._bucket, f"requests/{request_id}.json")
 
     def keep_warning(self, withdrawal_id: str, text: str) -> str:
-        """Keep the warning of a withdrawal, which names the patient; return its key. A repeat writes it again."""
+        """Keep the warning of a withdrawal, which names the patient; return the key. A repeat overwrites."""
         return self._keep(f"warnings/{withdrawal_id}.txt", text.encode(), "text/plain; charset=utf-8")
 
     def receive(self, mailbox: str, mesh_message_id: str) -> "KeptMessage":
-        """Begin to keep a MESH message as it comes."""
+        """Begin to store a MESH message as it is downloaded."""
         return KeptMessage(self._client, self._bucket, f"received/{mailbox}/{mesh_message_id}")
 
     def _keep(self, key: str, content: bytes, content_type: str = "application/json") -> str:
@@ -503,10 +501,10 @@ class Evidence:
 
 
 class KeptMessage:
-    """A MESH message on its way into the evidence store: takes blocks, holds no more than one part of them.
+    """A MESH message being written to the evidence bucket, with at most one part in memory.
 
-    Nothing is there to read until `keep`; what was begun and never kept, S3 removes after a day. S3's own errors come
-    out as they are: its keys here are ids.
+    The message is readable only after `keep`; S3 removes an upload that was never completed after a day. S3's errors
+    are raised unchanged: the keys are ids.
     """
 
     def __init__(self, client: "S3Client", bucket: str, key: str) -> None:
@@ -519,17 +517,17 @@ class KeptMessage:
 
     @property
     def whole(self) -> bytes | None:
-        """The body where it is short enough to have been held; None for a longer one."""
+        """The body, if it is short enough to be in memory; None for a longer one."""
         return None if self._parts else bytes(self._held)
 
     def write(self, block: bytes) -> None:
-        """Take the next block."""
+        """Write the next block."""
         self._held += block
         if len(self._held) >= _RECEIVED_PART:
             self._put_part()
 
     def keep(self, headers: Any) -> str:
-        """Finish: the body under the returned key, the headers beside it. A repeat writes the same again."""
+        """Finish: store the body under the returned key, and the headers beside it. A repeat writes the same bytes."""
         described = {name: value for name, value in asdict(headers).items() if name != "body"}
         self._client.put_object(
             Bucket=self._bucket,
@@ -563,7 +561,7 @@ class KeptMessage:
 
 
 class _HashedStream:
-    """Chunks as a file to read from, hashed on their way."""
+    """A readable file over chunks that hashes them."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
@@ -571,7 +569,7 @@ class _HashedStream:
         self.hash = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
-        """Return exactly `size` bytes while there are as many."""
+        """Return `size` bytes, or fewer at the end."""
         pieces, length = [self._rest], len(self._rest)
         while size < 0 or length < size:
             chunk = next(self._chunks, None)
@@ -581,8 +579,8 @@ class _HashedStream:
             pieces.append(chunk)
             length += len(chunk)
         whole = b"".join(pieces)
-        taken, self._rest = (whole, b"") if size < 0 else (whole[:size], whole[size:])
-        return taken
+        content, self._rest = (whole, b"") if size < 0 else (whole[:size], whole[size:])
+        return content
 
 
 def _digest(content: bytes) -> str:
@@ -601,7 +599,7 @@ def _is_there(client: "S3Client", bucket: str, key: str) -> bool:
 
 
 def _require_possible(key: str) -> None:
-    """Raise NotThereError for a key that no object can have: S3 would answer with an error that reads as our fault."""
+    """Raise NotThereError for an impossible key: S3 would answer with an error that looks like a fault of this code."""
     written = key.encode(errors="ignore")
     if written.decode() != key or not 0 < len(written) <= _LONGEST_KEY:
         raise NotThereError("no such object")

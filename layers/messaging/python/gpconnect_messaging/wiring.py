@@ -1,6 +1,6 @@
-"""Chooses the real adapters: each function's step, made once at cold start from its environment.
+"""Creates the steps of the functions with the real adapters, once at cold start, from the settings.
 
-Nothing is imported for a function that does not use it: the sender starts without FHIR models, the builder without the
+Modules are imported only where a function uses them: the sender starts without FHIR models, the builder without the
 MESH client.
 """
 
@@ -17,7 +17,7 @@ from botocore.config import Config
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
 from gpconnect_messaging.metrics import measurements
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import IntakeQueue, SendQueue, queue_url
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings
 from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
@@ -40,24 +40,24 @@ if TYPE_CHECKING:
     from gpconnect_messaging.steps.reconcile import BalanceDeadline, Reconciliation
     from gpconnect_messaging.steps.send import Sender
 
-# Seconds. AWS answers in milliseconds: a call that hangs is better tried again than waited for.
+# Seconds. AWS answers in milliseconds: retry a hanging call rather than wait for it.
 _CONFIG = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 4})
 
 
 def builder(settings: BuilderSettings) -> "Builder":
-    """Make the build step. Raises ReportFileError."""
+    """Create the build step. Raises ReportFileError."""
     from gpconnect_messaging.documents.gate import DocumentGate
     from gpconnect_messaging.documents.report_files import added_fonts, logo_file
     from gpconnect_messaging.mailboxes.senders import SenderDirectory
     from gpconnect_messaging.steps.build import Builder
-    from gpconnect_messaging.steps.lookup import Lookup, own_word
+    from gpconnect_messaging.steps.lookup import Lookup, registration_from_request
     from gpconnect_messaging.steps.scanning import MalwareScan, unscanned
 
     code = Path(os.environ.get("LAMBDA_TASK_ROOT", ""))
     logo = logo_file(code / settings.report_logo) if settings.report_logo else None
     fonts = added_fonts([code / file for file in settings.report_fonts.split(":") if file])
     gate = DocumentGate(allow_active=settings.allow_active)
-    gate.opener.start()  # it imports its readers while the rest is made
+    gate.opener.start()  # the process imports its readers meanwhile
     ledger = _ledger(settings)
     s3 = boto3.client("s3", config=_CONFIG)
     evidence = Evidence(s3, settings.evidence_bucket)
@@ -66,7 +66,7 @@ def builder(settings: BuilderSettings) -> "Builder":
     ssm, prefixes = boto3.client("ssm", config=_CONFIG), settings.sender_prefixes
     return Builder(
         identifiers=_identifiers(settings),
-        lookup=Lookup(evidence=evidence, directory=_pds(settings)) if settings.pds_url else own_word,
+        lookup=Lookup(evidence=evidence, directory=_pds(settings)) if settings.pds_url else registration_from_request,
         scanned=MalwareScan(drop=drop, patience=patience) if patience else unscanned,
         document_wait=timedelta(seconds=settings.document_wait_seconds),
         gate=gate,
@@ -85,19 +85,19 @@ def builder(settings: BuilderSettings) -> "Builder":
 
 
 def intake_queue(settings: BuilderSettings, arn: str) -> IntakeQueue:
-    """Make the intake queue with this ARN: the shared one or, in the same account, a sender's own."""
+    """Create the intake queue with this ARN: the shared one or, in the same account, a sender's."""
     return IntakeQueue(boto3.client("sqs", config=_CONFIG), queue_url(settings.intake_queue_url, arn))
 
 
 def attempts(settings: BuilderSettings, builder: "Builder") -> "Attempts":
-    """Make what builds a request that comes again."""
+    """Create the step that builds a request that the queue delivers again."""
     from gpconnect_messaging.steps.attempts import Attempts
 
     return Attempts(builder=builder, ledger=builder.ledger, most=settings.maximum_receives)
 
 
 def sender(settings: SenderSettings) -> "Sender":
-    """Make the send step."""
+    """Create the send step."""
     from gpconnect_messaging.mailboxes.connections import MeshConnections
     from gpconnect_messaging.steps.send import Sender
 
@@ -108,12 +108,12 @@ def sender(settings: SenderSettings) -> "Sender":
         mesh=MeshConnections(settings.mesh_url, _vault(settings)),
         notifier=_notifier(settings),
         lease=settings.lease,
-        patience=settings.patience,
+        timeouts=settings.timeouts,
     )
 
 
 def poller(settings: PollerSettings) -> "tuple[Poller, Sweep]":
-    """Make the polling and the due-work step."""
+    """Create the polling step and the due-work step."""
     from gpconnect_messaging.mailboxes.connections import MeshConnections
     from gpconnect_messaging.steps.due_work import Sweep
     from gpconnect_messaging.steps.poll import Poller
@@ -134,12 +134,12 @@ def poller(settings: PollerSettings) -> "tuple[Poller, Sweep]":
         send_queue=SendQueue(sqs, settings.send_queue_url),
         intake_queue=IntakeQueue(sqs, settings.intake_queue_url),
         notifier=notifier,
-        patience=settings.patience,
+        timeouts=settings.timeouts,
     )
 
 
 def _pds(settings: BuilderSettings) -> "Callable[[], PdsClient]":
-    """Open PDS when it is first asked: a builder none of whose mailboxes asks starts without HTTP and cryptography."""
+    """Create the PDS client at the first lookup: a builder without lookups starts without HTTP and cryptography."""
 
     @cache
     def opened() -> "PdsClient":
@@ -155,12 +155,12 @@ def _pds(settings: BuilderSettings) -> "Callable[[], PdsClient]":
 
 
 def escalation(settings: PollerSettings) -> "Escalation":
-    """Make the escalation step, which goes with the poller's due work."""
-    from gpconnect_messaging.ledger.notices import NoticeBook
+    """Create the escalation step of the poller's due work."""
+    from gpconnect_messaging.ledger.notifications import NotificationStore
     from gpconnect_messaging.steps.escalate import Escalation
 
     return Escalation(
-        book=NoticeBook(_dynamodb(), settings.ledger_table, kept_for=settings.audit_kept),
+        book=NotificationStore(_dynamodb(), settings.ledger_table, kept_for=settings.audit_kept),
         mailboxes=MailboxDirectory(boto3.client("ssm", config=_CONFIG), settings.mailbox_parameters),
         notifier=_notifier(settings),
         wait=settings.escalate_after,
@@ -168,7 +168,7 @@ def escalation(settings: PollerSettings) -> "Escalation":
 
 
 def reconciliation(settings: PollerSettings) -> "Reconciliation":
-    """Make the reconciliation step, which is made only where it is asked for: at night."""
+    """Create the reconciliation step, only when the task runs: at night."""
     from gpconnect_messaging.ledger.balances import Balances
     from gpconnect_messaging.mailboxes.connections import MeshConnections
     from gpconnect_messaging.steps.reconcile import Reconciliation
@@ -178,14 +178,14 @@ def reconciliation(settings: PollerSettings) -> "Reconciliation":
         balances=Balances(_dynamodb(), settings.ledger_table, kept_for=settings.audit_kept),
         mesh=MeshConnections(settings.mesh_url, _vault(settings)),
         notifier=_notifier(settings),
-        patience=settings.patience,
+        timeouts=settings.timeouts,
         longest_wait=settings.longest_wait,
         most_asked=settings.mesh_questions_a_day,
     )
 
 
 def balance_deadline(settings: PollerSettings) -> "BalanceDeadline":
-    """Make what says whether the balance was made in time, which goes with the poller's due work."""
+    """Create the check whether the balance is late, in the poller's due work."""
     from gpconnect_messaging.ledger.balances import Balances
     from gpconnect_messaging.steps.reconcile import BalanceDeadline
 
@@ -193,14 +193,14 @@ def balance_deadline(settings: PollerSettings) -> "BalanceDeadline":
 
 
 def drop_passes(settings: PollerSettings) -> "DropPasses":
-    """Make what says how far the listing of the drop has come: asked by the due work."""
+    """Create the store of the drop listing's progress, which the due work measures."""
     from gpconnect_messaging.ledger.drop_passes import DropPasses
 
     return DropPasses(_dynamodb(), settings.ledger_table, kept_for=settings.audit_kept)
 
 
 def list_drop(settings: PollerSettings) -> "ListDrop":
-    """Make the step that lists the drop, which is made only where it is asked for: once an hour."""
+    """Create the step that lists the drop, only when the task runs: once an hour."""
     from gpconnect_messaging.steps.list_drop import ListDrop
 
     s3 = boto3.client("s3", config=_CONFIG)
@@ -216,7 +216,7 @@ def list_drop(settings: PollerSettings) -> "ListDrop":
 
 
 def start_canaries(settings: PollerSettings) -> "StartCanaries":
-    """Make the step that starts canaries, which goes with the poller's due work."""
+    """Create the step that starts canaries, in the poller's due work."""
     from gpconnect_messaging.steps.canary import StartCanaries
 
     return StartCanaries(
@@ -227,7 +227,7 @@ def start_canaries(settings: PollerSettings) -> "StartCanaries":
 
 
 def build_canary(settings: BuilderSettings) -> "BuildCanary":
-    """Make the builder's step of a canary."""
+    """Create the builder's step of a canary."""
     from gpconnect_messaging.steps.canary import BuildCanary
 
     return BuildCanary(
@@ -237,14 +237,14 @@ def build_canary(settings: BuilderSettings) -> "BuildCanary":
 
 
 def end_canary(settings: SenderSettings) -> "EndCanary":
-    """Make the sender's step of a canary: over the ledger alone, with neither outbox nor MESH."""
+    """Create the sender's step of a canary: with the ledger, without outbox and MESH."""
     from gpconnect_messaging.steps.canary import EndCanary
 
     return EndCanary(canaries=_canaries(settings))
 
 
 def enabled_parts(settings: PollerSettings) -> "EnabledParts":
-    """Make what asks AWS whether the rule, the event source mappings and the keys are enabled."""
+    """Create the check whether the rule, the event source mappings and the keys are enabled."""
     from gpconnect_messaging.enabled import EnabledParts
 
     return EnabledParts(
@@ -265,7 +265,7 @@ def _canaries(settings: BuilderSettings | SenderSettings | PollerSettings) -> "C
 
 @cache
 def _dynamodb() -> "DynamoDBClient":
-    """Open one for all: each client costs a cold start its making, and connections of its own."""
+    """Return one shared client: every further client costs cold-start time and connections."""
     return boto3.client("dynamodb", config=_CONFIG)
 
 
@@ -274,7 +274,7 @@ def _ledger(settings: BuilderSettings | SenderSettings | PollerSettings) -> Ledg
     return Ledger(
         _dynamodb(),
         settings.ledger_table,
-        settings.patience,
+        settings.timeouts,
         kept_for=settings.audit_kept,
         watch=measurements.watch,
     )

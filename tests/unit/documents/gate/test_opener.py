@@ -1,4 +1,4 @@
-"""The process that opens documents: warm, without secrets, and killed at its limits, which costs the document alone."""
+"""The process that opens documents: warm, without secrets, and killed at the limits, which costs the document alone."""
 
 import os
 import signal
@@ -91,7 +91,7 @@ def test_its_time_for_one_document_is_limited_and_it_can_write_no_file(process: 
     DocumentGate(opener=process).examine(PDF, [a_pdf()])
     lines = Path(f"/proc/{pid(process)}/limits").read_text().splitlines()
     soft = {line[:26].strip(): line[26:].split()[0] for line in lines}
-    assert int(soft["Max cpu time"]) <= limits.CPU_SECONDS + 10, "its start counts, too"
+    assert int(soft["Max cpu time"]) <= limits.CPU_SECONDS + 10, "the start counts, too"
     assert soft["Max data size"] == str(limits.DATA_BYTES)
     assert soft["Max file size"] == soft["Max core file size"] == "0"
 

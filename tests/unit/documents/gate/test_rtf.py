@@ -77,7 +77,7 @@ def test_fields_that_fetch_something_are_refused(field: bytes) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [(WHOLE[:-1], "a closing brace is missing"), (WHOLE[:40], "a closing brace is missing"),
-     (rb"{\rtf1 a}} b", "goes on after its last closing brace"), (WHOLE + b"MZ\x90", "goes on after"),
+     (rb"{\rtf1 a}} b", "goes on after the last closing brace"), (WHOLE + b"MZ\x90", "goes on after"),
      (rb"{\rtf1 {\pict\bin99 ab}}", "a closing brace is missing"), (b" " + WHOLE, "is not an RTF text"),
      (b"plain", "is not an RTF text")],
 )  # fmt: skip

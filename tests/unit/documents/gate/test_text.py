@@ -1,4 +1,4 @@
-"""A text arrives as it was written, or a person is told; and what is no text does not arrive as one."""
+"""A text arrives unchanged or is refused with a reason; other content never arrives as a text."""
 
 import pytest
 
@@ -160,25 +160,25 @@ def test_no_undeclared_sign_arrives_as_another_one(encoding: str) -> None:
             continue
         if not _is_utf_8(content):  # what happens to be UTF-8 is read as that, as everywhere
             found = opened(content)
-            told = "say its encoding in content_type, such as text/plain; charset=windows-1252"
+            told = "name the encoding in content_type, such as text/plain; charset=windows-1252"
             assert told in str(found.refusal) if found.text is None else found.text.decode() == words, words
 
 
 @pytest.mark.parametrize(
     ("content_type", "content", "words"),
     [
-        ("text/plain; charset=utf-8", b"38 \xb0C", "is not UTF-8, though its charset says so"),
-        ("text/plain; charset=windows-1252", WORDS.encode(), "is UTF-8, though its charset says windows-1252"),
+        ("text/plain; charset=utf-8", b"38 \xb0C", "is not UTF-8, though the charset says so"),
+        ("text/plain; charset=windows-1252", WORDS.encode(), "is UTF-8, though the charset says windows-1252"),
         ("text/plain; charset=us-ascii", b"38 \xb0C", "is not in the encoding that it says: us-ascii"),
         ("text/plain; charset=windows-1252", b"a\x81b", "is not in the encoding that it says: windows-1252"),
         ("text/plain; charset=koi8-r", b"a", "has a charset that is not read"),
         ("text/plain; charset=base64", b"YQ==", "has a charset that is not read"),
-        ("text/plain; charset=utf-8", WORDS.encode("utf-16"), "has a byte order mark, and its charset says utf-8"),
+        ("text/plain; charset=utf-8", WORDS.encode("utf-16"), "has a byte order mark, and the charset says utf-8"),
         ("text/plain", WORDS.encode("utf-16")[:-1], "is not in the encoding that it says: utf-16"),
-        ("text/plain", WORDS.encode("utf-16-le"), "cannot be told for certain"),
+        ("text/plain", WORDS.encode("utf-16-le"), "is uncertain"),
         ("text/plain; charset=utf-16", WORDS.encode("utf-16-be"), "has no byte order mark, which utf-16 needs"),
-        ("text/plain; charset=utf-16le", WORDS.encode("utf-16-be"), "is in the other byte order than its charset says"),
-        ("text/plain; charset=utf-16be", WORDS.encode("utf-16-le"), "is in the other byte order than its charset says"),
+        ("text/plain; charset=utf-16le", WORDS.encode("utf-16-be"), "is in the other byte order than the charset says"),
+        ("text/plain; charset=utf-16be", WORDS.encode("utf-16-le"), "is in the other byte order than the charset says"),
         ("text/plain", "Take 2\u00964 tablets".encode(), "control characters"),
         ("text/plain", "dose \u202e01\u202c mg".encode(), "turn the reading direction"),
         ("text/plain", "dose \u206701\u2069 mg".encode(), "turn the reading direction"),
@@ -221,7 +221,7 @@ def test_markup_is_no_plain_text_whatever_stands_before_it(page: bytes, encoding
      b'Set s = CreateObject("WScript.Shell")', b"var s = new ActiveXObject('x')"],
 )  # fmt: skip
 def test_a_script_or_another_format_is_no_plain_text(script: bytes) -> None:
-    assert refusal(script) == "is a script or another format, so it is no plain text"
+    assert refusal(script) == "is a script or another format, so it is not plain text"
 
 
 @pytest.mark.parametrize("program", [b"MZ\x90\0", b"\x7fELF", b"PK\3\4", b"Rar!\x1a\7\0", b"%PDF-1.7"])

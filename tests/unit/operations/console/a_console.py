@@ -12,18 +12,18 @@ import httpx
 from starlette.types import ASGIApp
 
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.following import Following
-from gpconnect_messaging.ledger.lifecycle import Fact
-from gpconnect_messaging.ledger.records import SET_ASIDE, AuditEvent, Received
+from gpconnect_messaging.ledger.event_feed import EventFeed
+from gpconnect_messaging.ledger.lifecycle import LedgerEvent
+from gpconnect_messaging.ledger.records import QUARANTINED, AuditEvent, Received
 from infra.operations.console.application import console
-from infra.operations.console.board import Board
-from infra.operations.console.desk import Desk, LedgerSource
+from infra.operations.console.context import ConsoleContext, LedgerSource
 from infra.operations.console.flow import FlowWatch
+from infra.operations.console.message_cache import MessageCache
 from infra.operations.console.operators import OperatorsAtThisMachine
 from tests.examples import a_message, written
 from tests.identifiers import ids_of
-from tests.unit.ledger import facts
-from tests.unit.operations.a_place import ENCOUNTER, MAILBOX, PlaceInMemory
+from tests.unit.ledger import events
+from tests.unit.operations.an_environment import ENCOUNTER, MAILBOX, PlaceInMemory
 
 HOST = "127.0.0.1:8765"
 ORIGIN = {"Origin": f"http://{HOST}"}
@@ -73,15 +73,16 @@ class Console:
     """A console and its surroundings."""
 
     def __init__(self) -> None:
-        self.place = PlaceInMemory()
-        self.place.clock.time = facts.at(60)
+        self.environment = PlaceInMemory()
+        self.environment.clock.time = events.at(60)
         source = LedgerSource(
-            Following(self.place.client("dynamodb"), self.place.table, self.place.now), self.place.notices
+            EventFeed(self.environment.client("dynamodb"), self.environment.table, self.environment.now),
+            self.environment.notifications,
         )
-        self.board = Board(source, now=self.place.now)
-        self.operators = OperatorsAtThisMachine(self.place.now)
+        self.cache = MessageCache(source, now=self.environment.now)
+        self.operators = OperatorsAtThisMachine(self.environment.now)
         self.application = console(
-            Desk(self.place, self.board, FlowWatch(self.place, begin=lambda ask: ask())),
+            ConsoleContext(self.environment, self.cache, FlowWatch(self.environment, begin=lambda ask: ask())),
             self.operators,
             hosts=frozenset({HOST}),
             suggested_actor="somebody",
@@ -105,36 +106,38 @@ class Console:
 
     def events(self, message_id: str) -> list[AuditEvent]:
         """What the audit trail has of a message."""
-        return self.place.trail.of_message(message_id)
+        return self.environment.trail.of_message(message_id)
 
-    def have_sample(self, message_id: str, *more: Fact, **changes: Any) -> str:
+    def have_sample(self, message_id: str, *more: LedgerEvent, **changes: Any) -> str:
         """Have a message with a stored document."""
         content = _sample()
-        self.place.bucket.objects[f"messages/{message_id}.xml"] = content
-        self.place.bucket._versions[f"messages/{message_id}.xml"].append(content)
+        self.environment.bucket.objects[f"messages/{message_id}.xml"] = content
+        self.environment.bucket._versions[f"messages/{message_id}.xml"].append(content)
         built = lifecycle.built(
-            at=facts.at(0), sha256=hashlib.sha256(content).hexdigest(), size=len(content),
+            at=events.at(0), sha256=hashlib.sha256(content).hexdigest(), size=len(content),
             infrastructure_due=timedelta(hours=1), business_due=timedelta(hours=5), to_organisation="A20047",
             to_mailbox="A20047OT001",
             registration={"ods_code": "A20047", "name": "Millbrook Surgery", "source": "PDS"},
         )  # fmt: skip
-        return self.place.have(message_id, built, *more, **changes)
+        return self.environment.have(message_id, built, *more, **changes)
 
     def have_now(self, message_id: str, **changes: Any) -> str:
         """Have a message that is built just now, as far as the board can tell by time."""
         built = lifecycle.built(
-            at=self.place.now(),
+            at=self.environment.now(),
             sha256="00",
             size=1,
             infrastructure_due=timedelta(1),
             business_due=timedelta(1),
             to_mailbox="A20047OT001",
         )
-        return self.place.have(message_id, built, **changes)
+        return self.environment.have(message_id, built, **changes)
 
-    def tell_notices(self) -> None:
+    def tell_notifications(self) -> None:
         """Tell what is due to be told, as the sweep does."""
-        self.place.notifier.tell(self.place.ledger.due_notices(self.place.now() + timedelta(days=1)))
+        self.environment.notifier.tell(
+            self.environment.ledger.due_notifications(self.environment.now() + timedelta(days=1))
+        )
 
 
 @cache
@@ -145,36 +148,36 @@ def _sample() -> bytes:
 def a_busy_console() -> Console:
     """A console of a place where much has gone wrong; the board knows of it. Every test has its own."""
     first, it = _busy(), Console()
-    it.place.clock.time = first.place.clock.time
+    it.environment.clock.time = first.environment.clock.time
     # Items are replaced and never changed, so that a copy of what holds them is a table of its own.
-    it.place.dynamodb._items = dict(first.place.dynamodb._items)
-    it.place.dynamodb._parts |= {key: dict(part) for key, part in first.place.dynamodb._parts.items()}
-    it.place.bucket.objects = dict(first.place.bucket.objects)
-    it.board._rows, it.board._view, it.board._asked = dict(first.board._rows), first.board._view, first.board._asked
+    it.environment.dynamodb._items = dict(first.environment.dynamodb._items)
+    it.environment.dynamodb._parts |= {key: dict(part) for key, part in first.environment.dynamodb._parts.items()}
+    it.environment.bucket.objects = dict(first.environment.bucket.objects)
+    it.cache._rows, it.cache._view, it.cache._asked = dict(first.cache._rows), first.cache._view, first.cache._asked
     return it
 
 
 @cache
 def _busy() -> Console:
     it = Console()
-    sent = (facts.started(), facts.accepted())
-    it.have_sample(DELIVERED, *sent, facts.response("20013"), facts.response("30001"), encounter="Visit of G. Wright")
-    it.have_sample(REJECTED, *sent, facts.response("20013"), facts.response("30002"))
-    it.place.ledger.claim(UNDELIVERED, ids_of(OTHER_MAILBOX, ENCOUNTER), (), facts.at(0))
-    it.have_sample(UNDELIVERED, *sent, facts.reported(), mailbox=OTHER_MAILBOX)
-    it.place.have(OVERDUE, facts.BUILT, *sent, facts.response("20013"), facts.OVERDUE)
-    it.place.have(SENT, facts.BUILT, *sent, mailbox=OTHER_MAILBOX)
-    it.place.have(HELD, facts.HELD, version=0)
-    it.place.have(WAITS, facts.WAITS, version=0)
-    it.place.have(INVALID, facts.INVALID, version=0)
-    it.place.have(
-        ELSEWHERE, facts.built_for(organisation="B82617"), *sent, facts.response("20013", mesh_message_id="ELSE")
+    sent = (events.started(), events.accepted())
+    it.have_sample(DELIVERED, *sent, events.response("20013"), events.response("30001"), encounter="Visit of G. Wright")
+    it.have_sample(REJECTED, *sent, events.response("20013"), events.response("30002"))
+    it.environment.ledger.claim(UNDELIVERED, ids_of(OTHER_MAILBOX, ENCOUNTER), (), events.at(0))
+    it.have_sample(UNDELIVERED, *sent, events.reported(), mailbox=OTHER_MAILBOX)
+    it.environment.have(OVERDUE, events.BUILT, *sent, events.response("20013"), events.OVERDUE)
+    it.environment.have(SENT, events.BUILT, *sent, mailbox=OTHER_MAILBOX)
+    it.environment.have(HELD, events.HELD, version=0)
+    it.environment.have(WAITS, events.WAITS, version=0)
+    it.environment.have(INVALID, events.INVALID, version=0)
+    it.environment.have(
+        ELSEWHERE, events.built_for(organisation="B82617"), *sent, events.response("20013", mesh_message_id="ELSE")
     )
-    it.place.have(TELL, facts.WARNED, version=0)
+    it.environment.have(TELL, events.WARNED, version=0)
     received = Received(
-        mailbox=MAILBOX, mesh_message_id=SET_ASIDE_MESSAGE, at=facts.at(55), evidence_key="", outcome=SET_ASIDE
+        mailbox=MAILBOX, mesh_message_id=SET_ASIDE_MESSAGE, at=events.at(55), evidence_key="", outcome=QUARANTINED
     )
-    it.place.ledger.received(received, unmatched_because="it could not be taken in, 5 times; it stays in MESH")
-    it.tell_notices()
-    it.board.refresh()
+    it.environment.ledger.received(received, unmatched_because="it could not be received in 5 tries; it stays in MESH")
+    it.tell_notifications()
+    it.cache.refresh()
     return it

@@ -9,15 +9,15 @@ import pytest
 from typer.testing import CliRunner
 
 import infra.operations.commands  # noqa: F401 - makes the commands known
-from infra.operations.command_line import Ended, app
+from infra.operations.command_line import ExitStatus, app
 from infra.operations.console import serving
-from tests.unit.operations.a_place import PlaceInMemory
+from tests.unit.operations.an_environment import PlaceInMemory
 
 
 def run(*arguments: str) -> Any:
-    place = PlaceInMemory()
+    environment = PlaceInMemory()
     return CliRunner().invoke(
-        app, ["console", *arguments], obj=lambda _where: place, env={"GPCM_ACTOR": "j.doe", "COLUMNS": "120"},
+        app, ["console", *arguments], obj=lambda _where: environment, env={"GPCM_ACTOR": "j.doe", "COLUMNS": "120"},
         prog_name="gpcm",
     )  # fmt: skip
 
@@ -27,9 +27,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What is asked to be served; it answers and ends at once."""
     known: dict[str, Any] = {}
 
-    def serve(place: Any, *, tell: Any, **how: Any) -> None:
-        known.update(how, place=place.name)
-        tell("http://127.0.0.1:8765/", "AAAA-BBBB-CCCC")
+    def serve(environment: Any, *, announce: Any, **how: Any) -> None:
+        known.update(how, environment=environment.name)
+        announce("http://127.0.0.1:8765/", "AAAA-BBBB-CCCC")
 
     monkeypatch.setattr(serving, "serve", serve)
     return known
@@ -37,10 +37,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def test_it_says_where_it_is_and_which_code_signs_in(asked: dict[str, Any]) -> None:
     ended = run()
-    assert ended.exit_code == Ended.WELL
+    assert ended.exit_code == ExitStatus.WELL
     assert "http://127.0.0.1:8765/" in ended.output
     assert "AAAA-BBBB-CCCC" in ended.output
-    assert asked == {"place": "a test", "port": 0, "window": timedelta(days=31), "actor": "j.doe"}
+    assert asked == {"environment": "a test", "port": 0, "window": timedelta(days=31), "actor": "j.doe"}
 
 
 def test_it_tells_a_program_as_well(asked: dict[str, Any]) -> None:
@@ -54,10 +54,10 @@ def test_a_port_that_is_taken_is_said_to_be_with_what_to_do() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         ended = run("--port", str(other.getsockname()[1]))
-    assert ended.exit_code == Ended.NO_PLACE
-    assert "is taken. Name another with --port" in " ".join(ended.output.split())
+    assert ended.exit_code == ExitStatus.NO_PLACE
+    assert "is in use. Name another with --port" in " ".join(ended.output.split())
 
 
 def test_nobody_but_this_machine_can_connect() -> None:
-    with serving._listening(0) as listening:
+    with serving._listen(0) as listening:
         assert listening.getsockname()[0] == "127.0.0.1"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from infra.operations.console import entrance
-from infra.operations.console.guard import HEADERS
+from infra.operations.console import login
 from infra.operations.console.operators import LASTS
+from infra.operations.console.security import HEADERS
 from tests.unit.operations.console.a_console import (
     ACTOR,
     HOST,
@@ -24,7 +24,7 @@ from tests.unit.operations.console.a_console import (
 
 @pytest.fixture
 def it(monkeypatch: pytest.MonkeyPatch) -> Console:
-    monkeypatch.setattr(entrance, "AFTER_WRONG_CODE_SECONDS", 0)
+    monkeypatch.setattr(login, "AFTER_WRONG_CODE_SECONDS", 0)
     return a_busy_console()
 
 
@@ -32,14 +32,14 @@ def test_whoever_knows_the_code_signs_in_and_works_under_a_path_of_their_own(it:
     browser = Browser(it.application)
     answer = browser.post("/", data={"code": f" {it.operators.code.lower().replace('-', ' ')} ", "actor": "b.nurse"})
     assert answer.status_code == 303
-    place = answer.headers["Location"]
+    environment = answer.headers["Location"]
     cookie = SimpleCookie(answer.headers["Set-Cookie"])["gpcm-console"]
-    assert cookie["path"] == place.rstrip("/")
+    assert cookie["path"] == environment.rstrip("/")
     assert cookie["httponly"]
     assert cookie["samesite"] == "strict"
     assert "max-age" not in answer.headers["Set-Cookie"].lower(), "it goes with the browser"
     browser.cookie = cookie.value
-    page = browser.get(place)
+    page = browser.get(environment)
     assert page.status_code == 200
     assert "b.nurse" in page.text
 
@@ -71,7 +71,7 @@ def test_codes_are_long_and_of_one_console_alone() -> None:
     assert all(re.fullmatch(r"([2-9A-Z]{4}-){2}[2-9A-Z]{4}", code) for code in codes)
 
 
-@pytest.mark.parametrize("path", ["/messages", f"/messages/{REJECTED}", "/notices"])
+@pytest.mark.parametrize("path", ["/messages", f"/messages/{REJECTED}", "/notifications"])
 def test_a_page_needs_the_cookie_and_the_path_together(it: Console, path: str) -> None:
     for browser, base in (
         (Browser(it.application), it.base),
@@ -96,7 +96,7 @@ def test_whoever_signs_out_or_stays_too_long_is_out(it: Console) -> None:
     assert it.get("/").headers["Location"] == "/?again=yes"
     browser = Browser(it.application, other.cookie)
     assert browser.get(f"/{other.path}/").status_code == 200
-    it.place.clock.advance(LASTS)
+    it.environment.clock.advance(LASTS)
     assert browser.get(f"/{other.path}/messages").status_code == 303
 
 
@@ -114,8 +114,8 @@ FORMS = {
     "/find": {"reference": REJECTED},
     f"/messages/{REJECTED}/reveal": {"extent": "clinical", "reason": "INC1"},
     f"/messages/{REJECTED}/attachment": {"number": "1", "reason": "INC1"},
-    "/notices/take": {"notice": f"MESSAGE#{REJECTED}/rejected"},
-    "/notices/take-in": {"notice": "x", "mailbox": "x", "set_aside": "x"},
+    "/notifications/take": {"notification": f"MESSAGE#{REJECTED}/rejected"},
+    "/notifications/take-in": {"notification": "x", "mailbox": "x", "set_aside": "x"},
     f"/messages/{WAITS}/release": {"sure": "yes", "kind": "as shown"},
     "/sign-out": {},
     "/encounter": {"encounter": "x", "encounter-mailbox": "Y90001OT001"},
@@ -135,7 +135,7 @@ ELSEWHERE: tuple[dict[str, str], ...] = (
 
 @pytest.mark.parametrize("path", FORMS)
 def test_a_form_from_another_page_or_without_our_token_does_nothing(it: Console, path: str) -> None:
-    before = it.place.dynamodb.items
+    before = it.environment.dynamodb.items
     ours = {"form": it.signed_in.form_token, **FORMS[path]}
     sent = [
         *(it.browser.send("POST", f"{it.base}{path}", data=ours, headers=headers) for headers in ELSEWHERE),
@@ -143,7 +143,7 @@ def test_a_form_from_another_page_or_without_our_token_does_nothing(it: Console,
     ]
     assert {answer.status_code for answer in sent} == {403}
     assert all("nothing was done" in answer.text for answer in sent)
-    assert it.place.dynamodb.items == before
+    assert it.environment.dynamodb.items == before
     assert it.get("/").status_code == 200
 
 
@@ -157,7 +157,7 @@ def test_every_form_of_every_page_was_tried_above(it: Console) -> None:
     routes = {
         re.sub(
             r"/messages/[0-9a-f-]{36}/(release)?",
-            lambda found: "/messages/{message_id}/" + ("{deed}" if found[1] else ""),
+            lambda found: "/messages/{message_id}/" + ("{action}" if found[1] else ""),
             path,
         )
         for path in FORMS
@@ -214,5 +214,5 @@ def test_an_address_without_its_last_stroke_leads_to_the_page(it: Console) -> No
 
 
 def test_time_passes_for_the_sign_in_alone(it: Console) -> None:
-    it.place.clock.advance(LASTS - timedelta(minutes=1))
+    it.environment.clock.advance(LASTS - timedelta(minutes=1))
     assert it.get("/").status_code == 200

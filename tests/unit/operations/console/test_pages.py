@@ -7,11 +7,11 @@ from html.parser import HTMLParser
 import httpx
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from infra.operations.messages import ORDER
-from infra.operations.revealing import REVEALED
-from tests.unit.ledger import facts
-from tests.unit.operations.a_place import ENCOUNTER, MAILBOX
+from infra.operations.personal_data import REVEALED
+from tests.unit.ledger import events
+from tests.unit.operations.an_environment import ENCOUNTER, MAILBOX
 from tests.unit.operations.console.a_console import (
     ACTOR,
     DELIVERED,
@@ -37,9 +37,9 @@ PAGES = (
     "/",
     "/messages",
     "/messages?status=troubled&mailbox=Y90001OT001&since=2026-11-20T00:00&until=2026-11-21T00:00",
-    "/notices",
-    *(f"/messages/{each}" for each in MESSAGES),
-    *(f"/messages/{each}/document" for each in (DELIVERED, REJECTED, INVALID)),
+    "/notifications",
+    *(f"/messages/{message_id}" for message_id in MESSAGES),
+    *(f"/messages/{message_id}/document" for message_id in (DELIVERED, REJECTED, INVALID)),
     f"/messages/{WAITS}/release",
     f"/messages/{TELL}/practice-told",
     f"/messages/{ELSEWHERE}/accept-answer",
@@ -107,7 +107,7 @@ def test_every_page_is_whole_html_without_script_or_style_of_its_own(page: httpx
     assert not [name for _, attributes in tags for name in attributes if name.startswith("on") or name == "style"]
     assert [attributes["lang"] for tag, attributes in tags if tag == "html"] == ["en-GB"]
     fetched = [attributes.get("href") or attributes.get("src") for tag, attributes in tags if tag in {"link", "img"}]
-    assert all(str(each).startswith("/static/") for each in fetched)
+    assert all(str(page).startswith("/static/") for page in fetched)
 
 
 def test_every_field_has_a_label_and_every_id_is_there_once(page: httpx.Response) -> None:
@@ -122,10 +122,10 @@ def test_every_field_has_a_label_and_every_id_is_there_once(page: httpx.Response
     ]
     assert all(attributes["id"] in labelled for attributes in fields)
     referred = [
-        each
+        identifier
         for _, attributes in tags
         for name in ("aria-labelledby", "aria-describedby")
-        for each in (attributes.get(name) or "").split()
+        for identifier in (attributes.get(name) or "").split()
     ]
     assert set(referred) <= set(given)
 
@@ -134,14 +134,14 @@ def test_today_counts_what_came_in_today_by_where_it_is(seen: Console) -> None:
     said = text(seen.get("/"))
     assert "10 messages came in since midnight" in said
     assert "5 of them failed or are late" in said
-    assert "Nobody has taken 8 notices" in said
+    assert "8 open notifications" in said
     assert "Held back: 2. Request refused: 1." in said, "the picture in words"
     assert re.search(r"With the practice Sent , Acknowledged 2 0", said), "the picture as a table"
 
 
 def test_what_is_still_open_from_before_is_counted_apart(it: Console) -> None:
-    it.place.clock.time = facts.at(60 * 4)
-    it.board.refresh()
+    it.environment.clock.time = events.at(60 * 4)
+    it.cache.refresh()
     said = text(it.get("/"))
     assert "0 messages came in since midnight" in said
     assert re.search(r"With the practice Sent , Acknowledged 0 2", said)
@@ -150,8 +150,8 @@ def test_what_is_still_open_from_before_is_counted_apart(it: Console) -> None:
 
 def test_a_released_request_is_not_counted_beside_the_messages_that_it_became(it: Console) -> None:
     before = text(it.get("/"))
-    it.place.have(an_id(77), facts.HELD, facts.RELEASING, facts.RELEASED, version=0)
-    it.board.refresh()
+    it.environment.have(an_id(77), events.HELD, events.RELEASING, events.RELEASED, version=0)
+    it.cache.refresh()
     assert text(it.get("/")).split("Lists and numbers")[0] == before.split("Lists and numbers")[0]
 
 
@@ -196,11 +196,11 @@ def test_a_wrong_filter_is_named_and_what_to_enter_said(seen: Console, query: st
 def test_pages_of_the_list_follow_each_other_whatever_comes_in_between(it: Console) -> None:
     for number in range(100, 160):
         it.have_now(an_id(number))
-    it.board.refresh()
+    it.cache.refresh()
     first = it.get("/messages?status=BUILT")
     assert "60 messages" in text(first)
     it.have_now(an_id(999))
-    it.board.refresh()
+    it.cache.refresh()
     (address,) = re.findall(r'href="([^"]+)" rel="next"', first.text)
     second = it.browser.get(address.replace("&amp;", "&"))
     assert ids(first) + ids(second) == [an_id(number) for number in reversed(range(100, 160))]
@@ -211,7 +211,7 @@ def test_pages_of_the_list_follow_each_other_whatever_comes_in_between(it: Conso
 def test_a_page_that_never_was_is_not_guessed_at(seen: Console) -> None:
     page = seen.get("/messages?after=nonsense")
     assert page.status_code == 404
-    assert "Begin at its first page" in text(page)
+    assert "Begin at the first page" in text(page)
 
 
 @pytest.mark.parametrize("reference", [REJECTED, REJECTED.upper(), REJECTED[:8], f" {REJECTED} "])
@@ -222,8 +222,8 @@ def test_a_message_is_found_by_its_id_or_the_beginning_of_it(seen: Console, refe
 
 
 def test_a_message_is_found_by_the_id_that_mesh_gave_it(it: Console) -> None:
-    message_id = it.place.have(
-        an_id(50), facts.BUILT, facts.started(), facts.accepted(mesh_message_id="20261120_AB12CD")
+    message_id = it.environment.have(
+        an_id(50), events.BUILT, events.started(), events.accepted(mesh_message_id="20261120_AB12CD")
     )
     assert it.post("/find", reference="20261120_AB12CD").headers["Location"].endswith(message_id)
 
@@ -271,13 +271,13 @@ def test_a_message_says_what_its_status_means_what_brought_it_about_and_what_to_
 def test_a_message_has_both_acknowledgements_and_everything_that_happened_in_order(seen: Console) -> None:
     said = text(seen.get(f"/messages/{REJECTED}"))
     assert re.search(r"Infrastructure Positive 20013, .* Business Negative 30002", said)
-    happened = ["The message was made", "Upload 1 began", "MESH took the message", "Positive infra",
-                "Negative business", "Notice raised: rejected", "Notice told: rejected"]  # fmt: skip
-    places = [said.index(each, said.index("What happened")) for each in happened]
+    happened = ["The message was built", "Upload 1 began", "MESH took the message", "Positive infra",
+                "Negative business", "Notification raised: rejected", "Notification told: rejected"]  # fmt: skip
+    places = [said.index(words, said.index("What happened")) for words in happened]
     assert places == sorted(places)
 
 
-def test_a_message_leads_to_the_others_of_its_encounter_and_to_its_open_notices(seen: Console) -> None:
+def test_a_message_leads_to_the_others_of_its_encounter_and_to_its_open_notifications(seen: Console) -> None:
     page = seen.get(f"/messages/{UNDELIVERED}")
     assert SENT in ids(page)
     assert "A message was not delivered" in text(page)
@@ -301,7 +301,7 @@ def test_the_document_unrevealed_shows_what_it_is_and_names_what_it_hides(seen: 
 
 
 def test_a_request_that_became_no_message_has_no_document_but_an_encounter_to_reveal(it: Console) -> None:
-    assert "No message was made of this request" in text(it.get(f"/messages/{INVALID}/document"))
+    assert "No message was built from this request" in text(it.get(f"/messages/{INVALID}/document"))
     page = it.post(f"/messages/{INVALID}/reveal", extent="administrative", reason="INC1")
     assert ENCOUNTER in page.text
 
@@ -323,13 +323,13 @@ def test_everything_is_revealed_where_everything_is_asked_for(it: Console) -> No
 
 def test_a_reveal_is_recorded_with_who_why_and_what_before_anything_is_shown(it: Console) -> None:
     it.post(f"/messages/{REJECTED}/reveal", extent="administrative", reason="  INC0012345 \n opened ")
-    (event,) = [each for each in it.events(REJECTED) if each.what == REVEALED]
+    (event,) = [event for event in it.events(REJECTED) if event.what == REVEALED]
     assert event.actor == ACTOR
     assert event.details["reason"] == "INC0012345 opened"
     assert event.details["what"] == "who the message is about and who wrote it"
-    it.place.bucket.objects.clear()
+    it.environment.bucket.objects.clear()
     it.post(f"/messages/{REJECTED}/reveal", extent="clinical", reason="INC0012345")
-    assert len([each for each in it.events(REJECTED) if each.what == REVEALED]) == 2, "whether or not it succeeded"
+    assert len([event for event in it.events(REJECTED) if event.what == REVEALED]) == 2, "whether or not it succeeded"
 
 
 def test_what_is_revealed_is_in_that_answer_alone_and_neither_in_its_title_nor_its_address(it: Console) -> None:
@@ -359,7 +359,7 @@ def test_nothing_is_revealed_without_a_choice_and_a_reason_that_may_be_kept(
     assert page.status_code == 422
     assert sentence in text(page)
     assert not [word for word in (*PERSONAL, ENCOUNTER) if word in page.text]
-    assert REVEALED not in [each.what for each in it.events(REJECTED)]
+    assert REVEALED not in [event.what for event in it.events(REJECTED)]
 
 
 def test_an_attachment_is_given_under_a_name_of_ours_and_recorded(it: Console) -> None:
@@ -368,7 +368,7 @@ def test_an_attachment_is_given_under_a_name_of_ours_and_recorded(it: Console) -
     assert page.headers["Content-Type"] == "application/pdf"
     assert page.headers["Content-Disposition"] == 'inline; filename="attachment-1.pdf"'
     assert page.headers["X-Content-Type-Options"] == "nosniff"
-    assert [each.what for each in it.events(REJECTED)].count(REVEALED) == 1
+    assert [event.what for event in it.events(REJECTED)].count(REVEALED) == 1
 
 
 @pytest.mark.parametrize("number", ["0", "2", "-1", "x", ""])
@@ -380,85 +380,89 @@ def test_an_attachment_that_is_not_there_is_no_dead_end(it: Console, number: str
 
 def test_a_document_that_is_gone_or_damaged_is_said_to_be(it: Console) -> None:
     key = f"messages/{REJECTED}.xml"
-    it.place.bucket.objects[key] = b"<Bundle/>"
-    assert "not the message that was built" in text(it.get(f"/messages/{REJECTED}/document"))
-    del it.place.bucket.objects[key]
-    assert "not in the outbox any more" in text(it.get(f"/messages/{REJECTED}/document"))
+    it.environment.bucket.objects[key] = b"<Bundle/>"
+    assert "not the one that was built" in text(it.get(f"/messages/{REJECTED}/document"))
+    del it.environment.bucket.objects[key]
+    assert "deleted from the outbox" in text(it.get(f"/messages/{REJECTED}/document"))
 
 
 def test_what_comes_from_elsewhere_is_escaped(it: Console) -> None:
     hostile = '<script>alert("x")</script>'
-    report = facts.reported().__class__(
-        kind=FactKind.REPORT, identity="report-X", at=facts.at(3), source="MESH <img src=x>",
+    report = events.reported().__class__(
+        kind=EventType.REPORT, identity="report-X", at=events.at(3), source="MESH <img src=x>",
         details={"code": "EPL-1", "description": hostile, "linked_mesh_message_id": "MESH1"},
     )  # fmt: skip
-    message_id = it.place.have(an_id(60), facts.BUILT, facts.started(), facts.accepted(), report)
-    it.board.refresh()
-    for path in (f"/messages/{message_id}", "/notices"):
+    message_id = it.environment.have(an_id(60), events.BUILT, events.started(), events.accepted(), report)
+    it.cache.refresh()
+    for path in (f"/messages/{message_id}", "/notifications"):
         page = it.get(path)
         assert "&lt;script&gt;" in page.text
         assert {"script", "img"}.isdisjoint(tag for tag, _ in _Tags(page).found)
 
 
-def test_a_notice_is_taken_under_the_operators_id_and_is_gone_at_once(it: Console) -> None:
-    notice_id = f"MESSAGE#{REJECTED}/rejected"
-    answer = it.post("/notices/take", notice=notice_id)
-    assert (answer.status_code, answer.headers["Location"]) == (303, f"{it.base}/notices?done=taken")
-    page = it.get("/notices?done=taken")
-    assert "The notice is yours" in text(page)
+def test_a_notification_is_taken_under_the_operators_id_and_is_gone_at_once(it: Console) -> None:
+    notification_id = f"MESSAGE#{REJECTED}/rejected"
+    answer = it.post("/notifications/take", notification=notification_id)
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"{it.base}/notifications?done=taken")
+    page = it.get("/notifications?done=taken")
+    assert "You acknowledged the notification" in text(page)
     assert REJECTED not in page.text
     assert "7, oldest first" in text(page)
-    (event,) = [each for each in it.events(REJECTED) if each.what == "notice acknowledged"]
+    (event,) = [event for event in it.events(REJECTED) if event.what == "notification acknowledged"]
     assert event.actor == ACTOR
 
 
-def test_a_notice_that_somebody_took_before_is_said_to_be_taken(it: Console) -> None:
-    notice_id = f"MESSAGE#{REJECTED}/rejected"
-    it.place.notices.acknowledge(notice_id, "somebody.else", it.place.now())
-    assert it.post("/notices/take", notice=notice_id).headers["Location"].endswith("done=taken-before")
-    assert "Somebody had taken" in text(it.get("/notices?done=taken-before"))
+def test_a_notification_that_somebody_took_before_is_said_to_be_taken(it: Console) -> None:
+    notification_id = f"MESSAGE#{REJECTED}/rejected"
+    it.environment.notifications.acknowledge(notification_id, "somebody.else", it.environment.now())
+    assert (
+        it.post("/notifications/take", notification=notification_id).headers["Location"].endswith("done=taken-before")
+    )
+    assert "acknowledged before" in text(it.get("/notifications?done=taken-before"))
 
 
-@pytest.mark.parametrize("notice_id", ["", "x", f"MESSAGE#{REJECTED}/nonsense", f"MESSAGE#{an_id(4711)}/rejected"])
-def test_a_notice_that_is_not_there_is_no_dead_end(it: Console, notice_id: str) -> None:
-    page = it.post("/notices/take", notice=notice_id)
+@pytest.mark.parametrize(
+    "notification_id", ["", "x", f"MESSAGE#{REJECTED}/nonsense", f"MESSAGE#{an_id(4711)}/rejected"]
+)
+def test_a_notification_that_is_not_there_is_no_dead_end(it: Console, notification_id: str) -> None:
+    page = it.post("/notifications/take", notification=notification_id)
     assert page.status_code == 409
-    assert "Open the notices again" in text(page)
+    assert "Open the notifications again" in text(page)
 
 
 def test_what_was_set_aside_is_let_in_again_and_that_is_recorded(it: Console) -> None:
-    page = it.get("/notices")
-    assert page.text.count("Let it be taken in again") == 1
-    fields = {"notice": f"RECEIVED#{MAILBOX}#{SET_ASIDE_MESSAGE}/unmatched", "mailbox": MAILBOX}
-    assert it.post("/notices/take-in", set_aside=SET_ASIDE_MESSAGE, **fields).status_code == 303
-    assert it.place.ledger.find_received(MAILBOX, SET_ASIDE_MESSAGE) is None
-    events = list(it.place.trail.between(facts.at(0), facts.at(90)))
-    assert [(each.actor, each.details) for each in events if each.what == "set aside message let in"] == [
+    page = it.get("/notifications")
+    assert page.text.count("Let the message in") == 1
+    fields = {"notification": f"RECEIVED#{MAILBOX}#{SET_ASIDE_MESSAGE}/unmatched", "mailbox": MAILBOX}
+    assert it.post("/notifications/take-in", set_aside=SET_ASIDE_MESSAGE, **fields).status_code == 303
+    assert it.environment.ledger.find_received(MAILBOX, SET_ASIDE_MESSAGE) is None
+    recorded = list(it.environment.trail.between(events.at(0), events.at(90)))
+    assert [(event.actor, event.details) for event in recorded if event.what == "set aside message let in"] == [
         (ACTOR, {"mesh_message_id": SET_ASIDE_MESSAGE})
     ]
-    assert SET_ASIDE_MESSAGE not in it.get("/notices").text
-    assert it.post("/notices/take-in", set_aside=SET_ASIDE_MESSAGE, **fields).status_code == 409
+    assert SET_ASIDE_MESSAGE not in it.get("/notifications").text
+    assert it.post("/notifications/take-in", set_aside=SET_ASIDE_MESSAGE, **fields).status_code == 409
 
 
 @pytest.mark.parametrize(
     ("message_id", "deed", "kind"),
     [
-        (WAITS, "release", FactKind.RELEASED_BY_A_PERSON),
-        (TELL, "practice-told", FactKind.PRACTICE_TOLD),
-        (ELSEWHERE, "accept-answer", FactKind.RESPONSE_ACCEPTED),
+        (WAITS, "release", EventType.RELEASED_BY_A_PERSON),
+        (TELL, "practice-told", EventType.PRACTICE_TOLD),
+        (ELSEWHERE, "accept-answer", EventType.RESPONSE_ACCEPTED),
     ],
 )
 def test_what_a_person_decides_is_asked_for_confirmed_and_done_once(
-    it: Console, message_id: str, deed: str, kind: FactKind
+    it: Console, message_id: str, deed: str, kind: EventType
 ) -> None:
     path = f"/messages/{message_id}/{deed}"
     assert f'href="{it.base}{path}"' in it.get(f"/messages/{message_id}").text
     assert "What will happen" in text(it.get(path))
 
     def done() -> list[str]:
-        record = it.place.ledger.find(message_id)
+        record = it.environment.ledger.find(message_id)
         assert record
-        return [each.details["actor"] for each in record.history.of(kind)]
+        return [event.details["actor"] for event in record.history.of(kind)]
 
     unconfirmed = it.post(path, kind="as shown")
     assert unconfirmed.status_code == 422
@@ -481,11 +485,11 @@ def test_a_message_is_sent_again_only_after_it_is_said_what_will_happen_and_conf
     said = text(it.get(path))
     assert "sent again with identical bytes" in said
     assert "MESH reports that no practice has it" in said
-    assert it.place.queue_depths.sent == [], "to look changes nothing"
+    assert it.environment.queue_depths.sent == [], "to look changes nothing"
     assert it.confirm(path, reason=REASON).headers["Location"].endswith("?done=send-again")
-    [(queue, body)] = it.place.queue_depths.sent
+    [(queue, body)] = it.environment.queue_depths.sent
     assert (queue, body) == ("https://queues/send", {"message_id": UNDELIVERED})
-    [event] = [each for each in it.events(UNDELIVERED) if each.what == "re-send"]
+    [event] = [event for event in it.events(UNDELIVERED) if event.what == "re-send"]
     assert (event.actor, event.details["reason"]) == (ACTOR, REASON)
 
 
@@ -503,15 +507,15 @@ def test_nothing_is_sent_again_unconfirmed_or_without_a_reason_that_may_be_kept(
     page = it.post(f"/messages/{UNDELIVERED}/send-again", kind="sent again with identical bytes", **fields)
     assert page.status_code == 422
     assert sentence in text(page)
-    assert it.place.queue_depths.sent == []
+    assert it.environment.queue_depths.sent == []
     assert "9658218865" not in page.text
 
 
 def test_what_has_changed_since_it_was_shown_is_shown_anew_instead_of_done(it: Console) -> None:
     page = it.post(f"/messages/{UNDELIVERED}/send-again", kind="put on the send queue again", sure="yes", reason=REASON)
     assert page.status_code == 422
-    assert "It has changed since you looked" in text(page)
-    assert it.place.queue_depths.sent == []
+    assert "has changed since you opened this page" in text(page)
+    assert it.environment.queue_depths.sent == []
 
 
 def test_why_a_message_cannot_be_sent_again_is_said_with_what_to_do_instead(it: Console) -> None:
@@ -520,7 +524,7 @@ def test_why_a_message_cannot_be_sent_again_is_said_with_what_to_do_instead(it: 
     assert page.status_code == 409
     assert "so it has the document: ask the practice" in text(page)
     assert it.post(path, kind="", sure="yes", reason=REASON).status_code == 409
-    assert it.place.queue_depths.sent == []
+    assert it.environment.queue_depths.sent == []
 
 
 def test_a_refused_request_is_not_taken_in_again_where_it_is_not_kept(it: Console) -> None:
@@ -554,7 +558,7 @@ def test_an_address_that_leads_nowhere_is_no_dead_end(seen: Console) -> None:
 
 def test_the_time_is_that_of_uk_clocks_with_its_zone(it: Console) -> None:
     assert "20 Nov 2026, 21:33:00 GMT" in text(it.get(f"/messages/{REJECTED}"))
-    summer = facts.START - timedelta(days=150)
+    summer = events.START - timedelta(days=150)
     it.have_now(an_id(70), created_at=summer)
-    it.board.refresh()
+    it.cache.refresh()
     assert "23 Jun 2026, 22:30:00 BST" in text(it.get("/messages"))

@@ -1,12 +1,12 @@
-"""Conformance: one small check per requirement id, usable on any Send Document message or response, ours or not.
+"""Conformance checks for Send Document messages and responses of any sender: one check per requirement id.
 
-    tree → transmission → checks → findings
+    tree → message under test → checks → findings
 
-`examine` answers every check; `broken_musts` is what the builder asks before anything leaves. The package needs no
-file of the published specifications.
+`validate_message` runs every check. The builder calls `broken_musts` before a message is sent. The package reads
+no file of the published specifications.
 """
 
-from gpconnect_messaging.conformance.examination import Finding, Verdict, broken_musts, examine
 from gpconnect_messaging.conformance.tree import UnreadableMessageError
+from gpconnect_messaging.conformance.validation import Finding, Verdict, broken_musts, validate_message
 
-__all__ = ["Finding", "UnreadableMessageError", "Verdict", "broken_musts", "examine"]
+__all__ = ["Finding", "UnreadableMessageError", "Verdict", "broken_musts", "validate_message"]

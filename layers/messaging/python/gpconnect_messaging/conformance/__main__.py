@@ -1,14 +1,14 @@
-"""The command `python -m gpconnect_messaging.conformance`: read one file and say what holds and what does not."""
+"""The command `python -m gpconnect_messaging.conformance`: check one file against the requirements."""
 
 import argparse
 import json
 import sys
 from pathlib import Path
 
-from gpconnect_messaging.conformance.examination import Finding, Verdict, examine_bytes
 from gpconnect_messaging.conformance.headers import UnreadableEnvelopeError, read_headers
-from gpconnect_messaging.conformance.transmission import Transmission, UseCase
+from gpconnect_messaging.conformance.message_under_test import MessageUnderTest, UseCase
 from gpconnect_messaging.conformance.tree import UnreadableMessageError
+from gpconnect_messaging.conformance.validation import Finding, Verdict, validate_bytes
 from gpconnect_messaging.specification import Version
 
 EXIT_CONFORMANT, EXIT_BROKEN, EXIT_UNREADABLE = 0, 1, 2
@@ -16,8 +16,8 @@ _EXAMPLE = """\
 example:
   python -m gpconnect_messaging.conformance message.xml --envelope headers.json
 
-exit status: 0 where every MUST holds, 1 where one is broken, 2 where a file cannot be read as what it should be.
-Nothing that it prints repeats what the message says about a patient.
+exit status: 0 if every MUST holds, 1 if a MUST is broken, 2 if a file cannot be read.
+The output contains no patient data.
 """
 
 
@@ -33,71 +33,74 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.add_argument(
         "--specification", type=Version, choices=list(Version), metavar="{1.5,2.0}",
-        help="the Send Document version to hold it to (default: the one that the message tells)",
+        help="the Send Document version to check against (default: detected from the message)",
     )  # fmt: skip
     parser.add_argument(
         "--use-case", type=UseCase, choices=list(UseCase), metavar="NAME",
-        help=f"{', '.join(UseCase)} (default: the one that the message tells)",
+        help=f"{', '.join(UseCase)} (default: detected from the message)",
     )  # fmt: skip
     parser.add_argument(
         "--envelope", type=Path, metavar="FILE",
-        help="its MESH headers: JSON, lines such as `Mex-To: …`, or a .CTL file of the MESH client",
+        help="the MESH headers of the message: JSON, lines such as `Mex-To: …`, or a .CTL file of the MESH client",
     )  # fmt: skip
-    parser.add_argument("--all", action="store_true", help="also list what holds and what does not apply")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--all", action="store_true", help="also list the requirements that hold or do not apply")
+    options = parser.parse_args(arguments)
     try:
-        headers = read_headers(given.envelope.read_bytes()) if given.envelope else None
-        transmission, findings = examine_bytes(given.file.read_bytes(), headers, given.specification, given.use_case)
+        headers = read_headers(options.envelope.read_bytes()) if options.envelope else None
+        message, findings = validate_bytes(options.file.read_bytes(), headers, options.specification, options.use_case)
     except (UnreadableMessageError, UnreadableEnvelopeError) as unreadable:
         print(f"cannot be checked: {unreadable}", file=sys.stderr)
         return EXIT_UNREADABLE
     except OSError as error:
         print(f"cannot be read: {error.strerror}: {error.filename}", file=sys.stderr)
         return EXIT_UNREADABLE
-    print(as_json(transmission, findings) if given.json else as_text(transmission, findings, everything=given.all))
-    return EXIT_BROKEN if any(each.is_broken_must for each in findings) else EXIT_CONFORMANT
+    print(as_json(message, findings) if options.json else as_text(message, findings, everything=options.all))
+    return EXIT_BROKEN if any(finding.is_broken_must for finding in findings) else EXIT_CONFORMANT
 
 
 def _summary(findings: list[Finding]) -> dict[str, int]:
-    broken = [each for each in findings if each.verdict is Verdict.BROKEN]
+    broken = [finding for finding in findings if finding.verdict is Verdict.BROKEN]
     return {
-        "broken MUST": len({(each.specification, each.id) for each in broken if each.is_broken_must}),
-        "broken SHOULD": len({(each.specification, each.id) for each in broken if not each.is_broken_must}),
-        "holds": sum(each.verdict is Verdict.HOLDS for each in findings),
-        "not applicable": sum(each.verdict is Verdict.NOT_APPLICABLE for each in findings),
+        "broken MUST": len({(finding.specification, finding.id) for finding in broken if finding.is_broken_must}),
+        "broken SHOULD": len({(finding.specification, finding.id) for finding in broken if not finding.is_broken_must}),
+        "holds": sum(finding.verdict is Verdict.HOLDS for finding in findings),
+        "not applicable": sum(finding.verdict is Verdict.NOT_APPLICABLE for finding in findings),
     }
 
 
-def as_json(transmission: Transmission, findings: list[Finding]) -> str:
-    """Write what was found for a program."""
+def as_json(message: MessageUnderTest, findings: list[Finding]) -> str:
+    """Format the findings as JSON."""
     report = {
-        "kind": "response" if transmission.is_response else "message",
-        "specification": transmission.specification,
-        # From version 2.0 on all use cases have the same requirements, and a message does not tell which it is.
-        "use_case": transmission.use_case if transmission.specification is Version.V1_5 else None,
-        "conformant": not any(each.is_broken_must for each in findings),
+        "kind": "response" if message.is_response else "message",
+        "specification": message.specification,
+        # From version 2.0 all use cases share one set of requirements, and a message does not name the use case.
+        "use_case": message.use_case if message.specification is Version.V1_5 else None,
+        "conformant": not any(finding.is_broken_must for finding in findings),
         "summary": _summary(findings),
-        "findings": [each.as_dict() for each in findings],
+        "findings": [finding.as_dict() for finding in findings],
     }
     return json.dumps(report, indent=2, ensure_ascii=False)
 
 
-def as_text(transmission: Transmission, findings: list[Finding], *, everything: bool) -> str:
-    """Write what was found for a person: what is broken, or `everything`."""
-    kind = "ITK3 Response" if transmission.is_response else "Send Document message"
-    held_to = str(transmission.specification)
-    if transmission.specification is Version.V1_5:
-        held_to += f", {transmission.use_case.replace('_', ' ')}"
-    lines = [kind if transmission.is_response else f"{kind}, held to version {held_to}", ""]
+def as_text(message: MessageUnderTest, findings: list[Finding], *, everything: bool) -> str:
+    """Format the findings as text: the broken requirements, or `everything`."""
+    kind = "ITK3 Response" if message.is_response else "Send Document message"
+    version = str(message.specification)
+    if message.specification is Version.V1_5:
+        version += f", {message.use_case.replace('_', ' ')}"
+    lines = [kind if message.is_response else f"{kind}, checked against version {version}", ""]
     groups = (
-        ("Broken: MUST", [each for each in findings if each.is_broken_must]),
-        ("Broken: SHOULD", [e for e in findings if e.verdict is Verdict.BROKEN and not e.is_broken_must]),
-        ("Holds", [each for each in findings if each.verdict is Verdict.HOLDS]),
-        ("Not applicable", [each for each in findings if each.verdict is Verdict.NOT_APPLICABLE]),
+        ("Broken: MUST", [finding for finding in findings if finding.is_broken_must]),
+        (
+            "Broken: SHOULD",
+            [finding for finding in findings if finding.verdict is Verdict.BROKEN and not finding.is_broken_must],
+        ),
+        ("Holds", [finding for finding in findings if finding.verdict is Verdict.HOLDS]),
+        ("Not applicable", [finding for finding in findings if finding.verdict is Verdict.NOT_APPLICABLE]),
     )
     for title, group in groups[: 4 if everything else 2]:
         if group:
-            lines += [title, *(line for each in group for line in _finding_lines(each)), ""]
+            lines += [title, *(line for finding in group for line in _finding_lines(finding)), ""]
     summary = _summary(findings)
     lines.append(", ".join(f"{count} {what}" for what, count in summary.items()))
     lines.append("Not conformant." if summary["broken MUST"] else "Conformant: no MUST is broken.")

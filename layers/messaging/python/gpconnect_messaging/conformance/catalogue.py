@@ -1,7 +1,7 @@
-"""Every requirement id of both specification versions and of ITK3, with a title in our own words.
+"""Every requirement id of both specification versions and of ITK3, with a paraphrased title.
 
-What a message can show has a check, and the checks' own table says so. This module adds the rest: what a sender does
-(proven by tests that cite the id), what only a receiver does, and what does not apply to this product, with the reason.
+Requirements that a message can show come from the table of checks. This module adds the others: the sender's conduct
+(proven by tests that cite the id), rules for receivers, and rules that do not apply to this product, with the reason.
 """
 
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ class Kind(StrEnum):
     """How a requirement can be met."""
 
     CHECK = "check"
-    """A message shows it: a check says so, and tests prove the check."""
+    """A message shows it: a check covers it, and tests prove the check."""
     CONDUCT = "conduct"
-    """It is about what the sender does: only tests can prove it."""
+    """It is about the sender's conduct: only tests can prove it."""
     RECEIVER = "receiver only"
     """It binds the receiving system."""
     NOT_APPLICABLE = "not applicable"
@@ -39,34 +39,34 @@ class Requirement:
 
     @property
     def key(self) -> str:
-        """How tests and reports name it: `1.5:GPCM-SD-038`; without a version where it has none."""
+        """The name in tests and reports: `1.5:GPCM-SD-038`, or the id alone if it has no version."""
         return f"{self.version}:{self.id}" if self.version else self.id
 
 
 _M, _S = Level.MUST, Level.SHOULD
 _DISPLAY = "The person who writes the consultation works in the sending system, which this product serves"
-_STORIES = "A user story: its numbered requirements are listed by themselves"
-_GUIDANCE = "Guidance for payload specifications; Send Document's own rules are listed by themselves"
+_STORIES = "A user story: the numbered requirements are listed separately"
+_GUIDANCE = "Guidance for payload specifications; Send Document's own rules are listed separately"
 
 _CONDUCT_1_5 = (
     ("C-01", _M, "Messages travel by MESH"),
     ("SD-035", _S, "Original and replacement are void once the replacement is refused"),
-    ("SD-036", _S, "Each replacement names the one before it; many replacements are avoided"),
+    ("SD-036", _S, "A replacement names the one before it; many replacements are avoided"),
     ("SD-037", _S, "A replacement is sent within 24 hours"),
     ("SD-043", _M, "Every error that a response can report is handled"),
-    ("SD-044", _M, "A person is told of a report that the receiver did not accept"),
-    ("SD-045", _M, "A person is told where an acknowledgement does not come"),
+    ("SD-044", _M, "A person is notified of a report that the receiver did not accept"),
+    ("SD-045", _M, "A person is notified of a missing acknowledgement"),
     ("SD-CS-001", _M, "The PDF has all that the clinician entered"),
     ("SD-CS-002", _M, "The PDF shows data as the consultation is shown"),
     ("SD-CS-003", _M, "The message has all attachments of the consultation"),
     ("SD-CS-005", _M, "The PDF follows the prescribed layout"),
     ("SD-CS-006", _M, "The version is in the PDF and in the subject"),
-    ("SD-CS-007", _M, "Versions count from 1 for each consultation"),
-    ("SD-CS-008", _M, "A confidential consultation's PDF leaves out what the patient wants kept"),
+    ("SD-CS-007", _M, "Versions count from 1 within a consultation"),
+    ("SD-CS-008", _M, "A confidential consultation's PDF leaves out the data that the patient wants kept confidential"),
     ("SD-CS-009", _M, "A confidential item is replaced by a warning"),
-    ("SD-CS-010", _M, "The warning stands for each confidential item"),
-    ("SD-CS-011", _M, "Each section of the notes has a bold title"),
-    ("SD-CS-012", _M, "Sections of the notes are set apart by a line"),
+    ("SD-CS-010", _M, "Every confidential item has the warning"),
+    ("SD-CS-011", _M, "Every section of the notes has a bold title"),
+    ("SD-CS-012", _M, "A line separates the sections of the notes"),
     ("SD-CS-013", _M, "Section titles and notes are in two even columns"),
     ("SD-CS-014", _M, "The patient's name is larger than the rest"),
     ("SD-CS-015", _M, "The PDF has the NHS blues as backgrounds"),
@@ -74,8 +74,8 @@ _CONDUCT_1_5 = (
     ("SD-CS-069", _M, "Every clinically relevant encounter is reported"),
     ("SD-CS-070", _M, "Sending takes no extra work"),
     ("SD-CS-071", _M, "Nothing is sent for a patient of the sending practice itself"),
-    ("SD-CS-072", _M, "PDS tells the registered practice"),
-    ("SD-CS-073", _M, "Only what is clinically relevant is sent"),
+    ("SD-CS-072", _M, "The registered practice comes from PDS"),
+    ("SD-CS-073", _M, "Only clinically relevant data are sent"),
     ("SD-CS-074", _M, "A person can be asked to confirm before sending"),
     ("SD-CS-075", _M, "The report leaves within three hours"),
     ("SD-CS-076", _M, "Only the newest version of those three hours is sent"),
@@ -105,20 +105,20 @@ _RECEIVER_1_5 = (
 _CONDUCT_2_0 = (
     ("C-1", _M, "Messages travel by MESH"),
     ("SD-083", _M, "Nothing is sent for a patient of the sending practice itself"),
-    ("SD-084", _M, "PDS tells the registered practice"),
+    ("SD-084", _M, "The registered practice comes from PDS"),
     ("SD-086", _M, "The PDF has all that the clinician entered"),
     ("SD-087", _M, "The PDF shows data as the consultation is shown"),
     ("SD-088", _M, "The message has all attachments of the activity"),
     ("SD-090", _S, "The PDF has the data that all use cases share"),
-    ("SD-094", _M, "A person is told of a report that the receiver did not accept"),
-    ("SD-095", _M, "A person is told where an acknowledgement does not come"),
+    ("SD-094", _M, "A person is notified of a report that the receiver did not accept"),
+    ("SD-095", _M, "A person is notified of a missing acknowledgement"),
     ("SD-096", _M, "The report leaves within three hours"),
-    ("SD-129", _S, "Each replacement names the one before it; many replacements are avoided"),
+    ("SD-129", _S, "A replacement names the one before it; many replacements are avoided"),
 )
 _RECEIVER_2_0 = (("SD-128", _S, "A replacement that fails voids the documents before it"),)
 _ITK3 = (
     ("FHIR-PDS-01", _S, Kind.CONDUCT, "The document agrees with PDS", ""),
-    ("FHIR-PDS-03", _S, Kind.CONDUCT, "The record's flag on PDS is looked at", ""),
+    ("FHIR-PDS-03", _S, Kind.CONDUCT, "The record's flag on PDS is checked", ""),
     ("FHIR-PDS-04", _S, Kind.NOT_APPLICABLE, "A sensitive record's address may be given",
      "An option: a restricted patient's address and phone come only from the sender's own request"),
     ("FHIR-PDS-05", _S, Kind.CONDUCT, "Nothing is sent for a number that PDS calls invalid", ""),
@@ -127,20 +127,20 @@ _ITK3 = (
     ("FHIR-PDS-07", _M, Kind.NOT_APPLICABLE, "Without a valid number the patient is fully described",
      "Nothing is sent for an invalid number (FHIR-PDS-05)"),
     ("FHIR-PDS-08", _M, Kind.NOT_APPLICABLE, "A record under investigation does not stop the document",
-     "PDS's FHIR API shows no such flag: what stops is only a record without the practice to send to"),
+     "PDS's FHIR API has no such flag: only a record without a registered practice stops a message"),
     ("FHIR-PDS-09", _S, Kind.NOT_APPLICABLE, "Dissent from sharing does not stop the document",
      "No record of dissent reaches this product, so nothing can stop for it"),
     ("FHIR-MR-01", _M, Kind.CONDUCT, "Every recipient gets the same document", ""),
-    ("FHIR-TXT-01", _S, Kind.NOT_APPLICABLE, "The text leaves out what resources say",
-     "Send Document prescribes the words of the text (GPCM-SD-CS-023), and they name place and version"),
-    ("FHIR-CC-01", _S, Kind.NOT_APPLICABLE, "Payload guidance rules what cannot be coded", _GUIDANCE),
+    ("FHIR-TXT-01", _S, Kind.NOT_APPLICABLE, "The text does not repeat the resources",
+     "Send Document prescribes the words of the text (GPCM-SD-CS-023), including location and version"),
+    ("FHIR-CC-01", _S, Kind.NOT_APPLICABLE, "Payload guidance rules uncoded content", _GUIDANCE),
     ("FHIR-CC-03", _M, Kind.NOT_APPLICABLE, "Coded content is in the text as well",
-     "Send Document carries the text as a PDF: what must be in it is GPCM-SD-CS-001 and GPCM-SD-086"),
+     "Send Document carries the text as a PDF: GPCM-SD-CS-001 and GPCM-SD-086 rule its content"),
     ("FHIR-DOC-01", _M, Kind.CONDUCT, "Documents that are sent are logged", ""),
     ("FHIR-DOC-02", _S, Kind.NOT_APPLICABLE, "Showing, storing and printing are in the audit trail",
-     "This product imports and prints nothing, and `render` shows only a file that its reader already has"),
+     "This product imports and prints nothing, and `render` only shows a file that the operator already has"),
     ("FHIR-DOC-03", _S, Kind.NOT_APPLICABLE, "Audit records name patient and user",
-     "No one looks at documents in this product; its ledger keeps time and document id, and no NHS number"),
+     "Users do not read documents in this product; the ledger holds time and document id, and no NHS number"),
     ("FHIR-DOC-04", _M, Kind.CONDUCT, "The document can be shown to authorised people", ""),
     ("FHIR-DOC-09", _M, Kind.CONDUCT, "Section texts and attachments are treated as clinical data", ""),
     ("FHIR-V&V-01", _M, Kind.CONDUCT, "Documents are validated before they are sent", ""),
@@ -149,9 +149,9 @@ _ITK3 = (
 _USER_STORIES = (
     ("GPC-SD01", "Send the report of the right patient"),
     ("GPC-SD02", "Route the report to the right practice"),
-    ("GPC-SD03", "Make the PDF and what describes it"),
+    ("GPC-SD03", "Make the PDF and the metadata"),
     ("GPC-SD04", "Receive the report"),
-    ("GPC-SD05", "Tell staff of errors"),
+    ("GPC-SD05", "Notify staff of errors"),
     ("GPC-SD06", "Show the report's version"),
     ("GPC-SD07", "Send the report without work"),
     ("GPC-SD08", "Keep a consultation confidential"),
@@ -162,9 +162,9 @@ _USER_STORIES = (
     ("GPC-SD-OC-01", "Send an online consultation to the practice"),
     ("GPC-SD-OC-02", "Send an online consultation to another care provider"),
     ("GPC-SD-OC-03", "Route it to the right care provider"),
-    ("GPC-SD-OC-04", "Code what can be coded"),
-    ("GPC-SD-OC-05", "Say what the payload is"),
-    ("GPC-SD-OC-06", "Carry what is not coded"),
+    ("GPC-SD-OC-04", "Code the data that can be coded"),
+    ("GPC-SD-OC-05", "Describe the payload"),
+    ("GPC-SD-OC-06", "Carry data that are not coded"),
     ("GPC-SD-OC-07", "Triage"),
     ("GPC-SD-OC-08", "Let the patient choose another care provider"),
     ("GPC-SD-OC-09", "Send a report back to the practice"),
@@ -173,10 +173,10 @@ _USER_STORIES = (
 
 @cache
 def requirements() -> tuple[Requirement, ...]:
-    """List all requirements, those with a check first, each key once."""
+    """List all requirements, those with a check first; keys are unique."""
     checked = [
-        Requirement(version=each.version, id=each.id, level=each.level, kind=Kind.CHECK, title=each.title)
-        for each in CHECKS
+        Requirement(version=check.version, id=check.id, level=check.level, kind=Kind.CHECK, title=check.title)
+        for check in CHECKS
     ]
     others = [
         Requirement(version=version, id=f"GPCM-{short}", level=level, kind=kind, title=title)

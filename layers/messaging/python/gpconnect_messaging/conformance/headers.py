@@ -1,11 +1,11 @@
-"""The MESH envelope of a message as a check sees it, whichever way it was written down."""
+"""The MESH envelope of a message, read from any of the formats in which it is written."""
 
 import json
 import re
 from dataclasses import dataclass
 
 from gpconnect_messaging.itk3.envelope import Envelope
-from gpconnect_messaging.opening import UnopenedError, opened_xml, xml_parser
+from gpconnect_messaging.safe_parsing import UnsafeContentError, parse_xml, xml_parser
 
 _NAMES = {
     "mailbox": "sender", "mex-from": "sender", "from_dts": "sender", "from": "sender",
@@ -18,12 +18,12 @@ _HEADER_LINE = re.compile(r"([A-Za-z_-]+)\s*:\s*(.*)")
 
 
 class UnreadableEnvelopeError(Exception):
-    """The envelope is neither JSON, nor header lines, nor a MESH client's control file. Quotes none of it."""
+    """The envelope is neither JSON, header lines, nor a MESH client's control file. The text quotes nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """What MESH routes by and shows: "" where a header is missing. Personal data: its repr holds none."""
+    """The MESH headers that checks cover; "" if a header is missing. Personal data: the repr leaves it out."""
 
     sender: str = ""
     to: str = ""
@@ -38,13 +38,13 @@ class Headers:
 
     @classmethod
     def of(cls, envelope: Envelope) -> "Headers":
-        """See one of our own envelopes; until MESH names the mailbox of an organisation, its ODS code stands for it."""
+        """Convert the product's own envelope; an ODS code stands in until MESH has named the organisation's mailbox."""
         to = envelope.to or envelope.organisation
         return cls(envelope.mailbox, to, envelope.workflow_id, envelope.subject, envelope.local_id)
 
 
 def read_headers(raw: bytes) -> Headers:
-    """Read an envelope: our own JSON, a JSON object of Mex- headers, header lines, or a .CTL file of the MESH client.
+    """Read an envelope: JSON (the product's, or Mex- headers), header lines, or a .CTL file of the MESH client.
 
     Raises UnreadableEnvelopeError.
     """
@@ -73,7 +73,7 @@ def _lines(text: str) -> list[tuple[str, str]]:
 
 def _control_file(raw: bytes) -> list[tuple[str, str]]:
     try:
-        root = opened_xml(raw, xml_parser())
-    except UnopenedError:
+        root = parse_xml(raw, xml_parser())
+    except UnsafeContentError:
         raise UnreadableEnvelopeError("the control file is not well-formed XML") from None
-    return [(str(each.tag).rpartition("}")[2], (each.text or "").strip()) for each in root]
+    return [(str(element.tag).rpartition("}")[2], (element.text or "").strip()) for element in root]

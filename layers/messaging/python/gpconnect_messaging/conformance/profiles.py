@@ -1,19 +1,19 @@
-"""What the ITK3 and CareConnect profiles demand beyond FHIR itself: elements required, forbidden, fixed or single.
+"""Rules of the ITK3 and CareConnect profiles beyond FHIR itself: elements required, forbidden, fixed or single.
 
-Each line is `path mark`: `1` at least one, `0` none, `<2` at most one, `=value` fixed; a line applies wherever its
-parent is there. Facts of the StructureDefinitions ITK-Message-Bundle-1, ITK-Document-Bundle-1, ITK-MessageHeader-2,
+A rule is `path mark`: `1` at least one, `0` none, `<2` at most one, `=value` fixed; a rule applies wherever the parent
+element exists. Source: the StructureDefinitions ITK-Message-Bundle-1, ITK-Document-Bundle-1, ITK-MessageHeader-2,
 Extension-ITK-MessageHandling-2, ITK-Response-OperationOutcome-1, ITK-Attachment-Binary-1, ITK-Device-1 and the
-CareConnect ones named below. A resource is held to the profile of its place in the message, whether it claims it or
-not; slices by system or URL are judged in the code below the table.
+CareConnect ones named below. A resource is checked against the profile of the position in the message,
+claimed or not; the code below the table checks slices by system or URL.
 """
 
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
-from gpconnect_messaging.conformance.judgement import Fault, Judgement
+from gpconnect_messaging.conformance.check_result import CheckResult, Violation
+from gpconnect_messaging.conformance.message_under_test import NHS_NUMBER, ODS_CODE, SDS_USER, MessageUnderTest
 from gpconnect_messaging.conformance.rules import Rule
-from gpconnect_messaging.conformance.transmission import NHS_NUMBER, ODS_CODE, SDS_USER, Transmission
 from gpconnect_messaging.conformance.tree import Node
 
 _BUNDLE = (
@@ -74,13 +74,15 @@ _HEADER_BY_TYPE = {
     "OperationOutcome": "ITK-Response-OperationOutcome-1",
 }
 PROFILES = tuple(_TABLE)
-_OUTER_KINDS = {profile: frozenset(k for k, its in _HEADER_BY_TYPE.items() if its == profile) for profile in PROFILES}
-_INNER_KINDS = {profile: tuple(k for k, its in _BY_TYPE.items() if its == profile) for profile in PROFILES}
+_OUTER_KINDS = {
+    profile: frozenset(kind for kind, name in _HEADER_BY_TYPE.items() if name == profile) for profile in PROFILES
+}
+_INNER_KINDS = {profile: tuple(kind for kind, name in _BY_TYPE.items() if name == profile) for profile in PROFILES}
 CODED_CONTENT = ("ITK-Device-1", "CareConnect-Encounter-1", "CareConnect-List-1", "CareConnect-AllergyIntolerance-1")
 
 
 class _Demands(NamedTuple):
-    """What one profile asks of the children of the elements at one path."""
+    """The rules of one profile for the children of the elements at one path."""
 
     parent: tuple[str, ...]
     required: tuple[str, ...]
@@ -109,24 +111,24 @@ def _demands(profile: str) -> tuple[_Demands, ...]:
     )
 
 
-def _faults(resource: Node, profile: str) -> Iterator[Fault]:
+def _violations(resource: Node, profile: str) -> Iterator[Violation]:
     for demand in _demands(profile):
         for node in resource.at(*demand.parent):
             names = {child.name for child in node.children}
             for name in demand.required:
                 if name not in names:
-                    yield Fault(node, f"{profile} requires {name}")
+                    yield Violation(node, f"{profile} requires {name}")
             if not demand.forbidden.isdisjoint(names):
                 for child in node.children:
                     if child.name in demand.forbidden:
-                        yield Fault(child, f"{profile} forbids {child.name}")
+                        yield Violation(child, f"{profile} forbids {child.name}")
             for name in demand.single:
                 if name in names and len(found := node.all(name)) > 1:
-                    yield Fault(found[1], f"{profile} allows only one {name}")
+                    yield Violation(found[1], f"{profile} allows only one {name}")
             for name, value in demand.fixed:
                 for child in node.all(name):
                     if child.value != value:
-                        yield Fault(child, f"{profile} fixes {name} to {value}")
+                        yield Violation(child, f"{profile} fixes {name} to {value}")
 
 
 # --- slices -----------------------------------------------------------------------------------------------------------
@@ -136,78 +138,82 @@ _HANDLING_KEYS = (
 )  # fmt: skip
 
 
-def _handling(resource: Node, profile: str) -> Iterator[Fault]:
-    found = [e for e in resource.all("extension") if e.url and e.url.endswith("/Extension-ITK-MessageHandling-2")]
+def _handling(resource: Node, profile: str) -> Iterator[Violation]:
+    found = [
+        extension
+        for extension in resource.all("extension")
+        if (extension.url or "").endswith("/Extension-ITK-MessageHandling-2")
+    ]
     if len(found) != 1:
-        yield Fault(found[1] if found else resource, f"{profile} requires exactly one handling extension")
+        yield Violation(found[1] if found else resource, f"{profile} requires exactly one handling extension")
         return
-    urls = [each.url for each in found[0].children]
+    urls = [child.url for child in found[0].children]
     for key in _HANDLING_KEYS:
         if urls.count(key) != 1:
-            yield Fault(found[0], f"the handling extension requires {key}, once")
+            yield Violation(found[0], f"the handling extension requires {key}, once")
     for child in found[0].children:
         if child.name == "extension" and len(child.children) != 1:
-            yield Fault(child, "a key of the handling extension has exactly one value")
+            yield Violation(child, "a key of the handling extension has exactly one value")
         for coding in child.all("valueCoding"):
             for name in ("system", "code", "display"):
                 if coding.first(name) is None:
-                    yield Fault(coding, f"the handling extension requires {name} here")
+                    yield Violation(coding, f"the handling extension requires {name} here")
 
 
-def _one_each(*systems: str) -> Callable[[Node, str], Iterator[Fault]]:
-    def slices(resource: Node, profile: str) -> Iterator[Fault]:
+def _single_identifier(*systems: str) -> Callable[[Node, str], Iterator[Violation]]:
+    def slices(resource: Node, profile: str) -> Iterator[Violation]:
         for system in systems:
-            found = [each for each in resource.all("identifier") if each.text("system") == system]
-            for each in found:
-                if not each.text("value"):
-                    yield Fault(each, f"{profile} requires a value here")
+            found = [identifier for identifier in resource.all("identifier") if identifier.text("system") == system]
+            for identifier in found:
+                if not identifier.text("value"):
+                    yield Violation(identifier, f"{profile} requires a value here")
             if len(found) > 1:
-                yield Fault(found[1], f"{profile} allows only one identifier of this system")
+                yield Violation(found[1], f"{profile} allows only one identifier of this system")
 
     return slices
 
 
-def _patient(resource: Node, profile: str) -> Iterator[Fault]:
-    yield from _one_each(NHS_NUMBER)(resource, profile)
-    for each in resource.all("identifier"):
-        # Senders use the extension under its CareConnect and its GP Connect URL; the published example the second.
-        if each.text("system") == NHS_NUMBER and not each.extension("NHSNumberVerificationStatus-1"):
-            yield Fault(each, f"{profile} requires the NHS number's verification status")
-    official = [each for each in resource.all("name") if each.text("use") == "official"]
+def _patient(resource: Node, profile: str) -> Iterator[Violation]:
+    yield from _single_identifier(NHS_NUMBER)(resource, profile)
+    for identifier in resource.all("identifier"):
+        # Senders use the extension under a CareConnect or a GP Connect URL; the published example uses the latter.
+        if identifier.text("system") == NHS_NUMBER and not identifier.extension("NHSNumberVerificationStatus-1"):
+            yield Violation(identifier, f"{profile} requires the NHS number's verification status")
+    official = [name for name in resource.all("name") if name.text("use") == "official"]
     if len(official) != 1:
-        yield Fault(official[1] if official else resource, f"{profile} requires exactly one official name")
+        yield Violation(official[1] if official else resource, f"{profile} requires exactly one official name")
 
 
-_SLICES: dict[str, Callable[[Node, str], Iterator[Fault]]] = {
+_SLICES: dict[str, Callable[[Node, str], Iterator[Violation]]] = {
     "ITK-MessageHeader-2": _handling,
     "CareConnect-Patient-1": _patient,
-    "CareConnect-ITK-Header-Organization-1": _one_each(ODS_CODE),
-    "CareConnect-ITK-Header-Practitioner-1": _one_each(SDS_USER),
-    "CareConnect-Organization-1": _one_each(ODS_CODE),
-    "CareConnect-Practitioner-1": _one_each(SDS_USER),
+    "CareConnect-ITK-Header-Organization-1": _single_identifier(ODS_CODE),
+    "CareConnect-ITK-Header-Practitioner-1": _single_identifier(SDS_USER),
+    "CareConnect-Organization-1": _single_identifier(ODS_CODE),
+    "CareConnect-Practitioner-1": _single_identifier(SDS_USER),
 }
 
 
-def subjects(transmission: Transmission, profile: str) -> list[Node]:
-    """List the resources that a profile is for, by their place in the message."""
+def subjects(message: MessageUnderTest, profile: str) -> list[Node]:
+    """List the resources that a profile applies to, by position in the message."""
     if profile == "ITK-Message-Bundle-1":
-        return [transmission.root] if transmission.root.name == "Bundle" else []
+        return [message.root] if message.root.name == "Bundle" else []
     if profile == "ITK-Document-Bundle-1":
-        return [transmission.document] if transmission.document else []
+        return [message.document] if message.document else []
     if kinds := _OUTER_KINDS[profile]:
-        return [each for each in transmission.entries if each.name in kinds]
-    return [each for kind in _INNER_KINDS[profile] for each in transmission.resources(kind)]
+        return [resource for resource in message.entries if resource.name in kinds]
+    return [resource for kind in _INNER_KINDS[profile] for resource in message.resources(kind)]
 
 
 def conforms_to(profile: str) -> Rule:
-    """Make the rule that resources in a profile's place do what it demands."""
+    """Make the rule that the resources of a profile conform to it."""
     slices = _SLICES.get(profile)
 
-    def rule(transmission: Transmission) -> Judgement:
-        seen = subjects(transmission, profile)
-        faults = [fault for each in seen for fault in _faults(each, profile)]
+    def rule(message: MessageUnderTest) -> CheckResult:
+        nodes = subjects(message, profile)
+        violations = [violation for node in nodes for violation in _violations(node, profile)]
         if slices:
-            faults += [fault for each in seen for fault in slices(each, profile)]
-        return Judgement(seen, faults)
+            violations += [violation for node in nodes for violation in slices(node, profile)]
+        return CheckResult(nodes, violations)
 
     return rule

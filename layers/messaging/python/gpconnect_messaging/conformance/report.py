@@ -1,10 +1,10 @@
-"""The evidence: every requirement id, and what shows that it is met.
+"""The conformance evidence: every requirement id, and the tests that prove it.
 
     python -m gpconnect_messaging.conformance.report REQUIREMENTS_JSON FOLDER
 
-Reads which tests cite which requirement, and how they ended (written by every test run), and writes conformance.json
-and conformance.html. Nothing is called met without a test that cites it and passed: a check without one is not enough.
-The exit status is 1 where a requirement that binds this product is not met, and each is named.
+Reads which tests cite which requirement, with outcomes (every test run writes this file), and writes conformance.json
+and conformance.html. A requirement is met only if a test that cites it passed; a check alone is not enough.
+The exit status is 1 if a requirement that binds this product is not met; stderr names the requirements.
 """
 
 import argparse
@@ -22,8 +22,8 @@ from gpconnect_messaging.conformance.checks import CHECKS
 _VERSIONS = {"1.5": "Version 1.5", "2.0": "Version 2.0", "": "ITK3, FHIR and profiles"}
 
 
-class Standing(StrEnum):
-    """Where a requirement stands."""
+class RequirementStatus(StrEnum):
+    """Whether a requirement is met."""
 
     MET = "met"
     FAILING = "failing"
@@ -33,44 +33,44 @@ class Standing(StrEnum):
 
 
 _MEANINGS = {
-    Standing.MET: "tests that cite it passed",
-    Standing.FAILING: "a test that cites it failed",
-    Standing.OPEN: "no test that ran cites it",
-    Standing.RECEIVER: "binds the receiving system",
-    Standing.NOT_APPLICABLE: "does not bind this product; the reason is given",
+    RequirementStatus.MET: "tests that cite it passed",
+    RequirementStatus.FAILING: "a test that cites it failed",
+    RequirementStatus.OPEN: "no test that ran cites it",
+    RequirementStatus.RECEIVER: "binds the receiving system",
+    RequirementStatus.NOT_APPLICABLE: "does not bind this product; the reason is given",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """One requirement and what shows that it is met: the check's elements, and tests with their outcomes."""
+    """One requirement with proof: the elements that a check covers, and the tests with outcomes."""
 
     requirement: Requirement
-    standing: Standing
+    status: RequirementStatus
     looks_at: str
     tests: dict[str, str]
     mutants: int
-    """How many of the tests break a valid message and see the check catch it."""
+    """Number of tests that break a valid message and prove that the check detects it."""
 
 
 def gather(outcomes: dict[str, dict[str, str]]) -> list[Evidence]:
-    """Put every requirement together with its check and its tests.
+    """Match requirements with checks and tests.
 
-    `outcomes` maps a requirement to its tests and their outcomes. A citation without a version counts for the version
+    `outcomes` maps requirement → test → outcome. A citation without a version counts for the version
     that has the id; where both have it, with different meanings, only a citation with the version counts.
     """
     looks_at = {check.key: check.looks_at for check in CHECKS}
-    times = Counter(each.id for each in requirements())
+    times = Counter(requirement.id for requirement in requirements())
     gathered = []
-    for each in requirements():
-        tests = dict(outcomes.get(each.key, {}))
-        if times[each.id] == 1:
-            tests |= outcomes.get(each.id, {})
+    for requirement in requirements():
+        tests = dict(outcomes.get(requirement.key, {}))
+        if times[requirement.id] == 1:
+            tests |= outcomes.get(requirement.id, {})
         gathered.append(
             Evidence(
-                requirement=each,
-                standing=_standing(each, tests),
-                looks_at=looks_at.get(each.key, ""),
+                requirement=requirement,
+                status=_status(requirement, tests),
+                looks_at=looks_at.get(requirement.key, ""),
                 tests=dict(sorted(tests.items())),
                 mutants=sum("test_mutants.py" in test for test in tests),
             )
@@ -78,22 +78,22 @@ def gather(outcomes: dict[str, dict[str, str]]) -> list[Evidence]:
     return gathered
 
 
-def _standing(requirement: Requirement, tests: dict[str, str]) -> Standing:
+def _status(requirement: Requirement, tests: dict[str, str]) -> RequirementStatus:
     if requirement.kind is Kind.RECEIVER:
-        return Standing.RECEIVER
+        return RequirementStatus.RECEIVER
     if requirement.kind is Kind.NOT_APPLICABLE:
-        return Standing.NOT_APPLICABLE
+        return RequirementStatus.NOT_APPLICABLE
     if "failed" in tests.values():
-        return Standing.FAILING
-    return Standing.MET if "passed" in tests.values() else Standing.OPEN
+        return RequirementStatus.FAILING
+    return RequirementStatus.MET if "passed" in tests.values() else RequirementStatus.OPEN
 
 
-def unmutated(evidence: list[Evidence]) -> list[str]:
-    """Name the MUST requirements that a message can show and that no mutant breaks."""
+def musts_without_mutant(evidence: list[Evidence]) -> list[str]:
+    """List the MUST requirements with a check that no mutant breaks."""
     return [
-        each.requirement.key
-        for each in evidence
-        if each.requirement.kind is Kind.CHECK and each.requirement.level == "MUST" and not each.mutants
+        item.requirement.key
+        for item in evidence
+        if item.requirement.kind is Kind.CHECK and item.requirement.level == "MUST" and not item.mutants
     ]
 
 
@@ -101,20 +101,20 @@ def as_json(evidence: list[Evidence]) -> str:
     """Write the evidence as JSON."""
     return json.dumps(
         {
-            "summary": {standing: sum(each.standing is standing for each in evidence) for standing in Standing},
-            "visible_musts_without_mutant": unmutated(evidence),
+            "summary": {status: sum(item.status is status for item in evidence) for status in RequirementStatus},
+            "visible_musts_without_mutant": musts_without_mutant(evidence),
             "requirements": [
                 {
-                    "specification": each.requirement.version,
-                    "id": each.requirement.id,
-                    "level": each.requirement.level,
-                    "title": each.requirement.title,
-                    "standing": each.standing,
-                    "met_by_check": each.looks_at or None,
-                    "tests": each.tests,
-                    "reason": each.requirement.reason or None,
+                    "specification": item.requirement.version,
+                    "id": item.requirement.id,
+                    "level": item.requirement.level,
+                    "title": item.requirement.title,
+                    "standing": item.status,
+                    "met_by_check": item.looks_at or None,
+                    "tests": item.tests,
+                    "reason": item.requirement.reason or None,
                 }
-                for each in evidence
+                for item in evidence
             ],
         },
         indent=2,
@@ -140,35 +140,36 @@ a { color: #005eb8; }
 def as_html(evidence: list[Evidence]) -> str:
     """Write the evidence as one plain page, readable without colour or scripts."""
     counts = "".join(
-        f"<tr><th scope='row'>{standing}</th><td>{sum(each.standing is standing for each in evidence)}</td>"
-        f"<td>{_MEANINGS[standing]}</td></tr>"
-        for standing in Standing
+        f"<tr><th scope='row'>{status}</th><td>{sum(item.status is status for item in evidence)}</td>"
+        f"<td>{_MEANINGS[status]}</td></tr>"
+        for status in RequirementStatus
     )
     tables = "".join(_table(evidence, version, title) for version, title in _VERSIONS.items())
     contents = "".join(f"<li><a href='#v{version or 'any'}'>{title}</a></li>" for version, title in _VERSIONS.items())
-    without = unmutated(evidence)
+    without = musts_without_mutant(evidence)
     mutation = (
         f"<p>Without a mutant: {escape(', '.join(without))}.</p>"
         if without
-        else "<p>Every MUST that a message can show has a mutant: a valid message broken on purpose, and caught.</p>"
+        else "<p>Every MUST with a check has a mutant: a valid message, broken on purpose, that the check detects.</p>"
     )
     return (
         "<!DOCTYPE html>\n<html lang='en-GB'>\n<head>\n<meta charset='utf-8'>\n"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
         f"<title>Conformance evidence</title>\n<style>\n{_STYLE}</style>\n</head>\n<body>\n<main>\n"
         "<h1>Conformance evidence</h1>\n"
-        "<p>Every requirement of GP Connect Send Document and of ITK3, and what shows that this product meets it. "
-        "The titles are ours; the specification's words decide.</p>\n"
-        f"<table>\n<caption>Where the requirements stand</caption>\n<thead><tr><th scope='col'>Standing</th>"
+        "<p>Every requirement of GP Connect Send Document and of ITK3, with the tests that prove it for this product. "
+        "The titles are paraphrased; the specification is authoritative.</p>\n"
+        f"<table>\n<caption>Status of the requirements</caption>\n<thead><tr><th scope='col'>Status</th>"
         f"<th scope='col'>How many</th><th scope='col'>Meaning</th></tr></thead>\n<tbody>{counts}</tbody>\n</table>\n"
         f"{mutation}\n<nav aria-label='Versions'><ul>{contents}</ul></nav>\n{tables}</main>\n</body>\n</html>\n"
     )
 
 
 def _table(evidence: list[Evidence], version: str, title: str) -> str:
-    rows = "".join(_row(each) for each in evidence if (each.requirement.version or "") == version)
+    rows = "".join(_row(item) for item in evidence if (item.requirement.version or "") == version)
     columns = "".join(
-        f"<th scope='col'>{each}</th>" for each in ("Requirement", "Level", "In our words", "Standing", "Shown by")
+        f"<th scope='col'>{name}</th>"
+        for name in ("Requirement", "Level", "Requirement in brief", "Status", "Shown by")
     )
     return (
         f"<h2 id='v{version or 'any'}'>{title}</h2>\n<table>\n<caption>{title}: requirement by requirement</caption>\n"
@@ -176,21 +177,23 @@ def _table(evidence: list[Evidence], version: str, title: str) -> str:
     )
 
 
-def _row(each: Evidence) -> str:
-    requirement = each.requirement
+def _row(item: Evidence) -> str:
+    requirement = item.requirement
     shown = []
     if requirement.reason:
         shown.append(escape(requirement.reason))
-    if each.looks_at:
-        shown.append(f"check of <code>{escape(each.looks_at)}</code>")
-    if each.tests:
-        tests = "".join(f"<li><code>{escape(test)}</code>: {outcome}</li>" for test, outcome in each.tests.items())
-        words = "1 test" if len(each.tests) == 1 else f"{len(each.tests)} tests"
+    if item.looks_at:
+        shown.append(f"check of <code>{escape(item.looks_at)}</code>")
+    if item.tests:
+        tests = "".join(f"<li><code>{escape(test)}</code>: {outcome}</li>" for test, outcome in item.tests.items())
+        words = "1 test" if len(item.tests) == 1 else f"{len(item.tests)} tests"
         shown.append(f"<details><summary>{words}</summary><ul>{tests}</ul></details>")
-    marker = {Standing.FAILING: " class='failing'", Standing.OPEN: " class='open'"}.get(each.standing, "")
+    marker = {RequirementStatus.FAILING: " class='failing'", RequirementStatus.OPEN: " class='open'"}.get(
+        item.status, ""
+    )
     return (
         f"<tr><th scope='row'>{escape(requirement.id)}</th><td>{requirement.level}</td>"
-        f"<td>{escape(requirement.title)}</td><td{marker}>{each.standing}</td><td>{' '.join(shown)}</td></tr>\n"
+        f"<td>{escape(requirement.title)}</td><td{marker}>{item.status}</td><td>{' '.join(shown)}</td></tr>\n"
     )
 
 
@@ -199,20 +202,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make conformance", description="Write the conformance evidence.")
     parser.add_argument("outcomes", type=Path, help="which tests cite which requirement, as a test run wrote it")
     parser.add_argument("folder", type=Path, help="where conformance.html and conformance.json go")
-    given = parser.parse_args(arguments)
-    if not given.outcomes.exists():
-        print(f"{given.outcomes} is not there: run the tests first", file=sys.stderr)
+    options = parser.parse_args(arguments)
+    if not options.outcomes.exists():
+        print(f"{options.outcomes} does not exist: run the tests first", file=sys.stderr)
         return 2
-    evidence = gather(json.loads(given.outcomes.read_text(encoding="utf-8")))
-    given.folder.mkdir(parents=True, exist_ok=True)
-    (given.folder / "conformance.json").write_text(as_json(evidence) + "\n", encoding="utf-8")
-    (given.folder / "conformance.html").write_text(as_html(evidence), encoding="utf-8")
-    counts = Counter(each.standing for each in evidence)
-    print(", ".join(f"{counts[standing]} {standing}" for standing in Standing))
-    wanting = [each for each in evidence if each.standing in (Standing.FAILING, Standing.OPEN)]
-    for each in wanting:
-        print(f"{each.standing}: {each.requirement.key} {each.requirement.title}", file=sys.stderr)
-    return 1 if wanting else 0
+    evidence = gather(json.loads(options.outcomes.read_text(encoding="utf-8")))
+    options.folder.mkdir(parents=True, exist_ok=True)
+    (options.folder / "conformance.json").write_text(as_json(evidence) + "\n", encoding="utf-8")
+    (options.folder / "conformance.html").write_text(as_html(evidence), encoding="utf-8")
+    counts = Counter(item.status for item in evidence)
+    print(", ".join(f"{counts[status]} {status}" for status in RequirementStatus))
+    unmet = [item for item in evidence if item.status in (RequirementStatus.FAILING, RequirementStatus.OPEN)]
+    for item in unmet:
+        print(f"{item.status}: {item.requirement.key} {item.requirement.title}", file=sys.stderr)
+    return 1 if unmet else 0
 
 
 if __name__ == "__main__":

@@ -1,109 +1,109 @@
-"""The kinds of rules that checks are made of: a rule is a function of a transmission that answers a judgement."""
+"""Building blocks of checks: a rule is a function from a message to a `CheckResult`."""
 
 from collections.abc import Callable, Sequence
 
-from gpconnect_messaging.conformance.judgement import NOT_APPLICABLE, Fault, Judgement
-from gpconnect_messaging.conformance.transmission import Transmission
+from gpconnect_messaging.conformance.check_result import NOT_APPLICABLE, CheckResult, Violation
+from gpconnect_messaging.conformance.message_under_test import MessageUnderTest
 from gpconnect_messaging.conformance.tree import Node
 
-Rule = Callable[[Transmission], Judgement]
-Subjects = Callable[[Transmission], Sequence[Node]]
+Rule = Callable[[MessageUnderTest], CheckResult]
+Subjects = Callable[[MessageUnderTest], Sequence[Node]]
 
-# --- what a rule looks at ---------------------------------------------------------------------------------------------
+# --- subjects of a rule -----------------------------------------------------------------------------------------------
 
 
 def every(kind: str) -> Subjects:
     """All resources of a type in the payload."""
-    return lambda transmission: transmission.resources(kind)
+    return lambda message: message.resources(kind)
 
 
-def header(transmission: Transmission) -> Sequence[Node]:
+def header(message: MessageUnderTest) -> Sequence[Node]:
     """The MessageHeader."""
-    return [transmission.header] if transmission.header else []
+    return [message.header] if message.header else []
 
 
-def composition(transmission: Transmission) -> Sequence[Node]:
+def composition(message: MessageUnderTest) -> Sequence[Node]:
     """The Composition."""
-    return [transmission.composition] if transmission.composition else []
+    return [message.composition] if message.composition else []
 
 
-def patient(transmission: Transmission) -> Sequence[Node]:
+def patient(message: MessageUnderTest) -> Sequence[Node]:
     """The patient."""
-    return [transmission.patient] if transmission.patient else []
+    return [message.patient] if message.patient else []
 
 
-def organisation(transmission: Transmission) -> Sequence[Node]:
+def organisation(message: MessageUnderTest) -> Sequence[Node]:
     """The sending organisation."""
-    return [transmission.organisation] if transmission.organisation else []
+    return [message.organisation] if message.organisation else []
 
 
 # --- kinds of rules ---------------------------------------------------------------------------------------------------
 
 
-def rule_for_each(subjects: Subjects, fault: Callable[[Node, Transmission], Fault | None]) -> Rule:
-    """Judge every subject by itself; without subjects the rule does not apply."""
+def for_all(subjects: Subjects, violation: Callable[[Node, MessageUnderTest], Violation | None]) -> Rule:
+    """Apply a check to every subject; without subjects the rule does not apply."""
 
-    def rule(transmission: Transmission) -> Judgement:
-        seen = subjects(transmission)
-        if not seen:
+    def rule(message: MessageUnderTest) -> CheckResult:
+        nodes = subjects(message)
+        if not nodes:
             return NOT_APPLICABLE
-        faults = [found for each in seen if (found := fault(each, transmission)) is not None]
-        return Judgement(seen, faults)
+        violations = [found for node in nodes if (found := violation(node, message)) is not None]
+        return CheckResult(nodes, violations)
 
     return rule
 
 
 def has(subjects: Subjects, path: str) -> Rule:
-    """Each subject has something at the path (`name.name`); `name[x]` takes any type of a choice."""
+    """Every subject has a value at the path (`name.name`); `name[x]` matches any type of a choice."""
     names = tuple(path.split("."))
 
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+    def violation(subject: Node, _message: MessageUnderTest) -> Violation | None:
         found = _at(subject, names)
-        return None if any(each.value or each.children for each in found) else Fault(subject, f"{path} is missing")
+        return None if any(node.value or node.children for node in found) else Violation(subject, f"{path} is missing")
 
-    return rule_for_each(subjects, fault)
+    return for_all(subjects, violation)
 
 
 def lacks(subjects: Subjects, *paths: str) -> Rule:
-    """No subject has anything at any of the paths."""
+    """No subject has an element at any of the paths."""
     steps = {path: tuple(path.split(".")) for path in paths}
 
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+    def violation(subject: Node, _message: MessageUnderTest) -> Violation | None:
         for path, names in steps.items():
             if found := _at(subject, names):
-                return Fault(found[0], f"{path} must not be there")
+                return Violation(found[0], f"{path} must not be there")
         return None
 
-    return rule_for_each(subjects, fault)
+    return for_all(subjects, violation)
 
 
 def fixed(subjects: Subjects, path: str, *values: str, optional: bool = False) -> Rule:
-    """Each subject has, at the path, one of the values and nothing else."""
+    """Every element at the path has one of the values."""
     names, allowed = tuple(path.split(".")), frozenset(values)
     expected = " or ".join(values)
 
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+    def violation(subject: Node, _message: MessageUnderTest) -> Violation | None:
         found = subject.at(*names)
         if not found:
-            return None if optional else Fault(subject, f"{path} is missing; it must be {expected}")
-        wrong = [each for each in found if each.value not in allowed]
-        return Fault(wrong[0], f"{path} must be {expected}") if wrong else None
+            return None if optional else Violation(subject, f"{path} is missing; it must be {expected}")
+        wrong = [node for node in found if node.value not in allowed]
+        return Violation(wrong[0], f"{path} must be {expected}") if wrong else None
 
-    return rule_for_each(subjects, fault)
+    return for_all(subjects, violation)
 
 
 def coded(
     subjects: Subjects, path: str, system: str = "", *codes: str, written: Callable[[str], object] = bool
 ) -> Rule:
-    """Each subject has, at the path, a concept with a code: of the system and among the codes where they are given.
+    """Every subject has a concept with a code at the path, of the given system and among the given codes, if any.
 
-    `written` says whether a code can be one of the system's at all, by its form.
+    `written` says whether a code is well-formed in the system.
     """
     names, allowed = tuple(path.split(".")), frozenset(codes)
     expected = f"a code of {system}" if system else "a code"
     expected = f"{' or '.join(codes)} of {system}" if codes else expected
 
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+    def violation(subject: Node, _message: MessageUnderTest) -> Violation | None:
         concepts = subject.at(*names)
         for concept in concepts:
             for coding in concept.all("coding"):
@@ -115,83 +115,84 @@ def coded(
                     and (not allowed or code in allowed)
                 ):
                     return None
-        return Fault(concepts[0] if concepts else subject, f"{path} must have {expected}")
+        return Violation(concepts[0] if concepts else subject, f"{path} must have {expected}")
 
-    return rule_for_each(subjects, fault)
+    return for_all(subjects, violation)
 
 
 def described(subjects: Subjects, path: str) -> Rule:
-    """Each subject has, at the path, a concept with a code or, where there is none, with words."""
+    """Every subject has a concept at the path, with a code or else a text."""
     names = tuple(path.split("."))
 
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+    def violation(subject: Node, _message: MessageUnderTest) -> Violation | None:
         concepts = subject.at(*names)
         for concept in concepts:
             if concept.text("text") or any(coding.text("code") for coding in concept.all("coding")):
                 return None
-        return Fault(concepts[0] if concepts else subject, f"{path} must have a code, or else a text")
+        return Violation(concepts[0] if concepts else subject, f"{path} must have a code, or else a text")
 
-    return rule_for_each(subjects, fault)
+    return for_all(subjects, violation)
 
 
 def refers(subjects: Subjects, path: str, *kinds: str, optional: bool = False) -> Rule:
-    """Each subject's references at the path name resources of the payload, each of one of the types."""
+    """All references at the path name resources of the payload that have one of the types."""
     names, allowed = tuple(path.split(".")), frozenset(kinds)
     expected = " or ".join(kinds)
 
-    def fault(subject: Node, transmission: Transmission) -> Fault | None:
+    def violation(subject: Node, message: MessageUnderTest) -> Violation | None:
         references = _at(subject, names)
         if not references:
-            return None if optional else Fault(subject, f"{path} is missing; it must refer to {expected}")
+            return None if optional else Violation(subject, f"{path} is missing; it must refer to {expected}")
         for reference in references:
-            referred = transmission.referred(reference)
+            referred = message.referred(reference)
             if referred is None:
-                return Fault(reference, f"{path} must refer to {expected} inside the document")
+                return Violation(reference, f"{path} must refer to {expected} inside the document")
             if referred.name not in allowed:
-                return Fault(reference, f"{path} must refer to {expected}, not to {referred.name}")
+                return Violation(reference, f"{path} must refer to {expected}, not to {referred.name}")
         return None
 
-    return rule_for_each(subjects, fault)
+    return for_all(subjects, violation)
 
 
 def extended(subjects: Subjects, url_end: str, path: str = "") -> Rule:
-    """Each subject has an extension whose URL ends so, and in it something at the path."""
+    """Every subject has an extension whose URL ends with `url_end`, with a value at the path inside it."""
     names = tuple(path.split(".")) if path else ()
 
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+    def violation(subject: Node, _message: MessageUnderTest) -> Violation | None:
         extension = subject.extension(url_end)
         if extension is None:
-            return Fault(subject, f"the extension {url_end.strip('/')} is missing")
+            return Violation(subject, f"the extension {url_end.strip('/')} is missing")
         if names and not inner(extension, names):
-            return Fault(extension, f"{path} is missing from the extension {url_end.strip('/')}")
+            return Violation(extension, f"{path} is missing from the extension {url_end.strip('/')}")
         return None
 
-    return rule_for_each(subjects, fault)
+    return for_all(subjects, violation)
 
 
 def all_of(*rules: Rule) -> Rule:
-    """Hold where all hold."""
+    """Combine rules: the result holds if all of them hold."""
 
-    def rule(transmission: Transmission) -> Judgement:
-        judgements = [each(transmission) for each in rules]
-        return Judgement(
-            [node for each in judgements for node in each.seen], [fault for each in judgements for fault in each.faults]
+    def rule(message: MessageUnderTest) -> CheckResult:
+        results = [part(message) for part in rules]
+        return CheckResult(
+            [node for result in results for node in result.nodes],
+            [violation for result in results for violation in result.violations],
         )
 
     return rule
 
 
 def follows(resource: Node, profile: str) -> bool:
-    """Say whether a resource claims the profile, told by the end of its URL (national and local bases differ)."""
-    return any((each.value or "").endswith(f"/{profile}") for each in resource.at("meta", "profile"))
+    """Say whether a resource claims the profile, by the end of the profile URL (national and local bases differ)."""
+    return any((claimed.value or "").endswith(f"/{profile}") for claimed in resource.at("meta", "profile"))
 
 
 def inner(extension: Node, names: Sequence[str]) -> list[Node]:
-    """List the inner extensions at a path of urls that have a value, in whichever form."""
+    """List the inner extensions at a path of urls that have a value of any type."""
     nodes = [extension]
     for name in names:
-        nodes = [each for node in nodes for each in node.all("extension") if each.url == name]
-    return [each for each in nodes if any(child.name.startswith("value") for child in each.children)]
+        nodes = [child for node in nodes for child in node.all("extension") if child.url == name]
+    return [node for node in nodes if any(child.name.startswith("value") for child in node.children)]
 
 
 def _at(subject: Node, names: Sequence[str]) -> list[Node]:
@@ -199,7 +200,7 @@ def _at(subject: Node, names: Sequence[str]) -> list[Node]:
     for name in names:
         if name.endswith("[x]"):
             start = name[:-3]
-            nodes = [each for node in nodes for each in node.children if each.name.startswith(start)]
+            nodes = [child for node in nodes for child in node.children if child.name.startswith(start)]
         else:
-            nodes = [each for node in nodes for each in node.children if each.name == name]
+            nodes = [child for node in nodes for child in node.children if child.name == name]
     return nodes

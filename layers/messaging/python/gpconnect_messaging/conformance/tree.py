@@ -1,7 +1,7 @@
-"""One light tree for any FHIR message, XML or JSON, that knows the line of every element.
+"""One light tree for any FHIR message, XML or JSON, with the line of every element.
 
-A document's base64 is never copied into the tree: the node of a `Binary.content` or an attachment's `data` keeps its
-length and its two ends, which is all that a check looks at.
+A document's base64 is never copied into the tree: the node of a `Binary.content` or an attachment's `data` keeps only
+the length and both ends, which is enough for the checks.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from lxml import etree
 
-from gpconnect_messaging.opening import UnopenedError, opened_xml, unzipped, xml_parser
+from gpconnect_messaging.safe_parsing import UnsafeContentError, gunzip, parse_xml, xml_parser
 
 LARGEST_MESSAGE = 250 * 1024 * 1024
 """Longest message that is read, in bytes, uncompressed."""
@@ -45,12 +45,12 @@ _ACTS = frozenset(
 
 
 class UnreadableMessageError(Exception):
-    """The bytes are neither FHIR XML nor FHIR JSON: there is nothing to check. Quotes none of them."""
+    """The bytes are neither FHIR XML nor FHIR JSON: there is nothing to check. The text quotes nothing of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A document in base64, seen from outside: its length in characters, spaces not counted, and its two ends."""
+    """A document in base64: the length in characters without white space, and both ends."""
 
     length: int
     start: str
@@ -58,9 +58,9 @@ class Content:
 
 
 class Node:
-    """An element. A primitive has a `value`; an extension, or anything else that has one, its `url`.
+    """An element. A primitive has a `value`; an extension has a `url`.
 
-    The child of a `resource` or `contained` is the resource, named by its type. `line` counts from 1.
+    The child of a `resource` or `contained` is the resource, named by type. `line` counts from 1.
     """
 
     __slots__ = ("children", "content", "line", "name", "parent", "url", "value")
@@ -72,11 +72,11 @@ class Node:
         self.value = value
         self.url: str | None = None
         self.content: Content | None = None
-        # A list only where there are some: most elements are leaves, and there is a Node for every element.
+        # A list only if there are children: most elements are leaves, and every element is a Node.
         self.children: Sequence[Node] = ()
 
     def add(self, child: "Node") -> None:
-        """Put a child after the others."""
+        """Append a child."""
         if isinstance(self.children, list):
             self.children.append(child)
         else:
@@ -84,12 +84,12 @@ class Node:
 
     @property
     def path(self) -> str:
-        """Where the element stands, counted from 1 where it has brothers: `Bundle/entry[2]/resource/Patient`."""
+        """The element's path; siblings of one name are counted from 1: `Bundle/entry[2]/resource/Patient`."""
         if self.parent is None:
             return self.name
-        brothers = self.parent.all(self.name)
-        place = f"[{brothers.index(self) + 1}]" if len(brothers) > 1 else ""
-        return f"{self.parent.path}/{self.name}{place}"
+        siblings = self.parent.all(self.name)
+        index = f"[{siblings.index(self) + 1}]" if len(siblings) > 1 else ""
+        return f"{self.parent.path}/{self.name}{index}"
 
     def all(self, name: str) -> list["Node"]:
         """List the children of that name."""
@@ -103,7 +103,7 @@ class Node:
         return None
 
     def text(self, *names: str) -> str:
-        """Give the value that the first child at a path has, "" if there is none."""
+        """Return the value of the first child at a path, or ""."""
         node: Node | None = self
         for name in names:
             if node is None:
@@ -119,14 +119,14 @@ class Node:
         return nodes
 
     def extension(self, url_end: str) -> "Node | None":
-        """Find the first extension whose URL ends so."""
+        """Find the first extension whose URL ends with `url_end`."""
         for child in self.children:
             if child.name == "extension" and child.url and child.url.endswith(url_end):
                 return child
         return None
 
     def walk(self) -> list["Node"]:
-        """List this node and all below it, in the order of the text."""
+        """List this node and all descendants in document order."""
         found: list[Node] = []
         waiting = [self]
         while waiting:
@@ -138,7 +138,7 @@ class Node:
 
 
 class Tree(NamedTuple):
-    """A message's root, and whether the order of elements means anything: in XML it does, in JSON it does not."""
+    """A message's root, and whether the order of elements is significant (it is in XML, not in JSON)."""
 
     root: Node
     ordered: bool
@@ -148,7 +148,7 @@ def read(body: bytes) -> Tree:
     """Read a message or response, gzip'd or not. Raises UnreadableMessageError."""
     try:
         return _read(_plain(body))
-    except UnopenedError as error:
+    except UnsafeContentError as error:
         raise UnreadableMessageError(str(error)) from None
 
 
@@ -163,8 +163,8 @@ def _read(body: bytes) -> Tree:
 
 
 def _plain(body: bytes) -> bytes:
-    body = unzipped(body, LARGEST_MESSAGE)
-    # Only a document's bytes are many: a copy for a byte order mark is made only where there is one.
+    body = gunzip(body, LARGEST_MESSAGE)
+    # Messages can be large: copy only if there is a byte order mark to remove.
     return body.removeprefix(b"\xef\xbb\xbf").lstrip() if body[:1] not in (b"<", b"{") else body
 
 
@@ -173,7 +173,7 @@ def _plain(body: bytes) -> bytes:
 _PARSER = xml_parser(huge=True)
 _ENCODING = re.compile(rb"""^[^>]*encoding\s*=\s*["']([A-Za-z0-9._-]*)""")
 _ENCODINGS = frozenset({b"utf-8", b"utf8", b"utf-16", b"us-ascii", b"ascii"})
-# XPath measures and cuts inside libxml2, so that a long value never becomes a Python string.
+# XPath runs inside libxml2, so that a long value never becomes a Python string.
 _LENGTH = etree.XPath("string-length(@value)")
 _START = etree.XPath(f"substring(@value, 1, {_END})")
 _TAIL = etree.XPath(f"substring(@value, string-length(@value) - {_END - 1})")
@@ -186,13 +186,13 @@ def _read_xml(body: bytes) -> Node:
     opening = body[:200].replace(b"\x00", b"")
     declared = _ENCODING.search(opening)
     if declared and declared[1].lower() not in _ENCODINGS:
-        raise UnreadableMessageError("its encoding is neither UTF-8 nor UTF-16")
-    root = opened_xml(body, _PARSER)
+        raise UnreadableMessageError("the encoding is neither UTF-8 nor UTF-16")
+    root = parse_xml(body, _PARSER)
     return _from_element(root, None, 0)
 
 
 def _from_element(element: etree._Element, parent: Node | None, depth: int) -> Node:
-    # Every element of every message that is sent comes through here: as few calls as can be.
+    # Runs for every element of every message that is sent: as few calls as possible.
     if depth > _DEEPEST:
         raise UnreadableMessageError("it is nested too deeply")
     tag = element.tag
@@ -225,7 +225,7 @@ _HAVE_URL = frozenset({"extension", "modifierExtension"})
 
 
 def _known(tag: str) -> str:
-    """Drop FHIR's namespace; another namespace stays in the name, and so names nothing that FHIR knows."""
+    """Drop FHIR's namespace; a name in another namespace keeps it, so that no FHIR name matches."""
     name = tag.removeprefix(_FHIR)
     if len(_NAMES) < 2000:  # a strange message must not fill the memory
         _NAMES[tag] = name
@@ -259,17 +259,17 @@ def _read_json(body: bytes) -> Node:
         node = _Json(text).document()
     except (ValueError, IndexError, RecursionError):
         pass
-    if node is None:  # raised out here: the error holds the whole text
-        raise UnreadableMessageError("its JSON is not well-formed")
+    if node is None:  # raised outside the handler: the caught error holds the whole text
+        raise UnreadableMessageError("the JSON is not well-formed")
     return node
 
 
 class _Json:
-    """A reader that, unlike the standard library's, knows on which line it stands."""
+    """A JSON reader that, unlike the standard library's, tracks line numbers."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.place = 0
+        self.position = 0
         self._counted = 0
         self._line = 1
 
@@ -280,28 +280,28 @@ class _Json:
             raise ValueError
         ((wrapper,)) = holder.children
         if len(wrapper.children) != 1:
-            raise UnreadableMessageError("its JSON is no FHIR resource")
+            raise UnreadableMessageError("the JSON is not a FHIR resource")
         (resource,) = wrapper.children
         resource.parent = None
         return resource
 
     def _line_here(self) -> int:
-        self._line += self.text.count("\n", self._counted, self.place)
-        self._counted = self.place
+        self._line += self.text.count("\n", self._counted, self.position)
+        self._counted = self.position
         return self._line
 
     def _peek(self, *, at_end: bool = False) -> str:
-        match = _SPACE.match(self.text, self.place)
-        self.place = match.end() if match else self.place
-        return "" if at_end and self.place == len(self.text) else self.text[self.place]
+        match = _SPACE.match(self.text, self.position)
+        self.position = match.end() if match else self.position
+        return "" if at_end and self.position == len(self.text) else self.text[self.position]
 
     def _expect(self, character: str) -> None:
         if self._peek() != character:
             raise ValueError
-        self.place += 1
+        self.position += 1
 
     def _goes_on(self, closing: str) -> bool:
-        """Whether another member follows the one that was read; if not, the closing character must."""
+        """Whether another member follows; otherwise the closing character must follow."""
         if self._peek() == closing:
             return False
         self._expect(",")
@@ -309,16 +309,16 @@ class _Json:
 
     def _string(self) -> str:
         self._expect('"')
-        value, self.place = scanstring(self.text, self.place)
+        value, self.position = scanstring(self.text, self.position)
         return str(value)
 
     def _value(self, name: str, parent: Node, depth: int) -> None:
-        """Read a value as one child of `parent`, or as several where it is a list."""
+        """Read a value as a child of `parent`; a list becomes several children."""
         if depth > _DEEPEST:
             raise UnreadableMessageError("it is nested too deeply")
         opening = self._peek()
         if opening == "[":
-            self.place += 1
+            self.position += 1
             more = self._peek() != "]"
             while more:
                 self._value(name, parent, depth + 1)
@@ -381,19 +381,19 @@ class _Json:
                 text = node.content.start
             node.value = text
             return
-        match = _SCALAR.match(self.text, self.place)
+        match = _SCALAR.match(self.text, self.position)
         if not match:
             raise ValueError
-        self.place = match.end()
+        self.position = match.end()
         node.value = None if match[0] == "null" else match[0]
 
 
 def _take_narrative(node: Node, element: etree._Element) -> None:
-    """Keep a narrative's text, and of its elements those that FHIR forbids (txt-1): what acts or is fetched."""
+    """Keep a narrative's text and the elements that FHIR forbids (txt-1): active or fetched content."""
     node.value = "".join(map(str, element.itertext()))
-    for each in element.iter(etree.Element) if len(element) or element.attrib else ():
-        name = etree.QName(each).localname
-        if name in _ACTS or any(_acts(str(key), str(value)) for key, value in each.attrib.items()):
+    for descendant in element.iter(etree.Element) if len(element) or element.attrib else ():
+        name = etree.QName(descendant).localname
+        if name in _ACTS or any(_acts(str(key), str(value)) for key, value in descendant.attrib.items()):
             node.add(Node(name, node.line, node))
 
 
@@ -403,7 +403,7 @@ def _acts(attribute: str, value: str) -> bool:
 
 def _read_narrative(node: Node, xhtml: str) -> None:
     node.value = xhtml
-    if "<!" in xhtml:  # neither a document type nor anything else that a narrative has no use for
+    if "<!" in xhtml:  # a narrative needs no document type, comment or CDATA
         return
     with suppress(etree.XMLSyntaxError, ValueError):
         _take_narrative(node, etree.fromstring(xhtml, _PARSER))

@@ -1,1 +1,1 @@
-"""The documents of a request: which types may be sent, and whether a file is what its request says it is."""
+"""The documents of a request: permitted types, the gate that opens files, and rendered reports."""

@@ -1,6 +1,6 @@
-"""Says in labelled facts what a resource holds, whatever its type: a person reads all of it, in its own order.
+"""Lists the content of a resource of any type as labelled facts, complete and in the resource's order.
 
-What only programs need is left out: ids, profiles, and which system a code is of.
+Technical data are left out: ids, profiles, and the systems of codes.
 """
 
 import re
@@ -22,21 +22,21 @@ Fact = tuple[str, str]
 
 
 def in_words(name: str) -> str:
-    """A name of FHIR's as a person writes it: `AllergyIntolerance` is `Allergy intolerance`."""
+    """A FHIR name in plain English: `AllergyIntolerance` is `Allergy intolerance`."""
     return _WORD.sub(" ", name).lower().capitalize()
 
 
-def clinical_facts(resource: Any, called: Mapping[str, str]) -> tuple[Fact, ...]:
-    """All that a resource (an lxml element) says; `called` is what other resources are called, by their ids."""
-    return tuple(fact for fact in _facts(resource, (), called) if fact[1])
+def clinical_facts(resource: Any, names: Mapping[str, str]) -> tuple[Fact, ...]:
+    """The facts of a resource (an lxml element); `names` are the display names of other resources by id."""
+    return tuple(fact for fact in _facts(resource, (), names) if fact[1])
 
 
 def referred(reference: str) -> str:
-    """The id that a reference means, in any of its forms."""
+    """The id in a reference of any form."""
     return re.split(r"[:/#]", reference)[-1]
 
 
-def _facts(element: Any, above: tuple[str, ...], called: Mapping[str, str]) -> Iterator[Fact]:
+def _facts(element: Any, above: tuple[str, ...], names: Mapping[str, str]) -> Iterator[Fact]:
     if len(above) > _DEEPEST:
         yield _label(above[:1]), "(goes deeper than can be shown)"
         return
@@ -49,10 +49,10 @@ def _facts(element: Any, above: tuple[str, ...], called: Mapping[str, str]) -> I
         else:
             path = (*above, _CHOICE.sub(r"\1", name))
         if above or name not in ("id", "meta"):
-            yield from _said(child, name, path, called)
+            yield from _child_facts(child, name, path, names)
 
 
-def _said(child: Any, name: str, path: tuple[str, ...], called: Mapping[str, str]) -> Iterator[Fact]:
+def _child_facts(child: Any, name: str, path: tuple[str, ...], names: Mapping[str, str]) -> Iterator[Fact]:
     value = child.get("value")
     narrative = child.find(_NARRATIVE)
     if narrative is not None:
@@ -60,7 +60,7 @@ def _said(child: Any, name: str, path: tuple[str, ...], called: Mapping[str, str
     elif name in ("coding", "valueCoding"):
         yield _label(path[:-1] or path), _join(child, "code", "display")
     elif name == "reference" and value is not None:
-        yield _label(path[:-1] or path), called.get(referred(value), value)
+        yield _label(path[:-1] or path), names.get(referred(value), value)
     elif name == "data" and value is not None:
         yield _label(path), wording.size(len(value) * 3 // 4)
     elif value is not None:
@@ -69,12 +69,12 @@ def _said(child: Any, name: str, path: tuple[str, ...], called: Mapping[str, str
         unit = _join(child, "unit") or _join(child, "code")
         yield _label(path), f"{_join(child, 'comparator')} {_join(child, 'value')} {unit}".strip()
     else:
-        yield from _facts(child, path, called)
+        yield from _facts(child, path, names)
 
 
 def _join(element: Any, *names: str) -> str:
     found = (element.find(_FHIR + name) for name in names)
-    return " ".join(each.get("value", "") for each in found if each is not None)
+    return " ".join(child.get("value", "") for child in found if child is not None)
 
 
 def _label(path: tuple[str, ...]) -> str:

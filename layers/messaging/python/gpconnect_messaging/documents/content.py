@@ -1,14 +1,14 @@
-"""What a consultation report says, before anything is drawn: the request's data in words, redacted where it must be.
+"""The content of a consultation report before it is drawn: the request's data as text, redacted where required.
 
-What this module leaves out never reaches the drawing, so that it cannot be anywhere in the file (GPCM-SD-CS-008, -009,
--010); the message around the file is `requests.redaction`'s.
+Redacted data never reach the drawing code, so they cannot be in the file (GPCM-SD-CS-008, -009, -010).
+`requests.redaction` redacts the message around the file.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gpconnect_messaging.documents import wording
-from gpconnect_messaging.documents.layouts import Design
+from gpconnect_messaging.documents.report_designs import Design
 from gpconnect_messaging.requests.models import CodedItem, Request, Result, Section
 from gpconnect_messaging.usecases import USE_CASES
 
@@ -17,19 +17,19 @@ _ATTACHMENT_HEADINGS = ("Name", "Date and time", "Size")
 
 
 class TooManyLinesError(Exception):
-    """A report would be longer than may be rendered."""
+    """A report would exceed the maximum length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A text; its own line breaks are kept."""
+    """A text; line breaks are kept."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a table; an abnormal one is shown on a coloured ground and in bold, and says so in words."""
+    """A row of a table; an abnormal one has a coloured background, bold text and the word itself."""
 
     cells: tuple[str, ...]
     abnormal: bool = False
@@ -37,7 +37,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table. `widths` are its columns' shares of the whole."""
+    """A table. `widths` are the columns' shares of the total width."""
 
     headings: tuple[str, ...]
     widths: tuple[float, ...]
@@ -56,7 +56,7 @@ Block = Paragraph | Table | Picture
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A section of the notes: its title, and what stands beside it."""
+    """A section of the notes: a title and the blocks beside it."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -64,7 +64,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Notes under a bar that bears their heading, on each page that they reach."""
+    """Notes under a bar with a heading, which every page of the part repeats."""
 
     heading: str
     notes: tuple[Note, ...] = field(repr=False)
@@ -72,7 +72,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportContent:
-    """Everything that a report shows. `fields` are the labelled values by the layout's field names; empty: no value."""
+    """The full content of a report. `fields` are the labelled values by the layout's field names; empty: no value."""
 
     title: str
     version: int
@@ -82,7 +82,7 @@ class ReportContent:
 
     @property
     def least_lines(self) -> int:
-        """How many lines of notes there are at least: line breaks, rows, pictures, sections."""
+        """The minimum number of lines of notes: line breaks, rows, pictures, sections."""
         return sum(_least_lines(note) for part in self.parts for note in part.notes)
 
 
@@ -100,7 +100,7 @@ def _least_lines(note: Note) -> int:
 
 
 def report_content(request: Request, version: int, pictures: Mapping[str, bytes], design: Design) -> ReportContent:
-    """Say what the report of a request shows in a design. `pictures` are the images that its sections name, by key."""
+    """Build the content of a request's report in a design. `pictures` are the images that the sections name, by key."""
     title = USE_CASES[request.use_case].title or request.title or ""
     confidential = request.consultation.confidential
     return ReportContent(
@@ -113,7 +113,7 @@ def report_content(request: Request, version: int, pictures: Mapping[str, bytes]
 
 
 def needed_pictures(request: Request) -> list[str]:
-    """List the keys of the images that the report will show: none that is confidential."""
+    """List the keys of the images in the report; confidential ones are left out."""
     if request.consultation.confidential:
         return []
     shown = (section.images for section in request.consultation.sections if not section.confidential)
@@ -154,8 +154,8 @@ def _organisation(request: Request, design: Design) -> dict[str, str]:
 
 
 def _confidential_parts(design: Design) -> tuple[Part, ...]:
-    notice = Note("Clinical Notes", (Paragraph(wording.CONFIDENTIAL_CONSULTATION),))
-    return (Part(design.notes_heading, (*_summary_reason(design), notice)),)
+    warning = Note("Clinical Notes", (Paragraph(wording.CONFIDENTIAL_CONSULTATION),))
+    return (Part(design.notes_heading, (*_summary_reason(design), warning)),)
 
 
 def _parts(request: Request, pictures: Mapping[str, bytes], design: Design) -> tuple[Part, ...]:
@@ -167,8 +167,8 @@ def _parts(request: Request, pictures: Mapping[str, bytes], design: Design) -> t
     parts[design.notes_heading] += [_note(section, pictures) for section in consultation.sections]
     if consultation.unsent_attachments:
         rows = tuple(
-            Row((each.name, wording.moment(each.created), wording.size(each.size)))
-            for each in consultation.unsent_attachments
+            Row((attachment.name, wording.moment(attachment.created), wording.size(attachment.size)))
+            for attachment in consultation.unsent_attachments
         )
         table = Table(_ATTACHMENT_HEADINGS, (0.5, 0.3, 0.2), rows)
         title = "Attachments" if design.attachments_heading else "Attachments too large to send"
@@ -187,7 +187,7 @@ def _summary_reason(design: Design) -> tuple[Note, ...]:
 
 def _note(section: Section, pictures: Mapping[str, bytes]) -> Note:
     if section.confidential:
-        # Its title may say as much as its text.
+        # The title can reveal as much as the text.
         return Note("Notes", (Paragraph(wording.CONFIDENTIAL_ITEM),))
     blocks: list[Block] = []
     if section.text:

@@ -1,4 +1,4 @@
-"""Dropped documents that passed the gate, and what of its verdicts goes on into the message and its record."""
+"""Documents from the drop that passed the gate, with the verdict's data for the message and the record."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -10,9 +10,9 @@ from gpconnect_messaging.storage import DropFile
 
 @dataclass(frozen=True, slots=True)
 class OpenedFile(DropFile):
-    """A document as it is sent: `size` is that of `text` where that takes its place (a text turned into UTF-8).
+    """A document as it is sent. `text` replaces the file's bytes if it was converted to UTF-8; `size` is the size sent.
 
-    `sha256` (hex) is that of the file in the drop.
+    `sha256` (hex) is the hash of the file in the drop.
     """
 
     content_type: str = ""
@@ -22,13 +22,13 @@ class OpenedFile(DropFile):
 
     @classmethod
     def of(cls, file: DropFile, verdict: Verdict, sha256: str) -> Self:
-        """Join a file with the gate's verdict on it, and with its hash."""
+        """Combine a file with the gate's verdict and the hash."""
         size = file.size if verdict.text is None else len(verdict.text)
         return cls(file.key, file.version, size, file.at, verdict.content_type, sha256, verdict.active, verdict.text)
 
 
 def active_content(documents: Iterable[OpenedFile]) -> Iterator[str]:
-    """Say for the record what the environment let pass."""
+    """Describe the active content that the environment allows, for the record."""
     for number, document in enumerate(documents, 1):
         if document.active:
             yield f"document {number} holds {', '.join(document.active)}, which this environment allows"

@@ -1,4 +1,4 @@
-"""Writes a message's reading as one HTML page: no script, nothing fetched, readable without colour and on a phone."""
+"""Writes a message as one HTML page: no script, no external resources, readable without colour and on a phone."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -10,7 +10,7 @@ from gpconnect_messaging.documents.types import media_type
 
 
 class View(StrEnum):
-    """What a person may see: who may not see clinical content gets the administrative view."""
+    """The view of a message; the administrative view leaves clinical content out."""
 
     ADMINISTRATIVE = "administrative"
     CLINICAL = "clinical"
@@ -37,12 +37,12 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file:; 
 
 
 def page(reading: Reading, view: View, files: Mapping[int, str]) -> str:
-    """Write the page. `files` are the names of extracted documents by place, relative to the page."""
+    """Write the page. `files` are the paths of extracted documents by index, relative to the page."""
     clinical = view is View.CLINICAL
-    groups = [each for each in reading.groups if clinical or not each.clinical]
+    groups = [group for group in reading.groups if clinical or not group.clinical]
     body = "".join(map(_group, groups))
     documents = "".join(
-        _document(place, document, files.get(place), clinical) for place, document in enumerate(reading.documents)
+        _document(index, document, files.get(index), clinical) for index, document in enumerate(reading.documents)
     )
     note = "" if clinical else " – clinical content is left out"
     return (
@@ -50,7 +50,7 @@ def page(reading: Reading, view: View, files: Mapping[int, str]) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n'
-        # Not the document's title: a browser shows this in tabs and keeps it in its history.
+        # Not the document's title: a browser shows this in tabs and keeps it in the history.
         f"<title>{_TITLE}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         f"<header><h1>{escape(reading.title if clinical else _TITLE)}</h1>"
         f"<p>Confidential: personal data. {view.capitalize()} view{note}.</p></header>\n"
@@ -67,7 +67,7 @@ def _section(heading: str, facts: tuple[tuple[str, str], ...], more: str = "") -
     return f"<section><h2>{escape(heading)}</h2><dl>{rows}</dl>{more}</section>\n"
 
 
-def _document(place: int, document: Document, file: str | None, clinical: bool) -> str:
+def _document(index: int, document: Document, file: str | None, clinical: bool) -> str:
     content = document.content
     facts = [("Type", document.content_type or "not given")]
     facts.append(("Size", "cannot be decoded" if content is None else wording.size(len(content))))
@@ -81,4 +81,4 @@ def _document(place: int, document: Document, file: str | None, clinical: bool) 
         more = f'<p><a href="{name}">Open {name}</a></p>'
         if media_type(document.content_type) in {"image/png", "image/jpeg"}:
             more += f'<p><img src="{name}" alt="{escape(document.title or "Image")}"></p>'
-    return _section(f"Attachment {place + 1}", tuple(facts), more)
+    return _section(f"Attachment {index + 1}", tuple(facts), more)

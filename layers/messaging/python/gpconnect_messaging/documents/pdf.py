@@ -12,11 +12,11 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.pdfgen.textobject import PDFTextObject
 
-from gpconnect_messaging.documents import layouts
-from gpconnect_messaging.documents.arrangement import Box, Drawing, Page, Text
+from gpconnect_messaging.documents import report_designs
 from gpconnect_messaging.documents.content import ReportContent
-from gpconnect_messaging.documents.layouts import Design, PageSize
-from gpconnect_messaging.documents.lettering import Lettering, Line, lettering
+from gpconnect_messaging.documents.page_layout import Box, Drawing, Page, Text
+from gpconnect_messaging.documents.report_designs import Design, PageSize
+from gpconnect_messaging.documents.text_shaping import Lettering, Line, lettering
 
 _PRODUCT = "GP Connect"
 _WORDMARK = "NHS"
@@ -45,7 +45,7 @@ class Drawer:
             invariant=1,  # no clock, no random id
             pageCompression=1,
             lang="en-GB",
-            # Else every page would name Helvetica, which is not embedded.
+            # Otherwise every page would name Helvetica, which is not embedded.
             initialFontName=next(self._letters["regular"].runs(" "))[0],
         )
         canvas.setTitle(content.title.capitalize())
@@ -64,7 +64,7 @@ class Drawer:
         canvas.translate(self._shift, 0)
         layout, design = page.layout, self._design
         if layout.title_bar:
-            self._box(canvas, *layout.title_bar, layouts.NHS_BLUE)
+            self._box(canvas, *layout.title_bar, report_designs.NHS_BLUE)
         self._box(canvas, *layout.version_bar, design.version_ground)
         for ground in page.marks:
             if not isinstance(ground, Text):
@@ -78,7 +78,7 @@ class Drawer:
             if isinstance(mark, Text):
                 self._text(text, mark)
         footer = (design.footer, f"Page {number} of {total}")
-        self._edges(text, footer, layout.footer_y, layouts.FOOTER_GREY)
+        self._edges(text, footer, layout.footer_y, report_designs.FOOTER_GREY)
         canvas.drawText(text)
 
     def _strokes(self, canvas: Canvas, page: Page) -> None:
@@ -86,17 +86,21 @@ class Drawer:
         canvas.setLineWidth(thickness)
         canvas.setStrokeColor(HexColor(colour))
         canvas.rect(
-            layouts.LEFT, self._up(layout.bottom), layouts.RIGHT - layouts.LEFT, layout.bottom - layout.top, fill=0
+            report_designs.LEFT,
+            self._up(layout.bottom),
+            report_designs.RIGHT - report_designs.LEFT,
+            layout.bottom - layout.top,
+            fill=0,
         )
         if layout.rule:
             colour, thickness, inset = self._design.rule
             canvas.setLineWidth(thickness)
             canvas.setStrokeColor(HexColor(colour))
             y = self._up(layout.rule + page.pushed_rule)
-            canvas.line(layouts.LEFT + inset, y, layouts.RIGHT - inset, y)
+            canvas.line(report_designs.LEFT + inset, y, report_designs.RIGHT - inset, y)
 
     def _logo_or_wordmark(self, canvas: Canvas) -> None:
-        left, top, right, bottom = layouts.LOGO
+        left, top, right, bottom = report_designs.LOGO
         if self._logo:
             canvas.drawImage(
                 self._logo, left, self._up(bottom), right - left, bottom - top,
@@ -106,7 +110,7 @@ class Drawer:
         letters = self._letters["bold"]
         squeeze = (right - left - 5) / letters.width(_WORDMARK, _WORDMARK_SIZE)
         text = canvas.beginText()
-        text.setFillColor(HexColor(layouts.WHITE))
+        text.setFillColor(HexColor(report_designs.WHITE))
         text.setTextTransform(squeeze, 0, _SLANT, 1, left, self._up(bottom - 1))
         self._write(text, "bold", _WORDMARK_SIZE, Line(_WORDMARK, None, 0.0))
         canvas.drawText(text)
@@ -115,28 +119,32 @@ class Drawer:
         design = self._design
         if page.layout.title_bar:
             for words, style, size, y in (
-                (content.title, "bold", 12.96, layouts.TITLE_Y),
-                (design.confidentiality, design.confidentiality_style, 8.4, layouts.SUBTITLE_Y),
+                (content.title, "bold", 12.96, report_designs.TITLE_Y),
+                (design.confidentiality, design.confidentiality_style, 8.4, report_designs.SUBTITLE_Y),
             ):
                 line = self._line(style, words, size)
-                self._text(text, Text(line, style, size, design.centre - line.width / 2, y, layouts.WHITE))
-            text.setTextTransform(1, 0, design.product_slant, 1, layouts.PRODUCT_X, self._up(layouts.PRODUCT_Y))
+                self._text(text, Text(line, style, size, design.centre - line.width / 2, y, report_designs.WHITE))
+            text.setTextTransform(
+                1, 0, design.product_slant, 1, report_designs.PRODUCT_X, self._up(report_designs.PRODUCT_Y)
+            )
             self._write(text, "bold", 12, self._line("bold", _PRODUCT, 12))
         y, colour = page.layout.version_y, design.version_colour
-        related = self._line("regular", f"Number of related documents: {content.related_documents}", layouts.SMALL)
+        related = self._line(
+            "regular", f"Number of related documents: {content.related_documents}", report_designs.SMALL
+        )
         middle = design.centre - related.width / 2
-        self._edge(text, f"Version {content.version}", layouts.SMALL_LEFT, y, colour)
-        self._text(text, Text(related, "regular", layouts.SMALL, middle, y - 0.4, colour))
+        self._edge(text, f"Version {content.version}", report_designs.SMALL_LEFT, y, colour)
+        self._text(text, Text(related, "regular", report_designs.SMALL, middle, y - 0.4, colour))
         self._edge(text, f"Page {number} of {total}", None, y, colour)
 
     def _edges(self, text: PDFTextObject, words: tuple[str, str], y: float, colour: str) -> None:
-        self._edge(text, words[0], layouts.SMALL_LEFT, y, colour)
+        self._edge(text, words[0], report_designs.SMALL_LEFT, y, colour)
         self._edge(text, words[1], None, y, colour)
 
     def _edge(self, text: PDFTextObject, words: str, x: float | None, y: float, colour: str) -> None:
-        line = self._line("regular", words, layouts.SMALL)
-        at = layouts.SMALL_RIGHT - line.width if x is None else x
-        self._text(text, Text(line, "regular", layouts.SMALL, at, y, colour))
+        line = self._line("regular", words, report_designs.SMALL)
+        at = report_designs.SMALL_RIGHT - line.width if x is None else x
+        self._text(text, Text(line, "regular", report_designs.SMALL, at, y, colour))
 
     def _ground(self, canvas: Canvas, mark: Box | Drawing) -> None:
         if isinstance(mark, Box):
@@ -147,7 +155,9 @@ class Drawer:
             canvas.drawImage(picture, mark.x, self._up(mark.y + mark.height), mark.width, mark.height)
 
     def _box(self, canvas: Canvas, top: float, bottom: float, colour: str) -> None:
-        self._ground(canvas, Box(layouts.LEFT, top, layouts.RIGHT - layouts.LEFT, bottom - top, colour))
+        self._ground(
+            canvas, Box(report_designs.LEFT, top, report_designs.RIGHT - report_designs.LEFT, bottom - top, colour)
+        )
 
     def _text(self, text: PDFTextObject, mark: Text, *, y: float | None = None) -> None:
         if mark.line.drawn:
@@ -158,7 +168,7 @@ class Drawer:
     def _write(self, text: PDFTextObject, style: str, size: float, line: Line) -> None:
         if line.source is not None:
             original = b"\xfe\xff" + line.source.encode("utf-16-be")
-            # The library knows no marked content: operators go straight into the text object.
+            # The library has no API for marked content: write the operators into the text object.
             text._code.append(f"/Span <</ActualText <{original.hex()}>>> BDC")  # noqa: SLF001
         for name, characters in self._letters[style].runs(line.drawn):
             text.setFont(name, size)

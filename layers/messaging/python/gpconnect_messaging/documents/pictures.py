@@ -1,6 +1,6 @@
-"""Makes an image fit for a report: upright, no larger than print needs, and without what a camera wrote into it.
+"""Prepares an image for a report: upright, no larger than print needs, and without a camera's metadata.
 
-A photograph's own data can hold where and when it was taken: only its picture goes on.
+Metadata can hold where and when a photograph was taken: only the pixels are kept.
 """
 
 import contextlib
@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from PIL import Image, ImageCms, ImageMath, ImageOps
 
 _MOST_BYTES = 200 * 1024 * 1024
-"""What a decoded image may take; larger ones are not decoded (hazard: a small file that unpacks to gigabytes).
+"""Limit for a decoded image; larger ones are not decoded (hazard: a small file that unpacks to gigabytes).
 
 Scaling an image with transparency takes as much again.
 """
 _BYTES_OF_A_PIXEL = {"1": 2, "L": 1, "P": 5, "PA": 8, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
-"""Pillow's modes, with what they are turned into before they are scaled; every other one takes four."""
+"""Bytes per pixel by Pillow mode, including the mode converted to for scaling; every other mode takes four."""
 _BYTES_OF_A_PROGRESSIVE_PIXEL = 6
-"""Two bytes for each coefficient of three colours: the decoder keeps all of a progressive JPEG until its last scan."""
+"""Two bytes for each coefficient of three colours: the decoder keeps a whole progressive JPEG until the last scan."""
 _LONGEST_SIDE = 1500
 """Pixels: 300 to an inch over the notes' width."""
 _SIXTEEN_BITS = 65_535
@@ -25,7 +25,7 @@ _SIXTEEN_BITS = 65_535
 
 @dataclass(frozen=True, slots=True)
 class ScaledPicture:
-    """A JPEG or PNG, and its size in pixels."""
+    """A JPEG or PNG, with the size in pixels."""
 
     content: bytes = field(repr=False)
     width: int
@@ -33,7 +33,7 @@ class ScaledPicture:
 
 
 def scaled(content: bytes) -> ScaledPicture | None:
-    """Scale a PNG or JPEG; None for what cannot be decoded, or is too large to be safe."""
+    """Scale a PNG or JPEG; None if it cannot be decoded or is too large to be safe."""
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
             kind = "PNG" if image.format == "PNG" else "JPEG"  # Pillow names a JPEG of several pictures MPO
@@ -42,10 +42,10 @@ def scaled(content: bytes) -> ScaledPicture | None:
             plain = as_shown(image)
     except Exception:  # noqa: BLE001 - of damaged data a decoder raises anything: TypeError, struct.error, OSError, …
         return None
-    plain.info.clear()  # a comment, a place, a colour profile that is no longer its own
-    made = io.BytesIO()
-    plain.save(made, kind, quality=85)
-    return ScaledPicture(made.getvalue(), plain.width, plain.height)
+    plain.info.clear()  # comments, location, a colour profile that no longer applies
+    buffer = io.BytesIO()
+    plain.save(buffer, kind, quality=85)
+    return ScaledPicture(buffer.getvalue(), plain.width, plain.height)
 
 
 def may_be_decoded(image: Image.Image, side: int) -> bool:
@@ -58,16 +58,18 @@ def may_be_decoded(image: Image.Image, side: int) -> bool:
 
 
 def as_shown(image: Image.Image) -> Image.Image:
-    """Give an image of any of Pillow's modes in RGB, upright on white, as a viewer shows it, scaled to print."""
+    """Convert an image of any Pillow mode to RGB, upright on white, as a viewer shows it, scaled to print."""
     transparent = image.info.get("transparency") if image.mode.startswith("I") else None
     profile = image.info.get("icc_profile")
-    for name in ("xmp", "XML:com.adobe.xmp"):  # viewers turn a picture by its Exif data alone
+    for name in ("xmp", "XML:com.adobe.xmp"):  # viewers rotate a picture by Exif data only
         image.info.pop(name, None)
     plain = _for_scaling(image)
     plain.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
     plain = ImageOps.exif_transpose(plain)
     if profile and plain.mode in {"L", "RGB", "RGBA", "CMYK"}:
-        with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError):  # viewers pass over one that does not fit
+        with contextlib.suppress(
+            ImageCms.PyCMSError, OSError, ValueError
+        ):  # viewers ignore a profile that does not fit
             own, shown = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
             mode = "RGBA" if plain.mode == "RGBA" else "RGB"
             plain = ImageCms.profileToProfile(plain, own, shown, outputMode=mode) or plain
@@ -79,11 +81,11 @@ def as_shown(image: Image.Image) -> Image.Image:
 
 
 def _for_scaling(image: Image.Image) -> Image.Image:
-    """Turn an image into a mode whose values can be averaged, where its own cannot."""
+    """Convert an image to a mode whose values can be averaged, if necessary."""
     averaged = image.mode in {"L", "RGB", "RGBA", "CMYK"} and "transparency" not in image.info
     if averaged or image.mode == "F" or image.mode.startswith("I"):
         return image
-    if image.mode == "La":  # the only way from it
+    if image.mode == "La":  # the only conversion that Pillow has
         image = image.convert("LA")
     if image.mode == "LAB":
         profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
@@ -94,9 +96,9 @@ def _for_scaling(image: Image.Image) -> Image.Image:
 
 
 def _grey(image: Image.Image, transparent: int | None) -> Image.Image:
-    """Turn grey of more than eight bits into eight: Pillow's own conversion cuts off whatever is above 255.
+    """Convert grey of more than eight bits to eight: Pillow's own conversion clips values above 255.
 
-    Whole numbers are of sixteen bits, as PNG and TIFF have them, and fractions are up to one, or up to 255.
+    Integers have sixteen bits, as in PNG and TIFF; floats range up to one or up to 255.
     """
     if image.mode == "F":
         scale = 255 if float(str(image.getextrema()[1])) <= 1 else 1

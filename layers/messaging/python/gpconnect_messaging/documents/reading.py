@@ -1,7 +1,7 @@
-"""Reads any ITK3 message for a person: who sent what about whom, and the documents in it (FHIR-DOC-04).
+"""Reads any ITK3 message for display: sender, recipient, patient, content and documents (FHIR-DOC-04).
 
-Tolerant: what is missing is left out, and what is unknown is shown by its own name. It judges nothing: that is
-`conformance`'s work.
+The reader is tolerant: missing elements are left out, and unknown ones keep FHIR's name. `conformance` checks
+messages; this module does not.
 """
 
 import base64
@@ -14,7 +14,7 @@ from lxml import etree
 
 from gpconnect_messaging.documents import wording
 from gpconnect_messaging.documents.clinical_facts import clinical_facts, in_words, referred
-from gpconnect_messaging.opening import DocumentTypeError, UnopenedError, opened_xml, xml_parser
+from gpconnect_messaging.safe_parsing import DocumentTypeError, UnsafeContentError, parse_xml, xml_parser
 
 _FHIR = "{http://hl7.org/fhir}"
 _HANDLING = "Extension-ITK-MessageHandling"
@@ -30,11 +30,11 @@ _LABELS = {
     "LocalExtension": "Local extension",
 }
 _ORDER = ("Patient", "Document", "Content", "Outcome", "Response", "Practitioner", "RelatedPerson", "Organisation")
-"""What a person looks for, first things first, resources with the content; the message's own facts come last."""
+"""The order of the groups on a page; clinical resources count as content, unlisted groups come last."""
 
 
 class UnreadableMessageError(Exception):
-    """The file is not an ITK3 message in XML: check what it is. Holds nothing of its content."""
+    """The file is not an ITK3 message in XML. The text quotes nothing of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document that the message carries; `content` is None where its base64 is broken."""
+    """A document that the message carries; `content` is None if the base64 is broken."""
 
     title: str = field(repr=False)
     content_type: str
@@ -57,7 +57,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A message as a person reads it, documents in the message's order. A title can be clinical."""
+    """A message for display, with documents in message order. A title can be clinical."""
 
     title: str = field(repr=False)
     groups: tuple[Facts, ...] = field(repr=False)
@@ -67,46 +67,45 @@ class Reading:
 def read_message(content: bytes) -> Reading:
     """Read a message. Raises UnreadableMessageError."""
     try:
-        root = opened_xml(content, xml_parser(huge=True, blanks=True))
+        root = parse_xml(content, xml_parser(huge=True, blanks=True))
     except DocumentTypeError:
         raise UnreadableMessageError("XML with a document type, which FHIR forbids") from None
-    except UnopenedError:
+    except UnsafeContentError:
         raise UnreadableMessageError("not well-formed XML") from None
     if root.tag != f"{_FHIR}Bundle":
         raise UnreadableMessageError("not a FHIR Bundle")
     resources = list(_resources(root))
-    if not any(_name(each) == "MessageHeader" for each in resources):
+    if not any(_name(resource) == "MessageHeader" for resource in resources):
         raise UnreadableMessageError("a Bundle without a MessageHeader")
-    title = next((_value(each, "title") for each in resources if _name(each) == "Composition"), "")
-    called = {
-        _value(each, "id"): _called(each) for each in reversed(resources)
-    }  # the first, where an id is there twice
-    groups = [facts for each in resources for facts in _groups(each, called)]
-    shown = sorted((each for each in groups if each.facts), key=_place)
+    title = next((_value(resource, "title") for resource in resources if _name(resource) == "Composition"), "")
+    # Reversed, so that the first of several resources with one id wins.
+    names = {_value(resource, "id"): _display_name(resource) for resource in reversed(resources)}
+    groups = [facts for resource in resources for facts in _groups(resource, names)]
+    shown = sorted((group for group in groups if group.facts), key=_rank)
     return Reading(title or "ITK3 message", tuple(shown), tuple(_documents(resources)))
 
 
-def _groups(resource: Any, called: Mapping[str, str]) -> Iterator[Facts]:
+def _groups(resource: Any, names: Mapping[str, str]) -> Iterator[Facts]:
     name = _name(resource)
     if name == "Composition":
-        yield from _composition(resource, called)
+        yield from _composition(resource, names)
     elif name in _GROUPS:
         yield from _GROUPS[name](resource)
     elif name != _DOCUMENT:
-        yield Facts(_called(resource), clinical_facts(resource, called), clinical=True)
+        yield Facts(_display_name(resource), clinical_facts(resource, names), clinical=True)
 
 
-def _called(resource: Any) -> str:
-    """What a person calls a resource: its type, and the name, title or code that it has."""
+def _display_name(resource: Any) -> str:
+    """A resource's name for display: the type, and the name, title or code if there is one."""
     if _name(resource) == _DOCUMENT:
         return _DOCUMENT
-    said = _human_name(resource) or next(
+    label = _human_name(resource) or next(
         filter(None, (_value(resource, path) for path in ("name", "title", "code/coding/display", "code/text"))), ""
     )
-    return ": ".join(filter(None, (in_words(_name(resource)), said)))
+    return ": ".join(filter(None, (in_words(_name(resource)), label)))
 
 
-def _place(group: Facts) -> int:
+def _rank(group: Facts) -> int:
     heading = "Content" if group.clinical else group.heading
     return _ORDER.index(heading) if heading in _ORDER else len(_ORDER)
 
@@ -120,12 +119,10 @@ def _header(header: Any) -> Iterator[Facts]:
     ]
     for extension in header.iterfind(f"{_FHIR}extension"):
         if _HANDLING in extension.get("url", ""):
-            facts += [
-                (_label(each.get("url", "")), _any_value(each)) for each in extension.iterfind(f"{_FHIR}extension")
-            ]
+            facts += [(_label(key.get("url", "")), _any_value(key)) for key in extension.iterfind(f"{_FHIR}extension")]
     yield _facts("Message", facts)
-    answer = [("Answers", _value(header, "response/identifier")), ("Result", _value(header, "response/code"))]
-    yield _facts("Response", answer)
+    response = [("Answers", _value(header, "response/identifier")), ("Result", _value(header, "response/code"))]
+    yield _facts("Response", response)
 
 
 def _outcome(outcome: Any) -> Iterator[Facts]:
@@ -159,7 +156,7 @@ def _organisation(organisation: Any) -> Iterator[Facts]:
     )
 
 
-def _composition(composition: Any, called: Mapping[str, str]) -> Iterator[Facts]:
+def _composition(composition: Any, names: Mapping[str, str]) -> Iterator[Facts]:
     yield _facts(
         "Document",
         [
@@ -172,16 +169,20 @@ def _composition(composition: Any, called: Mapping[str, str]) -> Iterator[Facts]
     )
     sections = composition.iter(f"{_FHIR}section")
     facts = [("Title", _value(composition, "title")), ("Summary", _narrative(composition))]
-    facts += [(_value(each, "title") or "Section", _section(each, called)) for each in sections]
+    facts += [(_value(section, "title") or "Section", _section(section, names)) for section in sections]
     yield Facts("Content", tuple((label, value) for label, value in facts if value), clinical=True)
 
 
-def _section(section: Any, called: Mapping[str, str]) -> str:
-    """What a section says, and what it refers to: each of both is shown elsewhere on the page."""
-    references = [each.get("value", "") for each in section.iterfind(f"{_FHIR}entry/{_FHIR}reference")]
-    found = dict.fromkeys(called.get(referred(each), "something that is not in the message") for each in references)
-    seen = "; ".join("the documents" if each == _DOCUMENT else each for each in found)
-    return ". ".join(filter(None, (_narrative(section).rstrip("."), seen and f"see {seen}"))) or "see its sections"
+def _section(section: Any, names: Mapping[str, str]) -> str:
+    """A section's narrative, and the names of the resources that it refers to."""
+    references = [reference.get("value", "") for reference in section.iterfind(f"{_FHIR}entry/{_FHIR}reference")]
+    found = dict.fromkeys(
+        names.get(referred(reference), "something that is not in the message") for reference in references
+    )
+    seen = "; ".join("the documents" if name == _DOCUMENT else name for name in found)
+    return (
+        ". ".join(filter(None, (_narrative(section).rstrip("."), seen and f"see {seen}"))) or "see the sections inside"
+    )
 
 
 _DOCUMENT = "Binary"
@@ -197,11 +198,11 @@ _GROUPS = {
 
 def _documents(resources: list[Any]) -> Iterator[Document]:
     titles: dict[str, str] = {}
-    for composition in (each for each in resources if _name(each) == "Composition"):
+    for composition in (resource for resource in resources if _name(resource) == "Composition"):
         for section in composition.iter(f"{_FHIR}section"):
             for reference in section.iterfind(f"{_FHIR}entry/{_FHIR}reference"):
                 titles[referred(reference.get("value", ""))] = _value(section, "title")
-    for binary in (each for each in resources if _name(each) == _DOCUMENT):
+    for binary in (resource for resource in resources if _name(resource) == _DOCUMENT):
         try:
             content = base64.b64decode("".join(_value(binary, "content").split()), validate=True)
         except (binascii.Error, ValueError):

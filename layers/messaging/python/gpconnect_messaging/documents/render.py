@@ -1,4 +1,4 @@
-"""Draws an ITK3 message as a page for a person, or says what it holds as JSON, and extracts its documents.
+"""Renders an ITK3 message as an HTML page or as JSON, and extracts the documents.
 
 python -m gpconnect_messaging.documents.render FILE --view clinical --extract FOLDER --page PAGE.html
 """
@@ -25,16 +25,16 @@ _ENDINGS = {
 
 
 def extract(documents: Sequence[Document], folder: Path) -> dict[int, Path]:
-    """Write the documents into a folder; return their files by place.
+    """Write the documents into a folder; return the files by the document's index.
 
-    The names are ours, so that nothing in a message can choose where a file goes or what opens it.
+    The function chooses the names, so that a message cannot choose where a file goes or which program opens it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
-    for place, document in enumerate(documents):
+    for index, document in enumerate(documents):
         if document.content is not None:
-            files[place] = folder / f"document-{place + 1}.{_ENDINGS.get(media_type(document.content_type), 'bin')}"
-            _write(files[place], document.content)
+            files[index] = folder / f"document-{index + 1}.{_ENDINGS.get(media_type(document.content_type), 'bin')}"
+            _write(files[index], document.content)
     return files
 
 
@@ -42,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Exit status 1: the file cannot be read."""
     parser = argparse.ArgumentParser(
         prog="python -m gpconnect_messaging.documents.render",
-        description="Draw an ITK3 message (FHIR STU3 XML) as an HTML page for a person, and extract its documents.",
-        epilog="What is written holds personal data; only you may read it.",
+        description="Render an ITK3 message (FHIR STU3 XML) as an HTML page, and extract the documents.",
+        epilog="The output holds personal data; the files are readable only by you.",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the message")
     parser.add_argument(
@@ -53,10 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=View.ADMINISTRATIVE,
         help="administrative (the default) leaves clinical content out; clinical shows all",
     )
-    parser.add_argument("--page", type=Path, metavar="PAGE", help="where to write it; else it is printed")
+    parser.add_argument("--page", type=Path, metavar="PAGE", help="where to write the page (default: standard output)")
     parser.add_argument("--json", action="store_true", help="write JSON for a program instead of a page")
     parser.add_argument(
-        "--extract", type=Path, metavar="FOLDER", help="where to put the documents (clinical view only)"
+        "--extract", type=Path, metavar="FOLDER", help="where to write the documents (clinical view only)"
     )
     options = parser.parse_args(arguments)
     if options.extract and options.view is not View.CLINICAL:
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"the file cannot be read: {error.strerror}")
     except UnreadableMessageError as error:
-        return _fail(f"the file is no ITK3 message: {error}")
+        return _fail(f"the file is not an ITK3 message: {error}")
     _produce(reading, options)
     return 0
 
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _produce(reading: Reading, options: argparse.Namespace) -> None:
     files = extract(reading.documents, options.extract) if options.extract else {}
     beside = options.page.parent if options.page else Path()
-    names = {place: Path(os.path.relpath(file, beside)).as_posix() for place, file in files.items()}
+    names = {index: Path(os.path.relpath(file, beside)).as_posix() for index, file in files.items()}
     write = _as_json if options.json else page
     written = write(reading, options.view, names)
     if options.page:
@@ -84,7 +84,7 @@ def _produce(reading: Reading, options: argparse.Namespace) -> None:
 
 
 def _as_json(reading: Reading, view: View, files: Mapping[int, str]) -> str:
-    """The same facts as the page's, and no more of them in the administrative view."""
+    """The facts of the page as JSON; the administrative view leaves out the same ones."""
     clinical = view is View.CLINICAL
     groups = [
         {"heading": group.heading, "facts": [{"label": label, "value": value} for label, value in group.facts]}
@@ -96,13 +96,13 @@ def _as_json(reading: Reading, view: View, files: Mapping[int, str]) -> str:
             **({"title": document.title} if clinical else {}),
             "content_type": document.content_type,
             "size": None if document.content is None else len(document.content),
-            **({"file": files[place]} if place in files else {}),
+            **({"file": files[index]} if index in files else {}),
         }
-        for place, document in enumerate(reading.documents)
+        for index, document in enumerate(reading.documents)
     ]
     title = {"title": reading.title} if clinical else {}
-    found = {**title, "view": view, "groups": groups, "documents": documents}
-    return json.dumps(found, ensure_ascii=False, indent=2) + "\n"
+    summary = {**title, "view": view, "groups": groups, "documents": documents}
+    return json.dumps(summary, ensure_ascii=False, indent=2) + "\n"
 
 
 def _write(target: Path, content: bytes) -> None:
@@ -111,8 +111,8 @@ def _write(target: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _fail(why: str) -> int:
-    print(why, file=sys.stderr)  # noqa: T201 - a command speaks to its person
+def _fail(reason: str) -> int:
+    print(reason, file=sys.stderr)  # noqa: T201 - the command's error output
     return 1
 
 

@@ -1,6 +1,6 @@
-"""Renders the consultation report of a request that comes without a primary document (GPCM-SD-CS-001 … 016).
+"""Renders the consultation report of a request without a primary document (GPCM-SD-CS-001 … 016).
 
-The rendering library is imported when the first report is rendered, and not before: most requests bring their own.
+The rendering library is imported for the first report and not before: most requests have a primary document.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpconnect_messaging.documents.content import TooManyLinesError, needed_pictures, report_content
-from gpconnect_messaging.documents.layouts import PageSize, designed
+from gpconnect_messaging.documents.report_designs import PageSize, designed
 from gpconnect_messaging.requests.models import Request, RequestedDocument
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.specification import ReportDesign
 from gpconnect_messaging.usecases import USE_CASES
 
 if TYPE_CHECKING:
-    from gpconnect_messaging.documents.arrangement import Arranger
+    from gpconnect_messaging.documents.page_layout import Arranger
     from gpconnect_messaging.documents.pdf import Drawer
 
 MOST_LINES = 20_000
-"""The longest report, in lines: some four hundred pages, more than anybody reads, and 50 MB while it is drawn."""
+"""Maximum lines of a report: some four hundred pages, and 50 MB of memory during rendering."""
 
 _KEY = "consultation-report.pdf"
 _CHUNK = 192 * 1024
@@ -29,7 +29,7 @@ _CHUNK = 192 * 1024
 
 @dataclass(frozen=True, slots=True)
 class RenderedReport:
-    """A report that was rendered here, to be sent as the primary document."""
+    """A rendered report, sent as the primary document."""
 
     content: bytes = field(repr=False)
 
@@ -39,7 +39,7 @@ class RenderedReport:
         return len(self.content)
 
     def chunks(self) -> Iterator[bytes]:
-        """Give the report piece by piece."""
+        """Yield the report in pieces."""
         return (self.content[start : start + _CHUNK] for start in range(0, self.size, _CHUNK))
 
 
@@ -47,7 +47,7 @@ class RenderedReport:
 class ReportRenderer:
     """Renders reports in one design on one paper size. `logo` and `fonts` are files that the deployer supplies.
 
-    Without a logo a plain wordmark stands in its place; a character that no font covers is drawn in words.
+    Without a logo a plain wordmark is drawn; a character that no font covers is drawn in words.
     """
 
     design: ReportDesign
@@ -56,9 +56,9 @@ class ReportRenderer:
     fonts: tuple[Path, ...] = ()
 
     def render(self, request: Request, version: int, read: Callable[[str], bytes]) -> RenderedReport:
-        """Render a request's report; `read` gives an image of it by key. The same input gives the same bytes.
+        """Render a request's report; `read` returns an image by key. The same input gives the same bytes.
 
-        Raises RequestRefusedError where it would be longer than MOST_LINES.
+        Raises RequestRefusedError if the report would be longer than MOST_LINES.
         """
         pictures = {key: read(key) for key in needed_pictures(request)}
         arranger, drawer = self._tools
@@ -71,7 +71,7 @@ class ReportRenderer:
 
     @cached_property
     def _tools(self) -> "tuple[Arranger, Drawer]":
-        from gpconnect_messaging.documents.arrangement import Arranger
+        from gpconnect_messaging.documents.page_layout import Arranger
         from gpconnect_messaging.documents.pdf import Drawer
 
         shift, design = designed(self.design, self.page_size)
@@ -79,7 +79,7 @@ class ReportRenderer:
 
 
 def as_carried(request: Request, content_types: Sequence[str]) -> Request:
-    """Give the request's documents the content types that travel; both stand primary first."""
+    """Set the content types that are sent on the request's documents; both lists start with the primary document."""
     documents = [
         document.model_copy(update={"content_type": content_type})
         for document, content_type in zip(request.documents_in_order, content_types, strict=True)
@@ -88,9 +88,9 @@ def as_carried(request: Request, content_types: Sequence[str]) -> Request:
 
 
 def with_report(request: Request) -> Request:
-    """Give the request the rendered report as its primary document; the sender's documents stay attachments."""
+    """Add the rendered report as the request's primary document; the sender's documents stay attachments."""
     title = USE_CASES[request.use_case].title
     if title is None:
-        raise ValueError("only a use case with a title of its own is rendered")
+        raise ValueError("only a use case with a fixed title is rendered")
     report = RequestedDocument(key=_KEY, content_type="application/pdf", title=title, primary=True)
     return request.model_copy(update={"documents": [report, *request.documents]})

@@ -1,7 +1,7 @@
-"""The files that a deployer supplies for rendered reports, looked at when the builder starts.
+"""Checks the files that a deployer supplies for rendered reports when the builder starts.
 
-A wrong one stops the function there, where it raises an alarm, and not message by message. The rendering library is
-not imported for it: a file's own directory says enough.
+An unusable file stops the function at start, which raises an alarm, instead of failing message by message. The checks
+read the font's table directory and do not import the rendering library.
 """
 
 import struct
@@ -23,7 +23,7 @@ class ReportFileError(Exception):
 
 
 def logo_file(path: Path) -> Path:
-    """Look at the logo: a whole PNG or JPEG. Raises ReportFileError."""
+    """Check that the logo is a complete PNG or JPEG. Raises ReportFileError."""
     content = _read(path)
     if len(content) > LARGEST_LOGO:
         raise ReportFileError(f"{path.name} is longer than {LARGEST_LOGO} bytes")
@@ -35,7 +35,7 @@ def logo_file(path: Path) -> Path:
 
 
 def added_fonts(paths: Sequence[Path]) -> tuple[Path, ...]:
-    """Look at the further fonts: TrueType, whole, and allowed to be embedded. Raises ReportFileError."""
+    """Check that further fonts are TrueType, complete and embeddable. Raises ReportFileError."""
     for path in paths:
         _check_font(path.name, _read(path))
     if len({path.stem for path in paths}) < len(paths):
@@ -51,14 +51,14 @@ def _check_font(name: str, content: bytes) -> None:
         raise ReportFileError(f"{name} is not a TrueType font that can be embedded ({kind}): give a single .ttf")
     try:
         (count,) = struct.unpack_from(">H", content, 4)
-        records = [struct.unpack_from(">4s4xII", content, 12 + 16 * place) for place in range(count)]
+        records = [struct.unpack_from(">4s4xII", content, 12 + 16 * index) for index in range(count)]
     except struct.error:
         raise ReportFileError(f"{name} is not a whole font") from None
     tables = {tag: start for tag, start, length in records if start + length <= len(content)}
     if len(tables) < count or not tables.keys() >= _NEEDED_TABLES:
         raise ReportFileError(f"{name} is not a whole font")
     if b"OS/2" in tables and struct.unpack_from(">H", content, tables[b"OS/2"] + 8)[0] & _NOT_EMBEDDABLE:
-        raise ReportFileError(f"{name} may not be embedded, says its licence")
+        raise ReportFileError(f"{name} may not be embedded under the licence")
 
 
 def _read(path: Path) -> bytes:

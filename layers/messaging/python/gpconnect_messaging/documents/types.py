@@ -1,8 +1,8 @@
-"""Which document types may be sent: the names that senders give them, and the name that travels.
+"""The document types that may be sent: the names that senders use, and the name in the message.
 
 An allow-list (hazard: hostile file): executables, HTML, scripts, archives and office files are not on it. Receivers are
-tested against the list that NHS England prints (Send Document, How to handle attachments), so a type travels under the
-name printed there, also where another is registered. ADR 45 says what of that list is refused.
+tested against the list that NHS England prints (Send Document, How to handle attachments), so a message uses
+the name printed there, even if another is registered. ADR 45 says which types of that list are refused.
 """
 
 import re
@@ -13,7 +13,7 @@ _CHARSET = re.compile(r';\s*charset="?([A-Za-z0-9._:-]+)', re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class DocumentType:
-    """One type: its registered media type, what a person calls it, its name on the printed list, and other names."""
+    """A type: the registered media type, a description, the name on the printed list, and other names."""
 
     media_type: str
     words: str
@@ -29,16 +29,16 @@ _TYPES = (
     DocumentType("text/plain", "plain text", "text/plain"),
     DocumentType("text/rtf", "an RTF text", "application/mswrtford", ("application/rtf", "application/x-rtf")),
 )
-_BY_NAME = {name: each for each in _TYPES for name in (each.media_type, each.printed, *each.others)}
+_BY_NAME = {name: kind for kind in _TYPES for name in (kind.media_type, kind.printed, *kind.others)}
 
 
 def supported_types() -> list[str]:
     """List the registered media types that may be sent."""
-    return sorted(each.media_type for each in _TYPES)
+    return sorted(kind.media_type for kind in _TYPES)
 
 
 def other_names() -> list[str]:
-    """List what else these types are called."""
+    """List the other names of these types."""
     return sorted(_BY_NAME.keys() - set(supported_types()))
 
 
@@ -48,12 +48,12 @@ def document_type(content_type: str) -> DocumentType | None:
 
 
 def media_type(content_type: str) -> str:
-    """Give the registered media type that a content type names; another content type comes back as it is."""
+    """Return the registered media type that a content type names; an unknown content type is returned unchanged."""
     known = document_type(content_type)
     return known.media_type if known else content_type
 
 
 def declared_charset(content_type: str) -> str | None:
-    """Give the charset that a content type declares."""
-    found = _CHARSET.search(content_type)
-    return found[1] if found else None
+    """Return the charset that a content type declares."""
+    match = _CHARSET.search(content_type)
+    return match[1] if match else None

@@ -32,7 +32,7 @@ def day(when: date) -> str:
 
 
 def moment(when: datetime) -> str:
-    """Write `dd-MMM-yyyy hh:mm` in UK local time, which is what the practice's clocks show."""
+    """Write `dd-MMM-yyyy hh:mm` in UK local time, as the practice's clocks show it."""
     local = uk_local(when)
     return f"{day(local)} {local.hour:02d}:{local.minute:02d}"
 
@@ -43,27 +43,27 @@ def nhs_number(digits: str) -> str:
 
 
 def telephone(number: str) -> str:
-    """Write a UK number of eleven digits as `#### ### ####`; any other stays as it was given."""
-    found = _TELEPHONE.fullmatch(re.sub(r"\(0\)|[ ()\-.]", "", number))
-    if not found:
+    """Write a UK number of eleven digits as `#### ### ####`; any other number is unchanged."""
+    match = _TELEPHONE.fullmatch(re.sub(r"\(0\)|[ ()\-.]", "", number))
+    if not match:
         return number
-    digits = "0" + found["rest"]
+    digits = "0" + match["rest"]
     return f"{digits[:4]} {digits[4:7]} {digits[7:]}"
 
 
-def address(given: Address) -> str:
-    """Write an address as one text, its lines separated by commas."""
-    return ", ".join([*given.lines, *(part for part in (given.city, given.district, given.postcode) if part)])
+def address(parts: Address) -> str:
+    """Write an address as one text, lines separated by commas."""
+    return ", ".join([*parts.lines, *(part for part in (parts.city, parts.district, parts.postcode) if part)])
 
 
-def organisation(given: Organisation, parts: Sequence[str], between: str) -> str:
-    """Write what is known of these parts of an organisation: `name`, `ods_code`, `address`."""
+def organisation(sender: Organisation, parts: Sequence[str], separator: str) -> str:
+    """Write the known parts of an organisation: `name`, `ods_code`, `address`."""
     known = {
-        "name": given.name,
-        "ods_code": given.ods_code,
-        "address": address(given.address) if given.address else "",
+        "name": sender.name,
+        "ods_code": sender.ods_code,
+        "address": address(sender.address) if sender.address else "",
     }
-    return between.join(known[part] for part in parts if known[part])
+    return separator.join(known[part] for part in parts if known[part])
 
 
 def size(count: int) -> str:
@@ -77,7 +77,7 @@ def size(count: int) -> str:
 def uk_local(when: datetime) -> datetime:
     """Move to UK local time: an hour ahead between the last Sundays of March and October, 01:00 UTC.
 
-    The rule stands here because the functions' machines need not have a time zone database.
+    Computed here because a function's machine may lack a time zone database.
     """
     utc = when.astimezone(UTC)
     summer = _last_sunday(utc.year, 3) <= utc < _last_sunday(utc.year, 10)

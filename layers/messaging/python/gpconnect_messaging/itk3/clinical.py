@@ -1,7 +1,7 @@
-"""The structured part of a document: what the request says in its own words, and the ready resources beside it.
+"""The structured part of a document: resources made from the request's fields, and the ready resources beside them.
 
-Every resource gets a derived id, its profile and a place in the Composition's sections; the Observations, and every
-type that occurs more than once, are gathered in one List (GPCM-SD-007, 008, 026; GPCM-SD-OC-040 … 046).
+Every resource gets a derived id, a profile and an entry in the Composition's sections. One List gathers the
+Observations, and every type that occurs more than once (GPCM-SD-007, 008, 026; GPCM-SD-OC-040 … 046).
 """
 
 from collections import Counter
@@ -46,20 +46,20 @@ class StructuredPart:
 def structured_part(message: Message, parts: dict[str, str], mentioned: Iterable[Resource]) -> StructuredPart:
     """Compose the structured part of a message.
 
-    `parts` maps what a ready resource may call the message's other parts (`Patient/patient`, `Binary/letter.pdf`, …)
-    to their ids; `mentioned` are resources among those parts that have a section of their own.
+    `parts` maps the names by which a ready resource refers to the message's other parts (`Patient/patient`,
+    `Binary/letter.pdf`, …) to ids; `mentioned` are those parts that have a section.
     Raises RequestRefusedError.
     """
-    places = Counter(resource["resourceType"] for resource in mentioned)
-    resources = [*mentioned, *_own(message, places)]
+    counts = Counter(resource["resourceType"] for resource in mentioned)
+    resources = [*mentioned, *_composed(message, counts)]
     names = {name: _urn(identifier) for name, identifier in parts.items()}
     identifiers: list[str] = []
     for supplied in message.supplied:
-        identifiers.append(_next_id(message, supplied.type, places))
+        identifiers.append(_next_id(message, supplied.type, counts))
         for name in supplied.names:
             if name in names and name != "Encounter/encounter":
                 rule = "has the id of another resource, or of a part of the message: give it one of its own"
-                raise RequestRefusedError.because(f"resources[{supplied.place}]: {supplied.type}.id", rule)
+                raise RequestRefusedError.because(f"resources[{supplied.index}]: {supplied.type}.id", rule)
             names[name] = _urn(identifiers[-1])
         if supplied.type == "Encounter":
             names["Encounter/encounter"] = _urn(identifiers[-1])
@@ -80,21 +80,21 @@ def concept(code: Code | Concept) -> Resource:
     return {"coding": [{"system": SYSTEM, "code": code.code, "display": code.display}]}
 
 
-def _own(message: Message, places: Counter[str]) -> Iterator[Resource]:
+def _composed(message: Message, counts: Counter[str]) -> Iterator[Resource]:
     for observation in message.request.observations:
-        yield _observation(message, observation, _next_id(message, "Observation", places))
+        yield _observation(message, observation, _next_id(message, "Observation", counts))
     answers = message.request.questionnaire
     if answers:
-        resource = _resource("QuestionnaireResponse", _next_id(message, "QuestionnaireResponse", places))
+        resource = _resource("QuestionnaireResponse", _next_id(message, "QuestionnaireResponse", counts))
         resource |= {"status": "completed", "subject": _patient(message)}
         if answers.authored:
             resource["authored"] = answers.authored.isoformat()
         yield resource | {"item": [_question(question) for question in answers.questions]}
 
 
-def _next_id(message: Message, kind: str, places: Counter[str]) -> str:
-    places[kind] += 1
-    return message.resource_id(f"{kind}/{places[kind] - 1}")
+def _next_id(message: Message, kind: str, counts: Counter[str]) -> str:
+    counts[kind] += 1
+    return message.resource_id(f"{kind}/{counts[kind] - 1}")
 
 
 def _observation(message: Message, observation: Observation, identifier: str) -> Resource:
@@ -106,7 +106,7 @@ def _observation(message: Message, observation: Observation, identifier: str) ->
         "code": concept(observation.code),
         "subject": _patient(message),
         "issued": observation.issued.isoformat(),
-        "performer": [_patient(message)],  # GPCM-SD-OC-052: so it is known as what the patient entered
+        "performer": [_patient(message)],  # GPCM-SD-OC-052: marks it as entered by the patient
     }
     if observation.value:
         resource |= _result(observation.value)
@@ -123,8 +123,8 @@ def _result(value: Value) -> Resource:
     match value.given:
         case bool(boolean):
             return {"valueBoolean": boolean}
-        case Concept() as found:
-            return {"valueCodeableConcept": concept(found)}
+        case Concept() as coded:
+            return {"valueCodeableConcept": concept(coded)}
         case Quantity() as quantity:
             return {"valueQuantity": _quantity(quantity)}
         case text:
@@ -133,8 +133,8 @@ def _result(value: Value) -> Resource:
 
 def _answer(value: Value) -> Resource:
     match value.given:
-        case Concept() as found:
-            return {"valueCoding": concept(found)["coding"][0]}
+        case Concept() as coded:
+            return {"valueCoding": concept(coded)["coding"][0]}
         case date() as day:
             return {"valueDate": day.isoformat()}
         case _:

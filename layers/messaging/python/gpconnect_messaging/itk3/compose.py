@@ -1,7 +1,7 @@
-"""Compose an ITK3 message: small resources held to STU3's form, documents spliced in as a stream.
+"""Compose an ITK3 message: small resources validated against STU3, documents spliced in as a stream.
 
-A document never stands in memory whole: the message is written around gaps, and each gap is filled with base64 as its
-document is read, so memory stays flat whatever the size.
+No document is held in memory whole: the message is written around gaps, and base64 fills a gap as the document is read,
+so memory stays flat whatever the size.
 """
 
 import binascii
@@ -24,11 +24,11 @@ _SUBJECT_LIMIT = 500
 
 
 class DocumentChangedError(Exception):
-    """A document's bytes are not as many as were announced: read it again from the version that was recorded."""
+    """A document is not as long as announced: read it again from the recorded version."""
 
 
 class NotFhirError(Exception):
-    """The message cannot be written as FHIR: the elements named are not what FHIR allows. Holds no values."""
+    """The message is not valid FHIR. The text names the elements and holds no values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class _Gap:
 class ComposedMessage:
     """A message ready to be streamed.
 
-    `size` is its exact length in bytes, known before a document is read; `document_sizes` are the lengths in bytes of
-    the documents, primary first.
+    `size` is the exact length in bytes, known before a document is read; `document_sizes` are the documents' lengths
+    in bytes, primary first.
     """
 
     pieces: tuple[bytes | _Gap, ...]
@@ -66,7 +66,7 @@ class ComposedMessage:
 
 
 def compose(message: Message, document_sizes: Iterable[int]) -> ComposedMessage:
-    """Write the message around its documents (lengths in bytes, primary first).
+    """Write the message around the documents (lengths in bytes, primary first).
 
     Deterministic: the same message gives the same bytes (design: identity and idempotency). Raises NotFhirError, and
     RequestRefusedError where a supplied resource does not fit the message.
@@ -74,29 +74,29 @@ def compose(message: Message, document_sizes: Iterable[int]) -> ComposedMessage:
     bundle = message_bundle(message)
     if reasons := list(faults(bundle, "Bundle")):
         raise NotFhirError(", ".join(map(str, reasons)))
-    _require_library_agrees(bundle, {each.type for each in message.supplied})
+    _require_library_agrees(bundle, {supplied.type for supplied in message.supplied})
     gaps = {binary_id(message, index): _Gap(index) for index in range(len(message.request.documents))}
     return ComposedMessage(tuple(to_xml(bundle, gaps)), tuple(document_sizes))
 
 
 def _require_library_agrees(bundle: Json, supplied: Collection[str]) -> None:
-    """Hold what we compose against `fhir.resources`, too: a fault in our table of STU3 would else be our own judge.
+    """Validate the composed resources with `fhir.resources` too, so that a fault in our table of STU3 is noticed.
 
-    Not the types of resources that senders supply: the library decodes their base64 twice, and refuses some of it.
+    Types that senders supply are left out: the library decodes their base64 twice, and refuses some of it.
     Raises NotFhirError.
     """
 
-    def own(resource: Json) -> Json:
+    def composed(resource: Json) -> Json:
         if resource["resourceType"] != "Bundle":
             return resource
-        kept = [entry for entry in resource["entry"] if entry["resource"]["resourceType"] not in supplied]
-        return {**resource, "entry": [{**entry, "resource": own(entry["resource"])} for entry in kept]}
+        entries = [entry for entry in resource["entry"] if entry["resource"]["resourceType"] not in supplied]
+        return {**resource, "entry": [{**entry, "resource": composed(entry["resource"])} for entry in entries]}
 
     try:
-        Bundle.model_validate(own(bundle))
+        Bundle.model_validate(composed(bundle))
     except ValidationError as error:
-        where = sorted({".".join(map(str, each["loc"])) for each in error.errors(include_input=False)})
-        # The original error repeats what it was given, so it must not travel along.
+        where = sorted({".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False)})
+        # The original error repeats the input, so it must not be chained.
         raise NotFhirError(", ".join(where)) from None
 
 
@@ -126,7 +126,7 @@ def _encoded_length(size: int) -> int:
 
 
 def _base64(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
-    # Base64 takes three bytes at a time: what is over waits for the next chunk, so that no padding falls inside.
+    # Base64 takes three bytes at a time: the rest waits for the next chunk, so that no padding falls inside.
     rest, seen = b"", 0
     for chunk in chunks:
         seen += len(chunk)

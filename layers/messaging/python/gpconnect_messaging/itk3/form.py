@@ -1,7 +1,7 @@
-"""Whether a FHIR JSON resource has the form that STU3 gives it: elements, kinds of JSON value, how a value is written.
+"""Validates a FHIR JSON resource against STU3: elements, kinds of JSON value, the notation of a value.
 
-Nothing is converted: what passes is sent as it came. A reason names the element and the rule, never a value, and of an
-element that FHIR does not know not even the name.
+Nothing is converted: a valid resource is sent unchanged. A reason names the element and the rule, never a value, and
+never the name of an element that FHIR does not know.
 """
 
 import binascii
@@ -40,26 +40,26 @@ _WRITTEN = {
 
 
 def faults(resource: Json, path: str) -> Iterator[Reason]:
-    """Find where a resource of a known type is not of STU3's form. `path` is what the resource is called."""
+    """Find the faults of a resource of a known type. `path` is the resource's name in the reasons."""
     members = {name: value for name, value in resource.items() if name != "resourceType"}
     return _in_members(members, str(resource["resourceType"]), path)
 
 
 def written(value: Any) -> str:
-    """Write a primitive as FHIR XML does: true or false, a number with the digits that it came with, text unchanged."""
+    """Write a primitive as FHIR XML does: true or false, a number with the sender's digits, text unchanged."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    # A number of a sender's JSON says itself how it was written; any other Decimal would come out with an exponent.
+    # A JsonNumber keeps the sender's notation; any other Decimal would be written with an exponent.
     return format(value, "f") if type(value) is Decimal else str(value)
 
 
 def elements(value: Any, kind: str, path: str) -> Iterator[tuple[str, str, str, Any]]:
-    """Walk through what is in a value of STU3's form: path, name (`Task.focus`), type and value of each element."""
+    """Walk through the elements of a valid value: path, name (`Task.focus`), type and value."""
     plan = plan_of(kind)
-    for name, found in value.items() if plan and isinstance(value, dict) else ():
+    for name, content in value.items() if plan and isinstance(value, dict) else ():
         slot = plan.slots.get(name) if plan else None
         inner_kind = slot.kind if slot else "Element" if name.startswith("_") else "string"
-        for where, item in _numbered(f"{path}.{name}", found):
+        for where, item in _numbered(f"{path}.{name}", content):
             if item is not None:
                 yield where, f"{kind}.{name}", inner_kind, item
                 yield from elements(item, inner_kind, where)
@@ -113,7 +113,7 @@ def _in_members(members: Json, kind: str, path: str) -> Iterator[Reason]:
 
 
 def _pairs(value: Any, extension: Any) -> list[tuple[Any, Any]]:
-    """Pair values with the primitive extensions beside them; of one that does not repeat, the only pair."""
+    """Pair values with the primitive extensions beside them; a value that does not repeat gives one pair."""
     lists = [item if isinstance(item, list) else [item] for item in (value, extension) if item is not None]
     if value is None or extension is None:
         return [(item, None) if extension is None else (None, item) for item in (lists[0] if lists else [None])]
@@ -165,7 +165,7 @@ def _unlike_text(value: Any) -> str:
 
 
 def _misfit(value: Any, slot: Slot) -> str:
-    """Say how a primitive is not what its type asks; "" where it is."""
+    """Give the rule of the type that a primitive breaks; "" if it is valid."""
     if slot.kind == "boolean":
         return "" if isinstance(value, bool) else "must be true or false, in JSON without quotation marks"
     if slot.kind in _NUMBERS:
@@ -184,7 +184,7 @@ def _misfit(value: Any, slot: Slot) -> str:
 
 
 def _decodes(text: str) -> bool:
-    """Whether base64 is what encoding gives: some readers refuse a last character with bits that mean nothing."""
+    """Whether base64 is canonical: some readers refuse a last character with unused bits that are set."""
     packed = "".join(text.split()).encode()
     try:
         return binascii.b2a_base64(binascii.a2b_base64(packed, strict_mode=True), newline=False) == packed

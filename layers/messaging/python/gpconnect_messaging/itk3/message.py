@@ -1,4 +1,4 @@
-"""A message before it is written: one request, given its version, time and ids."""
+"""A message before it is written: one request with version, time and ids."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,11 +20,11 @@ _MAY_BE_CUT = ("title", "patient", "organisation")
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """Everything that decides a message's bytes, but the documents' own.
+    """Everything that decides a message's bytes, except the documents.
 
-    `version` counts from 1 per encounter (GPCM-SD-CS-007); `created_at` is in UTC, whole seconds. The recipient decides
-    nothing but the header: all recipients get one payload (FHIR-MR-01). `supplied` are the request's ready resources,
-    without those that are kept back. `identifiers` derive its ids.
+    `version` counts from 1 per encounter (GPCM-SD-CS-007); `created_at` is in UTC, whole seconds. The recipient
+    decides only the header: all recipients get one payload (FHIR-MR-01). `supplied` are the request's ready resources,
+    without those that are kept back. `identifiers` derive the message's ids.
     """
 
     request: Request
@@ -37,7 +37,7 @@ class Message:
 
     @property
     def use_case(self) -> UseCase:
-        """The words, codes and rules of what is sent."""
+        """The use case that the request names."""
         return USE_CASES[self.request.use_case]
 
     @property
@@ -47,7 +47,7 @@ class Message:
 
     @property
     def encounter(self) -> EncounterIdentifiers:
-        """What derives the ids of the request's encounter."""
+        """The ids of the request's encounter."""
         return self.identifiers.of_encounter(self.mailbox.mailbox, self.request.encounter)
 
     @cached_property
@@ -85,13 +85,13 @@ class Message:
 
     @property
     def encounter_type(self) -> Code | None:
-        """Encounter.type; None where nothing is known of the kind of encounter."""
-        given = self.request.consultation.type
-        return Code(given.code, given.display) if given else self.use_case.encounter_type
+        """Encounter.type; None if the kind of encounter is not known."""
+        concept = self.request.consultation.type
+        return Code(concept.code, concept.display) if concept else self.use_case.encounter_type
 
     @property
     def authors(self) -> tuple[Author, ...]:
-        """The authors: those that the request names, or the practitioner; none where nobody is known."""
+        """The authors: those that the request names, or the practitioner; empty if none is known."""
         if self.request.authors:
             return tuple(self.request.authors)
         return (Author.PRACTITIONER,) if self.request.practitioner else ()

@@ -1,9 +1,9 @@
-"""Whether everybody that a ready resource names is the request's patient, or another person of the message.
+"""Checks that a ready resource names only the request's patient, or other persons of the message.
 
-A reference can say three things at once: where the person's resource is, an identifier, and a name to display. A
-receiver may believe any of them, so all must mean the same person (hazard: wrong patient). What cannot be seen to be
-right is refused: the sender leaves it out, since the reference says it already, or gives the person as a resource. A
-name without a reference is looked at wherever STU3 allows a person; elsewhere it is of a device, a specimen, a place.
+A reference can hold three things: a link to the person's resource, an identifier, and a display name. A receiver may
+believe any of them, so all must mean the same person (hazard: wrong patient). An identifier or name that cannot be
+verified is refused: the sender leaves it out, since the link is enough, or adds the person as a resource. A name
+without a link is checked wherever STU3 allows a person; elsewhere it names a device, a specimen or a location.
 """
 
 import re
@@ -43,13 +43,13 @@ _PEOPLE_OR_ORGANISATIONS = frozenset({
     "Signature.whoReference", "Task.Input.valueReference", "Task.Output.valueReference", "Task.Requester.agent",
     "Task.Restriction.recipient", "Task.basedOn", "Task.focus", "Task.for", "Task.owner",
 })  # fmt: skip
-"""Those among whose targets it names both, or any resource. A reference of any other element names no person."""
+"""Elements whose targets are people and organisations, or any resource. Any other reference names no person."""
 _PERSON_URI = re.compile(r"(?:^|/)(?:Patient|Person|Practitioner|RelatedPerson)/[A-Za-z0-9.-]{1,64}(?:/|$)")
 _NHS_NUMBER = re.compile(r"nhs[\W_]?n(?:umber|o\b)|\b2\.16\.840\.1\.113883\.2\.1\.4\.1(?![0-9.])", re.IGNORECASE)
-_TELLING = ("Extension.url", "Extension.value", "Reference.display")
-"""Beginnings of elements whose text may say anything: the only NHS numbers in it are those of people of the message."""
+_FREE_TEXT = ("Extension.url", "Extension.value", "Reference.display")
+"""Prefixes of elements with free text, which may hold only NHS numbers of people of the message."""
 _WRITTEN_NUMBER = re.compile(r"(?<!\d)(\d{3})[ -]?(\d{3})[ -]?(\d{4})(?!\d)")
-"""Ten digits, also in the groups in which the NHS prints its numbers."""
+"""Ten digits, also in the groups in which the NHS prints numbers."""
 _ODS_CODE = re.compile(r"ods-(?:organization|site)-code/?", re.IGNORECASE)
 _NHS_NUMBER_SYSTEM = "nhs-number"
 _TITLES = frozenset(["mr", "mrs", "ms", "miss", "mx", "master", "dr", "doctor", "prof", "professor", "sir", "sister"])
@@ -62,7 +62,7 @@ _CONTRADICTS = "is not seen to belong to what the reference beside it points to:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A person of a message, or an organisation: the words of the name, those that must be said, and identifiers."""
+    """A person or organisation of a message: all words of the name, the required ones (`family`), and identifiers."""
 
     words: frozenset[str]
     family: frozenset[str]
@@ -70,9 +70,9 @@ class Party:
     is_person: bool = True
 
     def is_called(self, display: object) -> bool:
-        """Whether a text has the family name, and beside it nothing that is not of this person's names and numbers."""
-        said = _words(display) - _TITLES
-        return self.family <= said <= self.words if self.family else bool(said) and said <= self.words
+        """Whether a text has the family name, and otherwise only this person's names and numbers."""
+        words = _words(display) - _TITLES
+        return self.family <= words <= self.words if self.family else bool(words) and words <= self.words
 
     def has(self, identifier: Json) -> bool:
         """Whether an Identifier is one of this party's."""
@@ -80,21 +80,21 @@ class Party:
 
 
 def parties(request: Request, supplied: Iterable[tuple[tuple[str, ...], Json]]) -> dict[str, Party]:
-    """Map what a ready resource may call the people and organisations of a message to what is known of them.
+    """Map the references that a ready resource may use to the people and organisations of a message.
 
-    `supplied` are the other ready resources, and what they may be called.
+    `supplied` are the names and contents of the ready resources.
     """
     patient, practitioner, relative = request.patient, request.practitioner, request.related_person
-    found = {
+    known = {
         "Patient/patient": _party(patient.name, (_NHS_NUMBER_SYSTEM, patient.nhs_number)),
         "Organization/organisation": _organisation(
             request.organisation.name, ("ods-organization-code", request.organisation.ods_code)
         ),
     }
     if practitioner:
-        found["Practitioner/practitioner"] = _party(practitioner.name, ("sds-user-id", practitioner.sds_user_id))
+        known["Practitioner/practitioner"] = _party(practitioner.name, ("sds-user-id", practitioner.sds_user_id))
     if relative:
-        found["RelatedPerson/related-person"] = _party(relative.name)
+        known["RelatedPerson/related-person"] = _party(relative.name)
     for names, content in supplied:
         is_person = content["resourceType"] in ("Practitioner", "RelatedPerson")
         if not is_person and content["resourceType"] != "Organization":
@@ -102,13 +102,13 @@ def parties(request: Request, supplied: Iterable[tuple[tuple[str, ...], Json]]) 
         keys = [key for item in content.get("identifier", ()) if (key := _key(item))]
         name = content.get("name", ())
         party = _supplied_person(name, keys) if is_person else _organisation(name or "", *keys)
-        # One that no other resource can refer to is a person of the message all the same.
-        found |= dict.fromkeys(names or (f"#{len(found)}",), party)
-    return found
+        # A person to whom no other resource can refer still belongs to the message.
+        known |= dict.fromkeys(names or (f"#{len(known)}",), party)
+    return known
 
 
 def misnamed(content: Json, path: str, known: Mapping[str, Party]) -> Iterator[Reason]:
-    """Find what in a ready resource names somebody who is not a person of the message, or another one."""
+    """Find the elements of a ready resource that name a person outside the message, or the wrong one."""
     people = [party for party in known.values() if party.is_person]
     for where, name, kind, value in elements(content, content["resourceType"], path):
         if kind == "Reference":
@@ -116,11 +116,11 @@ def misnamed(content: Json, path: str, known: Mapping[str, Party]) -> Iterator[R
         elif kind == "Identifier" and _is_nhs_number(value) and not any(party.has(value) for party in people):
             yield Reason(f"{where}.value", _NOT_OF_THE_MESSAGE)
         elif kind == "HumanName" and name.endswith(".valueHumanName"):
-            if not any(party.is_called(" ".join(_said(value))) for party in people):
+            if not any(party.is_called(" ".join(_name_parts(value))) for party in people):
                 yield Reason(where, _NOT_OF_THE_MESSAGE)
         elif (kind == "uri" or name == "Extension.url") and _PERSON_URI.search(str(value)):
             yield Reason(where, "points to a person outside the message: leave it out")
-        elif name.startswith(_TELLING) and _has_a_strange_number(value, people):
+        elif name.startswith(_FREE_TEXT) and _has_a_strange_number(value, people):
             yield Reason(where, _STRANGE)
 
 
@@ -157,10 +157,10 @@ def _is_nhs_number(identifier: Json) -> bool:
 
 
 def _has_a_strange_number(value: object, people: Iterable[Party]) -> bool:
-    """Whether a value has a well-formed NHS number in it that is nobody's of these people."""
-    found = {f"{int(''.join(groups)):010d}" for groups in _WRITTEN_NUMBER.findall(str(value))}
+    """Whether a value holds a well-formed NHS number that belongs to none of these people."""
+    numbers = {f"{int(''.join(groups)):010d}" for groups in _WRITTEN_NUMBER.findall(str(value))}
     return any(
-        is_nhs_number(number) for number in found - {number for party in people for _, number in party.identifiers}
+        is_nhs_number(number) for number in numbers - {number for party in people for _, number in party.identifiers}
     )
 
 
@@ -179,8 +179,8 @@ def _words(text: object) -> frozenset[str]:
     return frozenset(re.findall(r"\w+", joined.casefold().replace("'", "")))
 
 
-def _said(name: Json) -> list[str]:
-    """List all that a HumanName says beside the family name, and that last."""
+def _name_parts(name: Json) -> list[str]:
+    """List the parts of a HumanName, the family name last."""
     parts = [*name.get("given", ()), *name.get("prefix", ()), *name.get("suffix", ()), name.get("text", "")]
     return [part for part in (*parts, name.get("family")) if part]
 
@@ -191,9 +191,9 @@ def _party(name: Name, *identifiers: tuple[str, str]) -> Party:
 
 def _person(family: frozenset[str], others: frozenset[str], identifiers: Iterable[tuple[str, str]]) -> Party:
     numbers = frozenset(identifiers)
-    said = frozenset(value.casefold() for _, value in numbers)
+    values = frozenset(value.casefold() for _, value in numbers)
     initials = frozenset(word[0] for word in others)
-    return Party(family | others | initials | said, family, numbers)
+    return Party(family | others | initials | values, family, numbers)
 
 
 def _supplied_person(names: list[Json], identifiers: Iterable[tuple[str, str]]) -> Party:
@@ -201,8 +201,8 @@ def _supplied_person(names: list[Json], identifiers: Iterable[tuple[str, str]]) 
     others: frozenset[str] = frozenset()
     for name in names:
         family |= _words(name.get("family", ""))
-        others |= _words(" ".join(_said(name)))
-    # Of several names any may be said.
+        others |= _words(" ".join(_name_parts(name)))
+    # With several names, none is required.
     return _person(family if len(names) == 1 else frozenset(), others | family, identifiers)
 
 

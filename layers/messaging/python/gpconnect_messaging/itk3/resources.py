@@ -1,6 +1,6 @@
 """The FHIR STU3 resources of a Send Document message, as FHIR JSON objects.
 
-Source: the ITK3 and CareConnect profiles that each `meta.profile` names; GPCM-SD-001 … 032; GPCM-SD-CS-017 … 053;
+Source: the ITK3 and CareConnect profiles that `meta.profile` names; GPCM-SD-001 … 032; GPCM-SD-CS-017 … 053;
 GPCM-SD-OC-001 … 173; GPCM-SD-GE-001 … 146; GPCM-SD-028 … 049 and 103 … 123 (2.0.2).
 """
 
@@ -30,8 +30,8 @@ _VERIFICATION = "CareConnect-NHSNumberVerificationStatus-1"
 _VERIFICATION_DISPLAY = {"01": "Number present and verified", "02": "Number present but not traced"}
 _UUID_SYSTEM = "https://tools.ietf.org/html/rfc4122"
 _CARE_SETTING = f"{_CARE_CONNECT}/Extension-CareConnect-CareSettingType-1"
-"""The one that CareConnect-Composition-1 names, since our Composition claims that profile. ITK3 publishes an extension
-of the same name and shape under its own URL, for its other documents: the check of FHIR-DOC-06 takes either."""
+"""The extension of CareConnect-Composition-1, since our Composition claims that profile. ITK3 publishes one of the same
+name and shape under another URL, for other documents: the check of FHIR-DOC-06 accepts either."""
 _PRIORITY_DISPLAY = {"R": "routine", "UR": "urgent", "EM": "emergency", "A": "ASAP"}
 _AUTHORS = {
     Author.PRACTITIONER: "Practitioner",
@@ -143,7 +143,7 @@ def _payload(message: Message) -> Resource:
 
 
 def _parts(message: Message) -> dict[str, str]:
-    """Map what a supplied resource may call the parts of the message to their ids."""
+    """Map the names by which a supplied resource refers to the message's parts to ids."""
     request = message.request
     parts = {"Patient/patient": "Patient", "Organization/organisation": "Organization"}
     if request.practitioner:
@@ -157,7 +157,7 @@ def _parts(message: Message) -> dict[str, str]:
     if message.encounter_type:
         parts["Encounter/encounter"] = "Encounter"
     documents = {
-        f"Binary/{document.key}": binary_id(message, place) for place, document in enumerate(request.documents_in_order)
+        f"Binary/{document.key}": binary_id(message, index) for index, document in enumerate(request.documents_in_order)
     }
     return {name: message.resource_id(role) for name, role in parts.items()} | documents
 
@@ -165,7 +165,7 @@ def _parts(message: Message) -> dict[str, str]:
 def _composition(message: Message, structured: StructuredPart) -> Resource:
     request = message.request
     # The specification's example and the profile name the practitioner; GPCM-SD-107 (2.0.2) names the organisation,
-    # which stands in when nobody else is known.
+    # which is used when no person is known.
     authors = [_AUTHORS[author] for author in message.authors] or ["Organization"]
     composition: Resource = {
         "resourceType": "Composition",
@@ -205,10 +205,10 @@ def _composition(message: Message, structured: StructuredPart) -> Resource:
 
 
 def _event(event: Event) -> Resource:
-    found: Resource = {"code": [concept(event.code)]}
+    resource: Resource = {"code": [concept(event.code)]}
     if period := _period(event.start, event.end):
-        found["period"] = period
-    return found
+        resource["period"] = period
+    return resource
 
 
 def _period(start: datetime | None, end: datetime | None) -> Resource:
@@ -216,14 +216,14 @@ def _period(start: datetime | None, end: datetime | None) -> Resource:
 
 
 def _encounter_id(message: Message, structured: StructuredPart) -> str | None:
-    supplied = next((each["id"] for each in structured.resources if each["resourceType"] == "Encounter"), None)
+    supplied = next((item["id"] for item in structured.resources if item["resourceType"] == "Encounter"), None)
     if supplied:
         return str(supplied)
     return message.resource_id("Encounter") if message.encounter_type else None
 
 
 def _encounter(message: Message) -> Resource | None:
-    """The encounter, unless it is supplied ready-made or nothing is known of it (GPCM-SD-OC-033 … 039)."""
+    """The encounter, unless it is supplied ready-made or the type is unknown (GPCM-SD-OC-033 … 039)."""
     if message.encounter_type is None or any(supplied.type == "Encounter" for supplied in message.supplied):
         return None
     request = message.request

@@ -1,8 +1,8 @@
-"""The response codes of ITK3, and which of them are good news.
+"""The response codes of ITK3, and which of them are positive.
 
-Whether a code is positive is a decision of this table, never of an issue's severity or display: 30014 and 30015 come
+Only this table decides whether a code is positive, never an issue's severity or display: 30014 and 30015 come
 with the severity `information` and are negative all the same. Source: code system ITK-ResponseCodes-1 and the ITK3
-response guidance; 10006 was withdrawn and still comes from old tools.
+response guidance; 10006 was withdrawn, but old tools still send it.
 """
 
 import re
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """Which of the two acknowledgements a code belongs to, told by its first digit: 1 and 2, or 3."""
+    """Which of the two acknowledgements a code belongs to, by the first digit: 1 and 2, or 3."""
 
     INFRASTRUCTURE = "infrastructure"
     BUSINESS = "business"
@@ -19,7 +19,7 @@ class Level(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a code, or a whole response, says about the message."""
+    """The verdict of a code, or of a whole response, on the message."""
 
     POSITIVE = "positive"
     NEGATIVE = "negative"
@@ -28,7 +28,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class ResponseCode:
-    """One code of the table. `meaning` is ours, for a person to read."""
+    """One code of the table. `meaning` is our sentence for a person to read."""
 
     code: str
     verdict: Verdict
@@ -36,12 +36,12 @@ class ResponseCode:
 
     @property
     def level(self) -> Level:
-        """The acknowledgement that it belongs to."""
+        """The acknowledgement that the code belongs to."""
         return level_of(self.code)
 
 
 def level_of(code: str) -> Level:
-    """Tell the level of a code, known or not."""
+    """Return the level of a code, known or not."""
     if not re.fullmatch(r"[0-9]{5}", code, re.ASCII):
         return Level.UNKNOWN
     return {"1": Level.INFRASTRUCTURE, "2": Level.INFRASTRUCTURE, "3": Level.BUSINESS}.get(code[0], Level.UNKNOWN)

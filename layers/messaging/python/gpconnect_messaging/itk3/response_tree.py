@@ -1,8 +1,8 @@
 """Reads the bytes of an ITK3 Response, XML or JSON, gzip'd or not, in any usual encoding, into one small tree.
 
-Anybody who may write to our mailbox chooses these bytes, so reading them has a budget: uncompressed bytes, nodes,
-attributes, depth. Reading stops where the budget ends, before the memory is taken: XML is parsed block by block without
-a tree of the parser's own, and JSON's values are counted before it is parsed. Real responses are 3 to 10 kB and have
+Any system that may write to the mailbox chooses these bytes, so reading has a budget: uncompressed bytes, nodes,
+attributes, depth. Reading stops where the budget ends, before memory is allocated: XML is parsed block by block without
+a parser's tree, and JSON's values are counted before parsing. Real responses are 3 to 10 kB and have
 about a hundred nodes.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gpconnect_messaging.json_reading import each_name_once
-from gpconnect_messaging.opening import AROUND, UnopenedError, decoded, fed_xml, unzipped
+from gpconnect_messaging.safe_parsing import AROUND, UnsafeContentError, decoded, gunzip, parse_xml_into
 
 LARGEST_RESPONSE = 1024 * 1024
 """Uncompressed bytes."""
@@ -20,8 +20,8 @@ MOST_NODES = 10_000
 """Elements of XML, or values of JSON; and attributes of XML. One response with a thousand issues stays below it."""
 
 _DEEPEST = 100
-# A parser makes all attributes of an element, and all values of JSON, before it hands over the first. Each comes with
-# one of these signs, which may also stand in a text: so there is room for more of them.
+# A parser makes all attributes of an element, and all values of JSON, before it returns the first. One of these signs
+# comes with every attribute or value, but may also stand in a text: so the limit for signs is higher.
 _ATTRIBUTE_SIGNS = "="
 _VALUE_SIGNS = ",[{"
 _MOST_SIGNS = 5 * MOST_NODES
@@ -29,8 +29,8 @@ _TOO_MANY = f"it has more than {MOST_NODES} elements, attributes or values"
 _FHIR = "{http://hl7.org/fhir}"
 
 
-class UnreadableResponse(Exception):  # noqa: N818 - what it is
-    """The bytes are not an ITK3 Response: keep them and tell a person. `reason` says why, without quoting them."""
+class UnreadableResponse(Exception):  # noqa: N818 - named for the condition
+    """The bytes are not an ITK3 Response: keep them and notify a person. `reason` says why, without quoting them."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"not a readable ITK3 Response: {reason}")
@@ -74,13 +74,13 @@ EMPTY = Node("")
 
 
 def response_tree(body: bytes) -> Node:
-    """Read the root of XML or JSON, or of either in a JSON string, as a client of NHS England's sends it.
+    """Read the root of XML or JSON, or of either in a JSON string, as one of NHS England's clients sends it.
 
     Raises UnreadableResponse, also where the budget is used up.
     """
     try:
-        text = decoded(unzipped(body, LARGEST_RESPONSE))
-    except UnopenedError as error:
+        text = decoded(gunzip(body, LARGEST_RESPONSE))
+    except UnsafeContentError as error:
         raise UnreadableResponse(str(error)) from None
     if text.startswith('"'):
         text = str(_parsed(text)).strip(AROUND)
@@ -95,7 +95,7 @@ def response_tree(body: bytes) -> Node:
 
 @dataclass(slots=True)
 class _Budget:
-    """How many nodes may still come."""
+    """The nodes and attributes that may still come."""
 
     nodes: int = MOST_NODES
     attributes: int = MOST_NODES
@@ -111,7 +111,7 @@ class _Budget:
 
 @dataclass
 class _XmlTarget:
-    """Takes what the parser meets, in the document's order."""
+    """Builds the tree from the parser's events, in document order."""
 
     budget: _Budget = field(default_factory=_Budget)
     open: list[tuple[str, Any, list[Node]]] = field(default_factory=list)
@@ -137,8 +137,8 @@ def _from_xml(text: str) -> Node:
     _refuse_too_many(_ATTRIBUTE_SIGNS, text)
     target = _XmlTarget()
     try:
-        fed_xml(text, target)
-    except UnopenedError as error:
+        parse_xml_into(text, target)
+    except UnsafeContentError as error:
         raise UnreadableResponse(str(error)) from None
     return target.root
 
@@ -157,13 +157,13 @@ def _from_json(text: str) -> Node:
 
 
 def _parsed(text: str) -> Any:
-    """Parse JSON, every number as it is written. Not as strict as with what we are sent to send, but for names."""
+    """Parse JSON, keeping every number as written. Less strict than for requests, except for repeated names."""
     try:
-        # Of two lists of issues the last would win, and a negative code in the first be overlooked.
+        # With two lists of issues the last would win, and a negative code in the first would be overlooked.
         return json.loads(text, parse_int=str, parse_float=str, object_pairs_hook=each_name_once)
     except (ValueError, RecursionError):
         pass
-    # Raised out here: a syntax error holds the whole document.
+    # Raised outside the except block: a syntax error holds the whole document.
     raise UnreadableResponse("its JSON is not well-formed, or a name stands twice in it")
 
 

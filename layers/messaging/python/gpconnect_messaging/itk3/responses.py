@@ -1,16 +1,15 @@
-"""Reads ITK3 Responses, the acknowledgements that a practice sends back, in whatever shape they come.
+"""Reads ITK3 Responses, the acknowledgements that a practice sends back, in any shape.
 
 XML or JSON, gzip'd or not, and old forms as well: the event ITK002M, the code system ITK-Acknowledgement-1, no handling
-extension, a Practitioner as sender, references with and without `urn:uuid:`, no diagnostics, several issues. What is no
-Response raises `UnreadableResponse`, and the caller keeps the bytes.
+extension, a Practitioner as sender, references with and without `urn:uuid:`, no diagnostics, several issues. Bytes
+that are no Response raise `UnreadableResponse`, and the caller keeps them.
 
-A response is judged by its codes (`response_codes`), never by severity, display or `MessageHeader.response.code`:
+The codes decide a response's verdict (`response_codes`), never by severity, display or `MessageHeader.response.code`:
 - one issue or several, the response is negative if any code is negative: nothing follows a negative code, so
-overlooking
-  one would wait for ever;
-- else unknown if any code is unknown, or there is none: a person decides;
+  overlooking one would wait for ever;
+- else unknown if any code is unknown, or there is no code: a person decides;
 - else positive.
-`outcomes` says the same for each level by itself, because one response may carry both acknowledgements.
+`outcomes` gives the verdict per level, because one response may carry both acknowledgements.
 
 Source: GPCM-SD-CS-056 to -059 and their 2.0 counterparts; profiles ITK-MessageHeader-2 and
 ITK-Response-OperationOutcome-1.
@@ -31,7 +30,7 @@ __all__ = ["LARGEST_RESPONSE", "Issue", "Outcome", "Response", "UnreadableRespon
 
 UNREADABLE_IDENTIFIER = "UNREADABLE-IN-ORIGINAL-MESSAGE"
 
-# Texts are cut to what a ledger row can hold; the whole is in the evidence. Characters.
+# Texts are cut to fit a ledger row; the evidence has them whole. Characters.
 _LONGEST_TEXT = 2_000
 _LONGEST_REFERENCE = 255
 _HANDLING = "/extension-itk-messagehandling-"
@@ -46,10 +45,10 @@ _NOT_IN_THE_TABLE = frozenset({"id", "resourceType", "fhir_comments"})
 
 @dataclass(frozen=True, kw_only=True)
 class Issue:
-    """One code that a response carries. The texts are the sender's and may name a patient: they stay out of the repr.
+    """One code of a response. The texts are the sender's and may name a patient: they stay out of the repr.
 
-    `code` is None where the issue has none, or one that cannot be a code. `known` is the code's row in the table, None
-    for a code that is not in it or comes from another code system.
+    `code` is None if the issue has none, or one that cannot be a code. `known` is the code's row in the table, None
+    if the table does not have it or it comes from another code system.
     """
 
     code: str | None
@@ -61,7 +60,7 @@ class Issue:
 
     @property
     def verdict(self) -> Verdict:
-        """What the code says about the message."""
+        """The verdict of the code on the message."""
         return self.known.verdict if self.known else Verdict.UNKNOWN
 
     @property
@@ -72,7 +71,7 @@ class Issue:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The verdict of one response on one level, and the code that decides it; None where no usable code came."""
+    """The verdict of one response on one level, and the code that decides it; None without a usable code."""
 
     level: Level
     verdict: Verdict
@@ -83,8 +82,8 @@ class Outcome:
 class Response:
     """An ITK3 Response.
 
-    `identifier` is the original message's id (a UUID in small letters), None where the response has none that can be
-    used; `original_unreadable` says that the receiver could not even read it. `message_id` is the response's own
+    `identifier` is the original message's id (a UUID in small letters), None without a usable one;
+    `original_unreadable` says that the receiver could not read the original. `message_id` is the response's own
     MessageHeader.id. `sender_reference` is the original's SenderReference where the response repeats it.
     """
 
@@ -107,7 +106,7 @@ class Response:
 
     @property
     def verdict(self) -> Verdict:
-        """What the response says about the message, all issues taken together."""
+        """The verdict of the response on the message, over all issues."""
         return self.deciding.verdict if self.deciding else Verdict.UNKNOWN
 
     @property
@@ -122,7 +121,7 @@ class Response:
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
-        """The verdict on each level that the response speaks of, in the order of `Level`; none without issues."""
+        """The verdicts on the levels that the response covers, in the order of `Level`; empty without issues."""
         outcomes = []
         for level in Level:
             deciding = _deciding(tuple(issue for issue in self.issues if issue.level is level))
@@ -156,7 +155,7 @@ def read_response(body: bytes) -> Response:
         for response in answer.all("response")
         for identifier in response.all("identifier")
     }
-    identifier = identifiers.pop() if len(identifiers) == 1 else ""  # of two, neither is sure
+    identifier = identifiers.pop() if len(identifiers) == 1 else ""  # with two, neither is certain
     sender = _sender(header, resources)
     return Response(
         identifier=_uuid(identifier),
@@ -179,11 +178,11 @@ class _Entry:
     resource: Node
 
 
-# --- what the tree says -----------------------------------------------------------------------------------------------
+# --- parts of the tree ------------------------------------------------------------------------------------------------
 
 
 def _sender(header: Node, resources: list[_Entry]) -> Node:
-    """Find the Organization or Practitioner that the header names as sender; if it names none, the only one."""
+    """Find the Organization or Practitioner that the header names as sender; else the only one."""
     named = header.first("sender") or EMPTY
     if logical := named.first("identifier"):
         return Node("sender", None, (logical,))
@@ -196,7 +195,7 @@ def _sender(header: Node, resources: list[_Entry]) -> Node:
 
 def _issues(answered: Node, header: Node, resources: list[_Entry], bundle: Node) -> Iterator[Issue]:
     details = (answered.first("details") or EMPTY).value("reference")
-    # The one that the header names comes first, but none is overlooked, wherever it stands.
+    # The outcome that the header names comes first; all others in the tree count too.
     outcomes = [*_referred(details, header, resources), *bundle.within("OperationOutcome")]
     for outcome in dict.fromkeys(outcomes):
         if outcome.name != "OperationOutcome":
@@ -204,10 +203,10 @@ def _issues(answered: Node, header: Node, resources: list[_Entry], bundle: Node)
         for issue in outcome.all("issue"):
             codings = [coding for details in issue.all("details") for coding in details.all("coding")]
             marked = [(coding, _is_response_code(coding)) for coding in codings]
-            # Without a response code the issue still counts, as unknown: silence about it could make a verdict
-            # positive. So does what may be a response code, or an issue, and is damaged.
-            counted = [each for each in marked if each[1] or _CODED.fullmatch(each[0].value("code") or "")]
-            for coding, is_ours in counted or marked[:1] or [(EMPTY, False)]:
+            # An issue without a response code counts as unknown: ignoring it could make the verdict positive. So do a
+            # damaged response code and a damaged issue.
+            counted = [mark for mark in marked if mark[1] or _CODED.fullmatch(mark[0].value("code") or "")]
+            for coding, is_known_system in counted or marked[:1] or [(EMPTY, False)]:
                 code = _code(coding.value("code"))
                 yield Issue(
                     code=code,
@@ -215,14 +214,14 @@ def _issues(answered: Node, header: Node, resources: list[_Entry], bundle: Node)
                     severity=_cut(issue.value("severity")),
                     display=_cut(coding.value("display")),
                     diagnostics=_cut(issue.value("diagnostics")),
-                    known=RESPONSE_CODES.get(code or "") if is_ours else None,
+                    known=RESPONSE_CODES.get(code or "") if is_known_system else None,
                 )
         if _is_malformed(outcome, "OperationOutcome"):
             yield Issue(code=None)
 
 
 def _is_malformed(node: Node, kind: str) -> bool:
-    """Whether STU3 does not know an element on the way to a code, or has one element where several stand."""
+    """Whether STU3 does not know an element on the way to a code, or an element repeats that may come once."""
     plan = plan_of(kind)
     seen = set[str]()
     for child in node.children if plan else ():
@@ -238,7 +237,7 @@ def _is_malformed(node: Node, kind: str) -> bool:
 
 
 def _is_response_code(coding: Node) -> bool:
-    """Whether a coding is from ITK's response codes, of any version; a known code without a system is taken as one."""
+    """Whether a coding is from ITK's response codes, of any version; so is a code without a system."""
     system = (coding.value("system") or "").strip().lower()
     if not system:
         return coding.value("code") is not None
@@ -260,7 +259,7 @@ def _referred(reference: str | None, header: Node, resources: list[_Entry]) -> l
 
 
 def _reference_key(reference: str | None) -> str:
-    """Return what is the same in `urn:uuid:X`, `Organization/X`, `https://…/Organization/X`, `#X`, `X`."""
+    """Return the common X of `urn:uuid:X`, `Organization/X`, `https://…/Organization/X`, `#X`, `X`."""
     key = (reference or "").strip().lower()
     return key[max(key.rfind(sign) for sign in "/:#") + 1 :]
 
@@ -278,7 +277,7 @@ def _sender_reference(header: Node) -> str | None:
             for part in handling.all("extension"):
                 if part.value("url") == "SenderReference":
                     reference = (part.value("valueString") or "").strip()
-                    # A longer one is not ours: cut, it could match another's.
+                    # A longer one is not from this product: cut, it could match another reference.
                     return reference if 0 < len(reference) <= _LONGEST_REFERENCE else None
     return None
 
@@ -296,7 +295,7 @@ def _deciding(issues: tuple[Issue, ...]) -> Issue | None:
 
 
 def _uuid(text: str) -> str | None:
-    """Read a UUID out of `X`, `urn:uuid:X` in any case, or the end of a reference."""
+    """Read a UUID from `X`, `urn:uuid:X` in any case, or the end of a reference."""
     with contextlib.suppress(ValueError):
         return str(uuid.UUID(_reference_key(text)))
     return None

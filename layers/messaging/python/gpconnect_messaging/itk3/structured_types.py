@@ -1,4 +1,4 @@
-"""What the specification says of each type of structured resource, as a table.
+"""The specification's rules for the types of structured resources, as a table.
 
 Source: GPCM-SD-006 … 024, 078 and 026 (sections and profiles), and the type's own requirements (the patient's element).
 """
@@ -12,8 +12,8 @@ _CARE_CONNECT = "https://fhir.hl7.org.uk/STU3/StructureDefinition/CareConnect"
 class StructuredType:
     """One resource type.
 
-    `section` is the title of its Composition section, None for what other resources refer to; `patient` the element
-    that must name the patient, None where there is none.
+    `section` is the title of the Composition section, None for types that other resources refer to; `patient` is the
+    element that must name the patient, None without one.
     """
 
     profile: str

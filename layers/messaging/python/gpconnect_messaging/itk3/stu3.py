@@ -1,7 +1,7 @@
-"""What FHIR STU3 says of the types that a message may use: their elements, and how a primitive value is written.
+"""FHIR STU3's rules for the types that a message may use: elements, and the notation of primitive values.
 
-The table beside this module, stu3.txt, holds the facts (names, order, cardinality, codes) for the resources that Send
-Document messages use. A test compares it with HL7's schema, and the primitives' patterns with the schema's own.
+The table beside this module, stu3.txt, has names, order, cardinality and codes for the resources that Send Document
+messages use. A test compares it with HL7's schema, and the primitives' patterns with the schema's own.
 """
 
 import re
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from gpconnect_messaging.visible import is_visible
 
 Json = dict[str, Any]
-"""A FHIR resource or element in FHIR JSON's shape. A number is an int, or a Decimal that keeps its digits."""
+"""A FHIR resource or element in FHIR JSON's shape. A number is an int, or a Decimal that keeps all digits."""
 
 _DATE = r"-?[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01])%s)?)?"
 _CLOCK = r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
@@ -49,7 +49,7 @@ _LARGEST_WHOLE_NUMBER = 2**31 - 1
 
 
 def _in_the_calendar(value: str) -> bool:
-    """A day must be one that its month has, which no pattern tells, and the year one of our era: there is no year 0."""
+    """Whether the month has the day, which no pattern can say, and the year is of our era: there is no year 0."""
     if value.startswith(("-", "0000")):
         return False
     if len(value) < len("2026-02-28"):
@@ -62,7 +62,7 @@ def _in_the_calendar(value: str) -> bool:
 
 
 def _looks_as_it_is(value: str) -> bool:
-    """A code that only looks like another would be taken for it by a person, and for nothing by a computer."""
+    """Whether a code has no look-alike characters: a person would take it for another code, a computer for none."""
     return all(item.isascii() or (is_visible(item) and unicodedata.category(item) != "Nd") for item in value)
 
 
@@ -85,17 +85,17 @@ def _well_written(name: str) -> Callable[[str], bool]:
 
 
 WELL_WRITTEN: dict[str, Callable[[str], bool]] = {name: _well_written(name) for name in _PRIMITIVES}
-"""Whether a value is written as its primitive type asks, by the type's name."""
+"""Whether a value has the notation of a primitive type, by the type's name."""
 
 _NO_CODES: frozenset[str] = frozenset()
 
 
 class Slot(NamedTuple):
-    """What FHIR says of one element of a type.
+    """FHIR's rules for one element of a type.
 
-    `rank` is its place in the order, the same for the alternatives of a choice; `kind` its type; `single` that it comes
-    at most once. `well_written` judges the value of a primitive and is None for anything else; `codes` are those that
-    the value must be among, if any.
+    `rank` is the position in the order, the same for the alternatives of a choice; `kind` is the type; `single` means
+    at most once. `well_written` judges the value of a primitive and is None for anything else; `codes` are the allowed
+    values, if limited.
     """
 
     rank: int
@@ -106,7 +106,7 @@ class Slot(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The elements of a type by name, and the rank and name of those that must be there."""
+    """The elements of a type by name, and the rank and name of the required ones."""
 
     slots: dict[str, Slot]
     required: tuple[tuple[int, str], ...]
@@ -123,7 +123,7 @@ def _lines() -> dict[str, str]:
 
 @cache
 def plan_of(kind: str) -> Plan | None:
-    """Give the elements of a type, those of the base among them; None for a type that is not in the table."""
+    """Return the elements of a type, including the base type's; None for a type that is not in the table."""
     line = _lines().get(kind)
     if line is None or line.startswith("="):
         return None

@@ -1,9 +1,9 @@
-"""Ready FHIR resources from senders: read safely, checked against STU3, and put into a message under ids of ours.
+"""Ready FHIR resources from senders: read safely, checked against STU3, and put into a message under derived ids.
 
 Hostile or careless input ends here (hazard: hostile file; hazard: wrong patient): no entities, no deep nesting, no
-embedded resources, documents or narrative of the sender's, no reference to anything outside the message, and the
-patient is the request's own. What is taken stays as it was written, every primitive with its characters: nothing is
-converted. A refusal names the resource type and the element, never a value.
+embedded resources, documents or narrative, no reference to anything outside the message, and no patient but the
+request's. An accepted resource is not converted: every primitive keeps the sender's notation. A refusal names the
+resource type and the element, never a value.
 """
 
 import re
@@ -19,14 +19,14 @@ from gpconnect_messaging.itk3.stu3 import Json
 from gpconnect_messaging.itk3.xml import FHIR, from_xml
 from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.names import fold
-from gpconnect_messaging.opening import DocumentTypeError, UnopenedError, as_utf_8, opened_xml, xml_parser
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
+from gpconnect_messaging.safe_parsing import DocumentTypeError, UnsafeContentError, as_utf_8, parse_xml, xml_parser
 
 LARGEST_RESOURCE = 262_144
 """Longest ready resource, in bytes."""
 
 MOST_REASONS = 50
-"""How many faults of a ready resource are told: what has more is of another form altogether."""
+"""Most reasons given for one ready resource: one with more faults is not FHIR STU3 at all."""
 
 DEEPEST = 40
 """How deep a ready resource may nest."""
@@ -39,9 +39,9 @@ _HOLDS_NOTHING = re.compile(rb"(\xef\xbb\xbf)?\s*(<\?xml\s[^>]*\?>)?\s*")
 
 @dataclass(frozen=True, slots=True)
 class Supplied:
-    """A ready resource of valid form: its place in the request's `resources`, its type, its own id, its content."""
+    """A valid ready resource: index in the request's `resources`, type, the sender's id, content."""
 
-    place: int
+    index: int
     type: str
     own_id: str | None
     content: Json = field(repr=False)
@@ -49,42 +49,42 @@ class Supplied:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What other supplied resources may call it."""
+        """The references by which other supplied resources name this one."""
         return (f"{self.type}/{self.own_id}", f"urn:uuid:{self.own_id}") if self.own_id else ()
 
 
-def read_supplied(place: int, content_type: str, raw: bytes, allowed: frozenset[str]) -> Supplied:
-    """Read the ready resource at `place` of a request: FHIR JSON or XML in UTF-8, of one of the `allowed` types.
+def read_supplied(index: int, content_type: str, raw: bytes, allowed: frozenset[str]) -> Supplied:
+    """Read the ready resource at `index` of a request: FHIR JSON or XML in UTF-8, of one of the `allowed` types.
 
     Raises RequestRefusedError.
     """
     if len(raw) > LARGEST_RESOURCE:
-        raise _refused(place, f"is longer than {LARGEST_RESOURCE} bytes")
-    content = (_from_xml if content_type == "application/fhir+xml" else _from_json)(place, raw)
+        raise _refused(index, f"is longer than {LARGEST_RESOURCE} bytes")
+    content = (_from_xml if content_type == "application/fhir+xml" else _from_json)(index, raw)
     kind = content.get("resourceType")
     if not isinstance(kind, str) or kind not in allowed:
-        raise _refused(place, f"must be one resource of {', '.join(sorted(allowed))}")
-    path = f"resources[{place}]: {kind}"
+        raise _refused(index, f"must be one resource of {', '.join(sorted(allowed))}")
+    path = f"resources[{index}]: {kind}"
     reasons = list(_unfit(path, content))
-    # Generated: it says nothing that the elements do not say.
+    # Generated text repeats the elements.
     content = {name: value for name, value in content.items() if name not in ("text", "contained", "implicitRules")}
-    # A name that FHIR does not know can stand many times in one place.
+    # An unknown name can occur many times in one element.
     if reasons := list(dict.fromkeys([*reasons, *faults(content, path)])) or list(_documents(path, content)):
         raise RequestRefusedError(reasons[:MOST_REASONS])
     meta = content.pop("meta", {})
     labels = {fold(label.get(name, "")).lower() for label in meta.get("security", ()) for name in ("code", "display")}
-    return Supplied(place, kind, content.get("id"), content, labelled_confidential=bool(labels & _KEPT_BACK))
+    return Supplied(index, kind, content.get("id"), content, labelled_confidential=bool(labels & _KEPT_BACK))
 
 
 def placed(
     supplied: Supplied, identifier: str, names: Mapping[str, str], patient: str, known: Mapping[str, Party]
 ) -> Json:
-    """Give a ready resource its place in a message: our id and profile, references by what `names` calls them.
+    """Put a ready resource into a message: with a derived id and the profile, and references into the message.
 
-    `names` maps what a reference may say to the `urn:uuid:` it becomes; `patient` is the patient's; `known` are the
-    people and organisations of the message. Raises RequestRefusedError.
+    `names` maps references to `urn:uuid:` ones; `patient` is the patient's; `known` are the people and organisations of
+    the message. Raises RequestRefusedError.
     """
-    where = f"resources[{supplied.place}]: {supplied.type}"
+    where = f"resources[{supplied.index}]: {supplied.type}"
     reasons = list(dict.fromkeys(misnamed(supplied.content, where, known)))
     content = deepcopy(supplied.content)
     reasons += _referred(content, where, names)
@@ -99,11 +99,11 @@ def placed(
     return {"resourceType": supplied.type, "id": identifier, "meta": {"profile": [kind.profile]}, **rest}
 
 
-def _refused(place: int, rule: str) -> RequestRefusedError:
-    return RequestRefusedError.because(f"resources[{place}]", rule)
+def _refused(index: int, rule: str) -> RequestRefusedError:
+    return RequestRefusedError.because(f"resources[{index}]", rule)
 
 
-def _from_json(place: int, raw: bytes) -> Json:
+def _from_json(index: int, raw: bytes) -> Json:
     try:
         content = read_json(raw, largest=LARGEST_RESOURCE, deepest=DEEPEST)
     except JsonError as error:
@@ -112,20 +112,20 @@ def _from_json(place: int, raw: bytes) -> Json:
         if isinstance(content, dict):
             return content
         wrong = "is not one FHIR resource"
-    raise _refused(place, wrong)
+    raise _refused(index, wrong)
 
 
-def _from_xml(place: int, raw: bytes) -> Json:
+def _from_xml(index: int, raw: bytes) -> Json:
     if _HOLDS_NOTHING.fullmatch(raw):
-        raise _refused(place, "is empty, or an XML declaration alone: give a FHIR resource")
+        raise _refused(index, "is empty, or an XML declaration alone: give a FHIR resource")
     try:
-        root = opened_xml(as_utf_8(raw), xml_parser(blanks=True))
+        root = parse_xml(as_utf_8(raw), xml_parser(blanks=True))
     except DocumentTypeError:
-        raise _refused(place, "has a document type declaration, which FHIR XML must not have") from None
-    except UnopenedError:
-        raise _refused(place, "is not well-formed XML, or in an encoding that is not read: save it as UTF-8") from None
+        raise _refused(index, "has a document type declaration, which FHIR XML must not have") from None
+    except UnsafeContentError:
+        raise _refused(index, "is not well-formed XML, or in an encoding that is not read: save it as UTF-8") from None
     if not root.tag.startswith(FHIR) or any(True for _ in _too_deep(root)):
-        raise _refused(place, f"is not a FHIR resource of at most {DEEPEST} levels, in FHIR's namespace")
+        raise _refused(index, f"is not a FHIR resource of at most {DEEPEST} levels, in FHIR's namespace")
     return from_xml(root)
 
 
@@ -137,7 +137,7 @@ def _too_deep(root: Any) -> Iterator[Any]:
 
 
 def _unfit(path: str, content: Json) -> Iterator[Reason]:
-    """Find what FHIR allows a resource and a message may not have."""
+    """Find elements that FHIR allows in a resource, but that a message may not have."""
     if "contained" in content:
         yield Reason(f"{path}.contained", "is not taken: give each resource on its own")
     if "implicitRules" in content or "_implicitRules" in content:
@@ -148,17 +148,17 @@ def _unfit(path: str, content: Json) -> Iterator[Reason]:
 
 
 def _documents(path: str, content: Json) -> Iterator[Reason]:
-    for place, _, kind, value in elements(content, content["resourceType"], path):
+    for where, _, kind, value in elements(content, content["resourceType"], path):
         if kind == "Attachment" and "data" in value:
-            yield Reason(f"{place}.data", "is not taken: give the document itself under documents")
+            yield Reason(f"{where}.data", "is not taken: give the document itself under documents")
 
 
 def _referred(content: Json, path: str, names: Mapping[str, str]) -> Iterator[Reason]:
-    """Point what refers to something to where it is in the message; find what refers to nothing there."""
+    """Replace references by those into the message; find references to nothing in the message."""
     for where, _, kind, value in elements(content, content["resourceType"], path):
         name = {"Reference": "reference", "Attachment": "url"}.get(kind, "")
-        said = value.get(name) if name else None
-        if said is not None and (kind == "Reference" or said.startswith("Binary/")):
-            if said not in names:
+        target = value.get(name) if name else None
+        if target is not None and (kind == "Reference" or target.startswith("Binary/")):
+            if target not in names:
                 yield Reason(f"{where}.{name}", "refers to nothing in this message")
-            value[name] = names.get(said)
+            value[name] = names.get(target)

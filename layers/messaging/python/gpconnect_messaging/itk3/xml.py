@@ -1,7 +1,7 @@
-"""FHIR XML (STU3) to and from FHIR JSON's shape, every primitive as it is written.
+"""Converts FHIR XML (STU3) to and from FHIR JSON, keeping the notation of every primitive.
 
-The writer leaves gaps for documents, which must not pass through memory. A test holds both against the
-`fhir.resources` library, element by element.
+The writer leaves gaps for documents, which must not pass through memory. A test compares both with
+the `fhir.resources` library, element by element.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,7 +31,7 @@ def to_xml(resource: Json, gaps: Mapping[str, Gap] | None = None) -> list[bytes 
     """Write a resource of STU3's form as UTF-8 XML, cut where a Binary's content is to be spliced in.
 
     `gaps` maps the id of such a Binary to the object that marks the gap; the resource holds any content there. The
-    answer is text and marks in order: without gaps, one piece of bytes.
+    result is text and marks in order: without gaps, one piece of bytes.
     """
     pieces: list[str | tuple[Gap]] = [_PROLOGUE]
     _write_resource(resource, pieces, gaps or {}, _NAMESPACE)
@@ -48,11 +48,11 @@ def to_xml(resource: Json, gaps: Mapping[str, Gap] | None = None) -> list[bytes 
 
 
 def _in_order(content: Json, kind: str) -> list[tuple[str, Slot]]:
-    """List the elements that are there, in the order of STU3's schema."""
+    """List the present elements, in the order of STU3's schema."""
     plan = plan_of(kind)
     slots = plan.slots if plan else {}
-    found = {bare: slots[bare] for name in content if (bare := name.removeprefix("_")) in slots}
-    return sorted(found.items(), key=lambda item: item[1].rank)
+    present = {bare: slots[bare] for name in content if (bare := name.removeprefix("_")) in slots}
+    return sorted(present.items(), key=lambda item: item[1].rank)
 
 
 def _write_resource(
@@ -104,9 +104,9 @@ def _write_complex(
 
 
 def from_xml(resource: etree._Element) -> Json:
-    """Read a resource from XML, whatever its prefix, in FHIR JSON's shape.
+    """Read a resource from XML, with any prefix, in FHIR JSON's shape.
 
-    What FHIR does not know is put under a name that FHIR does not know, so that `form.faults` finds it.
+    Unknown content is put under a name that FHIR does not know, so that `form.faults` finds it.
     """
     kind = str(resource.tag).removeprefix(FHIR)
     resource.attrib.pop(_SCHEMA_LOCATION, "")
@@ -140,7 +140,7 @@ def _members(element: etree._Element, kind: str, *, primitive: bool = False) -> 
 
 
 def _value(element: etree._Element, slot: Slot) -> tuple[Any, Any]:
-    """Read an element's value, and what stands beside a primitive's value."""
+    """Read an element's value, and the id and extensions beside a primitive's value."""
     if slot.kind == "ResourceContainer":
         return next((from_xml(child) for child in element), {}), None
     if slot.kind == "xhtml":
@@ -153,7 +153,7 @@ def _value(element: etree._Element, slot: Slot) -> tuple[Any, Any]:
 
 
 def _typed(text: str | None, slot: Slot) -> Any:
-    """Give a primitive its kind in JSON; a text that is none of its kind stays a text, and is found to be one."""
+    """Convert a primitive to the JSON kind; a text that is not of that kind stays a text, and `form` finds it."""
     if text is not None and slot.kind == "boolean":
         return {"true": True, "false": False}.get(text, text)
     if text is not None and slot.kind in WHOLE_NUMBERS | {"decimal"} and slot.well_written and slot.well_written(text):

@@ -1,1 +1,1 @@
-"""The truth of every message: recorded facts, the status that they amount to, and their store in DynamoDB."""
+"""The truth of every message: recorded events, the status derived from them, and the store in DynamoDB."""

@@ -1,6 +1,6 @@
-"""What the daily reconciliation reads of the ledger, how far it has come, and the summary that it leaves there.
+"""The ledger for the daily reconciliation: rows in pages, the progress of a day's balance, and the summary.
 
-Everything is read in pages, from a position to go on from: a day is reckoned in as many runs as it takes.
+All reads can continue from a position, so that a day's balance can be computed in several runs.
 """
 
 import json
@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from gpconnect_messaging.ledger.drop_passes import read_findings
-from gpconnect_messaging.ledger.lifecycle import NoticeKind, Status
-from gpconnect_messaging.ledger.records import Notice
+from gpconnect_messaging.ledger.lifecycle import NotificationType, Status
+from gpconnect_messaging.ledger.records import Notification
 from gpconnect_messaging.ledger.store import UNMATCHED
 from gpconnect_messaging.ledger.table import SHARDS, Item, LedgerTable, in_time, item, plain, text
 from gpconnect_messaging.ledger.table import time as read_time
@@ -24,15 +24,15 @@ _NEEDED = (
     *_KEY, "message_id", "request_id", "mailbox", "status", "created_at", "due_at", "messages", "mesh_message_ids",
     "became", "mesh_message_id",
 )  # fmt: skip
-"""The attributes that a balance reads of a million rows: to convert the others would take as long again."""
+"""The attributes that a balance needs: converting all attributes of a million rows would take twice as long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reckoning:
-    """How far the reckoning of a day has come. `revision` counts the steps that were recorded.
+    """The progress of a day's balance. `revision` counts the recorded steps.
 
-    First all is collected into `files`, source after source; then part after part is reckoned, each a range of the
-    files' slots; then MESH is asked. `total` is where the evidence store has the balance of the parts so far.
+    First the entries of all sources are collected into `files`. Then the balance is computed part by part, where a part
+    is a range of the files' slots. Then MESH is asked. `total` is the key of the balance so far in the evidence store.
     """
 
     day: date
@@ -40,11 +40,11 @@ class Reckoning:
     revision: int = 0
     source: int = 0
     position: str = ""
-    """Where the source goes on; empty at its beginning."""
+    """The position in the source; empty at the start."""
     files: tuple[str, ...] = ()
     entries: int = 0
     parts: int = 0
-    """How many there are; 0 while entries are collected."""
+    """The number of parts; 0 while entries are collected."""
     next_part: int = 0
     total: str = ""
     asked: int = 0
@@ -62,34 +62,34 @@ class Sent:
 
 
 class Balances(LedgerTable):
-    """The ledger as the reconciliation needs it: by status, each item once."""
+    """The ledger as the reconciliation reads it: by status, without repeats."""
 
     def row_pages(self, since: datetime, position: str) -> Iterator[tuple[list[Row], str]]:
-        """Give every open row, and every settled one that changed since a moment; each page with the position after it.
+        """Yield pages of open rows, and of settled rows that changed since a time, with the position after a page.
 
-        Open ones are few, for each has its deadline; no index is read to its beginning for the others.
+        Open rows are few, since every open status has a deadline; settled rows are read from `since` on only.
         """
         statuses = [(status.value, since if status.settled else None) for status in Status]
         for items, after in self._by_status(statuses, position):
-            yield [_row(each) for each in items], after
+            yield [_row(values) for values in items], after
 
     def sent(self, position: str) -> Iterator[Sent]:
-        """Give the messages that MESH can have."""
+        """Yield the messages that MESH can have."""
         for items, _ in self._by_status([(status.value, None) for status in IN_MESH], position, _PAGE_OF_QUESTIONS):
-            for each in items:
-                number = IN_MESH.index(Status(each["status"])) * SHARDS + int(each["status_shard"].split("#")[1])
-                yield Sent(_row(each), _position(number, each))
+            for values in items:
+                number = IN_MESH.index(Status(values["status"])) * SHARDS + int(values["status_shard"].split("#")[1])
+                yield Sent(_row(values), _position(number, values))
 
     def unmatched_pages(self, day: date, position: str) -> Iterator[tuple[list[Unmatched], str]]:
-        """Give what came in on a day and belongs to no message; each page with the position after it."""
+        """Yield pages of the MESH messages of a day that match no sent message, with the position after a page."""
         start = datetime.combine(day, time(), UTC)
         end = text(start + timedelta(days=1))
         for items, after in self._by_status([(UNMATCHED, start)], position):
             yield (
                 [
-                    Unmatched(mailbox=each["mailbox"], mesh_message_id=each["mesh_message_id"])
-                    for each in items
-                    if each["changed_at"] < end
+                    Unmatched(mailbox=values["mailbox"], mesh_message_id=values["mesh_message_id"])
+                    for values in items
+                    if values["changed_at"] < end
                 ],
                 after,
             )
@@ -97,46 +97,46 @@ class Balances(LedgerTable):
     def _by_status(
         self, statuses: Sequence[tuple[str, datetime | None]], position: str, limit: int | None = None
     ) -> Iterator[tuple[list[Item], str]]:
-        """Give what stands in these statuses, or came into them since a moment, shard after shard, page after page."""
+        """Yield pages of the items in these statuses, or that changed since a time, shard by shard."""
         start, after = json.loads(position) if position else (0, None)
         for number in range(start, len(statuses) * SHARDS):
             status, since = statuses[number // SHARDS]
-            values = {":shard": f"{status}#{number % SHARDS}"} | ({":since": text(since)} if since else {})
+            parameters = {":shard": f"{status}#{number % SHARDS}"} | ({":since": text(since)} if since else {})
             query: Item = {
                 "IndexName": "by_status",
                 "KeyConditionExpression": f"status_shard = :shard{' AND changed_at >= :since' if since else ''}",
-                "ExpressionAttributeValues": item(values),
+                "ExpressionAttributeValues": item(parameters),
                 **({"Limit": limit} if limit else {}),
                 **({"ExclusiveStartKey": item(after)} if after else {}),
             }
             after = None
             for page in self._client.get_paginator("query").paginate(TableName=self._table, **query):
                 last = page.get("LastEvaluatedKey")
-                items = [plain({name: each[name] for name in _NEEDED if name in each}) for each in page["Items"]]
+                items = [plain({name: values[name] for name in _NEEDED if name in values}) for values in page["Items"]]
                 yield items, _position(number, plain(last) if last else None)
 
     def row(self, message_id: str) -> Row | None:
-        """Find one row by its message, past the indexes; None where the ledger does not have it."""
+        """Read a row by message id with a consistent read; None where the ledger does not have it."""
         found = self._get(f"MESSAGE#{message_id}", "MESSAGE")
         return _row(found) if found else None
 
     def rows_of(self, request_id: str) -> list[Row]:
-        """Find the rows of a request past the indexes: its own, and those of the messages that it became."""
+        """Read the rows of a request and of the messages that it became, with consistent reads."""
         claim = self._get(f"REQUEST#{request_id}", "REQUEST")
         own = self.row(request_id)
         ids = {*(claim.get("message_ids", ()) if claim else ()), *(own.became if own else ())}
-        found = [own, *(self.row(message_id) for message_id in sorted(ids))]
-        return [row for row in found if row]
+        rows = [own, *(self.row(message_id) for message_id in sorted(ids))]
+        return [row for row in rows if row]
 
     def reckoning(self, day: date) -> Reckoning | None:
-        """Tell how far the reckoning of a day has come; None where it was never begun."""
+        """Read the progress of a day's balance; None where it was never started."""
         found = self._get(f"BALANCE#{day}", _STATE)
         return _reckoning(day, found) if found else None
 
     def record(self, reached: Reckoning, *, tour: str | None = None) -> Reckoning | None:
-        """Record how far a reckoning has come, and with it how far the tour of the messages in MESH has.
+        """Record the progress of a day's balance, and the position `tour` at which MESH is asked next.
 
-        None where another run has recorded a step meanwhile.
+        Returns None where another run has recorded a step meanwhile.
         """
         puts = [self._put_reckoning(reached)]
         if tour is not None:
@@ -144,7 +144,7 @@ class Balances(LedgerTable):
         return replace(reached, revision=reached.revision + 1) if self._write(puts) else None
 
     def tour(self) -> str:
-        """Give the position at which MESH is asked on; empty where all were asked about."""
+        """Read the position at which MESH is asked next; empty at the start."""
         found = self._get(*_TOUR)
         return str(found["position"]) if found else ""
 
@@ -169,19 +169,19 @@ class Balances(LedgerTable):
         return self._put_if(values, "revision", reached.revision or None)
 
     def evidence_key(self, day: date) -> str | None:
-        """Where the evidence store has a day's balance; None where it was not made."""
+        """Return the key of a day's balance in the evidence store; None without a balance."""
         found = self._get(f"BALANCE#{day}", "BALANCE")
         return str(found["evidence_key"]) if found else None
 
     def in_the_drop(self, day: date) -> DropFindings:
-        """Give what the listing of the drop found on a day."""
+        """Read the findings of the day's listings of the drop."""
         return read_findings(self._get(f"DROP#{day}", "FOUND"))
 
-    def store(self, balance: Balance, evidence_key: str, reckoning: Reckoning) -> tuple[Notice, ...] | None:
-        """Keep a balance's summary, in place of an earlier one of the day, and end its reckoning.
+    def store(self, balance: Balance, evidence_key: str, reckoning: Reckoning) -> tuple[Notification, ...] | None:
+        """Store the summary of a balance, replacing an earlier one of the day, and mark the balance as done.
 
-        An imbalance raises a notification, and so does another imbalance of the same day when its balance is made
-        again. None where another run has recorded a step meanwhile.
+        An imbalance raises a notification; a repeated balance raises another one only if the imbalance differs.
+        Returns None where another run has recorded a step meanwhile.
         """
         pk = f"BALANCE#{balance.day}"
         names = ("received", "settled", "open", "arriving", "open_messages", "lost", "incomplete", "without_receipt",
@@ -199,19 +199,19 @@ class Balances(LedgerTable):
             **self._expiry(balance.made_at),
         }
         puts = [self._put(summary), self._put_reckoning(replace(reckoning, done=True))]
-        facts = {name: str(count) for name, count in counts.items() if count}
+        details = {name: str(count) for name, count in counts.items() if count}
         before = self._get(pk, "BALANCE") or {}
-        notice = Notice(
+        notification = Notification(
             subject_key=pk,
-            kind=NoticeKind.IMBALANCE,
+            kind=NotificationType.IMBALANCE,
             raised_at=balance.made_at,
-            facts=facts | {"day": balance.day.isoformat(), "evidence_key": evidence_key},
+            details=details | {"day": balance.day.isoformat(), "evidence_key": evidence_key},
             occasion=balance.fingerprint if before else "",
         )
         new = bool(balance.wrong) and before.get("fingerprint") != balance.fingerprint
-        if not self._write([*puts, *([self._put_notice(notice)] if new else [])]):
+        if not self._write([*puts, *([self._put_notification(notification)] if new else [])]):
             return None
-        return (notice,) if new else ()
+        return (notification,) if new else ()
 
 
 def _reckoning(day: date, values: Item) -> Reckoning:
@@ -233,7 +233,7 @@ def _reckoning(day: date, values: Item) -> Reckoning:
 
 
 def _position(number: int, last: Item | None) -> str:
-    """Write the position after an item of a shard, or after the shard."""
+    """Encode the position after an item of a shard, or after the shard."""
     if last is None:
         return json.dumps([number + 1, None])
     return json.dumps([number, {name: last[name] for name in _KEY}])

@@ -1,10 +1,10 @@
-"""Canaries: test requests without a patient, which show that requests still come through, when no sender sends any.
+"""Canaries: test requests without a patient that show, when no sender is active, that requests still pass.
 
-The due work starts one, the builder takes it from the intake queue, and the sender from the send queue. Each records
-what it did in the canary's own item. That item is no message: it has no mailbox, no document and no status, so that
-nothing can be uploaded for it, and no list, count or balance has it.
+The sweep starts a canary, the builder takes it from the intake queue, and the sender from the send queue. All three
+record their step in the canary's item. The item is not a message: it has no mailbox, document or status, so that
+nothing can be uploaded for it, and no list, count or balance contains it.
 
-Only the due work may start one. The builder takes a canary that the ledger does not expect for what a sender wrote.
+Only the sweep may start a canary. The builder treats a canary that the ledger does not expect as a sender's request.
 """
 
 from dataclasses import dataclass
@@ -14,32 +14,32 @@ from uuid import uuid4
 from gpconnect_messaging.ledger.table import Item, LedgerTable, text, time
 
 KEPT = timedelta(days=15)
-"""A day longer than a dead letter: the builder must know a canary that comes back from there."""
+"""A day longer than a dead letter: the builder must recognise a canary that is redriven."""
 
 _LATEST = ("CANARIES", "LATEST")
 
 
 @dataclass(frozen=True, slots=True)
 class CanaryState:
-    """What is known of the canaries together."""
+    """The state of all canaries."""
 
     started_at: datetime
     """When the newest was started."""
     watched_since: datetime
-    """When the first of all was started."""
+    """When the first canary was started."""
     came_through: datetime | None
-    """When the newest of those that reached the sender was started; None: none did yet."""
+    """When the newest canary that reached the sender was started; None: none did yet."""
 
     def age(self, now: datetime) -> timedelta:
-        """Give how long ago the newest canary that came through was started, or the first one if none did."""
+        """Return how long ago the newest canary that came through was started, or the first one if none did."""
         return max(now - (self.came_through or self.watched_since), timedelta())
 
 
 class Canaries(LedgerTable):
-    """The canaries' items. All methods may raise botocore's ClientError for faults of DynamoDB itself."""
+    """The items of the canaries. All methods may raise botocore's ClientError for faults of DynamoDB itself."""
 
     def state(self) -> CanaryState | None:
-        """Give what is known of the canaries; None before the first."""
+        """Read the state of the canaries; None before the first."""
         found = self._get(*_LATEST)
         if found is None:
             return None
@@ -50,7 +50,7 @@ class Canaries(LedgerTable):
         )
 
     def start(self, at: datetime, state: CanaryState | None) -> str | None:
-        """Expect a new canary, and give its id; None where another run has started one since `state` was read."""
+        """Record a new canary and return the id; None where another run has started one since `state` was read."""
         canary_id = str(uuid4())
         pk, sk = _key(canary_id)
         expected: Item = {
@@ -73,12 +73,12 @@ class Canaries(LedgerTable):
         return canary_id if self._write([self._put(expected, "attribute_not_exists(pk)")]) else None
 
     def built(self, canary_id: str, at: datetime) -> bool:
-        """Record that the builder took a canary; False where the ledger expects none of that id."""
+        """Record that the builder took a canary; False where the ledger does not expect this id."""
         pk, sk = _key(canary_id)
         return self._update(pk, sk, "SET built_at = :at", "attribute_exists(started_at)", {":at": text(at)})
 
     def through(self, canary_id: str, at: datetime) -> bool:
-        """Record that a canary came through to the sender; False where the builder never took one of that id."""
+        """Record that a canary reached the sender; False where the builder never took this id."""
         pk, sk = _key(canary_id)
         if not self._update(pk, sk, "SET through_at = :at", "attribute_exists(built_at)", {":at": text(at)}):
             return False

@@ -1,4 +1,4 @@
-"""The ledger remembers which secret its ids are derived with: another one would make every repeat a new message."""
+"""Guards the secret that the ledger's ids are derived with: another secret would make every repeat a new message."""
 
 from gpconnect_messaging.ledger.table import LedgerTable
 from gpconnect_messaging.requests.identity import Identifiers
@@ -11,10 +11,10 @@ class WrongSecretError(Exception):
 
 
 class DerivationGuard(LedgerTable):
-    """Compares the secret in use with the one that the table was begun with."""
+    """Compares the secret in use with the first secret that the table was used with."""
 
     def fingerprint(self) -> str | None:
-        """Give the fingerprint of the secret that the table was begun with; None where nothing has used it yet."""
+        """Return the fingerprint of the first secret that the table was used with; None for an unused table."""
         known = self._get(*_KEY)
         return str(known["fingerprint"]) if known else None
 

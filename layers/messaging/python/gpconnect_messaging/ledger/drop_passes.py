@@ -1,7 +1,7 @@
-"""How far the listing of the drop bucket has come, and what it found.
+"""The progress of listing the drop bucket, and the findings.
 
-A pass looks at every object that was dropped within its window, in as many runs as it takes. Where it goes on is
-the key of an object, which the sender chose and which can name a person: it is stored, never logged.
+A pass looks at every object that was dropped within a time window, in as many runs as it takes. A run continues after
+an object key, which the sender chose and which can name a person: the key is stored, never logged.
 """
 
 from collections.abc import Sequence
@@ -9,37 +9,37 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
-from gpconnect_messaging.ledger.records import Notice
+from gpconnect_messaging.ledger.records import Notification
 from gpconnect_messaging.ledger.table import Item, LedgerTable, text, time
 from gpconnect_messaging.reconciliation import DropFindings
 from gpconnect_messaging.requests.drop_keys import is_request
 from gpconnect_messaging.storage import ListedObject
 
 FIRST_WINDOW = timedelta(days=1)
-"""How far back the first pass of an environment looks: what is older may have been dropped under earlier rules."""
+"""How far back the first pass of an environment looks: older objects may have been dropped under earlier rules."""
 
 SLOWEST_UPLOAD = timedelta(days=2)
-"""How long before its end an upload in parts can have begun: S3 ends it on the second midnight (UTC) at the latest."""
+"""The longest duration of an upload in parts: S3 ends it on the second midnight (UTC) at the latest."""
 
 
 _DROP = "DROP"
 
 
 class Listing(StrEnum):
-    """What a pass goes through, as its item in the ledger names it."""
+    """The object versions that a pass lists; the value is the sort key of the pass."""
 
     NEWEST = "PASS"
-    """The newest version of each object, where no removal lies on it."""
+    """The newest versions of objects that are not deleted."""
     REPLACED = "REPLACED"
-    """The versions on which another one or a removal lies."""
+    """The versions that a newer version or a delete marker hides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropPass:
-    """A pass over what was dropped from `since` until `until` (UTC); it goes on after the key `after`.
+    """A pass over the objects dropped from `since` until `until` (UTC); it continues after the key `after`.
 
-    `after_version` is the version of that key after which it goes on, if any. `put_off` says that it left documents
-    to the next pass, for which they are `documents_again`: that one looks at a day's documents again.
+    `after_version` is the version of that key to continue after, if any. `put_off` says that this pass left documents
+    to the next one, which then has `documents_again` and looks at the documents of a day before `since`, too.
     """
 
     since: datetime
@@ -54,20 +54,20 @@ class DropPass:
 
     @property
     def reached(self) -> datetime:
-        """Until when everything was looked at."""
+        """The time up to which all objects were listed."""
         return self.until if self.done else self.since
 
     def covers(self, listed: ListedObject) -> bool:
-        """Say whether an object belongs to this pass. An upload in parts may have ended since an earlier one."""
+        """Whether an object belongs to this pass. An upload in parts may have ended after an earlier pass."""
         again = FIRST_WINDOW if self.documents_again and not is_request(listed.key) else timedelta()
         return self.since - (SLOWEST_UPLOAD if listed.in_parts else again) <= listed.at < self.until
 
 
 class DropPasses(LedgerTable):
-    """The ledger as the listing of the drop needs it; may raise ClientError for faults of DynamoDB itself."""
+    """The stored passes and findings; may raise ClientError for faults of DynamoDB itself."""
 
     def current(self, now: datetime, settled: timedelta, listing: Listing = Listing.NEWEST) -> DropPass:
-        """Give the pass that is under way, or the next one, which begins where the last one ended."""
+        """Return the pass in progress, or the next one, which starts where the last one ended."""
         last, until = self.last(listing), now - settled
         if last is None:
             return DropPass(listing=listing, since=until - FIRST_WINDOW, until=until)
@@ -77,17 +77,17 @@ class DropPasses(LedgerTable):
         return DropPass(listing=listing, since=last.until, until=until, documents_again=again, revision=revision)
 
     def last(self, listing: Listing = Listing.NEWEST) -> DropPass | None:
-        """Give the pass that is under way or was the last; None where there was none."""
-        found = self._get(_DROP, listing)
-        return _pass(found) if found else None
+        """Return the pass in progress or the last one; None without a pass."""
+        item = self._get(_DROP, listing)
+        return _pass(item) if item else None
 
     def age(self, now: datetime) -> timedelta | None:
-        """Say how long ago it was until when everything was looked at; None where the drop was never listed."""
+        """Return how long ago the drop was completely listed; None where it was never listed."""
         last = self.last()
         return now - last.reached if last else None
 
     def record(self, reached: DropPass, found: DropFindings, at: datetime) -> bool:
-        """Record how far a pass has come, with what it found since; False where another run has recorded meanwhile."""
+        """Record the progress of a pass with the new findings; False where another run has recorded meanwhile."""
         values: Item = {
             "pk": _DROP,
             "sk": reached.listing,
@@ -101,7 +101,7 @@ class DropPasses(LedgerTable):
             "revision": reached.revision + 1,
         }
         puts = [self._put_if(values, "revision", reached.revision or None)]
-        if found.notices:
+        if found.notifications:
             day = at.astimezone(UTC).date()
             total = self.found(day).plus(found)
             puts.append(
@@ -119,33 +119,33 @@ class DropPasses(LedgerTable):
         return self._write(puts)
 
     def found(self, day: date) -> DropFindings:
-        """Give what was found on a day (UTC)."""
+        """Read the findings of a day (UTC)."""
         return read_findings(self._get(f"DROP#{day}", "FOUND"))
 
     def has(self, request_id: str) -> bool:
-        """Say whether the ledger has anything of a request: a row of its own, or the claim of its message."""
+        """Whether the ledger has a row or a claim of a request."""
         return any(
             self._get(pk, sk) is not None
             for pk, sk in ((f"MESSAGE#{request_id}", "MESSAGE"), (f"REQUEST#{request_id}", "REQUEST"))
         )
 
     def counted(self, document_id: str) -> bool:
-        """Say whether a document was found to have no request before."""
+        """Whether a document without a request was counted before."""
         return self._get(f"DROPPED#{document_id}", "FOUND") is not None
 
     def count(self, document_ids: Sequence[str], at: datetime) -> None:
-        """Record that documents were found to have no request, so that no later pass finds them again."""
+        """Record documents without a request, so that no later pass counts them again."""
         for document_id in document_ids:
             self._write([self._put({"pk": f"DROPPED#{document_id}", "sk": "FOUND", **self._expiry(at)})])
 
-    def raise_notices(self, found: DropFindings, at: datetime) -> Sequence[Notice]:
-        """Raise a notice of each kind of finding, once an hour."""
+    def raise_notifications(self, found: DropFindings, at: datetime) -> Sequence[Notification]:
+        """Raise a notification for every kind of finding, at most once an hour."""
         subject = f"DROP#{at.astimezone(UTC):%Y-%m-%dT%H}"
         raised = [
-            Notice(subject_key=subject, kind=kind, raised_at=at, facts={"at_least": str(count)})
-            for kind, count in found.notices.items()
+            Notification(subject_key=subject, kind=kind, raised_at=at, details={"at_least": str(count)})
+            for kind, count in found.notifications.items()
         ]
-        return [notice for notice in raised if self._write([self._put_notice(notice)])]
+        return [notification for notification in raised if self._write([self._put_notification(notification)])]
 
 
 def _pass(item: Item) -> DropPass:
@@ -163,7 +163,7 @@ def _pass(item: Item) -> DropPass:
 
 
 def read_findings(item: Item | None) -> DropFindings:
-    """Read what was found on a day from its item."""
+    """Read the findings of a day from the item."""
     if item is None:
         return DropFindings()
     return DropFindings(

@@ -1,10 +1,10 @@
-"""The message lifecycle: facts in, status out. Pure, total, and blind to the order in which facts arrive.
+"""The message lifecycle: derives a status from events. Pure, and independent of the order in which events arrive.
 
-A fact says what happened; a status is only ever derived from the facts, by the first rule of `RULES` that holds. So a
-repeated fact changes nothing, an early answer waits for its question, and no status stands without evidence.
+An event records what happened. The first rule of `RULES` that holds for all events gives the status. A repeated event
+therefore changes nothing, a response that arrives early is not lost, and every status has evidence.
 
-A request that becomes no message at once has a row of its own, under its own id, and a history like a message's: it is
-refused, not required, held, superseded, released, or a withdrawal. `docs/lifecycle.md` is drawn from `RULES`.
+A request that does not become a message at once has a row under the request id and a history like that of a message:
+it is refused, not required, held, superseded, released, or a withdrawal. `docs/lifecycle.md` is drawn from `RULES`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,22 +19,23 @@ from gpconnect_messaging.itk3.response_codes import DUPLICATE_MESSAGE, Level, Ve
 from gpconnect_messaging.scan_results import ScanResult
 
 ATTEMPTS_BEFORE_TOLD = 5
-"""How many uploads may go wrong for passing reasons before a person is told."""
+"""How many uploads may fail for temporary reasons before a person is notified."""
 
 LOOKUP_AGAIN = timedelta(minutes=2)
-"""How soon PDS is asked again about a request whose window is over; a report is due within three hours.
+"""How soon PDS is asked again about a request whose hold window is over; a report is due within three hours.
 
-That long, five times; then after every `Patience.stale`, so that a long outage does not fill the ledger with its facts.
+PDS is asked five times at this interval, then after every `Timeouts.requeue_after`, so that a long outage does not fill
+the ledger with events.
 """
 
 _LOOKUPS_SOON = 5
 
 OFFERS_BEFORE_TOLD = 3
-"""How often a held request may be offered to the builder, or a message to the sender, before a person is told."""
+"""How often a held request may be offered to the builder, or a message to the sender, before a person is notified."""
 
 
 class StoredName(StrEnum):
-    """A name that the ledger stores. One that a newer release wrote is carried along as it is, and not recognised."""
+    """A name that the ledger stores. A name that a newer release wrote is kept unchanged, and is not recognised."""
 
     @classmethod
     def _missing_(cls, value: object) -> "StoredName | None":
@@ -51,7 +52,7 @@ class StoredName(StrEnum):
 
 
 class Status(StoredName):
-    """Where a message, or a request that is none yet, stands (design: lifecycle)."""
+    """The status of a message, or of a request that has not become a message (design: lifecycle)."""
 
     INVALID = "INVALID"
     NOT_REQUIRED = "NOT_REQUIRED"
@@ -74,7 +75,7 @@ class Status(StoredName):
 
     @property
     def settled(self) -> bool:
-        """Whether nothing more is expected of us: it ended well, or a person was told. A late answer still lands."""
+        """Whether the product has nothing left to do: delivered, or a person was notified. Late responses count."""
         return self in _SETTLED
 
 
@@ -94,7 +95,7 @@ _SETTLED = frozenset(
 )
 
 
-class FactKind(StoredName):
+class EventType(StoredName):
     """What can happen to a message."""
 
     REQUEST_REFUSED = "request refused"
@@ -130,8 +131,8 @@ class FactKind(StoredName):
     RESEND_ORDERED = "re-send ordered by a person"
 
 
-class NoticeKind(StoredName):
-    """What a person is told; at most one notice of each kind for a message."""
+class NotificationType(StoredName):
+    """The kinds of notification; a message has at most one of every kind, unless the kind has occasions."""
 
     INVALID = "invalid"
     REFUSED = "refused"
@@ -163,44 +164,44 @@ class NoticeKind(StoredName):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """One thing that happened to a message.
+class LedgerEvent:
+    """Something that happened to a message.
 
-    `identity` names the fact within its message: the same event always gets the same one, so recording it again
-    changes nothing. `at` is in UTC. `source` says who says so: a function, or the MESH message that brought it.
+    `identity` names the event within the message. The same event always has the same identity, so recording it again
+    changes nothing. `at` is in UTC. `source` is the function, or the MESH message, that reported the event.
     `details` holds plain JSON values and no personal data.
     """
 
-    kind: FactKind
+    kind: EventType
     identity: str
     at: datetime
     source: str
     details: Mapping[str, Any]
 
 
-def request_refused(*, at: datetime, reasons: Iterable[str], scans: Iterable[ScanResult] = ()) -> Fact:
-    """The request breaks rules; the reasons are `field: rule` lines. `scans` are the malware scan's among them."""
-    found = sorted({scan.value for scan in scans})
-    return Fact(
-        kind=FactKind.REQUEST_REFUSED, identity="request-refused", at=at, source="builder",
-        details={"reasons": list(reasons), **({"scans": found} if found else {})},
+def request_refused(*, at: datetime, reasons: Iterable[str], scans: Iterable[ScanResult] = ()) -> LedgerEvent:
+    """The request breaks rules. `reasons` are lines of `field: rule`; `scans` are malware scan results among them."""
+    results = sorted(dict.fromkeys(scan.value for scan in scans))
+    return LedgerEvent(
+        kind=EventType.REQUEST_REFUSED, identity="request-refused", at=at, source="builder",
+        details={"reasons": list(reasons), **({"scans": results} if results else {})},
     )  # fmt: skip
 
 
-def not_required(*, at: datetime, requirement: str, why: str, repeats: str = "") -> Fact:
-    """No message must be sent, by the requirement that says so (GPCM-SD-CS-071, GPCM-SD-CS-073).
+def not_required(*, at: datetime, requirement: str, why: str, repeats: str = "") -> LedgerEvent:
+    """The requirement says that no message must be sent (GPCM-SD-CS-071, GPCM-SD-CS-073).
 
-    `repeats` is the request that it is a copy of, by id, where that is why.
+    `repeats` is the id of the original request where this one is a copy.
     """
-    return Fact(
-        kind=FactKind.NOT_REQUIRED, identity="not-required", at=at, source="builder",
+    return LedgerEvent(
+        kind=EventType.NOT_REQUIRED, identity="not-required", at=at, source="builder",
         details={"requirement": requirement, "why": why, **({"repeats": repeats} if repeats else {})},
     )  # fmt: skip
 
 
-def repeated(*, at: datetime, of_request_id: str) -> Fact:
-    """The request is a copy: another with the same content was taken in under its key of the drop (ADR 46)."""
-    why = f"its content is that of request {of_request_id}, which was dropped under the same key"
+def repeated(*, at: datetime, of_request_id: str) -> LedgerEvent:
+    """The request is a copy: a request with the same content was received under the same key of the drop (ADR 46)."""
+    why = f"the content equals that of request {of_request_id}, which was dropped under the same key"
     return not_required(at=at, requirement="design: a copy is a repeat", why=why, repeats=of_request_id)
 
 
@@ -212,13 +213,13 @@ def held(
     requirement: str,
     why: str,
     warn_at: datetime | None = None,
-) -> Fact:
-    """The request is checked and waits until `release_at` (UTC), and for a person's release where that is wanted.
+) -> LedgerEvent:
+    """The request is checked and waits until `release_at` (UTC), and for a person's release where that is configured.
 
-    `warn_at` is when a person must know that it has not left (see `decision.warn_at`).
+    At `warn_at` a person is notified if the request has not been sent (see `decision.warn_at`).
     """
-    return Fact(
-        kind=FactKind.HELD, identity="held", at=at, source="builder",
+    return LedgerEvent(
+        kind=EventType.HELD, identity="held", at=at, source="builder",
         details={
             "release_at": release_at.isoformat(),
             "by_a_person": by_a_person,
@@ -229,110 +230,123 @@ def held(
     )  # fmt: skip
 
 
-def differs(*, at: datetime, fields: Iterable[str], comparison: str) -> Fact:
-    """PDS has these fields of the request otherwise: a person decides (GPCM-SD-CS-072; MESH refuses it, EPL-154).
+def differs(*, at: datetime, fields: Iterable[str], comparison: str) -> LedgerEvent:
+    """These fields of the request differ from PDS: a person decides (GPCM-SD-CS-072; MESH refuses it, EPL-154).
 
     `comparison` is the key under which the evidence store keeps both values, which are personal data.
     """
     named = sorted(fields)
-    return Fact(
-        kind=FactKind.DIFFERS, identity=f"differs-{'-'.join(named)}", at=at, source="builder",
+    return LedgerEvent(
+        kind=EventType.DIFFERS, identity=f"differs-{'-'.join(named)}", at=at, source="builder",
         details={"fields": named, "comparison": comparison},
     )  # fmt: skip
 
 
-def lookup_unanswered(*, at: datetime, times: int, why: str) -> Fact:
-    """PDS gave no answer when the message was to be made: the request waits a little longer, and PDS is asked again."""
-    return Fact(
-        kind=FactKind.LOOKUP_UNANSWERED, identity=f"lookup-unanswered-{times}", at=at, source="builder",
+def lookup_unanswered(*, at: datetime, times: int, why: str) -> LedgerEvent:
+    """PDS did not answer when the message was due to be built: the request waits, and PDS is asked again."""
+    return LedgerEvent(
+        kind=EventType.LOOKUP_UNANSWERED, identity=f"lookup-unanswered-{times}", at=at, source="builder",
         details={"why": why},
     )  # fmt: skip
 
 
-def released_by_a_person(*, at: datetime, actor: str, despite: Iterable[str] = ()) -> Fact:
-    """An operator, by id, wants the held request to be sent (GPCM-SD-CS-074).
+def released_by_a_person(*, at: datetime, actor: str, despite: Iterable[str] = ()) -> LedgerEvent:
+    """The operator `actor` released the held request (GPCM-SD-CS-074).
 
     `despite` are the fields that were known to differ from PDS when the operator decided.
     """
     known = sorted(despite)
-    return Fact(
-        kind=FactKind.RELEASED_BY_A_PERSON, identity="-".join(["released-by-a-person", *known]), at=at,
+    return LedgerEvent(
+        kind=EventType.RELEASED_BY_A_PERSON, identity="-".join(["released-by-a-person", *known]), at=at,
         source="operator", details={"actor": actor, **({"despite": known} if known else {})},
     )  # fmt: skip
 
 
-def release_started(*, at: datetime, version: int) -> Fact:
-    """The held request has its version: from now on a newer one is the next version."""
-    return Fact(
-        kind=FactKind.RELEASE_STARTED, identity="release-started", at=at, source="builder", details={"version": version}
+def release_started(*, at: datetime, version: int) -> LedgerEvent:
+    """The held request was given a version: a newer request will be the next version."""
+    return LedgerEvent(
+        kind=EventType.RELEASE_STARTED,
+        identity="release-started",
+        at=at,
+        source="builder",
+        details={"version": version},
     )
 
 
-def released(*, at: datetime, message_ids: Iterable[str]) -> Fact:
-    """The held request's messages are stored: the rest of their story is theirs."""
-    return Fact(
-        kind=FactKind.RELEASED, identity="released", at=at, source="builder", details={"message_ids": list(message_ids)}
+def released(*, at: datetime, message_ids: Iterable[str]) -> LedgerEvent:
+    """The held request became messages, which are stored and have their own histories."""
+    return LedgerEvent(
+        kind=EventType.RELEASED,
+        identity="released",
+        at=at,
+        source="builder",
+        details={"message_ids": list(message_ids)},
     )
 
 
 def superseded(
     *, at: datetime, by_request_id: str, actor: str | None = None, reason: str = "", arrived_later: bool = False
-) -> Fact:
-    """A newer request for the same encounter took this one's place before it was sent (GPCM-SD-CS-076).
+) -> LedgerEvent:
+    """A newer request for the same encounter replaced this one before it was sent (GPCM-SD-CS-076).
 
-    With an `actor`: an operator, by id, gave an earlier version up, so that the newer one can go. `arrived_later` says
-    that this request came after the one that it lost to, so that a person must know.
+    With an `actor`, that operator abandoned an earlier version so that the newer one can be sent. `arrived_later` says
+    that this request arrived after the one that superseded it, so a person is notified.
     """
-    by_hand: dict[str, Any] = {"actor": actor, "reason": reason} if actor else {}
-    by_hand |= {"arrived_later": True} if arrived_later else {}
-    return Fact(
-        kind=FactKind.SUPERSEDED, identity="superseded", at=at, source="operator" if actor else "builder",
-        details={"by_request_id": by_request_id, **by_hand},
+    operator_actions: dict[str, Any] = {"actor": actor, "reason": reason} if actor else {}
+    operator_actions |= {"arrived_later": True} if arrived_later else {}
+    return LedgerEvent(
+        kind=EventType.SUPERSEDED, identity="superseded", at=at, source="operator" if actor else "builder",
+        details={"by_request_id": by_request_id, **operator_actions},
     )  # fmt: skip
 
 
-def waits_no_longer(*, at: datetime, actor: str, reason: str, given_up: Iterable[str]) -> Fact:
-    """An operator, by id, gave up the earlier versions that this message waited for, by their message ids."""
-    return Fact(
-        kind=FactKind.WAITS_NO_LONGER, identity="waits-no-longer", at=at, source="operator",
+def waits_no_longer(*, at: datetime, actor: str, reason: str, given_up: Iterable[str]) -> LedgerEvent:
+    """The operator `actor` abandoned the earlier versions that this message waited for: `given_up`, message ids."""
+    return LedgerEvent(
+        kind=EventType.WAITS_NO_LONGER, identity="waits-no-longer", at=at, source="operator",
         details={"actor": actor, "reason": reason, "given_up": list(given_up)},
     )  # fmt: skip
 
 
-def running_late(*, at: datetime) -> Fact:
-    """It has not left, and the three hours of GPCM-SD-CS-075 are nearly over: a person must know."""
-    return Fact(kind=FactKind.RUNNING_LATE, identity="running-late", at=at, source="poller", details={})
+def running_late(*, at: datetime) -> LedgerEvent:
+    """The message was not sent, and the three hours of GPCM-SD-CS-075 are nearly over: a person is notified."""
+    return LedgerEvent(kind=EventType.RUNNING_LATE, identity="running-late", at=at, source="poller", details={})
 
 
-def withdrawal(*, at: datetime, stopped: Iterable[str], sent: Iterable[str], warning_key: str | None) -> Fact:
-    """The consultation was deleted (GPCM-SD-CS-077): what of it was stopped, and what the practice has or may have.
+def withdrawal(*, at: datetime, stopped: Iterable[str], sent: Iterable[str], warning_key: str | None) -> LedgerEvent:
+    """The consultation was deleted (GPCM-SD-CS-077).
 
-    Both are ids, of requests and messages. `warning_key` is where the evidence store keeps the warning.
+    `stopped` and `sent` are ids of requests and messages: those that were stopped, and those that the practice has or
+    may have. `warning_key` is the key of the warning in the evidence store.
     """
-    return Fact(
-        kind=FactKind.WITHDRAWAL, identity="withdrawal", at=at, source="builder",
+    return LedgerEvent(
+        kind=EventType.WITHDRAWAL, identity="withdrawal", at=at, source="builder",
         details={"stopped": list(stopped), "sent": list(sent), "warning_key": warning_key},
     )  # fmt: skip
 
 
-def withdrawn(*, at: datetime, by_request_id: str) -> Fact:
-    """The consultation was deleted before this was known to be sent."""
-    return Fact(
-        kind=FactKind.WITHDRAWN, identity="withdrawn", at=at, source="builder", details={"by_request_id": by_request_id}
+def withdrawn(*, at: datetime, by_request_id: str) -> LedgerEvent:
+    """The consultation was deleted before this message was known to be sent."""
+    return LedgerEvent(
+        kind=EventType.WITHDRAWN,
+        identity="withdrawn",
+        at=at,
+        source="builder",
+        details={"by_request_id": by_request_id},
     )
 
 
-def practice_told(*, at: datetime, actor: str) -> Fact:
-    """An operator, by id, has told the practice that the consultation was deleted (GPCM-SD-CS-077)."""
-    return Fact(
-        kind=FactKind.PRACTICE_TOLD, identity="practice-told", at=at, source="operator", details={"actor": actor}
+def practice_told(*, at: datetime, actor: str) -> LedgerEvent:
+    """The operator `actor` told the practice that the consultation was deleted (GPCM-SD-CS-077)."""
+    return LedgerEvent(
+        kind=EventType.PRACTICE_TOLD, identity="practice-told", at=at, source="operator", details={"actor": actor}
     )
 
 
-def response_accepted(*, at: datetime, mesh_message_id: str, actor: str) -> Fact:
-    """An operator, by id, has made sure that a suspicious response is genuine: it counts."""
-    return Fact(
-        kind=FactKind.RESPONSE_ACCEPTED, identity=f"response-accepted-{mesh_message_id}", at=at, source="operator",
+def response_accepted(*, at: datetime, mesh_message_id: str, actor: str) -> LedgerEvent:
+    """The operator `actor` confirmed that a suspicious response is genuine: it counts."""
+    return LedgerEvent(
+        kind=EventType.RESPONSE_ACCEPTED, identity=f"response-accepted-{mesh_message_id}", at=at, source="operator",
         details={"mesh_message_id": mesh_message_id, "actor": actor},
     )  # fmt: skip
 
@@ -350,17 +364,17 @@ def built(
     registration: Mapping[str, Any] | None = None,
     arrived: datetime | None = None,
     warn_at: datetime | None = None,
-) -> Fact:
-    """The message is stored: its hash (hex), its size in bytes, and how long after sending each answer is due.
+) -> LedgerEvent:
+    """The message is stored: `sha256` in hex, `size` in bytes, and how long after sending acknowledgements are due.
 
-    `advice` says what a requirement advises against and was done all the same. `to_mailbox` and `to_organisation` (ODS
-    code) say where it goes, as far as that is known: who else answers is suspicious. `registration` says what is known
-    of the patient's practice (`ods_code`, `name`, `deceased`), and from whom: `source` is PDS or the request. `arrived`
-    is when its request reached us (UTC), from which the time to send counts. `warn_at` is when a person must know that
-    it has not left (see `decision.warn_at`).
+    `advice` lists the recommendations of requirements that the message does not follow. `to_mailbox` and
+    `to_organisation` (ODS code) are the destination as far as it is known: a response from elsewhere is suspicious.
+    `registration` is the patient's practice (`ods_code`, `name`, `deceased`) with a `source`: PDS or the request.
+    `arrived` is when the request was received (UTC); the time to send counts from it. At `warn_at` a person is notified
+    if the message has not been sent (see `decision.warn_at`).
     """
-    return Fact(
-        kind=FactKind.BUILT, identity="built", at=at, source="builder",
+    return LedgerEvent(
+        kind=EventType.BUILT, identity="built", at=at, source="builder",
         details={
             "sha256": sha256,
             "size": size,
@@ -376,21 +390,23 @@ def built(
     )  # fmt: skip
 
 
-def upload_started(*, at: datetime, attempt: int, lease: timedelta, chunks: int = 1) -> Fact:
-    """A sender took the message, to send it in so many chunks; until the lease ends nobody else may."""
-    return Fact(
-        kind=FactKind.UPLOAD_STARTED, identity=f"upload-{attempt}", at=at, source="sender",
+def upload_started(*, at: datetime, attempt: int, lease: timedelta, chunks: int = 1) -> LedgerEvent:
+    """A sender took the lease on the message, to send it in `chunks` chunks."""
+    return LedgerEvent(
+        kind=EventType.UPLOAD_STARTED, identity=f"upload-{attempt}", at=at, source="sender",
         details={"attempt": attempt, "lease_until": (at + lease).isoformat(), "chunks": chunks},
     )  # fmt: skip
 
 
-def chunk_accepted(*, at: datetime, attempt: int, mesh_message_id: str, number: int, chunks: int, end: int) -> Fact:
-    """MESH took a chunk that does not complete the message, under the id that it gave the first.
+def chunk_accepted(
+    *, at: datetime, attempt: int, mesh_message_id: str, number: int, chunks: int, end: int
+) -> LedgerEvent:
+    """MESH accepted a chunk that does not complete the message, under the id that it gave the first chunk.
 
-    `end` is how far into the message's content the chunk goes, in bytes.
+    `end` is the offset in bytes at which the chunk ends in the message's content.
     """
-    return Fact(
-        kind=FactKind.CHUNK_ACCEPTED, identity=f"chunk-{mesh_message_id}-{number}", at=at, source="sender",
+    return LedgerEvent(
+        kind=EventType.CHUNK_ACCEPTED, identity=f"chunk-{mesh_message_id}-{number}", at=at, source="sender",
         details={
             "attempt": attempt,
             "mesh_message_id": mesh_message_id,
@@ -401,66 +417,68 @@ def chunk_accepted(*, at: datetime, attempt: int, mesh_message_id: str, number: 
     )  # fmt: skip
 
 
-def upload_tracked(*, at: datetime, attempt: int, mesh_message_id: str, mesh_status: str) -> Fact:
-    """We asked MESH what became of an upload whose answer was lost: MESH's own word, or `unknown to MESH`."""
-    return Fact(
-        kind=FactKind.UPLOAD_TRACKED, identity=f"tracked-{attempt}-{mesh_message_id}", at=at, source="sender",
+def upload_tracked(*, at: datetime, attempt: int, mesh_message_id: str, mesh_status: str) -> LedgerEvent:
+    """MESH was asked for the status of an uncertain upload: `mesh_status` is MESH's term, or `unknown to MESH`."""
+    return LedgerEvent(
+        kind=EventType.UPLOAD_TRACKED, identity=f"tracked-{attempt}-{mesh_message_id}", at=at, source="sender",
         details={"attempt": attempt, "mesh_message_id": mesh_message_id, "mesh_status": mesh_status},
     )  # fmt: skip
 
 
-def upload_accepted(*, at: datetime, attempt: int, mesh_message_id: str, resolved_mailbox: str | None = None) -> Fact:
-    """MESH took the message and gave it its own id; the mailbox, where MESH was asked for the recipient's."""
+def upload_accepted(
+    *, at: datetime, attempt: int, mesh_message_id: str, resolved_mailbox: str | None = None
+) -> LedgerEvent:
+    """MESH took the message and assigned `mesh_message_id`; `resolved_mailbox` is set where MESH looked it up."""
     resolved = {"resolved_mailbox": resolved_mailbox} if resolved_mailbox else {}
-    return _outcome(FactKind.UPLOAD_ACCEPTED, at, attempt, "sender", mesh_message_id=mesh_message_id, **resolved)
+    return _outcome(EventType.UPLOAD_ACCEPTED, at, attempt, "sender", mesh_message_id=mesh_message_id, **resolved)
 
 
-def recipient_unresolved(*, at: datetime, attempt: int, organisation: str, mailboxes: int) -> Fact:
-    """MESH names no mailbox, or more than one, for the recipient and its workflow: nothing was uploaded."""
+def recipient_unresolved(*, at: datetime, attempt: int, organisation: str, mailboxes: int) -> LedgerEvent:
+    """MESH names no mailbox, or more than one, for the recipient and the workflow: nothing was uploaded."""
     return _outcome(
-        FactKind.RECIPIENT_UNRESOLVED, at, attempt, "sender", organisation=organisation, mailboxes=mailboxes
+        EventType.RECIPIENT_UNRESOLVED, at, attempt, "sender", organisation=organisation, mailboxes=mailboxes
     )
 
 
-def upload_refused(*, at: datetime, attempt: int, http_status: int, error: str) -> Fact:
-    """MESH answered no: the HTTP status, and MESH's own error event or code."""
-    return _outcome(FactKind.UPLOAD_REFUSED, at, attempt, "sender", http_status=http_status, error=error)
+def upload_refused(*, at: datetime, attempt: int, http_status: int, error: str) -> LedgerEvent:
+    """MESH refused the upload: the HTTP status, and MESH's error event or code."""
+    return _outcome(EventType.UPLOAD_REFUSED, at, attempt, "sender", http_status=http_status, error=error)
 
 
 def upload_postponed(
     *, at: datetime, attempt: int, why: str, abandoned: str | None = None, not_before: datetime | None = None
-) -> Fact:
-    """The upload never left, or MESH was too busy to take it, or time ran out between chunks: it may be tried again.
+) -> LedgerEvent:
+    """The upload was not sent, MESH was too busy, or time ran out between chunks: it may be tried again.
 
-    `abandoned` is MESH's id of a message begun in chunks that it no longer knows: it cannot be continued. `not_before`
-    is the moment until which MESH asked to be left alone.
+    `abandoned` is the MESH id of a partial upload that MESH no longer knows and that cannot be continued. `not_before`
+    is the time that MESH asked the sender to wait for.
     """
     more = {"abandoned": abandoned} if abandoned else {}
     more |= {"not_before": not_before.isoformat()} if not_before else {}
-    return _outcome(FactKind.UPLOAD_POSTPONED, at, attempt, "sender", why=why, **more)
+    return _outcome(EventType.UPLOAD_POSTPONED, at, attempt, "sender", why=why, **more)
 
 
-def upload_uncertain(*, at: datetime, attempt: int, why: str, source: str) -> Fact:
+def upload_uncertain(*, at: datetime, attempt: int, why: str, source: str) -> LedgerEvent:
     """The upload may or may not have reached MESH."""
-    return _outcome(FactKind.UPLOAD_UNCERTAIN, at, attempt, source, why=why)
+    return _outcome(EventType.UPLOAD_UNCERTAIN, at, attempt, source, why=why)
 
 
-def queued_again(*, at: datetime, times: int, why: str) -> Fact:
-    """The due-work sweep put the message on the send queue once more."""
-    return Fact(
-        kind=FactKind.QUEUED_AGAIN, identity=f"queued-again-{times}", at=at, source="poller", details={"why": why}
+def queued_again(*, at: datetime, times: int, why: str) -> LedgerEvent:
+    """The sweep re-queued the message."""
+    return LedgerEvent(
+        kind=EventType.QUEUED_AGAIN, identity=f"queued-again-{times}", at=at, source="poller", details={"why": why}
     )
 
 
-def routed(*, at: datetime, mesh_message_id: str | None, mailbox: str | None, times: int = 1) -> Fact:
-    """MESH says to which mailbox it took a copy that it routed itself; `mailbox` is None where it does not say.
+def routed(*, at: datetime, mesh_message_id: str | None, mailbox: str | None, times: int = 1) -> LedgerEvent:
+    """MESH says to which mailbox it routed a copy; `mailbox` is None where MESH does not say.
 
-    `mesh_message_id` is None where MESH was asked where it lists the practice instead. `times` is how often it was
-    asked in vain, this time included: it is asked again, so that its silence is not remembered for ever.
+    `mesh_message_id` is None where MESH was asked for the practice's listed mailbox instead. `times` counts the
+    questions without an answer, including this one: MESH is asked again, up to MOST_ROUTING_QUESTIONS times.
     """
     copy = mesh_message_id or "as-listed"
-    return Fact(
-        kind=FactKind.ROUTED, identity=f"routed-{copy}" if mailbox else f"not-routed-{copy}-{times}", at=at,
+    return LedgerEvent(
+        kind=EventType.ROUTED, identity=f"routed-{copy}" if mailbox else f"not-routed-{copy}-{times}", at=at,
         source="poller",
         details={"mesh_message_id": mesh_message_id, "mailbox": mailbox},
     )  # fmt: skip
@@ -476,13 +494,13 @@ def response(
     level: Level,
     verdict: Verdict,
     checksum: str = "",
-) -> Fact:
-    """An ITK3 Response arrived; its code's row in the table decides, never its severity or words.
+) -> LedgerEvent:
+    """An ITK3 Response arrived. The response code alone decides, never the severity or the text.
 
-    `checksum` says what is wrong with its Mex-Content-Checksum, if anything.
+    `checksum` describes the fault of the Mex-Content-Checksum header, if there is one.
     """
-    return Fact(
-        kind=FactKind.RESPONSE, identity=f"response-{mesh_message_id}-{code}", at=at, source=f"MESH {mesh_message_id}",
+    return LedgerEvent(
+        kind=EventType.RESPONSE, identity=f"response-{mesh_message_id}-{code}", at=at, source=f"MESH {mesh_message_id}",
         details={
             "mesh_message_id": mesh_message_id,
             "code": code,
@@ -495,70 +513,73 @@ def response(
     )  # fmt: skip
 
 
-def report(*, at: datetime, mesh_message_id: str, linked_mesh_message_id: str, code: str, description: str) -> Fact:
-    """MESH reports that it could not route the message, or that nobody collected it."""
-    return Fact(
-        kind=FactKind.REPORT, identity=f"report-{mesh_message_id}", at=at, source=f"MESH {mesh_message_id}",
+def report(
+    *, at: datetime, mesh_message_id: str, linked_mesh_message_id: str, code: str, description: str
+) -> LedgerEvent:
+    """MESH reports that it could not route the message, or that it was not collected."""
+    return LedgerEvent(
+        kind=EventType.REPORT, identity=f"report-{mesh_message_id}", at=at, source=f"MESH {mesh_message_id}",
         details={"code": code, "description": description, "linked_mesh_message_id": linked_mesh_message_id},
     )  # fmt: skip
 
 
-def acknowledgement_overdue(*, at: datetime, missing: Iterable[str], order: int | None = None) -> Fact:
+def acknowledgement_overdue(*, at: datetime, missing: Iterable[str], order: int | None = None) -> LedgerEvent:
     """An expected acknowledgement did not come in time.
 
-    `order` is the order of a person by which MESH took the copy that is not answered (`History.order_sent`).
+    `order` is the re-send order to which the unanswered copy belongs (`MessageHistory.order_sent`).
     """
     again = "" if order is None else f"-{order}"
-    return Fact(
-        kind=FactKind.ACKNOWLEDGEMENT_OVERDUE, identity=f"acknowledgement-overdue{again}", at=at, source="poller",
+    return LedgerEvent(
+        kind=EventType.ACKNOWLEDGEMENT_OVERDUE, identity=f"acknowledgement-overdue{again}", at=at, source="poller",
         details={"missing": list(missing), **({} if order is None else {"order": order})},
     )  # fmt: skip
 
 
-def voided(*, at: datetime, by_message_id: str) -> Fact:
-    """A replacement of the document could not be processed: both are void (20014; GPCM-SD-035, GPCM-SD-128)."""
-    return Fact(
-        kind=FactKind.VOIDED, identity=f"voided-{by_message_id}", at=at, source="poller",
+def voided(*, at: datetime, by_message_id: str) -> LedgerEvent:
+    """A replacement of the document was not processed, so both are void (20014; GPCM-SD-035, GPCM-SD-128)."""
+    return LedgerEvent(
+        kind=EventType.VOIDED, identity=f"voided-{by_message_id}", at=at, source="poller",
         details={"by_message_id": by_message_id},
     )  # fmt: skip
 
 
-def resend_ordered(*, at: datetime, actor: str, attempts: int) -> Fact:
-    """An operator, by id, wants the identical bytes sent once more, after so many uploads."""
-    return Fact(
-        kind=FactKind.RESEND_ORDERED, identity=f"resend-ordered-{attempts}", at=at, source="operator",
+def resend_ordered(*, at: datetime, actor: str, attempts: int) -> LedgerEvent:
+    """The operator `actor` ordered the identical bytes to be sent again, after `attempts` uploads."""
+    return LedgerEvent(
+        kind=EventType.RESEND_ORDERED, identity=f"resend-ordered-{attempts}", at=at, source="operator",
         details={"attempts": attempts, "actor": actor},
     )  # fmt: skip
 
 
-def _outcome(kind: FactKind, at: datetime, attempt: int, source: str, **details: Any) -> Fact:
-    return Fact(
+def _outcome(kind: EventType, at: datetime, attempt: int, source: str, **details: Any) -> LedgerEvent:
+    return LedgerEvent(
         kind=kind, identity=f"{kind.value.replace(' ', '-')}-{attempt}", at=at, source=source,
         details={"attempt": attempt, **details},
     )  # fmt: skip
 
 
 OUTCOMES = (
-    FactKind.UPLOAD_ACCEPTED,
-    FactKind.UPLOAD_REFUSED,
-    FactKind.RECIPIENT_UNRESOLVED,
-    FactKind.UPLOAD_POSTPONED,
-    FactKind.UPLOAD_UNCERTAIN,
+    EventType.UPLOAD_ACCEPTED,
+    EventType.UPLOAD_REFUSED,
+    EventType.RECIPIENT_UNRESOLVED,
+    EventType.UPLOAD_POSTPONED,
+    EventType.UPLOAD_UNCERTAIN,
 )
-"""The outcomes of an upload. Of two of one attempt the earlier in this list holds, whichever came first.
+"""The outcomes of an upload. Where an attempt has two, the one earlier in this list counts.
 
-What the sender heard from MESH, or knows never left, is certain; an expired lease only says that it is not known.
+MESH's answer, or an upload that was not sent, is certain; an expired lease only means that the outcome is unknown.
 """
 
 MOST_ROUTING_QUESTIONS = 3
-"""How often MESH is asked where it routed a copy, while it does not say. Then the endpoint lookup has to do."""
+"""How often MESH is asked where it routed a copy. After that, the endpoint lookup is used."""
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """A message that MESH has some chunks of: its MESH id, how many it is made of, how many are there, and to where.
+class PartialUpload:
+    """An upload of which MESH has some chunks.
 
-    `since` is when the last of those was accepted (UTC).
+    `chunks` is the total, `accepted` the number that MESH has, `end` the offset in bytes after the last of these, and
+    `since` when MESH accepted it (UTC).
     """
 
     mesh_message_id: str
@@ -569,107 +590,107 @@ class Begun:
 
 
 @dataclass(frozen=True)
-class History:
-    """What the facts of one message say, taken together: a function of their set.
+class MessageHistory:
+    """The events of a message, and everything that can be derived from them.
 
-    `facts` are ordered by time and identity, each identity once, so that nothing depends on the order of arrival.
+    `events` are ordered by time and identity and have unique identities, so that nothing depends on arrival order.
     """
 
-    facts: tuple[Fact, ...]
+    events: tuple[LedgerEvent, ...]
 
     def __post_init__(self) -> None:
-        facts = sorted(self.facts, key=lambda fact: (fact.at, fact.identity))
-        if len({fact.identity for fact in facts}) != len(facts):
-            facts = _without_repeats(facts)
-        object.__setattr__(self, "facts", tuple(facts))
+        events = sorted(self.events, key=lambda event: (event.at, event.identity))
+        if len({event.identity for event in events}) != len(events):
+            events = _without_repeats(events)
+        object.__setattr__(self, "events", tuple(events))
 
-    def with_fact(self, fact: Fact) -> "History":
-        """Add a fact; one that is already known changes nothing."""
-        made = History((*self.facts, fact))
-        return self if made.facts == self.facts else made
+    def with_event(self, event: LedgerEvent) -> "MessageHistory":
+        """Add an event; an event that is already known changes nothing."""
+        extended = MessageHistory((*self.events, event))
+        return self if extended.events == self.events else extended
 
-    def of(self, *kinds: FactKind) -> list[Fact]:
-        """The facts of these kinds."""
-        return [fact for fact in self.facts if fact.kind in kinds]
+    def of(self, *kinds: EventType) -> list[LedgerEvent]:
+        """The events of these kinds."""
+        return [event for event in self.events if event.kind in kinds]
 
     @cached_property
     def identities(self) -> frozenset[str]:
-        """The identities of all facts."""
-        return frozenset(fact.identity for fact in self.facts)
+        """The identities of all events."""
+        return frozenset(event.identity for event in self.events)
 
     @cached_property
     def unrecognised(self) -> bool:
-        """Whether an event of a newer release is among them: then nothing is uploaded or built by this one.
+        """Whether a newer release wrote one of the events: then this release does not build or upload the message.
 
-        What comes in is recorded all the same, and what is late is reported.
+        Responses are still recorded, and lateness is still reported.
         """
-        return not all(fact.kind.recognised for fact in self.facts)
+        return not all(event.kind.recognised for event in self.events)
 
     @cached_property
     def attempts(self) -> int:
         """How many uploads were started."""
-        return max((fact.details["attempt"] for fact in self.of(FactKind.UPLOAD_STARTED)), default=0)
+        return max((event.details["attempt"] for event in self.of(EventType.UPLOAD_STARTED)), default=0)
 
     @cached_property
-    def last_outcome(self) -> Fact | None:
-        """The outcome of the latest upload; None while it is under way, or before the first."""
-        latest = {fact.kind: fact for fact in self.of(*OUTCOMES) if fact.details["attempt"] == self.attempts}
+    def last_outcome(self) -> LedgerEvent | None:
+        """The outcome of the latest upload; None while the upload is in progress, or before the first one."""
+        latest = {event.kind: event for event in self.of(*OUTCOMES) if event.details["attempt"] == self.attempts}
         return next((latest[kind] for kind in OUTCOMES if kind in latest), None)
 
     @cached_property
     def not_before(self) -> datetime | None:
-        """The moment until which MESH asked to be left alone, when it was last too busy to take the message."""
-        said = self.last_outcome.details.get("not_before") if self.last_outcome else None
-        return datetime.fromisoformat(said) if said else None
+        """The time that MESH asked the sender to wait for, where MESH was too busy for the latest upload."""
+        not_before = self.last_outcome.details.get("not_before") if self.last_outcome else None
+        return datetime.fromisoformat(not_before) if not_before else None
 
     @cached_property
     def mesh_message_ids(self) -> tuple[str, ...]:
-        """The ids under which MESH took the message: more than one after a re-send."""
-        return tuple(sorted({fact.details["mesh_message_id"] for fact in self.of(FactKind.UPLOAD_ACCEPTED)}))
+        """The MESH ids of the accepted uploads: more than one after a resend."""
+        return tuple(sorted({event.details["mesh_message_id"] for event in self.of(EventType.UPLOAD_ACCEPTED)}))
 
     @cached_property
-    def begun(self) -> tuple[Begun, ...]:
-        """The chunked uploads that MESH may still have, and that may be continued, the one with most chunks last."""
-        # What a person ordered is a copy of its own: it must not be the end of one that is there already.
-        return self._begun(after=self.attempts_before_order or 0)
+    def partial_uploads(self) -> tuple[PartialUpload, ...]:
+        """The partial uploads that MESH may still have and that may be continued, the one with most chunks last."""
+        # A resend is a separate copy: it must not complete a partial upload from before the order.
+        return self._partial_uploads(after=self.attempts_before_order or 0)
 
-    def _begun(self, after: int = 0) -> tuple[Begun, ...]:
-        abandoned = {fact.details.get("abandoned") for fact in self.of(FactKind.UPLOAD_POSTPONED)}
-        there: dict[str, dict[int, Fact]] = {}
-        for fact in self.of(FactKind.CHUNK_ACCEPTED):
-            if fact.details["mesh_message_id"] not in abandoned and fact.details["attempt"] > after:
-                there.setdefault(fact.details["mesh_message_id"], {})[fact.details["number"]] = fact
-        found = []
-        for mesh_message_id, chunks in there.items():
-            # In order only: what comes after a gap has to be sent again.
+    def _partial_uploads(self, after: int = 0) -> tuple[PartialUpload, ...]:
+        abandoned = {event.details.get("abandoned") for event in self.of(EventType.UPLOAD_POSTPONED)}
+        uploads: dict[str, dict[int, LedgerEvent]] = {}
+        for event in self.of(EventType.CHUNK_ACCEPTED):
+            if event.details["mesh_message_id"] not in abandoned and event.details["attempt"] > after:
+                uploads.setdefault(event.details["mesh_message_id"], {})[event.details["number"]] = event
+        partial = []
+        for mesh_message_id, chunks in uploads.items():
+            # Chunks after a gap do not count: they have to be sent again.
             accepted = next(number for number in count() if number + 1 not in chunks)
             if accepted:
                 last = chunks[accepted].details
                 since = max(chunks[number].at for number in range(1, accepted + 1))
-                found.append(Begun(mesh_message_id, last["chunks"], accepted, last["end"], since))
-        return tuple(sorted(found, key=lambda begun: (begun.accepted, begun.mesh_message_id)))
+                partial.append(PartialUpload(mesh_message_id, last["chunks"], accepted, last["end"], since))
+        return tuple(sorted(partial, key=lambda upload: (upload.accepted, upload.mesh_message_id)))
 
     @cached_property
     def copies_since(self) -> tuple[datetime, ...]:
-        """Since when MESH may hold each copy: uploads accepted, uncertain, or still without an outcome; earliest first.
+        """When the uploads began that MESH may hold as copies: accepted, uncertain or unfinished ones; earliest first.
 
-        In chunks, MESH holds a copy only where its last chunk may have been sent, however many attempts that took.
+        MESH holds a copy of a chunked upload only where the last chunk may have been sent, in whichever attempt.
         """
-        started = {fact.details["attempt"]: fact for fact in self.of(FactKind.UPLOAD_STARTED)}
+        started = {event.details["attempt"]: event for event in self.of(EventType.UPLOAD_STARTED)}
         accepted = {
-            fact.details["attempt"]: fact.details["mesh_message_id"] for fact in self.of(FactKind.UPLOAD_ACCEPTED)
+            event.details["attempt"]: event.details["mesh_message_id"] for event in self.of(EventType.UPLOAD_ACCEPTED)
         }
-        never_arrived = self.of(FactKind.UPLOAD_REFUSED, FactKind.UPLOAD_POSTPONED, FactKind.RECIPIENT_UNRESOLVED)
-        harmless = {fact.details["attempt"] for fact in never_arrived} - set(accepted)
-        possible = {attempt: fact for attempt, fact in started.items() if attempt not in harmless}
-        whole = [fact.at for fact in possible.values() if fact.details["chunks"] == 1]
-        chunked = {attempt: fact for attempt, fact in possible.items() if fact.details["chunks"] > 1}
-        # MESH's answer to the last chunk was lost, and tracking named the upload: MESH may complete it after that.
-        tracked = {fact.details["mesh_message_id"] for fact in self.of(FactKind.UPLOAD_TRACKED)}
-        completed = {accepted[attempt]: fact.at for attempt, fact in chunked.items() if attempt in accepted} | {
-            begun.mesh_message_id: begun.since
-            for begun in self._begun()
-            if begun.accepted >= begun.chunks - 1 and (chunked or begun.mesh_message_id in tracked)
+        never_arrived = self.of(EventType.UPLOAD_REFUSED, EventType.UPLOAD_POSTPONED, EventType.RECIPIENT_UNRESOLVED)
+        harmless = {event.details["attempt"] for event in never_arrived} - set(accepted)
+        possible = {attempt: event for attempt, event in started.items() if attempt not in harmless}
+        whole = [event.at for event in possible.values() if event.details["chunks"] == 1]
+        chunked = {attempt: event for attempt, event in possible.items() if event.details["chunks"] > 1}
+        # MESH's answer to the last chunk was lost, and tracking named the upload: MESH may complete the upload later.
+        tracked = {event.details["mesh_message_id"] for event in self.of(EventType.UPLOAD_TRACKED)}
+        completed = {accepted[attempt]: event.at for attempt, event in chunked.items() if attempt in accepted} | {
+            upload.mesh_message_id: upload.since
+            for upload in self._partial_uploads()
+            if upload.accepted >= upload.chunks - 1 and (chunked or upload.mesh_message_id in tracked)
         }
         return tuple(sorted([*whole, *completed.values()]))
 
@@ -680,53 +701,55 @@ class History:
 
     @property
     def unreported_copies(self) -> int:
-        """How many copies MESH may hold of which no report says that the practice did not get them."""
-        return self.possible_copies - len({fact.details["linked_mesh_message_id"] for fact in self.of(FactKind.REPORT)})
+        """How many copies MESH may hold that no MESH report names as undelivered."""
+        return self.possible_copies - len(
+            {event.details["linked_mesh_message_id"] for event in self.of(EventType.REPORT)}
+        )
 
     @cached_property
     def destinations(self) -> frozenset[str]:
-        """The mailboxes that the message went to, as far as they are known: named, looked up, or told by MESH."""
+        """The known mailboxes that the message went to: configured, looked up, or reported by MESH."""
         return frozenset(
             mailbox.upper()
-            for fact in self.of(FactKind.BUILT, FactKind.UPLOAD_ACCEPTED, FactKind.ROUTED)
+            for event in self.of(EventType.BUILT, EventType.UPLOAD_ACCEPTED, EventType.ROUTED)
             for name in ("to_mailbox", "resolved_mailbox", "mailbox")
-            if (mailbox := fact.details.get(name))
+            if (mailbox := event.details.get(name))
         )
 
     @property
     def unrouted(self) -> tuple[str, ...]:
-        """MESH's ids of the copies that it routed itself, and was not asked about where to."""
+        """The MESH ids of the copies that MESH routed and whose destination can still be asked for."""
         if any(
-            fact.details.get(name)
-            for fact in self.of(FactKind.BUILT, FactKind.UPLOAD_ACCEPTED)
+            event.details.get(name)
+            for event in self.of(EventType.BUILT, EventType.UPLOAD_ACCEPTED)
             for name in ("to_mailbox", "resolved_mailbox")
         ):
             return ()
-        return tuple(each for each in self.mesh_message_ids if self._may_ask_for_route(each))
+        return tuple(copy_id for copy_id in self.mesh_message_ids if self._may_ask_for_route(copy_id))
 
     def routing_questions(self, mesh_message_id: str | None) -> int:
-        """How often MESH was asked where it routed a copy, and did not say; None: where it lists the practice."""
+        """How often MESH did not say where it routed a copy, or, for None, which mailbox it lists for the practice."""
         return sum(
-            fact.details["mailbox"] is None
-            for fact in self.of(FactKind.ROUTED)
-            if fact.details["mesh_message_id"] == mesh_message_id
+            event.details["mailbox"] is None
+            for event in self.of(EventType.ROUTED)
+            if event.details["mesh_message_id"] == mesh_message_id
         )
 
     def _may_ask_for_route(self, mesh_message_id: str | None) -> bool:
-        known = {fact.details["mesh_message_id"] for fact in self.of(FactKind.ROUTED) if fact.details["mailbox"]}
+        known = {event.details["mesh_message_id"] for event in self.of(EventType.ROUTED) if event.details["mailbox"]}
         return mesh_message_id not in known and self.routing_questions(mesh_message_id) < MOST_ROUTING_QUESTIONS
 
     @cached_property
     def organisations(self) -> frozenset[str]:
-        """The ODS codes of those whom the message is for, as far as they are known."""
-        return frozenset(each for fact in self.of(FactKind.BUILT) if (each := fact.details.get("to_organisation")))
+        """The known ODS codes of the recipients."""
+        return frozenset(code for event in self.of(EventType.BUILT) if (code := event.details.get("to_organisation")))
 
     @property
     def lost_sight_of_at(self) -> str | None:
-        """The organisation (ODS code) whose mailbox must be looked up, since nothing else says where a copy went.
+        """The organisation (ODS code) whose mailbox must be looked up, since tracking does not say where a copy went.
 
-        None where a destination is known, tracking can still be asked, MESH can have no copy, or the question was
-        asked often enough.
+        None where a destination is known, tracking can still be asked, MESH can have no copy, or the lookup was
+        tried often enough.
         """
         if self.destinations or self.unrouted or not self.possible_copies or not self._may_ask_for_route(None):
             return None
@@ -734,28 +757,28 @@ class History:
 
     @property
     def destination_open(self) -> bool:
-        """Whether nobody knows yet where the copies went, and MESH can still be asked."""
+        """Whether the destination of the copies is unknown, and MESH can still be asked."""
         return not self.destinations and bool(self.unrouted or self.lost_sight_of_at)
 
     @cached_property
-    def answers_nothing(self) -> tuple[Fact, ...]:
-        """The responses that came while MESH could have no copy of the message: forged, whatever they say."""
+    def answers_nothing(self) -> tuple[LedgerEvent, ...]:
+        """The responses that came before MESH could have a copy of the message: they are forged."""
         since = min(self.copies_since, default=None)
-        return tuple(fact for fact in self.of(FactKind.RESPONSE) if since is None or fact.at < since)
+        return tuple(event for event in self.of(EventType.RESPONSE) if since is None or event.at < since)
 
     @cached_property
-    def suspicious(self) -> tuple[Fact, ...]:
+    def suspicious(self) -> tuple[LedgerEvent, ...]:
         """The responses that do not count (safety rule 8).
 
-        Those that came while MESH could have no copy of the message; and, unless a person has accepted them, those from
-        another mailbox or organisation than the message went to, or of which nobody knows where it went. MESH vouches
-        for the mailbox that a response comes from; what it says of its organisation is its own word, so that this can
-        only tell against it.
+        A response that came before MESH could have a copy never counts. A response from another mailbox or
+        organisation than the message went to, or to a message of unknown destination, counts once a person accepts it.
+        MESH authenticates the sending mailbox. The response itself states the organisation, so a matching organisation
+        proves nothing, and a different one is suspicious.
         """
-        accepted = {fact.details["mesh_message_id"] for fact in self.of(FactKind.RESPONSE_ACCEPTED)}
-        forged = {fact.identity for fact in self.answers_nothing}
+        accepted = {event.details["mesh_message_id"] for event in self.of(EventType.RESPONSE_ACCEPTED)}
+        forged = {event.identity for event in self.answers_nothing}
 
-        def elsewhere(response: Fact) -> bool:
+        def elsewhere(response: LedgerEvent) -> bool:
             mailbox, organisation = (
                 str(response.details[name] or "").strip().upper() for name in ("from_mailbox", "from_organisation")
             )
@@ -764,42 +787,42 @@ class History:
             )
 
         return tuple(
-            fact
-            for fact in self.of(FactKind.RESPONSE)
-            if fact.identity in forged or (fact.details["mesh_message_id"] not in accepted and elsewhere(fact))
+            event
+            for event in self.of(EventType.RESPONSE)
+            if event.identity in forged or (event.details["mesh_message_id"] not in accepted and elsewhere(event))
         )
 
     @cached_property
-    def responses(self) -> tuple[Fact, ...]:
-        """The responses that count: all that are not suspicious."""
-        suspicious = {fact.identity for fact in self.suspicious}
-        return tuple(fact for fact in self.of(FactKind.RESPONSE) if fact.identity not in suspicious)
+    def responses(self) -> tuple[LedgerEvent, ...]:
+        """The responses that count: those that are not suspicious."""
+        suspicious = {event.identity for event in self.suspicious}
+        return tuple(event for event in self.of(EventType.RESPONSE) if event.identity not in suspicious)
 
     @property
     def is_answered(self) -> bool:
-        """Whether nothing more is due from the practice: a negative answer, both positive ones, or void."""
+        """Whether no response is due: a negative one or both positive ones came, or the document is void."""
         return bool(self.negative or self.void or (self.infrastructure_positive and self.business_positive))
 
     def awaits(self, level: Level) -> bool:
-        """Whether MESH took the message, and an acknowledgement of this level is still due for it.
+        """Whether MESH took the message, and an acknowledgement of this level is still due.
 
-        Of an upload whose answer was lost nobody knows: an answer that does not name it cannot prove that it arrived.
+        False for an uncertain upload: a response that does not name the message cannot prove that it arrived.
         """
         if not self.mesh_message_ids or self.negative or self.void:
             return False
-        came = {Level.INFRASTRUCTURE: self.infrastructure_positive, Level.BUSINESS: self.business_positive}
-        return not came.get(level, all(came.values()))
+        received = {Level.INFRASTRUCTURE: self.infrastructure_positive, Level.BUSINESS: self.business_positive}
+        return not received.get(level, all(received.values()))
 
     @cached_property
     def verdicts(self) -> frozenset[tuple[str, str]]:
         """The level and verdict of every response that counts.
 
-        A duplicate that our own re-send made is no failure, and what is suspicious counts for nothing.
+        A duplicate code is not a failure where MESH may hold several copies. Suspicious responses do not count.
         """
         return frozenset(
-            (fact.details["level"], fact.details["verdict"])
-            for fact in self.responses
-            if not (fact.details["code"] == DUPLICATE_MESSAGE and self.possible_copies > 1)
+            (event.details["level"], event.details["verdict"])
+            for event in self.responses
+            if not (event.details["code"] == DUPLICATE_MESSAGE and self.possible_copies > 1)
         )
 
     @cached_property
@@ -819,14 +842,14 @@ class History:
 
     @cached_property
     def undelivered(self) -> bool:
-        """MESH reported every copy that it is known to have taken, and no other can be on its way."""
-        reported = {fact.details["linked_mesh_message_id"] for fact in self.of(FactKind.REPORT)}
+        """MESH reported every copy that it took as undelivered, and no other copy can be in transit."""
+        reported = {event.details["linked_mesh_message_id"] for event in self.of(EventType.REPORT)}
         under_way = self.attempts > 0 and (self.last_outcome is None or self.left_uncertain or self.sending_again)
         return bool(reported) and reported >= set(self.mesh_message_ids) and not under_way
 
     @cached_property
     def contradictory(self) -> bool:
-        """Two facts cannot both be the whole truth: a person must look."""
+        """Two events contradict each other: a person must decide."""
         positive = self.infrastructure_positive or self.business_positive
         return (
             ((Level.INFRASTRUCTURE, Verdict.NEGATIVE) in self.verdicts and positive)
@@ -842,65 +865,65 @@ class History:
 
     @property
     def refused_by_mesh(self) -> bool:
-        """MESH answered no to the latest upload."""
-        return self.last_outcome is not None and self.last_outcome.kind is FactKind.UPLOAD_REFUSED
+        """MESH refused the latest upload."""
+        return self.last_outcome is not None and self.last_outcome.kind is EventType.UPLOAD_REFUSED
 
     @property
     def unresolved(self) -> bool:
-        """The recipient has no mailbox that we may choose."""
-        return self.last_outcome is not None and self.last_outcome.kind is FactKind.RECIPIENT_UNRESOLVED
+        """MESH names no single mailbox for the recipient."""
+        return self.last_outcome is not None and self.last_outcome.kind is EventType.RECIPIENT_UNRESOLVED
 
     @cached_property
     def attempts_before_order(self) -> int | None:
-        """How many uploads were started before a person last ordered one more; None where nobody did."""
-        return max((fact.details["attempts"] for fact in self.of(FactKind.RESEND_ORDERED)), default=None)
+        """How many uploads were started before the latest resend order; None without an order."""
+        return max((event.details["attempts"] for event in self.of(EventType.RESEND_ORDERED)), default=None)
 
     @cached_property
     def order_sent(self) -> int | None:
-        """The latest order of a person after which MESH took a copy, by the uploads before it; None where none was."""
-        taken = max((fact.details["attempt"] for fact in self.of(FactKind.UPLOAD_ACCEPTED)), default=0)
-        orders = (fact.details["attempts"] for fact in self.of(FactKind.RESEND_ORDERED))
+        """The latest resend order after which MESH took a copy, by the number of uploads before it; None: no order."""
+        taken = max((event.details["attempt"] for event in self.of(EventType.UPLOAD_ACCEPTED)), default=0)
+        orders = (event.details["attempts"] for event in self.of(EventType.RESEND_ORDERED))
         return max((order for order in orders if order < taken), default=None)
 
     @cached_property
     def orders_overdue(self) -> frozenset[int | None]:
-        """The orders of a person whose copies were found unanswered in time; None stands for what was sent first."""
-        return frozenset(fact.details.get("order") for fact in self.of(FactKind.ACKNOWLEDGEMENT_OVERDUE))
+        """The resend orders whose copies were not acknowledged in time; None stands for the first copy."""
+        return frozenset(event.details.get("order") for event in self.of(EventType.ACKNOWLEDGEMENT_OVERDUE))
 
     @cached_property
     def sending_again(self) -> bool:
-        """A person ordered one more upload, and MESH has neither taken nor refused it yet.
+        """A person ordered a resend, and MESH has neither taken nor refused it yet.
 
-        What the receiver answers meanwhile, or a withdrawal before the upload, ends it.
+        A positive response, or a withdrawal before the upload, ends the order.
         """
         before = self.attempts_before_order
         if before is None or self.infrastructure_positive or self.business_positive:
             return False
         outcome = self.last_outcome if self.attempts > before else None
-        if self.of(FactKind.WITHDRAWN) and (outcome or self.attempts == before):
+        if self.of(EventType.WITHDRAWN) and (outcome or self.attempts == before):
             return False
-        return outcome is None or outcome.kind in (FactKind.UPLOAD_UNCERTAIN, FactKind.UPLOAD_POSTPONED)
+        return outcome is None or outcome.kind in (EventType.UPLOAD_UNCERTAIN, EventType.UPLOAD_POSTPONED)
 
     @property
     def sent_again_in_vain(self) -> frozenset[int]:
-        """Name the orders of a person that were in vain, refused or reported once more, by the uploads before each."""
-        orders = sorted({fact.details["attempts"] for fact in self.of(FactKind.RESEND_ORDERED)})
-        # An earlier order counts where an attempt that it brought about ended badly; the latest by where it stands.
-        vain = {begin for begin, end in pairwise(orders) if self._ended_badly(begin + 1, end)}
+        """The resend orders that failed, refused or reported again, by the number of uploads before the order."""
+        orders = sorted({event.details["attempts"] for event in self.of(EventType.RESEND_ORDERED)})
+        # An earlier order failed if one of the attempts after it failed; the latest, if the message has failed now.
+        earlier = {begin for begin, end in pairwise(orders) if self._any_attempt_failed(begin + 1, end)}
         latest = {orders[-1]} if orders and self.attempts > orders[-1] and self._failed else set()
-        return frozenset(vain | latest)
+        return frozenset(earlier | latest)
 
-    def _ended_badly(self, first: int, last: int) -> bool:
-        """Whether MESH refused the last of these attempts, or reported what it had accepted of them."""
-        reported = {fact.details["linked_mesh_message_id"] for fact in self.of(FactKind.REPORT)}
-        badly = {
-            fact.details["attempt"] for fact in self.of(FactKind.UPLOAD_REFUSED, FactKind.RECIPIENT_UNRESOLVED)
+    def _any_attempt_failed(self, first: int, last: int) -> bool:
+        """Whether MESH refused one of these attempts, or accepted one and reported it as undelivered."""
+        reported = {event.details["linked_mesh_message_id"] for event in self.of(EventType.REPORT)}
+        failed = {
+            event.details["attempt"] for event in self.of(EventType.UPLOAD_REFUSED, EventType.RECIPIENT_UNRESOLVED)
         } | {
-            fact.details["attempt"]
-            for fact in self.of(FactKind.UPLOAD_ACCEPTED)
-            if fact.details["mesh_message_id"] in reported
+            event.details["attempt"]
+            for event in self.of(EventType.UPLOAD_ACCEPTED)
+            if event.details["mesh_message_id"] in reported
         }
-        return any(attempt in badly for attempt in range(first, last + 1))
+        return any(attempt in failed for attempt in range(first, last + 1))
 
     @property
     def _failed(self) -> bool:
@@ -908,100 +931,100 @@ class History:
 
     @property
     def void(self) -> bool:
-        """A replacement that failed took this document with it."""
-        return bool(self.of(FactKind.VOIDED))
+        """A replacement of this document failed, which makes this document void, too."""
+        return bool(self.of(EventType.VOIDED))
 
     @property
     def waits_for_a_person(self) -> bool:
-        """The request is held, and nobody has released it who must (GPCM-SD-CS-074), or not knowing what differs."""
-        wanted = any(fact.details["by_a_person"] for fact in self.of(FactKind.HELD))
-        return (wanted and not self.of(FactKind.RELEASED_BY_A_PERSON)) or bool(self.undecided_differences)
+        """Whether a person must release the request (GPCM-SD-CS-074), or decide on fields that differ from PDS."""
+        by_a_person = any(event.details["by_a_person"] for event in self.of(EventType.HELD))
+        return (by_a_person and not self.of(EventType.RELEASED_BY_A_PERSON)) or bool(self.undecided_differences)
 
     @cached_property
     def differences(self) -> frozenset[str]:
-        """The fields that PDS was ever found to have otherwise than the request."""
-        return frozenset(name for fact in self.of(FactKind.DIFFERS) for name in fact.details["fields"])
+        """All fields of the request that ever differed from PDS."""
+        return frozenset(name for event in self.of(EventType.DIFFERS) for name in event.details["fields"])
 
     @property
     def undecided_differences(self) -> frozenset[str]:
-        """Those of them that nobody knew of who released the request."""
-        released = self.of(FactKind.RELEASED_BY_A_PERSON)
-        return self.differences - {name for fact in released for name in fact.details.get("despite", ())}
+        """The differing fields that no operator knew of when releasing the request."""
+        released = self.of(EventType.RELEASED_BY_A_PERSON)
+        return self.differences - {name for event in released for name in event.details.get("despite", ())}
 
     @property
     def registration(self) -> Mapping[str, Any]:
-        """What is known of the patient's practice, and from whom; empty before the message is built."""
-        return next((fact.details["registration"] for fact in self.of(FactKind.BUILT)
-                     if "registration" in fact.details), {})  # fmt: skip
+        """The patient's practice as known when the message was built, with the source; empty before that."""
+        return next((event.details["registration"] for event in self.of(EventType.BUILT)
+                     if "registration" in event.details), {})  # fmt: skip
 
     @property
     def became(self) -> tuple[str, ...]:
-        """The ids of the messages that a held request was released as."""
-        return tuple(each for fact in self.of(FactKind.RELEASED) for each in fact.details["message_ids"])
+        """The ids of the messages that a held request became."""
+        return tuple(own_id for event in self.of(EventType.RELEASED) for own_id in event.details["message_ids"])
 
     @property
     def release_at(self) -> datetime | None:
-        """When a held request's window is over; None for what was never held."""
-        return next((datetime.fromisoformat(fact.details["release_at"]) for fact in self.of(FactKind.HELD)), None)
+        """When the hold window ends; None for a request that was never held."""
+        return next((datetime.fromisoformat(event.details["release_at"]) for event in self.of(EventType.HELD)), None)
 
     @property
     def warn_at(self) -> datetime | None:
-        """When a person must know that it has not left; None where somebody does, or nothing was promised."""
-        if self.of(FactKind.RUNNING_LATE):
+        """When a person must be notified that it was not sent; None without a deadline, or once `RUNNING_LATE`."""
+        if self.of(EventType.RUNNING_LATE):
             return None
-        said = (fact.details.get("warn_at") for fact in self.of(FactKind.HELD, FactKind.BUILT))
-        return next((datetime.fromisoformat(each) for each in said if each), None)
+        times = (event.details.get("warn_at") for event in self.of(EventType.HELD, EventType.BUILT))
+        return next((datetime.fromisoformat(time) for time in times if time), None)
 
     @property
     def reached_mesh(self) -> bool:
-        """MESH took the message, or an answer counts, which can only be to a copy from MESH."""
+        """MESH took the message, or a response counts, which only a receiver of a copy can send."""
         return bool(self.mesh_message_ids or self.verdicts)
 
     @property
     def practice_to_tell(self) -> bool:
-        """A deleted consultation's report was sent, and the practice does not know of the deletion."""
-        return any(fact.details["sent"] for fact in self.of(FactKind.WITHDRAWAL)) and not self.of(
-            FactKind.PRACTICE_TOLD
+        """A deleted consultation's report was sent, and no operator has recorded that the practice was told."""
+        return any(event.details["sent"] for event in self.of(EventType.WITHDRAWAL)) and not self.of(
+            EventType.PRACTICE_TOLD
         )
 
     @property
     def left_uncertain(self) -> bool:
-        """Nobody knows whether the latest upload reached MESH."""
-        return self.last_outcome is not None and self.last_outcome.kind is FactKind.UPLOAD_UNCERTAIN
+        """It is unknown whether the latest upload reached MESH."""
+        return self.last_outcome is not None and self.last_outcome.kind is EventType.UPLOAD_UNCERTAIN
 
     @property
     def missing_acknowledgements(self) -> list[str]:
-        """Which acknowledgements have not come."""
+        """The names of the acknowledgements that have not come."""
         return [
             name
-            for name, came in (("infrastructure", self.infrastructure_positive), ("business", self.business_positive))
-            if not came
+            for name, seen in (("infrastructure", self.infrastructure_positive), ("business", self.business_positive))
+            if not seen
         ]
 
     @cached_property
     def status(self) -> Status:
-        """The status that the facts amount to: the first rule that holds."""
+        """The status, by the first rule that holds."""
         return next(rule.status for rule in RULES if rule.holds(self))
 
 
-def _without_repeats(facts: Iterable[Fact]) -> list[Fact]:
-    """Keep one fact of each identity: the earliest, and of several at one time always the same."""
-    found: dict[str, Fact] = {}
-    for fact in sorted(facts, key=lambda fact: (fact.at, fact.identity, fact.source, repr(fact.details))):
-        found.setdefault(fact.identity, fact)
-    return list(found.values())
+def _without_repeats(events: Iterable[LedgerEvent]) -> list[LedgerEvent]:
+    """Keep the earliest event of every identity; of several at one time always the same."""
+    unique: dict[str, LedgerEvent] = {}
+    for event in sorted(events, key=lambda event: (event.at, event.identity, event.source, repr(event.details))):
+        unique.setdefault(event.identity, event)
+    return list(unique.values())
 
 
-def _has(kind: FactKind) -> Callable[[History], bool]:
+def _has(kind: EventType) -> Callable[[MessageHistory], bool]:
     return lambda history: bool(history.of(kind))
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A status, when it holds, what it means, who says so, and what an operator does about it."""
+    """A status, when it holds, the meaning, the source of the rule, and what an operator does."""
 
     status: Status
-    holds: Callable[[History], bool]
+    holds: Callable[[MessageHistory], bool]
     reason: str
     source: str
     """Requirement ids, or the design's rule."""
@@ -1011,25 +1034,26 @@ class Rule:
 RULES: tuple[Rule, ...] = (
     Rule(
         Status.INVALID,
-        _has(FactKind.REQUEST_REFUSED),
-        "the request breaks a rule, or asks for what the specification does not let be sent; the input is kept",
+        _has(EventType.REQUEST_REFUSED),
+        "the request breaks a rule, or asks for something that the specification does not allow; the input is kept",
         "design: nothing wrong leaves; safety rule 7",
-        "Correct the request at its source and drop it again; what may not be sent, tell the practice another way.",
+        "Correct the request in the sending system and drop it again. If it may not be sent, tell the practice another "
+        "way.",
     ),
     Rule(
         Status.NOT_REQUIRED,
-        _has(FactKind.NOT_REQUIRED),
+        _has(EventType.NOT_REQUIRED),
         "the patient is registered with the sender, the request says that it is not clinically relevant, or it is a "
-        "copy of a request that was taken in under the same key",
+        "copy of a request that was received under the same key",
         "GPCM-SD-CS-071, GPCM-SD-CS-073, design: a copy is a repeat",
         "Nothing.",
     ),
     Rule(
         Status.REJECTED,
         lambda history: history.negative or history.void,
-        "any negative response code, after which nothing follows; 20014 to its replacement",
+        "any negative response code, after which nothing follows; 20014 to a replacement of it",
         "GPCM-SD-044, GPCM-SD-035",
-        "Look the code up, correct what it names and send again, or tell the practice another way.",
+        "Look the code up, correct the fault that it names and send again, or tell the practice another way.",
     ),
     Rule(
         Status.DELIVERED,
@@ -1047,7 +1071,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Status.OVERDUE,
-        lambda history: bool(history.of(FactKind.ACKNOWLEDGEMENT_OVERDUE)) and not history.sending_again,
+        lambda history: bool(history.of(EventType.ACKNOWLEDGEMENT_OVERDUE)) and not history.sending_again,
         "an expected acknowledgement is late; a late one still lands",
         "GPCM-SD-045",
         "Ask the practice whether it has the document.",
@@ -1062,14 +1086,14 @@ RULES: tuple[Rule, ...] = (
     Rule(
         Status.SENT,
         lambda history: (bool(history.mesh_message_ids) and not history.sending_again) or history.business_positive,
-        "MESH took the message, or somebody who can only have it from MESH answered",
+        "MESH took the message, or a receiver that can only have it from MESH responded",
         "design: ledger before upload",
         "Nothing yet: it becomes OVERDUE by itself.",
     ),
     Rule(
         Status.REFUSED,
         lambda history: (history.refused_by_mesh or history.unresolved) and not history.sending_again,
-        "MESH answered no, or knows no single mailbox of the recipient: never retried unchanged",
+        "MESH refused it, or names no single mailbox for the recipient: never retried unchanged",
         "GPCM-SD-044, GPCM-SD-OC-159, GPCM-SD-GE-286",
         "Look at MESH's error: the workflow, the address or the mailbox; then drop a corrected request.",
     ),
@@ -1078,29 +1102,29 @@ RULES: tuple[Rule, ...] = (
         lambda history: history.attempts > 0 and history.last_outcome is None,
         "a sender holds the lease",
         "safety rule 2",
-        "Nothing: an ended lease makes it UNCERTAIN.",
+        "Nothing: it becomes UNCERTAIN when the lease ends.",
     ),
     Rule(
         Status.RELEASED,
-        _has(FactKind.RELEASED),
-        "the held request became messages, which its fact names; each has its own row",
+        _has(EventType.RELEASED),
+        "the held request became messages, which the event names and which have their own rows",
         "GPCM-SD-CS-075",
-        "Nothing: look at its messages.",
+        "Nothing: look at the messages.",
     ),
     Rule(
         Status.RELEASING,
-        _has(FactKind.RELEASE_STARTED),
-        "the hold window is over and the version given; its messages are being built",
+        _has(EventType.RELEASE_STARTED),
+        "the hold window is over and the version given; the messages are being built",
         "GPCM-SD-CS-075, design: every step is repeatable",
         "Nothing: the sweep offers it to the builder again.",
     ),
     Rule(
         Status.SUPERSEDED,
-        _has(FactKind.SUPERSEDED),
-        "a newer request for the same encounter took its place before it was sent, or an operator let a newer version "
-        "pass it; kept with its evidence",
+        _has(EventType.SUPERSEDED),
+        "a newer request for the same encounter replaced it before it was sent, or an operator let a newer version "
+        "pass it; kept with the evidence",
         "GPCM-SD-CS-076",
-        "Nothing: look at the request that its fact names.",
+        "Nothing: look at the request that the event names.",
     ),
     Rule(
         Status.TELL_PRACTICE,
@@ -1111,15 +1135,15 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Status.WITHDRAWN,
-        lambda history: bool(history.of(FactKind.WITHDRAWN, FactKind.WITHDRAWAL)),
-        "the consultation was deleted: of a request or message, before it was known to be sent; of the withdrawal "
-        "itself, all that it asks for is done",
+        lambda history: bool(history.of(EventType.WITHDRAWN, EventType.WITHDRAWAL)),
+        "the consultation was deleted: a request or message, before it was known to be sent; a withdrawal, when "
+        "everything that it asks for is done",
         "GPCM-SD-CS-077",
         "Nothing.",
     ),
     Rule(
         Status.HELD,
-        _has(FactKind.HELD),
+        _has(EventType.HELD),
         "checked, and waiting out the hold window, for a person to release it, or for PDS to answer",
         "GPCM-SD-CS-074, GPCM-SD-CS-075, GPCM-SD-CS-076",
         "Where a person must release it: release it, or have it withdrawn. Otherwise nothing.",
@@ -1129,7 +1153,7 @@ RULES: tuple[Rule, ...] = (
         lambda history: history.left_uncertain,
         "the upload may or may not have reached MESH",
         "safety rule 2",
-        "Nothing: after its wait the identical bytes go again.",
+        "Nothing: after a wait the identical bytes are sent again.",
     ),
     Rule(
         Status.BUILT,
@@ -1142,84 +1166,86 @@ RULES: tuple[Rule, ...] = (
 
 
 def rule_of(status: Status) -> Rule:
-    """Find the rule by which a status stands: what it means, and what an operator does about it."""
+    """Find the rule of a status."""
     return next(rule for rule in RULES if rule.status is status)
 
 
 TOLD_ON_ENTERING = {
-    Status.INVALID: NoticeKind.INVALID,
-    Status.REFUSED: NoticeKind.REFUSED,
-    Status.UNDELIVERED: NoticeKind.UNDELIVERED,
-    Status.REJECTED: NoticeKind.REJECTED,
-    Status.OVERDUE: NoticeKind.OVERDUE,
-    Status.TELL_PRACTICE: NoticeKind.TELL_PRACTICE,
+    Status.INVALID: NotificationType.INVALID,
+    Status.REFUSED: NotificationType.REFUSED,
+    Status.UNDELIVERED: NotificationType.UNDELIVERED,
+    Status.REJECTED: NotificationType.REJECTED,
+    Status.OVERDUE: NotificationType.OVERDUE,
+    Status.TELL_PRACTICE: NotificationType.TELL_PRACTICE,
 }
-"""What a person is told because of a status itself."""
+"""The notification that a status itself calls for."""
 
 NOT_LEFT = {
-    Status.HELD: NoticeKind.NOT_RELEASED,
-    Status.RELEASING: NoticeKind.NOT_RELEASED,
-    Status.BUILT: NoticeKind.STUCK,
-    Status.UNCERTAIN: NoticeKind.STUCK,
+    Status.HELD: NotificationType.NOT_RELEASED,
+    Status.RELEASING: NotificationType.NOT_RELEASED,
+    Status.BUILT: NotificationType.STUCK,
+    Status.UNCERTAIN: NotificationType.STUCK,
 }
-"""Where a message or its request may still be when it runs late, and what a person is told then.
+"""The statuses of a message or request that was not sent yet, and the notification if it runs late.
 
-An upload that is under way ends in minutes; it is looked at then.
+SENDING is not among them: an upload ends within minutes, and is judged then.
 """
 
 
-def notices_due(history: History) -> frozenset[NoticeKind]:
-    """Say which notices the facts call for (GPCM-SD-044, GPCM-SD-045); the ledger sends each at most once."""
+def notifications_due(history: MessageHistory) -> frozenset[NotificationType]:
+    """Return the notifications that the events call for (GPCM-SD-044, GPCM-SD-045); none is sent twice."""
     called_for = {TOLD_ON_ENTERING[history.status]} if history.status in TOLD_ON_ENTERING else set()
     if history.status is Status.REFUSED and history.unresolved:
-        called_for = {NoticeKind.UNRESOLVED}
-    if scans := {scan for fact in history.of(FactKind.REQUEST_REFUSED) for scan in fact.details.get("scans", ())}:
-        called_for = {NoticeKind.MALWARE if ScanResult.THREATS_FOUND in scans else NoticeKind.NOT_SCANNED}
+        called_for = {NotificationType.UNRESOLVED}
+    if scans := {scan for event in history.of(EventType.REQUEST_REFUSED) for scan in event.details.get("scans", ())}:
+        called_for = {NotificationType.MALWARE if ScanResult.THREATS_FOUND in scans else NotificationType.NOT_SCANNED}
     if history.void:
-        called_for = called_for - ({NoticeKind.REJECTED} if not history.negative else set()) | {NoticeKind.VOIDED}
+        called_for = called_for - ({NotificationType.REJECTED} if not history.negative else set()) | {
+            NotificationType.VOIDED
+        }
     if history.contradictory:
-        called_for.add(NoticeKind.CONTRADICTION)
+        called_for.add(NotificationType.CONTRADICTION)
     if any(verdict == Verdict.UNKNOWN for _, verdict in history.verdicts):
-        called_for.add(NoticeKind.UNKNOWN_CODE)
+        called_for.add(NotificationType.UNKNOWN_CODE)
     if history.status is Status.HELD and history.waits_for_a_person:
         undecided = history.undecided_differences
-        again = NoticeKind.DIFFERS_MORE if undecided != history.differences else NoticeKind.DIFFERS
-        called_for.add(again if undecided else NoticeKind.WAITING)
-    offered = len(history.of(FactKind.QUEUED_AGAIN))
+        again = NotificationType.DIFFERS_MORE if undecided != history.differences else NotificationType.DIFFERS
+        called_for.add(again if undecided else NotificationType.WAITING)
+    offered = len(history.of(EventType.QUEUED_AGAIN))
     if history.status in {Status.HELD, Status.RELEASING} and offered >= OFFERS_BEFORE_TOLD:
-        called_for.add(NoticeKind.NOT_RELEASED)
+        called_for.add(NotificationType.NOT_RELEASED)
     if history.status is Status.BUILT and offered >= OFFERS_BEFORE_TOLD:
-        # No upload may even have been tried: it waits behind an earlier version, or what was stored is not there.
-        called_for.add(NoticeKind.STUCK)
+        # Perhaps no upload was tried: the message waits for an earlier version, or the stored bytes are missing.
+        called_for.add(NotificationType.STUCK)
     if history.sent_again_in_vain:
-        called_for.add(NoticeKind.SENT_AGAIN_IN_VAIN)
-    if history.of(FactKind.RUNNING_LATE) and history.status in NOT_LEFT:
+        called_for.add(NotificationType.SENT_AGAIN_IN_VAIN)
+    if history.of(EventType.RUNNING_LATE) and history.status in NOT_LEFT:
         called_for.add(NOT_LEFT[history.status])
-    if any(not (fact.details["stopped"] or fact.details["sent"]) for fact in history.of(FactKind.WITHDRAWAL)):
-        called_for.add(NoticeKind.NOTHING_WITHDRAWN)
-    if history.of(FactKind.WITHDRAWN) and history.reached_mesh:
-        called_for.add(NoticeKind.SENT_ALTHOUGH_WITHDRAWN)
-    if history.of(FactKind.SUPERSEDED) and history.reached_mesh:
-        called_for.add(NoticeKind.SENT_ALTHOUGH_GIVEN_UP)
-    if any(fact.details.get("arrived_later") for fact in history.of(FactKind.SUPERSEDED)):
-        called_for.add(NoticeKind.LATER_SUPERSEDED)
+    if any(not (event.details["stopped"] or event.details["sent"]) for event in history.of(EventType.WITHDRAWAL)):
+        called_for.add(NotificationType.NOTHING_WITHDRAWN)
+    if history.of(EventType.WITHDRAWN) and history.reached_mesh:
+        called_for.add(NotificationType.SENT_ALTHOUGH_WITHDRAWN)
+    if history.of(EventType.SUPERSEDED) and history.reached_mesh:
+        called_for.add(NotificationType.SENT_ALTHOUGH_GIVEN_UP)
+    if any(event.details.get("arrived_later") for event in history.of(EventType.SUPERSEDED)):
+        called_for.add(NotificationType.LATER_SUPERSEDED)
     if history.suspicious:
-        called_for.add(NoticeKind.SUSPICIOUS)
+        called_for.add(NotificationType.SUSPICIOUS)
     if history.attempts >= ATTEMPTS_BEFORE_TOLD and not history.mesh_message_ids:
-        called_for.add(NoticeKind.STUCK)
+        called_for.add(NotificationType.STUCK)
     return frozenset(called_for)
 
 
-def occasions_due(history: History) -> frozenset[tuple[NoticeKind, str]]:
-    """Say which notices the facts call for, and on which occasion where a kind can come again; "" where it cannot."""
-    due: set[tuple[NoticeKind, str]] = set()
-    for kind in notices_due(history):
+def occasions_due(history: MessageHistory) -> frozenset[tuple[NotificationType, str]]:
+    """Return the notifications due, with the occasion where the kind can repeat; "" where it cannot."""
+    due: set[tuple[NotificationType, str]] = set()
+    for kind in notifications_due(history):
         match kind:
-            case NoticeKind.SUSPICIOUS:
-                due |= {(kind, fact.details["mesh_message_id"]) for fact in history.suspicious}
-            case NoticeKind.SENT_AGAIN_IN_VAIN:
+            case NotificationType.SUSPICIOUS:
+                due |= {(kind, event.details["mesh_message_id"]) for event in history.suspicious}
+            case NotificationType.SENT_AGAIN_IN_VAIN:
                 due |= {(kind, str(order)) for order in history.sent_again_in_vain}
-            case NoticeKind.OVERDUE:
+            case NotificationType.OVERDUE:
                 due |= {(kind, "" if order is None else str(order)) for order in history.orders_overdue}
             case _:
                 due.add((kind, ""))
@@ -1227,66 +1253,71 @@ def occasions_due(history: History) -> frozenset[tuple[NoticeKind, str]]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class Timeouts:
     """How long the sweep waits before it steps in."""
 
-    stale: timedelta
+    requeue_after: timedelta
     """A BUILT message that no sender took, or a RELEASING request that no builder finished, is queued again."""
-    uncertain: timedelta
+    resolve_after: timedelta
     """An UNCERTAIN upload is sent again."""
 
 
-_MOVES_NOTHING = {FactKind.WAITS_NO_LONGER, FactKind.RUNNING_LATE}
-"""Facts after which nobody is given new time to do what is due."""
+_MOVES_NOTHING = {EventType.WAITS_NO_LONGER, EventType.RUNNING_LATE}
+"""Events that do not restart the wait for the next step."""
 
 
-def due_at(history: History, patience: Patience) -> datetime | None:
-    """Say when the sweep must look at the message next; None when nothing more is expected of us."""
+def due_at(history: MessageHistory, timeouts: Timeouts) -> datetime | None:
+    """Return when the sweep must look at the message next; None when the product has nothing left to do."""
     if history.unrecognised and history.status in NOT_LEFT:
-        # A person is notified that this release does not go on with it; a newer one does.
-        known = bool(history.of(FactKind.RUNNING_LATE))
-        return None if known else max(fact.at for fact in history.facts) + patience.stale
-    next_step = _next_step_at(history, patience)
+        # A person is notified that this release does not process the message; a newer release does.
+        notified = bool(history.of(EventType.RUNNING_LATE))
+        return None if notified else max(event.at for event in history.events) + timeouts.requeue_after
+    next_step = _next_step_at(history, timeouts)
     warn_at = history.warn_at if history.status in NOT_LEFT else None
-    return min((each for each in (next_step, warn_at) if each), default=None)
+    return min((time for time in (next_step, warn_at) if time), default=None)
 
 
-def _next_step_at(history: History, patience: Patience) -> datetime | None:
+def _next_step_at(history: MessageHistory, timeouts: Timeouts) -> datetime | None:
     status = history.status
-    moved = [fact.at for fact in history.facts if fact.kind not in _MOVES_NOTHING]
+    moved = [event.at for event in history.events if event.kind not in _MOVES_NOTHING]
     if status in {Status.BUILT, Status.UNCERTAIN}:
-        wait = patience.stale if status is Status.BUILT else patience.uncertain
-        asked = [history.not_before] if history.not_before else []
-        return max((*asked, *(at + wait for at in moved)), default=None)
+        wait = timeouts.requeue_after if status is Status.BUILT else timeouts.resolve_after
+        requested = [history.not_before] if history.not_before else []
+        return max((*requested, *(at + wait for at in moved)), default=None)
     if status is Status.SENDING:
-        return datetime.fromisoformat(max(fact.details["lease_until"] for fact in history.of(FactKind.UPLOAD_STARTED)))
+        return datetime.fromisoformat(
+            max(event.details["lease_until"] for event in history.of(EventType.UPLOAD_STARTED))
+        )
     if status in {Status.SENT, Status.ACKNOWLEDGED} or (
-        # It stays overdue, and a person is notified again where the copy that was ordered is not answered either.
+        # The status stays OVERDUE; a person is notified again where the resent copy is not acknowledged either.
         status is Status.OVERDUE and history.order_sent not in history.orders_overdue
     ):
         return acknowledgements_due(history)
     if status is Status.HELD and history.release_at and not history.waits_for_a_person:
-        queued = max((fact.at for fact in history.of(FactKind.QUEUED_AGAIN)), default=None)
-        lookups = [fact.at for fact in history.of(FactKind.LOOKUP_UNANSWERED)]
+        queued = max((event.at for event in history.of(EventType.QUEUED_AGAIN)), default=None)
+        lookups = [event.at for event in history.of(EventType.LOOKUP_UNANSWERED)]
         unanswered = max(lookups, default=None)
         if unanswered and (queued is None or unanswered > queued):
-            # The builder had it, so there is no lost queue message to allow for.
+            # The builder received it, so the queue message was not lost.
             soon = len(lookups) <= _LOOKUPS_SOON
-            return max(history.release_at, unanswered + (min(LOOKUP_AGAIN, patience.stale) if soon else patience.stale))
-        return max(history.release_at, queued + patience.stale) if queued else history.release_at
+            return max(
+                history.release_at,
+                unanswered + (min(LOOKUP_AGAIN, timeouts.requeue_after) if soon else timeouts.requeue_after),
+            )
+        return max(history.release_at, queued + timeouts.requeue_after) if queued else history.release_at
     if status is Status.RELEASING:
-        return max(at + patience.stale for at in moved)
+        return max(at + timeouts.requeue_after for at in moved)
     return None
 
 
-def acknowledgements_due(history: History) -> datetime | None:
-    """Say when the next missing acknowledgement is late, counted from the first upload, or the first of an order."""
-    prescribed = history.of(FactKind.BUILT)
+def acknowledgements_due(history: MessageHistory) -> datetime | None:
+    """Return when the next missing acknowledgement is late, from the first upload since the latest resend order."""
+    prescribed = history.of(EventType.BUILT)
     if not prescribed:
         return None
-    uploads = history.of(FactKind.UPLOAD_ACCEPTED, FactKind.UPLOAD_STARTED)
-    ordered = [fact for fact in uploads if fact.details["attempt"] > (history.attempts_before_order or 0)]
-    since = min(fact.at for fact in ordered or uploads or prescribed)
+    uploads = history.of(EventType.UPLOAD_ACCEPTED, EventType.UPLOAD_STARTED)
+    ordered = [event for event in uploads if event.details["attempt"] > (history.attempts_before_order or 0)]
+    since = min(event.at for event in ordered or uploads or prescribed)
     return min(
         (
             since + timedelta(seconds=prescribed[0].details[f"{name}_seconds"])

@@ -1,6 +1,6 @@
-"""An operator's orders to take a kept request in again; each is recorded before anybody acts on it.
+"""An operator's orders to resubmit a kept request, recorded before they take effect.
 
-Whoever may write to the intake queue could ask for it there: the order in the ledger is what allows it.
+Anyone who may write to the intake queue could ask for a resubmission there: only an order in the ledger allows it.
 """
 
 from gpconnect_messaging.ledger.audit import audit_item
@@ -9,9 +9,9 @@ from gpconnect_messaging.ledger.table import Item, LedgerTable, text, time
 
 
 class OrderBook(LedgerTable):
-    """Where an operator's orders are placed."""
+    """The orders of operators."""
 
-    def place(self, order: Order, event: AuditEvent) -> bool:
+    def record(self, order: Order, event: AuditEvent) -> bool:
         """Record an order with its audit event, both or neither; False where it was given before."""
         item = {
             "pk": f"REQUEST#{order.request_id}",
@@ -26,14 +26,14 @@ class OrderBook(LedgerTable):
 
 
 def origin_item(origin: Origin) -> Item:
-    """Write where a request came from and its documents are, as attributes of an item."""
+    """Write an origin as attributes of an item."""
     arrived = {"arrived": text(origin.arrived)} if origin.arrived else {}
     queue_of = {"queue_of": origin.queue_of} if origin.queue_of else {}
     return {"folder": origin.folder, "document_versions": list(origin.document_versions), **arrived, **queue_of}
 
 
 def read_origin(item: Item) -> Origin | None:
-    """Read what `origin_item` wrote; None from an item that was written without."""
+    """Read the attributes that `origin_item` wrote; None from an item without them."""
     if "folder" not in item:
         return None
     return Origin(

@@ -1,24 +1,24 @@
-"""What the ledger holds: a message, a request's claim, a notice, and what came in without a message of ours."""
+"""The records of the ledger: messages, claims of requests, notifications, audit events and received messages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from gpconnect_messaging.ledger.lifecycle import History, NoticeKind, Status
-from gpconnect_messaging.ledger.precedence import Asked
+from gpconnect_messaging.ledger.lifecycle import MessageHistory, NotificationType, Status
+from gpconnect_messaging.ledger.precedence import RequestTimes
 from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageRecord:
-    """A message and all that is known of it.
+    """A message with all that the ledger has of it.
 
-    `revision` counts the recorded changes; `history` decides everything else. `encounter` is the sender's own word and
-    can name a person: it is stored, never logged; `encounter_key` is ours, and stands in keys. `recipient` tells the
-    copies of one document apart; `messages` is how many there are in all, so that a missing one is missed. A request
-    that is no message (refused, held, a withdrawal) has a row under its own id, as version 0. Under `legal_hold`
-    nothing of it expires.
+    `revision` counts the recorded changes; `history` decides everything else. `encounter` is the sender's identifier
+    and can name a person: it is stored, never logged; keys use the derived `encounter_key`. `recipient` distinguishes
+    the messages of one request; `messages` is the number of them, so that a missing one is noticed. A request that is
+    not a message (refused, held, a withdrawal) has a row under the request id, as version 0. Under `legal_hold` no item
+    of the message expires.
     """
 
     message_id: str
@@ -29,7 +29,7 @@ class MessageRecord:
     version: int
     recipient: str = REGISTERED_PRACTICE
     created_at: datetime
-    history: History
+    history: MessageHistory
     revision: int = 0
     messages: int = 1
     legal_hold: bool = False
@@ -38,16 +38,16 @@ class MessageRecord:
 
     @property
     def status(self) -> Status:
-        """The status that the recorded facts amount to."""
+        """The status, derived from the recorded events."""
         return self.history.status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """A message's row without its facts: what a list shows. `encounter` is as in `MessageRecord`.
+    """A message's row without the events, for lists. `encounter` is as in `MessageRecord`.
 
-    `changed_at` is when the last fact was recorded, `due_at` when the sweep looks at it next, if ever. `became` are the
-    messages that a held request was released as.
+    `changed_at` is when the last event was recorded, `due_at` when the sweep looks at it next, if ever. `became` are
+    the ids of the messages that a held request became.
     """
 
     message_id: str
@@ -67,11 +67,11 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What a request was given, once: its encounter's next version, and the time that its message will bear.
+    """A request's claim of the encounter's next version, made once, with the timestamp of the messages.
 
-    `document_versions` are the S3 object versions of its documents, primary first, and after them of its ready
-    resources, so that a rebuild reads the same. `registration` is what was known of the patient's practice, for the
-    same reason (see `lifecycle.built`). `message_ids` are those of the version's messages, as far as they are read.
+    `document_versions` are the S3 object versions of the documents, primary first, then of the ready resources, so
+    that a rebuild reads the same. `registration` is the patient's practice at that time, for the same reason (see
+    `lifecycle.built`). `message_ids` are the ids of the version's messages; empty in a new claim.
     """
 
     request_id: str
@@ -84,12 +84,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a request came from, and where its documents are: its folder in the drop, and their S3 object versions.
+    """The source of a request: the folder in the drop, and the S3 object versions of the documents.
 
-    What is sent is what was there when the request was checked, whatever is written over it later; a request that was
-    refused has no versions. The folder is the sender's own word and can name a person: it is stored, never logged.
-    `arrived` (UTC) is when the request came, by which it stands among those of its encounter. `queue_of` names the
-    sender on whose own queue it came; empty for a drop, whose folder tells the sender.
+    The versions are those that were checked, so later overwriting does not change what is sent; a refused request has
+    no versions. The sender chooses the folder, which can name a person: it is stored, never logged. `arrived` (UTC) is
+    when the request was received, which orders it among the encounter's requests. `queue_of` is the sender on whose
+    queue the request came; empty for a drop, where the folder identifies the sender.
     """
 
     folder: str = field(default="", repr=False)
@@ -100,10 +100,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropContent:
-    """What was last taken in under a key of the drop (ADR 46).
+    """The last content received under a key of the drop (ADR 46).
 
-    `s3_object` stands for the key (`precedence.object_of`), and `content` for the bytes of the request and of all that
-    it names, in hex; `sequencer` is S3's, empty where it is not known. `revision` counts the changes.
+    `s3_object` is the hash of the key (`precedence.object_of`), `content` the hash of the request and of all files that
+    it names, in hex. `sequencer` is S3's sequencer, empty where it is not known. `revision` counts the changes.
     """
 
     s3_object: str
@@ -115,20 +115,20 @@ class DropContent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """An operator's order to take a kept request in again, as a new one with an id of its own."""
+    """An operator's order to resubmit a kept request as a new one, under a new id."""
 
     request_id: str
-    """The new one's."""
+    """The id of the new request."""
     of: str
-    """The id under which the evidence store has the request."""
+    """The id of the original request, under which the evidence store has it."""
     origin: Origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A version of an encounter: the request that it was given to, and the messages that are made of it.
+    """A version of an encounter: the request that claimed it, and the messages of the request.
 
-    `recipients` are whom the messages are for, in the same order.
+    `recipients` are the recipients of the messages, in the same order.
     """
 
     number: int
@@ -137,66 +137,66 @@ class Version:
     recipients: tuple[str, ...]
 
     def message_for(self, recipient: str) -> str | None:
-        """Name the message to a recipient; None where this version did not go there."""
+        """Return the id of the message to a recipient; None where this version has none."""
         return dict(zip(self.recipients, self.message_ids, strict=True)).get(recipient)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encounter:
-    """Where an encounter stands: its last version, its newest request, and the one that is held.
+    """The state of an encounter: the last version, the newest request, and the held request.
 
-    `newest` is what later requests are held against (see `precedence`).
-    `revision` counts the changes, so that of two who change it at once only one does.
+    Later requests are compared with `newest` (see `precedence`). `revision` counts the changes, so that only one of two
+    concurrent changes is written.
     """
 
     key: str
     version: int = 0
-    newest: Asked | None = None
+    newest: RequestTimes | None = None
     newest_request_id: str = ""
     held_request_id: str = ""
     revision: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """Something that a person must be told. `subject_key` is the ledger key of what it is about; no personal data."""
+class Notification:
+    """A notification to a person. `subject_key` is the ledger key of the subject; no personal data."""
 
     subject_key: str
-    kind: NoticeKind
+    kind: NotificationType
     raised_at: datetime
-    facts: Mapping[str, str]
-    """What the notice's words need, by name: ids, statuses, codes, reasons."""
+    details: Mapping[str, str]
+    """The details in the text, by name: ids, statuses, codes, reasons."""
     occasion: str = ""
-    """What tells it from others of its kind about the subject: what happens again is notified again."""
+    """Distinguishes repeated notifications of one kind about one subject."""
 
     @property
     def id(self) -> str:
-        """What a person names the notice by: its subject and its kind."""
-        again = f"#{self.occasion}" if self.occasion else ""
-        return f"{self.subject_key}/{self.kind.value}{again}".replace(" ", "-")
+        """The id that people use: the subject, the kind, and any occasion."""
+        occasion = f"#{self.occasion}" if self.occasion else ""
+        return f"{self.subject_key}/{self.kind.value}{occasion}".replace(" ", "-")
 
     @property
     def mailbox(self) -> str | None:
-        """The mailbox that it is about; None where none is known."""
-        mailbox = self.facts.get("mailbox", "-")
+        """The mailbox of the subject; None where it is not known."""
+        mailbox = self.details.get("mailbox", "-")
         return None if mailbox == "-" else mailbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenNotice:
-    """A notice that nobody has acknowledged yet."""
+class OpenNotification:
+    """A notification that is not acknowledged yet."""
 
-    notice: Notice
+    notification: Notification
     told_at: datetime | None
     escalated_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:
-    """Something that happened or was done, for whoever asks later (FHIR-DOC-01 to FHIR-DOC-03); no personal data.
+    """An entry of the audit trail (FHIR-DOC-01 to FHIR-DOC-03); no personal data.
 
     `actor` is a function, a MESH message (`MESH …`), or a member of staff. `sha256` is the hash of the message as it
-    was built, in hex; None where there is none, or none is known.
+    was built, in hex; None without a message, or where the hash is not known.
     """
 
     at: datetime
@@ -208,13 +208,13 @@ class AuditEvent:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-SET_ASIDE = "set aside"
-"""Outcome of an incoming message that could not be taken in, try after try: it stays in MESH."""
+QUARANTINED = "set aside"
+"""Outcome of a received message that failed on every try: it stays in MESH."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """One MESH message that came to a mailbox of ours: where its raw form is kept, and what it turned out to be."""
+    """A received MESH message: `evidence_key` of the raw message, and the `outcome` of processing it."""
 
     mailbox: str
     mesh_message_id: str
@@ -225,9 +225,9 @@ class Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tries:
-    """How often it was tried to take an incoming message in: begun beside others, and alone.
+    """How often processing a received message was tried: in a batch (`begun`), and alone.
 
-    Only what fails alone is the message's own fault.
+    Only tries alone show that the message itself is the cause of a failure.
     """
 
     begun: int

@@ -1,21 +1,20 @@
-"""Finding messages: page by page, newest first, over indexes alone and never by a scan.
+"""Finds messages: in pages, newest first, through indexes and never by a scan.
 
-| asked for | read |
+| criterion | index |
 |---|---|
-| a status | `by_status`, all shards at once, each only as far as the page goes |
-| a time, or nothing | `by_time`, day by day backwards, the facts that rows begin with |
+| a status | `by_status`, all shards at once, only as far as the page goes |
+| a time, or nothing | `by_time`, day by day backwards, first events only |
 | an encounter | `by_encounter` |
 | an id, or its first eight characters | `MESSAGE#`, `REQUEST#`, `MESH#`, and `ID#` by the beginning of a message id |
 
-A page reads what it shows and little more. A filter by mailbox reads past what it leaves out, so that a mailbox that
-has little costs the more, the more the others have.
+A page reads little more than it shows. A filter by mailbox also reads the rows that it drops, so a quiet mailbox costs
+more to list, the busier the others are.
 
-Counts are taken from `by_status` when they are asked for, and no counter is kept: an item that counts would join every
-transaction that records a fact, so that messages which have nothing to do with each other would lose races against
-each other, and a message's writes would rise by two for each change of its status. Open statuses are few, since each
-has its deadline. Settled ones are counted since a moment, for they are as many as there ever were: a hundred thousand
-of them are about 70 MB to read, in parallel well under a second on AWS. Whoever shows counts again and again keeps them
-for some seconds (`Counted.at`).
+Counts are queried from `by_status`, and no counter is stored. A counter item would join every transaction that records
+an event: unrelated messages would then lose races against one another, and every change of status would cost two more
+writes. Open rows are few, since every open status has a deadline. Settled rows are counted from a given time on, for
+they accumulate: a hundred thousand of them are about 70 MB to read, in parallel well under a second on AWS. A caller
+that shows counts repeatedly caches them for some seconds (`Counted.at`).
 """
 
 import heapq
@@ -29,7 +28,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from gpconnect_messaging.ledger.lifecycle import FactKind, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.ledger.records import Summary
 from gpconnect_messaging.ledger.table import (
     SHARDS,
@@ -45,38 +44,38 @@ from gpconnect_messaging.ledger.table import (
 from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE
 
 LOOKS_BACK = timedelta(days=3)
-"""How far a list goes back where nobody says how far: over a weekend. Each day is sixteen queries, however empty."""
+"""How far a list goes back by default: over a weekend. A day takes sixteen queries, even when empty."""
 
-_AT_ONCE = 16
+_THREADS = 16
 _BATCH = 100
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _BEGINNING = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,28}")
-_FIRST_FACTS = (
-    FactKind.BUILT,
-    FactKind.HELD,
-    FactKind.NOT_REQUIRED,
-    FactKind.WITHDRAWAL,
-    FactKind.REQUEST_REFUSED,
+_FIRST_EVENTS = (
+    EventType.BUILT,
+    EventType.HELD,
+    EventType.NOT_REQUIRED,
+    EventType.WITHDRAWAL,
+    EventType.REQUEST_REFUSED,
 )
-"""What a row begins with; only a refusal can come later too, for a request that was held."""
+"""The events that create a row; a refusal can also come later, for a request that was held."""
 
 
 class CursorError(ValueError):
-    """That is not where a page ended: begin at the first page."""
+    """The cursor is not one that a page ended with: start at the first page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows, newest first, and where the next page begins; None at the end."""
+    """Some rows, newest first, and the cursor of the next page; None at the end."""
 
     rows: tuple[Summary, ...]
     cursor: str | None = None
-    """A time and a message id: fit for a URL, and of no person."""
+    """A time and a message id: fit for a URL, and without personal data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """How many rows each status has: open ones in all, settled ones that came to it since a moment."""
+    """How many rows a status has: all open ones, and those that became settled since `settled_since`."""
 
     by_status: Mapping[Status, int]
     settled_since: datetime
@@ -96,14 +95,14 @@ class Search(LedgerTable):
         until: datetime | None = None,
         mailbox: str | None = None,
     ) -> Page:
-        """List what stands in a status, newest change first, optionally what came to it in a time. Raises CursorError.
+        """List the rows of a status, newest change first, optionally those that changed in a time. Raises CursorError.
 
-        A row that changes while somebody turns pages goes to where it then belongs.
+        A row that changes between two pages moves to the position of the change.
         """
-        after = _read(cursor)
+        after = _read_cursor(cursor)
         shards = [f"{status.value}#{number}" for number in range(SHARDS)]
-        found = self._newest("by_status", ("status_shard", "changed_at"), shards, limit, after, since, until, mailbox)
-        return _page((as_summary(each) for each in found), limit, after, lambda row: row.changed_at)
+        items = self._newest("by_status", ("status_shard", "changed_at"), shards, limit, after, since, until, mailbox)
+        return _page(map(as_summary, items), limit, after, lambda row: row.changed_at)
 
     def by_time(
         self,
@@ -114,48 +113,48 @@ class Search(LedgerTable):
         until: datetime | None = None,
         mailbox: str | None = None,
     ) -> Page:
-        """List what came in, newest first, whatever became of it; by itself three days back. Raises CursorError."""
-        after = _read(cursor)
+        """List all rows by arrival, newest first; three days back by default. Raises CursorError."""
+        after = _read_cursor(cursor)
         end = min(filter(None, (until, after and after[0], self._now())))
         start = since or self._now() - LOOKS_BACK
-        facts = (
-            each
+        events = (
+            event
             for day in _days(end, start)
-            for each in self._newest(
+            for event in self._newest(
                 "by_time", ("time_shard", "at"), time_shards(day), limit, after,
-                max(start, datetime.combine(day, clock_time(), UTC)), until, mailbox, beginnings=True,
+                max(start, datetime.combine(day, clock_time(), UTC)), until, mailbox, first_events=True,
             )
         )  # fmt: skip
         rows: list[Summary] = []
         last: tuple[datetime, str] | None = None
-        for facts_of_some in _batches(facts, limit + 1):
-            for fact, row in self._rows_of(facts_of_some):
-                place = (time(fact["at"]), row.message_id)
-                if after is not None and place >= after:
+        for batch in _batches(events, limit + 1):
+            for event, row in self._rows_of(batch):
+                position = (time(event["at"]), row.message_id)
+                if after is not None and position >= after:
                     continue
                 if len(rows) == limit:
-                    return Page(tuple(rows), last and _written(*last))
+                    return Page(tuple(rows), last and _cursor(*last))
                 rows.append(row)
-                last = place
+                last = position
         return Page(tuple(rows))
 
     def of_encounter(self, encounter_key: str) -> list[Summary]:
         """Find the rows of an encounter, newest first."""
-        found = self._query_index("by_encounter", "encounter_key", encounter_key)
-        return sorted(map(as_summary, found), key=lambda row: (row.version, row.created_at), reverse=True)
+        items = self._query_index("by_encounter", "encounter_key", encounter_key)
+        return sorted(map(as_summary, items), key=lambda row: (row.version, row.created_at), reverse=True)
 
     def summaries(self, message_ids: Sequence[str]) -> list[Summary]:
-        """Read rows by their ids, in that order; one that is not there is left out."""
-        found = self._batch([(f"MESSAGE#{each}", "MESSAGE") for each in dict.fromkeys(message_ids)])
-        rows = {str(each["message_id"]): as_summary(each) for each in found}
-        return [rows[each] for each in dict.fromkeys(message_ids) if each in rows]
+        """Read rows by their ids, in that order; missing rows are left out."""
+        items = self._batch([(f"MESSAGE#{own_id}", "MESSAGE") for own_id in dict.fromkeys(message_ids)])
+        rows = {row.message_id: row for row in map(as_summary, items)}
+        return [rows[own_id] for own_id in dict.fromkeys(message_ids) if own_id in rows]
 
     def named(self, reference: str) -> list[Summary]:
-        """Find what somebody means by an id.
+        """Find rows by any id that an operator may have.
 
-        A message's or a request's, whole; a message's first eight characters or more; or MESH's id of a message that
-        went out or of an answer that came in. None where it is nobody's; several where a request became several
-        messages, or the beginning fits several.
+        `reference` is the id of a message or a request, at least the first eight characters of a message id, or the
+        MESH id of an upload or a response. Empty where it is unknown; several rows where a request became several
+        messages, or the first characters fit several.
         """
         name = reference.strip()
         own = name.lower()
@@ -165,35 +164,35 @@ class Search(LedgerTable):
             claim = self._get(f"REQUEST#{own}", "REQUEST")
             return self.summaries(list(claim.get("message_ids", ()))) if claim else []
         if _BEGINNING.fullmatch(own):
-            known = self._query(
+            matches = self._query(
                 KeyConditionExpression="pk = :pk AND begins_with(sk, :own)",
                 ExpressionAttributeValues=item({":pk": beginning(own), ":own": own}),
             )
-            if ids := [str(each["sk"]) for each in known]:
+            if ids := [str(match["sk"]) for match in matches]:
                 return self.summaries(ids)
         ids = []
         for pointer in self._partition(f"MESH#{name}"):
             if pointer["sk"] == "MESH":
                 ids.append(pointer["message_id"])
-            elif came := self._get(f"RECEIVED#{pointer['mailbox']}#{name}", "RECEIVED"):
-                ids.append(came["outcome"])
+            elif received := self._get(f"RECEIVED#{pointer['mailbox']}#{name}", "RECEIVED"):
+                ids.append(received["outcome"])
         return self.summaries(ids)
 
     def counts(self, settled_since: datetime) -> Counted:
-        """Count the rows of each status; settled ones only where they came to it since a moment."""
+        """Count rows by status; settled ones only where they changed since `settled_since`."""
         at = self._now()
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
+        with ThreadPoolExecutor(_THREADS) as threads:
             shards = [(status, number) for status in Status for number in range(SHARDS)]
-            counted = threads.map(lambda each: self._count(each[0], each[1], settled_since), shards)
+            counted = threads.map(lambda shard: self._count(shard[0], shard[1], settled_since), shards)
             totals = dict.fromkeys(Status, 0)
             for (status, _), count in zip(shards, counted, strict=True):
                 totals[status] += count
         return Counted(totals, settled_since, at)
 
     def longest(self, status: Status, limit: int) -> list[Summary]:
-        """List the rows that have stood in a status longest, longest first."""
+        """List the rows that have been in a status longest, longest first."""
 
-        def first(number: int) -> list[Item]:
+        def first_items(number: int) -> list[Item]:
             answer: Any = self._client.query(
                 TableName=self._table,
                 IndexName="by_status",
@@ -201,17 +200,17 @@ class Search(LedgerTable):
                 KeyConditionExpression="status_shard = :shard",
                 ExpressionAttributeValues=item({":shard": f"{status.value}#{number}"}),
             )
-            return [plain(each) for each in answer["Items"]]
+            return [plain(values) for values in answer["Items"]]
 
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            found = [each for some in threads.map(first, range(SHARDS)) for each in some]
-        found.sort(key=lambda each: str(each["changed_at"]))
-        return [as_summary(each) for each in found[:limit]]
+        with ThreadPoolExecutor(_THREADS) as threads:
+            items = [values for shard_items in threads.map(first_items, range(SHARDS)) for values in shard_items]
+        items.sort(key=lambda values: str(values["changed_at"]))
+        return [as_summary(values) for values in items[:limit]]
 
     def oldest(self, status: Status) -> datetime | None:
-        """Tell since when the longest-standing row of a status has it; None where there is none."""
-        found = self.longest(status, 1)
-        return found[0].changed_at if found else None
+        """Return since when the longest-standing row of a status has it; None without rows."""
+        rows = self.longest(status, 1)
+        return rows[0].changed_at if rows else None
 
     def _count(self, status: Status, number: int, settled_since: datetime) -> int:
         values: Item = {":shard": f"{status.value}#{number}"}
@@ -226,7 +225,7 @@ class Search(LedgerTable):
             KeyConditionExpression=condition,
             ExpressionAttributeValues=item(values),
         )
-        return sum(each["Count"] for each in pages)
+        return sum(page["Count"] for page in pages)
 
     def _newest(
         self,
@@ -239,9 +238,9 @@ class Search(LedgerTable):
         until: datetime | None,
         mailbox: str | None,
         *,
-        beginnings: bool = False,
+        first_events: bool = False,
     ) -> Iterator[Item]:
-        """Give an index's items, newest first over all shards: the first of each are read at once, more when wanted."""
+        """Yield items of an index, newest first over all shards: first pages at once, further pages on demand."""
         partition, sort = keys
         latest = min(filter(None, (until, after and after[0])), default=None)
         values: Item = {}
@@ -254,10 +253,10 @@ class Search(LedgerTable):
             condition += " AND #sort <= :latest"
         values |= {":since": text(since)} if since else {}
         values |= {":latest": text(latest)} if latest else {}
-        names = {"#partition": partition} | ({"#sort": sort} if since or latest or beginnings else {})
+        names = {"#partition": partition} | ({"#sort": sort} if since or latest or first_events else {})
         filters = []
-        if beginnings:
-            kinds = {f":kind{number}": kind.value for number, kind in enumerate(_FIRST_FACTS)}
+        if first_events:
+            kinds = {f":kind{number}": kind.value for number, kind in enumerate(_FIRST_EVENTS)}
             values |= kinds
             names["#kind"] = "kind"
             filters.append(f"#kind IN ({', '.join(kinds)})")
@@ -273,51 +272,51 @@ class Search(LedgerTable):
             "ExpressionAttributeNames": names,
             "ScanIndexForward": False,
             **({"FilterExpression": " AND ".join(filters)} if filters else {}),
-            # Of a fact no more than its place: what it says would only be read to be thrown away.
-            **({"ProjectionExpression": "pk, #sort, #kind, message_id"} if beginnings else {}),
+            # Only the key attributes of an event: the details would be read and thrown away.
+            **({"ProjectionExpression": "pk, #sort, #kind, message_id"} if first_events else {}),
         }
-        # A share of the page from each shard, and some more: their shares are not alike.
-        share = max(4, 2 * limit // len(shards)) * (6 if beginnings else 1)
+        # Read more of a shard than an equal share of the page: shards differ in size.
+        share = max(4, 2 * limit // len(shards)) * (6 if first_events else 1)
 
-        def first(shard: str) -> tuple[list[Item], Callable[[], Iterator[Item]]]:
-            asked = query | {"ExpressionAttributeValues": item(values | {":shard": shard}), "Limit": share}
-            return self._some(asked)
+        def first_page(shard: str) -> tuple[list[Item], Callable[[], Iterator[Item]]]:
+            shard_values = {"ExpressionAttributeValues": item(values | {":shard": shard})}
+            return self._first_page(query | shard_values | {"Limit": share})
 
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            begun = list(threads.map(first, shards))
-        streams = [_in_order(some, more, sort) for some, more in begun]
-        yield from heapq.merge(*streams, key=lambda each: (each[sort], each["message_id"]), reverse=True)
+        with ThreadPoolExecutor(_THREADS) as threads:
+            first_pages = list(threads.map(first_page, shards))
+        streams = [_in_order(page, rest, sort) for page, rest in first_pages]
+        yield from heapq.merge(*streams, key=lambda values: (values[sort], values["message_id"]), reverse=True)
 
-    def _some(self, query: Mapping[str, Any]) -> tuple[list[Item], Callable[[], Iterator[Item]]]:
-        """Read a page of a query, and give what reads the others."""
+    def _first_page(self, query: Mapping[str, Any]) -> tuple[list[Item], Callable[[], Iterator[Item]]]:
+        """Read the first page of a query, and return it with a function that reads the others."""
         answer: Any = self._client.query(**query)
-        found = [plain(each) for each in answer["Items"]]
+        items = [plain(values) for values in answer["Items"]]
 
-        def more() -> Iterator[Item]:
+        def rest() -> Iterator[Item]:
             key = answer.get("LastEvaluatedKey")
             while key:
                 following: Any = self._client.query(**{**query, "ExclusiveStartKey": key})
                 yield from map(plain, following["Items"])
                 key = following.get("LastEvaluatedKey")
 
-        return found, more
+        return items, rest
 
-    def _rows_of(self, facts: Sequence[Item]) -> Iterator[tuple[Item, Summary]]:
-        """Read the rows that begin with these facts; a refusal after a hold begins none."""
-        refused = [each for each in facts if each["kind"] == FactKind.REQUEST_REFUSED.value]
-        held = {each["pk"] for each in self._batch([(each["pk"], "EVENT#held") for each in refused])}
-        rows = {row.message_id: row for row in self.summaries([str(each["message_id"]) for each in facts])}
-        for fact in facts:
-            row = rows.get(str(fact["message_id"]))
-            if row and not (fact["kind"] == FactKind.REQUEST_REFUSED.value and fact["pk"] in held):
-                yield fact, row
+    def _rows_of(self, events: Sequence[Item]) -> Iterator[tuple[Item, Summary]]:
+        """Read the rows that these events create; a refusal after a hold creates none."""
+        refused = [event for event in events if event["kind"] == EventType.REQUEST_REFUSED.value]
+        held = {event["pk"] for event in self._batch([(event["pk"], "EVENT#held") for event in refused])}
+        rows = {row.message_id: row for row in self.summaries([str(event["message_id"]) for event in events])}
+        for event in events:
+            row = rows.get(str(event["message_id"]))
+            if row and not (event["kind"] == EventType.REQUEST_REFUSED.value and event["pk"] in held):
+                yield event, row
 
     def _batch(self, keys: Sequence[tuple[str, str]]) -> list[Item]:
-        """Read many items by their keys, in no order."""
+        """Read many items by their keys, unordered."""
         parts = [keys[start : start + _BATCH] for start in range(0, len(keys), _BATCH)]
-        return [each for part in parts for each in self._batch_of_some(part)]
+        return [values for part in parts for values in self._batch_part(part)]
 
-    def _batch_of_some(self, keys: Sequence[tuple[str, str]]) -> Iterator[Item]:
+    def _batch_part(self, keys: Sequence[tuple[str, str]]) -> Iterator[Item]:
         wanted: Any = {self._table: {"Keys": [item({"pk": pk, "sk": sk}) for pk, sk in keys], "ConsistentRead": True}}
         for _ in self._tries():
             answer: Any = self._client.batch_get_item(RequestItems=wanted)
@@ -329,45 +328,45 @@ class Search(LedgerTable):
 
 
 class SearchBusyError(Exception):
-    """DynamoDB did not give all rows that were asked for: try again."""
+    """DynamoDB left some of the requested rows unread: try again."""
 
 
-def _in_order(some: Iterable[Item], more: Callable[[], Iterator[Item]], sort: str) -> Iterator[Item]:
-    """Give a shard's items; the index leaves open which of two of the same moment comes first, and cursors must not."""
-    for _, of_a_moment in groupby(_then(some, more), key=lambda each: each[sort]):
-        yield from sorted(of_a_moment, key=lambda each: str(each["message_id"]), reverse=True)
+def _in_order(page: Iterable[Item], rest: Callable[[], Iterator[Item]], sort: str) -> Iterator[Item]:
+    """Order a shard's items of the same time by message id: the index does not, and cursors need a total order."""
+    for _, same_time in groupby(_chained(page, rest), key=lambda values: values[sort]):
+        yield from sorted(same_time, key=lambda values: str(values["message_id"]), reverse=True)
 
 
-def _then(some: Iterable[Item], more: Callable[[], Iterator[Item]]) -> Iterator[Item]:
-    yield from some
-    yield from more()
+def _chained(page: Iterable[Item], rest: Callable[[], Iterator[Item]]) -> Iterator[Item]:
+    yield from page
+    yield from rest()
 
 
 def _page(
-    found: Iterator[Summary], limit: int, after: tuple[datetime, str] | None, at: Callable[[Summary], datetime]
+    summaries: Iterator[Summary], limit: int, after: tuple[datetime, str] | None, at: Callable[[Summary], datetime]
 ) -> Page:
     rows: list[Summary] = []
-    for row in found:
+    for row in summaries:
         if after is not None and (at(row), row.message_id) >= after:
             continue
         if len(rows) == limit:
-            return Page(tuple(rows), _written(at(rows[-1]), rows[-1].message_id))
+            return Page(tuple(rows), _cursor(at(rows[-1]), rows[-1].message_id))
         rows.append(row)
     return Page(tuple(rows))
 
 
-def _written(at: datetime, message_id: str) -> str:
+def _cursor(at: datetime, message_id: str) -> str:
     return f"{text(at)}~{message_id}"
 
 
-def _read(cursor: str | None) -> tuple[datetime, str] | None:
+def _read_cursor(cursor: str | None) -> tuple[datetime, str] | None:
     if cursor is None:
         return None
     at, _, message_id = cursor.partition("~")
     try:
         return time(at), message_id
     except ValueError:
-        raise CursorError("that is not where a page ended") from None
+        raise CursorError("the cursor is not one that a page ended with") from None
 
 
 def _days(end: datetime, start: datetime) -> Iterator[date]:
@@ -382,7 +381,7 @@ def _batches(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
 
 
 def _take(items: Iterator[Item], size: int) -> list[Item]:
-    return [each for _, each in zip(range(size), items, strict=False)]
+    return [values for _, values in zip(range(size), items, strict=False)]
 
 
 def as_summary(values: Item) -> Summary:

@@ -1,36 +1,36 @@
-"""The ledger in DynamoDB: one table, every change one conditional transaction.
+"""The ledger in DynamoDB: one table, in which every change is one conditional transaction.
 
 | item | pk | sk |
 |---|---|---|
-| message (a projection of its facts) | `MESSAGE#{message id}` | `MESSAGE` |
-| fact, append-only | the message's | `EVENT#{identity}` |
-| notice | its subject's | `NOTICE#{kind}`, `NOTICE#{kind}#{occasion}` where the kind can come again |
-| a message by the beginning of its id | `ID#{eight characters}` | `{message id}` |
+| row of a message (a projection of the events) | `MESSAGE#{message id}` | `MESSAGE` |
+| event, append-only | of the message | `EVENT#{identity}` |
+| notification | of the subject | `NOTICE#{kind}`, or `NOTICE#{kind}#{occasion}` where the kind can repeat |
+| pointer to a message by the first characters of the id | `ID#{eight characters}` | `{message id}` |
 | claim of a request | `REQUEST#{request id}` | `REQUEST` |
-| where a held or refused request's documents are | the same | `ORIGIN` |
-| an operator's order to take it in again (`ledger.orders`) | the new request's | `ORDER` |
-| where an encounter stands | `ENCOUNTER#{encounter key}` | `ENCOUNTER` |
-| who has a version of it | the same | `VERSION#{number}` |
-| what was last taken in under a key of the drop | `OBJECT#{hash of bucket and key}` | `CONTENT` |
-| MESH's id of a message of ours | `MESH#{MESH message id}` | `MESH` |
-| which mailbox a MESH message came to | the same | `RECEIVED` |
-| what came in | `RECEIVED#{mailbox}#{MESH message id}` | `RECEIVED` |
-| how often it was tried to take it in | the same | `TRIES` |
-| who polls a mailbox | `MAILBOX#{mailbox}` | `LEASE` |
-| what a person did (`ledger.audit`) | the message's, or `AUDIT#{day}` | `AUDIT#{time}#{hash}` |
+| folder and document versions of a held or refused request | the same | `ORIGIN` |
+| an operator's order to resubmit a request (`ledger.orders`) | of the new request | `ORDER` |
+| state of an encounter | `ENCOUNTER#{encounter key}` | `ENCOUNTER` |
+| request and messages of a version | the same | `VERSION#{number}` |
+| the last content received under a key of the drop | `OBJECT#{hash of bucket and key}` | `CONTENT` |
+| pointer to a sent message by MESH id | `MESH#{MESH message id}` | `MESH` |
+| pointer to a received MESH message | the same | `RECEIVED` |
+| received MESH message | `RECEIVED#{mailbox}#{MESH message id}` | `RECEIVED` |
+| tries to process a received MESH message | the same | `TRIES` |
+| lease on polling a mailbox | `MAILBOX#{mailbox}` | `LEASE` |
+| a person's action (`ledger.audit`) | of the message, or `AUDIT#{day}` | `AUDIT#{time}#{hash}` |
 | a day's balance (`ledger.balances`) | `BALANCE#{day}` | `BALANCE` |
-| how far its reckoning has come | the same | `RECKONING` |
-| how far MESH was asked about what it must have | `MESH` | `TOUR` |
-| how far the drop was listed (`ledger.drop_passes`) | `DROP` | `PASS` |
-| what was found in it | `DROP#{day}` | `FOUND` |
+| progress of a day's balance | the same | `RECKONING` |
+| progress of asking MESH about sent messages | `MESH` | `TOUR` |
+| progress of listing the drop (`ledger.drop_passes`) | `DROP` | `PASS` |
+| findings of a day's listings | `DROP#{day}` | `FOUND` |
 
-A change reads the message's partition, derives the new status, and writes the fact, the projection and any notice in
-one transaction on condition that nobody wrote in between; losing that race means reading again. Which request of an
-encounter is the newest, which is held, and who gets the next version is decided on the encounter's one item, in the
-same transaction as the rows that it concerns. Status and due work are found through sharded indexes, so that no single
-key takes all writes. Facts, what came in and what people did are found by time. Whatever is not needed for ever carries
-`expires_at`, for DynamoDB's TTL; an encounter's own item does not, since a version that came again would be given the
-id of an earlier message, and neither do its versions, by which later ones are kept in order.
+A change reads the message's partition, derives the new status, and writes the event, the row and any notifications in
+one transaction, on condition that the row is unchanged; a lost race means reading again. The encounter's item decides
+which request is the newest, which is held, and which gets the next version, in the same transaction as the affected
+rows. Status and due work are found through sharded indexes, so that no single key takes all writes. Events, received
+messages and actions are found by time. Items that are not needed for ever have `expires_at`, for DynamoDB's TTL. The
+items of an encounter and of the versions do not expire: a version number given twice would repeat a message id, and
+later versions are ordered by earlier ones.
 """
 
 import json
@@ -43,12 +43,12 @@ from botocore.exceptions import ClientError
 
 from gpconnect_messaging.conflicts import past_transactions
 from gpconnect_messaging.ledger.lifecycle import (
-    Fact,
-    FactKind,
-    History,
-    NoticeKind,
-    Patience,
+    EventType,
+    LedgerEvent,
+    MessageHistory,
+    NotificationType,
     Status,
+    Timeouts,
     due_at,
     occasions_due,
     release_started,
@@ -58,14 +58,14 @@ from gpconnect_messaging.ledger.lifecycle import (
     withdrawn,
 )
 from gpconnect_messaging.ledger.orders import as_order, origin_item, read_origin
-from gpconnect_messaging.ledger.precedence import Asked, Precedence
+from gpconnect_messaging.ledger.precedence import Precedence, RequestTimes
 from gpconnect_messaging.ledger.records import (
-    SET_ASIDE,
+    QUARANTINED,
     Claim,
     DropContent,
     Encounter,
     MessageRecord,
-    Notice,
+    Notification,
     Order,
     Origin,
     Received,
@@ -77,10 +77,10 @@ from gpconnect_messaging.ledger.table import (
     Item,
     LedgerBusyError,
     LedgerTable,
-    as_notice,
+    as_notification,
     beginning,
     in_time,
-    notice_place,
+    notification_place,
 )
 from gpconnect_messaging.ledger.table import item as _item
 from gpconnect_messaging.ledger.table import plain as _plain
@@ -94,8 +94,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 UNMATCHED = "UNMATCHED"
-"""Where the index by status has what came in without a message of ours."""
-# MESH deletes a message after 30 days; DynamoDB removes the count of its tries some time later.
+"""The status under which the index lists received MESH messages that match no sent message."""
+# MESH deletes a message after 30 days; DynamoDB removes the count of the tries some time later.
 _TRIES_KEPT = timedelta(days=40)
 _ROW = frozenset(
     {
@@ -105,51 +105,51 @@ _ROW = frozenset(
     }
 )  # fmt: skip
 """The attributes of a message's row."""
-_Raised = frozenset[tuple[NoticeKind, str]]
-"""The kinds and occasions of notices."""
+_Raised = frozenset[tuple[NotificationType, str]]
+"""The kinds and occasions of notifications."""
 _Found = tuple[MessageRecord, _Raised]
-"""A message, and which notices it has."""
+"""A message, and the notifications raised for it so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What recording a fact did: the message as it is now, its status before, and the notices that it raised.
+    """The result of recording an event: the message now, the status before, and the notifications raised.
 
-    `recorded` is False where the fact was known already, so that of two who do the same only one has done it.
+    `recorded` is False where the event was known already, so that only one of two concurrent callers recorded it.
     """
 
     record: MessageRecord
     before: Status | None
     recorded: bool = True
-    notices: tuple[Notice, ...] = ()
+    notifications: tuple[Notification, ...] = ()
 
 
 class _Projection(dict[str, Any]):
-    """How to write a message's item, beside the message as it will be and the facts that are new."""
+    """The put of a message's row, with the message after the change and the new events."""
 
-    def __init__(self, put: Item, record: MessageRecord, facts: tuple[Fact, ...]) -> None:
+    def __init__(self, put: Item, record: MessageRecord, events: tuple[LedgerEvent, ...]) -> None:
         super().__init__(put)
         self.record = record
-        self.facts = facts
+        self.events = events
 
 
 class Ledger(LedgerTable):
-    """The store. All its methods may raise botocore's ClientError for faults of DynamoDB itself.
+    """The store. All methods may raise botocore's ClientError for faults of DynamoDB itself.
 
-    `watch` is told of every message that a change was written of, by whichever method, and of the facts that were new.
+    `watch` is called after every written change of a message, with the message and the new events.
     """
 
     def __init__(
         self,
         client: "DynamoDBClient",
         table: str,
-        patience: Patience,
+        timeouts: Timeouts,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         kept_for: timedelta | None = None,
-        watch: Callable[[MessageRecord, Sequence[Fact]], None] = lambda _record, _facts: None,
+        watch: Callable[[MessageRecord, Sequence[LedgerEvent]], None] = lambda _record, _events: None,
     ) -> None:
         super().__init__(client, table, now, kept_for)
-        self._patience = patience
+        self._patience = timeouts
         self._watch = watch
 
     def claim(
@@ -159,21 +159,21 @@ class Ledger(LedgerTable):
         document_versions: tuple[str, ...],
         created_at: datetime,
         *,
-        asked: Asked | None = None,
+        asked: RequestTimes | None = None,
         recipients: Sequence[str] = (REGISTERED_PRACTICE,),
         registration: Mapping[str, Any] | None = None,
         origin: Origin | None = None,
         content: DropContent | None = None,
     ) -> Claim | None:
-        """Give a request its encounter's next version, once; a repeat gets back what the first call gave.
+        """Give a request the encounter's next version, once; a repeat returns the first claim.
 
-        A held request that it is newer than is superseded with it. None where the encounter has a newer request, or
-        holds this one, since another builder came first: see `place`. `content` is recorded with it, on condition that
-        nothing else was taken in under its key since it was read.
+        The claim supersedes an older held request. Returns None where the encounter has a newer request, or holds this
+        one because another builder was faster: see `record_held`. `content` is recorded with the claim, on condition
+        that no other content was received under the same key since it was read.
 
         Raises LedgerBusyError when other requests for the same encounter kept winning.
         """
-        asked = asked or Asked.at(created_at)
+        asked = asked or RequestTimes.at(created_at)
         for _ in self._tries():
             if known := self.find_claim(request_id):
                 return known
@@ -201,27 +201,31 @@ class Ledger(LedgerTable):
                 return claim
         raise LedgerBusyError("the encounter's versions changed on every try")
 
-    def place(
-        self, record: MessageRecord, asked: Asked, origin: Origin | None = None, content: DropContent | None = None
+    def record_held(
+        self,
+        record: MessageRecord,
+        asked: RequestTimes,
+        origin: Origin | None = None,
+        content: DropContent | None = None,
     ) -> Change:
-        """Store a request that becomes no message now: held, or not required. A repeat returns what is there.
+        """Store a request that becomes no message now: held, or not required. A repeat returns the stored row.
 
-        It takes the place of the held one that it is newer than. One that is older than the encounter's newest is
-        superseded itself (GPCM-SD-CS-076); where it arrived later, a person is notified. `content` is as in `claim`.
+        It supersedes an older held request. A request older than the encounter's newest is superseded itself
+        (GPCM-SD-CS-076); where it arrived later, a person is notified. `content` is as in `claim`.
 
         Raises LedgerBusyError when other requests for the same encounter kept winning.
         """
         for _ in self._tries():
             if known := self.find(record.message_id):
                 return Change(record=known, before=known.status, recorded=False)
-            before, placed = self.encounter(record.encounter_key), record
+            before, stored = self.encounter(record.encounter_key), record
             puts: list[Item] = []
             if (precedence := asked.beside(before.newest)) is not Precedence.NEWER:
-                fact = superseded(
+                event = superseded(
                     at=self._now(), by_request_id=before.newest_request_id,
                     arrived_later=precedence is Precedence.LATER_BUT_OLDER,
                 )  # fmt: skip
-                placed = replace(record, history=record.history.with_fact(fact))
+                stored = replace(record, history=record.history.with_event(event))
             else:
                 held = record.message_id if record.status is Status.HELD else ""
                 puts = [
@@ -238,9 +242,9 @@ class Ledger(LedgerTable):
             if origin:
                 puts.append(self._put_origin(record.message_id, origin))
             puts += self._put_content(content)
-            notices = self._notices_raised(placed, frozenset())
-            if self._write([*self._puts(placed, placed.history.facts, notices), *puts]):
-                return Change(record=replace(placed, revision=1), before=None, notices=notices)
+            notifications = self._notifications_raised(stored, frozenset())
+            if self._write([*self._puts(stored, stored.history.events, notifications), *puts]):
+                return Change(record=replace(stored, revision=1), before=None, notifications=notifications)
         raise LedgerBusyError("the encounter's requests changed on every try")
 
     def start_release(
@@ -252,22 +256,22 @@ class Ledger(LedgerTable):
         recipients: Sequence[str],
         registration: Mapping[str, Any] | None = None,
     ) -> Claim | None:
-        """Give a held request its encounter's next version, once; None where it is not held any more.
+        """Give a held request the encounter's next version, once; None where it is not held any more.
 
         Raises LedgerBusyError when other requests for the same encounter kept winning.
         """
         for _ in self._tries():
             if known := self.find_claim(request_id):
                 return known
-            found, origin = self._find_with_notices(request_id), self.find_origin(request_id)
+            found, origin = self._find_with_notifications(request_id), self.find_origin(request_id)
             if (
                 found is None
                 or origin is None
                 or found[0].status is not Status.HELD
                 or found[0].history.waits_for_a_person
             ):
-                return self.find_claim(request_id)  # another builder may have had it since we looked
-            record, told = found
+                return self.find_claim(request_id)  # another builder may have claimed it since it was read
+            record, notified = found
             before = self.encounter(record.encounter_key)
             claim = Claim(
                 request_id=request_id,
@@ -279,25 +283,25 @@ class Ledger(LedgerTable):
             held = "" if before.held_request_id == request_id else before.held_request_id
             after = replace(before, version=claim.version, held_request_id=held)
             puts = [*self._put_claim(claim, encounter, recipients, held=record.legal_hold), self._put_encounter(after)]
-            fact = release_started(at=self._now(), version=claim.version)
-            if self._write([*puts, *self._puts_with(record, fact, told)[1]]):
+            event = release_started(at=self._now(), version=claim.version)
+            if self._write([*puts, *self._puts_with(record, event, notified)[1]]):
                 return claim
         raise LedgerBusyError("the encounter's requests changed on every try")
 
     def withdraw(
         self,
         record: MessageRecord,
-        asked: Asked,
+        asked: RequestTimes,
         warn: Callable[[Sequence[MessageRecord]], str],
         content: DropContent | None = None,
     ) -> Change:
-        """Store a withdrawal: stop what is held and what MESH does not have, and name what was sent (GPCM-SD-CS-077).
+        """Store a withdrawal: stop unsent requests and messages, and name those that were sent (GPCM-SD-CS-077).
 
-        `warn` is given the messages that the practice has or may have, newest first, and returns where the warning of
-        them is kept. A withdrawal that is older than the encounter's newest request is superseded by it, and told.
+        `warn` gets the messages that the practice has or may have, newest first, and returns the key of the warning. A
+        withdrawal older than the encounter's newest request is superseded by it, and a person is notified.
 
-        A version that was given and that no builder has stored is stopped, too: the builder finds it withdrawn.
-        `content` is as in `claim`.
+        A claimed version that no builder has stored is stopped, too: the builder finds it withdrawn. `content` is as
+        in `claim`.
 
         Raises LedgerBusyError where the encounter keeps changing.
         """
@@ -306,43 +310,48 @@ class Ledger(LedgerTable):
                 return Change(record=known, before=known.status, recorded=False)
             before = self.encounter(record.encounter_key)
             if asked.beside(before.newest) is not Precedence.NEWER:
-                facts = (
+                events = (
                     withdrawal(at=self._now(), stopped=(), sent=(), warning_key=None),
                     superseded(at=self._now(), by_request_id=before.newest_request_id),
                 )
-                done = replace(record, history=History(facts))
-                notices = self._notices_raised(done, frozenset())
-                if self._write([*self._puts(done, facts, notices), *self._put_content(content)]):
-                    return Change(record=replace(done, revision=1), before=None, notices=notices)
+                done = replace(record, history=MessageHistory(events))
+                notifications = self._notifications_raised(done, frozenset())
+                if self._write([*self._puts(done, events, notifications), *self._put_content(content)]):
+                    return Change(record=replace(done, revision=1), before=None, notifications=notifications)
                 continue
             stopped, sent, puts = self._stop(record, before)
-            fact = withdrawal(
+            event = withdrawal(
                 at=self._now(),
                 stopped=stopped,
-                sent=[each.message_id for each in sent],
+                sent=[message.message_id for message in sent],
                 warning_key=warn(sent) if sent else None,
             )
-            done = replace(record, history=History((fact,)))
-            notices = self._notices_raised(done, frozenset())
+            done = replace(record, history=MessageHistory((event,)))
+            notifications = self._notifications_raised(done, frozenset())
             after = replace(
                 before, newest=asked.after(before.newest), newest_request_id=record.message_id, held_request_id=""
             )
-            puts = [*self._puts(done, [fact], notices), self._put_encounter(after), *puts, *self._put_content(content)]
+            puts = [
+                *self._puts(done, [event], notifications),
+                self._put_encounter(after),
+                *puts,
+                *self._put_content(content),
+            ]
             if self._write(puts):
-                return Change(record=replace(done, revision=1), before=None, notices=notices)
+                return Change(record=replace(done, revision=1), before=None, notifications=notifications)
         raise LedgerBusyError("the encounter's messages changed on every try")
 
     def _stop(self, record: MessageRecord, encounter: Encounter) -> tuple[list[str], list[MessageRecord], list[Item]]:
-        """Find what a withdrawal stops, what it comes too late for (newest first), and how to write the former."""
+        """Return the ids that a withdrawal stops, the messages already sent (newest first), and the puts to write."""
         stopped: list[str] = []
         sent: list[MessageRecord] = []
         puts: list[Item] = []
 
         def stop(found: _Found) -> None:
-            fact = withdrawn(at=self._now(), by_request_id=record.message_id)
-            puts.extend(self._puts_with(found[0], fact, found[1])[1])
+            event = withdrawn(at=self._now(), by_request_id=record.message_id)
+            puts.extend(self._puts_with(found[0], event, found[1])[1])
 
-        held = self._find_with_notices(encounter.held_request_id) if encounter.held_request_id else None
+        held = self._find_with_notifications(encounter.held_request_id) if encounter.held_request_id else None
         if held and held[0].status is Status.HELD:
             stop(held)
             stopped.append(held[0].message_id)
@@ -352,14 +361,14 @@ class Ledger(LedgerTable):
                     case Status.BUILT if not found[0].history.may_have_arrived:
                         stop(found)
                         stopped.append(found[0].message_id)
-                    # It may have arrived, and must not go again.
+                    # The message may have arrived, and must not be sent again.
                     case Status.BUILT | Status.SENDING | Status.UNCERTAIN:
                         stop(found)
                         sent.append(found[0])
                     case Status.WITHDRAWN:
-                        pass  # nobody has it, or an earlier withdrawal named it
+                        pass  # not delivered, or an earlier withdrawal named it
                     case Status.REFUSED | Status.UNDELIVERED if found[0].history.unreported_copies <= 0:
-                        pass  # nobody has it
+                        pass  # not delivered
                     case Status.SUPERSEDED if not found[0].history.may_have_arrived:
                         pass
                     case _:
@@ -367,16 +376,16 @@ class Ledger(LedgerTable):
         return stopped, sent, puts
 
     def _messages_of(self, record: MessageRecord, number: int) -> Iterator[_Found]:
-        """Give a version's messages in a record's encounter; one that no builder has stored as if it had just been."""
+        """Yield a version's messages in a record's encounter, with a new row for a message that is not stored yet."""
         version = self.find_version(record.encounter_key, number)
         for message_id in version.message_ids if version else ():
-            if found := self._find_with_notices(message_id):
+            if found := self._find_with_notifications(message_id):
                 yield found
             elif version and not self._was_refused(version):
                 yield self._not_stored(record, version, message_id)
 
     def _not_stored(self, sibling: MessageRecord, version: Version, message_id: str) -> _Found:
-        """Make the row of a claimed message that no builder has stored: who writes first decides what becomes of it."""
+        """Create the row of a claimed message that no builder has stored: the first writer decides the status."""
         claim = self.find_claim(version.request_id)
         record = MessageRecord(
             message_id=message_id,
@@ -387,55 +396,55 @@ class Ledger(LedgerTable):
             version=version.number,
             recipient=version.recipients[version.message_ids.index(message_id)],
             created_at=claim.created_at if claim else self._now(),
-            history=History(()),
+            history=MessageHistory(()),
             messages=len(version.message_ids),
         )
         return record, frozenset()
 
     def earlier_left(self, record: MessageRecord) -> bool:
-        """Say whether the version before this one has left for the same recipient, or never will.
+        """Whether the version before this one was sent to the same recipient, or never will be.
 
         Versions of one encounter must not overtake each other; by induction the nearest earlier one is enough.
         """
         return next(self._not_left_before(record), None) is None
 
     def _not_left_before(self, record: MessageRecord) -> Iterator[_Found]:
-        """Give the earlier versions for the same recipient that may still leave, nearest first, until one that has."""
+        """Yield unsent earlier versions for the same recipient, nearest first, back to the latest sent version."""
         for number in range(record.version - 1, 0, -1):
             version = self.find_version(record.encounter_key, number)
-            own = version.message_for(record.recipient) if version else None
-            if version is None or own is None:
+            earlier_id = version.message_for(record.recipient) if version else None
+            if version is None or earlier_id is None:
                 continue  # that version did not go to this recipient
-            found = self._find_with_notices(own)
+            found = self._find_with_notifications(earlier_id)
             if found is None:
                 if not self._was_refused(version):
-                    yield self._not_stored(record, version, own)
+                    yield self._not_stored(record, version, earlier_id)
             elif found[0].status in {Status.BUILT, Status.SENDING, Status.UNCERTAIN}:
                 yield found
             elif found[0].status not in {Status.WITHDRAWN, Status.SUPERSEDED}:
                 return
 
-    def let_pass(self, message_id: str, *, at: datetime, actor: str, reason: str) -> Change | None:
-        """Give up the earlier versions that a message waits for, and never send them, so that it can go.
+    def skip_earlier_versions(self, message_id: str, *, at: datetime, actor: str, reason: str) -> Change | None:
+        """Abandon the unsent earlier versions that a message waits for, so that it can be sent.
 
-        None, with nothing written, where it waits for none, or where one of them is being sent just now.
+        Returns None, with nothing written, where it waits for none, or where one of them is being sent.
 
         Raises LedgerBusyError when others kept changing the messages.
         """
         for _ in self._tries():
-            found = self._find_with_notices(message_id)
+            found = self._find_with_notifications(message_id)
             waits_for = list(self._not_left_before(found[0])) if found and found[0].status is Status.BUILT else []
             if not found or not waits_for or any(record.status is Status.SENDING for record, _ in waits_for):
                 return None
             given_up = superseded(at=at, by_request_id=found[0].request_id, actor=actor, reason=reason)
-            fact = waits_no_longer(
+            event = waits_no_longer(
                 at=at, actor=actor, reason=reason, given_up=[record.message_id for record, _ in waits_for]
             )  # fmt: skip
-            changed, puts, notices = self._puts_with(found[0], fact, found[1])
-            for record, told in waits_for:
-                puts += self._puts_with(record, given_up, told)[1]
+            changed, puts, notifications = self._puts_with(found[0], event, found[1])
+            for record, notified in waits_for:
+                puts += self._puts_with(record, given_up, notified)[1]
             if self._write(puts):
-                return Change(record=changed, before=found[0].status, notices=notices)
+                return Change(record=changed, before=found[0].status, notifications=notifications)
         raise LedgerBusyError("the encounter's messages changed on every try")
 
     def _was_refused(self, version: Version) -> bool:
@@ -443,14 +452,14 @@ class Ledger(LedgerTable):
         return request is not None and request.status is Status.INVALID
 
     def encounter(self, key: str) -> Encounter:
-        """Read where an encounter stands; one that nothing was asked for stands at its beginning."""
+        """Read the state of an encounter; an encounter without requests has the initial state."""
         item = self._get(f"ENCOUNTER#{key}", "ENCOUNTER")
         if item is None:
             return Encounter(key=key)
         return Encounter(
             key=key,
             version=int(item["version"]),
-            newest=Asked(
+            newest=RequestTimes(
                 stated=_time(item["newest_at"]),
                 arrived=_time(item.get("newest_arrived") or item["newest_at"]),
                 s3_object=item.get("newest_object", ""),
@@ -464,7 +473,7 @@ class Ledger(LedgerTable):
         )
 
     def find_version(self, encounter_key: str, number: int) -> Version | None:
-        """Find who has a version of an encounter; None for one that was not given yet."""
+        """Find a version of an encounter; None where it was not claimed yet."""
         item = self._get(f"ENCOUNTER#{encounter_key}", f"VERSION#{number}")
         if item is None:
             return None
@@ -476,12 +485,12 @@ class Ledger(LedgerTable):
         )
 
     def find_origin(self, request_id: str) -> Origin | None:
-        """Find where a request's documents are; None where that is not known."""
+        """Find the folder and document versions of a request; None where they are not known."""
         item = self._get(f"REQUEST#{request_id}", "ORIGIN") or self._get(f"REQUEST#{request_id}", "REQUEST")
         return read_origin(item) if item else None
 
     def find_content(self, s3_object: str) -> DropContent | None:
-        """Find what was last taken in under a key of the drop; None under a key that is new."""
+        """Find the last content received under a key of the drop; None for a new key."""
         item = self._get(f"OBJECT#{s3_object}", "CONTENT")
         if item is None:
             return None
@@ -494,12 +503,12 @@ class Ledger(LedgerTable):
         )
 
     def find_order(self, request_id: str) -> Order | None:
-        """Find the order by which a request is taken in again under this id; None where nobody gave it."""
+        """Find the order to resubmit a request under this id; None without an order."""
         item = self._get(f"REQUEST#{request_id}", "ORDER")
         return as_order(request_id, item) if item else None
 
     def find_claim(self, request_id: str) -> Claim | None:
-        """Find what a request was given before; None for one that is new."""
+        """Find the claim of a request; None for a new request."""
         item = self._get(f"REQUEST#{request_id}", "REQUEST")
         if item is None:
             return None
@@ -513,49 +522,49 @@ class Ledger(LedgerTable):
         )
 
     def create(self, record: MessageRecord, origin: Origin | None = None) -> Change:
-        """Store a new message with its first facts; a repeat changes nothing and returns what is there."""
+        """Store a new message with the first events; a repeat changes nothing and returns the stored message."""
         for _ in self._tries():
             if known := self.find(record.message_id):
                 return Change(record=known, before=known.status, recorded=False)
-            notices = self._notices_raised(record, frozenset())
-            puts = self._puts(record, record.history.facts, notices)
+            notifications = self._notifications_raised(record, frozenset())
+            puts = self._puts(record, record.history.events, notifications)
             if origin:
                 puts.append(self._put_origin(record.message_id, origin))
             if self._write(puts):
-                return Change(record=replace(record, revision=1), before=None, notices=notices)
+                return Change(record=replace(record, revision=1), before=None, notifications=notifications)
         raise LedgerBusyError("the message changed on every try")
 
     def record(
         self,
         message_id: str,
-        fact: Fact,
+        event: LedgerEvent,
         *,
-        only_if: Callable[[History], bool] = lambda _: True,
+        only_if: Callable[[MessageHistory], bool] = lambda _: True,
         while_newest: bool = False,
     ) -> Change | None:
-        """Add a fact to a message; known facts change nothing.
+        """Add an event to a message; a known event changes nothing.
 
         Returns None, with nothing written, where the message is unknown or, at the moment of writing, `only_if` does
-        not hold of its history or, with `while_newest`, its request is not the encounter's newest.
+        not hold for the history or, with `while_newest`, the request is not the encounter's newest.
 
         Raises LedgerBusyError when others kept changing the message.
         """
         for _ in self._tries():
-            found = self._find_with_notices(message_id)
+            found = self._find_with_notifications(message_id)
             if found is None:
                 return None
-            record, told = found
-            if fact.identity in record.history.identities:
+            record, notified = found
+            if event.identity in record.history.identities:
                 return Change(record=record, before=record.status, recorded=False)
             if not only_if(record.history):
                 return None
-            changed, puts, notices = self._puts_with(record, fact, told)
+            changed, puts, notifications = self._puts_with(record, event, notified)
             if while_newest:
                 if self.encounter(record.encounter_key).newest_request_id != record.request_id:
                     return None
                 puts.append(self._still_newest(record))
             if self._write(puts):
-                return Change(record=changed, before=record.status, notices=notices)
+                return Change(record=changed, before=record.status, notifications=notifications)
         raise LedgerBusyError("the message changed on every try")
 
     def _still_newest(self, record: MessageRecord) -> Item:
@@ -569,12 +578,12 @@ class Ledger(LedgerTable):
         }
 
     def find(self, message_id: str) -> MessageRecord | None:
-        """Read a message and all its facts; None if there is none."""
-        found = self._find_with_notices(message_id)
+        """Read a message with all events; None if it is unknown."""
+        found = self._find_with_notifications(message_id)
         return found[0] if found else None
 
     def find_by_mesh_message_id(self, mesh_message_id: str) -> MessageRecord | None:
-        """Find our message by the id that MESH gave one of its uploads."""
+        """Find a message by the MESH id of one of the uploads."""
         pointer = self._get(f"MESH#{mesh_message_id}", "MESH")
         return self.find(pointer["message_id"]) if pointer else None
 
@@ -588,42 +597,42 @@ class Ledger(LedgerTable):
         return list(self._load(self._standing(status.value)))
 
     def due_messages(self, now: datetime) -> dict[str, Status]:
-        """List the ids of the messages that the sweep must look at, and the status of each as the index has it."""
+        """Map the ids of the messages that the sweep must look at to their statuses in the index."""
         return {item["message_id"]: Status(item["status"]) for item in self._due("message", now)}
 
-    def due_notices(self, now: datetime) -> list[Notice]:
-        """List the notices that were raised and not yet told."""
-        return [as_notice(item) for item in self._due("notice", now)]
+    def due_notifications(self, now: datetime) -> list[Notification]:
+        """List the notifications that were raised and not yet delivered."""
+        return [as_notification(item) for item in self._due("notice", now)]
 
-    def take_notice(self, notice: Notice) -> bool:
-        """Take the right to tell a notice, for a minute; False where somebody has it, or it was told."""
+    def take_notification(self, notification: Notification) -> bool:
+        """Take the lease on delivering a notification; False where another process has it, or it was delivered."""
         now = self._now()
         return self._update(
-            *notice_place(notice),
+            *notification_place(notification),
             "SET due_at = :until",
             "attribute_not_exists(told_at) AND attribute_exists(due_shard) AND due_at <= :now",
             {":until": _text(now + NOTICE_LEASE), ":now": _text(now)},
         )
 
-    def notice_told(self, notice: Notice) -> None:
-        """Record, once, that a notice was published; until somebody acknowledges it, its escalation is due now.
+    def notification_told(self, notification: Notification) -> None:
+        """Record, once, that a notification was published; unless it is acknowledged, the escalation is due now.
 
-        Whoever was held up in telling it, and records that after another did, changes nothing.
+        A process that was delayed, and records this after another process did, changes nothing.
         """
-        place, now = notice_place(notice), _text(self._now())
-        escalation = {":shard": f"escalation#{_shard(notice.subject_key)}"}
+        key, now = notification_place(notification), _text(self._now())
+        escalation = {":shard": f"escalation#{_shard(notification.subject_key)}"}
         if not self._update(
-            *place,
+            *key,
             "SET told_at = :now, due_shard = :shard, due_at = :now",
             "attribute_not_exists(acknowledged_at) AND attribute_not_exists(told_at)",
             {":now": now, **escalation},
         ):
             self._update(
-                *place, "SET told_at = :now REMOVE due_shard, due_at", "attribute_not_exists(told_at)", {":now": now}
+                *key, "SET told_at = :now REMOVE due_shard, due_at", "attribute_not_exists(told_at)", {":now": now}
             )
 
-    def received(self, received: Received, unmatched_because: str | None = None) -> tuple[Notice, ...]:
-        """Record what came in; where it belongs to no message of ours, raise a notice with the reason.
+    def received(self, received: Received, unmatched_because: str | None = None) -> tuple[Notification, ...]:
+        """Record a received MESH message; raise a notification with the reason where it matches no sent message.
 
         A repeat changes nothing and raises nothing.
         """
@@ -644,25 +653,27 @@ class Ledger(LedgerTable):
             "mailbox": received.mailbox,
             **self._expiry(received.at),
         }
-        notices: tuple[Notice, ...] = ()
+        notifications: tuple[Notification, ...] = ()
         if unmatched_because is not None:
             item |= {"status_shard": f"{UNMATCHED}#{_shard(key)}", "changed_at": _text(received.at)}
-            facts = {
+            details = {
                 "mailbox": received.mailbox,
                 "mesh_message_id": received.mesh_message_id,
                 "evidence_key": received.evidence_key,
                 "reason": unmatched_because,
             }
-            notices = (Notice(subject_key=key, kind=NoticeKind.UNMATCHED, raised_at=received.at, facts=facts),)
+            notifications = (
+                Notification(subject_key=key, kind=NotificationType.UNMATCHED, raised_at=received.at, details=details),
+            )
         puts = [
             self._put(item, "attribute_not_exists(pk)"),
             self._put(pointer),
-            *(self._put_notice(notice) for notice in notices),
+            *(self._put_notification(notification) for notification in notifications),
         ]
-        return notices if self._write(puts) else ()
+        return notifications if self._write(puts) else ()
 
     def find_received(self, mailbox: str, mesh_message_id: str) -> Received | None:
-        """Find what is known of one incoming MESH message."""
+        """Find the record of a received MESH message."""
         item = self._get(f"RECEIVED#{mailbox}#{mesh_message_id}", "RECEIVED")
         if item is None:
             return None
@@ -675,27 +686,27 @@ class Ledger(LedgerTable):
         )
 
     def begin_received(self, mailbox: str, mesh_message_id: str) -> Tries:
-        """Note that a message is being taken in beside others; return how often that was begun, and it was tried alone.
+        """Count the start of processing a received message in a batch; return the tries in batches and alone.
 
-        A process that is killed leaves the note of every message that it had begun. None of them is blamed for it: each
-        is tried alone the next time, and only that try counts.
+        A process that is killed leaves these counts for every message that it had begun. Such messages are tried alone
+        the next time, and only those tries count against a message.
         """
         return self._count_tries(mailbox, mesh_message_id, begun=1)
 
     def try_received(self, mailbox: str, mesh_message_id: str) -> int:
-        """Count one more try to take a message in alone, before it is made; return how many that makes."""
+        """Count a try to process a message alone, before the try; return the number of such tries."""
         return self._count_tries(mailbox, mesh_message_id, alone=1).alone
 
     def forget_try(self, mailbox: str, mesh_message_id: str, *, alone: bool) -> None:
-        """Take back a try that ended for a reason that is not the message's."""
+        """Uncount a try that failed for a reason outside the message."""
         self._count_tries(mailbox, mesh_message_id, **({"alone": -1} if alone else {"begun": -1}))
 
     def begin_request(self, request_id: str) -> int:
-        """Note that an attempt at a request begins; return how many began and did not end, this one included."""
+        """Count the start of an attempt at a request; return how many started and did not end, this one included."""
         return self._count_attempts(request_id, 1)
 
     def end_request(self, request_id: str) -> None:
-        """Note that an attempt at a request ended, well or not: its process was not killed."""
+        """Count the end of an attempt at a request, successful or not: the process was not killed."""
         self._count_attempts(request_id, -1)
 
     def _count_attempts(self, request_id: str, change: int) -> int:
@@ -712,21 +723,21 @@ class Ledger(LedgerTable):
         return int(_plain(answer["Attributes"])["begun"])
 
     def release_set_aside(self, mailbox: str, mesh_message_id: str) -> bool:
-        """Let the next poll take in a message that was set aside; False where it was not.
+        """Let the next poll process a quarantined message; False where it is not quarantined.
 
-        Its tries and its notice are forgotten, so that a person is told again if it is set aside again. Only an
-        operator may do this: the functions' roles delete nothing.
+        The tries and the notification are deleted, so that a person is notified if it is quarantined again. Only an
+        operator may do this: the functions' roles cannot delete items.
         """
         key = f"RECEIVED#{mailbox}#{mesh_message_id}"
-        released, *forgotten = (
+        released, *others = (
             {"TableName": self._table, "Key": _item({"pk": key, "sk": sort})}
-            for sort in ("RECEIVED", "TRIES", f"NOTICE#{NoticeKind.UNMATCHED.value}")
+            for sort in ("RECEIVED", "TRIES", f"NOTICE#{NotificationType.UNMATCHED.value}")
         )
         released |= {
-            "ConditionExpression": "outcome = :set_aside",
-            "ExpressionAttributeValues": _item({":set_aside": SET_ASIDE}),
+            "ConditionExpression": "outcome = :quarantined",
+            "ExpressionAttributeValues": _item({":quarantined": QUARANTINED}),
         }
-        return self._write([{"Delete": each} for each in (released, *forgotten)])
+        return self._write([{"Delete": deletion} for deletion in (released, *others)])
 
     def _count_tries(self, mailbox: str, mesh_message_id: str, begun: int = 0, alone: int = 0) -> Tries:
         expires = self._now() + _TRIES_KEPT
@@ -740,17 +751,17 @@ class Ledger(LedgerTable):
                 ReturnValues="ALL_NEW",
             )
         )
-        counted = _plain(answer["Attributes"])
-        return Tries(begun=int(counted["begun"]), alone=int(counted["tries"]))
+        counts = _plain(answer["Attributes"])
+        return Tries(begun=int(counts["begun"]), alone=int(counts["tries"]))
 
     def take_mailbox(self, mailbox: str, holder: str, lease: timedelta) -> bool:
-        """Take the right to poll a mailbox until the lease ends; False where another holds it."""
+        """Take the lease on polling a mailbox; False where another process holds it."""
         now = self._now()
         item = {"pk": f"MAILBOX#{mailbox}", "sk": "LEASE", "holder": holder, "until": _text(now + lease)}
         return self._put_lease(item, "attribute_not_exists(pk) OR #until <= :now", {":now": _text(now)})
 
     def leave_mailbox(self, mailbox: str, holder: str) -> None:
-        """Give the mailbox back before the lease ends; nothing happens where another has taken it since."""
+        """Release the lease on a mailbox early; nothing happens where another process has taken it since."""
         item = {"pk": f"MAILBOX#{mailbox}", "sk": "LEASE", "holder": holder, "until": _text(self._now())}
         self._put_lease(item, "holder = :holder AND #until > :now", {":holder": holder, ":now": _text(self._now())})
 
@@ -776,17 +787,17 @@ class Ledger(LedgerTable):
             if record := self.find(item["message_id"]):
                 yield record
 
-    def _find_with_notices(self, message_id: str) -> _Found | None:
+    def _find_with_notifications(self, message_id: str) -> _Found | None:
         summary: Item | None = None
-        facts: list[Fact] = []
-        told: set[tuple[NoticeKind, str]] = set()
+        events: list[LedgerEvent] = []
+        notified: set[tuple[NotificationType, str]] = set()
         for item in self._partition(f"MESSAGE#{message_id}"):
             if item["sk"] == "MESSAGE":
                 summary = item
             elif item["sk"].startswith("EVENT#"):
-                facts.append(_fact(item))
+                events.append(_ledger_event(item))
             elif item["sk"].startswith("NOTICE#"):
-                told.add((NoticeKind(item["kind"]), item.get("occasion", "")))
+                notified.add((NotificationType(item["kind"]), item.get("occasion", "")))
         if summary is None:
             return None
         record = MessageRecord(
@@ -798,45 +809,49 @@ class Ledger(LedgerTable):
             version=int(summary["version"]),
             recipient=summary.get("recipient", REGISTERED_PRACTICE),
             created_at=_time(summary["created_at"]),
-            history=History(tuple(facts)),
+            history=MessageHistory(tuple(events)),
             revision=int(summary["revision"]),
             messages=int(summary.get("messages", 1)),
             legal_hold="legal_hold" in summary,
             carried={name: value for name, value in summary.items() if name not in _ROW},
         )
-        return record, frozenset(told)
+        return record, frozenset(notified)
 
-    def _notices_raised(self, record: MessageRecord, known: _Raised) -> tuple[Notice, ...]:
-        facts = {"message_id": record.message_id, "mailbox": record.mailbox, "status": record.status.value}
-        facts |= _practice(record.history)
+    def _notifications_raised(self, record: MessageRecord, known: _Raised) -> tuple[Notification, ...]:
+        details = {"message_id": record.message_id, "mailbox": record.mailbox, "status": record.status.value}
+        details |= _practice(record.history)
         return tuple(
-            Notice(
+            Notification(
                 subject_key=f"MESSAGE#{record.message_id}", kind=kind, raised_at=self._now(),
-                facts=facts | _explanation(record.history, kind, occasion), occasion=occasion,
+                details=details | _explanation(record.history, kind, occasion), occasion=occasion,
             )
             for kind, occasion in sorted(occasions_due(record.history) - known)
         )  # fmt: skip
 
     def _puts_with(
-        self, record: MessageRecord, fact: Fact, told: _Raised
-    ) -> tuple[MessageRecord, list[Item], tuple[Notice, ...]]:
-        """Add a fact to what was read: the message as it will be, how to write it, and the notices that it raises."""
-        changed = replace(record, history=record.history.with_fact(fact))
-        notices = self._notices_raised(changed, told)
-        return replace(changed, revision=record.revision + 1), self._puts(changed, [fact], notices), notices
+        self, record: MessageRecord, event: LedgerEvent, notified: _Raised
+    ) -> tuple[MessageRecord, list[Item], tuple[Notification, ...]]:
+        """Add an event: return the changed message, the puts, and the notifications that the event raises."""
+        changed = replace(record, history=record.history.with_event(event))
+        notifications = self._notifications_raised(changed, notified)
+        return (
+            replace(changed, revision=record.revision + 1),
+            self._puts(changed, [event], notifications),
+            notifications,
+        )
 
-    def _superseded(self, encounter: Encounter, by_request_id: str, by: Asked) -> list[Item]:
-        """How to write that a newer request took the held one's place, if it is still held.
+    def _superseded(self, encounter: Encounter, by_request_id: str, by: RequestTimes) -> list[Item]:
+        """Return the puts by which a newer request supersedes the held one, if it is still held.
 
-        Where the held one arrived later, a person is notified: events come in any order.
+        Where the held one arrived later, a person is notified: requests arrive in any order.
         """
         held = encounter.held_request_id
-        found = self._find_with_notices(held) if held else None
+        found = self._find_with_notifications(held) if held else None
         if found is None or found[0].status is not Status.HELD:
             return []
         arrived_later = encounter.newest is not None and encounter.newest.arrived > by.arrived
-        fact = superseded(at=self._now(), by_request_id=by_request_id, arrived_later=arrived_later)
-        return self._puts_with(found[0], fact, found[1])[1]
+        event = superseded(at=self._now(), by_request_id=by_request_id, arrived_later=arrived_later)
+        return self._puts_with(found[0], event, found[1])[1]
 
     def _put_claim(
         self,
@@ -848,7 +863,7 @@ class Ledger(LedgerTable):
         origin: Origin | None = None,
     ) -> list[Item]:
         message_ids = [str(encounter.message_id(claim.version, recipient)) for recipient in recipients]
-        claimed = {
+        claim_item = {
             "pk": f"REQUEST#{claim.request_id}",
             "sk": "REQUEST",
             "version": claim.version,
@@ -859,17 +874,17 @@ class Ledger(LedgerTable):
             **(origin_item(replace(origin, document_versions=claim.document_versions)) if origin else {}),
             **({} if held else self._expiry(self._now())),
         }
-        version = {
+        version_item = {
             "pk": f"ENCOUNTER#{encounter.key}",
             "sk": f"VERSION#{claim.version}",
             "request_id": claim.request_id,
             "message_ids": message_ids,
             "recipients": list(recipients),
         }
-        return [self._put(claimed, "attribute_not_exists(pk)"), self._put(version, "attribute_not_exists(pk)")]
+        return [self._put(claim_item, "attribute_not_exists(pk)"), self._put(version_item, "attribute_not_exists(pk)")]
 
     def _put_encounter(self, encounter: Encounter) -> Item:
-        newest = encounter.newest or Asked.at(self._now())
+        newest = encounter.newest or RequestTimes.at(self._now())
         item = {
             "pk": f"ENCOUNTER#{encounter.key}",
             "sk": "ENCOUNTER",
@@ -913,10 +928,12 @@ class Ledger(LedgerTable):
         if written:
             for put in puts:
                 if isinstance(put, _Projection):
-                    self._watch(put.record, put.facts)
+                    self._watch(put.record, put.events)
         return written
 
-    def _puts(self, record: MessageRecord, facts: Sequence[Fact], notices: Iterable[Notice]) -> list[Item]:
+    def _puts(
+        self, record: MessageRecord, events: Sequence[LedgerEvent], notifications: Iterable[Notification]
+    ) -> list[Item]:
         history, shard = record.history, _shard(record.message_id)
         summary: Item = {
             **record.carried,
@@ -943,64 +960,70 @@ class Ledger(LedgerTable):
         if (due := due_at(history, self._patience)) is not None:
             summary |= {"due_shard": f"message#{shard}", "due_at": _text(due)}
         put = self._put_if(summary, "revision", record.revision or None)
-        puts: list[Item] = [_Projection(put, record, tuple(facts))]
+        puts: list[Item] = [_Projection(put, record, tuple(events))]
         if not record.revision:  # a new row
-            named = {"pk": beginning(record.message_id), "sk": record.message_id}
-            puts.append(self._put(named | self._expiry(self._now())))
-        for fact in facts:
-            kept = {} if record.legal_hold else self._expiry(fact.at)
-            puts.append(self._put(_event(record, fact) | kept, "attribute_not_exists(pk)"))
-            if fact.kind is FactKind.UPLOAD_ACCEPTED:
-                pointer = {"pk": f"MESH#{fact.details['mesh_message_id']}", "sk": "MESH"}
-                puts.append(self._put(pointer | {"message_id": record.message_id} | kept))
-        return [*puts, *(self._put_notice(notice, held=record.legal_hold) for notice in notices)]
+            pointer = {"pk": beginning(record.message_id), "sk": record.message_id}
+            puts.append(self._put(pointer | self._expiry(self._now())))
+        for event in events:
+            expiry = {} if record.legal_hold else self._expiry(event.at)
+            puts.append(self._put(_event_item(record, event) | expiry, "attribute_not_exists(pk)"))
+            if event.kind is EventType.UPLOAD_ACCEPTED:
+                pointer = {"pk": f"MESH#{event.details['mesh_message_id']}", "sk": "MESH"}
+                puts.append(self._put(pointer | {"message_id": record.message_id} | expiry))
+        return [
+            *puts,
+            *(self._put_notification(notification, held=record.legal_hold) for notification in notifications),
+        ]
 
 
-def _explanation(history: History, kind: NoticeKind, occasion: str) -> dict[str, str]:
-    """Pick the details that a notice of this kind needs; they do not grow with what others send."""
+def _explanation(history: MessageHistory, kind: NotificationType, occasion: str) -> dict[str, str]:
+    """Pick the details that a notification of this kind needs; received messages cannot make them grow."""
     details: dict[str, Any] = {}
     match kind:
-        case NoticeKind.INVALID | NoticeKind.MALWARE | NoticeKind.NOT_SCANNED:
-            details = {"reasons": "\n".join(history.of(FactKind.REQUEST_REFUSED)[0].details["reasons"])}
-        case NoticeKind.REFUSED:
-            details = dict(history.of(FactKind.UPLOAD_REFUSED)[-1].details)
-        case NoticeKind.UNRESOLVED:
-            details = dict(history.of(FactKind.RECIPIENT_UNRESOLVED)[-1].details)
-        case NoticeKind.VOIDED:
-            details = dict(history.of(FactKind.VOIDED)[-1].details)
-        case NoticeKind.UNDELIVERED:
-            details = dict(history.of(FactKind.REPORT)[-1].details)
-        case NoticeKind.REJECTED | NoticeKind.CONTRADICTION | NoticeKind.UNKNOWN_CODE:
-            details = {"codes": ", ".join(sorted({str(fact.details["code"]) for fact in history.responses}))}
-        case NoticeKind.OVERDUE:
+        case NotificationType.INVALID | NotificationType.MALWARE | NotificationType.NOT_SCANNED:
+            details = {"reasons": "\n".join(history.of(EventType.REQUEST_REFUSED)[0].details["reasons"])}
+        case NotificationType.REFUSED:
+            details = dict(history.of(EventType.UPLOAD_REFUSED)[-1].details)
+        case NotificationType.UNRESOLVED:
+            details = dict(history.of(EventType.RECIPIENT_UNRESOLVED)[-1].details)
+        case NotificationType.VOIDED:
+            details = dict(history.of(EventType.VOIDED)[-1].details)
+        case NotificationType.UNDELIVERED:
+            details = dict(history.of(EventType.REPORT)[-1].details)
+        case NotificationType.REJECTED | NotificationType.CONTRADICTION | NotificationType.UNKNOWN_CODE:
+            details = {"codes": ", ".join(sorted({str(event.details["code"]) for event in history.responses}))}
+        case NotificationType.OVERDUE:
             details = {"missing": " and ".join(history.missing_acknowledgements)}
-        case NoticeKind.DIFFERS | NoticeKind.DIFFERS_MORE:
-            found = history.of(FactKind.DIFFERS)[-1].details
-            details = {"fields": ", ".join(found["fields"]), "evidence_key": found["comparison"]}
-        case NoticeKind.SENT_AGAIN_IN_VAIN:
-            details = {"attempts": history.attempts, "actor": history.of(FactKind.RESEND_ORDERED)[-1].details["actor"]}
-        case NoticeKind.STUCK:
+        case NotificationType.DIFFERS | NotificationType.DIFFERS_MORE:
+            differing = history.of(EventType.DIFFERS)[-1].details
+            details = {"fields": ", ".join(differing["fields"]), "evidence_key": differing["comparison"]}
+        case NotificationType.SENT_AGAIN_IN_VAIN:
+            details = {"attempts": history.attempts, "actor": history.of(EventType.RESEND_ORDERED)[-1].details["actor"]}
+        case NotificationType.STUCK:
             details = {"attempts": history.attempts}
-        case NoticeKind.WAITING:
-            details = {"release_at": history.of(FactKind.HELD)[0].details["release_at"]}
-        case NoticeKind.NOT_RELEASED:
-            unanswered = [fact.details["why"] for fact in history.of(FactKind.LOOKUP_UNANSWERED)]
-            details = {"offered": len(history.of(FactKind.QUEUED_AGAIN)), "reason": "".join(unanswered[-1:])}
-        case NoticeKind.LATER_SUPERSEDED:
-            details = {"by_request_id": history.of(FactKind.SUPERSEDED)[0].details["by_request_id"]}
-        case NoticeKind.TELL_PRACTICE:
-            found = history.of(FactKind.WITHDRAWAL)[0].details
-            details = {"warning_key": found["warning_key"], "sent": ", ".join(found["sent"])}
-        case NoticeKind.SENT_ALTHOUGH_WITHDRAWN:
-            details = dict(history.of(FactKind.WITHDRAWN)[0].details)
-        case NoticeKind.SUSPICIOUS:
-            response = next(fact for fact in history.suspicious if fact.details["mesh_message_id"] == occasion)
+        case NotificationType.WAITING:
+            details = {"release_at": history.of(EventType.HELD)[0].details["release_at"]}
+        case NotificationType.NOT_RELEASED:
+            unanswered = [event.details["why"] for event in history.of(EventType.LOOKUP_UNANSWERED)]
+            details = {"offered": len(history.of(EventType.QUEUED_AGAIN)), "reason": "".join(unanswered[-1:])}
+        case NotificationType.LATER_SUPERSEDED:
+            details = {"by_request_id": history.of(EventType.SUPERSEDED)[0].details["by_request_id"]}
+        case NotificationType.TELL_PRACTICE:
+            withdrawal_details = history.of(EventType.WITHDRAWAL)[0].details
+            details = {
+                "warning_key": withdrawal_details["warning_key"],
+                "sent": ", ".join(withdrawal_details["sent"]),
+            }
+        case NotificationType.SENT_ALTHOUGH_WITHDRAWN:
+            details = dict(history.of(EventType.WITHDRAWN)[0].details)
+        case NotificationType.SUSPICIOUS:
+            response = next(event for event in history.suspicious if event.details["mesh_message_id"] == occasion)
             details = {"response": _source(response)}
     return {name: str(value) for name, value in details.items()}
 
 
-def _source(response: Fact) -> str:
-    """Say where a response came from; what is no code is not repeated, since its sender chose the words."""
+def _source(response: LedgerEvent) -> str:
+    """Name the sender of a response; a value that is not a code is not repeated, since the sender chose the text."""
     mailbox, organisation = response.details["from_mailbox"], response.details["from_organisation"]
     return (
         f"{response.details['mesh_message_id']} from mailbox {quoted(mailbox_id(mailbox), mailbox)}, "
@@ -1008,39 +1031,39 @@ def _source(response: Fact) -> str:
     )
 
 
-def _practice(history: History) -> dict[str, str]:
-    """Name the patient's practice for whoever has to ring it, and say whether PDS knows the patient to have died.
+def _practice(history: MessageHistory) -> dict[str, str]:
+    """Name the practice that a person may have to ring, and say whether PDS records that the patient has died.
 
-    By code alone: the practice's name is the request's word, whoever gave the code.
+    Only the ODS code is given: the name comes from the request even where the code comes from PDS.
     """
-    known = history.registration
-    code = ods_code(known.get("ods_code"))
+    registration = history.registration
+    code = ods_code(registration.get("ods_code"))
     if not code:
         return {}
-    return {"practice": f"{code} (says {known['source']})"} | (
-        {"deceased": "PDS knows that the patient has died"} if known.get("deceased") else {}
+    return {"practice": f"{code} (says {registration['source']})"} | (
+        {"deceased": "PDS knows that the patient has died"} if registration.get("deceased") else {}
     )
 
 
-def _event(record: MessageRecord, fact: Fact) -> Item:
-    """Write a fact, so that it can be read as an audit event by itself: what, who, when, and the message's hash."""
-    built = record.history.of(FactKind.BUILT)
+def _event_item(record: MessageRecord, event: LedgerEvent) -> Item:
+    """Write an event as an item that is a complete audit event: what, who, when, and the message's hash."""
+    built = record.history.of(EventType.BUILT)
     return {
         "pk": f"MESSAGE#{record.message_id}",
-        "sk": f"EVENT#{fact.identity}",
-        "kind": fact.kind.value,
-        "source": fact.source,
-        "details": json.dumps(fact.details, sort_keys=True),
+        "sk": f"EVENT#{event.identity}",
+        "kind": event.kind.value,
+        "source": event.source,
+        "details": json.dumps(event.details, sort_keys=True),
         "message_id": record.message_id,
         "mailbox": record.mailbox,
         **({"sha256": built[0].details["sha256"]} if built else {}),
-        **in_time(record.message_id + fact.identity, fact.at),
+        **in_time(record.message_id + event.identity, event.at),
     }
 
 
-def _fact(item: Item) -> Fact:
-    return Fact(
-        kind=FactKind(item["kind"]),
+def _ledger_event(item: Item) -> LedgerEvent:
+    return LedgerEvent(
+        kind=EventType(item["kind"]),
         identity=item["sk"].removeprefix("EVENT#"),
         at=_time(item["at"]),
         source=item["source"],

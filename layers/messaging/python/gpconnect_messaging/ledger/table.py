@@ -1,7 +1,7 @@
-"""The ledger's one DynamoDB table: how the stores that share it read and write its items.
+"""The ledger's DynamoDB table: how the stores that share it read and write items.
 
-What must be found later by time carries `time_shard` and `at`: the day, and one of so many shards, so that no key of
-the index takes all of a moment's writes (1,000 a second is what one key takes).
+Items that are found by time have `time_shard` and `at`. A time shard is a day and one of TIME_SHARDS shards, so that no
+single key of the index takes all writes (a key takes 1,000 a second).
 """
 
 import zlib
@@ -13,8 +13,8 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from gpconnect_messaging.conflicts import past_transactions, tries
-from gpconnect_messaging.ledger.lifecycle import NoticeKind
-from gpconnect_messaging.ledger.records import Notice
+from gpconnect_messaging.ledger.lifecycle import NotificationType
+from gpconnect_messaging.ledger.records import Notification
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 SHARDS = 32
 TIME_SHARDS = 16
 NOTICE_LEASE = timedelta(minutes=1)
-"""How long whoever tells a notice, or escalates it, may take for it."""
+"""Lease held while a notification is being delivered or escalated."""
 OPEN_NOTICE = "OPEN NOTICE"
-"""Where the index by status has the notices that nobody has acknowledged."""
+"""The status under which the index lists open notifications."""
 _CONDITION_FAILED, _CONFLICT = "ConditionalCheckFailed", "TransactionConflict"
 
 _to_dynamo = TypeSerializer().serialize
@@ -34,7 +34,7 @@ Item = dict[str, Any]
 
 
 class LedgerBusyError(Exception):
-    """Others kept changing the same message: nothing was written; try the whole step again."""
+    """Other writers kept changing the same items. Nothing was written: repeat the whole step."""
 
 
 class LedgerTable:
@@ -47,7 +47,7 @@ class LedgerTable:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         kept_for: timedelta | None = None,
     ) -> None:
-        """`kept_for` is how long items stay after their last change (retention of the audit class); None: for ever."""
+        """`kept_for` is how long items are kept after the last change (audit retention class); None: for ever."""
         self._client = client
         self._table = table
         self._now = now
@@ -77,7 +77,7 @@ class LedgerTable:
         )
 
     def _standing(self, status: str, since: datetime | None = None) -> Iterator[Item]:
-        """Give what stands in a status, longest first in each shard; with `since`, what came into it from then on."""
+        """Yield the items of a status, longest-standing first in a shard; with `since`, those changed since then."""
         values: Item = {":since": text(since)} if since else {}
         for number in range(SHARDS):
             yield from self._query(
@@ -95,26 +95,26 @@ class LedgerTable:
             )
 
     def _expiry(self, since: datetime) -> Item:
-        """Say when an item may go; it is a deadline for DynamoDB's TTL, and never a lock."""
+        """Return the TTL attribute: DynamoDB may delete the item after this time."""
         return {"expires_at": int((since + self._kept_for).timestamp())} if self._kept_for else {}
 
-    def _put_notice(self, notice: Notice, *, held: bool = False) -> Item:
-        """Raise a notice: due to be told, and open until somebody acknowledges it. A held message's is kept."""
-        number = shard(notice.subject_key)
-        pk, sk = notice_place(notice)
+    def _put_notification(self, notification: Notification, *, held: bool = False) -> Item:
+        """Return the put of a new notification: due now, and open. It does not expire if the message is `held`."""
+        number = shard(notification.subject_key)
+        pk, sk = notification_place(notification)
         return self._put(
             {
                 "pk": pk,
                 "sk": sk,
-                "kind": notice.kind.value,
-                "raised_at": text(notice.raised_at),
-                "facts": dict(notice.facts),
-                **({"occasion": notice.occasion} if notice.occasion else {}),
+                "kind": notification.kind.value,
+                "raised_at": text(notification.raised_at),
+                "facts": dict(notification.details),
+                **({"occasion": notification.occasion} if notification.occasion else {}),
                 "due_shard": f"notice#{number}",
-                "due_at": text(notice.raised_at),
+                "due_at": text(notification.raised_at),
                 "status_shard": f"{OPEN_NOTICE}#{number}",
-                "changed_at": text(notice.raised_at),
-                **({} if held else self._expiry(notice.raised_at)),
+                "changed_at": text(notification.raised_at),
+                **({} if held else self._expiry(notification.raised_at)),
             },
             "attribute_not_exists(pk)",
         )
@@ -136,7 +136,7 @@ class LedgerTable:
     def _write(self, puts: Sequence[Item]) -> bool:
         """Write all or nothing; False where a condition failed.
 
-        Raises LedgerBusyError where transactions of others held an item on every try.
+        Raises LedgerBusyError where other transactions held an item on every try.
         """
         for _ in self._tries():
             try:
@@ -146,24 +146,24 @@ class LedgerTable:
                 code = error.response["Error"]["Code"]
                 if code == "TransactionCanceledException" and _CONDITION_FAILED in codes:
                     return False
-                # Nothing was written, and nobody knows yet whether the conditions hold: False would say "a repeat".
+                # Nothing was written, and the conditions were not evaluated: False would mean "a repeat".
                 if code != "TransactionInProgressException" and not (
                     code == "TransactionCanceledException" and _CONFLICT in codes
                 ):
                     raise
             else:
                 return True
-        raise LedgerBusyError("transactions of others held an item on every try")
+        raise LedgerBusyError("other transactions held an item on every try")
 
     def _update(self, pk: str, sk: str, expression: str, condition: str | None, values: Item) -> bool:
         """Update an item; False where the condition does not hold."""
-        how: Item = {"ConditionExpression": condition} if condition else {}
+        options: Item = {"ConditionExpression": condition} if condition else {}
         if values:
-            how["ExpressionAttributeValues"] = item(values)
+            options["ExpressionAttributeValues"] = item(values)
         try:
             past_transactions(
                 lambda: self._client.update_item(
-                    TableName=self._table, Key=item({"pk": pk, "sk": sk}), UpdateExpression=expression, **how
+                    TableName=self._table, Key=item({"pk": pk, "sk": sk}), UpdateExpression=expression, **options
                 )
             )
         except ClientError as error:
@@ -173,60 +173,60 @@ class LedgerTable:
         return True
 
 
-def notice_place(notice: Notice) -> tuple[str, str]:
-    """Give the key of a notice's item."""
-    again = f"#{notice.occasion}" if notice.occasion else ""
-    return notice.subject_key, f"NOTICE#{notice.kind.value}{again}"
+def notification_place(notification: Notification) -> tuple[str, str]:
+    """Return the key of a notification's item."""
+    occasion = f"#{notification.occasion}" if notification.occasion else ""
+    return notification.subject_key, f"NOTICE#{notification.kind.value}{occasion}"
 
 
-def as_notice(values: Item) -> Notice:
-    """Read a notice's item."""
-    return Notice(
+def as_notification(values: Item) -> Notification:
+    """Read a notification's item."""
+    return Notification(
         subject_key=values["pk"],
-        kind=NoticeKind(values["kind"]),
+        kind=NotificationType(values["kind"]),
         raised_at=time(values["raised_at"]),
-        facts=values["facts"],
+        details=values["facts"],
         occasion=values.get("occasion", ""),
     )
 
 
 def beginning(own_id: str) -> str:
-    """Give the partition under which a message is found by the first eight characters of its id, or more of them."""
+    """Return the partition key under which a message is found by at least the first eight characters of the id."""
     return f"ID#{own_id[:8]}"
 
 
 def shard(key: str, shards: int = SHARDS) -> int:
-    """Tell which shard a key belongs to."""
+    """Return the shard of a key."""
     return zlib.crc32(key.encode()) % shards
 
 
 def in_time(key: str, at: datetime) -> Item:
-    """Give the attributes under which an item is found by time."""
+    """Return the attributes by which an item is found by time."""
     return {"time_shard": f"{at.astimezone(UTC).date()}#{shard(key, TIME_SHARDS)}", "at": text(at)}
 
 
 def time_shards(day: date) -> list[str]:
-    """Name the keys of the time index that hold a day (UTC)."""
+    """List the keys of the time index for a day (UTC)."""
     return [f"{day}#{number}" for number in range(TIME_SHARDS)]
 
 
 def text(time_: datetime) -> str:
-    """Write a time in fixed width, so that text order is time order."""
+    """Write a time in fixed width, so that text sorts by time."""
     # Not by strftime: some C libraries write a year before 1000 with fewer digits.
     return f"{time_.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def time(written: str) -> datetime:
-    """Read a time that `text` wrote, also before it wrote every year with four digits."""
+    """Read a time that `text` wrote; earlier releases wrote some years with fewer than four digits."""
     year, _, rest = written.partition("-")
     return datetime.fromisoformat(f"{year:0>4}-{rest}")
 
 
 def item(values: Item) -> dict[str, Any]:
-    """Write plain values as DynamoDB's."""
+    """Convert Python values to DynamoDB values."""
     return {name: _to_dynamo(value) for name, value in values.items()}
 
 
 def plain(values: Any) -> Item:
-    """Read DynamoDB's values as plain ones."""
+    """Convert DynamoDB values to Python values."""
     return {name: _from_dynamo(value) for name, value in values.items()}

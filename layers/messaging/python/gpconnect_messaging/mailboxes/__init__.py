@@ -1,1 +1,1 @@
-"""The sending mailboxes: their settings (Parameter Store), and what opens them (Secrets Manager)."""
+"""The sending mailboxes: their settings (Parameter Store) and credentials (Secrets Manager)."""

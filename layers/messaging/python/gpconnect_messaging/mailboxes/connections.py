@@ -1,11 +1,11 @@
-"""One MESH client per mailbox, kept while its credentials stay the same."""
+"""One MESH client per mailbox, cached while the credentials stay the same."""
 
 import threading
 from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
-from gpconnect_messaging.keeping import Kept
+from gpconnect_messaging.cache import TtlCache
 from gpconnect_messaging.mailboxes.directory import CredentialsError, CredentialVault
 from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.mesh.credentials import MailboxCredentials
@@ -13,7 +13,7 @@ from gpconnect_messaging.mesh.errors import Authentication, WrongClock
 from gpconnect_messaging.mesh.models import EndpointLookup
 
 _LOOKUPS_KEPT_SECONDS = 900
-"""How long an answer of the directory is used: practices change their mailboxes rarely."""
+"""How long a directory answer is cached: practices change their mailboxes rarely."""
 
 _Value = TypeVar("_Value")
 
@@ -26,7 +26,7 @@ class MeshConnections:
         self._vault = vault
         self._open: dict[str, tuple[MailboxCredentials, MeshClient]] = {}
         self._opening = threading.Lock()
-        self._lookups: Kept[EndpointLookup] = Kept(_LOOKUPS_KEPT_SECONDS)
+        self._lookups: TtlCache[EndpointLookup] = TtlCache(_LOOKUPS_KEPT_SECONDS)
 
     def to(self, mailbox: str) -> MeshClient:
         """Return the mailbox's client. Raises CredentialsError."""
@@ -38,16 +38,16 @@ class MeshConnections:
                     client.close()
                 try:
                     client = MeshClient(self._url, credentials)
-                except ValueError as error:  # its certificate or key is no usable PEM: the text says which
+                except ValueError as error:  # the certificate or key is no usable PEM: the text says which
                     raise CredentialsError(str(error)) from None
                 self._open[mailbox] = (credentials, client)
             return client
 
     def authorised(self, mailbox: str, act: Callable[[MeshClient], _Value]) -> _Value:
-        """Do something that MESH did nothing of where it refuses our credentials.
+        """Call `act`, which must have had no effect if MESH refuses the credentials.
 
-        A refusal makes the secret be read afresh, in case it was rotated, and the act be tried once more; a second one
-        comes out, as does a wrong clock at once, which no other secret would mend. Raises what `act` does.
+        After a refusal the secret is read again, in case it was rotated, and `act` is tried once more. A second refusal
+        is raised, and a wrong clock at once, since no other secret would help. Raises the errors of `act`.
         """
         try:
             return act(self.to(mailbox))
@@ -62,27 +62,27 @@ class MeshConnections:
             raise
 
     def endpoint_lookup(self, mailbox: str, ods_code: str, workflow_id: str) -> EndpointLookup:
-        """Ask, as a mailbox of ours, which mailboxes of an organisation take a workflow; answers are kept for a while.
+        """Ask, as a sending mailbox, which mailboxes of an organisation take a workflow; answers are cached.
 
-        An organisation without any is asked about again each time: somebody may be enabling it just now. Raises what
-        `MeshClient.endpoint_lookup` does.
+        An empty answer is not cached, because the organisation may be enabling the workflow. Raises the errors of
+        `MeshClient.endpoint_lookup`.
         """
 
         def ask() -> EndpointLookup:
             return self.authorised(mailbox, lambda client: client.endpoint_lookup(ods_code, workflow_id))
 
         name = _lookup_name(ods_code, workflow_id)
-        found = self._lookups.get(name, ask)
-        if not found.mailboxes:
+        lookup = self._lookups.get(name, ask)
+        if not lookup.mailboxes:
             self._lookups.forget(name)
-        return found
+        return lookup
 
     def forget_lookup(self, ods_code: str, workflow_id: str) -> None:
-        """Ask the directory afresh next time: MESH did not take a message for the mailbox that it named."""
+        """Ask the directory again next time: MESH refused a message to the mailbox that it named."""
         self._lookups.forget(_lookup_name(ods_code, workflow_id))
 
     def certificate_expires(self, mailbox: str) -> datetime | None:
-        """When the mailbox's client certificate ends; None where it has none. Raises CredentialsError."""
+        """When the mailbox's client certificate ends; None without one. Raises CredentialsError."""
         return self._vault.credentials(mailbox).certificate_expires
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Finds mailbox settings in Parameter Store and credentials in Secrets Manager, and keeps both for five minutes.
+"""Reads mailbox settings from Parameter Store and credentials from Secrets Manager, and caches both for five minutes.
 
 So a changed setting or a rotated secret takes effect without a deployment.
 """
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from gpconnect_messaging.keeping import KEPT_SECONDS, Kept, read_parameter, read_secret
+from gpconnect_messaging.cache import KEPT_SECONDS, TtlCache, read_parameter, read_secret
 from gpconnect_messaging.mailboxes.settings import MailboxSettings, MailboxSettingsError
 from gpconnect_messaging.quoting import mailbox_id
 
@@ -23,7 +23,7 @@ class UnknownMailboxError(Exception):
 
 
 class CredentialsError(Exception):
-    """A mailbox's secret, or the environment's, is missing or unusable: whoever keeps the secrets must correct it."""
+    """A mailbox's secret, or the environment's, is missing or unusable: an administrator must correct it."""
 
 
 class MailboxDirectory:
@@ -32,16 +32,16 @@ class MailboxDirectory:
     def __init__(self, client: "SSMClient", prefix: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._prefix = prefix
-        self._kept: Kept[MailboxSettings] = Kept(KEPT_SECONDS, clock)
+        self._cache: TtlCache[MailboxSettings] = TtlCache(KEPT_SECONDS, clock)
 
     def settings(self, mailbox: str) -> MailboxSettings:
         """Find a mailbox's settings. Raises UnknownMailboxError, MailboxSettingsError.
 
-        What does not have a mailbox's form is not asked for: the question is logged by AWS.
+        A malformed mailbox id is not looked up, since AWS logs the call.
         """
         if mailbox_id(mailbox) != mailbox:
             raise UnknownMailboxError("no such mailbox is configured")
-        return self._kept.get(mailbox, lambda: self._read(mailbox))
+        return self._cache.get(mailbox, lambda: self._read(mailbox))
 
     def _read(self, mailbox: str) -> MailboxSettings:
         text = read_parameter(self._client, f"{self._prefix}/{mailbox}")
@@ -66,21 +66,21 @@ class CredentialVault:
         self._client = client
         self._mailbox_secrets = mailbox_secrets
         self._mesh_secret = mesh_secret
-        self._kept: Kept[MailboxCredentials] = Kept(KEPT_SECONDS, clock)
+        self._cache: TtlCache[MailboxCredentials] = TtlCache(KEPT_SECONDS, clock)
 
     def credentials(self, mailbox: str) -> "MailboxCredentials":
         """Find a mailbox's credentials. Raises CredentialsError."""
-        return self._kept.get(mailbox, lambda: self._read(mailbox))
+        return self._cache.get(mailbox, lambda: self._read(mailbox))
 
     def forget(self, mailbox: str) -> None:
-        """Read the mailbox's secret afresh next time: MESH did not accept what we had."""
-        self._kept.forget(mailbox)
+        """Read the mailbox's secret again next time: MESH did not accept the present one."""
+        self._cache.forget(mailbox)
 
     def _read(self, mailbox: str) -> "MailboxCredentials":
         from gpconnect_messaging.mesh.credentials import MailboxCredentials
 
         try:
-            own = read_secret(self._client, f"{self._mailbox_secrets}/{mailbox}")
-            return MailboxCredentials.from_secrets(mailbox, own, read_secret(self._client, self._mesh_secret))
+            secret = read_secret(self._client, f"{self._mailbox_secrets}/{mailbox}")
+            return MailboxCredentials.from_secrets(mailbox, secret, read_secret(self._client, self._mesh_secret))
         except ValueError as error:
             raise CredentialsError(str(error)) from None

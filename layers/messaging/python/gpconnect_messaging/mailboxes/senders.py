@@ -1,10 +1,10 @@
-"""Finds the sender that a request came from: its prefix is deployed, its mailboxes are in Parameter Store."""
+"""Finds the sender of a request: prefixes are in the deployed settings, mailboxes in Parameter Store."""
 
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from gpconnect_messaging.keeping import KEPT_SECONDS, Kept, read_parameter
+from gpconnect_messaging.cache import KEPT_SECONDS, TtlCache, read_parameter
 from gpconnect_messaging.requests.senders import Sender, SenderSettingsError
 
 if TYPE_CHECKING:
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class SenderDirectory:
-    """The configured senders, whose mailboxes are kept for five minutes.
+    """The configured senders, with mailboxes cached for five minutes.
 
-    Where a request lies is compared here and not asked for: AWS logs questions, and a folder can name a person.
+    Prefixes are compared here, not looked up: AWS logs calls, and a folder can name a person.
     """
 
     def __init__(
@@ -28,25 +28,25 @@ class SenderDirectory:
         self._client = client
         self._parameters = parameters
         self._prefixes = prefixes
-        self._kept: Kept[Sender] = Kept(KEPT_SECONDS, clock)
+        self._cache: TtlCache[Sender] = TtlCache(KEPT_SECONDS, clock)
 
     def find(self, folder: str, queue_of: str = "") -> Sender | None:
         """Find the sender of a request: by the name of the queue's sender, or by the folder that it was dropped into.
 
-        None where it came from no configured sender. Raises SenderSettingsError.
+        None if it came from no configured sender. Raises SenderSettingsError.
         """
         if queue_of:
             return self._named(queue_of) if queue_of in self._prefixes else None
         names = [name for name, prefix in self._prefixes.items() if folder.startswith(prefix)]
-        found = self._named(names[0]) if names else None
-        return found if found and found.owns(folder) else None
+        sender = self._named(names[0]) if names else None
+        return sender if sender and sender.owns(folder) else None
 
     def of_mailbox(self, mailbox: str) -> Sender | None:
         """Find the sender that may use a mailbox. Raises SenderSettingsError."""
-        return next((each for each in map(self._named, self._prefixes) if mailbox in each.mailboxes), None)
+        return next((sender for sender in map(self._named, self._prefixes) if mailbox in sender.mailboxes), None)
 
     def _named(self, name: str) -> Sender:
-        return self._kept.get(name, lambda: self._read(name))
+        return self._cache.get(name, lambda: self._read(name))
 
     def _read(self, name: str) -> Sender:
         text = read_parameter(self._client, f"{self._parameters}/{name}")

@@ -1,4 +1,4 @@
-"""The settings of one sending mailbox: whose it is, which specification it follows, how long we wait for answers."""
+"""The settings of one sending mailbox: organisation, specification version, limits and deadlines."""
 
 import json
 import re
@@ -8,35 +8,35 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from gpconnect_messaging.documents.layouts import PageSize
+from gpconnect_messaging.documents.report_designs import PageSize
 from gpconnect_messaging.requests.snomed import is_concept_id
 from gpconnect_messaging.specification import MESSAGE_DEFINITION, SPECIFICATIONS, Specification, Version
 from gpconnect_messaging.specification.birth_date import BirthDateFormat
 
 LARGEST_MESSAGE = 20_000_000_000
-"""What MESH takes in all chunks of a message, in bytes (MESH API description, "Send chunked message")."""
+"""Most that MESH takes in all chunks of a message, in bytes (MESH API description, "Send chunked message")."""
 
 
 _ODS_CODE = re.compile(r"[A-Z0-9]{3,10}")
 
 LONGEST_HOLD = 3 * 60 * 60
-"""Within how many seconds of its consultation's last update a report must be sent (GPCM-SD-CS-075)."""
+"""Seconds from the consultation's last update within which a report must be sent (GPCM-SD-CS-075)."""
 
 
 class Release(StrEnum):
-    """Who lets a request go: the end of its hold window alone, or a person as well (GPCM-SD-CS-074)."""
+    """What releases a held request: the end of the hold window alone, or a person as well (GPCM-SD-CS-074)."""
 
     AUTOMATIC = "automatic"
     BY_A_PERSON = "by a person"
 
 
 class MailboxSettingsError(Exception):
-    """The mailbox's parameter is missing or wrong: whoever configures the environment must correct it."""
+    """The mailbox's parameter is missing or wrong: correct the environment's configuration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxSettings:
-    """What the builder must know of a sending mailbox; bytes and seconds where a unit is needed."""
+    """The settings of a sending mailbox; units are bytes and seconds."""
 
     mailbox: str
     ods_code: str
@@ -51,18 +51,18 @@ class MailboxSettings:
     document_types: frozenset[str] = frozenset()
     """SNOMED CT codes of document types that NHS England approved for this sender beside the specification's own."""
     hold_window_seconds: int = 9_900
-    """How long a request waits for a newer one of its encounter (GPCM-SD-CS-076): 2 h 45 min leave time to send."""
+    """How long a request waits for a newer one of the encounter (GPCM-SD-CS-076): 2 h 45 min leave time to send."""
     warn_before_seconds: int = 600
-    """How long before three hours are over a person is told of a report that has not left (GPCM-SD-CS-075)."""
+    """How long before three hours are over a person is notified of a report that has not left (GPCM-SD-CS-075)."""
     release: Release = Release.AUTOMATIC
     further_ods_codes: frozenset[str] = frozenset()
     """ODS codes of the sending organisation beside `ods_code`: nothing is sent to itself (GPCM-SD-CS-071)."""
     pds_lookup: bool = False
-    """Whether PDS is asked for the registered practice (GPCM-SD-CS-072), or a request's own word is taken."""
+    """Whether PDS is asked for the registered practice (GPCM-SD-CS-072); otherwise the request's is used."""
 
     @property
     def prescribed(self) -> Specification:
-        """What the mailbox's specification version prescribes."""
+        """The mailbox's specification version."""
         return SPECIFICATIONS[self.specification]
 
     @property
@@ -82,7 +82,7 @@ class MailboxSettings:
 
     @property
     def escalate_after(self) -> timedelta:
-        """How long after a notice was told it is escalated, unless somebody acknowledges it."""
+        """How long after it was sent an unacknowledged notification is escalated."""
         return timedelta(seconds=self.escalate_after_seconds)
 
     @classmethod
@@ -92,16 +92,16 @@ class MailboxSettings:
         Raises MailboxSettingsError, which names the field and the rule.
         """
         try:
-            given = json.loads(text)
+            settings = json.loads(text)
         except ValueError:
             raise MailboxSettingsError("mailbox settings: not JSON") from None
-        if not isinstance(given, dict):
+        if not isinstance(settings, dict):
             raise MailboxSettingsError("mailbox settings: not a JSON object")
-        if unknown := set(given) - set(_READERS):
+        if unknown := set(settings) - set(_READERS):
             raise MailboxSettingsError(f"mailbox settings: unknown field(s) {', '.join(sorted(unknown))}")
-        if missing := {"mailbox", "ods_code"} - set(given):
+        if missing := {"mailbox", "ods_code"} - set(settings):
             raise MailboxSettingsError(f"mailbox settings: missing {', '.join(sorted(missing))}")
-        return cls(**{name: _READERS[name](name, value) for name, value in given.items()})
+        return cls(**{name: _READERS[name](name, value) for name, value in settings.items()})
 
 
 def _text(name: str, value: Any) -> str:
@@ -129,7 +129,7 @@ def _hold_window(name: str, value: Any) -> int:
 
 
 def _ods_codes(name: str, value: Any) -> frozenset[str]:
-    if not isinstance(value, list) or not all(isinstance(each, str) and _ODS_CODE.fullmatch(each) for each in value):
+    if not isinstance(value, list) or not all(isinstance(code, str) and _ODS_CODE.fullmatch(code) for code in value):
         raise MailboxSettingsError(f"mailbox settings: {name}: must be a list of ODS codes in capital letters")
     return frozenset(value)
 
@@ -141,7 +141,7 @@ def _switch(name: str, value: Any) -> bool:
 
 
 def _concepts(name: str, value: Any) -> frozenset[str]:
-    if not isinstance(value, list) or not all(isinstance(each, str) and is_concept_id(each) for each in value):
+    if not isinstance(value, list) or not all(isinstance(code, str) and is_concept_id(code) for code in value):
         raise MailboxSettingsError(f"mailbox settings: {name}: must be a list of SNOMED CT concept ids")
     return frozenset(value)
 

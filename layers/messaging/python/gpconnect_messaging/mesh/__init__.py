@@ -1,18 +1,18 @@
-"""MESH, the NHS's store-and-forward message exchange: a client of its API, version 2.
+"""MESH, the NHS's store-and-forward message exchange: a client of API version 2.
 
-`client` talks, `errors` says what a failure asks of the caller, `models` are the values that go in and out.
+`client` makes the calls, `errors` are named for what the caller must do, `models` are the values that go in and out.
 """
 
 from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.mesh.credentials import MailboxCredentials
 from gpconnect_messaging.mesh.errors import (
     Authentication,
-    Busy,
     DamagedContent,
-    Gone,
     MeshError,
-    NeverLeft,
+    NotFound,
+    NotSent,
     Refused,
+    RetryLater,
     Uncertain,
     WrongChecksum,
     WrongClock,
@@ -23,30 +23,30 @@ from gpconnect_messaging.mesh.models import (
     InboxPage,
     Mailbox,
     MessageHeaders,
-    Outgoing,
+    OutboundMessage,
     ReceivedMessage,
-    Sent,
+    SendReceipt,
     Tracking,
 )
 
 __all__ = [
     "Authentication",
-    "Busy",
     "ChunkRange",
     "DamagedContent",
     "EndpointLookup",
-    "Gone",
     "InboxPage",
     "Mailbox",
     "MailboxCredentials",
     "MeshClient",
     "MeshError",
     "MessageHeaders",
-    "NeverLeft",
-    "Outgoing",
+    "NotFound",
+    "NotSent",
+    "OutboundMessage",
     "ReceivedMessage",
     "Refused",
-    "Sent",
+    "RetryLater",
+    "SendReceipt",
     "Tracking",
     "Uncertain",
     "WrongChecksum",

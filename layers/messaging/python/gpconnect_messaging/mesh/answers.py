@@ -1,6 +1,6 @@
-"""Reads MESH's answers into `models`: JSON of version 2 or 1, and whatever a proxy or a fault puts in its place.
+"""Reads MESH's answers into `models`: JSON of version 2 or 1, or the page of a proxy.
 
-Nothing here raises for a body that makes no sense: an absent value is None, and `client` decides what that means.
+Nothing here raises for a malformed body: an absent value is None, and `client` decides what that means.
 """
 
 import contextlib
@@ -16,8 +16,8 @@ from urllib.parse import unquote, urlsplit
 from gpconnect_messaging.mesh.models import ChunkRange, EndpointLookup, InboxPage, Mailbox, MessageHeaders, Tracking
 
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
-# What an error says of itself ends up in logs, and a server can echo an address or a subject there: only what MESH is
-# known to say is taken over.
+# An error's texts end up in logs, and a server can echo an address or a subject there: only MESH's known words are
+# accepted.
 _EVENTS = frozenset(("ACKNOWLEDGE", "COLLECT", "RECEIVE", "SEND", "TRANSFER"))
 _CODE = re.compile(r"[0-9]{1,4}|EPL-[0-9]{1,4}")
 _WORDED_CODES = frozenset(
@@ -60,7 +60,7 @@ _LONGEST_WAIT = 86_400.0
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:
-    """Return the JSON object in `body`, or None where there is none."""
+    """Return the JSON object in `body`, or None without one."""
     with contextlib.suppress(ValueError, RecursionError):
         value = json.loads(body)
         if isinstance(value, dict):
@@ -69,9 +69,9 @@ def json_object(body: bytes) -> dict[str, Any] | None:
 
 
 def accepted_message_id(body: bytes) -> str | None:
-    """Return the id that an accepting answer gives, in either version's spelling, or None where it gives none.
+    """Return the id in an accepting answer, in either version's spelling, or None without one.
 
-    An answer that also speaks of an error accepts nothing.
+    An answer that also has an error's fields accepts nothing.
     """
     answer = json_object(body) or {}
     if _has_error(answer):
@@ -80,7 +80,7 @@ def accepted_message_id(body: bytes) -> str | None:
 
 
 def speaks_of_an_error(body: bytes) -> bool:
-    """Whether an answer has the fields of an error, whatever its status says."""
+    """Whether an answer has the fields of an error, whatever the status."""
     return _has_error(json_object(body) or {})
 
 
@@ -90,7 +90,7 @@ def _has_error(answer: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """What a refusing answer says: MESH's event and code, the faulty fields, and an id that means nothing."""
+    """A refusing answer: MESH's event and code, the faulty fields, and an id that is no sign of success."""
 
     event: str | None = None
     code: str | None = None
@@ -99,7 +99,7 @@ class Refusal:
 
 
 def refusal(body: bytes) -> Refusal:
-    """Read an error body. Its free text is left out: it can repeat what was sent."""
+    """Read an error body without the free text, which can repeat the request."""
     answer = json_object(body) or {}
     detail = answer.get("detail")
     problems = [item for item in detail if isinstance(item, dict)] if isinstance(detail, list) else []
@@ -117,7 +117,7 @@ def refusal(body: bytes) -> Refusal:
 
 
 def inbox_page(body: bytes) -> InboxPage | None:
-    """Read one page of the inbox; None where `messages` is not a list of ids."""
+    """Read one page of the inbox; None if `messages` is not a list of ids."""
     answer = json_object(body) or {}
     listed = answer.get("messages")
     if not isinstance(listed, list):
@@ -216,7 +216,7 @@ def message_headers(headers: Mapping[str, str], message_id: str) -> MessageHeade
 
 
 def timestamp(text: str) -> datetime | None:
-    """Read `yyyyMMddHHmmss` or ISO 8601; MESH's times are UTC where they name no zone."""
+    """Read `yyyyMMddHHmmss` or ISO 8601; MESH's times without a zone are UTC."""
     for parse in (_compact, datetime.fromisoformat):
         with contextlib.suppress(ValueError, OverflowError):
             at = parse(text)
@@ -265,8 +265,8 @@ def _strings(value: object) -> list[str]:
 
 
 def _continue_from(link: str) -> str | None:
-    # Only the continuation is taken from the link, never its host or path: our token goes to the MESH that we were
-    # given. The value is base64, so a plus sign in it is a plus sign.
+    # Only the continuation is taken from the link, never the host or path: the token must go to the configured MESH
+    # only. The value is base64, so a plus sign stays a plus sign.
     for part in urlsplit(link).query.split("&"):
         name, _, value = part.partition("=")
         if name == "continue_from" and value:

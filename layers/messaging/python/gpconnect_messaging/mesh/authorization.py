@@ -1,8 +1,7 @@
 """The NHSMESH authorization token (MESH API description, "MESH Authorization header").
 
-MESH accepts a token once. A retry, the next page and the next chunk are new requests and need new tokens. Each token
-has a nonce of its own, so no counter is kept: threads, forked processes and restored snapshots cannot repeat each
-other.
+MESH accepts a token once. A retry, the next page and the next chunk are new requests and need new tokens. Every token
+has a random nonce instead of a counter, so threads, forked processes and restored snapshots never repeat a token.
 """
 
 import hmac
@@ -18,7 +17,7 @@ def authorization(
 ) -> str:
     """Return a value of the Authorization header: `NHSMESH mailbox:nonce:count:yyyyMMddHHmm:hmac`.
 
-    `at` must know its time zone. `nonce` is fresh unless given. Raises ValueError for a time without a zone.
+    `at` needs a time zone. `nonce` is fresh unless given. Raises ValueError for a time without a zone.
     """
     if at.tzinfo is None:
         raise ValueError("the time of a MESH token needs a time zone")

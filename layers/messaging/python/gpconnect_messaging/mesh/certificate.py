@@ -1,7 +1,7 @@
-"""When a client certificate expires, read from its PEM text with nothing but the standard library.
+"""Reads a client certificate's expiry from PEM text with the standard library alone.
 
 The functions carry no cryptography package, and Python's own reader takes certificates of authorities only. Source:
-RFC 5280, section 4.1 (the certificate's fields in their order).
+RFC 5280, section 4.1 (the order of the certificate's fields).
 """
 
 import ssl
@@ -18,20 +18,20 @@ def expiry(pem: str) -> datetime:
         der = ssl.PEM_cert_to_DER_cert(pem[pem.index(ssl.PEM_HEADER) : end])
         (_, certificate), *_ = _elements(der)
         (_, signed), *_ = _elements(certificate)
-        fields = [each for each in _elements(signed) if each[0] != _EXPLICIT_VERSION]
+        fields = [element for element in _elements(signed) if element[0] != _EXPLICIT_VERSION]
         tag, validity = fields[3]  # after serial number, signature algorithm and issuer
         _, (kind, text) = _elements(validity)
     except (ValueError, IndexError):
         raise ValueError("the certificate cannot be read") from None
     if tag != _SEQUENCE or kind not in (_UTC_TIME, _GENERALIZED_TIME):
-        raise ValueError("the certificate has no validity where it should be")
+        raise ValueError("the certificate has no validity period")
     return datetime.strptime(text.decode("ascii"), "%y%m%d%H%M%SZ" if kind == _UTC_TIME else "%Y%m%d%H%M%SZ").replace(
         tzinfo=UTC
     )
 
 
 def _elements(der: bytes) -> Iterator[tuple[int, bytes]]:
-    """Go through the elements of a DER sequence: tag and content."""
+    """Yield the elements of a DER sequence: tag and content."""
     at = 0
     while at < len(der):
         tag, length, start = der[at], der[at + 1], at + 2

@@ -1,6 +1,6 @@
 """`Mex-Content-Checksum`: the sender's checksum of the message's own, uncompressed content.
 
-MESH fixes neither algorithm nor form. Read are: hexadecimal digits alone, where their number tells the algorithm, and
+MESH fixes neither algorithm nor form. This module reads hexadecimal digits alone, whose number gives the algorithm, and
 `name:digits` or `name-digits` for an algorithm that Python knows. Anything else cannot be checked, and is not a fault.
 """
 
@@ -14,7 +14,7 @@ _NAMED = re.compile(r"([a-z0-9-]{2,12})[:-]\s*([0-9a-f]{32,128})")
 
 
 class Checksum:
-    """Takes content block by block, then says whether it is what the header promised."""
+    """Takes content block by block, then compares it with the header."""
 
     def __init__(self, header: str) -> None:
         name, self._expected = "", header.strip().lower()
@@ -38,5 +38,5 @@ class Checksum:
 
     @property
     def contradicts(self) -> bool:
-        """Whether the header can be checked and the content taken so far does not agree with it."""
+        """Whether the header can be checked, and the content so far does not match it."""
         return self._hash is not None and self._hash.hexdigest() != self._expected

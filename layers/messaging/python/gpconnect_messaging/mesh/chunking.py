@@ -1,8 +1,8 @@
-"""How a message is cut into the requests that carry it. Source: MESH API description, "Send chunked message".
+"""Cuts a message into the requests that carry it. Source: MESH API description, "Send chunked message".
 
-MESH takes 100 MB in one request and 20 GB in all. What fits goes in one request, because not every recipient's system
-can join chunks. The rest goes in chunks small enough that a run that is out of time loses little, each gzip'd on its
-own. Every chunk but the last must be over 5 MB as it travels.
+MESH takes 100 MB in one request and 20 GB in all. A message that fits goes in one request, because not every
+recipient's system can join chunks. A larger one goes in separately gzip'd chunks, small enough that a run that is out
+of time loses little. Every chunk but the last must be over 5 MB after compression.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ CHUNK_BYTES = 20_000_000
 """Length of every chunk but the last, before compression."""
 
 SMALLEST_CHUNK = 5 * 1024 * 1024 + 1
-"""Shortest chunk before the last, as it travels: more than 5 MB however a megabyte is counted."""
+"""Shortest chunk before the last, after compression: more than 5 MB however a megabyte is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Chunking:
-    """The limits; tests make them small."""
+    """The limits; tests lower them."""
 
     largest_whole: int = LARGEST_WHOLE
     chunk_bytes: int = CHUNK_BYTES

@@ -1,31 +1,31 @@
 """The MESH API, version 2, for one mailbox. Source: MESH API description (NHSDigital/mesh-api-specification).
 
-Every method makes one attempt with a token of its own (`inbox` and `download`: one per page or chunk) and raises what
-the caller must do about a failure (`errors`). Nothing is retried here: only the caller knows whether there is time, and
-whether the ledger allows it. Nothing is logged here.
+Every method makes one attempt with a new token (`inbox` and `download`: one per page or chunk) and raises an error that
+is named for what the caller must do (`errors`). Nothing is retried here: only the caller knows whether there is time,
+and whether the ledger allows it. Nothing is logged here.
 
-How the answer to an upload is read:
+The outcome of an upload:
 
-| what happened                                                        | raised            |
-|----------------------------------------------------------------------|-------------------|
-| no connection, no free connection in the pool, proxy refused         | NeverLeft         |
-| connection lost or silent before any of the body was handed over     | NeverLeft         |
-| connection lost, silent or nonsense after that                       | Uncertain         |
-| TLS alert about our certificate, at any time                         | Authentication    |
-| 202 (or 200) with a message id                                       | nothing: `Sent`   |
-| 202 (or 200) whose body is lost, unreadable, or speaks of an error   | Uncertain         |
-| 401, 403, 407                                                        | Authentication    |
-| 408 with part of the body still here; else                           | Busy; Uncertain   |
-| 425, 429                                                             | Busy              |
-| 503 with Retry-After: MESH says that it took nothing on              | Busy              |
-| any other 5xx, a 503 without Retry-After, any other 2xx              | Uncertain         |
-| any other 4xx (417 with a message id too), 3xx                       | Refused           |
+| event                                                                | raised                 |
+|----------------------------------------------------------------------|------------------------|
+| no connection, no free connection in the pool, proxy refused         | NotSent                |
+| connection lost or silent before any of the body was handed over     | NotSent                |
+| connection lost, silent or malformed after that                      | Uncertain              |
+| TLS alert about our certificate, at any time                         | Authentication         |
+| 202 (or 200) with a message id                                       | nothing: `SendReceipt` |
+| 202 (or 200) whose body is lost, unreadable, or an error             | Uncertain              |
+| 401, 403, 407                                                        | Authentication         |
+| 408 with part of the body still here; else                           | RetryLater; Uncertain  |
+| 425, 429                                                             | RetryLater             |
+| 503 with Retry-After: MESH says that it stored nothing               | RetryLater             |
+| any other 5xx, a 503 without Retry-After, any other 2xx              | Uncertain              |
+| any other 4xx (417 with a message id too), 3xx                       | Refused                |
 
-A streamed body ends with a mark of its own, so a connection that fails before the end of it is NeverLeft, too. A chunk
-before the last completes nothing: sent again it does no harm, so there Uncertain becomes Busy. A chunk's 404 or 410 is
-Gone: begin the message anew. A chunk's 423 is Uncertain: MESH has the whole message already, tracking says so.
+A streamed body has an end mark, so a connection that fails before it is NotSent, too. A chunk before the last completes
+nothing and can be sent again, so there Uncertain becomes RetryLater. A chunk's 404 or 410 is NotFound: begin the
+message anew. A chunk's 423 is Uncertain: MESH has the whole message already, and tracking knows it.
 
-A read or an acknowledgement can be repeated, so there everything that may pass is NeverLeft or Busy.
+A read or an acknowledgement can be repeated, so every passing failure there is NotSent or RetryLater.
 """
 
 import io
@@ -51,12 +51,12 @@ from gpconnect_messaging.mesh.credentials import MailboxCredentials
 from gpconnect_messaging.mesh.errors import (
     ERROR_CODES,
     Authentication,
-    Busy,
     DamagedContent,
-    Gone,
     MeshError,
-    NeverLeft,
+    NotFound,
+    NotSent,
     Refused,
+    RetryLater,
     Uncertain,
     WrongChecksum,
     WrongClock,
@@ -66,9 +66,9 @@ from gpconnect_messaging.mesh.models import (
     EndpointLookup,
     InboxPage,
     MessageHeaders,
-    Outgoing,
+    OutboundMessage,
     ReceivedMessage,
-    Sent,
+    SendReceipt,
     Tracking,
 )
 
@@ -76,11 +76,11 @@ ACCEPT = "application/vnd.mesh.v2+json"
 CLIENT_VERSION = f"gpconnect-messaging=={__version__}"
 # Seconds. MESH answers an upload after it has stored it, so the read may take a while; a connection may not.
 TIMEOUT = httpx.Timeout(60, connect=10, pool=10)
-# MESH takes at most this much in one request, after compression; more needs chunks.
+# Most that MESH takes in one request, after compression; more needs chunks.
 LARGEST_REQUEST = 100_000_000
-# What `download` holds in memory. Acknowledgements are a few kilobytes.
+# Most that `download` holds in memory. Acknowledgements are a few kilobytes.
 LARGEST_DOWNLOAD = 32 * 1024 * 1024
-# A page of 5,000 ids is about 150 kB. An answer beyond this is no answer of MESH's.
+# A page of 5,000 ids is about 150 kB. MESH gives no larger answer.
 _LARGEST_ANSWER = 4 * 1024 * 1024
 _MOST_CHUNKS = 10_000
 _BLOCK = 1024 * 1024
@@ -97,9 +97,9 @@ _NO_CONNECTION = (
 )
 _WAIT = (408, 425, 429)
 _FINALISED = 423
-# Seconds. MESH refuses tokens two hours off; nearer than this it is not the clock.
+# Seconds. MESH refuses tokens two hours off; a smaller difference has another cause.
 _CLOCKS_DIFFER = 3600
-# OpenSSL's names for what the server says about our certificate, without their varying beginnings.
+# OpenSSL's names of alerts about our certificate, without the varying prefixes.
 _CERTIFICATE_ALERTS = (
     "ALERT_ACCESS_DENIED",
     "ALERT_BAD_CERTIFICATE",
@@ -114,7 +114,7 @@ _Value = TypeVar("_Value")
 
 
 class Sink(Protocol):
-    """Where a download is written: a binary file, or anything else that takes blocks in order."""
+    """The target of a download: a binary file, or anything else that takes blocks in order."""
 
     def write(self, block: bytes, /) -> object:
         """Take the next block."""
@@ -128,7 +128,7 @@ class _Answer:
 
 
 class _Body:
-    """A request's body that remembers how much of itself was asked for. `length` is None for one that ends itself."""
+    """A request's body that records how much of it was read. `length` is None for a body with an end mark."""
 
     def __init__(self, blocks: Iterable[bytes], length: int | None) -> None:
         self._blocks = blocks
@@ -139,7 +139,7 @@ class _Body:
 
     @property
     def may_have_arrived(self) -> bool:
-        """Whether MESH may have had enough of it to process the request."""
+        """Whether MESH may have received enough to process the request."""
         return self.finished or (self.started and self.length is not None)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -165,8 +165,8 @@ class MeshClient:
     """One mailbox's view of MESH. Safe to share between threads; not across a fork (connections are not).
 
     `url` is MESH's root, such as `https://msg.intspineservices.nhs.uk`. `http` gives connections, TLS and timeouts, and
-    stays open; without it the client makes its own from the credentials, and `close` or a `with` block closes it.
-    `compression_level` is ISA-L's, 0 to 3; None sends content as it is. Raises ValueError for an address that is
+    stays open; without it the client makes one from the credentials, and `close` or a `with` block closes it.
+    `compression_level` is ISA-L's, 0 to 3; None sends content uncompressed. Raises ValueError for an address that is
     neither https nor this machine's own, and for unusable certificates.
     """
 
@@ -183,7 +183,7 @@ class MeshClient:
         parts = urlsplit(url)
         if parts.scheme != "https" and not (parts.scheme == "http" and (http or parts.hostname in _LOOPBACK)):
             raise ValueError("MESH is spoken to over https")
-        # The transport's own debug lines repeat every header of an answer: Mex-To and Mex-Subject are among them.
+        # The transport's debug lines repeat every header of an answer, Mex-To and Mex-Subject included.
         for name in ("httpx", "httpcore"):
             logger = logging.getLogger(name)
             logger.setLevel(max(logger.level, logging.WARNING))
@@ -193,7 +193,7 @@ class MeshClient:
         self._http = http or httpx.Client(verify=credentials.tls_context(), timeout=timeout)
         self._compression_level = compression_level
         self._clock = clock
-        # Read once: every message goes there, and reading an address takes longer than making a token.
+        # Parsed once: every message goes there, and parsing a URL takes longer than making a token.
         self._outbox = httpx.URL(self._url + self._mailbox_path("outbox"))
 
     def __enter__(self) -> Self:
@@ -203,7 +203,7 @@ class MeshClient:
         self.close()
 
     def close(self) -> None:
-        """Close the connections, if they are the client's own."""
+        """Close the connections, if the client made them."""
         if self._owns_http:
             self._http.close()
 
@@ -215,7 +215,7 @@ class MeshClient:
     def handshake(self) -> None:
         """Tell MESH that the mailbox is in use, wanted every 24 hours.
 
-        Raises NeverLeft, Busy, Authentication, Refused.
+        Raises NotSent, RetryLater, Authentication, Refused.
         """
         system = headers.checked(
             {
@@ -227,20 +227,20 @@ class MeshClient:
         )
         self._ask("handshake", "POST", self._mailbox_path(), extra_headers=system)
 
-    def send(self, outgoing: Outgoing, content: bytes | BinaryIO) -> Sent:
-        """Send one message in one request: the first and only upload of its content.
+    def send(self, outgoing: OutboundMessage, content: bytes | BinaryIO) -> SendReceipt:
+        """Send one message in one request: the first and only upload of the content.
 
-        `content` is the whole message; a file must be seekable and is read from its start. It goes gzip'd, unless the
+        `content` is the whole message; a file must be seekable and is read from the start. It is gzip'd, unless the
         client was made with `compression_level=None`.
-        Raises NeverLeft, Busy, Uncertain, Refused, Authentication as the module's table says, and ValueError, before
-        anything is sent, for a header that MESH could not take and for content that needs chunks.
+        Raises NotSent, RetryLater, Uncertain, Refused, Authentication as the module's table says. Raises ValueError
+        before anything is sent, for a header that MESH could not take and for content that needs chunks.
         """
         meta = self._first_chunk_headers(outgoing, ChunkRange(number=1, total=1))
         level = self._compression_level
         with ExitStack() as stack:
             blocks: Iterable[bytes]
             if isinstance(content, bytes):
-                # Handed over whole: cut into blocks it would be copied once more, a tenth to a quarter of the time.
+                # Passed whole: cutting into blocks would copy it once more, a tenth to a quarter of the time.
                 whole = content if level is None else compression.compressed(content, level=level)
                 blocks, length = (whole,), len(whole)
             elif level is None:
@@ -253,23 +253,23 @@ class MeshClient:
                 raise ValueError(f"{length} bytes after compression are more than MESH takes in one request")
             body = _Body(blocks, length)
             answer = self._upload("send", self._outbox, meta, body, gzip=level is not None)
-            return Sent(message_id=self._accepted("send", answer, body))
+            return SendReceipt(message_id=self._accepted("send", answer, body))
 
     def send_part(
         self,
-        outgoing: Outgoing,
+        outgoing: OutboundMessage,
         part: Part,
         blocks: Iterable[bytes],
         *,
         message_id: str | None = None,
         smallest_chunk: int = SMALLEST_CHUNK,
-    ) -> Sent:
-        """Send one part of a message, compressed on its way and never held whole.
+    ) -> SendReceipt:
+        """Send one part of a message, compressed while streaming and never held whole.
 
-        `blocks` give the part's content, at most 256 KiB at a time; what they raise leaves the request unfinished, so
-        that MESH takes nothing, and comes out of here as it is. `message_id` is what the first part was answered, and
-        wanted for every other; the parts of a message go one after another. Raises NeverLeft, Busy, Uncertain,
-        Refused, Authentication, Gone as the module's table says, and ValueError for a header that MESH could not take.
+        `blocks` give the part's content, at most 256 KiB at a time. An error of theirs leaves the request unfinished,
+        so that MESH stores nothing, and propagates unchanged. `message_id` is the answer to the first part, and
+        required for every other; the parts of a message go one after another. Raises NotSent, RetryLater, Uncertain,
+        Refused, Authentication, NotFound as the module's table says, and ValueError for a header that MESH cannot take.
         """
         chunk = ChunkRange(number=part.number, total=part.total)
         if message_id is None:
@@ -287,26 +287,26 @@ class MeshClient:
         failure: MeshError
         try:
             answer = self._upload(operation, path, meta, body)
-            return Sent(message_id=self._accepted(operation, answer, body, of_message=message_id))
+            return SendReceipt(message_id=self._accepted(operation, answer, body, of_message=message_id))
         except Uncertain as error:
-            # A chunk before the last completes no message, so nobody needs to find out.
+            # A chunk before the last completes no message, so it can simply be repeated.
             if part.is_last or error.status == _FINALISED:
                 failure = Uncertain(operation, error.problem, status=error.status, message_id=message_id)
             else:
-                failure = Busy(operation, error.problem, status=error.status)
+                failure = RetryLater(operation, error.problem, status=error.status)
         raise failure
 
-    def check(self, outgoing: Outgoing) -> None:
-        """Raise the ValueError that `send` would raise for a header that MESH could not take; ask nobody."""
+    def check(self, outgoing: OutboundMessage) -> None:
+        """Raise the ValueError that `send` would raise for a header that MESH could not take, without a call."""
         self._first_chunk_headers(outgoing, ChunkRange(number=1, total=1))
 
     def inbox_page(
         self, *, page_size: int = 500, workflow_filter: str | None = None, continue_from: str | None = None
     ) -> InboxPage:
-        """Fetch one page of the ids of the messages that wait, oldest first.
+        """Fetch one page of the ids of waiting messages, oldest first.
 
         `page_size` is 10 to 5,000. `workflow_filter` is MESH's: `ID`, `!ID`, `ID*`, `*PART*`, … `continue_from` comes
-        from the page before. Raises NeverLeft, Busy, Authentication, Refused.
+        from the page before. Raises NotSent, RetryLater, Authentication, Refused.
         """
         query: dict[str, str] = {"max_results": str(page_size)}
         if workflow_filter:
@@ -317,9 +317,9 @@ class MeshClient:
         return self._understood("inbox", answer, answers.inbox_page(answer.body))
 
     def inbox(self, *, page_size: int = 500, workflow_filter: str | None = None) -> Iterator[str]:
-        """Yield the ids of all messages that wait, each once, fetching a page only when its turn comes.
+        """Yield the ids of all waiting messages once, fetching pages as needed.
 
-        Raises what `inbox_page` does, when a page is fetched; the ids before it stay good.
+        Raises the errors of `inbox_page` when a page is fetched; the ids before it stay valid.
         """
         seen: set[str] = set()
         links: set[str] = set()
@@ -337,14 +337,14 @@ class MeshClient:
             links.add(continue_from)
 
     def count(self) -> int:
-        """Return how many messages wait. Raises NeverLeft, Busy, Authentication, Refused."""
+        """Return how many messages wait. Raises NotSent, RetryLater, Authentication, Refused."""
         answer = self._ask("count", "GET", self._mailbox_path("count"))
         return self._understood("count", answer, answers.count(answer.body))
 
     def head(self, message_id: str) -> MessageHeaders:
-        """Fetch what MESH says about a message, without its content.
+        """Fetch a message's headers, without the content.
 
-        Raises NeverLeft, Busy, Authentication, Gone, Refused.
+        Raises NotSent, RetryLater, Authentication, NotFound, Refused.
         """
         answer = self._ask("head", "HEAD", self._inbox_path(message_id), may_be_gone=True)
         return answers.message_headers(answer.headers, message_id)
@@ -352,7 +352,7 @@ class MeshClient:
     def download(
         self, message_id: str, *, maximum_bytes: int = LARGEST_DOWNLOAD, as_served: bool = False
     ) -> ReceivedMessage:
-        """Fetch a message with its whole content in memory; otherwise as `download_into`."""
+        """Fetch a message with the whole content in memory; otherwise as `download_into`."""
         sink = io.BytesIO()
         head = self.download_into(message_id, sink, maximum_bytes=maximum_bytes, as_served=as_served)
         values = {field.name: getattr(head, field.name) for field in fields(head)}
@@ -361,13 +361,13 @@ class MeshClient:
     def download_into(
         self, message_id: str, sink: Sink, *, maximum_bytes: int = LARGEST_DOWNLOAD, as_served: bool = False
     ) -> MessageHeaders:
-        """Write a message's content to `sink`, decompressed, its chunks joined, and return what MESH says about it.
+        """Write a message's content to `sink`, decompressed, with chunks joined, and return the headers.
 
-        Raises DamagedContent where a part is not what its headers promise or the whole is longer than `maximum_bytes`;
-        the sink then holds a useless beginning. Where only the checksum is wrong, that is WrongChecksum, and the sink
-        holds all. `as_served` writes the bytes as they come, neither decompressed nor checked but for the length, so
-        that a damaged message can be kept. The headers are the first chunk's.
-        Raises NeverLeft, Busy, Authentication, Gone, Refused as well.
+        Raises DamagedContent if a part does not match the headers or the whole is longer than `maximum_bytes`; the
+        sink then holds a useless beginning. If only the checksum is wrong, it raises WrongChecksum, and the sink holds
+        all. `as_served` writes the bytes unchanged and checks only the length, so that a damaged message can be kept.
+        The headers are the first chunk's.
+        Raises NotSent, RetryLater, Authentication, NotFound, Refused as well.
         """
         collector = _Collector(sink, maximum_bytes, as_served=as_served)
         for number in range(1, _MOST_CHUNKS + 1):
@@ -376,29 +376,32 @@ class MeshClient:
         raise DamagedContent("download", f"more than {_MOST_CHUNKS} chunks")
 
     def acknowledge(self, message_id: str) -> None:
-        """Take a message out of the inbox for good; only after it is stored. May be repeated.
+        """Remove a message from the inbox for good; only after it is stored. May be repeated.
 
-        Raises NeverLeft, Busy, Authentication, Gone, Refused.
+        Raises NotSent, RetryLater, Authentication, NotFound, Refused.
         """
         self._ask("acknowledge", "PUT", f"{self._inbox_path(message_id)}/status/acknowledged", may_be_gone=True)
 
     def tracking(self, message_id: str) -> Tracking:
-        """Ask where a message of ours is, by the id that `send` returned; not often, MESH says.
+        """Fetch the state of a sent message, by the id that `send` returned; MESH asks not to call it often.
 
-        Raises NeverLeft, Busy, Authentication, Gone (MESH knows no such message of this mailbox), Refused.
+        Raises NotSent, RetryLater, Authentication, NotFound (MESH knows no such message of this mailbox), Refused.
         """
         query = {"messageID": _message_id(message_id)}
         answer = self._ask("tracking", "GET", self._mailbox_path("outbox", "tracking"), query=query, may_be_gone=True)
         return self._understood("tracking", answer, answers.tracking(answer.body))
 
     def endpoint_lookup(self, ods_code: str, workflow_id: str) -> EndpointLookup:
-        """Ask which mailboxes of an organisation take a workflow. Raises NeverLeft, Busy, Authentication, Refused."""
+        """Ask which mailboxes of an organisation take a workflow.
+
+        Raises NotSent, RetryLater, Authentication, Refused.
+        """
         path = f"/messageexchange/endpointlookup/{_directory_name(ods_code)}/{_directory_name(workflow_id)}"
         answer = self._ask("endpoint lookup", "GET", path)
         return self._understood("endpoint lookup", answer, answers.endpoint_lookup(answer.body))
 
     def workflow_search(self, workflow_id: str) -> EndpointLookup:
-        """Ask which mailboxes take a workflow at all. Raises NeverLeft, Busy, Authentication, Refused."""
+        """Ask which mailboxes take a workflow at all. Raises NotSent, RetryLater, Authentication, Refused."""
         path = f"/messageexchange/workflowsearch/{_directory_name(workflow_id)}"
         answer = self._ask("workflow search", "GET", path)
         return self._understood("workflow search", answer, answers.endpoint_lookup(answer.body))
@@ -409,7 +412,7 @@ class MeshClient:
     def _inbox_path(self, message_id: str) -> str:
         return self._mailbox_path("inbox", _message_id(message_id))
 
-    def _first_chunk_headers(self, outgoing: Outgoing, chunk: ChunkRange) -> dict[str, str]:
+    def _first_chunk_headers(self, outgoing: OutboundMessage, chunk: ChunkRange) -> dict[str, str]:
         return headers.checked(
             {
                 "Mex-From": self.mailbox,
@@ -435,8 +438,8 @@ class MeshClient:
     ) -> Iterator[httpx.Response]:
         credentials = self._credentials
         token = authorization(credentials.mailbox, credentials.password, credentials.shared_key, at=self._clock())
-        # Made whole here: the httpx client would merge its own headers and cookies in, in more time than the token
-        # takes and all our checks.
+        # Built here: merging the httpx client's headers and cookies would take longer than the token and all our
+        # checks.
         request = httpx.Request(
             method,
             self._url + path if isinstance(path, str) else path,
@@ -451,7 +454,7 @@ class MeshClient:
             content=content,
             extensions={"timeout": self._http.timeout.as_dict()},
         )
-        # A redirect would carry the token and the patient's details to somewhere else.
+        # A redirect would carry the token and the patient's details to another host.
         response = self._http.send(request, stream=True, follow_redirects=False, auth=None)
         try:
             yield response
@@ -468,7 +471,7 @@ class MeshClient:
         query: Mapping[str, str] | None = None,
         may_be_gone: bool = False,
     ) -> _Answer:
-        # Errors are raised outside the except blocks: an httpx exception holds the request, and would hang on as the
+        # Errors are raised outside the except blocks: an httpx exception holds the request, and would stay as the
         # context.
         failure: MeshError
         try:
@@ -532,22 +535,22 @@ class MeshClient:
             raise Uncertain(operation, f"answered {status} without a usable message id", status=status)
         wait = answers.retry_after(answer.headers.get("Retry-After"), self._clock())
         if status in (425, 429) or (status == 408 and not body.finished) or (status == 503 and wait is not None):
-            raise Busy(operation, f"answered {status}", status=status, retry_after=wait)
+            raise RetryLater(operation, f"answered {status}", status=status, retry_after=wait)
         if status < 300 or status == 408 or status >= 500:
             raise Uncertain(operation, f"answered {status}; the message may have been stored", status=status)
         if of_message is not None and status == _FINALISED:
             raise Uncertain(operation, f"answered {status}: MESH has the whole message", status=status)
         if of_message is not None and status in (404, 410):
-            raise Gone(operation, f"MESH has no such message begun (answered {status})", status=status)
+            raise NotFound(operation, f"MESH has no such message begun (answered {status})", status=status)
         raise self._refusal(operation, answer)
 
     def _read_failure(self, operation: str, answer: _Answer, *, may_be_gone: bool) -> MeshError:
         status = answer.status
         if status in _WAIT or status >= 500 or status < 300:
             wait = answers.retry_after(answer.headers.get("Retry-After"), self._clock())
-            return Busy(operation, f"answered {status}", status=status, retry_after=wait)
+            return RetryLater(operation, f"answered {status}", status=status, retry_after=wait)
         if may_be_gone and status in (404, 410):
-            return Gone(operation, f"no such message (answered {status})", status=status)
+            return NotFound(operation, f"no such message (answered {status})", status=status)
         return self._refusal(operation, answer)
 
     def _refusal(self, operation: str, answer: _Answer) -> MeshError:
@@ -559,20 +562,20 @@ class MeshClient:
                 problem += f"; our clock is {abs(skew) / 3600:.1f} hours {'ahead' if skew > 0 else 'behind'}"
                 return WrongClock(operation, problem, status=status, clock_skew=skew)
             return Authentication(operation, problem, status=status, clock_skew=skew)
-        said = answers.refusal(answer.body)
-        problem = " ".join(part for part in (f"answered {status}", said.event, said.code) if part)
-        if said.code in ERROR_CODES:
-            problem += f": {ERROR_CODES[said.code]}"
-        if said.fields:
-            problem += f" (at fault: {', '.join(said.fields)})"
+        refusal = answers.refusal(answer.body)
+        problem = " ".join(part for part in (f"answered {status}", refusal.event, refusal.code) if part)
+        if refusal.code in ERROR_CODES:
+            problem += f": {ERROR_CODES[refusal.code]}"
+        if refusal.fields:
+            problem += f" (at fault: {', '.join(refusal.fields)})"
         return Refused(
             operation,
             problem,
             status=status,
-            event=said.event,
-            code=said.code,
-            message_id=said.message_id,
-            fields=said.fields,
+            event=refusal.event,
+            code=refusal.code,
+            message_id=refusal.message_id,
+            fields=refusal.fields,
         )
 
     def _clock_skew(self, answer: _Answer) -> float | None:
@@ -582,12 +585,14 @@ class MeshClient:
     @staticmethod
     def _understood(operation: str, answer: _Answer, value: _Value | None) -> _Value:
         if value is None:
-            raise Busy(operation, f"answered {answer.status} with a body that makes no sense", status=answer.status)
+            raise RetryLater(
+                operation, f"answered {answer.status} with a body that makes no sense", status=answer.status
+            )
         return value
 
 
 class _Collector:
-    """Joins the chunks of one download, checking each against its headers and the whole against the limits."""
+    """Joins the chunks of one download, checking them against the headers and the whole against the limits."""
 
     def __init__(self, sink: Sink, maximum_bytes: int, *, as_served: bool) -> None:
         self._sink = sink
@@ -622,7 +627,7 @@ class _Collector:
             raise DamagedContent("download", f"chunk {number}: {damage}")
 
     def finished(self) -> MessageHeaders:
-        """Return the first chunk's headers. Raises DamagedContent, WrongChecksum where the whole does not have it."""
+        """Return the first chunk's headers. Raises DamagedContent; WrongChecksum if the whole does not match."""
         if self._first is None:
             raise DamagedContent("download", "nothing came")
         if not self._as_served and self._checksum.contradicts:
@@ -634,7 +639,7 @@ class _Collector:
             return iter(raw)
         if head.content_encoding not in ("gzip", "x-gzip"):
             raise compression.Damaged("its content encoding is not gzip")
-        # A report has no content, whatever its headers say about the encoding of it.
+        # A report has no content, whatever the headers say about the encoding.
         return iter(()) if head.is_report and head.content_length == 0 else compression.inflated(raw)
 
     def _check_sequence(self, head: MessageHeaders, number: int, *, last: bool) -> None:
@@ -662,7 +667,7 @@ class _Counted:
 
 
 def _answer(response: httpx.Response) -> _Answer:
-    """Read a short answer. The body of an error may be lost, damaged or endless: its status is enough."""
+    """Read a short answer. The body of an error may be lost, damaged or endless: the status is enough."""
     body = bytearray()
     try:
         for block in response.iter_raw():
@@ -698,8 +703,8 @@ def _interrupted(operation: str, error: httpx.HTTPError) -> MeshError:
     if _certificate_refused(error):
         return Authentication(operation, "MESH does not accept our client certificate")
     if isinstance(error, _NO_CONNECTION):
-        return NeverLeft(operation, f"no connection ({failed})")
-    return Busy(operation, f"the answer was lost ({failed})")
+        return NotSent(operation, f"no connection ({failed})")
+    return RetryLater(operation, f"the answer was lost ({failed})")
 
 
 def _upload_failure(operation: str, error: Exception, body: _Body) -> MeshError:
@@ -707,17 +712,17 @@ def _upload_failure(operation: str, error: Exception, body: _Body) -> MeshError:
     if _certificate_refused(error):
         return Authentication(operation, "MESH does not accept our client certificate")
     if isinstance(error, _NO_CONNECTION):
-        return NeverLeft(operation, f"no connection ({failed})")
+        return NotSent(operation, f"no connection ({failed})")
     if not body.may_have_arrived:
-        # The headers promise a body, and a request without its end is none.
-        return NeverLeft(operation, f"the connection failed before the content left ({failed})")
+        # The headers announce a body, and MESH does not process an incomplete request.
+        return NotSent(operation, f"the connection failed before the content left ({failed})")
     return Uncertain(operation, f"the answer was lost ({failed}); the message may have been stored")
 
 
 def _certificate_refused(error: BaseException) -> bool:
-    """Whether the TLS layer below says that the server refused our certificate.
+    """Whether the TLS layer reports that the server refused our certificate.
 
-    With TLS 1.3 that is heard only on the first read, after the request was written; a server that has refused the
+    With TLS 1.3 that shows only on the first read, after the request was written; a server that has refused the
     certificate has processed nothing of it.
     """
     cause: BaseException | None = error

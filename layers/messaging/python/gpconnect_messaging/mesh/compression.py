@@ -1,8 +1,7 @@
-"""gzip towards MESH, and strict, bounded gunzip of what comes back.
+"""gzip for uploads to MESH, and strict, bounded gunzip for downloads.
 
-Towards MESH it is ISA-L that compresses: a tenth of zlib's time at about level 9's size (docs/adr/0017). What comes
-back is read by zlib. The common decoders accept a gzip stream that ends early, and go on after its end. Here a stream
-is right or it is damaged.
+ISA-L compresses uploads: a tenth of zlib's time at about level 9's size (docs/adr/0017). zlib reads downloads. Common
+decoders accept a gzip stream that ends early, and read past the end. Here such a stream is damaged.
 """
 
 import struct
@@ -13,10 +12,10 @@ from typing import IO, BinaryIO
 
 from isal import isal_zlib
 
-from gpconnect_messaging.opening import MOST_MEMBERS
+from gpconnect_messaging.safe_parsing import MOST_MEMBERS
 
-# ISA-L's, from 0 to 3: 2 takes 1's time for a little less size, and 3 takes half as much again for none
-# (`make bench-mesh`).
+# ISA-L's levels are 0 to 3: level 2 takes the time of level 1 for a slightly smaller size; level 3 takes half as much
+# time again for no gain (`make bench-mesh`).
 LEVEL = 2
 _GZIP = 16 + zlib.MAX_WBITS
 _BLOCK = 256 * 1024
@@ -27,15 +26,15 @@ _IN_MEMORY = 8 * 1024 * 1024
 
 
 def compressed(content: bytes, *, level: int = LEVEL) -> bytes:
-    """Return the content as one gzip stream, which holds neither time nor name."""
+    """Return the content as one gzip stream without time or name."""
     compressor = isal_zlib.compressobj(level, zlib.DEFLATED, _GZIP)
     return compressor.compress(content) + compressor.flush()
 
 
 def compressed_file(content: BinaryIO, *, level: int = LEVEL) -> tuple[IO[bytes], int]:
-    """Return a file with the gzip'd content of a file from its start, and its length in bytes.
+    """Return a file with the gzip'd content of a whole file, and the length in bytes.
 
-    The caller closes the file. As with `compressed`, only its content counts.
+    The caller closes the file. As with `compressed`, the stream has no time or name.
     """
     compressor = isal_zlib.compressobj(level, zlib.DEFLATED, _GZIP)
     file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - handed to the caller
@@ -53,14 +52,13 @@ def compressed_file(content: BinaryIO, *, level: int = LEVEL) -> tuple[IO[bytes]
 
 
 def gzipped(blocks: Iterable[bytes], length: int, *, level: int | None = LEVEL, at_least: int = 0) -> Iterator[bytes]:
-    """Compress `length` bytes on their way, as one gzip stream of at least `at_least` bytes; None: store them only.
+    """Compress `length` bytes while streaming, as one gzip stream of at least `at_least` bytes; level None only stores.
 
-    The end of the stream is made only when the blocks have run out, so whoever gives them can still break it off. A
-    stream that would become too short goes on without compression from where that shows: MESH refuses chunks under
-    5 MB, and how far content can be compressed is known only afterwards. Blocks are at most 256 KiB.
-    Raises ValueError where the blocks are not `length` bytes in all.
+    The stream ends only after the last block, so the source can still break it off. A stream that would become too
+    short goes on without compression: MESH refuses chunks under 5 MB, and the compressed size is known only
+    afterwards. Blocks are at most 256 KiB. Raises ValueError if the blocks are not `length` bytes in all.
     """
-    # Only zlib can store: ISA-L's level 0 is its fastest compression.
+    # Only zlib can store: ISA-L's level 0 is the fastest compression.
     store = zlib.compressobj(0, zlib.DEFLATED, -zlib.MAX_WBITS)
     deflate = store if level is None else isal_zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
     checksum, taken, made = 0, 0, len(_HEADER)
@@ -81,16 +79,15 @@ def gzipped(blocks: Iterable[bytes], length: int, *, level: int | None = LEVEL, 
     yield deflate.flush() + struct.pack("<II", checksum, taken & 0xFFFFFFFF)
 
 
-class Damaged(ValueError):  # noqa: N818 - what the content is
+class Damaged(ValueError):  # noqa: N818 - named for the condition
     """A gzip stream that is truncated, corrupt or followed by something else; the text says which."""
 
 
 def inflated(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """Decompress one gzip stream, yielding at most 256 KiB at a time however well it was compressed.
 
-    The stream may have several members, as RFC 1952 allows, but nothing else may follow its end, not even padding.
-    Raises Damaged, at the latest when the blocks run out. The caller counts what it takes, and stops when it has had
-    enough.
+    The stream may have several members, as RFC 1952 allows, but nothing else may follow the end, not even padding.
+    Raises Damaged, at the latest after the last block. The caller must limit the total size.
     """
     decompressor, members = zlib.decompressobj(_GZIP), 1
     for block in blocks:

@@ -1,4 +1,4 @@
-"""Who we are to MESH: mailbox, password, the environment's shared key, and the client certificate for mutual TLS."""
+"""Credentials for MESH: mailbox, password, the environment's shared key, the client certificate for mutual TLS."""
 
 import os
 import re
@@ -19,9 +19,9 @@ _MAILBOX = re.compile(r"[A-Z0-9]{1,50}", re.ASCII)
 
 @dataclass(frozen=True, kw_only=True)
 class MailboxCredentials:
-    """One mailbox's credentials; its repr shows the mailbox only.
+    """One mailbox's credentials; the repr shows the mailbox only.
 
-    Certificates and key are PEM text. Raises ValueError, naming the field, for what MESH could never accept.
+    Certificates and key are PEM text. Raises ValueError, naming the field, for values that MESH could never accept.
     """
 
     mailbox: str
@@ -72,7 +72,7 @@ class MailboxCredentials:
         try:
             return certificate.expiry(self.client_certificate)
         except ValueError:
-            return None  # `tls_context` says so, louder
+            return None  # `tls_context` raises for it
 
     def tls_context(self) -> ssl.SSLContext:
         """Build the context of a connection: TLS 1.2 or better, MESH's certificate and host name always verified.
@@ -93,13 +93,12 @@ class MailboxCredentials:
         return context
 
     def _load_client_certificate(self, context: ssl.SSLContext, certificate: str, key: str) -> None:
-        # OpenSSL's loader in Python reads files only: the key is on disk, for our user alone, as long as the load
-        # takes.
+        # Python's loader reads files only: the key is on disk while it loads, readable for this user alone.
         descriptor, path = tempfile.mkstemp(suffix=".pem")
         try:
             with os.fdopen(descriptor, "w", encoding="ascii", errors="replace") as file:
                 file.write(f"{certificate.strip()}\n{key.strip()}\n")
-            # A key with a passphrase must fail, not ask for it at a terminal that nobody watches.
+            # A key with a passphrase must fail, not prompt at a terminal.
             context.load_cert_chain(path, password=lambda: b"")
         except (ssl.SSLError, ValueError):
             raise ValueError(f"the client certificate and key of mailbox {self.mailbox} are not usable PEM") from None

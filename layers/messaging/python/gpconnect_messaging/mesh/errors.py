@@ -1,23 +1,23 @@
-"""What can go wrong between us and MESH, split by what the caller must do.
+"""The errors of the MESH client, split by what the caller must do.
 
     MeshError
-    ├── NeverLeft         nothing reached MESH: do it again, as often as wanted
-    ├── Busy              MESH asked us to wait, or a read was interrupted: do it again after `retry_after`
+    ├── NotSent           nothing reached MESH: repeat it at any time
+    ├── RetryLater        MESH asked us to wait, or a read was interrupted: repeat it after `retry_after`
     ├── Uncertain         an upload may or may not have been stored: find out before sending it again
-    ├── Refused           MESH answered no: stop, the same request is never right later
-    ├── Authentication    MESH does not accept who we are: read the secret afresh, try once more, then stop
+    ├── Refused           MESH refused the request: stop, the same request is never right later
+    ├── Authentication    MESH does not accept the credentials: read the secret again, try once more, then stop
     │   └── WrongClock    our clock is too far from MESH's: stop, no other secret would help
-    ├── Gone              the message is not there (any more): note it and go on
-    └── DamagedContent    the message came, but is not what was sent: keep it as served, tell a person
+    ├── NotFound          the message is not there (any more): record it and go on
+    └── DamagedContent    the message came, but is damaged: keep it as served, notify a person
         └── WrongChecksum all of it came, and only the sender's checksum differs: the reader may still understand it
 
-MESH does not recognise duplicates, so only `NeverLeft` and `Busy` may lead to a second upload without asking first.
+MESH does not recognise duplicates, so only `NotSent` and `RetryLater` may lead to a second upload without asking first.
 
 Nothing here carries a header value, a body, a token or an httpx exception (those hold the request, and with it the
 patient's details in `Mex-To`): only the operation, the status, and MESH's own short codes.
 """
 
-# MESH's error codes in our own words. Source: MESH API description, "Error codes"; EPL codes: MESH endpoint lookup
+# MESH's error codes with our descriptions. Source: MESH API description, "Error codes"; EPL codes: MESH endpoint lookup
 # guidance.
 ERROR_CODES = {
     "02": "the data is missing or cannot be read",
@@ -41,12 +41,12 @@ ERROR_CODES = {
 
 
 def known_code(text: str | None) -> str:
-    """Give an error code that MESH's documentation lists, or say that it is none: anything else is not repeated."""
+    """Return a documented error code, or a placeholder: undocumented codes are not repeated."""
     return (text if text in ERROR_CODES else "a code that we do not know") if text else "no code"
 
 
 class MeshError(Exception):
-    """Base of everything that this package raises about MESH. `operation` is what was tried, such as "send"."""
+    """Base of all errors that this package raises about MESH. `operation` is the attempted call, such as "send"."""
 
     def __init__(self, operation: str, problem: str, *, status: int | None = None) -> None:
         super().__init__(f"MESH {operation}: {problem}")
@@ -55,12 +55,12 @@ class MeshError(Exception):
         self.status = status
 
 
-class NeverLeft(MeshError):  # noqa: N818 - named for what the caller must do
+class NotSent(MeshError):  # noqa: N818 - named for what the caller must do
     """No complete request reached MESH (no connection, or none free): repeating it is safe."""
 
 
-class Busy(MeshError):  # noqa: N818 - named for what the caller must do
-    """MESH could not serve the request now. `retry_after`: the seconds it asked for, None where it named no time."""
+class RetryLater(MeshError):  # noqa: N818 - named for what the caller must do
+    """MESH could not serve the request now. `retry_after`: the seconds MESH asked for, None if it named no time."""
 
     def __init__(
         self, operation: str, problem: str, *, status: int | None = None, retry_after: float | None = None
@@ -70,10 +70,10 @@ class Busy(MeshError):  # noqa: N818 - named for what the caller must do
 
 
 class Uncertain(MeshError):  # noqa: N818 - named for what the caller must do
-    """An upload whose answer was lost or makes no sense: MESH may have stored it, and would store a second one too.
+    """An upload whose answer was lost or is malformed: MESH may have stored it, and would store a second one too.
 
-    `message_id` is MESH's id of the message where it is known (a last chunk's always is): tracking can then tell what
-    became of it. Without one, only a second upload of the same bytes can make sure.
+    `message_id` is MESH's id of the message if known (a last chunk's always is): tracking then has the outcome.
+    Without one, only a second upload of the same bytes can make sure.
     """
 
     def __init__(
@@ -84,9 +84,9 @@ class Uncertain(MeshError):  # noqa: N818 - named for what the caller must do
 
 
 class Refused(MeshError):  # noqa: N818 - named for what the caller must do
-    """MESH's final no. `event` and `code` are MESH's own (such as "SEND" and "12"), None where it gave none.
+    """MESH's final refusal. `event` and `code` are MESH's own (such as "SEND" and "12"), None without one.
 
-    `message_id` is set where MESH gave the refused upload an id: useful to its support desk, and no sign of success.
+    `message_id` is set if MESH gave the refused upload an id: useful to MESH's support desk, and no sign of success.
     `fields` names the headers or parameters that MESH found fault with.
     """
 
@@ -111,8 +111,8 @@ class Refused(MeshError):  # noqa: N818 - named for what the caller must do
 class Authentication(MeshError):  # noqa: N818 - named for what the caller must do
     """MESH does not accept our token or certificate; nothing was stored.
 
-    `clock_skew`: seconds by which our clock is ahead of MESH's (negative: behind), None where MESH did not give its
-    time. MESH refuses a token whose time is two hours or more away from its own.
+    `clock_skew`: seconds by which our clock is ahead of MESH's (negative: behind), None if MESH did not give a time.
+    MESH refuses a token whose time is two hours or more off.
     """
 
     def __init__(
@@ -123,19 +123,19 @@ class Authentication(MeshError):  # noqa: N818 - named for what the caller must 
 
 
 class WrongClock(Authentication):
-    """MESH refused a token whose time is far from its own: whoever runs this machine must correct its clock."""
+    """MESH refused a token because of the time: an administrator must correct this machine's clock."""
 
 
-class Gone(MeshError):  # noqa: N818 - named for what the caller must do
+class NotFound(MeshError):  # noqa: N818 - named for what the caller must do
     """The message does not exist, has expired, or was acknowledged and removed (404, 410)."""
 
 
 class DamagedContent(MeshError):  # noqa: N818 - named for what the caller must do
-    """A received message that is truncated, oversized, or fails its own length, encoding, sequence or checksum."""
+    """A received message that is truncated, oversized, or fails the check of length, encoding, sequence or checksum."""
 
 
 class WrongChecksum(DamagedContent):
-    """All of a message came, as its other headers promise, and only its sender's checksum does not agree.
+    """All of a message came, as the other headers say, and only the sender's checksum differs.
 
-    Senders compute it over other bytes, too, so whether the content is damaged is for its reader to say.
+    Senders compute it over other bytes, too, so the reader of the content decides whether it is damaged.
     """

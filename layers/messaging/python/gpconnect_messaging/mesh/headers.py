@@ -1,12 +1,12 @@
-"""The values of MESH's request headers: what is allowed in them.
+"""Validates the values of MESH's request headers.
 
-Header values are ASCII here. A name with an accent must be made ASCII by whoever knows how (routing, the subject's
-rules): dropping or replacing letters at this level could change whom a message is for.
+Header values are ASCII here. The caller folds accented names to ASCII (routing, the subject's rules): dropping or
+replacing letters at this level could change whom a message is for.
 """
 
 from collections.abc import Iterator, Mapping
 
-# Longest value of each header that MESH accepts, in characters (MESH API description, "Send message").
+# Longest value that MESH accepts per header, in characters (MESH API description, "Send message").
 LONGEST = {
     "Mex-To": 100,
     "Mex-WorkflowID": 300,
@@ -20,9 +20,9 @@ REQUIRED = ("Mex-To", "Mex-WorkflowID")
 
 
 def checked(headers: Mapping[str, str | None]) -> dict[str, str]:
-    """Return the headers that have a value, having checked each.
+    """Return the headers that have a value, checked.
 
-    Raises ValueError naming the header, never its value: those of `Mex-To` and `Mex-Subject` identify a patient.
+    Raises ValueError naming the header, never the value: those of `Mex-To` and `Mex-Subject` identify a patient.
     """
     for name in REQUIRED:
         if name in headers and not headers[name]:

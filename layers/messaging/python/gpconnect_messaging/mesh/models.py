@@ -1,4 +1,4 @@
-"""What goes to MESH and what it answers, as values. Fields that can identify a patient stay out of every repr."""
+"""Requests to MESH and answers from it, as values. Fields that can identify a patient stay out of every repr."""
 
 import re
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ _SENT_TO = re.compile(r"[!-~]{1,100}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outgoing:
-    """The headers of one message to send. Values are ASCII; `headers.LONGEST` has their greatest lengths.
+class OutboundMessage:
+    """The headers of one message to send. Values are ASCII; `headers.LONGEST` has the longest lengths.
 
     `to` is a mailbox id or an automatic-routing address (GPCM-SD-CS-067), `local_id` the sender's ODS code
     (GPCM-SD-CS-080).
@@ -25,8 +25,8 @@ class Outgoing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sent:
-    """MESH took the message. Keep `message_id`: MESH's reports name the message by nothing else."""
+class SendReceipt:
+    """MESH took the message. Keep `message_id`: MESH's reports name the message only by it."""
 
     message_id: str
 
@@ -50,9 +50,9 @@ class ChunkRange:
 
 @dataclass(frozen=True, kw_only=True)
 class MessageHeaders:
-    """What MESH says about a message in our inbox. A text is empty, and a value None, where MESH sent no such header.
+    """The headers of a message in the inbox. A text is empty, and a value None, if MESH sent no such header.
 
-    The status fields and `linked_message_id` matter in a report: the latter is the MESH id of our message that failed.
+    The status fields and `linked_message_id` matter in a report: the latter is the MESH id of the failed message.
     """
 
     message_id: str
@@ -77,20 +77,20 @@ class MessageHeaders:
 
     @property
     def is_report(self) -> bool:
-        """Whether MESH itself reports the fate of a message of ours."""
+        """Whether this is MESH's report about a sent message."""
         return self.message_type == "REPORT"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReceivedMessage(MessageHeaders):
-    """A message with its whole content, all chunks joined; a report's is empty."""
+    """A message with the whole content, all chunks joined; a report's is empty."""
 
     body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tracking:
-    """Where a message of ours is. Times are UTC.
+    """The state of a sent message. Times are UTC.
 
     `status` is MESH's word in small letters, such as `accepted` or `acknowledged`. The latter means collected by the
     recipient's system, not read by anyone.
@@ -134,7 +134,7 @@ class EndpointLookup:
 
     @property
     def only(self) -> str | None:
-        """The id of the one mailbox; None where there are none or several, or where it is no id that can be sent to."""
+        """The id of the one mailbox; None with none or several, or an id that cannot be sent to."""
         if len(self.mailboxes) != 1 or not _SENT_TO.fullmatch(self.mailboxes[0].mailbox_id):
             return None
         return self.mailboxes[0].mailbox_id

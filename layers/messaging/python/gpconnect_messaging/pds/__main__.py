@@ -1,7 +1,7 @@
-"""See whether PDS accepts an environment's application: `python -m gpconnect_messaging.pds --url … --secret …`.
+"""Check whether PDS accepts an environment's application: `python -m gpconnect_messaging.pds --url … --secret …`.
 
-It asks for a token and names no patient. The secret is read from Secrets Manager with the AWS credentials at hand.
-Exit status 0: accepted; 1: it says what to correct.
+The command requests a token and names no patient. It reads the secret from Secrets Manager with your AWS credentials.
+Exit status 0: accepted; 1: the output says what to correct.
 """
 
 import argparse
@@ -10,25 +10,25 @@ from collections.abc import Callable, Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gpconnect_messaging.faults import describe
 from gpconnect_messaging.pds.client import PdsClient
-from gpconnect_messaging.pds.errors import Busy, CredentialsError, PdsError
+from gpconnect_messaging.pds.errors import CredentialsError, PdsError, RetryLater
 from gpconnect_messaging.pds.vault import ApplicationVault
+from gpconnect_messaging.safe_errors import describe
 
 
 class Unlimited:
     """No budget: a token does not count towards the application's rate."""
 
     def reserve(self, longest: float) -> float:
-        """Refuse: nobody is looked up here."""
-        raise Busy("lookup", f"nobody is looked up here, however long one waits ({longest} s)")
+        """Refuse: this command makes no lookups."""
+        raise RetryLater("lookup", f"this command makes no lookups, however long one waits ({longest} s)")
 
     def pause(self, seconds: float) -> None:
         """Do nothing."""
 
 
 def check(client: PdsClient) -> str | None:
-    """Say what is wrong with the credentials; None where PDS accepts them. For a command line, or a doctor."""
+    """Return the fault of the credentials; None if PDS accepts them. For the command line and `gpcm doctor`."""
     try:
         client.check()
     except (PdsError, CredentialsError) as problem:
@@ -39,12 +39,12 @@ def check(client: PdsClient) -> str | None:
 
 
 def main(arguments: Sequence[str] | None = None, open_client: Callable[[str, str], PdsClient] | None = None) -> int:
-    """Run the command; `open_client` is given the address and the secret's name."""
+    """Run the command; `open_client` takes the address and the secret's name."""
     parser = argparse.ArgumentParser(prog="python -m gpconnect_messaging.pds", description=__doc__)
     parser.add_argument("--url", required=True, help="such as https://int.api.service.nhs.uk")
     parser.add_argument("--secret", required=True, help="the secret's name: the stack's output PdsSecretName")
-    given = parser.parse_args(arguments)
-    problem = check((open_client or _open)(given.url, given.secret))
+    options = parser.parse_args(arguments)
+    problem = check((open_client or _open)(options.url, options.secret))
     sys.stdout.write(f"{problem}\n" if problem else "PDS accepts the application's credentials.\n")
     return 1 if problem else 0
 

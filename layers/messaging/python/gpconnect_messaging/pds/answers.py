@@ -1,9 +1,9 @@
-"""What PDS can say about an NHS number, as values, and how its answers are read.
+"""PDS's answers about an NHS number, as values, and their reader.
 
     Answer = Found | NoPractice | Restricted | Superseded | Invalidated | NotFound
 
-Source: PDS FHIR API description, "Get patient details". PDS is read tolerantly: what we do not use may have any form.
-What a person could be known by is left out of every repr.
+Source: PDS FHIR API description, "Get patient details". The reader is tolerant: unused fields may have any form.
+Identifying fields stay out of every repr.
 """
 
 import calendar
@@ -17,7 +17,7 @@ from typing import Any
 _UNRESTRICTED, _REDACTED = "U", "REDACTED"
 _ODS_CODE = re.compile(r"[A-Z0-9]{3,10}", re.ASCII)
 _NO_PRACTICE = frozenset({"V81997", "V81998", "V81999"})
-"""What the organisation directory has in place of a practice: none, not applicable, not known."""
+"""The organisation directory's codes for no practice: none, not applicable, not known."""
 _FHIR_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?(?:T.*)?", re.ASCII)
 _CODE = re.compile(r"[A-Z][A-Z_]{2,60}", re.ASCII)
 _DEATH_NOTIFICATION = "DeathNotificationStatus"
@@ -28,7 +28,7 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Practice:
-    """A GP practice: its ODS code, and its name where it is known (PDS itself gives the code only)."""
+    """A GP practice: ODS code, and name if known (PDS gives only the code)."""
 
     ods_code: str
     name: str | None = None
@@ -36,17 +36,17 @@ class Practice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """What PDS has of a person, as far as a message depends on it. Absent is None: PDS has people without a name."""
+    """The details of a person on which a message depends. Absent is None: PDS has people without a name."""
 
     family: str | None = field(repr=False)
     birth_date: str | None = field(repr=False)
-    """As PDS writes it: YYYY-MM-DD, and shorter where the day or month is not known."""
+    """As PDS writes it: YYYY-MM-DD, and shorter if the day or month is not known."""
     deceased: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The person, and the practice that they are registered with today."""
+    """The person, and the practice where they are registered today."""
 
     person: Person
     practice: Practice
@@ -68,7 +68,7 @@ class Restricted:
 
 @dataclass(frozen=True, slots=True)
 class Superseded:
-    """The NHS number was replaced by another, whose record PDS gives in its place."""
+    """The NHS number was replaced by another, whose record PDS returns instead."""
 
     by: str = field(repr=False)
 
@@ -80,7 +80,7 @@ class Invalidated:
 
 @dataclass(frozen=True, slots=True)
 class NotFound:
-    """PDS has nobody with the NHS number."""
+    """PDS has no person with the NHS number."""
 
 
 Answer = Found | NoPractice | Restricted | Superseded | Invalidated | NotFound
@@ -88,13 +88,13 @@ Answer = Found | NoPractice | Restricted | Superseded | Invalidated | NotFound
 BY_CODE: Mapping[str, Answer] = {
     "RESOURCE_NOT_FOUND": NotFound(),
     "INVALIDATED_RESOURCE": Invalidated(),
-    "INVALID_RESOURCE_ID": NotFound(),  # no well-formed NHS number to PDS: nobody can have it
+    "INVALID_RESOURCE_ID": NotFound(),  # not well-formed for PDS: no person can have it
 }
-"""The error codes that answer the question; every other one says that it was not answered."""
+"""The error codes that are answers; all others are failures."""
 
 
 def json_object(body: bytes) -> Json | None:
-    """Read a body; None where it is not a JSON object."""
+    """Read a body; None if it is not a JSON object."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
@@ -103,7 +103,7 @@ def json_object(body: bytes) -> Json | None:
 
 
 def error_codes(content: Json) -> list[str]:
-    """List the codes of an OperationOutcome's issues, such as RESOURCE_NOT_FOUND; nothing else of them is repeated."""
+    """List the codes of an OperationOutcome's issues, such as RESOURCE_NOT_FOUND, and nothing else of them."""
     codings = (
         coding
         for issue in _objects(content.get("issue"))
@@ -113,12 +113,12 @@ def error_codes(content: Json) -> list[str]:
 
 
 def read_patient(asked: str, content: Json, today: date) -> Answer | None:
-    """Read the Patient that PDS gave for the NHS number `asked`; None where it is no Patient."""
-    given = content.get("id")
-    if content.get("resourceType", "Patient") != "Patient" or not isinstance(given, str):
+    """Read the Patient that PDS returned for the NHS number `asked`; None if it is no Patient."""
+    returned = content.get("id")
+    if content.get("resourceType", "Patient") != "Patient" or not isinstance(returned, str):
         return None
-    if given != asked:
-        return Superseded(given)
+    if returned != asked:
+        return Superseded(returned)
     labels = {label.get("code") for label in _objects(_object(content.get("meta")).get("security"))}
     if _REDACTED in labels:
         return Invalidated()
@@ -127,14 +127,14 @@ def read_patient(asked: str, content: Json, today: date) -> Answer | None:
         birth_date=_text(content.get("birthDate")),
         deceased=_deceased(content),
     )
-    if labels != {_UNRESTRICTED}:  # R and V, and whatever else: no label at all promises nothing either
+    if labels != {_UNRESTRICTED}:  # R, V, other labels, or no label at all
         return Restricted(person)
     practice = _practice(_objects(content.get("generalPractitioner")), today)
     return Found(person, practice) if practice else NoPractice(person)
 
 
 def _practice(references: Iterable[Json], today: date) -> Practice | None:
-    """Choose the practice whose period covers today: never the first, and of several the latest begun."""
+    """Choose the practice whose period covers today, not simply the first; of several, the latest."""
     active = []
     for reference in references:
         identifier = _object(reference.get("identifier"))
@@ -142,11 +142,11 @@ def _practice(references: Iterable[Json], today: date) -> Practice | None:
         period = _object(identifier.get("period") or reference.get("period"))
         if _ODS_CODE.fullmatch(code) and code not in _NO_PRACTICE and _covers(period, today):
             active.append((_begins(period), Practice(ods_code=code, name=_text(reference.get("display")))))
-    return max(active, key=lambda each: each[0])[1] if active else None
+    return max(active, key=lambda dated: dated[0])[1] if active else None
 
 
 def _family(names: Iterable[Json], today: date) -> str | None:
-    """Choose the usual name: the one in force today, or else the latest begun, which PDS has no successor of."""
+    """Choose the usual name: the one in force today, or else the latest, which has no successor."""
     usual = [name for name in names if name.get("use", "usual") == "usual"]
     in_force = [name for name in usual if _covers(_object(name.get("period")), today)] or usual
     latest = max(in_force, key=lambda name: _begins(_object(name.get("period"))), default=None)
@@ -167,7 +167,7 @@ def _deceased(content: Json) -> bool:
 
 
 def _covers(period: Json, day: date) -> bool:
-    """Whether a period holds on a day; both its ends belong to it, and a missing one leaves it open."""
+    """Whether a period includes a day; both ends are inclusive, and a missing end leaves it open."""
     start, end = _day(period.get("start"), last=False), _day(period.get("end"), last=True)
     return (start is None or start <= day) and (end is None or day <= end)
 
@@ -177,20 +177,20 @@ def _begins(period: Json) -> date:
 
 
 def _day(text: object, *, last: bool) -> date | None:
-    """Read a FHIR date or time as its day; of a year or a month alone the first, or the last, day."""
-    found = _FHIR_DATE.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
+    """Read the day of a FHIR date or time; of a year or a month alone the first, or the last, day."""
+    match = _FHIR_DATE.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
         return None
-    year = int(found[1])
-    month = int(found[2] or (12 if last else 1))
+    year = int(match[1])
+    month = int(match[2] or (12 if last else 1))
     try:
-        return date(year, month, int(found[3] or (calendar.monthrange(year, month)[1] if last else 1)))
+        return date(year, month, int(match[3] or (calendar.monthrange(year, month)[1] if last else 1)))
     except ValueError:
         return None
 
 
 def _objects(value: object) -> list[Json]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _object(value: object) -> Json:

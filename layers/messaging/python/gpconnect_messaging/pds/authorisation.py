@@ -1,7 +1,7 @@
-"""Access tokens: asked for with a signed JWT, kept until shortly before they end, shared by all threads of a process.
+"""Access tokens: requested with a signed JWT, cached until shortly before they end, shared by a process's threads.
 
-A refused JWT makes the secret be read afresh, in case its key was rotated, and is tried once more with what it then
-holds. Source: as `credentials`.
+After a refused JWT the secret is read again, in case the key was rotated, and tried once more. Source: as
+`credentials`.
 """
 
 import re
@@ -16,19 +16,19 @@ import httpx
 from gpconnect_messaging.mesh.answers import http_date, retry_after
 from gpconnect_messaging.pds.answers import json_object
 from gpconnect_messaging.pds.credentials import ApplicationCredentials
-from gpconnect_messaging.pds.errors import Authentication, Busy, PdsError, Unavailable, WrongClock
+from gpconnect_messaging.pds.errors import Authentication, PdsError, RetryLater, Unavailable, WrongClock
 from gpconnect_messaging.pds.exchange import ANSWER_SECONDS, Answered, exchange
 
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _MARGIN = timedelta(seconds=30)
-"""A token is given up this long before it ends, so that it does not end on its way."""
+"""A token is renewed this long before it ends, so that it does not end in flight."""
 _TOLERATED_SKEW = 30.0
 _DAY = 86_400
 _BEARER = re.compile(r"[!-~]{1,10000}")
-"""What a header can carry; RFC 6750 allows less."""
+"""Characters that a header can carry; RFC 6750 allows fewer."""
 _OPERATION = "token"
 
-# The platform says in words, and not in codes, which part of the JWT it refuses.
+# The platform names the refused part of the JWT in words, not in codes.
 _REFUSED_PARTS = (
     ("'kid'", "no public key is registered for the application under the secret's key_id"),
     ("'iss'", "the secret's application_key is not an application of this environment"),
@@ -41,13 +41,13 @@ _REFUSED_PARTS = (
 
 
 class Vault(Protocol):
-    """Where the credentials come from."""
+    """The source of the credentials."""
 
     def credentials(self) -> ApplicationCredentials:
-        """Find them. Raises CredentialsError."""
+        """Return them. Raises CredentialsError."""
 
     def forget(self) -> None:
-        """Read them afresh next time."""
+        """Read them again next time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class _Token:
 
 
 class Authorisation:
-    """Gives the token of the moment."""
+    """Provides the current token."""
 
     def __init__(
         self,
@@ -75,25 +75,25 @@ class Authorisation:
         self._asking = threading.Lock()
 
     def token(self, seconds: float = ANSWER_SECONDS) -> str:
-        """Return a token that is good for a while yet, waiting so many seconds for a new one (twice for a rotated key).
+        """Return a valid token, waiting up to `seconds` for a new one (twice that for a rotated key).
 
         Raises PdsError, CredentialsError.
         """
         with self._asking:
             credentials = self._vault.credentials()
-            kept = self._token
-            if kept is None or kept.credentials != credentials or self._clock() >= kept.until:
-                self._token = kept = self._ask_again_if_refused(credentials, seconds)
-            return kept.text
+            token = self._token
+            if token is None or token.credentials != credentials or self._clock() >= token.until:
+                self._token = token = self._ask_again_if_refused(credentials, seconds)
+            return token.text
 
     def refused(self, token: str) -> None:
-        """Forget a token that PDS did not accept, unless another took its place meanwhile."""
+        """Forget a token that PDS did not accept, unless another replaced it meanwhile."""
         with self._asking:
             if self._token is not None and self._token.text == token:
                 self._token = None
 
     def check(self) -> None:
-        """Try the credentials without asking about anybody. Raises PdsError, CredentialsError."""
+        """Try the credentials without a lookup. Raises PdsError, CredentialsError."""
         with self._asking:
             self._vault.forget()
             self._token = self._ask(self._vault.credentials(), ANSWER_SECONDS)
@@ -131,15 +131,15 @@ class Authorisation:
         status = answer.status
         if status == 429:
             wait = retry_after(answer.headers.get("Retry-After"), asked_at)
-            return Busy(_OPERATION, "too many requests", status=status, retry_after=wait)
+            return RetryLater(_OPERATION, "too many requests", status=status, retry_after=wait)
         if status not in (400, 401, 403):
             return Unavailable(_OPERATION, f"answered {status}", status=status)
-        said = str((json_object(answer.body) or {}).get("error_description", ""))
+        description = str((json_object(answer.body) or {}).get("error_description", ""))
         theirs = http_date(answer.headers.get("Date"))
         skew = (asked_at - theirs).total_seconds() if theirs else None
-        part = next((ours for theirs_, ours in _REFUSED_PARTS if theirs_ in said), None)
-        # A clock that is off as well must not hide a key that was rotated: what the platform names comes first.
-        if "'exp'" in said or (part is None and skew is not None and abs(skew) > _TOLERATED_SKEW):
+        part = next((sentence for phrase, sentence in _REFUSED_PARTS if phrase in description), None)
+        # A clock that is off as well must not hide a rotated key: the part that the platform names comes first.
+        if "'exp'" in description or (part is None and skew is not None and abs(skew) > _TOLERATED_SKEW):
             return WrongClock(_OPERATION, _clock_problem(skew), status=status, seconds=skew)
         part = part or "the signed JWT was not accepted"
         return Authentication(_OPERATION, f"{part} (answered {status})", status=status)
@@ -152,7 +152,7 @@ def _clock_problem(skew: float | None) -> str:
 
 
 def _seconds(value: object) -> int | None:
-    """Read `expires_in`, which the platform writes as text; more than a day is as good as a day."""
+    """Read `expires_in`, which the platform writes as text; more than a day counts as a day."""
     if isinstance(value, str) and value.isascii() and value.isdecimal():
         value = int(value[:9])
     return min(value, _DAY) if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

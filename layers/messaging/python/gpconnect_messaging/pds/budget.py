@@ -1,9 +1,9 @@
-"""The application's rate, shared by every function that runs: each request to PDS first reserves its moment.
+"""The application's rate, shared by all running functions: every request to PDS first reserves a moment.
 
-One small item in the ledger's table holds the first moment that is still free. Reserving moves it on by one interval
-(a fifth of a second at five requests a second) in one conditional update, so two functions never get the same moment,
-and however many ask, the moments that they get are an interval apart. Nothing is reserved further away than the caller
-will wait: then it is Busy, and the queue or the hold window brings the request again.
+One small item in the ledger's table holds the first free moment. Reserving moves it on by one interval (a fifth of a
+second at five requests a second) in one conditional update, so two functions never get the same moment, and all
+reserved moments are an interval apart. A moment beyond the caller's longest wait is not reserved: `reserve` raises
+RetryLater, and the queue or the hold window brings the request again.
 """
 
 import time
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import ClientError
 
 from gpconnect_messaging.conflicts import past_transactions
-from gpconnect_messaging.pds.errors import Busy
+from gpconnect_messaging.pds.errors import RetryLater
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -24,13 +24,13 @@ _TRIES = 8
 
 
 class Budget(Protocol):
-    """What the client asks before each request."""
+    """The rate limit that the client asks before every request."""
 
     def reserve(self, longest: float) -> float:
-        """Reserve the next free moment; return in how many seconds it is. Raises Busy beyond `longest` seconds."""
+        """Reserve the next free moment; return the seconds until then. Raises RetryLater beyond `longest` seconds."""
 
     def pause(self, seconds: float) -> None:
-        """Let nobody send for so long: PDS asked for it."""
+        """Block all requests for so many seconds, as PDS asked."""
 
 
 class SharedBudget:
@@ -45,7 +45,7 @@ class SharedBudget:
         self._clock = clock
 
     def reserve(self, longest: float) -> float:
-        """Reserve the next free moment; return in how many seconds it is. Raises Busy beyond `longest` seconds."""
+        """Reserve the next free moment; return the seconds until then. Raises RetryLater beyond `longest` seconds."""
         for _ in range(_TRIES):
             now = self._now()
             if self._take_now(now):
@@ -56,15 +56,15 @@ class SharedBudget:
             if self._first_free() > now + int(longest * 1000):
                 break
             # Between the two updates the first free moment passed, or another function took it: try again.
-        raise Busy("lookup", "our share of PDS is used up for as long as we would wait", retry_after=longest)
+        raise RetryLater("lookup", "our share of PDS is used up for as long as we would wait", retry_after=longest)
 
     def pause(self, seconds: float) -> None:
-        """Let nobody send for so long: PDS asked for it. A longer pause stands."""
+        """Block all requests for so many seconds, as PDS asked. A longer pause stays."""
         until = self._now() + int(seconds * 1000)
         self._update("SET next_at = :until", "attribute_not_exists(next_at) OR next_at <= :until", {":until": until})
 
     def _take_now(self, now: int) -> bool:
-        """Take this very moment, if no later one was reserved."""
+        """Take the present moment, if no later one was reserved."""
         taken = self._update(
             "SET next_at = :after",
             "attribute_not_exists(next_at) OR next_at <= :now",
@@ -86,7 +86,7 @@ class SharedBudget:
         return _number(answer.get("Item", {}))
 
     def _update(self, expression: str, condition: str, values: dict[str, int]) -> int | None:
-        """Move the first free moment; return where to, None where the condition does not hold."""
+        """Move the first free moment; return the new one, None if the condition does not hold."""
         try:
             answer = past_transactions(
                 lambda: self._client.update_item(

@@ -1,19 +1,19 @@
 """The PDS FHIR API, as far as sending needs it: one patient's details by NHS number.
 
-A lookup takes a bounded time, whatever happens: it waits for its turn in the budget, tries again what may pass, with
-jitter, and gives up in time for its caller to do something else. How an answer is read:
+A lookup takes a bounded time: it waits for the budget, retries passing failures with jitter, and gives up in time for
+the caller to go on. The meaning of an answer:
 
-| answer | becomes |
+| answer | result |
 |---|---|
-| 200 with a Patient; 404 or 400 with a code that answers the question | an `Answer` |
+| 200 with a Patient; 404 or 400 with a code of `answers.BY_CODE` | an `Answer` |
 | 401 | once more with a new token, then Authentication |
 | 403 | Authentication: the application may not use PDS |
-| 429 | all functions pause as Retry-After says; tried again in time, else Busy |
-| 408, 5xx, no answer, nonsense | tried again in time, else Unavailable |
+| 429 | all functions pause as Retry-After says; tried again in time, else RetryLater |
+| 408, 5xx, no answer, a malformed one | tried again in time, else Unavailable |
 | any other 4xx | Refused, with PDS's code |
 
-The NHS number is in the URL by the API's design. It stays there: httpx's own log line of each request is dropped, and
-no error of ours repeats a URL.
+The NHS number is in the URL by the API's design. It stays there: httpx's log line of the request is dropped, and
+the errors repeat no URL.
 """
 
 import logging
@@ -34,22 +34,22 @@ from gpconnect_messaging.pds import answers
 from gpconnect_messaging.pds.answers import Answer
 from gpconnect_messaging.pds.authorisation import Authorisation, Vault
 from gpconnect_messaging.pds.budget import Budget
-from gpconnect_messaging.pds.errors import Authentication, Busy, PdsError, Refused, Unavailable
+from gpconnect_messaging.pds.errors import Authentication, PdsError, Refused, RetryLater, Unavailable
 from gpconnect_messaging.pds.exchange import ANSWER_SECONDS, CONNECT_SECONDS, Answered, exchange
 
 LONGEST_LOOKUP = 8.0
 """Seconds. A builder takes five requests a run, within a minute."""
 _FOR_THE_ANSWER = 1.5
-"""Seconds of a lookup that no turn in the budget may use up: whoever asks at the very end only wastes a request."""
+"""Seconds of a lookup that the wait for the budget may not use up: a call at the very end only wastes a request."""
 _TRIES = 3
 _PAUSE_WITHOUT_RETRY_AFTER, _LONGEST_PAUSE = 1.0, 60.0
-"""Seconds for which all functions pause after a 429; whatever it asks for beyond that, it will say again."""
+"""Seconds for which all functions pause after a 429; PDS repeats a longer wish with the next 429."""
 _API, _TOKEN = "/personal-demographics/FHIR/R4", "/oauth2/token"
 _OPERATION: Final = "lookup"
 
 
 class _WithoutPatients(logging.Filter):
-    """Drops log records that name a patient's URL, at any level and whoever turned it on."""
+    """Drops log records with a patient's URL, at any level."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return "/Patient/" not in record.getMessage()
@@ -61,7 +61,7 @@ logging.getLogger("httpx").addFilter(_WithoutPatients())
 class PdsClient:
     """PDS for one application. Safe to share between threads.
 
-    `url` is the platform's address without a path or slash at its end, such as https://int.api.service.nhs.uk.
+    `url` is the platform's address without a path or trailing slash, such as https://int.api.service.nhs.uk.
     """
 
     def __init__(
@@ -86,13 +86,13 @@ class PdsClient:
         self._longest = longest
 
     def lookup(self, nhs_number: str, *, correlation: UUID, organisation: str, today: date) -> Answer:
-        """Ask who has the NHS number, and with which practice they are registered `today`.
+        """Look up the person with the NHS number, and the practice where they are registered `today`.
 
-        `correlation` ties PDS's audit to ours; `organisation` is the ODS code of those for whom we ask. Raises PdsError
-        and CredentialsError, and what the budget's store raises.
+        `correlation` links PDS's audit to ours; `organisation` is the ODS code of the sending organisation. Raises
+        PdsError, CredentialsError, and the errors of the budget's store.
         """
         end = self._clock() + self._longest
-        # One lookup is one request to PDS, however often it is tried: a new id would be a new request.
+        # All tries of one lookup are one request to PDS: a new id would be a new request.
         headers = {
             "Accept": "application/fhir+json",
             "NHSD-End-User-Organisation-ODS": organisation,
@@ -109,14 +109,14 @@ class PdsClient:
                 self._sleep(wait)
             try:
                 return self._attempt(nhs_number, headers, today, end)
-            except (Busy, Unavailable) as passing:
+            except (RetryLater, Unavailable) as passing:
                 failure = passing
         raise failure
 
     def check(self) -> None:
-        """See whether the platform accepts our credentials, without naming a patient: it asks for a token only.
+        """Check whether the platform accepts the credentials, without naming a patient, by requesting a token.
 
-        Raises PdsError, CredentialsError, each saying what to correct.
+        Raises PdsError, CredentialsError, which say what to correct.
         """
         self._authorisation.check()
 
@@ -131,7 +131,7 @@ class PdsClient:
             answer = self._ask(nhs_number, {**headers, "Authorization": f"Bearer {token}"}, self._left(end))
             if answer.status != 401 or last:
                 break
-            # Tokens can be withdrawn before they end: a new one is asked for, once.
+            # Tokens can be revoked before they end: a new one is requested, once.
             self._authorisation.refused(token)
         return self._read(nhs_number, answer, today)
 
@@ -157,7 +157,7 @@ class PdsClient:
         if status == 429:
             wait = retry_after(answer.headers.get("Retry-After"), self._now())
             self._budget.pause(min(wait or _PAUSE_WITHOUT_RETRY_AFTER, _LONGEST_PAUSE))
-            raise Busy(_OPERATION, "too many requests", status=status, retry_after=wait)
+            raise RetryLater(_OPERATION, "too many requests", status=status, retry_after=wait)
         if status == 408 or status >= 500:
             raise Unavailable(_OPERATION, f"answered {status}", status=status)
         named = f" with {', '.join(codes)}" if codes else ""
@@ -166,9 +166,9 @@ class PdsClient:
 
 
 def _wait(failure: PdsError, attempt: int) -> float:
-    """How long to wait before an attempt: what PDS asked for, and at random a little more."""
-    asked = failure.retry_after if isinstance(failure, Busy) else None
-    return (asked or 0.0) + random.uniform(0.05, 0.25 * 2**attempt)  # noqa: S311 - spreads retries, hides nothing
+    """Return the wait before an attempt: the time that PDS asked for, plus jitter."""
+    requested = failure.retry_after if isinstance(failure, RetryLater) else None
+    return (requested or 0.0) + random.uniform(0.05, 0.25 * 2**attempt)  # noqa: S311 - spreads retries, hides nothing
 
 
 def _connections() -> httpx.Client:

@@ -1,4 +1,4 @@
-"""Who we are to NHS England's API platform: an application, and the private key that signs its JWTs.
+"""Credentials for NHS England's API platform: an application, and the private key that signs the JWTs.
 
 Source: "Application-restricted RESTful APIs - signed JWT authentication" (RS512; `kid` names the registered public
 key; `iss` and `sub` are the API key; `aud` is the exact token URL; `jti` is used once; `exp` at most 5 minutes away).
@@ -37,7 +37,7 @@ class ApplicationCredentials:
 
     @classmethod
     def from_secret(cls, secret: Mapping[str, object]) -> Self:
-        """Read the secret's fields. Raises CredentialsError, which names the field and never its value."""
+        """Read the secret's fields. Raises CredentialsError, which names the field and never the value."""
 
         def text(name: str) -> str:
             value = secret.get(name)
@@ -46,7 +46,7 @@ class ApplicationCredentials:
             return value.strip()
 
         pem = text("private_key")
-        _rsa_key(pem)  # an unusable key is told here, and not by a lookup
+        _rsa_key(pem)  # an unusable key fails here, and not in a lookup
         return cls(application_key=text("application_key"), key_id=text("key_id"), private_key=pem)
 
     def assertion(self, token_url: str, at: datetime) -> str:

@@ -1,19 +1,19 @@
-"""Why PDS gave no answer, split by what the caller must do.
+"""The errors of the PDS client, split by what the caller must do.
 
     PdsError
-    ├── Busy              PDS, or our own share of it, asks us to wait: try again after `retry_after`
-    ├── Unavailable       no answer, or none that makes sense: try again later
+    ├── RetryLater        PDS, or our share of the rate, asks us to wait: try again after `retry_after`
+    ├── Unavailable       no answer, or a malformed one: try again later
     ├── Refused           PDS does not take such a request: software or onboarding must be corrected
-    └── Authentication    PDS does not accept who we are: correct the secret or the registered key
+    └── Authentication    PDS does not accept the application: correct the secret or the registered key
         └── WrongClock    our clock is too far from PDS's: correct it, no other key would help
 
 Nothing here carries a URL, a header, a body, a token or an httpx exception: the NHS number is in the URL by the API's
-design. Texts are ours; of PDS's own words only its published codes are repeated.
+design. Of PDS's own words only published codes are repeated.
 """
 
 
 class PdsError(Exception):
-    """Base of everything that this package raises about PDS. `operation` is what was tried, such as "lookup"."""
+    """Base of all errors that this package raises about PDS. `operation` is the attempted call, such as "lookup"."""
 
     def __init__(self, operation: str, problem: str, *, status: int | None = None) -> None:
         super().__init__(f"PDS {operation}: {problem}")
@@ -22,8 +22,8 @@ class PdsError(Exception):
         self.status = status
 
 
-class Busy(PdsError):  # noqa: N818 - named for what the caller must do
-    """Too many requests at once. `retry_after`: the seconds to wait, None where no time was named."""
+class RetryLater(PdsError):  # noqa: N818 - named for what the caller must do
+    """Too many requests at once. `retry_after`: the seconds to wait, None if PDS named no time."""
 
     def __init__(
         self, operation: str, problem: str, *, status: int | None = None, retry_after: float | None = None
@@ -33,11 +33,11 @@ class Busy(PdsError):  # noqa: N818 - named for what the caller must do
 
 
 class Unavailable(PdsError):  # noqa: N818 - named for what the caller must do
-    """PDS did not answer, or answered with something that is none of its answers."""
+    """PDS did not answer, or the answer is malformed."""
 
 
 class Refused(PdsError):  # noqa: N818 - named for what the caller must do
-    """PDS's final no to the request as such: the same request is never right later."""
+    """PDS's final refusal: the same request is never right later."""
 
 
 class Authentication(PdsError):  # noqa: N818 - named for what the caller must do
@@ -45,7 +45,7 @@ class Authentication(PdsError):  # noqa: N818 - named for what the caller must d
 
 
 class WrongClock(Authentication):
-    """PDS refused a JWT whose times do not fit its own clock. `seconds` we are ahead (negative: behind), if known."""
+    """PDS refused a JWT because of the times. `seconds`: how far our clock is ahead (negative: behind), if known."""
 
     def __init__(
         self, operation: str, problem: str, *, status: int | None = None, seconds: float | None = None
@@ -55,4 +55,4 @@ class WrongClock(Authentication):
 
 
 class CredentialsError(Exception):
-    """The application's secret is missing or unusable: whoever keeps the secrets must correct it."""
+    """The application's secret is missing or unusable: an administrator must correct it."""

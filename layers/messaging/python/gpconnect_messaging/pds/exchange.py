@@ -1,6 +1,6 @@
-"""One request to NHS England's platform and its whole answer, in bounded time and size.
+"""One request to NHS England's platform and the whole answer, in bounded time and size.
 
-httpx's own timeouts start anew with every byte that comes, so an answer that drips would be waited for without end.
+httpx's timeouts start anew with every received byte, so a dripping answer would never time out.
 """
 
 import time
@@ -18,7 +18,7 @@ _LARGEST_ANSWER = 2 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An HTTP answer, read to its end."""
+    """A complete HTTP answer."""
 
     status: int
     headers: Mapping[str, str]
@@ -32,15 +32,15 @@ def exchange(
     seconds: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> Answered:
-    """Send a request and read its answer, for about so many seconds at most. Raises Unavailable, silent on the URL."""
+    """Send a request and read the answer, for about so many seconds at most. Raises Unavailable, without the URL."""
     end = clock() + seconds
     timeout = httpx.Timeout(min(ANSWER_SECONDS, seconds), connect=min(CONNECT_SECONDS, seconds))
     request.extensions["timeout"] = timeout.as_dict()
     body = bytearray()
-    # Errors are raised outside the except block: an httpx exception holds the request, and would hang on as the
+    # Errors are raised outside the except block: an httpx exception holds the request, and would stay as the
     # context.
     try:
-        # A redirect would carry the token and the NHS number to somewhere else.
+        # A redirect would carry the token and the NHS number to another host.
         answer = http.send(request, stream=True, follow_redirects=False)
         try:
             for block in answer.iter_bytes():

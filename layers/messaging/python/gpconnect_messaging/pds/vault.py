@@ -1,4 +1,4 @@
-"""Finds the application's credentials in Secrets Manager, and keeps them for five minutes.
+"""Reads the application's credentials from Secrets Manager, and caches them for five minutes.
 
 So a rotated key takes effect without a deployment: within five minutes, and at once when PDS refuses the old one.
 """
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from gpconnect_messaging.keeping import KEPT_SECONDS, Kept, read_secret
+from gpconnect_messaging.cache import KEPT_SECONDS, TtlCache, read_secret
 from gpconnect_messaging.pds.credentials import ApplicationCredentials
 from gpconnect_messaging.pds.errors import CredentialsError
 
@@ -23,15 +23,15 @@ class ApplicationVault:
     ) -> None:
         self._client = client
         self._secret = secret
-        self._kept: Kept[ApplicationCredentials] = Kept(KEPT_SECONDS, clock)
+        self._cache: TtlCache[ApplicationCredentials] = TtlCache(KEPT_SECONDS, clock)
 
     def credentials(self) -> ApplicationCredentials:
-        """Find the credentials. Raises CredentialsError."""
-        return self._kept.get(self._secret, self._read)
+        """Return the credentials. Raises CredentialsError."""
+        return self._cache.get(self._secret, self._read)
 
     def forget(self) -> None:
-        """Read the secret afresh next time: PDS did not accept what we had."""
-        self._kept.forget(self._secret)
+        """Read the secret again next time: PDS did not accept the present one."""
+        self._cache.forget(self._secret)
 
     def _read(self) -> ApplicationCredentials:
         try:

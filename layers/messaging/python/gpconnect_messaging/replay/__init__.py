@@ -1,1 +1,1 @@
-"""Doing again what went wrong, by an operator's hand: dead letters back to their queues, messages sent once more."""
+"""Operators' tools for repeating failed work: resend messages, redrive dead letters, backfill the drop."""

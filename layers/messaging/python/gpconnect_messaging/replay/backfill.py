@@ -1,8 +1,8 @@
-"""Backfill: the requests that lie under a prefix of the drop bucket are put through the intake, at a rate, once.
+"""Backfill: submits the requests that lie under a prefix of the drop bucket, at a limited rate.
 
-The work is a Step Functions state machine's, where the environment has one (docs/adr/0023): it goes on though the
-operator's machine is switched off. A request that was taken in before is found by its object version, so that the same
-prefix can be given again.
+A Step Functions state machine does the work, where the environment has one (docs/adr/0023), so that it continues when
+the operator's machine is switched off. The builder recognises a request that was submitted before by the object
+version, so that a backfill of the same prefix can be repeated.
 """
 
 import json
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class BackfillError(Exception):
-    """It was not started, or did not end well; the message is a sentence that says what to do."""
+    """The backfill was not started, or failed; the message says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,32 +35,32 @@ class Backfill:
     drop_bucket: str
 
     def count(self, prefix: str) -> int:
-        """Count the requests under a prefix: the dry run."""
+        """Count the requests under a prefix, for a dry run."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.drop_bucket, Prefix=prefix)
-        return sum(is_request(found["Key"]) for page in pages for found in page.get("Contents", ()))
+        return sum(is_request(entry["Key"]) for page in pages for entry in page.get("Contents", ()))
 
     def start(self, prefix: str, *, actor: str, reason: str) -> str:
-        """Start it, and give its execution's ARN; recorded with who and why, and without the prefix, a sender's word.
+        """Start a backfill and return the execution's ARN. The audit trail omits the prefix, which a sender chose.
 
         Raises BackfillError where one is running (two at once would be twice as fast), ActorError, ReasonError.
         """
         checked_actor(actor)
         reason = checked_reason(reason)
         if self.states.list_executions(stateMachineArn=self.machine_arn, statusFilter="RUNNING")["executions"]:
-            raise BackfillError("A backfill is running: wait until it is done, so that its rate is kept.")
+            raise BackfillError("A backfill is running: wait until it is done, so that the rate is kept.")
         self.trail.record(actor, "backfill", details={"reason": reason})
-        wanted = json.dumps({"prefix": prefix})
-        return str(self.states.start_execution(stateMachineArn=self.machine_arn, input=wanted)["executionArn"])
+        parameters = json.dumps({"prefix": prefix})
+        return str(self.states.start_execution(stateMachineArn=self.machine_arn, input=parameters)["executionArn"])
 
     def follow(self, execution: str, rest: Callable[[], None] = lambda: time.sleep(5)) -> None:
         """Wait until an execution has put everything on the intake queue. Raises BackfillError where it failed."""
         while True:
-            found = self.states.describe_execution(executionArn=execution)
-            if found["status"] == "SUCCEEDED":
+            state = self.states.describe_execution(executionArn=execution)
+            if state["status"] == "SUCCEEDED":
                 return
-            if found["status"] != "RUNNING":
-                why = found.get("error", "no error is named")
+            if state["status"] != "RUNNING":
+                why = state.get("error", "no error is named")
                 raise BackfillError(
-                    f"The backfill ended as {found['status']} ({why}): look at its execution, then give it again."
+                    f"The backfill ended as {state['status']} ({why}): look at the execution, then start it again."
                 )
             rest()

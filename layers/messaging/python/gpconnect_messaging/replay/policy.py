@@ -1,9 +1,9 @@
-"""What a re-send does to a message, or a request that is none, by where it stands: a table, and why. Pure.
+"""The resend policy: a table of what a resend does, by status, with reasons. Pure.
 
-There are two ways. Unchanged sends the identical bytes under the same message id once more: a receiver that has them
-recognises them (20007). Rebuilt takes the kept request in again as a new one, under today's settings and code; of a
-message it makes the encounter's next version, which replaces the one before it (GPCM-SD-123, GPCM-SD-129). Of what
-never became a message both ways are the same. `docs/resend.md` is drawn from this table.
+There are two modes. *Unchanged* sends the identical bytes again under the same message id: a receiver that has them
+recognises them (20007). *Rebuilt* resubmits the kept request as a new one, under today's settings and code. The result
+is the encounter's next version, which replaces the one before it (GPCM-SD-123, GPCM-SD-129). For a request that never
+became a message both modes are the same. `docs/resend.md` is drawn from this table.
 """
 
 from collections.abc import Callable
@@ -12,19 +12,19 @@ from datetime import datetime
 from enum import StrEnum
 
 from gpconnect_messaging.itk3.response_codes import Level, Verdict, level_of
-from gpconnect_messaging.ledger.lifecycle import FactKind, History, Patience, Status, due_at
+from gpconnect_messaging.ledger.lifecycle import EventType, MessageHistory, Status, Timeouts, due_at
 from gpconnect_messaging.ledger.records import MessageRecord
 
 
-class Way(StrEnum):
+class ResendMode(StrEnum):
     """How to send again."""
 
     UNCHANGED = "unchanged"
     REBUILT = "rebuilt"
 
 
-class Action(StrEnum):
-    """What is done, in the words of a report."""
+class ResendAction(StrEnum):
+    """The action of a resend, as shown to operators."""
 
     QUEUE_FOR_SENDER = "put on the send queue again"
     QUEUE_FOR_BUILDER = "offered to the builder again"
@@ -34,113 +34,115 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """A message, or a request that is none, and what around it decides."""
+class ResendContext:
+    """A message or request, with the state around it that decides about a resend."""
 
     record: MessageRecord
     now: datetime
-    patience: Patience
+    timeouts: Timeouts
     newest_version: int
-    """The encounter's; the message's own where nothing came after it."""
+    """The newest version of the encounter."""
     is_kept: bool
-    """Whether the bytes that the way needs are still there: the message in the outbox, or the request in evidence."""
+    """Whether the bytes that the mode needs still exist: the message in the outbox, or the request in evidence."""
     origin_known: bool = True
-    """Whether it is known where the request's documents are."""
+    """Whether the folder and document versions of the request are known."""
     superseded: bool = False
-    """Whether a newer request for the encounter came, so that this one would be sent no more."""
+    """Whether a newer request for the encounter arrived, so that this one would no longer be sent."""
     siblings: tuple[Status, ...] = ()
-    """Where the other messages of the same request stand."""
+    """The statuses of the other messages of the same request."""
     again: str | None = None
-    """The id under which it was taken in again before, and dealt with."""
+    """The id under which the request was resubmitted and processed before."""
 
     @property
-    def history(self) -> History:
-        """What is recorded of it."""
+    def history(self) -> MessageHistory:
+        """The message history."""
         return self.record.history
 
 
 @dataclass(frozen=True, slots=True)
-class Unless:
-    """What stands in the way of an action, and what to do instead."""
+class Precondition:
+    """A condition that prevents an action, and what to do instead."""
 
-    holds: Callable[[Standing], bool]
+    holds: Callable[[ResendContext], bool]
     instead: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """A line of the table: what is done in a status, why that is safe, and unless what."""
+class ResendRule:
+    """A line of the table: the action in a status, why that is safe, and the conditions that prevent it."""
 
     status: Status
-    way: Way | None
+    way: ResendMode | None
     """None: either."""
-    action: Action
+    action: ResendAction
     why: str
-    unless: tuple[Unless, ...] = ()
+    unless: tuple[Precondition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
-    """What would happen, and why; `NONE` with what to do instead."""
+class ResendDecision:
+    """The action and the reason; for `NONE`, what to do instead."""
 
-    action: Action
+    action: ResendAction
     why: str
 
 
-_GONE = Unless(
-    lambda it: not it.is_kept, "What it would need is not kept any longer: have the sender drop the request again."
+_GONE = Precondition(
+    lambda context: not context.is_kept,
+    "The stored data that a resend needs no longer exists: have the sender drop the request again.",
 )
-_NO_ORIGIN = Unless(
-    lambda it: not it.origin_known,
-    "Where its documents are is not recorded: have the sender drop the request again.",
+_NO_ORIGIN = Precondition(
+    lambda context: not context.origin_known,
+    "The location of the documents is not recorded: have the sender drop the request again.",
 )
-_TAKEN_IN = Unless(
-    lambda it: it.again is not None, "It was taken in again before: look at that request and its messages."
+_RESUBMITTED = Precondition(
+    lambda context: context.again is not None, "It was resubmitted before: look at that request and the messages of it."
 )
-_NEWER_REQUEST = Unless(
-    lambda it: it.superseded, "A newer request for the encounter, or its deletion, came: that one counts."
+_NEWER_REQUEST = Precondition(
+    lambda context: context.superseded, "A newer request for the encounter, or a deletion, arrived: that one counts."
 )
-_LATER_VERSION = Unless(
-    lambda it: it.record.version < it.newest_version,
-    "A later version of the encounter took its place: look at that one.",
+_LATER_VERSION = Precondition(
+    lambda context: context.record.version < context.newest_version,
+    "A later version of the encounter replaced it: look at that one.",
 )
-_WITHDRAWN = Unless(
-    lambda it: bool(it.history.of(FactKind.WITHDRAWN)), "Its consultation was deleted: nothing of it may be sent."
+_WITHDRAWN = Precondition(
+    lambda context: bool(context.history.of(EventType.WITHDRAWN)),
+    "The consultation was deleted: nothing of it may be sent.",
 )
-_CONTRADICTORY = Unless(
-    lambda it: it.history.contradictory or bool(it.history.suspicious),
-    "What came back of it is contradictory or from elsewhere: clear that up with the practice, or accept the answer.",
+_CONTRADICTORY = Precondition(
+    lambda context: context.history.contradictory or bool(context.history.suspicious),
+    "The responses are contradictory or suspicious: clear that up with the practice, or accept the response.",
 )
 _NOT_THERE = frozenset({Status.REFUSED, Status.UNDELIVERED, Status.REJECTED})
-_ELSEWHERE = Unless(
-    lambda it: not set(it.siblings) <= _NOT_THERE,
-    "The same document went to somebody else as well, who has it or may have it: send it unchanged, or have a "
+_ELSEWHERE = Precondition(
+    lambda context: not set(context.siblings) <= _NOT_THERE,
+    "The same document also went to another recipient, who has it or may have it: send it unchanged, or have a "
     "corrected request dropped.",
 )
-_IN_DOUBT = Unless(
-    lambda it: it.history.unreported_copies > 0,
+_IN_DOUBT = Precondition(
+    lambda context: context.history.unreported_copies > 0,
     "An earlier upload of it may have arrived, and a new version would be a second document: send it unchanged, or ask "
     "the practice.",
 )
-_OF_A_MESSAGE = (_WITHDRAWN, _LATER_VERSION, _NEWER_REQUEST, _CONTRADICTORY)
-_SEND = (*_OF_A_MESSAGE, _GONE)
-_KEPT = (_TAKEN_IN, _NO_ORIGIN, _GONE)
-_TAKE_IN = (_NEWER_REQUEST, *_KEPT)
-_NEXT_VERSION = (*_OF_A_MESSAGE, _ELSEWHERE, *_KEPT)
+_FOR_ANY_MESSAGE = (_WITHDRAWN, _LATER_VERSION, _NEWER_REQUEST, _CONTRADICTORY)
+_SEND = (*_FOR_ANY_MESSAGE, _GONE)
+_KEPT = (_RESUBMITTED, _NO_ORIGIN, _GONE)
+_RESUBMIT = (_NEWER_REQUEST, *_KEPT)
+_NEXT_VERSION = (*_FOR_ANY_MESSAGE, _ELSEWHERE, *_KEPT)
 
 NOT_COLLECTED = "14"
-"""MESH's code of a message that nobody fetched for five days."""
+"""MESH's code of a message that was not collected for five days."""
 MENDABLE = frozenset(
     {
         *(f"100{number:02}" for number in range(1, 11)),
         *("20001", "20002", "20003", "20004", "20005", "20006", "20009", "20010", "20011", "20012"),
     }
 )
-"""The negative codes whose cause can lie in how we compose, or in how either side is set up."""
+"""The negative codes whose cause can lie in how the message is composed, or in the settings of either side."""
 
 
-def _only_not_collected(it: Standing) -> bool:
-    codes = {_digits(fact.details["code"]) for fact in it.history.of(FactKind.REPORT)}
+def _only_not_collected(context: ResendContext) -> bool:
+    codes = {_digits(event.details["code"]) for event in context.history.of(EventType.REPORT)}
     return codes == {NOT_COLLECTED}
 
 
@@ -148,164 +150,166 @@ def _digits(code: str) -> str:
     return code.rpartition("-")[2].strip()
 
 
-def _negative(it: Standing) -> set[str]:
+def _negative(context: ResendContext) -> set[str]:
     return {
-        str(fact.details["code"])
-        for fact in it.history.of(FactKind.RESPONSE)
-        if fact.details["verdict"] == Verdict.NEGATIVE
+        str(event.details["code"])
+        for event in context.history.of(EventType.RESPONSE)
+        if event.details["verdict"] == Verdict.NEGATIVE
     }
 
 
-def _not_due(it: Standing) -> bool:
-    due = due_at(it.history, it.patience)
-    return due is not None and due > it.now
+def _not_due(context: ResendContext) -> bool:
+    due = due_at(context.history, context.timeouts)
+    return due is not None and due > context.now
 
 
-_U, _R = Way.UNCHANGED, Way.REBUILT
-TABLE: tuple[Line, ...] = (
-    Line(
-        status=Status.INVALID, way=None, action=Action.TAKE_IN_AGAIN, unless=_TAKE_IN,
-        why="Nothing was sent of it, unless a reason names a message; once the setting, or the missing document, is "
-        "mended it is checked anew, as the next version.",
+_U, _R = ResendMode.UNCHANGED, ResendMode.REBUILT
+TABLE: tuple[ResendRule, ...] = (
+    ResendRule(
+        status=Status.INVALID, way=None, action=ResendAction.TAKE_IN_AGAIN, unless=_RESUBMIT,
+        why="Nothing of it was sent, unless a reason names a message. Once the setting or the missing document is "
+        "corrected, it is checked again, as the next version.",
     ),
-    Line(
-        status=Status.NOT_REQUIRED, way=None, action=Action.TAKE_IN_AGAIN,
-        why="Nothing was sent of it; it is decided on anew, under today's settings.",
+    ResendRule(
+        status=Status.NOT_REQUIRED, way=None, action=ResendAction.TAKE_IN_AGAIN,
+        why="Nothing of it was sent; it is decided on again, under today's settings.",
         unless=(
-            Unless(
-                lambda it: any(
-                    fact.details["requirement"] == "GPCM-SD-CS-073" for fact in it.history.of(FactKind.NOT_REQUIRED)
+            Precondition(
+                lambda context: any(
+                    event.details["requirement"] == "GPCM-SD-CS-073"
+                    for event in context.history.of(EventType.NOT_REQUIRED)
                 ),
                 "The request itself says that it is not clinically relevant: correct it and drop it again.",
             ),
-            Unless(
-                lambda it: any("repeats" in fact.details for fact in it.history.of(FactKind.NOT_REQUIRED)),
-                "It is a copy of a request that was taken in, which its history names: choose that one's messages.",
+            Precondition(
+                lambda context: any("repeats" in event.details for event in context.history.of(EventType.NOT_REQUIRED)),
+                "It is a copy of a request that the history names: choose that one's messages.",
             ),
-            *_TAKE_IN,
+            *_RESUBMIT,
         ),
     ),
-    Line(
-        status=Status.HELD, way=None, action=Action.QUEUE_FOR_BUILDER,
-        why="Its time has come, and the builder finds out what became of it before.",
+    ResendRule(
+        status=Status.HELD, way=None, action=ResendAction.QUEUE_FOR_BUILDER,
+        why="The hold window is over, and the builder finds any earlier result.",
         unless=(
-            Unless(
-                lambda it: it.history.waits_for_a_person, "It waits for a person: release it, or have it withdrawn."
+            Precondition(
+                lambda context: context.history.waits_for_a_person,
+                "It waits for a person: release it, or have it withdrawn.",
             ),
-            Unless(_not_due, "Its time has not come: it leaves by itself."),
+            Precondition(_not_due, "The hold window is not over: it is released by itself."),
         ),
     ),
-    Line(
-        status=Status.RELEASING, way=None, action=Action.QUEUE_FOR_BUILDER,
-        why="Its version is given; the builder makes the same messages again or finds them.",
+    ResendRule(
+        status=Status.RELEASING, way=None, action=ResendAction.QUEUE_FOR_BUILDER,
+        why="The version is given; the builder builds the same messages again or finds them.",
     ),
-    Line(
-        status=Status.RELEASED, way=None, action=Action.NONE,
-        why="It became messages, which its history names: choose those.",
+    ResendRule(
+        status=Status.RELEASED, way=None, action=ResendAction.NONE,
+        why="It became messages, which the history names: choose those.",
     ),
-    Line(
-        status=Status.SUPERSEDED, way=None, action=Action.NONE,
-        why="A newer request for the encounter took its place: that one counts.",
+    ResendRule(
+        status=Status.SUPERSEDED, way=None, action=ResendAction.NONE,
+        why="A newer request for the encounter replaced it: that one counts.",
     ),
-    Line(
-        status=Status.WITHDRAWN, way=None, action=Action.NONE,
-        why="Its consultation was deleted: nothing of it may be sent.",
+    ResendRule(
+        status=Status.WITHDRAWN, way=None, action=ResendAction.NONE,
+        why="The consultation was deleted: nothing of it may be sent.",
     ),
-    Line(
-        status=Status.TELL_PRACTICE, way=None, action=Action.NONE,
+    ResendRule(
+        status=Status.TELL_PRACTICE, way=None, action=ResendAction.NONE,
         why="It is a withdrawal: tell the practice, and record that it was told.",
     ),
-    Line(
-        status=Status.BUILT, way=_U, action=Action.QUEUE_FOR_SENDER, unless=(_GONE,),
+    ResendRule(
+        status=Status.BUILT, way=_U, action=ResendAction.QUEUE_FOR_SENDER, unless=(_GONE,),
         why="MESH has not taken it; the sender keeps to the wait that MESH asked for, and to the order of versions.",
     ),
-    Line(
-        status=Status.BUILT, way=_R, action=Action.NONE,
-        why="It is about to be sent as it is: see what becomes of it, or have it withdrawn and drop it again.",
+    ResendRule(
+        status=Status.BUILT, way=_R, action=ResendAction.NONE,
+        why="It is about to be sent: wait for the outcome, or have it withdrawn and drop it again.",
     ),
-    Line(
-        status=Status.SENDING, way=None, action=Action.NONE,
-        why="A sender has it: wait until its lease ends, after which it is resolved by itself.",
+    ResendRule(
+        status=Status.SENDING, way=None, action=ResendAction.NONE,
+        why="A sender has it: wait until the lease ends, after which it is resolved by itself.",
     ),
-    Line(
-        status=Status.UNCERTAIN, way=_U, action=Action.QUEUE_FOR_SENDER,
-        why="Its wait is over: the identical bytes go again, a possible duplicate that is recorded as one.",
-        unless=(Unless(_not_due, "Its wait is not over: tracking or the identical bytes resolve it by itself."), _GONE),
+    ResendRule(
+        status=Status.UNCERTAIN, way=_U, action=ResendAction.QUEUE_FOR_SENDER,
+        why="The wait is over: the identical bytes are sent again, and recorded as a possible duplicate.",
+        unless=(Precondition(_not_due, "The wait is not over: tracking or the identical bytes resolve it."), _GONE),
     ),
-    Line(
-        status=Status.UNCERTAIN, way=_R, action=Action.NONE,
+    ResendRule(
+        status=Status.UNCERTAIN, way=_R, action=ResendAction.NONE,
         why="The practice may have it: first it must be known whether it arrived.",
     ),
-    Line(
-        status=Status.SENT, way=None, action=Action.NONE,
-        why="MESH has it and its answers are not late: a second copy would help nobody. Wait until it is OVERDUE.",
+    ResendRule(
+        status=Status.SENT, way=None, action=ResendAction.NONE,
+        why="MESH has it and the responses are not late, so a second copy would not help. Wait until it is OVERDUE.",
     ),
-    Line(
-        status=Status.ACKNOWLEDGED, way=None, action=Action.NONE,
-        why="The practice's system has it: its answer is still due.",
+    ResendRule(
+        status=Status.ACKNOWLEDGED, way=None, action=ResendAction.NONE,
+        why="The practice's system has it: the business acknowledgement is still due.",
     ),
-    Line(
-        status=Status.REFUSED, way=_U, action=Action.SEND_AGAIN, unless=_SEND,
-        why="MESH refused the last upload. For a cause outside the message that is mended: the mailbox's workflows, a "
-        "recipient's mailbox.",
+    ResendRule(
+        status=Status.REFUSED, way=_U, action=ResendAction.SEND_AGAIN, unless=_SEND,
+        why="MESH refused the last upload. For a cause outside the message that is corrected: the mailbox's workflows, "
+        "or a recipient's mailbox.",
     ),
-    Line(
-        status=Status.REFUSED, way=_R, action=Action.TAKE_IN_AGAIN, unless=(_IN_DOUBT, *_NEXT_VERSION),
-        why="MESH took nothing. For a cause in our settings or code that is mended: the next version.",
+    ResendRule(
+        status=Status.REFUSED, way=_R, action=ResendAction.TAKE_IN_AGAIN, unless=(_IN_DOUBT, *_NEXT_VERSION),
+        why="MESH took nothing. For a cause in our settings or code that is corrected: the next version.",
     ),
-    Line(
-        status=Status.UNDELIVERED, way=_U, action=Action.SEND_AGAIN, unless=_SEND,
-        why="MESH reports that no practice has it. For one that nobody collected, or that MESH can route by now.",
+    ResendRule(
+        status=Status.UNDELIVERED, way=_U, action=ResendAction.SEND_AGAIN, unless=_SEND,
+        why="MESH reports that no practice has it. For one that was not collected, or that MESH can route by now.",
     ),
-    Line(
-        status=Status.UNDELIVERED, way=_R, action=Action.TAKE_IN_AGAIN,
-        why="MESH could not route it. For a cause in our settings that is mended, such as the form of birth dates.",
+    ResendRule(
+        status=Status.UNDELIVERED, way=_R, action=ResendAction.TAKE_IN_AGAIN,
+        why="MESH could not route it. For a cause in our settings that is corrected, such as the form of birth dates.",
         unless=(
-            Unless(
+            Precondition(
                 _only_not_collected,
-                "Nobody collected it, so nothing is wrong with it: send it again unchanged, and tell the practice.",
+                "It was not collected, so nothing is wrong with it: send it again unchanged, and tell the practice.",
             ),
             _IN_DOUBT,
             *_NEXT_VERSION,
         ),
     ),
-    Line(
-        status=Status.OVERDUE, way=_U, action=Action.SEND_AGAIN,
+    ResendRule(
+        status=Status.OVERDUE, way=_U, action=ResendAction.SEND_AGAIN,
         why="For a practice that says it has no such document; one that has it all the same recognises the message's "
         "id (20007). It stays OVERDUE until an answer comes.",
         unless=(
-            Unless(
-                lambda it: it.history.infrastructure_positive or it.history.business_positive,
+            Precondition(
+                lambda context: context.history.infrastructure_positive or context.history.business_positive,
                 "The practice's system answered, so it has the document: ask the practice.",
             ),
             *_SEND,
         ),
     ),
-    Line(
-        status=Status.OVERDUE, way=_R, action=Action.NONE,
+    ResendRule(
+        status=Status.OVERDUE, way=_R, action=ResendAction.NONE,
         why="The practice may have it, and a new version would be a second document: send it unchanged.",
     ),
-    Line(status=Status.DELIVERED, way=None, action=Action.NONE, why="The practice has it, and said so."),
-    Line(
-        status=Status.REJECTED, way=_U, action=Action.NONE,
+    ResendRule(status=Status.DELIVERED, way=None, action=ResendAction.NONE, why="The practice has it, and said so."),
+    ResendRule(
+        status=Status.REJECTED, way=_U, action=ResendAction.NONE,
         why="The receiver knows this message's id and rejected it: the same bytes meet the same answer.",
     ),
-    Line(
-        status=Status.REJECTED, way=_R, action=Action.TAKE_IN_AGAIN,
-        why="The receiver took nothing in. For a code whose cause is mended in our settings or code, or in its own "
-        "system: the next version.",
+    ResendRule(
+        status=Status.REJECTED, way=_R, action=ResendAction.TAKE_IN_AGAIN,
+        why="The receiver accepted nothing. For a code whose cause is corrected in our settings or code, or in the "
+        "receiver's system: the next version.",
         unless=(
-            Unless(
-                lambda it: it.history.void,
-                "It is void (20014), as is its replacement: have the document dropped as a new encounter.",
+            Precondition(
+                lambda context: context.history.void,
+                "It is void (20014), as is the replacement: have the document dropped as a new encounter.",
             ),
-            Unless(
-                lambda it: any(level_of(code) is Level.BUSINESS for code in _negative(it)),
+            Precondition(
+                lambda context: any(level_of(code) is Level.BUSINESS for code in _negative(context)),
                 "The practice itself said no: speak with it, and have a corrected request dropped.",
             ),
-            Unless(
-                lambda it: not _negative(it) <= MENDABLE,
-                "Its code names a duplicate, a failed replacement or a size: only its sender can mend that.",
+            Precondition(
+                lambda context: not _negative(context) <= MENDABLE,
+                "The code names a duplicate, a failed replacement or a size: only the sending system can correct that.",
             ),
             *_NEXT_VERSION,
         ),
@@ -313,15 +317,15 @@ TABLE: tuple[Line, ...] = (
 )  # fmt: skip
 
 
-def line_for(status: Status, way: Way) -> Line:
-    """Give the table's line; there is exactly one."""
+def line_for(status: Status, way: ResendMode) -> ResendRule:
+    """Return the table's line for a status and mode; there is exactly one."""
     return next(line for line in TABLE if line.status is status and line.way in (way, None))
 
 
-def judge(standing: Standing, way: Way) -> Ruling:
-    """Say what a re-send would do, and why; or why not, and what to do instead."""
-    line = line_for(standing.record.status, way)
-    for unless in line.unless:
-        if unless.holds(standing):
-            return Ruling(Action.NONE, unless.instead)
-    return Ruling(line.action, line.why)
+def judge(context: ResendContext, way: ResendMode) -> ResendDecision:
+    """Decide what a resend would do, and why; or why not, and what to do instead."""
+    line = line_for(context.record.status, way)
+    for precondition in line.unless:
+        if precondition.holds(context):
+            return ResendDecision(ResendAction.NONE, precondition.instead)
+    return ResendDecision(line.action, line.why)

@@ -1,40 +1,40 @@
-"""Send again: choose messages, say of each what would happen and why not otherwise, and do it.
+"""Resend: choose messages, plan what would happen to them and why, and carry out the plan.
 
-What is safe in which status is `policy.TABLE`. Everything is judged once more in the moment of acting, recorded with
-who did it and why before it takes effect, and safe to repeat after a crash at any place: an order is one conditional
-write, and what is on a queue twice is done once.
+`policy.TABLE` says which action is safe in which status. Every action is judged again at the moment of acting, and
+recorded with the actor and the reason before it takes effect. It is safe to repeat after a crash at any point: an order
+is one conditional write, and duplicates on a queue are processed once.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.audit import AuditTrail
-from gpconnect_messaging.ledger.lifecycle import FactKind, Patience, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, Status, Timeouts
 from gpconnect_messaging.ledger.orders import OrderBook
 from gpconnect_messaging.ledger.records import AuditEvent, MessageRecord, Order
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.operators import checked_actor, checked_reason
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
-from gpconnect_messaging.replay.pace import Pace
-from gpconnect_messaging.replay.policy import Action, Ruling, Standing, Way, judge
+from gpconnect_messaging.replay.policy import ResendAction, ResendContext, ResendDecision, ResendMode, judge
+from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.requests.identity import Identifiers, request_again_id
 from gpconnect_messaging.storage import Evidence, Outbox
 
-_FACTS = frozenset(kind.value for kind in FactKind)
+_EVENT_KINDS = frozenset(kind.value for kind in EventType)
 
 
 class ChoiceError(ValueError):
-    """The choice names nothing, or half of something: name messages, an encounter, a status, or a time window."""
+    """The choice is empty or incomplete: name messages, an encounter, a status, or a time window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Which messages, and requests that are none; what is given must hold together.
+    """Which messages and requests to resend; all criteria that are set must match.
 
-    `encounter` is the sender's own word, with its `mailbox`. `since` and `until` (with a time zone, both included)
-    choose what anything happened to in between; where a status is named as well, what stands in it now.
+    `encounter` is the sender's identifier, and needs a `mailbox`. `since` and `until` (with a time zone, both included)
+    choose messages with an event in between. `status` is the status now.
     """
 
     ids: tuple[str, ...] = ()
@@ -49,17 +49,17 @@ class Choice:
         if not (self.ids or self.encounter or self.status or self.since):
             raise ChoiceError("choose by message, by encounter, by status or by time")
         if self.encounter and not self.mailbox:
-            raise ChoiceError("an encounter is one of a mailbox: name that, too")
+            raise ChoiceError("an encounter belongs to a mailbox: name the mailbox, too")
         if (self.since is None) is not (self.until is None):
             raise ChoiceError("a time window has a beginning and an end")
         if self.since and self.until:
             if self.since.tzinfo is None or self.until.tzinfo is None:
-                raise ChoiceError("the times of a window need their time zone")
+                raise ChoiceError("the times of a window need a time zone")
             if self.since > self.until:
                 raise ChoiceError("the window's beginning is after its end")
 
     def takes(self, record: MessageRecord) -> bool:
-        """Say whether a record is chosen, whichever way it was found."""
+        """Whether a record matches all criteria."""
         return (
             (not self.ids or record.message_id in self.ids)
             and self.mailbox in (None, record.mailbox)
@@ -68,31 +68,30 @@ class Choice:
             and (
                 self.since is None
                 or self.until is None
-                or any(self.since <= fact.at <= self.until for fact in record.history.facts)
+                or any(self.since <= event.at <= self.until for event in record.history.events)
             )
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """What would happen to a message, or was done to it; holds nothing personal. `NONE` comes with what to do instead.
+    """What would happen to a message, or was done to it; no personal data. `NONE` comes with what to do instead.
 
-    `status` is None where the ledger has nothing of that id. `becomes` is the id of the new request that it is taken in
-    again as.
+    `status` is None where the ledger does not know the id. `becomes` is the id of the new request if it is resubmitted.
     """
 
     message_id: str
     mailbox: str | None
     version: int
     status: Status | None
-    action: Action
+    action: ResendAction
     why: str
     becomes: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resend:
-    """Sends again what an operator chooses."""
+    """Resends the messages that an operator chooses."""
 
     ledger: Ledger
     trail: AuditTrail
@@ -101,72 +100,76 @@ class Resend:
     evidence: Evidence
     send_queue: SendQueue
     intake_queue: IntakeQueue
-    patience: Patience
+    timeouts: Timeouts
     identifiers: Callable[[], Identifiers]
-    """Asked only where an encounter is chosen by the sender's own word for it."""
+    """Called only where an encounter is chosen by the sender's identifier."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def plan(self, choice: Choice, way: Way = Way.UNCHANGED) -> Iterator[Proposal]:
-        """Say of each chosen message what would happen, and why, or why not; nothing is changed."""
+    def plan(self, choice: Choice, way: ResendMode = ResendMode.UNCHANGED) -> Iterator[Proposal]:
+        """Yield what would happen to the chosen messages, and why, or why not; nothing is changed."""
         for message_id, record in self._chosen(choice):
             yield self._proposal(message_id, record, way)[0]
 
     def carry_out(
-        self, proposals: Iterable[Proposal], way: Way, *, actor: str, reason: str, pace: Pace
+        self, proposals: Iterable[Proposal], way: ResendMode, *, actor: str, reason: str, pace: RateLimiter
     ) -> Iterator[Proposal]:
-        """Do what was proposed, and say of each what was done: nothing, where it is not what it was.
+        """Carry out proposals, and yield the results: a message that has changed since is left alone.
 
-        `reason` is kept in the audit trail, and must name no patient. Raises ActorError, ReasonError;
-        ClientError and StorageError break it off: what was not done can be done by the same call again.
+        `reason` is kept in the audit trail, and must not name a patient. Raises ActorError, ReasonError. After a
+        ClientError or StorageError the same call can be repeated for the rest.
         """
         checked_actor(actor)
         reason = checked_reason(reason)
-        for proposed in proposals:
-            if proposed.action is Action.NONE:
-                yield proposed
+        for proposal in proposals:
+            if proposal.action is ResendAction.NONE:
+                yield proposal
                 continue
-            record = self.ledger.find(proposed.message_id)
-            current, standing = self._proposal(proposed.message_id, record, way)
-            if standing is None or current.action is not proposed.action:
-                yield _left(current, f"It changed since it was looked at. {current.why}")
+            record = self.ledger.find(proposal.message_id)
+            current, context = self._proposal(proposal.message_id, record, way)
+            if context is None or current.action is not proposal.action:
+                yield _unchanged(current, f"It changed since the plan was made. {current.why}")
                 continue
             pace.wait()
-            yield self._do(current, standing, way, actor, reason)
+            yield self._carry_out(current, context, way, actor, reason)
 
-    def _do(self, it: Proposal, standing: Standing, way: Way, actor: str, reason: str) -> Proposal:
-        record, details = standing.record, {"action": it.action.value, "way": way.value, "reason": reason}
-        match it.action:
-            case Action.SEND_AGAIN:
+    def _carry_out(
+        self, proposal: Proposal, context: ResendContext, way: ResendMode, actor: str, reason: str
+    ) -> Proposal:
+        record, details = context.record, {"action": proposal.action.value, "way": way.value, "reason": reason}
+        match proposal.action:
+            case ResendAction.SEND_AGAIN:
                 seen = record.history.identities
-                fact = lifecycle.resend_ordered(at=self.now(), actor=actor, attempts=record.history.attempts)
+                event = lifecycle.resend_ordered(at=self.now(), actor=actor, attempts=record.history.attempts)
                 change = self.ledger.record(
-                    record.message_id, fact, only_if=lambda history: history.identities == seen, while_newest=True
+                    record.message_id, event, only_if=lambda history: history.identities == seen, while_newest=True
                 )
                 if change is None or not change.recorded:
-                    return _left(it, "It changed just now: look at it again.")
+                    return _unchanged(proposal, "It changed just now: look at it again.")
                 self._note(record, actor, details)
                 self.send_queue.put(record.message_id, record.mailbox)
-            case Action.TAKE_IN_AGAIN:
+            case ResendAction.TAKE_IN_AGAIN:
                 origin = self.ledger.find_origin(record.request_id)
-                if origin is None or it.becomes is None:
-                    return _left(it, "It changed just now: look at it again.")
-                details["becomes"] = it.becomes
-                event = AuditEvent(
+                if origin is None or proposal.becomes is None:
+                    return _unchanged(proposal, "It changed just now: look at it again.")
+                details["becomes"] = proposal.becomes
+                audit_event = AuditEvent(
                     at=self.now(), actor=actor, what=_WHAT, message_id=record.message_id, mailbox=record.mailbox,
                     details=details,
                 )  # fmt: skip
-                if not self.orders.place(Order(request_id=it.becomes, of=record.request_id, origin=origin), event):
-                    self._note(record, actor, details)  # it was ordered before, and never came to the builder
-                self.intake_queue.again(it.becomes, record.mailbox)
-            case Action.QUEUE_FOR_SENDER:
+                if not self.orders.record(
+                    Order(request_id=proposal.becomes, of=record.request_id, origin=origin), audit_event
+                ):
+                    self._note(record, actor, details)  # it was ordered before, and never reached the builder
+                self.intake_queue.again(proposal.becomes, record.mailbox)
+            case ResendAction.QUEUE_FOR_SENDER:
                 self._note(record, actor, details)
                 self.send_queue.put(record.message_id, record.mailbox)
-            case Action.QUEUE_FOR_BUILDER:
+            case ResendAction.QUEUE_FOR_BUILDER:
                 self._note(record, actor, details)
                 self.intake_queue.release(record.message_id, record.mailbox)
-            case Action.NONE:
+            case ResendAction.NONE:
                 pass
-        return it
+        return proposal
 
     def _note(self, record: MessageRecord, actor: str, details: dict[str, str]) -> None:
         self.trail.record(actor, _WHAT, at=self.now(), message_id=record.message_id, details=details)
@@ -178,74 +181,80 @@ class Resend:
                 if record is None or choice.takes(record):
                     yield message_id, record
             return
-        found: Iterable[MessageRecord] = ()
+        records: Iterable[MessageRecord] = ()
         if choice.encounter and choice.mailbox:
-            found = self.ledger.find_by_encounter(self.identifiers().of_encounter(choice.mailbox, choice.encounter).key)
+            key = self.identifiers().of_encounter(choice.mailbox, choice.encounter).key
+            records = self.ledger.find_by_encounter(key)
         elif choice.status:
-            found = self.ledger.find_by_status(choice.status)
+            records = self.ledger.find_by_status(choice.status)
         elif choice.since and choice.until:
-            found = self._touched(choice.since, choice.until)
-        yield from ((record.message_id, record) for record in found if choice.takes(record))
+            records = self._with_event_between(choice.since, choice.until)
+        yield from ((record.message_id, record) for record in records if choice.takes(record))
 
-    def _touched(self, since: datetime, until: datetime) -> Iterator[MessageRecord]:
-        """Find what anything happened to in a window, in the order in which it first did."""
+    def _with_event_between(self, since: datetime, until: datetime) -> Iterator[MessageRecord]:
+        """Find the messages with an event in a time window, ordered by the first such event."""
         ids = dict.fromkeys(
-            event.message_id for event in self.trail.between(since, until) if event.message_id and event.what in _FACTS
+            event.message_id
+            for event in self.trail.between(since, until)
+            if event.message_id and event.what in _EVENT_KINDS
         )
-        yield from (record for each in ids if (record := self.ledger.find(each)))
+        yield from (record for message_id in ids if (record := self.ledger.find(message_id)))
 
-    def _proposal(self, message_id: str, record: MessageRecord | None, way: Way) -> tuple[Proposal, Standing | None]:
+    def _proposal(
+        self, message_id: str, record: MessageRecord | None, way: ResendMode
+    ) -> tuple[Proposal, ResendContext | None]:
         if record is None:
-            ruling = Ruling(Action.NONE, "The ledger has no message or refused request of this id: look by encounter.")
+            decision = ResendDecision(
+                ResendAction.NONE, "The ledger has no message or refused request of this id: look by encounter."
+            )
             return Proposal(
-                message_id=message_id, mailbox=None, version=0, status=None, action=ruling.action, why=ruling.why
+                message_id=message_id, mailbox=None, version=0, status=None, action=decision.action, why=decision.why
             ), None
-        standing = self._standing(record, way)
-        ruling = judge(standing, way)
-        becomes = str(request_again_id(record.request_id)) if ruling.action is Action.TAKE_IN_AGAIN else standing.again
+        context = self._context(record, way)
+        decision = judge(context, way)
+        resubmits = decision.action is ResendAction.TAKE_IN_AGAIN
+        becomes = str(request_again_id(record.request_id)) if resubmits else context.again
         return Proposal(
             message_id=message_id, mailbox=record.mailbox, version=record.version, status=record.status,
-            action=ruling.action, why=ruling.why, becomes=becomes,
-        ), standing  # fmt: skip
+            action=decision.action, why=decision.why, becomes=becomes,
+        ), context  # fmt: skip
 
-    def _standing(self, record: MessageRecord, way: Way) -> Standing:
+    def _context(self, record: MessageRecord, way: ResendMode) -> ResendContext:
         is_message = record.version > 0
-        unchanged = is_message and way is Way.UNCHANGED
+        unchanged = is_message and way is ResendMode.UNCHANGED
         encounter = self.ledger.encounter(record.encounter_key)
         origin = None if unchanged else self.ledger.find_origin(record.request_id)
         arrived = (origin.arrived if origin else None) or record.created_at
         newer = encounter.newest_request_id not in ("", record.request_id)
         later = is_message or (encounter.newest is not None and encounter.newest.stated > arrived)
-        kept = self.outbox.holds(record.message_id) if unchanged else self.evidence.holds_request(record.request_id)
-        return Standing(
+        is_kept = self.outbox.holds(record.message_id) if unchanged else self.evidence.holds_request(record.request_id)
+        return ResendContext(
             record=record,
             now=self.now(),
-            patience=self.patience,
+            timeouts=self.timeouts,
             newest_version=max(encounter.version, record.version) if is_message else record.version,
-            is_kept=kept,
+            is_kept=is_kept,
             origin_known=origin is not None,
             superseded=newer and later,
             siblings=self._siblings(record) if is_message and record.messages > 1 else (),
-            again=None if unchanged else self._taken_in_again(record.request_id),
+            again=None if unchanged else self._resubmitted(record.request_id),
         )
 
     def _siblings(self, record: MessageRecord) -> tuple[Status, ...]:
         version = self.ledger.find_version(record.encounter_key, record.version)
-        ids = [each for each in version.message_ids if each != record.message_id] if version else []
-        # One that is not there yet is being built.
-        return tuple(found.status if (found := self.ledger.find(each)) else Status.BUILT for each in ids)
+        ids = [sibling for sibling in version.message_ids if sibling != record.message_id] if version else []
+        # A message that is not stored yet is being built.
+        return tuple(found.status if (found := self.ledger.find(sibling)) else Status.BUILT for sibling in ids)
 
-    def _taken_in_again(self, request_id: str) -> str | None:
-        """Give the id under which a request was taken in again and dealt with; None while that is only ordered."""
+    def _resubmitted(self, request_id: str) -> str | None:
+        """Return the id under which a request was resubmitted and processed; None while that is only ordered."""
         again = str(request_again_id(request_id))
-        dealt_with = self.ledger.find(again) is not None or self.ledger.find_claim(again) is not None
-        return again if dealt_with else None
+        processed = self.ledger.find(again) is not None or self.ledger.find_claim(again) is not None
+        return again if processed else None
 
 
 _WHAT = "re-send"
 
 
-def _left(it: Proposal, why: str) -> Proposal:
-    return Proposal(
-        message_id=it.message_id, mailbox=it.mailbox, version=it.version, status=it.status, action=Action.NONE, why=why
-    )
+def _unchanged(proposal: Proposal, why: str) -> Proposal:
+    return replace(proposal, action=ResendAction.NONE, why=why, becomes=None)

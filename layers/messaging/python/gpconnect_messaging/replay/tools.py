@@ -1,4 +1,4 @@
-"""An operator's tools on a deployed environment, from the stack's outputs and the operator's own credentials."""
+"""Creates an operator's replay tools for a deployed environment, from the stack's outputs and a boto3 session."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from gpconnect_messaging.ledger.audit import AuditTrail
-from gpconnect_messaging.ledger.lifecycle import Patience
+from gpconnect_messaging.ledger.lifecycle import Timeouts
 from gpconnect_messaging.ledger.orders import OrderBook
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
@@ -27,7 +27,7 @@ _QUEUES = {
 
 @dataclass(frozen=True, slots=True)
 class ReplayTools:
-    """Sending again, redriving each dead-letter queue that the stack has, and a backfill where it has one."""
+    """Resend, a redrive for every dead-letter queue, and a backfill where the stack has one."""
 
     resend: Resend
     redrives: Mapping[Lane, Redrive]
@@ -38,19 +38,19 @@ def replay_tools(
     session: "boto3.Session",
     outputs: Mapping[str, str],
     *,
-    patience: Patience,
+    timeouts: Timeouts,
     kept_for: timedelta | None,
     identifiers: Callable[[], Identifiers],
 ) -> ReplayTools:
-    """Make the tools. `patience` and `kept_for` are the environment's, as its functions have them.
+    """Create the tools. `timeouts` and `kept_for` are the environment's, as the functions have them.
 
-    `identifiers` is asked only where an id must be derived.
+    `identifiers` is called only where an id must be derived.
 
-    Raises KeyError where the stack has not the outputs that it should.
+    Raises KeyError where an output of the stack is missing.
     """
     dynamodb, s3, sqs = session.client("dynamodb"), session.client("s3"), session.client("sqs")
     table = outputs["LedgerTableName"]
-    ledger = Ledger(dynamodb, table, patience, kept_for=kept_for)
+    ledger = Ledger(dynamodb, table, timeouts, kept_for=kept_for)
     trail = AuditTrail(dynamodb, table, kept_for=kept_for)
     machine = outputs.get("BackfillStateMachineArn")
     return ReplayTools(
@@ -71,7 +71,7 @@ def replay_tools(
             evidence=Evidence(s3, outputs["EvidenceBucketName"]),
             send_queue=SendQueue(sqs, outputs["SendQueueUrl"]),
             intake_queue=IntakeQueue(sqs, outputs["IntakeQueueUrl"]),
-            patience=patience,
+            timeouts=timeouts,
             identifiers=identifiers,
         ),
         redrives={

@@ -1,1 +1,1 @@
-"""What a sending system asks for: the request, its identity, and why it was refused."""
+"""Requests of sending systems: models, rules, ids and refusals."""

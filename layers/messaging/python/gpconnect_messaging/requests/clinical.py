@@ -1,4 +1,4 @@
-"""Structured information of a request: in models of ours for what senders hold most, or as ready FHIR resources."""
+"""Structured information of a request: models of the common kinds, or ready FHIR resources."""
 
 from datetime import date
 from typing import Annotated, Literal, Self
@@ -40,9 +40,9 @@ class Value(Part):
 
     @property
     def given(self) -> str | bool | date | Concept | Quantity | None:
-        """The value itself, whatever its kind."""
+        """The value itself, of any kind."""
         kinds = (self.text, self.boolean, self.day, self.concept, self.quantity)
-        return next((each for each in kinds if each is not None), None)
+        return next((value for value in kinds if value is not None), None)
 
 
 class ObservationComponent(Part):
@@ -69,7 +69,8 @@ class Observation(Part):
         # FHIR STU3: Observation.value[x] takes no date, Observation.component.value[x] no boolean either.
         if self.value is not None and self.value.day is not None:
             raise ValueError("value.day is for answers: an observation holds text, boolean, concept or quantity")
-        if any(each.value.day is not None or each.value.boolean is not None for each in self.components):
+        values = [component.value for component in self.components]
+        if any(value.day is not None or value.boolean is not None for value in values):
             raise ValueError("components: each holds text, concept or quantity")
         return self
 

@@ -1,6 +1,6 @@
-"""What has happened to a text before it came: characters were lost, or signs in it turn its letters round.
+"""Finds damage in a text: lost characters, or signs that reverse the direction of reading.
 
-Of a lost character nobody can know whether the dose was in mg or in µg; with a sign of direction, 50 can read 05.
+A lost character can hide whether a dose was in mg or in µg; with a direction sign, 50 can read 05.
 """
 
 import re
@@ -11,7 +11,7 @@ _TURNING = re.compile(f"[{TURNING}]")
 
 
 def damage(text: str) -> str:
-    """Say what is wrong with a text that a person is to read, and what to do; "" where nothing is."""
+    """Return the damage of a text that a person will read, and what to do; "" without damage."""
     if LOST in text:
         return "holds U+FFFD, the sign for a character that was lost before: write it again from its source"
     if _TURNING.search(text):

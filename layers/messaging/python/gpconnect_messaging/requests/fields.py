@@ -1,6 +1,6 @@
-"""The kinds of fields that requests are made of: what each must look like, in words for whoever wrote the request.
+"""The field types of requests, with rules in sentences for the request's author.
 
-A field takes the JSON kind that its form says, and no other: what it is given is not converted (safety rule 10).
+A field takes one JSON kind and converts nothing (safety rule 10).
 """
 
 import re
@@ -36,7 +36,7 @@ XML_FORBIDS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 STRAY = "has a blank or an invisible character in it: remove it"
 
 _MEASURED = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.([0-9]+))?")
-_DIGITS, _PLACES = 18, 8
+_DIGITS, _DECIMALS = 18, 8
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _not_blank(value: str) -> str:
 
 
 def _identifier(value: str) -> str:
-    if value != value.strip(" ") or not all(each == " " or is_visible(each) for each in value):
+    if value != value.strip(" ") or not all(character == " " or is_visible(character) for character in value):
         raise ValueError("has a blank before or behind it, or an invisible character in it: remove it")
     return value
 
@@ -109,7 +109,7 @@ def _safe_key(value: str) -> str:
         raise ValueError(f"is longer than S3 allows: {LONGEST_KEY} bytes in UTF-8")
     if value.startswith("/") or ".." in value.split("/"):
         raise ValueError("must stay inside the drop: no leading '/', no '..'")
-    if any(unicodedata.category(each) == "Cc" for each in value):
+    if any(unicodedata.category(character) == "Cc" for character in value):
         raise ValueError("holds a control character: name the file without it")
     if is_request(value):
         raise ValueError("is the key of a request: name the file itself")
@@ -127,8 +127,8 @@ def _measured(value: object) -> JsonNumber:
     form = _MEASURED.fullmatch(value.literal) if isinstance(value, JsonNumber) else None
     if not isinstance(value, JsonNumber) or form is None:
         raise ValueError("must be a number without quotation marks and exponent, such as 7.00")
-    if len(value.as_tuple().digits) > _DIGITS or len(form[1] or "") > _PLACES:
-        raise ValueError(f"has more than {_DIGITS} digits, or more than {_PLACES} after the point")
+    if len(value.as_tuple().digits) > _DIGITS or len(form[1] or "") > _DECIMALS:
+        raise ValueError(f"has more than {_DIGITS} digits, or more than {_DECIMALS} after the point")
     return value
 
 
@@ -171,12 +171,12 @@ DropKey = Annotated[
     AfterValidator(_safe_key),
 ]
 Measured = Annotated[Decimal, PlainValidator(_measured), WithJsonSchema({"type": "number"})]
-"""A number that keeps its digits as they were written: 7.00 is not 7."""
+"""A number that keeps the digits as written: 7.00 is not 7."""
 Count = Annotated[int, PlainValidator(_whole), WithJsonSchema({"type": "integer", "exclusiveMinimum": 0})]
 
 
 def fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """Give a model's fields by the names that a request has for them."""
+    """Return a model's fields by their names in a request."""
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
@@ -190,11 +190,11 @@ class Part(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _null_is_left_out(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
+    def _null_is_left_out(cls, content: Any) -> Any:
+        if not isinstance(content, dict):
+            return content
         optional = {name for name, field in fields_of(cls).items() if not field.is_required()}
-        return {name: value for name, value in given.items() if value is not None or name not in optional}
+        return {name: value for name, value in content.items() if value is not None or name not in optional}
 
 
 class Concept(Part):

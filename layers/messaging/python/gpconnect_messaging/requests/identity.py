@@ -1,14 +1,14 @@
-"""Ids are derived, never rolled, so that every step can be repeated and finds its own earlier work.
+"""Derives ids, instead of drawing random ones, so that a repeated step finds the earlier work.
 
-They are derived with a secret of the deployment (HMAC-SHA256 over a JSON list of their parts, so that no two lists of
-parts read alike): nobody without it can compute an id from an encounter id, or get an encounter id back from an id.
-All are UUIDs of version 8 (RFC 9562, section 5.8). A message id and a document id are laid out so:
+Ids are derived with a secret of the deployment (HMAC-SHA256 over a JSON list of the parts, so that no two lists of
+parts are alike). Without the secret an id cannot be computed from an encounter id, nor an encounter id from an id.
+All are UUIDs of version 8 (RFC 9562, section 5.8). The layout of a message id and a document id:
 
     5b1c0f6e-93a1-8c55-9e07-d3f1a2b4c6d8
     `-- own ----' `--- encounter key --'
 
-The first 48 bits come from all parts of the id. The rest, 74 bits with the UUID's version and variant among them, is
-the key of the encounter, so that the ledger finds an encounter from a message id without a pointer.
+The first 48 bits come from all parts of the id. The rest, 74 bits besides the UUID's version and variant, is the
+key of the encounter, so that the ledger finds an encounter from a message id without a pointer.
 """
 
 import hashlib
@@ -21,9 +21,9 @@ REGISTERED_PRACTICE = "registered-practice"
 """The recipient part of a message id when MESH itself finds the practice (automatic routing)."""
 
 SHORTEST_SECRET = 32
-"""Shortest secret that ids are derived with, in bytes: what HMAC-SHA256 asks of its key (RFC 2104, section 3)."""
+"""Shortest secret that ids are derived with, in bytes: the key length of HMAC-SHA256 (RFC 2104, section 3)."""
 
-_OWN_BYTES = 6
+_MESSAGE_BYTES = 6
 _KEY_STARTS = len("00000000-0000-")
 
 
@@ -33,7 +33,7 @@ class ShortSecretError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Identifiers:
-    """Derives all ids of a deployment with its secret. Raises ShortSecretError when it is made."""
+    """Derives all ids of a deployment with the secret. The constructor raises ShortSecretError."""
 
     secret: bytes = field(repr=False)
 
@@ -44,11 +44,11 @@ class Identifiers:
 
     @property
     def fingerprint(self) -> str:
-        """Tell this secret from another, in hex, without giving anything of it away."""
+        """Identify the secret, in hex, without revealing anything of it."""
         return self.digest("fingerprint").hex()
 
     def of_encounter(self, mailbox: str, encounter: str) -> "EncounterIdentifiers":
-        """Give what derives the ids of one encounter. `encounter` is the sender's own word for it."""
+        """Return the ids of one encounter. `encounter` is the sender's identifier."""
         return EncounterIdentifiers(self, mailbox, encounter)
 
     def dropped_request_id(self, bucket: str, key: str, version: str) -> UUID:
@@ -58,15 +58,15 @@ class Identifiers:
     def queued_request_id(self, raw: bytes, queue_of: str = "") -> UUID:
         """Name a request by its bytes; a queue's own message ids change when it is redriven.
 
-        The sender's `request_id` is among the bytes: two wishes that are alike but for it are two requests, and one id
-        on two different requests loses neither. `queue_of` is the sender whose own queue it came on: what one sender is
-        refused must not pass for another's repeat.
+        The bytes include the sender's `request_id`: two requests that differ only in it are two requests, and one id
+        on two different requests loses neither. `queue_of` is the sender on whose queue it came: a request that was
+        refused to one sender must not count as another's repeat.
         """
         return _uuid8(self.digest("queued request", hashlib.sha256(raw).hexdigest(), *([queue_of] if queue_of else [])))
 
     def digest(self, kind: str, *parts: str | int) -> bytes:
-        """Give 32 bytes that stand for these parts of this kind, and say nothing of them."""
-        # In ASCII: what a response quotes as its SenderReference can hold half a surrogate pair, which UTF-8 cannot.
+        """Return 32 bytes that identify the parts of this kind and do not reveal them."""
+        # In ASCII: a response's SenderReference can hold half a surrogate pair, which UTF-8 cannot encode.
         return hmac.digest(self.secret, json.dumps([kind, *parts]).encode("ascii"), "sha256")
 
 
@@ -81,7 +81,7 @@ class EncounterIdentifiers:
     @property
     def key(self) -> str:
         """The ledger's key of the encounter; the sender's own id stays out of keys, since it may name a person."""
-        return encounter_key_of(_uuid8(bytes(_OWN_BYTES) + self._digest))
+        return encounter_key_of(_uuid8(bytes(_MESSAGE_BYTES) + self._digest))
 
     def message_id(self, version: int, recipient: str = REGISTERED_PRACTICE) -> UUID:
         """Derive MessageHeader.id, which is Bundle.id and Bundle.identifier.value too."""
@@ -92,8 +92,8 @@ class EncounterIdentifiers:
         return self._derive("document", version)
 
     def _derive(self, kind: str, *parts: str | int) -> UUID:
-        own = self.identifiers.digest(kind, self.mailbox, self.encounter, *parts)
-        return _uuid8(own[:_OWN_BYTES] + self._digest)
+        digest = self.identifiers.digest(kind, self.mailbox, self.encounter, *parts)
+        return _uuid8(digest[:_MESSAGE_BYTES] + self._digest)
 
     @property
     def _digest(self) -> bytes:
@@ -101,14 +101,14 @@ class EncounterIdentifiers:
 
 
 def encounter_key_of(message_id: UUID | str) -> str:
-    """Read the key of the encounter that a message id carries; no secret is needed for that."""
+    """Read the encounter's key from a message id; that needs no secret."""
     return str(message_id)[_KEY_STARTS:]
 
 
 def request_again_id(request_id: str) -> UUID:
-    """Name the request as which a kept one is taken in again: each can be once, and then its successor.
+    """Name the resubmission of a request: a request can be resubmitted once, and then the resubmission.
 
-    Derived without the secret, which operators need not have: from a request's id, which was derived with it.
+    Derived from the request's id without the secret, which operators need not have.
     """
     return uuid5(UUID(request_id), "request again")
 
@@ -119,7 +119,7 @@ def resource_id(document: UUID, role: str) -> UUID:
 
 
 def _uuid8(octets: bytes) -> UUID:
-    """Make a UUID of the first 16 octets, six bits of which give way to its version and variant."""
+    """Make a UUID of the first 16 octets; version and variant replace six bits."""
     bits = int.from_bytes(octets[:16], "big")
     bits = bits & ~(0xF << 76) | (8 << 76)
     return UUID(int=bits & ~(0b11 << 62) | (0b10 << 62))

@@ -1,4 +1,4 @@
-"""The request: what a sending system asks for, as a JSON file or a queue message.
+"""The request of a sending system, as a JSON file or a queue message.
 
 The JSON Schema published in `events/request.schema.json` is generated from these models. Unknown fields are refused,
 so that a misspelt optional field is never silently dropped.
@@ -30,10 +30,10 @@ from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.requests.sentences import broken_forms
 from gpconnect_messaging.requests.times import Day, Time
 
-_Asked = TypeVar("_Asked", bound=Part)
+_Model = TypeVar("_Model", bound=Part)
 
 PICTURE_TYPES = frozenset({"image/png", "image/jpeg"})
-"""What a rendered report can show in its notes."""
+"""Picture types that a rendered report can show in the notes."""
 
 LARGEST_REQUEST = 1_048_576
 """Longest request, in bytes; a queue message cannot be longer either."""
@@ -332,7 +332,7 @@ class Request(_Root):
 
     @model_validator(mode="after")
     def _one_primary_document_or_notes_to_render(self) -> Self:
-        if more := [place for place, document in enumerate(self.documents) if document.primary][1:]:
+        if more := [index for index, document in enumerate(self.documents) if document.primary][1:]:
             raise ValueError(f"documents[{more[0]}].primary: only one document can be primary")
         if self.primary is None and not (self.consultation.sections or self.consultation.confidential):
             raise ValueError("documents: give a primary document, or the consultation's sections to render one from")
@@ -342,10 +342,10 @@ class Request(_Root):
     def _a_pdf_beside_notes_says_what_it_is(self) -> Self:
         if self.primary or not self.consultation.sections:
             return self
-        for place, document in enumerate(self.documents):
+        for index, document in enumerate(self.documents):
             if document.is_pdf and "primary" not in document.model_fields_set:
                 raise ValueError(
-                    f"documents[{place}].primary: is missing, and the consultation has sections: say true where this "
+                    f"documents[{index}].primary: is missing, and the consultation has sections: say true where this "
                     "PDF is the report, or false where it goes beside the report that is rendered from the sections"
                 )
         return self
@@ -372,20 +372,20 @@ class Request(_Root):
     def _images_are_documents(self) -> Self:
         pictures = {document.key for document in self.documents if media_type(document.content_type) in PICTURE_TYPES}
         for number, section in enumerate(self.consultation.sections):
-            for place, key in enumerate(section.images):
+            for index, key in enumerate(section.images):
                 if key not in pictures:
-                    field = f"consultation.sections[{number}].images[{place}]"
+                    field = f"consultation.sections[{number}].images[{index}]"
                     raise ValueError(f"{field}: is not the key of a PNG or JPEG document of this request")
         return self
 
     @property
     def primary(self) -> RequestedDocument | None:
-        """The document that the sender made; None asks for one to be rendered from the consultation."""
+        """The sender's primary document; None if it is to be rendered from the consultation."""
         return next((document for document in self.documents if document.primary), None)
 
     @property
     def files(self) -> list[tuple[str, str]]:
-        """The keys of all files that the request names, behind the fields that name them."""
+        """The fields that name files, and the files' keys."""
         documents = [(f"documents[{number}]", file.key) for number, file in enumerate(self.documents)]
         return documents + [
             (f"resources[{number}]", file.key) for number, file in enumerate(self.resources) if file.key
@@ -434,10 +434,10 @@ def _read(raw: bytes) -> dict[str, object]:
     raise RequestRefusedError.because("request", broken)
 
 
-def _validated(kind: type[_Asked], content: dict[str, object]) -> _Asked:
+def _validated(kind: type[_Model], content: dict[str, object]) -> _Model:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        # The inputs and pydantic's own text of them stay behind: only our paths and rules leave this function.
+        # Inputs and pydantic's texts of them do not leave this function: only our paths and rules do.
         reasons = broken_forms(kind, error, content)
     raise RequestRefusedError(reasons)

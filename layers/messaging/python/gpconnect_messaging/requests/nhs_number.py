@@ -1,4 +1,4 @@
-"""The NHS number's own rules: ten ASCII digits, modulus 11, and the range kept for tests.
+"""The rules of NHS numbers: ten ASCII digits, modulus 11, and the range kept for tests.
 
 Source: NHS Data Dictionary, NHS NUMBER; the test range 900-999 is NHS England's for synthetic patients.
 """

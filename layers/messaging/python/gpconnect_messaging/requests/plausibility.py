@@ -1,7 +1,7 @@
-"""What a request's dates and times cannot be beside each other, the patient's birth, and now.
+"""Checks a request's dates and times against one another, the patient's birth, and now.
 
-A time that was read in another unit, or typed into the wrong field, is refused before a practice files under it, or a
-hold window counts from it.
+A time in a wrong unit, or in the wrong field, is refused before a practice files under it, or a hold window counts from
+it.
 """
 
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ _FUTURE = "lies in the future: check the date, and the offset from UTC"
 
 
 def implausible(request: Request, now: datetime) -> Iterator[Reason]:
-    """Yield a reason for each date or time of the request that cannot be right; `now` has an offset."""
+    """Yield a reason for every implausible date or time of the request; `now` has an offset."""
     yield from _births(request, now)
     happened = dict(_happened(request))
     for field, time in happened.items():
-        # Of `updated` and `issued` too: it would hold the request for as long, and make every true update look older.
+        # `updated` and `issued` too: a future time would hold the request as long, and make true updates look older.
         if time > now + CLOCKS_DIFFER:
             yield Reason(field, _FUTURE)
     event = request.event
@@ -41,13 +41,13 @@ def implausible(request: Request, now: datetime) -> Iterator[Reason]:
         yield Reason("consultation.updated", "lies before the consultation's start")
     if event and event.start and event.end and event.end < event.start:
         yield Reason("event.end", "lies before its start")
-    for place, attachment in enumerate(consultation.unsent_attachments):
+    for index, attachment in enumerate(consultation.unsent_attachments):
         if attachment.created > now + CLOCKS_DIFFER:
-            yield Reason(f"consultation.unsent_attachments[{place}].created", _FUTURE)
+            yield Reason(f"consultation.unsent_attachments[{index}].created", _FUTURE)
 
 
 def implausible_withdrawal(withdrawal: Withdrawal, now: datetime) -> Iterator[Reason]:
-    """Yield a reason for each time of the withdrawal that cannot be right."""
+    """Yield a reason for every implausible time of the withdrawal."""
     if withdrawal.deleted and withdrawal.deleted > now + CLOCKS_DIFFER:
         # Every true request for the encounter would look older, and never be sent.
         yield Reason("deleted", _FUTURE)
@@ -65,7 +65,7 @@ def _births(request: Request, now: datetime) -> Iterator[Reason]:
 
 
 def _happened(request: Request) -> Iterator[tuple[str, datetime]]:
-    """The times of what happened to the patient, or was recorded of the patient."""
+    """Yield the times of events in the patient's care, and of records about the patient."""
     consultation = request.consultation
     yield "consultation.start", consultation.start
     if consultation.end:
@@ -74,5 +74,5 @@ def _happened(request: Request) -> Iterator[tuple[str, datetime]]:
         yield "consultation.updated", consultation.updated
     if request.questionnaire and request.questionnaire.authored:
         yield "questionnaire.authored", request.questionnaire.authored
-    for place, observation in enumerate(request.observations):
-        yield f"observations[{place}].issued", observation.issued
+    for index, observation in enumerate(request.observations):
+        yield f"observations[{index}].issued", observation.issued

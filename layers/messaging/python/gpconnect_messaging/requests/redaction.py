@@ -1,7 +1,7 @@
-"""Takes out of a request what confidentiality forbids to be sent, before anything is read, drawn or written from it.
+"""Removes confidential parts from a request, before anything is read, drawn or written from it.
 
 Source: GPCM-SD-CS-008 … 010 and 023; user stories GPC-SD08 and GPC-SD11 (1.5): a confidential consultation is still
-told of, with nothing of what took place in it. 2.0 sends none (`requests.rules`).
+reported, without any content. 2.0 sends none (`requests.rules`).
 """
 
 from gpconnect_messaging.requests.models import Request, RequestedDocument
@@ -9,10 +9,11 @@ from gpconnect_messaging.usecases import USE_CASES
 
 
 def redacted(request: Request) -> Request:
-    """Give the request without what is confidential; itself where nothing is.
+    """Return the request without confidential parts; unchanged if there are none.
 
-    Of a confidential consultation stay the patient, its time, the primary document, and of sender and clinician what
-    the payload must name (GPCM-SD-CS-032 … 038). An image that only confidential sections show is not sent either.
+    A confidential consultation keeps the patient, the time, the primary document, and the details of sender and
+    clinician that the payload must name (GPCM-SD-CS-032 … 038). An image that only
+    confidential sections show is not sent either.
     """
     if request.consultation.confidential:
         return _without_the_consultation(request)
@@ -21,7 +22,7 @@ def redacted(request: Request) -> Request:
     hidden = {key for section in sections if section.confidential for key in section.images} - shown
     if not hidden:
         return request
-    documents = [each for each in request.documents if each.primary or each.key not in hidden]
+    documents = [document for document in request.documents if document.primary or document.key not in hidden]
     return request.model_copy(update={"documents": documents})
 
 
@@ -29,7 +30,7 @@ def _without_the_consultation(request: Request) -> Request:
     left_out = ("sections", "follow_up_actions", "unsent_attachments")
     changes = {
         "consultation": request.consultation.model_copy(update={"type": None} | {name: [] for name in left_out}),
-        "documents": [_named_by_us(request, request.primary)] if request.primary else [],
+        "documents": [_retitled(request, request.primary)] if request.primary else [],
         "organisation": request.organisation.model_copy(update={"address": None, "email": None, "branch": None}),
     }
     if request.practitioner:
@@ -37,7 +38,7 @@ def _without_the_consultation(request: Request) -> Request:
     return request.model_copy(update=changes)
 
 
-def _named_by_us(request: Request, primary: RequestedDocument) -> RequestedDocument:
-    """The primary document under the message's own title: the sender's may say what took place."""
+def _retitled(request: Request, primary: RequestedDocument) -> RequestedDocument:
+    """Give the primary document the message's title: the sender's may reveal the content."""
     title = USE_CASES[request.use_case].title or request.title or primary.title
     return primary.model_copy(update={"title": title})

@@ -17,7 +17,7 @@ class Reason:
     field: str
     rule: str
     scan: ScanResult | None = None
-    """What the malware scan found, where that is the reason."""
+    """The result of the malware scan, if that is the reason."""
 
     def __str__(self) -> str:
         return f"{self.field}: {self.rule}"

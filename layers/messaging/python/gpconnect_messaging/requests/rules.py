@@ -1,4 +1,4 @@
-"""The rules of a request that its own form cannot show: they need settings or the clock."""
+"""The rules of a request that need settings or the clock."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -17,7 +17,7 @@ from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES
 
 
 def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRange, now: datetime) -> Iterator[Reason]:
-    """Yield a reason for each rule that the request breaks."""
+    """Yield a reason for every rule that the request breaks."""
     yield from _nhs_number(request, numbers)
     yield from broken_alone(request, now)
     if request.organisation.ods_code != mailbox.ods_code:
@@ -38,13 +38,13 @@ def _damaged(path: str, value: Any) -> Iterator[Reason]:
         yield Reason(path.removeprefix("."), rule)
     for name, inner in value.items() if isinstance(value, dict) else ():
         yield from _damaged(f"{path}.{name}", inner)
-    for place, inner in enumerate(value) if isinstance(value, list) else ():
-        yield from _damaged(f"{path}[{place}]", inner)
+    for index, inner in enumerate(value) if isinstance(value, list) else ():
+        yield from _damaged(f"{path}[{index}]", inner)
 
 
 def broken_alone(request: Request, now: datetime) -> Iterator[Reason]:
-    """Yield a reason for each rule that the request breaks whatever the settings are."""
-    yield from _damaged("", request.model_dump(exclude={"resources"}))  # a resource says itself where it is
+    """Yield a reason for every rule that the request breaks under any settings."""
+    yield from _damaged("", request.model_dump(exclude={"resources"}))  # resources report their own paths
     if fault := surname_fault(request.patient.name.family):
         yield Reason("patient.name.family", fault)
     yield from implausible(request, now)
@@ -70,21 +70,21 @@ def _nhs_number(request: Request, numbers: NumberRange) -> Iterator[Reason]:
 def _use_case(request: Request) -> Iterator[Reason]:
     use_case = USE_CASES[request.use_case]
     for name in OPTIONAL_FIELDS:
-        given = bool(getattr(request, name))
-        if given and name not in use_case.takes:
+        present = bool(getattr(request, name))
+        if present and name not in use_case.takes:
             yield Reason(name, f"is not part of a request for use case {request.use_case}: leave it out")
-        if not given and name in use_case.needs:
+        if not present and name in use_case.needs:
             yield Reason(name, f"is missing: use case {request.use_case} needs it")
     if request.device and Author.DEVICE not in request.authors:
-        # Nothing else in a message refers to it, and what nothing refers to is no part of a FHIR document.
+        # Nothing else in a message refers to it, and a FHIR document may not have an unreferenced resource.
         yield Reason("device", "is given, and authors does not name it: name it there, or leave it out")
     primary = request.primary
     if primary is None and not use_case.rendered:
         yield Reason("documents", "exactly one document must be primary")
     if primary and media_type(primary.content_type) not in use_case.primary_content_types:  # GPCM-SD-CS-028
-        place = request.documents.index(primary)
+        index = request.documents.index(primary)
         allowed = ", ".join(sorted(use_case.primary_content_types))
-        yield Reason(f"documents[{place}].content_type", f"the primary document must be {allowed}")
+        yield Reason(f"documents[{index}].content_type", f"the primary document must be {allowed}")
 
 
 def _people(request: Request, prescribed: Specification) -> Iterator[Reason]:
@@ -123,7 +123,7 @@ def _confidential(request: Request, prescribed: Specification) -> Iterator[Reaso
             f"specification {prescribed.version} does not let a confidential report be sent",
         )
         return
-    # A redacted notice must not say in its details what its document leaves out (GPCM-SD-CS-008).
+    # The details of a redacted notification must not reveal the content that the document omits (GPCM-SD-CS-008).
     for name in ("event", "care_setting", "location", "observations", "questionnaire", "resources"):
         if getattr(request, name):
             yield Reason(name, "must be left out of a confidential consultation, which is sent redacted")

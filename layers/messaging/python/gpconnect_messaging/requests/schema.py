@@ -20,7 +20,7 @@ ONLY_THE_PRODUCT_KNOWS = (
     "how documents, authors and images belong together",
     "the size and depth of the whole, and a name that stands twice in an object",
 )
-"""What a request can break that its schema accepts; and then what needs the mailbox's settings, or the clock."""
+"""Rules that the schema cannot check; rules that need the mailbox's settings or the clock come on top."""
 
 
 _NULL = {"type": "null"}
@@ -32,7 +32,7 @@ def request_schema() -> str:
     schema["$defs"]["Request"]["allOf"] = [_conditions(use_case) for use_case in USE_CASES.values()]
     for model in schema["$defs"].values():
         for name, field in model.get("properties", {}).items():
-            field.pop("title", None)  # it says the name again, and makes generators name a type for each field
+            field.pop("title", None)  # it repeats the name, and makes generators name a type for every field
             if name not in model.get("required", ()):
                 model["properties"][name] = _or_null(field)
     root = {
@@ -46,7 +46,7 @@ def request_schema() -> str:
 
 
 def _or_null(field: dict[str, Any]) -> dict[str, Any]:
-    """Let an optional field be null, as `fields.Part` does: types made from a schema write so what is left out."""
+    """Let an optional field be null, as `fields.Part` does: generated types write null for a field that is left out."""
     if _NULL in field.get("anyOf", ()):
         return field
     about: dict[str, Any] = {key: field.pop(key) for key in ("default", "description") if key in field}
@@ -54,7 +54,7 @@ def _or_null(field: dict[str, Any]) -> dict[str, Any]:
 
 
 def _conditions(use_case: UseCase) -> dict[str, Any]:
-    """Say which of the optional fields a use case needs, and which it does not have."""
+    """Return the condition on the optional fields: those a use case needs, and those it does not take."""
     then: dict[str, Any] = {"type": "object"}
     then["properties"] = {name: _NULL for name in OPTIONAL_FIELDS if name not in use_case.takes}
     if use_case.needs:
@@ -65,4 +65,4 @@ def _conditions(use_case: UseCase) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(request_schema(), end="")  # noqa: T201 - printing it is what this command is for
+    print(request_schema(), end="")  # noqa: T201 - the purpose of this command

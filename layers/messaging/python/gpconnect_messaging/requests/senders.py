@@ -1,8 +1,7 @@
-"""Who sent a request, and what that sender may ask for.
+"""The sender of a request, and the mailboxes and files that the sender may use.
 
-A request says nothing of its sender that counts, since anybody can write anything into it or into a queue message's
-attributes. What counts is where it came: S3 lets only a sender's principals put under its prefix of the drop bucket,
-and a sender has a queue of its own (ADR 39).
+The content of a request and the attributes of a queue message can be forged, so only the origin counts: S3 lets only a
+sender's principals put under the sender's prefix of the drop bucket, and a sender has a separate queue (ADR 39).
 """
 
 import json
@@ -18,12 +17,12 @@ _NAME = re.compile(r"[a-z][a-z0-9-]*")
 
 
 class SenderSettingsError(Exception):
-    """A sender's parameter is missing or wrong: whoever configures the environment must correct it."""
+    """A sender's parameter is missing or wrong: correct the environment's configuration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """A sending system: its folder in the drop bucket, which ends in a slash, and the mailboxes that it may use."""
+    """A sending system: a prefix of the drop bucket, which ends in a slash, and the mailboxes that it may use."""
 
     name: str
     prefix: str
@@ -31,7 +30,7 @@ class Sender:
     """At least one; the first one's contacts are notified of a request that names none of them."""
 
     def owns(self, key: str) -> bool:
-        """Say whether a key of the drop bucket, or a folder, lies under this sender's prefix, however it is read."""
+        """Say whether a key or folder of the drop bucket lies under this sender's prefix, also if dots are resolved."""
         return key.startswith(self.prefix) and not {".", ".."} & set(key.split("/"))
 
     @classmethod
@@ -41,15 +40,19 @@ class Sender:
             mailboxes = json.loads(text)["mailboxes"]
         except (ValueError, TypeError, KeyError):
             mailboxes = None
-        if not isinstance(mailboxes, list) or not mailboxes or not all(isinstance(each, str) for each in mailboxes):
+        if (
+            not isinstance(mailboxes, list)
+            or not mailboxes
+            or not all(isinstance(mailbox, str) for mailbox in mailboxes)
+        ):
             raise SenderSettingsError(f"sender {name}: mailboxes: must be a list of mailbox ids")
         return cls(name=name, prefix=prefix, mailboxes=tuple(mailboxes))
 
 
 def broken_sender_rules(sender: Sender | None, asked: Request | Withdrawal, folder: str) -> Iterator[Reason]:
-    """Yield a reason for each thing that the request names and its sender may not use.
+    """Yield a reason for every mailbox or file that the request names and the sender may not use.
 
-    `folder` is where the documents' keys are relative to: empty for a request that came on a queue.
+    The documents' keys are relative to `folder`: empty for a request that came on a queue.
     """
     if sender is None:
         yield Reason(
@@ -60,19 +63,17 @@ def broken_sender_rules(sender: Sender | None, asked: Request | Withdrawal, fold
         yield Reason("mailbox", "is not one that this sender may use")
     if isinstance(asked, Withdrawal):
         return
-    named = [(f"documents[{place}].key", each.key) for place, each in enumerate(asked.documents)]
-    named += [(f"resources[{place}].key", each.key) for place, each in enumerate(asked.resources) if each.key]
-    for field, key in named:
+    for field, key in asked.files:
         if not sender.owns(folder + key):
-            yield Reason(field, "lies outside of this sender's prefix of the drop bucket")
+            yield Reason(f"{field}.key", "lies outside of this sender's prefix of the drop bucket")
 
 
 def queue_name(stack: str, sender: str) -> str:
-    """Name a sender's own queue, from the name of the stack: the queue's ARN tells the builder who sent what."""
+    """Name a sender's own queue, from the name of the stack: the queue's ARN identifies the sender for the builder."""
     return f"{stack}{_QUEUE}{sender}"
 
 
 def sender_of_queue(arn: str) -> str:
-    """Give the name of the sender that a queue belongs to; empty for the queue that all share."""
+    """Return the name of the sender that owns a queue; empty for the shared queue."""
     name = arn.rpartition(":")[2].partition(_QUEUE)[2]
     return name if _NAME.fullmatch(name) else ""

@@ -1,4 +1,4 @@
-"""Says in words what is wrong in a request: the field, the rule, what to do. Never a value, or a name of the sender."""
+"""Describes the faults of a request: the field, the rule, what to do. Never a value, or a name of the sender's."""
 
 import difflib
 import re
@@ -25,7 +25,7 @@ _RULES = {
     "string_too_long": "is longer than {max_length} characters: shorten it",
     "too_long": "has more entries than {max_length}: leave some out",
 }
-"""The rule of each type of error of pydantic's that our models can give."""
+"""The rules, by pydantic's error types that our models can raise."""
 
 
 _SYNONYMS = {
@@ -33,27 +33,27 @@ _SYNONYMS = {
     "forenames": ("given",), "first_name": ("given",), "telephone": ("phone", "phones"),
     "mime_type": ("content_type",), "filename": ("key",), "file_name": ("key",),
 }  # fmt: skip
-"""Our fields that others call otherwise."""
+"""Other names for our fields."""
 
 _MOST_NUMBERS = 10
 
 
 def broken_forms(kind: type[BaseModel], error: ValidationError, content: dict[str, object]) -> list[Reason]:
-    """Give a reason for each field of the content that is not as the model `kind` has it."""
-    found = error.errors(include_url=False)
-    known = [_reason(kind, broken) for broken in found if broken["type"] != "extra_forbidden"]
+    """Return a reason for every field of the content that does not fit the model `kind`."""
+    faults = error.errors(include_url=False)
+    known = [_reason(kind, fault) for fault in faults if fault["type"] != "extra_forbidden"]
     unknown: dict[_Location, list[str]] = {}
-    for broken in found:
-        if broken["type"] == "extra_forbidden":
-            unknown.setdefault(broken["loc"][:-1], []).append(str(broken["loc"][-1]))
+    for fault in faults:
+        if fault["type"] == "extra_forbidden":
+            unknown.setdefault(fault["loc"][:-1], []).append(str(fault["loc"][-1]))
     return list(dict.fromkeys([*known, *_unknown_fields(kind, unknown, content)]))
 
 
-def _reason(kind: type[BaseModel], found: ErrorDetails) -> Reason:
-    location, context, broken = found["loc"], found.get("ctx", {}), found["type"]
+def _reason(kind: type[BaseModel], fault: ErrorDetails) -> Reason:
+    location, context, broken = fault["loc"], fault.get("ctx", {}), fault["type"]
     if broken in ("too_short", "too_long") and context["field_type"] != "List":
-        broken = f"string_{broken}"  # behind a check of our own pydantic knows no longer that it is a text
-    if found["input"] is None:
+        broken = f"string_{broken}"  # after one of our checks pydantic no longer knows that it is a text
+    if fault["input"] is None:
         entry = isinstance(location[-1], int)
         return Reason(_path(location), f"is null{': take it out, or' if entry else ', and needed:'} give a value")
     if broken == "value_error" and not location:
@@ -67,35 +67,35 @@ def _reason(kind: type[BaseModel], found: ErrorDetails) -> Reason:
         *above, parent, _ = location
         optional = isinstance(parent, str) and not fields_of(_model_at(kind, above))[parent].is_required()
         return Reason(_path(location), "is empty: give an entry" + (f", or leave {parent} out" if optional else ""))
-    said = {name: each.replace("'", '"') if name == "expected" else each for name, each in context.items()}
-    return Reason(_path(location), _RULES[broken].format(**said))
+    words = {name: value.replace("'", '"') if name == "expected" else value for name, value in context.items()}
+    return Reason(_path(location), _RULES[broken].format(**words))
 
 
 def _unknown_fields(
     kind: type[BaseModel], unknown: dict[_Location, list[str]], content: dict[str, object]
 ) -> Iterator[Reason]:
-    """Say which fields, by number, are unknown in each object: their names are the sender's own words."""
-    asked = kind.__name__.lower()
+    """Name unknown fields by their number in the object: the names are the sender's words."""
+    title = kind.__name__.lower()
     for location, names in unknown.items():
         known = list(fields_of(_model_at(kind, location)))
-        place: Any = content
+        part: Any = content
         for step in location:
-            place = place[step]
-        written = list(place)
+            part = part[step]
+        written = list(part)
         meant = {name: _meant(name, known) for name in names}
         several = {name: str(written.index(name) + 1) for name in names}
         for name in filter(meant.get, names):
             which = f"number {several.pop(name)} in it: is `{meant[name]}` meant?"
-            yield Reason(_path(location), f"has a field that is not part of a {asked}, {which}")
+            yield Reason(_path(location), f"has a field that is not part of a {title}, {which}")
         if several:
             which = ", ".join([*several.values()][:_MOST_NUMBERS]) + (", …" if len(several) > _MOST_NUMBERS else "")
             some = "fields that are not" if len(several) > 1 else "a field that is not"
             advice = f"leave out what is not one of {', '.join(known)}"
-            yield Reason(_path(location), f"has {some} part of a {asked}, number {which} in it: {advice}")
+            yield Reason(_path(location), f"has {some} part of a {title}, number {which} in it: {advice}")
 
 
 def _meant(name: str, known: list[str]) -> str | None:
-    """Name the field of ours that an unknown name stands for: a synonym, a misspelling, or camelCase."""
+    """Name our field that an unknown name may mean: a synonym, a misspelling, or camelCase."""
     snake = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
     near = (*_SYNONYMS.get(snake, ()), *difflib.get_close_matches(snake, known, 1, 0.75))
     return next((field for field in near if field in known), None)
@@ -111,8 +111,8 @@ def _model_at(kind: type[BaseModel], location: Sequence[int | str]) -> type[Base
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
-    for each in get_args(annotation):
-        yield from _models(each)
+    for argument in get_args(annotation):
+        yield from _models(argument)
 
 
 def _path(location: tuple[int | str, ...]) -> str:

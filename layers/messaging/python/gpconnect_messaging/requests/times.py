@@ -1,8 +1,8 @@
-"""Dates and times of a request: one form of each, in ISO 8601, and everything else refused with an example.
+"""Dates and times of a request: one ISO 8601 form for dates and one for times; others are refused with an example.
 
-A time carries its offset from UTC; its seconds may be left out, and have at most nine digits of a fraction, as .NET and
-Java write them, of which the first six are kept. There is no 24:00, no leap second, no week date: systems read them
-differently. The years keep out what was read in another unit, such as 0193 or seconds since 1970.
+A time has an offset from UTC. The seconds may be left out, and have at most nine digits of a fraction, as .NET and Java
+write them, of which the first six are kept. There is no 24:00, no leap second, no week date: systems read them
+differently. The limit on years excludes values of another unit, such as 0193 or seconds since 1970.
 """
 
 import re
@@ -35,7 +35,7 @@ _UNLIKE_TIME = (
     (f"{_DATE}[Tt ][0-9:]{{6}}60.*", "has a leap second, 60, which is not taken"),
     (rf"{_DATE}[Tt ][0-9:]{{8}}\.[0-9]{{10,}}.*", "has more than nine digits of a fraction of a second"),
 )
-"""What others take for a time and we do not, and why."""
+"""Forms that other systems accept as a time, and why we do not."""
 
 
 def _read_date(value: object) -> date:

@@ -1,1 +1,1 @@
-"""Where a message goes, and what MESH's headers say of it."""
+"""The recipients of a message, and the texts of MESH's headers."""

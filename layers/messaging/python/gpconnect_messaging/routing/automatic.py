@@ -17,13 +17,13 @@ LONGEST_SURNAME = MAXIMUM_ADDRESS - len("GPPROVIDER_9999999999_99999999_")
 
 
 class SurnameNotCarriedError(ValueError):
-    """No address can carry the patient's surname whole: a person must decide how the practice is informed."""
+    """No address can carry the whole surname: a person must decide how to inform the practice."""
 
 
 def surname_fault(family: str) -> str | None:
-    """Say why an address cannot carry a surname whole, as the rest of a sentence; None where it can.
+    """Return why an address cannot carry the whole surname, as the rest of a sentence; None if it can.
 
-    What is folded wrongly or cut is another name to MESH, which says so in an error report days later at the worst.
+    A wrongly folded or cut surname is another name to MESH, which reports that days later at the worst.
     """
     surname = fold(family)
     if not any(letter.isascii() and letter.isalpha() for letter in surname):
@@ -36,7 +36,7 @@ def surname_fault(family: str) -> str | None:
 
 
 def _is_carried(character: str) -> bool:
-    """Whether a character stays what it is when it is folded: a sign or number that becomes letters (™, ²) does not."""
+    """Whether folding keeps a character's kind: a sign or number that becomes letters (™, ²) does not stay one."""
     folded = fold(f"x{character}x")[1:-1]
     if folded == " ":
         return unicodedata.category(character) == "Zs"
@@ -52,7 +52,7 @@ def automatic_routing_address(patient: Patient, birth_date_format: BirthDateForm
     """Build `GPPROVIDER_{NHS number}_{birth date}_{surname}` for Mex-To (GPCM-SD-CS-067, GPCM-SD-063).
 
     The surname is folded to ASCII; MESH compares it with PDS, and answers a difference with an error report, so a fold
-    that goes wrong is seen. Raises SurnameNotCarriedError where `surname_fault` finds one.
+    that goes wrong is seen. Raises SurnameNotCarriedError if `surname_fault` finds a fault.
     """
     if fault := surname_fault(patient.name.family):
         raise SurnameNotCarriedError(f"patient.name.family {fault}")

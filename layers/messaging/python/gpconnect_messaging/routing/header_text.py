@@ -1,7 +1,7 @@
 """Names and texts in MESH headers: folded to printable ASCII, since HTTP promises no more (RFC 9110, section 5.5).
 
 Folding (`names.fold`) is safe, not reversible: the exact name stands in the message itself. Typographic quotation marks
-become plain ones, and every character that is still left becomes `?`. Line breaks become spaces, so that no header can
+become plain ones, and every other character becomes `?`. Line breaks become spaces, so that no header can
 be broken in two.
 """
 
@@ -20,9 +20,9 @@ def header_text(text: str, limit: int) -> str:
 
 
 def fitted(template: str, words: Mapping[str, str], limit: int, elastic: Collection[str]) -> str:
-    """Fill a `str.format` template with words, each folded, and cut the `elastic` ones, longest first, to fit `limit`.
+    """Fill a `str.format` template with folded words, and cut the `elastic` ones, longest first, to fit `limit`.
 
-    Cutting the whole line instead would cost its end, where the specification puts what tells messages apart.
+    Cutting the whole line would lose the end, where the specification puts the words that distinguish messages.
     """
     folded = {name: header_text(word, limit) for name, word in words.items()}
     while (excess := len(line := template.format(**folded)) - limit) > 0:

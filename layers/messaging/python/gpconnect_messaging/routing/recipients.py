@@ -1,4 +1,4 @@
-"""Who gets a document: the registered practice, or another care provider with a copy to the registered practice."""
+"""The recipients of a document: the registered practice, or a care provider with a copy to the registered practice."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class Recipient:
     """One addressee of a document.
 
     Without an ODS code it is the registered practice, which MESH finds by the patient. `mailbox` is another care
-    provider's, where the request names it; without one MESH is asked at sending time.
+    provider's, if the request names it; otherwise MESH is asked at sending time.
     """
 
     type: RecipientType
@@ -21,7 +21,7 @@ class Recipient:
 
     @property
     def key(self) -> str:
-        """What tells the message to this recipient from those to others, in ids and in the ledger."""
+        """The recipient's part in message ids and in the ledger."""
         return REGISTERED_PRACTICE if self.ods_code is None else f"organisation/{self.ods_code}"
 
 

@@ -15,14 +15,14 @@ MESSAGE_DEFINITION = "https://fhir.nhs.uk/STU3/MessageDefinition/ITK-GPConnectSe
 
 
 class Version(StrEnum):
-    """A version of the Send Document specification; a setting of each sending mailbox."""
+    """A version of the Send Document specification; a setting of a sending mailbox."""
 
     V1_5 = "1.5"
     V2_0 = "2.0"
 
 
 class Confidentiality(StrEnum):
-    """What becomes of a consultation that the patient asked to keep confidential (safety rule 7)."""
+    """How a consultation that the patient asked to keep confidential is handled (safety rule 7)."""
 
     REDACTED = "redacted"
     NOT_SENT = "not sent"
@@ -53,7 +53,7 @@ class Wording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Specification:
-    """What one version prescribes. Its use cases are named as in requests."""
+    """The rules of one version. Use cases have the names of requests."""
 
     version: Version
     workflow_id: str
@@ -68,7 +68,7 @@ class Specification:
     care_setting_required: frozenset[str] = field(default=frozenset())
     """The use cases that need a care setting."""
     organisation_may_be_author: bool
-    """Whether the organisation stands in as author where nobody else is known."""
+    """Whether the organisation stands in as author when no person is known."""
     care_providers: frozenset[str] = field(default=frozenset())
     """The use cases whose documents may go to another care provider, with a copy to the registered practice."""
     document_types: Mapping[str, str] | None = None
@@ -139,5 +139,7 @@ SPECIFICATIONS = {
     ),
 }
 
-WORKFLOW_ANSWERED_ON = {each.response_workflow_id: each.workflow_id for each in SPECIFICATIONS.values()}
-"""The workflow of the messages that a response's workflow answers."""
+WORKFLOW_ANSWERED_ON = {
+    specification.response_workflow_id: specification.workflow_id for specification in SPECIFICATIONS.values()
+}
+"""The workflow of messages, by the workflow of the responses to them."""

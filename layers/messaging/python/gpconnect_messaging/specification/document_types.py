@@ -3,7 +3,7 @@
 The first two are GPCM-SD-115's, the third is the published example's; the others are common ones of PRSB's document
 naming standard (Clinical Document Indexing Standard), from which the guide says to take them ("How to identify which
 documents have been sent"). That list changes without a new version of the specification, and NHS England approves types
-for single senders: what else a sender may use is its mailbox's setting `document_types`, any well-formed concept ids.
+for single senders: the mailbox setting `document_types` lists further well-formed concept ids.
 """
 
 APPROVED_DOCUMENT_TYPES = {

@@ -1,4 +1,4 @@
-"""The steps of a message's way, one per trigger: build, send, poll a mailbox, do due work.
+"""The steps, one per trigger: build a request, send a message, poll a mailbox, do the due work.
 
-Each is safe to repeat, and has one commit point: the ledger's conditional write.
+Every step is safe to repeat, and commits at one point: the ledger's conditional write.
 """

@@ -1,14 +1,14 @@
-"""Builds what the intake queue brings again, and ends what a request keeps failing at before it becomes a dead letter.
+"""Repeated attempts at a request: refuse a request that keeps failing before it becomes a dead letter.
 
-Most requests come once. One that comes again failed before, or the function was killed at it. After the last receive
-SQS puts a message with the dead letters, where nothing says which request it was. So on the last receive a request
-whose own content makes it fail is refused as INVALID: it is kept, a person is notified, and an operator can have it
-taken in again once the product can process it. What failed because AWS, PDS or the ledger did not answer goes to the
-dead letters and is redriven from there: nothing is wrong with it.
+A request that the queue delivers again failed before, or the function was killed while building it. After the last
+receive SQS moves the queue message to the dead letters, which do not show the request. So on the last receive a request
+that fails because of the content is refused as INVALID: it is kept, a person is notified, and an operator can resubmit
+it once the product can process it. A request that failed because AWS, PDS or the ledger did not answer becomes a dead
+letter and is redriven: nothing is wrong with it.
 
-A process that is killed by its memory limit or its time runs no handler. So each attempt after the first is noted
-before it begins, and the note is taken back when it ends: a request at which every process since then was killed is
-refused on the last receive before it is touched again.
+A process that is killed for memory or time runs no handler. So an attempt after the first is recorded before it begins,
+and the record is removed when it ends. A request whose attempts were all killed is refused on the last receive without
+another attempt.
 """
 
 from collections.abc import Callable
@@ -16,14 +16,14 @@ from dataclasses import dataclass, replace
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gpconnect_messaging.faults import is_provoked
 from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
 from gpconnect_messaging.pds.errors import CredentialsError, PdsError
 from gpconnect_messaging.requests.senders import SenderSettingsError
-from gpconnect_messaging.steps.build import Builder, Built, UnknownRequestError
+from gpconnect_messaging.safe_errors import is_provoked
+from gpconnect_messaging.steps.build import Builder, BuildResult, UnknownRequestError
 from gpconnect_messaging.steps.waiting import NotReadyError
 from gpconnect_messaging.storage import StorageError
 
@@ -37,16 +37,18 @@ _OUTAGES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Attempts:
-    """Attempts at one request after its first. `most` is how often the queue offers a message."""
+    """Attempts at a request after the first. `most` is how often the queue delivers a message."""
 
     builder: Builder
     ledger: Ledger
     most: int
 
-    def again(self, request_id: str, build: Callable[[], Built], receive: int, origin: Origin | None = None) -> Built:
-        """Build a request that the queue brings for the `receive`th time (from 2). `origin` is as in `Builder.give_up`.
+    def again(
+        self, request_id: str, build: Callable[[], BuildResult], receive: int, origin: Origin | None = None
+    ) -> BuildResult:
+        """Build a request at the `receive`th delivery (from 2). `origin` is as in `Builder.give_up`.
 
-        Raises what `build` raises; on the last receive only what is no fault of the request.
+        Raises the errors of `build`; on the last receive only those that the request did not cause.
         """
         last = receive >= self.most
         begun = self.ledger.begin_request(request_id)
@@ -56,12 +58,12 @@ class Attempts:
             try:
                 return build()
             except Exception as error:
-                if not last or not _is_the_requests_own(error):
+                if not last or not _is_caused_by_the_request(error):
                     raise
                 return replace(self.builder.give_up(request_id, type(error).__name__, origin), gave_up=error)
         finally:
             self.ledger.end_request(request_id)
 
 
-def _is_the_requests_own(error: Exception) -> bool:
+def _is_caused_by_the_request(error: Exception) -> bool:
     return is_provoked(error) or not isinstance(error, _OUTAGES)

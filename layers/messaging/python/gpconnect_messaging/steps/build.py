@@ -1,12 +1,12 @@
-"""Build: from a request to a stored message, its ledger row and its place on the send queue.
+"""Build: turn a request into a stored message with a ledger row and an entry on the send queue.
 
-The order makes every crash harmless: the request is kept first; its version and time are claimed once; the message is
-stored before the ledger knows of it, and queued after. A repeat derives the same ids, writes the same bytes, and finds
-the earlier row; the sweep queues what was stored and not queued.
+The order of the writes makes every crash harmless. The builder keeps the request first, claims the version and time
+once, stores the message before it creates the ledger row, and queues the message last. A repeat derives the same ids,
+writes the same bytes and finds the earlier row. The sweep queues a message that was stored and not queued.
 
-What is not to be sent now is checked in full, and becomes a row of the ledger under the request's own id: held, not
-required, superseded. A held request is built from what was kept, and from the documents' versions of the time when it
-was checked, once the sweep offers it again; its version is claimed only then, so that those sent are consecutive.
+A request that must not be sent now is checked in full and gets a ledger row under the request id: held, not required or
+superseded. When the sweep releases a held request, the builder reads the kept request and the document versions that it
+checked before. It claims the message version only then, so that the versions that are sent are consecutive.
 """
 
 import hashlib
@@ -17,23 +17,23 @@ from functools import cache
 from pathlib import Path
 from uuid import UUID
 
-from gpconnect_messaging.checked import require_conformance
 from gpconnect_messaging.decision import Course, Decision, decide, known_practice, warn_at
 from gpconnect_messaging.documents.gate import REFUSING, DocumentGate
 from gpconnect_messaging.documents.opened import OpenedFile, active_content
 from gpconnect_messaging.documents.report import RenderedReport, ReportRenderer, as_carried, with_report
+from gpconnect_messaging.draft_messages import require_conformance
 from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose, envelope
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.supplied import LARGEST_RESOURCE, Supplied, read_supplied
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, Status
-from gpconnect_messaging.ledger.precedence import Asked, object_of, put_before
+from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory, Status
+from gpconnect_messaging.ledger.precedence import RequestTimes, object_of, put_before
 from gpconnect_messaging.ledger.records import Claim, DropContent, MessageRecord, Origin
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory, UnknownMailboxError
 from gpconnect_messaging.mailboxes.senders import SenderDirectory
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import SendQueue
 from gpconnect_messaging.quoting import NOT_OURS
 from gpconnect_messaging.requests.identity import Identifiers
@@ -47,21 +47,21 @@ from gpconnect_messaging.requests.senders import Sender, broken_sender_rules
 from gpconnect_messaging.routing.recipients import recipients
 from gpconnect_messaging.sizes import in_megabytes
 from gpconnect_messaging.stated_times import read_stated
-from gpconnect_messaging.steps.lookup import Looked, own_word
+from gpconnect_messaging.steps.lookup import Registration, registration_from_request
 from gpconnect_messaging.steps.named_files import FileFinder, NamingRequest
 from gpconnect_messaging.steps.scanning import Scanned, unscanned
 from gpconnect_messaging.steps.warning import warning
-from gpconnect_messaging.storage import DropBucket, DropFile, Evidence, NotThereError, Outbox, Receiver
+from gpconnect_messaging.storage import DropBucket, DropFile, Evidence, NotThereError, Outbox, Receiver, whole_second
 from gpconnect_messaging.usecases import USE_CASES
 
 REPLACEMENT_WINDOW = timedelta(hours=24)
 """How long after the original a replacement should come (GPCM-SD-037)."""
 
 CLOCKS_DIFFER = timedelta(minutes=1)
-"""How much earlier than the builder's clock says a held request may be offered to it."""
+"""How much earlier than the builder's clock says a held request may be released."""
 
 MOST_REASONS = 50
-"""How many broken rules are listed; the ledger's row and the notice have their limits."""
+"""How many broken rules are listed: the size of a ledger row and of a notification is limited."""
 
 _renderer = cache(ReportRenderer)
 """One renderer per design and paper size: fonts are read once."""
@@ -72,30 +72,31 @@ class UnknownRequestError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
-    """What became of a request: the message's id (or the request's own, where it is none) and its status.
+class BuildResult:
+    """The result of building a request: an id and a status.
 
-    `copies` are the messages to further recipients of the same document.
+    The id is the message's, or the request's where there is no message. `copies` are the messages that carry the same
+    document to further recipients.
     """
 
     message_id: str
     status: Status
-    copies: "tuple[Built, ...]" = ()
+    copies: "tuple[BuildResult, ...]" = ()
     unanswered: Exception | None = None
-    """Why PDS gave no answer, where it was asked and gave none: the request is held, and PDS asked again."""
+    """Why PDS gave no answer when it was asked: the request is held, and PDS is asked again."""
     gave_up: Exception | None = None
-    """What the request provoked on the queue's last receive, for which it is refused."""
+    """The error that the request caused on the last receive, for which it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """What a request names: its documents, primary first, its ready resources, and the versions of both in S3."""
+class _RequestContent:
+    """The documents (primary first) and the ready resources that a request names, with their versions in S3."""
 
     documents: tuple[OpenedFile, ...]
     ready: tuple[DropFile, ...]
     supplied: tuple[Supplied, ...]
     digests: tuple[str, ...]
-    """SHA-256 (hex) of each file, in the order of `versions`."""
+    """SHA-256 (hex) of the files, in the order of `versions`."""
 
     @property
     def versions(self) -> tuple[str, ...]:
@@ -103,22 +104,22 @@ class _Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _Put:
-    """Which S3 object a request was put as (a hash of its key), and S3's sequencer of that; empty where not known.
+class _DropEvent:
+    """The S3 object of a dropped request (a hash of the key) and S3's sequencer; empty where not known.
 
-    `replaced` says that S3 did not announce it, and that another version or a removal lies on it by now.
+    `replaced` is true where S3 did not announce the object, and it was replaced or removed since.
     """
 
     s3_object: str = ""
     sequencer: str = ""
     replaced: bool = False
     still_current: Callable[[], bool] = lambda: True
-    """Ask S3 whether no other version and no removal lies on it yet."""
+    """Ask S3 whether the object was neither replaced nor removed since."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Composed:
-    """A message with the report that was rendered for it, if any, written around its documents."""
+    """A written message with the documents, one of which may be a rendered report."""
 
     message: Message
     documents: tuple[OpenedFile, ...]
@@ -128,7 +129,7 @@ class _Composed:
 
 @dataclass(frozen=True, kw_only=True)
 class Builder:
-    """The build step and what it works with."""
+    """The build step and the adapters that it uses."""
 
     drop: DropBucket
     outbox: Outbox
@@ -140,32 +141,31 @@ class Builder:
     numbers: NumberRange
     identifiers: Identifiers
     senders: SenderDirectory | None = None
-    """None: no senders are configured, and whoever may put a request may use every mailbox."""
-    lookup: Callable[[UUID, Request, MailboxSettings], Looked] = own_word
+    """None: no senders are configured, and every request may use every mailbox."""
+    lookup: Callable[[UUID, Request, MailboxSettings], Registration] = registration_from_request
     scanned: Scanned = unscanned
     document_wait: timedelta = timedelta(0)
-    """How long a request waits for documents and ready resources that it names and that are not in the drop."""
+    """How long a request waits for named documents and ready resources that are not in the drop."""
     gate: DocumentGate = REFUSING
     report_logo: Path | None = None
     report_fonts: tuple[Path, ...] = ()
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def dropped(
-        self, bucket: str, key: str, version: str, arrived: datetime | None = None, sequencer: str = ""
-    ) -> Built:
-        """Build the request that was dropped as this object version; its documents' keys are relative to its folder.
+    def dropped(self, bucket: str, key: str, version: str, arrived: datetime | None, sequencer: str) -> BuildResult:
+        """Build the request that was dropped as this object version; document keys are relative to the folder.
 
-        `arrived` is when it was dropped (UTC), and `sequencer` S3's number of the event, as far as they are known. The
-        receipt comes before the object is read: what cannot be read must be missed. Raises NotReadyError.
+        `arrived` is when the request was dropped (UTC), and `sequencer` S3's number of the event, as far as they are
+        known. The receipt is written before the object is read, so that the balance misses an unreadable request.
+        Raises NotReadyError.
         """
         request_id = self.identifiers.dropped_request_id(bucket, key, version)
         arrived = read_stated(arrived) or self.now()
         origin = Origin(folder=folder_of(key), arrived=arrived)
         self.evidence.receipt(str(request_id))
-        if bucket != self.drop.name:  # whoever may use the queue can write what looks like S3's event
+        if bucket != self.drop.name:  # anyone who may use the queue can imitate S3's event
             return self._refuse(request_id, None, [Reason("request", "lies in a bucket that is not the drop")])
-        if not (version and version.isascii()):  # S3 always names one; without it, one object would be two requests
-            return self._refuse(request_id, None, [Reason("request", "was announced without its object's version")])
+        if not (version and version.isascii()):  # S3 always sends one; without it, one object would be two requests
+            return self._refuse(request_id, None, [Reason("request", "was announced without an object version")])
         try:
             version = self.scanned(key, version, "request", arrived) or ""
             raw = self.drop.read(key, version, LARGEST_REQUEST)
@@ -177,7 +177,12 @@ class Builder:
             return self._refuse(
                 request_id,
                 None,
-                [Reason("request", f"is larger than {in_megabytes(LARGEST_REQUEST)}: leave out what is not needed")],
+                [
+                    Reason(
+                        "request",
+                        f"is larger than {in_megabytes(LARGEST_REQUEST)}: leave out content that is not needed",
+                    )
+                ],
                 origin,
             )
 
@@ -185,31 +190,31 @@ class Builder:
             return self.drop.current_version(key) == version
 
         replaced = not sequencer and not still_current()
-        put = _Put(object_of(bucket, key), sequencer, replaced, still_current)
-        built = self._build(request_id, raw, origin, put=put)
+        drop_event = _DropEvent(object_of(bucket, key), sequencer, replaced, still_current)
+        result = self._build(request_id, raw, origin, drop_event=drop_event)
         self.drop.mark_received(key, version, Receiver(str(request_id)))
-        return built
+        return result
 
-    def queued(self, raw: bytes, arrived: datetime | None = None, queue_of: str = "") -> Built:
-        """Build a request that came whole as a queue message; its documents' keys are whole keys of the drop bucket.
+    def queued(self, raw: bytes, arrived: datetime | None = None, queue_of: str = "") -> BuildResult:
+        """Build a request that came whole as a queue message; document keys are whole keys of the drop bucket.
 
-        `arrived` is when it was put on the queue (UTC), as far as that is known; `queue_of` names the sender whose own
-        queue it is. Raises NotReadyError.
+        `arrived` is when the request was put on the queue (UTC), if known; `queue_of` names the sender that owns the
+        queue. Raises NotReadyError.
         """
         request_id = self.identifiers.queued_request_id(raw, queue_of)
         self.evidence.receipt(str(request_id))
         origin = Origin(arrived=read_stated(arrived) or self.now(), queue_of=queue_of)
         return self._build(request_id, raw, origin, needs_own_id=True)
 
-    def again(self, request_id: str) -> Built:
-        """Take in once more, under an id of its own, the kept request that an operator ordered so.
+    def again(self, request_id: str) -> BuildResult:
+        """Build a kept request that an operator resubmitted, under a new request id.
 
-        It is checked and decided on as if it came now, but stands among its encounter's requests where it first came.
-        Raises UnknownRequestError; LedgerBusyError; NotReadyError.
+        The request is checked as if it came now, but keeps the order among the encounter's requests in which it first
+        came. Raises UnknownRequestError; LedgerBusyError; NotReadyError.
         """
         order = self.ledger.find_order(request_id)
         if order is None:
-            raise UnknownRequestError("nobody ordered this request to be taken in again")
+            raise UnknownRequestError("this request was not resubmitted by an operator")
         self.evidence.receipt(request_id)
         try:
             raw = self.evidence.request(order.of)
@@ -221,8 +226,8 @@ class Builder:
         versions = order.origin.document_versions or None
         return self._build(UUID(request_id), raw, order.origin, versions, received_as=first, files_of=self.now())
 
-    def release(self, request_id: str) -> Built:
-        """Build a held request whose time has come; one that is not held any more is left as it is.
+    def release(self, request_id: str) -> BuildResult:
+        """Build a held request whose hold window is over; leave a request that is no longer held as it is.
 
         Raises UnknownRequestError; LedgerBusyError; NotReadyError.
         """
@@ -253,13 +258,13 @@ class Builder:
                 files_of=row.created_at,
                 own_folder=False,
             )
-            found = self._gather(request, origin.document_versions, naming)
-            looked = self._look_up(UUID(request_id), request, mailbox, claim)
-            if claim is None and (waits := self._still_waits(row, request, mailbox, looked)):
-                return waits
-            request = looked.of(request)
-            trials = self._trials(request, mailbox, found)
-            composed = self._check(trials, found)
+            content = self._gather(request, origin.document_versions, naming)
+            registration = self._look_up(UUID(request_id), request, mailbox, claim)
+            if claim is None and (still_held := self._still_held(row, request, mailbox, registration)):
+                return still_held
+            request = registration.of(request)
+            trials = self._trials(request, mailbox, content)
+            composed = self._check(trials, content)
         except RequestRefusedError as refused:
             return self._refuse_held(row, refused.reasons, claim)
         except NotThereError:
@@ -268,42 +273,48 @@ class Builder:
             request_id,
             trials[0].encounter,
             trials[0].created_at,
-            recipients=[each.recipient.key for each in trials],
-            registration=looked.details,
+            recipients=[trial.recipient.key for trial in trials],
+            registration=registration.details,
         )
         if claim is None:
             return self._as_recorded(self._recorded(request_id))
         try:
-            stored = self._stored(
-                request_id, trials, composed, claim, found, arrived=row.created_at, tell_at=row.history.warn_at
+            result = self._store_all(
+                request_id,
+                trials,
+                composed,
+                claim,
+                content,
+                arrived=row.created_at,
+                late_warning_at=row.history.warn_at,
             )
-            return self._released(request_id, stored)
+            return self._released(request_id, result)
         except RequestRefusedError as refused:
             return self._refuse_held(row, refused.reasons, claim)
 
-    def give_up(self, request_id: str, why: str, origin: Origin | None = None) -> Built:
-        """Refuse a request that cannot be processed: it stays kept as it came, and a person is notified.
+    def give_up(self, request_id: str, why: str, origin: Origin | None = None) -> BuildResult:
+        """Refuse a request that cannot be processed: the request stays kept, and a person is notified.
 
-        `why` is one of our own sentences or the name of an error's type, and quotes nothing of the request. `origin`
-        is of a new request; None for one that the ledger knows.
+        `why` is a sentence of this product or the name of an error type, and quotes nothing of the request. `origin` is
+        where a new request came from; None for a request that the ledger knows.
         """
-        reasons = [Reason("request", f"could not be processed: {why}"), *self._made_before(request_id)]
+        reasons = [Reason("request", f"could not be processed: {why}"), *self._messages_built_before(request_id)]
         if row := self.ledger.find(request_id):
             return self._refuse_held(row, reasons, self.ledger.find_claim(request_id))
         asked: Request | Withdrawal | None
         try:
             asked = parse(self.evidence.request(request_id))
-        except Exception:  # noqa: BLE001 - reading it may be what it provokes; then it is not known who asked
+        except Exception:  # noqa: BLE001 - reading the request may be the fault; then the sender is not known
             asked = None
         order = self.ledger.find_order(request_id)
         return self._refuse(UUID(request_id), asked, reasons, order.origin if order else origin)
 
-    def _made_before(self, request_id: str) -> Iterator[Reason]:
-        """Name the messages that a request became before it failed: they are stored, and sent."""
+    def _messages_built_before(self, request_id: str) -> Iterator[Reason]:
+        """Name the messages that were built from a request before it failed: they are stored, and sent."""
         claim = self.ledger.find_claim(request_id)
         for message_id in claim.message_ids if claim else ():
             if self.ledger.find(message_id):
-                yield Reason("request", f"message {message_id} was made of it before, and is sent all the same")
+                yield Reason("request", f"message {message_id} was built from it before, and is sent all the same")
 
     def _build(
         self,
@@ -311,239 +322,245 @@ class Builder:
         raw: bytes,
         origin: Origin,
         versions: tuple[str, ...] | None = None,
-        put: _Put = _Put(),
+        drop_event: _DropEvent = _DropEvent(),
         *,
         received_as: str = "",
         files_of: datetime | None = None,
         needs_own_id: bool = False,
-    ) -> Built:
-        """`versions` are the documents' as they were checked before; None: the newest. `put` is a dropped request's.
+    ) -> BuildResult:
+        """Build a new request. `versions` are the document versions that were checked before; None: the newest.
 
-        `received_as` is the id under which a request came first that is taken in again, and `files_of` the time (UTC)
-        whose files it means then.
+        Two are of a resubmitted request: `received_as` is the first request id, and `files_of` the time (UTC) whose
+        files the request means.
         """
         received_as = received_as or str(request_id)
         arrived = self.evidence.keep_request(str(request_id), raw, origin.arrived or self.now())
         origin = replace(origin, arrived=arrived, document_versions=())
-        if seen_before := self.ledger.find(str(request_id)):
-            return self._as_recorded(seen_before)
+        if known_row := self.ledger.find(str(request_id)):
+            return self._as_recorded(known_row)
         asked: Request | Withdrawal | None = None
         try:
             asked = parse(raw)
             if needs_own_id and asked.request_id is None:
-                raise RequestRefusedError.because(
-                    "request_id", "is missing: a request on the queue needs one of its own"
-                )
+                raise RequestRefusedError.because("request_id", "is missing: a request on the queue needs one")
             self._require_sender(asked, origin)
             mailbox = self._mailbox(asked)
             if isinstance(asked, Withdrawal):
-                content, repeats = self._content(request_id, put, raw, ())
-                if repeats:
-                    return self._repeat(request_id, asked, repeats, origin)
-                deleted = replace(_asked(asked.deleted, arrived, put), deletion=True)
-                return self._withdraw(request_id, asked, deleted, content)
+                drop_content, original_id = self._content(request_id, drop_event, raw, ())
+                if original_id:
+                    return self._repeat(request_id, asked, original_id, origin)
+                times = replace(_request_times(asked.deleted, arrived, drop_event), deletion=True)
+                return self._withdraw(request_id, asked, times, drop_content)
             request = redacted(asked)
             claim = self.ledger.find_claim(str(request_id))
             if claim and (known := self._known(request, mailbox, claim)):
                 return known
             claimed = claim.document_versions if claim else versions
-            names_files = request.documents or any(each.key for each in request.resources)
-            if put.replaced and claimed is None and names_files:
-                rule = "was replaced or removed before it was received: what lies beside it may be another's"
+            names_files = request.documents or any(resource.key for resource in request.resources)
+            if drop_event.replaced and claimed is None and names_files:
+                rule = "was replaced or removed before it was received: the files beside it may be another request's"
                 raise RequestRefusedError.because("request", rule)
             naming = NamingRequest(
                 receiver=Receiver(received_as, self.identifiers.of_encounter(mailbox.mailbox, request.encounter).key),
                 folder=origin.folder,
                 arrived=arrived,
                 files_of=files_of or arrived,
-                own_folder=bool(put.s3_object or origin.folder),
-                still_current=put.still_current,
+                own_folder=bool(drop_event.s3_object or origin.folder),
+                still_current=drop_event.still_current,
             )
-            found = self._gather(request, claimed, naming)
-            content, repeats = self._content(request_id, put, raw, found.digests) if claim is None else (None, "")
-            if repeats:
-                return self._repeat(request_id, request, repeats, replace(origin, document_versions=found.versions))
-            looked = self._look_up(request_id, request, mailbox, claim)
-            asked = request = looked.of(request)
-            trials = self._trials(request, mailbox, found)
-            composed = self._check(trials, found)
+            content = self._gather(request, claimed, naming)
+            checked = replace(origin, document_versions=content.versions)
+            drop_content, original_id = (
+                self._content(request_id, drop_event, raw, content.digests) if claim is None else (None, "")
+            )
+            if original_id:
+                return self._repeat(request_id, request, original_id, checked)
+            registration = self._look_up(request_id, request, mailbox, claim)
+            asked = request = registration.of(request)
+            trials = self._trials(request, mailbox, content)
+            composed = self._check(trials, content)
         except RequestRefusedError as refused:
             return self._refuse(request_id, asked, refused.reasons, origin)
-        tell_at = warn_at(request, mailbox, arrived=arrived, now=self.now())
+        late_warning_at = warn_at(request, mailbox, arrived=arrived, now=self.now())
         if claim is None:
             decision = decide(
                 request,
                 mailbox,
-                practice=known_practice(request) if looked.certain else None,
+                practice=known_practice(request) if registration.certain else None,
                 arrived=arrived,
                 now=self.now(),
             )
-            decision, facts = self._first_look_at(looked, decision)
-            made = _asked(request.consultation.updated, arrived, put)
-            checked = replace(origin, document_versions=found.versions)
+            decision, events = self._apply_lookup(registration, decision)
+            times = _request_times(request.consultation.updated, arrived, drop_event)
             if decision.course is not Course.SEND:
-                placed = self._place(request_id, request, decision, made, checked, content, facts, tell_at)
-                return replace(placed, unanswered=looked.unanswered)
+                result = self._hold(
+                    request_id, request, decision, times, checked, drop_content, events, late_warning_at
+                )
+                return replace(result, unanswered=registration.unanswered)
             claim = self.ledger.claim(
                 str(request_id),
                 trials[0].encounter,
-                found.versions,
+                content.versions,
                 trials[0].created_at,
-                asked=made,
-                recipients=[each.recipient.key for each in trials],
-                registration=looked.details,
+                asked=times,
+                recipients=[trial.recipient.key for trial in trials],
+                registration=registration.details,
                 origin=checked,
-                content=content,
+                content=drop_content,
             )
             if claim is None:  # a newer request came first: this one becomes no message
-                return self._place(request_id, request, decision, made, checked, content)
+                return self._hold(request_id, request, decision, times, checked, drop_content)
         try:
-            if claim.document_versions != found.versions:
-                # Another builder claimed it meanwhile: read what it read.
-                found = self._gather(request, claim.document_versions, naming)
-            return self._stored(str(request_id), trials, composed, claim, found, arrived=arrived, tell_at=tell_at)
+            if claim.document_versions != content.versions:
+                # Another builder claimed the request meanwhile: use the same versions.
+                content = self._gather(request, claim.document_versions, naming)
+            return self._store_all(
+                str(request_id), trials, composed, claim, content, arrived=arrived, late_warning_at=late_warning_at
+            )
         except RequestRefusedError as refused:
             return self._refuse(request_id, asked, refused.reasons, origin)
 
     def _content(
-        self, request_id: UUID, put: _Put, raw: bytes, digests: Sequence[str]
+        self, request_id: UUID, drop_event: _DropEvent, raw: bytes, digests: Sequence[str]
     ) -> tuple[DropContent | None, str]:
-        """Say what a dropped request consists of, to be recorded with it, and which request it repeats, if any.
+        """Return the content of a dropped request, to be recorded, and the id of the request that it repeats.
 
-        The first is None where it is not to be recorded: it came by the queue, or a later version of its object was
-        taken in before. A request that was refused is repeated by none: it is dropped again to be looked at again.
-        Raises NotThereError.
+        The id is "" where it repeats none. The content is None where it must not be recorded: the request came by the
+        queue, or a later version of the object was received before. A refused request may be dropped again unchanged,
+        to be checked again: that is no repeat. Raises NotThereError.
         """
-        if not put.s3_object:
+        if not drop_event.s3_object:
             return None, ""
-        known = self.ledger.find_content(put.s3_object)
-        if known and known.request_id == str(request_id):  # another builder has just taken it in
+        known = self.ledger.find_content(drop_event.s3_object)
+        if known and known.request_id == str(request_id):  # another builder has just recorded it
             return None, ""
         content = DropContent(
-            s3_object=put.s3_object,
+            s3_object=drop_event.s3_object,
             content=self.identifiers.digest("dropped content", hashlib.sha256(raw).hexdigest(), *digests).hex(),
             request_id=str(request_id),
-            sequencer=put.sequencer,
+            sequencer=drop_event.sequencer,
             revision=known.revision if known else 0,
         )
         if known and known.content == content.content:
             row = self.ledger.find(known.request_id)
             if row is None or row.status is not Status.INVALID:
                 return None, known.request_id
-        return None if known and put_before(put.sequencer, known.sequencer) else content, ""
+        return None if known and put_before(drop_event.sequencer, known.sequencer) else content, ""
 
-    def _repeat(self, request_id: UUID, asked: Request | Withdrawal, repeats: str, origin: Origin) -> Built:
-        """Give a copy of a request that was taken in its row: it becomes no message, and stops none.
+    def _repeat(self, request_id: UUID, asked: Request | Withdrawal, original_id: str, origin: Origin) -> BuildResult:
+        """Record a repeat of an earlier request: it becomes no message, and supersedes none.
 
-        A copy of a report whose consultation was deleted since is not sent; a person is notified, who knows whether it
-        was meant.
+        A repeat of a report whose consultation was deleted since is not sent. A person is notified, who knows whether
+        the repeat was meant.
         """
-        fact = lifecycle.repeated(at=self.now(), of_request_id=repeats)
-        row = self._row(request_id, asked, (fact,), asked.mailbox)
+        event = lifecycle.repeated(at=self.now(), of_request_id=original_id)
+        row = self._row(request_id, asked, (event,), asked.mailbox)
         encounter = self.ledger.encounter(row.encounter_key)
         if isinstance(asked, Request) and encounter.newest and encounter.newest.deletion:
-            fact = lifecycle.superseded(at=self.now(), by_request_id=encounter.newest_request_id, arrived_later=True)
-            row = replace(row, history=History((fact,)))
+            event = lifecycle.superseded(at=self.now(), by_request_id=encounter.newest_request_id, arrived_later=True)
+            row = replace(row, history=MessageHistory((event,)))
         change = self.ledger.create(row, origin)
-        self.notifier.tell(change.notices)
-        return Built(str(request_id), change.record.status)
+        self.notifier.tell(change.notifications)
+        return BuildResult(str(request_id), change.record.status)
 
     def _sender(self, origin: Origin) -> Sender | None:
         return self.senders.find(origin.folder, origin.queue_of) if self.senders else None
 
     def _require_sender(self, asked: Request | Withdrawal, origin: Origin) -> None:
-        """See that a request names only what its sender may use. Raises RequestRefusedError; SenderSettingsError."""
+        """Check that the sender may use what the request names. Raises RequestRefusedError; SenderSettingsError."""
         if self.senders and (reasons := list(broken_sender_rules(self._sender(origin), asked, origin.folder))):
             raise RequestRefusedError(reasons)
 
-    def _look_up(self, request_id: UUID, request: Request, mailbox: MailboxSettings, claim: Claim | None) -> Looked:
-        """Find out what is known of the patient's practice: once for a message, however often it is built.
+    def _look_up(
+        self, request_id: UUID, request: Request, mailbox: MailboxSettings, claim: Claim | None
+    ) -> Registration:
+        """Look up the patient's registered practice: once for a message, however often it is built.
 
-        Nobody is looked up for a request that breaks a rule (its number may be nobody's here), or that is not sent.
+        There is no lookup for a request that breaks a rule (the NHS number may be wrong), or that is not sent.
         """
         if claim is not None:
-            return Looked.remembered(claim.registration)
+            return Registration.remembered(claim.registration)
         if reasons := list(broken_rules(request, mailbox, self.numbers, self.now())):
             raise RequestRefusedError(reasons)
-        return self.lookup(request_id, request, mailbox) if request.clinically_relevant else Looked.said(request)
+        return self.lookup(request_id, request, mailbox) if request.clinically_relevant else Registration.said(request)
 
-    def _first_look_at(self, looked: Looked, decision: Decision) -> tuple[Decision, tuple[Fact, ...]]:
-        """Hold what PDS contradicts, for a person, and what it gives no answer about, until it does."""
-        if looked.certain:
+    def _apply_lookup(self, registration: Registration, decision: Decision) -> tuple[Decision, tuple[LedgerEvent, ...]]:
+        """Hold a request that PDS contradicts for a person, and one that PDS gave no answer about until it does."""
+        if registration.certain:
             return decision, ()
         held = replace(decision, course=Course.HOLD, requirement="GPCM-SD-CS-072")
-        if looked.differs:
-            fact = lifecycle.differs(at=self.now(), fields=looked.differs, comparison=looked.comparison)
-            return replace(held, why="PDS has the patient's details otherwise"), (fact,)
-        waits = replace(held, why="PDS gave no answer yet")
-        return (waits if decision.course is Course.SEND else decision), ()
+        if registration.differs:
+            event = lifecycle.differs(at=self.now(), fields=registration.differs, comparison=registration.comparison)
+            return replace(held, why="PDS has the patient's details otherwise"), (event,)
+        unanswered = replace(held, why="PDS gave no answer yet")
+        return (unanswered if decision.course is Course.SEND else decision), ()
 
-    def _still_waits(
-        self, row: MessageRecord, request: Request, mailbox: MailboxSettings, looked: Looked
-    ) -> Built | None:
-        """Record why a held request cannot become a message now, as PDS has it; None where it can."""
+    def _still_held(
+        self, row: MessageRecord, request: Request, mailbox: MailboxSettings, registration: Registration
+    ) -> BuildResult | None:
+        """Record why PDS keeps a held request from becoming a message now; None where it can become one."""
         now, history = self.now(), row.history
-        fact = lifecycle.differs(at=now, fields=looked.differs, comparison=looked.comparison)
-        if looked.unanswered:
-            times = len(history.of(FactKind.LOOKUP_UNANSWERED)) + 1
-            fact = lifecycle.lookup_unanswered(at=now, times=times, why=str(looked.unanswered))
-        elif not history.with_fact(fact).undecided_differences:
-            decision = decide(request, mailbox, practice=looked.ods_code, arrived=row.created_at, now=now)
+        event = lifecycle.differs(at=now, fields=registration.differs, comparison=registration.comparison)
+        if registration.unanswered:
+            times = len(history.of(EventType.LOOKUP_UNANSWERED)) + 1
+            event = lifecycle.lookup_unanswered(at=now, times=times, why=str(registration.unanswered))
+        elif not history.with_event(event).undecided_differences:
+            decision = decide(request, mailbox, practice=registration.ods_code, arrived=row.created_at, now=now)
             if decision.course is not Course.NOT_REQUIRED:
                 return None
-            fact = lifecycle.not_required(at=now, requirement=decision.requirement, why=decision.why)
-        return replace(self._settle(row, fact), unanswered=looked.unanswered)
+            event = lifecycle.not_required(at=now, requirement=decision.requirement, why=decision.why)
+        return replace(self._settle(row, event), unanswered=registration.unanswered)
 
-    def _trials(self, request: Request, mailbox: MailboxSettings, found: "_Found") -> list[Message]:
-        """Make the messages of a request, one for each recipient, as if they were the encounter's first."""
+    def _trials(self, request: Request, mailbox: MailboxSettings, content: "_RequestContent") -> list[Message]:
+        """Make the messages of a request, one per recipient, as if they were the encounter's first."""
         trial = Message(
             request=request,
             mailbox=mailbox,
             identifiers=self.identifiers,
             version=1,
-            created_at=self.now().replace(microsecond=0),
-            supplied=found.supplied,
+            created_at=whole_second(self.now()),
+            supplied=content.supplied,
         )
         return [replace(trial, recipient=recipient) for recipient in recipients(request)]
 
-    def _stored(
+    def _store_all(
         self,
         request_id: str,
         trials: Sequence[Message],
         composed: Sequence["_Composed"],
         claim: Claim,
-        found: "_Found",
+        content: "_RequestContent",
         *,
         arrived: datetime,
-        tell_at: datetime | None,
-    ) -> Built:
-        """Store the messages in the version and at the time that were claimed for them, and queue them.
+        late_warning_at: datetime | None,
+    ) -> BuildResult:
+        """Store and queue the messages with the claimed version and time.
 
         Raises RequestRefusedError where a message breaks a requirement in this version.
         """
         messages = [
-            replace(each, version=claim.version, created_at=claim.created_at, supplied=found.supplied)
-            for each in trials
+            replace(trial, version=claim.version, created_at=claim.created_at, supplied=content.supplied)
+            for trial in trials
         ]
-        documents = found.documents
-        if messages != list(trials) or any(each.documents != documents for each in composed):
-            composed = self._compose_checked(messages, found)
-        return _together([self._store(request_id, each, claim, arrived, tell_at) for each in composed])
+        documents = content.documents
+        if messages != list(trials) or any(message.documents != documents for message in composed):
+            composed = self._compose_checked(messages, content)
+        return _joined([self._store(request_id, message, claim, arrived, late_warning_at) for message in composed])
 
-    def _place(
+    def _hold(
         self,
         request_id: UUID,
         request: Request,
         decision: Decision,
-        asked: Asked,
+        times: RequestTimes,
         origin: Origin,
-        content: DropContent | None,
-        more: tuple[Fact, ...] = (),
-        tell_at: datetime | None = None,
-    ) -> Built:
-        """Give a request that is not sent now its row: held or not required, or superseded at once."""
+        drop_content: DropContent | None,
+        more: tuple[LedgerEvent, ...] = (),
+        late_warning_at: datetime | None = None,
+    ) -> BuildResult:
+        """Record a request that is not sent now: held, not required, or superseded at once."""
         now = self.now()
-        fact = (
+        event = (
             lifecycle.not_required(at=now, requirement=decision.requirement, why=decision.why)
             if decision.course is Course.NOT_REQUIRED
             else lifecycle.held(
@@ -552,16 +569,18 @@ class Builder:
                 by_a_person=decision.by_a_person,
                 requirement=decision.requirement,
                 why=decision.why,
-                warn_at=tell_at,
+                warn_at=late_warning_at,
             )
         )
-        row = self._row(request_id, request, (fact, *more), request.mailbox)
-        change = self.ledger.place(row, asked, origin, content)
-        self.notifier.tell(change.notices)
+        row = self._row(request_id, request, (event, *more), request.mailbox)
+        change = self.ledger.record_held(row, times, origin, drop_content)
+        self.notifier.tell(change.notifications)
         return self._as_recorded(change.record)
 
-    def _withdraw(self, request_id: UUID, withdrawal: Withdrawal, asked: Asked, content: DropContent | None) -> Built:
-        """Stop what is held of a deleted consultation, and warn of what was sent (GPCM-SD-CS-077).
+    def _withdraw(
+        self, request_id: UUID, withdrawal: Withdrawal, times: RequestTimes, drop_content: DropContent | None
+    ) -> BuildResult:
+        """Stop the held reports of a deleted consultation, and warn of those that were sent (GPCM-SD-CS-077).
 
         Raises RequestRefusedError; LedgerBusyError.
         """
@@ -576,16 +595,16 @@ class Builder:
         if reasons := list(implausible_withdrawal(withdrawal, self.now())):
             raise RequestRefusedError(reasons)
         row = self._row(request_id, withdrawal, (), withdrawal.mailbox)
-        change = self.ledger.withdraw(row, asked, warn, content)
-        self.notifier.tell(change.notices)
+        change = self.ledger.withdraw(row, times, warn, drop_content)
+        self.notifier.tell(change.notifications)
         return self._as_recorded(change.record)
 
-    def _released(self, request_id: str, built: Built) -> Built:
-        fact = lifecycle.released(
-            at=self.now(), message_ids=[built.message_id, *(copy.message_id for copy in built.copies)]
+    def _released(self, request_id: str, result: BuildResult) -> BuildResult:
+        event = lifecycle.released(
+            at=self.now(), message_ids=[result.message_id, *(copy.message_id for copy in result.copies)]
         )
-        self.ledger.record(request_id, fact)
-        return built
+        self.ledger.record(request_id, event)
+        return result
 
     def _recorded(self, row_id: str) -> MessageRecord:
         """Read a row as it is now. Raises UnknownRequestError."""
@@ -594,20 +613,22 @@ class Builder:
             raise UnknownRequestError("the ledger has no such request")
         return row
 
-    def _as_recorded(self, row: MessageRecord) -> Built:
-        """What became of a request with a row of its own, earlier; what it was released as is queued again."""
-        records = [record for each in row.history.became if (record := self.ledger.find(each))]
-        return _together([self._queue(record) for record in records]) if records else Built(row.message_id, row.status)
+    def _as_recorded(self, row: MessageRecord) -> BuildResult:
+        """Return the result of a request that has a row; the messages that it was released as are re-queued."""
+        records = [record for message_id in row.history.became if (record := self.ledger.find(message_id))]
+        return (
+            _joined([self._queue(record) for record in records]) if records else BuildResult(row.message_id, row.status)
+        )
 
-    def _known(self, request: Request, mailbox: MailboxSettings, claim: Claim) -> Built | None:
-        """Find the messages of a repeated request, if all are there: none of them must be written again."""
+    def _known(self, request: Request, mailbox: MailboxSettings, claim: Claim) -> BuildResult | None:
+        """Return the messages of a repeated request, if all are stored: none of them must be written again."""
         encounter = self.identifiers.of_encounter(mailbox.mailbox, request.encounter)
         ids = [encounter.message_id(claim.version, recipient.key) for recipient in recipients(request)]
-        records = [record for each in ids if (record := self.ledger.find(str(each)))]
-        return _together([self._queue(record) for record in records]) if len(records) == len(ids) else None
+        records = [record for message_id in ids if (record := self.ledger.find(str(message_id)))]
+        return _joined([self._queue(record) for record in records]) if len(records) == len(ids) else None
 
-    def _gather(self, request: Request, claimed: tuple[str, ...] | None, naming: NamingRequest) -> "_Found":
-        """Find and read all that the request names, in the versions that were claimed if any were.
+    def _gather(self, request: Request, claimed: tuple[str, ...] | None, naming: NamingRequest) -> "_RequestContent":
+        """Find and read the files that the request names, in the claimed versions if there are any.
 
         Raises RequestRefusedError; NotReadyError.
         """
@@ -615,14 +636,14 @@ class Builder:
         ready = self._ready_resources(request, claimed, naming)
         allowed = USE_CASES[request.use_case].resource_types
         supplied, digests = list[Supplied](), [document.sha256 for document in documents]
-        for place, raw in self._raw_resources(request, ready):
-            resource = request.resources[place]
-            if place in ready:
+        for index, raw in self._raw_resources(request, ready):
+            resource = request.resources[index]
+            if index in ready:
                 digests.append(hashlib.sha256(raw).hexdigest())
-            read = read_supplied(place, resource.content_type, raw, allowed)
-            if not (resource.confidential or read.labelled_confidential):  # what is must not be sent
+            read = read_supplied(index, resource.content_type, raw, allowed)
+            if not (resource.confidential or read.labelled_confidential):  # confidential ones must not be sent
                 supplied.append(read)
-        return _Found(tuple(documents), tuple(ready.values()), tuple(supplied), tuple(digests))
+        return _RequestContent(tuple(documents), tuple(ready.values()), tuple(supplied), tuple(digests))
 
     def _mailbox(self, asked: Request | Withdrawal) -> MailboxSettings:
         try:
@@ -631,10 +652,10 @@ class Builder:
             raise RequestRefusedError.because("mailbox", "is not a sending mailbox of this environment") from None
 
     def _account(self, asked: Request | Withdrawal | None, origin: Origin | None) -> str:
-        """Give the mailbox on whose account a refused request goes, and whose contacts are notified.
+        """Return the mailbox that a refused request is recorded under, and whose contacts are notified.
 
-        Where senders are configured it is one of the sender's own, whatever the request names. Elsewhere it is the one
-        that the request names, where that is one of ours: another is whatever the sender wrote.
+        Where senders are configured it is one of the sender's mailboxes, whatever the request names. Otherwise it is
+        the mailbox that the request names, if that is a sending mailbox of this environment.
         """
         if self.senders:
             sender = self._sender(origin) if origin else None
@@ -647,39 +668,39 @@ class Builder:
             return NOT_OURS
 
     def _documents(self, request: Request, claimed: tuple[str, ...] | None, naming: NamingRequest) -> list[OpenedFile]:
-        """Find the documents, primary first, and open each. Raises GateUnavailableError."""
-        places = [request.documents.index(document) for document in request.documents_in_order]
-        versions = claimed[: len(places)] if claimed is not None else [None] * len(places)
+        """Find and open the documents, primary first. Raises GateUnavailableError."""
+        order = [request.documents.index(document) for document in request.documents_in_order]
+        versions = claimed[: len(order)] if claimed is not None else [None] * len(order)
         files: list[OpenedFile] = []
         reasons: dict[int, Sequence[Reason]] = {}
-        for place, version in zip(places, versions, strict=True):
-            document = request.documents[place]
+        for index, version in zip(order, versions, strict=True):
+            document = request.documents[index]
             try:
-                file = self._files.find(document.key, version, f"documents[{place}]", naming)
+                file = self._files.find(document.key, version, f"documents[{index}]", naming)
                 sha256 = hashlib.sha256()
                 verdict = self.gate.examine(document.content_type, _hashed(self.drop.chunks(file), sha256))
             except NotThereError:
-                reasons[place] = [Reason(f"documents[{place}].key", "was removed before it could be read")]
+                reasons[index] = [Reason(f"documents[{index}].key", "was removed before it could be read")]
                 continue
             except RequestRefusedError as refused:
-                reasons[place] = refused.reasons
+                reasons[index] = refused.reasons
                 continue
             if verdict.refusal:
-                reasons[place] = [Reason(f"documents[{place}]", verdict.refusal)]
+                reasons[index] = [Reason(f"documents[{index}]", verdict.refusal)]
             files.append(OpenedFile.of(file, verdict, sha256.hexdigest()))
         if reasons:  # in the order of the request, and not of the message
-            raise RequestRefusedError([reason for place in sorted(reasons) for reason in reasons[place]])
+            raise RequestRefusedError([reason for index in sorted(reasons) for reason in reasons[index]])
         return files
 
     def _ready_resources(
         self, request: Request, claimed: tuple[str, ...] | None, naming: NamingRequest
     ) -> dict[int, DropFile]:
-        """Find the files of the ready resources, by their place in the request."""
-        keys = {place: each.key for place, each in enumerate(request.resources) if each.key is not None}
+        """Find the files of the ready resources, by their index in the request."""
+        keys = {index: resource.key for index, resource in enumerate(request.resources) if resource.key is not None}
         versions = claimed[len(request.documents) :] if claimed is not None else [None] * len(keys)
         files: dict[int, DropFile] = {}
-        for (place, key), version in zip(keys.items(), versions, strict=True):
-            files[place] = self._files.find(key, version, f"resources[{place}]", naming)
+        for (index, key), version in zip(keys.items(), versions, strict=True):
+            files[index] = self._files.find(key, version, f"resources[{index}]", naming)
         return files
 
     @property
@@ -689,56 +710,58 @@ class Builder:
         )
 
     def _raw_resources(self, request: Request, files: dict[int, DropFile]) -> Iterator[tuple[int, bytes]]:
-        """Read the ready resources, from where they are; give each with its place in the request."""
-        for place, resource in enumerate(request.resources):
+        """Read the ready resources from the request or the drop; yield them with their index in the request."""
+        for index, resource in enumerate(request.resources):
             try:
                 raw = (
                     resource.content.encode()
                     if resource.content is not None
-                    else self.drop.read(files[place].key, files[place].version, LARGEST_RESOURCE)
+                    else self.drop.read(files[index].key, files[index].version, LARGEST_RESOURCE)
                 )
             except ValueError:
                 raise RequestRefusedError.because(
-                    f"resources[{place}]", f"is larger than {in_megabytes(LARGEST_RESOURCE)}"
+                    f"resources[{index}]", f"is larger than {in_megabytes(LARGEST_RESOURCE)}"
                 ) from None
             except NotThereError:
                 raise RequestRefusedError.because(
-                    f"resources[{place}].key", "was removed before it could be read"
+                    f"resources[{index}].key", "was removed before it could be read"
                 ) from None
-            yield place, raw
+            yield index, raw
 
-    def _check(self, trials: Sequence[Message], found: _Found) -> list[_Composed]:
-        """See that the request keeps the rules, and each of its messages the requirements; return them composed."""
+    def _check(self, trials: Sequence[Message], content: _RequestContent) -> list[_Composed]:
+        """Check the request against the rules and the messages against the requirements; return the messages."""
         trial = trials[0]
         reasons = list(broken_rules(trial.request, trial.mailbox, self.numbers, trial.created_at))
         if reasons:
             raise RequestRefusedError(reasons)
-        return self._compose_checked(trials, found)
+        return self._compose_checked(trials, content)
 
-    def _compose_checked(self, messages: Sequence[Message], found: _Found) -> list[_Composed]:
-        """Write messages, and hold each as it is written against every MUST."""
+    def _compose_checked(self, messages: Sequence[Message], content: _RequestContent) -> list[_Composed]:
+        """Write messages, and check the written messages against every MUST."""
         try:
-            composed = [self._compose(each, found) for each in messages]
+            composed = [self._compose(message, content) for message in messages]
         except NotFhirError as error:
             raise RequestRefusedError.because("request", f"cannot be written as FHIR: see {error}") from None
-        for each in composed:
-            require_conformance(each.message, each.written)
+        for result in composed:
+            require_conformance(result.message, result.written)
         return composed
 
-    def _compose(self, message: Message, found: _Found) -> _Composed:
-        """Write a message; its primary document is rendered where the request has none.
+    def _compose(self, message: Message, content: _RequestContent) -> _Composed:
+        """Write a message; render the primary document where the request has none.
 
         Rendering is deterministic, so a repeat sends the same bytes.
         """
-        files = found.documents
+        files = content.documents
         message = replace(message, request=as_carried(message.request, [file.content_type for file in files]))
         request = message.request
         if request.primary:
             return _Composed(message, files, files, compose(message, [file.size for file in files]))
-        by_key = dict(zip((document.key for document in request.documents_in_order), files, strict=True))
+        keys = [document.key for document in request.documents_in_order]
         design = message.specification.report
         renderer = _renderer(design, message.mailbox.report_page, self.report_logo, self.report_fonts)
-        report = renderer.render(request, message.version, lambda key: b"".join(self.drop.chunks(by_key[key])))
+        report = renderer.render(
+            request, message.version, lambda key: b"".join(self.drop.chunks(files[keys.index(key)]))
+        )
         sources: tuple[OpenedFile | RenderedReport, ...] = (report, *files)
         complete = replace(message, request=with_report(request))
         return _Composed(complete, files, sources, compose(complete, [source.size for source in sources]))
@@ -749,14 +772,14 @@ class Builder:
         return self.drop.chunks(source) if source.text is None else [source.text]
 
     def _store(
-        self, request_id: str, composed: _Composed, claim: Claim, arrived: datetime, tell_at: datetime | None
-    ) -> Built:
+        self, request_id: str, composed: _Composed, claim: Claim, arrived: datetime, late_warning_at: datetime | None
+    ) -> BuildResult:
         message, sources = composed.message, composed.sources
         message_id = str(message.message_id)
         sha256 = self.outbox.put(
             message_id, envelope(message), composed.written.stream(lambda index: self._read(sources[index]))
         )
-        fact = lifecycle.built(
+        event = lifecycle.built(
             at=self.now(),
             sha256=sha256,
             size=composed.written.size,
@@ -767,7 +790,7 @@ class Builder:
             to_organisation=message.recipient.ods_code or known_practice(message.request),
             registration=claim.registration,
             arrived=arrived,
-            warn_at=tell_at if tell_at and tell_at > self.now() else None,
+            warn_at=late_warning_at if late_warning_at and late_warning_at > self.now() else None,
         )
         change = self.ledger.create(
             MessageRecord(
@@ -779,19 +802,19 @@ class Builder:
                 version=message.version,
                 recipient=message.recipient.key,
                 created_at=message.created_at,
-                history=History((fact,)),
+                history=MessageHistory((event,)),
                 messages=len(recipients(message.request)),
             )
         )
         return self._queue(change.record)
 
-    def _queue(self, record: MessageRecord) -> Built:
-        if record.status is Status.BUILT and not record.history.unrecognised:
+    def _queue(self, record: MessageRecord) -> BuildResult:
+        if record.status is Status.BUILT:
             self.send_queue.put(record.message_id, record.mailbox)
-        return Built(record.message_id, record.status)
+        return BuildResult(record.message_id, record.status)
 
     def _advice(self, message: Message) -> tuple[str, ...]:
-        """What a requirement advises against (SHOULD NOT), and the sender does all the same."""
+        """Name the advice (SHOULD NOT) that the message goes against."""
         if message.version == 1:
             return ()
         first = message.encounter.message_id(1, message.recipient.key)
@@ -805,34 +828,34 @@ class Builder:
         asked: Request | Withdrawal | None,
         reasons: Sequence[Reason],
         origin: Origin | None = None,
-    ) -> Built:
+    ) -> BuildResult:
         change = self.ledger.create(
             self._row(request_id, asked, (self._refused(reasons),), self._account(asked, origin)), origin
         )
-        self.notifier.tell(change.notices)
-        return Built(str(request_id), change.record.status)
+        self.notifier.tell(change.notifications)
+        return BuildResult(str(request_id), change.record.status)
 
-    def _refuse_held(self, row: MessageRecord, reasons: Sequence[Reason], claim: Claim | None) -> Built:
-        """Refuse a request that was in order when it was held: a setting or a document has changed since."""
+    def _refuse_held(self, row: MessageRecord, reasons: Sequence[Reason], claim: Claim | None) -> BuildResult:
+        """Refuse a request that was valid when it was held: a setting or a document has changed since."""
         return self._settle(row, self._refused(reasons), claim)
 
-    def _refused(self, reasons: Sequence[Reason]) -> Fact:
+    def _refused(self, reasons: Sequence[Reason]) -> LedgerEvent:
         scans = [reason.scan for reason in reasons if reason.scan]
         return lifecycle.request_refused(at=self.now(), reasons=_listed(reasons), scans=scans)
 
-    def _settle(self, row: MessageRecord, fact: Fact, claim: Claim | None = None) -> Built:
-        """Record what became of a held request, unless another builder, or a newer request, was faster."""
-        waiting = Status.RELEASING if claim else Status.HELD
-        change = self.ledger.record(row.message_id, fact, only_if=lambda history: history.status is waiting)
+    def _settle(self, row: MessageRecord, event: LedgerEvent, claim: Claim | None = None) -> BuildResult:
+        """Record the outcome of a held request, unless another builder or a newer request was faster."""
+        expected = Status.RELEASING if claim else Status.HELD
+        change = self.ledger.record(row.message_id, event, only_if=lambda history: history.status is expected)
         if change is None:
             return self._as_recorded(self._recorded(row.message_id))
-        self.notifier.tell(change.notices)
-        return Built(row.message_id, change.record.status)
+        self.notifier.tell(change.notifications)
+        return BuildResult(row.message_id, change.record.status)
 
     def _row(
-        self, request_id: UUID, asked: Request | Withdrawal | None, facts: tuple[Fact, ...], mailbox: str
+        self, request_id: UUID, asked: Request | Withdrawal | None, events: tuple[LedgerEvent, ...], mailbox: str
     ) -> MessageRecord:
-        """Make the row of a request that is no message, on the account of a mailbox."""
+        """Return the row of a request that became no message, under a mailbox."""
         encounter = asked.encounter if asked else NOT_OURS
         return MessageRecord(
             message_id=str(request_id),
@@ -841,43 +864,43 @@ class Builder:
             encounter=encounter,
             encounter_key=self.identifiers.of_encounter(mailbox, encounter).key,
             version=0,
-            created_at=self.now().replace(microsecond=0),
-            history=History(facts),
+            created_at=whole_second(self.now()),
+            history=MessageHistory(events),
         )
 
 
 def folder_of(key: str) -> str:
-    """Give the folder of a dropped request, with its slash; empty at the root of the bucket."""
+    """Return the folder of a dropped request with the slash; empty at the root of the bucket."""
     return key[: key.rfind("/") + 1]
 
 
-def _asked(stated: datetime | None, arrived: datetime, put: _Put) -> Asked:
-    """Say where a request stands among those of its encounter: when it was made, as it says, or else when it came.
+def _request_times(stated: datetime | None, arrived: datetime, drop_event: _DropEvent) -> RequestTimes:
+    """Return the times that order an encounter's requests: the time that the request states, or else the arrival.
 
-    Never later than it came: a sender's clock that is fast must not make what comes next look older.
+    The stated time is never later than the arrival: a sender's fast clock must not make the next request look older.
     """
-    return Asked(
+    return RequestTimes(
         stated=min(stated, arrived) if stated else arrived,
         arrived=arrived,
-        s3_object=put.s3_object,
-        sequencer=put.sequencer,
+        s3_object=drop_event.s3_object,
+        sequencer=drop_event.sequencer,
         undated=stated is None,
     )
 
 
 def _hashed(chunks: Iterable[bytes], into: "hashlib._Hash") -> Iterator[bytes]:
-    """Hash what is read, so that it is read once."""
+    """Pass chunks on and hash them, so that they are read once."""
     for chunk in chunks:
         into.update(chunk)
         yield chunk
 
 
-def _together(built: Sequence[Built]) -> Built:
-    """Join the messages of one request: the first, and its copies to others."""
-    return replace(built[0], copies=tuple(built[1:]))
+def _joined(results: Sequence[BuildResult]) -> BuildResult:
+    """Join the results of one request: the first message, and the copies to further recipients."""
+    return replace(results[0], copies=tuple(results[1:]))
 
 
 def _listed(reasons: Sequence[Reason]) -> list[str]:
-    """Write the reasons down; a request with hundreds of faults is not read to the end by anybody."""
+    """Return the first `MOST_REASONS` reasons as text: a longer list helps no reader."""
     listed = [str(reason) for reason in reasons[:MOST_REASONS]]
     return listed if len(reasons) <= MOST_REASONS else [*listed, f"… and {len(reasons) - MOST_REASONS} more"]

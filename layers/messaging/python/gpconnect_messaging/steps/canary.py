@@ -1,6 +1,6 @@
-"""Canary: starts a test request without a patient now and then, and measures the newest that came through.
+"""Canary: start a test request without a patient from time to time, and measure the newest that came through.
 
-No part of it knows the outbox or MESH, so that a canary cannot be uploaded.
+No part of this module knows the outbox or MESH, so a canary cannot be uploaded.
 """
 
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from gpconnect_messaging.queues import IntakeQueue, SendQueue
 
 
 class UnknownCanaryError(Exception):
-    """The send queue names a canary that the builder never took: look who can write to that queue."""
+    """The send queue names a canary that the builder never passed on: check who can write to that queue."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StartCanaries:
-    """The due work's part: starts a canary every so often."""
+    """The poller's part: start a canary at an interval."""
 
     canaries: Canaries
     intake_queue: IntakeQueue
@@ -25,9 +25,9 @@ class StartCanaries:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def run(self) -> timedelta:
-        """Start a canary if it is time; give the age of the newest that came through.
+        """Start a canary if it is time; return the age of the newest that came through.
 
-        A run that dies between the ledger and the queue loses its canary, and the next one is started in its time.
+        A crash between the ledger and the queue loses one canary; the next one starts on time.
         """
         state, now = self.canaries.state(), self.now()
         if state is None or state.started_at + self.every <= now:
@@ -46,7 +46,7 @@ class BuildCanary:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def run(self, canary_id: str) -> bool:
-        """Pass a canary on to the sender; False where the ledger expects none of that id."""
+        """Pass a canary on to the sender; False where the ledger expects no canary with that id."""
         if not self.canaries.built(canary_id, self.now()):
             return False
         self.send_queue.canary(canary_id)
@@ -55,7 +55,7 @@ class BuildCanary:
 
 @dataclass(frozen=True, kw_only=True)
 class EndCanary:
-    """The sender's part: the canary's way ends here."""
+    """The sender's part: end the canary."""
 
     canaries: Canaries
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -1,7 +1,7 @@
-"""Escalate: tell a second person, once, of each notice that nobody acknowledged in time.
+"""Escalate: notify a second person, once, of a notification that was not acknowledged in time.
 
-The first telling makes a notice due here at once; it is then put off until its mailbox's time is over. A crash between
-telling and recording it tells twice, never not at all.
+A delivered notification is due here at once; the first run postpones it until the mailbox's time is over. After a crash
+between notifying and recording, the second person is notified twice, never not at all.
 """
 
 from collections.abc import Callable
@@ -11,66 +11,66 @@ from itertools import islice
 
 from botocore.exceptions import BotoCoreError
 
-from gpconnect_messaging.ledger.notices import NoticeBook
-from gpconnect_messaging.ledger.records import OpenNotice
+from gpconnect_messaging.ledger.notifications import NotificationStore
+from gpconnect_messaging.ledger.records import OpenNotification
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory, UnknownMailboxError
 from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 
 MOST_LOOKED_AT = 200
-"""Notices that are put off or escalated in one run: seconds, of which the other due work must have some, too."""
+"""How many notifications one run postpones or escalates: the other due work needs time, too."""
 
 
 @dataclass(slots=True)
-class Escalated:
-    """What one look at the open notices did."""
+class EscalationResult:
+    """The counts of one run."""
 
-    notices_escalated: int = 0
+    notifications_escalated: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Escalation:
-    """The escalation step and what it works with. `wait` is for notices that are about no mailbox of ours."""
+    """The escalation step and the adapters that it uses. `wait` applies to notifications without a known mailbox."""
 
-    book: NoticeBook
+    book: NotificationStore
     mailboxes: MailboxDirectory
     notifier: Notifier
     wait: timedelta
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def run(self, time_left: Callable[[], bool] = lambda: True) -> Escalated:
-        """Escalate what is due, while `time_left` says that there is time for one more.
+    def run(self, time_left: Callable[[], bool] = lambda: True) -> EscalationResult:
+        """Escalate the notifications that are due, while `time_left` allows one more.
 
-        One that fails does not hold up the others, unless AWS cannot be reached; the first error is raised at the end.
+        A failure does not stop the others, unless AWS cannot be reached; the first error is raised at the end.
         """
-        done, failures = Escalated(), list[Exception]()
-        for each in islice(self.book.due_escalations(self.now()), MOST_LOOKED_AT):
+        result, failures = EscalationResult(), list[Exception]()
+        for notification in islice(self.book.due_escalations(self.now()), MOST_LOOKED_AT):
             if not time_left():
                 break
             try:
-                done.notices_escalated += self._escalate(each)
-            except Exception as error:  # noqa: BLE001 - whatever one notice does, the others must not wait for it
+                result.notifications_escalated += self._escalate(notification)
+            except Exception as error:  # noqa: BLE001 - one failure must not stop the others
                 failures.append(error)
                 if isinstance(error, BotoCoreError):
                     break
         if failures:
             raise failures[0]
-        return done
+        return result
 
-    def _escalate(self, each: OpenNotice) -> bool:
-        """Escalate a notice where its time is over, or put it off until then; say whether it was escalated."""
-        until = (each.told_at or each.notice.raised_at) + self._wait(each)
+    def _escalate(self, due: OpenNotification) -> bool:
+        """Escalate a notification if the time is over, else postpone it; return whether it was escalated."""
+        until = (due.told_at or due.notification.raised_at) + self._wait(due)
         if until > self.now():
-            self.book.wait_with(each, until)
+            self.book.wait_with(due, until)
             return False
-        if not self.book.take_escalation(each):
+        if not self.book.take_escalation(due):
             return False
-        self.notifier.escalate(each.notice)
-        self.book.escalated(each)
+        self.notifier.escalate(due.notification)
+        self.book.escalated(due)
         return True
 
-    def _wait(self, open_notice: OpenNotice) -> timedelta:
-        mailbox = open_notice.notice.mailbox
+    def _wait(self, open_notification: OpenNotification) -> timedelta:
+        mailbox = open_notification.notification.mailbox
         if mailbox is None:
             return self.wait
         try:

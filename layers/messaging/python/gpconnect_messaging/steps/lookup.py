@@ -1,8 +1,8 @@
-"""Look the patient up in PDS before a message is made, where the organisation has it so (GPCM-SD-CS-072, GPCM-SD-084).
+"""Look the patient up in PDS before a message is built, if the mailbox is configured so (GPCM-SD-CS-072, GPCM-SD-084).
 
-One call, at one point of the build step: it asks, compares, keeps what differs for those who decide, and says what is
-known of the registered practice and from whom. PDS giving no answer is a result too: whoever builds can hold the
-request and ask again.
+The build step calls this once. The lookup asks PDS, compares the answer with the request, keeps the differences for the
+person who decides, and returns the registered practice and the source. No answer from PDS is a result, too: the builder
+holds the request and asks again.
 """
 
 import json
@@ -25,22 +25,22 @@ FROM_PDS, FROM_REQUEST = "PDS", "the request"
 
 
 class LookupNotConfiguredError(Exception):
-    """A mailbox wants PDS to be asked, and the environment has none: correct the deployment's configuration."""
+    """A mailbox needs the PDS lookup, and the environment has no PDS: correct the deployment's configuration."""
 
 
 class Directory(Protocol):
-    """Where people are looked up: `pds.client.PdsClient`, opened when it is first asked for."""
+    """Looks patients up: `pds.client.PdsClient`, opened at the first use."""
 
     def lookup(self, nhs_number: str, *, correlation: UUID, organisation: str, today: date) -> Answer:
-        """Ask who has the NHS number. Raises PdsError, CredentialsError."""
+        """Look up an NHS number. Raises PdsError, CredentialsError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
-    """What is known of a patient's registration, and from whom.
+class Registration:
+    """The known registration of a patient, and the source.
 
-    `differs` are the fields of the request that PDS has otherwise: both values lie under `comparison` in the evidence
-    store. `unanswered` is why PDS gave no answer; then nothing is known but what the request says.
+    `differs` are the request's fields that differ from PDS; the evidence store has both values under `comparison`.
+    `unanswered` is why PDS gave no answer; then the registration is the request's.
     """
 
     source: str
@@ -51,14 +51,14 @@ class Looked:
     unanswered: PdsError | CredentialsError | None = None
 
     @classmethod
-    def said(cls, request: Request) -> "Looked":
-        """Take the request's own word."""
+    def said(cls, request: Request) -> "Registration":
+        """Take the registration from the request."""
         own = request.registered_practice
         return cls(source=FROM_REQUEST, practice=Practice(ods_code=own.ods_code, name=own.name) if own else None)
 
     @classmethod
-    def remembered(cls, details: Mapping[str, Any]) -> "Looked":
-        """Take what was known when a message was first made, from its `details`."""
+    def remembered(cls, details: Mapping[str, Any]) -> "Registration":
+        """Restore the registration from the `details` that were recorded when the message was first built."""
         code = details.get("ods_code")
         return cls(
             source=details.get("source", FROM_REQUEST),
@@ -68,7 +68,7 @@ class Looked:
 
     @property
     def details(self) -> dict[str, Any]:
-        """What the ledger keeps of it: organisations' names and codes, and whether PDS knows of a death."""
+        """The details for the ledger: the practice's name and code, and whether PDS knows of a death."""
         known = {"source": self.source, "ods_code": self.ods_code, "name": self.practice and self.practice.name}
         return {name: value for name, value in known.items() if value} | ({"deceased": True} if self.deceased else {})
 
@@ -79,11 +79,11 @@ class Looked:
 
     @property
     def certain(self) -> bool:
-        """Whether it can be acted upon: nothing differs, and whoever was asked has answered."""
+        """Whether the registration can be acted upon: nothing differs, and PDS answered if it was asked."""
         return not self.differs and self.unanswered is None
 
     def of(self, request: Request) -> Request:
-        """The request with the practice that is known, for the report and the notice."""
+        """Return the request with the known practice, for the report and the notification."""
         if self.source != FROM_PDS or self.practice is None:
             return request
         practice = models.Practice(ods_code=self.practice.ods_code, name=self.practice.name)
@@ -92,19 +92,19 @@ class Looked:
 
 @dataclass(frozen=True, kw_only=True)
 class Lookup:
-    """The lookup and what it works with."""
+    """The lookup and the adapters that it uses."""
 
     evidence: Evidence
     directory: Callable[[], Directory]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def __call__(self, request_id: UUID, request: Request, mailbox: MailboxSettings) -> Looked:
-        """Look the request's patient up. A request that keeps all its own rules is expected.
+    def __call__(self, request_id: UUID, request: Request, mailbox: MailboxSettings) -> Registration:
+        """Look up the patient of a request that keeps all rules.
 
-        Raises RequestRefusedError where PDS leaves nobody to send to, and what the stores raise.
+        Raises RequestRefusedError where PDS leaves no recipient, and the errors of the stores.
         """
         if not mailbox.pds_lookup:
-            return Looked.said(request)
+            return Registration.said(request)
         try:
             answer = self.directory().lookup(
                 request.patient.nhs_number,
@@ -113,13 +113,13 @@ class Lookup:
                 today=self.now().date(),
             )
         except (PdsError, CredentialsError) as problem:
-            return replace(Looked.said(request), unanswered=problem)
+            return replace(Registration.said(request), unanswered=problem)
         outcome = compare(request.patient, answer, mailbox.own_ods_codes)
         match outcome:
             case NotSendable():
                 raise RequestRefusedError([outcome.reason])
             case Differs():
-                return Looked(
+                return Registration(
                     source=FROM_PDS,
                     practice=_named(outcome.practice, request),
                     deceased=outcome.deceased,
@@ -127,13 +127,13 @@ class Lookup:
                     comparison=self._keep(request_id, outcome),
                 )
             case RegisteredHere():
-                return Looked(source=FROM_PDS, practice=outcome.practice)
+                return Registration(source=FROM_PDS, practice=outcome.practice)
             case registered:
                 practice = _named(registered.practice, request)
-                return Looked(source=FROM_PDS, practice=practice, deceased=registered.deceased)
+                return Registration(source=FROM_PDS, practice=practice, deceased=registered.deceased)
 
     def _keep(self, request_id: UUID, outcome: Differs) -> str:
-        """Keep both values where only those who decide can read them; never in the ledger, a log or a notice."""
+        """Keep both values in the evidence store, never in the ledger, a log or a notification."""
         compared = {
             difference.path: {"request": difference.requested, "PDS": difference.known}
             for difference in outcome.differences
@@ -141,15 +141,15 @@ class Lookup:
         return self.evidence.keep_comparison(str(request_id), json.dumps(compared, ensure_ascii=False, indent=2))
 
 
-def own_word(_request_id: UUID, request: Request, mailbox: MailboxSettings) -> Looked:
-    """Look nobody up: the environment has no PDS. Raises LookupNotConfiguredError for a mailbox that wants it asked."""
+def registration_from_request(_request_id: UUID, request: Request, mailbox: MailboxSettings) -> Registration:
+    """Use the request's registration: the environment has no PDS. Raises LookupNotConfiguredError."""
     if mailbox.pds_lookup:
         raise LookupNotConfiguredError(f"mailbox {mailbox.mailbox} asks PDS, and the environment names none")
-    return Looked.said(request)
+    return Registration.said(request)
 
 
 def _named(practice: Practice, request: Request) -> Practice:
-    """Give the practice the request's name for it, where it is the same one: PDS itself gives the code only."""
+    """Add the request's name for the practice, if it is the same practice: PDS returns only the code."""
     own = request.registered_practice
     if practice.name or own is None or own.ods_code != practice.ods_code:
         return practice

@@ -1,7 +1,7 @@
 """Find the files that a request names, in the version that the request means (ADR 47).
 
-Senders reuse keys. The file that lies under a key when the request is built can belong to the patient before, whose
-request took it, or to the patient after, whose request is still to come.
+Senders reuse keys. When the request is built, the file under a key can belong to the previous patient, whose request
+received it, or to the next patient, whose request is still to come.
 """
 
 import hashlib
@@ -19,9 +19,9 @@ from gpconnect_messaging.steps.waiting import require_ready
 from gpconnect_messaging.storage import DropBucket, DropFile, NotThereError, Receiver, whole_second
 
 _SETTLING = 0.1
-"""How much of its patience a request waits where it could be built: what it corrects has all that it names."""
+"""The share of `patience` that a request waits although it could be built: a newer file version may still come."""
 _NEAREST = 5
-"""How many of the versions that were put later are looked at: those nearest to the request."""
+"""How many later versions are considered: those nearest in time to the request."""
 _MISSING = "names no file in the drop bucket"
 _OTHERS = (
     "names a file that belongs to a request of another encounter: put this request's own file there, and drop the "
@@ -37,8 +37,8 @@ _TWO_VERSIONS = (
 class NamingRequest:
     """The request that names files.
 
-    `receiver` is what its files are tagged with. `arrived` (UTC) starts its wait for files, and `files_of` (UTC)
-    is the time whose versions it means: when it was dropped, or when an operator ordered that it be taken in again.
+    `receiver` is the tag that the files get. The wait for files starts at `arrived` (UTC). `files_of` (UTC) is the time
+    whose versions the request means: when it was dropped, or when an operator resubmitted it.
     """
 
     receiver: Receiver
@@ -46,14 +46,14 @@ class NamingRequest:
     arrived: datetime
     files_of: datetime
     own_folder: bool
-    """Whether it was dropped: its files lie in its folder, and no other encounter shares them."""
+    """Whether the request was dropped: the files are in the same folder, and no other encounter shares them."""
     still_current: Callable[[], bool] = lambda: True
-    """Ask whether no later request was dropped under its key."""
+    """Ask whether no later request was dropped under the same key."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileFinder:
-    """Finds named files in the drop; a missing file is awaited for `patience`."""
+    """Finds named files in the drop; waits for a missing file for `patience`."""
 
     drop: DropBucket
     ledger: Ledger
@@ -62,7 +62,7 @@ class FileFinder:
     now: Callable[[], datetime]
 
     def find(self, key: str, version: str | None, field: str, request: NamingRequest) -> DropFile:
-        """Find a file by the key that the request has for it: the version that was chosen before, or choose one now.
+        """Find a file by the key in the request, in the version that was chosen before, or choose one now.
 
         Raises RequestRefusedError; NotReadyError.
         """
@@ -70,7 +70,7 @@ class FileFinder:
         return self._pinned(key, version, field, request) if version else self._chosen(key, field, request)
 
     def _chosen(self, key: str, field: str, request: NamingRequest) -> DropFile:
-        """Choose a version, and tag it as received. One that expired since this request received it is found, too."""
+        """Choose a version and tag it as received; find one that expired since this request received it, too."""
         try:
             file = self.drop.stat(key, self._scanned(key, None, field, request))
             if file.at >= whole_second(request.files_of):
@@ -96,9 +96,9 @@ class FileFinder:
             raise RequestRefusedError.because(f"{field}.key", _MISSING) from None
 
     def _version_meant(self, key: str, field: str, request: NamingRequest) -> str:
-        """Choose among the versions of a file: the newest that lay there when the request was dropped.
+        """Choose among the versions of a file: the newest that existed when the request was dropped.
 
-        A version that was put later belongs to a later request, unless none lay there before: `aws s3 sync` can bring
+        A version that was put later belongs to a later request, unless there was none before: `aws s3 sync` can upload
         the request first. An earlier request's version gives way to the later one if no later request was dropped
         meanwhile. S3 gives whole seconds. No version is chosen where another encounter's version is the only
         one, or where these rules leave two whose contents differ. Raises RequestRefusedError; NotReadyError.
@@ -114,15 +114,15 @@ class FileFinder:
         older = self._owned([version for version in versions if version.at < second][:1], request)
         others = [owned for owned in same if owned[1] is _Owner.OTHER]
         later, same, older = (
-            [owned for owned in some if owned[1] is not _Owner.OTHER] for some in (later, same, older)
+            [owned for owned in group if owned[1] is not _Owner.OTHER] for group in (later, same, older)
         )
-        before = same + ([] if others else older)  # what is older than another encounter's is not this request's either
+        before = same + ([] if others else older)  # a version before another encounter's is not this request's either
         if later and before and before[0][1] is _Owner.RECEIVED:
             self._wait("a file that it names was replaced: by it, unless a later one follows", request, _SETTLING)
             [meant, *rivals] = reversed(later) if request.still_current() else [before[0], *later]
         elif before:
             meant = before[0]
-            rivals = [owned for owned in before[1:] if same and owned[1] is _Owner.NOBODY]
+            rivals = [owned for owned in before[1:] if same and owned[1] is _Owner.NONE]
         elif later:
             [meant, *rivals] = reversed(later)
         else:
@@ -138,9 +138,9 @@ class FileFinder:
         ]
 
     def _owner(self, receiver: Receiver | None, request: NamingRequest) -> "_Owner":
-        """Say whose a version is, by its tag. What a refused request had received is free for the next one."""
+        """Return the owner of a version, by the tag. A version that a refused request received is free again."""
         if not receiver or not receiver.request_id or not request.own_folder:
-            return _Owner.NOBODY
+            return _Owner.NONE
         if receiver.request_id == request.receiver.request_id:
             return _Owner.THIS
         if receiver.encounter_key == request.receiver.encounter_key:
@@ -175,11 +175,11 @@ class FileFinder:
 
 
 class _Owner(Enum):
-    """Who has received a version of a file."""
+    """The request that received a version of a file."""
 
-    NOBODY = auto()
+    NONE = auto()
     THIS = auto()
-    """The request that is built now, on an earlier try."""
+    """The request that is being built, on an earlier try."""
     RECEIVED = auto()
     """A request of the same encounter, or a refused one."""
     OTHER = auto()

@@ -1,11 +1,12 @@
-"""Poll a mailbox: handshake, fetch what waits, keep it, let it land in the ledger, and acknowledge it last.
+"""Poll a mailbox: handshake, download the messages, store them, record them in the ledger, and acknowledge them last.
 
-MESH forgets a message once it is acknowledged, so that comes after the raw message is stored and the ledger written
-(safety rule 1). What cannot be read or matched is kept, told and acknowledged (rule 6): never dropped, never looped on.
-What cannot even be kept, try after try, is set aside and told: it stays in MESH, where a person can get at it.
+MESH deletes a message after the acknowledgement, so the poller first stores the raw message and writes the ledger
+(safety rule 1). A message that cannot be read or matched is stored, notified and acknowledged (rule 6): never dropped,
+never retried for ever. A message that cannot be stored on any try is quarantined and notified: it stays in MESH, where
+a person can fetch it.
 
-Several messages are taken in at once. That is safe, as two pollers of one mailbox would be, because every effect of
-taking a message in can be repeated; the lease on the mailbox only saves the work.
+Several messages are received at once. That is safe, as two pollers of one mailbox would be, because every effect of
+receiving a message can be repeated; the lease on the mailbox only saves the work.
 """
 
 import uuid
@@ -19,11 +20,10 @@ from functools import partial
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gpconnect_messaging.faults import is_provoked
 from gpconnect_messaging.itk3.responses import Outcome, Response, UnreadableResponse, read_response
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, History
-from gpconnect_messaging.ledger.records import SET_ASIDE, MessageRecord, Received
+from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory
+from gpconnect_messaging.ledger.records import QUARANTINED, MessageRecord, Received
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.mailboxes.connections import MeshConnections
@@ -32,48 +32,48 @@ from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.mesh.errors import (
     ERROR_CODES,
     Authentication,
-    Busy,
     DamagedContent,
-    Gone,
-    NeverLeft,
+    NotFound,
+    NotSent,
     Refused,
+    RetryLater,
     WrongChecksum,
     known_code,
 )
 from gpconnect_messaging.mesh.models import MessageHeaders
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.quoting import mailbox_id, own_ods_code
 from gpconnect_messaging.requests.identity import Identifiers
+from gpconnect_messaging.safe_errors import is_provoked
 from gpconnect_messaging.specification import WORKFLOW_ANSWERED_ON
-from gpconnect_messaging.steps.voiding import void_what_it_replaced, voids
-from gpconnect_messaging.storage import Evidence, KeptMessage
+from gpconnect_messaging.steps.voiding import void_replaced_versions, voids_replaced_document
+from gpconnect_messaging.storage import Evidence, KeptMessage, whole_second
 
 LARGEST_RECEIVED = 20_000_000_000
-"""What MESH carries in all chunks of a message, in bytes; what is longer decompressed, is a bomb."""
+"""The most bytes that MESH carries in all chunks of a message; longer decompressed content is a bomb."""
 
 _WRONG_CHECKSUM, _UNKNOWN_CHECKSUM = "does not agree", "cannot be checked"
 
-# Failures of MESH, of the network and of AWS: they say nothing of the message that was being taken in, unless it
-# provoked them.
-_PASSING = (Busy, NeverLeft, LedgerBusyError, ClientError, BotoCoreError)
+# Failures of MESH, of the network and of AWS: the received message is not at fault, unless it provoked them.
+_PASSING = (RetryLater, NotSent, LedgerBusyError, ClientError, BotoCoreError)
 
 
 @dataclass(slots=True)
-class Polled:
-    """What one poll of a mailbox found."""
+class PollResult:
+    """The counts of one poll of a mailbox."""
 
     matched: int = 0
     unmatched: int = 0
     seen_before: int = 0
     gone: int = 0
     set_aside: int = 0
-    """Not taken in, this time or earlier, after too many tries."""
+    """Quarantined, now or earlier, after too many tries."""
     waiting: int = 0
-    """Left in MESH until it is known where their message went: MESH is asked again at the next poll."""
+    """Responses left in MESH until it is known where MESH routed the message: the next poll asks MESH again."""
     left: int = 0
-    """Still waiting in the inbox: time ran out."""
+    """Still in the inbox: time ran out."""
     polled_elsewhere: int = 0
-    """1 where another poller has the mailbox: nothing was done."""
+    """1 where another poller has the mailbox."""
 
 
 class _Taken(Enum):
@@ -81,13 +81,13 @@ class _Taken(Enum):
     UNMATCHED = auto()
     SEEN_BEFORE = auto()
     GONE = auto()
-    SET_ASIDE = auto()
+    QUARANTINED = auto()
     WAITS = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class _BegunBefore:
-    """It was begun before and not ended: it is taken in alone, after the others."""
+    """A message that was begun before and not finished: it is received alone, after the others."""
 
     tried_alone: int
 
@@ -99,28 +99,28 @@ class _Unmatched:
 
 @dataclass(frozen=True, slots=True)
 class _Downloaded:
-    """A message in the evidence store, and what is wrong with it: "" where nothing is."""
+    """A message in the evidence store, and the damage found in it ("": none)."""
 
     headers: MessageHeaders
     kept: KeptMessage
+    checksum: str
     damage: str = ""
-    checksum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Undecided:
-    """A response to a message that went to a mailbox that MESH does not name yet."""
+    """A response to a message whose recipient mailbox MESH does not name yet."""
 
     record: MessageRecord
-    asked: list[Fact]
+    asked: list[LedgerEvent]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Poller:
-    """The polling step and what it works with.
+    """The polling step and the adapters that it uses.
 
-    `at_once` messages are taken in together, each holding a few megabytes. A message that was begun and not ended is
-    tried alone, `most_tries` times.
+    `at_once` messages are received together; every one needs a few megabytes of memory. A message that was begun and
+    not finished is tried alone, `most_tries` times.
     """
 
     evidence: Evidence
@@ -134,29 +134,29 @@ class Poller:
     largest: int = LARGEST_RECEIVED
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def poll(self, mailbox: str, time_left: Callable[[], bool] = lambda: True) -> Polled:
-        """Empty a mailbox's inbox, while `time_left` says that there is time for one message more.
+    def poll(self, mailbox: str, time_left: Callable[[], bool] = lambda: True) -> PollResult:
+        """Empty a mailbox's inbox, while `time_left` allows one more message.
 
-        One message that cannot be taken in does not hold up the others; its error is raised when they are done. Raises
-        MeshError where MESH cannot be reached or does not accept us, too, and CredentialsError.
+        An error in one message does not stop the others, and is raised at the end. Raises MeshError, also where MESH
+        cannot be reached or refuses the credentials, and CredentialsError.
         """
         holder = str(uuid.uuid4())
         if not self.ledger.take_mailbox(mailbox, holder, self.lease):
-            return Polled(polled_elsewhere=1)
+            return PollResult(polled_elsewhere=1)
         try:
-            return _Round(self, self.mesh.authorised(mailbox, _shaken), time_left).run()
+            return _Round(self, self.mesh.authorised(mailbox, _with_handshake), time_left).run()
         finally:
             self.ledger.leave_mailbox(mailbox, holder)
 
     def _take(self, client: MeshClient, mesh_message_id: str, *, alone: bool) -> _Taken | _BegunBefore:
-        """Take one message in; safe beside others. One that was begun before is left for when it can be alone.
+        """Receive one message, beside others; a message that was begun before is put off until it can be alone.
 
-        A try counts against a message only where it was alone, so that a message that kills the process costs no other
-        one a try.
+        A try counts against a message only where it was alone, so that a message that kills the process uses up no try
+        of another message.
         """
         known = self.ledger.find_received(client.mailbox, mesh_message_id)
-        if known is not None and known.outcome == SET_ASIDE:
-            return _Taken.SET_ASIDE
+        if known is not None and known.outcome == QUARANTINED:
+            return _Taken.QUARANTINED
         if known is None:
             if alone:
                 self.ledger.try_received(client.mailbox, mesh_message_id)
@@ -167,72 +167,72 @@ class Poller:
                 if tries.begun > 1:
                     return _BegunBefore(tries.alone)
             try:
-                taken = self._take_in(client, mesh_message_id)
+                received = self._take_in(client, mesh_message_id)
             except _PASSING as error:
                 if not is_provoked(error):
                     self.ledger.forget_try(client.mailbox, mesh_message_id, alone=alone)
                 raise
         else:
-            taken = _Taken.SEEN_BEFORE  # recorded before, and the acknowledgement was lost
-        if taken is _Taken.WAITS:
-            self.ledger.forget_try(client.mailbox, mesh_message_id, alone=alone)  # nothing is wrong with it
-        elif taken is not _Taken.GONE:
-            with suppress(Gone):
+            received = _Taken.SEEN_BEFORE  # recorded before, and the acknowledgement was lost
+        if received is _Taken.WAITS:
+            self.ledger.forget_try(client.mailbox, mesh_message_id, alone=alone)  # nothing is wrong with the message
+        elif received is not _Taken.GONE:
+            with suppress(NotFound):
                 client.acknowledge(mesh_message_id)
-        return taken
+        return received
 
     def _take_in(self, client: MeshClient, mesh_message_id: str) -> _Taken:
         try:
             downloaded = self._download(client, mesh_message_id)
-        except Gone:
+        except NotFound:
             return _Taken.GONE
         key = downloaded.kept.keep(downloaded.headers)
         if downloaded.damage:
-            return self._land(client.mailbox, mesh_message_id, key, _Unmatched(downloaded.damage))
-        found = self._understand(client, downloaded.headers, downloaded.kept.whole, downloaded.checksum)
-        return self._land(client.mailbox, mesh_message_id, key, found)
+            return self._record(client.mailbox, mesh_message_id, key, _Unmatched(downloaded.damage))
+        matched = self._understand(client, downloaded.headers, downloaded.kept.whole, downloaded.checksum)
+        return self._record(client.mailbox, mesh_message_id, key, matched)
 
     def _set_aside(self, mailbox: str, mesh_message_id: str) -> _Taken:
         received = Received(
-            mailbox=mailbox, mesh_message_id=mesh_message_id, at=self.now(), evidence_key="", outcome=SET_ASIDE
+            mailbox=mailbox, mesh_message_id=mesh_message_id, at=self.now(), evidence_key="", outcome=QUARANTINED
         )
-        why = f"it could not be taken in, {self.most_tries} times; it was not acknowledged and stays in MESH"
+        why = f"it could not be received in {self.most_tries} tries; it was not acknowledged and stays in MESH"
         self.notifier.tell(self.ledger.received(received, unmatched_because=why))
-        return _Taken.SET_ASIDE
+        return _Taken.QUARANTINED
 
     def _download(self, client: MeshClient, mesh_message_id: str) -> _Downloaded:
-        """Download a message on its way into the evidence store, as it was served where it is damaged.
+        """Download a message into the evidence store; a damaged one as it was served.
 
-        A checksum alone that does not agree is no damage yet: what the content says decides.
+        A wrong checksum alone is no damage yet: the content decides.
         """
         begin = partial(self.evidence.receive, client.mailbox, mesh_message_id)
         kept = begin()
         try:
             headers = client.download_into(mesh_message_id, kept, maximum_bytes=self.largest)
         except WrongChecksum:
-            return _Downloaded(client.head(mesh_message_id), kept, checksum=_WRONG_CHECKSUM)
+            return _Downloaded(client.head(mesh_message_id), kept, _WRONG_CHECKSUM)
         except DamagedContent as error:
-            damage = f"its content is damaged: {error.problem}"
+            damage = f"the content is damaged: {error.problem}"
         else:
             unknown = headers.checksum and not Checksum(headers.checksum).is_known
-            return _Downloaded(headers, kept, checksum=_UNKNOWN_CHECKSUM if unknown else "")
+            return _Downloaded(headers, kept, _UNKNOWN_CHECKSUM if unknown else "")
         kept = begin()
         try:
             head = client.download_into(mesh_message_id, kept, maximum_bytes=self.largest, as_served=True)
         except DamagedContent:
             head, kept = client.head(mesh_message_id), begin()
-        return _Downloaded(head, kept, damage)
+        return _Downloaded(head, kept, _UNKNOWN_CHECKSUM, damage)
 
-    def _land(
+    def _record(
         self,
         mailbox: str,
         mesh_message_id: str,
         evidence_key: str,
-        found: "tuple[MessageRecord, list[Fact]] | _Undecided | _Unmatched",
+        matched: "tuple[MessageRecord, list[LedgerEvent]] | _Undecided | _Unmatched",
     ) -> _Taken:
-        if isinstance(found, _Undecided):
-            for fact in found.asked:
-                self.ledger.record(found.record.message_id, fact)
+        if isinstance(matched, _Undecided):
+            for event in matched.asked:
+                self.ledger.record(matched.record.message_id, event)
             return _Taken.WAITS
         received = Received(
             mailbox=mailbox,
@@ -241,24 +241,24 @@ class Poller:
             evidence_key=evidence_key,
             outcome="unmatched",
         )
-        if isinstance(found, _Unmatched):
-            self.notifier.tell(self.ledger.received(received, unmatched_because=found.why))
+        if isinstance(matched, _Unmatched):
+            self.notifier.tell(self.ledger.received(received, unmatched_because=matched.why))
             return _Taken.UNMATCHED
-        record, facts = found
-        for fact in facts:
-            change = self.ledger.record(record.message_id, fact)
-            self.notifier.tell(change.notices if change else ())
-            if change and voids(fact, change.record):
-                void_what_it_replaced(self.ledger, self.notifier, record, self.now())
+        record, events = matched
+        for event in events:
+            change = self.ledger.record(record.message_id, event)
+            self.notifier.tell(change.notifications if change else ())
+            if change and voids_replaced_document(event, change.record):
+                void_replaced_versions(self.ledger, self.notifier, record, self.now())
         self.ledger.received(replace(received, outcome=record.message_id))
         return _Taken.MATCHED
 
     def _understand(
-        self, client: MeshClient, message: MessageHeaders, body: bytes | None, checksum: str = ""
-    ) -> tuple[MessageRecord, list[Fact]] | _Undecided | _Unmatched:
+        self, client: MeshClient, message: MessageHeaders, body: bytes | None, checksum: str
+    ) -> tuple[MessageRecord, list[LedgerEvent]] | _Undecided | _Unmatched:
         is_wrong = checksum == _WRONG_CHECKSUM
         if is_wrong and (message.is_report or message.workflow_id not in WORKFLOW_ANSWERED_ON):
-            return _Unmatched(f"its content is damaged: the checksum {checksum}")
+            return _Unmatched(f"the content is damaged: the checksum {checksum}")
         if message.is_report:
             return self._report(message)
         if message.workflow_id not in WORKFLOW_ANSWERED_ON:
@@ -271,49 +271,49 @@ class Poller:
             return _Unmatched(str(error))
         record = self._original(client.mailbox, response)
         if record is None:
-            why = "could not read our message's id" if response.original_unreadable else "names no message of ours"
+            why = "could not read the id of our message" if response.original_unreadable else "names no message of ours"
             return _Unmatched(f"it is a response that {why}")
         if record.mailbox != client.mailbox:
             return _Unmatched("it answers a message of another mailbox")
         if is_wrong and record.history.is_answered:
-            return _Unmatched(f"it answers a message that waits for no answer, and its checksum {checksum}")
+            return _Unmatched(f"it answers a message that waits for no response, and the checksum {checksum}")
         routes = self._routes(client, record, message.workflow_id)
-        if History((*record.history.facts, *routes)).destination_open:
+        if MessageHistory((*record.history.events, *routes)).destination_open:
             return _Undecided(record, routes)
         return record, [*routes, *self._responses(message, response, record.history.organisations, checksum)]
 
-    def _routes(self, client: MeshClient, record: MessageRecord, answered_on: str) -> list[Fact]:
-        """Ask MESH where it took a message that it routed itself, before any answer to it is judged.
+    def _routes(self, client: MeshClient, record: MessageRecord, answered_on: str) -> list[LedgerEvent]:
+        """Ask MESH where it routed a message, before a response to it is judged.
 
-        Whoever answers has collected the message, so that MESH knows by now. Where it does not say, it is asked again
-        at the next polls, up to `MOST_ROUTING_QUESTIONS` times; after that, and of a copy whose id was lost with the
-        answer to its upload, the endpoint lookup says where the practice collects.
+        The responder has collected the message, so MESH knows the mailbox by now. Where MESH does not name it, the next
+        polls ask again, up to `MOST_ROUTING_QUESTIONS` times. After that, and for a copy whose MESH id was lost with
+        the answer to the upload, the endpoint lookup names the practice's mailbox.
         """
-        asked: list[Fact] = []
+        asked: list[LedgerEvent] = []
         for mesh_message_id in record.history.unrouted:
             mailbox = _recipient(client, mesh_message_id)
             asked.append(self._route(record.history, mesh_message_id, mailbox))
-        history = History((*record.history.facts, *asked))
+        history = MessageHistory((*record.history.events, *asked))
         if organisation := history.lost_sight_of_at:
             mailbox = self._listed(record.mailbox, organisation, WORKFLOW_ANSWERED_ON[answered_on])
             asked.append(self._route(history, None, mailbox))
         return asked
 
-    def _route(self, history: History, mesh_message_id: str | None, mailbox: str | None) -> Fact:
+    def _route(self, history: MessageHistory, mesh_message_id: str | None, mailbox: str | None) -> LedgerEvent:
         times = history.routing_questions(mesh_message_id) + 1
         return lifecycle.routed(at=self.now(), mesh_message_id=mesh_message_id, mailbox=mailbox, times=times)
 
     def _listed(self, mailbox: str, organisation: str, workflow_id: str) -> str | None:
-        """Say where MESH lists an organisation for a workflow; None where it names not one mailbox.
+        """Return the mailbox that MESH lists for an organisation and workflow; None where it does not list exactly one.
 
-        What may pass is raised.
+        Raises passing failures.
         """
         try:
             return mailbox_id(self.mesh.endpoint_lookup(mailbox, organisation, workflow_id).only)
-        except (Authentication, Gone, Refused):
+        except (Authentication, NotFound, Refused):
             return None
 
-    def _report(self, message: MessageHeaders) -> tuple[MessageRecord, list[Fact]] | _Unmatched:
+    def _report(self, message: MessageHeaders) -> tuple[MessageRecord, list[LedgerEvent]] | _Unmatched:
         record = self.ledger.find_by_mesh_message_id(message.linked_message_id) if message.linked_message_id else None
         if record is None or not message.linked_message_id:
             return _Unmatched(f"it is a MESH report ({known_code(message.status_code)}) on no message of ours")
@@ -321,22 +321,22 @@ class Poller:
             return _Unmatched(
                 f"it is a MESH report of success ({known_code(message.status_code)}), which is not expected"
             )
-        fact = lifecycle.report(
+        event = lifecycle.report(
             at=self.now(),
             mesh_message_id=message.message_id,
             linked_mesh_message_id=message.linked_message_id,
             code=known_code(message.status_code),
             description=ERROR_CODES.get(message.status_code, "not a code that we know; see the evidence store"),
         )
-        return record, [fact]
+        return record, [event]
 
     def _original(self, mailbox: str, response: Response) -> MessageRecord | None:
         if response.identifier and (record := self.ledger.find(response.identifier)) and record.version:
             return record
         if response.sender_reference:
-            # The reference names an encounter. Only a message that has left, and that still waits for such an answer,
-            # can be meant, and none that left after the answer was written: a repeated answer to an earlier version
-            # must not count for a later one.
+            # The reference names an encounter. The response can only mean a message that still waits for such a
+            # response and was sent before the response was written: a repeated response to an earlier version must not
+            # count for a later one.
             levels = {outcome.level for outcome in response.outcomes} or {response.level}
             encounter = self.identifiers.of_encounter(mailbox, response.sender_reference)
             waiting = [
@@ -351,9 +351,9 @@ class Poller:
         return None
 
     def _responses(
-        self, message: MessageHeaders, response: Response, known: Collection[str] = (), checksum: str = ""
-    ) -> list[Fact]:
-        # One verdict for each level that the response speaks of; none at all is a response of unknown meaning.
+        self, message: MessageHeaders, response: Response, known: Collection[str], checksum: str
+    ) -> list[LedgerEvent]:
+        # One outcome per level that the response names; without any, the meaning is unknown.
         outcomes = response.outcomes or (Outcome(level=response.level, verdict=response.verdict, code=None),)
         return [
             lifecycle.response(
@@ -370,21 +370,21 @@ class Poller:
         ]
 
 
-def _may_answer(written: datetime | None, history: History) -> bool:
-    """Whether a response that was written then, to the second, can answer a message that MESH may have."""
-    return written is not None and any(since.replace(microsecond=0) <= written for since in history.copies_since)
+def _may_answer(written: datetime | None, history: MessageHistory) -> bool:
+    """Whether a response written at that second can answer a message that MESH may have."""
+    return written is not None and any(whole_second(since) <= written for since in history.copies_since)
 
 
-def _shaken(client: MeshClient) -> MeshClient:
+def _with_handshake(client: MeshClient) -> MeshClient:
     client.handshake()
     return client
 
 
 def _recipient(client: MeshClient, mesh_message_id: str) -> str | None:
-    """Say which mailbox MESH took a message to; None where it does not say. What may pass is raised."""
+    """Return the mailbox that MESH routed a message to; None where MESH does not name it. Raises passing failures."""
     try:
         recipient = client.tracking(mesh_message_id).recipient
-    except (Authentication, Gone, Refused):
+    except (Authentication, NotFound, Refused):
         return None
     return mailbox_id(recipient)
 
@@ -396,17 +396,17 @@ class _Round:
     poller: Poller
     client: MeshClient
     time_left: Callable[[], bool]
-    polled: Polled = field(default_factory=Polled)
+    polled: PollResult = field(default_factory=PollResult)
     failures: list[Exception] = field(default_factory=list)
     begun_before: list[tuple[int, str]] = field(default_factory=list)
-    """How often each was tried alone, and its id: what was tried least comes first, before what kills the process."""
+    """Tries alone and message id: the least tried comes first, before one that kills the process."""
     refused: list[tuple[str, bool]] = field(default_factory=list)
-    """What MESH did not let us have, by its id, and whether it was tried alone."""
+    """Messages that MESH refused to hand out: the message id, and whether it was tried alone."""
     served: bool = False
-    """Whether MESH let us have another message."""
+    """Whether MESH handed out another message."""
 
-    def run(self) -> Polled:
-        """Go through the inbox, and raise the first failure when all others are done."""
+    def run(self) -> PollResult:
+        """Receive the messages of the inbox; raise the first failure at the end."""
         running: dict[Future[_Taken | _BegunBefore], str] = {}
         with ThreadPoolExecutor(self.poller.at_once) as pool:
             for mesh_message_id in self.client.inbox():
@@ -425,7 +425,7 @@ class _Round:
             else:
                 self.polled.left += 1
         if len(self.refused) > 1 and not self.served:
-            # Then it is our credentials that MESH does not accept any more, and none of the messages is at fault.
+            # MESH no longer accepts our credentials: no message is at fault.
             for mesh_message_id, alone in self.refused:
                 self.poller.ledger.forget_try(self.client.mailbox, mesh_message_id, alone=alone)
         if self.failures:
@@ -442,14 +442,14 @@ class _Round:
 
     def _count(self, result: Callable[[], _Taken | _BegunBefore], mesh_message_id: str, *, alone: bool = False) -> None:
         try:
-            taken = result()
-        except Exception as error:  # noqa: BLE001 - whatever one message does, the others must not wait for it
+            received = result()
+        except Exception as error:  # noqa: BLE001 - one failure must not stop the others
             self.failures.append(error)
             if isinstance(error, Authentication):
                 self.refused.append((mesh_message_id, alone))
             return
-        self.served = self.served or (isinstance(taken, _Taken) and taken is not _Taken.SET_ASIDE)
-        match taken:
+        self.served = self.served or (isinstance(received, _Taken) and received is not _Taken.QUARANTINED)
+        match received:
             case _Taken.MATCHED:
                 self.polled.matched += 1
             case _Taken.UNMATCHED:
@@ -458,7 +458,7 @@ class _Round:
                 self.polled.seen_before += 1
             case _Taken.GONE:
                 self.polled.gone += 1
-            case _Taken.SET_ASIDE:
+            case _Taken.QUARANTINED:
                 self.polled.set_aside += 1
             case _Taken.WAITS:
                 self.polled.waiting += 1

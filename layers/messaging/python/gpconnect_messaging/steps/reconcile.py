@@ -1,19 +1,19 @@
-"""Reconcile: once a day, prove that nothing was lost, or tell what was (`reconciliation` has the reckoning).
+"""Reconcile: once a day, prove that nothing was lost, or report the losses (`reconciliation` has the rules).
 
-A day is reckoned in as many runs as it takes, each in bounded memory:
+The balance of a day takes as many runs as it needs, in bounded memory:
 
-1. Everything that the balance is made from is collected into files, by request (`balance_entries`): the ledger's rows,
-   what the balance before left open, what came in and was not matched, the receipts of the day and of the day before.
-2. Part after part, a share of the requests is reckoned, and added to the total.
-3. MESH is asked about the messages that it should have, at a rate and up to a number a day; the next day's reckoning
-   goes on where this one ended.
+1. Collect the entries into files, by request (`balance_entries`): the ledger's rows, the messages that the previous
+   balance left open, unmatched received messages, and the receipts of the day and of the day before.
+2. Balance the requests in parts, and add the parts to a total.
+3. Ask MESH about the messages that it should have, at a limited rate and up to a number a day. The next day continues
+   where this one ended.
 
-After each step the ledger records how far the reckoning has come. A run that dies repeats what it had not recorded; of
-two runs at once, one finds that the other has recorded a step, and leaves the day to it. Files are named by their
-content, so that what is written again is the same file.
+After every step the ledger records the progress. After a crash the next run repeats only unrecorded work. When two runs
+overlap, one of them finds a step that the other recorded, and stops. File names are digests of the content, so a
+repeated write produces the same file.
 
-The schedule comes every few minutes of the night; a day whose balance was made is left alone. A day that is named is
-reckoned afresh, unless its reckoning is under way.
+The schedule starts a run every few minutes of the night; a run does nothing where the day has a balance. A run for a
+named day starts a new balance, unless one is under way.
 """
 
 import json
@@ -32,37 +32,37 @@ from gpconnect_messaging.balance_entries import (
     write_left_open,
 )
 from gpconnect_messaging.ledger.balances import Balances, Reckoning
-from gpconnect_messaging.ledger.lifecycle import Patience
+from gpconnect_messaging.ledger.lifecycle import Timeouts
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialsError
-from gpconnect_messaging.mesh.errors import Gone, MeshError
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.mesh.errors import MeshError, NotFound
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.reconciliation import Balance, LeftOpen, Row, asked_of_mesh, balance
-from gpconnect_messaging.replay.pace import Pace
+from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.storage import Evidence
 
 LOOKS_BACK = 7
-"""How many days back the balance is looked for that left messages open."""
+"""How many days back to look for a balance that left messages open."""
 
 UNDER_WAY = timedelta(hours=12)
-"""For how long a reckoning that was begun is gone on with; after that the day is reckoned afresh."""
+"""How long an unfinished balance is continued; after that the day starts again."""
 
 DUE = time(7, tzinfo=UTC)
 """When the balance of the day before must have been made: the schedule's last run is over."""
 
 _QUESTIONS_A_SECOND = 5
 _MOST_FAILURES = 5
-"""After so many questions without an answer, one after the other, MESH is left alone until the next day."""
+"""After so many unanswered questions in a row, MESH is not asked again until the next day."""
 _RECORDED_EVERY = 25
-"""After how many questions it is recorded how far they have come."""
+"""How many questions pass between two records of the progress."""
 
 _Source = Callable[[str], Iterator[tuple[Sequence[Entry], str]]]
-"""Gives entries in pages, from a position on, each page with the position after it."""
+"""Yields pages of entries from a position on, with the position after the page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unfinished:
-    """A reckoning that the next run goes on with: how many entries were collected, and which part is next."""
+    """A balance that the next run continues: how many entries were collected, and which part is next."""
 
     day: date
     entries: int
@@ -73,7 +73,7 @@ class Unfinished:
 
 @dataclass(frozen=True, kw_only=True)
 class Reconciliation:
-    """The reconciliation step and what it works with. MESH is asked about `most_asked` messages a day at most.
+    """The reconciliation step and the adapters that it uses. MESH is asked about at most `most_asked` messages a day.
 
     A file holds about `entries_a_file`, a part about `entries_a_part`: that bounds the memory.
     """
@@ -82,19 +82,19 @@ class Reconciliation:
     balances: Balances
     mesh: MeshConnections
     notifier: Notifier
-    patience: Patience
+    timeouts: Timeouts
     longest_wait: timedelta = timedelta(0)
-    """How long a request waits for its documents and their scan, in order, without a row in the ledger."""
+    """How long a request can wait for documents and their scan without a row in the ledger."""
     most_asked: int = 5_000
     entries_a_file: int = 50_000
     entries_a_part: int = 20_000
-    pace: Pace = field(default_factory=lambda: Pace(_QUESTIONS_A_SECOND))
+    pace: RateLimiter = field(default_factory=lambda: RateLimiter(_QUESTIONS_A_SECOND))
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def run(self, day: date | None = None, time_left: Callable[[], bool] = lambda: True) -> Balance | Unfinished | None:
-        """Go on with a day's balance (UTC) while there is time; without a day, yesterday's, unless there is one.
+        """Continue the balance of a day (UTC) while there is time; without a day, of yesterday if it has none yet.
 
-        None where there is one, or another run works on it.
+        None where yesterday has a balance, or where another run works on the day.
         """
         now = self.now()
         if day is None:
@@ -117,7 +117,7 @@ class Reconciliation:
         return self._finish(reached) if reached else None
 
     def _collect(self, reached: Reckoning, time_left: Callable[[], bool]) -> tuple[Reckoning | None, bool]:
-        """Write everything into files; say whether all was collected."""
+        """Write the entries into files; return whether all were collected."""
         if reached.parts:
             return reached, True
         sources = self._sources(reached.day)
@@ -140,15 +140,15 @@ class Reconciliation:
         return self.balances.record(reached)
 
     def _sources(self, day: date) -> list[_Source]:
-        """Give the sources in the order in which they are read: rows before the receipts that they belong to.
+        """Return the sources in the order in which they are read: the rows before their receipts.
 
-        So what came while the rows were read has its row already, or is young.
+        So a receipt that came while the rows were read is young, or the row was already read.
         """
         since = datetime.combine(day, time(), UTC)
 
         def before(position: str) -> Iterator[tuple[Sequence[Entry], str]]:
             for page, after in self.evidence.receipt_pages(day - timedelta(days=1), position):
-                yield [ReceivedBefore(each.request_id) for each in page], after
+                yield [ReceivedBefore(receipt.request_id) for receipt in page], after
 
         return [
             lambda position: self.balances.row_pages(since, position),
@@ -159,7 +159,7 @@ class Reconciliation:
         ]
 
     def _left_open(self, day: date, position: str) -> Iterator[tuple[Sequence[Entry], str]]:
-        """Give what the balance before left open, file after file."""
+        """Yield the messages that the previous balance left open, file by file."""
         for back in range(1, LOOKS_BACK + 1):
             if key := self.balances.evidence_key(day - timedelta(days=back)):
                 files = json.loads(self.evidence.read_balance(key))["open_files"]
@@ -168,19 +168,19 @@ class Reconciliation:
                 return
 
     def _reckon(self, reached: Reckoning, time_left: Callable[[], bool]) -> tuple[Reckoning | None, bool]:
-        """Reckon part after part, each added to the total; say whether all were."""
+        """Balance part after part, adding to the total; return whether all parts are done."""
         while reached.next_part < reached.parts:
             if not time_left():
                 return reached, False
-            made = self._part(reached, reached.next_part)
-            recorded = self._add(replace(reached, next_part=reached.next_part + 1), made)
+            part = self._part(reached, reached.next_part)
+            recorded = self._add(replace(reached, next_part=reached.next_part + 1), part)
             if recorded is None:
                 return None, False
             reached = recorded
         return reached, True
 
     def _part(self, reached: Reckoning, number: int) -> Balance:
-        first, end = (SLOTS * each // reached.parts for each in (number, number + 1))
+        first, end = (SLOTS * part // reached.parts for part in (number, number + 1))
         entries = Entries()
         for key in reached.files:
 
@@ -189,40 +189,39 @@ class Reconciliation:
 
             for entry in read_slots(read, first, end):
                 entries.add(entry)
-        made = self._balance(reached, entries)
-        doubtful = [each for its in made.mailboxes.values() for each in its.doubtful]
-        vanished = [each for its in made.mailboxes.values() for each in its.vanished]
+        part = self._balance(reached, entries)
+        doubtful = [request_id for counts in part.mailboxes.values() for request_id in counts.doubtful]
+        vanished = [message_id for counts in part.mailboxes.values() for message_id in counts.vanished]
         if doubtful or vanished:
-            # An index may lag, and a row that changed its status while the indexes were read can have been missed: the
-            # table itself has the last word.
+            # An index may lag, and can miss a row whose status changed while it was read: the table decides.
             for request_id in doubtful:
                 for row in self.balances.rows_of(request_id):
                     entries.add(row)
             for message_id in vanished:
                 if row_found := self.balances.row(message_id):
                     entries.add(row_found)
-            made = self._balance(reached, entries)
+            part = self._balance(reached, entries)
         left = [
             LeftOpen(message_id=row.message_id, request_id=row.request_id, mailbox=row.mailbox, why=row.why_open)
             for row in sorted(entries.rows.values(), key=lambda row: row.message_id)
             if not row.status.settled
         ]
-        wrong = json.dumps(made.as_json()).encode() if made.wrong else b""
+        wrong = json.dumps(part.as_json()).encode() if part.wrong else b""
         return replace(
-            made,
+            part,
             open_files=(self.evidence.keep_open(reached.day, write_left_open(left)),) if left else (),
             wrong_files=(self.evidence.keep_wrong(reached.day, wrong),) if wrong else (),
         )
 
     def _balance(self, reached: Reckoning, entries: Entries) -> Balance:
         return balance(
-            reached.day, **entries.arguments, now=reached.began_at, settling=self.longest_wait + self.patience.stale,
-            tracked_after=self.patience.uncertain,
+            reached.day, **entries.arguments, now=reached.began_at,
+            settling=self.longest_wait + self.timeouts.requeue_after, tracked_after=self.timeouts.resolve_after,
         )  # fmt: skip
 
-    def _add(self, reached: Reckoning, made: Balance, tour: str | None = None) -> Reckoning | None:
-        """Add a balance to the total, and record the step that made it."""
-        total = self._total(reached).plus(made)
+    def _add(self, reached: Reckoning, part: Balance, tour: str | None = None) -> Reckoning | None:
+        """Add the balance of a part to the total, and record the step."""
+        total = self._total(reached).plus(part)
         key = self.evidence.keep_reckoning(reached.day, json.dumps(total.as_json()).encode())
         return self.balances.record(replace(reached, total=key), tour=tour)
 
@@ -232,10 +231,10 @@ class Reconciliation:
         return Balance.from_json(json.loads(self.evidence.read_reckoning(reached.total)))
 
     def _ask_mesh(self, reached: Reckoning, time_left: Callable[[], bool]) -> tuple[Reckoning | None, bool]:
-        """Ask MESH about the messages that it should have, from where the tour of all of them has come."""
+        """Ask MESH about the messages that it should have, continuing the tour of all messages."""
         if reached.asked_enough:
             return reached, True
-        before = reached.began_at - self.patience.uncertain
+        before = reached.began_at - self.timeouts.resolve_after
         tour = begun = self.balances.tour()
         answers: list[tuple[Row, bool | None]] = []
         asked, failures = 0, 0
@@ -252,7 +251,7 @@ class Reconciliation:
                 asked += answer is not None
                 answers.append((sent.row, answer))
             tour = sent.position
-        # Where the tour ended before anything was asked, all that there is comes before where it was begun.
+        # The tour ended before any question: all messages come before the position where it began, so start over.
         again = bool(begun) and not answers and not reached.asked
         recorded = self._asked(reached, answers, asked, "", enough=not again)
         return self._ask_mesh(recorded, time_left) if recorded and again else (recorded, True)
@@ -264,7 +263,7 @@ class Reconciliation:
         return self._add(reached, asked_of_mesh(reached.day, reached.began_at, answers), tour)
 
     def _known_to_mesh(self, row: Row) -> bool | None:
-        """Say whether MESH knows any copy of a message; None where it does not answer."""
+        """Return whether MESH knows any copy of a message; None where MESH does not answer."""
         try:
             return any(self._has(row.mailbox, mesh_message_id) for mesh_message_id in row.mesh_message_ids)
         except (MeshError, CredentialsError):
@@ -274,35 +273,31 @@ class Reconciliation:
         self.pace.wait()
         try:
             self.mesh.authorised(mailbox, lambda client: client.tracking(mesh_message_id))
-        except Gone:
+        except NotFound:
             return False
         return True
 
     def _finish(self, reached: Reckoning) -> Balance | None:
-        made = replace(self._total(reached), in_the_drop=self.balances.in_the_drop(reached.day))
-        key = self.evidence.keep_balance(reached.day, json.dumps(made.as_json(), indent=1).encode())
-        notices = self.balances.store(made, key, reached)
-        if notices is None:
+        result = replace(self._total(reached), in_the_drop=self.balances.in_the_drop(reached.day))
+        key = self.evidence.keep_balance(reached.day, json.dumps(result.as_json(), indent=1).encode())
+        notifications = self.balances.store(result, key, reached)
+        if notifications is None:
             return None
-        self.notifier.tell(notices)
-        return made
+        self.notifier.tell(notifications)
+        return result
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class BalanceDeadline:
-    """Whether the balance of the day before was made in time: asked by the due work, every minute."""
+    """Measures whether the balance of the day before is late, for the due work of every minute."""
 
     balances: Balances
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    _made: date | None = field(default=None, init=False)
 
     def late(self) -> timedelta:
-        """Say for how long the balance of the day before has been due and is not made; none where it is, or not due."""
+        """Return for how long the balance of the day before has been overdue; zero where it is not."""
         now = self.now()
         day, due = now.date() - timedelta(days=1), datetime.combine(now.date(), DUE)
-        if now < due or self._made == day:
+        if self.balances.evidence_key(day) is not None:
             return timedelta()
-        if self.balances.evidence_key(day) is None:
-            return now - due
-        self._made = day
-        return timedelta()
+        return max(now - due, timedelta())

@@ -1,15 +1,16 @@
-"""Send: take a built message, upload it to MESH, and record what became of the upload.
+"""Send: upload a built message to MESH, and record the result.
 
-The ledger knows of every upload before it starts, so that none is forgotten and none is repeated unnoticed (safety
-rule 2). What never left goes back to the queue. What may have reached MESH is resolved step by step, each recorded:
+The ledger records every upload before it starts, so that no upload is lost or repeated unnoticed (safety rule 2). A
+message that did not leave goes back to the queue. An upload that may have reached MESH is resolved in recorded steps:
 
-1. MESH's id of the message is known (it came in chunks): tracking says whether MESH has all of it. If so it is sent;
-   if not, the missing chunks are sent under the same id; if MESH does not know it, it is begun anew.
-2. The id is not known, or tracking gives no answer: UNCERTAIN. After the wait the same bytes go again, as a possible
-   duplicate that the receiver recognises by its message id (20007, then no failure), unless an answer came meanwhile.
+1. The MESH message id is known (the message has chunks): tracking says whether MESH has the whole message. If so, the
+   message is sent; if not, the missing chunks follow under the same id; if MESH does not know the id, the upload starts
+   again.
+2. The id is not known, or tracking gives no answer: UNCERTAIN. After the wait the same bytes are sent again, unless a
+   response came meanwhile. The receiver recognises a duplicate by the message id (20007, then no failure).
 
-A care provider other than the registered practice gets the message in the one mailbox that MESH names for it; asking is
-part of the attempt, so that it waits and fails as uploads do.
+A care provider other than the registered practice gets the message in the one mailbox that MESH names for it. That
+lookup is part of the attempt, so it waits and fails as an upload does.
 """
 
 import tempfile
@@ -20,27 +21,26 @@ from datetime import UTC, datetime, timedelta
 from typing import BinaryIO, cast
 
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, FactKind, History, Patience, Status, due_at
+from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory, Status, Timeouts, due_at
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialsError
 from gpconnect_messaging.mesh.chunking import Chunking, Part
-from gpconnect_messaging.mesh.errors import Authentication, Busy, Gone, MeshError, NeverLeft, Refused, Uncertain
-from gpconnect_messaging.mesh.models import Outgoing, Sent
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.mesh.errors import Authentication, MeshError, NotFound, NotSent, Refused, RetryLater, Uncertain
+from gpconnect_messaging.mesh.models import OutboundMessage, SendReceipt
+from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.steps.upload import BeginningLostError, OutOfTimeError, Upload
 from gpconnect_messaging.storage import DamagedMessageError, NotThereError, Outbox, StorageError
 
 _IN_MEMORY = 8 * 1024 * 1024
 _LONGEST_OBEYED = timedelta(minutes=15)
-"""MESH is left alone for as long as its Retry-After says, but no longer: a report has three hours, and after some tries
-a person is told."""
-# MESH's words for a message that it has all of (whatever became of it then), and for one that it has not.
+"""The longest Retry-After that is obeyed: a report has three hours, and after some tries a person is notified."""
+# MESH's statuses of a message that it has as a whole (delivered or not), and of an incomplete one.
 _COMPLETE = frozenset({"accepted", "acknowledged", "error", "undeliverable", "undelivered"})
 _INCOMPLETE = "uploading"
 _UNKNOWN_TO_MESH = "unknown to MESH"
-_WORDS = _COMPLETE | {_INCOMPLETE, _UNKNOWN_TO_MESH}
+_STATUSES = _COMPLETE | {_INCOMPLETE, _UNKNOWN_TO_MESH}
 
 
 class UnknownMessageError(Exception):
@@ -48,42 +48,42 @@ class UnknownMessageError(Exception):
 
 
 class PostponedError(Exception):
-    """Nothing reached MESH this time, or not all of the message: the queue must bring it again."""
+    """The message did not reach MESH as a whole: the queue must deliver it again."""
 
 
 class NotAuthorisedError(PostponedError):
-    """MESH refused our credentials, and the secret read afresh is refused or unusable: its keeper must correct it."""
+    """MESH refused the credentials, and the secret that was read again is refused or unusable: correct the secret."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sender:
-    """The send step and what it works with."""
+    """The send step and the adapters that it uses."""
 
     outbox: Outbox
     ledger: Ledger
     mesh: MeshConnections
     notifier: Notifier
     lease: timedelta
-    patience: Patience
+    timeouts: Timeouts
     chunking: Chunking = field(default_factory=Chunking)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def send(self, message_id: str, time_left: Callable[[], bool] = lambda: True) -> Status:
-        """Upload a message, unless it was sent or somebody is sending it; return its status afterwards.
+        """Upload a message, unless it was sent or is being sent; return the status afterwards.
 
-        A long one goes in chunks while `time_left` says that there is time for one more. Raises PostponedError where
-        the upload may be tried again or continued, UnknownMessageError, DamagedMessageError.
+        A long message is sent in chunks while `time_left` allows one more. Raises PostponedError where the upload may
+        be tried again or continued, UnknownMessageError, DamagedMessageError.
         """
         record = self.ledger.find(message_id)
         if record is None:
             raise UnknownMessageError("the ledger has no such message")
         if not self._may_start(record.history) or not self.ledger.earlier_left(record):
-            return record.status  # versions of one encounter do not overtake each other: the sweep brings it again
+            return record.status  # an earlier version of the encounter goes first: the sweep re-queues this one
         attempt = record.history.attempts + 1
-        parts = self.chunking.parts(record.history.of(FactKind.BUILT)[0].details["size"])
-        # Everything that can fail without MESH comes first: it must not cost an attempt.
+        parts = self.chunking.parts(record.history.of(EventType.BUILT)[0].details["size"])
+        # Checks that can fail without MESH come first: they must not use up an attempt.
         envelope = self.outbox.envelope(message_id)
-        outgoing = Outgoing(
+        outgoing = OutboundMessage(
             to=envelope.to or envelope.organisation,
             workflow_id=envelope.workflow_id,
             subject=envelope.subject,
@@ -93,8 +93,8 @@ class Sender:
         self.mesh.to(record.mailbox).check(outgoing)
         with self._upload(record, attempt, parts) as upload:
             started = lifecycle.upload_started(at=self.now(), attempt=attempt, lease=self.lease, chunks=len(parts))
-            taken = self.ledger.record(message_id, started, only_if=self._still(attempt))
-            if taken is None or not taken.recorded:
+            change = self.ledger.record(message_id, started, only_if=self._still(attempt))
+            if change is None or not change.recorded:
                 return self._status(message_id)  # another sender was faster
             resolved: str | None = None
             try:
@@ -105,21 +105,21 @@ class Sender:
                         return self._unresolved(message_id, attempt, envelope.organisation, len(lookup.mailboxes))
                     outgoing = replace(outgoing, to=resolved)
                 sent = upload(outgoing, time_left)
-            except NeverLeft as error:
+            except NotSent as error:
                 return self._postponed(record, attempt, error.problem)
-            except Busy as error:
+            except RetryLater as error:
                 return self._postponed(record, attempt, error.problem, wait=error.retry_after)
             except Authentication as error:
                 return self._postponed(record, attempt, error.problem, NotAuthorisedError)
             except CredentialsError as error:
-                # The secret was read, first or afresh after a refusal: nothing left that MESH would have taken.
+                # The secret could not be used: nothing was sent that MESH would have accepted.
                 return self._postponed(record, attempt, str(error), NotAuthorisedError)
             except OutOfTimeError as error:
                 return self._postponed(record, attempt, str(error))
             except BeginningLostError as error:
                 return self._postponed(record, attempt, str(error), abandoned=error.mesh_message_id)
             except (DamagedMessageError, NotThereError, StorageError) as error:
-                # The request was broken off before its end: MESH has taken nothing of it.
+                # The HTTP request ended early: MESH has accepted nothing of it.
                 self._record(message_id, lifecycle.upload_postponed(at=self.now(), attempt=attempt, why=str(error)))
                 raise
             except Uncertain as error:
@@ -127,32 +127,32 @@ class Sender:
             except Refused as error:
                 if resolved:
                     self.mesh.forget_lookup(envelope.organisation, envelope.workflow_id)
-                fact = lifecycle.upload_refused(
+                event = lifecycle.upload_refused(
                     at=self.now(), attempt=attempt, http_status=error.status or 0, error=error.problem
                 )
-                return self._record(message_id, fact)
-        fact = lifecycle.upload_accepted(
+                return self._record(message_id, event)
+        event = lifecycle.upload_accepted(
             at=self.now(), attempt=attempt, mesh_message_id=sent.message_id, resolved_mailbox=resolved
         )
-        return self._record(message_id, fact)
+        return self._record(message_id, event)
 
     def _unresolved(self, message_id: str, attempt: int, organisation: str, mailboxes: int) -> Status:
-        """None, several or a malformed one: a person decides (GPCM-SD-OC-159, GPCM-SD-GE-286)."""
-        fact = lifecycle.recipient_unresolved(
+        """MESH names no mailbox, several or a malformed one: a person decides (GPCM-SD-OC-159, GPCM-SD-GE-286)."""
+        event = lifecycle.recipient_unresolved(
             at=self.now(), attempt=attempt, organisation=organisation, mailboxes=mailboxes
         )
-        return self._record(message_id, fact)
+        return self._record(message_id, event)
 
     @contextmanager
     def _upload(
         self, record: MessageRecord, attempt: int, parts: list[Part]
-    ) -> Iterator[Callable[[Outgoing, Callable[[], bool]], Sent]]:
-        """Get a message ready: a short one is copied and verified first, a long one on its way."""
-        message_id, built = record.message_id, record.history.of(FactKind.BUILT)[0].details
+    ) -> Iterator[Callable[[OutboundMessage, Callable[[], bool]], SendReceipt]]:
+        """Prepare a message: copy and verify a short one first; verify a long one during the upload."""
+        message_id, built = record.message_id, record.history.of(EventType.BUILT)[0].details
         if built["size"] > _IN_MEMORY or len(parts) > 1:
 
             def accepted(part: Part, mesh_message_id: str) -> None:
-                fact = lifecycle.chunk_accepted(
+                event = lifecycle.chunk_accepted(
                     at=self.now(),
                     attempt=attempt,
                     mesh_message_id=mesh_message_id,
@@ -160,9 +160,9 @@ class Sender:
                     chunks=part.total,
                     end=part.start + part.length,
                 )
-                self._record(message_id, fact)
+                self._record(message_id, event)
 
-            def in_chunks(outgoing: Outgoing, time_left: Callable[[], bool]) -> Sent:
+            def in_chunks(outgoing: OutboundMessage, time_left: Callable[[], bool]) -> SendReceipt:
                 return Upload(
                     outbox=self.outbox,
                     mesh=self.mesh,
@@ -172,7 +172,7 @@ class Sender:
                     outgoing=outgoing,
                     parts=parts,
                     smallest_chunk=self.chunking.smallest_chunk,
-                    begun=record.history.begun,
+                    begun=record.history.partial_uploads,
                     accepted=accepted,
                 ).run(time_left)
 
@@ -186,45 +186,45 @@ class Sender:
             )
 
     def _uncertain(self, record: MessageRecord, attempt: int, error: Uncertain) -> Status:
-        """Find out by tracking, where MESH's id is known, what became of an upload; else leave it for the sweep."""
-        fact = lifecycle.upload_uncertain(at=self.now(), attempt=attempt, why=error.problem, source="sender")
+        """Resolve an uncertain upload by tracking, where the MESH message id is known; else leave it to the sweep."""
+        event = lifecycle.upload_uncertain(at=self.now(), attempt=attempt, why=error.problem, source="sender")
         if error.message_id is None:
-            return self._record(record.message_id, fact)
+            return self._record(record.message_id, event)
         mesh_message_id = error.message_id
         try:
-            word = self.mesh.authorised(record.mailbox, lambda client: client.tracking(mesh_message_id)).status
-        except Gone:
-            word = _UNKNOWN_TO_MESH
+            mesh_status = self.mesh.authorised(record.mailbox, lambda client: client.tracking(mesh_message_id)).status
+        except NotFound:
+            mesh_status = _UNKNOWN_TO_MESH
         except (MeshError, CredentialsError):
-            return self._record(record.message_id, fact)
+            return self._record(record.message_id, event)
         tracked = lifecycle.upload_tracked(
             at=self.now(), attempt=attempt, mesh_message_id=mesh_message_id,
-            mesh_status=word if word in _WORDS else "a word that we do not know",
+            mesh_status=mesh_status if mesh_status in _STATUSES else "a status that we do not know",
         )  # fmt: skip
         self._record(record.message_id, tracked)
-        if word in _COMPLETE:
-            fact = lifecycle.upload_accepted(at=self.now(), attempt=attempt, mesh_message_id=mesh_message_id)
-        elif word == _INCOMPLETE:
+        if mesh_status in _COMPLETE:
+            event = lifecycle.upload_accepted(at=self.now(), attempt=attempt, mesh_message_id=mesh_message_id)
+        elif mesh_status == _INCOMPLETE:
             return self._postponed(record, attempt, "MESH has not all chunks")
-        elif word == _UNKNOWN_TO_MESH:
-            return self._postponed(record, attempt, word, abandoned=mesh_message_id)
-        return self._record(record.message_id, fact)
+        elif mesh_status == _UNKNOWN_TO_MESH:
+            return self._postponed(record, attempt, mesh_status, abandoned=mesh_message_id)
+        return self._record(record.message_id, event)
 
-    def _may_start(self, history: History) -> bool:
+    def _may_start(self, history: MessageHistory) -> bool:
         if history.unrecognised:
             return False
-        # A wait that MESH asked for, or that an uncertain upload needs, is kept however often the queue brings the
-        # message: when it is over, the sweep does.
+        # The queue may deliver the message during a wait that MESH asked for or that an uncertain upload needs. The
+        # wait still counts: after it, the sweep re-queues the message.
         match history.status:
             case Status.BUILT:
                 due = history.not_before
             case Status.UNCERTAIN:
-                due = due_at(history, self.patience)
+                due = due_at(history, self.timeouts)
             case _:
                 return False
-        return due is None or due <= self.now() or history.facts[-1].kind is FactKind.QUEUED_AGAIN
+        return due is None or due <= self.now() or history.events[-1].kind is EventType.QUEUED_AGAIN
 
-    def _still(self, attempt: int) -> Callable[[History], bool]:
+    def _still(self, attempt: int) -> Callable[[MessageHistory], bool]:
         return lambda history: self._may_start(history) and history.attempts == attempt - 1
 
     def _postponed(
@@ -239,15 +239,15 @@ class Sender:
     ) -> Status:
         at = self.now()
         not_before = at + min(timedelta(seconds=wait), _LONGEST_OBEYED) if wait else None
-        fact = lifecycle.upload_postponed(at=at, attempt=attempt, why=why, abandoned=abandoned, not_before=not_before)
-        self._record(record.message_id, fact)
+        event = lifecycle.upload_postponed(at=at, attempt=attempt, why=why, abandoned=abandoned, not_before=not_before)
+        self._record(record.message_id, event)
         raise error(why)
 
-    def _record(self, message_id: str, fact: Fact) -> Status:
-        change = self.ledger.record(message_id, fact)
+    def _record(self, message_id: str, event: LedgerEvent) -> Status:
+        change = self.ledger.record(message_id, event)
         if change is None:
             raise UnknownMessageError("the ledger has lost the message")
-        self.notifier.tell(change.notices)
+        self.notifier.tell(change.notifications)
         return change.record.status
 
     def _status(self, message_id: str) -> Status:

@@ -1,27 +1,27 @@
-"""Upload: a long message from S3 straight to MESH, part by part, in fixed memory and from where the last run ended.
+"""Upload: stream a long message from S3 to MESH, part by part, in fixed memory, continuing where the last run ended.
 
-The message's hash is taken on the way. The request that completes the message keeps its end back until the hash is the
-one that the ledger recorded: a message that was damaged in store is never completed, and MESH delivers no other.
+The message is hashed during the upload. The last HTTP request is completed only if the hash is the one that the ledger
+recorded: an upload of a message that was damaged in storage is never completed, and MESH delivers only complete ones.
 """
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from gpconnect_messaging.ledger.lifecycle import Begun
+from gpconnect_messaging.ledger.lifecycle import PartialUpload
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mesh.chunking import Part
-from gpconnect_messaging.mesh.errors import Gone
-from gpconnect_messaging.mesh.models import Outgoing, Sent
+from gpconnect_messaging.mesh.errors import NotFound
+from gpconnect_messaging.mesh.models import OutboundMessage, SendReceipt
 from gpconnect_messaging.storage import DamagedMessageError, Outbox
 
 
 class OutOfTimeError(Exception):
-    """The function's time is nearly over. What MESH has of the message stays good: go on in the next run."""
+    """The function's time is nearly over. The chunks that MESH has stay valid: continue in the next run."""
 
 
 class BeginningLostError(Exception):
-    """MESH no longer knows the message whose chunks it had taken: begin it anew."""
+    """MESH no longer knows the message whose chunks it accepted: start the upload again."""
 
     def __init__(self, mesh_message_id: str) -> None:
         super().__init__("MESH no longer knows the message that was begun")
@@ -30,24 +30,24 @@ class BeginningLostError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """One message on its way. `accepted` is told of each part that MESH took, except the last."""
+    """The upload of one message. `accepted` is called for every part that MESH accepted, except the last."""
 
     outbox: Outbox
     mesh: MeshConnections
     mailbox: str
     message_id: str
     sha256: str
-    outgoing: Outgoing
+    outgoing: OutboundMessage
     parts: Sequence[Part]
     smallest_chunk: int
-    begun: Sequence[Begun]
+    begun: Sequence[PartialUpload]
     accepted: Callable[[Part, str], object]
 
-    def run(self, time_left: Callable[[], bool]) -> Sent:
-        """Send what MESH does not have yet, at least one part, and more while `time_left`.
+    def run(self, time_left: Callable[[], bool]) -> SendReceipt:
+        """Send the missing parts: at least one, and more while `time_left`.
 
-        Raises OutOfTimeError, BeginningLostError, DamagedMessageError, StorageError, and what
-        `MeshClient.send_part` does; after any of them, what was accepted stays good.
+        Raises OutOfTimeError, BeginningLostError, DamagedMessageError, StorageError, and the errors of
+        `MeshClient.send_part`; after any of them the accepted parts stay valid.
         """
         before = self._to_continue()
         mesh_message_id = before.mesh_message_id if before else None
@@ -64,14 +64,14 @@ class Upload:
                 self.accepted(part, mesh_message_id)
         if mesh_message_id is None:
             raise ValueError("a message has at least one part")
-        return Sent(message_id=mesh_message_id)
+        return SendReceipt(message_id=mesh_message_id)
 
-    def _to_continue(self) -> Begun | None:
-        """The upload that has most chunks of those that were cut as we cut."""
+    def _to_continue(self) -> PartialUpload | None:
+        """Return the partial upload with the most chunks among those with the same chunk boundaries."""
         ends = [part.start + part.length for part in self.parts]
-        for begun in reversed(self.begun):
-            if begun.chunks == len(self.parts) and begun.end == ends[begun.accepted - 1]:
-                return begun
+        for partial in reversed(self.begun):
+            if partial.chunks == len(self.parts) and partial.end == ends[partial.accepted - 1]:
+                return partial
         return None
 
     def _send(self, part: Part, before: "hashlib._Hash", mesh_message_id: str | None) -> tuple["hashlib._Hash", str]:
@@ -97,7 +97,7 @@ class Upload:
                     smallest_chunk=self.smallest_chunk,
                 ),
             )
-        except Gone:
+        except NotFound:
             if mesh_message_id is None:
                 raise
         else:

@@ -1,31 +1,31 @@
-"""A replacement that could not be processed takes what it replaced with it (20014; GPCM-SD-035, GPCM-SD-128)."""
+"""A replacement that could not be processed voids the versions that it replaced (20014; GPCM-SD-035, GPCM-SD-128)."""
 
 from datetime import datetime
 
 from gpconnect_messaging.itk3.response_codes import REPLACEMENT_NOT_PROCESSED
 from gpconnect_messaging.ledger import lifecycle
-from gpconnect_messaging.ledger.lifecycle import Fact, FactKind
+from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
-from gpconnect_messaging.notices import Notifier
+from gpconnect_messaging.notifications import Notifier
 
 
-def voids(response: Fact, record: MessageRecord) -> bool:
-    """Say whether a response to a message, as it is recorded, voids what the message replaced."""
+def voids_replaced_document(response: LedgerEvent, record: MessageRecord) -> bool:
+    """Return whether a recorded response to a message voids the versions that the message replaced."""
     return (
-        response.kind is FactKind.RESPONSE
+        response.kind is EventType.RESPONSE
         and response.details["code"] == REPLACEMENT_NOT_PROCESSED
-        and response.identity not in {each.identity for each in record.history.suspicious}
+        and response.identity not in {event.identity for event in record.history.suspicious}
     )
 
 
-def void_what_it_replaced(ledger: Ledger, notifier: Notifier, record: MessageRecord, at: datetime) -> None:
-    """Void every earlier version of a message's document that the same recipient has, or may have."""
+def void_replaced_versions(ledger: Ledger, notifier: Notifier, record: MessageRecord, at: datetime) -> None:
+    """Void the earlier versions that the same recipient has or may have."""
     for number in range(1, record.version):
         version = ledger.find_version(record.encounter_key, number)
         earlier = version.message_for(record.recipient) if version else None
         if earlier is None:
             continue  # that version did not go to this recipient
-        fact = lifecycle.voided(at=at, by_message_id=record.message_id)
-        change = ledger.record(earlier, fact, only_if=lambda history: history.may_have_arrived)
-        notifier.tell(change.notices if change else ())
+        event = lifecycle.voided(at=at, by_message_id=record.message_id)
+        change = ledger.record(earlier, event, only_if=lambda history: history.may_have_arrived)
+        notifier.tell(change.notifications if change else ())

@@ -1,17 +1,17 @@
-"""Let a request wait for what it consists of: documents that are still being uploaded, or verdicts of the malware scan.
+"""Let a request wait for documents that are still being uploaded, or for results of the malware scan.
 
-Whoever raises NotReadyError has recorded nothing but the receipt. The request goes back on its queue as a message of
-its own, with all its tries, until the time for that is over.
+When NotReadyError is raised, nothing but the receipt was recorded. The request goes back on the queue as a new queue
+message, with all tries left, until the time to wait is over.
 """
 
 from datetime import timedelta
 
 _SHORTEST, _LONGEST = timedelta(seconds=15), timedelta(minutes=5)
-"""Of the waits; in between, a request waits again for as long as it has waited."""
+"""Limits of one wait; in between, a request waits for as long as it has waited so far."""
 
 
 class NotReadyError(Exception):
-    """Something that a request consists of is not there yet, as the message says: take it again after `again_in`."""
+    """A part of the request is not ready yet, as the message says: try again after `again_in`."""
 
     def __init__(self, what: str, again_in: timedelta) -> None:
         super().__init__(what)
@@ -19,7 +19,7 @@ class NotReadyError(Exception):
 
 
 def require_ready(what: str, waited: timedelta, patience: timedelta) -> None:
-    """Return where the time to wait for it is over. Raises NotReadyError before, with `what` is missing as its text."""
+    """Return when the time to wait is over. Before that, raise NotReadyError with the text `what`."""
     if waited < patience:
         again_in = min(max(_SHORTEST, min(waited, _LONGEST)), patience - waited)
         raise NotReadyError(what, max(again_in, timedelta(seconds=1)))

@@ -1,6 +1,6 @@
-"""The warning that a consultation was deleted after its report was sent, in words for whoever tells the practice.
+"""The warning that a consultation was deleted after the report was sent, for the person who tells the practice.
 
-It names the patient: it belongs into the evidence store, never into a notice or a log. Source: GPCM-SD-CS-077.
+The warning names the patient: it belongs in the evidence store, never in a notification or a log (GPCM-SD-CS-077).
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ _NOT_KEPT = "not kept any longer: look the encounter up in your own records"
 
 
 def warning(withdrawal: Withdrawal, request: Request | None, sent: Sequence[MessageRecord]) -> str:
-    """Write the warning: patient name, NHS number, consultation date, registered practice, and what was sent.
+    """Write the warning: patient name, NHS number, consultation date, registered practice, and the sent messages.
 
-    `request` is what the newest of the `sent` messages was made from; None where it is not kept any longer.
+    `request` is the request of the newest of the `sent` messages; None where it is not kept any longer.
     """
     lines = {
         "Patient": request.patient.name.text if request else _NOT_KEPT,
@@ -23,11 +23,11 @@ def warning(withdrawal: Withdrawal, request: Request | None, sent: Sequence[Mess
         "Date of the consultation": f"{request.consultation.start:%d %B %Y, %H:%M %Z}" if request else _NOT_KEPT,
         "Registered practice": _practice(_registered(request, sent), sent),
         "Encounter": withdrawal.encounter,
-        "Messages": ", ".join(f"{each.message_id} (version {each.version}, {each.status})" for each in sent),
+        "Messages": ", ".join(f"{record.message_id} (version {record.version}, {record.status})" for record in sent),
     }
     return "\n".join(
         [
-            "This consultation was deleted after its report was sent. Tell the practice that it must not rely on it.",
+            "This consultation was deleted after the report was sent. Tell the practice that it must not rely on it.",
             "",
             *(f"{name}: {value}" for name, value in lines.items()),
             "",
@@ -36,7 +36,7 @@ def warning(withdrawal: Withdrawal, request: Request | None, sent: Sequence[Mess
 
 
 def _registered(request: Request | None, sent: Sequence[MessageRecord]) -> Practice | None:
-    """The practice as it was known when the newest message was made: from PDS, where that was asked."""
+    """Return the practice that was known when the newest message was built: from PDS, if PDS was asked."""
     known = sent[0].history.registration
     if "ods_code" in known:
         return Practice(ods_code=known["ods_code"], name=known.get("name"))
@@ -44,13 +44,13 @@ def _registered(request: Request | None, sent: Sequence[MessageRecord]) -> Pract
 
 
 def _practice(known: Practice | None, sent: Sequence[MessageRecord]) -> str:
-    """Name the practice as far as it is known, and who answered; without either, MESH alone knows where it went."""
+    """Name the practice, if known, and the organisations that responded; else only MESH knows the recipient."""
     answered = sorted(
         {
-            ods_code(fact.details["from_organisation"]) or str(fact.details["from_mailbox"])
+            ods_code(event.details["from_organisation"]) or str(event.details["from_mailbox"])
             for record in sent
-            for fact in record.history.responses
+            for event in record.history.responses
         }
     )
     named = f"{known.name or 'name not given'}, ODS code {known.ods_code}" if known else "not given by the request"
-    return f"{named}; answered by {', '.join(answered)}" if answered else f"{named}; nobody has answered yet"
+    return f"{named}; answered by {', '.join(answered)}" if answered else f"{named}; no answer yet"

@@ -1,4 +1,4 @@
-"""The Send Document use cases: the words, codes and rules of each, as data."""
+"""The Send Document use cases, with their words, codes and rules, as data."""
 
 from gpconnect_messaging.requests.models import UseCase as RequestedUseCase
 from gpconnect_messaging.usecases.consultation_report import CONSULTATION_REPORT

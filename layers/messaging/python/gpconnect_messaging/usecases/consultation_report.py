@@ -1,4 +1,4 @@
-"""Consultation report: what was done for a patient somewhere other than at the registered practice.
+"""Consultation report: care for a patient outside the registered practice.
 
 Source: GPCM-SD-CS-017 … 046 (1.5); GPCM-SD-115 and the Consultation Summary requirements (2.0.2).
 """

@@ -1,4 +1,4 @@
-"""What tells one Send Document use case from another."""
+"""The properties of a Send Document use case."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,7 +18,7 @@ class RecipientType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A SNOMED CT concept id and its words."""
+    """A SNOMED CT concept id and display text."""
 
     code: str
     display: str
@@ -34,21 +34,21 @@ class UseCase:
     document_type: Code | None
     """Composition.type; None: the request gives it."""
     encounter_type: Code | None = None
-    """Encounter.type where the request does not give one; None: there is no Encounter then."""
+    """Encounter.type if the request gives none; None: then there is no Encounter."""
     recipient_type: RecipientType
     """What the primary recipient is asked to do."""
     primary_content_types: frozenset[str]
-    """What the primary document may be."""
+    """The content types that the primary document may have."""
     rendered: bool = False
-    """Whether the primary document is rendered where the request has none."""
+    """Whether the primary document is rendered if the request has none."""
     takes: frozenset[str] = frozenset()
-    """Which optional fields its requests may have, of those in `OPTIONAL_FIELDS`."""
+    """The optional fields that requests may have, from `OPTIONAL_FIELDS`."""
     resource_types: frozenset[str] = frozenset()
-    """Which FHIR resource types may be supplied ready-made."""
+    """The FHIR resource types that may be supplied ready-made."""
 
     @property
     def needs(self) -> frozenset[str]:
-        """Which optional fields its requests must have."""
+        """The optional fields that requests must have."""
         return frozenset(
             name for name, fixed in (("title", self.title), ("document_type", self.document_type)) if fixed is None
         )

@@ -1,4 +1,4 @@
-"""Online consultation: what a patient, or somebody for the patient, told an online consultation system.
+"""Online consultation: answers of a patient, or a representative, to an online consultation system.
 
 Source: GPCM-SD-OC-001 … 175 (1.5).
 """

@@ -1,23 +1,23 @@
-"""One check: a requirement, what it looks at, and the rule that judges it."""
+"""A check: a requirement, the elements that it covers, and the rule that tests them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gpconnect_messaging.conformance.message_under_test import UseCase
 from gpconnect_messaging.conformance.rules import Rule
-from gpconnect_messaging.conformance.transmission import UseCase
 from gpconnect_messaging.specification import Version
 
 
 class Level(StrEnum):
-    """How binding a requirement is. A message that breaks a MUST is not conformant, and is never sent by us."""
+    """How binding a requirement is. A message that breaks a MUST is not conformant and is never sent."""
 
     MUST = "MUST"
     SHOULD = "SHOULD"
 
 
 class Scope(StrEnum):
-    """What a check can be applied to."""
+    """The kind of input that a check applies to."""
 
     MESSAGE = "message"
     RESPONSE = "response"
@@ -30,10 +30,10 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A requirement id of one specification version (None: of ITK3 or FHIR, whatever the version) and its rule.
+    """A requirement id of one specification version (None: of ITK3 or FHIR) and the rule that tests it.
 
-    `title` is a sentence in our own words; `looks_at` names the elements. The same id means different things in
-    different versions, so the key is the pair.
+    `title` paraphrases the requirement; `looks_at` names the elements. An id can mean different things in different
+    versions, so the key is the pair.
     """
 
     version: Version | None
@@ -47,7 +47,7 @@ class Check:
 
     @property
     def key(self) -> str:
-        """How tests and reports name the requirement: `1.5:GPCM-SD-038`; without a version where it has none."""
+        """The requirement's name in tests and reports: `1.5:GPCM-SD-038`, or the id alone if it has no version."""
         return f"{self.version}:{self.id}" if self.version else self.id
 
 
@@ -61,10 +61,10 @@ _FAMILIES = {
 def checks(
     ids: str, level: Level, looks_at: str, rule: Rule, title: str, scope: Scope = Scope.MESSAGE
 ) -> Iterator[Check]:
-    """Make a check of every requirement that says the same.
+    """Make one check for every requirement that states this rule.
 
     `ids` are short: `CS-018` is GPCM-SD-CS-018 and `SD-029` GPCM-SD-029, both of 1.5; `OC/GE-033` stands for two;
-    `2.0/104` is GPCM-SD-104 of 2.0; any other id is as it stands and has no version.
+    `2.0/104` is GPCM-SD-104 of 2.0; any other id is taken unchanged and has no version.
     """
     for short in ids.split():
         family, _, number = short.partition("-")

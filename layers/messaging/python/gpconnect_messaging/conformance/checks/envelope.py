@@ -7,12 +7,12 @@ GPCM-SD-038, 057 … 064, 091, 098 (2.0.2).
 import re
 from collections.abc import Callable
 
+from gpconnect_messaging.conformance.check_result import NOT_APPLICABLE, CheckResult, Violation, check_result
 from gpconnect_messaging.conformance.checks.check import Check, Level, Scope, checks
-from gpconnect_messaging.conformance.checks.payload import version_told, wording_faults
+from gpconnect_messaging.conformance.checks.payload import missing_wording, stated_version
 from gpconnect_messaging.conformance.headers import Headers
-from gpconnect_messaging.conformance.judgement import NOT_APPLICABLE, Fault, Judgement, judged
+from gpconnect_messaging.conformance.message_under_test import MessageUnderTest
 from gpconnect_messaging.conformance.rules import Rule
-from gpconnect_messaging.conformance.transmission import Transmission
 from gpconnect_messaging.conformance.tree import Node
 from gpconnect_messaging.names import fold
 from gpconnect_messaging.routing.automatic import MAXIMUM_ADDRESS
@@ -32,16 +32,16 @@ def _header(name: str, headers: Headers) -> Node:
     return Node(_CLIENT_NAMES[name] if headers.by_client else name, 0, None)
 
 
-def header_rule(name: str, fault: Callable[[Headers, Transmission], str | None]) -> Rule:
-    """Judge one header; without an envelope the rule does not apply. `fault` gives the words of what is wrong."""
+def header_rule(name: str, fault: Callable[[Headers, MessageUnderTest], str | None]) -> Rule:
+    """Check one header; without an envelope the rule does not apply. `fault` returns the violation's text, or None."""
 
-    def rule(transmission: Transmission) -> Judgement:
-        headers = transmission.headers
+    def rule(message: MessageUnderTest) -> CheckResult:
+        headers = message.headers
         if headers is None:
             return NOT_APPLICABLE
         node = _header(name, headers)
-        words = fault(headers, transmission)
-        return judged([node], [Fault(node, f"{node.name} {words}")] if words else [])
+        words = fault(headers, message)
+        return check_result([node], [Violation(node, f"{node.name} {words}")] if words else [])
 
     return rule
 
@@ -53,29 +53,29 @@ def _workflow(version: Version) -> Rule:
     )
 
 
-def _from(headers: Headers, transmission: Transmission) -> str | None:
+def _from(headers: Headers, message: MessageUnderTest) -> str | None:
     if not _MAILBOX.fullmatch(headers.sender):
         return "must be the sender's mailbox id"
-    endpoint = transmission.header.at("source", "endpoint") if transmission.header else []
+    endpoint = message.header.at("source", "endpoint") if message.header else []
     if endpoint and endpoint[0].value != headers.sender:
-        return "is not the mailbox that the message names as its source"
+        return "is not the mailbox that the message names as the source"
     return None
 
 
-def _local_id(headers: Headers, transmission: Transmission) -> str | None:
-    right = bool(headers.local_id) and headers.local_id == transmission.ods_code
+def _local_id(headers: Headers, message: MessageUnderTest) -> str | None:
+    right = bool(headers.local_id) and headers.local_id == message.ods_code
     return None if right else "must be the sending organisation's ODS code"
 
 
-def _differences(to: str, transmission: Transmission) -> list[str]:
-    """Name what an automatic-routing address and the patient resource do not agree on."""
-    match, patient = _AUTOMATIC.fullmatch(to), transmission.patient
+def _differences(to: str, message: MessageUnderTest) -> list[str]:
+    """List the differences between an automatic-routing address and the patient resource."""
+    match, patient = _AUTOMATIC.fullmatch(to), message.patient
     if not match or patient is None:
         return ["the patient"]
     number, born, surname = match.groups()
     year, month, day = [*patient.text("birthDate").split("-"), "", ""][:3]
-    differences = [] if number == transmission.nhs_number else ["the NHS number"]
-    # Which of the two orders MESH wants is a setting, because the sources contradict each other.
+    differences = [] if number == message.nhs_number else ["the NHS number"]
+    # MESH's order of the date is a setting, because the sources contradict one another.
     if born not in (f"{year}{month}{day}", f"{day}{month}{year}"):
         differences.append("the birth date")
     family = fold(patient.text("name", "family"))
@@ -84,78 +84,78 @@ def _differences(to: str, transmission: Transmission) -> list[str]:
     return differences
 
 
-def _automatic(headers: Headers, _transmission: Transmission) -> str | None:
+def _automatic(headers: Headers, _message: MessageUnderTest) -> str | None:
     match = _AUTOMATIC.fullmatch(headers.to)
     if match and re.fullmatch("[0-9]{10}", match[1]) and re.fullmatch("[0-9]{8}", match[2]) and match[3].strip():
         return None
     return "must be GPPROVIDER, NHS number, birth date and surname, with _ between them"
 
 
-def _automatic_or_mailbox(headers: Headers, transmission: Transmission) -> str | None:
+def _automatic_or_mailbox(headers: Headers, message: MessageUnderTest) -> str | None:
     # A mailbox found by address lookup; the registered practice's is found by automatic routing.
-    return None if _MAILBOX.fullmatch(headers.to) else _automatic(headers, transmission)
+    return None if _MAILBOX.fullmatch(headers.to) else _automatic(headers, message)
 
 
-def _agrees(headers: Headers, transmission: Transmission) -> str | None:
-    differences = _differences(headers.to, transmission)
+def _agrees(headers: Headers, message: MessageUnderTest) -> str | None:
+    differences = _differences(headers.to, message)
     return f"and the message do not agree on {' and '.join(differences)}" if differences else None
 
 
-def _agrees_if_automatic(headers: Headers, transmission: Transmission) -> str | None:
-    return None if _MAILBOX.fullmatch(headers.to) else _agrees(headers, transmission)
+def _agrees_if_automatic(headers: Headers, message: MessageUnderTest) -> str | None:
+    return None if _MAILBOX.fullmatch(headers.to) else _agrees(headers, message)
 
 
-def _subject_1_5(kind: str, *, place_told: bool) -> Callable[[Headers, Transmission], str | None]:
-    def fault(headers: Headers, transmission: Transmission) -> str | None:
-        faults = _folded_wording(headers.subject, transmission, kind, place_told=place_told)
-        if not place_told and f"ODS Code {transmission.ods_code}" not in headers.subject and not _cut(headers):
-            faults.append("the ODS code")
-        return f"must give {', '.join(faults)} in the prescribed form" if faults else None
+def _subject_1_5(kind: str, *, with_location: bool) -> Callable[[Headers, MessageUnderTest], str | None]:
+    def fault(headers: Headers, message: MessageUnderTest) -> str | None:
+        missing = _folded_wording(headers.subject, message, kind, with_location=with_location)
+        if not with_location and f"ODS Code {message.ods_code}" not in headers.subject and not _cut(headers):
+            missing.append("the ODS code")
+        return f"must give {', '.join(missing)} in the prescribed form" if missing else None
 
     return fault
 
 
 def _cut(headers: Headers) -> bool:
-    # What was cut off at MESH's limit cannot be asked for.
+    # Text beyond MESH's limit is cut off and cannot be required.
     return len(headers.subject) >= _SUBJECT_LIMIT
 
 
-def _folded_wording(subject: str, transmission: Transmission, kind: str, *, place_told: bool) -> list[str]:
-    faults = wording_faults(
+def _folded_wording(subject: str, message: MessageUnderTest, kind: str, *, with_location: bool) -> list[str]:
+    missing = missing_wording(
         " ".join(subject.split()),
-        transmission,
+        message,
         kind,
-        place_told=place_told,
+        with_location=with_location,
         folded=lambda name: header_text(name, _SUBJECT_LIMIT),
     )
-    if len(subject) >= _SUBJECT_LIMIT:  # what was cut off cannot be asked for
-        return [] if not kind or subject.startswith(f"{kind} for ") else faults[:1]
-    return faults
+    if len(subject) >= _SUBJECT_LIMIT:  # text that was cut off cannot be required
+        return [] if not kind or subject.startswith(f"{kind} for ") else missing[:1]
+    return missing
 
 
-def _subject_2_0(headers: Headers, transmission: Transmission) -> str | None:
-    faults = _folded_wording(headers.subject, transmission, "", place_told=False)
+def _subject_2_0(headers: Headers, message: MessageUnderTest) -> str | None:
+    missing = _folded_wording(headers.subject, message, "", with_location=False)
     if not _cut(headers):
-        if ", seen at " not in headers.subject or f", {transmission.ods_code}, " not in headers.subject:
-            faults.append("the place and its ODS code")
+        if ", seen at " not in headers.subject or f", {message.ods_code}, " not in headers.subject:
+            missing.append("the location and the ODS code")
         if not _VERSION_AT_END.search(headers.subject):
-            faults.append("the version number")
-    return f"must give {', '.join(faults)} in the prescribed form" if faults else None
+            missing.append("the version number")
+    return f"must give {', '.join(missing)} in the prescribed form" if missing else None
 
 
-def _version_shown(headers: Headers, _transmission: Transmission) -> str | None:
+def _version_shown(headers: Headers, _message: MessageUnderTest) -> str | None:
     if _VERSION_AT_END.search(headers.subject) or _cut(headers):
         return None
     return "must end with the version number"
 
 
-def _counted(_headers: Headers, transmission: Transmission) -> str | None:
-    version = version_told(transmission)
+def _counted(_headers: Headers, message: MessageUnderTest) -> str | None:
+    version = stated_version(message)
     if version is None:
         return "must give the version number"
     if version < 1:
         return "must give a version number from 1"
-    related = transmission.composition is not None and transmission.composition.first("relatesTo") is not None
+    related = message.composition is not None and message.composition.first("relatesTo") is not None
     if related != (version > 1):
         return "and the message do not agree on whether this is the first version"
     return None
@@ -168,9 +168,9 @@ LOCAL_ID = header_rule("Mex-LocalID", _local_id)
 SUBJECT_2_0 = header_rule("Mex-Subject", _subject_2_0)
 _AGREES = header_rule("Mex-To", _agrees)
 _AGREES_IF_AUTOMATIC = header_rule("Mex-To", _agrees_if_automatic)
-_REPORT_SUBJECT = header_rule("Mex-Subject", _subject_1_5("Consultation report", place_told=True))
-_ONLINE_SUBJECT = header_rule("Mex-Subject", _subject_1_5("Online consultation report", place_told=False))
-_GENERIC_SUBJECT = header_rule("Mex-Subject", _subject_1_5("", place_told=False))
+_REPORT_SUBJECT = header_rule("Mex-Subject", _subject_1_5("Consultation report", with_location=True))
+_ONLINE_SUBJECT = header_rule("Mex-Subject", _subject_1_5("Online consultation report", with_location=False))
+_GENERIC_SUBJECT = header_rule("Mex-Subject", _subject_1_5("", with_location=False))
 _V1_5, _V2_0 = _workflow(Version.V1_5), _workflow(Version.V2_0)
 
 

@@ -1,18 +1,18 @@
-"""Checks of form: FHIR's elements, ids and references, the profiles, NHS numbers, base64.
+"""Checks of FHIR's elements, ids and references, the profiles, NHS numbers and base64.
 
-These have names of our own, because no requirement id covers them: a receiver refuses a message that breaks them as
+No requirement id covers these rules, so the checks have other names. A receiver refuses a message that breaks them as
 invalid (GPCM-SD-040 of 1.5, response code 20009).
 """
 
 import re
 
+from gpconnect_messaging.conformance.check_result import CheckResult, Violation, check_result
 from gpconnect_messaging.conformance.checks.check import Check, Level, Scope, checks
-from gpconnect_messaging.conformance.checks.payload import base64_fault
-from gpconnect_messaging.conformance.judgement import Fault, Judgement, judged
+from gpconnect_messaging.conformance.checks.payload import base64_violation
+from gpconnect_messaging.conformance.message_under_test import NHS_NUMBER, MessageUnderTest
 from gpconnect_messaging.conformance.profiles import PROFILES, conforms_to
 from gpconnect_messaging.conformance.rules import Rule
 from gpconnect_messaging.conformance.structure import Kind
-from gpconnect_messaging.conformance.transmission import NHS_NUMBER, Transmission
 from gpconnect_messaging.conformance.tree import Node
 from gpconnect_messaging.requests.nhs_number import is_nhs_number
 
@@ -29,42 +29,42 @@ _UUID = re.compile(r"urn:uuid:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}
 
 
 def _form(kind: Kind) -> Rule:
-    return lambda transmission: transmission.form[kind]
+    return lambda message: message.form[kind]
 
 
-def _unresolved(transmission: Transmission, resources: list[Node], urls: dict[str, Node]) -> list[Fault]:
-    faults = []
+def _unresolved(message: MessageUnderTest, resources: list[Node], urls: dict[str, Node]) -> list[Violation]:
+    violations = []
     for resource in resources:
-        for node in transmission.references.get(id(resource), ()):
+        for node in message.references.get(id(resource), ()):
             reference = node.value or ""
-            # The message definition lies outside by design; other external addresses are FHIR-PAY-02's business.
-            if reference.startswith(("http://", "https://")) or transmission.resolve(reference, urls) is not None:
+            # The message definition is external by design; FHIR-PAY-02 covers other external addresses.
+            if reference.startswith(("http://", "https://")) or message.resolve(reference, urls) is not None:
                 continue
-            contained = {f"#{each.text('id')}" for holder in resource.all("contained") for each in holder.children}
+            contained = {f"#{child.text('id')}" for holder in resource.all("contained") for child in holder.children}
             if reference not in contained:
-                faults.append(Fault(node, "the reference names nothing in this bundle"))
-    return faults
+                violations.append(Violation(node, "the reference names no resource of this bundle"))
+    return violations
 
 
-def _references(transmission: Transmission) -> Judgement:
-    faults = _unresolved(transmission, transmission.entries, transmission.outer_urls)
-    faults += _unresolved(transmission, transmission.payload, transmission.payload_urls)
-    return judged([transmission.root], faults)
+def _references(message: MessageUnderTest) -> CheckResult:
+    violations = _unresolved(message, message.entries, message.outer_urls)
+    violations += _unresolved(message, message.payload, message.payload_urls)
+    return check_result([message.root], violations)
 
 
-def _ids(transmission: Transmission) -> Judgement:
-    faults: list[Fault] = []
-    for bundle in (transmission.root, transmission.document):
+def _ids(message: MessageUnderTest) -> CheckResult:
+    violations: list[Violation] = []
+    for bundle in (message.root, message.document):
         if bundle is None:
             continue
         urls: set[str] = set()
         ids: set[str] = set()
         for entry in bundle.all("entry"):
             url = entry.first("fullUrl")
-            for resource in (each for holder in entry.all("resource") for each in holder.children):
+            for resource in (child for holder in entry.all("resource") for child in holder.children):
                 identifier = resource.text("id")
                 if identifier and identifier in ids:
-                    faults.append(Fault(resource, "another resource of this bundle has the same id"))
+                    violations.append(Violation(resource, "another resource of this bundle has the same id"))
                 ids.add(identifier)
                 if (
                     url
@@ -72,28 +72,28 @@ def _ids(transmission: Transmission) -> Judgement:
                     and (url.value or "").startswith("urn:uuid:")
                     and url.value != f"urn:uuid:{identifier}"
                 ):
-                    faults.append(Fault(url, "fullUrl and id must be the same"))
+                    violations.append(Violation(url, "fullUrl and id must be the same"))
             if url and (url.value or "").startswith("urn:uuid:") and not _UUID.fullmatch(url.value or ""):
-                faults.append(Fault(url, "fullUrl is no UUID, and says that it is one"))
+                violations.append(Violation(url, "fullUrl is not a valid UUID"))
             if url and url.value in urls:
-                faults.append(Fault(url, "another entry of this bundle has the same fullUrl"))
+                violations.append(Violation(url, "another entry of this bundle has the same fullUrl"))
             urls.add((url.value or "") if url else "")
-    return judged([transmission.root], faults)
+    return check_result([message.root], violations)
 
 
-def _nhs_numbers(transmission: Transmission) -> Judgement:
+def _nhs_numbers(message: MessageUnderTest) -> CheckResult:
     numbers = [
         value
         for kind in ("Patient", "RelatedPerson")
-        for person in transmission.resources(kind)
+        for person in message.resources(kind)
         for identifier in person.all("identifier")
         if identifier.text("system") == NHS_NUMBER
         for value in identifier.all("value")
     ]
-    return judged(numbers, [
-        Fault(each, "this is no NHS number: ten digits, the last a check digit (modulus 11)")
-        for each in numbers
-        if not is_nhs_number(each.value or "")
+    return check_result(numbers, [
+        Violation(number, "this is not an NHS number: ten digits, the last a check digit (modulus 11)")
+        for number in numbers
+        if not is_nhs_number(number.value or "")
     ])  # fmt: skip
 
 
@@ -102,15 +102,18 @@ _MAY_HOLD_DOCUMENTS = frozenset(
 )
 
 
-def _base64(transmission: Transmission) -> Judgement:
+def _base64(message: MessageUnderTest) -> CheckResult:
     documents = [
         node
-        for resource in transmission.payload
+        for resource in message.payload
         if resource.name in _MAY_HOLD_DOCUMENTS
         for node in resource.walk()
         if node.content is not None
     ]
-    return judged(documents, [base64_fault(each, each.content) for each in documents if each.content is not None])
+    return check_result(
+        documents,
+        [base64_violation(document, document.content) for document in documents if document.content is not None],
+    )
 
 
 def _rows(name: str, looks_at: str, rule: Rule, title: str, scope: Scope = Scope.ANY) -> tuple[Check, ...]:
@@ -121,8 +124,8 @@ FORM_CHECKS: tuple[Check, ...] = (
     *(row for kind, title in _TITLES.items() for row in _rows(kind.value, "every element", _form(kind), title)),
     *_rows("STU3-REFERENCE", "reference", _references, "References name resources of the message"),
     *_rows("STU3-ID", "id, fullUrl", _ids, "Ids are unique"),
-    *_rows("NHS-NUMBER", "Patient.identifier", _nhs_numbers, "NHS numbers have a right check digit", Scope.MESSAGE),
-    *_rows("BASE64", "Binary.content", _base64, "Documents are whole base64", Scope.MESSAGE),
+    *_rows("NHS-NUMBER", "Patient.identifier", _nhs_numbers, "NHS numbers have a valid check digit", Scope.MESSAGE),
+    *_rows("BASE64", "Binary.content", _base64, "Documents are complete base64", Scope.MESSAGE),
     *(
         row
         for profile in PROFILES

@@ -5,11 +5,10 @@ Source: GPCM-SD-CS-043 … 053, GPCM-SD-OC-141 … 152, GPCM-SD-GE-268 … 279 (
 
 from collections.abc import Callable
 
+from gpconnect_messaging.conformance.check_result import CheckResult, Violation, check_result
 from gpconnect_messaging.conformance.checks.check import Check, Level, checks
-from gpconnect_messaging.conformance.judgement import Fault, Judgement, judged
-from gpconnect_messaging.conformance.rules import Rule, has, header, lacks
-from gpconnect_messaging.conformance.rules import rule_for_each as each_one
-from gpconnect_messaging.conformance.transmission import ODS_CODE, Transmission, identified
+from gpconnect_messaging.conformance.message_under_test import ODS_CODE, MessageUnderTest, identified
+from gpconnect_messaging.conformance.rules import Rule, for_all, has, header, lacks
 from gpconnect_messaging.conformance.tree import Node
 from gpconnect_messaging.specification import MESSAGE_DEFINITION
 
@@ -20,19 +19,19 @@ _WITHDRAWN_DEFINITION = MESSAGE_DEFINITION.replace("MessageDefinition-1", "Messa
 
 
 def handled(key: str, right: Callable[[Node], bool], words: str) -> Rule:
-    """Judge a key of the handling extension by its value element."""
+    """Check the value element of a key of the handling extension."""
 
-    def fault(subject: Node, transmission: Transmission) -> Fault | None:
-        value = transmission.handled(key)
+    def violation(subject: Node, message: MessageUnderTest) -> Violation | None:
+        value = message.handled(key)
         if value is None:
-            return Fault(transmission.handling.get(key, subject), f"{key} is missing; it {words}")
-        return None if right(value) else Fault(value, f"{key} {words}")
+            return Violation(message.handling.get(key, subject), f"{key} is missing; it {words}")
+        return None if right(value) else Violation(value, f"{key} {words}")
 
-    return each_one(header, fault)
+    return for_all(header, violation)
 
 
 def recipient_type(*codes: str) -> Rule:
-    """Judge RecipientType, a Coding."""
+    """Check RecipientType, a Coding."""
     return handled(
         "RecipientType",
         lambda value: value.text("system") == _RECIPIENT_TYPE and value.text("code") in codes,
@@ -41,60 +40,60 @@ def recipient_type(*codes: str) -> Rule:
 
 
 def event(code: str) -> Rule:
-    """Judge the header's event, a Coding."""
+    """Check the header's event, a Coding."""
 
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+    def violation(subject: Node, _message: MessageUnderTest) -> Violation | None:
         found = subject.first("event")
         if found is not None and found.text("system") == _EVENT and found.text("code") == code:
             return None
-        return Fault(found or subject, f"event must be {code} of {_EVENT}")
+        return Violation(found or subject, f"event must be {code} of {_EVENT}")
 
-    return each_one(header, fault)
+    return for_all(header, violation)
 
 
-def _sender(subject: Node, transmission: Transmission) -> Fault | None:
+def _sender(subject: Node, message: MessageUnderTest) -> Violation | None:
     sender = subject.first("sender")
     if sender is None:
-        return Fault(subject, "sender is missing")
-    organisation = transmission.resolve(sender.text("reference"), transmission.outer_urls)
+        return Violation(subject, "sender is missing")
+    organisation = message.resolve(sender.text("reference"), message.outer_urls)
     if organisation is None or organisation.name != "Organization":
-        return Fault(sender, "sender must refer to the header's Organization inside the message")
+        return Violation(sender, "sender must refer to the header's Organization inside the message")
     if not identified(organisation, ODS_CODE):
-        return Fault(organisation, "the header's Organization must have an ODS code")
+        return Violation(organisation, "the header's Organization must have an ODS code")
     return None
 
 
-def _source(subject: Node, transmission: Transmission) -> Fault | None:
+def _source(subject: Node, message: MessageUnderTest) -> Violation | None:
     endpoint = next(iter(subject.at("source", "endpoint")), None)
     if endpoint is None or not endpoint.value:
-        return Fault(endpoint or subject, "source.endpoint must be the sender's mailbox")
-    if transmission.headers and transmission.headers.sender and endpoint.value != transmission.headers.sender:
-        return Fault(endpoint, "source.endpoint is not the mailbox that the envelope names as the sender's")
+        return Violation(endpoint or subject, "source.endpoint must be the sender's mailbox")
+    if message.headers and message.headers.sender and endpoint.value != message.headers.sender:
+        return Violation(endpoint, "source.endpoint is not the mailbox that the envelope names as the sender's")
     return None
 
 
-def focus(transmission: Transmission) -> Judgement:
-    """Judge the header's focus: it names the payload, a document Bundle inside the message."""
-    if transmission.header is None:
-        return judged([], [Fault(transmission.root, "there is no MessageHeader")])
-    found = transmission.header.first("focus")
+def focus(message: MessageUnderTest) -> CheckResult:
+    """The header's focus names the payload, a document Bundle inside the message."""
+    if message.header is None:
+        return check_result([], [Violation(message.root, "there is no MessageHeader")])
+    found = message.header.first("focus")
     if found is None:
-        return judged([transmission.header], [Fault(transmission.header, "focus is missing")])
-    payload = transmission.resolve(found.text("reference"), transmission.outer_urls)
+        return check_result([message.header], [Violation(message.header, "focus is missing")])
+    payload = message.resolve(found.text("reference"), message.outer_urls)
     if payload is None or payload.name != "Bundle" or payload.text("type") != "document":
-        return judged([found], [Fault(found, "focus must refer to a document Bundle inside the message")])
-    return judged([found], [])
+        return check_result([found], [Violation(found, "focus must refer to a document Bundle inside the message")])
+    return check_result([found], [])
 
 
-def _itk3(transmission: Transmission) -> Judgement:
-    root = transmission.root
+def _itk3(message: MessageUnderTest) -> CheckResult:
+    root = message.root
     if root.name != "Bundle" or root.text("type") != "message":
-        return judged([], [Fault(root, "the message must be a Bundle of type message")])
-    if not transmission.entries or transmission.entries[0].name != "MessageHeader":
-        return judged([root], [Fault(root, "the first entry must be the MessageHeader")])
-    if not transmission.handling and not transmission.is_response:
-        return judged([root], [Fault(transmission.entries[0], "the ITK3 handling extension is missing")])
-    return judged([root], [])
+        return check_result([], [Violation(root, "the message must be a Bundle of type message")])
+    if not message.entries or message.entries[0].name != "MessageHeader":
+        return check_result([root], [Violation(root, "the first entry must be the MessageHeader")])
+    if not message.handling and not message.is_response:
+        return check_result([root], [Violation(message.entries[0], "the ITK3 handling extension is missing")])
+    return check_result([root], [])
 
 
 def _is_true(value: Node) -> bool:
@@ -109,14 +108,14 @@ SENDER_REFERENCE = handled(
 MESSAGE_DEFINITION_NAMED = handled(
     "MessageDefinition", lambda value: value.text("reference") == MESSAGE_DEFINITION, f"must be {MESSAGE_DEFINITION}"
 )
-# 2.0.2 prints the name that ITK3 has since withdrawn, and its own example uses the other: either will do.
+# 2.0.2 prints a name that ITK3 has since withdrawn; the published example uses the current one. Both are accepted.
 _MESSAGE_DEFINITION_2_0 = handled(
     "MessageDefinition",
     lambda value: value.text("reference") in (MESSAGE_DEFINITION, _WITHDRAWN_DEFINITION),
     f"must be {MESSAGE_DEFINITION}",
 )
-SENDER = each_one(header, _sender)
-SOURCE = each_one(header, _source)
+SENDER = for_all(header, _sender)
+SOURCE = for_all(header, _source)
 TIMESTAMP = has(header, "timestamp")
 
 

@@ -7,8 +7,16 @@ Source: GPCM-SD-001 … 039, GPCM-SD-CS-017 … 042, and the same rules for onli
 import re
 from collections.abc import Callable
 
+from gpconnect_messaging.conformance.check_result import NOT_APPLICABLE, CheckResult, Violation, check_result
 from gpconnect_messaging.conformance.checks.check import Check, Level, checks
-from gpconnect_messaging.conformance.judgement import NOT_APPLICABLE, Fault, Judgement, judged
+from gpconnect_messaging.conformance.message_under_test import (
+    NHS_NUMBER,
+    ODS_CODE,
+    ONLINE_CONSULTATION_TYPE,
+    SDS_USER,
+    SNOMED,
+    MessageUnderTest,
+)
 from gpconnect_messaging.conformance.rules import (
     Rule,
     all_of,
@@ -17,19 +25,11 @@ from gpconnect_messaging.conformance.rules import (
     every,
     fixed,
     follows,
+    for_all,
     has,
     organisation,
     patient,
     refers,
-)
-from gpconnect_messaging.conformance.rules import rule_for_each as each_one
-from gpconnect_messaging.conformance.transmission import (
-    NHS_NUMBER,
-    ODS_CODE,
-    ONLINE_CONSULTATION_TYPE,
-    SDS_USER,
-    SNOMED,
-    Transmission,
 )
 from gpconnect_messaging.conformance.tree import Content, Node
 from gpconnect_messaging.requests.snomed import is_concept_id
@@ -47,369 +47,381 @@ AUTHORS = {
 }
 
 
-def _composition(transmission: Transmission) -> Judgement:
-    found = transmission.composition
+def _composition(message: MessageUnderTest) -> CheckResult:
+    found = message.composition
     if found is None:
-        return judged([], [Fault(transmission.place, "the payload has no Composition")])
-    if transmission.payload[0] is not found:
-        return judged([found], [Fault(found, "the Composition must be the payload's first entry")])
-    return judged([found], [])
+        return check_result([], [Violation(message.anchor, "the payload has no Composition")])
+    if message.payload[0] is not found:
+        return check_result([found], [Violation(found, "the Composition must be the payload's first entry")])
+    return check_result([found], [])
 
 
-def _profiled_composition(transmission: Transmission) -> Judgement:
-    seen, faults = _composition(transmission)
-    faults = faults or [
-        Fault(each, "meta.profile must name CareConnect-Composition-1")
-        for each in seen
-        if not follows(each, "CareConnect-Composition-1")
+def _profiled_composition(message: MessageUnderTest) -> CheckResult:
+    nodes, violations = _composition(message)
+    violations = violations or [
+        Violation(node, "meta.profile must name CareConnect-Composition-1")
+        for node in nodes
+        if not follows(node, "CareConnect-Composition-1")
     ]
-    return Judgement(seen, faults)
+    return CheckResult(nodes, violations)
 
 
 def refers_to_profiled(path: str, profiles: dict[str, str], *, once: bool = True) -> Rule:
-    """Judge a reference of the Composition: it names a resource of the payload that claims the type's profile."""
+    """The Composition's reference names a resource of the payload that claims the profile of the type."""
 
-    def fault(subject: Node, transmission: Transmission) -> Fault | None:
+    def violation(subject: Node, message: MessageUnderTest) -> Violation | None:
         references = subject.all(path)
         if not references:
-            return Fault(subject, f"{path} is missing; it must refer to {' or '.join(profiles)}")
+            return Violation(subject, f"{path} is missing; it must refer to {' or '.join(profiles)}")
         if once and len(references) > 1:
-            return Fault(references[1], f"there may be only one {path}")
+            return Violation(references[1], f"there may be only one {path}")
         for reference in references:
-            referred = transmission.referred(reference)
+            referred = message.referred(reference)
             if referred is None or referred.name not in profiles:
-                return Fault(reference, f"{path} must refer to {' or '.join(profiles)} inside the document")
+                return Violation(reference, f"{path} must refer to {' or '.join(profiles)} inside the document")
             if not follows(referred, profiles[referred.name]):
-                return Fault(referred, f"meta.profile must name {profiles[referred.name]}")
+                return Violation(referred, f"meta.profile must name {profiles[referred.name]}")
         return None
 
-    return each_one(composition, fault)
+    return for_all(composition, violation)
 
 
-def _there(kind: str, profile: str) -> Rule:
-    def rule(transmission: Transmission) -> Judgement:
-        found = transmission.resources(kind)
-        right = [each for each in found if follows(each, profile)]
+def _has_profiled(kind: str, profile: str) -> Rule:
+    def rule(message: MessageUnderTest) -> CheckResult:
+        found = message.resources(kind)
+        right = [resource for resource in found if follows(resource, profile)]
         if right:
-            return judged(right[:1], [])
+            return check_result(right[:1], [])
         words = f"the payload must have a {kind} that follows {profile}"
-        return judged(found, [Fault(found[0] if found else transmission.place, words)])
+        return check_result(found, [Violation(found[0] if found else message.anchor, words)])
 
     return rule
 
 
-# --- the Composition's words ------------------------------------------------------------------------------------------
+# --- the Composition's text -------------------------------------------------------------------------------------------
 
 
-def _narrative(kind: str, *, place_told: bool, version_word: str = "Version ") -> Rule:
-    """Judge Composition.text: the use case's words, the patient's name and number, the place, the version."""
+def _narrative(kind: str, *, with_location: bool) -> Rule:
+    """Composition.text gives the use case, the patient's name and number, the location and the version."""
 
-    def fault(subject: Node, transmission: Transmission) -> Fault | None:
-        told = subject.first("text")
-        words = transmission.narrative
-        if told is None or not words:
-            return Fault(told or subject, "text is missing")
-        faults = wording_faults(words, transmission, kind, place_told=place_told)
-        if not _VERSION.search(words) or version_word not in words:
-            faults.append("the version number")
-        return Fault(told, f"text must give {', '.join(faults)} in the prescribed form") if faults else None
+    def violation(subject: Node, message: MessageUnderTest) -> Violation | None:
+        text = subject.first("text")
+        words = message.narrative
+        if text is None or not words:
+            return Violation(text or subject, "text is missing")
+        missing = missing_wording(words, message, kind, with_location=with_location)
+        if not _VERSION.search(words) or "Version " not in words:
+            missing.append("the version number")
+        return Violation(text, f"text must give {', '.join(missing)} in the prescribed form") if missing else None
 
-    return each_one(composition, fault)
+    return for_all(composition, violation)
 
 
-def wording_faults(
-    words: str, transmission: Transmission, kind: str, *, place_told: bool, folded: Callable[[str], str] = str
+def missing_wording(
+    words: str, message: MessageUnderTest, kind: str, *, with_location: bool, folded: Callable[[str], str] = str
 ) -> list[str]:
-    """List what is wrong in a text of the form "{kind} for {name}, NHS Number {n}, seen at {place}, ODS Code {ods}".
+    """List the wrong parts of a text "{kind} for {name}, NHS Number {n}, seen at {organisation}, ODS Code {ods}".
 
-    `folded` is what became of the name on its way into the text: it may stand there either way.
+    The text may have the name unchanged or as `folded` turns it.
     """
-    faults = []
+    missing = []
     if kind and not words.startswith(f"{kind} for "):
-        faults.append(f"the words “{kind} for”")
+        missing.append(f"the words “{kind} for”")
     elif " for " not in words:
-        faults.append("what it is and for whom")
-    family = transmission.patient.text("name", "family") if transmission.patient else ""
-    names = (" ".join(each.split()).casefold() for each in (family, folded(family)))
-    if family and not any(each in words.casefold() for each in names):
-        faults.append("the patient's name")
+        missing.append("the kind of document and the patient")
+    family = message.patient.text("name", "family") if message.patient else ""
+    names = (" ".join(name.split()).casefold() for name in (family, folded(family)))
+    if family and not any(name in words.casefold() for name in names):
+        missing.append("the patient's name")
     number = re.search(r"NHS Number:? ([0-9 ]+)", words)
-    if not number or number[1].replace(" ", "") != transmission.nhs_number:
-        faults.append("the patient's NHS number")
-    if place_told:
-        told = ", seen at " in words
-        if transmission.confidential and (told or "ODS Code" in words):
-            faults.append("no place, since the consultation is confidential,")
-        elif not transmission.confidential and not (told and f"ODS Code {transmission.ods_code}" in words):
-            faults.append("the place and its ODS code")
-    return faults
+    if not number or number[1].replace(" ", "") != message.nhs_number:
+        missing.append("the patient's NHS number")
+    if with_location:
+        located = ", seen at " in words
+        if message.confidential and (located or "ODS Code" in words):
+            missing.append("no location, since the consultation is confidential,")
+        elif not message.confidential and not (located and f"ODS Code {message.ods_code}" in words):
+            missing.append("the location and the ODS code")
+    return missing
 
 
 # --- replacement ------------------------------------------------------------------------------------------------------
 
 
-def _replaces(subject: Node, _transmission: Transmission) -> Fault | None:
+def _replaces(subject: Node, _message: MessageUnderTest) -> Violation | None:
     for related in subject.all("relatesTo"):
         if related.text("code") != "replaces":
-            return Fault(related, "relatesTo.code must be replaces")
+            return Violation(related, "relatesTo.code must be replaces")
     return None
 
 
-def _replaced(subject: Node, _transmission: Transmission) -> Fault | None:
+def _replaced(subject: Node, _message: MessageUnderTest) -> Violation | None:
     for related in subject.all("relatesTo"):
         if not _UUID.fullmatch(related.text("targetIdentifier", "value")):
-            return Fault(related, "relatesTo.targetIdentifier must be the UUID of the replaced document")
+            return Violation(related, "relatesTo.targetIdentifier must be the UUID of the replaced document")
     return None
 
 
-def _related(transmission: Transmission) -> list[Node]:
-    found = transmission.composition
+def _related(message: MessageUnderTest) -> list[Node]:
+    found = message.composition
     return [found] if found is not None and found.first("relatesTo") is not None else []
 
 
-def version_told(transmission: Transmission) -> int | None:
-    """The version number that the Composition's text or the envelope's subject gives."""
+def stated_version(message: MessageUnderTest) -> int | None:
+    """Return the version number in the Composition's text or the envelope's subject."""
     # The version comes last; an organisation's name may hold the word as well.
-    told = _VERSION.findall(transmission.narrative)
-    if not told and transmission.headers:
-        told = _VERSION.findall(transmission.headers.subject)
-    return int(told[-1]) if told else None
+    versions = _VERSION.findall(message.narrative)
+    if not versions and message.headers:
+        versions = _VERSION.findall(message.headers.subject)
+    return int(versions[-1]) if versions else None
 
 
-def _later_version(transmission: Transmission) -> Judgement:
-    """Judge that a later version says what it replaces, by a UUID, and that the first one replaces nothing."""
-    found, version = transmission.composition, version_told(transmission)
+def _later_version(message: MessageUnderTest) -> CheckResult:
+    """A later version names the replaced document by UUID; the first version replaces nothing."""
+    found, version = message.composition, stated_version(message)
     if found is None:
         return NOT_APPLICABLE
     related = found.all("relatesTo")
     if version and version > 1 and not related:
-        return judged([found], [Fault(found, "a version after the first must name the document that it replaces")])
+        return check_result(
+            [found], [Violation(found, "a version after the first must name the document that it replaces")]
+        )
     if version == 1 and related:
-        return judged([found], [Fault(related[0], "version 1 is the original: it replaces nothing")])
+        return check_result([found], [Violation(related[0], "version 1 is the original and replaces nothing")])
     if not related:
-        return NOT_APPLICABLE if version is None else judged([found], [])
-    return judged(related, [_replaced(found, transmission)])
+        return NOT_APPLICABLE if version is None else check_result([found], [])
+    return check_result(related, [_replaced(found, message)])
 
 
 # --- people and organisation ------------------------------------------------------------------------------------------
 
 
-def _person_named(what: str) -> Callable[[Node, Transmission], Fault | None]:
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
-        official = [each for each in subject.all("name") if each.text("use") == "official"]
+def _person_named(what: str) -> Callable[[Node, MessageUnderTest], Violation | None]:
+    def violation(subject: Node, _message: MessageUnderTest) -> Violation | None:
+        official = [name for name in subject.all("name") if name.text("use") == "official"]
         if len(official) != 1:
-            return Fault(official[1] if official else subject, f"the {what} must have exactly one official name")
-        return None if official[0].text("family") else Fault(official[0], "the official name must have a family name")
+            return Violation(official[1] if official else subject, f"the {what} must have exactly one official name")
+        return (
+            None if official[0].text("family") else Violation(official[0], "the official name must have a family name")
+        )
 
-    return fault
+    return violation
 
 
-def has_identifier(system: str, what: str) -> Callable[[Node, Transmission], Fault | None]:
-    """Judge that a resource has exactly one identifier of a system, with a value."""
+def has_identifier(system: str, what: str) -> Callable[[Node, MessageUnderTest], Violation | None]:
+    """A resource has exactly one identifier of a system, with a value."""
 
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
-        found = [each for each in subject.all("identifier") if each.text("system") == system]
+    def violation(subject: Node, _message: MessageUnderTest) -> Violation | None:
+        found = [identifier for identifier in subject.all("identifier") if identifier.text("system") == system]
         if len(found) != 1:
-            return Fault(found[1] if found else subject, f"there must be exactly one identifier with the {what}")
-        return None if found[0].text("value") else Fault(found[0], f"the identifier with the {what} has no value")
+            return Violation(found[1] if found else subject, f"there must be exactly one identifier with the {what}")
+        return None if found[0].text("value") else Violation(found[0], f"the identifier with the {what} has no value")
 
-    return fault
+    return violation
 
 
-def telephone(subject: Node, _transmission: Transmission) -> Fault | None:
-    """Judge that a resource has a telephone number."""
-    for each in subject.all("telecom"):
-        if each.text("system") == "phone" and each.text("value"):
+def telephone(subject: Node, _message: MessageUnderTest) -> Violation | None:
+    """A resource has a telephone number."""
+    for contact in subject.all("telecom"):
+        if contact.text("system") == "phone" and contact.text("value"):
             return None
-    return Fault(subject, "telecom must have a telephone number (system phone, with a value)")
+    return Violation(subject, "telecom must have a telephone number (system phone, with a value)")
 
 
-def _telephone_if_any(subject: Node, transmission: Transmission) -> Fault | None:
-    return telephone(subject, transmission) if subject.first("telecom") else None
+def _telephone_if_any(subject: Node, message: MessageUnderTest) -> Violation | None:
+    return telephone(subject, message) if subject.first("telecom") else None
 
 
-def birth_date(subject: Node, _transmission: Transmission) -> Fault | None:
-    """Judge that a resource has a birth date to the day."""
+def birth_date(subject: Node, _message: MessageUnderTest) -> Violation | None:
+    """A resource has a complete birth date."""
     found = subject.first("birthDate")
     if found is None or not _BIRTH_DATE.fullmatch(found.value or ""):
-        return Fault(found or subject, "birthDate must be given as YYYY-MM-DD")
+        return Violation(found or subject, "birthDate must be given as YYYY-MM-DD")
     return None
 
 
-def _one_name(subject: Node, _transmission: Transmission) -> Fault | None:
+def _one_name(subject: Node, _message: MessageUnderTest) -> Violation | None:
     names = subject.all("name")
-    return None if len(names) == 1 else Fault(names[1] if names else subject, "there must be exactly one name")
+    return None if len(names) == 1 else Violation(names[1] if names else subject, "there must be exactly one name")
 
 
-def _sender_described(subject: Node, transmission: Transmission) -> Fault | None:
-    if fault := has_identifier(ODS_CODE, "ODS code")(subject, transmission):
-        return fault
+def _sender_described(subject: Node, message: MessageUnderTest) -> Violation | None:
+    if violation := has_identifier(ODS_CODE, "ODS code")(subject, message):
+        return violation
     if not subject.text("name"):
-        return Fault(subject, "the sending organisation must have a name")
-    return telephone(subject, transmission)
+        return Violation(subject, "the sending organisation must have a name")
+    return telephone(subject, message)
 
 
-def _patient_described(subject: Node, transmission: Transmission) -> Fault | None:
+def _patient_described(subject: Node, message: MessageUnderTest) -> Violation | None:
     parts = (has_identifier(NHS_NUMBER, "NHS number"), _person_named("patient"), birth_date)
-    return next((fault for part in parts if (fault := part(subject, transmission))), None)
+    return next((violation for part in parts if (violation := part(subject, message))), None)
 
 
-def _practitioner_described(transmission: Transmission) -> Judgement:
-    seen = transmission.resources("Practitioner")
+def _practitioner_described(message: MessageUnderTest) -> CheckResult:
+    nodes = message.resources("Practitioner")
     parts = (has_identifier(SDS_USER, "SDS user id"), _person_named("practitioner"), telephone)
-    return judged(seen, [part(each, transmission) for each in seen for part in parts])
+    return check_result(nodes, [part(node, message) for node in nodes for part in parts])
 
 
-def _needed(rule: Rule, what: str) -> Rule:
-    """Make a rule that applies to nothing broken: the thing itself must be there."""
+def _required(rule: Rule, what: str) -> Rule:
+    """Turn a rule that does not apply into a violation: the payload must have the resource."""
 
-    def needing(transmission: Transmission) -> Judgement:
-        judgement = rule(transmission)
-        if judgement.seen or judgement.faults:
-            return judgement
-        return judged([], [Fault(transmission.place, f"the payload has no {what}")])
+    def required(message: MessageUnderTest) -> CheckResult:
+        result = rule(message)
+        if result.nodes or result.violations:
+            return result
+        return check_result([], [Violation(message.anchor, f"the payload has no {what}")])
 
-    return needing
+    return required
 
 
 # --- documents --------------------------------------------------------------------------------------------------------
 
 
-def sections(transmission: Transmission) -> list[Node]:
-    """List the Composition's sections, and those inside them."""
-    found = transmission.composition.all("section") if transmission.composition else []
-    for each in found:  # grows as it goes
-        found += each.all("section")
+def sections(message: MessageUnderTest) -> list[Node]:
+    """List the Composition's sections with all nested sections."""
+    found = message.composition.all("section") if message.composition else []
+    for section in found:  # the list grows during the loop
+        found += section.all("section")
     return found
 
 
-def documents_in(section: Node, transmission: Transmission) -> list[Node]:
-    """List the Binaries that a section's own entries refer to."""
-    referred = [transmission.referred(entry) for entry in section.all("entry")]
-    return [each for each in referred if each is not None and each.name == "Binary"]
+def documents_in(section: Node, message: MessageUnderTest) -> list[Node]:
+    """List the Binaries that a section's direct entries refer to."""
+    referred = [message.referred(entry) for entry in section.all("entry")]
+    return [resource for resource in referred if resource is not None and resource.name == "Binary"]
 
 
-def _one_section_each(transmission: Transmission) -> Judgement:
-    binaries = transmission.resources("Binary")
-    found = sections(transmission)
-    held = [documents_in(section, transmission) for section in found]
-    faults = [
-        Fault(binary, "no section of the Composition refers to this document")
+def _one_section_per_document(message: MessageUnderTest) -> CheckResult:
+    binaries = message.resources("Binary")
+    found = sections(message)
+    held = [documents_in(section, message) for section in found]
+    violations = [
+        Violation(binary, "no section of the Composition refers to this document")
         for binary in binaries
-        if not any(binary is each for documents in held for each in documents)
+        if not any(binary is document for documents in held for document in documents)
     ]
-    faults += [
-        Fault(section, "a section may hold one document only")
+    violations += [
+        Violation(section, "a section may hold one document only")
         for section, documents in zip(found, held, strict=True)
         if len(documents) > 1
     ]
-    return judged(binaries, faults)
+    return check_result(binaries, violations)
 
 
-def _document_referred(transmission: Transmission) -> Judgement:
-    found = sections(transmission)
-    if any(documents_in(section, transmission) for section in found):
-        return judged(found[:1], [])
-    place = found[0] if found else transmission.composition or transmission.place
-    return judged(found[:1], [Fault(place, "no section refers to an attached document")])
+def _document_referred(message: MessageUnderTest) -> CheckResult:
+    found = sections(message)
+    if any(documents_in(section, message) for section in found):
+        return check_result(found[:1], [])
+    node = found[0] if found else message.composition or message.anchor
+    return check_result(found[:1], [Violation(node, "no section refers to an attached document")])
 
 
-def _primary_is_pdf(transmission: Transmission) -> Judgement:
-    documents = [each for section in sections(transmission) for each in documents_in(section, transmission)]
-    if any(each.text("contentType") == "application/pdf" for each in documents):
-        return judged(documents[:1], [])
-    place = documents[0] if documents else transmission.composition or transmission.place
-    return judged(documents[:1], [Fault(place, "a section must refer to the report as a PDF document")])
+def _primary_is_pdf(message: MessageUnderTest) -> CheckResult:
+    documents = [document for section in sections(message) for document in documents_in(section, message)]
+    if any(document.text("contentType") == "application/pdf" for document in documents):
+        return check_result(documents[:1], [])
+    node = documents[0] if documents else message.composition or message.anchor
+    return check_result(documents[:1], [Violation(node, "a section must refer to the report as a PDF document")])
 
 
-def _primary_first(transmission: Transmission) -> Judgement:
-    entries = [entry for section in sections(transmission) for entry in section.all("entry")]
+def _primary_first(message: MessageUnderTest) -> CheckResult:
+    entries = [entry for section in sections(message) for entry in section.all("entry")]
     if not entries:
         return NOT_APPLICABLE
-    first = transmission.referred(entries[0])
+    first = message.referred(entries[0])
     if first is not None and first.name == "Binary":
-        return judged(entries[:1], [])
-    return judged(entries[:1], [Fault(entries[0], "the first section entry must refer to the primary document")])
+        return check_result(entries[:1], [])
+    return check_result(
+        entries[:1], [Violation(entries[0], "the first section entry must refer to the primary document")]
+    )
 
 
-def base64_fault(node: Node, content: Content) -> Fault | None:
-    """Judge a document's base64 by its length and its ends; the middle is not read."""
+def base64_violation(node: Node, content: Content) -> Violation | None:
+    """Check a document's base64 by length and both ends; the middle is not read."""
     if content.length == 0:
-        return Fault(node, "the document is empty")
+        return Violation(node, "the document is empty")
     if content.length % 4:
-        return Fault(node, "the base64 is not whole: its length is no multiple of four")
+        return Violation(node, "the base64 is incomplete: the length is not a multiple of four")
     if "=" in content.start.rstrip("=\t\n\r ") or not _BASE64.fullmatch(content.end):
-        return Fault(node, "this is not base64")
-    return None if re.fullmatch(r"[A-Za-z0-9+/=\s]*", content.start) else Fault(node, "this is not base64")
+        return Violation(node, "this is not base64")
+    return None if re.fullmatch(r"[A-Za-z0-9+/=\s]*", content.start) else Violation(node, "this is not base64")
 
 
-def _encoded(subject: Node, _transmission: Transmission) -> Fault | None:
+def _encoded(subject: Node, _message: MessageUnderTest) -> Violation | None:
     found = subject.first("content")
     if found is None or found.content is None:
-        return Fault(subject, "the document has no content")
-    return base64_fault(found, found.content)
+        return Violation(subject, "the document has no content")
+    return base64_violation(found, found.content)
 
 
 # --- meta and ids -----------------------------------------------------------------------------------------------------
 
 
-def _all_resources(transmission: Transmission) -> list[Node]:
-    return [transmission.root, *transmission.entries, *transmission.payload]
+def _all_resources(message: MessageUnderTest) -> list[Node]:
+    return [message.root, *message.entries, *message.payload]
 
 
-def _has_profile(subject: Node, _transmission: Transmission) -> Fault | None:
+def _has_profile(subject: Node, _message: MessageUnderTest) -> Violation | None:
     profiles = subject.at("meta", "profile")
-    return None if profiles and all(each.value for each in profiles) else Fault(subject, "meta.profile is missing")
+    return (
+        None
+        if profiles and all(profile.value for profile in profiles)
+        else Violation(subject, "meta.profile is missing")
+    )
 
 
-def _has_id(subject: Node, _transmission: Transmission) -> Fault | None:
-    return None if subject.text("id") else Fault(subject, "id is missing")
+def _has_id(subject: Node, _message: MessageUnderTest) -> Violation | None:
+    return None if subject.text("id") else Violation(subject, "id is missing")
 
 
 def _sectioned(kind: str) -> Rule:
-    """Judge that resources of a type are listed: a section refers to them, or to a List that does."""
+    """A section refers to every resource of a type, directly or through a List."""
 
-    def rule(transmission: Transmission) -> Judgement:
-        seen = transmission.resources(kind)
-        if not seen:
+    def rule(message: MessageUnderTest) -> CheckResult:
+        nodes = message.resources(kind)
+        if not nodes:
             return NOT_APPLICABLE
-        listed = [transmission.referred(entry) for section in sections(transmission) for entry in section.all("entry")]
-        for each in [found for found in listed if found is not None and found.name == "List"]:
-            listed += [transmission.referred(item) for item in each.at("entry", "item")]
-        return judged(seen, [
-            Fault(each, f"no section of the Composition refers to this {kind}, directly or through a List")
-            for each in seen
-            if not any(each is found for found in listed)
+        listed = [message.referred(entry) for section in sections(message) for entry in section.all("entry")]
+        for holder in [found for found in listed if found is not None and found.name == "List"]:
+            listed += [message.referred(item) for item in holder.at("entry", "item")]
+        return check_result(nodes, [
+            Violation(node, f"no section of the Composition refers to this {kind}, directly or through a List")
+            for node in nodes
+            if not any(node is found for found in listed)
         ])  # fmt: skip
 
     return rule
 
 
-def _observations_listed(transmission: Transmission) -> Judgement:
-    seen = transmission.resources("Observation")
-    if not seen:
+def _observations_listed(message: MessageUnderTest) -> CheckResult:
+    nodes = message.resources("Observation")
+    if not nodes:
         return NOT_APPLICABLE
-    listed = [transmission.referred(entry) for section in sections(transmission) for entry in section.all("entry")]
-    if any(each is not None and each.name == "List" for each in listed):
-        return judged(seen[:1], [])
-    return judged(seen, [Fault(transmission.place, "a section should refer to a List of the observations")])
+    listed = [message.referred(entry) for section in sections(message) for entry in section.all("entry")]
+    if any(resource is not None and resource.name == "List" for resource in listed):
+        return check_result(nodes[:1], [])
+    return check_result(nodes, [Violation(message.anchor, "a section should refer to a List of the observations")])
 
 
-def _repeated_listed(transmission: Transmission) -> Judgement:
-    """Judge that clinical resources of one type that come several times are gathered in a List."""
+def _repeated_listed(message: MessageUnderTest) -> CheckResult:
+    """Several clinical resources of one type are items of a List."""
     items = {
         id(found)
-        for each in transmission.resources("List")
-        for item in each.at("entry", "item")
-        if (found := transmission.referred(item)) is not None
+        for holder in message.resources("List")
+        for item in holder.at("entry", "item")
+        if (found := message.referred(item)) is not None
     }
-    seen = [
-        each
+    nodes = [
+        resource
         for kind in _CLINICAL
-        if len(resources := transmission.resources(kind)) > 1
-        for each in resources
+        if len(resources := message.resources(kind)) > 1
+        for resource in resources
     ]  # fmt: skip
-    return judged(seen, [Fault(each, "should be an item of a List") for each in seen if id(each) not in items])
+    return check_result(
+        nodes, [Violation(node, "should be an item of a List") for node in nodes if id(node) not in items]
+    )
 
 
 _CLINICAL = (
@@ -425,14 +437,14 @@ _LISTED = (
 )  # fmt: skip
 
 
-def _encounter_named(transmission: Transmission) -> Judgement:
-    encounters = transmission.resources("Encounter")
-    if not encounters or transmission.composition is None:
+def _encounter_named(message: MessageUnderTest) -> CheckResult:
+    encounters = message.resources("Encounter")
+    if not encounters or message.composition is None:
         return NOT_APPLICABLE
-    named = transmission.referred(transmission.composition.first("encounter"))
+    named = message.referred(message.composition.first("encounter"))
     if named is not None and named.name == "Encounter":
-        return judged(encounters, [])
-    return judged(encounters, [Fault(transmission.composition, "encounter should refer to the Encounter")])
+        return check_result(encounters, [])
+    return check_result(encounters, [Violation(message.composition, "encounter should refer to the Encounter")])
 
 
 _ORGANISATION = {"Organization": "CareConnect-Organization-1"}
@@ -440,26 +452,26 @@ _PATIENT = {"Patient": "CareConnect-Patient-1"}
 _CUSTODIAN = refers_to_profiled("custodian", _ORGANISATION)
 _SUBJECT = refers_to_profiled("subject", _PATIENT)
 _AUTHOR = refers_to_profiled("author", AUTHORS, once=False)
-_PROFILES = each_one(_all_resources, _has_profile)
-_ODS = _needed(each_one(organisation, has_identifier(ODS_CODE, "ODS code")), "sending Organization")
-_ORGANISATION_NAME = _needed(has(organisation, "name"), "sending Organization")
-_ORGANISATION_PHONE = _needed(each_one(organisation, telephone), "sending Organization")
-_NUMBER = _needed(each_one(patient, has_identifier(NHS_NUMBER, "NHS number")), "Patient")
-_PATIENT_NAME = _needed(each_one(patient, _person_named("patient")), "Patient")
-_BORN = _needed(each_one(patient, birth_date), "Patient")
-_SDS = each_one(every("Practitioner"), has_identifier(SDS_USER, "SDS user id"))
-_PRACTITIONER_NAME = each_one(every("Practitioner"), _person_named("practitioner"))
-_PRACTITIONER_PHONE = each_one(every("Practitioner"), _telephone_if_any)
+_PROFILES = for_all(_all_resources, _has_profile)
+_ODS = _required(for_all(organisation, has_identifier(ODS_CODE, "ODS code")), "sending Organization")
+_ORGANISATION_NAME = _required(has(organisation, "name"), "sending Organization")
+_ORGANISATION_PHONE = _required(for_all(organisation, telephone), "sending Organization")
+_NUMBER = _required(for_all(patient, has_identifier(NHS_NUMBER, "NHS number")), "Patient")
+_PATIENT_NAME = _required(for_all(patient, _person_named("patient")), "Patient")
+_BORN = _required(for_all(patient, birth_date), "Patient")
+_SDS = for_all(every("Practitioner"), has_identifier(SDS_USER, "SDS user id"))
+_PRACTITIONER_NAME = for_all(every("Practitioner"), _person_named("practitioner"))
+_PRACTITIONER_PHONE = for_all(every("Practitioner"), _telephone_if_any)
 _CODED_TYPE = coded(composition, "type", SNOMED, written=is_concept_id)
-_REPLACES = each_one(_related, _replaces)
-_REPLACED = each_one(_related, _replaced)
-_ENCODED = each_one(every("Binary"), _encoded)
-_PROFILED_BINARY = each_one(
+_REPLACES = for_all(_related, _replaces)
+_REPLACED = for_all(_related, _replaced)
+_ENCODED = for_all(every("Binary"), _encoded)
+_PROFILED_BINARY = for_all(
     every("Binary"),
-    lambda each, _: (
+    lambda binary, _: (
         None
-        if follows(each, "ITK-Attachment-Binary-1")
-        else Fault(each, "meta.profile must name ITK-Attachment-Binary-1")
+        if follows(binary, "ITK-Attachment-Binary-1")
+        else Violation(binary, "meta.profile must name ITK-Attachment-Binary-1")
     ),
 )
 
@@ -474,9 +486,9 @@ PAYLOAD_CHECKS: tuple[Check, ...] = (
             "The Composition is a report of a clinical encounter"),
     *checks("OC-003", MUST, "Composition.type", coded(composition, "type", SNOMED, ONLINE_CONSULTATION_TYPE),
             "The Composition is information received by online consultation"),
-    *checks("GE-003", MUST, "Composition.type", _CODED_TYPE, "A SNOMED code says what is sent"),
-    # The table calls its two codes the current ones and the published example uses a third: any SNOMED type will do.
-    *checks("2.0/115", MUST, "Composition.type", _CODED_TYPE, "A SNOMED code says what is sent"),
+    *checks("GE-003", MUST, "Composition.type", _CODED_TYPE, "A SNOMED code names the kind of document"),
+    # The table lists two codes as current and the published example uses a third: any SNOMED type is accepted.
+    *checks("2.0/115", MUST, "Composition.type", _CODED_TYPE, "A SNOMED code names the kind of document"),
     *checks("CS-020 OC/GE-004", MUST, "Composition.date", has(composition, "date"),
             "The Composition says when it was made"),
     *checks("CS-021 OC/GE-005", MUST, "Composition.confidentiality", fixed(composition, "confidentiality", "N", "R"),
@@ -485,12 +497,12 @@ PAYLOAD_CHECKS: tuple[Check, ...] = (
             "The title is “Consultation report”"),
     *checks("OC-006", MUST, "Composition.title", fixed(composition, "title", "Online consultation report"),
             "The title is “Online consultation report”"),
-    *checks("GE-006", MUST, "Composition.title", has(composition, "title"), "The title says what is sent"),
-    *checks("CS-023", MUST, "Composition.text", _narrative("Consultation report", place_told=True),
+    *checks("GE-006", MUST, "Composition.title", has(composition, "title"), "The title names the kind of document"),
+    *checks("CS-023", MUST, "Composition.text", _narrative("Consultation report", with_location=True),
             "The text sums the report up in the prescribed words"),
-    *checks("OC-007", MUST, "Composition.text", _narrative("Online consultation report", place_told=False),
+    *checks("OC-007", MUST, "Composition.text", _narrative("Online consultation report", with_location=False),
             "The text sums the report up in the prescribed words"),
-    *checks("GE-007", MUST, "Composition.text", _narrative("", place_told=False),
+    *checks("GE-007", MUST, "Composition.text", _narrative("", with_location=False),
             "The text sums the document up in the prescribed words"),
     *checks("SD-004 CS-024 OC/GE-008", MUST, "Composition.subject", _SUBJECT,
             "The subject is a CareConnect Patient in the document"),
@@ -501,7 +513,7 @@ PAYLOAD_CHECKS: tuple[Check, ...] = (
     *checks("CS-025", MUST, "Composition.author",
             refers_to_profiled("author", {"Practitioner": "CareConnect-Practitioner-1"}, once=False),
             "The author is a CareConnect Practitioner in the document"),
-    # The table wants the organisation, the profile forbids it and the example names a practitioner: either will do.
+    # The table wants the organisation, the profile forbids it and the example names a practitioner: all are accepted.
     *checks("2.0/107", MUST, "Composition.author", refers(composition, "author", "Organization", *AUTHORS),
             "The author is described in the document"),
     *checks("SD-003 CS-026 OC/GE-010", MUST, "Composition.custodian", _CUSTODIAN,
@@ -516,15 +528,16 @@ PAYLOAD_CHECKS: tuple[Check, ...] = (
     # Structured content
     *checks("SD-006", SHOULD, "Composition.encounter", _encounter_named, "The Composition names the encounter"),
     *checks("SD-007", SHOULD, "Composition.section", _observations_listed, "A section lists the observations"),
-    *checks("SD-008", SHOULD, "Composition.section", _sectioned("Observation"), "Sections refer to each Observation"),
+    *checks("SD-008", SHOULD, "Composition.section", _sectioned("Observation"), "Sections refer to every Observation"),
     *(check for short, kind in _LISTED
-      for check in checks(short, SHOULD, "Composition.section", _sectioned(kind), f"Sections refer to each {kind}")),
+      for check in checks(short, SHOULD, "Composition.section", _sectioned(kind), f"Sections refer to every {kind}")),
     *checks("SD-026", SHOULD, "List.entry", _repeated_listed, "Resources that come several times are in a List"),
     # Every resource
-    *checks("SD-025 SD-027 2.0/108", MUST, "meta.profile", _PROFILES, "Every resource names its profile"),
-    *checks("SD-028", MUST, "id", each_one(_all_resources, _has_id), "Every resource has an id"),
+    *checks("SD-025 SD-027 2.0/108", MUST, "meta.profile", _PROFILES, "Every resource names a profile"),
+    *checks("SD-028", MUST, "id", for_all(_all_resources, _has_id), "Every resource has an id"),
     # Documents
-    *checks("SD-029 2.0/109", MUST, "Composition.section", _one_section_each, "Each document has a section of its own"),
+    *checks("SD-029 2.0/109", MUST, "Composition.section", _one_section_per_document,
+            "Every document has a separate section"),
     *checks("SD-030", MUST, "Binary.meta.profile", all_of(_document_referred, _PROFILED_BINARY),
             "Sections refer to ITK attachments"),
     *checks("GE-012", MUST, "Composition.section.entry", all_of(_document_referred, _PROFILED_BINARY),
@@ -533,21 +546,22 @@ PAYLOAD_CHECKS: tuple[Check, ...] = (
     *checks("CS-028 OC-012", MUST, "Composition.section.entry", _primary_is_pdf,
             "A section refers to the report as a PDF"),
     *checks("SD-031", MUST, "Binary.content", _ENCODED, "Documents are in base64"),
-    *checks("2.0/111", MUST, "Binary.content", _needed(_ENCODED, "attached document"), "Documents are in base64"),
+    *checks("2.0/111", MUST, "Binary.content", _required(_ENCODED, "attached document"), "Documents are in base64"),
     *checks("SD-032", MUST, "Composition.section.entry", _primary_first, "The primary document comes first"),
     # Organisation
-    *checks("CS-032 OC/GE-021", MUST, "Organization", _there("Organization", "CareConnect-Organization-1"),
+    *checks("CS-032 OC/GE-021", MUST, "Organization", _has_profiled("Organization", "CareConnect-Organization-1"),
             "The sending organisation is described"),
-    *checks("CS-033 OC/GE-022", MUST, "Organization.identifier", _ODS, "The organisation has its ODS code"),
-    *checks("CS-034 OC/GE-023", MUST, "Organization.name", _ORGANISATION_NAME, "The organisation has its name"),
+    *checks("CS-033 OC/GE-022", MUST, "Organization.identifier", _ODS, "The organisation has an ODS code"),
+    *checks("CS-034 OC/GE-023", MUST, "Organization.name", _ORGANISATION_NAME, "The organisation has a name"),
     *checks("CS-035 OC/GE-024", MUST, "Organization.telecom", _ORGANISATION_PHONE,
             "The organisation has a telephone number"),
-    *checks("2.0/028", MUST, "Organization", _needed(each_one(organisation, _sender_described), "sending Organization"),
+    *checks("2.0/028", MUST, "Organization",
+            _required(for_all(organisation, _sender_described), "sending Organization"),
             "The sending organisation has ODS code, name and telephone number"),
     # Practitioner
-    *checks("CS-036", MUST, "Practitioner.identifier", _needed(_SDS, "Practitioner"),
+    *checks("CS-036", MUST, "Practitioner.identifier", _required(_SDS, "Practitioner"),
             "The practitioner has an SDS user id"),
-    *checks("CS-037", MUST, "Practitioner.name", _needed(_PRACTITIONER_NAME, "Practitioner"),
+    *checks("CS-037", MUST, "Practitioner.name", _required(_PRACTITIONER_NAME, "Practitioner"),
             "The practitioner has one official name"),
     *checks("OC/GE-025", MUST, "Practitioner.identifier", _SDS, "The practitioner has an SDS user id"),
     *checks("OC/GE-026", MUST, "Practitioner.name", _PRACTITIONER_NAME, "The practitioner has one official name"),
@@ -556,21 +570,22 @@ PAYLOAD_CHECKS: tuple[Check, ...] = (
     *checks("2.0/032", SHOULD, "Practitioner", _practitioner_described,
             "The practitioner, if known, has SDS user id, official name and telephone number"),
     # Patient
-    *checks("OC/GE-016", MUST, "Patient", _there("Patient", "CareConnect-Patient-1"), "The patient is described"),
+    *checks("OC/GE-016", MUST, "Patient", _has_profiled("Patient", "CareConnect-Patient-1"),
+            "The patient is described"),
     *checks("CS-039 OC/GE-017", MUST, "Patient.identifier", _NUMBER, "The patient has an NHS number"),
     *checks("CS-040 OC/GE-018", MUST, "Patient.name", _PATIENT_NAME, "The patient has one official name"),
     *checks("CS-041 OC/GE-019", MUST, "Patient.birthDate", _BORN, "The patient has a birth date"),
-    *checks("2.0/035", MUST, "Patient", _needed(each_one(patient, _patient_described), "Patient"),
+    *checks("2.0/035", MUST, "Patient", _required(for_all(patient, _patient_described), "Patient"),
             "The patient has NHS number, official name and birth date"),
     # Related person, device
-    *checks("OC/GE-028", MUST, "RelatedPerson.name", each_one(every("RelatedPerson"), _one_name),
+    *checks("OC/GE-028", MUST, "RelatedPerson.name", for_all(every("RelatedPerson"), _one_name),
             "The related person has one name"),
-    *checks("OC/GE-029", MUST, "RelatedPerson.birthDate", each_one(every("RelatedPerson"), birth_date),
+    *checks("OC/GE-029", MUST, "RelatedPerson.birthDate", for_all(every("RelatedPerson"), birth_date),
             "The related person has a birth date"),
-    *checks("OC/GE-030", MUST, "RelatedPerson.telecom", each_one(every("RelatedPerson"), _telephone_if_any),
+    *checks("OC/GE-030", MUST, "RelatedPerson.telecom", for_all(every("RelatedPerson"), _telephone_if_any),
             "The related person's contact details have a telephone number"),
     *checks("OC/GE-031", MUST, "Device.type", coded(every("Device"), "type", SNOMED),
-            "A SNOMED code says what the device is"),
+            "A SNOMED code names the kind of device"),
     *checks("OC/GE-032", MUST, "Device.manufacturer", has(every("Device"), "manufacturer"),
-            "The device has its manufacturer"),
+            "The device has a manufacturer"),
 )  # fmt: skip

@@ -3,36 +3,36 @@
 Source: GPCM-SD-042, GPCM-SD-CS-054 … 059, GPCM-SD-OC-153 … 158, GPCM-SD-GE-280 … 285 (1.5).
 """
 
+from gpconnect_messaging.conformance.check_result import CheckResult, Violation, check_result
 from gpconnect_messaging.conformance.checks.check import Check, Level, Scope, checks
 from gpconnect_messaging.conformance.checks.header import SENDER, TIMESTAMP, event, handled
-from gpconnect_messaging.conformance.judgement import Fault, Judgement, judged
+from gpconnect_messaging.conformance.message_under_test import MessageUnderTest
 from gpconnect_messaging.conformance.rules import Rule
-from gpconnect_messaging.conformance.transmission import Transmission
 from gpconnect_messaging.specification import SPECIFICATIONS
 
 MUST = Level.MUST
 
 
 def _false(key: str) -> Rule:
-    return handled(key, lambda value: value.value == "false", "must be false: a response is not answered")
+    return handled(key, lambda value: value.value == "false", "must be false: a response is not acknowledged")
 
 
-def _explained(transmission: Transmission) -> Judgement:
-    outcomes = [each for each in transmission.entries if each.name == "OperationOutcome"]
-    issues = [issue for each in outcomes for issue in each.all("issue")]
-    bad = [each for each in issues if each.text("severity") in ("error", "fatal")]
-    return judged(
-        bad, [Fault(each, "diagnostics must explain the error") for each in bad if not each.text("diagnostics")]
+def _explained(message: MessageUnderTest) -> CheckResult:
+    outcomes = [resource for resource in message.entries if resource.name == "OperationOutcome"]
+    issues = [issue for outcome in outcomes for issue in outcome.all("issue")]
+    bad = [issue for issue in issues if issue.text("severity") in ("error", "fatal")]
+    return check_result(
+        bad, [Violation(issue, "diagnostics must explain the error") for issue in bad if not issue.text("diagnostics")]
     )
 
 
-def _workflow(transmission: Transmission) -> Judgement:
-    if transmission.headers is None:
-        return judged([], [])
-    expected = SPECIFICATIONS[transmission.specification].response_workflow_id
-    place = transmission.place
-    wrong = transmission.headers.workflow_id != expected
-    return judged([place], [Fault(place, f"Mex-WorkflowID must be {expected}")] if wrong else [])
+def _workflow(message: MessageUnderTest) -> CheckResult:
+    if message.headers is None:
+        return check_result([], [])
+    expected = SPECIFICATIONS[message.specification].response_workflow_id
+    anchor = message.anchor
+    wrong = message.headers.workflow_id != expected
+    return check_result([anchor], [Violation(anchor, f"Mex-WorkflowID must be {expected}")] if wrong else [])
 
 
 def _rows(ids: str, looks_at: str, rule: Rule, title: str) -> tuple[Check, ...]:
@@ -48,8 +48,8 @@ RESPONSE_CHECKS: tuple[Check, ...] = (
     *_rows("CS-056 OC-155 GE-282", "SenderReference",
            handled("SenderReference", lambda value: bool(value.value), "must repeat the original message's"),
            "A response repeats the sender reference"),
-    *_rows("CS-057 OC-156 GE-283", "MessageHeader.sender", SENDER, "A response's sender is its header's Organization"),
+    *_rows("CS-057 OC-156 GE-283", "MessageHeader.sender", SENDER, "A response's sender is the header's Organization"),
     *_rows("CS-058 OC-157 GE-284", "MessageHeader.event", event("ITK008M"), "A response's event is ITK008M"),
     *_rows("CS-059 OC-158 GE-285", "MessageHeader.timestamp", TIMESTAMP, "A response says when it was made"),
-    *_rows("CS-062 OC-161 GE-288", "Mex-WorkflowID", _workflow, "A response has a workflow id of its own"),
+    *_rows("CS-062 OC-161 GE-288", "Mex-WorkflowID", _workflow, "A response has the workflow id of responses"),
 )  # fmt: skip

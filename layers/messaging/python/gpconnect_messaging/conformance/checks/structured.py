@@ -6,9 +6,10 @@ share most rules, under the same number.
 
 from collections.abc import Callable, Sequence
 
+from gpconnect_messaging.conformance.check_result import CheckResult, Violation, check_result
 from gpconnect_messaging.conformance.checks.check import Check, Level, checks
 from gpconnect_messaging.conformance.checks.payload import telephone
-from gpconnect_messaging.conformance.judgement import Fault, Judgement, judged
+from gpconnect_messaging.conformance.message_under_test import SNOMED, MessageUnderTest, identified
 from gpconnect_messaging.conformance.rules import (
     Rule,
     Subjects,
@@ -17,13 +18,12 @@ from gpconnect_messaging.conformance.rules import (
     every,
     extended,
     fixed,
+    for_all,
     has,
     inner,
     lacks,
     refers,
 )
-from gpconnect_messaging.conformance.rules import rule_for_each as each_one
-from gpconnect_messaging.conformance.transmission import SNOMED, Transmission, identified
 from gpconnect_messaging.conformance.tree import Node
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
@@ -33,10 +33,10 @@ _MISCELLANEOUS = "826501000000100"
 
 
 def only(kind: str, condition: Callable[[Node], bool]) -> Subjects:
-    """The payload's resources of a type that a condition picks."""
+    """The payload's resources of a type that meet a condition."""
 
-    def subjects(transmission: Transmission) -> Sequence[Node]:
-        return [each for each in transmission.resources(kind) if condition(each)]
+    def subjects(message: MessageUnderTest) -> Sequence[Node]:
+        return [resource for resource in message.resources(kind) if condition(resource)]
 
     return subjects
 
@@ -44,164 +44,169 @@ def only(kind: str, condition: Callable[[Node], bool]) -> Subjects:
 def parts(kind: str, path: str) -> Subjects:
     """The elements at a path in the payload's resources of a type."""
     names = path.split(".")
-    return lambda transmission: [found for each in transmission.resources(kind) for found in each.at(*names)]
+    return lambda message: [node for resource in message.resources(kind) for node in resource.at(*names)]
 
 
 # --- lists and questionnaires -----------------------------------------------------------------------------------------
 
 
-def _observations_have_a_list(transmission: Transmission) -> Judgement:
-    observations = transmission.resources("Observation")
-    if not observations or transmission.resources("List"):
-        return judged(observations, [])
-    return judged(observations, [Fault(observations[0], "the payload must have a List of its observations")])
+def _observations_have_a_list(message: MessageUnderTest) -> CheckResult:
+    observations = message.resources("Observation")
+    if not observations or message.resources("List"):
+        return check_result(observations, [])
+    return check_result(observations, [Violation(observations[0], "the payload must have a List of the observations")])
 
 
-def _title_is_codes_display(subject: Node, _transmission: Transmission) -> Fault | None:
-    displays = {each.value for each in subject.at("code", "coding", "display")}
+def _title_is_codes_display(subject: Node, _message: MessageUnderTest) -> Violation | None:
+    displays = {display.value for display in subject.at("code", "coding", "display")}
     title = subject.first("title")
     if title is not None and title.value in displays:
         return None
-    return Fault(title or subject, "title must be the display of the code")
+    return Violation(title or subject, "title must be the display of the code")
 
 
-def _every_observation_listed(transmission: Transmission) -> Judgement:
-    lists = transmission.resources("List")
-    items = [transmission.referred(item) for each in lists for item in each.at("entry", "item")]
-    observations = transmission.resources("Observation") if lists else []
-    return judged(observations, [
-        Fault(each, "the List must refer to this Observation")
-        for each in observations
-        if not any(each is item for item in items)
+def _every_observation_listed(message: MessageUnderTest) -> CheckResult:
+    lists = message.resources("List")
+    items = [message.referred(item) for holder in lists for item in holder.at("entry", "item")]
+    observations = message.resources("Observation") if lists else []
+    return check_result(observations, [
+        Violation(observation, "the List must refer to this Observation")
+        for observation in observations
+        if not any(observation is item for item in items)
     ])  # fmt: skip
 
 
-def _items(transmission: Transmission) -> list[Node]:
+def _items(message: MessageUnderTest) -> list[Node]:
     return [
-        node for each in transmission.resources("QuestionnaireResponse") for node in each.walk() if node.name == "item"
+        node
+        for response in message.resources("QuestionnaireResponse")
+        for node in response.walk()
+        if node.name == "item"
     ]
 
 
-def _answers(transmission: Transmission) -> list[Node]:
-    return [answer for item in _items(transmission) for answer in item.all("answer")]
+def _answers(message: MessageUnderTest) -> list[Node]:
+    return [answer for item in _items(message) for answer in item.all("answer")]
 
 
-def _valued(subject: Node, _transmission: Transmission) -> Fault | None:
+def _valued(subject: Node, _message: MessageUnderTest) -> Violation | None:
     found = any(
-        each.name.startswith("value") or each.name in ("component", "dataAbsentReason") for each in subject.children
+        child.name.startswith("value") or child.name in ("component", "dataAbsentReason") for child in subject.children
     )
-    return None if found else Fault(subject, "value is missing, and so are components")
+    return None if found else Violation(subject, "value is missing, and so are components")
 
 
-def _answered(subject: Node, _transmission: Transmission) -> Fault | None:
-    found = any(each.name.startswith("value") for each in subject.children)
-    return None if found else Fault(subject, "answer must have a value")
+def _answered(subject: Node, _message: MessageUnderTest) -> Violation | None:
+    found = any(child.name.startswith("value") for child in subject.children)
+    return None if found else Violation(subject, "answer must have a value")
 
 
 # --- clinical conditions ----------------------------------------------------------------------------------------------
 
 
-def _is_resolved(each: Node) -> bool:
-    return each.text("clinicalStatus") == "resolved"
+def _is_resolved(allergy: Node) -> bool:
+    return allergy.text("clinicalStatus") == "resolved"
 
 
 def _allergy_ended(what: str, *names: str) -> Rule:
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+    def violation(subject: Node, _message: MessageUnderTest) -> Violation | None:
         extension = subject.extension("AllergyIntoleranceEnd-1")
         if extension is not None and any(inner(extension, [name]) for name in names):
             return None
-        return Fault(extension or subject, f"a resolved allergy must say {what}")
+        return Violation(extension or subject, f"a resolved allergy must say {what}")
 
-    return each_one(only("AllergyIntolerance", _is_resolved), fault)
-
-
-def _stopped_plan(each: Node) -> bool:
-    return each.text("status") == "stopped" and each.text("intent") != "order"
+    return for_all(only("AllergyIntolerance", _is_resolved), violation)
 
 
-def _not_given(each: Node) -> bool:
-    return each.text("notGiven") == "true"
+def _stopped_plan(request: Node) -> bool:
+    return request.text("status") == "stopped" and request.text("intent") != "order"
 
 
-def _given(each: Node) -> bool:
-    return each.text("notGiven") == "false"
+def _not_given(vaccination: Node) -> bool:
+    return vaccination.text("notGiven") == "true"
 
 
-def _roles(transmission: Transmission) -> list[Node]:
+def _given(vaccination: Node) -> bool:
+    return vaccination.text("notGiven") == "false"
+
+
+def _roles(message: MessageUnderTest) -> list[Node]:
     return [
-        each
-        for immunization in transmission.resources("Immunization")
-        for each in immunization.all("practitioner")
-        if each.first("role")
+        practitioner
+        for immunization in message.resources("Immunization")
+        for practitioner in immunization.all("practitioner")
+        if practitioner.first("role")
     ]
 
 
 def _problem_extensions(url_end: str) -> Subjects:
-    def subjects(transmission: Transmission) -> Sequence[Node]:
+    def subjects(message: MessageUnderTest) -> Sequence[Node]:
         return [
-            each
-            for condition in transmission.resources("Condition")
-            for each in condition.all("extension")
-            if (each.url or "").endswith(url_end)
+            extension
+            for condition in message.resources("Condition")
+            for extension in condition.all("extension")
+            if (extension.url or "").endswith(url_end)
         ]
 
     return subjects
 
 
 def _inner_value(extension: Node, name: str) -> Node | None:
-    return next((child for each in inner(extension, [name]) for child in each.children), None)
+    return next((child for part in inner(extension, [name]) for child in part.children), None)
 
 
-def _related_type(subject: Node, _transmission: Transmission) -> Fault | None:
+def _related_type(subject: Node, _message: MessageUnderTest) -> Violation | None:
     value = _inner_value(subject, "type")
     right = value is not None and value.value in ("parent", "child", "sibling")
-    return None if right else Fault(value or subject, "type must be parent, child or sibling")
+    return None if right else Violation(value or subject, "type must be parent, child or sibling")
 
 
-def _refers_to_problem(subject: Node, transmission: Transmission) -> Fault | None:
-    referred = transmission.referred(_inner_value(subject, "target"))
+def _refers_to_problem(subject: Node, message: MessageUnderTest) -> Violation | None:
+    referred = message.referred(_inner_value(subject, "target"))
     right = referred is not None and referred.name == "Condition"
-    return None if right else Fault(subject, "target must refer to another problem in the document")
+    return None if right else Violation(subject, "target must refer to another problem in the document")
 
 
-def _refers_to_content(subject: Node, transmission: Transmission) -> Fault | None:
+def _refers_to_content(subject: Node, message: MessageUnderTest) -> Violation | None:
     value = subject.first("valueReference")
-    return None if transmission.referred(value) else Fault(subject, "it must refer to a resource in the document")
+    return None if message.referred(value) else Violation(subject, "it must refer to a resource in the document")
 
 
-def _significance(subject: Node, _transmission: Transmission) -> Fault | None:
+def _significance(subject: Node, _message: MessageUnderTest) -> Violation | None:
     extension = subject.extension("ProblemSignificance-1")
     value = extension.first("valueCode") if extension else None
     right = value is not None and value.value in ("major", "minor")
-    return None if right else Fault(extension or subject, "the problem's significance must be major or minor")
+    return None if right else Violation(extension or subject, "the problem's significance must be major or minor")
 
 
-def _referral_priority(subject: Node, _transmission: Transmission) -> Fault | None:
+def _referral_priority(subject: Node, _message: MessageUnderTest) -> Violation | None:
     found = subject.first("priority") or subject.first("note")
-    return None if found else Fault(subject, "priority should be there, or else told in a note")
+    return None if found else Violation(subject, "priority should be present, or else given in a note")
 
 
-def _site(subject: Node, _transmission: Transmission) -> Fault | None:
-    return None if identified(subject, _SITE_CODE) else Fault(subject, "identifier must have the ODS site code")
+def _site(subject: Node, _message: MessageUnderTest) -> Violation | None:
+    return None if identified(subject, _SITE_CODE) else Violation(subject, "identifier must have the ODS site code")
 
 
-def _medication_named(subject: Node, transmission: Transmission) -> Fault | None:
+def _medication_named(subject: Node, message: MessageUnderTest) -> Violation | None:
     value = subject.first("medicationReference")
-    referred = transmission.referred(value)
+    referred = message.referred(value)
     right = referred is not None and referred.name == "Medication"
-    return None if right else Fault(value or subject, "medicationReference must refer to a Medication in the document")
+    return (
+        None if right else Violation(value or subject, "medicationReference must refer to a Medication in the document")
+    )
 
 
-def _based_on_request(subject: Node, transmission: Transmission) -> Fault | None:
-    for each in subject.all("basedOn"):
-        referred = transmission.referred(each)
+def _based_on_request(subject: Node, message: MessageUnderTest) -> Violation | None:
+    for reference in subject.all("basedOn"):
+        referred = message.referred(reference)
         if referred is not None and referred.name == "MedicationRequest":
-            return None if referred.text("intent") == "plan" else Fault(each, "basedOn must name a plan")
-    return Fault(subject, "basedOn must refer to a MedicationRequest in the document")
+            return None if referred.text("intent") == "plan" else Violation(reference, "basedOn must name a plan")
+    return Violation(subject, "basedOn must refer to a MedicationRequest in the document")
 
 
 _WHERE_KNOWN = frozenset(
-    # What a sender gives where it has it: no message shows that something was held back.
+    # Elements that a sender gives only if known: a message cannot show that one was left out.
     {"recipient", "reasonReference", "note", "restriction", "input", "output", "action", "policy", "dataPeriod", "data",
      "except", "purpose", "asserter", "lastOccurrence", "reaction.manifestation", "reaction.description",
      "reaction.severity", "reaction.exposureRoute", "reaction.onset", "criticality", "statusReason", "consentingParty",
@@ -214,36 +219,36 @@ _WHERE_KNOWN = frozenset(
 
 
 def present_or_advised(subjects: Subjects, path: str, level: Level) -> Rule:
-    """Judge that something is there; what need not be known is judged only where it is there."""
+    """Require an element; an element that need not be known may be missing."""
     if level is MUST or path not in _WHERE_KNOWN:
         return has(subjects, path)
 
-    def holders(transmission: Transmission) -> Sequence[Node]:
+    def holders(message: MessageUnderTest) -> Sequence[Node]:
         names = tuple(path.split("."))
-        return [each for each in subjects(transmission) if _has_any(each, names)]
+        return [node for node in subjects(message) if _has_any(node, names)]
 
     return has(holders, path)
 
 
 def filled(subjects: Subjects, url_end: str) -> Rule:
-    """Judge that an extension, where it is there, says something."""
+    """An extension, if present, is not empty."""
 
-    def fault(subject: Node, _transmission: Transmission) -> Fault | None:
+    def violation(subject: Node, _message: MessageUnderTest) -> Violation | None:
         extension = subject.extension(url_end)
-        return Fault(extension, "the extension says nothing") if extension and not extension.children else None
+        return Violation(extension, "the extension is empty") if extension and not extension.children else None
 
-    return each_one(subjects, fault)
+    return for_all(subjects, violation)
 
 
 def _has_any(node: Node, names: Sequence[str]) -> bool:
     nodes = [node]
     for name in names:
-        nodes = [child for each in nodes for child in each.children if child.name == name]
+        nodes = [child for parent in nodes for child in parent.children if child.name == name]
     return bool(nodes)
 
 
 class _Table:
-    """Collects the checks of one resource type, so that each row says only what is its own."""
+    """Collects the checks of one family of ids, so that a row gives only the parts that differ."""
 
     def __init__(self, family: str) -> None:
         self.family = family
@@ -278,13 +283,17 @@ def _shared() -> list[Check]:
     about_patient(35, "Encounter")
     present(36, SHOULD, "Encounter", "participant", "The encounter says who took part")
     present(37, SHOULD, "Encounter", "priority", "The encounter has a priority")
-    present(38, SHOULD, "Encounter", "period", "The encounter has its start and end")
+    present(38, SHOULD, "Encounter", "period", "The encounter has a start and an end")
     present(39, SHOULD, "Encounter", "serviceProvider", "The encounter names the responsible organisation")
     table.row(40, MUST, "List", _observations_have_a_list, "Coded observations come with a List")
     one_of(41, MUST, "List", "status", "current")
     one_of(42, MUST, "List", "mode", "snapshot")
     table.row(
-        43, MUST, "List.title", each_one(every("List"), _title_is_codes_display), "The List is titled as its code"
+        43,
+        MUST,
+        "List.title",
+        for_all(every("List"), _title_is_codes_display),
+        "The List's title is the display of the code",
     )
     table.row(
         44,
@@ -298,7 +307,7 @@ def _shared() -> list[Check]:
     one_of(47, MUST, "Observation", "status", "preliminary", "final")
     present(48, SHOULD, "Observation", "category", "The observation has a category")
     table.row(
-        49, MUST, "Observation.code", coded(every("Observation"), "code"), "A clinical code says what was observed"
+        49, MUST, "Observation.code", coded(every("Observation"), "code"), "A clinical code names the observation"
     )
     about_patient(50, "Observation")
     present(51, MUST, "Observation", "issued", "The observation says when it was recorded")
@@ -307,11 +316,9 @@ def _shared() -> list[Check]:
         MUST,
         "Observation.performer",
         refers(every("Observation"), "performer", "Patient"),
-        "What the patient entered names the Patient as performer",
+        "Observations that the patient entered name the Patient as performer",
     )
-    table.row(
-        53, SHOULD, "Observation.value[x]", each_one(every("Observation"), _valued), "The observation has a value"
-    )
+    table.row(53, SHOULD, "Observation.value[x]", for_all(every("Observation"), _valued), "The observation has a value")
     table.row(
         54,
         SHOULD,
@@ -322,16 +329,16 @@ def _shared() -> list[Check]:
     one_of(55, MUST, "Questionnaire", "status", "active")
     for number, path in enumerate(("version", "name", "title", "date", "description", "effectivePeriod"), 56):
         present(number, SHOULD, "Questionnaire", path, f"The questionnaire has {path}")
-    present(62, MUST, "Questionnaire", "item", "The questionnaire has its questions")
+    present(62, MUST, "Questionnaire", "item", "The questionnaire has questions")
     one_of(63, MUST, "QuestionnaireResponse", "status", "completed")
     about_patient(64, "QuestionnaireResponse")
     present(65, SHOULD, "QuestionnaireResponse", "authored", "The answers say when they were recorded")
     present(66, MUST, "QuestionnaireResponse", "item", "The answers are there")
     table.row(
-        67, MUST, "QuestionnaireResponse.item.linkId", has(_items, "linkId"), "Each answer points to its question"
+        67, MUST, "QuestionnaireResponse.item.linkId", has(_items, "linkId"), "Every answer points to the question"
     )
-    table.row(68, MUST, "QuestionnaireResponse.item.text", has(_items, "text"), "Each answer repeats its question")
-    table.row(69, MUST, "QuestionnaireResponse.item.answer", each_one(_answers, _answered), "Each answer has a value")
+    table.row(68, MUST, "QuestionnaireResponse.item.text", has(_items, "text"), "Every answer repeats the question")
+    table.row(69, MUST, "QuestionnaireResponse.item.answer", for_all(_answers, _answered), "Every answer has a value")
     table.row(
         70,
         SHOULD,
@@ -345,7 +352,7 @@ def _shared() -> list[Check]:
         73,
         SHOULD,
         "ReferralRequest.priority",
-        each_one(every("ReferralRequest"), _referral_priority),
+        for_all(every("ReferralRequest"), _referral_priority),
         "The referral has a priority, or a note of it",
     )
     about_patient(74, "ReferralRequest")
@@ -366,11 +373,11 @@ def _shared() -> list[Check]:
         MUST,
         "DocumentReference.type",
         described(every("DocumentReference"), "type"),
-        "A code, or else a text, says what the document is",
+        "A code, or else a text, names the kind of document",
     )
     about_patient(84, "DocumentReference")
     optional_of(85, SHOULD, "DocumentReference", "author", *_PEOPLE)
-    present(86, MUST, "DocumentReference", "content", "The reference describes its document")
+    present(86, MUST, "DocumentReference", "content", "The reference describes the document")
     present(87, SHOULD, "DocumentReference", "context", "The reference gives the clinical context")
 
     allergy = every("AllergyIntolerance")
@@ -379,7 +386,7 @@ def _shared() -> list[Check]:
         SHOULD,
         "AllergyIntolerance.extension",
         extended(allergy, "encounter-associatedEncounter"),
-        "The allergy names its encounter",
+        "The allergy names the encounter",
     )
     table.row(
         89,
@@ -400,8 +407,8 @@ def _shared() -> list[Check]:
     one_of(93, SHOULD, "AllergyIntolerance", "type", "allergy", "intolerance")
     one_of(94, MUST, "AllergyIntolerance", "category", "medication", "environment")
     present(95, SHOULD, "AllergyIntolerance", "criticality", "The allergy says how critical it is")
-    present(96, SHOULD, "AllergyIntolerance", "criticality", "The allergy says how critical it is (said twice)")
-    table.row(97, MUST, "AllergyIntolerance.code", described(allergy, "code"), "The allergy names its cause")
+    present(96, SHOULD, "AllergyIntolerance", "criticality", "The allergy says how critical it is (listed twice)")
+    table.row(97, MUST, "AllergyIntolerance.code", described(allergy, "code"), "The allergy names the cause")
     about_patient(98, "AllergyIntolerance", "patient")
     present(99, SHOULD, "AllergyIntolerance", "onsetDateTime", "The allergy says when it first showed")
     present(100, MUST, "AllergyIntolerance", "assertedDate", "The allergy says when it was believed true")
@@ -444,10 +451,10 @@ def _shared() -> list[Check]:
     present(113, SHOULD, "FamilyMemberHistory", "note", "The family history has a note")
     present(114, SHOULD, "FamilyMemberHistory", "condition", "The family history has the condition")
     one_of(115, MUST, "Task", "status", "requested")
-    present(116, SHOULD, "Task", "statusReason", "The task has a reason for its status")
+    present(116, SHOULD, "Task", "statusReason", "The task has a reason for the status")
     one_of(117, MUST, "Task", "intent", "proposal", "plan", "order")
     one_of(118, SHOULD, "Task", "priority", "normal", "routine", "urgent", "asap", "stat")
-    present(119, SHOULD, "Task", "code", "A code says what the task is")
+    present(119, SHOULD, "Task", "code", "A code names the task")
     optional_of(120, SHOULD, "Task", "for", "Patient")
     optional_of(121, SHOULD, "Task", "context", "Encounter")
     table.row(
@@ -482,16 +489,16 @@ def _shared() -> list[Check]:
     ):
         present(number, SHOULD, "Consent", path, f"The consent has {path}")
 
-    # The same six rules have other numbers in the two lists.
+    # These six rules have different numbers in the two lists.
     location = every("Location")
     for offset, (level, path, rule, title) in enumerate(
         (
-            (MUST, "identifier", each_one(location, _site), "The location has its ODS site code"),
+            (MUST, "identifier", for_all(location, _site), "The location has an ODS site code"),
             (MUST, "status", fixed(location, "status", "active"), "The location is active"),
-            (MUST, "name", has(location, "name"), "The location has its name"),
-            (SHOULD, "type", has(location, "type"), "The location has its type"),
-            (MUST, "telecom", each_one(location, telephone), "The location has a telephone number"),
-            (SHOULD, "address", has(location, "address"), "The location has its address"),
+            (MUST, "name", has(location, "name"), "The location has a name"),
+            (SHOULD, "type", has(location, "type"), "The location has a type"),
+            (MUST, "telecom", for_all(location, telephone), "The location has a telephone number"),
+            (SHOULD, "address", has(location, "address"), "The location has an address"),
         )
     ):
         for family, first in (("OC", 168), ("GE", 141)):
@@ -517,11 +524,11 @@ def _medicines() -> list[Check]:
         table.row(number, MUST, f"{kind}.{path}", lacks(subjects, path), f"{kind} has no {path} where {when}")
 
     request = "MedicationRequest"
-    plan = only(request, lambda each: each.text("intent") == "plan")
-    order = only(request, lambda each: each.text("intent") == "order")
+    plan = only(request, lambda resource: resource.text("intent") == "plan")
+    order = only(request, lambda resource: resource.text("intent") == "order")
     repeats = "MedicationRepeatInformation-1"
     table.row(147, MUST, "Medication.code", coded(every("Medication"), "code"), "A code says which medicine it is")
-    table.row(148, SHOULD, "MedicationRequest.extension", extended(plan, repeats), "A plan has its repeat information")
+    table.row(148, SHOULD, "MedicationRequest.extension", extended(plan, repeats), "A plan has repeat information")
     for number, name in (
         (149, "numberOfRepeatPrescriptionsAllowed"),
         (150, "numberOfRepeatPrescriptionsIssued"),
@@ -574,7 +581,7 @@ def _medicines() -> list[Check]:
         161,
         MUST,
         "MedicationRequest.medicationReference",
-        each_one(every(request), _medication_named),
+        for_all(every(request), _medication_named),
         "The request names a Medication in the document",
     )
     about_patient(162, request)
@@ -595,7 +602,7 @@ def _medicines() -> list[Check]:
         MUST,
         "MedicationRequest.dosageInstruction.text",
         has(parts(request, "dosageInstruction"), "text"),
-        "The dosage is told in words",
+        "The dosage has a text",
     )
     present(170, SHOULD, request, "dosageInstruction.patientInstruction")
     present(171, MUST, request, "dispenseRequest.validityPeriod.start")
@@ -605,7 +612,7 @@ def _medicines() -> list[Check]:
         SHOULD,
         "MedicationRequest.dispenseRequest.quantity",
         extended(parts(request, "dispenseRequest.quantity"), "MedicationQuantityText-1"),
-        "The quantity's units are told",
+        "The quantity has units",
     )
     present(174, SHOULD, request, "dispenseRequest.expectedSupplyDuration")
     table.row(
@@ -613,7 +620,7 @@ def _medicines() -> list[Check]:
         SHOULD,
         "MedicationRequest.dispenseRequest.performer",
         present_or_advised(every(request), "dispenseRequest.performer", SHOULD),
-        "An issue names who dispensed it, if known",
+        "An issue names the dispenser, if known",
     )
     present(176, SHOULD, request, "priorPrescription")
 
@@ -643,7 +650,7 @@ def _medicines() -> list[Check]:
         180,
         MUST,
         f"{statement}.basedOn",
-        each_one(every(statement), _based_on_request),
+        for_all(every(statement), _based_on_request),
         "The statement is based on a plan in the document",
     )
     present(181, SHOULD, statement, "context")
@@ -652,7 +659,7 @@ def _medicines() -> list[Check]:
         183,
         MUST,
         f"{statement}.medicationReference",
-        each_one(every(statement), _medication_named),
+        for_all(every(statement), _medication_named),
         "The statement names a Medication in the document",
     )
     present(184, MUST, statement, "effective[x]")
@@ -670,31 +677,41 @@ def _medicines() -> list[Check]:
         SHOULD,
         f"{vaccine}.extension",
         extended(every(vaccine), "ParentPresent-1"),
-        "It says whether a parent was there",
+        "The vaccination says whether a parent was present",
     )
     table.row(
-        192, MUST, f"{vaccine}.extension", extended(every(vaccine), "DateRecorded-1"), "It says when it was recorded"
+        192,
+        MUST,
+        f"{vaccine}.extension",
+        extended(every(vaccine), "DateRecorded-1"),
+        "The vaccination says when it was recorded",
     )
     table.row(
         193,
         MUST,
         f"{vaccine}.extension",
         extended(every(vaccine), "VaccinationProcedure-1"),
-        "It has the procedure's code",
+        "The vaccination has the procedure's code",
     )
     one_of(194, vaccine, "status", "completed")
     one_of(195, vaccine, "notGiven", "true", "false")
-    table.row(196, MUST, f"{vaccine}.vaccineCode", described(every(vaccine), "vaccineCode"), "It names the vaccine")
+    table.row(
+        196,
+        MUST,
+        f"{vaccine}.vaccineCode",
+        described(every(vaccine), "vaccineCode"),
+        "The vaccination names the vaccine",
+    )
     about_patient(197, vaccine, "patient")
     present(198, SHOULD, vaccine, "encounter")
     present(199, SHOULD, vaccine, "date")
     one_of(200, vaccine, "primarySource", "true", "false")
     gone(
         201,
-        only(vaccine, lambda each: each.text("primarySource") == "true"),
+        only(vaccine, lambda resource: resource.text("primarySource") == "true"),
         vaccine,
         "reportOrigin",
-        "its source is primary",
+        "the source is primary",
     )
     for number, path in ((202, "location"), (203, "manufacturer"), (204, "lotNumber"), (205, "expirationDate")):
         present(number, SHOULD, vaccine, path)
@@ -725,7 +742,7 @@ def _medicines() -> list[Check]:
         MUST,
         f"{vaccine}.vaccinationProtocol",
         has(protocol, "doseSequence"),
-        "The protocol has the dose's place in the series",
+        "The protocol has the dose's position in the series",
     )
     table.row(217, SHOULD, f"{vaccine}.vaccinationProtocol", has(protocol, "description"), "The protocol is described")
     table.row(
@@ -788,21 +805,21 @@ def _problems_and_tests() -> list[Check]:
         223,
         MUST,
         f"{problem}.extension",
-        each_one(related, _related_type),
+        for_all(related, _related_type),
         "A related problem is parent, child or sibling",
     )
     table.row(
-        224, MUST, f"{problem}.extension", each_one(related, _refers_to_problem), "A related problem is in the document"
+        224, MUST, f"{problem}.extension", for_all(related, _refers_to_problem), "A related problem is in the document"
     )
     table.row(
         225,
         MUST,
         f"{problem}.extension",
-        each_one(_problem_extensions("RelatedClinicalContent-1"), _refers_to_content),
+        for_all(_problem_extensions("RelatedClinicalContent-1"), _refers_to_content),
         "Clinical content that a problem names is in the document",
     )
     table.row(
-        226, MUST, f"{problem}.extension", each_one(every(problem), _significance), "The problem is major or minor"
+        226, MUST, f"{problem}.extension", for_all(every(problem), _significance), "The problem is major or minor"
     )
     one_of(227, problem, "clinicalStatus", "active", "inactive")
     one_of(228, problem, "category.coding.code", "problem-list-item")
@@ -811,7 +828,7 @@ def _problems_and_tests() -> list[Check]:
         MUST,
         f"{problem}.code",
         described(every(problem), "code"),
-        "A code, or else a text, says what the problem is",
+        "A code, or else a text, names the problem",
     )
     about_patient(230, problem)
     present(231, SHOULD, problem, "context")
@@ -820,7 +837,7 @@ def _problems_and_tests() -> list[Check]:
         233,
         SHOULD,
         f"{problem}.abatement[x]",
-        has(only(problem, lambda each: each.text("clinicalStatus") == "inactive"), "abatement[x]"),
+        has(only(problem, lambda resource: resource.text("clinicalStatus") == "inactive"), "abatement[x]"),
         "A problem that is over says since when",
     )
     present(234, MUST, problem, "assertedDate")
@@ -841,7 +858,7 @@ def _problems_and_tests() -> list[Check]:
         MUST,
         f"{request}.code",
         described(every(request), "code"),
-        "A code, or else a text, says what is asked for",
+        "A code, or else a text, names the requested procedure",
     )
     about_patient(240, request)
     for number, path in enumerate(("performer", "requester", "reasonCode", "reasonReference", "note"), 241):

@@ -1,6 +1,6 @@
 """The report's fonts: for Latin, Greek, Cyrillic and Hebrew; for Arabic; and what a deployer adds.
 
-Arimo has the widths of the layout's own font. All are under the SIL Open Font Licence 1.1 and embedded as subsets.
+Arimo has the widths of the layout's font. All fonts are under the SIL Open Font Licence 1.1 and embedded as subsets.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def font_files(style: str, added: Sequence[Path] = ()) -> list[Path]:
 
 @cache
 def embedded(file: Path) -> TTFont:
-    """Load a font and make it known to the PDF library, once per process. Raises FontUnusableError."""
+    """Load a font and register it with the PDF library, once per process. Raises FontUnusableError."""
     name = f"report-{file.stem}"
     try:
         font = TTFont(name, str(file))

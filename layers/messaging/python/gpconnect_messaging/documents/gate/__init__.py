@@ -1,4 +1,4 @@
-"""The gate: opens each document before it is sent, in a process of its own, and says what is wrong with it."""
+"""The gate: opens every document in a separate process before it is sent, and reports why one is refused."""
 
 from gpconnect_messaging.documents.gate.gate import REFUSING, DocumentGate, Verdict
 from gpconnect_messaging.documents.gate.opener import GateUnavailableError

@@ -1,17 +1,17 @@
-"""What opening a document shows, as the worker process answers it."""
+"""The worker process's findings about a document."""
 
 from dataclasses import dataclass
 
 
 class RefusedError(Exception):
-    """The document may not be sent; the text says why, for a person, and quotes nothing of it."""
+    """The document may not be sent; the text says why, for a person, and quotes nothing of the document."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """A document that may be sent. `active` names what a PDF can do by itself.
+    """Findings about a document that may be sent. `active` names the active content of a PDF.
 
-    `encoding` is a text's, as Python names it; `ascii` says that the text reads the same whatever charset is assumed.
+    `encoding` is Python's name of a text's encoding; `ascii`: every charset gives the same text.
     """
 
     active: tuple[str, ...] = ()

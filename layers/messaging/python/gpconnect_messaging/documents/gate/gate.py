@@ -1,7 +1,7 @@
-"""The gate as its callers see it: a verdict on a document, the same for the builder and for whoever asks beforehand.
+"""The gate's interface: a verdict on a document, the same for the builder and for a check beforehand.
 
-The document goes into an unnamed temporary file as it is read, and the process that opens it is given the open file: no
-process holds it whole.
+The document is written to an unnamed temporary file, and the worker process receives the open file: no process holds
+the whole document in memory.
 """
 
 import tempfile
@@ -16,10 +16,10 @@ from gpconnect_messaging.documents.types import DocumentType, declared_charset, 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate says of a document.
+    """The gate's verdict on a document.
 
-    `refusal` is the broken rule, for a person, or None; `content_type` the one that travels; `active` what the document
-    can do by itself, where that is allowed; `text` its bytes in UTF-8, where they are not those that came.
+    `refusal` is the broken rule, for a person, or None; `content_type` is the one in the message; `active` names active
+    content that is allowed; `text` holds the document's bytes in UTF-8 if they were converted.
     """
 
     refusal: str | None = None
@@ -36,7 +36,7 @@ class DocumentGate:
     opener: Opener = SHARED
 
     def examine(self, content_type: str, chunks: Iterable[bytes]) -> Verdict:
-        """Open a document that the request says is of `content_type`. Raises GateUnavailableError."""
+        """Open a document that the request declares as `content_type`. Raises GateUnavailableError."""
         kind = document_type(content_type)
         if kind is None:
             return Verdict(f"has a type that may not be sent: use one of {', '.join(supported_types())}")
@@ -59,13 +59,13 @@ class DocumentGate:
         active = tuple(answer["active"])
         if active and not self.allow_active:
             return Verdict(f"holds {', '.join(active)}, which may not be sent: save it without, as PDF/A for example")
-        travels = kind.printed if answer["ascii"] else f"{kind.printed}; charset=utf-8"
+        carried = kind.printed if answer["ascii"] else f"{kind.printed}; charset=utf-8"
         text = None
         if answer["encoding"] not in {"", "utf-8"}:
             file.seek(0)
             text = file.read().decode(answer["encoding"]).encode()
-        return Verdict(None, travels, active, text)
+        return Verdict(None, carried, active, text)
 
 
 REFUSING = DocumentGate()
-"""The gate where nothing is configured: active content is refused."""
+"""The default gate: active content is refused."""

@@ -1,10 +1,10 @@
-"""Opens documents in a process of its own, which is killed where one takes too long or too much memory.
+"""Opens documents in a worker process, which is killed if a document takes too long or too much memory.
 
-Started once for a function's environment, and warm from then on. Such a document is refused: nobody can say what a
-practice's reader would do with it. The process gets none of the function's environment variables, so that a parser that
-is taken over finds no credentials.
+The worker starts once per execution environment and stays warm. A document that takes too much is refused, because a
+practice's reader might fail on it too. The worker gets none of the function's environment variables, so that a
+compromised parser finds no credentials.
 
-No multiprocessing: its queues need /dev/shm, which Lambda lacks.
+No multiprocessing: the queues need /dev/shm, which Lambda lacks.
 """
 
 import atexit
@@ -19,16 +19,16 @@ from typing import IO, Any
 from gpconnect_messaging.documents.gate import limits
 
 _WORKER = "gpconnect_messaging.documents.gate.worker"
-# What the interpreter itself needs; nothing else of the environment goes along.
+# Variables that the interpreter needs; no others are passed on.
 _PASSED_ON = ("LD_LIBRARY_PATH", "LANG", "TZ")
 
 
 class GateUnavailableError(Exception):
-    """The process that opens documents does not start: mend the deployment; the queue offers the request again."""
+    """The process that opens documents does not start: fix the deployment; the queue delivers the request again."""
 
 
 class Opener:
-    """Asks the worker process, one document at a time; `seconds` of the clock are for one document."""
+    """Asks the worker process, one document at a time; `seconds` is the wall-clock limit per document."""
 
     def __init__(self, *, seconds: float = limits.WALL_SECONDS) -> None:
         self._seconds = seconds
@@ -36,19 +36,19 @@ class Opener:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Start the worker ahead of the first document, without waiting for it."""
+        """Start the worker before the first document, without waiting until it is ready."""
         with self._lock:
             self._running()
 
     def close(self) -> None:
-        """End the worker; the next document starts another."""
+        """Stop the worker; the next document starts another."""
         with self._lock:
             self._end()
 
     def ask(self, question: dict[str, Any], document: IO[bytes], *, again: bool = True) -> dict[str, Any]:
-        """Give the worker's findings, or its `refusal`. Raises GateUnavailableError.
+        """Return the worker's findings or `refusal`. Raises GateUnavailableError.
 
-        What ends a worker may not be the document: a fresh one is asked once more.
+        A worker can end for another reason than the document, so a new worker gets the document once more.
         """
         with self._lock:
             try:
@@ -61,12 +61,12 @@ class Opener:
                 if not again or str(ended) == limits.TOO_LONG:
                     return {"refusal": str(ended)}
             except BaseException:
-                self._end()  # its answer would be taken for the next document's
+                self._end()  # the pending answer would be read as the next document's
                 raise
         return self.ask(question, document, again=False)
 
     def _running(self) -> "_Worker":
-        if self._worker is None or self._worker.parent != os.getpid():  # a forked process has its parent's socket
+        if self._worker is None or self._worker.parent != os.getpid():  # a forked process shares the parent's socket
             self._worker = _Worker()
         return self._worker
 
@@ -88,12 +88,12 @@ class _Worker:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", _WORKER, str(theirs.fileno())],
-                env=environment | {"PYTHONPATH": os.pathsep.join(each for each in sys.path if each)},
+                env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,  # a parser's complaint can quote the document
                 pass_fds=(theirs.fileno(),),
-                start_new_session=True,  # a signal for the function's own group is none for it
+                start_new_session=True,  # signals to the function's process group do not reach it
             )
         self._started = False
 
@@ -106,7 +106,7 @@ class _Worker:
             socket.send_fds(self._ours, [question], [document])
             answer: dict[str, Any] = json.loads(self._line())
         except (ConnectionError, EOFError):
-            raise _WorkerEndedError(limits.ended(self._process.wait(timeout=seconds))) from None
+            raise _WorkerEndedError(limits.exit_refusal(self._process.wait(timeout=seconds))) from None
         return answer
 
     def kill(self) -> None:
@@ -133,6 +133,6 @@ class _Worker:
 
 
 SHARED = Opener()
-"""The one of this process."""
+"""The process's shared opener."""
 
 atexit.register(SHARED.close)

@@ -1,6 +1,6 @@
-"""Files of two formats: what begins as one document can also be an archive, a disk image or a page to other programs.
+"""Refuses files of two formats: other programs can read a document also as an archive, a disk image or a web page.
 
-A practice's system may choose its program by the file's name, and ours cannot know which it chooses.
+A practice's system may choose a program by the file name, and the sender cannot know which program.
 """
 
 import re
@@ -19,42 +19,42 @@ _BEGINNINGS = {
 }
 _PROGRAM, _ARCHIVE = "a program", "an archive"
 _MARKS = {
-    rb"MZ(?=[^\0]{0,9}\0)": _PROGRAM,  # two letters that prose begins with, too
+    rb"MZ(?=[^\0]{0,9}\0)": _PROGRAM,  # prose can begin with these two letters, too
     rb"\x7fELF": _PROGRAM,
     rb"PK\x03\x04|Rar!\x1a\x07|7z\xbc\xaf\x27\x1c": _ARCHIVE,
     rb"%PDF-": "a PDF",
     rb"II\+\0|MM\0\+": "a BigTIFF, which few programs open: save it as a TIFF",
 }
 _SEARCHED = re.compile(rb"Rar!\x1a\x07[\0\1]|7z\xbc\xaf\x27\x1c")
-"""Archives that their programs also find behind something else."""
+"""Archives that programs also find behind other data."""
 _SEARCHED_BYTES = 1024 * 1024
 _AT = {128: (b"DICM", "a DICOM image"), 257: (b"ustar", _ARCHIVE), 32769: (b"CD001", "a disk image")}
-"""Formats that leave the beginning of a file to others, and where their own mark is."""
+"""Formats whose signature is not at the beginning of the file, by offset."""
 _PAGE = re.compile(rb"<\s*(!doctype\s+html|html|head|body|script|iframe|svg)\b", re.IGNORECASE)
 _PAGE_BYTES = 1024
-"""How far browsers look for a page's first tag."""
+"""How many bytes browsers search for a page's first tag."""
 _ENDS = {"application/pdf": rb"%%EOF", "image/jpeg": rb"\xff\xd9", "image/png": rb"IEND\xaeB`\x82"}
 _BEHIND = {
     kind: re.compile(end + rb"[\r\n\t \0]*(?=%b)" % b"|".join(m for m in _MARKS if (m,) != _BEGINNINGS[kind]))
     for kind, end in _ENDS.items()
 }
-"""Where another format begins at the end of a document."""
+"""Matches the end mark of a document before the signature of another format."""
 _TAIL_BYTES = 1024 * 1024
 
 
 def refuse_other_formats(media_type: str, file: IO[bytes]) -> None:
-    """See that a file begins as its type does, and is no other format as well. Raises RefusedError."""
+    """Check that a file has the signature of the type and of no other format. Raises RefusedError."""
     file.seek(0)
     head = file.read(_SEARCHED_BYTES)
     beginnings = _BEGINNINGS.get(media_type)
-    if beginnings is None:  # text has no mark of its own, and nothing but its encoding to be known by
+    if beginnings is None:  # text has no signature, only an encoding
         beginnings = () if _mark(head) else (b"",)
     if not head.startswith(beginnings):
-        what = _mark(head)
-        if what is None:
+        actual = _mark(head)
+        if actual is None:
             kind = document_type(media_type)
-            what = f"not {kind.words if kind else media_type}, though its content_type says so"
-        raise RefusedError(f"is {what}")
+            actual = f"not {kind.words if kind else media_type}, though content_type says so"
+        raise RefusedError(f"is {actual}")
     found = next((words for at, (mark, words) in _AT.items() if head.startswith(mark, at)), None)
     if found is None and (_SEARCHED.search(head) or _is_zip(file)):
         found = _ARCHIVE
@@ -79,14 +79,14 @@ def _is_zip(file: IO[bytes]) -> bool:
     try:
         with zipfile.ZipFile(file) as archive:
             return bool(archive.namelist())
-    except Exception:  # noqa: BLE001 - what its own reader cannot open is no archive
+    except Exception:  # noqa: BLE001 - a file that zipfile cannot open is no archive
         return False
 
 
 def _behind(media_type: str, file: IO[bytes]) -> str | None:
-    """Name the format that begins behind a document's end mark; a picture is searched whole."""
+    """Name the format that begins behind a document's end mark; pictures are searched completely."""
     size = file.seek(0, 2)
     file.seek(max(0, size - _TAIL_BYTES) if media_type == "application/pdf" else 0)
     content = file.read()
-    found = _BEHIND[media_type].search(content)
-    return _mark(content[found.end() :]) if found else None
+    match = _BEHIND[media_type].search(content)
+    return _mark(content[match.end() :]) if match else None

@@ -1,8 +1,8 @@
-"""PDF: opened by two readers that repair what they can, PDFium (as Chrome and Edge) and pypdf, each in its own way.
+"""PDF: opened by two readers that repair damaged files in different ways: PDFium (as in Chrome and Edge) and pypdf.
 
-What only one of them can repair, or where each counts other pages, is refused: a practice's reader may be the other.
-Neither draws a page. Both read the catalog and the tree of pages; pypdf goes on to all actions and files that hang
-there, and PDFium says which scripts and files of the document it finds.
+A file that only one of them can repair, or with different page counts, is refused: a practice's reader may behave like
+either. Neither draws a page. Both read the catalog and the page tree; pypdf follows all actions and files from there,
+and PDFium reports the document's scripts and files.
 """
 
 import ctypes
@@ -29,16 +29,16 @@ _NO_PAGE = "has no page"
 _SCRIPT, _FILES, _XFA = "JavaScript", "embedded files", "an XFA form"
 _ACTIONS = {"/JavaScript": _SCRIPT, "/Rendition": _SCRIPT, "/Launch": "a program to start"}
 _KEYS = {"/JS": _SCRIPT, "/OnInstantiate": _SCRIPT, "/EF": _FILES, "/RichMediaContent": _FILES, "/XFA": _XFA}
-# What is drawn and described, and never acts.
+# Entries that are drawn or descriptive, never active.
 _NOT_FOLLOWED = frozenset(
     {"/SD", "/SE", "/Contents", "/Resources", "/StructTreeRoot", "/Metadata", "/AP", "/DR", "/PieceInfo", "/Thumb",
      "/OCProperties"}
 )  # fmt: skip
 _HARMLESS_TWICE = frozenset({"/I", "/Lang", "/PageLayout", "/PageMode"})
-"""Settings of the view. Any other key can lead to pages or actions, of which each reader finds its own."""
+"""View settings. Any other repeated key can lead two readers to different pages or actions."""
 
 
-def examined(file: IO[bytes]) -> Findings:
+def examine(file: IO[bytes]) -> Findings:
     """Open a PDF. Raises RefusedError."""
     pages, active = _open_with_pdfium(file)
     warnings = _Warnings()
@@ -52,7 +52,7 @@ def examined(file: IO[bytes]) -> Findings:
             active |= set(_active(reader))
         except MemoryError:
             raise
-        except Exception:  # noqa: BLE001 - pypdf raises anything on what it cannot follow
+        except Exception:  # noqa: BLE001 - pypdf raises any error on objects that it cannot follow
             active.add("parts that cannot be read")
     finally:
         logger.removeHandler(warnings)
@@ -62,8 +62,8 @@ def examined(file: IO[bytes]) -> Findings:
 
 
 def _open_with_pdfium(file: IO[bytes]) -> tuple[int, set[str]]:
-    """Count the pages, and say what PDFium itself finds to be active."""
-    # Private and writable, since ctypes takes nothing else; nothing writes, so the file's own pages are shared.
+    """Count the pages, and name the active content that PDFium finds."""
+    # Private and writable, as ctypes requires; the mapping is never written, so the pages stay shared with the file.
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as mapped:
         content = (ctypes.c_char * len(mapped)).from_buffer(mapped)
         document = pdfium.FPDF_LoadMemDocument64(content, len(mapped), None)
@@ -81,7 +81,7 @@ def _open_with_pdfium(file: IO[bytes]) -> tuple[int, set[str]]:
                 _FILES: pdfium.FPDFDoc_GetAttachmentCount(document) > 0,
                 _XFA: pdfium.FPDF_GetFormType(document) in {pdfium.FORMTYPE_XFA_FULL, pdfium.FORMTYPE_XFA_FOREGROUND},
             }
-            return pages, {what for what, holds in found.items() if holds}
+            return pages, {name for name, present in found.items() if present}
         finally:
             pdfium.FPDF_CloseDocument(document)
             del content
@@ -97,7 +97,7 @@ def _open_with_pypdf(file: IO[bytes], warnings: "_Warnings") -> PdfReader:
         named = _catalog_is_named(reader, file, warnings)
     except (RefusedError, MemoryError):
         raise
-    except Exception:  # noqa: BLE001 - of a broken file pypdf raises anything
+    except Exception:  # noqa: BLE001 - pypdf raises any error on a broken file
         raise RefusedError(_BROKEN) from None
     if not named:
         raise RefusedError(_BROKEN)
@@ -105,9 +105,9 @@ def _open_with_pypdf(file: IO[bytes], warnings: "_Warnings") -> PdfReader:
 
 
 class _Warnings(logging.Handler):
-    """Notices what pypdf searched for where a file's table of objects is wrong, and which of two values it took.
+    """Records which objects pypdf searched for because the object table is wrong, and which keys have two values.
 
-    It says so in warnings alone.
+    pypdf reports both only as warnings.
     """
 
     def __init__(self) -> None:
@@ -126,15 +126,15 @@ class _Warnings(logging.Handler):
 
 
 def _catalog_is_named(reader: PdfReader, file: IO[bytes], warnings: _Warnings) -> bool:
-    """See that the trailer names a catalog that a reader need not guess.
+    """Check that the trailer names the catalog, so that no reader must guess it.
 
-    No file holds more objects than a third of its bytes. A reader that has to search for the catalog goes by the last
-    trailer in clear. That of a linearized file names none, and where the file's end is cut off the first one counts.
+    A file cannot hold more objects than a third of the byte count. A reader that must search for the catalog uses the
+    last trailer in clear. In a linearized file that one names none; if the end is cut off, the first one counts.
     """
     root, end = reader.trailer.raw_get("/Root"), file.seek(0, 2)
     if not isinstance(root, IndirectObject) or 3 * root.idnum > end:
         return False
-    if reader.root_object.indirect_reference != root:  # pypdf took another
+    if reader.root_object.indirect_reference != root:  # pypdf used another
         return False
     if not warnings.everything and root.idnum not in warnings.objects:
         return True
@@ -147,13 +147,13 @@ def _catalog_is_named(reader: PdfReader, file: IO[bytes], warnings: _Warnings) -
 
 
 def _active(reader: PdfReader) -> Iterator[str]:
-    """Follow the catalog to pages, annotations, fields and actions, and name what acts."""
+    """Follow the catalog to pages, annotations, fields and actions, and name the active content."""
     seen: set[tuple[int, int]] = set()
     left: list[PdfObject | None] = [reader.trailer.raw_get("/Root")]
     while left:
         found = left.pop()
         if isinstance(found, IndirectObject):
-            # Some readers take an object of whatever generation, whichever the reference says.
+            # Some readers accept an object of any generation, regardless of the reference.
             generations = (generation for generation, numbers in reader.xref.items() if found.idnum in numbers)
             references = {(found.idnum, generation) for generation in (0, found.generation, *generations)} - seen
             seen |= references
@@ -164,5 +164,5 @@ def _active(reader: PdfReader) -> Iterator[str]:
             kind = str(found.raw_get("/S").get_object()) if "/S" in found else ""
             if kind in _ACTIONS and (kind != "/Rendition" or "/JS" in found):
                 yield _ACTIONS[kind]
-            yield from (what for key, what in _KEYS.items() if found.get(key))
+            yield from (name for key, name in _KEYS.items() if found.get(key))
             left += [found.raw_get(key) for key in found if key not in _NOT_FOLLOWED]

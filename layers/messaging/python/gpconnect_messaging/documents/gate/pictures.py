@@ -1,4 +1,4 @@
-"""JPEG, PNG and TIFF: decoded whole, all pages of a TIFF, so that what is cut off or damaged is noticed."""
+"""JPEG, PNG and TIFF: decoded completely, all pages of a TIFF, to detect truncated or damaged files."""
 
 import warnings
 from typing import IO
@@ -9,37 +9,37 @@ from gpconnect_messaging.documents.gate import limits
 from gpconnect_messaging.documents.gate.findings import Findings, RefusedError
 from gpconnect_messaging.documents.pictures import may_be_decoded
 
-# Our own bound is by the bytes that decoding takes.
+# `may_be_decoded` limits the memory instead.
 Image.MAX_IMAGE_PIXELS = None
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/tiff": "TIFF"}
 
 
-def examined(media_type: str, file: IO[bytes]) -> Findings:
+def examine(media_type: str, file: IO[bytes]) -> Findings:
     """Decode a picture. Raises RefusedError."""
     formats = (_FORMATS[media_type],)
     try:
-        # Of a TIFF that is cut within a page's table Pillow says so in a warning, and goes on.
+        # Pillow only warns about a TIFF that is cut within a page's table.
         warnings.simplefilter("ignore")
         if media_type == "image/tiff":
             warnings.filterwarnings("error", message="Corrupt EXIF data|Truncated File Read")
-        if media_type == "image/png":  # decoding ends where the last row is there; this goes on to the file's end mark
+        if media_type == "image/png":  # decoding stops after the last row; this reads up to the end mark
             with Image.open(file, formats=formats) as image:
                 image.verify()
             file.seek(0)
         with Image.open(file, formats=formats) as image:
-            # A phone's JPEG goes on with other pictures, which viewers do not show.
+            # A phone's JPEG can contain further pictures, which viewers do not show.
             frames = getattr(image, "n_frames", 1) if media_type == "image/tiff" else 1
             if frames > limits.MOST_FRAMES:
                 raise RefusedError(f"has more than {limits.MOST_FRAMES} pages")
             for frame in range(frames):
                 image.seek(frame)
-                if not may_be_decoded(image, 1):  # of a JPEG every bit is read, and a sample of the picture kept
+                if not may_be_decoded(image, 1):  # a JPEG is read completely and kept reduced
                     raise RefusedError("has more pixels than can be opened safely")
                 image.load()
     except (RefusedError, MemoryError):
         raise
-    except Exception:  # noqa: BLE001 - of damaged data a decoder raises anything: TypeError, struct.error, OSError, …
+    except Exception:  # noqa: BLE001 - a decoder raises any error on damaged data: TypeError, struct.error, OSError, …
         raise RefusedError("cannot be decoded whole: it is cut off, damaged, or of a rare kind") from None
     return Findings()

@@ -1,4 +1,4 @@
-"""RTF: whole, and without embedded objects or fields that fetch something (Rich Text Format Specification 1.9.1)."""
+"""RTF: complete, and without embedded objects or fields that fetch data (Rich Text Format Specification 1.9.1)."""
 
 import re
 
@@ -9,20 +9,20 @@ _OBJECTS = frozenset(
     {b"object", b"objdata", b"objemb", b"objlink", b"objautlink", b"objocx", b"objhtml", b"objupdate", b"objclass"}
 )
 _FETCHING = re.compile(rb"DDE|INCLUDE|IMPORT|LINK|EMBED|DATABASE")
-"""How fields begin that fetch or start something; none of the others begins so."""
+"""The beginnings of all fields that fetch data or start a program; no other field begins this way."""
 _FETCHING_WORDS = re.compile(
     rb"template|mailmerge|mm(?:connectstr|datasource|headersource|query|odso)[a-z]*", re.IGNORECASE
 )
 
 
-def examined(content: bytes) -> Findings:
+def examine(content: bytes) -> Findings:
     """Open an RTF text. Raises RefusedError."""
-    depth = place = 0
-    fields: list[tuple[int, bytearray]] = []  # the instructions that are open, and how deep
-    while token := _TOKEN.search(content, place):
+    depth = position = 0
+    fields: list[tuple[int, bytearray]] = []  # open field instructions with their depth
+    while token := _TOKEN.search(content, position):
         if fields:
-            fields[-1][1].extend(content[place : token.start()])
-        place = token.end()
+            fields[-1][1].extend(content[position : token.start()])
+        position = token.end()
         coded, word, number = token.groups()
         if token[0] == b"{":
             depth += 1
@@ -34,12 +34,12 @@ def examined(content: bytes) -> Findings:
                 break
         elif coded and fields:
             fields[-1][1].append(int(coded, 16))
-        elif word == b"bin":  # so many bytes follow that are no RTF; no file is as long as twelve digits say
-            place += max(0, int((number or b"0")[:12]))
+        elif word == b"bin":  # that many bytes of binary data follow; twelve digits exceed any file
+            position += max(0, int((number or b"0")[:12]))
         elif word == b"fldinst":
             fields.append((depth, bytearray()))
         elif word == b"u" and fields:
-            fields[-1][1].extend(b"\xff")  # which letter it is, each reader decides
+            fields[-1][1].extend(b"\xff")  # readers differ in the letter that they show
         elif word and word.lower() in _OBJECTS:
             raise RefusedError("holds an embedded object, which may not be sent: save it without, or as a PDF")
         elif word and _FETCHING_WORDS.fullmatch(word):
@@ -48,13 +48,13 @@ def examined(content: bytes) -> Findings:
             )
     if depth:
         raise RefusedError("is not whole: a closing brace is missing")
-    if content[place:].strip(b"\r\n\t\f\v \0\x1a"):
-        raise RefusedError("goes on after its last closing brace")
+    if content[position:].strip(b"\r\n\t\f\v \0\x1a"):
+        raise RefusedError("goes on after the last closing brace")
     return Findings()
 
 
 def _judge(instruction: bytes) -> None:
-    """Look at how a field's instruction begins, whatever stands between its letters. Raises RefusedError."""
+    """Check the beginning of a field's instruction, ignoring characters between the letters. Raises RefusedError."""
     first = (instruction.split() or [b""])[0]
     if b"\xff" in first or _FETCHING.match(re.sub(rb"[^A-Z]", b"", instruction.upper())):
         raise RefusedError("holds a field that fetches something from elsewhere: save it as a PDF")

@@ -1,8 +1,8 @@
-"""Plain text: known by its encoding, and no page, script or other format in disguise.
+"""Plain text: in a known encoding, and not a page, script or other format in disguise.
 
-UTF-8 is taken as it is. Another encoding is taken where a byte order mark or the content type says which; it is turned
-into UTF-8. Undeclared, windows-1252 is taken for a few signs beside numbers and for no letter: the byte of every letter
-means another one elsewhere, and a dose or a name that arrives wrong is worse than one that a person sends again.
+UTF-8 is accepted unchanged. Another encoding is accepted if a byte order mark or the content type names it, and is
+converted to UTF-8. Undeclared windows-1252 is accepted for a few signs beside numbers and for no letter: the byte of a
+letter means a different letter in other encodings, and a wrong dose or name is worse than a refused document.
 """
 
 import codecs
@@ -19,8 +19,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _ENCODINGS = ("utf-8", "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252", "utf-16", "utf-16le", "utf-16be")
-_CODECS = {codecs.lookup(each).name: each for each in _ENCODINGS}
-# Signs of windows-1252 where no other encoding has anything sensible: "38.5 °C", "31 kg/m²", a dash between blanks.
+_CODECS = {codecs.lookup(encoding).name: encoding for encoding in _ENCODINGS}
+# Signs of windows-1252 that make sense in no other encoding: "38.5 °C", "31 kg/m²", a dash between blanks.
 _CERTAIN = re.compile(
     r"(?<=\d) ?° ?[CF]\b|(?<=\d) ?±(?= ?\d)|(?:(?<=\d)|(?<=\d )|(?<=/))µ(?=(?:g|[lL]|m|mol|s|V)\b)|(?<!\w)£(?=\d)"
     r"|(?:\d ?[cm]?|/)m[²³](?!\w| ?\d)|(?<=\d)–(?=\d)|(?<= )–(?= )|^[ \t]*•(?=[ \t])"
@@ -28,7 +28,7 @@ _CERTAIN = re.compile(
     re.MULTILINE,
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
-# What changes the order of what is read, and what each program shows in its own way: private use and noncharacters.
+# Characters that change the reading order or that programs show differently: private use and noncharacters.
 _UNSEEN = re.compile(
     rf"[{TURNING}\ue000-\uf8ff\ufdd0-\ufdef\U000f0000-\U0010ffff]"
     f"|[{''.join(chr(plane << 16 | end) for plane in range(15) for end in (0xFFFE, 0xFFFF))}]"
@@ -49,23 +49,23 @@ _SCRIPT = re.compile(
 )
 
 
-def examined(content: bytes, charset: str | None) -> Findings:
-    """Read a text, in the `charset` that its content type declares if it does. Raises RefusedError."""
+def examine(content: bytes, charset: str | None) -> Findings:
+    """Read a text in the `charset` that the content type declares, if any. Raises RefusedError."""
     encoding, text = _decoded(content, charset)
     if is_blank(text):
         raise RefusedError("holds nothing that can be seen")
     if _CONTROL.search(text):
-        raise RefusedError("holds control characters, so it is no plain text")
+        raise RefusedError("holds control characters, so it is not plain text")
     if _UNSEEN.search(text):
         raise RefusedError("holds characters for private use, or that turn the reading direction: save it without them")
     if LOST in text:
-        raise RefusedError("holds U+FFFD, the sign for a character that was lost before: save it from its source again")
+        raise RefusedError("holds U+FFFD, the sign for a character that was lost before: save it from the source again")
     begins = _PROLOG.match(text)
     start = begins.end() if begins else 0
     if _TAG.match(text, start) or _PAGE.search(text):
-        raise RefusedError("is a page or holds markup, so it is no plain text: send it as a PDF")
+        raise RefusedError("is a page or holds markup, so it is not plain text: send it as a PDF")
     if _SCRIPT.match(text, start):
-        raise RefusedError("is a script or another format, so it is no plain text")
+        raise RefusedError("is a script or another format, so it is not plain text")
     return Findings(encoding=encoding, ascii=text.isascii())
 
 
@@ -76,22 +76,22 @@ def _decoded(content: bytes, charset: str | None) -> tuple[str, str]:
         raise RefusedError("has no byte order mark, which utf-16 needs: say utf-16le or utf-16be, or save it as UTF-8")
     if marked:
         if declared and not marked.startswith(_CODECS[declared][:6]):
-            raise RefusedError(f"has a byte order mark, and its charset says {_CODECS[declared]}: correct one of them")
+            raise RefusedError(f"has a byte order mark, and the charset says {_CODECS[declared]}: correct one of them")
         return marked, _strictly(content, marked)
     if declared in {None, "utf-8"}:
         try:
             return "utf-8", content.decode()
         except UnicodeDecodeError:
             if declared:
-                raise RefusedError("is not UTF-8, though its charset says so") from None
+                raise RefusedError("is not UTF-8, though the charset says so") from None
         return "cp1252", _windows(content)
-    # Each character of English has a zero byte: in front, where the order is the other one.
+    # English text has a zero byte in every character; a wrong byte order shows it on the other side.
     zeros = {"utf-16-le": 0, "utf-16-be": 1}
     if declared in zeros and 4 * content[zeros[declared] :: 2].count(0) > len(content):
-        raise RefusedError(f"is in the other byte order than its charset says: {_CODECS[declared]}")
+        raise RefusedError(f"is in the other byte order than the charset says: {_CODECS[declared]}")
     if not content.isascii() and _is_utf_8(content):
-        raise RefusedError(f"is UTF-8, though its charset says {_CODECS[str(declared)]}")
-    # What calls itself Latin-1 is windows-1252 in practice (WHATWG Encoding Standard); only C1 controls differ.
+        raise RefusedError(f"is UTF-8, though the charset says {_CODECS[str(declared)]}")
+    # Text declared as Latin-1 is windows-1252 in practice (WHATWG Encoding Standard); only C1 controls differ.
     encoding = "cp1252" if declared == "iso8859-1" else str(declared)
     return encoding, _strictly(content, encoding)
 
@@ -115,7 +115,7 @@ def _windows(content: bytes) -> str:
         text = "\ufffd"
     if not _CERTAIN.sub("", text).isascii():
         raise RefusedError(
-            "is not UTF-8, and what its letters and signs are cannot be told for certain: save it as UTF-8, or say its "
+            "is not UTF-8, and the encoding of the letters and signs is uncertain: save it as UTF-8, or name the "
             "encoding in content_type, such as text/plain; charset=windows-1252"
         )
     return text

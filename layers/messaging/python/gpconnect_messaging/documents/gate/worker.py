@@ -1,7 +1,7 @@
-"""The worker process: opens one document after the other for its parent, which may kill it at any time.
+"""The worker process: opens documents one by one for the parent process, which may kill it at any time.
 
-It gets JSON with an open file, and answers with a line of JSON. All readers are imported before it says that it is
-ready. It ends when the parent's end of the socket is closed.
+It receives JSON with an open file, and answers with a line of JSON. All readers are imported before it reports that it
+is ready. It exits when the parent closes the socket.
 """
 
 import json
@@ -17,36 +17,36 @@ from gpconnect_messaging.documents.gate.findings import Findings, RefusedError
 from gpconnect_messaging.documents.gate.other_formats import refuse_other_formats
 
 
-def examined(media_type: str, charset: str | None, file: IO[bytes]) -> Findings:
+def examine(media_type: str, charset: str | None, file: IO[bytes]) -> Findings:
     """Open a document. Raises RefusedError."""
     refuse_other_formats(media_type, file)
     match media_type:
         case "application/pdf":
-            return pdf.examined(file)
+            return pdf.examine(file)
         case "text/plain":
-            return text.examined(file.read(), charset)
+            return text.examine(file.read(), charset)
         case "text/rtf":
-            return rtf.examined(file.read())
-    return pictures.examined(media_type, file)
+            return rtf.examine(file.read())
+    return pictures.examine(media_type, file)
 
 
 def _answer(question: dict[str, Any], document: int) -> dict[str, Any]:
     with open(document, "rb") as file:
         try:
-            return asdict(examined(question["media_type"], question["charset"], file))
+            return asdict(examine(question["media_type"], question["charset"], file))
         except RefusedError as refused:
             return {"refusal": str(refused)}
         except MemoryError:
             return {"refusal": limits.TOO_LARGE}
 
 
-def _limit(what: int, amount: int) -> None:
-    hard = resource.getrlimit(what)[1]
-    resource.setrlimit(what, (amount if hard == resource.RLIM_INFINITY else min(amount, hard), hard))
+def _limit(resource_id: int, amount: int) -> None:
+    hard = resource.getrlimit(resource_id)[1]
+    resource.setrlimit(resource_id, (amount if hard == resource.RLIM_INFINITY else min(amount, hard), hard))
 
 
 def main() -> None:
-    """Answer until the parent is gone."""
+    """Answer until the parent closes the connection."""
     logging.lastResort = None
     connection = socket.socket(fileno=int(sys.argv[1]))
     _limit(resource.RLIMIT_CORE, 0)

@@ -1,0 +1,150 @@
+"""Runs the checks that apply to a message and reports the findings."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from functools import cache
+
+from gpconnect_messaging.conformance.check_result import CheckResult, Violation
+from gpconnect_messaging.conformance.checks import CHECKS, Check
+from gpconnect_messaging.conformance.checks.check import Level, Scope
+from gpconnect_messaging.conformance.headers import Headers
+from gpconnect_messaging.conformance.message_under_test import MessageUnderTest, UseCase
+from gpconnect_messaging.conformance.rules import Rule
+from gpconnect_messaging.conformance.tree import Tree, UnreadableMessageError, read
+from gpconnect_messaging.itk3.compose import ComposedMessage
+from gpconnect_messaging.itk3.envelope import Envelope
+from gpconnect_messaging.specification import Version
+
+
+class Verdict(StrEnum):
+    """The outcome of a check."""
+
+    HOLDS = "holds"
+    BROKEN = "broken"
+    NOT_APPLICABLE = "not applicable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """The outcome of one check at one element. Holds no personal data: it never quotes the message.
+
+    `line` counts from 1, 0 if there is none; `path` is "" if the check does not apply.
+    """
+
+    id: str
+    specification: str
+    """The version that the id belongs to, "" for rules of ITK3 and FHIR."""
+    level: Level
+    verdict: Verdict
+    looks_at: str
+    path: str
+    line: int
+    message: str
+
+    @property
+    def is_broken_must(self) -> bool:
+        """Whether this finding alone makes the message non-conformant."""
+        return self.verdict is Verdict.BROKEN and self.level is Level.MUST
+
+    def as_dict(self) -> dict[str, object]:
+        """The finding as a JSON object."""
+        return asdict(self)
+
+
+def validate_message(message: MessageUnderTest) -> list[Finding]:
+    """Run every check for this kind of message or response; one finding per violation."""
+    findings: list[Finding] = []
+    for check, result in _run(message, _selected(*_selection(message))):
+        if result.violations:
+            findings += [_broken(check, violation) for violation in result.violations]
+        else:
+            findings.append(_unbroken(check, result))
+    return findings
+
+
+def broken_musts(composed: ComposedMessage, envelope: Envelope, specification: Version) -> list[Finding]:
+    """Check a composed message against every MUST before it is sent.
+
+    A short stand-in replaces the documents, so that the time does not depend on their sizes.
+    """
+    sizes = iter(composed.document_sizes)
+    text = b"".join(
+        piece if isinstance(piece, bytes) else (b"AAAA" if next(sizes, 0) else b"") for piece in composed.pieces
+    )
+    message = MessageUnderTest(read(text), Headers.of(envelope), specification=specification)
+    checks = tuple(check for check in _selected(*_selection(message)) if check.level is Level.MUST)
+    return [_broken(check, violation) for check, result in _run(message, checks) for violation in result.violations]
+
+
+def validate_bytes(
+    body: bytes,
+    headers: Headers | None = None,
+    specification: Version | None = None,
+    use_case: UseCase | None = None,
+) -> tuple[MessageUnderTest, list[Finding]]:
+    """Read and check a message or response. Raises UnreadableMessageError."""
+    tree: Tree = read(body)
+    if tree.root.name != "Bundle":
+        raise UnreadableMessageError("it is not a FHIR Bundle, as every ITK3 message and response is")
+    message = MessageUnderTest(tree, headers, specification=specification, use_case=use_case)
+    return message, validate_message(message)
+
+
+def _selection(message: MessageUnderTest) -> tuple[Version, UseCase, bool, bool | None]:
+    by_client = message.headers.by_client if message.headers else None
+    return message.specification, message.use_case, message.is_response, by_client
+
+
+@cache
+def _selected(
+    specification: Version, use_case: UseCase, is_response: bool, by_client: bool | None
+) -> tuple[Check, ...]:
+    """List the checks for a version, a use case and a kind of input."""
+    if is_response:
+        # 2.0.2 has no rules for responses; those of 1.5 are ITK3's.
+        scopes = {Scope.ANY, Scope.RESPONSE}
+        versions = {None, Version.V1_5}
+    else:
+        scopes = {Scope.ANY, Scope.MESSAGE, Scope.CONTROL_FILE if by_client else Scope.ENVELOPE}
+        versions = {None, specification}
+    return tuple(
+        check
+        for check in CHECKS
+        if check.scope in scopes and check.version in versions and check.use_case in (None, use_case)
+    )
+
+
+def _run(message: MessageUnderTest, checks: tuple[Check, ...]) -> Iterator[tuple[Check, CheckResult]]:
+    # Several ids can share one rule: it runs once.
+    results: dict[Rule, CheckResult] = {}
+    for check in checks:
+        result = results.get(check.rule)
+        if result is None:
+            result = results[check.rule] = check.rule(message)
+        yield check, result
+
+
+def _broken(check: Check, violation: Violation) -> Finding:
+    return _finding(
+        check, Verdict.BROKEN, violation.node.path, violation.node.line, f"{check.title}: {violation.words}"
+    )
+
+
+def _unbroken(check: Check, result: CheckResult) -> Finding:
+    if not result.nodes:
+        return _finding(check, Verdict.NOT_APPLICABLE, "", 0, f"{check.title}: there is nothing here to check")
+    return _finding(check, Verdict.HOLDS, result.nodes[0].path, result.nodes[0].line, check.title)
+
+
+def _finding(check: Check, verdict: Verdict, path: str, line: int, message: str) -> Finding:
+    return Finding(
+        id=check.id,
+        specification=check.version or "",
+        level=check.level,
+        verdict=verdict,
+        looks_at=check.looks_at,
+        path=path,
+        line=line,
+        message=message,
+    )
