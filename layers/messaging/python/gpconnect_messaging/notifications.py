@@ -92,7 +92,7 @@ NOTIFICATION_TEXTS = {
     NotificationType.REJECTED: NotificationText(
         "A practice rejected a message",
         "The receiving practice answered with a negative code. The document is not in the patient's record.",
-        "Look the code up, correct the fault that it names, and send again, or inform the practice another way.",
+        "Look the code up, correct the fault, and send again, or inform the practice another way.",
     ),
     NotificationType.VOIDED: NotificationText(
         "A document is void",
