@@ -192,3 +192,9 @@ def test_of_two_deletions_the_one_with_the_slow_clock_is_the_newer_only_where_it
     first = deleted(100, 100.1)
     assert deleted(96, 100.5).beside(first) is LATER_BUT_OLDER
     assert deleted(96, 200).beside(first) is NEWER
+
+
+def test_the_newest_request_stands_for_its_encounter_with_its_own_times() -> None:
+    first = asked(10, 11)
+    assert first.after(None) is first
+    assert first.after(asked(8, 9)) is first

@@ -32,6 +32,12 @@ STORED: list[Stored] = [
         "not required", "not-required", "builder", {"requirement": "GPCM-SD-CS-071", "why": "registered"},
     ),
     (
+        lifecycle.repeated(at=WHEN, of_request_id="4711"),
+        "not required", "not-required", "builder",
+        {"requirement": "design: a copy is a repeat", "repeats": "4711",
+         "why": "the content equals that of request 4711, which was dropped under the same key"},
+    ),
+    (
         lifecycle.held(at=WHEN, release_at=at(165), by_a_person=True, requirement="GPCM-SD-CS-076", why="open"),
         "held", "held", "builder",
         {"release_at": "2026-11-21T00:15:00+00:00", "by_a_person": True, "requirement": "GPCM-SD-CS-076",
