@@ -11,7 +11,7 @@ import pytest
 
 from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose
 from gpconnect_messaging.itk3.message import Message
-from gpconnect_messaging.ledger.lifecycle import EventType, Status
+from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, Status
 from gpconnect_messaging.ledger.records import Order, Origin
 from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
 from gpconnect_messaging.requests.models import LARGEST_REQUEST
@@ -604,3 +604,16 @@ def test_a_report_that_is_rendered_shows_the_pictures_of_its_attachments(
 def test_the_limits_are_what_the_documents_say() -> None:
     limits = (build.REPLACEMENT_WINDOW, LARGEST_REQUEST, build.CLOCKS_DIFFER, build.MOST_REASONS)
     assert limits == (timedelta(hours=24), 1_048_576, MINUTE, 50)
+
+
+def test_a_message_with_an_event_of_a_newer_release_is_not_queued_by_a_repeat(product: Dropping) -> None:
+    built = product.drops()
+    assert product.queue.take() == [built.message_id]
+    assert product.drops().status is Status.BUILT
+    assert product.queue.take() == [built.message_id], "a repeat queues it"
+    paused = EventType("paused by tomorrow's release")
+    product.ledger.record(
+        built.message_id, LedgerEvent(kind=paused, identity="paused", at=product.time(), source="builder", details={})
+    )
+    assert product.drops().status is Status.BUILT
+    assert product.queue.take() == []

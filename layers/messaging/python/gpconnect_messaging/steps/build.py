@@ -809,7 +809,7 @@ class Builder:
         return self._queue(change.record)
 
     def _queue(self, record: MessageRecord) -> BuildResult:
-        if record.status is Status.BUILT:
+        if record.status is Status.BUILT and not record.history.unrecognised:
             self.send_queue.put(record.message_id, record.mailbox)
         return BuildResult(record.message_id, record.status)
 

@@ -221,7 +221,7 @@ class Poller:
             head = client.download_into(mesh_message_id, kept, maximum_bytes=self.largest, as_served=True)
         except DamagedContent:
             head, kept = client.head(mesh_message_id), begin()
-        return _Downloaded(head, kept, _UNKNOWN_CHECKSUM, damage)
+        return _Downloaded(head, kept, "", damage)
 
     def _record(
         self,
