@@ -113,7 +113,7 @@ class Messaging(RuleBasedStateMachine):
             self._all_is_built_that_can_be()
 
     def _all_is_built_that_can_be(self) -> None:
-        """Bring the builder each of what is on the queue once: what must wait, for a document or a lease, stays."""
+        """Deliver every request on the intake queue once. A request that waits for a document or a lease stays."""
         for _ in range(len(self.world.queue.intake)):
             self.world.deliver_intake(self.world.process("builder"))
 

@@ -10,7 +10,7 @@ from gpconnect_messaging.ledger.records import MessageRecord
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How slow a sender's clock may be, so that what it states is not held against a later request."""
 ONE_SECOND = timedelta(seconds=1)
-"""What S3 tells times of puts apart by."""
+"""The resolution of the times that S3 gives."""
 SURELY_LATER = timedelta(minutes=1, seconds=1)
 """How much later a request must be put down to be the later one, whatever it states; S3's events name the second."""
 
@@ -130,7 +130,7 @@ class Truth:
         ]
 
     def folder_shared(self, asked: Asked) -> bool:
-        """Whether files of another encounter were put in its folder within a second: whose is whose, S3 cannot say."""
+        """Whether a request of another encounter was put in the same folder within a second: S3 cannot order them."""
         return any(
             other.key == asked.key and other.encounter != asked.encounter and abs(other.at - asked.at) < ONE_SECOND
             for other in self.requests.values()

@@ -1,9 +1,8 @@
 """Reads hostile bodies one by one, and prints as JSON the memory and processor time of every read.
 
 A program of its own: the most memory that a process had is the whole process's. Memory is that of four reads at once.
-Time is that of one read alone, since threads that wait for each other spend processor time on it. It is given as a
-ratio to a loop of a million steps, measured beside it, and the least of three: a machine that is slow for the moment
-is slow for both.
+Time is that of one read alone, because waiting threads spend processor time, too. It is the least of three ratios to a
+loop of a million steps that runs beside the read, so that a slow machine slows both.
 """
 
 import json
