@@ -74,6 +74,12 @@ class System:
         made: Any = self
         return drop(made, bucket, body, {"report.pdf": PDF}, identifiers=ids, into=into)
 
+    def uploads(self, into: str) -> str:
+        """Put a document into a folder of its own; return the key. A document belongs to one encounter (ADR 47)."""
+        key = f"{into}/{uuid.uuid4()}/report.pdf"
+        self.client("s3").put_object(Bucket=self.run.outputs["DropBucketName"], Key=key, Body=PDF)
+        return key
+
     def queues(self, sender: str, **changes: Any) -> str:
         """Put a whole request on a sender's queue; return the request id."""
         data = request_data(encounter=str(uuid.uuid4()), request_id=str(uuid.uuid4()), **changes)
@@ -114,8 +120,7 @@ def denied(act: Callable[[], object]) -> bool:
 
 def test_a_sender_drops_and_queues_its_own_and_it_is_delivered(run: LocalRun, hub: System) -> None:
     dropped = hub.drops("hub")
-    folder = dropped.key.rpartition("/")[0]
-    document = request_data()["documents"][0] | {"key": f"{folder}/report.pdf"}
+    document = request_data()["documents"][0] | {"key": hub.uploads("hub")}
     queued = hub.queues("Hub", documents=[document])
     for request in (dropped, queued):
         assert becomes(run, request, "DELIVERED").item["mailbox"] == HUB
