@@ -198,3 +198,12 @@ def test_the_newest_request_stands_for_its_encounter_with_its_own_times() -> Non
     first = asked(10, 11)
     assert first.after(None) is first
     assert first.after(asked(8, 9)) is first
+
+
+def test_of_two_puts_of_one_object_in_one_second_the_times_decide_where_one_was_not_announced() -> None:
+    announced = RequestTimes(
+        stated=at(20), arrived=START_OF_A_SECOND + timedelta(seconds=0.9), s3_object=OBJECT, sequencer="0B"
+    )
+    found = RequestTimes(stated=at(0), arrived=START_OF_A_SECOND, s3_object=OBJECT)
+    assert found.beside(announced) is OLDER
+    assert replace(found, arrived=announced.arrived + timedelta(seconds=0.05)).beside(announced) is LATER_BUT_OLDER

@@ -157,3 +157,18 @@ def test_an_ordered_copy_does_not_go_on_with_the_chunks_of_the_copy_before() -> 
     history = MessageHistory((*before, ordered()))
     assert history.partial_uploads == ()
     assert history.possible_copies == 1
+
+
+def test_an_order_was_in_vain_where_one_of_the_attempts_after_it_failed() -> None:
+    events = (
+        *REFUSED,
+        ordered(),
+        started(2, 201),
+        postponed(2, 202),
+        started(3, 203),
+        refused(3, 204),
+        ordered(3, 300),
+    )
+    history = MessageHistory(events)
+    assert history.sent_again_in_vain == {1}
+    assert (NotificationType.SENT_AGAIN_IN_VAIN, "1") in occasions_due(history)

@@ -1,9 +1,11 @@
 """The same content under the same key is a repeat; what differs in any byte, or lies under another key, is not."""
 
+import base64
 import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
+from unittest.mock import patch
 
 import pytest
 
@@ -11,6 +13,7 @@ from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.ledger.table import LedgerBusyError
 from gpconnect_messaging.steps.build import BuildResult
 from gpconnect_messaging.storage import DropBucket
+from tests.crash_injection import Died
 from tests.examples import REQUESTS, request_data
 from tests.in_memory import Bucket
 from tests.unit.steps.holding import SAMPLE, WINDOW, Product
@@ -179,9 +182,9 @@ def test_a_copy_of_a_withdrawn_report_is_not_sent(product: Copied) -> None:
     product.announced("gone/request.json")
     product.time.advance(MONTH)
     copied = product.copies()
+    assert product.told()[-1] == "A later request was not sent", "a person knows whether it was meant"
     product.works()
     assert (product.status(copied), product.mesh.sent) == (Status.SUPERSEDED, [])
-    assert product.told()[-1] == "A later request was not sent", "a person knows whether it was meant"
 
 
 def test_files_of_ready_resources_are_part_of_the_content(product: Copied) -> None:
@@ -221,3 +224,43 @@ def test_a_message_is_claimed_once_where_two_copies_are_built_at_once(product: C
     copied = product.announced("in/one/request.json", version="1")
     assert product.repeats(copied) == product.request_of(built[0])
     assert len(product.queue.take()) == 2
+
+
+def test_a_request_that_two_builders_build_at_once_does_not_repeat_itself(product: Copied) -> None:
+    key = "in/one/request.json"
+    product.dropped.put_object(Key="in/one/report.pdf", Body=PDF)
+    product.dropped.put_object(Key=key, Body=json.dumps(request_data(SAMPLE)).encode())
+    built = list[BuildResult]()
+
+    def meanwhile(_key: str, version: str | None, field: str, _since: Any) -> str | None:
+        """Another builder takes the request, after this one saw that nobody had, and before it reads the content."""
+        if field == "documents[0]" and not built:
+            built.append(BuildResult("", Status.BUILT))
+            built[0] = product.announced(key)
+        return version
+
+    product.builder = replace(product.builder, scanned=meanwhile)
+    assert product.announced(key) == built[0]
+    assert built[0].status is Status.BUILT
+    assert set(product.queue.take()) == {built[0].message_id}
+
+
+def test_the_document_version_that_another_builder_claimed_is_sent(product: Copied) -> None:
+    """Also where the two messages are equal but for the documents: both are built within a second."""
+    key = "in/one/request.json"
+    product.dropped.put_object(Key="in/one/report.pdf", Body=PDF)
+    product.dropped.put_object(Key=key, Body=json.dumps(request_data(SAMPLE)).encode())
+    look_up, killed = product.builder.lookup, list[bool]()
+
+    def meanwhile(*asked: Any) -> Any:
+        """Another builder finds a newer document and claims it, and is killed before it stores the message."""
+        if not killed:
+            killed.append(True)
+            product.dropped.put_object(Key="in/one/report.pdf", Body=OTHER_PDF)
+            with pytest.raises(Died), patch.object(product.outbox, "put", side_effect=Died):
+                product.announced(key)
+        return look_up(*asked)
+
+    product.builder = replace(product.builder, lookup=meanwhile)
+    built = product.announced(key)
+    assert base64.b64encode(OTHER_PDF) in product.outbox.messages[built.message_id]

@@ -738,6 +738,41 @@ def test_a_message_that_mesh_does_not_let_us_have_does_not_stop_the_inbox_and_is
     assert subjects(world) == ["Something came in that belongs to no message"]
 
 
+@pytest.mark.parametrize("third", ["is served", "was set aside"])
+def test_two_messages_that_mesh_withholds_are_at_fault_only_where_it_serves_another(
+    world: World, monkeypatch: pytest.MonkeyPatch, third: str
+) -> None:
+    message_id = sent(world)
+    *withheld, other = [world.answer(message_id, code) for code in ("20013", "20013", "30001")]
+    download = Client.download_into
+    if third == "was set aside":
+        for _ in range(2):
+            world.ledger.try_received(MAILBOX, other)
+
+    def refuse(client: Client, mesh_message_id: str, sink: Any, **how: Any) -> Any:
+        if mesh_message_id in withheld:
+            raise Authentication("download", "answered 403", status=403)
+        return download(client, mesh_message_id, sink, **how)
+
+    monkeypatch.setattr(Client, "download_into", refuse)
+    with pytest.raises(Authentication):
+        a_poller(world, most_tries=2).poll(MAILBOX)
+    begun = {world.ledger.begin_received(MAILBOX, answer).begun for answer in withheld}
+    assert begun == ({2} if third == "is served" else {1})
+
+
+def test_an_answer_that_names_a_held_request_belongs_to_no_message() -> None:
+    world = World(Watched(), hold=timedelta(hours=1))
+    world.drop("one")
+    world.deliver_intake(world.process("builder"))
+    (held,) = world.records()
+    assert held.status is Status.HELD
+    world.answer(held.message_id, "20013")
+    poll(world)
+    assert history_of(world, held.message_id) == held.history
+    assert subjects(world) == ["Something came in that belongs to no message"]
+
+
 def test_where_mesh_does_not_let_us_track_an_answer_is_judged_by_the_directory(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

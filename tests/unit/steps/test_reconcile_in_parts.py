@@ -337,3 +337,37 @@ def test_a_reckoning_that_is_as_old_as_one_may_be_is_gone_on_with() -> None:
     began = replace(night.step, now=lambda: NIGHT)
     assert isinstance(began.run(DAY, lambda: False), Unfinished)
     assert run_to_the_end(replace(night.step, now=lambda: NIGHT + UNDER_WAY)).made_at == NIGHT
+
+
+def test_a_run_that_ends_while_mesh_is_asked_says_how_many_messages_it_asked_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reconcile, "_RECORDED_EVERY", 2)
+    night = Night()
+    sent(night, *"abcde")
+    night.clock.time = NIGHT
+    made = night.step.run(time_left=lambda: len(night.mesh.asked) < 2)
+    assert isinstance(made, Unfinished)
+    assert made.asked_of_mesh == len(night.mesh.asked) == 2
+
+
+def test_a_tour_that_another_run_has_begun_again_meanwhile_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    night = Night()
+    sent(night, *"abc")
+    night.step = replace(night.step, most_asked=2)
+    night.reckon()
+    last = next(message for message in "abc" if f"MESH-{message}" not in night.mesh.asked)
+    night.ledger.record(f"message-{last}", response("20009"))
+    night.clock.advance(DAY_AFTER)
+    night.mesh.asked.clear()
+    balances_sent, raced = type(night.balances).sent, list[Balance]()
+
+    def sent_while_another_works(balances: Any, tour: str) -> Any:
+        yield from balances_sent(balances, tour)
+        if not raced:
+            raced.append(Balance(day=DAY, made_at=NIGHT, mailboxes={}))
+            raced[0] = night.reckon_now()
+
+    monkeypatch.setattr(type(night.balances), "sent", sent_while_another_works)
+    assert night.step.run() is None
+    assert raced[0].asked_of_mesh == len(night.mesh.asked) == 2

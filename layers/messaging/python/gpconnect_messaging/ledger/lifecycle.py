@@ -968,6 +968,11 @@ class MessageHistory:
         return next((datetime.fromisoformat(event.details["release_at"]) for event in self.of(EventType.HELD)), None)
 
     @property
+    def releases_itself_at(self) -> datetime | None:
+        """When the request is released without a person; None where a person must decide."""
+        return None if self.waits_for_a_person else self.release_at
+
+    @property
     def warn_at(self) -> datetime | None:
         """When a person must be notified that it was not sent; None without a deadline, or once `RUNNING_LATE`."""
         if self.of(EventType.RUNNING_LATE):
@@ -1293,7 +1298,7 @@ def _next_step_at(history: MessageHistory, timeouts: Timeouts) -> datetime | Non
         status is Status.OVERDUE and history.order_sent not in history.orders_overdue
     ):
         return acknowledgements_due(history)
-    if status is Status.HELD and history.release_at and not history.waits_for_a_person:
+    if status is Status.HELD and (release_at := history.releases_itself_at):
         queued = max((event.at for event in history.of(EventType.QUEUED_AGAIN)), default=None)
         lookups = [event.at for event in history.of(EventType.LOOKUP_UNANSWERED)]
         unanswered = max(lookups, default=None)
@@ -1301,10 +1306,10 @@ def _next_step_at(history: MessageHistory, timeouts: Timeouts) -> datetime | Non
             # The builder received it, so the queue message was not lost.
             soon = len(lookups) <= _LOOKUPS_SOON
             return max(
-                history.release_at,
+                release_at,
                 unanswered + (min(LOOKUP_AGAIN, timeouts.requeue_after) if soon else timeouts.requeue_after),
             )
-        return max(history.release_at, queued + timeouts.requeue_after) if queued else history.release_at
+        return max(release_at, queued + timeouts.requeue_after) if queued else release_at
     if status is Status.RELEASING:
         return max(at + timeouts.requeue_after for at in moved)
     return None

@@ -257,6 +257,7 @@ class Builder:
                 arrived=row.created_at,
                 files_of=row.created_at,
                 own_folder=False,
+                still_current=_DropEvent().still_current,
             )
             content = self._gather(request, origin.document_versions, naming)
             registration = self._look_up(UUID(request_id), request, mailbox, claim)
@@ -542,8 +543,7 @@ class Builder:
             replace(trial, version=claim.version, created_at=claim.created_at, supplied=content.supplied)
             for trial in trials
         ]
-        documents = content.documents
-        if messages != list(trials) or any(message.documents != documents for message in composed):
+        if messages != list(trials) or composed[0].documents != content.documents:
             composed = self._compose_checked(messages, content)
         return _joined([self._store(request_id, message, claim, arrived, late_warning_at) for message in composed])
 

@@ -47,7 +47,7 @@ class NamingRequest:
     files_of: datetime
     own_folder: bool
     """Whether the request was dropped: the files are in the same folder, and no other encounter shares them."""
-    still_current: Callable[[], bool] = lambda: True
+    still_current: Callable[[], bool]
     """Ask whether no later request was dropped under the same key."""
 
 

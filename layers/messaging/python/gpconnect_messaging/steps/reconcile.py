@@ -131,7 +131,7 @@ class Reconciliation:
                         return recorded, False
                     reached, file = recorded, EntriesFile()
         parts = min(SLOTS, -(-(reached.entries + file.count) // self.entries_a_part)) or 1
-        return self._recorded(replace(reached, source=len(sources), position="", parts=parts), file), True
+        return self._recorded(replace(reached, parts=parts), file), True
 
     def _recorded(self, reached: Reckoning, file: EntriesFile) -> Reckoning | None:
         if file.count:
