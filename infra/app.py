@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from infra import environments
 from infra.configuration import Configuration
+from infra.library import MailboxSettingsError
 from infra.messaging_stack import MessagingStack
 from infra.pipeline.configuration import DELIVERY, Delivery
 from infra.pipeline.stack import PipelineStack
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         synthesize(options.environment, options.output)
-    except (ValidationError, environments.UnknownEnvironmentError, TypeError) as error:
+    except (ValidationError, MailboxSettingsError, environments.UnknownEnvironmentError, TypeError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     return 0
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def synthesize(name: str | None, output: Path | None = None) -> None:
     """Write the template of an environment or of the pipeline. None: the environment in the context.
 
-    Raises ValidationError, UnknownEnvironmentError, TypeError.
+    Raises ValidationError, MailboxSettingsError, UnknownEnvironmentError, TypeError.
     """
     # Under `cdk`, CDK's context wins over this one, and CDK_OUTDIR says where `cdk` reads the template.
     app = App(context=cdk_context(), outdir=str(output or os.environ.get("CDK_OUTDIR", "cdk.out")))

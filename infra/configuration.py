@@ -1,7 +1,7 @@
 """Configuration of an environment: frozen values, validated when they are made.
 
-A wrong value raises `pydantic.ValidationError`, which names the field; nothing is synthesized. The name of a time
-ends in the unit. A comment beside a field cites the source of an NHS figure.
+A wrong value raises `pydantic.ValidationError` or `MailboxSettingsError`, which names the field; nothing is
+synthesized. The name of a time ends in the unit. A comment beside a field cites the source of an NHS figure.
 """
 
 import math
@@ -11,13 +11,24 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from infra.library import OWN_MAILBOX_ID_RULE, is_mailbox_id
+from infra.library import BirthDateFormat as BirthDateFormat
+from infra.library import MailboxSettings as MailboxSettings
+from infra.library import PageSize as PageSize
+from infra.library import Release as Release
+from infra.library import Version as Version
+
 LIVE_MESH_HOST = "mesh-sync.spineservices.nhs.uk"
 UNITED_KINGDOM = "eu-west-2"
 """The region in London: patients' data stays in the United Kingdom."""
 LIVE_PDS_HOST = "api.service.nhs.uk"
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost"})
 
-_MESSAGE_DEFINITION = "https://fhir.nhs.uk/STU3/MessageDefinition/ITK-GPConnectSendDocument-MessageDefinition-1"
+
+def _mailbox_id(text: str) -> str:
+    if not is_mailbox_id(text):
+        raise ValueError(f"must be {OWN_MAILBOX_ID_RULE}")
+    return text
 
 
 def _without_trailing_slash(url: str) -> str:
@@ -33,9 +44,7 @@ EmailAddress = Annotated[str, Field(pattern=r"^[^@\s/:]+@[^@\s]+\.[^@\s]+$")]
 WebhookUrl = Annotated[str, Field(pattern=r"^https://[^/\s?#@]+(/[^\s#]*)?$")]
 """An https endpoint that answers SNS's subscription confirmation. A secret, if any, is in the path."""
 Contact = EmailAddress | WebhookUrl
-MailboxId = Annotated[str, Field(pattern=r"^[A-Z0-9]{5,32}$")]
-ConceptId = Annotated[str, Field(pattern=r"^[1-9][0-9]{5,17}$")]
-OdsCode = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$")]
+MailboxId = Annotated[str, AfterValidator(_mailbox_id)]
 MeshUrl = Annotated[str, Field(pattern=r"^https?://[^/\s?#]+(/[^\s?#]*)?$"), AfterValidator(_without_trailing_slash)]
 
 
@@ -72,33 +81,6 @@ class Pds(Settings):
 
     url: PdsUrl
     requests_per_second: int = Field(default=5, ge=1, le=1000)
-
-
-class MailboxSettings(Settings):
-    """A sending mailbox: the organisation and the form of the messages. Published as the mailbox's parameter."""
-
-    mailbox: MailboxId
-    ods_code: OdsCode
-    specification: Literal["1.5", "2.0"] = "2.0"
-    birth_date_format: Literal["YYYYMMDD", "DDMMYYYY"] = "YYYYMMDD"
-    message_definition: str = _MESSAGE_DEFINITION
-    max_message_bytes: int = Field(default=5_000_000, gt=0, le=20_000_000_000)
-    document_types: tuple[ConceptId, ...] = ()
-    """SNOMED CT document types that NHS England approved for this sender, beyond those for all senders."""
-    infrastructure_acknowledgement_seconds: int = Field(default=86_400, gt=0)
-    business_acknowledgement_seconds: int = Field(default=432_000, gt=0)
-    pds_lookup: bool = False
-    """Whether the builder asks PDS for a patient's registered practice. Needs the environment's `pds`."""
-    escalate_after_seconds: int = Field(default=14_400, gt=0)
-    """Time from the first delivery of a notification about this mailbox to escalation, unless it is acknowledged."""
-    # A report is sent within three hours of the last update, newest version only: GPCM-SD-CS-075, GPCM-SD-CS-076.
-    hold_window_seconds: int = Field(default=9_900, ge=0, le=10_800)
-    warn_before_seconds: int = Field(default=600, gt=0, lt=10_800)
-    """How long before the end of the three hours a person is notified of an unsent report (GPCM-SD-CS-075)."""
-    release: Literal["automatic", "by a person"] = "automatic"
-    """Who releases a held request (GPCM-SD-CS-074)."""
-    further_ods_codes: tuple[OdsCode, ...] = ()
-    """Further ODS codes of the sending organisation: it never sends to itself (GPCM-SD-CS-071)."""
 
 
 class OrganisationContacts(Settings):

@@ -1,6 +1,6 @@
 """The one secret that ids are derived with in tests."""
 
-from gpconnect_messaging.requests.identity import EncounterIdentifiers, Identifiers
+from gpconnect_messaging.derived_ids import EncounterIdentifiers, Identifiers
 
 SECRET = "a secret for tests, which derives no id of a deployment"
 IDENTIFIERS = Identifiers(SECRET.encode())

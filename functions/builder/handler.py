@@ -18,15 +18,15 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from gpconnect_messaging import wiring
+from gpconnect_messaging.drop_keys import is_request
 from gpconnect_messaging.json_reading import read_json
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import Origin
+from gpconnect_messaging.mailboxes.senders import sender_of_queue
 from gpconnect_messaging.metrics import measured
 from gpconnect_messaging.pds.errors import Authentication, CredentialsError, RetryLater
 from gpconnect_messaging.queues import QUEUED_AT, first_queued
-from gpconnect_messaging.requests.drop_keys import is_request
 from gpconnect_messaging.requests.models import DEEPEST, LARGEST_REQUEST
-from gpconnect_messaging.requests.senders import sender_of_queue
 from gpconnect_messaging.safe_errors import describe
 from gpconnect_messaging.settings import BuilderSettings
 from gpconnect_messaging.stated_times import read_stated

@@ -36,7 +36,7 @@ class Mailboxes(Construct):
                 f"Settings{settings.mailbox}",
                 parameter_name=f"{self.parameter_prefix}/{settings.mailbox}",
                 description=f"How mailbox {settings.mailbox} sends",
-                string_value=settings.model_dump_json(),
+                string_value=settings.to_json(),
             )
             self._secret(
                 f"Credentials{settings.mailbox}",

@@ -4,13 +4,16 @@ import ast
 import inspect
 import json
 import textwrap
+from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
+from enum import StrEnum
 from itertools import pairwise
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from gpconnect_messaging.mailboxes.settings import RULES, MailboxSettings
 from gpconnect_messaging.requests import fields as request_fields
 from gpconnect_messaging.requests.schema import request_schema
 from gpconnect_messaging.requests.times import DATE_PATTERN, TIME_PATTERN
@@ -58,12 +61,14 @@ def configuration_page() -> str:
         if inspect.isclass(value) and issubclass(value, configuration.Settings) and value is not configuration.Settings
     ]
     groups.sort(key=lambda group: (group is not configuration.Configuration, inspect.getsourcelines(group)[1]))
+    mailbox_page = _section(MailboxSettings, [_mailbox_setting(field) for field in fields(MailboxSettings)])
     return page(
         "Configuration, field by field",
-        "`infra/configuration.py`",
+        "`infra/configuration.py` and `gpconnect_messaging/mailboxes/settings.py`",
         "An environment is one file in `infra/environments`; [Deploy](../deploy.md) says how to use them. A wrong "
         "value stops the synthesis; the error names the field.",
         *(_group(group) for group in groups),
+        mailbox_page,
     )
 
 
@@ -192,6 +197,16 @@ def _group(settings: type[BaseModel]) -> str:
         rows.append(
             (code(name), _annotation(field.annotation), default_cell, _sentences(documented.get(name, ""), constraint))
         )
+    return _section(settings, rows)
+
+
+def _mailbox_setting(field: Field[Any]) -> tuple[str, str, str, str]:
+    default = "required" if field.default is MISSING else code(_shown(_plain(field.default)))
+    form = RULES[field.name].words.removeprefix("must be ")
+    return code(field.name), form, default, _sentences(_documented(MailboxSettings).get(field.name, ""))
+
+
+def _section(settings: type, rows: Sequence[tuple[str, ...]]) -> str:
     about = _first_paragraph(inspect.getdoc(settings) or "")
     return f"## {settings.__name__}\n\n{about}\n\n{table(('field', 'form', 'default', 'what it is'), rows)}"
 
@@ -218,7 +233,7 @@ def _annotation(kind: Any) -> str:
         return " or ".join(dict.fromkeys(_annotation(choice) for choice in get_args(kind)))
     if hasattr(kind, "__metadata__"):
         return _annotation(get_args(kind)[0])
-    if inspect.isclass(kind) and issubclass(kind, configuration.Settings):
+    if inspect.isclass(kind) and issubclass(kind, configuration.Settings | MailboxSettings):
         return f"[{kind.__name__}](#{kind.__name__.lower()})"
     return {"str": "text", "int": "whole number", "bool": "true or false"}[kind.__name__]
 
@@ -233,6 +248,10 @@ def _default(field: Field[Any]) -> str:
     if field.default is MISSING:
         return "the function does not start"
     return code(field.default) if field.default != "" else "off"
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, StrEnum) else value
 
 
 def _shown(value: Any) -> str:

@@ -8,6 +8,7 @@ from infra.configuration import (
     Pds,
     QueueFunctionLimits,
     Timings,
+    Version,
 )
 
 CONFIGURATION = Configuration(
@@ -24,7 +25,7 @@ CONFIGURATION = Configuration(
         MailboxSettings(
             mailbox="Y90001OT001",
             ods_code="Y90001",
-            specification="2.0",
+            specification=Version.V2_0,
             infrastructure_acknowledgement_seconds=12,
             business_acknowledgement_seconds=12,
             escalate_after_seconds=6,
@@ -33,7 +34,7 @@ CONFIGURATION = Configuration(
         MailboxSettings(
             mailbox="Y90002OT001",
             ods_code="Y90002",
-            specification="1.5",
+            specification=Version.V1_5,
             infrastructure_acknowledgement_seconds=12,
             business_acknowledgement_seconds=12,
             escalate_after_seconds=6,

@@ -25,6 +25,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from gpconnect_messaging.derivation import IdentifiersSecretError, read_identifiers
+from gpconnect_messaging.derived_ids import Identifiers
 from gpconnect_messaging.enabled import EnabledParts
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.balances import Balances
@@ -39,12 +40,10 @@ from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.legal_hold import LegalHold
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
-from gpconnect_messaging.mailboxes.senders import SenderDirectory
+from gpconnect_messaging.mailboxes.senders import SenderDirectory, SenderSettingsError
 from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.replay.tools import ReplayTools, replay_tools
-from gpconnect_messaging.requests.identity import Identifiers
-from gpconnect_messaging.requests.senders import SenderSettingsError
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings, SettingsError
 from gpconnect_messaging.steps.operator_actions import OperatorActions
 from gpconnect_messaging.storage import DropBucket, Evidence, Outbox

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, islice
 
-from gpconnect_messaging.requests.drop_keys import is_request
+from gpconnect_messaging.drop_keys import is_request
 from gpconnect_messaging.storage import DropBucket, ListedObject
 
 MOST_LOOKED_AT = 1_000

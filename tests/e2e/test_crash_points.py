@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.ledger.lifecycle import Timeouts
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.connections import MeshConnections
@@ -25,7 +26,6 @@ from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDire
 from gpconnect_messaging.mesh.client import MeshClient
 from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import SendQueue
-from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.steps.build import Builder
 from gpconnect_messaging.steps.poll import Poller
 from gpconnect_messaging.steps.send import Sender

@@ -4,7 +4,7 @@ import json
 from typing import Any
 from uuid import UUID, uuid5
 
-from gpconnect_messaging.requests.identity import Identifiers, encounter_key_of
+from gpconnect_messaging.derived_ids import Identifiers, encounter_key_of
 from infra.local.run import LocalRun
 from tests.e2e.conftest import Product
 

@@ -1,5 +1,7 @@
 """A wrong environment is refused before anything is synthesized, by the name of the field that is wrong."""
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from infra.configuration import (
     Retention,
     Timings,
 )
+from infra.library import RULES, MailboxSettingsError
 from tests.infra.templates import production, with_changes, with_deployment
 
 MAILBOX = MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001")
@@ -89,8 +92,39 @@ def test_a_wrong_value_is_refused_by_its_name(field: str, wrong: Any) -> None:
     ],
 )
 def test_a_wrong_mailbox_is_refused_by_the_name_of_its_field(field: str, wrong: Any) -> None:
-    with pytest.raises(ValidationError, match=field):
+    with pytest.raises(MailboxSettingsError, match=f"mailbox settings: {field}: must be"):
         MailboxSettings(**{"mailbox": "Y90001OT001", "ods_code": "Y90001", field: wrong})
+
+
+@pytest.mark.parametrize("field", RULES)
+def test_every_rule_of_the_functions_reader_is_a_rule_of_the_configuration(field: str) -> None:
+    """The check digit of a document type is one: it would otherwise block every request of the mailbox."""
+    given: dict[str, Any] = {"mailbox": "Y90001OT001", "ods_code": "Y90001"}
+    wrongs: tuple[object, ...] = (
+        None,
+        "",
+        "a b",
+        "9434765919",
+        0,
+        -1,
+        10**12,
+        True,
+        1.5,
+        "2.0",
+        "no",
+        ["373942006"],
+        [1],
+        {},
+    )
+    refused = 0
+    for wrong in wrongs:
+        try:
+            RULES[field].read(wrong)
+        except ValueError:
+            refused += 1
+            with pytest.raises(MailboxSettingsError, match=f"mailbox settings: {field}: must be"):
+                MailboxSettings(**(given | {field: wrong}))
+    assert refused >= 6
 
 
 @pytest.mark.parametrize(
@@ -100,7 +134,7 @@ def test_a_wrong_mailbox_is_refused_by_the_name_of_its_field(field: str, wrong: 
         ({"mesh_url": "https://msg.intspineservices.nhs.uk"}, "mesh_url"),
         ({"account": None}, "account"),
         ({"keep_data": False}, "keep_data"),
-        ({"mailboxes": (MAILBOX.model_copy(update={"hold_window_seconds": 0}),)}, "hold_window_seconds"),
+        ({"mailboxes": (replace(MAILBOX, hold_window_seconds=0),)}, "hold_window_seconds"),
         ({"deployment": Deployment(traffic_shift="all at once", evidence_lock_days=30)}, "traffic_shift"),
         (
             {
@@ -180,7 +214,7 @@ def test_every_run_of_the_poller_that_can_overlap_has_its_place() -> None:
 
 
 def test_mailboxes_default_to_the_current_specification() -> None:
-    assert MAILBOX.model_dump() == {
+    assert json.loads(MAILBOX.to_json()) == {
         "mailbox": "Y90001OT001",
         "ods_code": "Y90001",
         "specification": "2.0",
@@ -189,7 +223,8 @@ def test_mailboxes_default_to_the_current_specification() -> None:
             "https://fhir.nhs.uk/STU3/MessageDefinition/ITK-GPConnectSendDocument-MessageDefinition-1"
         ),
         "max_message_bytes": 5_000_000,
-        "document_types": (),
+        "report_page": "letter",
+        "document_types": [],
         "infrastructure_acknowledgement_seconds": 86_400,
         "business_acknowledgement_seconds": 432_000,
         "pds_lookup": False,
@@ -197,7 +232,7 @@ def test_mailboxes_default_to_the_current_specification() -> None:
         "hold_window_seconds": 9_900,
         "warn_before_seconds": 600,
         "release": "automatic",
-        "further_ods_codes": (),
+        "further_ods_codes": [],
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from gpconnect_messaging.documents.gate import limits
 from infra import environments
-from infra.configuration import MailboxSettings
+from infra.configuration import MailboxSettings, Version
 from tests.infra.templates import Template, referred, synthesize, with_changes, with_deployment
 
 SECRET = "AWS::SecretsManager::Secret"
@@ -152,7 +152,7 @@ def test_an_environment_may_let_active_content_pass_and_keeps_room_for_opening_d
 
 def test_another_organisation_is_a_line_of_configuration_and_changes_no_other_resource(tmp_path: Path) -> None:
     dev = environments.load("dev")
-    another = MailboxSettings(mailbox="Y90003OT001", ods_code="Y90003", specification="1.5")
+    another = MailboxSettings(mailbox="Y90003OT001", ods_code="Y90003", specification=Version.V1_5)
     one = synthesize(dev, tmp_path / "one")
     two = synthesize(with_changes(dev, mailboxes=(*dev.mailboxes, another)), tmp_path / "two")
     before, after = one.body["Resources"], two.body["Resources"]

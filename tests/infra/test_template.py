@@ -541,7 +541,7 @@ def test_each_mailbox_has_its_settings_and_its_secret_under_this_environment(tem
     parameters = template.of_type("SSM::Parameter").values()
     published = {parameter["Name"]: json.loads(parameter["Value"]) for parameter in parameters}
     assert published == {
-        f"/{prefix}/mailboxes/{mailbox}": settings.model_dump(mode="json") for mailbox, settings in mailboxes.items()
+        f"/{prefix}/mailboxes/{mailbox}": json.loads(settings.to_json()) for mailbox, settings in mailboxes.items()
     }
     secrets = template.of_type("SecretsManager::Secret").values()
     assert {secret["Name"] for secret in secrets} == {

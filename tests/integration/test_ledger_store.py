@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from gpconnect_messaging.derived_ids import REGISTERED_PRACTICE
 from gpconnect_messaging.ledger.event_feed import EventFeed
 from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory, NotificationType, Status, Timeouts
 from gpconnect_messaging.ledger.notifications import NotificationStore
@@ -21,7 +22,6 @@ from gpconnect_messaging.ledger.precedence import RequestTimes
 from gpconnect_messaging.ledger.records import MessageRecord, OpenNotification, Origin, Received
 from gpconnect_messaging.ledger.search import Search
 from gpconnect_messaging.ledger.store import Ledger
-from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE
 from infra.local.run import LocalRun
 from tests.dynamodb_local.engine import EngineUnavailableError, dynamodb_local
 from tests.identifiers import ids_of, key_of

@@ -19,7 +19,7 @@ import httpx
 import pytest
 from boto3.s3.transfer import TransferConfig
 
-from gpconnect_messaging.requests.drop_keys import is_request
+from gpconnect_messaging.drop_keys import is_request
 from infra.local.run import LocalRun
 from infra.local.scenarios import OUTCOMES
 from infra.local.schedules import FunctionFailedError, invoke

@@ -21,6 +21,8 @@ from unittest.mock import patch
 
 from gpconnect_messaging import draft_messages, storage
 from gpconnect_messaging.conformance import broken_musts
+from gpconnect_messaging.derived_ids import request_again_id
+from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.itk3.compose import compose
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.itk3.message import Message
@@ -32,6 +34,7 @@ from gpconnect_messaging.ledger.drop_passes import DropPasses
 from gpconnect_messaging.ledger.lifecycle import OFFERS_BEFORE_TOLD, EventType, MessageHistory, Status, Timeouts
 from gpconnect_messaging.ledger.notifications import NotificationStore
 from gpconnect_messaging.ledger.orders import OrderBook
+from gpconnect_messaging.ledger.reconciliation import Balance
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import in_time, item, time
@@ -40,12 +43,9 @@ from gpconnect_messaging.mailboxes.settings import Release as ReleasedBy
 from gpconnect_messaging.mesh.chunking import Chunking
 from gpconnect_messaging.notifications import Delivery, Notifier
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
-from gpconnect_messaging.reconciliation import Balance
 from gpconnect_messaging.replay.policy import ResendMode
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.replay.resend import Choice, Resend
-from gpconnect_messaging.requests.identity import request_again_id
-from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.steps import build
 from gpconnect_messaging.steps.build import Builder
 from gpconnect_messaging.steps.due_work import Sweep

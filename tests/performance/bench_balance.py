@@ -31,9 +31,9 @@ from gpconnect_messaging import wiring
 from gpconnect_messaging.balance_entries import write_left_open
 from gpconnect_messaging.ledger.balances import Balances, Reckoning
 from gpconnect_messaging.ledger.lifecycle import Status, Timeouts
+from gpconnect_messaging.ledger.reconciliation import Balance, LeftOpen
 from gpconnect_messaging.ledger.table import SHARDS, item
 from gpconnect_messaging.mesh.client import MeshClient
-from gpconnect_messaging.reconciliation import Balance, LeftOpen
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.steps.reconcile import Reconciliation, Unfinished
 from gpconnect_messaging.storage import Evidence

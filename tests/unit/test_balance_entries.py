@@ -19,7 +19,8 @@ from gpconnect_messaging.balance_entries import (
     write_left_open,
 )
 from gpconnect_messaging.ledger.lifecycle import Status
-from gpconnect_messaging.reconciliation import MOST_LISTED, Balance, LeftOpen, Receipt, Row, Unmatched, balance
+from gpconnect_messaging.ledger.reconciliation import MOST_LISTED, Balance, LeftOpen, Row, Unmatched, balance
+from gpconnect_messaging.storage import Receipt
 
 DAY = date(2026, 11, 20)
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)

@@ -11,9 +11,9 @@ import pytest
 from gpconnect_messaging.conformance.headers import Headers
 from gpconnect_messaging.conformance.validation import validate_bytes
 from gpconnect_messaging.draft_messages import draft_messages, require_in_order
+from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.requests.models import parse_request
-from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from tests.examples import CREATED_AT, MAILBOXES, REQUESTS, messages_of, request_data, written
 from tests.identifiers import IDENTIFIERS

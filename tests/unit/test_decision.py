@@ -11,7 +11,7 @@ from gpconnect_messaging.mailboxes.settings import MailboxSettings, Release
 from tests.examples import a_request
 
 ARRIVED = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
-MAILBOX = MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001", further_ods_codes=frozenset({"Y90009"}))
+MAILBOX = MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001", further_ods_codes=("Y90009",))
 WINDOW = timedelta(hours=2, minutes=45)
 
 

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from gpconnect_messaging.requests.nhs_number import NumberRange
+from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.settings import BuilderSettings, SenderSettings, SettingsError
 
 BUILDER = {

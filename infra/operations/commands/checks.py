@@ -11,9 +11,9 @@ import typer
 from rich.text import Text
 
 from gpconnect_messaging.documents.gate import DocumentGate
+from gpconnect_messaging.drop_keys import is_request
 from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.ledger.lifecycle import EventType
-from gpconnect_messaging.requests.drop_keys import is_request
 from gpconnect_messaging.requests.models import DEEPEST, Request, parse
 from gpconnect_messaging.requests.plausibility import implausible_withdrawal
 from gpconnect_messaging.requests.refusal import RequestRefusedError

@@ -12,11 +12,11 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from gpconnect_messaging.drop_keys import is_request
+from gpconnect_messaging.identifiers import is_nhs_number
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import Summary
-from gpconnect_messaging.requests.drop_keys import is_request
 from gpconnect_messaging.requests.models import Request, parse
-from gpconnect_messaging.requests.nhs_number import is_nhs_number
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from infra.local.requests import REQUESTS, Dropped, drop, drop_folder, request_of
 from infra.operations.command_line import CommandContext, ExitStatus, InputError, Panel, command

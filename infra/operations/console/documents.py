@@ -14,9 +14,9 @@ from starlette.responses import Response
 from gpconnect_messaging.documents import wording
 from gpconnect_messaging.documents.page import View
 from gpconnect_messaging.documents.reading import Document, Facts, Reading, UnreadableMessageError, read_message
-from gpconnect_messaging.documents.types import media_type
 from gpconnect_messaging.ledger.lifecycle import EventType
 from gpconnect_messaging.ledger.records import MessageRecord
+from gpconnect_messaging.media_types import media_type
 from gpconnect_messaging.operators import ReasonError, checked_reason
 from gpconnect_messaging.storage import DamagedMessageError, NotThereError
 from infra.operations.console.answering import Form

@@ -10,9 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gpconnect_messaging.identifiers import is_mailbox_id, is_nhs_number
 from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.ledger.records import AuditEvent
-from gpconnect_messaging.requests.nhs_number import is_nhs_number
 from infra.operations import messages
 from infra.operations.console import flow_diagram
 from infra.operations.console.actions import DONE, actions_for
@@ -28,7 +28,6 @@ ROWS = 50
 _SHOWN = 200
 """The most messages of one encounter that a page shows."""
 _REFERENCE = re.compile(r"[A-Za-z0-9_-]{8,64}")
-_MAILBOX = re.compile(r"[A-Z0-9]{5,32}")
 TROUBLED = frozenset(status for status in Status if mood(status) in {Mood.BAD, Mood.WAITS})
 """Statuses of messages that failed or are late. The notifications say whether an operator must still act."""
 OPEN = frozenset(status for status in Status if not status.settled)
@@ -119,7 +118,7 @@ class MessagePages:
         encounter, mailbox = form.get("encounter", "").strip(), form.get("encounter-mailbox", "")
         if not encounter:
             return self._list(request, {"encounter": "Enter the encounter as the sending system calls it"})
-        if not _MAILBOX.fullmatch(mailbox):
+        if not is_mailbox_id(mailbox):
             return self._list(request, {"encounter-mailbox": "Choose the mailbox of the encounter"})
         environment = self._context.environment
         summaries = environment.search.of_encounter(environment.identifiers().of_encounter(mailbox, encounter).key)
@@ -219,7 +218,7 @@ def _filters(request: Request) -> Filters:
     if status and statuses is None:
         problems["status"] = "Choose a status from the list"
         values["status"] = ""
-    if mailbox and not _MAILBOX.fullmatch(mailbox):
+    if mailbox and not is_mailbox_id(mailbox):
         problems["mailbox"] = "Choose a mailbox from the list"
         mailbox = values["mailbox"] = ""
     times: dict[str, datetime] = {}

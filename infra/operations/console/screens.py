@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from gpconnect_messaging.documents.wording import uk_local
 from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.stated_times import uk_local
 from infra.operations.console.message_cache import MessageCache
 from infra.operations.console.security import operator_of
 from infra.operations.messages import ORDER, mood

@@ -12,9 +12,9 @@ from pypdf import PdfReader
 
 from gpconnect_messaging.documents import wording
 from gpconnect_messaging.documents.report import ReportRenderer, with_report
-from gpconnect_messaging.documents.report_designs import PageSize, designed
+from gpconnect_messaging.documents.report_designs import designed
 from gpconnect_messaging.requests.models import Request
-from gpconnect_messaging.specification import ReportDesign
+from gpconnect_messaging.specification import PageSize, ReportDesign
 from tests.examples import ROOT, a_request, spec_file
 from tests.unit.documents.page_reading import notes_of, overlaps, pieces, squeezed, text_of
 

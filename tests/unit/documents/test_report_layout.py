@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
-from gpconnect_messaging.documents.report_designs import NHS_BLUE, NHS_LIGHT_BLUE, PageSize
+from gpconnect_messaging.documents.report_designs import NHS_BLUE, NHS_LIGHT_BLUE
+from gpconnect_messaging.specification import PageSize
 from tests.examples import a_request, spec_file
 from tests.unit.documents.page_reading import Piece, pieces
 from tests.unit.documents.test_report import SAMPLE, render

@@ -1,7 +1,7 @@
 import pytest
 
 from gpconnect_messaging.documents.gate import DocumentGate
-from gpconnect_messaging.documents.types import declared_charset, document_type, media_type, supported_types
+from gpconnect_messaging.media_types import declared_charset, document_type, media_type, supported_types
 from tests.unit.documents.gate_files import a_pdf, picture
 
 FILES = {

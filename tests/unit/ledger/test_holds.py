@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from gpconnect_messaging.derived_ids import REGISTERED_PRACTICE
 from gpconnect_messaging.ledger.holds import Held, HeldItems, UnknownMessageError
 from gpconnect_messaging.ledger.lifecycle import MessageHistory, Timeouts, held
 from gpconnect_messaging.ledger.precedence import RequestTimes
 from gpconnect_messaging.ledger.records import MessageRecord, Origin, Received
 from gpconnect_messaging.ledger.store import Ledger
-from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE
 from tests.identifiers import ids_of, key_of
 from tests.in_memory import Clock, Table
 from tests.unit.ledger.events import BUILT, accepted, at, response, started

@@ -16,10 +16,10 @@ from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.balances import Balances, Reckoning
 from gpconnect_messaging.ledger.lifecycle import Timeouts
 from gpconnect_messaging.ledger.notifications import NotificationStore
+from gpconnect_messaging.ledger.reconciliation import Balance
 from gpconnect_messaging.ledger.records import Notification, OpenNotification, Received
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import LedgerBusyError
-from gpconnect_messaging.reconciliation import Balance
 from tests.in_memory import Clock, TableInTransactions
 
 MAILBOX, NOON = "Y90001OT001", datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from gpconnect_messaging.identifiers import NumberRange, is_nhs_number, number_range
 from gpconnect_messaging.pds.answers import Found
 from gpconnect_messaging.pds.errors import RetryLater
-from gpconnect_messaging.requests.nhs_number import NumberRange, is_nhs_number, number_range
 from infra.local.pds import people
 from infra.local.pds.service import Asked
 from tests.local_pds import World

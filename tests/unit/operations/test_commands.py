@@ -20,9 +20,9 @@ from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.balances import Reckoning
 from gpconnect_messaging.ledger.lifecycle import NotificationType, Status
+from gpconnect_messaging.ledger.reconciliation import Balance, MailboxBalance
 from gpconnect_messaging.ledger.records import QUARANTINED, Received
 from gpconnect_messaging.notifications import NOTIFICATION_TEXTS
-from gpconnect_messaging.reconciliation import Balance, MailboxBalance
 from infra.local.requests import drop_folder
 from infra.operations.command_line import ExitStatus, app
 from infra.operations.commands import checks, notifications, requests

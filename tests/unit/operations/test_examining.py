@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from gpconnect_messaging.reconciliation import DropFindings
+from gpconnect_messaging.ledger.reconciliation import DropFindings
 from infra.operations import unannounced
 from infra.operations.doctor import Finding, drop_examined, flow_examined
 from tests.identifiers import IDENTIFIERS

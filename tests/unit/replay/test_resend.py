@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from gpconnect_messaging.derived_ids import request_again_id
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.lifecycle import EventType, Status
@@ -15,7 +16,6 @@ from gpconnect_messaging.operators import ActorError
 from gpconnect_messaging.replay.policy import ResendAction, ResendMode
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.replay.resend import Choice, ChoiceError, Proposal, Resend
-from gpconnect_messaging.requests.identity import request_again_id
 from gpconnect_messaging.steps.build import UnknownRequestError
 from tests.examples import request_data
 from tests.identifiers import IDENTIFIERS, key_of

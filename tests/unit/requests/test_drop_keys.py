@@ -2,7 +2,7 @@
 
 import pytest
 
-from gpconnect_messaging.requests.drop_keys import EVENT_PATTERN, is_request
+from gpconnect_messaging.drop_keys import EVENT_PATTERN, is_request
 
 
 def announced(key: str) -> bool:

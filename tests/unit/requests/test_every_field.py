@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
+from gpconnect_messaging.request_rules import _use_case
 from gpconnect_messaging.requests.models import Request, Withdrawal, parse
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
-from gpconnect_messaging.requests.rules import _use_case
 from gpconnect_messaging.requests.schema import ONLY_THE_PRODUCT_KNOWS, request_schema
 from tests.unit.requests.every_field import (
     EVERYTHING,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gpconnect_messaging.requests.identity import (
+from gpconnect_messaging.derived_ids import (
     SHORTEST_SECRET,
     EncounterIdentifiers,
     Identifiers,

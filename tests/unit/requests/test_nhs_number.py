@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpconnect_messaging.requests.nhs_number import NumberRange, is_nhs_number, number_range
+from gpconnect_messaging.identifiers import NumberRange, is_nhs_number, number_range
 
 
 @pytest.mark.parametrize("number", ["9658218865", "9658218873", "9658218881", "9693632109", "9733162043", "9990000018"])

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from gpconnect_messaging.requests.nhs_number import NumberRange
-from gpconnect_messaging.requests.rules import broken_rules
+from gpconnect_messaging.identifiers import NumberRange
+from gpconnect_messaging.request_rules import broken_rules
 from gpconnect_messaging.specification import Version
 from tests.examples import CREATED_AT, MAILBOXES, a_request
 

@@ -9,15 +9,15 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpconnect_messaging.mailboxes.senders import SenderDirectory
-from gpconnect_messaging.requests.models import Withdrawal
-from gpconnect_messaging.requests.senders import (
+from gpconnect_messaging.mailboxes.senders import (
     Sender,
+    SenderDirectory,
     SenderSettingsError,
-    broken_sender_rules,
     queue_name,
     sender_of_queue,
 )
+from gpconnect_messaging.request_rules import broken_sender_rules
+from gpconnect_messaging.requests.models import Withdrawal
 from tests.examples import a_request, request_data
 
 HUB = Sender(name="hub", prefix="hub/", mailboxes=("Y90001OT001", "Y90001OT002"))

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.ledger.lifecycle import EventType, Status, Timeouts
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.mesh.models import OutboundMessage, SendReceipt
 from gpconnect_messaging.notifications import Notifier
-from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.steps.build import Builder, BuildResult
 from gpconnect_messaging.steps.due_work import Sweep
 from gpconnect_messaging.steps.operator_actions import OperatorActions

@@ -8,11 +8,11 @@ from typing import Any
 
 from gpconnect_messaging.ledger.balances import Balances
 from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory, Timeouts, held, release_started, released
+from gpconnect_messaging.ledger.reconciliation import Balance
 from gpconnect_messaging.ledger.records import MessageRecord
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mesh.errors import NotFound
 from gpconnect_messaging.notifications import Notifier
-from gpconnect_messaging.reconciliation import Balance
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.steps.reconcile import Reconciliation
 from gpconnect_messaging.storage import Evidence

@@ -9,9 +9,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ParamValid
 
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.table import LedgerBusyError
+from gpconnect_messaging.mailboxes.senders import SenderSettingsError
 from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
 from gpconnect_messaging.pds.errors import CredentialsError, Unavailable
-from gpconnect_messaging.requests.senders import SenderSettingsError
 from gpconnect_messaging.steps.attempts import KILLED, Attempts
 from gpconnect_messaging.steps.build import BuildResult, UnknownRequestError
 from gpconnect_messaging.steps.waiting import NotReadyError

@@ -4,9 +4,9 @@ from typing import Any, cast
 import pytest
 
 from gpconnect_messaging.documents.opened import OpenedFile
+from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.specification import Version
 from gpconnect_messaging.steps.build import Builder, _RequestContent

@@ -14,8 +14,8 @@ from PIL import Image
 
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.requests.models import parse_request
-from gpconnect_messaging.requests.redaction import redacted
 from gpconnect_messaging.specification import Version
+from gpconnect_messaging.usecases.redaction import redacted
 from tests.examples import MAILBOXES, REQUESTS, request_data
 from tests.unit.documents.page_reading import squeezed, text_of
 from tests.unit.steps.test_other_recipients import Product

@@ -11,9 +11,9 @@ from gpconnect_messaging import storage
 from gpconnect_messaging.ledger.balances import Balances
 from gpconnect_messaging.ledger.drop_passes import DropPass, DropPasses, Listing
 from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.ledger.reconciliation import DropFindings
 from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import IntakeQueue
-from gpconnect_messaging.reconciliation import DropFindings
 from gpconnect_messaging.steps.list_drop import ListDrop
 from gpconnect_messaging.storage import DropBucket, NotThereError, Receiver
 from tests.identifiers import IDENTIFIERS

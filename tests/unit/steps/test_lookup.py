@@ -101,7 +101,13 @@ def test_a_mailbox_that_asks_a_pds_that_is_not_there_is_a_fault_of_the_deploymen
 @pytest.mark.requirement("GPCM-SD-CS-071", "GPCM-SD-083")
 @pytest.mark.parametrize(("nhs_number", "birth_date"), [("9990000085", "1991-09-15"), ("9990000093", "1993-02-11")])
 def test_a_patient_of_the_senders_own_practice_needs_no_message(nhs_number: str, birth_date: str) -> None:
-    product = Asking(ods_code="Y90001", further_ods_codes=frozenset({"Y90003", "Y90013"}))
+    product = Asking(
+        ods_code="Y90001",
+        further_ods_codes=(
+            "Y90003",
+            "Y90013",
+        ),
+    )
     request = product.asks_for(nhs_number, "Testhaven", birth_date)
     assert request.status is Status.NOT_REQUIRED
     (event,) = product.row(request.message_id).history.of(EventType.NOT_REQUIRED)
@@ -110,7 +116,7 @@ def test_a_patient_of_the_senders_own_practice_needs_no_message(nhs_number: str,
 
 @pytest.mark.requirement("GPCM-SD-CS-071")
 def test_what_is_not_certain_makes_no_message_unnecessary() -> None:
-    product = Asking(further_ods_codes=frozenset({"Y90003"}))
+    product = Asking(further_ods_codes=("Y90003",))
     held = product.asks_for("9990000085", "Anybody", "1991-09-15")
     assert held.status is Status.HELD, "it may be another patient"
     (event,) = product.row(held.message_id).history.of(EventType.HELD)
@@ -122,7 +128,7 @@ def test_what_is_not_certain_makes_no_message_unnecessary() -> None:
 
 @pytest.mark.requirement("GPCM-SD-CS-071")
 def test_a_patient_who_joins_the_sender_while_the_request_is_held_needs_no_message_either() -> None:
-    product = Asking(further_ods_codes=frozenset({"Y90003"}))
+    product = Asking(further_ods_codes=("Y90003",))
     request = product.asks()
     assert request.status is Status.HELD
     product.moves(WRIGHT, "Y90003")
@@ -242,7 +248,7 @@ def test_a_second_difference_is_told_too_since_it_waits_for_a_second_decision() 
 
 @pytest.mark.requirement("GPCM-SD-CS-071")
 def test_of_two_builders_the_one_that_hears_otherwise_of_pds_does_not_undo_what_the_other_did() -> None:
-    product = Asking(ods_code="Y90001", further_ods_codes=frozenset({"Y90003"}))
+    product = Asking(ods_code="Y90001", further_ods_codes=("Y90003",))
     request = product.asks()
     product.time.advance(WINDOW)
     product.sweep.run()

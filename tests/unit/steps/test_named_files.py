@@ -150,6 +150,22 @@ def test_two_reports_in_the_second_of_the_request_are_one_only_if_they_are_equal
         assert "it is not certain which content it means" in folder.why(folder.build_after_the_wait("A"))
 
 
+def test_a_report_of_the_same_second_that_another_request_received_leaves_no_choice_of_a_later_one(
+    folder: OneFolder,
+) -> None:
+    """The version before is this request's if the other's came after it, and is not if it came before."""
+    folder.file("A")
+    folder.time.advance(SECOND)
+    folder.request("A")
+    folder.file("B")
+    folder.time.advance(SECOND)
+    folder.request("B")
+    assert folder.carries(folder.build("B"), "B")
+    folder.time.advance(SECOND)
+    folder.file("C")
+    assert "it is not certain which content it means" in folder.why(folder.build_after_the_wait("A"))
+
+
 STEPS = st.lists(
     st.tuples(st.sampled_from("ABC"), st.booleans(), st.sampled_from([0, 1, 30]), st.sampled_from([0, 1, 30])),
     min_size=2,

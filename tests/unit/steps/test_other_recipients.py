@@ -13,6 +13,7 @@ from gpconnect_messaging import draft_messages
 from gpconnect_messaging.conformance import Finding
 from gpconnect_messaging.conformance.checks.check import Level as Binding
 from gpconnect_messaging.conformance.validation import Verdict as Judged
+from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.itk3.compose import ComposedMessage
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.itk3.responses import Outcome
@@ -26,7 +27,6 @@ from gpconnect_messaging.mesh.errors import MeshError, Refused, RetryLater
 from gpconnect_messaging.mesh.models import EndpointLookup, Mailbox, OutboundMessage, ReceivedMessage, SendReceipt
 from gpconnect_messaging.notifications import Notifier, write
 from gpconnect_messaging.pds.answers import Practice
-from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.steps.build import Builder, BuildResult
 from gpconnect_messaging.steps.lookup import Registration
 from gpconnect_messaging.steps.poll import Poller

@@ -18,10 +18,10 @@ from gpconnect_messaging.ledger.lifecycle import (
     Timeouts,
     request_refused,
 )
+from gpconnect_messaging.ledger.reconciliation import UNKNOWN_MAILBOX, Balance, MailboxBalance, Row, asked_of_mesh
 from gpconnect_messaging.ledger.records import Received
 from gpconnect_messaging.mailboxes.directory import CredentialsError
 from gpconnect_messaging.mesh.errors import Authentication, Refused, RetryLater
-from gpconnect_messaging.reconciliation import UNKNOWN_MAILBOX, Balance, MailboxBalance, Row, asked_of_mesh
 from gpconnect_messaging.steps import reconcile
 from gpconnect_messaging.steps.reconcile import Reconciliation
 from tests.model.effects import Watched

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from gpconnect_messaging.ledger.reconciliation import Balance
 from gpconnect_messaging.ledger.table import item
 from gpconnect_messaging.mesh.errors import RetryLater
-from gpconnect_messaging.reconciliation import Balance
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.steps import reconcile
 from gpconnect_messaging.steps.reconcile import DUE, UNDER_WAY, BalanceDeadline, Reconciliation, Unfinished
@@ -184,7 +184,7 @@ def test_a_row_that_moves_while_the_indexes_are_read_is_found_past_them() -> Non
 def test_all_that_is_wrong_is_kept_also_where_the_days_balance_lists_only_the_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("gpconnect_messaging.reconciliation.MOST_LISTED", 2)
+    monkeypatch.setattr("gpconnect_messaging.ledger.reconciliation.MOST_LISTED", 2)
     night = Night()
     for number in range(9):
         night.receive(f"request-{number}")

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
+from gpconnect_messaging.drop_keys import RECEIVED
 from gpconnect_messaging.ledger.lifecycle import EventType, Status
-from gpconnect_messaging.requests.drop_keys import RECEIVED
 from gpconnect_messaging.scan_results import SCAN_TAG
 from gpconnect_messaging.steps.build import BuildResult
 from gpconnect_messaging.steps.scanning import MalwareScan

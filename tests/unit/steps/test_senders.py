@@ -11,10 +11,9 @@ import pytest
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
-from gpconnect_messaging.mailboxes.senders import SenderDirectory
+from gpconnect_messaging.mailboxes.senders import SenderDirectory, SenderSettingsError
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.replay.policy import ResendMode
-from gpconnect_messaging.requests.senders import SenderSettingsError
 from gpconnect_messaging.steps.attempts import Attempts
 from gpconnect_messaging.steps.build import BuildResult
 from tests.examples import REQUESTS, request_data

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from gpconnect_messaging.conformance import broken_musts
+from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.itk3.compose import compose, envelope
 from gpconnect_messaging.itk3.message import Message
-from gpconnect_messaging.requests.nhs_number import NumberRange
-from gpconnect_messaging.requests.rules import broken_rules
+from gpconnect_messaging.request_rules import broken_rules
 from gpconnect_messaging.visible import visible
 from tests.examples import CREATED_AT, SPEC, messages_of, written
 from tests.xpath import find, value, values

@@ -7,9 +7,9 @@ from lxml import etree
 
 from gpconnect_messaging.conformance import broken_musts
 from gpconnect_messaging.documents.gate import REFUSING
+from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.itk3.compose import compose, envelope
-from gpconnect_messaging.requests.nhs_number import NumberRange
-from gpconnect_messaging.requests.rules import broken_rules
+from gpconnect_messaging.request_rules import broken_rules
 from gpconnect_messaging.usecases import USE_CASES
 from tests.examples import CREATED_AT, MAILBOXES, REQUESTS, messages_of, request_data, spec_file, written
 from tests.xpath import find, values

@@ -16,7 +16,8 @@ from datetime import datetime
 from typing import Any
 
 from gpconnect_messaging.ledger.lifecycle import Status
-from gpconnect_messaging.reconciliation import LeftOpen, Receipt, Row, Unmatched
+from gpconnect_messaging.ledger.reconciliation import LeftOpen, Row, Unmatched
+from gpconnect_messaging.storage import Receipt
 
 SLOTS = 1024
 _STARTS = struct.Struct(f"<{SLOTS + 1}I")

@@ -6,7 +6,7 @@ The secret is never rotated, so it is read once. No function works with another 
 from typing import TYPE_CHECKING
 
 from gpconnect_messaging.cache import read_secret
-from gpconnect_messaging.requests.identity import Identifiers, ShortSecretError
+from gpconnect_messaging.derived_ids import Identifiers, ShortSecretError
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

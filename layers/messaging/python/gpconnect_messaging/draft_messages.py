@@ -9,23 +9,23 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from gpconnect_messaging.conformance import broken_musts
+from gpconnect_messaging.derived_ids import SHORTEST_SECRET, Identifiers
 from gpconnect_messaging.documents.gate import REFUSING, DocumentGate
 from gpconnect_messaging.documents.report import ReportRenderer, as_carried, with_report
+from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose, envelope
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.supplied import Supplied, read_supplied
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.requests.identity import SHORTEST_SECRET, Identifiers
+from gpconnect_messaging.request_rules import broken_alone, broken_rules
 from gpconnect_messaging.requests.models import Request, parse_request
-from gpconnect_messaging.requests.nhs_number import NumberRange
-from gpconnect_messaging.requests.redaction import redacted
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
-from gpconnect_messaging.requests.rules import broken_alone, broken_rules
 from gpconnect_messaging.routing.recipients import recipients
 from gpconnect_messaging.sizes import in_megabytes
 from gpconnect_messaging.specification import SPECIFICATIONS
 from gpconnect_messaging.usecases import USE_CASES
+from gpconnect_messaging.usecases.redaction import redacted
 
 Read = Callable[[str], bytes]
 """Returns the content of a file that the request names, by key. Errors are raised unchanged."""

@@ -2,7 +2,7 @@
 
 import re
 
-from gpconnect_messaging.requests.nhs_number import is_nhs_number
+from gpconnect_messaging.identifiers import is_nhs_number
 
 _ACTOR = re.compile(r"[A-Za-z0-9@._:/+=-]{1,128}")
 _DIGITS = re.compile(r"[0-9]{10}")

@@ -4,12 +4,9 @@ Any text of a sender or receiver can hold a name or an NHS number (safety rule 5
 the form excludes that: a mailbox id has letters and digits, and mailbox ids and ODS codes have no six digits in a row.
 """
 
-import re
 from collections.abc import Collection
 
-_MAILBOX_ID = re.compile(r"(?=[A-Z0-9]*[A-Z])(?=[A-Z0-9]*[0-9])[A-Z0-9]{5,50}")
-_ODS_CODE = re.compile(r"[A-Z0-9]{3,10}")
-_LONG_NUMBER = re.compile(r"[0-9]{6}")
+from gpconnect_messaging.identifiers import is_mailbox_id, is_ods_code
 
 NOT_OURS = "-"
 """Stands for an unknown mailbox."""
@@ -20,13 +17,13 @@ NOT_GIVEN = "not given"
 def mailbox_id(text: str | None) -> str | None:
     """Return a MESH mailbox id in capitals; None for a text without that form."""
     capitals = (text or "").strip().upper()
-    return capitals if _MAILBOX_ID.fullmatch(capitals) and not _LONG_NUMBER.search(capitals) else None
+    return capitals if is_mailbox_id(capitals) else None
 
 
 def ods_code(text: str | None) -> str | None:
     """Return an ODS code in capitals; None for a text without that form."""
     capitals = (text or "").strip().upper()
-    return capitals if _ODS_CODE.fullmatch(capitals) and not _LONG_NUMBER.search(capitals) else None
+    return capitals if is_ods_code(capitals) else None
 
 
 def own_ods_code(text: str | None, known: Collection[str]) -> str | None:

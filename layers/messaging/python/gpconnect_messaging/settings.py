@@ -9,8 +9,8 @@ from dataclasses import MISSING, dataclass, fields
 from datetime import timedelta
 from typing import Any, Self
 
+from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.ledger.lifecycle import Timeouts
-from gpconnect_messaging.requests.nhs_number import NumberRange
 
 
 class SettingsError(Exception):

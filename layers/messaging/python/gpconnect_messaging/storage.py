@@ -13,9 +13,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
+from gpconnect_messaging.drop_keys import RECEIVED, REQUEST_FILE, is_request
 from gpconnect_messaging.itk3.envelope import Envelope
-from gpconnect_messaging.reconciliation import Receipt
-from gpconnect_messaging.requests.drop_keys import RECEIVED, REQUEST_FILE, is_request
 from gpconnect_messaging.scan_results import SCAN_TAG, VALIDATION_OBJECT
 from gpconnect_messaging.stated_times import read_stated
 
@@ -53,6 +52,14 @@ class DeniedError(StorageError):
 
 class DamagedMessageError(Exception):
     """A stored message differs from the one that the ledger recorded: it must not be sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The receipt of a request; the row in the ledger has the mailbox."""
+
+    request_id: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

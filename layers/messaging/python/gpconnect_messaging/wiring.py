@@ -25,11 +25,11 @@ from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from gpconnect_messaging.derived_ids import Identifiers
     from gpconnect_messaging.enabled import EnabledParts
     from gpconnect_messaging.ledger.canaries import Canaries
     from gpconnect_messaging.ledger.drop_passes import DropPasses
     from gpconnect_messaging.pds.client import PdsClient
-    from gpconnect_messaging.requests.identity import Identifiers
     from gpconnect_messaging.steps.attempts import Attempts
     from gpconnect_messaging.steps.build import Builder
     from gpconnect_messaging.steps.canary import BuildCanary, EndCanary, StartCanaries

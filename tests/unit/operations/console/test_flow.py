@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from gpconnect_messaging.reconciliation import DropFindings
+from gpconnect_messaging.ledger.reconciliation import DropFindings
 from infra.operations.console.flow import ASKED_AGAIN, FlowWatch
 from tests.identifiers import IDENTIFIERS
 from tests.unit.operations.an_environment import PlaceInMemory

@@ -6,7 +6,7 @@ from html import escape
 
 from gpconnect_messaging.documents import wording
 from gpconnect_messaging.documents.reading import Document, Facts, Reading
-from gpconnect_messaging.documents.types import media_type
+from gpconnect_messaging.media_types import media_type
 
 
 class View(StrEnum):

@@ -15,8 +15,9 @@ from reportlab.pdfgen.textobject import PDFTextObject
 from gpconnect_messaging.documents import report_designs
 from gpconnect_messaging.documents.content import ReportContent
 from gpconnect_messaging.documents.page_layout import Box, Drawing, Page, Text
-from gpconnect_messaging.documents.report_designs import Design, PageSize
+from gpconnect_messaging.documents.report_designs import Design
 from gpconnect_messaging.documents.text_shaping import Lettering, Line, lettering
+from gpconnect_messaging.specification import PageSize
 
 _PRODUCT = "GP Connect"
 _WORDMARK = "NHS"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gpconnect_messaging.documents.page import View, page
 from gpconnect_messaging.documents.reading import Document, Reading, UnreadableMessageError, read_message
-from gpconnect_messaging.documents.types import media_type
+from gpconnect_messaging.media_types import media_type
 
 _ENDINGS = {
     "application/pdf": "pdf",

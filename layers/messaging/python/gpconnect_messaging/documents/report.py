@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpconnect_messaging.documents.content import TooManyLinesError, needed_pictures, report_content
-from gpconnect_messaging.documents.report_designs import PageSize, designed
+from gpconnect_messaging.documents.report_designs import designed
 from gpconnect_messaging.requests.models import Request, RequestedDocument
 from gpconnect_messaging.requests.refusal import RequestRefusedError
-from gpconnect_messaging.specification import ReportDesign
+from gpconnect_messaging.specification import PageSize, ReportDesign
 from gpconnect_messaging.usecases import USE_CASES
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from gpconnect_messaging.specification import ReportDesign
+from gpconnect_messaging.specification import PageSize, ReportDesign
 
 NHS_BLUE, NHS_LIGHT_BLUE = "#005EB8", "#41B6E6"  # GPCM-SD-CS-015
 PALE_BLUE = "#CCE3F5"
@@ -19,18 +19,6 @@ LABEL, NOTES, SMALL, BAR = 9.12, 9.29, 7.44, 11.04
 FIELD_LEADING, NOTES_LEADING = 12.0, 10.6
 SECTION_GAP = 21.6
 """Gap between two sections, in addition to the leading (GPCM-SD-CS-012)."""
-
-
-class PageSize(StrEnum):
-    """The paper; a setting of the sending mailbox."""
-
-    LETTER = "letter"
-    A4 = "a4"
-
-    @property
-    def points(self) -> tuple[float, float]:
-        """Width and height."""
-        return (612.0, 792.0) if self is PageSize.LETTER else (595.28, 841.89)
 
 
 class Column(StrEnum):

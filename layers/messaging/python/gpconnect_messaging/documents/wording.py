@@ -5,9 +5,10 @@ Source: GPCM-SD-CS-005 (layout and field descriptions), -008, -009, -016; the la
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 
 from gpconnect_messaging.requests.models import Address, Name, Organisation
+from gpconnect_messaging.stated_times import uk_local
 
 SUMMARY_REASON = (
     "A patient recently consulted with a clinician at an organisation different to the GP practice that they are "
@@ -72,18 +73,3 @@ def size(count: int) -> str:
         if count >= factor:
             return f"{count / factor:.1f} {unit}"
     return f"{count} bytes"
-
-
-def uk_local(when: datetime) -> datetime:
-    """Move to UK local time: an hour ahead between the last Sundays of March and October, 01:00 UTC.
-
-    Computed here because a function's machine may lack a time zone database.
-    """
-    utc = when.astimezone(UTC)
-    summer = _last_sunday(utc.year, 3) <= utc < _last_sunday(utc.year, 10)
-    return utc + timedelta(hours=1) if summer else utc
-
-
-def _last_sunday(year: int, month: int) -> datetime:
-    last = datetime(year, month, 31, 1, tzinfo=UTC)
-    return last - timedelta(days=(last.weekday() + 1) % 7)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from gpconnect_messaging.identifiers import SNOMED_CT
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.people import parties
 from gpconnect_messaging.itk3.structured_types import STRUCTURED_TYPES
@@ -17,7 +18,6 @@ from gpconnect_messaging.itk3.supplied import placed
 from gpconnect_messaging.requests.clinical import Observation, ObservationComponent, Quantity, Question, Value
 from gpconnect_messaging.requests.fields import Concept
 from gpconnect_messaging.requests.refusal import RequestRefusedError
-from gpconnect_messaging.requests.snomed import SYSTEM
 from gpconnect_messaging.usecases import Code
 
 Resource = dict[str, Any]
@@ -77,7 +77,7 @@ def structured_part(message: Message, parts: dict[str, str], mentioned: Iterable
 
 def concept(code: Code | Concept) -> Resource:
     """Write a SNOMED CT concept as a CodeableConcept."""
-    return {"coding": [{"system": SYSTEM, "code": code.code, "display": code.display}]}
+    return {"coding": [{"system": SNOMED_CT, "code": code.code, "display": code.display}]}
 
 
 def _composed(message: Message, counts: Counter[str]) -> Iterator[Resource]:

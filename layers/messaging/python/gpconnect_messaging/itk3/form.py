@@ -10,11 +10,11 @@ from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
 
+from gpconnect_messaging.identifiers import SNOMED_CT, is_expression
 from gpconnect_messaging.itk3.stu3 import WELL_WRITTEN, WHOLE_NUMBERS, Json, Slot, plan_of
 from gpconnect_messaging.requests.damage import damage
 from gpconnect_messaging.requests.fields import XML_FORBIDS
 from gpconnect_messaging.requests.refusal import Reason
-from gpconnect_messaging.requests.snomed import SYSTEM, is_expression
 from gpconnect_messaging.visible import is_blank
 
 _UNKNOWN = "has an element or attribute that FHIR STU3 does not know"
@@ -102,7 +102,7 @@ def _in_members(members: Json, kind: str, path: str) -> Iterator[Reason]:
     for rank, names in plan.required:
         if rank not in present:
             yield Reason(f"{path}.{names}", "is missing")
-    code = members.get("code") if kind == "Coding" and members.get("system") == SYSTEM else None
+    code = members.get("code") if kind == "Coding" and members.get("system") == SNOMED_CT else None
     if isinstance(code, str) and not is_expression(code):
         yield Reason(f"{path}.code", "is not a SNOMED CT concept id: digits only, the last one the check digit")
     if kind == "Extension":

@@ -5,9 +5,9 @@ from datetime import datetime
 from functools import cached_property
 from uuid import UUID
 
+from gpconnect_messaging.derived_ids import EncounterIdentifiers, Identifiers, resource_id
 from gpconnect_messaging.itk3.supplied import Supplied
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
-from gpconnect_messaging.requests.identity import EncounterIdentifiers, Identifiers, resource_id
 from gpconnect_messaging.requests.models import Author, Request
 from gpconnect_messaging.routing.header_text import fitted
 from gpconnect_messaging.routing.recipients import Recipient

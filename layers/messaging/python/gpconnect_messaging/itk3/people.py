@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from gpconnect_messaging.identifiers import is_nhs_number
 from gpconnect_messaging.itk3.form import elements
 from gpconnect_messaging.itk3.stu3 import Json
 from gpconnect_messaging.names import fold
 from gpconnect_messaging.quoting import ods_code
 from gpconnect_messaging.requests.models import Name, Request
-from gpconnect_messaging.requests.nhs_number import is_nhs_number
 from gpconnect_messaging.requests.refusal import Reason
 
 _PEOPLE = frozenset({

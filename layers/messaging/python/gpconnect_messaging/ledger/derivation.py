@@ -1,7 +1,7 @@
 """Guards the secret that the ledger's ids are derived with: another secret would make every repeat a new message."""
 
+from gpconnect_messaging.derived_ids import Identifiers
 from gpconnect_messaging.ledger.table import LedgerTable
-from gpconnect_messaging.requests.identity import Identifiers
 
 _KEY = ("DEPLOYMENT", "IDENTIFIERS")
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
+from gpconnect_messaging.drop_keys import is_request
+from gpconnect_messaging.ledger.reconciliation import DropFindings
 from gpconnect_messaging.ledger.records import Notification
 from gpconnect_messaging.ledger.table import Item, LedgerTable, text, time
-from gpconnect_messaging.reconciliation import DropFindings
-from gpconnect_messaging.requests.drop_keys import is_request
 from gpconnect_messaging.storage import ListedObject
 
 FIRST_WINDOW = timedelta(days=1)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from gpconnect_messaging.derived_ids import REGISTERED_PRACTICE
 from gpconnect_messaging.ledger.lifecycle import MessageHistory, NotificationType, Status
 from gpconnect_messaging.ledger.precedence import RequestTimes
-from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

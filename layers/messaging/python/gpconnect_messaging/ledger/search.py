@@ -28,6 +28,8 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
+from gpconnect_messaging.derived_ids import REGISTERED_PRACTICE
+from gpconnect_messaging.identifiers import is_uuid
 from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.ledger.records import Summary
 from gpconnect_messaging.ledger.table import (
@@ -41,14 +43,12 @@ from gpconnect_messaging.ledger.table import (
     time,
     time_shards,
 )
-from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE
 
 LOOKS_BACK = timedelta(days=3)
 """How far a list goes back by default: over a weekend. A day takes sixteen queries, even when empty."""
 
 _THREADS = 16
 _BATCH = 100
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _BEGINNING = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,28}")
 _FIRST_EVENTS = (
     EventType.BUILT,
@@ -158,7 +158,7 @@ class Search(LedgerTable):
         """
         name = reference.strip()
         own = name.lower()
-        if _UUID.fullmatch(own):
+        if is_uuid(own):
             if found := self.summaries([own]):
                 return found
             claim = self._get(f"REQUEST#{own}", "REQUEST")

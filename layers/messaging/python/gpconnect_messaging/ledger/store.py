@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from gpconnect_messaging.conflicts import past_transactions
+from gpconnect_messaging.derived_ids import REGISTERED_PRACTICE, EncounterIdentifiers
 from gpconnect_messaging.ledger.lifecycle import (
     EventType,
     LedgerEvent,
@@ -88,7 +89,6 @@ from gpconnect_messaging.ledger.table import shard as _shard
 from gpconnect_messaging.ledger.table import text as _text
 from gpconnect_messaging.ledger.table import time as _time
 from gpconnect_messaging.quoting import mailbox_id, ods_code, quoted
-from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE, EncounterIdentifiers
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

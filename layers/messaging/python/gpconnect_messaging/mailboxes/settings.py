@@ -1,24 +1,28 @@
-"""The settings of one sending mailbox: organisation, specification version, limits and deadlines."""
+"""The settings of one sending mailbox: organisation, specification version, limits and deadlines.
+
+The deployment's configuration and the functions use this one model: the configuration writes it as the mailbox's
+parameter, and the functions read it from there. A setting is checked wherever it is made.
+"""
 
 import json
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
-from gpconnect_messaging.documents.report_designs import PageSize
-from gpconnect_messaging.requests.snomed import is_concept_id
-from gpconnect_messaging.specification import MESSAGE_DEFINITION, SPECIFICATIONS, Specification, Version
+from gpconnect_messaging.identifiers import (
+    ODS_CODE_RULE,
+    OWN_MAILBOX_ID_RULE,
+    is_concept_id,
+    is_mailbox_id,
+    is_ods_code,
+)
+from gpconnect_messaging.specification import MESSAGE_DEFINITION, SPECIFICATIONS, PageSize, Specification, Version
 from gpconnect_messaging.specification.birth_date import BirthDateFormat
 
 LARGEST_MESSAGE = 20_000_000_000
 """Most that MESH takes in all chunks of a message, in bytes (MESH API description, "Send chunked message")."""
-
-
-_ODS_CODE = re.compile(r"[A-Z0-9]{3,10}")
-
 LONGEST_HOLD = 3 * 60 * 60
 """Seconds from the consultation's last update within which a report must be sent (GPCM-SD-CS-075)."""
 
@@ -30,13 +34,16 @@ class Release(StrEnum):
     BY_A_PERSON = "by a person"
 
 
-class MailboxSettingsError(Exception):
-    """The mailbox's parameter is missing or wrong: correct the environment's configuration."""
+class MailboxSettingsError(ValueError):
+    """A setting is missing or wrong: correct the environment's configuration. The text names the field and the rule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxSettings:
-    """The settings of a sending mailbox; units are bytes and seconds."""
+    """A sending mailbox: the organisation and the form of the messages. Published as the mailbox's parameter.
+
+    Raises MailboxSettingsError.
+    """
 
     mailbox: str
     ods_code: str
@@ -45,20 +52,31 @@ class MailboxSettings:
     message_definition: str = MESSAGE_DEFINITION
     max_message_bytes: int = 5_000_000
     report_page: PageSize = PageSize.LETTER
+    """The paper of rendered reports."""
+    document_types: tuple[str, ...] = ()
+    """SNOMED CT document types that NHS England approved for this sender, beyond those for all senders."""
     infrastructure_acknowledgement_seconds: int = 86_400
     business_acknowledgement_seconds: int = 432_000
+    pds_lookup: bool = False
+    """Whether the builder asks PDS for a patient's registered practice (GPCM-SD-CS-072). Needs the environment's
+    `pds`."""
     escalate_after_seconds: int = 14_400
-    document_types: frozenset[str] = frozenset()
-    """SNOMED CT codes of document types that NHS England approved for this sender beside the specification's own."""
+    """Time from the first delivery of a notification about this mailbox to escalation, unless it is acknowledged."""
     hold_window_seconds: int = 9_900
     """How long a request waits for a newer one of the encounter (GPCM-SD-CS-076): 2 h 45 min leave time to send."""
     warn_before_seconds: int = 600
-    """How long before three hours are over a person is notified of a report that has not left (GPCM-SD-CS-075)."""
+    """How long before the end of the three hours a person is notified of an unsent report (GPCM-SD-CS-075)."""
     release: Release = Release.AUTOMATIC
-    further_ods_codes: frozenset[str] = frozenset()
-    """ODS codes of the sending organisation beside `ods_code`: nothing is sent to itself (GPCM-SD-CS-071)."""
-    pds_lookup: bool = False
-    """Whether PDS is asked for the registered practice (GPCM-SD-CS-072); otherwise the request's is used."""
+    """Who releases a held request (GPCM-SD-CS-074)."""
+    further_ods_codes: tuple[str, ...] = ()
+    """Further ODS codes of the sending organisation: it never sends to itself (GPCM-SD-CS-071)."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            try:
+                object.__setattr__(self, field.name, RULES[field.name].read(getattr(self, field.name)))
+            except ValueError:
+                raise MailboxSettingsError(f"mailbox settings: {field.name}: {RULES[field.name].words}") from None
 
     @property
     def prescribed(self) -> Specification:
@@ -68,7 +86,7 @@ class MailboxSettings:
     @property
     def own_ods_codes(self) -> frozenset[str]:
         """All ODS codes of the sending organisation."""
-        return self.further_ods_codes | {self.ods_code}
+        return frozenset((self.ods_code, *self.further_ods_codes))
 
     @property
     def infrastructure_deadline(self) -> timedelta:
@@ -86,91 +104,87 @@ class MailboxSettings:
         return timedelta(seconds=self.escalate_after_seconds)
 
     @classmethod
-    def from_json(cls, text: str) -> "MailboxSettings":
-        """Read the mailbox's parameter.
-
-        Raises MailboxSettingsError, which names the field and the rule.
-        """
+    def from_json(cls, text: str) -> Self:
+        """Read the mailbox's parameter. Raises MailboxSettingsError."""
         try:
             settings = json.loads(text)
         except ValueError:
             raise MailboxSettingsError("mailbox settings: not JSON") from None
         if not isinstance(settings, dict):
             raise MailboxSettingsError("mailbox settings: not a JSON object")
-        if unknown := set(settings) - set(_READERS):
+        if unknown := set(settings) - set(RULES):
             raise MailboxSettingsError(f"mailbox settings: unknown field(s) {', '.join(sorted(unknown))}")
         if missing := {"mailbox", "ods_code"} - set(settings):
             raise MailboxSettingsError(f"mailbox settings: missing {', '.join(sorted(missing))}")
-        return cls(**{name: _READERS[name](name, value) for name, value in settings.items()})
+        return cls(**settings)
+
+    def to_json(self) -> str:
+        """Write the mailbox's parameter."""
+        return json.dumps(asdict(self), separators=(",", ":"))
 
 
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise MailboxSettingsError(f"mailbox settings: {name}: must be text")
-    return value
+@dataclass(frozen=True, slots=True)
+class SettingRule:
+    """The rule of a setting, in words, and the function that reads the setting from JSON or Python."""
+
+    words: str
+    read: Callable[[Any], Any]
+    """Raises ValueError."""
 
 
-def _count(name: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-        raise MailboxSettingsError(f"mailbox settings: {name}: must be a whole number above 0")
-    return value
+def _text(accepts: Callable[[str], bool], rule: str) -> SettingRule:
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or not accepts(value):
+            raise ValueError
+        return value
+
+    return SettingRule(f"must be {rule}", read)
 
 
-def _message_bytes(name: str, value: Any) -> int:
-    if _count(name, value) > LARGEST_MESSAGE:
-        raise MailboxSettingsError(f"mailbox settings: {name}: must be at most {LARGEST_MESSAGE}")
-    return int(value)
+def _texts(accepts: Callable[[str], bool], rule: str) -> SettingRule:
+    def read(value: Any) -> tuple[str, ...]:
+        if not isinstance(value, list | tuple) or not all(isinstance(text, str) and accepts(text) for text in value):
+            raise ValueError
+        return tuple(value)
+
+    return SettingRule(f"must be a list of {rule}", read)
 
 
-def _hold_window(name: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LONGEST_HOLD:
-        raise MailboxSettingsError(f"mailbox settings: {name}: must be a whole number from 0 to {LONGEST_HOLD}")
-    return value
+def _whole(least: int, most: int | None = None) -> SettingRule:
+    def read(value: Any) -> int:
+        if type(value) is not int or value < least or (most is not None and value > most):
+            raise ValueError
+        return value
+
+    return SettingRule(f"must be a whole number of at least {least}" + (f" and at most {most}" if most else ""), read)
 
 
-def _ods_codes(name: str, value: Any) -> frozenset[str]:
-    if not isinstance(value, list) or not all(isinstance(code, str) and _ODS_CODE.fullmatch(code) for code in value):
-        raise MailboxSettingsError(f"mailbox settings: {name}: must be a list of ODS codes in capital letters")
-    return frozenset(value)
+def _one_of(choices: type[StrEnum]) -> SettingRule:
+    return SettingRule(f"must be one of {', '.join(choices)}", choices)
 
 
-def _switch(name: str, value: Any) -> bool:
+def _switch(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise MailboxSettingsError(f"mailbox settings: {name}: must be true or false")
+        raise ValueError
     return value
 
 
-def _concepts(name: str, value: Any) -> frozenset[str]:
-    if not isinstance(value, list) or not all(isinstance(code, str) and is_concept_id(code) for code in value):
-        raise MailboxSettingsError(f"mailbox settings: {name}: must be a list of SNOMED CT concept ids")
-    return frozenset(value)
-
-
-def _one_of(choices: type[StrEnum]) -> Callable[[str, Any], StrEnum]:
-    def read(name: str, value: Any) -> StrEnum:
-        try:
-            return choices(value)
-        except ValueError:
-            raise MailboxSettingsError(f"mailbox settings: {name}: must be one of {', '.join(choices)}") from None
-
-    return read
-
-
-_READERS: dict[str, Callable[[str, Any], Any]] = {
-    "mailbox": _text,
-    "ods_code": _text,
+RULES: Mapping[str, SettingRule] = {
+    "mailbox": _text(is_mailbox_id, OWN_MAILBOX_ID_RULE),
+    "ods_code": _text(is_ods_code, ODS_CODE_RULE),
     "specification": _one_of(Version),
     "birth_date_format": _one_of(BirthDateFormat),
-    "message_definition": _text,
-    "max_message_bytes": _message_bytes,
+    "message_definition": _text(bool, "text"),
+    "max_message_bytes": _whole(1, LARGEST_MESSAGE),
     "report_page": _one_of(PageSize),
-    "infrastructure_acknowledgement_seconds": _count,
-    "business_acknowledgement_seconds": _count,
-    "escalate_after_seconds": _count,
-    "document_types": _concepts,
-    "hold_window_seconds": _hold_window,
-    "warn_before_seconds": _count,
+    "document_types": _texts(is_concept_id, "SNOMED CT concept ids"),
+    "infrastructure_acknowledgement_seconds": _whole(1),
+    "business_acknowledgement_seconds": _whole(1),
+    "pds_lookup": SettingRule("must be true or false", _switch),
+    "escalate_after_seconds": _whole(1),
+    "hold_window_seconds": _whole(0, LONGEST_HOLD),
+    "warn_before_seconds": _whole(1, LONGEST_HOLD - 1),
     "release": _one_of(Release),
-    "further_ods_codes": _ods_codes,
-    "pds_lookup": _switch,
+    "further_ods_codes": _texts(is_ods_code, "ODS codes in capital letters"),
 }
+"""The rule of every setting, by the field's name."""

@@ -1,7 +1,6 @@
 """Credentials for MESH: mailbox, password, the environment's shared key, the client certificate for mutual TLS."""
 
 import os
-import re
 import ssl
 import tempfile
 from collections.abc import Mapping
@@ -12,9 +11,8 @@ from typing import Self
 
 import httpx
 
+from gpconnect_messaging.identifiers import OWN_MAILBOX_ID_RULE, is_mailbox_id
 from gpconnect_messaging.mesh import certificate
-
-_MAILBOX = re.compile(r"[A-Z0-9]{1,50}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +30,8 @@ class MailboxCredentials:
     ca_certificate: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if not _MAILBOX.fullmatch(self.mailbox):
-            raise ValueError("a mailbox id is capital letters and digits")
+        if not is_mailbox_id(self.mailbox):
+            raise ValueError(f"the mailbox must be {OWN_MAILBOX_ID_RULE}")
         for name in ("password", "shared_key"):
             if not getattr(self, name):
                 raise ValueError(f"the {name} of mailbox {self.mailbox} is empty")

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from gpconnect_messaging.identifiers import is_ods_code
+
 _UNRESTRICTED, _REDACTED = "U", "REDACTED"
-_ODS_CODE = re.compile(r"[A-Z0-9]{3,10}", re.ASCII)
 _NO_PRACTICE = frozenset({"V81997", "V81998", "V81999"})
 """The organisation directory's codes for no practice: none, not applicable, not known."""
+
 _FHIR_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?(?:T.*)?", re.ASCII)
 _CODE = re.compile(r"[A-Z][A-Z_]{2,60}", re.ASCII)
 _DEATH_NOTIFICATION = "DeathNotificationStatus"
@@ -140,7 +142,7 @@ def _practice(references: Iterable[Json], today: date) -> Practice | None:
         identifier = _object(reference.get("identifier"))
         code = (_text(identifier.get("value")) or "").strip().upper()
         period = _object(identifier.get("period") or reference.get("period"))
-        if _ODS_CODE.fullmatch(code) and code not in _NO_PRACTICE and _covers(period, today):
+        if is_ods_code(code) and code not in _NO_PRACTICE and _covers(period, today):
             active.append((_begins(period), Practice(ods_code=code, name=_text(reference.get("display")))))
     return max(active, key=lambda dated: dated[0])[1] if active else None
 

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gpconnect_messaging.drop_keys import is_request
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.operators import checked_actor, checked_reason
-from gpconnect_messaging.requests.drop_keys import is_request
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from gpconnect_messaging.derived_ids import Identifiers
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.store import Ledger
+from gpconnect_messaging.mailboxes.senders import sender_of_queue
 from gpconnect_messaging.operators import checked_actor, checked_reason
 from gpconnect_messaging.queues import QUEUED_AT, first_queued, queue_url
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
-from gpconnect_messaging.requests.identity import Identifiers
-from gpconnect_messaging.requests.senders import sender_of_queue
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

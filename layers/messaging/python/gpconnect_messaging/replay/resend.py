@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from gpconnect_messaging.derived_ids import Identifiers, request_again_id
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.lifecycle import EventType, Status, Timeouts
@@ -19,7 +20,6 @@ from gpconnect_messaging.operators import checked_actor, checked_reason
 from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.replay.policy import ResendAction, ResendContext, ResendDecision, ResendMode, judge
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
-from gpconnect_messaging.requests.identity import Identifiers, request_again_id
 from gpconnect_messaging.storage import Evidence, Outbox
 
 _EVENT_KINDS = frozenset(kind.value for kind in EventType)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from gpconnect_messaging.derived_ids import Identifiers
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.lifecycle import Timeouts
 from gpconnect_messaging.ledger.orders import OrderBook
@@ -13,7 +14,6 @@ from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.replay.backfill import Backfill
 from gpconnect_messaging.replay.redrive import Lane, Redrive
 from gpconnect_messaging.replay.resend import Resend
-from gpconnect_messaging.requests.identity import Identifiers
 from gpconnect_messaging.storage import Evidence, Outbox
 
 if TYPE_CHECKING:

@@ -23,11 +23,19 @@ from pydantic.annotated_handlers import GetJsonSchemaHandler
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
+from gpconnect_messaging.drop_keys import is_request
+from gpconnect_messaging.identifiers import (
+    CONCEPT_ID,
+    MAILBOX_ID,
+    MAILBOX_ID_RULE,
+    NHS_NUMBER,
+    ODS_CODE,
+    ODS_CODE_RULE,
+    has_long_number,
+    is_concept_id,
+    is_nhs_number,
+)
 from gpconnect_messaging.json_reading import JsonNumber
-from gpconnect_messaging.quoting import ods_code
-from gpconnect_messaging.requests.drop_keys import is_request
-from gpconnect_messaging.requests.nhs_number import is_nhs_number
-from gpconnect_messaging.requests.snomed import is_concept_id
 from gpconnect_messaging.visible import is_blank, is_visible, visible
 
 LONGEST_KEY = 1024
@@ -99,7 +107,7 @@ def _valid_concept_id(value: str) -> str:
 
 
 def _no_long_number(value: str) -> str:
-    if ods_code(value) is None:
+    if has_long_number(value):
         raise ValueError("is not an ODS code: it has six or more digits in a row")
     return value
 
@@ -142,23 +150,20 @@ ShortText = Annotated[Text, Field(max_length=255)]
 Identifier = Annotated[ShortText, AfterValidator(_identifier), Field(json_schema_extra={"pattern": r"^\S(.*\S)?$"})]
 OdsCode = Annotated[
     str,
-    Shape("[A-Z0-9]{3,10}", "an ODS code: 3 to 10 capital letters A-Z and digits 0-9"),
+    Shape(ODS_CODE, ODS_CODE_RULE),
     AfterValidator(_no_long_number),
     Field(description="ODS code in capital letters"),
 ]
-MailboxId = Annotated[
-    str,
-    Shape("[A-Z0-9]{3,50}", "a MESH mailbox id: 3 to 50 capital letters A-Z and digits 0-9"),
-]
+MailboxId = Annotated[str, Shape(MAILBOX_ID, MAILBOX_ID_RULE)]
 NhsNumber = Annotated[
     str,
     AfterValidator(_valid_nhs_number),
-    Field(description="NHS number: ten digits, no spaces", json_schema_extra={"pattern": "^[0-9]{10}$"}),
+    Field(description="NHS number: ten digits, no spaces", json_schema_extra={"pattern": f"^{NHS_NUMBER}$"}),
 ]
 ConceptId = Annotated[
     str,
     AfterValidator(_valid_concept_id),
-    Field(description="SNOMED CT concept id", json_schema_extra={"pattern": "^[1-9][0-9]{5,17}$"}),
+    Field(description="SNOMED CT concept id", json_schema_extra={"pattern": f"^{CONCEPT_ID}$"}),
 ]
 DropKey = Annotated[
     str,

@@ -9,8 +9,8 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from gpconnect_messaging.documents.types import media_type, other_names, supported_types
 from gpconnect_messaging.json_reading import JsonError, read_json
+from gpconnect_messaging.media_types import media_type, other_names, supported_types
 from gpconnect_messaging.requests.clinical import Observation, QuestionnaireAnswers, SuppliedResource
 from gpconnect_messaging.requests.fields import (
     Concept,

@@ -7,10 +7,9 @@ it.
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
-from gpconnect_messaging.documents.wording import uk_local
 from gpconnect_messaging.requests.models import Request, Withdrawal
 from gpconnect_messaging.requests.refusal import Reason
-from gpconnect_messaging.stated_times import EARLIEST
+from gpconnect_messaging.stated_times import EARLIEST, uk_local
 
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How far a sender's clock may be ahead of ours."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gpconnect_messaging.requests.identity import REGISTERED_PRACTICE
+from gpconnect_messaging.derived_ids import REGISTERED_PRACTICE
 from gpconnect_messaging.requests.models import Request
 from gpconnect_messaging.usecases import USE_CASES, RecipientType
 

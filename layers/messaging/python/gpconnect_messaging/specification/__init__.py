@@ -28,6 +28,18 @@ class Confidentiality(StrEnum):
     NOT_SENT = "not sent"
 
 
+class PageSize(StrEnum):
+    """The paper of rendered reports; a setting of a sending mailbox."""
+
+    LETTER = "letter"
+    A4 = "a4"
+
+    @property
+    def points(self) -> tuple[float, float]:
+        """Width and height."""
+        return (612.0, 792.0) if self is PageSize.LETTER else (595.28, 841.89)
+
+
 class ReportDesign(StrEnum):
     """Which published layout a rendered report follows."""
 

@@ -19,9 +19,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.ledger.table import LedgerBusyError
+from gpconnect_messaging.mailboxes.senders import SenderSettingsError
 from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
 from gpconnect_messaging.pds.errors import CredentialsError, PdsError
-from gpconnect_messaging.requests.senders import SenderSettingsError
 from gpconnect_messaging.safe_errors import is_provoked
 from gpconnect_messaging.steps.build import Builder, BuildResult, UnknownRequestError
 from gpconnect_messaging.steps.waiting import NotReadyError

@@ -18,10 +18,12 @@ from pathlib import Path
 from uuid import UUID
 
 from gpconnect_messaging.decision import Course, Decision, decide, known_practice, warn_at
+from gpconnect_messaging.derived_ids import Identifiers
 from gpconnect_messaging.documents.gate import REFUSING, DocumentGate
 from gpconnect_messaging.documents.opened import OpenedFile, active_content
 from gpconnect_messaging.documents.report import RenderedReport, ReportRenderer, as_carried, with_report
 from gpconnect_messaging.draft_messages import require_conformance
+from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose, envelope
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.supplied import LARGEST_RESOURCE, Supplied, read_supplied
@@ -31,19 +33,15 @@ from gpconnect_messaging.ledger.precedence import RequestTimes, object_of, put_b
 from gpconnect_messaging.ledger.records import Claim, DropContent, MessageRecord, Origin
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.mailboxes.directory import MailboxDirectory, UnknownMailboxError
-from gpconnect_messaging.mailboxes.senders import SenderDirectory
+from gpconnect_messaging.mailboxes.senders import Sender, SenderDirectory
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import SendQueue
 from gpconnect_messaging.quoting import NOT_OURS
-from gpconnect_messaging.requests.identity import Identifiers
+from gpconnect_messaging.request_rules import broken_rules, broken_sender_rules
 from gpconnect_messaging.requests.models import LARGEST_REQUEST, Request, Withdrawal, parse, parse_request
-from gpconnect_messaging.requests.nhs_number import NumberRange
 from gpconnect_messaging.requests.plausibility import implausible_withdrawal
-from gpconnect_messaging.requests.redaction import redacted
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
-from gpconnect_messaging.requests.rules import broken_rules
-from gpconnect_messaging.requests.senders import Sender, broken_sender_rules
 from gpconnect_messaging.routing.recipients import recipients
 from gpconnect_messaging.sizes import in_megabytes
 from gpconnect_messaging.stated_times import read_stated
@@ -53,6 +51,7 @@ from gpconnect_messaging.steps.scanning import Scanned, unscanned
 from gpconnect_messaging.steps.warning import warning
 from gpconnect_messaging.storage import DropBucket, DropFile, Evidence, NotThereError, Outbox, Receiver, whole_second
 from gpconnect_messaging.usecases import USE_CASES
+from gpconnect_messaging.usecases.redaction import redacted
 
 REPLACEMENT_WINDOW = timedelta(hours=24)
 """How long after the original a replacement should come (GPCM-SD-037)."""

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from gpconnect_messaging.derived_ids import Identifiers
+from gpconnect_messaging.drop_keys import is_request
 from gpconnect_messaging.ledger.drop_passes import FIRST_WINDOW, DropPass, DropPasses, Listing
+from gpconnect_messaging.ledger.reconciliation import DropFindings
 from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.queues import IntakeQueue
-from gpconnect_messaging.reconciliation import DropFindings
-from gpconnect_messaging.requests.drop_keys import is_request
-from gpconnect_messaging.requests.identity import Identifiers
 from gpconnect_messaging.storage import DropBucket, Evidence, ListedObject
 
 

@@ -127,7 +127,8 @@ class FileFinder:
             [meant, *rivals] = reversed(later)
         else:
             self._refuse_others(field, request)
-        if (others and same) or any(self._differ(meant[0], rival) for rival, _ in rivals):
+        # Whether another encounter's version of that second came before the request or after it is not known.
+        if (others and (same or older)) or any(self._differ(meant[0], rival) for rival, _ in rivals):
             self._wait("two versions of a file that it names were put when it was dropped", request)
             raise RequestRefusedError.because(f"{field}.key", _TWO_VERSIONS)
         return meant[0].version

@@ -20,6 +20,7 @@ from functools import partial
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from gpconnect_messaging.derived_ids import Identifiers
 from gpconnect_messaging.itk3.responses import Outcome, Response, UnreadableResponse, read_response
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory
@@ -43,7 +44,6 @@ from gpconnect_messaging.mesh.errors import (
 from gpconnect_messaging.mesh.models import MessageHeaders
 from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.quoting import mailbox_id, own_ods_code
-from gpconnect_messaging.requests.identity import Identifiers
 from gpconnect_messaging.safe_errors import is_provoked
 from gpconnect_messaging.specification import WORKFLOW_ANSWERED_ON
 from gpconnect_messaging.steps.voiding import void_replaced_versions, voids_replaced_document

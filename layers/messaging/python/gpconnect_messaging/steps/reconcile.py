@@ -33,11 +33,11 @@ from gpconnect_messaging.balance_entries import (
 )
 from gpconnect_messaging.ledger.balances import Balances, Reckoning
 from gpconnect_messaging.ledger.lifecycle import Timeouts
+from gpconnect_messaging.ledger.reconciliation import Balance, LeftOpen, Row, asked_of_mesh, balance
 from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialsError
 from gpconnect_messaging.mesh.errors import MeshError, NotFound
 from gpconnect_messaging.notifications import Notifier
-from gpconnect_messaging.reconciliation import Balance, LeftOpen, Row, asked_of_mesh, balance
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.storage import Evidence
 

@@ -3,7 +3,7 @@
 Source: GPCM-SD-GE-001 … 296 (1.5, "Generic"); Send Document 2.0.2, whose only other kind of document this is.
 """
 
-from gpconnect_messaging.documents.types import supported_types
+from gpconnect_messaging.media_types import supported_types
 from gpconnect_messaging.usecases.definition import OPTIONAL_FIELDS, RecipientType, UseCase
 from gpconnect_messaging.usecases.online_consultation import ONLINE_CONSULTATION
 

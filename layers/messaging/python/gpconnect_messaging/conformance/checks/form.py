@@ -14,7 +14,7 @@ from gpconnect_messaging.conformance.profiles import PROFILES, conforms_to
 from gpconnect_messaging.conformance.rules import Rule
 from gpconnect_messaging.conformance.structure import Kind
 from gpconnect_messaging.conformance.tree import Node
-from gpconnect_messaging.requests.nhs_number import is_nhs_number
+from gpconnect_messaging.identifiers import is_nhs_number
 
 _TITLES = {
     Kind.ELEMENT: "Every element is one of FHIR's",

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from gpconnect_messaging.documents.gate import limits
 from gpconnect_messaging.documents.gate.opener import SHARED, Opener
-from gpconnect_messaging.documents.types import DocumentType, declared_charset, document_type, supported_types
+from gpconnect_messaging.media_types import DocumentType, declared_charset, document_type, supported_types
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import zipfile
 from typing import IO
 
 from gpconnect_messaging.documents.gate.findings import RefusedError
-from gpconnect_messaging.documents.types import document_type
+from gpconnect_messaging.media_types import document_type
 
 _BEGINNINGS = {
     "application/pdf": (b"%PDF-",),

@@ -17,20 +17,13 @@ from datetime import date, datetime, timedelta
 from typing import Any, Self
 
 from gpconnect_messaging.ledger.lifecycle import NotificationType, Status
+from gpconnect_messaging.storage import Receipt
 
 UNKNOWN_MAILBOX = "-"
 """The mailbox of a request that the ledger does not know."""
 
 UNATTENDED = timedelta(hours=1)
 """How long after the due time the sweep, which runs every minute, must have processed a message."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """The receipt of a request; the row in the ledger has the mailbox."""
-
-    request_id: str
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gpconnect_messaging.documents.types import media_type
+from gpconnect_messaging.identifiers import NumberRange, number_range
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
+from gpconnect_messaging.media_types import media_type
 from gpconnect_messaging.requests.damage import damage
-from gpconnect_messaging.requests.models import Author, Request
-from gpconnect_messaging.requests.nhs_number import NumberRange, number_range
+from gpconnect_messaging.requests.models import Author, Request, Withdrawal
 from gpconnect_messaging.requests.plausibility import implausible
 from gpconnect_messaging.requests.refusal import Reason
 from gpconnect_messaging.routing.automatic import surname_fault
 from gpconnect_messaging.specification import Confidentiality, Specification
 from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES
+
+if TYPE_CHECKING:  # the module also reads parameters, which needs boto3
+    from gpconnect_messaging.mailboxes.senders import Sender
 
 
 def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRange, now: datetime) -> Iterator[Reason]:
@@ -127,3 +130,22 @@ def _confidential(request: Request, prescribed: Specification) -> Iterator[Reaso
     for name in ("event", "care_setting", "location", "observations", "questionnaire", "resources"):
         if getattr(request, name):
             yield Reason(name, "must be left out of a confidential consultation, which is sent redacted")
+
+
+def broken_sender_rules(sender: "Sender | None", asked: Request | Withdrawal, folder: str) -> Iterator[Reason]:
+    """Yield a reason for every mailbox or file that the request names and the sender may not use.
+
+    The documents' keys are relative to `folder`: empty for a request that came on a queue.
+    """
+    if sender is None:
+        yield Reason(
+            "request", "came from no configured sender: it lies under no sender's prefix, or on no sender's queue"
+        )
+        return
+    if asked.mailbox not in sender.mailboxes:
+        yield Reason("mailbox", "is not one that this sender may use")
+    if isinstance(asked, Withdrawal):
+        return
+    for field, key in asked.files:
+        if not sender.owns(folder + key):
+            yield Reason(f"{field}.key", "lies outside of this sender's prefix of the drop bucket")
