@@ -120,6 +120,8 @@ def _code(
                 continue
             if isinstance(child, ast.Call) and isinstance(child.func, ast.Name) and child.func.id == "TypeVar":
                 continue
+            if isinstance(child, ast.Subscript) and isinstance(child.value, ast.Name) and child.value.id == "Callable":
+                continue  # the name of a type
             if name == "args" and isinstance(node, ast.Call) and ast.unparse(node.func) == "cast" and child is value[0]:
                 continue
             here = lines

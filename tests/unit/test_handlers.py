@@ -165,7 +165,7 @@ def poller(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
         made_at=NOON,
         mailboxes={MAILBOX: MailboxBalance(received=3, settled=1, open=1, counts=Counter(lost=1))},
     )
-    reckonings: list[Any] = [None, made, Unfinished(day=DAY, entries=50_000, part=1, parts=3)]
+    reckonings: list[Any] = [None, made, Unfinished(day=DAY, entries=50_000, part=1, parts=3, asked_of_mesh=0)]
     reconciliation = SimpleNamespace(run=lambda _day, _time_left: reckonings.pop())
     monkeypatch.setattr(wiring, "poller", lambda _settings: (poll, sweep))
     monkeypatch.setattr(wiring, "escalation", lambda _settings: escalation)

@@ -574,3 +574,14 @@ def test_an_order_ends_when_mesh_has_answered() -> None:
     assert history(*ordered, started(2, 21), WITHDRAWN).sending_again, "it is under way"
     assert not history(*ordered, started(2, 21), uncertain(2, 22), WITHDRAWN).sending_again
     assert not history(*ordered, WITHDRAWN).sending_again
+
+
+@pytest.mark.parametrize(
+    ("events", "answered"),
+    [((), False), ((response("20013", 3),), False), ((response("30001", 3),), False),
+     ((response("20013", 3), response("30001", 4)), True), ((response("30002", 3),), True), ((VOIDED,), True)],
+)  # fmt: skip
+def test_a_message_is_answered_by_both_acknowledgements_or_a_refusal(
+    events: tuple[LedgerEvent, ...], answered: bool
+) -> None:
+    assert MessageHistory((BUILT, started(), accepted(), *events)).is_answered is answered

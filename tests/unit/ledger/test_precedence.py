@@ -1,5 +1,6 @@
 """Which of two requests for one encounter is the newer."""
 
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpconnect_messaging.ledger.precedence import CLOCKS_DIFFER, SURELY_LATER, Precedence, RequestTimes, object_of
+from gpconnect_messaging.ledger.precedence import (
+    CLOCKS_DIFFER,
+    SURELY_LATER,
+    Precedence,
+    RequestTimes,
+    object_of,
+    put_before,
+)
 from tests.unit.ledger.events import at
 
 NEWER, OLDER, LATER_BUT_OLDER = Precedence
@@ -207,3 +215,16 @@ def test_of_two_puts_of_one_object_in_one_second_the_times_decide_where_one_was_
     found = RequestTimes(stated=at(0), arrived=START_OF_A_SECOND, s3_object=OBJECT)
     assert found.beside(announced) is OLDER
     assert replace(found, arrived=announced.arrived + timedelta(seconds=0.05)).beside(announced) is LATER_BUT_OLDER
+
+
+@pytest.mark.parametrize(
+    ("sequencer", "other", "before"),
+    [("0A", "0B", True), ("0B", "0A", False), ("0A", "0A", False), ("", "0B", False), ("0A", "", False),
+     ("", "", False), ("0a", "0B", True), ("0A", "0A5", True)],
+)  # fmt: skip
+def test_without_both_sequencers_no_put_is_known_to_come_first(sequencer: str, other: str, before: bool) -> None:
+    assert put_before(sequencer, other) is before
+
+
+def test_a_later_release_finds_an_object_under_the_hash_that_this_one_stored() -> None:
+    assert hashlib.sha256(b"drop/folder/request.json").hexdigest() == OBJECT

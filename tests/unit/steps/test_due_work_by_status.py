@@ -286,3 +286,10 @@ def test_each_minute_begins_elsewhere(message: SweptMessage, minute: int, first:
 
 def test_the_limits_are_what_the_documents_say(message: SweptMessage) -> None:
     assert (due_work.MOST_TOLD, message.sweep.at_once) == (200, 8)
+
+
+def test_a_sent_message_whose_acknowledgement_is_late_does_not_run_late_too(message: SweptMessage) -> None:
+    (built,) = message.history.of(lifecycle.EventType.BUILT)
+    message.record(replace(built, details={**built.details, "warn_at": (message.clock() + MINUTE).isoformat()}))
+    message.send()
+    assert message.after(timedelta(days=2)) == {"overdue": 1}

@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from gpconnect_messaging import storage
+from gpconnect_messaging.drop_keys import is_request
 from gpconnect_messaging.ledger.balances import Balances
 from gpconnect_messaging.ledger.drop_passes import DropPass, DropPasses, Listing
 from gpconnect_messaging.ledger.lifecycle import Status
@@ -487,3 +488,11 @@ def test_a_listing_that_came_to_its_end_keeps_no_key_of_a_sender(world: World) -
     for passed in map(listing(world).passes.last, Listing):
         assert passed is not None
         assert (passed.done, passed.after, passed.after_version) == (True, "", "")
+
+
+def test_a_request_that_was_built_and_lost_its_tag_is_no_document_without_a_request(world: World) -> None:
+    world.drop("one")
+    build_all(world)
+    world.bucket.tags = {key: tags for key, tags in world.bucket.tags.items() if not is_request(key[0])}
+    world.clock.advance(2 * HOUR)
+    assert listing(world).run() == DropFindings()

@@ -170,6 +170,18 @@ def test_a_patient_who_has_died_is_flagged_and_sent() -> None:
     assert product.registration(message)["deceased"] is True
 
 
+def test_a_patient_who_has_died_is_flagged_where_the_details_differ() -> None:
+    product = Asking(**NOTHING)
+    request = product.asks_for("9658220290", "Bisset", "1920-03-18")
+    assert request.status is Status.HELD
+    product.operator_actions.release(request.message_id, "operator-7")
+    product.works()
+    (message,) = product.messages(request)
+    assert message.status is Status.SENT
+    [built] = message.history.of(EventType.BUILT)
+    assert built.details["registration"]["deceased"] is True
+
+
 @pytest.mark.parametrize(
     ("family", "birth_date"), [("O'Test-Aberg", "1985-04-21"), ("OTEST ABERG", "1985-04-21")]
 )  # fmt: skip

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.steps.build import BuildResult
-from gpconnect_messaging.steps.waiting import NotReadyError
+from gpconnect_messaging.steps.waiting import NotReadyError, require_ready
 from tests.examples import REQUESTS, request_data
 from tests.unit.steps.holding import SAMPLE
 from tests.unit.steps.test_copies import Copied
@@ -223,3 +223,26 @@ def test_no_message_ever_carries_another_encounters_report(
         assert label in built, "it waits for ever"
         if built[label].message_id in folder.outbox.messages:
             assert folder.carries(built[label], label[1])
+
+
+def test_of_the_files_before_the_second_of_the_request_only_the_last_can_be_meant(folder: OneFolder) -> None:
+    for encounter in ("another", "A"):
+        folder.file(encounter)
+        folder.time.advance(30 * SECOND)
+    folder.request("A")
+    folder.file("A")
+    assert folder.carries(folder.build("A"), "A")
+
+
+@pytest.mark.parametrize(
+    ("waited", "seconds"),
+    [(0, 15), (20, 20), (299, 299), (400, 200), (590, 10), (599.7, 1)],
+)
+def test_a_request_waits_as_long_as_it_waited_within_limits(waited: float, seconds: float) -> None:
+    with pytest.raises(NotReadyError) as error:
+        require_ready("not yet", timedelta(seconds=waited), WAIT)
+    assert error.value.again_in == timedelta(seconds=seconds)
+
+
+def test_a_request_that_waited_long_enough_waits_no_longer() -> None:
+    require_ready("not yet", WAIT, WAIT)

@@ -138,15 +138,16 @@ def test_runs_that_have_time_for_one_step_each_come_to_the_same() -> None:
     assert outcome(night)[0] == expected[0]
 
 
-def test_what_another_run_has_recorded_meanwhile_is_left_to_it() -> None:
+@pytest.mark.parametrize("steps", [1, 8, 15, 20, 25])
+def test_what_another_run_has_recorded_meanwhile_is_left_to_it(steps: int) -> None:
     expected, _ = undisturbed()
     night = prepared()
     other = in_small_parts(night.step)
-    raced: list[bool] = []
+    done: list[int] = []
 
     def while_another_works() -> bool:
-        if not raced:
-            raced.append(True)
+        done.append(len(done))
+        if len(done) == steps:
             run_to_the_end(other)
         return True
 
@@ -232,7 +233,15 @@ def test_all_that_mesh_was_asked_about_is_counted_however_often_it_is_recorded(m
     monkeypatch.setattr(reconcile, "_RECORDED_EVERY", 2)
     night = Night()
     sent(night, *"abcde")
+    asked, records = Reconciliation._asked, list[int]()
+
+    def counted(step: Reconciliation, reached: Any, answers: Any, *rest: Any, enough: bool) -> Any:
+        records.append(len(answers))
+        return asked(step, reached, answers, *rest, enough=enough)
+
+    monkeypatch.setattr(Reconciliation, "_asked", counted)
     assert night.reckon().asked_of_mesh == len(night.mesh.asked) == 5
+    assert records == [2, 2, 1]
 
 
 def test_the_tour_goes_on_although_the_message_that_it_ended_at_moved_on() -> None:

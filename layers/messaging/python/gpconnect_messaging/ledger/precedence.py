@@ -80,13 +80,13 @@ class RequestTimes:
         return Precedence.LATER_BUT_OLDER
 
     def corrects(self, other: "RequestTimes") -> bool:
-        """Whether this request arrived after `other` but states an earlier time because the sender's clock is slow.
+        """Whether this request, which states an earlier time than `other`, arrived later: the sender's clock is slow.
 
         A deletion corrects a report that arrived before it, without SURELY_LATER between them. If the report states no
         time, the deletion corrects it whatever time the deletion states: when a report was exported says nothing about
         the consultation.
         """
-        slow = timedelta() < other.stated - self.stated <= CLOCKS_DIFFER
+        slow = other.stated - self.stated <= CLOCKS_DIFFER
         if self.deletion and not other.deletion:
             return self.arrived >= other.arrived and (slow or other.undated)
         return slow and self.arrived - other.arrived > SURELY_LATER

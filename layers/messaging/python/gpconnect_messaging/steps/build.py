@@ -678,15 +678,13 @@ class Builder:
                 file = self._files.find(document.key, version, f"documents[{index}]", naming)
                 sha256 = hashlib.sha256()
                 verdict = self.gate.examine(document.content_type, _hashed(self.drop.chunks(file), sha256))
+                if verdict.refusal:
+                    raise RequestRefusedError.because(f"documents[{index}]", verdict.refusal)
+                files.append(OpenedFile.of(file, verdict, sha256.hexdigest()))
             except NotThereError:
                 reasons[index] = [Reason(f"documents[{index}].key", "was removed before it could be read")]
-                continue
             except RequestRefusedError as refused:
                 reasons[index] = refused.reasons
-                continue
-            if verdict.refusal:
-                reasons[index] = [Reason(f"documents[{index}]", verdict.refusal)]
-            files.append(OpenedFile.of(file, verdict, sha256.hexdigest()))
         if reasons:  # in the order of the request, and not of the message
             raise RequestRefusedError([reason for index in sorted(reasons) for reason in reasons[index]])
         return files
@@ -789,7 +787,7 @@ class Builder:
             to_organisation=message.recipient.ods_code or known_practice(message.request),
             registration=claim.registration,
             arrived=arrived,
-            warn_at=late_warning_at if late_warning_at and late_warning_at > self.now() else None,
+            warn_at=late_warning_at,
         )
         change = self.ledger.create(
             MessageRecord(

@@ -342,8 +342,7 @@ class Poller:
             waiting = [
                 record
                 for record in self.ledger.find_by_encounter(encounter.key)
-                if record.version
-                and all(record.history.awaits(level) for level in levels)
+                if all(record.history.awaits(level) for level in levels)
                 and _may_answer(response.timestamp, record.history)
             ]
             if len(waiting) == 1:

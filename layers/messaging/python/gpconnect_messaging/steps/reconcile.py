@@ -66,9 +66,9 @@ class Unfinished:
 
     day: date
     entries: int
-    part: int = 0
-    parts: int = 0
-    asked_of_mesh: int = 0
+    part: int
+    parts: int
+    asked_of_mesh: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,11 +21,8 @@ def voids_replaced_document(response: LedgerEvent, record: MessageRecord) -> boo
 
 def void_replaced_versions(ledger: Ledger, notifier: Notifier, record: MessageRecord, at: datetime) -> None:
     """Void the earlier versions that the same recipient has or may have."""
-    for number in range(1, record.version):
-        version = ledger.find_version(record.encounter_key, number)
-        earlier = version.message_for(record.recipient) if version else None
-        if earlier is None:
-            continue  # that version did not go to this recipient
+    versions = (ledger.find_version(record.encounter_key, number) for number in range(1, record.version))
+    for earlier in filter(None, (version.message_for(record.recipient) for version in versions if version)):
         event = lifecycle.voided(at=at, by_message_id=record.message_id)
         change = ledger.record(earlier, event, only_if=lambda history: history.may_have_arrived)
         notifier.tell(change.notifications if change else ())
