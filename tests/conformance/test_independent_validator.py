@@ -76,7 +76,7 @@ def bodies(name: str, version: int) -> Iterator[bytes]:
             renderer = ReportRenderer(message.specification.report)
             report = renderer.render(message.request, version, lambda key: (REQUESTS / name / key).read_bytes())
             message = replace(message, request=with_report(message.request))
-            contents.insert(0, report.content)
+            contents.insert(0, report)
         composed = compose(message, [len(content) for content in contents])
         yield b"".join(composed.stream(lambda index, contents=contents: [contents[index]]))  # type: ignore[misc]
 

@@ -23,4 +23,4 @@ def test_a_request_without_a_document_is_delivered_with_the_report_of_its_notes(
     request = parse_request(json.dumps(request_data("rendered-report")).encode())
     report = ReportRenderer(ReportDesign.SUMMARY).render(request, 1, lambda _key: b"")
     assert (document.title, document.content_type) == ("Consultation report", "application/pdf")
-    assert document.content == report.content
+    assert document.content == report

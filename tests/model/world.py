@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import Any, ClassVar
 from unittest.mock import patch
 
-from gpconnect_messaging import draft_messages, storage
+from gpconnect_messaging import assembly, storage
 from gpconnect_messaging.conformance import broken_musts
 from gpconnect_messaging.derived_ids import request_again_id
 from gpconnect_messaging.identifiers import NumberRange
@@ -46,7 +46,6 @@ from gpconnect_messaging.queues import IntakeQueue, SendQueue
 from gpconnect_messaging.replay.policy import ResendMode
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.replay.resend import Choice, Resend
-from gpconnect_messaging.steps import build
 from gpconnect_messaging.steps.build import Builder
 from gpconnect_messaging.steps.due_work import Sweep
 from gpconnect_messaging.steps.escalate import Escalation
@@ -116,7 +115,7 @@ def composed_once() -> Iterator[None]:
             examined[id(written)] = broken_musts(written, *of)
         return examined[id(written)]
 
-    with patch.object(build, "compose", remembered), patch.object(draft_messages, "broken_musts", checked_once):
+    with patch.object(assembly, "compose", remembered), patch.object(assembly, "broken_musts", checked_once):
         yield
 
 

@@ -66,7 +66,7 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
 )
 def test_no_text_is_lost_and_nothing_overlaps(data: dict[str, Any], design: ReportDesign) -> None:
     request = parse_request(json.dumps(data).encode())
-    pdf = RENDERERS[design].render(request, 1, lambda _key: b"").content
+    pdf = RENDERERS[design].render(request, 1, lambda _key: b"")
     found = pieces(pdf)
     assert overlaps(found) == []
     text = text_of(pdf) + notes_of(found, DESIGNS[design].continuation.text_x)

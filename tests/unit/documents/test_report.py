@@ -34,7 +34,7 @@ def render(
     size: PageSize = PageSize.LETTER,
     design: ReportDesign = ReportDesign.CONSULTATION_REPORT,
 ) -> bytes:
-    return ReportRenderer(design, size).render(request, version, (pictures or {}).__getitem__).content
+    return ReportRenderer(design, size).render(request, version, (pictures or {}).__getitem__)
 
 
 def rendered(version: int = 1, **changes: Any) -> bytes:
@@ -362,11 +362,7 @@ def test_the_deployers_logo_takes_the_wordmarks_place(tmp_path: Path) -> None:
     assert "NHS" in {piece.text for piece in pieces(rendered())}
     logo = tmp_path / "logo.png"
     logo.write_bytes(picture(120, 48))
-    pdf = (
-        ReportRenderer(ReportDesign.CONSULTATION_REPORT, logo=logo)
-        .render(a_request(SAMPLE), 1, lambda _key: b"")
-        .content
-    )
+    pdf = ReportRenderer(ReportDesign.CONSULTATION_REPORT, logo=logo).render(a_request(SAMPLE), 1, lambda _key: b"")
     assert "NHS" not in {piece.text for piece in pieces(pdf)}
     (image,) = PdfReader(io.BytesIO(pdf)).pages[0].images
     assert image.image is not None

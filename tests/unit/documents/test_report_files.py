@@ -53,7 +53,7 @@ def a_font(folder: Path, name: str, letters: str, licence: int = 0) -> Path:
 def test_an_added_font_is_embedded_covers_its_letters_and_gives_them_back(tmp_path: Path) -> None:
     fonts = added_fonts([a_font(tmp_path, "Squares", CHINESE)])
     request = a_request(SAMPLE, consultation__sections=[{"title": CHINESE, "text": f"Seen today: {CHINESE}."}])
-    pdf = ReportRenderer(ReportDesign.SUMMARY, fonts=fonts).render(request, 1, lambda _key: b"").content
+    pdf = ReportRenderer(ReportDesign.SUMMARY, fonts=fonts).render(request, 1, lambda _key: b"")
     chinese = [piece for piece in pieces(pdf) if CHINESE in piece.drawn]
     assert len(chinese) == 2
     assert {piece.font for piece in chinese} == {"Squares-Regular"}

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from gpconnect_messaging import assembly
 from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, Status
@@ -492,7 +493,7 @@ def test_what_cannot_be_written_as_fhir_is_refused(product: Dropping, monkeypatc
     def not_fhir(*_: Any) -> Any:
         raise NotFhirError("Patient.name")
 
-    monkeypatch.setattr(build, "compose", not_fhir)
+    monkeypatch.setattr(assembly, "compose", not_fhir)
     (reason,) = product.reasons(product.drops())
     assert reason.startswith("request: cannot be written as FHIR: see ")
 
@@ -520,7 +521,7 @@ def test_a_message_is_written_once_where_nobody_else_claimed_its_version(
         written.append(message.version)
         return compose(message, sizes)
 
-    monkeypatch.setattr(build, "compose", noting)
+    monkeypatch.setattr(assembly, "compose", noting)
     product.drops()
     assert written == [1]
     product.drops(key="in/one/again/../request.json")

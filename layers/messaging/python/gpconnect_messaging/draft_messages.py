@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from gpconnect_messaging.conformance import broken_musts
+from gpconnect_messaging.assembly import SourceDocument, assemble, require_fhir
 from gpconnect_messaging.derived_ids import SHORTEST_SECRET, Identifiers
 from gpconnect_messaging.documents.gate import REFUSING, DocumentGate
-from gpconnect_messaging.documents.report import ReportRenderer, as_carried, with_report
+from gpconnect_messaging.documents.report import with_report
 from gpconnect_messaging.identifiers import NumberRange
-from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose, envelope
+from gpconnect_messaging.itk3.compose import envelope
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.supplied import Supplied, read_supplied
@@ -22,7 +22,6 @@ from gpconnect_messaging.request_rules import broken_alone, broken_rules
 from gpconnect_messaging.requests.models import Request, parse_request
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.routing.recipients import recipients
-from gpconnect_messaging.sizes import in_megabytes
 from gpconnect_messaging.specification import SPECIFICATIONS
 from gpconnect_messaging.usecases import USE_CASES
 from gpconnect_messaging.usecases.redaction import redacted
@@ -71,8 +70,7 @@ def draft_messages(
         raise RequestRefusedError.because("mailbox", "is not the mailbox of the settings")
     if reasons := list(broken_rules(request, mailbox, numbers, created_at)):
         raise RequestRefusedError(reasons)
-    documents, content_types = _opened(request, read, gate)
-    request = as_carried(request, content_types)
+    documents = _opened(request, read, gate)
     message = Message(
         request=request,
         mailbox=mailbox,
@@ -81,11 +79,15 @@ def draft_messages(
         created_at=created_at,
         supplied=_supplied(request, read),
     )
-    if request.primary is None:
-        renderer = ReportRenderer(message.specification.report, mailbox.report_page)
-        documents = [renderer.render(request, version, read).content, *documents]
-        message = replace(message, request=with_report(request))
-    return tuple(_checked(replace(message, recipient=recipient), documents) for recipient in recipients(request))
+    messages = [replace(message, recipient=recipient) for recipient in recipients(request)]
+    return tuple(
+        DraftMessage(
+            message_id=str(assembled.message.message_id),
+            envelope=envelope(assembled.message),
+            xml=b"".join(assembled.stream()),
+        )
+        for assembled in assemble(messages, documents)
+    )
 
 
 def require_in_order(
@@ -117,40 +119,23 @@ def require_in_order(
             created_at=created_at,
             supplied=supplied,
         )
-        _composed(message, [])
+        require_fhir(message)
     return [field for field, key in request.files if key in contents and contents[key] is None]
 
 
-def require_conformance(message: Message, written: ComposedMessage) -> None:
-    """Check that a written message meets every checkable MUST, and the mailbox's size limit.
-
-    Raises RequestRefusedError.
-    """
-    broken = broken_musts(written, envelope(message), message.mailbox.specification)
-    if broken:
-        raise RequestRefusedError([Reason(rule.id, f"{rule.message} ({rule.path})") for rule in broken])
-    limit = message.mailbox.max_message_bytes
-    if written.size > limit:
-        size = f"make a message of {in_megabytes(written.size)}"
-        raise RequestRefusedError.because(
-            "documents", f"{size}, more than the mailbox's limit of {in_megabytes(limit)}"
-        )
-
-
-def _opened(request: Request, read: ReadIfThere, gate: DocumentGate) -> tuple[list[bytes], list[str]]:
-    """Read and open the existing documents, primary first; return their content and the content types to send."""
-    documents, content_types, reasons = [], [], []
+def _opened(request: Request, read: ReadIfThere, gate: DocumentGate) -> list[SourceDocument]:
+    """Read and open the existing documents, primary first."""
+    documents, reasons = list[SourceDocument](), list[Reason]()
     for document in request.documents_in_order:
         if (content := read(document.key)) is None:
             continue
         verdict = gate.examine(document.content_type, [content])
         if verdict.refusal:
             reasons.append(Reason(f"documents[{request.documents.index(document)}]", verdict.refusal))
-        documents.append(content if verdict.text is None else verdict.text)
-        content_types.append(verdict.content_type)
+        documents.append(SourceDocument.of(content if verdict.text is None else verdict.text, verdict.content_type))
     if reasons:
         raise RequestRefusedError(reasons)
-    return documents, content_types
+    return documents
 
 
 def _supplied(request: Request, read: ReadIfThere) -> tuple[Supplied, ...]:
@@ -165,20 +150,3 @@ def _supplied(request: Request, read: ReadIfThere) -> tuple[Supplied, ...]:
         if not (resource.confidential or supplied.labelled_confidential):
             included.append(supplied)
     return tuple(included)
-
-
-def _composed(message: Message, documents: list[bytes]) -> ComposedMessage:
-    try:
-        return compose(message, map(len, documents))
-    except NotFhirError as error:
-        raise RequestRefusedError.because("request", f"cannot be written as FHIR: see {error}") from None
-
-
-def _checked(message: Message, documents: list[bytes]) -> DraftMessage:
-    written = _composed(message, documents)
-    require_conformance(message, written)
-    return DraftMessage(
-        message_id=str(message.message_id),
-        envelope=envelope(message),
-        xml=b"".join(written.stream(lambda index: [documents[index]])),
-    )

@@ -3,8 +3,8 @@
 The rendering library is imported for the first report and not before: most requests have a primary document.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,23 +24,6 @@ MOST_LINES = 20_000
 """Maximum lines of a report: some four hundred pages, and 50 MB of memory during rendering."""
 
 _KEY = "consultation-report.pdf"
-_CHUNK = 192 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class RenderedReport:
-    """A rendered report, sent as the primary document."""
-
-    content: bytes = field(repr=False)
-
-    @property
-    def size(self) -> int:
-        """Length in bytes."""
-        return len(self.content)
-
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the report in pieces."""
-        return (self.content[start : start + _CHUNK] for start in range(0, self.size, _CHUNK))
 
 
 @dataclass(frozen=True)
@@ -55,8 +38,8 @@ class ReportRenderer:
     logo: Path | None = None
     fonts: tuple[Path, ...] = ()
 
-    def render(self, request: Request, version: int, read: Callable[[str], bytes]) -> RenderedReport:
-        """Render a request's report; `read` returns an image by key. The same input gives the same bytes.
+    def render(self, request: Request, version: int, read: Callable[[str], bytes]) -> bytes:
+        """Render a request's report as a PDF; `read` returns an image by key. The same input gives the same bytes.
 
         Raises RequestRefusedError if the report would be longer than MOST_LINES.
         """
@@ -64,7 +47,7 @@ class ReportRenderer:
         arranger, drawer = self._tools
         content = report_content(request, version, pictures, arranger.design)
         try:
-            return RenderedReport(drawer.draw(content, arranger.pages(content, MOST_LINES)))
+            return drawer.draw(content, arranger.pages(content, MOST_LINES))
         except TooManyLinesError:
             rule = f"is too long to be rendered: at most {MOST_LINES} lines; send it as a document instead"
         raise RequestRefusedError.because("consultation", rule)

@@ -13,18 +13,17 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
+from gpconnect_messaging.assembly import AssembledMessage, SourceDocument, assemble
 from gpconnect_messaging.decision import Course, Decision, decide, known_practice, warn_at
 from gpconnect_messaging.derived_ids import Identifiers
 from gpconnect_messaging.documents.gate import REFUSING, DocumentGate
 from gpconnect_messaging.documents.opened import OpenedFile, active_content
-from gpconnect_messaging.documents.report import RenderedReport, ReportRenderer, as_carried, with_report
-from gpconnect_messaging.draft_messages import require_conformance
 from gpconnect_messaging.identifiers import NumberRange
-from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose, envelope
+from gpconnect_messaging.itk3.compose import envelope
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.supplied import LARGEST_RESOURCE, Supplied, read_supplied
 from gpconnect_messaging.ledger import lifecycle
@@ -61,9 +60,6 @@ CLOCKS_DIFFER = timedelta(minutes=1)
 
 MOST_REASONS = 50
 """How many broken rules are listed: the size of a ledger row and of a notification is limited."""
-
-_renderer = cache(ReportRenderer)
-"""One renderer per design and paper size: fonts are read once."""
 
 
 class UnknownRequestError(Exception):
@@ -114,16 +110,6 @@ class _DropEvent:
     replaced: bool = False
     still_current: Callable[[], bool] = lambda: True
     """Ask S3 whether the object was neither replaced nor removed since."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Composed:
-    """A written message with the documents, one of which may be a rendered report."""
-
-    message: Message
-    documents: tuple[OpenedFile, ...]
-    sources: tuple["OpenedFile | RenderedReport", ...]
-    written: ComposedMessage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,7 +250,7 @@ class Builder:
                 return still_held
             request = registration.of(request)
             trials = self._trials(request, mailbox, content)
-            composed = self._check(trials, content)
+            assembled: Sequence[AssembledMessage] | None = self._check(trials, content)
         except RequestRefusedError as refused:
             return self._refuse_held(row, refused.reasons, claim)
         except NotThereError:
@@ -282,7 +268,7 @@ class Builder:
             result = self._store_all(
                 request_id,
                 trials,
-                composed,
+                assembled,
                 claim,
                 content,
                 arrived=row.created_at,
@@ -378,7 +364,7 @@ class Builder:
             registration = self._look_up(request_id, request, mailbox, claim)
             asked = request = registration.of(request)
             trials = self._trials(request, mailbox, content)
-            composed = self._check(trials, content)
+            assembled: Sequence[AssembledMessage] | None = self._check(trials, content)
         except RequestRefusedError as refused:
             return self._refuse(request_id, asked, refused.reasons, origin)
         late_warning_at = warn_at(request, mailbox, arrived=arrived, now=self.now())
@@ -413,9 +399,9 @@ class Builder:
         try:
             if claim.document_versions != content.versions:
                 # Another builder claimed the request meanwhile: use the same versions.
-                content = self._gather(request, claim.document_versions, naming)
+                content, assembled = self._gather(request, claim.document_versions, naming), None
             return self._store_all(
-                str(request_id), trials, composed, claim, content, arrived=arrived, late_warning_at=late_warning_at
+                str(request_id), trials, assembled, claim, content, arrived=arrived, late_warning_at=late_warning_at
             )
         except RequestRefusedError as refused:
             return self._refuse(request_id, asked, refused.reasons, origin)
@@ -527,7 +513,7 @@ class Builder:
         self,
         request_id: str,
         trials: Sequence[Message],
-        composed: Sequence["_Composed"],
+        assembled: Sequence[AssembledMessage] | None,
         claim: Claim,
         content: "_RequestContent",
         *,
@@ -536,15 +522,18 @@ class Builder:
     ) -> BuildResult:
         """Store and queue the messages with the claimed version and time.
 
-        Raises RequestRefusedError where a message breaks a requirement in this version.
+        `assembled` are the messages of `trials`; None where the documents are others now. Raises RequestRefusedError
+        where a message breaks a requirement in this version.
         """
         messages = [
             replace(trial, version=claim.version, created_at=claim.created_at, supplied=content.supplied)
             for trial in trials
         ]
-        if messages != list(trials) or composed[0].documents != content.documents:
-            composed = self._compose_checked(messages, content)
-        return _joined([self._store(request_id, message, claim, arrived, late_warning_at) for message in composed])
+        if assembled is None or messages != list(trials):
+            assembled = self._assemble(messages, content)
+        return _joined(
+            [self._store(request_id, message, claim, content, arrived, late_warning_at) for message in assembled]
+        )
 
     def _hold(
         self,
@@ -725,64 +714,42 @@ class Builder:
                 ) from None
             yield index, raw
 
-    def _check(self, trials: Sequence[Message], content: _RequestContent) -> list[_Composed]:
+    def _check(self, trials: Sequence[Message], content: _RequestContent) -> list[AssembledMessage]:
         """Check the request against the rules and the messages against the requirements; return the messages."""
         trial = trials[0]
         reasons = list(broken_rules(trial.request, trial.mailbox, self.numbers, trial.created_at))
         if reasons:
             raise RequestRefusedError(reasons)
-        return self._compose_checked(trials, content)
+        return self._assemble(trials, content)
 
-    def _compose_checked(self, messages: Sequence[Message], content: _RequestContent) -> list[_Composed]:
-        """Write messages, and check the written messages against every MUST."""
-        try:
-            composed = [self._compose(message, content) for message in messages]
-        except NotFhirError as error:
-            raise RequestRefusedError.because("request", f"cannot be written as FHIR: see {error}") from None
-        for result in composed:
-            require_conformance(result.message, result.written)
-        return composed
+    def _assemble(self, messages: Sequence[Message], content: _RequestContent) -> list[AssembledMessage]:
+        documents = [
+            SourceDocument(file.content_type, file.size, partial(self._read, file)) for file in content.documents
+        ]
+        return assemble(messages, documents, logo=self.report_logo, fonts=self.report_fonts)
 
-    def _compose(self, message: Message, content: _RequestContent) -> _Composed:
-        """Write a message; render the primary document where the request has none.
-
-        Rendering is deterministic, so a repeat sends the same bytes.
-        """
-        files = content.documents
-        message = replace(message, request=as_carried(message.request, [file.content_type for file in files]))
-        request = message.request
-        if request.primary:
-            return _Composed(message, files, files, compose(message, [file.size for file in files]))
-        keys = [document.key for document in request.documents_in_order]
-        design = message.specification.report
-        renderer = _renderer(design, message.mailbox.report_page, self.report_logo, self.report_fonts)
-        report = renderer.render(
-            request, message.version, lambda key: b"".join(self.drop.chunks(files[keys.index(key)]))
-        )
-        sources: tuple[OpenedFile | RenderedReport, ...] = (report, *files)
-        complete = replace(message, request=with_report(request))
-        return _Composed(complete, files, sources, compose(complete, [source.size for source in sources]))
-
-    def _read(self, source: "OpenedFile | RenderedReport") -> Iterable[bytes]:
-        if isinstance(source, RenderedReport):
-            return source.chunks()
-        return self.drop.chunks(source) if source.text is None else [source.text]
+    def _read(self, file: OpenedFile) -> Iterable[bytes]:
+        return self.drop.chunks(file) if file.text is None else [file.text]
 
     def _store(
-        self, request_id: str, composed: _Composed, claim: Claim, arrived: datetime, late_warning_at: datetime | None
+        self,
+        request_id: str,
+        assembled: AssembledMessage,
+        claim: Claim,
+        content: _RequestContent,
+        arrived: datetime,
+        late_warning_at: datetime | None,
     ) -> BuildResult:
-        message, sources = composed.message, composed.sources
+        message = assembled.message
         message_id = str(message.message_id)
-        sha256 = self.outbox.put(
-            message_id, envelope(message), composed.written.stream(lambda index: self._read(sources[index]))
-        )
+        sha256 = self.outbox.put(message_id, envelope(message), assembled.stream())
         event = lifecycle.built(
             at=self.now(),
             sha256=sha256,
-            size=composed.written.size,
+            size=assembled.written.size,
             infrastructure_due=message.mailbox.infrastructure_deadline,
             business_due=message.mailbox.business_deadline,
-            advice=(*self._advice(message), *active_content(composed.documents)),
+            advice=(*self._advice(message), *active_content(content.documents)),
             to_mailbox=message.recipient.mailbox,
             to_organisation=message.recipient.ods_code or known_practice(message.request),
             registration=claim.registration,
