@@ -79,9 +79,8 @@ security: $(READY) ## Check the templates with cfn-lint, and with checkov, whose
 	@$(BIN)/python -m infra.assurance.templates .build/security/dev .build/security/prod
 
 supply-chain: $(READY) ## Check licences, look for secrets, list the shipped packages (.build/reports/sbom.cdx.json)
-	@$(BIN)/python -m infra.assurance.licences
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m infra.assurance.packages .build/reports/sbom.cdx.json
 	@$(BIN)/python -m infra.assurance.secrets
-	@$(BIN)/python -m infra.assurance.bill_of_materials .build/reports/sbom.cdx.json
 
 bench: $(READY) ## Measure time and memory, compared with base64 alone (REPORT=1 never fails)
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench $(if $(REPORT),--report)
@@ -171,7 +170,7 @@ lock: $(READY) ## Lock the dependencies again, with hashes (UPGRADE= for the sma
 	@$(COMPILE) infra/local/requirements-emulator.in -o infra/local/requirements-emulator.txt
 	@$(COMPILE) infra/local/requirements-mesh.in -o infra/local/requirements-mesh.txt
 	@$(COMPILE) tests/performance/requirements-mesh.in -c $(LAYER) -o tests/performance/requirements-mesh.txt
-	@for tool in cfn-lint checkov secrets; do \
+	@for tool in cfn-lint checkov packages secrets; do \
 		$(COMPILE) infra/assurance/requirements-$$tool.in -o infra/assurance/requirements-$$tool.txt || exit; done
 	@$(COMPILE) infra/local/requirements-runtime.in -c $(LAYER) -o infra/local/requirements-runtime.txt
 	@$(COMPILE) docs/requirements.in -o docs/requirements.txt
