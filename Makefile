@@ -1,6 +1,6 @@
 # A target for every task; CI runs the same targets.
 .DEFAULT_GOAL := help
-.PHONY: corpora fhir-examples fuzz docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger bench-balance model model-take-outs soak-mesh mutants mutate-permissions try-deploy bench-console cost
+.PHONY: corpora fhir-examples fuzz docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock font render clean published destroy bootstrap security supply-chain bench-pds bench-ledger bench-balance model model-take-outs soak-mesh mutants mutate-permissions try-deploy bench-console cost
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -154,7 +154,7 @@ fhir-validate: $(READY) ## Check messages with HAPI's validator and the publishe
 
 conformance: $(READY) ## Write the evidence for every requirement, from the last test run (.build/reports)
 	@test -f .build/reports/requirements.json || $(BIN)/python -m pytest -q -n logical --evidence tests/unit tests/conformance
-	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.conformance.report \
+	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m infra.documentation.conformance_report \
 		.build/reports/requirements.json .build/reports
 
 # UPGRADE= keeps locked versions, and only adds or removes packages.
@@ -176,18 +176,11 @@ lock: $(READY) ## Lock the dependencies again, with hashes (UPGRADE= for the sma
 	@$(COMPILE) docs/requirements.in -o docs/requirements.txt
 	@$(COMPILE) tests/integration/client_types/requirements.in -c $(LAYER) -o tests/integration/client_types/requirements.txt
 
-schema: $(READY) ## Write the request's JSON Schema to events/
-	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.requests.schema > events/request.schema.json
-
 docs: $(READY) ## Build the documentation site in .build/docs; a broken link stops it
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m infra.documentation.site
 
-reference: $(READY) ## Write the pages of docs/ that come from the code
+reference: $(READY) ## Write the pages of docs/ that come from the code, and the request's JSON Schema in events/
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m infra.documentation.reference
-
-lifecycle: $(READY) ## Draw the message lifecycle in docs/lifecycle.md, and the results of a resend in docs/resend.md
-	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.ledger.lifecycle_diagram > docs/lifecycle.md
-	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.replay.resend_table > docs/resend.md
 
 render: $(READY) ## Show the ITK3 message FILE as a page (VIEW=clinical shows all)
 	@test -n "$(FILE)" || { echo "Name the file: make render FILE=message.xml" >&2; exit 2; }
