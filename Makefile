@@ -103,8 +103,8 @@ bench-balance: $(READY) ## Make a balance of REQUESTS (1000000) under the poller
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench_balance --requests $(or $(REQUESTS),1000000)
 
 cost: $(READY) ## Calculate the cost of MESSAGES (a million) and of an idle month (MAILBOXES=1, ASSUME=name=value, JSON=1, MEASURE=1)
-	@$(if $(MEASURE),$(BIN)/python -m infra.local.measuring && $(BIN)/python -m infra.operations.cost --markdown)
-	@$(BIN)/python -m infra.operations.cost --messages $(or $(MESSAGES),1000000) --mailboxes $(or $(MAILBOXES),1) \
+	@$(if $(MEASURE),$(BIN)/python -m infra.local.measuring && $(BIN)/python -m infra.cost --markdown)
+	@$(BIN)/python -m infra.cost --messages $(or $(MESSAGES),1000000) --mailboxes $(or $(MAILBOXES),1) \
 		$(if $(ASSUME),--assume $(ASSUME)) $(if $(JSON),--json)
 
 bench-console: $(READY) ## Measure the console's pages with MESSAGES (100000) in the table
