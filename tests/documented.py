@@ -26,7 +26,6 @@ REASONS = {
     "needs an AWS account": "the local run and the emulator stand in for one elsewhere: tests/integration/test_cdk.py",
     "needs a running product": "the tutorial has one, and types the same commands: tests/e2e/test_tutorial.py",
     "needs the repository's address": "a clean copy of the checkout stands in for the clone",
-    "needs NHS England": "its services are not reached from a test",
     "runs the tests": "this is one of them",
     "fetches packages": "tests/integration/test_library.py installs the library; CI sets up a clean clone",
     "starts what does not end": "a server that a person ends; tests of its own try the console",

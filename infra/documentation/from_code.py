@@ -52,6 +52,7 @@ def make_page() -> str:
     return page(
         "Make targets",
         "the Makefile",
-        "Every target first makes the development environment in `.venv`, if it is missing.",
+        "Every target first makes the development environment in `.venv`, if it is missing. `make help` lists those of "
+        "every day.",
         table(("command", "what it does"), rows),
     )

@@ -15,11 +15,11 @@ from pydantic_core import PydanticUndefined
 
 from gpconnect_messaging.mailboxes.settings import RULES, MailboxSettings
 from gpconnect_messaging.requests import fields as request_fields
-from gpconnect_messaging.requests.schema import request_schema
 from gpconnect_messaging.requests.times import DATE_PATTERN, TIME_PATTERN
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings
 from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES
 from infra import configuration
+from infra.documentation.request_schema import request_schema
 from infra.documentation.tables import code, page, table
 
 Json = dict[str, Any]

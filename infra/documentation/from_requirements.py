@@ -5,10 +5,10 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 
-from gpconnect_messaging.conformance.catalogue import Kind, Requirement, requirements
 from gpconnect_messaging.conformance.checks import CHECKS
 from gpconnect_messaging.specification import Version
 from infra.assurance.tools import PROJECT
+from infra.documentation.requirements import Kind, Requirement, requirements
 from infra.documentation.tables import NEW_LINE, code, page, table
 
 _SUPPLIER_TESTS = {
@@ -36,7 +36,7 @@ def conformance_page() -> str:
     checked = Counter(requirement.id.rsplit("-", 1)[0] for requirement in earlier if requirement.kind is Kind.CHECK)
     return page(
         "Conformance",
-        "`gpconnect_messaging/conformance` and the tests that cite requirements",
+        "`infra/documentation/requirements.py`, the checks, and the tests that cite requirements",
         "NHS England's requirements of a supplier, by the numbers of the published lists, and the proof that this "
         "product meets them. The wording here is a summary; the specification decides. Conformance testing itself is "
         "between you and NHS England.",

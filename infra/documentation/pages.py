@@ -7,8 +7,10 @@ from typing import Any
 from infra.assurance.tools import PROJECT
 from infra.documentation.from_code import make_page, notifications_page, response_codes_page
 from infra.documentation.from_commands import commands_page
+from infra.documentation.from_lifecycle import lifecycle_page
 from infra.documentation.from_models import configuration_page, environment_page, request_page
 from infra.documentation.from_requirements import conformance_page
+from infra.documentation.from_resend_policy import resend_page
 from infra.documentation.from_template import alarms_page, stores_page
 
 FROM_CODE: dict[str, Callable[[], str]] = {
@@ -20,6 +22,8 @@ FROM_CODE: dict[str, Callable[[], str]] = {
     "reference/commands.md": commands_page,
     "reference/make.md": make_page,
     "conformance.md": conformance_page,
+    "lifecycle.md": lifecycle_page,
+    "resend.md": resend_page,
 }
 FROM_TEMPLATE: dict[str, Callable[[Any], str]] = {
     "reference/alarms.md": alarms_page,

@@ -1,4 +1,4 @@
-"""Write the reference pages: `make reference`."""
+"""Write the reference pages, and the request's JSON Schema: `make reference`."""
 
 import json
 import tempfile
@@ -10,10 +10,12 @@ from aws_cdk import App
 from infra import app as command
 from infra import environments
 from infra.documentation.pages import FROM_CODE, FROM_TEMPLATE, published
+from infra.documentation.request_schema import PUBLISHED, request_schema
 
 
 def main() -> None:
-    """Write every page."""
+    """Write every page and the schema."""
+    PUBLISHED.write_text(request_schema(), encoding="utf-8")
     template = _production()
     written = {name: write() for name, write in FROM_CODE.items()}
     written |= {name: write(template) for name, write in FROM_TEMPLATE.items()}

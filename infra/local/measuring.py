@@ -2,7 +2,7 @@
 
     python -m infra.local.measuring [--messages 40]
 
-writes `infra/operations/cost/measured.json`. The usage of idle schedules is measured first and subtracted. Needs
+writes `infra/cost/measured.json`. The usage of idle schedules is measured first and subtracted. Needs
 Linux, for the CPU time of processes.
 """
 
@@ -26,14 +26,14 @@ from aws_cdk import App
 
 from infra import app as command
 from infra import environments
+from infra.cost import usage
+from infra.cost.usage import Fixed, Measurement, Message, Runs, Use
 from infra.local import emulator
 from infra.local.capacity import size
 from infra.local.memory import MEGABYTE, peak_memory
 from infra.local.requests import REQUESTS
 from infra.local.run import LocalRun
 from infra.local.schedules import FunctionFailedError, invoke
-from infra.operations.cost import usage
-from infra.operations.cost.usage import Fixed, Measurement, Message, Runs, Use
 
 FUNCTIONS = ("builder", "sender", "poller")
 KINDS: Mapping[str, Mapping[str, Any]] = {

@@ -14,7 +14,7 @@ from infra.local.processes import LocalRunError, SupervisorClient
 
 ENVIRONMENT = "local"
 SOURCES = ("infra", "functions", "layers")
-NOT_SOURCES = ("infra/local", "infra/operations")
+NOT_SOURCES = ("infra/cost", "infra/documentation", "infra/local", "infra/operations")
 FILES = ("pyproject.toml", "requirements-dev.txt", "cdk.json")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,9 +16,14 @@ from gpconnect_messaging.enabled import PartKind
 from gpconnect_messaging.mailboxes.directory import CredentialsError, UnknownMailboxError
 from gpconnect_messaging.mailboxes.settings import MailboxSettings, MailboxSettingsError
 from gpconnect_messaging.mesh.errors import Authentication, MeshError
+from gpconnect_messaging.pds.errors import CredentialsError as PdsCredentialsError
+from gpconnect_messaging.pds.errors import PdsError
 from gpconnect_messaging.storage import StorageError
 from infra.operations.environment import OperatorEnvironment, OperatorEnvironmentError
 from infra.operations.unannounced import look
+
+if TYPE_CHECKING:
+    from gpconnect_messaging.pds.client import PdsClient
 
 _SOON = timedelta(days=30)
 """A certificate that expires within this time is not in order (docs/watching.md: alarms at 60, 30 and 7 days)."""
@@ -317,16 +322,25 @@ def _pds(environment: OperatorEnvironment) -> Iterator[Finding]:
         return
 
     def check_access() -> tuple[bool, str]:
-        from gpconnect_messaging.pds.__main__ import Unlimited, check
+        from gpconnect_messaging.pds.budget import SharedBudget
         from gpconnect_messaging.pds.client import PdsClient
         from gpconnect_messaging.pds.vault import ApplicationVault
 
         vault = ApplicationVault(environment.client("secretsmanager"), settings.pds_secret)
-        with closing(PdsClient(settings.pds_url, vault, Unlimited())) as client:
-            problem = check(client)
-        return problem is None, problem or "accepts the application's credentials"
+        budget = SharedBudget(environment.client("dynamodb"), environment.table, settings.pds_requests_per_second)
+        with closing(PdsClient(settings.pds_url, vault, budget)) as client:
+            return pds_accepts(client)
 
     yield _finding("PDS", check_access)
+
+
+def pds_accepts(client: "PdsClient") -> tuple[bool, str]:
+    """Check whether PDS accepts the application's credentials. No patient is named, and no lookup is used up."""
+    try:
+        client.check()
+    except (PdsError, PdsCredentialsError) as error:
+        return False, _sentence(error)
+    return True, "accepts the application's credentials"
 
 
 def _mailbox(environment: OperatorEnvironment, mailbox: str) -> tuple[bool, str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gpconnect_messaging.conformance.catalogue import Kind, requirements
-from gpconnect_messaging.conformance.report import RequirementStatus, as_html, gather, main, musts_without_mutant
+from infra.documentation.conformance_report import RequirementStatus, as_html, gather, main, musts_without_mutant
+from infra.documentation.requirements import Kind, requirements
 from tests.conformance.mutants import MUTANTS
 from tests.examples import ROOT
 

@@ -11,8 +11,8 @@ import pytest
 from gpconnect_messaging.steps.reconcile import DUE
 from infra import environments
 from infra.configuration import AlarmThresholds, MailboxSettings
+from infra.cost import usage
 from infra.local.measuring import resources
-from infra.operations.cost import usage
 from tests.infra.templates import Properties, Template, referred, synthesize, with_changes
 from tests.metrics import NAMESPACE, documented
 

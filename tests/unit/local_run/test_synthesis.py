@@ -33,7 +33,16 @@ def test_a_renamed_source_needs_a_new_template(checkout: Path) -> None:
     assert fingerprint(checkout) != before
 
 
-@pytest.mark.parametrize("other", ["infra/local/demo.py", "infra/__pycache__/app.pyc", "README.md"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        "infra/local/demo.py",
+        "infra/cost/bill.py",
+        "infra/documentation/site.py",
+        "infra/__pycache__/app.pyc",
+        "README.md",
+    ],
+)
 def test_what_the_template_is_not_made_from_does_not_count(checkout: Path, other: str) -> None:
     before = fingerprint(checkout)
     (checkout / other).parent.mkdir(exist_ok=True)

@@ -9,8 +9,9 @@ from botocore.exceptions import ClientError
 
 from gpconnect_messaging.ledger.reconciliation import DropFindings
 from infra.operations import unannounced
-from infra.operations.doctor import Finding, drop_examined, flow_examined
+from infra.operations.doctor import Finding, drop_examined, flow_examined, pds_accepts
 from tests.identifiers import IDENTIFIERS
+from tests.local_pds import World
 from tests.unit.operations.an_environment import PlaceInMemory
 
 DEAD = "https://queues/intake-dead"
@@ -186,3 +187,26 @@ def test_whoever_may_not_read_the_secret_is_told_that_it_was_not_compared(enviro
     environment.secrets.get_secret_value = denied  # type: ignore[method-assign, assignment]
     finding = found(environment)["id secret"]
     assert (finding.well, "not compared" in finding.words) == (True, True)
+
+
+def test_pds_is_asked_for_a_token_and_for_no_patient() -> None:
+    world = World()
+    assert pds_accepts(world.client) == (True, "accepts the application's credentials")
+    assert [request.url.path for request in world.seen] == ["/oauth2/token"]
+    assert world.budget.reserved == 0
+
+
+def test_credentials_that_pds_refuses_are_not_in_order_and_the_words_say_what_to_correct() -> None:
+    world = World()
+    world.register(["two"])
+    well, words = pds_accepts(world.client)
+    assert not well
+    assert "no public key is registered for the application under the secret's key_id" in words
+
+
+def test_a_secret_of_pds_without_a_key_is_not_in_order() -> None:
+    world = World()
+    world.secrets.values["pds"] = {"application_key": "only"}
+    well, words = pds_accepts(world.client)
+    assert not well
+    assert "private_key" in words

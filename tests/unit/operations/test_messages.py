@@ -15,8 +15,8 @@ from gpconnect_messaging.ledger.lifecycle import (
     Status,
     notifications_due,
 )
-from gpconnect_messaging.ledger.lifecycle_diagram import transitions
 from gpconnect_messaging.notifications import NOTIFICATION_TEXTS
+from infra.documentation.from_lifecycle import transitions
 from infra.operations.messages import HIDDEN, Coming, acknowledgement, explanation, mood, row, timeline
 from infra.operations.wording import in_words, period
 from tests.unit.ledger import events

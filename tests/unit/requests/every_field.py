@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from gpconnect_messaging.requests.schema import request_schema
+from infra.documentation.request_schema import request_schema
 from tests.examples import request_data
 
 CODE = {"code": "27113001", "display": "Body weight"}

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from gpconnect_messaging.request_rules import _use_case
 from gpconnect_messaging.requests.models import Request, Withdrawal, parse
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
-from gpconnect_messaging.requests.schema import ONLY_THE_PRODUCT_KNOWS, request_schema
+from infra.documentation.request_schema import ONLY_THE_PRODUCT_KNOWS, request_schema
 from tests.unit.requests.every_field import (
     EVERYTHING,
     WITHDRAWAL,

@@ -9,9 +9,9 @@ from gpconnect_messaging.identifiers import NumberRange, is_concept_id
 from gpconnect_messaging.request_rules import broken_rules
 from gpconnect_messaging.requests.models import parse_request
 from gpconnect_messaging.requests.refusal import RequestRefusedError
-from gpconnect_messaging.requests.schema import request_schema
 from gpconnect_messaging.specification import SPECIFICATIONS
 from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES
+from infra.documentation.request_schema import request_schema
 from tests.examples import CREATED_AT, MAILBOXES, a_request, request_data
 
 ONLINE, GENERIC, DISCHARGE = "online-consultation-1.5", "generic-document-1.5", "send-document-2.0-discharge"

@@ -10,8 +10,8 @@ message, keeps no ledger, and matches no acknowledgement.
 
 from dataclasses import dataclass
 
-from infra.operations.cost.bill import HOURS_A_MONTH, MINUTES_A_MONTH, Quantities, together
-from infra.operations.cost.usage import Message
+from infra.cost.bill import HOURS_A_MONTH, MINUTES_A_MONTH, Quantities, together
+from infra.cost.usage import Message
 
 SEND_STATES = (
     "Check send parameters", "Failed?", "Send message chunk", "Completed sending?", "Release Lock", "Success",

@@ -1,6 +1,6 @@
 """The conformance evidence: every requirement id, and the tests that prove it.
 
-    python -m gpconnect_messaging.conformance.report REQUIREMENTS_JSON FOLDER
+    python -m infra.documentation.conformance_report REQUIREMENTS_JSON FOLDER
 
 Reads which tests cite which requirement, with outcomes (every test run writes this file), and writes conformance.json
 and conformance.html. A requirement is met only if a test that cites it passed; a check alone is not enough.
@@ -16,8 +16,8 @@ from enum import StrEnum
 from html import escape
 from pathlib import Path
 
-from gpconnect_messaging.conformance.catalogue import Kind, Requirement, requirements
 from gpconnect_messaging.conformance.checks import CHECKS
+from infra.documentation.requirements import Kind, Requirement, requirements
 
 _VERSIONS = {"1.5": "Version 1.5", "2.0": "Version 2.0", "": "ITK3, FHIR and profiles"}
 

@@ -1,4 +1,4 @@
-"""Draws the lifecycle as `docs/lifecycle.md`, from the rules themselves: `make lifecycle`.
+"""The page of the lifecycle, drawn from the rules themselves.
 
 The transitions are found by trying: every possible history, up to a length that includes a second upload, gets every
 event that can come next, and the rules give the status. This module only states which events can come after which
@@ -184,8 +184,8 @@ def _reachable(
                 waiting.append(after)
 
 
-def drawn() -> str:
-    """Write the document: the machine as a Mermaid diagram, and what each status means."""
+def lifecycle_page() -> str:
+    """Return the page: the machine as a Mermaid diagram, and what each status means."""
     found = transitions()
     arrows: dict[tuple[Status | None, Status], list[str]] = defaultdict(list)
     for transition in found:
@@ -222,7 +222,7 @@ def _automatic(status: Status, histories: Iterable[MessageHistory]) -> str:
 
 _DOCUMENT = """# Lifecycle
 
-<!-- Written by `make lifecycle` from the rules in gpconnect_messaging/ledger/lifecycle.py: change those. -->
+<!-- Written by `make reference` from the rules in gpconnect_messaging/ledger/lifecycle.py: change those. -->
 
 The ledger keeps events. The status is derived from them by the first rule of `RULES` in
 `gpconnect_messaging/ledger/lifecycle.py` that holds. The order in which events arrive therefore does not matter, and a
@@ -302,6 +302,3 @@ A received message that the poller cannot process in five polls is quarantined: 
 again, and a notification names it. When the cause is fixed, an operator releases it from quarantine:
 `gpcm mailbox let-in MAILBOX MESSAGE` ([Operations](operations.md)).
 """
-
-if __name__ == "__main__":
-    print(drawn(), end="")  # noqa: T201 - printing it is what this command is for

@@ -7,6 +7,9 @@ from pydantic.json_schema import models_json_schema
 
 from gpconnect_messaging.requests.models import Request, Withdrawal
 from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES, UseCase
+from infra.assurance.tools import PROJECT
+
+PUBLISHED = PROJECT / "events" / "request.schema.json"
 
 ONLY_THE_PRODUCT_KNOWS = (
     "the check digits of NHS numbers and SNOMED CT codes",
@@ -62,7 +65,3 @@ def _conditions(use_case: UseCase) -> dict[str, Any]:
         then["properties"] |= {name: {"not": _NULL} for name in sorted(use_case.needs)}
     is_asked = {"type": "object", "properties": {"use_case": {"const": use_case.name}}, "required": ["use_case"]}
     return {"if": is_asked, "then": then}
-
-
-if __name__ == "__main__":
-    print(request_schema(), end="")  # noqa: T201 - the purpose of this command

@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from infra.operations.cost.bill import Assumptions, seconds
-from infra.operations.cost.usage import Measurement, Message
+from infra.cost.bill import Assumptions, seconds
+from infra.cost.usage import Measurement, Message
 
 RATES = (10, 1_000, 10_000)
 """Messages a second, sustained."""

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from infra.operations.cost import __main__ as command
-from infra.operations.cost import prices as price_table
-from infra.operations.cost import scale, usage
-from infra.operations.cost.bill import (
+from infra.cost import __main__ as command
+from infra.cost import prices as price_table
+from infra.cost import scale, usage
+from infra.cost.bill import (
     Assumptions,
     bill,
     changed,
@@ -25,9 +25,9 @@ from infra.operations.cost.bill import (
     times,
     together,
 )
-from infra.operations.cost.peers import STATE_MACHINES
-from infra.operations.cost.prices import Item, Prices
-from infra.operations.cost.usage import Measurement, Runs, Use
+from infra.cost.peers import STATE_MACHINES
+from infra.cost.prices import Item, Prices
+from infra.cost.usage import Measurement, Runs, Use
 
 MEMORY = {"builder": 1024, "sender": 512, "poller": 512}
 ITEMS: tuple[Item, ...] = get_args(Item)

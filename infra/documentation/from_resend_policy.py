@@ -1,11 +1,11 @@
-"""Draws the resend policy as `docs/resend.md`, from the table itself: `make lifecycle`."""
+"""The page of the resend policy, from the table itself."""
 
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.replay.policy import MENDABLE, TABLE, ResendAction
 
 
-def drawn() -> str:
-    """Write the document: the table, and how to use it."""
+def resend_page() -> str:
+    """Return the page: the table, and how to use it."""
     rows = [
         f"| `{line.status}` | {line.way or 'either'} | {_bold(line.action)} | {line.why} "
         f"| {'<br>'.join(precondition.instead for precondition in line.unless) or '–'} |"
@@ -20,7 +20,7 @@ def _bold(action: ResendAction) -> str:
 
 _DOCUMENT = """# Send again
 
-<!-- Written by `make lifecycle` from the table in gpconnect_messaging/replay/policy.py: change that. -->
+<!-- Written by `make reference` from the table in gpconnect_messaging/replay/policy.py: change that. -->
 
 An operator chooses messages, or requests that never became messages: by id, encounter, status, time window, or a
 combination of these. A dry run shows what would happen to the chosen messages and why, or why not and what to do
@@ -47,6 +47,3 @@ Correct the cause before a `REFUSED` or `UNDELIVERED` message is sent again; if 
 person is notified (`sent again in vain`). A response that comes before the new upload ends the order.
 [ADR 22](adr/0022-sending-again.md) gives the reasons, and [Redrive](redrive.md) covers dead letters.
 """
-
-if __name__ == "__main__":
-    print(drawn(), end="")  # noqa: T201 - printing it is what this command is for

@@ -1,9 +1,9 @@
 """Calculate the cost of a million messages and of an idle month, from the measurement and the price table.
 
-    python -m infra.operations.cost                     for people
-    python -m infra.operations.cost --json              for programs
-    python -m infra.operations.cost --assume slower=2   with another assumption
-    python -m infra.operations.cost --markdown          the tables of docs/cost.md and docs/scale.md
+    python -m infra.cost                     for people
+    python -m infra.cost --json              for programs
+    python -m infra.cost --assume slower=2   with another assumption
+    python -m infra.cost --markdown          the tables of docs/cost.md and docs/scale.md
 
 Exit status: 0, or 2 if an option or a file is wrong.
 """
@@ -19,9 +19,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from infra.operations.cost import prices as price_table
-from infra.operations.cost import scale, usage
-from infra.operations.cost.bill import (
+from infra.cost import prices as price_table
+from infra.cost import scale, usage
+from infra.cost.bill import (
     MILLION,
     Assumptions,
     Bill,
@@ -32,21 +32,21 @@ from infra.operations.cost.bill import (
     of_message,
     times,
 )
-from infra.operations.cost.peers import PEERS, our_orchestration
-from infra.operations.cost.prices import Prices
-from infra.operations.cost.usage import Measurement
+from infra.cost.peers import PEERS, our_orchestration
+from infra.cost.prices import Prices
+from infra.cost.usage import Measurement
 
 USUAL = "held"
 """The kind of message in production, unless a mailbox's settings differ."""
 
-DOCS = Path(__file__).resolve().parents[3] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 _BEGIN, _END = "<!-- begin: {} -->", "<!-- end: {} -->"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(
-        prog="python -m infra.operations.cost", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="python -m infra.cost", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--markdown", action="store_true", help="write the tables of docs/cost.md and docs/scale.md")

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from infra.operations.cost.prices import Item, Prices
-from infra.operations.cost.usage import Fixed, Measurement, Message, Runs, Use
+from infra.cost.prices import Item, Prices
+from infra.cost.usage import Fixed, Measurement, Message, Runs, Use
 
 Quantities = Mapping[Item, float]
 """Number of units by item."""
