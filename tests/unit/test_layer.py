@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterable
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ def named(words: Iterable[str]) -> set[str]:
     return {".".join(part[:end]) for part in parts for end in range(1, len(part) + 1)} & modules().keys()
 
 
+@cache
 def imported(path: Path) -> set[str]:
     """What a file imports, wherever the import stands, and the modules that it starts by name."""
     words: list[str] = []
@@ -84,3 +86,13 @@ def test_the_library_has_the_doors_that_its_guide_names() -> None:
 
 def test_a_module_that_is_started_by_name_is_reached() -> None:
     assert "gpconnect_messaging.documents.gate.worker" in reached({"gpconnect_messaging.documents.gate.opener"})
+
+
+def test_the_packages_of_the_library_import_each_other_in_one_direction() -> None:
+    packages: dict[str, set[str]] = {}
+    for name, path in modules().items():
+        package = name.split(".")[1] if "." in name else ""
+        words = {module.split(".")[1] for module in imported(path) if "." in module}
+        packages.setdefault(package, set()).update(words - {package})
+    assert len(packages) > 20
+    TopologicalSorter(packages).prepare()  # raises CycleError
