@@ -12,8 +12,11 @@ from gpconnect_messaging.conformance import broken_musts
 from gpconnect_messaging.documents.report import ReportRenderer, as_carried, with_report
 from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose, envelope
 from gpconnect_messaging.itk3.message import Message
+from gpconnect_messaging.itk3.supplied import Supplied, read_supplied
+from gpconnect_messaging.requests.models import Request
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.sizes import in_megabytes
+from gpconnect_messaging.usecases import USE_CASES
 
 _CHUNK = 192 * 1024
 _renderer = cache(ReportRenderer)
@@ -46,6 +49,19 @@ class AssembledMessage:
     def stream(self) -> Iterator[bytes]:
         """Yield the message (UTF-8, FHIR STU3 XML) chunk by chunk. Raises DocumentChangedError."""
         return self.written.stream(lambda index: self.documents[index].read())
+
+
+def included_resources(request: Request, raw: Iterable[tuple[int, bytes]]) -> Iterator[Supplied]:
+    """Read ready resources, given with their index in the request; leave out confidential ones, which are never sent.
+
+    Raises RequestRefusedError.
+    """
+    allowed = USE_CASES[request.use_case].resource_types
+    for index, content in raw:
+        resource = request.resources[index]
+        supplied = read_supplied(index, resource.content_type, content, allowed)
+        if not (resource.confidential or supplied.labelled_confidential):
+            yield supplied
 
 
 def assemble(

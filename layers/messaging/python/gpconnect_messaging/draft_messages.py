@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from gpconnect_messaging.assembly import SourceDocument, assemble, require_fhir
+from gpconnect_messaging.assembly import SourceDocument, assemble, included_resources, require_fhir
 from gpconnect_messaging.derived_ids import SHORTEST_SECRET, Identifiers
 from gpconnect_messaging.documents.gate import REFUSING, DocumentGate
 from gpconnect_messaging.documents.report import with_report
@@ -16,14 +16,13 @@ from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.itk3.compose import envelope
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.itk3.message import Message
-from gpconnect_messaging.itk3.supplied import Supplied, read_supplied
+from gpconnect_messaging.itk3.supplied import Supplied
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.request_rules import broken_alone, broken_rules
 from gpconnect_messaging.requests.models import Request, parse_request
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.routing.recipients import recipients
 from gpconnect_messaging.specification import SPECIFICATIONS
-from gpconnect_messaging.usecases import USE_CASES
 from gpconnect_messaging.usecases.redaction import redacted
 
 Read = Callable[[str], bytes]
@@ -140,13 +139,9 @@ def _opened(request: Request, read: ReadIfThere, gate: DocumentGate) -> list[Sou
 
 def _supplied(request: Request, read: ReadIfThere) -> tuple[Supplied, ...]:
     """Read the existing ready resources, without confidential ones."""
-    allowed = USE_CASES[request.use_case].resource_types
-    included = []
-    for index, resource in enumerate(request.resources):
-        raw = read(str(resource.key)) if resource.content is None else resource.content.encode()
-        if raw is None:
-            continue
-        supplied = read_supplied(index, resource.content_type, raw, allowed)
-        if not (resource.confidential or supplied.labelled_confidential):
-            included.append(supplied)
-    return tuple(included)
+    contents = [
+        read(str(resource.key)) if resource.content is None else resource.content.encode()
+        for resource in request.resources
+    ]
+    raw = ((index, content) for index, content in enumerate(contents) if content is not None)
+    return tuple(included_resources(request, raw))

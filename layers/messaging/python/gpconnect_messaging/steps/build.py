@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from gpconnect_messaging.assembly import AssembledMessage, SourceDocument, assemble
+from gpconnect_messaging.assembly import AssembledMessage, SourceDocument, assemble, included_resources
 from gpconnect_messaging.decision import Course, Decision, decide, known_practice, warn_at
 from gpconnect_messaging.derived_ids import Identifiers
 from gpconnect_messaging.documents.gate import REFUSING, DocumentGate
@@ -25,7 +25,7 @@ from gpconnect_messaging.documents.opened import OpenedFile, active_content
 from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.itk3.compose import envelope
 from gpconnect_messaging.itk3.message import Message
-from gpconnect_messaging.itk3.supplied import LARGEST_RESOURCE, Supplied, read_supplied
+from gpconnect_messaging.itk3.supplied import LARGEST_RESOURCE, Supplied
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, MessageHistory, Status
 from gpconnect_messaging.ledger.precedence import RequestTimes, object_of, put_before
@@ -49,7 +49,6 @@ from gpconnect_messaging.steps.named_files import FileFinder, NamingRequest
 from gpconnect_messaging.steps.scanning import Scanned, unscanned
 from gpconnect_messaging.steps.warning import warning
 from gpconnect_messaging.storage import DropBucket, DropFile, Evidence, NotThereError, Outbox, Receiver, whole_second
-from gpconnect_messaging.usecases import USE_CASES
 from gpconnect_messaging.usecases.redaction import redacted
 
 REPLACEMENT_WINDOW = timedelta(hours=24)
@@ -622,16 +621,9 @@ class Builder:
         """
         documents = self._documents(request, claimed, naming)
         ready = self._ready_resources(request, claimed, naming)
-        allowed = USE_CASES[request.use_case].resource_types
-        supplied, digests = list[Supplied](), [document.sha256 for document in documents]
-        for index, raw in self._raw_resources(request, ready):
-            resource = request.resources[index]
-            if index in ready:
-                digests.append(hashlib.sha256(raw).hexdigest())
-            read = read_supplied(index, resource.content_type, raw, allowed)
-            if not (resource.confidential or read.labelled_confidential):  # confidential ones must not be sent
-                supplied.append(read)
-        return _RequestContent(tuple(documents), tuple(ready.values()), tuple(supplied), tuple(digests))
+        digests = [document.sha256 for document in documents]
+        supplied = tuple(included_resources(request, self._raw_resources(request, ready, digests)))
+        return _RequestContent(tuple(documents), tuple(ready.values()), supplied, tuple(digests))
 
     def _mailbox(self, asked: Request | Withdrawal) -> MailboxSettings:
         try:
@@ -695,8 +687,10 @@ class Builder:
             drop=self.drop, ledger=self.ledger, scanned=self.scanned, patience=self.document_wait, now=self.now
         )
 
-    def _raw_resources(self, request: Request, files: dict[int, DropFile]) -> Iterator[tuple[int, bytes]]:
-        """Read the ready resources from the request or the drop; yield them with their index in the request."""
+    def _raw_resources(
+        self, request: Request, files: dict[int, DropFile], digests: list[str]
+    ) -> Iterator[tuple[int, bytes]]:
+        """Yield the ready resources with their index in the request; add the files' SHA-256 (hex) to `digests`."""
         for index, resource in enumerate(request.resources):
             try:
                 raw = (
@@ -712,6 +706,8 @@ class Builder:
                 raise RequestRefusedError.because(
                     f"resources[{index}].key", "was removed before it could be read"
                 ) from None
+            if index in files:
+                digests.append(hashlib.sha256(raw).hexdigest())
             yield index, raw
 
     def _check(self, trials: Sequence[Message], content: _RequestContent) -> list[AssembledMessage]:
