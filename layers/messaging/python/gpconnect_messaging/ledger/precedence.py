@@ -109,4 +109,4 @@ def put_before(sequencer: str, other: str) -> bool:
     AWS says to pad the shorter sequencer on the right; hexadecimal digits compare as text.
     """
     length = max(len(sequencer), len(other))
-    return bool(sequencer and other) and sequencer.upper().ljust(length, "0") < other.upper().ljust(length, "0")
+    return bool(sequencer) and sequencer.upper().ljust(length, "0") < other.upper().ljust(length, "0")
