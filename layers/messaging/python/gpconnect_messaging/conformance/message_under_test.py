@@ -149,6 +149,13 @@ class MessageUnderTest:
         return next(iter(self.resources("Organization")), None)
 
     @cached_property
+    def listed(self) -> frozenset[int]:
+        """The `id` of every resource that a List of the payload refers to."""
+        return frozenset(
+            id(self.referred(item)) for holder in self.resources("List") for item in holder.at("entry", "item")
+        )
+
+    @cached_property
     def form(self) -> dict[Kind, CheckResult]:
         """The results of the structure checks by kind, from one walk over the message."""
         return validate_structure(self.root, ordered=self.ordered)

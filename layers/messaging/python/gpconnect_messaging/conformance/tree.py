@@ -112,10 +112,14 @@ class Node:
         return (node.value or "") if node else ""
 
     def at(self, *names: str) -> list["Node"]:
-        """List all descendants at a path."""
+        """List all descendants at a path; `name[x]` is any type of a choice."""
         nodes = [self]
         for name in names:
-            nodes = [child for node in nodes for child in node.children if child.name == name]
+            children = [child for node in nodes for child in node.children]
+            if name.endswith("[x]"):
+                nodes = [child for child in children if child.name.startswith(name[:-3])]
+            else:
+                nodes = [child for child in children if child.name == name]
         return nodes
 
     def extension(self, url_end: str) -> "Node | None":
