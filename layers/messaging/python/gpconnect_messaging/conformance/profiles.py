@@ -163,7 +163,7 @@ def _handling(resource: Node, profile: str) -> Iterator[Violation]:
 def _single_identifier(*systems: str) -> Callable[[Node, str], Iterator[Violation]]:
     def slices(resource: Node, profile: str) -> Iterator[Violation]:
         for system in systems:
-            found = [identifier for identifier in resource.all("identifier") if identifier.text("system") == system]
+            found = resource.where("identifier", "system", system)
             for identifier in found:
                 if not identifier.text("value"):
                     yield Violation(identifier, f"{profile} requires a value here")
@@ -175,11 +175,11 @@ def _single_identifier(*systems: str) -> Callable[[Node, str], Iterator[Violatio
 
 def _patient(resource: Node, profile: str) -> Iterator[Violation]:
     yield from _single_identifier(NHS_NUMBER)(resource, profile)
-    for identifier in resource.all("identifier"):
+    for identifier in resource.where("identifier", "system", NHS_NUMBER):
         # Senders use the extension under a CareConnect or a GP Connect URL; the published example uses the latter.
-        if identifier.text("system") == NHS_NUMBER and not identifier.extension("NHSNumberVerificationStatus-1"):
+        if not identifier.extension("NHSNumberVerificationStatus-1"):
             yield Violation(identifier, f"{profile} requires the NHS number's verification status")
-    official = [name for name in resource.all("name") if name.text("use") == "official"]
+    official = resource.where("name", "use", "official")
     if len(official) != 1:
         yield Violation(official[1] if official else resource, f"{profile} requires exactly one official name")
 

@@ -51,6 +51,11 @@ def must(holds: Callable[[Node, MessageUnderTest], object], words: str, element:
     return violation
 
 
+def first_of(*rules: NodeRule) -> NodeRule:
+    """Combine rules for one subject: the first violation counts."""
+    return lambda subject, message: next((found for rule in rules if (found := rule(subject, message))), None)
+
+
 def for_all(subjects: Subjects, violation: NodeRule) -> Rule:
     """Apply a check to every subject; without subjects the rule does not apply."""
 

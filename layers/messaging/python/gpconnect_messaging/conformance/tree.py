@@ -122,6 +122,10 @@ class Node:
                 nodes = [child for child in children if child.name == name]
         return nodes
 
+    def where(self, name: str, part: str, value: str) -> list["Node"]:
+        """List the children of that name with a part of that value, such as the names whose use is official."""
+        return [child for child in self.all(name) if child.text(part) == value]
+
     def extension(self, url_end: str) -> "Node | None":
         """Find the first extension whose URL ends with `url_end`."""
         for child in self.children:
