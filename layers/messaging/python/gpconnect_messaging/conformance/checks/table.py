@@ -38,12 +38,16 @@ _RULES: dict[str, Callable[..., Rule]] = {
 
 def read_table(name: str, phrases: Mapping[str, NodeRule], message_rules: Mapping[str, Rule]) -> tuple[Check, ...]:
     """Read a table beside this module, with the rules of its own: for each subject, and for a whole message."""
+    rows = columns(__package__, name)
+    return tuple(check for row in rows for check in _checks(phrases, message_rules, *row))
+
+
+def columns(package: str, name: str) -> Iterator[list[str]]:
+    """Read the rows of a package's text file: two or more spaces separate columns; # begins a comment."""
     # Runs at every cold start: no regular expressions, which are slow to compile.
-    text = (files(__package__) / name).read_text(encoding="utf-8")
-    rows = [line.split("  ") for line in text.splitlines() if line and not line.startswith("#")]
-    return tuple(
-        check for row in rows for check in _checks(phrases, message_rules, *[part.strip() for part in row if part])
-    )
+    for line in (files(package) / name).read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            yield [column.strip() for column in line.split("  ") if column]
 
 
 def _checks(
