@@ -60,7 +60,7 @@ def _number(subject: Node) -> Node | None:
     return next(iter(subject.where("identifier", "system", NHS_NUMBER)), None)
 
 
-def verification(number: Node) -> str:
+def _verification(number: Node) -> str:
     """Return the code of an NHS number's verification status, or ""."""
     extension = number.extension("NHSNumberVerificationStatus-1")
     return extension.text("valueCodeableConcept", "coding", "code") if extension else ""
@@ -69,7 +69,7 @@ def verification(number: Node) -> str:
 def _unverified(message: MessageUnderTest) -> CheckResult:
     found = message.patient
     number = _number(found) if found else None
-    if found is None or (number is not None and verification(number) in ("01", "")):
+    if found is None or (number is not None and _verification(number) in ("01", "")):
         return NOT_APPLICABLE
     return check_result([found], [_demographics(found)])
 
@@ -87,7 +87,7 @@ _local_identifier = must(
 
 def _verified(subject: Node, _message: MessageUnderTest) -> Violation | None:
     number = _number(subject)
-    if number is None or verification(number):
+    if number is None or _verification(number):
         return None
     return Violation(number, "the NHS number's verification status is missing")
 

@@ -42,7 +42,7 @@ _UUID = re.compile(r"(?i)(urn:uuid:)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 _BIRTH_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]*(=\s*){0,2}")
 _VERSION = re.compile(r"[Vv]ersion:? ([0-9]+)")
-AUTHORS = {
+_AUTHORS = {
     "Practitioner": "CareConnect-Practitioner-1",
     "Patient": "CareConnect-Patient-1",
     "RelatedPerson": "CareConnect-RelatedPerson-1",
@@ -61,7 +61,7 @@ def _profiled(profile: str) -> NodeRule:
     return must(lambda subject, _: follows(subject, profile), f"meta.profile must name {profile}")
 
 
-def refers_to_profiled(path: str, profiles: dict[str, str], *, once: bool = True) -> Rule:
+def _refers_to_profiled(path: str, profiles: dict[str, str], *, once: bool = True) -> Rule:
     """The Composition's reference names a resource of the payload that claims the profile of the type."""
 
     def violation(subject: Node, message: MessageUnderTest) -> Violation | None:
@@ -202,7 +202,7 @@ def _person_named(what: str) -> NodeRule:
     return violation
 
 
-def has_identifier(system: str, what: str) -> NodeRule:
+def _has_identifier(system: str, what: str) -> NodeRule:
     """A resource has exactly one identifier of a system, with a value."""
 
     def violation(subject: Node, _message: MessageUnderTest) -> Violation | None:
@@ -235,13 +235,13 @@ def _one_name(subject: Node, _message: MessageUnderTest) -> Violation | None:
 
 
 _named = must(lambda subject, _: subject.text("name"), "the sending organisation must have a name")
-_sender_described = first_of(has_identifier(ODS_CODE, "ODS code"), _named, telephone)
-_patient_described = first_of(has_identifier(NHS_NUMBER, "NHS number"), _person_named("patient"), _birth_date)
+_sender_described = first_of(_has_identifier(ODS_CODE, "ODS code"), _named, telephone)
+_patient_described = first_of(_has_identifier(NHS_NUMBER, "NHS number"), _person_named("patient"), _birth_date)
 
 
 def _practitioner_described(message: MessageUnderTest) -> CheckResult:
     nodes = message.resources("Practitioner")
-    parts = (has_identifier(SDS_USER, "SDS user id"), _person_named("practitioner"), telephone)
+    parts = (_has_identifier(SDS_USER, "SDS user id"), _person_named("practitioner"), telephone)
     return check_result(nodes, [part(node, message) for node in nodes for part in parts])
 
 
@@ -381,9 +381,9 @@ def _encounter_named(message: MessageUnderTest) -> CheckResult:
 
 _ORGANISATION = {"Organization": "CareConnect-Organization-1"}
 _PATIENT = {"Patient": "CareConnect-Patient-1"}
-_CUSTODIAN = refers_to_profiled("custodian", _ORGANISATION)
-_SUBJECT = refers_to_profiled("subject", _PATIENT)
-_AUTHOR = refers_to_profiled("author", AUTHORS, once=False)
+_CUSTODIAN = _refers_to_profiled("custodian", _ORGANISATION)
+_SUBJECT = _refers_to_profiled("subject", _PATIENT)
+_AUTHOR = _refers_to_profiled("author", _AUTHORS, once=False)
 _PROFILES = for_all(
     _all_resources,
     must(
@@ -391,17 +391,17 @@ _PROFILES = for_all(
         "meta.profile is missing",
     ),
 )
-_ODS = _required(for_all(organisation, has_identifier(ODS_CODE, "ODS code")), "sending Organization")
+_ODS = _required(for_all(organisation, _has_identifier(ODS_CODE, "ODS code")), "sending Organization")
 _ORGANISATION_NAME = _required(has(organisation, "name"), "sending Organization")
 _ORGANISATION_PHONE = _required(for_all(organisation, telephone), "sending Organization")
-_NUMBER = _required(for_all(patient, has_identifier(NHS_NUMBER, "NHS number")), "Patient")
+_NUMBER = _required(for_all(patient, _has_identifier(NHS_NUMBER, "NHS number")), "Patient")
 _PATIENT_NAME = _required(for_all(patient, _person_named("patient")), "Patient")
 _IDS = for_all(_all_resources, must(lambda subject, _: subject.text("id"), "id is missing"))
 _REPEATED_LISTED = for_all(
     _repeated, must(lambda subject, message: id(subject) in message.listed, "should be an item of a List")
 )
 _BORN = _required(for_all(patient, _birth_date), "Patient")
-_SDS = for_all(every("Practitioner"), has_identifier(SDS_USER, "SDS user id"))
+_SDS = for_all(every("Practitioner"), _has_identifier(SDS_USER, "SDS user id"))
 _PRACTITIONER_NAME = for_all(every("Practitioner"), _person_named("practitioner"))
 _PRACTITIONER_PHONE = for_all(every("Practitioner"), _telephone_if_any)
 _CODED_TYPE = coded(composition, "type", SNOMED, written=is_concept_id)
@@ -446,10 +446,10 @@ PAYLOAD_CHECKS: tuple[Check, ...] = (
     *checks("SD-005 OC/GE-009", MUST, "Composition.author", _AUTHOR,
             "The authors are people or devices described in the document"),
     *checks("CS-025", MUST, "Composition.author",
-            refers_to_profiled("author", {"Practitioner": "CareConnect-Practitioner-1"}, once=False),
+            _refers_to_profiled("author", {"Practitioner": "CareConnect-Practitioner-1"}, once=False),
             "The author is a CareConnect Practitioner in the document"),
     # The table wants the organisation, the profile forbids it and the example names a practitioner: all are accepted.
-    *checks("2.0/107", MUST, "Composition.author", refers(composition, "author", "Organization", *AUTHORS),
+    *checks("2.0/107", MUST, "Composition.author", refers(composition, "author", "Organization", *_AUTHORS),
             "The author is described in the document"),
     *checks("SD-003 CS-026 OC/GE-010", MUST, "Composition.custodian", _CUSTODIAN,
             "The custodian is the sending CareConnect Organization"),
