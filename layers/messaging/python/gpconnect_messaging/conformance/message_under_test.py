@@ -149,6 +149,34 @@ class MessageUnderTest:
         return next(iter(self.resources("Organization")), None)
 
     @cached_property
+    def sections(self) -> list[Node]:
+        """The Composition's sections with all nested sections."""
+        found = self.composition.all("section") if self.composition else []
+        for section in found:  # the list grows during the loop
+            found += section.all("section")
+        return found
+
+    @cached_property
+    def section_entries(self) -> list[tuple[Node, Node | None]]:
+        """The entries of the sections, each with the resource that it refers to."""
+        return [(entry, self.referred(entry)) for section in self.sections for entry in section.all("entry")]
+
+    @cached_property
+    def sectioned(self) -> frozenset[int]:
+        """The `id` of every resource that a section refers to, directly or through a List."""
+        found = [resource for _, resource in self.section_entries if resource is not None]
+        lists = [resource for resource in found if resource.name == "List"]
+        items = [self.referred(item) for resource in lists for item in resource.at("entry", "item")]
+        return frozenset(map(id, (*found, *items)))
+
+    @cached_property
+    def listed(self) -> frozenset[int]:
+        """The `id` of every resource that a List of the payload refers to."""
+        return frozenset(
+            id(self.referred(item)) for holder in self.resources("List") for item in holder.at("entry", "item")
+        )
+
+    @cached_property
     def form(self) -> dict[Kind, CheckResult]:
         """The results of the structure checks by kind, from one walk over the message."""
         return validate_structure(self.root, ordered=self.ordered)
@@ -199,10 +227,8 @@ class MessageUnderTest:
 
 def identified(resource: Node | None, system: str) -> str:
     """Return the value of a resource's identifier in a system, or ""."""
-    for identifier in resource.all("identifier") if resource else ():
-        if identifier.text("system") == system:
-            return identifier.text("value")
-    return ""
+    found = resource.where("identifier", "system", system) if resource else []
+    return found[0].text("value") if found else ""
 
 
 def _resources(entry: Node) -> list[Node]:

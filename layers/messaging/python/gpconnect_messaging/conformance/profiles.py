@@ -56,28 +56,8 @@ _TABLE = {
     "CareConnect-List-1": "identifier.system 1, identifier.value 1",
     "CareConnect-AllergyIntolerance-1": "identifier.system 1, identifier.value 1, assertedDate 1",
 }
-_BY_TYPE = {
-    "Composition": "CareConnect-Composition-1",
-    "Binary": "ITK-Attachment-Binary-1",
-    "Patient": "CareConnect-Patient-1",
-    "Practitioner": "CareConnect-Practitioner-1",
-    "Organization": "CareConnect-Organization-1",
-    "Device": "ITK-Device-1",
-    "Encounter": "CareConnect-Encounter-1",
-    "List": "CareConnect-List-1",
-    "AllergyIntolerance": "CareConnect-AllergyIntolerance-1",
-}
-_HEADER_BY_TYPE = {
-    "MessageHeader": "ITK-MessageHeader-2",
-    "Organization": "CareConnect-ITK-Header-Organization-1",
-    "Practitioner": "CareConnect-ITK-Header-Practitioner-1",
-    "OperationOutcome": "ITK-Response-OperationOutcome-1",
-}
+"""Every name ends with the type and the version."""
 PROFILES = tuple(_TABLE)
-_OUTER_KINDS = {
-    profile: frozenset(kind for kind, name in _HEADER_BY_TYPE.items() if name == profile) for profile in PROFILES
-}
-_INNER_KINDS = {profile: tuple(kind for kind, name in _BY_TYPE.items() if name == profile) for profile in PROFILES}
 CODED_CONTENT = ("ITK-Device-1", "CareConnect-Encounter-1", "CareConnect-List-1", "CareConnect-AllergyIntolerance-1")
 
 
@@ -139,11 +119,8 @@ _HANDLING_KEYS = (
 
 
 def _handling(resource: Node, profile: str) -> Iterator[Violation]:
-    found = [
-        extension
-        for extension in resource.all("extension")
-        if (extension.url or "").endswith("/Extension-ITK-MessageHandling-2")
-    ]
+    url_end = "/Extension-ITK-MessageHandling-2"
+    found = [extension for extension in resource.all("extension") if (extension.url or "").endswith(url_end)]
     if len(found) != 1:
         yield Violation(found[1] if found else resource, f"{profile} requires exactly one handling extension")
         return
@@ -163,7 +140,7 @@ def _handling(resource: Node, profile: str) -> Iterator[Violation]:
 def _single_identifier(*systems: str) -> Callable[[Node, str], Iterator[Violation]]:
     def slices(resource: Node, profile: str) -> Iterator[Violation]:
         for system in systems:
-            found = [identifier for identifier in resource.all("identifier") if identifier.text("system") == system]
+            found = resource.where("identifier", "system", system)
             for identifier in found:
                 if not identifier.text("value"):
                     yield Violation(identifier, f"{profile} requires a value here")
@@ -175,11 +152,11 @@ def _single_identifier(*systems: str) -> Callable[[Node, str], Iterator[Violatio
 
 def _patient(resource: Node, profile: str) -> Iterator[Violation]:
     yield from _single_identifier(NHS_NUMBER)(resource, profile)
-    for identifier in resource.all("identifier"):
+    for identifier in resource.where("identifier", "system", NHS_NUMBER):
         # Senders use the extension under a CareConnect or a GP Connect URL; the published example uses the latter.
-        if identifier.text("system") == NHS_NUMBER and not identifier.extension("NHSNumberVerificationStatus-1"):
+        if not identifier.extension("NHSNumberVerificationStatus-1"):
             yield Violation(identifier, f"{profile} requires the NHS number's verification status")
-    official = [name for name in resource.all("name") if name.text("use") == "official"]
+    official = resource.where("name", "use", "official")
     if len(official) != 1:
         yield Violation(official[1] if official else resource, f"{profile} requires exactly one official name")
 
@@ -194,15 +171,15 @@ _SLICES: dict[str, Callable[[Node, str], Iterator[Violation]]] = {
 }
 
 
-def subjects(message: MessageUnderTest, profile: str) -> list[Node]:
+def _subjects(message: MessageUnderTest, profile: str) -> list[Node]:
     """List the resources that a profile applies to, by position in the message."""
-    if profile == "ITK-Message-Bundle-1":
-        return [message.root] if message.root.name == "Bundle" else []
-    if profile == "ITK-Document-Bundle-1":
-        return [message.document] if message.document else []
-    if kinds := _OUTER_KINDS[profile]:
-        return [resource for resource in message.entries if resource.name in kinds]
-    return [resource for kind in _INNER_KINDS[profile] for resource in message.resources(kind)]
+    kind = profile.split("-")[-2]
+    if kind == "Bundle":
+        bundle = message.root if profile == "ITK-Message-Bundle-1" else message.document
+        return [bundle] if bundle is not None and bundle.name == kind else []
+    if kind in ("MessageHeader", "OperationOutcome") or "-Header-" in profile:
+        return [resource for resource in message.entries if resource.name == kind]
+    return message.resources(kind)
 
 
 def conforms_to(profile: str) -> Rule:
@@ -210,7 +187,7 @@ def conforms_to(profile: str) -> Rule:
     slices = _SLICES.get(profile)
 
     def rule(message: MessageUnderTest) -> CheckResult:
-        nodes = subjects(message, profile)
+        nodes = _subjects(message, profile)
         violations = [violation for node in nodes for violation in _violations(node, profile)]
         if slices:
             violations += [violation for node in nodes for violation in slices(node, profile)]

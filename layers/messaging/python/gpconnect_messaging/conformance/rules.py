@@ -8,6 +8,8 @@ from gpconnect_messaging.conformance.tree import Node
 
 Rule = Callable[[MessageUnderTest], CheckResult]
 Subjects = Callable[[MessageUnderTest], Sequence[Node]]
+NodeRule = Callable[[Node, MessageUnderTest], Violation | None]
+"""A rule for one subject: the violation, if there is one."""
 
 # --- subjects of a rule -----------------------------------------------------------------------------------------------
 
@@ -40,7 +42,21 @@ def organisation(message: MessageUnderTest) -> Sequence[Node]:
 # --- kinds of rules ---------------------------------------------------------------------------------------------------
 
 
-def for_all(subjects: Subjects, violation: Callable[[Node, MessageUnderTest], Violation | None]) -> Rule:
+def must(holds: Callable[[Node, MessageUnderTest], object], words: str, element: str = "") -> NodeRule:
+    """Make the rule for one subject from a condition; a violation points at the subject's `element`, if it has one."""
+
+    def violation(subject: Node, message: MessageUnderTest) -> Violation | None:
+        return None if holds(subject, message) else Violation(subject.first(element) or subject, words)
+
+    return violation
+
+
+def first_of(*rules: NodeRule) -> NodeRule:
+    """Combine rules for one subject: the first violation counts."""
+    return lambda subject, message: next((found for rule in rules if (found := rule(subject, message))), None)
+
+
+def for_all(subjects: Subjects, violation: NodeRule) -> Rule:
     """Apply a check to every subject; without subjects the rule does not apply."""
 
     def rule(message: MessageUnderTest) -> CheckResult:
@@ -53,24 +69,25 @@ def for_all(subjects: Subjects, violation: Callable[[Node, MessageUnderTest], Vi
     return rule
 
 
-def has(subjects: Subjects, path: str) -> Rule:
-    """Every subject has a value at the path (`name.name`); `name[x]` matches any type of a choice."""
-    names = tuple(path.split("."))
+def has(subjects: Subjects, path: str, *, optional: bool = False) -> Rule:
+    """Every subject (`optional`: that has the element) has a value at the path; `name[x]` is any type of a choice."""
+    names = path.split(".")
 
-    def violation(subject: Node, _message: MessageUnderTest) -> Violation | None:
-        found = _at(subject, names)
-        return None if any(node.value or node.children for node in found) else Violation(subject, f"{path} is missing")
+    def holders(message: MessageUnderTest) -> Sequence[Node]:
+        return [node for node in subjects(message) if node.at(*names)]
 
-    return for_all(subjects, violation)
+    return for_all(
+        holders if optional else subjects,
+        must(lambda subject, _: any(node.value or node.children for node in subject.at(*names)), f"{path} is missing"),
+    )
 
 
 def lacks(subjects: Subjects, *paths: str) -> Rule:
     """No subject has an element at any of the paths."""
-    steps = {path: tuple(path.split(".")) for path in paths}
 
     def violation(subject: Node, _message: MessageUnderTest) -> Violation | None:
-        for path, names in steps.items():
-            if found := _at(subject, names):
+        for path in paths:
+            if found := subject.at(*path.split(".")):
                 return Violation(found[0], f"{path} must not be there")
         return None
 
@@ -140,7 +157,7 @@ def refers(subjects: Subjects, path: str, *kinds: str, optional: bool = False) -
     expected = " or ".join(kinds)
 
     def violation(subject: Node, message: MessageUnderTest) -> Violation | None:
-        references = _at(subject, names)
+        references = subject.at(*names)
         if not references:
             return None if optional else Violation(subject, f"{path} is missing; it must refer to {expected}")
         for reference in references:
@@ -154,12 +171,17 @@ def refers(subjects: Subjects, path: str, *kinds: str, optional: bool = False) -
     return for_all(subjects, violation)
 
 
-def extended(subjects: Subjects, url_end: str, path: str = "") -> Rule:
-    """Every subject has an extension whose URL ends with `url_end`, with a value at the path inside it."""
+def extended(subjects: Subjects, url_end: str, path: str = "", *, optional: bool = False) -> Rule:
+    """Every subject has an extension whose URL ends with `url_end`, with a value at the path inside it.
+
+    `optional`: the extension may be missing but not empty.
+    """
     names = tuple(path.split(".")) if path else ()
 
     def violation(subject: Node, _message: MessageUnderTest) -> Violation | None:
         extension = subject.extension(url_end)
+        if optional:
+            return Violation(extension, "the extension is empty") if extension and not extension.children else None
         if extension is None:
             return Violation(subject, f"the extension {url_end.strip('/')} is missing")
         if names and not inner(extension, names):
@@ -193,14 +215,3 @@ def inner(extension: Node, names: Sequence[str]) -> list[Node]:
     for name in names:
         nodes = [child for node in nodes for child in node.all("extension") if child.url == name]
     return [node for node in nodes if any(child.name.startswith("value") for child in node.children)]
-
-
-def _at(subject: Node, names: Sequence[str]) -> list[Node]:
-    nodes = [subject]
-    for name in names:
-        if name.endswith("[x]"):
-            start = name[:-3]
-            nodes = [child for node in nodes for child in node.children if child.name.startswith(start)]
-        else:
-            nodes = [child for node in nodes for child in node.children if child.name == name]
-    return nodes

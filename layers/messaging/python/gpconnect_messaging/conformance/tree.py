@@ -5,7 +5,7 @@ the length and both ends, which is enough for the checks.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]  # there, in C, and not in the type stubs
@@ -21,27 +21,10 @@ _DEEPEST = 100
 _END = 64
 _FHIR = "{http://hl7.org/fhir}"
 _XHTML_DIV = "{http://www.w3.org/1999/xhtml}div"
-_ACTS = frozenset(
-    [
-        "applet",
-        "base",
-        "body",
-        "button",
-        "embed",
-        "form",
-        "frame",
-        "frameset",
-        "head",
-        "iframe",
-        "input",
-        "link",
-        "meta",
-        "object",
-        "script",
-        "select",
-        "textarea",
-    ]
-)
+_ACTS = frozenset({
+    "applet", "base", "body", "button", "embed", "form", "frame", "frameset", "head", "iframe", "input", "link", "meta",
+    "object", "script", "select", "textarea",
+})  # fmt: skip
 
 
 class UnreadableMessageError(Exception):
@@ -112,11 +95,19 @@ class Node:
         return (node.value or "") if node else ""
 
     def at(self, *names: str) -> list["Node"]:
-        """List all descendants at a path."""
+        """List all descendants at a path; `name[x]` is any type of a choice."""
         nodes = [self]
         for name in names:
-            nodes = [child for node in nodes for child in node.children if child.name == name]
+            children = [child for node in nodes for child in node.children]
+            if name.endswith("[x]"):
+                nodes = [child for child in children if child.name.startswith(name[:-3])]
+            else:
+                nodes = [child for child in children if child.name == name]
         return nodes
+
+    def where(self, name: str, part: str, value: str) -> list["Node"]:
+        """List the children of that name with a part of that value, such as the names whose use is official."""
+        return [child for child in self.all(name) if child.text(part) == value]
 
     def extension(self, url_end: str) -> "Node | None":
         """Find the first extension whose URL ends with `url_end`."""
@@ -147,12 +138,15 @@ class Tree(NamedTuple):
 def read(body: bytes) -> Tree:
     """Read a message or response, gzip'd or not. Raises UnreadableMessageError."""
     try:
-        return _read(_plain(body))
+        return _read(gunzip(body, LARGEST_MESSAGE))
     except UnsafeContentError as error:
         raise UnreadableMessageError(str(error)) from None
 
 
 def _read(body: bytes) -> Tree:
+    # Messages can be large: copy only if there is a byte order mark or white space to remove.
+    if body[:1] not in (b"<", b"{"):
+        body = body.removeprefix(b"\xef\xbb\xbf").lstrip()
     # The first character that is not part of another encoding's width or byte order mark.
     opening = body[:8].replace(b"\x00", b"").lstrip(b"\xff\xfe").lstrip()[:1]
     if opening == b"<":
@@ -160,12 +154,6 @@ def _read(body: bytes) -> Tree:
     if opening == b"{":
         return Tree(_read_json(body), ordered=False)
     raise UnreadableMessageError("it is neither XML nor a JSON object" if opening else "it is empty")
-
-
-def _plain(body: bytes) -> bytes:
-    body = gunzip(body, LARGEST_MESSAGE)
-    # Messages can be large: copy only if there is a byte order mark to remove.
-    return body.removeprefix(b"\xef\xbb\xbf").lstrip() if body[:1] not in (b"<", b"{") else body
 
 
 # --- XML --------------------------------------------------------------------------------------------------------------
@@ -187,8 +175,7 @@ def _read_xml(body: bytes) -> Node:
     declared = _ENCODING.search(opening)
     if declared and declared[1].lower() not in _ENCODINGS:
         raise UnreadableMessageError("the encoding is neither UTF-8 nor UTF-16")
-    root = parse_xml(body, _PARSER)
-    return _from_element(root, None, 0)
+    return _from_element(parse_xml(body, _PARSER), None, 0)
 
 
 def _from_element(element: etree._Element, parent: Node | None, depth: int) -> Node:
@@ -254,11 +241,8 @@ _SCALAR = re.compile(r"true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-
 
 def _read_json(body: bytes) -> Node:
     node = None
-    try:
-        text = body.decode("utf-8")
-        node = _Json(text).document()
-    except (ValueError, IndexError, RecursionError):
-        pass
+    with suppress(ValueError, IndexError, RecursionError):
+        node = _Json(body.decode("utf-8")).document()
     if node is None:  # raised outside the handler: the caught error holds the whole text
         raise UnreadableMessageError("the JSON is not well-formed")
     return node
@@ -300,12 +284,16 @@ class _Json:
             raise ValueError
         self.position += 1
 
-    def _goes_on(self, closing: str) -> bool:
-        """Whether another member follows; otherwise the closing character must follow."""
-        if self._peek() == closing:
-            return False
-        self._expect(",")
-        return True
+    def _items(self, closing: str) -> Iterator[None]:
+        """Stop before every item of a list or an object; the caller reads it."""
+        self.position += 1
+        more = self._peek() != closing
+        while more:
+            yield
+            more = self._peek() != closing
+            if more:
+                self._expect(",")
+        self.position += 1
 
     def _string(self) -> str:
         self._expect('"')
@@ -318,25 +306,18 @@ class _Json:
             raise UnreadableMessageError("it is nested too deeply")
         opening = self._peek()
         if opening == "[":
-            self.position += 1
-            more = self._peek() != "]"
-            while more:
+            for _ in self._items("]"):
                 self._value(name, parent, depth + 1)
-                more = self._goes_on("]")
-            self._expect("]")
-        elif opening == "{":
-            node = Node(name, self._line_here(), parent)
-            parent.add(node)
+            return
+        node = Node(name, self._line_here(), parent)
+        parent.add(node)
+        if opening == "{":
             self._members(node, depth)
         else:
-            node = Node(name, self._line_here(), parent)
-            parent.add(node)
             self._scalar(node, opening)
 
     def _members(self, node: Node, depth: int) -> None:
-        self._expect("{")
-        more = self._peek() != "}"
-        while more:
+        for _ in self._items("}"):
             name = self._string()
             self._expect(":")
             if name == "resourceType":
@@ -354,8 +335,6 @@ class _Json:
                     node.add(Node("url", self._line_here(), node, node.url))
             else:
                 self._value(name, node, depth + 1)
-            more = self._goes_on("}")
-        self._expect("}")
 
     def _primitive_extension(self, name: str, node: Node, depth: int) -> None:
         holder = Node(name, self._line_here(), node)

@@ -11,7 +11,7 @@ from gpconnect_messaging.conformance.checks.check import Level, Scope
 from gpconnect_messaging.conformance.headers import Headers
 from gpconnect_messaging.conformance.message_under_test import MessageUnderTest, UseCase
 from gpconnect_messaging.conformance.rules import Rule
-from gpconnect_messaging.conformance.tree import Tree, UnreadableMessageError, read
+from gpconnect_messaging.conformance.tree import Node, Tree, UnreadableMessageError, read
 from gpconnect_messaging.itk3.compose import ComposedMessage
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.specification import Version
@@ -126,25 +126,23 @@ def _run(message: MessageUnderTest, checks: tuple[Check, ...]) -> Iterator[tuple
 
 
 def _broken(check: Check, violation: Violation) -> Finding:
-    return _finding(
-        check, Verdict.BROKEN, violation.node.path, violation.node.line, f"{check.title}: {violation.words}"
-    )
+    return _finding(check, Verdict.BROKEN, violation.node, f": {violation.words}")
 
 
 def _unbroken(check: Check, result: CheckResult) -> Finding:
     if not result.nodes:
-        return _finding(check, Verdict.NOT_APPLICABLE, "", 0, f"{check.title}: there is nothing here to check")
-    return _finding(check, Verdict.HOLDS, result.nodes[0].path, result.nodes[0].line, check.title)
+        return _finding(check, Verdict.NOT_APPLICABLE, None, ": there is nothing here to check")
+    return _finding(check, Verdict.HOLDS, result.nodes[0], "")
 
 
-def _finding(check: Check, verdict: Verdict, path: str, line: int, message: str) -> Finding:
+def _finding(check: Check, verdict: Verdict, node: Node | None, words: str) -> Finding:
     return Finding(
         id=check.id,
         specification=check.version or "",
         level=check.level,
         verdict=verdict,
         looks_at=check.looks_at,
-        path=path,
-        line=line,
-        message=message,
+        path=node.path if node else "",
+        line=node.line if node else 0,
+        message=check.title + words,
     )

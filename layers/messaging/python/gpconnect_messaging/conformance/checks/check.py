@@ -1,8 +1,8 @@
 """A check: a requirement, the elements that it covers, and the rule that tests them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from gpconnect_messaging.conformance.message_under_test import UseCase
 from gpconnect_messaging.conformance.rules import Rule
@@ -28,8 +28,7 @@ class Scope(StrEnum):
     """A message's MESH headers, as given to the MESH client."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(NamedTuple):
     """A requirement id of one specification version (None: of ITK3 or FHIR) and the rule that tests it.
 
     `title` paraphrases the requirement; `looks_at` names the elements. An id can mean different things in different
@@ -67,29 +66,19 @@ def checks(
     `2.0/104` is GPCM-SD-104 of 2.0; any other id is taken unchanged and has no version.
     """
     for short in ids.split():
-        family, _, number = short.partition("-")
-        version: Version | None = Version.V1_5
-        if short.startswith("2.0/"):
-            version, names = Version.V2_0, [short[4:] if short[4] == "C" else f"SD-{short[4:]}"]
-        elif family in ("SD", "C", *_FAMILIES):
-            names = [short]
-        elif family == "OC/GE":
-            names = [f"OC-{number}", f"GE-{number}"]
-        else:
-            version, names = None, []
-            yield Check(
-                version=None, id=short, level=level, use_case=None, scope=scope, looks_at=looks_at, title=title,
-                rule=rule,
-            )  # fmt: skip
-        for name in names:
-            family = name.partition("-")[0]
-            yield Check(
-                version=version,
-                id=f"GPCM-{name}" if family in ("SD", "C") else f"GPCM-SD-{name}",
-                level=level,
-                use_case=_FAMILIES.get(family),
-                scope=scope,
-                looks_at=looks_at,
-                title=title,
-                rule=rule,
-            )
+        for version, name, use_case in _names(short):
+            yield Check(version, name, level, use_case, scope, looks_at, title, rule)
+
+
+def _names(short: str) -> Iterator[tuple[Version | None, str, UseCase | None]]:
+    family, _, number = short.partition("-")
+    if short.startswith("2.0/"):
+        number = short[4:]
+        yield Version.V2_0, f"GPCM-{number}" if number[0] == "C" else f"GPCM-SD-{number}", None
+    elif family in ("SD", "C"):
+        yield Version.V1_5, f"GPCM-{short}", None
+    elif set(families := family.split("/")) <= _FAMILIES.keys():
+        for name in families:
+            yield Version.V1_5, f"GPCM-SD-{name}-{number}", _FAMILIES[name]
+    else:
+        yield None, short, None

@@ -28,18 +28,17 @@ _CLIENT_NAMES = {"Mex-From": "From_DTS", "Mex-To": "To_DTS", "Mex-Subject": "Sub
                  "Mex-WorkflowID": "WorkflowId"}  # fmt: skip
 
 
-def _header(name: str, headers: Headers) -> Node:
-    return Node(_CLIENT_NAMES[name] if headers.by_client else name, 0, None)
+_Fault = Callable[[Headers, MessageUnderTest], str | None]
 
 
-def header_rule(name: str, fault: Callable[[Headers, MessageUnderTest], str | None]) -> Rule:
+def _header_rule(name: str, fault: _Fault) -> Rule:
     """Check one header; without an envelope the rule does not apply. `fault` returns the violation's text, or None."""
 
     def rule(message: MessageUnderTest) -> CheckResult:
         headers = message.headers
         if headers is None:
             return NOT_APPLICABLE
-        node = _header(name, headers)
+        node = Node(_CLIENT_NAMES[name] if headers.by_client else name, 0, None)
         words = fault(headers, message)
         return check_result([node], [Violation(node, f"{node.name} {words}")] if words else [])
 
@@ -48,7 +47,7 @@ def header_rule(name: str, fault: Callable[[Headers, MessageUnderTest], str | No
 
 def _workflow(version: Version) -> Rule:
     expected = SPECIFICATIONS[version].workflow_id
-    return header_rule(
+    return _header_rule(
         "Mex-WorkflowID", lambda headers, _: None if headers.workflow_id == expected else f"must be {expected}"
     )
 
@@ -91,9 +90,9 @@ def _automatic(headers: Headers, _message: MessageUnderTest) -> str | None:
     return "must be GPPROVIDER, NHS number, birth date and surname, with _ between them"
 
 
-def _automatic_or_mailbox(headers: Headers, message: MessageUnderTest) -> str | None:
+def _unless_mailbox(fault: _Fault) -> _Fault:
     # A mailbox found by address lookup; the registered practice's is found by automatic routing.
-    return None if _MAILBOX.fullmatch(headers.to) else _automatic(headers, message)
+    return lambda headers, message: None if _MAILBOX.fullmatch(headers.to) else fault(headers, message)
 
 
 def _agrees(headers: Headers, message: MessageUnderTest) -> str | None:
@@ -101,16 +100,12 @@ def _agrees(headers: Headers, message: MessageUnderTest) -> str | None:
     return f"and the message do not agree on {' and '.join(differences)}" if differences else None
 
 
-def _agrees_if_automatic(headers: Headers, message: MessageUnderTest) -> str | None:
-    return None if _MAILBOX.fullmatch(headers.to) else _agrees(headers, message)
-
-
-def _subject_1_5(kind: str, *, with_location: bool) -> Callable[[Headers, MessageUnderTest], str | None]:
+def _subject_1_5(kind: str, *, with_location: bool) -> _Fault:
     def fault(headers: Headers, message: MessageUnderTest) -> str | None:
-        missing = _folded_wording(headers.subject, message, kind, with_location=with_location)
+        missing = _missing_wording(headers, message, kind, with_location=with_location)
         if not with_location and f"ODS Code {message.ods_code}" not in headers.subject and not _cut(headers):
             missing.append("the ODS code")
-        return f"must give {', '.join(missing)} in the prescribed form" if missing else None
+        return _prescribed(missing)
 
     return fault
 
@@ -120,27 +115,30 @@ def _cut(headers: Headers) -> bool:
     return len(headers.subject) >= _SUBJECT_LIMIT
 
 
-def _folded_wording(subject: str, message: MessageUnderTest, kind: str, *, with_location: bool) -> list[str]:
-    missing = missing_wording(
-        " ".join(subject.split()),
-        message,
-        kind,
-        with_location=with_location,
-        folded=lambda name: header_text(name, _SUBJECT_LIMIT),
-    )
-    if len(subject) >= _SUBJECT_LIMIT:  # text that was cut off cannot be required
-        return [] if not kind or subject.startswith(f"{kind} for ") else missing[:1]
+def _missing_wording(headers: Headers, message: MessageUnderTest, kind: str, *, with_location: bool) -> list[str]:
+    words = " ".join(headers.subject.split())
+    missing = missing_wording(words, message, kind, with_location=with_location, folded=_folded)
+    if _cut(headers):
+        return [] if not kind or headers.subject.startswith(f"{kind} for ") else missing[:1]
     return missing
 
 
+def _folded(name: str) -> str:
+    return header_text(name, _SUBJECT_LIMIT)
+
+
+def _prescribed(missing: list[str]) -> str | None:
+    return f"must give {', '.join(missing)} in the prescribed form" if missing else None
+
+
 def _subject_2_0(headers: Headers, message: MessageUnderTest) -> str | None:
-    missing = _folded_wording(headers.subject, message, "", with_location=False)
+    missing = _missing_wording(headers, message, "", with_location=False)
     if not _cut(headers):
         if ", seen at " not in headers.subject or f", {message.ods_code}, " not in headers.subject:
             missing.append("the location and the ODS code")
         if not _VERSION_AT_END.search(headers.subject):
             missing.append("the version number")
-    return f"must give {', '.join(missing)} in the prescribed form" if missing else None
+    return _prescribed(missing)
 
 
 def _version_shown(headers: Headers, _message: MessageUnderTest) -> str | None:
@@ -161,16 +159,16 @@ def _counted(_headers: Headers, message: MessageUnderTest) -> str | None:
     return None
 
 
-FROM = header_rule("Mex-From", _from)
-AUTOMATIC = header_rule("Mex-To", _automatic)
-AUTOMATIC_OR_MAILBOX = header_rule("Mex-To", _automatic_or_mailbox)
-LOCAL_ID = header_rule("Mex-LocalID", _local_id)
-SUBJECT_2_0 = header_rule("Mex-Subject", _subject_2_0)
-_AGREES = header_rule("Mex-To", _agrees)
-_AGREES_IF_AUTOMATIC = header_rule("Mex-To", _agrees_if_automatic)
-_REPORT_SUBJECT = header_rule("Mex-Subject", _subject_1_5("Consultation report", with_location=True))
-_ONLINE_SUBJECT = header_rule("Mex-Subject", _subject_1_5("Online consultation report", with_location=False))
-_GENERIC_SUBJECT = header_rule("Mex-Subject", _subject_1_5("", with_location=False))
+FROM = _header_rule("Mex-From", _from)
+AUTOMATIC = _header_rule("Mex-To", _automatic)
+AUTOMATIC_OR_MAILBOX = _header_rule("Mex-To", _unless_mailbox(_automatic))
+LOCAL_ID = _header_rule("Mex-LocalID", _local_id)
+SUBJECT_2_0 = _header_rule("Mex-Subject", _subject_2_0)
+_AGREES = _header_rule("Mex-To", _agrees)
+_AGREES_IF_AUTOMATIC = _header_rule("Mex-To", _unless_mailbox(_agrees))
+_REPORT_SUBJECT = _header_rule("Mex-Subject", _subject_1_5("Consultation report", with_location=True))
+_ONLINE_SUBJECT = _header_rule("Mex-Subject", _subject_1_5("Online consultation report", with_location=False))
+_GENERIC_SUBJECT = _header_rule("Mex-Subject", _subject_1_5("", with_location=False))
 _V1_5, _V2_0 = _workflow(Version.V1_5), _workflow(Version.V2_0)
 
 
@@ -193,8 +191,8 @@ ENVELOPE_CHECKS: tuple[Check, ...] = (
     *_rows("GE-291", "Mex-Subject", _GENERIC_SUBJECT, "The subject has the prescribed words (API)"),
     *_rows("2.0/064", "Mex-Subject", SUBJECT_2_0, "The subject has the prescribed words (API)"),
     *_rows("CS-080 OC-175 GE-292", "Mex-LocalID", LOCAL_ID, "The local id is the sender's ODS code (API)"),
-    *_rows("2.0/091", "Mex-Subject", header_rule("Mex-Subject", _version_shown), "The subject shows the version"),
-    *_rows("2.0/098", "Mex-Subject, Composition", header_rule("Mex-Subject", _counted),
+    *_rows("2.0/091", "Mex-Subject", _header_rule("Mex-Subject", _version_shown), "The subject shows the version"),
+    *_rows("2.0/098", "Mex-Subject, Composition", _header_rule("Mex-Subject", _counted),
            "The version counts from 1; a later one replaces the one before it"),
     *_rows("CS-063 OC-165 GE-293 2.0/059", "From_DTS", FROM, "The sender's mailbox is named (client)", _CLIENT),
     *_rows("CS-064 OC-166 GE-294 2.0/060", "To_DTS", AUTOMATIC,

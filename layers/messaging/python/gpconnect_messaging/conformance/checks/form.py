@@ -86,8 +86,7 @@ def _nhs_numbers(message: MessageUnderTest) -> CheckResult:
         value
         for kind in ("Patient", "RelatedPerson")
         for person in message.resources(kind)
-        for identifier in person.all("identifier")
-        if identifier.text("system") == NHS_NUMBER
+        for identifier in person.where("identifier", "system", NHS_NUMBER)
         for value in identifier.all("value")
     ]
     return check_result(numbers, [

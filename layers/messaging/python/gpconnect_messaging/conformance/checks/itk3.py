@@ -7,10 +7,9 @@ Source: ITK3 Messaging Distribution, document sender, general and conformance re
 from gpconnect_messaging.conformance.check_result import NOT_APPLICABLE, CheckResult, Violation, check_result
 from gpconnect_messaging.conformance.checks.check import Check, Level, checks
 from gpconnect_messaging.conformance.checks.header import handled, recipient_type
-from gpconnect_messaging.conformance.checks.payload import sections
 from gpconnect_messaging.conformance.message_under_test import NHS_NUMBER, SNOMED, MessageUnderTest, identified
 from gpconnect_messaging.conformance.profiles import CODED_CONTENT, conforms_to
-from gpconnect_messaging.conformance.rules import all_of, coded, composition, described, every, for_all, patient
+from gpconnect_messaging.conformance.rules import all_of, coded, composition, described, every, for_all, must, patient
 from gpconnect_messaging.conformance.tree import Node
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
@@ -45,12 +44,11 @@ def _inside(message: MessageUnderTest) -> CheckResult:
 
 
 def _entries_inside(message: MessageUnderTest) -> CheckResult:
-    entries = [entry for section in sections(message) for entry in section.all("entry")]
-    return check_result(entries, [
-        Violation(entry, "a section entry must refer to a resource of the same document")
-        for entry in entries
-        if message.referred(entry) is None
-    ])  # fmt: skip
+    words = "a section entry must refer to a resource of the same document"
+    return check_result(
+        [entry for entry, _ in message.section_entries],
+        [Violation(entry, words) for entry, referred in message.section_entries if referred is None],
+    )
 
 
 def _demographics(subject: Node) -> Violation | None:
@@ -59,12 +57,10 @@ def _demographics(subject: Node) -> Violation | None:
 
 
 def _number(subject: Node) -> Node | None:
-    return next(
-        (identifier for identifier in subject.all("identifier") if identifier.text("system") == NHS_NUMBER), None
-    )
+    return next(iter(subject.where("identifier", "system", NHS_NUMBER)), None)
 
 
-def verification(number: Node) -> str:
+def _verification(number: Node) -> str:
     """Return the code of an NHS number's verification status, or ""."""
     extension = number.extension("NHSNumberVerificationStatus-1")
     return extension.text("valueCodeableConcept", "coding", "code") if extension else ""
@@ -73,7 +69,7 @@ def verification(number: Node) -> str:
 def _unverified(message: MessageUnderTest) -> CheckResult:
     found = message.patient
     number = _number(found) if found else None
-    if found is None or (number is not None and verification(number) in ("01", "")):
+    if found is None or (number is not None and _verification(number) in ("01", "")):
         return NOT_APPLICABLE
     return check_result([found], [_demographics(found)])
 
@@ -83,26 +79,17 @@ def _unnumbered(message: MessageUnderTest) -> list[Node]:
     return [found] if found is not None and not identified(found, NHS_NUMBER) else []
 
 
-def _local_identifier(subject: Node, _message: MessageUnderTest) -> Violation | None:
-    return None if any(identifier.text("value") for identifier in subject.all("identifier")) else Violation(
-        subject, "without an NHS number the patient needs another identifier"
-    )  # fmt: skip
+_local_identifier = must(
+    lambda subject, _: any(identifier.text("value") for identifier in subject.all("identifier")),
+    "without an NHS number the patient needs another identifier",
+)
 
 
 def _verified(subject: Node, _message: MessageUnderTest) -> Violation | None:
     number = _number(subject)
-    if number is None or verification(number):
+    if number is None or _verification(number):
         return None
     return Violation(number, "the NHS number's verification status is missing")
-
-
-def _document_identified(message: MessageUnderTest) -> CheckResult:
-    found = message.document
-    if found is None:
-        return NOT_APPLICABLE
-    return check_result(
-        [found], [None if found.text("identifier", "value") else Violation(found, "the document has no identifier")]
-    )
 
 
 def _care_setting(subject: Node, _message: MessageUnderTest) -> Violation | None:
@@ -118,6 +105,10 @@ def _is_definition(value: Node) -> bool:
     return value.text("reference").startswith(("http://", "https://", "urn:"))
 
 
+_DOCUMENT_IDENTIFIED = for_all(
+    lambda message: [message.document] if message.document else [],
+    must(lambda subject, _: subject.text("identifier", "value"), "the document has no identifier"),
+)
 ITK3_CHECKS: tuple[Check, ...] = (
     *checks("FHIR-PAY-01", MUST, "Bundle.entry", _one_document, "A message carries one document"),
     *checks("FHIR-PAY-02", MUST, "reference", _inside, "Attachments are in the message itself"),
@@ -146,7 +137,7 @@ ITK3_CHECKS: tuple[Check, ...] = (
             "Medicines have a code, or else a text"),
     *checks("FHIR-CE-02", SHOULD, "AllergyIntolerance.code", described(every("AllergyIntolerance"), "code"),
             "Allergies have a code, or else a text"),
-    *checks("FHIR-VER-01", MUST, "Bundle.identifier", _document_identified, "The document has an identifier"),
+    *checks("FHIR-VER-01", MUST, "Bundle.identifier", _DOCUMENT_IDENTIFIED, "The document has an identifier"),
     *checks("FHIR-DOC-05", MUST, "Composition.type", coded(composition, "type", SNOMED), "The type is a SNOMED code"),
     *checks("FHIR-DOC-06", MUST, "Composition.extension", for_all(composition, _care_setting),
             "The care setting, if given, is a SNOMED code"),
