@@ -6,7 +6,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from gpconnect_messaging.requests.models import Request, Withdrawal
-from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES, UseCase
+from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES, UseCaseDefinition
 from infra.assurance.tools import PROJECT
 
 PUBLISHED = PROJECT / "events" / "request.schema.json"
@@ -56,7 +56,7 @@ def _or_null(field: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [field, _NULL]} | about
 
 
-def _conditions(use_case: UseCase) -> dict[str, Any]:
+def _conditions(use_case: UseCaseDefinition) -> dict[str, Any]:
     """Return the condition on the optional fields: those a use case needs, and those it does not take."""
     then: dict[str, Any] = {"type": "object"}
     then["properties"] = {name: _NULL for name in OPTIONAL_FIELDS if name not in use_case.takes}

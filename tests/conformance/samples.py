@@ -6,13 +6,13 @@ from functools import cache
 from typing import Any
 
 from gpconnect_messaging.conformance.headers import Headers
-from gpconnect_messaging.conformance.message_under_test import MessageUnderTest, UseCase
+from gpconnect_messaging.conformance.message_under_test import MessageUnderTest
 from gpconnect_messaging.conformance.tree import read
 from gpconnect_messaging.conformance.validation import Finding, validate_message
 from gpconnect_messaging.itk3.compose import envelope
 from gpconnect_messaging.itk3.resources import message_bundle
 from gpconnect_messaging.itk3.xml import to_xml
-from gpconnect_messaging.specification import Version
+from gpconnect_messaging.specification import UseCase, Version
 from tests.conformance.clinical import Resource, generic_only, shared, uid
 from tests.examples import a_message
 

@@ -5,6 +5,7 @@ import pytest
 from gpconnect_messaging.conformance.checks import CHECKS
 from gpconnect_messaging.conformance.checks.check import Level
 from gpconnect_messaging.conformance.validation import Verdict
+from gpconnect_messaging.usecases import USE_CASES, UseCaseDefinition
 from tests.conformance.mutants import MUTANTS, Mutant
 from tests.conformance.samples import ROLES, Sample, sample
 
@@ -42,3 +43,10 @@ def test_nearly_every_must_that_a_message_can_show_has_a_mutant() -> None:
     mutated = {mutant.key for mutant in MUTANTS}
     assert mutated <= {check.key for check in CHECKS}
     assert len(mutated & MUSTS) >= 0.95 * len(MUSTS), sorted(MUSTS - mutated)
+
+
+@pytest.mark.parametrize("use_case", USE_CASES.values(), ids=lambda use_case: use_case.name)
+def test_a_use_case_has_requirements_of_its_own_and_mutants_that_break_them(use_case: UseCaseDefinition) -> None:
+    musts = {check.key for check in CHECKS if check.use_case is use_case.name and check.level is Level.MUST}
+    assert all(f"-{use_case.family}-" in key for key in musts)
+    assert musts & {mutant.key for mutant in MUTANTS}, "it needs requirements in conformance/checks, and mutants"

@@ -4,9 +4,8 @@ import re
 
 import pytest
 
-from gpconnect_messaging.conformance.message_under_test import UseCase
 from gpconnect_messaging.conformance.validation import Finding, Verdict, validate_bytes
-from gpconnect_messaging.specification import Version
+from gpconnect_messaging.specification import UseCase, Version
 from infra.documentation.requirements import requirements
 from tests.conformance.structure_table import table
 from tests.examples import ROOT, spec_file

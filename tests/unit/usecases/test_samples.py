@@ -11,7 +11,7 @@ from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.itk3.compose import compose, envelope
 from gpconnect_messaging.request_rules import broken_rules
 from gpconnect_messaging.usecases import USE_CASES
-from tests.examples import CREATED_AT, MAILBOXES, REQUESTS, messages_of, request_data, spec_file, written
+from tests.examples import CREATED_AT, REQUESTS, messages_of, request_data, spec_file, written
 from tests.xpath import find, values
 
 SAMPLES = sorted(
@@ -31,9 +31,7 @@ def test_there_is_a_sample_of_every_use_case_in_every_version_that_has_it() -> N
     found = {
         (message.specification.version, message.use_case.name) for name in SAMPLES for message in messages_of(name)
     }
-    offered = {
-        (mailbox.specification, name) for mailbox in MAILBOXES.values() for name in mailbox.prescribed.local_extensions
-    }
+    offered = {(version, use_case.name) for use_case in USE_CASES.values() for version in use_case.versions}
     assert found == offered
     assert {name for _, name in offered} == {use_case.name for use_case in USE_CASES.values()}
 

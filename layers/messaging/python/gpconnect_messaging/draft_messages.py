@@ -22,7 +22,7 @@ from gpconnect_messaging.request_rules import broken_alone, broken_rules
 from gpconnect_messaging.requests.models import Request, parse_request
 from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
 from gpconnect_messaging.routing.recipients import recipients
-from gpconnect_messaging.specification import SPECIFICATIONS
+from gpconnect_messaging.usecases import USE_CASES
 from gpconnect_messaging.usecases.redaction import redacted
 
 Read = Callable[[str], bytes]
@@ -109,7 +109,7 @@ def require_in_order(
     if reasons:
         raise RequestRefusedError(reasons)
     if not any(resource.key and contents[resource.key] is None for resource in sent.resources):
-        version = next(number for number, prescribed in SPECIFICATIONS.items() if sent.use_case in prescribed.wordings)
+        version = next(iter(USE_CASES[sent.use_case].versions))
         message = Message(
             request=sent if sent.primary else with_report(sent),
             mailbox=MailboxSettings(mailbox=sent.mailbox, ods_code=sent.organisation.ods_code, specification=version),

@@ -14,6 +14,7 @@ from gpconnect_messaging.requests.refusal import Reason
 from gpconnect_messaging.routing.automatic import surname_fault
 from gpconnect_messaging.specification import Confidentiality, Specification
 from gpconnect_messaging.usecases import OPTIONAL_FIELDS, USE_CASES
+from gpconnect_messaging.usecases.definition import VersionRules
 
 if TYPE_CHECKING:  # the module also reads parameters, which needs boto3
     from gpconnect_messaging.mailboxes.senders import Sender
@@ -25,14 +26,19 @@ def broken_rules(request: Request, mailbox: MailboxSettings, numbers: NumberRang
     yield from broken_alone(request, now)
     if request.organisation.ods_code != mailbox.ods_code:
         yield Reason("organisation.ods_code", "is not the organisation that the sending mailbox belongs to")
-    if request.use_case not in mailbox.prescribed.local_extensions:
+    rules = USE_CASES[request.use_case].versions.get(mailbox.specification)
+    if rules is None:
         yield Reason(
             "use_case", f"is not part of specification {mailbox.prescribed.version}, which the mailbox follows"
         )
         return
-    yield from _people(request, mailbox.prescribed)
-    yield from _document(request, mailbox)
-    yield from _care_provider(request, mailbox.prescribed)
+    yield from _people(request, rules, mailbox.prescribed)
+    yield from _document(request, rules, mailbox)
+    if request.care_provider and not rules.care_provider_allowed:  # GPCM-SD-056 (2.0)
+        yield Reason(
+            "care_provider",
+            f"specification {mailbox.prescribed.version} sends this use case to the registered practice only",
+        )
     yield from _confidential(request, mailbox.prescribed)
 
 
@@ -90,31 +96,22 @@ def _use_case(request: Request) -> Iterator[Reason]:
         yield Reason(f"documents[{index}].content_type", f"the primary document must be {allowed}")
 
 
-def _people(request: Request, prescribed: Specification) -> Iterator[Reason]:
+def _people(request: Request, rules: VersionRules, prescribed: Specification) -> Iterator[Reason]:
     if request.practitioner is None:
-        if request.use_case in prescribed.practitioner_required:  # GPCM-SD-CS-025, GPCM-SD-CS-036
+        if rules.practitioner_required:  # GPCM-SD-CS-025, GPCM-SD-CS-036
             yield Reason("practitioner", f"is missing: specification {prescribed.version} requires it")
         elif not request.authors and not prescribed.organisation_may_be_author:  # GPCM-SD-OC-009, GPCM-SD-GE-009
             yield Reason("authors", "is missing: say who wrote it, or name the practitioner")
 
 
-def _document(request: Request, mailbox: MailboxSettings) -> Iterator[Reason]:
+def _document(request: Request, rules: VersionRules, mailbox: MailboxSettings) -> Iterator[Reason]:
     prescribed = mailbox.prescribed
-    if request.care_setting is None and request.use_case in prescribed.care_setting_required:
+    if request.care_setting is None and rules.care_setting_required:
         yield Reason("care_setting", f"is missing: specification {prescribed.version} requires it")
     if request.document_type and prescribed.document_types is not None:  # GPCM-SD-115
         approved = {*prescribed.document_types, *mailbox.document_types}
         if request.document_type.code not in approved:
             yield Reason("document_type.code", f"is not approved for this mailbox: use one of {sorted(approved)}")
-
-
-def _care_provider(request: Request, prescribed: Specification) -> Iterator[Reason]:
-    if (
-        request.care_provider and request.use_case not in prescribed.care_providers
-    ):  # GPCM-SD-056 (2.0): to the registered practice only
-        yield Reason(
-            "care_provider", f"specification {prescribed.version} sends this use case to the registered practice only"
-        )
 
 
 def _confidential(request: Request, prescribed: Specification) -> Iterator[Reason]:

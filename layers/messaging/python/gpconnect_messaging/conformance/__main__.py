@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from gpconnect_messaging.conformance.headers import UnreadableEnvelopeError, read_headers
-from gpconnect_messaging.conformance.message_under_test import MessageUnderTest, UseCase
+from gpconnect_messaging.conformance.message_under_test import MessageUnderTest
 from gpconnect_messaging.conformance.tree import UnreadableMessageError
 from gpconnect_messaging.conformance.validation import Finding, Verdict, validate_bytes
-from gpconnect_messaging.specification import Version
+from gpconnect_messaging.specification import UseCase, Version
 
 EXIT_CONFORMANT, EXIT_BROKEN, EXIT_UNREADABLE = 0, 1, 2
 _EXAMPLE = """\

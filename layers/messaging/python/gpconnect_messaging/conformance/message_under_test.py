@@ -1,13 +1,13 @@
 """The subject of a check: a message or response, parsed once, with the parts and references indexed."""
 
-from enum import StrEnum
 from functools import cached_property
 
 from gpconnect_messaging.conformance.check_result import CheckResult
 from gpconnect_messaging.conformance.headers import Headers
 from gpconnect_messaging.conformance.structure import Kind, validate_structure
 from gpconnect_messaging.conformance.tree import Node, Tree
-from gpconnect_messaging.specification import Version
+from gpconnect_messaging.specification import UseCase, Version
+from gpconnect_messaging.usecases import USE_CASES
 
 SNOMED = "http://snomed.info/sct"
 ODS_CODE = "https://fhir.nhs.uk/Id/ods-organization-code"
@@ -16,20 +16,11 @@ SDS_USER = "https://fhir.nhs.uk/Id/sds-user-id"
 ONLINE_CONSULTATION_TYPE = "149951000000107"
 
 
-class UseCase(StrEnum):
-    """The use cases with separate requirements; in version 2.0 all share one set."""
-
-    CONSULTATION_REPORT = "consultation_report"
-    ONLINE_CONSULTATION = "online_consultation"
-    GENERIC_DOCUMENT = "generic_document"
-
-
 _BY_LOCAL_EXTENSION = {
-    "SendDocument-ConsultationReport": UseCase.CONSULTATION_REPORT,
-    "SendDocument-ConsultationSummary": UseCase.CONSULTATION_REPORT,  # only in the 1.x examples: see GPCM-SD-CS-048
-    "SendDocument-OnlineConsultationReport": UseCase.ONLINE_CONSULTATION,
-    "SendDocument-Generic": UseCase.GENERIC_DOCUMENT,
-}
+    use_case.versions[Version.V1_5].local_extension: use_case.name
+    for use_case in USE_CASES.values()
+    if Version.V1_5 in use_case.versions
+} | {"SendDocument-ConsultationSummary": UseCase.CONSULTATION_REPORT}  # only in the 1.x examples: see GPCM-SD-CS-048
 
 
 class MessageUnderTest:

@@ -9,12 +9,12 @@ from gpconnect_messaging.conformance.check_result import CheckResult, Violation
 from gpconnect_messaging.conformance.checks import CHECKS, Check
 from gpconnect_messaging.conformance.checks.check import Level, Scope
 from gpconnect_messaging.conformance.headers import Headers
-from gpconnect_messaging.conformance.message_under_test import MessageUnderTest, UseCase
+from gpconnect_messaging.conformance.message_under_test import MessageUnderTest
 from gpconnect_messaging.conformance.rules import Rule
 from gpconnect_messaging.conformance.tree import Node, Tree, UnreadableMessageError, read
 from gpconnect_messaging.itk3.compose import ComposedMessage
 from gpconnect_messaging.itk3.envelope import Envelope
-from gpconnect_messaging.specification import Version
+from gpconnect_messaging.specification import UseCase, Version
 
 
 class Verdict(StrEnum):

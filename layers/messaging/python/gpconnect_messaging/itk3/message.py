@@ -12,7 +12,7 @@ from gpconnect_messaging.requests.models import Author, Request
 from gpconnect_messaging.routing.header_text import fitted
 from gpconnect_messaging.routing.recipients import Recipient
 from gpconnect_messaging.specification import Specification
-from gpconnect_messaging.usecases import USE_CASES, Code, RecipientType, UseCase
+from gpconnect_messaging.usecases import USE_CASES, Code, RecipientType, UseCaseDefinition
 
 _TO_REGISTERED_PRACTICE = Recipient(type=RecipientType.FOR_ACTION)
 _MAY_BE_CUT = ("title", "patient", "organisation")
@@ -36,7 +36,7 @@ class Message:
     supplied: tuple[Supplied, ...] = ()
 
     @property
-    def use_case(self) -> UseCase:
+    def use_case(self) -> UseCaseDefinition:
         """The use case that the request names."""
         return USE_CASES[self.request.use_case]
 
@@ -107,7 +107,7 @@ class Message:
 
     @property
     def _templates(self) -> tuple[str, str]:
-        wording = self.specification.wordings[self.use_case.name]
+        wording = self.use_case.versions[self.mailbox.specification].wording
         if self.request.consultation.confidential:
             return wording.redacted_subject, wording.redacted_text
         return wording.subject, wording.text

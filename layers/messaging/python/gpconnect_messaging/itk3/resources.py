@@ -97,7 +97,7 @@ def _message_handling(message: Message) -> Resource:
             {"url": "SenderReference", "valueString": message.request.encounter},
             {
                 "url": "LocalExtension",
-                "valueString": message.specification.local_extensions[message.request.use_case],
+                "valueString": message.use_case.versions[message.mailbox.specification].local_extension,
             },
         ],
     }

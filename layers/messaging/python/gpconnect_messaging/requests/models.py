@@ -29,6 +29,7 @@ from gpconnect_messaging.requests.fields import (
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.requests.sentences import broken_forms
 from gpconnect_messaging.requests.times import Day, Time
+from gpconnect_messaging.specification import UseCase
 
 _Model = TypeVar("_Model", bound=Part)
 
@@ -41,14 +42,6 @@ DEEPEST = 64
 """How many levels of objects and lists a request may have: a question in a question has two."""
 
 RequestId = Annotated[Identifier, Field(min_length=8, max_length=128)]
-
-
-class UseCase(StrEnum):
-    """The Send Document use cases that a request can ask for."""
-
-    CONSULTATION_REPORT = "consultation_report"
-    ONLINE_CONSULTATION = "online_consultation"
-    GENERIC_DOCUMENT = "generic_document"
 
 
 class Author(StrEnum):

@@ -3,10 +3,35 @@
 Source: GPCM-SD-CS-017 … 046 (1.5); GPCM-SD-115 and the Consultation Summary requirements (2.0.2).
 """
 
-from gpconnect_messaging.usecases.definition import Code, RecipientType, UseCase
+from gpconnect_messaging.specification import UseCase, Version
+from gpconnect_messaging.usecases.definition import (
+    WORDING_2_0,
+    Code,
+    RecipientType,
+    UseCaseDefinition,
+    VersionRules,
+    Wording,
+)
 
-CONSULTATION_REPORT = UseCase(
-    name="consultation_report",
+_SEEN = "{title} for {patient}, NHS Number {nhs_number}, seen at {organisation}, ODS Code {ods_code}"
+_REDACTED = "{title} for {patient}, NHS Number {nhs_number}"
+
+CONSULTATION_REPORT = UseCaseDefinition(
+    name=UseCase.CONSULTATION_REPORT,
+    family="CS",
+    versions={
+        Version.V1_5: VersionRules(
+            local_extension="SendDocument-ConsultationReport",  # GPCM-SD-CS-048
+            wording=Wording(  # GPCM-SD-CS-023, GPCM-SD-CS-068
+                subject=_SEEN,
+                text=_SEEN + ", Version {version}",
+                redacted_subject=_REDACTED,
+                redacted_text=_REDACTED + ", Version {version}",
+            ),
+            practitioner_required=True,  # GPCM-SD-CS-025, GPCM-SD-CS-036
+        ),
+        Version.V2_0: VersionRules(local_extension="None", wording=WORDING_2_0),  # GPCM-SD-044; GPCM-SD-032: if known
+    },
     title="Consultation report",  # GPCM-SD-CS-022
     document_type=Code("371531000", "Report of clinical encounter"),  # GPCM-SD-CS-019, GPCM-SD-115
     recipient_type=RecipientType.FOR_ACTION,  # GPCM-SD-CS-043

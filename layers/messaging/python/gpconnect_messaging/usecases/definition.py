@@ -1,7 +1,10 @@
 """The properties of a Send Document use case."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+from gpconnect_messaging.specification import UseCase, Version
 
 
 class RecipientType(StrEnum):
@@ -25,10 +28,40 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UseCase:
+class Wording:
+    """The MESH subject and Composition.text of one use case, redacted where the consultation is confidential.
+
+    `str.format` templates over title, patient, nhs_number, organisation, ods_code and version; the redacted ones leave
+    out where the patient was seen (GPCM-SD-CS-008, GPCM-SD-CS-023).
+    """
+
+    subject: str
+    text: str
+    redacted_subject: str
+    redacted_text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionRules:
+    """The rules of one specification version for a use case."""
+
+    local_extension: str
+    wording: Wording
+    practitioner_required: bool = False
+    care_setting_required: bool = False
+    care_provider_allowed: bool = False
+    """Whether the document may go to another care provider, with a copy to the registered practice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseCaseDefinition:
     """The words, codes and rules of one use case."""
 
-    name: str
+    name: UseCase
+    family: str
+    """The letters of the requirement ids that are about this use case alone: CS in GPCM-SD-CS-022."""
+    versions: Mapping[Version, VersionRules]
+    """The specification versions that have this use case."""
     title: str | None
     """Composition.title; None: the request gives it."""
     document_type: Code | None
@@ -59,3 +92,11 @@ OPTIONAL_FIELDS = (
     "location", "observations", "questionnaire", "resources",
 )  # fmt: skip
 """The request's fields that belong to some use cases only."""
+
+WORDING_2_0 = Wording(
+    **dict.fromkeys(
+        ("subject", "text", "redacted_subject", "redacted_text"),
+        "{title} for {patient}, NHS Number: {nhs_number}, seen at {organisation}, {ods_code}, Version: {version}",
+    )
+)
+"""GPCM-SD-064."""

@@ -4,11 +4,40 @@ Source: GPCM-SD-GE-001 … 296 (1.5, "Generic"); Send Document 2.0.2, whose only
 """
 
 from gpconnect_messaging.media_types import supported_types
-from gpconnect_messaging.usecases.definition import OPTIONAL_FIELDS, RecipientType, UseCase
+from gpconnect_messaging.specification import UseCase, Version
+from gpconnect_messaging.usecases.definition import (
+    OPTIONAL_FIELDS,
+    WORDING_2_0,
+    RecipientType,
+    UseCaseDefinition,
+    VersionRules,
+    Wording,
+)
 from gpconnect_messaging.usecases.online_consultation import ONLINE_CONSULTATION
 
-GENERIC_DOCUMENT = UseCase(
-    name="generic_document",
+_SUBJECT = "{title} report for {patient}, NHS Number {nhs_number}"
+
+GENERIC_DOCUMENT = UseCaseDefinition(
+    name=UseCase.GENERIC_DOCUMENT,
+    family="GE",
+    versions={
+        Version.V1_5: VersionRules(
+            local_extension="SendDocument-Generic",  # GPCM-SD-GE-274
+            # Only the subject names the sender, and a confidential consultation is no exception.
+            wording=Wording(  # GPCM-SD-GE-007, GPCM-SD-GE-291
+                subject=_SUBJECT + ", ODS Code {ods_code}",
+                text=_SUBJECT + ", Version {version}",
+                redacted_subject=_SUBJECT + ", ODS Code {ods_code}",
+                redacted_text=_SUBJECT + ", Version {version}",
+            ),
+            care_provider_allowed=True,  # GPCM-SD-GE-286
+        ),
+        Version.V2_0: VersionRules(
+            local_extension="None",  # GPCM-SD-044
+            wording=WORDING_2_0,
+            care_setting_required=True,
+        ),
+    },
     title=None,  # GPCM-SD-GE-006
     document_type=None,  # GPCM-SD-GE-003
     recipient_type=RecipientType.FOR_ACTION,  # GPCM-SD-GE-268

@@ -3,10 +3,27 @@
 Source: GPCM-SD-OC-001 … 175 (1.5).
 """
 
-from gpconnect_messaging.usecases.definition import Code, RecipientType, UseCase
+from gpconnect_messaging.specification import UseCase, Version
+from gpconnect_messaging.usecases.definition import Code, RecipientType, UseCaseDefinition, VersionRules, Wording
 
-ONLINE_CONSULTATION = UseCase(
-    name="online_consultation",
+_SUBJECT = "{title} for {patient}, NHS Number {nhs_number}"
+
+ONLINE_CONSULTATION = UseCaseDefinition(
+    name=UseCase.ONLINE_CONSULTATION,
+    family="OC",
+    versions={
+        Version.V1_5: VersionRules(
+            local_extension="SendDocument-OnlineConsultationReport",  # GPCM-SD-OC-147
+            # Only the subject names the sender, and a confidential consultation is no exception.
+            wording=Wording(  # GPCM-SD-OC-007, GPCM-SD-OC-164
+                subject=_SUBJECT + ", ODS Code {ods_code}",
+                text=_SUBJECT + ", Version {version}",
+                redacted_subject=_SUBJECT + ", ODS Code {ods_code}",
+                redacted_text=_SUBJECT + ", Version {version}",
+            ),
+            care_provider_allowed=True,  # GPCM-SD-OC-159
+        ),
+    },
     title="Online consultation report",  # GPCM-SD-OC-006
     document_type=Code(  # GPCM-SD-OC-003
         "149951000000107", "Patient information received using general practice online consultation system"

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
-from gpconnect_messaging.conformance.message_under_test import UseCase
 from gpconnect_messaging.conformance.rules import Rule
-from gpconnect_messaging.specification import Version
+from gpconnect_messaging.specification import UseCase, Version
+from gpconnect_messaging.usecases import USE_CASES
 
 
 class Level(StrEnum):
@@ -50,11 +50,7 @@ class Check(NamedTuple):
         return f"{self.version}:{self.id}" if self.version else self.id
 
 
-_FAMILIES = {
-    "CS": UseCase.CONSULTATION_REPORT,
-    "OC": UseCase.ONLINE_CONSULTATION,
-    "GE": UseCase.GENERIC_DOCUMENT,
-}
+_FAMILIES = {use_case.family: use_case.name for use_case in USE_CASES.values()}
 
 
 def checks(
