@@ -5,9 +5,9 @@ from typing import Any
 
 import typer
 
-import infra.operations.commands  # noqa: F401 - importing it makes the commands
+import infra.local.operators  # noqa: F401 - importing it makes the commands
+from gpcm.command_line import EXIT_STATUSES, app
 from infra.documentation.tables import code, page, table
-from infra.operations.command_line import EXIT_STATUSES, app
 
 _WHERE = ("as_json", "local", "environment", "stack", "profile", "region", "endpoint_url")
 """Options of most commands."""
@@ -22,7 +22,7 @@ def commands_page() -> str:
     }
     return page(
         "Commands",
-        "the command line, `infra/operations`",
+        "the command line, `infra/operations/python`",
         "`make setup` installs `gpcm` as `.venv/bin/gpcm`. It works on a detached local run or on a deployed "
         "environment. Only `--reveal` shows personal data, and the ledger records it.",
         EXIT_STATUSES,
