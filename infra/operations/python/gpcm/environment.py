@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import boto3
@@ -41,7 +41,6 @@ from gpconnect_messaging.ledger.records import Summary
 from gpconnect_messaging.ledger.search import Search
 from gpconnect_messaging.ledger.store import Ledger
 from gpconnect_messaging.legal_hold import LegalHold
-from gpconnect_messaging.mailboxes.connections import MeshConnections
 from gpconnect_messaging.mailboxes.directory import CredentialVault, MailboxDirectory
 from gpconnect_messaging.mailboxes.senders import SenderDirectory
 from gpconnect_messaging.notifications import Notifier
@@ -52,6 +51,9 @@ from gpconnect_messaging.requests.senders import SenderSettingsError
 from gpconnect_messaging.settings import BuilderSettings, PollerSettings, SenderSettings, SettingsError
 from gpconnect_messaging.steps.operator_actions import OperatorActions
 from gpconnect_messaging.storage import DropBucket, Evidence, Outbox
+
+if TYPE_CHECKING:
+    from gpconnect_messaging.mailboxes.connections import MeshConnections
 
 FUNCTIONS = ("builder", "sender", "poller")
 _QUEUES = {
@@ -370,8 +372,10 @@ class OperatorEnvironment:
         return CredentialVault(secrets, self.output("MailboxSecrets"), self.output("MeshSecretName"))
 
     @cached_property
-    def mesh(self) -> MeshConnections:
+    def mesh(self) -> "MeshConnections":
         """The MESH clients of the mailboxes."""
+        from gpconnect_messaging.mailboxes.connections import MeshConnections  # late: most commands need no MESH
+
         return MeshConnections(self.poller_settings.mesh_url, self.vault)
 
     @cached_property

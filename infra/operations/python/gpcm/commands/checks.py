@@ -12,16 +12,12 @@ from rich.text import Text
 
 from gpcm.command_line import CommandContext, ExitStatus, InputError, Panel, command
 from gpcm.commands.messages import Actor
-from gpcm.doctor import examined
 from gpcm.environment import EnvironmentRef, OperatorEnvironment, UnknownMessageError
 from gpcm.personal_data import Personal, reveal
 from gpcm.screen import plain_table, sentences
-from gpconnect_messaging.documents.gate import DocumentGate
 from gpconnect_messaging.json_reading import JsonError, read_json
 from gpconnect_messaging.ledger.lifecycle import EventType
 from gpconnect_messaging.requests.drop_keys import is_request
-from gpconnect_messaging.requests.models import DEEPEST, Request, parse
-from gpconnect_messaging.requests.plausibility import implausible_withdrawal
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 from gpconnect_messaging.storage import NotThereError
 
@@ -58,7 +54,7 @@ def validate(
                     "A request's file is checked against the rules of all environments: leave the environment out. "
                     "`gpcm drop` says what an environment refuses."
                 )
-            return _validate_request(context, content, file.parent, DocumentGate(allow_active=allow_active))
+            return _validate_request(context, content, file.parent, allow_active=allow_active)
         headers = read_headers(envelope.read_bytes()) if envelope else None
     else:
         _no_such_file(what)
@@ -88,6 +84,8 @@ def _is_request(content: bytes) -> bool:
 
     Broken JSON is judged by how it begins: further in, the resource type can belong to a resource in a request.
     """
+    from gpconnect_messaging.requests.models import DEEPEST
+
     try:
         value = read_json(content, largest=len(content), deepest=DEEPEST)
     except JsonError:
@@ -98,17 +96,21 @@ def _is_request(content: bytes) -> bool:
 _BEGINS_A_MESSAGE = re.compile(rb'[\s\x00\xef\xbb\xbf\xfe\xff]*(?:<|\{\s*"resourceType")')
 
 
-def _validate_request(context: CommandContext, content: bytes, folder: Path, gate: DocumentGate) -> int | None:
+def _validate_request(context: CommandContext, content: bytes, folder: Path, *, allow_active: bool) -> int | None:
     """Check a request against the rules that need no environment, and open the files beside it.
 
     The builder checks the rules of the mailbox.
     """
+    from gpconnect_messaging.documents.gate import DocumentGate
     from gpconnect_messaging.draft_messages import require_in_order
+    from gpconnect_messaging.requests.models import Request, parse
+    from gpconnect_messaging.requests.plausibility import implausible_withdrawal
 
     not_opened: list[str] = []
     try:
         request = parse(content)
         if isinstance(request, Request):
+            gate = DocumentGate(allow_active=allow_active)
             not_opened = require_in_order(request, lambda key: _content(folder / key), gate=gate)
         elif broken := list(implausible_withdrawal(request, datetime.now(UTC))):
             raise RequestRefusedError(broken)
@@ -227,6 +229,8 @@ def _no_such_file(what: str) -> None:
 @command(example="gpcm doctor --environment int", panel=Panel.CHECK)
 def doctor(context: CommandContext) -> int | None:
     """Check the environment: functions, queues, parts that can be disabled, the drop, secrets, mailboxes, PDS."""
+    from gpcm.doctor import examined
+
     findings = list(examined(context.environment))
     table = plain_table("", "what", "how it is")
     for finding in findings:

@@ -8,7 +8,6 @@ from rich.text import Text
 from gpcm.command_line import CommandContext, ExitStatus, InputError, Panel, app, command
 from gpcm.commands.messages import Actor
 from gpcm.commands.requests import Yes
-from gpcm.doctor import mailbox_examined
 from gpcm.environment import UnknownMessageError
 from gpcm.screen import plain_table
 
@@ -29,6 +28,8 @@ def check(
     ] = None,
 ) -> int | None:
     """Check a mailbox with MESH: handshake, certificate, where responses arrive, a practice's mailbox."""
+    from gpcm.doctor import mailbox_examined  # late: it needs the MESH client
+
     configured = context.environment.mailbox_names()
     if name is None and len(configured) != 1:
         raise InputError(f"Name one of the mailboxes: {', '.join(configured) or 'none is configured'}.")

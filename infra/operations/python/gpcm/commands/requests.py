@@ -22,7 +22,6 @@ from gpcm.wording import period
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.records import Summary
 from gpconnect_messaging.requests.drop_keys import is_request
-from gpconnect_messaging.requests.models import Request, parse
 from gpconnect_messaging.requests.nhs_number import is_nhs_number
 from gpconnect_messaging.requests.refusal import RequestRefusedError
 
@@ -83,12 +82,14 @@ def _drop_folder_for(environment: OperatorEnvironment, request: bytes) -> str:
 
 def _warn(context: CommandContext, request: bytes, files: Collection[str]) -> None:
     """Warn of files that a request names and that are not dropped. Shows fields, not keys: a key can name a patient."""
+    from gpconnect_messaging.requests.models import parse
+
     try:
         parsed = parse(request)
     except RequestRefusedError:
         return  # the builder reports the error
     wait = period(timedelta(seconds=context.environment.builder_settings.document_wait_seconds))
-    for field, key in parsed.files if isinstance(parsed, Request) else ():
+    for field, key in parsed.files:
         if key not in files:
             context.screen.say(
                 f"{field}.key: the file is not dropped with the request. The request waits {wait} for the file, and is "
@@ -199,6 +200,8 @@ def new_request(
 
     The answers stay out of the shell's history. Only you can read the file.
     """
+    from gpconnect_messaging.requests.models import parse
+
     target = folder / "request.json"
     if target.exists():
         raise InputError("The folder has a request.json already. Name another folder, or remove the file first.")

@@ -8,9 +8,12 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from gpconnect_messaging.requests.models import Request, Withdrawal
 from gpconnect_messaging.requests.refusal import Reason
+
+if TYPE_CHECKING:  # pydantic takes longer to import than all the rest
+    from gpconnect_messaging.requests.models import Request, Withdrawal
 
 _QUEUE = "-intake-of-"
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
@@ -49,7 +52,7 @@ class Sender:
         return cls(name=name, prefix=prefix, mailboxes=tuple(mailboxes))
 
 
-def broken_sender_rules(sender: Sender | None, asked: Request | Withdrawal, folder: str) -> Iterator[Reason]:
+def broken_sender_rules(sender: Sender | None, asked: "Request | Withdrawal", folder: str) -> Iterator[Reason]:
     """Yield a reason for every mailbox or file that the request names and the sender may not use.
 
     The documents' keys are relative to `folder`: empty for a request that came on a queue.
@@ -61,8 +64,6 @@ def broken_sender_rules(sender: Sender | None, asked: Request | Withdrawal, fold
         return
     if asked.mailbox not in sender.mailboxes:
         yield Reason("mailbox", "is not one that this sender may use")
-    if isinstance(asked, Withdrawal):
-        return
     for field, key in asked.files:
         if not sender.owns(folder + key):
             yield Reason(f"{field}.key", "lies outside of this sender's prefix of the drop bucket")
