@@ -1,6 +1,6 @@
 # A target for every task; CI runs the same targets.
 .DEFAULT_GOAL := help
-.PHONY: corpora fhir-examples fuzz docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger bench-balance model model-take-outs soak-mesh mutants mutate-permissions try-deploy bench-console cost
+.PHONY: corpora fhir-examples fuzz docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock schema font render clean published lifecycle destroy bootstrap security supply-chain bench-pds bench-ledger bench-balance model model-take-outs soak-mesh mutants mutate-permissions try-deploy bench-console cost wheel
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -109,7 +109,7 @@ cost: $(READY) ## Calculate the cost of MESSAGES (a million) and of an idle mont
 		$(if $(ASSUME),--assume $(ASSUME)) $(if $(JSON),--json)
 
 bench-console: $(READY) ## Measure the console's pages with MESSAGES (100000) in the table
-	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench_console --messages $(or $(MESSAGES),100000)
+	@PYTHONPATH=.:layers/messaging/python:infra/operations/python $(BIN)/python -m tests.performance.bench_console --messages $(or $(MESSAGES),100000)
 
 soak: $(READY) ## Send MESSAGES (10000) through the local run with a failing MESH, and make the balance
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak --messages $(or $(MESSAGES),10000)
@@ -166,7 +166,7 @@ LAYER := layers/dependencies/requirements.txt
 
 lock: $(READY) ## Lock the dependencies again, with hashes (UPGRADE= for the smallest change)
 	@$(COMPILE) layers/dependencies/requirements.in -o $(LAYER)
-	@$(COMPILE) pyproject.toml --group dev -c $(LAYER) -o requirements-dev.txt
+	@$(COMPILE) pyproject.toml --all-extras --group dev -c $(LAYER) -o requirements-dev.txt
 	@echo uv | $(COMPILE) - -c requirements-dev.txt -o requirements-uv.txt
 	@$(COMPILE) infra/local/requirements-emulator.in -o infra/local/requirements-emulator.txt
 	@$(COMPILE) infra/local/requirements-mesh.in -o infra/local/requirements-mesh.txt
@@ -179,6 +179,9 @@ lock: $(READY) ## Lock the dependencies again, with hashes (UPGRADE= for the sma
 
 schema: $(READY) ## Write the request's JSON Schema to events/
 	@PYTHONPATH=layers/messaging/python $(BIN)/python -m gpconnect_messaging.requests.schema > events/request.schema.json
+
+wheel: $(READY) ## Build the wheel of the library and of gpcm in .build/wheels
+	@$(BIN)/uv build --quiet --wheel --python $(BIN)/python --out-dir .build/wheels
 
 docs: $(READY) ## Build the documentation site in .build/docs; a broken link stops it
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m infra.documentation.site

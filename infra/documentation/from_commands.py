@@ -23,8 +23,9 @@ def commands_page() -> str:
     return page(
         "Commands",
         "the command line, `infra/operations/python`",
-        "`make setup` installs `gpcm` as `.venv/bin/gpcm`. It works on a detached local run or on a deployed "
-        "environment. Only `--reveal` shows personal data, and the ledger records it.",
+        "[Operations](../operations.md#install-it) says how to install `gpcm`. It works on a deployed environment or "
+        "on a checkout's local run, which only a checkout's `gpcm` has, with `gpcm demo` and `gpcm stop`. Only `--reveal` "
+        "shows personal data, and the ledger records it.",
         EXIT_STATUSES,
         "## Common options",
         "Most commands have these:",

@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import Any, ClassVar
 from unittest.mock import patch
 
-from gpconnect_messaging import draft_messages, storage
+from gpconnect_messaging import drafts, storage
 from gpconnect_messaging.conformance import broken_musts
 from gpconnect_messaging.itk3.compose import compose
 from gpconnect_messaging.itk3.envelope import Envelope
@@ -116,7 +116,7 @@ def composed_once() -> Iterator[None]:
             examined[id(written)] = broken_musts(written, *of)
         return examined[id(written)]
 
-    with patch.object(build, "compose", remembered), patch.object(draft_messages, "broken_musts", checked_once):
+    with patch.object(build, "compose", remembered), patch.object(drafts, "broken_musts", checked_once):
         yield
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from gpconnect_messaging import draft_messages
+from gpconnect_messaging import drafts
 from gpconnect_messaging.conformance import Finding
 from gpconnect_messaging.conformance.checks.check import Level as Binding
 from gpconnect_messaging.conformance.validation import Verdict as Judged
@@ -351,7 +351,7 @@ def test_a_replacement_is_checked_as_it_is_stored_and_not_only_the_trial_before_
         broken = any(b"<relatesTo>" in piece for piece in written.pieces if isinstance(piece, bytes))
         return [FAULT] if broken else []
 
-    monkeypatch.setattr(draft_messages, "broken_musts", broken_by_replacing)
+    monkeypatch.setattr(drafts, "broken_musts", broken_by_replacing)
     assert product.built("1").status is Status.BUILT
     refused = product.built("2")
     assert refused.status is Status.INVALID

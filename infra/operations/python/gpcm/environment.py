@@ -571,7 +571,8 @@ class _Clients:
 
 def operator_name(option: str | None) -> str:
     """Return the operator's id: the option, a variable or the login name. Raises OperatorEnvironmentError if none."""
-    actor = option or os.environ.get("GPCM_ACTOR") or os.environ.get("USER") or os.environ.get("LOGNAME")
+    names = (os.environ.get(name) for name in ("GPCM_ACTOR", "USER", "LOGNAME", "USERNAME"))  # the last is Windows'
+    actor = option or next(filter(None, names), None)
     if not actor:
         raise OperatorEnvironmentError("Say who you are: --actor your.name, or set GPCM_ACTOR.")
     return actor

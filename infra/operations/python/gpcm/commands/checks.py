@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -101,8 +102,10 @@ def _validate_request(context: CommandContext, content: bytes, folder: Path, *, 
 
     The builder checks the rules of the mailbox.
     """
+    if sys.platform == "win32":
+        raise InputError("Windows lacks the limits within which documents are opened: use Linux, macOS or WSL.")
     from gpconnect_messaging.documents.gate import DocumentGate
-    from gpconnect_messaging.draft_messages import require_in_order
+    from gpconnect_messaging.drafts import require_in_order
     from gpconnect_messaging.requests.models import Request, parse
     from gpconnect_messaging.requests.plausibility import implausible_withdrawal
 

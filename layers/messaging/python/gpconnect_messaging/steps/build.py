@@ -21,7 +21,7 @@ from gpconnect_messaging.decision import Course, Decision, decide, known_practic
 from gpconnect_messaging.documents.gate import REFUSING, DocumentGate
 from gpconnect_messaging.documents.opened import OpenedFile, active_content
 from gpconnect_messaging.documents.report import RenderedReport, ReportRenderer, as_carried, with_report
-from gpconnect_messaging.draft_messages import require_conformance
+from gpconnect_messaging.drafts import require_conformance
 from gpconnect_messaging.itk3.compose import ComposedMessage, NotFhirError, compose, envelope
 from gpconnect_messaging.itk3.message import Message
 from gpconnect_messaging.itk3.supplied import LARGEST_RESOURCE, Supplied, read_supplied
