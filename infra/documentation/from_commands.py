@@ -23,8 +23,8 @@ def commands_page() -> str:
     return page(
         "Commands",
         "the command line, `infra/operations/python`",
-        "[Operations](../operations.md#install-it) says how to install `gpcm`. It works on a deployed environment or on "
-        "the local run of a checkout. Only a checkout's `gpcm` has the local run, with `gpcm demo` and `gpcm stop`. "
+        "[Operations](../operations.md#install-it) says how to install `gpcm`. It works on a deployed environment or "
+        "on the local run of a checkout. Only a checkout's `gpcm` has the local run, with `gpcm demo` and `gpcm stop`. "
         "Only `--reveal` shows personal data, and the ledger records it.",
         EXIT_STATUSES,
         "## Common options",
