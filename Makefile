@@ -112,7 +112,7 @@ bench-console: $(READY) ## Measure the console's pages with MESSAGES (100000) in
 	@PYTHONPATH=.:layers/messaging/python:infra/operations/python $(BIN)/python -m tests.performance.bench_console --messages $(or $(MESSAGES),100000)
 
 soak: $(READY) ## Send MESSAGES (10000) through the local run with a failing MESH, and make the balance
-	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak --messages $(or $(MESSAGES),10000)
+	@PYTHONPATH=.:layers/messaging/python:infra/operations/python $(BIN)/python -m tests.performance.soak --messages $(or $(MESSAGES),10000)
 
 soak-mesh: $(READY) ## Send 3 x 1,000 messages, in memory, through a MESH that fails one request in five
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak_mesh
@@ -129,7 +129,7 @@ mutants: $(READY) ## Make MUTANTS (120) small faults in the lifecycle and the st
 		$(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json)
 
 mutate-permissions: $(READY) ## Remove every permission of every function in turn; a call must be denied (ONLY='s3:*' RESUME=1 JSON=1)
-	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.permissions.mutation --only '$(or $(ONLY),*)' \
+	@PYTHONPATH=.:layers/messaging/python:infra/operations/python $(BIN)/python -m tests.permissions.mutation --only '$(or $(ONLY),*)' \
 		$(if $(RESUME),--resume) $(if $(JSON),--json)
 
 published: $(READY) ## Run the published tests of the official MESH client and the sandbox against the product's client
