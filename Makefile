@@ -1,6 +1,6 @@
 # A target for every task; CI runs the same targets.
 .DEFAULT_GOAL := help
-.PHONY: help-all corpora fhir-examples fuzz docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock font render clean published destroy bootstrap security supply-chain bench-pds bench-ledger bench-balance model model-take-outs soak-mesh mutants mutate-permissions try-deploy bench-console cost
+.PHONY: help-all corpora fhir-examples fuzz docs reference help setup demo test check format synth deploy diff bench bench-mesh soak validate fhir-validate conformance lock font render clean published destroy bootstrap security supply-chain bench-pds bench-ledger bench-balance model model-take-outs soak-mesh mutants mutate-permissions try-deploy bench-console cost wheel
 
 # The first Python that the project supports; set PYTHON to choose another.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -112,10 +112,10 @@ cost: $(READY) ### Calculate the cost of MESSAGES (a million) and of an idle mon
 		$(if $(ASSUME),--assume $(ASSUME)) $(if $(JSON),--json)
 
 bench-console: $(READY) ### Measure the console's pages with MESSAGES (100000) in the table
-	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.bench_console --messages $(or $(MESSAGES),100000)
+	@PYTHONPATH=.:layers/messaging/python:infra/operations/python $(BIN)/python -m tests.performance.bench_console --messages $(or $(MESSAGES),100000)
 
 soak: $(READY) ### Send MESSAGES (10000) through the local run with a failing MESH, and make the balance
-	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak --messages $(or $(MESSAGES),10000)
+	@PYTHONPATH=.:layers/messaging/python:infra/operations/python $(BIN)/python -m tests.performance.soak --messages $(or $(MESSAGES),10000)
 
 soak-mesh: $(READY) ### Send 3 x 1,000 messages, in memory, through a MESH that fails one request in five
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.performance.soak_mesh
@@ -132,7 +132,7 @@ mutants: $(READY) ### Make MUTANTS (120) small faults in the lifecycle and the s
 		$(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json)
 
 mutate-permissions: $(READY) ### Remove every permission of every function in turn; a call must be denied (ONLY='s3:*' RESUME=1 JSON=1)
-	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m tests.permissions.mutation --only '$(or $(ONLY),*)' \
+	@PYTHONPATH=.:layers/messaging/python:infra/operations/python $(BIN)/python -m tests.permissions.mutation --only '$(or $(ONLY),*)' \
 		$(if $(RESUME),--resume) $(if $(JSON),--json)
 
 published: $(READY) ### Run the published tests of the official MESH client and the sandbox against the product's client
@@ -169,7 +169,7 @@ LAYER := layers/dependencies/requirements.txt
 
 lock: $(READY) ### Lock the dependencies again, with hashes (UPGRADE= for the smallest change)
 	@$(COMPILE) layers/dependencies/requirements.in -o $(LAYER)
-	@$(COMPILE) pyproject.toml --group dev -c $(LAYER) -o requirements-dev.txt
+	@$(COMPILE) pyproject.toml --all-extras --group dev -c $(LAYER) -o requirements-dev.txt
 	@echo uv | $(COMPILE) - -c requirements-dev.txt -o requirements-uv.txt
 	@$(COMPILE) infra/local/requirements-emulator.in -o infra/local/requirements-emulator.txt
 	@$(COMPILE) infra/local/requirements-mesh.in -o infra/local/requirements-mesh.txt
@@ -179,6 +179,9 @@ lock: $(READY) ### Lock the dependencies again, with hashes (UPGRADE= for the sm
 	@$(COMPILE) infra/local/requirements-runtime.in -c $(LAYER) -o infra/local/requirements-runtime.txt
 	@$(COMPILE) docs/requirements.in -o docs/requirements.txt
 	@$(COMPILE) tests/integration/client_types/requirements.in -c $(LAYER) -o tests/integration/client_types/requirements.txt
+
+wheel: $(READY) ### Build the wheel of the library and of gpcm in .build/wheels
+	@$(BIN)/uv build --quiet --wheel --python $(BIN)/python --out-dir .build/wheels
 
 docs: $(READY) ## Build the documentation site in .build/docs; a broken link stops it
 	@PYTHONPATH=.:layers/messaging/python $(BIN)/python -m infra.documentation.site

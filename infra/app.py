@@ -15,9 +15,9 @@ from aws_cdk import App, Validations
 from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, ServerlessChecks
 from pydantic import ValidationError
 
+from gpconnect_messaging.mailboxes.settings import MailboxSettingsError
 from infra import environments
 from infra.configuration import Configuration
-from infra.library import MailboxSettingsError
 from infra.messaging_stack import MessagingStack
 from infra.pipeline.configuration import DELIVERY, Delivery
 from infra.pipeline.stack import PipelineStack

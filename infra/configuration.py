@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from infra.library import OWN_MAILBOX_ID_RULE, is_mailbox_id
-from infra.library import BirthDateFormat as BirthDateFormat
-from infra.library import MailboxSettings as MailboxSettings
-from infra.library import PageSize as PageSize
-from infra.library import Release as Release
-from infra.library import Version as Version
+from gpconnect_messaging.identifiers import OWN_MAILBOX_ID_RULE, is_mailbox_id
+from gpconnect_messaging.mailboxes.settings import MailboxSettings as MailboxSettings
+from gpconnect_messaging.mailboxes.settings import Release as Release
+from gpconnect_messaging.specification import PageSize as PageSize
+from gpconnect_messaging.specification import Version as Version
+from gpconnect_messaging.specification.birth_date import BirthDateFormat as BirthDateFormat
 
 LIVE_MESH_HOST = "mesh-sync.spineservices.nhs.uk"
 UNITED_KINGDOM = "eu-west-2"

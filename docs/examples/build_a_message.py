@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from gpconnect_messaging.derived_ids import Identifiers
-from gpconnect_messaging.draft_messages import draft_messages
-from gpconnect_messaging.mailboxes.settings import MailboxSettings
+from gpconnect_messaging import Identifiers, MailboxSettings, draft_messages
 
 folder = Path("events/requests/consultation-report-2.0")
 mailbox = MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001")

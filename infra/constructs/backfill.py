@@ -14,12 +14,12 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
+from gpconnect_messaging.drop_keys import JSONATA_CONDITION
 from infra.configuration import Backfill, Configuration
 from infra.constructs.acknowledgement import acknowledge_own_policies, acknowledge_wildcard
 from infra.constructs.functions import LOG_RETENTION, NHS_NUMBERS
 from infra.constructs.intake import Intake
 from infra.constructs.storage import Storage
-from infra.library import JSONATA_CONDITION
 
 _MAP = "EachObject"
 _RETRY = [

@@ -12,10 +12,11 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from gpconnect_messaging.drop_keys import EVENT_PATTERN
+from gpconnect_messaging.mailboxes.senders import queue_name
 from infra.configuration import QUEUE_CONCURRENCY, Configuration
 from infra.constructs.keys import ContentKey
 from infra.constructs.queues import WorkQueue
-from infra.library import EVENT_PATTERN, queue_name
 
 
 class Intake(Construct):

@@ -12,12 +12,12 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from gpconnect_messaging.scan_results import VALIDATION_OBJECT
 from infra.configuration import SYNTHETIC, Configuration
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.intake import Intake
 from infra.constructs.keys import ContentKey
 from infra.constructs.storage import Storage
-from infra.library import VALIDATION_OBJECT
 
 PUT = ["s3:PutObject", "s3:AbortMultipartUpload"]
 """Actions for a drop: uploads of all kinds, and aborting a multipart upload."""

@@ -7,11 +7,11 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from gpconnect_messaging.drop_keys import RECEIVED
 from infra.configuration import Configuration
 from infra.constructs.acknowledgement import acknowledge
 from infra.constructs.functions import MessagingFunction
 from infra.constructs.keys import ContentKey
-from infra.library import RECEIVED
 
 PAYLOAD = ("requests", "received", "warnings", "comparisons")
 """Folders of the evidence bucket that are kept as long as payloads."""

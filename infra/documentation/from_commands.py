@@ -5,9 +5,9 @@ from typing import Any
 
 import typer
 
-import infra.operations.commands  # noqa: F401 - importing it makes the commands
+import infra.local.operators  # noqa: F401 - importing it makes the commands
+from gpcm.command_line import EXIT_STATUSES, app
 from infra.documentation.tables import code, page, table
-from infra.operations.command_line import EXIT_STATUSES, app
 
 _WHERE = ("as_json", "local", "environment", "stack", "profile", "region", "endpoint_url")
 """Options of most commands."""
@@ -22,9 +22,10 @@ def commands_page() -> str:
     }
     return page(
         "Commands",
-        "the command line, `infra/operations`",
-        "`make setup` installs `gpcm` as `.venv/bin/gpcm`. It works on a detached local run or on a deployed "
-        "environment. Only `--reveal` shows personal data, and the ledger records it.",
+        "the command line, `infra/operations/python`",
+        "[Operations](../operations.md#install-it) says how to install `gpcm`. It works on a deployed environment or "
+        "on the local run of a checkout. Only a checkout's `gpcm` has the local run, with `gpcm demo` and `gpcm stop`. "
+        "Only `--reveal` shows personal data, and the ledger records it.",
         EXIT_STATUSES,
         "## Common options",
         "Most commands have these:",

@@ -1,7 +1,7 @@
 """Run the whole product on this machine and send some requests through it: `make demo`.
 
 Nothing leaves the machine, and no account is needed. The command ends with status 0 only if every message reaches the
-expected status. `gpcm` works with a detached run (see `infra.operations`).
+expected status. `gpcm` works with a detached run (see `infra.local.operators`).
 """
 
 import argparse

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.text import Text
 
+from gpcm.dropping import Dropped
 from infra.local.denials import Denial
 from infra.local.deployment import Schedule
 from infra.local.detached_run import DETACHED_RUN_FILE, running
@@ -18,9 +19,8 @@ from infra.local.environments import ROOT
 from infra.local.journey import ENDED, STEPS, Journey, journey_of
 from infra.local.processes import LocalRunError
 from infra.local.progress import Screen, main_console, screen, table
-from infra.local.requests import REQUESTS, Dropped, RequestMissingError
 from infra.local.run import LocalRun, Product, State
-from infra.local.scenarios import GPCM, SCENARIOS, Scenario
+from infra.local.scenarios import GPCM, REQUESTS, SCENARIOS, Scenario
 from infra.local.schedules import ScheduleClock
 from infra.local.template import REWRITES
 
@@ -50,7 +50,7 @@ def demonstrate(options: argparse.Namespace) -> int:
     chosen = [scenario for scenario in SCENARIOS if options.only is None or scenario.name in options.only]
     missing = [scenario.name for scenario in chosen if not (REQUESTS / scenario.name / "request.json").is_file()]
     if missing:
-        raise RequestMissingError(f"{REQUESTS} lacks: {', '.join(missing)}")
+        raise LocalRunError(f"{REQUESTS} lacks: {', '.join(missing)}")
     began = time.monotonic()
     progress = screen(console)
     with ExitStack() as stack:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from gpcm.dropping import Dropped
+from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level, level_of
 from infra.local.ledger import LedgerEvent, Message
-from infra.local.library import RESPONSE_CODES, Level, level_of
-from infra.local.requests import Dropped
 
 STEPS = ("built", "sent", "infrastructure acknowledgement", "business acknowledgement")
 """Steps with times: the first counts from the drop, the others from the step before."""

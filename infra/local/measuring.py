@@ -24,6 +24,7 @@ from typing import Any
 
 from aws_cdk import App
 
+from gpcm.functions import FunctionFailedError, invoke
 from infra import app as command
 from infra import environments
 from infra.cost import usage
@@ -31,9 +32,8 @@ from infra.cost.usage import Fixed, Measurement, Message, Runs, Use
 from infra.local import emulator
 from infra.local.capacity import size
 from infra.local.memory import MEGABYTE, peak_memory
-from infra.local.requests import REQUESTS
 from infra.local.run import LocalRun
-from infra.local.schedules import FunctionFailedError, invoke
+from infra.local.scenarios import REQUESTS
 
 FUNCTIONS = ("builder", "sender", "poller")
 KINDS: Mapping[str, Mapping[str, Any]] = {

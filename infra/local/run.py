@@ -20,16 +20,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from gpcm.dropping import Dropped, drop, drop_folder
+from gpcm.functions import invoke
+from gpconnect_messaging.derivation import read_identifiers
+from gpconnect_messaging.derived_ids import Identifiers
 from infra.local import emulator, ledger
 from infra.local.denials import Denial, noted
 from infra.local.deployment import Deployment, Runtime, Schedule, deploy, update
 from infra.local.emulator import Access, LocalSession
 from infra.local.environments import BUILD, ROOT, TOOLS, Environment, environment
 from infra.local.ledger import Message
-from infra.local.library import Identifiers, read_identifiers
 from infra.local.processes import LocalRunError, SupervisorClient, await_death, supervisor_lives
-from infra.local.requests import Dropped, drop, drop_folder
-from infra.local.schedules import invoke
 from infra.local.synthesis import Synthesized, synthesize
 
 T = TypeVar("T")

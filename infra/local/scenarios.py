@@ -20,6 +20,9 @@ GPCM = ".venv/bin/gpcm"
 """The operator's command line, installed by `make setup`."""
 
 
+REQUESTS = _ROOT / "events" / "requests"
+"""Folder of the sample requests."""
+
 OUTCOMES: dict[str, Any] = json.loads((_ROOT / "events" / "outcomes.json").read_text())
 """Results of a sample's drop: rows of the ledger by status, messages, and notifications by kind."""
 

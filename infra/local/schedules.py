@@ -10,33 +10,13 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.local.clients import Clients
+from gpcm.functions import FunctionFailedError, invoke
 from infra.local.deployment import Schedule
 from infra.local.emulator import Access, LocalSession
-
-
-class FunctionFailedError(Exception):
-    """A function reported an error, which is the message."""
-
-
-def invoke(session: Clients, function: str, payload: str) -> Any:
-    """Invoke a function and return the result.
-
-    Raises:
-        FunctionFailedError: the function reported an error, or died.
-
-    """
-    response = session.client("lambda").invoke(FunctionName=function, Payload=payload.encode())
-    body = response["Payload"].read()
-    value = json.loads(body) if body else None
-    if response.get("FunctionError"):
-        detail = value if isinstance(value, dict) else {}
-        raise FunctionFailedError(f"{function}: {detail.get('errorType')}: {detail.get('errorMessage')}")
-    return value
 
 
 class ScheduleClock:

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from gpcm.dropping import Dropped
+from gpcm.functions import FunctionFailedError
 from infra.local.ledger import Message
-from infra.local.requests import Dropped
 from infra.local.run import LocalRun
-from infra.local.schedules import FunctionFailedError
 from tests.examples import REQUESTS, request_data
 from tests.upload_faults import fail_upload
 

@@ -11,14 +11,13 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-import infra.operations.commands  # noqa: F401 - makes the commands known
+from gpcm.command_line import ExitStatus, app
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES
 from gpconnect_messaging.ledger.lifecycle import NotificationType
 from gpconnect_messaging.notifications import NOTIFICATION_TEXTS
+from infra.local.operators import of_product
 from infra.local.run import LocalRun
 from infra.local.scenarios import SCENARIOS
-from infra.operations.command_line import ExitStatus, app
-from infra.operations.environment import of_product
 from tests.e2e.conftest import Product
 from tests.e2e.test_no_personal_data import revealing
 from tests.examples import REQUESTS, request_data

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from gpcm.dropping import Dropped
 from infra.local.ledger import Message
-from infra.local.requests import Dropped
 from infra.local.run import LocalRun
 from tests.e2e.conftest import Product
 from tests.examples import request_data

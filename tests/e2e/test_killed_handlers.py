@@ -3,7 +3,7 @@
 import random
 import time
 
-from infra.local.schedules import FunctionFailedError
+from gpcm.functions import FunctionFailedError
 from tests.e2e.conftest import Product
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from gpcm.dropping import Dropped
 from infra.local.ledger import Message
-from infra.local.requests import Dropped
 from tests.e2e.conftest import Product
 from tests.e2e.test_statuses import notifications
 from tests.examples import REQUESTS, request_data

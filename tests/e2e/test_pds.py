@@ -10,9 +10,9 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from gpcm.dropping import Dropped
 from gpconnect_messaging.pds.budget import SharedBudget
 from infra.local.ledger import Message
-from infra.local.requests import Dropped
 from tests.e2e.conftest import PDF, Product
 from tests.examples import request_data
 from tests.local_pds import private_key, secret

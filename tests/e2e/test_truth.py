@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 
+from gpcm.functions import FunctionFailedError
 from gpconnect_messaging.ledger import lifecycle, store
 from gpconnect_messaging.ledger.lifecycle import EventType, Timeouts
 from gpconnect_messaging.ledger.store import Ledger
@@ -21,7 +22,6 @@ from infra.local.ledger import Message
 from infra.local.practice.answering import Answer
 from infra.local.practice.reading import Reading
 from infra.local.practice.responding import Practice, Shape, write
-from infra.local.schedules import FunctionFailedError
 from tests.e2e.conftest import PDF, Product, rule_disabled
 from tests.examples import request_data
 from tests.hostile_responses import HOSTILE

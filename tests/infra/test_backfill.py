@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
+from gpconnect_messaging.drop_keys import EVENT_PATTERN, JSONATA_CONDITION
 from infra.configuration import Backfill
-from infra.library import EVENT_PATTERN, JSONATA_CONDITION
 from tests.infra.templates import Template, referred
 
 

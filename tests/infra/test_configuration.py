@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from gpconnect_messaging.mailboxes.settings import RULES, MailboxSettingsError
 from infra import environments
 from infra.configuration import (
     LIVE_MESH_HOST,
@@ -22,7 +23,6 @@ from infra.configuration import (
     Retention,
     Timings,
 )
-from infra.library import RULES, MailboxSettingsError
 from tests.infra.templates import production, with_changes, with_deployment
 
 MAILBOX = MailboxSettings(mailbox="Y90001OT001", ods_code="Y90001")

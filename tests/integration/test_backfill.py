@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from gpcm.functions import FunctionFailedError
 from gpconnect_messaging.replay.backfill import Backfill, BackfillError
 from infra.local.ledger import Message
+from infra.local.operators import of_product
 from infra.local.run import LocalRun
-from infra.local.schedules import FunctionFailedError
-from infra.operations.environment import of_product
 from tests.examples import REQUESTS, request_data
 
 PDF = (REQUESTS / "consultation-report-2.0" / "report.pdf").read_bytes()

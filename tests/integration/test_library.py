@@ -1,33 +1,56 @@
-"""The library is an ordinary package: it installs by itself, and ten lines build and validate a message."""
+"""The wheel installs by itself: the library alone, with its ten lines, and `gpcm` with the extra `operator`."""
 
 import ast
+import json
 import os
-import shutil
+import resource
 import subprocess
 import sys
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uv
 
+from infra.local.operators import of_product
+from infra.local.run import LocalRun
 from tests.examples import ROOT
+from tests.integration.test_console import have
+from tests.unit.ledger.events import START, accepted, response, started
 
 EXAMPLE = ROOT / "docs" / "examples" / "build_a_message.py"
+LAYER = ROOT / "layers" / "dependencies" / "requirements.txt"
+LOCK = ROOT / "requirements-dev.txt"
+NOT_FOR_LIST = {"fhir", "httpx", "isal", "jinja2", "jwt", "PIL", "pypdf", "reportlab", "rich.markdown", "starlette"}
+"""Modules that take long to import, and that `gpcm list` does not need."""
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Python of a new environment, with the library and the functions' locked dependencies."""
-    folder = tmp_path_factory.mktemp("library")
-    # What is built in a folder leaves files there: a copy is built, of what the package is made of.
-    source = folder / "source"
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        source.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, source / name)
-    shutil.copytree(ROOT / "layers" / "messaging", source / "layers" / "messaging")
-    python = folder / "environment" / "bin" / "python"
-    run("venv", "--python", sys.executable, folder / "environment")
-    run("pip", "install", "--python", python, "-c", ROOT / "layers" / "dependencies" / "requirements.txt", source)
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheels")
+    run("build", "--wheel", "--python", sys.executable, "--out-dir", folder, ROOT)
+    [built] = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path) -> Path:
+    """Python of a new environment, with the library alone and the functions' locked dependencies."""
+    return environment_with(wheel.parent / "library", str(wheel), LAYER)
+
+
+@pytest.fixture(scope="module")
+def operators(wheel: Path) -> Path:
+    """Python of a new environment, with all that an operator needs."""
+    return environment_with(wheel.parent / "operators", f"{wheel}[operator]", LOCK)
+
+
+def environment_with(folder: Path, package: str, lock: Path) -> Path:
+    python = folder / "bin" / "python"
+    run("venv", "--python", sys.executable, folder)
+    run("pip", "install", "--compile-bytecode", "--python", python, "-c", lock, package)
     return python
 
 
@@ -56,6 +79,17 @@ assert importlib.metadata.version("gpconnect-messaging") == gpconnect_messaging.
     ask(installed, "-c", program)
 
 
+def test_the_library_alone_brings_nothing_of_aws_and_nothing_that_draws(installed: Path) -> None:
+    program = """
+import importlib.util, gpconnect_messaging
+print([name for name in ("boto3", "botocore", "aws_lambda_powertools", "reportlab", "typer", "starlette", "aws_cdk")
+       if importlib.util.find_spec(name)])
+for name in gpconnect_messaging.__all__:
+    getattr(gpconnect_messaging, name)
+"""
+    assert ask(installed, "-c", program) == "[]\n"
+
+
 def test_the_example_of_ten_lines_builds_a_message_that_holds(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "events").symlink_to(ROOT / "events")
     printed = ask(installed, EXAMPLE, folder=tmp_path)
@@ -70,3 +104,82 @@ def test_the_example_has_ten_lines_at_most() -> None:
     (documentation,) = (node for node in ast.parse(text).body[:1] if isinstance(node, ast.Expr))
     lines = len(code) - (documentation.end_lineno or 0) + documentation.lineno - 1
     assert lines <= 10
+
+
+def gpcm(python: Path, *arguments: str, folder: Path, **variables: str) -> Any:
+    """Run the installed `gpcm` outside of the checkout, with no variable of this process."""
+    command = [str(python.with_name("gpcm")), *arguments]
+    return subprocess.run(
+        command, cwd=folder, env={"HOME": str(folder), "COLUMNS": "100", **variables}, capture_output=True, text=True
+    )
+
+
+def test_gpcm_helps_and_validates_where_there_is_no_checkout(operators: Path, tmp_path: Path) -> None:
+    helped = gpcm(operators, "--help", folder=tmp_path)
+    assert helped.returncode == 0, helped.stderr
+    assert "resend" in helped.stdout
+    assert "demo" not in helped.stdout
+    nowhere = gpcm(operators, "list", folder=tmp_path)
+    assert (nowhere.returncode, "--environment dev" in nowhere.stderr) == (3, True)
+    request = ROOT / "events" / "requests" / "consultation-report-2.0" / "request.json"
+    validated = gpcm(operators, "validate", str(request), folder=tmp_path)
+    assert "The request is valid" in validated.stdout, validated.stderr
+    program = (
+        "import importlib.util as u; print([n for n in ('aws_cdk', 'infra', 'pytest', 'reportlab') if u.find_spec(n)])"
+    )
+    assert ask(operators, "-c", program, folder=tmp_path) == "[]\n"
+
+
+@pytest.fixture
+def access(local_run: LocalRun) -> dict[str, str]:
+    """The variables that name a deployed environment: here the emulator's."""
+    return {**local_run.state.access.environment(), "GPCM_ENVIRONMENT": "local", "GPCM_ACTOR": "j.doe"}
+
+
+@pytest.fixture(scope="module")
+def message(local_run: LocalRun) -> str:
+    return have(of_product(local_run), started(), accepted(), response("20013"), response("30001"))
+
+
+def test_gpcm_lists_and_shows_what_is_in_a_deployed_stack(
+    operators: Path, access: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    listed = gpcm(operators, "list", "--since", str(START.date()), "--json", folder=tmp_path, **access)
+    assert message in {row["message_id"] for row in json.loads(listed.stdout)["messages"]}, listed.stderr
+    shown = gpcm(operators, "show", message[:8], folder=tmp_path, **access)
+    assert "DELIVERED" in shown.stdout, shown.stderr
+
+
+def test_gpcm_list_imports_only_what_it_needs(operators: Path, access: dict[str, str], tmp_path: Path) -> None:
+    began = cpu_of_children()
+    assert gpcm(operators, "list", folder=tmp_path, **access).returncode == 0
+    print(f"gpcm list: {cpu_of_children() - began:.2f} s of CPU")
+    timed = gpcm(operators, "list", folder=tmp_path, PYTHONPROFILEIMPORTTIME="1", **access)
+    imported = {line.rsplit("|", 1)[-1].strip() for line in timed.stderr.splitlines() if line.startswith("import time")}
+    assert {"boto3", "gpcm.commands.messages"} <= imported
+    assert not NOT_FOR_LIST & imported
+
+
+def cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@pytest.fixture
+def console(operators: Path, access: dict[str, str], tmp_path: Path) -> Iterator[str]:
+    command = [str(operators.with_name("gpcm")), "console", "--json"]
+    served = subprocess.Popen(
+        command, cwd=tmp_path, env={"HOME": str(tmp_path), **access}, stdout=subprocess.PIPE, text=True
+    )
+    assert served.stdout is not None
+    yield json.loads("".join(iter(served.stdout.readline, "}\n")) + "}")["address"]
+    served.kill()
+    served.wait()
+    served.stdout.close()
+
+
+def test_the_installed_console_has_its_pages_and_its_style(console: str) -> None:
+    with urllib.request.urlopen(console) as page:
+        assert b"code" in page.read()
+    with urllib.request.urlopen(f"{console}static/console.css") as style:
+        assert style.status == 200

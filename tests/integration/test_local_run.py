@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from gpcm.dropping import Dropped
+from gpcm.functions import FunctionFailedError
 from infra.local.environments import BUILD, ROOT
 from infra.local.ledger import Message
-from infra.local.requests import REQUESTS, Dropped
 from infra.local.run import LocalRun
-from infra.local.schedules import FunctionFailedError
+from infra.local.scenarios import REQUESTS
 
 PROC = Path("/proc")
 needs_proc = pytest.mark.skipif(not (PROC / "self").exists(), reason="looks at processes through /proc")

@@ -18,10 +18,10 @@ from typing import Any
 import httpx
 import pytest
 
+from gpcm.functions import FunctionFailedError
 from infra.local.environments import BUILD, ROOT
 from infra.local.ledger import Message
 from infra.local.run import LocalRun
-from infra.local.schedules import FunctionFailedError
 from tests.examples import REQUESTS, request_data
 from tests.upload_faults import fail_upload
 

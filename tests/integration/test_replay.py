@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from gpcm.dropping import Dropped
+from gpcm.functions import FunctionFailedError
 from gpconnect_messaging.ledger.lifecycle import Status, Timeouts
 from gpconnect_messaging.replay.policy import ResendAction, ResendMode
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
@@ -18,9 +20,7 @@ from gpconnect_messaging.replay.redrive import Lane
 from gpconnect_messaging.replay.resend import Choice
 from gpconnect_messaging.replay.tools import ReplayTools, replay_tools
 from infra.local.ledger import Message
-from infra.local.requests import Dropped
 from infra.local.run import LocalRun
-from infra.local.schedules import FunctionFailedError
 from tests.examples import REQUESTS, request_data
 from tests.upload_faults import fail_upload
 

@@ -19,10 +19,10 @@ import httpx
 import pytest
 from boto3.s3.transfer import TransferConfig
 
+from gpcm.functions import FunctionFailedError, invoke
 from gpconnect_messaging.drop_keys import is_request
 from infra.local.run import LocalRun
 from infra.local.scenarios import OUTCOMES
-from infra.local.schedules import FunctionFailedError, invoke
 from tests.examples import REQUESTS
 
 IN_PARTS = TransferConfig(multipart_threshold=1, use_threads=False)

@@ -11,11 +11,11 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from gpcm.dropping import Dropped, drop
 from infra import environments
 from infra.configuration import Sender
 from infra.local.emulator import ACCOUNT
 from infra.local.ledger import Message
-from infra.local.requests import Dropped, drop
 from infra.local.run import LocalRun
 from tests.examples import REQUESTS, request_data
 from tests.infra.templates import synthesize, with_changes

@@ -17,6 +17,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from gpcm.console.application import console
+from gpcm.console.context import ConsoleContext, LedgerSource
+from gpcm.console.flow import FlowWatch
+from gpcm.console.message_cache import MessageCache
+from gpcm.console.operators import OperatorsAtThisMachine
 from gpconnect_messaging.ledger.event_feed import EventFeed
 from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.table import in_time, item, shard, text
@@ -24,11 +29,6 @@ from infra.local import emulator
 from infra.local.emulator import LocalSession
 from infra.local.environments import environment
 from infra.local.processes import SupervisorClient
-from infra.operations.console.application import console
-from infra.operations.console.context import ConsoleContext, LedgerSource
-from infra.operations.console.flow import FlowWatch
-from infra.operations.console.message_cache import MessageCache
-from infra.operations.console.operators import OperatorsAtThisMachine
 from tests.identifiers import key_of
 from tests.ledger_table import create_ledger_table
 from tests.unit.operations.an_environment import TABLE, PlaceInMemory

@@ -26,13 +26,13 @@ from typing import Any
 
 import httpx
 
+from gpcm.dropping import drop
+from gpcm.functions import FunctionFailedError, invoke
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import EventType, MessageHistory, Status
 from infra.local.environments import BUILD
 from infra.local.ledger import LedgerEvent, Message
-from infra.local.requests import drop
 from infra.local.run import LocalRun, Product
-from infra.local.schedules import FunctionFailedError, invoke
 from tests.examples import REQUESTS, request_data
 from tests.performance.flow import picture
 

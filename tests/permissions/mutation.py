@@ -20,13 +20,13 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from gpcm.functions import FunctionFailedError
 from infra.local import emulator
 from infra.local.denials import noted
 from infra.local.environments import BUILD
 from infra.local.permissions import Permission, Used
 from infra.local.roles import Roles
 from infra.local.run import LocalRun
-from infra.local.schedules import FunctionFailedError
 from tests.e2e.conftest import NotReachedError, Product
 from tests.permissions.exceptions import excepted
 from tests.permissions.scenarios import SCENARIOS, Holds, Scenario, function_of

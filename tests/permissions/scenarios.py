@@ -12,10 +12,11 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
+from gpcm.dropping import Dropped
+from gpcm.functions import FunctionFailedError
 from gpconnect_messaging.mesh import MeshClient
 from infra.local.permissions import Permission
-from infra.local.requests import REQUESTS, Dropped
-from infra.local.schedules import FunctionFailedError
+from infra.local.scenarios import REQUESTS
 from tests.e2e.conftest import Product
 from tests.examples import request_data
 from tests.local_mesh import PRACTICE, SENDER, answer, credentials

@@ -10,7 +10,7 @@ import pytest
 
 from gpconnect_messaging.conformance.headers import Headers
 from gpconnect_messaging.conformance.validation import validate_bytes
-from gpconnect_messaging.draft_messages import draft_messages, require_in_order
+from gpconnect_messaging.drafts import draft_messages, require_in_order
 from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.requests.models import parse_request
@@ -89,7 +89,7 @@ def test_neither_the_message_nor_its_envelope_shows_itself() -> None:
 def test_importing_it_imports_neither_aws_nor_a_transport_nor_what_draws() -> None:
     heavy = "boto3 botocore httpx aws_lambda_powertools reportlab cryptography jwt PIL"
     program = (
-        "import sys, gpconnect_messaging.draft_messages;"
+        "import sys, gpconnect_messaging.drafts;"
         f"print(*sorted(set('{heavy}'.split()) & set(sys.modules)), sep=',', end='')"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=_here())

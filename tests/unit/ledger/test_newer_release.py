@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gpcm.wording import in_words
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.audit import AuditTrail
 from gpconnect_messaging.ledger.balances import Balances
@@ -23,7 +24,6 @@ from gpconnect_messaging.ledger.search import Search
 from gpconnect_messaging.ledger.table import item
 from gpconnect_messaging.notifications import Notifier
 from gpconnect_messaging.steps.due_work import Sweep
-from infra.operations.wording import in_words
 from tests.in_memory import Intake, Queue
 from tests.unit.ledger.events import BUILT, HELD, OVERDUE, accepted, at, response, started
 from tests.unit.steps.sending import MAILBOX, MESSAGE_ID, PATIENCE, Sending

@@ -9,8 +9,7 @@ from infra.local.demo import main
 from infra.local.demonstration import Outcome
 from infra.local.denials import Denial
 from infra.local.journey import Journey
-from infra.local.requests import REQUESTS
-from infra.local.scenarios import SCENARIOS, Scenario
+from infra.local.scenarios import REQUESTS, SCENARIOS, Scenario
 
 
 def way(name: str, status: str) -> Journey:

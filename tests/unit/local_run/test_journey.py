@@ -4,9 +4,9 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from gpcm.dropping import Dropped
 from infra.local.journey import journey_of, reason
 from infra.local.ledger import LedgerEvent, Message
-from infra.local.requests import Dropped
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 DROPPED = Dropped("a-report", "8d7c4f0e-0000-5000-8000-000000000001", "local/x/request.json", NOON)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.requests import RequestMissingError, drop_folder, request_of
+from gpcm.dropping import RequestMissingError, drop_folder, request_of
 from tests.identifiers import IDENTIFIERS
 from tests.in_memory import Bucket
 

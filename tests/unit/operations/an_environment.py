@@ -4,9 +4,9 @@ import json
 from datetime import timedelta
 from typing import Any
 
+from gpcm.environment import OperatorEnvironment
 from gpconnect_messaging.ledger.lifecycle import LedgerEvent, MessageHistory
 from gpconnect_messaging.ledger.records import MessageRecord
-from infra.operations.environment import OperatorEnvironment
 from tests.identifiers import SECRET, key_of
 from tests.in_memory import Bucket, Clock, Secrets, Table, Topic
 from tests.unit.ledger.events import at

@@ -15,7 +15,13 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-import infra.operations.commands  # noqa: F401 - makes the commands known
+import infra.local.operators  # noqa: F401 - makes the commands known
+from gpcm.command_line import ExitStatus, app
+from gpcm.commands import checks, notifications, requests
+from gpcm.doctor import drop_examined
+from gpcm.dropping import drop_folder
+from gpcm.environment import OperatorEnvironmentError
+from gpcm.personal_data import REVEALED
 from gpconnect_messaging.itk3.envelope import Envelope
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.balances import Reckoning
@@ -23,12 +29,6 @@ from gpconnect_messaging.ledger.lifecycle import NotificationType, Status
 from gpconnect_messaging.ledger.reconciliation import Balance, MailboxBalance
 from gpconnect_messaging.ledger.records import QUARANTINED, Received
 from gpconnect_messaging.notifications import NOTIFICATION_TEXTS
-from infra.local.requests import drop_folder
-from infra.operations.command_line import ExitStatus, app
-from infra.operations.commands import checks, notifications, requests
-from infra.operations.doctor import drop_examined
-from infra.operations.environment import OperatorEnvironmentError
-from infra.operations.personal_data import REVEALED
 from tests.examples import REQUESTS, request_data
 from tests.identifiers import ids_of, key_of
 from tests.in_memory import Clock
@@ -571,7 +571,7 @@ def test_completion_is_printed_for_a_shell(terminal: Terminal, shell: str) -> No
 def test_what_an_operator_drops_lies_under_the_prefix_of_the_mailboxs_sender(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, senders: str, folder: str
 ) -> None:
-    monkeypatch.setattr("infra.operations.commands.requests._follow", lambda *_: None)
+    monkeypatch.setattr("gpcm.commands.requests._follow", lambda *_: None)
     terminal.environment.switches.of_senders = {"SENDERS": senders, "SENDER_PARAMETERS": "/senders"}
     terminal.environment.parameters.values |= {
         "/senders/hub": json.dumps({"mailboxes": [MAILBOX]}),

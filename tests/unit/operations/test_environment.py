@@ -4,16 +4,17 @@ from datetime import timedelta
 
 import pytest
 
-from gpconnect_messaging.ledger.lifecycle import Status
-from gpconnect_messaging.operators import ActorError
-from infra.operations.environment import (
+import gpcm.environment
+from gpcm.environment import (
     AmbiguousError,
     EnvironmentRef,
     OperatorEnvironmentError,
     UnknownMessageError,
     open_environment,
 )
-from infra.operations.personal_data import REVEALED, Personal, reveal
+from gpcm.personal_data import REVEALED, Personal, reveal
+from gpconnect_messaging.ledger.lifecycle import Status
+from gpconnect_messaging.operators import ActorError
 from tests.unit.ledger.events import BUILT, INVALID
 from tests.unit.operations.an_environment import ENCOUNTER, PlaceInMemory
 
@@ -98,14 +99,17 @@ def test_a_senders_own_queue_is_among_them(environment: PlaceInMemory) -> None:
         (EnvironmentRef(local=True, environment="dev"), "only one of them"),
         (EnvironmentRef(environment="dev", stack="mine"), "not both"),
         (EnvironmentRef(environment="Production!"), "lower case"),
-        (EnvironmentRef(local=True), "make demo KEEP=1"),
-        (EnvironmentRef(), "make demo KEEP=1"),
+        (EnvironmentRef(local=True), "--environment dev"),
+        (EnvironmentRef(), "--environment dev"),
         (EnvironmentRef(environment="dev", profile="there-is-no-such-profile"), "--profile"),
     ],
 )
-def test_a_place_that_cannot_be_opened_is_answered_with_what_to_do(where: EnvironmentRef, sentence: str) -> None:
+def test_a_place_that_cannot_be_opened_is_answered_with_what_to_do(
+    where: EnvironmentRef, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpcm.environment, "_open_local_run", None)  # as it is installed
     with pytest.raises(OperatorEnvironmentError, match=sentence):
-        open_environment(where, find_running=lambda: None)
+        open_environment(where)
 
 
 def test_an_age_is_never_below_nothing(environment: PlaceInMemory) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from gpcm import unannounced
+from gpcm.doctor import Finding, drop_examined, flow_examined, pds_accepts
 from gpconnect_messaging.ledger.reconciliation import DropFindings
-from infra.operations import unannounced
-from infra.operations.doctor import Finding, drop_examined, flow_examined, pds_accepts
 from tests.identifiers import IDENTIFIERS
 from tests.local_pds import World
 from tests.unit.operations.an_environment import PlaceInMemory

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import infra.operations.commands  # noqa: F401 - makes the commands known
+import infra.local.operators  # noqa: F401 - makes the commands known
+from gpcm.command_line import ExitStatus, app
 from infra.local import detached_run
-from infra.operations.command_line import ExitStatus, app
 from tests.examples import ROOT
 
 LAUNCHER = ROOT / "infra" / "operations" / "gpcm"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from infra.operations.logs import CloudWatchLogs, LogFiles
-from infra.operations.times import MomentError, day_of, moment_of
+from gpcm.logs import CloudWatchLogs, LogFiles
+from gpcm.times import MomentError, day_of, moment_of
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from gpcm.messages import HIDDEN, Coming, acknowledgement, explanation, mood, row, timeline
+from gpcm.wording import in_words, period
 from gpconnect_messaging.itk3.response_codes import RESPONSE_CODES, Level
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import (
@@ -17,8 +19,6 @@ from gpconnect_messaging.ledger.lifecycle import (
 )
 from gpconnect_messaging.notifications import NOTIFICATION_TEXTS
 from infra.documentation.from_lifecycle import transitions
-from infra.operations.messages import HIDDEN, Coming, acknowledgement, explanation, mood, row, timeline
-from infra.operations.wording import in_words, period
 from tests.unit.ledger import events
 from tests.unit.ledger.events import (
     BUILT,

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import typer
 
-from infra.operations import __main__ as gpcm  # noqa: F401 - it registers the commands
-from infra.operations.command_line import app
+import infra.local.operators  # noqa: F401 - makes the commands known
+from gpcm.command_line import app
 
 RUNBOOK = Path(__file__).resolve().parents[3] / "docs" / "runbook.md"
 ASKED_FOR = sorted(set(re.findall(r"`gpcm ([^`]+)`", " ".join(RUNBOOK.read_text(encoding="utf-8").split()))))

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from gpcm.wording import in_words
 from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.mesh.models import MessageHeaders
-from infra.operations.wording import in_words
 from tests.examples import REQUESTS, request_data
 from tests.model.effects import Watched
 from tests.model.world import MAILBOX, PRACTICE, WORKFLOW, World

@@ -9,13 +9,13 @@ import pytest
 from lxml import etree
 from typer.testing import CliRunner
 
-import infra.operations.commands  # noqa: F401 - makes the commands known
+import gpcm.commands  # noqa: F401 - makes the commands known
+from gpcm.command_line import app
 from gpconnect_messaging.documents.gate import DocumentGate, GateUnavailableError
 from gpconnect_messaging.documents.gate.opener import Opener
-from gpconnect_messaging.draft_messages import draft_messages
+from gpconnect_messaging.drafts import draft_messages
 from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.requests.refusal import RequestRefusedError
-from infra.operations.command_line import app
 from tests.examples import CREATED_AT, request_data
 from tests.identifiers import IDENTIFIERS
 from tests.unit.documents.gate_files import a_pdf, encrypted, picture

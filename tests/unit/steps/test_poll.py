@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 
+from gpcm.wording import in_words
 from gpconnect_messaging.itk3.response_codes import Level, Verdict
 from gpconnect_messaging.itk3.responses import Outcome
 from gpconnect_messaging.ledger.lifecycle import MOST_ROUTING_QUESTIONS, EventType, MessageHistory, Status
@@ -32,7 +33,6 @@ from gpconnect_messaging.steps.operator_actions import NotPossibleError, Operato
 from gpconnect_messaging.steps.poll import Poller, PollResult
 from gpconnect_messaging.steps.send import PostponedError
 from gpconnect_messaging.storage import KeptMessage
-from infra.operations.wording import in_words
 from tests.identifiers import IDENTIFIERS
 from tests.in_memory import Bucket
 from tests.model.effects import Watched

@@ -11,15 +11,15 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
+from gpcm.console.application import console
+from gpcm.console.context import ConsoleContext, LedgerSource
+from gpcm.console.flow import FlowWatch
+from gpcm.console.message_cache import MessageCache
+from gpcm.console.operators import OperatorsAtThisMachine
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.event_feed import EventFeed
 from gpconnect_messaging.ledger.lifecycle import LedgerEvent
 from gpconnect_messaging.ledger.records import QUARANTINED, AuditEvent, Received
-from infra.operations.console.application import console
-from infra.operations.console.context import ConsoleContext, LedgerSource
-from infra.operations.console.flow import FlowWatch
-from infra.operations.console.message_cache import MessageCache
-from infra.operations.console.operators import OperatorsAtThisMachine
 from tests.examples import a_message, written
 from tests.identifiers import ids_of
 from tests.unit.ledger import events

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-import infra.operations.commands  # noqa: F401 - makes the commands known
-from infra.operations.command_line import ExitStatus, app
-from infra.operations.console import serving
+import gpcm.commands  # noqa: F401 - makes the commands known
+from gpcm.command_line import ExitStatus, app
+from gpcm.console import serving
 from tests.unit.operations.an_environment import PlaceInMemory
 
 

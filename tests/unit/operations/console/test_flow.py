@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from gpcm.console.flow import ASKED_AGAIN, FlowWatch
 from gpconnect_messaging.ledger.reconciliation import DropFindings
-from infra.operations.console.flow import ASKED_AGAIN, FlowWatch
 from tests.identifiers import IDENTIFIERS
 from tests.unit.operations.an_environment import PlaceInMemory
 from tests.unit.operations.console.a_console import Console

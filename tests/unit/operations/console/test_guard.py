@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from infra.operations.console import login
-from infra.operations.console.operators import LASTS
-from infra.operations.console.security import HEADERS
+from gpcm.console import login
+from gpcm.console.operators import LASTS
+from gpcm.console.security import HEADERS
 from tests.unit.operations.console.a_console import (
     ACTOR,
     HOST,

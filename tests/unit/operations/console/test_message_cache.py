@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore.exceptions import ClientError
 
+from gpcm.console.message_cache import CursorError, MessageCache, Wanted
 from gpconnect_messaging.ledger.event_feed import RecordedEvent
 from gpconnect_messaging.ledger.lifecycle import NotificationType, Status
 from gpconnect_messaging.ledger.records import Notification, OpenNotification, Summary
-from infra.operations.console.message_cache import CursorError, MessageCache, Wanted
 from tests.in_memory import Clock
 
 NOW = datetime(2026, 11, 20, 21, 30, tzinfo=UTC)

@@ -279,6 +279,11 @@ class Withdrawal(_Root):
     encounter: Identifier = Field(description="the sender's unique id of the encounter that was deleted")
     deleted: Time | None = Field(default=None, description="when it was deleted; left out: when the withdrawal came")
 
+    @property
+    def files(self) -> list[tuple[str, str]]:
+        """A withdrawal names no files."""
+        return []
+
 
 class Request(_Root):
     """One document to send about one encounter.
