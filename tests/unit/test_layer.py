@@ -57,10 +57,11 @@ def roots(*folders: str) -> set[str]:
 
 
 def doors() -> set[str]:
-    """The modules that the guide of the library names; of a package that it runs, `__main__` too."""
+    """The modules of the public names, and those that the guide names; of a package that it runs, `__main__` too."""
     text = GUIDE.read_text(encoding="utf-8")
     run = [f"{name}.__main__" for name in re.findall(r"python -m (gpconnect_messaging[\w.]*)", text)]
-    return named([*re.findall(r"gpconnect_messaging[\w.]*\w", text), *run])
+    public = imported(modules()["gpconnect_messaging"])
+    return public | named([*re.findall(r"gpconnect_messaging[\w.]*\w", text), *run])
 
 
 def test_every_module_of_the_layer_is_reached_from_something_that_runs() -> None:
@@ -78,7 +79,7 @@ def test_the_library_has_the_doors_that_its_guide_names() -> None:
     assert {
         "gpconnect_messaging.conformance.__main__",
         "gpconnect_messaging.documents.render",
-        "gpconnect_messaging.draft_messages",
+        "gpconnect_messaging.drafts",
         "gpconnect_messaging.itk3.responses",
         "gpconnect_messaging.mesh.client",
     } <= doors()

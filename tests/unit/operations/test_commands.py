@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import infra.local.operators  # noqa: F401 - makes the commands known
 from gpcm.command_line import ExitStatus, app
-from gpcm.commands import checks, notifications, requests
+from gpcm.commands import notifications, requests
 from gpcm.doctor import drop_examined
 from gpcm.dropping import drop_folder
 from gpcm.environment import OperatorEnvironmentError
@@ -646,7 +646,7 @@ def test_a_document_that_is_not_dropped_with_its_request_is_warned_of_by_its_fie
 def test_the_doctor_ends_with_1_and_says_for_a_program_what_is_not_in_order(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "examined", lambda environment: [drop_examined(environment)])
+    monkeypatch.setattr("gpcm.doctor.examined", lambda environment: [drop_examined(environment)])
     assert "All is in order" in terminal.well("doctor")
     terminal.environment.bucket.put_object(Key="SMITH/request.json", Body=b"{}")
     terminal.environment.clock.advance(timedelta(hours=2))
