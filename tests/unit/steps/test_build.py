@@ -618,3 +618,13 @@ def test_a_message_with_an_event_of_a_newer_release_is_not_queued_by_a_repeat(pr
     )
     assert product.drops().status is Status.BUILT
     assert product.queue.take() == []
+
+
+def test_a_document_that_is_removed_while_it_is_read_is_named(
+    product: Dropping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def removed(_file: DropFile) -> Iterator[bytes]:
+        raise NotThereError("the file was removed")
+
+    monkeypatch.setattr(product.drop, "chunks", removed)
+    assert product.reasons(product.drops()) == ["documents[0].key: was removed before it could be read"]

@@ -384,3 +384,16 @@ def test_a_request_from_the_dead_letters_is_as_old_as_when_it_first_came() -> No
     product.time.advance(MINUTE)
     assert product.builder.queued(older, product.time()).status is Status.SUPERSEDED
     assert product.status(newer) is Status.HELD
+
+
+def test_a_held_request_that_a_newer_release_has_plans_for_is_not_released() -> None:
+    product = Product()
+    held = product.asks()
+    paused = lifecycle.LedgerEvent(
+        kind=EventType("paused by tomorrow's release"), identity="paused", at=product.time(), source="builder",
+        details={},
+    )  # fmt: skip
+    product.ledger.record(held.message_id, paused)
+    product.time.advance(WINDOW + MINUTE)
+    assert product.builder.release(held.message_id) == BuildResult(held.message_id, Status.HELD)
+    assert product.queue.take() == []

@@ -9,7 +9,15 @@ import pytest
 from gpconnect_messaging.ledger import lifecycle
 from gpconnect_messaging.ledger.lifecycle import EventType, Status
 from gpconnect_messaging.mailboxes.directory import CredentialsError
-from gpconnect_messaging.mesh.errors import MeshError, NotFound, NotSent, Refused, RetryLater, Uncertain
+from gpconnect_messaging.mesh.errors import (
+    Authentication,
+    MeshError,
+    NotFound,
+    NotSent,
+    Refused,
+    RetryLater,
+    Uncertain,
+)
 from gpconnect_messaging.mesh.models import OutboundMessage, SendReceipt, Tracking
 from gpconnect_messaging.steps import send
 from gpconnect_messaging.steps.send import NotAuthorisedError, PostponedError, UnknownMessageError
@@ -503,3 +511,31 @@ def test_a_message_that_the_ledger_loses_meanwhile_is_an_error(monkeypatch: pyte
 
 def test_the_limits_are_what_the_documents_say() -> None:
     assert send._IN_MEMORY == 8_388_608
+
+
+def test_a_message_that_was_read_for_refused_credentials_is_read_again_for_the_rotated_ones() -> None:
+    """The hash of the content starts anew: it would not be the one that was built."""
+    sending = Sending(CHUNKED)
+    mesh, tries = sending.sender.mesh, list[bytes]()
+
+    class RefusedOnce:
+        def send_part(self, _outgoing: Any, _part: Any, blocks: Any, **_how: Any) -> SendReceipt:
+            tries.append(b"".join(blocks))
+            if len(tries) == 1:
+                raise Authentication("send", "answered 403", status=403)
+            return SendReceipt(message_id="MESH1")
+
+    class Rotated:
+        def authorised(self, _mailbox: str, act: Any) -> Any:
+            try:
+                return act(RefusedOnce())
+            except Authentication:
+                return act(RefusedOnce())
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(mesh, name)
+
+    sending.sender = replace(sending.sender, mesh=Rotated())  # type: ignore[arg-type]
+    assert sending.send() is Status.SENT
+    assert tries[0] == tries[1]
+    assert b"".join(tries[1:]) == sending.content

@@ -187,7 +187,7 @@ class Builder:
         """
         request_id = self.identifiers.queued_request_id(raw, queue_of)
         self.evidence.receipt(str(request_id))
-        origin = Origin(arrived=read_stated(arrived) or self.now(), queue_of=queue_of)
+        origin = Origin(arrived=read_stated(arrived), queue_of=queue_of)
         return self._build(request_id, raw, origin, needs_own_id=True)
 
     def again(self, request_id: str) -> BuildResult:
