@@ -4,6 +4,7 @@
     ```sh                the whole block is typed
     ```python            the whole block is run; a ```text block right below is what it prints
     ```json              is JSON
+    ```diff              is applied to the checkout, which is then a git repository, and restored after the page
 
 In what is printed `…` stands for anything within a line, and alone for any lines. A comment above a block may say
 `<!-- ends with 1 -->`, `<!-- save as: FILE -->`, or `<!-- not run: REASON -->` with one of `REASONS`.
@@ -36,7 +37,7 @@ _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<kind>[\w-]*)[^\n]*\n(?P<body>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
 )
 _COMMENT = re.compile(r"<!-- (not run:|save as:|ends with) ([^>]+?) -->")
-_RUN = {"console", "sh", "python", "json"}
+_RUN = {"console", "sh", "python", "json", "diff"}
 KINDS = _RUN | {"text", "mermaid", ""}
 
 
@@ -144,6 +145,17 @@ class Place:
                 raise
         return typed.returncode, printed
 
+    def as_repository(self) -> None:
+        """Make the checkout a git repository, so that a page can say what a change touches."""
+        identity = "-c user.name=reader -c user.email=reader@example.org"
+        status, printed = self.type(f"git init -q && git add -A && git {identity} commit -qm checkout")
+        assert status == 0, printed
+
+    def restore(self) -> None:
+        """Undo the changes, and make the checkout a plain folder again."""
+        status, printed = self.type(f"cd {self.folder} && git checkout -q . && git clean -fdq && rm -rf .git")
+        assert status == 0, printed
+
     def run(self, program: str) -> tuple[int, str]:
         """Run a Python program."""
         file = self.memory / "program.py"
@@ -197,6 +209,9 @@ def follow(place: Place, block: Block) -> None:
         file.write_text(block.body, encoding="utf-8")
     if block.kind == "json":
         json.loads(block.body)
+    elif block.kind == "diff":
+        (place.memory / "change.diff").write_text(block.body, encoding="utf-8")
+        _hold(block, block.body, "", *place.type(f"git apply {place.memory}/change.diff"))
     elif block.kind == "console":
         for command, printed in block.commands():
             _hold(block, command, printed, *place.type(command))

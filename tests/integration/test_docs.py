@@ -40,8 +40,15 @@ def test_every_block_is_of_a_kind_that_is_understood() -> None:
 def test_what_a_page_tells_its_readers_to_type_does_what_it_says(shell: Place, page: str) -> None:
     shell.forget()
     shell.type(f"export PATH={shell.folder}/.venv/bin:$PATH PYTHONPATH=.:layers/messaging/python")
-    for block in blocks(page):
-        follow(shell, block)
+    changes = any(block.kind == "diff" for block in blocks(page))
+    if changes:
+        shell.as_repository()
+    try:
+        for block in blocks(page):
+            follow(shell, block)
+    finally:
+        if changes:
+            shell.restore()
 
 
 @pytest.mark.parametrize(
