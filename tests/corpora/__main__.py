@@ -14,7 +14,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from tests.corpora.judging import OTHER_KINDS, TYPES, Report, look
+from tests.corpora.judging import OTHER_KINDS, TYPES, Report, be_quiet, look
 
 
 def main() -> int:
@@ -29,7 +29,7 @@ def main() -> int:
         path for path in folder.rglob("*") if path.is_file() and path.suffix.lower() in {*TYPES, *OTHER_KINDS}
     )
     # Spawned: a fork would share its parent's gate.
-    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"), initializer=be_quiet) as pool:
         found = [each for many in pool.map(look, paths, [folder] * len(paths), chunksize=8) for each in many]
     report = Report.of(found)
     failures = report.failures(arguments.least)

@@ -8,7 +8,7 @@ import logging
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,12 +92,20 @@ def _pages(judge: Callable[[Path], int], path: Path) -> int:
 
 def look(path: Path, folder: Path) -> list[Found]:
     """Offer one file to the gate, and to the judges where it is a PDF."""
-    warnings.simplefilter("ignore")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return list(_looked_at(path, folder))
+
+
+def be_quiet() -> None:
+    """Log nothing in a process of the judges' own: they log a line for most files."""
     logging.disable()
+
+
+def _looked_at(path: Path, folder: Path) -> Iterator[Found]:
     name, ending = str(path.relative_to(folder)), path.suffix.lower()
     content = path.read_bytes()
     offers = [TYPES[ending]] if ending in TYPES else ["application/pdf", "text/plain"]
-    found = []
     for offered in offers:
         refusal = REFUSING.examine(offered, [content]).refusal
         judged = None
@@ -105,8 +113,7 @@ def look(path: Path, folder: Path) -> list[Found]:
             judged = {who: pages for who, judge in JUDGES.items() if (pages := _pages(judge, path))}
         mark = OTHER_KINDS.get(ending)
         other = mark is not None and re.match(mark, content, re.IGNORECASE) is not None
-        found.append(Found(name, offered, refusal, judged, other))
-    return found
+        yield Found(name, offered, refusal, judged, other)
 
 
 def reason(refusal: str) -> str:
