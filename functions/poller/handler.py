@@ -100,9 +100,9 @@ def _run(event: dict[str, Any], time_left: Callable[[], bool]) -> dict[str, Any]
 
 def _due(time_left: Callable[[], bool]) -> dict[str, Any]:
     """Escalate and sweep; an error in one does not stop the other. Escalate first: messages can take all the time."""
-    untold = sweep.untold()
+    unsent = sweep.unsent()
     # First of all: this metric matters most when notifications cannot be delivered.
-    waited = max((datetime.now(UTC) - notification.raised_at for notification in untold), default=timedelta())
+    waited = max((datetime.now(UTC) - notification.raised_at for notification in unsent), default=timedelta())
     metrics.add_metric(name="OldestUntoldNotice", unit=MetricUnit.Seconds, value=waited.total_seconds())
     # This also starts a canary if it is time.
     _measure_seconds("CanaryAge", canaries.run)
@@ -112,7 +112,7 @@ def _due(time_left: Callable[[], bool]) -> dict[str, Any]:
     try:
         escalated = asdict(escalation.run(time_left))
     finally:
-        swept = asdict(sweep.run(time_left, untold))
+        swept = asdict(sweep.run(time_left, unsent))
     # The alarm goes off where this metric is missing.
     metrics.add_metric(name="DueWorkDone", unit=MetricUnit.Count, value=1)
     return swept | escalated

@@ -52,7 +52,7 @@ class Terminal:
 
     def well(self, *arguments: str, **how: Any) -> str:
         ended = self.run(*arguments, **how)
-        assert ended.exit_code == ExitStatus.WELL, ended.output
+        assert ended.exit_code == ExitStatus.SUCCESS, ended.output
         return re.sub(r"\s+", " ", ended.stdout)
 
     def value(self, *arguments: str) -> Any:
@@ -128,7 +128,7 @@ def test_every_command_works_at_a_running_product(terminal: Terminal, ended: dic
     assert gpcm.value("notifications", "take", notification["notice"])["taken"]
     assert "before" in gpcm.well("notifications", "take", notification["notice"])
     # On a busy machine the poller may run out of its half minute: an operator tries again.
-    product.wait(lambda: gpcm.run("reconcile", "today").exit_code != ExitStatus.NO_PLACE)
+    product.wait(lambda: gpcm.run("reconcile", "today").exit_code != ExitStatus.NO_ENVIRONMENT)
     assert gpcm.value("reconcile", "today")["mailboxes"]["Y90001OT001"]["received"] >= 4
 
     # Check.
@@ -204,10 +204,10 @@ def test_a_deployed_stack_is_worked_at_by_its_name_and_ordinary_credentials(
 
     shown = gpcm("show", ended["invalid"], "--environment", "local", "--json")
     assert json.loads(shown.stdout)["status"] == "INVALID"
-    assert gpcm("list", "--stack", run.state.deployment.stack).exit_code == ExitStatus.WELL
-    assert gpcm("trace", ended["invalid"], "-e", "local").exit_code in (ExitStatus.WELL, ExitStatus.THE_ANSWER_IS_NO)
+    assert gpcm("list", "--stack", run.state.deployment.stack).exit_code == ExitStatus.SUCCESS
+    assert gpcm("trace", ended["invalid"], "-e", "local").exit_code in (ExitStatus.SUCCESS, ExitStatus.PROBLEM_FOUND)
     missing = gpcm("list", "--environment", "nowhere")
-    assert missing.exit_code == ExitStatus.NO_PLACE
+    assert missing.exit_code == ExitStatus.NO_ENVIRONMENT
     assert "There is no stack gpconnect-messaging-nowhere" in missing.stderr
 
 

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from infra.local.pds.people import Person, patient
-from infra.local.pds.tokens import RefusedError, TokenDesk
+from infra.local.pds.tokens import RefusedError, TokenService
 
 API, TOKEN, CONTROL = "/personal-demographics/FHIR/R4/Patient/", "/oauth2/token", "/control/"
 _TEN_DIGITS = re.compile(r"[0-9]{10}")
@@ -81,7 +81,7 @@ class LocalPds:
     """The service. `per_second` is the application's rate; None is unlimited."""
 
     people: Mapping[str, Person]
-    desk: TokenDesk
+    desk: TokenService
     per_second: int | None = None
     clock: Callable[[], float] = time.time
     ahead: float = 0.0
@@ -102,7 +102,7 @@ class LocalPds:
         clock: Callable[[], float] = time.time,
     ) -> "LocalPds":
         """Make a service at a URL for an application and the registered keys."""
-        desk = TokenDesk(application_key, url + TOKEN, lambda: clock() + pds.ahead, dict(keys))
+        desk = TokenService(application_key, url + TOKEN, lambda: clock() + pds.ahead, dict(keys))
         pds = cls(people, desk, per_second, clock)
         return pds
 

@@ -33,7 +33,7 @@ class RefusedError(Exception):
 
 
 @dataclass
-class TokenDesk:
+class TokenService:
     """Verifies JWTs with the public keys of an application, and remembers the issued tokens.
 
     `keys` are public keys by `kid`. `clock` returns seconds since 1970.

@@ -6,7 +6,7 @@ from typing import Any
 import jwt
 import pytest
 
-from infra.local.pds.tokens import ASSERTION_TYPE, RefusedError, TokenDesk
+from infra.local.pds.tokens import ASSERTION_TYPE, RefusedError, TokenService
 from tests.local_pds import private_key
 
 NOW = 1_800_000_000.0
@@ -15,8 +15,8 @@ CLAIMS = {"iss": "app", "sub": "app", "aud": URL, "jti": "1", "exp": int(NOW) + 
 
 
 @pytest.fixture
-def desk() -> TokenDesk:
-    return TokenDesk("app", URL, lambda: NOW, {"one": private_key("one").public_key()})
+def desk() -> TokenService:
+    return TokenService("app", URL, lambda: NOW, {"one": private_key("one").public_key()})
 
 
 def form(headers: dict[str, Any] | None = None, key: str = "one", algorithm: str = "RS512", **claims: Any) -> Any:
@@ -29,7 +29,7 @@ def form(headers: dict[str, Any] | None = None, key: str = "one", algorithm: str
     }
 
 
-def test_a_right_jwt_gets_a_token_that_ends(desk: TokenDesk) -> None:
+def test_a_right_jwt_gets_a_token_that_ends(desk: TokenService) -> None:
     given = desk.token(form())
     assert desk.accepts(given["access_token"])
     desk.clock = lambda: NOW + 600
@@ -56,19 +56,21 @@ def test_a_right_jwt_gets_a_token_that_ends(desk: TokenDesk) -> None:
         (lambda: form() | {"grant_type": "password"}, 400, "grant_type"),
     ],
 )
-def test_a_wrong_jwt_gets_none_and_hears_why(desk: TokenDesk, wrong: Callable[[], Any], status: int, said: str) -> None:
+def test_a_wrong_jwt_gets_none_and_hears_why(
+    desk: TokenService, wrong: Callable[[], Any], status: int, said: str
+) -> None:
     with pytest.raises(RefusedError, match=said) as raised:
         desk.token(wrong())
     assert raised.value.status == status
 
 
-def test_a_jwt_works_once(desk: TokenDesk) -> None:
+def test_a_jwt_works_once(desk: TokenService) -> None:
     desk.token(form())
     with pytest.raises(RefusedError, match="Non-unique 'jti'"):
         desk.token(form())
 
 
-def test_a_jwt_that_was_changed_after_it_was_signed_is_refused(desk: TokenDesk) -> None:
+def test_a_jwt_that_was_changed_after_it_was_signed_is_refused(desk: TokenService) -> None:
     head, _, signature = form()["client_assertion"].split(".")
     _, payload, _ = form(jti="2")["client_assertion"].split(".")
     with pytest.raises(RefusedError, match="signature"):

@@ -68,7 +68,7 @@ class Terminal:
     def well(self, *arguments: str, **how: Any) -> str:
         """Run a command that ends well; give what it says."""
         ended = self.run(*arguments, **how)
-        assert ended.exit_code == ExitStatus.WELL, ended.output
+        assert ended.exit_code == ExitStatus.SUCCESS, ended.output
         return str(ended.stdout)
 
     def value(self, *arguments: str) -> Any:
@@ -165,7 +165,7 @@ def test_a_place_that_is_not_there_says_how_to_get_one() -> None:
         raise OperatorEnvironmentError("There is no detached local run. Start one with `make demo KEEP=1`.")
 
     ended = CliRunner().invoke(app, ["list"], obj=closed)
-    assert ended.exit_code == ExitStatus.NO_PLACE
+    assert ended.exit_code == ExitStatus.NO_ENVIRONMENT
     assert "make demo KEEP=1" in ended.stderr
     assert not ended.stdout
 
@@ -321,7 +321,7 @@ def test_nothing_is_changed_where_nobody_can_be_asked(terminal: Terminal) -> Non
 
 def test_a_held_request_is_released_with_the_operators_name(terminal: Terminal) -> None:
     held = a_message(terminal, WAITS, version=0)
-    assert terminal.run("release", held, "--yes").exit_code == ExitStatus.WELL
+    assert terminal.run("release", held, "--yes").exit_code == ExitStatus.SUCCESS
     assert "released by j.doe" in plain(terminal.well("show", held))
     again = terminal.run("release", a_message(terminal, *SENT), "--yes")
     assert again.exit_code == ExitStatus.NOT_POSSIBLE
@@ -431,11 +431,11 @@ def test_an_unresolved_recipient_is_explained(terminal: Terminal) -> None:
     assert NOTIFICATION_TEXTS[NotificationType.UNRESOLVED].todo in said
 
 
-@pytest.mark.parametrize(("sample", "status"), [("consultation-report-2.0", ExitStatus.WELL), ("invalid", 1)])
+@pytest.mark.parametrize(("sample", "status"), [("consultation-report-2.0", ExitStatus.SUCCESS), ("invalid", 1)])
 def test_a_request_is_held_to_its_rules(terminal: Terminal, sample: str, status: int) -> None:
     ended = terminal.run("validate", str(REQUESTS / sample / "request.json"))
     assert ended.exit_code == status
-    assert ("refused" in ended.stdout) is (status != ExitStatus.WELL)
+    assert ("refused" in ended.stdout) is (status != ExitStatus.SUCCESS)
 
 
 def test_a_request_is_held_to_times_that_can_be_and_a_file_that_is_not_json_is_told_why(
@@ -444,7 +444,7 @@ def test_a_request_is_held_to_times_that_can_be_and_a_file_that_is_not_json_is_t
     file = tmp_path / "request.json"
     file.write_text(json.dumps(request_data(patient__birth_date="2026-11-21")), encoding="utf-8")
     ended = terminal.run("validate", str(file))
-    assert ended.exit_code == ExitStatus.THE_ANSWER_IS_NO
+    assert ended.exit_code == ExitStatus.PROBLEM_FOUND
     assert "consultation.start: lies before the patient's birth" in plain(ended.stdout)
     file.write_bytes(b'{"patient": 1,}')
     assert "line 1, column 14: a comma stands before" in plain(terminal.run("validate", str(file)).stdout)
@@ -487,7 +487,7 @@ def test_a_request_is_held_to_all_that_needs_no_settings(
     terminal: Terminal, tmp_path: Path, given: dict[str, Any], sentence: str
 ) -> None:
     ended = terminal.run("validate", str(beside(tmp_path, **given)))
-    assert ended.exit_code == ExitStatus.THE_ANSWER_IS_NO
+    assert ended.exit_code == ExitStatus.PROBLEM_FOUND
     assert sentence in plain(ended.stdout)
 
 
@@ -504,7 +504,7 @@ def test_a_file_that_is_not_beside_the_request_is_named(terminal: Terminal, tmp_
 @pytest.mark.parametrize("name", sorted(sample.parent.name for sample in REQUESTS.glob("*/request.json")))
 def test_a_sample_is_in_order_or_was_made_to_be_refused(terminal: Terminal, name: str) -> None:
     ended = terminal.run("validate", str(REQUESTS / name / "request.json"))
-    assert ended.exit_code == (ExitStatus.THE_ANSWER_IS_NO if name == "invalid" else ExitStatus.WELL), ended.output
+    assert ended.exit_code == (ExitStatus.PROBLEM_FOUND if name == "invalid" else ExitStatus.SUCCESS), ended.output
     assert "is not beside the request" not in plain(ended.output)
 
 
@@ -536,7 +536,7 @@ def test_a_broken_request_with_a_resource_in_it_is_told_where(
     file = beside(tmp_path)
     file.write_bytes(change(file.read_bytes()))
     ended = terminal.run("validate", str(file))
-    assert ended.exit_code == ExitStatus.THE_ANSWER_IS_NO
+    assert ended.exit_code == ExitStatus.PROBLEM_FOUND
     assert sentence in plain(ended.stdout)
 
 
@@ -586,7 +586,7 @@ def test_what_an_operator_drops_lies_under_the_prefix_of_the_mailboxs_sender(
 
 def test_a_request_is_dropped_and_told_of(terminal: Terminal) -> None:
     ended = terminal.run("drop", "consultation-report-2.0", "--wait", "0")
-    assert ended.exit_code == ExitStatus.WELL
+    assert ended.exit_code == ExitStatus.SUCCESS
     assert "Dropped as request" in ended.stdout
     assert any(key.endswith("/request.json") for key in terminal.environment.bucket.objects)
     assert not [personal for personal in PERSONAL if personal in ended.output]
@@ -603,7 +603,7 @@ def test_a_request_that_waits_for_its_documents_is_known_and_until_when(terminal
     assert f"until {came + timedelta(minutes=10):%d %b %H:%M:%S} UTC at most" in said
     terminal.environment.clock.advance(timedelta(minutes=21))
     ended = terminal.run("show", request_id)
-    assert ended.exit_code == ExitStatus.THE_ANSWER_IS_NO
+    assert ended.exit_code == ExitStatus.PROBLEM_FOUND
     assert "gpcm redrive --dry-run" in plain(ended.stdout)
     assert terminal.value("show", request_id)["overdue"]
 
@@ -628,7 +628,7 @@ def test_a_drop_of_which_nothing_is_known_yet_says_so_and_does_not_end_well(
     monkeypatch.setattr(requests, "drop_folder", dropped)
     monkeypatch.setattr(requests, "_POLL_SECONDS", 0.01)
     ended = terminal.run("drop", "consultation-report-2.0", "--wait", "0.01")
-    assert ended.exit_code == ExitStatus.THE_ANSWER_IS_NO
+    assert ended.exit_code == ExitStatus.PROBLEM_FOUND
     assert said in plain(ended.stdout)
 
 
@@ -651,7 +651,7 @@ def test_the_doctor_ends_with_1_and_says_for_a_program_what_is_not_in_order(
     terminal.environment.bucket.put_object(Key="SMITH/request.json", Body=b"{}")
     terminal.environment.clock.advance(timedelta(hours=2))
     ended = terminal.run("doctor", "--json")
-    assert ended.exit_code == ExitStatus.THE_ANSWER_IS_NO
+    assert ended.exit_code == ExitStatus.PROBLEM_FOUND
     (finding,) = json.loads(ended.stdout)
     assert (finding["what"], finding["well"]) == ("dropped files", False)
     assert "SMITH" not in ended.stdout
@@ -672,7 +672,7 @@ def test_a_day_is_reckoned_in_as_many_runs_as_it_takes(terminal: Terminal, monke
 
     monkeypatch.setattr(notifications, "invoke", invoke)
     ended = terminal.run("reconcile", str(day))
-    assert ended.exit_code == ExitStatus.THE_ANSWER_IS_NO
+    assert ended.exit_code == ExitStatus.PROBLEM_FOUND
     assert answers == []
     assert "request-2" in ended.stdout
     assert "And 298 more" in ended.stdout

@@ -34,12 +34,12 @@ def test_without_a_kept_run_its_commands_say_how_to_start_one(
 ) -> None:
     monkeypatch.setattr(detached_run, "DETACHED_RUN_FILE", tmp_path / "kept.json")
     ended = CliRunner().invoke(app, [*command, "--local"])
-    assert ended.exit_code == ExitStatus.NO_PLACE
+    assert ended.exit_code == ExitStatus.NO_ENVIRONMENT
     assert "make demo KEEP=1" in ended.stderr
 
 
 def test_stopping_nothing_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detached_run, "DETACHED_RUN_FILE", tmp_path / "kept.json")
     ended = CliRunner().invoke(app, ["stop"])
-    assert ended.exit_code == ExitStatus.WELL
+    assert ended.exit_code == ExitStatus.SUCCESS
     assert "There is no detached run" in ended.stdout

@@ -113,7 +113,7 @@ class Product:
             "end_canary": EndCanary(canaries=canaries, now=self.clock),
             "builder": self.builder,
             "sender": Untouched(),
-            "poller": (Untouched(), SimpleNamespace(untold=list, run=swept)),
+            "poller": (Untouched(), SimpleNamespace(unsent=list, run=swept)),
             "escalation": SimpleNamespace(run=escalated),
             "enabled_parts": SimpleNamespace(recent=lambda _kind: ()),
             "balance_deadline": SimpleNamespace(late=timedelta),

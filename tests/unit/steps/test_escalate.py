@@ -68,7 +68,7 @@ class Watch:
             created_at=self.clock(), history=MessageHistory(events),
         )  # fmt: skip
         change = self.ledger.create(record)
-        self.notifier.tell(change.notifications)
+        self.notifier.notify(change.notifications)
         (notification,) = change.notifications
         return notification.id
 
@@ -117,7 +117,7 @@ def test_the_time_of_a_notification_that_was_sent_late_counts_from_when_it_was_s
     )  # fmt: skip
     change = watch.ledger.create(record)
     watch.clock.advance(timedelta(minutes=30))
-    watch.notifier.tell(change.notifications)
+    watch.notifier.notify(change.notifications)
     assert [watch.after(wait) for wait in (timedelta(minutes=40), timedelta(minutes=25))] == [0, 1]
 
 
@@ -208,7 +208,7 @@ def test_a_notification_about_no_mailbox_of_ours_waits_the_environments_time(wat
     received = Received(
         mailbox="Y99999OT001", mesh_message_id="m1", at=watch.clock(), evidence_key="received/m1", outcome="unmatched"
     )
-    watch.notifier.tell(watch.ledger.received(received, unmatched_because="it names no message of ours"))
+    watch.notifier.notify(watch.ledger.received(received, unmatched_because="it names no message of ours"))
     assert [watch.after(timedelta(hours=2)) for _ in range(5)] == [0, 0, 0, 1, 0]
 
 
@@ -227,14 +227,14 @@ def test_an_untold_notification_is_listed_while_somebody_tries_to_tell_it(watch:
         ledger=watch.ledger, send_queue=unused, intake_queue=unused, notifier=watch.notifier, timeouts=PATIENCE,
         now=watch.clock,
     )  # fmt: skip
-    assert sweep.untold() == []
+    assert sweep.unsent() == []
     received = Received(mailbox=MAILBOX, mesh_message_id="m1", at=watch.clock(), evidence_key="k", outcome="unmatched")
     (notification,) = watch.ledger.received(received, unmatched_because="it names no message of ours")
     watch.clock.advance(timedelta(minutes=7))
     assert watch.ledger.take_notification(notification)
-    assert sweep.untold() == [notification]
+    assert sweep.unsent() == [notification]
     watch.ledger.notification_told(notification)
-    assert sweep.untold() == []
+    assert sweep.unsent() == []
     assert not watch.ledger.take_notification(notification), "due for escalation now, and not to be told a second time"
 
 

@@ -22,20 +22,20 @@ PDS = Registration(source=FROM_PDS, practice=Practice(ods_code="B86071", name="O
         (Registration(source=FROM_PDS, practice=Practice(ods_code="B86071")), {"source": "PDS", "ods_code": "B86071"}),
         (Registration(source=FROM_REQUEST, practice=None), {"source": "the request"}),
         (
-            Registration.said(a_request()),
+            Registration.stated(a_request()),
             {"source": "the request", "ods_code": "A20047", "name": "Millbrook Surgery"},
         ),
-        (Registration.said(a_request(registered_practice=None)), {"source": "the request"}),
+        (Registration.stated(a_request(registered_practice=None)), {"source": "the request"}),
     ],
 )
 def test_a_repeat_reads_what_was_known(known: Registration, details: dict[str, Any]) -> None:
     assert known.details == details
-    assert Registration.remembered(details) == known
+    assert Registration.recorded(details) == known
     assert known.certain
 
 
 def test_without_a_record_the_request_was_believed() -> None:
-    assert Registration.remembered({}) == Registration(source=FROM_REQUEST, practice=None)
+    assert Registration.recorded({}) == Registration(source=FROM_REQUEST, practice=None)
     assert MessageHistory(()).registration == {}
 
 

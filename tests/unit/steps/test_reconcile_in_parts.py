@@ -114,7 +114,7 @@ def test_a_run_that_is_killed_at_any_effect_leaves_a_reckoning_that_comes_to_the
         assert made is None or isinstance(made, Balance)
         if night.told() == []:  # it was killed before it was told: the sweep tells it
             night.clock.advance(timedelta(minutes=2))
-            night.step.notifier.tell(night.ledger.due_notifications(night.clock() + timedelta(hours=1)))
+            night.step.notifier.notify(night.ledger.due_notifications(night.clock() + timedelta(hours=1)))
         kept, told, tour = outcome(night)
         assert (kept, set(told), tour) == (expected[0], set(expected[1]), expected[2]), effect
         killed += 1

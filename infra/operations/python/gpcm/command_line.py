@@ -35,11 +35,11 @@ from gpconnect_messaging.steps.operator_actions import NotPossibleError
 class ExitStatus(IntEnum):
     """The exit status of a command."""
 
-    WELL = 0
-    THE_ANSWER_IS_NO = 1
+    SUCCESS = 0
+    PROBLEM_FOUND = 1
     """The command ran and found a problem."""
     WRONG_INPUT = 2
-    NO_PLACE = 3
+    NO_ENVIRONMENT = 3
     """The local run or stack does not exist, does not answer, or refuses."""
     NOT_POSSIBLE = 4
     """The message does not exist, or its status does not allow the action. Nothing was changed."""
@@ -210,7 +210,7 @@ def command(
 def _exit_status(work: Callable[[], int | None]) -> int:
     """Run a command, and turn an error into a sentence and an exit status."""
     try:
-        return int(work() or ExitStatus.WELL)
+        return int(work() or ExitStatus.SUCCESS)
     except InputError as error:
         print_error(str(error))
         return ExitStatus.WRONG_INPUT
@@ -225,7 +225,7 @@ def _exit_status(work: Callable[[], int | None]) -> int:
         return ExitStatus.NOT_POSSIBLE
     except OperatorEnvironmentError as error:
         print_error(str(error))
-        return ExitStatus.NO_PLACE
+        return ExitStatus.NO_ENVIRONMENT
     except (LedgerBusyError, SearchBusyError):
         print_error("Others are changing the same message. Nothing was changed: try again.")
         return ExitStatus.NOT_POSSIBLE
@@ -235,12 +235,12 @@ def _exit_status(work: Callable[[], int | None]) -> int:
             f"AWS refuses {error.operation_name} ({code}). Check --profile, that your credentials are current, and "
             "that they may do this: docs/operations.md lists the permissions."
         )
-        return ExitStatus.NO_PLACE
+        return ExitStatus.NO_ENVIRONMENT
     except BotoCoreError as error:
         print_error(
             f"AWS cannot be reached ({type(error).__name__}). Check --region, the network and your credentials."
         )
-        return ExitStatus.NO_PLACE
+        return ExitStatus.NO_ENVIRONMENT
 
 
 def main() -> None:
@@ -254,4 +254,4 @@ def main() -> None:
         sys.exit(ExitStatus.INTERRUPTED)
     except BrokenPipeError:  # such as `gpcm list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitStatus.THE_ANSWER_IS_NO)
+        sys.exit(ExitStatus.PROBLEM_FOUND)

@@ -247,7 +247,7 @@ class Notifier:
         self._topic_arn = topic_arn
         self._ledger = ledger
 
-    def tell(self, notifications: Iterable[Notification], time_left: Callable[[], bool] = lambda: True) -> int:
+    def notify(self, notifications: Iterable[Notification], time_left: Callable[[], bool] = lambda: True) -> int:
         """Publish the notifications that no other process is publishing, while there is time; return how many.
 
         Delivery is at least once: a crash between publishing and recording causes a second copy. A notification that

@@ -135,7 +135,7 @@ class Console:
 
     def tell_notifications(self) -> None:
         """Tell what is due to be told, as the sweep does."""
-        self.environment.notifier.tell(
+        self.environment.notifier.notify(
             self.environment.ledger.due_notifications(self.environment.now() + timedelta(days=1))
         )
 

@@ -37,7 +37,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def test_it_says_where_it_is_and_which_code_signs_in(asked: dict[str, Any]) -> None:
     ended = run()
-    assert ended.exit_code == ExitStatus.WELL
+    assert ended.exit_code == ExitStatus.SUCCESS
     assert "http://127.0.0.1:8765/" in ended.output
     assert "AAAA-BBBB-CCCC" in ended.output
     assert asked == {"environment": "a test", "port": 0, "window": timedelta(days=31), "actor": "j.doe"}
@@ -54,7 +54,7 @@ def test_a_port_that_is_taken_is_said_to_be_with_what_to_do() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         ended = run("--port", str(other.getsockname()[1]))
-    assert ended.exit_code == ExitStatus.NO_PLACE
+    assert ended.exit_code == ExitStatus.NO_ENVIRONMENT
     assert "is in use. Name another with --port" in " ".join(ended.output.split())
 
 

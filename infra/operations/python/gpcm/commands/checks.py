@@ -77,7 +77,7 @@ def _validate_message(context: CommandContext, content: bytes, headers: Any, *, 
         raise InputError(f"The message cannot be checked: {unreadable}.") from None
     text = Text(as_text(transmission, findings, everything=everything))
     context.screen.result(json.loads(as_json(transmission, findings)), text)
-    return ExitStatus.THE_ANSWER_IS_NO if any(finding.is_broken_must for finding in findings) else None
+    return ExitStatus.PROBLEM_FOUND if any(finding.is_broken_must for finding in findings) else None
 
 
 def _is_request(content: bytes) -> bool:
@@ -124,7 +124,7 @@ def _validate_request(context: CommandContext, content: bytes, folder: Path, *, 
             Text("The request would be refused:", "bold red"),
             sentences(reasons, mark="·"),
         )
-        return ExitStatus.THE_ANSWER_IS_NO
+        return ExitStatus.PROBLEM_FOUND
     context.screen.result(
         {"kind": "request", "valid": True, "reasons": [], "not_opened": not_opened},
         Text(
@@ -246,4 +246,4 @@ def doctor(context: CommandContext) -> int | None:
         table,
         Text(f"\n{verdict}"),
     )
-    return ExitStatus.THE_ANSWER_IS_NO if wrong else None
+    return ExitStatus.PROBLEM_FOUND if wrong else None

@@ -45,7 +45,7 @@ def check(
         },
         table,
     )
-    return None if all(finding.well for finding in findings) else ExitStatus.THE_ANSWER_IS_NO
+    return None if all(finding.well for finding in findings) else ExitStatus.PROBLEM_FOUND
 
 
 @command(example="gpcm mailbox let-in Y90001OT001 20261122140501234567_ABCDEF", panel=Panel.CHECK, on=mailbox)

@@ -215,7 +215,7 @@ def show(
         if arrived is None:
             raise
         context.screen.result(*arrived_shown(arrived))
-        return ExitStatus.THE_ANSWER_IS_NO if arrived.overdue else None
+        return ExitStatus.PROBLEM_FOUND if arrived.overdue else None
     if reveal_:
         whole = reveal(
             environment.trail, actor=context.actor(actor), message_id=summary.message_id, what=Personal.ENCOUNTER,
@@ -283,7 +283,7 @@ def trace(
         ],
         table if lines else Text("No log line names the message: perhaps the logs of that time have expired."),
     )
-    return None if lines else ExitStatus.THE_ANSWER_IS_NO
+    return None if lines else ExitStatus.PROBLEM_FOUND
 
 
 _GENERAL_FIELDS = frozenset(

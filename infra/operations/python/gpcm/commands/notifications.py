@@ -115,7 +115,7 @@ def reconcile(
         raise OperatorEnvironmentError("The poller made no balance. See the poller's log.")
     balance = json.loads(environment.evidence.read_balance(key))
     context.screen.result(balance, *_balance_shown(balance))
-    return None if balance["balanced"] else ExitStatus.THE_ANSWER_IS_NO
+    return None if balance["balanced"] else ExitStatus.PROBLEM_FOUND
 
 
 def _make_balance(environment: OperatorEnvironment, day: date) -> None:

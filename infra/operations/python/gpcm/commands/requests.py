@@ -161,7 +161,7 @@ def _follow(context: CommandContext, environment: OperatorEnvironment, dropped: 
         parts.append(Text(f"The request is not received yet. Look again: gpcm show {dropped.request_id}", "dim"))
     context.screen.result(value, *parts)
     bad = any(mood(row.status) is Mood.BAD for row in rows) or (wait > 0 and not at_rest)
-    return ExitStatus.THE_ANSWER_IS_NO if bad else None
+    return ExitStatus.PROBLEM_FOUND if bad else None
 
 
 def _rests(status: Status) -> bool:

@@ -445,7 +445,7 @@ class Builder:
             event = lifecycle.superseded(at=self.now(), by_request_id=encounter.newest_request_id, arrived_later=True)
             row = replace(row, history=MessageHistory((event,)))
         change = self.ledger.create(row, origin)
-        self.notifier.tell(change.notifications)
+        self.notifier.notify(change.notifications)
         return BuildResult(str(request_id), change.record.status)
 
     def _sender(self, origin: Origin) -> Sender | None:
@@ -464,10 +464,12 @@ class Builder:
         There is no lookup for a request that breaks a rule (the NHS number may be wrong), or that is not sent.
         """
         if claim is not None:
-            return Registration.remembered(claim.registration)
+            return Registration.recorded(claim.registration)
         if reasons := list(broken_rules(request, mailbox, self.numbers, self.now())):
             raise RequestRefusedError(reasons)
-        return self.lookup(request_id, request, mailbox) if request.clinically_relevant else Registration.said(request)
+        return (
+            self.lookup(request_id, request, mailbox) if request.clinically_relevant else Registration.stated(request)
+        )
 
     def _apply_lookup(self, registration: Registration, decision: Decision) -> tuple[Decision, tuple[LedgerEvent, ...]]:
         """Hold a request that PDS contradicts for a person, and one that PDS gave no answer about until it does."""
@@ -561,7 +563,7 @@ class Builder:
         )
         row = self._row(request_id, request, (event, *more), request.mailbox)
         change = self.ledger.record_held(row, times, origin, drop_content)
-        self.notifier.tell(change.notifications)
+        self.notifier.notify(change.notifications)
         return self._as_recorded(change.record)
 
     def _withdraw(
@@ -583,7 +585,7 @@ class Builder:
             raise RequestRefusedError(reasons)
         row = self._row(request_id, withdrawal, (), withdrawal.mailbox)
         change = self.ledger.withdraw(row, times, warn, drop_content)
-        self.notifier.tell(change.notifications)
+        self.notifier.notify(change.notifications)
         return self._as_recorded(change.record)
 
     def _released(self, request_id: str, result: BuildResult) -> BuildResult:
@@ -792,7 +794,7 @@ class Builder:
         change = self.ledger.create(
             self._row(request_id, asked, (self._refused(reasons),), self._account(asked, origin)), origin
         )
-        self.notifier.tell(change.notifications)
+        self.notifier.notify(change.notifications)
         return BuildResult(str(request_id), change.record.status)
 
     def _refuse_held(self, row: MessageRecord, reasons: Sequence[Reason], claim: Claim | None) -> BuildResult:
@@ -809,7 +811,7 @@ class Builder:
         change = self.ledger.record(row.message_id, event, only_if=lambda history: history.status is expected)
         if change is None:
             return self._as_recorded(self._recorded(row.message_id))
-        self.notifier.tell(change.notifications)
+        self.notifier.notify(change.notifications)
         return BuildResult(row.message_id, change.record.status)
 
     def _row(

@@ -75,22 +75,22 @@ class Sweep:
     at_once: int = 8
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def untold(self) -> list[Notification]:
+    def unsent(self) -> list[Notification]:
         """List the undelivered notifications, with those that are just being delivered."""
         return self.ledger.due_notifications(self.now() + _FAR)
 
     def run(
-        self, time_left: Callable[[], bool] = lambda: True, untold: Sequence[Notification] | None = None
+        self, time_left: Callable[[], bool] = lambda: True, unsent: Sequence[Notification] | None = None
     ) -> SweepResult:
         """Do the work that is due, message by message, while `time_left` allows one more.
 
         An error in one message stops neither the others nor the notifications; the first error is raised at the end.
-        `untold` is the result of `untold()`, if the caller has it already.
+        `unsent` is the result of `unsent()`, if the caller has it already.
         """
         result, failures = SweepResult(), list[Exception]()
-        notifications = self._rotated(self.untold() if untold is None else untold)
+        notifications = self._rotated(self.unsent() if unsent is None else unsent)
         try:
-            result.notifications_told = self.notifier.tell(notifications[:MOST_TOLD], time_left)
+            result.notifications_told = self.notifier.notify(notifications[:MOST_TOLD], time_left)
         except Exception as error:  # noqa: BLE001 - the messages must not wait for SNS
             failures.append(error)
         with ThreadPoolExecutor(self.at_once) as pool:
@@ -172,5 +172,5 @@ class Sweep:
         change = self.ledger.record(record.message_id, event, only_if=lambda history: history.identities == seen)
         if change is None or not change.recorded:
             return False
-        self.notifier.tell(change.notifications)
+        self.notifier.notify(change.notifications)
         return True

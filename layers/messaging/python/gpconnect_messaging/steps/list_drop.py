@@ -53,7 +53,7 @@ class ListDrop:
             put_off = put_off or reached.put_off
             reached = replace(reached, after=after, after_version=after_version, put_off=put_off)
             # Notify first: a page that is recorded is not examined again.
-            self.notifier.tell(self.passes.raise_notifications(found, now))
+            self.notifier.notify(self.passes.raise_notifications(found, now))
             if not self.passes.record(reached, found, now):
                 return total, False
             self.passes.count(found.document_ids, now)

@@ -51,13 +51,13 @@ class Registration:
     unanswered: PdsError | CredentialsError | None = None
 
     @classmethod
-    def said(cls, request: Request) -> "Registration":
+    def stated(cls, request: Request) -> "Registration":
         """Take the registration from the request."""
         own = request.registered_practice
         return cls(source=FROM_REQUEST, practice=Practice(ods_code=own.ods_code, name=own.name) if own else None)
 
     @classmethod
-    def remembered(cls, details: Mapping[str, Any]) -> "Registration":
+    def recorded(cls, details: Mapping[str, Any]) -> "Registration":
         """Restore the registration from the `details` that were recorded when the message was first built."""
         code = details.get("ods_code")
         return cls(
@@ -104,7 +104,7 @@ class Lookup:
         Raises RequestRefusedError where PDS leaves no recipient, and the errors of the stores.
         """
         if not mailbox.pds_lookup:
-            return Registration.said(request)
+            return Registration.stated(request)
         try:
             answer = self.directory().lookup(
                 request.patient.nhs_number,
@@ -113,7 +113,7 @@ class Lookup:
                 today=self.now().date(),
             )
         except (PdsError, CredentialsError) as problem:
-            return replace(Registration.said(request), unanswered=problem)
+            return replace(Registration.stated(request), unanswered=problem)
         outcome = compare(request.patient, answer, mailbox.own_ods_codes)
         match outcome:
             case NotSendable():
@@ -145,7 +145,7 @@ def registration_from_request(_request_id: UUID, request: Request, mailbox: Mail
     """Use the request's registration: the environment has no PDS. Raises LookupNotConfiguredError."""
     if mailbox.pds_lookup:
         raise LookupNotConfiguredError(f"mailbox {mailbox.mailbox} asks PDS, and the environment names none")
-    return Registration.said(request)
+    return Registration.stated(request)
 
 
 def _named(practice: Practice, request: Request) -> Practice:

@@ -88,7 +88,7 @@ class OperatorActions:
         change = self.ledger.skip_earlier_versions(message_id, at=self.now(), actor=actor, reason=reason)
         if change is None:
             raise NotPossibleError(f"{message_id} waits for no earlier version, or for one that is being sent just now")
-        self.notifier.tell(change.notifications)
+        self.notifier.notify(change.notifications)
         return change.record.status
 
     def _record(
@@ -97,5 +97,5 @@ class OperatorActions:
         change = self.ledger.record(row_id, event, only_if=possible)
         if change is None:
             raise NotPossibleError(f"{row_id} {otherwise}")
-        self.notifier.tell(change.notifications)
+        self.notifier.notify(change.notifications)
         return change.record

@@ -197,7 +197,7 @@ class Poller:
             mailbox=mailbox, mesh_message_id=mesh_message_id, at=self.now(), evidence_key="", outcome=QUARANTINED
         )
         why = f"it could not be received in {self.most_tries} tries; it was not acknowledged and stays in MESH"
-        self.notifier.tell(self.ledger.received(received, unmatched_because=why))
+        self.notifier.notify(self.ledger.received(received, unmatched_because=why))
         return _Taken.QUARANTINED
 
     def _download(self, client: MeshClient, mesh_message_id: str) -> _Downloaded:
@@ -242,12 +242,12 @@ class Poller:
             outcome="unmatched",
         )
         if isinstance(matched, _Unmatched):
-            self.notifier.tell(self.ledger.received(received, unmatched_because=matched.why))
+            self.notifier.notify(self.ledger.received(received, unmatched_because=matched.why))
             return _Taken.UNMATCHED
         record, events = matched
         for event in events:
             change = self.ledger.record(record.message_id, event)
-            self.notifier.tell(change.notifications if change else ())
+            self.notifier.notify(change.notifications if change else ())
             if change and voids_replaced_document(event, change.record):
                 void_replaced_versions(self.ledger, self.notifier, record, self.now())
         self.ledger.received(replace(received, outcome=record.message_id))

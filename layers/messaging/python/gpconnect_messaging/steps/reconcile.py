@@ -283,7 +283,7 @@ class Reconciliation:
         notifications = self.balances.store(result, key, reached)
         if notifications is None:
             return None
-        self.notifier.tell(notifications)
+        self.notifier.notify(notifications)
         return result
 
 

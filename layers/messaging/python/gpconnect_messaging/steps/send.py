@@ -247,7 +247,7 @@ class Sender:
         change = self.ledger.record(message_id, event)
         if change is None:
             raise UnknownMessageError("the ledger has lost the message")
-        self.notifier.tell(change.notifications)
+        self.notifier.notify(change.notifications)
         return change.record.status
 
     def _status(self, message_id: str) -> Status:

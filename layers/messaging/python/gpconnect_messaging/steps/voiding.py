@@ -25,4 +25,4 @@ def void_replaced_versions(ledger: Ledger, notifier: Notifier, record: MessageRe
     for earlier in filter(None, (version.message_for(record.recipient) for version in versions if version)):
         event = lifecycle.voided(at=at, by_message_id=record.message_id)
         change = ledger.record(earlier, event, only_if=lambda history: history.may_have_arrived)
-        notifier.tell(change.notifications if change else ())
+        notifier.notify(change.notifications if change else ())
