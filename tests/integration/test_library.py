@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,9 @@ def message(local_run: LocalRun) -> str:
 def test_gpcm_lists_and_shows_what_is_in_a_deployed_stack(
     operators: Path, access: dict[str, str], message: str, tmp_path: Path
 ) -> None:
-    listed = gpcm(operators, "list", "--since", str(START.date()), "--json", folder=tmp_path, **access)
+    day = str(START.date()), str(START.date() + timedelta(days=1))  # other tests have messages of today
+    span = ("--since", day[0], "--until", day[1], "--limit", "1000")
+    listed = gpcm(operators, "list", *span, "--json", folder=tmp_path, **access)
     assert message in {row["message_id"] for row in json.loads(listed.stdout)["messages"]}, listed.stderr
     shown = gpcm(operators, "show", message[:8], folder=tmp_path, **access)
     assert "DELIVERED" in shown.stdout, shown.stderr
