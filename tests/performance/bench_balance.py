@@ -239,7 +239,7 @@ def reckon(requests: int, lost: int, folder: Path) -> Iterator[Result]:
     result = Result(requests=requests)
     step = Timed(
         evidence=evidence, balances=Balances(client, "ledger", lambda: NOW), mesh=client,
-        notifier=cast("Any", SimpleNamespace(tell=len)),
+        notifier=cast("Any", SimpleNamespace(notify=len)),
         timeouts=Timeouts(requeue_after=timedelta(minutes=10), resolve_after=timedelta(minutes=15)),
         pace=RateLimiter(1e9, sleep=lambda _: None), now=lambda: NOW, part_seconds=result.part_seconds,
     )  # fmt: skip

@@ -156,7 +156,7 @@ def poller(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
         poll=lambda _mailbox, _time_left: rounds.pop(),
     )
     sweep = SimpleNamespace(
-        untold=list,
+        unsent=list,
         run=lambda _time_left, _untold: each_counted(SweepResult),
     )
     escalation = SimpleNamespace(run=lambda _time_left: each_counted(EscalationResult))
@@ -213,7 +213,7 @@ def test_due_work_that_fails_is_not_said_to_be_done(
         raise OSError("a fault")
 
     escalation = SimpleNamespace(run=lambda _time_left: EscalationResult())
-    sweep = SimpleNamespace(untold=list, run=failing)
+    sweep = SimpleNamespace(unsent=list, run=failing)
     monkeypatch.setattr(wiring, "poller", lambda _settings: (None, sweep))
     monkeypatch.setattr(wiring, "escalation", lambda _settings: escalation)
     handler = load("poller").handler
