@@ -698,7 +698,7 @@ class World:
             process.failed = True
         # A notification is told again where its teller ended, or stood still for long, in the middle of telling it.
         struck = process.struck_at.path if process.struck_at else ""
-        within = any(word in struck for word in (" tell", " escalate", "take_escalation"))
+        within = any(word in struck for word in (" notify", " escalate", "take_escalation"))
         self._tellings_broken_off += process.unnoted or within
 
     # The queues, as SQS has them: what fails comes again
