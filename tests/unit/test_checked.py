@@ -125,3 +125,11 @@ def test_without_settings_is_refused_what_any_settings_refuse_and_nothing_else(n
         )
         assert of_builder or not alone, field
         assert alone or all(any(words in reason for words in OF_SETTINGS) for reason in of_builder), field
+
+
+@pytest.mark.parametrize("mailbox", ["ABCDE", "12345", "Y9000123456"])
+def test_a_mailbox_that_no_environment_can_have_is_named_before_the_request_is_dropped(mailbox: str) -> None:
+    name = "consultation-report-2.0"
+    request = parse_request(json.dumps(request_data(name, mailbox=mailbox)).encode())
+    [reason] = reasons_of(require_in_order, request, beside(name), now=CREATED_AT)
+    assert reason.startswith("mailbox: must be a MESH mailbox id")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from gpconnect_messaging.identifiers import NumberRange, number_range
+from gpconnect_messaging.identifiers import OWN_MAILBOX_ID_RULE, NumberRange, is_mailbox_id, number_range
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.media_types import media_type
 from gpconnect_messaging.requests.damage import damage
@@ -54,6 +54,8 @@ def _damaged(path: str, value: Any) -> Iterator[Reason]:
 def broken_alone(request: Request, now: datetime) -> Iterator[Reason]:
     """Yield a reason for every rule that the request breaks under any settings."""
     yield from _damaged("", request.model_dump(exclude={"resources"}))  # resources report their own paths
+    if not is_mailbox_id(request.mailbox):  # no environment can have such a mailbox
+        yield Reason("mailbox", f"must be {OWN_MAILBOX_ID_RULE}")
     if fault := surname_fault(request.patient.name.family):
         yield Reason("patient.name.family", fault)
     yield from implausible(request, now)
