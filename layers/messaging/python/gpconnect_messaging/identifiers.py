@@ -9,6 +9,8 @@ import re
 from enum import StrEnum
 
 MAILBOX_ID = "[A-Z0-9]{5,50}"
+MESH_MAILBOX_ID = "[A-Z0-9]{1,50}"
+"""What MESH itself takes: mailboxes of test systems have shorter names."""
 ODS_CODE = "[A-Z0-9]{3,10}"
 UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 """A UUID as this product writes it, in small letters."""

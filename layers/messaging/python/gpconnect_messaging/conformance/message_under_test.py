@@ -9,7 +9,6 @@ from gpconnect_messaging.conformance.tree import Node, Tree
 from gpconnect_messaging.specification import UseCase, Version
 from gpconnect_messaging.usecases import USE_CASES
 
-SNOMED = "http://snomed.info/sct"
 ODS_CODE = "https://fhir.nhs.uk/Id/ods-organization-code"
 NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
 SDS_USER = "https://fhir.nhs.uk/Id/sds-user-id"

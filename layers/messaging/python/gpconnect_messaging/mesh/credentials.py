@@ -12,6 +12,7 @@ from typing import Self
 
 import httpx
 
+from gpconnect_messaging.identifiers import MESH_MAILBOX_ID
 from gpconnect_messaging.mesh import certificate
 
 
@@ -30,7 +31,7 @@ class MailboxCredentials:
     ca_certificate: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if not re.fullmatch("[A-Z0-9]{1,50}", self.mailbox):  # MESH's own form: shorter than this product's mailboxes
+        if not re.fullmatch(MESH_MAILBOX_ID, self.mailbox):
             raise ValueError("a mailbox id is capital letters and digits")
         for name in ("password", "shared_key"):
             if not getattr(self, name):

@@ -10,4 +10,4 @@ USE_CASES: dict[UseCase, UseCaseDefinition] = {
     use_case.name: use_case for use_case in (CONSULTATION_REPORT, ONLINE_CONSULTATION, GENERIC_DOCUMENT)
 }
 
-__all__ = ["OPTIONAL_FIELDS", "USE_CASES", "Code", "RecipientType", "UseCase", "UseCaseDefinition"]
+__all__ = ["OPTIONAL_FIELDS", "USE_CASES", "Code", "RecipientType", "UseCaseDefinition"]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 from gpconnect_messaging.specification import UseCase, Version
 
@@ -39,6 +40,11 @@ class Wording:
     text: str
     redacted_subject: str
     redacted_text: str
+
+    @classmethod
+    def never_redacted(cls, subject: str, text: str) -> Self:
+        """Return words that are the same for a confidential consultation."""
+        return cls(subject=subject, text=text, redacted_subject=subject, redacted_text=text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +99,6 @@ OPTIONAL_FIELDS = (
 )  # fmt: skip
 """The request's fields that belong to some use cases only."""
 
-WORDING_2_0 = Wording(
-    **dict.fromkeys(
-        ("subject", "text", "redacted_subject", "redacted_text"),
-        "{title} for {patient}, NHS Number: {nhs_number}, seen at {organisation}, {ods_code}, Version: {version}",
-    )
-)
+_WORDS_2_0 = "{title} for {patient}, NHS Number: {nhs_number}, seen at {organisation}, {ods_code}, Version: {version}"
+WORDING_2_0 = Wording.never_redacted(_WORDS_2_0, _WORDS_2_0)
 """GPCM-SD-064."""

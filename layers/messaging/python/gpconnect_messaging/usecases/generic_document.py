@@ -24,11 +24,9 @@ GENERIC_DOCUMENT = UseCaseDefinition(
         Version.V1_5: VersionRules(
             local_extension="SendDocument-Generic",  # GPCM-SD-GE-274
             # Only the subject names the sender, and a confidential consultation is no exception.
-            wording=Wording(  # GPCM-SD-GE-007, GPCM-SD-GE-291
+            wording=Wording.never_redacted(  # GPCM-SD-GE-007, GPCM-SD-GE-291
                 subject=_SUBJECT + ", ODS Code {ods_code}",
                 text=_SUBJECT + ", Version {version}",
-                redacted_subject=_SUBJECT + ", ODS Code {ods_code}",
-                redacted_text=_SUBJECT + ", Version {version}",
             ),
             care_provider_allowed=True,  # GPCM-SD-GE-286
         ),

@@ -15,11 +15,9 @@ ONLINE_CONSULTATION = UseCaseDefinition(
         Version.V1_5: VersionRules(
             local_extension="SendDocument-OnlineConsultationReport",  # GPCM-SD-OC-147
             # Only the subject names the sender, and a confidential consultation is no exception.
-            wording=Wording(  # GPCM-SD-OC-007, GPCM-SD-OC-164
+            wording=Wording.never_redacted(  # GPCM-SD-OC-007, GPCM-SD-OC-164
                 subject=_SUBJECT + ", ODS Code {ods_code}",
                 text=_SUBJECT + ", Version {version}",
-                redacted_subject=_SUBJECT + ", ODS Code {ods_code}",
-                redacted_text=_SUBJECT + ", Version {version}",
             ),
             care_provider_allowed=True,  # GPCM-SD-OC-159
         ),

@@ -7,10 +7,11 @@ Source: ITK3 Messaging Distribution, document sender, general and conformance re
 from gpconnect_messaging.conformance.check_result import NOT_APPLICABLE, CheckResult, Violation, check_result
 from gpconnect_messaging.conformance.checks.check import Check, Level, checks
 from gpconnect_messaging.conformance.checks.header import handled, recipient_type
-from gpconnect_messaging.conformance.message_under_test import NHS_NUMBER, SNOMED, MessageUnderTest, identified
+from gpconnect_messaging.conformance.message_under_test import NHS_NUMBER, MessageUnderTest, identified
 from gpconnect_messaging.conformance.profiles import CODED_CONTENT, conforms_to
 from gpconnect_messaging.conformance.rules import all_of, coded, composition, described, every, for_all, must, patient
 from gpconnect_messaging.conformance.tree import Node
+from gpconnect_messaging.identifiers import SNOMED_CT
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
 _LONGEST_REFERENCE = 255
@@ -97,7 +98,7 @@ def _care_setting(subject: Node, _message: MessageUnderTest) -> Violation | None
     if extension is None:
         return None
     codings = extension.at("valueCodeableConcept", "coding")
-    right = any(coding.text("system") == SNOMED and coding.text("code") for coding in codings)
+    right = any(coding.text("system") == SNOMED_CT and coding.text("code") for coding in codings)
     return None if right else Violation(extension, "the care setting must have a SNOMED code")
 
 
@@ -138,7 +139,8 @@ ITK3_CHECKS: tuple[Check, ...] = (
     *checks("FHIR-CE-02", SHOULD, "AllergyIntolerance.code", described(every("AllergyIntolerance"), "code"),
             "Allergies have a code, or else a text"),
     *checks("FHIR-VER-01", MUST, "Bundle.identifier", _DOCUMENT_IDENTIFIED, "The document has an identifier"),
-    *checks("FHIR-DOC-05", MUST, "Composition.type", coded(composition, "type", SNOMED), "The type is a SNOMED code"),
+    *checks("FHIR-DOC-05", MUST, "Composition.type", coded(composition, "type", SNOMED_CT),
+            "The type is a SNOMED code"),
     *checks("FHIR-DOC-06", MUST, "Composition.extension", for_all(composition, _care_setting),
             "The care setting, if given, is a SNOMED code"),
 )  # fmt: skip

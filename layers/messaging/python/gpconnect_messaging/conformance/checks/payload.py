@@ -14,7 +14,6 @@ from gpconnect_messaging.conformance.message_under_test import (
     ODS_CODE,
     ONLINE_CONSULTATION_TYPE,
     SDS_USER,
-    SNOMED,
     MessageUnderTest,
 )
 from gpconnect_messaging.conformance.rules import (
@@ -35,7 +34,7 @@ from gpconnect_messaging.conformance.rules import (
     refers,
 )
 from gpconnect_messaging.conformance.tree import Content, Node
-from gpconnect_messaging.identifiers import is_concept_id
+from gpconnect_messaging.identifiers import SNOMED_CT, is_concept_id
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
 _UUID = re.compile(r"(?i)(urn:uuid:)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -404,7 +403,7 @@ _BORN = _required(for_all(patient, _birth_date), "Patient")
 _SDS = for_all(every("Practitioner"), _has_identifier(SDS_USER, "SDS user id"))
 _PRACTITIONER_NAME = for_all(every("Practitioner"), _person_named("practitioner"))
 _PRACTITIONER_PHONE = for_all(every("Practitioner"), _telephone_if_any)
-_CODED_TYPE = coded(composition, "type", SNOMED, written=is_concept_id)
+_CODED_TYPE = coded(composition, "type", SNOMED_CT, written=is_concept_id)
 _REPLACES = for_all(_related, _replaces)
 _REPLACED = for_all(_related, _replaced)
 _ENCODED = for_all(every("Binary"), _encoded)
@@ -417,9 +416,9 @@ PAYLOAD_CHECKS: tuple[Check, ...] = (
     *checks("2.0/104", MUST, "Composition", _first_entry(), "The document starts with a Composition"),
     *checks("CS-018 OC/GE-002", MUST, "Composition.status", fixed(composition, "status", "final"),
             "The Composition is final"),
-    *checks("CS-019", MUST, "Composition.type", coded(composition, "type", SNOMED, "371531000"),
+    *checks("CS-019", MUST, "Composition.type", coded(composition, "type", SNOMED_CT, "371531000"),
             "The Composition is a report of a clinical encounter"),
-    *checks("OC-003", MUST, "Composition.type", coded(composition, "type", SNOMED, ONLINE_CONSULTATION_TYPE),
+    *checks("OC-003", MUST, "Composition.type", coded(composition, "type", SNOMED_CT, ONLINE_CONSULTATION_TYPE),
             "The Composition is information received by online consultation"),
     *checks("GE-003", MUST, "Composition.type", _CODED_TYPE, "A SNOMED code names the kind of document"),
     # The table lists two codes as current and the published example uses a third: any SNOMED type is accepted.
@@ -519,7 +518,7 @@ PAYLOAD_CHECKS: tuple[Check, ...] = (
             "The related person has a birth date"),
     *checks("OC/GE-030", MUST, "RelatedPerson.telecom", for_all(every("RelatedPerson"), _telephone_if_any),
             "The related person's contact details have a telephone number"),
-    *checks("OC/GE-031", MUST, "Device.type", coded(every("Device"), "type", SNOMED),
+    *checks("OC/GE-031", MUST, "Device.type", coded(every("Device"), "type", SNOMED_CT),
             "A SNOMED code names the kind of device"),
     *checks("OC/GE-032", MUST, "Device.manufacturer", has(every("Device"), "manufacturer"),
             "The device has a manufacturer"),

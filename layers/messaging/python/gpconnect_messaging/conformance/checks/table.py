@@ -5,7 +5,7 @@ from functools import cache, partial
 from importlib.resources import files
 
 from gpconnect_messaging.conformance.checks.check import Check, Level, checks
-from gpconnect_messaging.conformance.message_under_test import SNOMED, MessageUnderTest
+from gpconnect_messaging.conformance.message_under_test import MessageUnderTest
 from gpconnect_messaging.conformance.rules import (
     NodeRule,
     Rule,
@@ -21,6 +21,7 @@ from gpconnect_messaging.conformance.rules import (
     refers,
 )
 from gpconnect_messaging.conformance.tree import Node
+from gpconnect_messaging.identifiers import SNOMED_CT
 
 _RULES: dict[str, Callable[..., Rule]] = {
     "present": has,
@@ -78,7 +79,7 @@ def _rule(subjects: Subjects, path: str, words: str) -> Rule:
     for preposition in ("to ", "in ", "by "):
         rest = rest.removeprefix(preposition)
     parts = rest.replace(" as ", " or ").replace(" with ", " or ").split(" or ") if rest else []
-    arguments = [SNOMED if part == "SNOMED" else part for part in parts]
+    arguments = [SNOMED_CT if part == "SNOMED" else part for part in parts]
     mark = "?" if path.endswith("?") else ""
     return _RULES[verb + mark](subjects, *(other_path or [path.rstrip("?")]), *arguments)
 
