@@ -15,7 +15,7 @@ from gpconnect_messaging.pds.budget import SharedBudget
 from infra.local.ledger import Message
 from tests.e2e.conftest import PDF, Product
 from tests.examples import request_data
-from tests.local_pds import private_key, secret
+from tests.fakes.pds import private_key, secret
 
 MAILBOX = "Y90003OT001"
 WRIGHT = ("9658218865", "WRIGHT", "1933-11-14")

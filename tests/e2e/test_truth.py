@@ -24,8 +24,9 @@ from infra.local.practice.reading import Reading
 from infra.local.practice.responding import Practice, Shape, write
 from tests.e2e.conftest import PDF, Product, rule_disabled
 from tests.examples import request_data
+from tests.fakes.product import WORKFLOW
 from tests.hostile_responses import HOSTILE
-from tests.local_mesh import PRACTICE, SENDER, WORKFLOW, LocalMesh
+from tests.local_mesh import PRACTICE, SENDER, LocalMesh
 from tests.local_mesh import answer as answer_from
 
 STRANGER = "FA565OT001"

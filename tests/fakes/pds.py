@@ -17,7 +17,8 @@ from gpconnect_messaging.pds.client import PdsClient
 from gpconnect_messaging.pds.vault import ApplicationVault
 from infra.local.pds import people
 from infra.local.pds.service import Asked, LocalPds
-from tests.in_memory import Clock, Secrets
+from tests.fakes.clock import Clock
+from tests.fakes.secrets_manager import Secrets
 
 URL = "https://pds.example.org"
 APPLICATION = "test-application"
