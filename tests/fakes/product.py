@@ -273,14 +273,20 @@ class Product(Steps):
     """The steps, with a hold window and a time that passes when told to, and those who use them."""
 
     def __init__(
-        self, *, sample: str = SAMPLE, drop: Path | None = REQUESTS / SAMPLE, at: datetime = EVENING, **settings: Any
+        self,
+        *,
+        sample: str = SAMPLE,
+        drop: Path | None = REQUESTS / SAMPLE,
+        at: datetime = EVENING,
+        port: Port = lambda _name, client: client,
+        **settings: Any,
     ) -> None:
         """Start with `drop` as the drop bucket's root; `settings` are the mailbox's that `sample` is sent from."""
         clock = Clock(at)
         self.sample = sample
         self.dropped, self.outgoing, self.bucket = Bucket(clock), Bucket(clock), Bucket(clock)
         s3 = S3(drop=self.dropped, outbox=self.outgoing, evidence=self.bucket)
-        super().__init__(Surroundings(clock, s3, Sqs(clock, "intake", "send")))
+        super().__init__(Surroundings(clock, s3, Sqs(clock, "intake", "send")), port)
         self.seconds = itertools.count(step=3_600).__next__  # settings that a test changes count at once
         self.configure(*MAILBOXES.values())
         self.table, self.topic = self.around.dynamodb, self.around.sns

@@ -61,7 +61,7 @@ class Bucket:
         content = self._content("HeadObject", Key, VersionId)
         version = VersionId or str(len(self._versions[Key]))
         puts = self._put_at[Key]  # none of what a test keeps by itself
-        at = (puts[int(version) - 1] if puts else self.clock()).replace(microsecond=0)  # HTTP dates: whole seconds
+        at = _second(puts[int(version) - 1] if puts else self.clock())
         return {
             "ContentLength": len(content), "VersionId": version, "LastModified": at,
             "Metadata": self.metadata.get(Key, {}),
@@ -75,7 +75,7 @@ class Bucket:
         return ObjectPages(self, operation)
 
     def list_objects_v2(self, *, Prefix: str, **_: Any) -> Item:
-        return {"Contents": [self.listed(key)[0] for key in sorted(self.objects) if key.startswith(Prefix)]}
+        return {"Contents": [self.current(key) for key in sorted(self.objects) if key.startswith(Prefix)]}
 
     def list_object_versions(
         self, *, Prefix: str = "", Delimiter: str = "", KeyMarker: str = "", VersionIdMarker: str = "",
@@ -102,12 +102,16 @@ class Bucket:
         return [
             {
                 "Key": key, "VersionId": str(number), "IsLatest": number == newest and key in self.objects,
-                "LastModified": self.written[key] if number == newest else self._put_at[key][number - 1],
+                "LastModified": _second(self.written[key] if number == newest else self._put_at[key][number - 1]),
                 "Size": len(self._versions[key][number - 1]),
                 "ETag": f'"digest{parts if number == newest else ""}"',
             }
             for number in range(newest, 0, -1)
         ]  # fmt: skip
+
+    def current(self, key: str) -> Item:
+        """List an object, without a version."""
+        return {name: value for name, value in self.listed(key)[0].items() if name not in ("VersionId", "IsLatest")}
 
     def get_object_tagging(self, *, Key: str, VersionId: str | None = None, **_: Any) -> Item:
         self._content("GetObjectTagging", Key, VersionId)
@@ -187,7 +191,7 @@ class ObjectPages:
             prefix, after = how.get("Prefix", ""), how.get("StartAfter", "")
             keys = [key for key in sorted(self.bucket.objects) if key.startswith(prefix) and key > after]
             for first in range(0, len(keys), many):
-                yield {"Contents": [self.bucket.listed(key)[0] for key in keys[first : first + many]]}
+                yield {"Contents": [self.bucket.current(key) for key in keys[first : first + many]]}
             return
         while True:
             page = self.bucket.list_object_versions(MaxKeys=many, **how)
@@ -231,6 +235,11 @@ class ScannedBucket(Bucket):
         version = version or str(len(self._versions[key]))
         if self.tags.get((key, version), {}).get(SCAN_TAG) != ScanResult.CLEAN:
             raise aws_error(operation, "AccessDenied")
+
+
+def _second(at: datetime) -> datetime:
+    """S3 gives whole seconds."""
+    return at.replace(microsecond=0)
 
 
 class S3:

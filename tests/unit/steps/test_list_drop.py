@@ -39,7 +39,7 @@ def build_all(world: World) -> None:
 
 
 def subjects(world: World) -> list[str]:
-    return [text.partition("\n")[0].removeprefix("GP Connect Messaging: ") for text in world.topic.told]
+    return world.topic.subjects
 
 
 def test_a_request_that_nothing_announced_is_taken_in_built_and_told(world: World) -> None:

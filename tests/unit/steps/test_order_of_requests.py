@@ -38,7 +38,7 @@ def row(world: World, request_id: str) -> MessageRecord:
 
 
 def subjects(world: World) -> list[str]:
-    return [text.partition("\n")[0].removeprefix("GP Connect Messaging: ") for text in world.topic.told]
+    return world.topic.subjects
 
 
 @pytest.mark.requirement("GPCM-SD-CS-076")

@@ -89,7 +89,7 @@ def history_of(world: World, message_id: str) -> MessageHistory:
 
 
 def subjects(world: World) -> list[str]:
-    return [text.partition("\n")[0].removeprefix("GP Connect Messaging: ") for text in world.topic.told]
+    return world.topic.subjects
 
 
 @pytest.mark.parametrize("mood", [None, Mood.BUSY, Mood.UNREACHABLE, Mood.REFUSES])
