@@ -67,6 +67,19 @@ def queued(*bodies: str, queue: str = SHARED) -> dict[str, Any]:
     }
 
 
+def _forget_clients() -> None:
+    for cached in (wiring._client, wiring._of_builder, wiring._of_sender, wiring._of_poller):
+        cached.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _own_clients() -> Iterator[None]:
+    """Let no test use another's clients, which a process keeps."""
+    _forget_clients()
+    yield
+    _forget_clients()
+
+
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
     """Load a function's handler as Lambda does, under the function's name."""
@@ -237,20 +250,17 @@ Start = Callable[[str, Mapping[str, Any]], None]
 
 
 @pytest.fixture
-def start(load: Load, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+def start(load: Load, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Start a function over one table, with this content of the secret that ids are derived with."""
-    table, made = Table(), (wiring._dynamodb, wiring._ledger, wiring._notifier, wiring._identifiers)
+    table = Table()
 
     def started(function: str, secret: Mapping[str, Any]) -> None:
-        for kept in made:
-            kept.cache_clear()
+        _forget_clients()
         clients: dict[str, Any] = {"dynamodb": table, "secretsmanager": Secrets({"identifiers_secret": dict(secret)})}
         monkeypatch.setattr(boto3, "client", lambda service, **_: clients.get(service, object()))
         load(function)
 
-    yield started
-    for kept in made:
-        kept.cache_clear()
+    return started
 
 
 @pytest.mark.parametrize("function", ["builder", "poller"])

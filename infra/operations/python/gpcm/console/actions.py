@@ -121,7 +121,7 @@ _ACCEPT = Action(
 
 def _resend_plan(mode: ResendMode) -> Callable[[OperatorEnvironment, MessageRecord], Plan]:
     def plan(environment: OperatorEnvironment, record: MessageRecord) -> Plan:
-        [proposal] = environment.replay.resend.plan(Choice(ids=(record.message_id,)), mode)
+        [proposal] = environment.resend.plan(Choice(ids=(record.message_id,)), mode)
         if proposal.action is ResendAction.NONE:
             return Plan((), proposal.why)
         subject = "request" if record.version == 0 or proposal.action is ResendAction.TAKE_IN_AGAIN else "message"
@@ -141,7 +141,7 @@ def _resend_plan(mode: ResendMode) -> Callable[[OperatorEnvironment, MessageReco
 
 def _resend(mode: ResendMode) -> Callable[[OperatorEnvironment, MessageRecord, str, str], None]:
     def do(environment: OperatorEnvironment, record: MessageRecord, actor: str, reason: str) -> None:
-        tool = environment.replay.resend
+        tool = environment.resend
         planned = list(tool.plan(Choice(ids=(record.message_id,)), mode))
         [done] = tool.carry_out(planned, mode, actor=actor, reason=reason, pace=RateLimiter(1))
         if done.action is ResendAction.NONE:
