@@ -30,7 +30,8 @@ from gpconnect_messaging.requests.models import DEEPEST, LARGEST_REQUEST
 from gpconnect_messaging.safe_errors import describe
 from gpconnect_messaging.settings import BuilderSettings
 from gpconnect_messaging.stated_times import read_stated
-from gpconnect_messaging.steps.build import BuildResult, folder_of
+from gpconnect_messaging.steps.intake import folder_of
+from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.waiting import NotReadyError
 
 logger = Logger()

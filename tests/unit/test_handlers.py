@@ -22,9 +22,9 @@ from gpconnect_messaging.ledger.lifecycle import Status
 from gpconnect_messaging.ledger.reconciliation import Balance, DropFindings, MailboxBalance
 from gpconnect_messaging.ledger.records import Origin
 from gpconnect_messaging.pds.errors import Authentication, RetryLater, Unavailable
-from gpconnect_messaging.steps.build import BuildResult
 from gpconnect_messaging.steps.due_work import SweepResult
 from gpconnect_messaging.steps.escalate import EscalationResult
+from gpconnect_messaging.steps.message_pipeline import BuildResult
 from gpconnect_messaging.steps.poll import PollResult
 from gpconnect_messaging.steps.reconcile import Unfinished
 from gpconnect_messaging.steps.send import NotAuthorisedError

@@ -16,10 +16,10 @@ from lxml import etree
 from gpconnect_messaging.itk3.form import faults
 from gpconnect_messaging.itk3.structured_types import STRUCTURED_TYPES
 from gpconnect_messaging.itk3.stu3 import plan_of
-from gpconnect_messaging.itk3.supplied import MOST_REASONS, read_supplied
+from gpconnect_messaging.itk3.supplied import read_supplied
 from gpconnect_messaging.itk3.xml import from_xml, to_xml
 from gpconnect_messaging.json_reading import read_json
-from gpconnect_messaging.requests.refusal import RequestRefusedError
+from gpconnect_messaging.requests.refusal import MOST_REASONS, RequestRefusedError
 from tests.examples import messages_of, spec_file, written
 from tests.xpath import values
 

@@ -16,7 +16,7 @@ from gpconnect_messaging.operators import ActorError
 from gpconnect_messaging.replay.policy import ResendAction, ResendMode
 from gpconnect_messaging.replay.rate_limiter import RateLimiter
 from gpconnect_messaging.replay.resend import Choice, ChoiceError, Proposal, Resend
-from gpconnect_messaging.steps.build import UnknownRequestError
+from gpconnect_messaging.steps.message_pipeline import UnknownRequestError
 from tests.examples import request_data
 from tests.identifiers import IDENTIFIERS, key_of
 from tests.unit.steps.holding import PATIENCE, SAMPLE, Product

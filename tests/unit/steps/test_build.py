@@ -16,9 +16,11 @@ from gpconnect_messaging.ledger.lifecycle import EventType, LedgerEvent, Status
 from gpconnect_messaging.ledger.records import Order, Origin
 from gpconnect_messaging.mailboxes.directory import UnknownMailboxError
 from gpconnect_messaging.requests.models import LARGEST_REQUEST
-from gpconnect_messaging.requests.refusal import Reason, RequestRefusedError
-from gpconnect_messaging.steps import build
-from gpconnect_messaging.steps.build import Builder, BuildResult, UnknownRequestError
+from gpconnect_messaging.requests.refusal import MOST_REASONS, Reason, RequestRefusedError
+from gpconnect_messaging.steps import message_pipeline, request_content
+from gpconnect_messaging.steps.build import Builder
+from gpconnect_messaging.steps.message_pipeline import REPLACEMENT_WINDOW, BuildResult, UnknownRequestError
+from gpconnect_messaging.steps.release import CLOCKS_DIFFER
 from gpconnect_messaging.steps.waiting import NotReadyError
 from gpconnect_messaging.storage import DropFile, Evidence, NotThereError
 from tests.examples import MAILBOXES, REQUESTS, request_data
@@ -477,7 +479,7 @@ def test_a_ready_resource_that_is_not_there_is_refused(product: Dropping, monkey
         refused = ready(product, resources=[by_key], key="in/one/a/../request.json", encounter="b")
         assert product.reasons(refused) == ["resources[0].key: was removed before it could be read"]
     product.topic.told.clear()
-    monkeypatch.setattr(build, "LARGEST_RESOURCE", 10)
+    monkeypatch.setattr(request_content, "LARGEST_RESOURCE", 10)
     refused = ready(product, resources=[by_key], key="in/one/b/../request.json", encounter="c")
     assert product.reasons(refused) == ["resources[0]: is larger than 0.00 MB (10 bytes)"]
 
@@ -500,8 +502,8 @@ def test_what_cannot_be_written_as_fhir_is_refused(product: Dropping, monkeypatc
 
 def test_a_request_with_hundreds_of_faults_is_not_listed_to_the_end() -> None:
     faults = [Reason(f"field{number}", "is wrong") for number in range(52)]
-    assert build._listed(faults[:50]) == [f"field{number}: is wrong" for number in range(50)]
-    assert build._listed(faults) == [*(f"field{number}: is wrong" for number in range(50)), "… and 2 more"]
+    assert message_pipeline._listed(faults[:50]) == [f"field{number}: is wrong" for number in range(50)]
+    assert message_pipeline._listed(faults) == [*(f"field{number}: is wrong" for number in range(50)), "… and 2 more"]
 
 
 def test_a_withdrawal_that_breaks_a_rule_is_refused(product: Dropping) -> None:
@@ -603,7 +605,7 @@ def test_a_report_that_is_rendered_shows_the_pictures_of_its_attachments(
 
 
 def test_the_limits_are_what_the_documents_say() -> None:
-    limits = (build.REPLACEMENT_WINDOW, LARGEST_REQUEST, build.CLOCKS_DIFFER, build.MOST_REASONS)
+    limits = (REPLACEMENT_WINDOW, LARGEST_REQUEST, CLOCKS_DIFFER, MOST_REASONS)
     assert limits == (timedelta(hours=24), 1_048_576, MINUTE, 50)
 
 

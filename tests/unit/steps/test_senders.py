@@ -15,7 +15,7 @@ from gpconnect_messaging.mailboxes.senders import SenderDirectory, SenderSetting
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.replay.policy import ResendMode
 from gpconnect_messaging.steps.attempts import Attempts
-from gpconnect_messaging.steps.build import BuildResult
+from gpconnect_messaging.steps.message_pipeline import BuildResult
 from tests.examples import REQUESTS, request_data
 from tests.unit.replay.test_resend import Operated
 from tests.unit.requests.test_senders import Parameters
