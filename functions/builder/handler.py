@@ -43,6 +43,7 @@ builder = wiring.builder(settings)
 canary = wiring.build_canary(settings)
 
 
+@logger.inject_lambda_context
 @metrics.log_metrics
 @measured
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

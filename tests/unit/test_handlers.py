@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import boto3
 import pytest
+from aws_lambda_powertools import Logger
 
 from gpconnect_messaging import wiring
 from gpconnect_messaging.derivation import IdentifiersSecretError
@@ -31,6 +32,7 @@ from gpconnect_messaging.steps.send import NotAuthorisedError
 from gpconnect_messaging.steps.waiting import NotReadyError
 from tests.identifiers import SECRET
 from tests.in_memory import Secrets, Table
+from tests.lambda_context import REQUEST_ID, Context
 from tests.metrics import Metric, documented, logged
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
@@ -41,11 +43,6 @@ RECORDED = ("Message", "Upload", "TimeTo", "AnsweredNo", "RecipientUnresolved")
 
 Load = Callable[[str], ModuleType]
 T = TypeVar("T", PollResult, SweepResult, EscalationResult)
-
-
-class Context(SimpleNamespace):
-    def get_remaining_time_in_millis(self) -> int:
-        return 60_000
 
 
 SHARED = "gpconnect-messaging-prod-IntakeWorkQueue1A2B3C4D-intake"
@@ -549,3 +546,12 @@ def test_an_event_that_names_no_version_is_told_to_the_builder_as_such(
     }  # fmt: skip
     load("builder").handler(queued(json.dumps(event)), Context())
     assert versions == [""]
+
+
+@pytest.mark.parametrize("use", [builder, sender, poller])
+def test_every_log_line_names_the_invocation(
+    use: Callable[[Load, pytest.MonkeyPatch], None], load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(load, monkeypatch)
+    logger: Logger = load(use.__name__).logger
+    assert logger.get_current_keys()["function_request_id"] == REQUEST_ID
