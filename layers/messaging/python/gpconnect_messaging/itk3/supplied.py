@@ -31,7 +31,7 @@ DEEPEST = 40
 _KEPT_BACK = {"r", "v", "restricted", "very restricted", "confidential"}
 """Codes and displays of v3-Confidentiality, in small letters, that mean: do not send."""
 
-_HOLDS_NOTHING = re.compile(rb"(\xef\xbb\xbf)?\s*(<\?xml\s[^>]*\?>)?\s*")
+_HOLDS_NOTHING = re.compile(rb"(\xef\xbb\xbf)?\s*+(<\?xml\s[^>]*+(?<=\?)>)?\s*+")
 
 
 @dataclass(frozen=True, slots=True)
