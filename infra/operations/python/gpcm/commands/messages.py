@@ -75,7 +75,7 @@ def _overview(environment: OperatorEnvironment) -> tuple[dict[str, Any], list[Re
         for row in _late(environment, status_count.status)
     ]
     value = {
-        "place": environment.name,
+        "environment": environment.name,
         "at": now.isoformat(),
         "messages": [
             {
