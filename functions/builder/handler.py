@@ -136,7 +136,7 @@ def _work(body: str, envelope: Any, queued_at: datetime, queue_of: str) -> _Work
         case {"release": str(request_id), **others} if not others and _ID.fullmatch(request_id):
             return _Work(partial(builder.release, request_id), lambda: request_id)
         case {"again": str(request_id), **others} if not others and _ID.fullmatch(request_id):
-            return _Work(partial(builder.again, request_id), lambda: request_id)
+            return _Work(partial(builder.resubmitted, request_id), lambda: request_id)
         case {
             "source": "aws.s3",
             "detail-type": str(),

@@ -254,9 +254,9 @@ class Alarms(Construct):
             "a receiver's system may not name the message, or another system uses the mailbox.",
         )
         self._alarm(
-            "SetAside",
+            "Quarantined",
             "Set aside",
-            measured("SetAside", by="poller", every=_FIVE_MINUTES, statistic="Maximum"),
+            measured("Quarantined", by="poller", every=_FIVE_MINUTES, statistic="Maximum"),
             threshold=0,
             what_to_do="The poller failed on a received message five times and quarantined it. It stays in MESH for at "
             "most 30 days, and the response does not count. Find the cause in the poller's log, then release it.",

@@ -71,7 +71,7 @@ def test_a_request_without_its_document_is_taken_in_once_the_document_is_there(
     local_run.session.client("s3").put_object(Bucket=local_run.outputs["DropBucketName"], Key=key, Body=PDF)
     plan = list(tools.resend.plan(Choice(ids=(dropped.request_id,))))
     (done,) = tools.resend.carry_out(plan, ResendMode.UNCHANGED, **BY, pace=RateLimiter(5))
-    assert done.action is ResendAction.TAKE_IN_AGAIN
+    assert done.action is ResendAction.RESUBMIT
     message = reaches(local_run, Status.DELIVERED, request=done.becomes)
     assert message.item["version"] == 1
     events = tools.resend.trail.of_message(dropped.request_id)
@@ -98,10 +98,10 @@ def test_a_refused_message_is_delivered_once_mesh_takes_it(
     plan = [item for item in tools.resend.plan(choice, way) if item.message_id == refused.message_id]
     (done,) = tools.resend.carry_out(plan, way, **BY, pace=RateLimiter(5))
     if way is ResendMode.UNCHANGED:
-        assert done.action is ResendAction.SEND_AGAIN
+        assert done.action is ResendAction.RESEND
         reaches(local_run, Status.DELIVERED, message=refused.message_id)
     else:
-        assert done.action is ResendAction.TAKE_IN_AGAIN
+        assert done.action is ResendAction.RESUBMIT
         assert reaches(local_run, Status.DELIVERED, request=done.becomes).item["version"] == 2
 
 

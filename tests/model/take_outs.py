@@ -217,7 +217,7 @@ def _a_try_counts_before_it_is_made() -> tuple[Replacement, ...]:
             if not alone:
                 tries = poller.ledger.try_received(client.mailbox, mesh_message_id)
                 if tries > poller.most_tries:
-                    return poller._set_aside(client.mailbox, mesh_message_id)
+                    return poller._quarantine(client.mailbox, mesh_message_id)
                 if tries > 1:
                     return poll._BegunBefore(0)
             taken = poller._take_in(client, mesh_message_id)

@@ -155,7 +155,7 @@ def test_a_request_on_the_queue_needs_an_id_of_its_own_and_a_dropped_one_does_no
 
 
 def test_what_nobody_ordered_or_holds_is_not_built(product: Dropping) -> None:
-    for unknown in (product.builder.again, product.builder.release):
+    for unknown in (product.builder.resubmitted, product.builder.release):
         with pytest.raises(UnknownRequestError):
             unknown("5f0e7f58-0000-5000-8000-000000000009")
 
@@ -196,7 +196,7 @@ def test_a_request_is_taken_in_again_with_its_documents_of_then(
         return stat(key, version)
 
     monkeypatch.setattr(product.drop, "stat", noting)
-    built = product.builder.again(again)
+    built = product.builder.resubmitted(again)
     assert built.status is Status.BUILT
     assert looks == ["1"]
     assert {request_id, again} <= product.received()
@@ -207,7 +207,7 @@ def test_a_request_is_taken_in_again_with_its_documents_of_then(
 def test_a_request_that_is_not_kept_cannot_be_taken_in_again(
     product: Dropping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused = product.builder.again(order(monkeypatch, product, "gone"))
+    refused = product.builder.resubmitted(order(monkeypatch, product, "gone"))
     assert product.reasons(refused) == ["request: is not kept any longer"]
 
 
@@ -216,7 +216,7 @@ def test_a_request_that_is_refused_once_more_is_read_with_its_newest_documents_t
 ) -> None:
     wrong = json.dumps(request_data(SAMPLE, patient__birth_date="2199-01-01")).encode()
     product.evidence.keep_request("kept", wrong, product.time())
-    refused = product.builder.again(order(monkeypatch, product, "kept", arrived=product.time()))
+    refused = product.builder.resubmitted(order(monkeypatch, product, "kept", arrived=product.time()))
     assert refused.status is Status.INVALID
     origin = product.ledger.find_origin(refused.message_id)
     assert origin is not None
@@ -267,7 +267,7 @@ def test_a_request_is_as_old_as_now_where_its_order_does_not_say_when_it_first_c
 ) -> None:
     product.evidence.keep_request("kept", json.dumps(request_data(SAMPLE)).encode(), product.time())
     before = product.time()
-    built = product.builder.again(order(monkeypatch, product, "kept"))
+    built = product.builder.resubmitted(order(monkeypatch, product, "kept"))
     (event,) = product.row(built.message_id).history.of(EventType.BUILT)
     assert before.isoformat() < event.details["arrived"] < product.time().isoformat()
 

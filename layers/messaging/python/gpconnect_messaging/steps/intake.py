@@ -122,7 +122,7 @@ class Intake(MessagePipeline):
         origin = Origin(arrived=read_stated(arrived), queue_of=queue_of)
         return self._build(_Received(request_id, raw, origin), needs_own_id=True)
 
-    def again(self, request_id: str) -> BuildResult:
+    def resubmitted(self, request_id: str) -> BuildResult:
         """Build a kept request that an operator resubmitted, under a new request id.
 
         The request is checked as if it came now, but keeps the order among the encounter's requests in which it first
