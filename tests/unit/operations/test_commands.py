@@ -347,7 +347,7 @@ def test_a_version_passes_an_earlier_one_that_never_leaves(terminal: Terminal) -
     assert terminal.run("skip-earlier-versions", second, "--reason", " ", "--yes").exit_code == ExitStatus.WRONG_INPUT
     terminal.well("skip-earlier-versions", second, "--reason", "damaged in store", "--yes")
     assert terminal.environment.find(stuck).status is Status.SUPERSEDED
-    assert "given up by j.doe" in plain(terminal.well("show", stuck))
+    assert "skipped by j.doe" in plain(terminal.well("show", stuck))
     assert (
         terminal.run("skip-earlier-versions", second, "--reason", "once more", "--yes").exit_code
         == ExitStatus.NOT_POSSIBLE
