@@ -128,7 +128,7 @@ _MESSAGE = (
     ),
     _step("consultation deleted", _WITHDRAWN, [_BUILT], [*_THERE[:2], _SUCCESS, _GOOD, _BAD, _NO, _NOBODY, _GIVEN_UP]),
     _step(
-        "an operator lets a newer version pass",
+        "an operator skips it",
         _GIVEN_UP,
         [_BUILT],
         [*_THERE[:2], _SUCCESS, _GOOD, _BAD, _NO, _NOBODY, _WITHDRAWN],
@@ -267,7 +267,7 @@ the hold ends, so that the versions sent are consecutive. No version is uploaded
 never be sent.
 
 A version that waits for one that can never be sent (because it is damaged in the outbox, or was never stored) waits
-until an operator lets it pass: `OperatorActions.skip_earlier_versions`, with the operator's id and a reason. The
+until an operator skips the earlier one: `OperatorActions.skip_earlier_versions`, with the operator's id and a reason. The
 earlier version becomes `SUPERSEDED` and is never sent, since it would replace the newer one; if MESH had it after all,
 a person is notified.
 

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from gpconnect_messaging import assembly
 from gpconnect_messaging.conformance.headers import Headers
-from gpconnect_messaging.conformance.validation import validate_bytes
+from gpconnect_messaging.conformance.validation import Finding, validate_bytes
 from gpconnect_messaging.drafts import draft_messages, require_in_order
 from gpconnect_messaging.identifiers import NumberRange
 from gpconnect_messaging.mailboxes.settings import MailboxSettings
 from gpconnect_messaging.requests.models import parse_request
 from gpconnect_messaging.requests.refusal import RequestRefusedError
+from gpconnect_messaging.specification import UseCase
 from tests.examples import CREATED_AT, MAILBOXES, REQUESTS, messages_of, request_data, written
 from tests.identifiers import IDENTIFIERS
 
@@ -41,6 +43,19 @@ def test_a_sample_gives_the_bytes_that_are_sent_of_it(name: str) -> None:
     assert made.message_id == str(message.message_id)
     _, findings = validate_bytes(made.xml, Headers.of(made.envelope))
     assert not [finding for finding in findings if finding.is_broken_must]
+
+
+@pytest.mark.parametrize("name", ["consultation-report-2.0", "send-document-2.0-discharge", "online-consultation-1.5"])
+def test_a_message_is_checked_for_the_use_case_of_the_request(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: set[UseCase] = set()
+
+    def broken_musts(*of: Any) -> list[Finding]:
+        checked.add(of[-1])
+        return []
+
+    monkeypatch.setattr(assembly, "broken_musts", broken_musts)
+    draft_messages(raw(name), mailbox_of(name), beside(name), identifiers=IDENTIFIERS, now=CREATED_AT)
+    assert checked == {UseCase(request_data(name)["use_case"])}
 
 
 def test_each_recipient_has_its_own_message() -> None:

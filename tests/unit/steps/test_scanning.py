@@ -138,7 +138,7 @@ def test_what_is_not_clean_is_refused_told_and_copied_nowhere(product: ScannedPr
     assert product.reasons(built).startswith(f"{field}: ")
     assert BAD[verdict] in product.reasons(built)
     subject = (
-        "Malware was found in what was dropped"
+        "Malware was found in a dropped object"
         if verdict == "THREATS_FOUND"
         else "A request could not be scanned for malware"
     )
@@ -160,7 +160,7 @@ def test_malware_is_told_as_malware_whatever_else_is_wrong(product: ScannedProdu
         product.scanned(verdict, key)
     found = sorted(line.partition(":")[0] for line in product.reasons(product.receives()).splitlines())
     assert found == ["documents[0]", "documents[1]"], "each document that is wrong is named"
-    assert product.told() == ["Malware was found in what was dropped"]
+    assert product.told() == ["Malware was found in a dropped object"]
 
 
 def test_the_version_that_is_read_is_the_one_whose_verdict_was_read(product: ScannedProduct) -> None:
@@ -224,7 +224,7 @@ def test_a_held_request_is_released_only_from_versions_that_are_clean() -> None:
     product.later(timedelta(hours=3))
     assert product.status(held) is Status.INVALID
     assert product.mesh.sent == []
-    assert "Malware was found in what was dropped" in product.told()
+    assert "Malware was found in a dropped object" in product.told()
 
 
 def test_the_sample_has_what_is_tried(product: ScannedProduct) -> None:

@@ -201,7 +201,9 @@ def show(
     message: MessageName,
     reveal_: Annotated[
         bool,
-        typer.Option("--reveal", help="Also show personal data: encounter, MESH address and subject. Is recorded."),
+        typer.Option(
+            "--reveal", help="Also show personal data: encounter, MESH address and subject. This is recorded."
+        ),
     ] = False,
     audit: Annotated[bool, typer.Option("--audit", help="Also show who did what.")] = False,
     actor: Actor = None,

@@ -50,7 +50,8 @@ def drop_(
         list[Path] | None, typer.Argument(metavar="DOCUMENTS", help="The documents, if REQUEST is a file.")
     ] = None,
     wait: Annotated[
-        float, typer.Option("--wait", min=0, metavar="SECONDS", help="Follow the messages this long; 0: do not.")
+        float,
+        typer.Option("--wait", min=0, metavar="SECONDS", help="How long to follow the messages; 0 does not wait."),
     ] = 60,
 ) -> int | None:
     """Drop a request with documents, and follow the messages."""

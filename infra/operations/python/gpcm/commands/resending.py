@@ -131,7 +131,7 @@ class Lanes(StrEnum):
 @command(example="gpcm redrive --dry-run", panel=Panel.ACT)
 def redrive(
     context: CommandContext,
-    lane: Annotated[Lanes, typer.Argument(metavar="LANE", help="intake, send, or both.")] = Lanes.BOTH,
+    lane: Annotated[Lanes, typer.Argument(metavar="QUEUES", help="intake, send, or both.")] = Lanes.BOTH,
     only: Annotated[
         list[str] | None,
         typer.Option(

@@ -1068,7 +1068,7 @@ RULES: tuple[Rule, ...] = (
         lambda history: history.undelivered,
         "a MESH report: not routed, or not collected",
         "GPCM-SD-044, GPCM-SD-094",
-        "Check the patient's details with PDS, correct the request and drop it again, or tell the practice otherwise.",
+        "Check the patient's details with PDS, correct the request and drop it again, or tell the practice another way.",
         settled=True,
         notifies=NotificationType.UNDELIVERED,
     ),
@@ -1130,8 +1130,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         Status.SUPERSEDED,
         _has(EventType.SUPERSEDED),
-        "a newer request for the same encounter replaced it before it was sent, or an operator let a newer version "
-        "pass it; kept with the evidence",
+        "a newer request for the same encounter replaced it before it was sent, or an operator skipped it; kept with "
+        "the evidence",
         "GPCM-SD-CS-076",
         "Nothing: look at the request that the event names.",
         settled=True,

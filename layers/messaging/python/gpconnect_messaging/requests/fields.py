@@ -203,7 +203,7 @@ class Part(BaseModel):
 
 
 class Concept(Part):
-    """A SNOMED CT concept and its words."""
+    """A SNOMED CT concept: the code and the words."""
 
     code: ConceptId
     display: ShortText

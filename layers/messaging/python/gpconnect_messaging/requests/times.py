@@ -78,7 +78,7 @@ Time = Annotated[
             "type": "string",
             "pattern": TIME_PATTERN,
             "examples": ["2026-11-20T19:40:00+00:00"],
-            "description": "with its offset from UTC; of a fraction of a second six digits are kept",
+            "description": "with the offset from UTC; six digits of a fraction of a second are kept",
         }
     ),
 ]
